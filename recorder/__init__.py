@@ -1,0 +1,1 @@
+"""A flight recorder for LLM conversations."""

@@ -1,0 +1,75 @@
+"""Time and identity: the only nondeterminism in recorder.
+
+Everything that needs the time, a fresh id or a random secret takes a :class:`Clock`, so that tests
+and replays can drive it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import uuid
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Where time, ids and secrets come from."""
+
+    def wall_ns(self) -> int:
+        """Return nanoseconds since 1970-01-01T00:00:00Z (UTC, no leap seconds)."""
+        ...
+
+    def monotonic_ns(self) -> int:
+        """Return nanoseconds of a clock that never goes back; its origin has no meaning."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait for *seconds*."""
+        ...
+
+    def new_id(self) -> bytes:
+        """Return 16 bytes: a UUID of version 7, later ids of one process sort after earlier ones."""
+        ...
+
+    def secret(self, size: int) -> bytes:
+        """Return *size* unguessable bytes."""
+        ...
+
+
+class SystemClock:
+    """The machine's clocks and its random number generator."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last = 0
+        self.wall_ns = time.time_ns
+        self.monotonic_ns = time.monotonic_ns
+        self.sleep = time.sleep
+        self.secret = os.urandom
+
+    def new_id(self) -> bytes:
+        """Return a UUIDv7 (RFC 9562 §5.7).
+
+        The 12 bits after the version hold the fraction of the millisecond (§6.2, method 3), so that
+        ids made within one millisecond still sort in the order in which they were made.
+        """
+        with self._lock:
+            ticks = max((time.time_ns() << 12) // 1_000_000, self._last + 1)  # 1/4096 ms
+            self._last = ticks
+        tail = int.from_bytes(os.urandom(8), "big") & ((1 << 62) - 1)
+        value = (ticks >> 12) << 80 | 0x7 << 76 | (ticks & 0xFFF) << 64 | 0b10 << 62 | tail
+        return value.to_bytes(16, "big")
+
+
+def id_text(identity: bytes) -> str:
+    """Return the canonical text of a 16-byte id: ``0190…-7…``."""
+    return str(uuid.UUID(bytes=identity))
+
+
+def id_bytes(text: str) -> bytes:
+    """Return the 16 bytes of an id given as text.
+
+    :raises ValueError: *text* is no UUID.
+    """
+    return uuid.UUID(text).bytes

@@ -1,0 +1,187 @@
+"""Events: what happened, in the past tense, never changed afterwards.
+
+An *event stream* holds the events of one exchange (or of one opening of a conversation) in order,
+numbered from version 1 without a gap. The meaning of ``meta`` and ``body`` per type is fixed by
+docs/format.md; the ``*Meta`` types below are the same thing for the type checker. A field that is
+not known is absent: there are no nulls.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final, NotRequired, TypedDict
+
+FORMAT_VERSION: Final = 1
+
+# Stable names. The numbers are what the column ``events.type`` holds; they are never reused.
+TYPE_CODES: Final[dict[str, int]] = {
+    "request_sent": 1,
+    "request_body_sent": 2,
+    "request_failed": 3,
+    "response_started": 4,
+    "chunk_received": 5,
+    "trailers_received": 6,
+    "response_completed": 7,
+    "response_truncated": 8,
+    "response_failed": 9,
+    "consumer_closed": 10,
+    "consumer_abandoned": 11,
+    "process_died": 12,
+    "recorder_closed": 13,
+    "gap_recorded": 14,
+    "conversation_named": 15,
+    "tags_set": 16,
+    "imported": 17,
+}
+TYPE_NAMES: Final[dict[int, str]] = {code: name for name, code in TYPE_CODES.items()}
+
+#: Types after which an exchange's event stream is closed (a late ``gap_recorded`` may still follow).
+TERMINAL_TYPES: Final = frozenset(
+    {
+        "request_failed",
+        "response_completed",
+        "response_truncated",
+        "response_failed",
+        "consumer_closed",
+        "consumer_abandoned",
+        "process_died",
+        "recorder_closed",
+    }
+)
+
+# Flags of chunk_received (and READ_END also of response_started): where the wire was cut.
+FRAME_END: Final = 1  # the last byte of the body is the last data byte of its HTTP chunk frame
+READ_END: Final = 2  # the read of the wire that delivered this ended here
+FRAME_CLOSED: Final = 4  # the frame's closing CRLF came with it, in the same read
+VERBATIM: Final = 8  # not de-framed: the framing was malformed, these are the wire's own bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One recorded fact with its place, its times and its hash.
+
+    :ivar stream: id of the event stream, 16 bytes (an exchange's id, or a conversation opening's).
+    :ivar version: index in the event stream, from 1, gapless.
+    :ivar type: a stable snake_case name, see :data:`TYPE_CODES`.
+    :ivar wall_ns: UTC wall time in nanoseconds since 1970.
+    :ivar mono_ns: the writing process's monotonic clock in nanoseconds.
+    :ivar instance: id of the recorder process that wrote it, 16 bytes.
+    :ivar flags: small bit field, meaning by type.
+    :ivar meta: a JSON object as ASCII text exactly as it was hashed, or None.
+    :ivar body: raw bytes, or None.
+    :ivar hash: 32 bytes, the chain up to and including this event.
+    :ivar position: index across the store; None while the event is only in a spool.
+    """
+
+    stream: bytes
+    version: int
+    type: str
+    wall_ns: int
+    mono_ns: int
+    instance: bytes
+    flags: int
+    meta: str | None
+    body: bytes | None
+    hash: bytes
+    position: int | None = None
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The parsed ``meta``; empty when there is none."""
+        return json.loads(self.meta) if self.meta else {}
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOpened:
+    """The birth of an event stream: what every event of it has in common.
+
+    :ivar stream: 16-byte id.
+    :ivar instance: the recorder process that opened it.
+    :ivar secret: 32 random bytes from which the salts of its payload commitments derive.
+    :ivar format: the event format its events are written in.
+    """
+
+    stream: bytes
+    instance: bytes
+    secret: bytes
+    format: int = FORMAT_VERSION
+
+
+def meta_text(facts: Any) -> str:
+    """Return *facts* as the JSON text that is stored and hashed: ASCII, sorted keys, no spaces."""
+    return json.dumps(facts, ensure_ascii=True, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+class ErrorFacts(TypedDict):
+    """An exception of the network stack, enough to raise its like again."""
+
+    type: str  # "builtins.ConnectionResetError", "ssl.SSLCertVerificationError", "socket.gaierror"
+    message: str
+    errno: NotRequired[int]
+    args: NotRequired[list[Any]]  # only strings and numbers
+
+
+class RequestSentMeta(TypedDict):
+    """Facts of ``request_sent``; the body is the head (request line, headers) and then the payload."""
+
+    call: str  # id shared by the exchanges of one send
+    attempt: int  # 1, 2, … within the call
+    method: str
+    url: str  # after redaction
+    head: int  # size of the head within the body, in bytes
+    client: str  # "requests/2.34.2 urllib3/2.8.0"
+    connection: NotRequired[int]  # a number per connection of this recorder
+    reused: NotRequired[bool]  # the connection had carried an exchange before
+    unsent: NotRequired[bool]  # the connection failed first: the head is as prepared, not as sent
+    streamed: NotRequired[bool]  # the payload follows in request_body_sent
+    redacted: NotRequired[list[str]]  # places replaced by markers: "header:authorization", "url:key", "body:/a/b"
+    conversation: NotRequired[str]  # id of the conversation opening it was sent in
+    name: NotRequired[str]  # name of that conversation
+
+
+class ResponseStartedMeta(TypedDict):
+    """Facts of ``response_started``; the body is the head as received, after redaction."""
+
+    status: int
+    framing: str  # "chunked", "length", "close", "none"
+    length: NotRequired[int]  # the announced Content-Length
+    redacted: NotRequired[list[str]]
+    grew: NotRequired[int]  # bytes that redaction added to the head (negative: removed)
+
+
+class ChunkReceivedMeta(TypedDict, total=False):
+    """Facts of ``chunk_received``, absent when the framing was the plain one."""
+
+    pre: str  # the framing bytes before the body, verbatim, latin-1
+    reads: list[int]  # offsets in pre where reads of the wire ended
+
+
+class FailedMeta(TypedDict):
+    """Facts of ``request_failed`` and ``response_failed``."""
+
+    kind: str  # "dns", "refused", "tls", "timeout", "reset", "disconnected", "malformed", "other"
+    phase: str  # "connect", "send", "head", "body"
+    error: NotRequired[ErrorFacts]
+    tail: NotRequired[str]  # framing bytes received after the last chunk, verbatim, latin-1
+
+
+class EndedMeta(TypedDict, total=False):
+    """Facts of the other ends of an exchange."""
+
+    pre: str  # response_completed, trailers_received: the framing before, where it is not the plain one
+    reads: list[int]
+    tail: str
+    taken: int  # body bytes that the consumer had taken
+    received: int  # body bytes that had arrived
+    expected: int  # body bytes announced
+
+
+class GapRecordedMeta(TypedDict):
+    """Facts of ``gap_recorded``: what could not be written."""
+
+    events: int
+    bytes: int
+    from_ns: int
+    to_ns: int
+    reason: str

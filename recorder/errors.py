@@ -1,0 +1,121 @@
+"""Every exception that recorder raises on purpose.
+
+::
+
+    RecorderError
+    ├── ConfigurationError          the caller's settings, URL or arguments are wrong
+    ├── StoreError                  the store cannot do what was asked of it
+    │   ├── StoreUnreachable        nobody answers, or the path cannot be opened
+    │   ├── StaleSchema             the store's schema is not the one this version reads and writes
+    │   └── VersionConflict         two different events claim one place in an event stream
+    ├── RecordingError              only under on_failure="raise": the request was not, or is not, recorded
+    ├── CorruptRecording            what is stored cannot be what was written
+    │   ├── UnknownEventType
+    │   └── ChainBroken
+    ├── DialectError                a body does not follow its dialect (views fall back to bytes)
+    ├── NotFound                    no exchange or conversation goes by that name, or more than one does
+    └── ReplayError
+        ├── NoMatchingExchange      the request was never recorded
+        ├── CassetteExhausted       it was recorded, but every recorded answer has been given already
+        └── RecordingEnded          reading on where the recorded consumer had closed or its process had died
+
+Each class has one sentence; it is the default message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class RecorderError(Exception):
+    """Something in recorder failed."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message if message is not None else (type(self).__doc__ or "").strip())
+
+
+class ConfigurationError(RecorderError):
+    """The configuration is wrong."""
+
+
+class StoreError(RecorderError):
+    """The store cannot do what was asked of it."""
+
+
+class StoreUnreachable(StoreError):
+    """The store cannot be reached."""
+
+
+class StaleSchema(StoreError):
+    """The store's schema is not the one that this version of recorder uses."""
+
+
+class VersionConflict(StoreError):
+    """Two different events claim the same place in an event stream."""
+
+
+class RecordingError(RecorderError):
+    """The exchange cannot be recorded."""
+
+
+class CorruptRecording(RecorderError):
+    """The recording is corrupt.
+
+    :param message: what is wrong.
+    :param position: position of the event in the store, where it is known.
+    """
+
+    def __init__(self, message: str | None = None, *, position: int | None = None) -> None:
+        super().__init__(message or "The recording is corrupt.")
+        self.position = position
+
+
+class UnknownEventType(CorruptRecording):
+    """The recording holds an event of a type that this version of recorder does not know."""
+
+
+class ChainBroken(CorruptRecording):
+    """The hash chain of an event stream does not verify."""
+
+
+class DialectError(RecorderError):
+    """The body does not follow its dialect."""
+
+
+class NotFound(RecorderError):
+    """Nothing in the store goes by that name."""
+
+
+class ReplayError(RecorderError):
+    """The recording cannot answer."""
+
+
+class NoMatchingExchange(ReplayError):
+    """No recorded exchange matches the request.
+
+    :param message: the request, the nearest recording and the fields that differ, on one line.
+    :param request: ``METHOD URL`` of the request that was missed, after redaction.
+    :param nearest: ids of the nearest recorded exchanges, best first.
+    :param differences: the fields in which the nearest one differs, as ``path: recorded != asked``.
+    """
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        request: str = "",
+        nearest: Sequence[str] = (),
+        differences: Sequence[str] = (),
+    ) -> None:
+        super().__init__(message or "No recorded exchange matches the request.")
+        self.request = request
+        self.nearest = tuple(nearest)
+        self.differences = tuple(differences)
+
+
+class CassetteExhausted(NoMatchingExchange):
+    """Every recorded answer to this request has been given already."""
+
+
+class RecordingEnded(ReplayError):
+    """The recording ends here: what followed was never read by the recorded program."""

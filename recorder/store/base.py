@@ -1,0 +1,112 @@
+"""What a store of events owes, whatever the engine.
+
+One contract suite (tests/contract/test_event_store.py) runs against every implementation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from recorder.core.events import Event, StreamOpened
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolMark:
+    """How far a spool file has been drained; committed together with the events it brought.
+
+    :ivar spool: 16-byte id of the spool file.
+    :ivar start: byte offset at which this batch begins; must be where the store says the last one ended.
+    :ivar end: byte offset after this batch.
+    """
+
+    spool: bytes
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class FeedCursor:
+    """A place in the store-wide feed; opaque outside the store (docs/format.md, "Order").
+
+    :ivar xid: PostgreSQL transaction id; 0 on SQLite.
+    :ivar position: position of the last event that was read.
+    """
+
+    xid: int = 0
+    position: int = 0
+
+
+class EventStore(Protocol):
+    """Append-only events, keyed by (event stream, version)."""
+
+    @property
+    def name(self) -> str:
+        """The store's URL without its password, for people."""
+        ...
+
+    def append(self, openings: Sequence[StreamOpened], events: Sequence[Event], mark: SpoolMark | None = None) -> None:
+        """Commit openings and events in one transaction, in order, with the spool's new offset.
+
+        An opening or an event that is stored already, equal to the last byte of its hash, is passed
+        over: repeating an append whose acknowledgement was lost is no error.
+
+        :raises VersionConflict: another event holds that version, or *mark* does not start where the
+            store's offset of that spool stands; nothing is committed.
+        :raises StoreUnreachable: the engine did not answer or refused (full, locked too long); nothing
+            is committed.
+        """
+        ...
+
+    def drained(self, spool: bytes) -> int:
+        """Return the offset up to which a spool has been drained: 0 for one never seen."""
+        ...
+
+    def forget_spool(self, spool: bytes) -> None:
+        """Drop the bookkeeping of a spool whose file is gone."""
+        ...
+
+    def opening(self, stream: bytes) -> StreamOpened | None:
+        """Return the opening of a stream, or None."""
+        ...
+
+    def openings(self) -> Iterator[StreamOpened]:
+        """Yield every opening, in the order of their ids."""
+        ...
+
+    def events(self, stream: bytes, *, after: int = 0) -> Iterator[Event]:
+        """Yield the events of a stream in order, from the version after *after*."""
+        ...
+
+    def head(self, stream: bytes) -> Event | None:
+        """Return the last event of a stream, or None."""
+        ...
+
+    def first_events(self, streams: Sequence[bytes]) -> dict[bytes, Event]:
+        """Return the events of version 1 of the given streams that exist."""
+        ...
+
+    def walk(self) -> Iterator[tuple[StreamOpened | None, Iterator[Event]]]:
+        """Yield every stream that has an opening or events, with its events in order.
+
+        For audits: one pass over the store, each event read once, constant memory. A stream whose
+        opening is missing comes with None; a damaged page raises :class:`~recorder.errors.CorruptRecording`.
+        """
+        ...
+
+    def feed(self, after: FeedCursor, limit: int) -> tuple[list[Event], FeedCursor]:
+        """Return up to *limit* events committed after *after*, and where to go on.
+
+        No event is ever skipped, however late its transaction commits; across streams the order is a
+        convenience, never evidence.
+        """
+        ...
+
+    def counts(self) -> tuple[int, int]:
+        """Return the number of events and of event streams."""
+        ...
+
+    def close(self) -> None:
+        """Release connections; closing twice is fine."""
+        ...
