@@ -95,25 +95,25 @@ def event_record(event: Event) -> bytes:
     )
 
 
-class Torn(Exception):
+class TornRecord(Exception):  # noqa: N818 - not an error: the end of what is there
     """The bytes end inside a record: more may follow, or the writer died in the middle."""
 
 
 def decode_record(data: bytes | memoryview, offset: int) -> tuple[Event | StreamOpened, int]:
     """Return the record at *offset* and the offset after it.
 
-    :raises Torn: *data* ends before the record does.
+    :raises TornRecord: *data* ends before the record does.
     :raises CorruptRecording: the checksum, the kind or the format is wrong.
     """
     if len(data) - offset < _FRAME.size:
-        raise Torn
+        raise TornRecord
     size, check, kind = _FRAME.unpack_from(data, offset)
     start = offset + _FRAME.size
     end = start + size - 1
     if size < 1:
         raise CorruptRecording(f"record at byte {offset} has no content")
     if end > len(data):
-        raise Torn
+        raise TornRecord
     content = bytes(data[start:end])
     if zlib.crc32(content, zlib.crc32(bytes((kind,)))) != check:
         raise CorruptRecording(f"record at byte {offset} fails its checksum")
@@ -132,7 +132,7 @@ def decode_records(data: bytes | memoryview, offset: int = 0) -> Iterator[tuple[
     while True:
         try:
             record, offset = decode_record(data, offset)
-        except Torn:
+        except TornRecord:
             return
         yield record, offset
 

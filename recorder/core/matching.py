@@ -1,0 +1,134 @@
+"""When is a request the one that was recorded? Strict: method, URL and payload, JSON by structure.
+
+Both sides are redacted before they are compared, and every marker is masked: a marker equals any
+value at its place. The places that a recording has redacted are masked in the live request too, so
+that a rule which only the recording knew does not have to be repeated for the replay.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+from urllib.parse import unquote_plus
+
+from recorder.core.redaction import MARKER, is_credential_parameter
+
+_MASK: Final = "~redacted~"
+_USERINFO: Final = re.compile(r"//[^/?#]*@")
+_FIELD: Final = re.compile(r"([?&;])([^=&;#]+)=([^&;#]*)")
+_MISSING: Final = object()
+
+
+def match_key(method: str, url: str, body: bytes, places: Iterable[str] = ()) -> bytes:
+    """Return the fingerprint of a request: 32 bytes, the same for requests that match.
+
+    :param url: absolute, redacted or not.
+    :param body: the payload; JSON is compared as a value (member order and white space do not count,
+        ``1`` and ``1.0`` differ), anything else byte by byte.
+    :param places: what the recording has redacted, as in :class:`recorder.core.redaction.Redacted`.
+    """
+    places = frozenset(places)
+    parts = (method.upper(), canonical_url(url, places), canonical_body(body, places))
+    digest = hashlib.sha256(b"recorder/match/v1\0")
+    for part in parts:
+        encoded = part if isinstance(part, bytes) else part.encode("utf-8", "surrogatepass")
+        digest.update(len(encoded).to_bytes(8, "big") + encoded)
+    return digest.digest()
+
+
+def canonical_url(url: str, places: Iterable[str] = ()) -> str:
+    """Return *url* without userinfo and with every credential masked."""
+    named = {unquote_plus(place[4:]) for place in places if place.startswith("url:")}
+
+    def masked(match: re.Match[str]) -> str:
+        name = unquote_plus(match.group(2))
+        if name in named or is_credential_parameter(name) or MARKER.search(match.group(3)):
+            return f"{match.group(1)}{match.group(2)}={_MASK}"
+        return match.group(0)
+
+    url = url.partition("#")[0]
+    return _FIELD.sub(masked, _USERINFO.sub("//", url, count=1))
+
+
+def canonical_body(body: bytes, places: Iterable[str] = ()) -> bytes:
+    """Return the payload in the form in which equal payloads are equal bytes."""
+    pointers = [place[5:] for place in places if place.startswith("body:")]
+    value = _parsed(body)
+    if value is _MISSING:
+        if "" in pointers:
+            return b""
+        return MARKER.sub(_MASK, body.decode("latin-1")).encode("latin-1")
+    for pointer in pointers:
+        _mask_at(value, [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]])
+    text = json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
+    return MARKER.sub(_MASK, text).encode("ascii")
+
+
+def _parsed(body: bytes) -> Any:
+    if body.lstrip()[:1] not in (b"{", b"["):
+        return _MISSING
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return _MISSING
+
+
+def _mask_at(value: Any, steps: list[str]) -> None:
+    for step in steps[:-1]:
+        value = _member(value, step)
+    if steps and _member(value, steps[-1]) is not _MISSING:
+        value[steps[-1] if isinstance(value, dict) else int(steps[-1])] = _MASK
+
+
+def _member(value: Any, step: str) -> Any:
+    if isinstance(value, dict):
+        return value.get(step, _MISSING)
+    if isinstance(value, list) and step.isdecimal() and int(step) < len(value):
+        return value[int(step)]
+    return _MISSING
+
+
+def differences(recorded: tuple[str, str, bytes], asked: tuple[str, str, bytes]) -> list[str]:
+    """Return the fields in which two requests differ, as ``field: recorded != asked``.
+
+    :param recorded: method, URL and payload of the recording.
+    :param asked: the same of the live request.
+    """
+    found = []
+    if recorded[0].upper() != asked[0].upper():
+        found.append(f"method: {recorded[0]} != {asked[0]}")
+    urls = canonical_url(recorded[1]), canonical_url(asked[1])
+    if urls[0] != urls[1]:
+        found.append(f"url: {urls[0]} != {urls[1]}")
+    values = _parsed(recorded[2]), _parsed(asked[2])
+    if _MISSING in values:
+        if canonical_body(recorded[2]) != canonical_body(asked[2]):
+            found.append(f"body: {_short(recorded[2])} != {_short(asked[2])}")
+    else:
+        found += list(_value_differences("body", *values))
+    return found
+
+
+def _value_differences(path: str, recorded: Any, asked: Any) -> Iterator[str]:
+    if isinstance(recorded, dict) and isinstance(asked, dict):
+        for name in sorted({*recorded, *asked}):
+            yield from _value_differences(f"{path}.{name}", recorded.get(name, _MISSING), asked.get(name, _MISSING))
+    elif isinstance(recorded, list) and isinstance(asked, list):
+        for index in range(max(len(recorded), len(asked))):
+            left = recorded[index] if index < len(recorded) else _MISSING
+            right = asked[index] if index < len(asked) else _MISSING
+            yield from _value_differences(f"{path}[{index}]", left, right)
+    elif isinstance(recorded, str) and MARKER.fullmatch(recorded):
+        return
+    elif type(recorded) is not type(asked) or recorded != asked:
+        yield f"{path}: {_short(recorded)} != {_short(asked)}"
+
+
+def _short(value: Any, limit: int = 60) -> str:
+    if value is _MISSING:
+        return "(absent)"
+    text = repr(value) if isinstance(value, bytes) else json.dumps(value, ensure_ascii=False, default=repr)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
