@@ -1,0 +1,1 @@
+"""What users import; wires the layers below together."""

@@ -50,6 +50,9 @@ TERMINAL_TYPES: Final = frozenset(
     }
 )
 
+#: Types of the events of a conversation's opening: a stream that has no end.
+CONVERSATION_TYPES: Final = frozenset({"conversation_named", "tags_set"})
+
 # Flags of chunk_received (and READ_END also of response_started): where the wire was cut.
 FRAME_END: Final = 1  # the last byte of the body is the last data byte of its HTTP chunk frame
 READ_END: Final = 2  # the read of the wire that delivered this ended here

@@ -1,0 +1,1 @@
+"""The write path: tap → event stream → spool → drainer → store, and recovery after a death."""

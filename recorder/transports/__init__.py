@@ -1,0 +1,1 @@
+"""The HTTP libraries: recording and replay at the socket, without patching anything."""

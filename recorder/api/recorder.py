@@ -1,0 +1,185 @@
+"""Recorder: what a program mounts to have its exchanges recorded."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import weakref
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from recorder.api.conversations import Conversation, Conversations, current_conversation
+from recorder.clock import Clock, SystemClock, id_text
+from recorder.core.redaction import Redaction
+from recorder.errors import ConfigurationError, NotFound
+from recorder.locations import default_store, fingerprint_key, spool_directory
+from recorder.recording.recovery import Recovered
+from recorder.recording.write_path import DURABILITIES, FAILURE_POLICIES, Health, WritePath
+from recorder.store import Synchronous, open_store
+
+if TYPE_CHECKING:
+    import requests
+
+    from recorder.transports.requests_recording import RequestsRecording
+
+_log = logging.getLogger("recorder")
+
+
+def switched_off() -> bool:
+    """Whether ``RECORDER_OFF`` turns recording off."""
+    return os.environ.get("RECORDER_OFF", "").strip().lower() not in ("", "0", "false", "no", "off")
+
+
+class Recorder:
+    """Records every exchange of the sessions it is mounted on.
+
+    A context manager; :meth:`close` brings everything to the store. Thread-safe and fork-safe.
+
+    :param store_url: ``sqlite:///FILE`` or ``postgresql+psycopg://…``; ``RECORDER_STORE`` where it is
+        left out, else ``sqlite:///recorder.db``. A SQLite store is created and upgraded as needed.
+    :param durability: ``"delivered"``: a killed process loses no chunk that its consumer saw;
+        ``"batched"``: up to 20 ms may be lost; ``"synced"``: the request and the end of each exchange
+        survive a loss of power, chunks do so 20 ms later at the latest.
+    :param on_failure: ``"spool"``: a store that fails never disturbs the program; ``"raise"``: a
+        request that cannot be recorded is not sent.
+    :param redact: rules that add to the built-in ones: ``"header:NAME"``, ``"query:NAME"``,
+        ``"body:NAME"`` or ``"body:/json/pointer"``.
+    :param spool_wait: seconds for which the first failing write of an outage is tried again.
+    :param close_timeout: seconds that :meth:`close` and :meth:`flush` give the store.
+    :param clock: time, ids and secrets; for tests.
+    :raises ConfigurationError: an argument is wrong, or the store cannot be made.
+    :raises StoreError: the store is not one that this version can write.
+    """
+
+    def __init__(
+        self,
+        store_url: str | None = None,
+        *,
+        durability: str = "delivered",
+        on_failure: str = "spool",
+        redact: Iterable[str] | str | None = None,
+        spool_wait: float = 0.25,
+        close_timeout: float = 10.0,
+        clock: Clock | None = None,
+    ) -> None:
+        _one_of("durability", durability, DURABILITIES)
+        _one_of("on_failure", on_failure, FAILURE_POLICIES)
+        self._timeout = close_timeout
+        self._transport: RequestsRecording | None = None
+        self._warned = False
+        self._path: WritePath | None = None
+        if switched_off():
+            _log.warning("recorder: RECORDER_OFF is set, nothing is recorded")
+            return
+        clock = clock or SystemClock()
+        url = store_url or default_store()
+        redaction = Redaction(fingerprint_key(clock), redact or ())
+        synchronous: Synchronous = "full" if durability == "synced" else "normal"
+        path = WritePath(
+            spool_directory(url),
+            lambda: open_store(url, write=True, synchronous=synchronous),
+            clock,
+            redaction,
+            durability=durability,
+            must_record=on_failure == "raise",
+            wait=spool_wait,
+        )
+        try:
+            path.start()
+        except BaseException:
+            path.close(0)
+            raise
+        self._path = path
+        self._conversations = Conversations(path)
+        self._at_exit = weakref.WeakMethod(self.close)
+        atexit.register(_close_at_exit, self._at_exit)
+
+    @property
+    def recovered(self) -> Recovered:
+        """What was found of dead processes when this recorder was opened."""
+        return self._path.recovered if self._path is not None else Recovered()
+
+    def mount(self, session: requests.Session) -> requests.Session:
+        """Have every exchange of *session* recorded; return the session.
+
+        Its adapters are replaced by clones that keep their retries, proxies and TLS settings.
+        Mounting twice is the same as mounting once.
+
+        :raises ConfigurationError: one of its HTTP adapters is not an ``HTTPAdapter``.
+        """
+        if self._path is not None:
+            if self._transport is None:
+                from recorder.transports.requests_recording import RequestsRecording
+
+                self._transport = RequestsRecording(self._open_path, current_conversation)
+            self._transport.mount(session)
+        return session
+
+    def _open_path(self) -> WritePath | None:
+        path = self._path
+        if path is None or not path.closed:
+            return path
+        if not self._warned:
+            self._warned = True
+            _log.warning("recorder: the recorder is closed, but a session it was mounted on goes on, unrecorded")
+        return None
+
+    def conversation(self, name: str | None = None, *, tags: Mapping[str, str] | None = None) -> Conversation:
+        """Return a context manager: exchanges sent inside it belong to one conversation.
+
+        A name that exists continues that conversation. Context variables do not reach thread pools
+        by themselves: enter the object again in the worker.
+
+        :raises ConfigurationError: the name is empty, or a tag is not text.
+        """
+        if self._path is None:
+            return Conversation("", name)
+        return self._conversations.open(name, tags or {})
+
+    def exchange(self, response: requests.Response) -> str:
+        """Return the id of the exchange that a response in hand came from.
+
+        :raises NotFound: it was not recorded by this recorder.
+        """
+        identity = self._transport.exchange_of(response) if self._transport is not None else None
+        if identity is None:
+            raise NotFound("the response was not recorded by this recorder")
+        return id_text(identity)
+
+    def flush(self) -> bool:
+        """Bring everything recorded so far to the store; return whether it is there."""
+        return self._path is None or self._path.closed or self._path.flush(self._timeout)
+
+    def health(self) -> Health:
+        """Return how recording is doing."""
+        if self._path is None:
+            return Health(True, None, None, 0, 0, 0, 0)
+        return self._path.health()
+
+    def close(self) -> None:
+        """Bring everything to the store and stop recording; closing twice is fine.
+
+        What the store does not take in time stays in the spool, where the next recorder, or
+        ``recorder recover``, finds it.
+        """
+        if self._path is not None and not self._path.closed:
+            atexit.unregister(self._at_exit)
+            self._path.close(self._timeout)
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+def _close_at_exit(close: weakref.WeakMethod[Any]) -> None:
+    method = close()
+    if method is not None:
+        method()
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ConfigurationError(f"{name}={value!r} is not known: use {' or '.join(map(repr, allowed))}")

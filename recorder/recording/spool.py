@@ -1,0 +1,272 @@
+"""The spool: where an event is safe before its chunk is delivered.
+
+A spool is a directory of append-only files, one or more per recorder process, 0600, each locked for
+as long as its owner lives. A file begins with a header of 48 bytes (magic, id of the file, id of the
+instance) and goes on with the records of :mod:`recorder.core.codec`. An event is written with one
+``write``: it is in the page cache then, which survives the process, and a fork, but not the power.
+
+Traps that shaped this file: a roll-over that opens the next file while a write to the old one is on
+its way loses that write (so both happen under one lock); a short write leaves half a record (it is
+cut off again); a forked child shares the lock with its parent (it closes its copy and starts a file
+of its own).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from recorder.clock import Clock
+from recorder.errors import ConfigurationError, CorruptRecording
+from recorder.locks import LockFile
+
+_log = logging.getLogger("recorder")
+
+MAGIC: Final = b"recorder-spool\x01\n"
+HEADER_SIZE: Final = 48
+SUFFIX: Final = ".spool"
+ROLL_SIZE: Final = 32 * 1024 * 1024  # bytes; a drained file of this size is replaced and removed
+BUFFER_LIMIT: Final = 8 * 1024 * 1024  # bytes held in memory by durability "batched"
+_FLUSH_SIZE: Final = 256 * 1024
+
+
+class SpoolHeader(NamedTuple):
+    """The ids at the beginning of a spool file, 16 bytes each."""
+
+    spool: bytes
+    instance: bytes
+
+
+def read_header(path: Path) -> SpoolHeader:
+    """Return the header of a spool file.
+
+    :raises CorruptRecording: it is not a spool file.
+    :raises FileNotFoundError: it is gone (drained meanwhile).
+    """
+    with path.open("rb") as file:
+        header = file.read(HEADER_SIZE)
+    if len(header) != HEADER_SIZE or not header.startswith(MAGIC):
+        raise CorruptRecording(f"{path.name} is not a spool file")
+    return SpoolHeader(header[16:32], header[32:48])
+
+
+def spool_files(directory: Path) -> list[Path]:
+    """Return the spool files of a directory, oldest first; an empty list where there is none."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        return sorted(path for path in directory.iterdir() if path.suffix == SUFFIX)
+    return []
+
+
+class SpoolFile:
+    """One spool file that this process owns: created, locked, appended to.
+
+    :raises OSError: it cannot be created.
+    """
+
+    def __init__(self, directory: Path, instance: bytes, clock: Clock) -> None:
+        self.id = clock.new_id()
+        self.path = directory / f"{self.id.hex()}{SUFFIX}"
+        unborn = self.path.with_suffix(".new")  # nobody may find it before it is locked
+        self._lock = LockFile(unborn, flags=os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND)
+        self.fd = self._lock.fd
+        try:
+            if not self._lock.acquire(blocking=False):
+                raise ConfigurationError(f"{unborn} is locked: another process uses this directory's names")
+            os.write(self.fd, MAGIC + self.id + instance)
+            unborn.rename(self.path)
+        except BaseException:
+            self._lock.close()
+            unborn.unlink(missing_ok=True)
+            raise
+        self.size = HEADER_SIZE
+
+    def append(self, data: bytes) -> None:
+        """Append *data* whole or not at all.
+
+        :raises OSError: it could not be written.
+        """
+        try:
+            written = os.write(self.fd, data)
+            if written != len(data):
+                raise OSError(28, f"only {written} of {len(data)} bytes could be written to the spool")
+        except OSError:
+            os.ftruncate(self.fd, self.size)
+            raise
+        self.size += len(data)
+
+    def close(self, *, remove: bool) -> None:
+        """Give the file up; its lock becomes free, so what is left in it is for recovery."""
+        if remove:
+            self.path.unlink(missing_ok=True)
+        self._lock.close()
+
+
+class Spool:
+    """What a recorder appends to.
+
+    :param directory: made with mode 0700 where it is missing.
+    :param durability: ``delivered``, ``batched`` or ``synced``.
+    :param wait: seconds for which the first failing append of an outage is tried again.
+    :raises ConfigurationError: the directory cannot be written.
+    """
+
+    def __init__(self, directory: Path, instance: bytes, clock: Clock, *, durability: str, wait: float) -> None:
+        self.directory = directory
+        self._clock = clock
+        self._instance = instance
+        self._batched = durability == "batched"
+        self._synced = durability == "synced"
+        self._wait = wait
+        self._lock = threading.Lock()
+        self._buffer = bytearray()
+        self._dirty = False
+        self._full: list[SpoolFile] = []
+        self.error: str | None = None
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file = SpoolFile(directory, instance, clock)
+        except OSError as error:
+            raise ConfigurationError(f"cannot write to {directory} ({error.strerror}): choose another store") from error
+        self._sync_directory()
+
+    @property
+    def file(self) -> SpoolFile:
+        """The file that is being appended to."""
+        return self._file
+
+    def append(self, record: bytes, *, sync: bool = False) -> bool:
+        """Append a record; return whether it is safe.
+
+        :param sync: under ``synced`` durability, return only when it would survive a loss of power.
+        """
+        with self._lock:
+            if self._batched:
+                self._buffer += record
+                return len(self._buffer) < _FLUSH_SIZE or self._flush_buffer() or self._fits(record)
+            if not self._write(record):
+                return False
+            self._dirty = True
+            if sync and self._synced:
+                self._sync()
+            return True
+
+    def _fits(self, record: bytes) -> bool:
+        if len(self._buffer) <= BUFFER_LIMIT:
+            return True
+        del self._buffer[-len(record) :]
+        return False
+
+    def _flush_buffer(self) -> bool:
+        if self._buffer and self._write(bytes(self._buffer)):
+            self._buffer.clear()
+        return not self._buffer
+
+    def _write(self, data: bytes) -> bool:
+        try:
+            self._file.append(data)
+        except OSError as error:
+            return self._write_in_trouble(data, error)
+        if self.error is not None:
+            _log.warning("recorder: the spool %s can be written again", self.directory)
+            self.error = None
+        return True
+
+    def _write_in_trouble(self, data: bytes, error: OSError) -> bool:
+        if self.error is not None:
+            return False  # the wait of this outage is over: the program is not held up again
+        deadline = self._clock.monotonic_ns() + int(self._wait * 1e9)
+        while self._clock.monotonic_ns() < deadline:
+            self._clock.sleep(0.01)
+            with suppress(OSError):
+                self._file.append(data)
+                return True
+        self.error = f"{self.directory}: {error.strerror}"
+        _log.critical("recorder: the spool %s: events are being lost until it can be written", self.error)
+        return False
+
+    def _sync(self) -> None:
+        try:
+            _fdatasync(self._file.fd)
+            self._dirty = False
+        except OSError as error:
+            _log.critical("recorder: the spool %s cannot be synced: %s", self.directory, error.strerror)
+
+    def _sync_directory(self) -> None:
+        if self._synced and hasattr(os, "O_DIRECTORY"):
+            fd = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+
+    def flush(self) -> bool:
+        """Write what ``batched`` durability holds in memory, sync what ``synced`` owes; return success."""
+        with self._lock:
+            written = self._flush_buffer()
+            if self._synced and self._dirty:
+                self._sync()
+            return written
+
+    def files(self) -> list[SpoolFile]:
+        """Return this process's files, oldest first; the last is the one being appended to."""
+        with self._lock:
+            return [*self._full, self._file]
+
+    def roll(self) -> None:
+        """Go on in a new file when the current one is large."""
+        with self._lock:
+            if self._file.size < ROLL_SIZE:
+                return
+            try:
+                fresh = SpoolFile(self.directory, self._instance, self._clock)
+            except OSError as error:
+                _log.warning("recorder: no new spool file yet: %s", error.strerror)
+                return
+            self._full.append(self._file)
+            self._file = fresh
+            self._sync_directory()
+
+    def drop(self, spool: bytes) -> None:
+        """Remove the file of that id: it is drained whole and no longer appended to."""
+        with self._lock:
+            for file in [file for file in self._full if file.id == spool]:
+                self._full.remove(file)
+                file.close(remove=True)
+
+    def pending(self, drained: int) -> int:
+        """Return how many bytes wait for the store, when *drained* bytes of the first file are there."""
+        return sum(file.size for file in self.files()) + len(self._buffer) - drained
+
+    def after_fork(self, instance: bytes) -> None:
+        """Go on in a forked child: the parent's files, their lock and what they hold are the parent's."""
+        for file in [*self._full, self._file]:
+            file.close(remove=False)
+        self._lock = threading.Lock()
+        self._buffer = bytearray()
+        self._full = []
+        self._instance = instance
+        self._file = SpoolFile(self.directory, instance, self._clock)
+
+    def close(self, *, drained: bool) -> None:
+        """Give the files up, removing them where everything in them has been drained."""
+        with self._lock:
+            for file in [*self._full, self._file]:
+                file.close(remove=drained)
+        if drained:
+            with suppress(OSError):  # another process's files are in it, or it was never empty
+                self.directory.rmdir()
+
+
+def _fdatasync(fd: int) -> None:
+    """Force a file's data to the medium (on macOS ``F_FULLFSYNC``: fsync stops at the drive's cache)."""
+    import fcntl
+
+    full = getattr(fcntl, "F_FULLFSYNC", None)
+    if full is not None:
+        fcntl.fcntl(fd, full)
+    else:
+        os.fdatasync(fd)

@@ -1,0 +1,115 @@
+"""One event stream being written: numbering, chaining, and what happens when a write fails."""
+
+from __future__ import annotations
+
+import threading
+from typing import Final
+
+from recorder.clock import Clock
+from recorder.core.chain import commitment, event_hash, genesis
+from recorder.core.codec import encode_event, encode_opened
+from recorder.core.events import TERMINAL_TYPES, GapRecordedMeta, StreamOpened, meta_text
+from recorder.recording.spool import Spool
+
+_SYNCED_TYPES: Final = frozenset({b"request_sent"} | {name.encode() for name in TERMINAL_TYPES})
+_TERMINAL: Final = frozenset(name.encode() for name in TERMINAL_TYPES)
+
+
+class StreamWriter:
+    """Appends the events of one stream to the spool, each chained to the one before.
+
+    An event that cannot be written takes no version: the chain stays whole, and as soon as the spool
+    can be written again a ``gap_recorded`` in its place tells what is missing. The event that ends a
+    stream is kept and written after the gap.
+
+    :param stream: id of the stream.
+    :param instance: id of the recorder process.
+    :param secret: 32 random bytes, the source of the payload salts.
+    """
+
+    def __init__(self, spool: Spool, clock: Clock, stream: bytes, instance: bytes, secret: bytes) -> None:
+        self.id = stream
+        self._spool = spool
+        self._clock = clock
+        self._instance = instance
+        self._secret = secret
+        self._opening: bytes | None = encode_opened(StreamOpened(stream, instance, secret))
+        self._version = 0
+        self._head = genesis(stream)
+        self._lock = threading.Lock()
+        self._gap: GapRecordedMeta | None = None
+        self._late_end: tuple[bytes, int, bytes | None, bytes | None] | None = None
+        self._disowned = False
+
+    @property
+    def has_gap(self) -> bool:
+        """Whether events were lost and the stream does not say so yet."""
+        return self._gap is not None
+
+    def write(self, type_name: bytes, flags: int = 0, meta: bytes | None = None, body: bytes | None = None) -> bool:
+        """Record an event now; return whether it is safe."""
+        with self._lock:
+            if self._disowned:
+                return True
+            if (self._gap is None or self._write_gap()) and self._append(type_name, flags, meta, body):
+                return True
+            self._lose(type_name, flags, meta, body)
+            return False
+
+    def _append(self, type_name: bytes, flags: int, meta: bytes | None, body: bytes | None) -> bool:
+        version = self._version + 1
+        wall_ns = self._clock.wall_ns()
+        mono_ns = self._clock.monotonic_ns()
+        size = (len(meta) if meta else 0) + (len(body) if body else 0)
+        digest = event_hash(
+            self._head,
+            self.id,
+            version,
+            type_name,
+            wall_ns,
+            mono_ns,
+            self._instance,
+            flags,
+            size,
+            commitment(self._secret, version, meta, body),
+        )
+        record = encode_event(self.id, version, type_name, wall_ns, mono_ns, self._instance, flags, meta, body, digest)
+        if self._opening is not None:
+            record = self._opening + record
+        if not self._spool.append(record, sync=type_name in _SYNCED_TYPES):
+            return False
+        self._version, self._head, self._opening = version, digest, None
+        return True
+
+    def _lose(self, type_name: bytes, flags: int, meta: bytes | None, body: bytes | None) -> None:
+        if type_name in _TERMINAL:
+            self._late_end = (type_name, flags, meta, body)
+            if self._gap is not None:
+                return
+        now = self._clock.wall_ns()
+        if self._gap is None:
+            reason = self._spool.error or "the spool cannot be written"
+            self._gap = GapRecordedMeta(events=0, bytes=0, from_ns=now, to_ns=now, reason=reason)
+        if type_name not in _TERMINAL:
+            self._gap["events"] += 1
+            self._gap["bytes"] += len(body or b"")
+        self._gap["to_ns"] = now
+
+    def _write_gap(self) -> bool:
+        if not self._append(b"gap_recorded", 0, meta_text(self._gap).encode(), None):
+            return False
+        self._gap = None
+        if self._late_end is not None:
+            late, self._late_end = self._late_end, None
+            return self._append(*late)
+        return True
+
+    def mend(self) -> bool:
+        """Write the gap that is owed, if the spool allows; return whether nothing is owed."""
+        with self._lock:
+            return self._gap is None or self._write_gap()
+
+    def disown(self) -> None:
+        """Write nothing more: after a fork the parent's streams belong to the parent."""
+        self._lock = threading.Lock()
+        self._disowned = True

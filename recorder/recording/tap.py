@@ -1,0 +1,210 @@
+"""The tap: one exchange on its way from the wire to the spool, whatever the HTTP library.
+
+A transport tells it what it saw, in order: the request, the head of the response, every read of the
+body, and how it ended. The tap redacts, takes the framing apart and writes the events *before* the
+transport hands the bytes on. It never alters a byte and keeps none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from recorder.core.deframing import Deframer, Piece
+from recorder.core.events import READ_END, ErrorFacts, FailedMeta, RequestSentMeta, ResponseStartedMeta, meta_text
+from recorder.core.redaction import Redacted, scrub
+from recorder.recording.write_path import WritePath
+
+_TYPE_BYTES: Final = {
+    name: name.encode()
+    for name in ("chunk_received", "trailers_received", "response_completed", "response_truncated", "response_failed")
+}
+
+
+@dataclass(slots=True)
+class Call:
+    """One send of the user: the exchanges it caused share its id and know their order."""
+
+    id: str
+    attempts: int = 0
+    conversation: Mapping[str, str] = field(default_factory=dict)  # "conversation": id, "name": …
+
+
+class ExchangeTap:
+    """Writes the events of one exchange.
+
+    :param path: where events go.
+    :param call: the call it belongs to.
+    """
+
+    def __init__(self, path: WritePath, call: Call) -> None:
+        self._path = path
+        self._call = call
+        self._writer = path.open_stream()
+        path.watch(self)
+        self._seen = Redacted()
+        self._deframer: Deframer | None = None
+        self._before_read = 0  # body bytes before the last read
+        self._last_read: list[Piece] = []
+        self._last_size = 0
+        self.started = False  # the response's head is recorded
+        self.ended = False
+
+    @property
+    def id(self) -> bytes:
+        """Id of the exchange, 16 bytes."""
+        return self._writer.id
+
+    @property
+    def reads_payloads(self) -> bool:
+        """Whether a payload has to be complete before it can be recorded."""
+        return self._path.redaction.reads_bodies
+
+    def request_sent(self, method: str, url: str, head: bytes, body: bytes, extra: Mapping[str, Any]) -> None:
+        """Record the request, before its first byte leaves.
+
+        :param url: absolute, as the user gave it.
+        :param head: request line and headers as they go over the wire, with the blank line.
+        :param body: the payload; empty where it is not known yet.
+        :param extra: facts of the transport: see :class:`~recorder.core.events.RequestSentMeta`.
+        :raises RecordingError: what is not recorded must not happen.
+        """
+        self._path.check()
+        redaction, seen = self._path.redaction, self._seen
+        self._call.attempts += 1
+        kept_head = redaction.head(head, seen)
+        facts: dict[str, Any] = {
+            "call": self._call.id,
+            "attempt": self._call.attempts,
+            "method": method,
+            "url": redaction.url(url, seen),
+            "head": len(kept_head),
+            **self._call.conversation,
+            **extra,
+        }
+        kept_body = redaction.body(body, seen)
+        if seen.places:
+            facts["redacted"] = list(dict.fromkeys(seen.places))
+        self._write(b"request_sent", 0, RequestSentMeta(**facts), kept_head + kept_body)  # type: ignore[typeddict-item]
+
+    def request_body_sent(self, body: bytes) -> None:
+        """Record the payload of a request whose body was not known when its head left."""
+        seen = Redacted()
+        kept = self._path.redaction.body(body, seen)
+        self._seen.secrets += seen.secrets
+        self._write(b"request_body_sent", 0, {"redacted": seen.places} if seen.places else None, kept)
+
+    def request_failed(self, kind: str, phase: str, error: ErrorFacts | None) -> None:
+        """Record that nothing came back."""
+        self._end(b"request_failed", self._failure(kind, phase, error), None)
+
+    def response_started(self, head: bytes, status: int, framing: str, length: int | None, *, ends_read: bool) -> None:
+        """Record the head of the response; what follows goes to :meth:`received`.
+
+        :param head: as received, interim ``100 Continue`` heads included.
+        :param framing: ``chunked``, ``length``, ``close`` or ``none``, as the HTTP library decided.
+        :param ends_read: the read that brought the head ended with it.
+        """
+        seen = Redacted()
+        kept = self._path.redaction.head(head, seen)
+        self._seen.secrets += seen.secrets
+        facts = ResponseStartedMeta(status=status, framing=framing)
+        if length is not None:
+            facts["length"] = length
+        if seen.places:
+            facts["redacted"] = list(dict.fromkeys(seen.places))
+        if len(kept) != len(head):
+            facts["grew"] = len(kept) - len(head)
+        self._write(b"response_started", READ_END if ends_read else 0, facts, kept)
+        self.started = True
+        self._deframer = Deframer(framing, length)
+        self._write_pieces(self._deframer.begin())
+
+    def received(self, data: bytes) -> None:
+        """Record one read of the body's wire."""
+        deframer = self._deframer
+        if deframer is None or self.ended:
+            return
+        self._before_read = deframer.received
+        pieces = deframer.feed(data)
+        self._last_read, self._last_size = pieces, len(data)
+        self._write_pieces(pieces)
+
+    def end_of_input(self) -> None:
+        """Record that the peer closed the connection."""
+        if self._deframer is not None and not self.ended:
+            if self._deframer.malformed:
+                self.malformed(None)
+            else:
+                self._write_pieces([self._deframer.end_of_input()])
+
+    def failed(self, kind: str, error: ErrorFacts | None) -> None:
+        """Record that reading the body failed."""
+        self._end(b"response_failed", {**self._failure(kind, "body", error), **self._state()}, None)
+
+    def head_failed(self, kind: str, error: ErrorFacts, received: bytes) -> None:
+        """Record that no head could be read from what was received."""
+        if not received:
+            self.request_failed(kind, "head", error)
+            return
+        kept = self._path.redaction.head(received, self._seen)
+        self._end(b"response_failed", self._failure(kind, "head", error), kept)
+
+    def malformed(self, error: ErrorFacts | None) -> None:
+        """Record that the body's framing was malformed."""
+        self.failed("malformed", error)
+
+    def closed(self, unread: int, *, abandoned: bool) -> None:
+        """Record that the consumer closed the response, or dropped it, before its end.
+
+        :param unread: bytes of the last read that it had not taken.
+        """
+        if self.ended or not self.started:
+            return
+        if self._deframer is not None and self._deframer.malformed:
+            self.malformed(None)
+            return
+        facts = {**self._state(), "taken": self._taken(unread)}
+        self._end(b"consumer_abandoned" if abandoned else b"consumer_closed", facts, None)
+
+    def recorder_closed(self) -> None:
+        """Record that recording stopped before the exchange ended."""
+        self._end(b"recorder_closed", self._state(), None)
+
+    def _taken(self, unread: int) -> int:
+        """Body bytes that the consumer took, from wire bytes that it did not take."""
+        taken_wire = self._last_size - unread
+        pieces = [piece for piece in self._last_read if piece.type == "chunk_received" and piece.body]
+        return self._before_read + sum(
+            min(max(taken_wire - piece.start, 0), len(piece.body or b"")) for piece in pieces
+        )
+
+    def _state(self) -> dict[str, Any]:
+        return dict(self._deframer.state()) if self._deframer is not None else {}
+
+    def _failure(self, kind: str, phase: str, error: ErrorFacts | None) -> dict[str, Any]:
+        facts: dict[str, Any] = dict(FailedMeta(kind=kind, phase=phase))
+        if error is not None:
+            secrets = self._seen.secrets
+            facts["error"] = {**error, "message": scrub(error["message"], secrets)}
+            if "args" in error:
+                facts["error"]["args"] = [scrub(a, secrets) if isinstance(a, str) else a for a in error["args"]]
+        return facts
+
+    def _write_pieces(self, pieces: list[Piece]) -> None:
+        for kind, flags, meta, body, _ in pieces:
+            if kind == "trailers_received" and body:
+                body = self._path.redaction.head(body, self._seen)
+            elif kind != "chunk_received":
+                self.ended = True
+            self._path.write(self._writer, _TYPE_BYTES[kind], flags, meta.encode() if meta else None, body)
+
+    def _end(self, type_name: bytes, facts: Mapping[str, Any], body: bytes | None) -> None:
+        if not self.ended:
+            self.ended = True
+            self._write(type_name, 0, facts, body)
+
+    def _write(self, type_name: bytes, flags: int, facts: Mapping[str, Any] | None, body: bytes | None) -> None:
+        meta = None if not facts else meta_text(facts).encode()
+        self._path.write(self._writer, type_name, flags, meta, body)

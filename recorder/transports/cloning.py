@@ -1,0 +1,100 @@
+"""A user's requests adapter, again, with its own connection pools of classes that we choose.
+
+The clone is an instance of a subclass of the adapter's very class with the same attributes, so that
+retries, TLS settings, proxies and everything a subclass does stay as they are; the user's adapter is
+not touched. Pool and connection classes are subclasses of the very classes in place (those of a SOCKS
+proxy differ), with the same names: urllib3 prints them in its messages.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from recorder.errors import ConfigurationError
+
+ClassMaker = Callable[[type[Any]], type[Any]]
+
+
+def clone_adapter(adapter: HTTPAdapter, behaviour: type[Any], connection_class: ClassMaker, **attributes: Any) -> Any:
+    """Return a clone of *adapter* that is also a *behaviour*.
+
+    :param behaviour: a mixin that goes before the adapter's class.
+    :param connection_class: makes the subclass of a urllib3 connection class.
+    :param attributes: set on the clone.
+    """
+    pools = PoolClasses(connection_class)
+    base = type(adapter)
+    names = {"__module__": base.__module__, "__qualname__": base.__qualname__}
+    made: Any = type(base.__name__, (behaviour, base), names)
+    clone = made.__new__(made)
+    clone.__dict__.update(adapter.__dict__)
+    clone.__dict__.update(attributes, pool_classes=pools, cloned_from=base)
+    clone.poolmanager = pools.instrument(copy.copy(adapter.poolmanager))
+    clone.proxy_manager = {name: pools.instrument(copy.copy(held)) for name, held in adapter.proxy_manager.items()}
+    return clone
+
+
+class PoolClasses:
+    """Subclasses of pool classes whose connections are ours; one per class met."""
+
+    def __init__(self, connection_class: ClassMaker) -> None:
+        self._connection_class = connection_class
+        self._made: dict[type[Any], type[Any]] = {}
+
+    def instrument(self, manager: Any) -> Any:
+        """Make a pool manager build its pools from our classes, from now on; return it."""
+        if getattr(manager, "instrumented_by", None) is not self:
+            manager.pools = type(manager.pools)(manager.pools._maxsize)
+            manager.pool_classes_by_scheme = {
+                scheme: self._pool_class(pool) for scheme, pool in manager.pool_classes_by_scheme.items()
+            }
+            manager.instrumented_by = self
+        return manager
+
+    def _pool_class(self, pool: type[Any]) -> type[Any]:
+        if pool not in self._made:
+            names = {"__module__": pool.__module__, "__qualname__": pool.__qualname__}
+            connection = self._connection_class(pool.ConnectionCls)
+            self._made[pool] = type(pool.__name__, (pool,), {**names, "ConnectionCls": connection})
+        return self._made[pool]
+
+
+class ClonedAdapter:
+    """What every clone does: proxies get our pools too, and a pickle holds the user's plain adapter."""
+
+    pool_classes: PoolClasses
+    cloned_from: type[HTTPAdapter]
+
+    def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
+        """Return the manager of a proxy's pools."""
+        return self.pool_classes.instrument(super().proxy_manager_for(proxy, **proxy_kwargs))  # type: ignore[misc]
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        plain = self.cloned_from.__new__(self.cloned_from)
+        plain.__dict__.update(self.__dict__)
+        return plain.__reduce_ex__(protocol)
+
+
+def http_adapters(session: requests.Session) -> dict[str, HTTPAdapter]:
+    """Return the adapters of a session that speak HTTP, by prefix; plain ones where a prefix has none.
+
+    :raises ConfigurationError: one of them is not an ``HTTPAdapter``.
+    """
+    found: dict[str, HTTPAdapter] = {}
+    for prefix, adapter in session.adapters.items():
+        if not prefix.lower().startswith("http"):
+            continue
+        if not isinstance(adapter, HTTPAdapter):
+            raise ConfigurationError(
+                f"the adapter at {prefix!r} is a {type(adapter).__name__}, not an HTTPAdapter: "
+                "mount an HTTPAdapter there first"
+            )
+        found[prefix] = adapter
+    for prefix in ("http://", "https://"):
+        found.setdefault(prefix, HTTPAdapter())
+    return found

@@ -1,0 +1,78 @@
+"""Exceptions of the network stack, as facts that can be stored and raised again.
+
+Only exceptions below the HTTP library are stored (of the socket, the resolver, TLS and http.client):
+what the user sees is made from them by the stock urllib3 and requests, when recording and when
+replaying.
+"""
+
+from __future__ import annotations
+
+import builtins
+import http.client
+import socket
+import ssl
+from typing import Final
+
+from urllib3 import exceptions as urllib3_exceptions
+
+from recorder.core.events import ErrorFacts
+from recorder.errors import CorruptRecording
+
+_MODULES: Final = {"builtins": builtins, "http.client": http.client, "socket": socket, "ssl": ssl}
+
+
+def cause_of(error: BaseException) -> BaseException:
+    """Return the lowest exception that *error* was raised from: what the operating system or TLS said."""
+    while error.__cause__ is not None or (error.__context__ is not None and not error.__suppress_context__):
+        below = error.__cause__ or error.__context__
+        if below is None or not _is_network_error(below):
+            break
+        error = below
+    return error
+
+
+def _is_network_error(error: BaseException) -> bool:
+    return isinstance(error, OSError | http.client.HTTPException)
+
+
+def describe(error: BaseException) -> ErrorFacts:
+    """Return the facts of an exception: its class, its message, and its plain arguments."""
+    kind = type(error)
+    facts = ErrorFacts(type=f"{kind.__module__}.{kind.__qualname__}", message=str(error))
+    if isinstance(error, OSError) and isinstance(error.errno, int):
+        facts["errno"] = error.errno
+    args = list(error.args)
+    if all(isinstance(arg, str | int | float) for arg in args):
+        facts["args"] = args
+    return facts
+
+
+def kind_of(error: BaseException) -> str:
+    """Return the kind of a failure, one of those that docs/format.md lists."""
+    kinds: list[tuple[type[BaseException] | tuple[type[BaseException], ...], str]] = [
+        (socket.gaierror, "dns"),
+        (urllib3_exceptions.NameResolutionError, "dns"),
+        (ssl.SSLError, "tls"),
+        ((TimeoutError, urllib3_exceptions.TimeoutError), "timeout"),
+        (ConnectionRefusedError, "refused"),
+        (http.client.RemoteDisconnected, "disconnected"),
+        ((ConnectionResetError, ConnectionAbortedError, BrokenPipeError), "reset"),
+        (http.client.HTTPException, "malformed"),
+    ]
+    return next((name for classes, name in kinds if isinstance(error, classes)), "other")
+
+
+def revive(facts: ErrorFacts) -> BaseException:
+    """Return an exception like the one that *facts* describe.
+
+    :raises CorruptRecording: the class is not one of the standard library's network errors.
+    """
+    module, _, name = facts["type"].rpartition(".")
+    found = getattr(_MODULES.get(module), name, None)
+    if not (isinstance(found, type) and issubclass(found, OSError | http.client.HTTPException | EOFError)):
+        if "errno" in facts:
+            return OSError(facts["errno"], facts["message"])
+        raise CorruptRecording(f"a failure of type {facts['type']} cannot be replayed")
+    if "args" in facts:
+        return found(*facts["args"])
+    return found(facts["message"])

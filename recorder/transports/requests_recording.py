@@ -1,0 +1,288 @@
+"""Recording for requests: adapters that tell the write path what goes over the wire."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any, Final
+
+import requests
+from requests.models import PreparedRequest
+
+from recorder.clock import id_text
+from recorder.recording.tap import Call, ExchangeTap
+from recorder.recording.write_path import WritePath
+from recorder.transports.cloning import ClonedAdapter, clone_adapter, http_adapters
+from recorder.transports.failures import cause_of, describe, kind_of
+from recorder.transports.socket_file import HTTPResponse
+
+CLIENT: Final = f"requests/{requests.__version__} urllib3/{version('urllib3')}"
+_FOLLOWED: Final = frozenset({301, 302, 303, 307, 308, 401, 407})
+_PIECE: Final = 1024 * 1024  # bytes of a streamed payload that are held before they are recorded
+
+
+@dataclass(slots=True)
+class _Sending:
+    """One ``HTTPAdapter.send`` under way."""
+
+    request: PreparedRequest
+    call: Call
+    taps: list[ExchangeTap] = field(default_factory=list)
+    response: HTTPResponse | None = None
+
+
+_sending: ContextVar[_Sending | None] = ContextVar("recorder_sending", default=None)
+
+
+class RequestsRecording:
+    """Mounts recording adapters on sessions.
+
+    :param path: where events go; None once the recorder is closed.
+    :param conversation: returns the facts of the conversation that the current context is in.
+    """
+
+    def __init__(self, path: Callable[[], WritePath | None], conversation: Callable[[], Mapping[str, str]]) -> None:
+        self._path = path
+        self._conversation = conversation
+        self._connections = itertools.count(1)
+        self._ids: weakref.WeakKeyDictionary[requests.Response, bytes] = weakref.WeakKeyDictionary()
+        self._last = threading.local()
+
+    def mount(self, session: requests.Session) -> None:
+        """Replace the session's HTTP adapters by recording clones.
+
+        :raises ConfigurationError: an adapter is not an ``HTTPAdapter``.
+        """
+        for prefix, adapter in http_adapters(session).items():
+            if getattr(adapter, "recording", None) is not self:
+                session.adapters[prefix] = clone_adapter(adapter, _RecordingAdapter, self._connection, recording=self)
+
+    def _connection(self, base: type[Any]) -> type[Any]:
+        names = {"__module__": base.__module__, "__qualname__": base.__qualname__}
+        return type(base.__name__, (_RecordingConnection, base), {**names, "recording": self})
+
+    def exchange_of(self, response: requests.Response) -> bytes | None:
+        """Return the id of the exchange that *response* came from, or None."""
+        return self._ids.get(response)
+
+    def next_connection(self) -> int:
+        """Return a number for a connection that was just made."""
+        return next(self._connections)
+
+    def sending(self, request: PreparedRequest) -> _Sending | None:
+        """Return the context of a send; None where nothing is recorded (any more)."""
+        if self._path() is None:
+            return None
+        return _Sending(request, self._call_of(request))
+
+    def _call_of(self, request: PreparedRequest) -> Call:
+        """A redirect or an auth round goes on with the call that it follows from.
+
+        requests makes such a request by copying the one before; copies share the ``hooks`` object,
+        which every request that the user makes has of its own.
+        """
+        before: tuple[PreparedRequest, int | None, Call] | None = getattr(self._last, "sent", None)
+        if before is not None:
+            sent, status, call = before
+            if sent.hooks is request.hooks and sent is not request and status in _FOLLOWED:
+                return call
+        path = self._path()
+        identity = path.clock.new_id() if path is not None else b""
+        return Call(id_text(identity), conversation=self._conversation())
+
+    def open_tap(self, sending: _Sending) -> ExchangeTap | None:
+        """Return the tap of a new exchange of this send."""
+        path = self._path()
+        if path is None:
+            return None
+        self._finish_attempts(sending, None)
+        tap = ExchangeTap(path, sending.call)
+        sending.taps.append(tap)
+        return tap
+
+    def sent(self, sending: _Sending, response: requests.Response | None, error: BaseException | None) -> None:
+        """Settle what is open when a send returns."""
+        self._finish_attempts(sending, error)
+        status = response.status_code if response is not None else None
+        self._last.sent = (sending.request, status, sending.call)
+        if response is not None and sending.taps:
+            self._ids[response] = sending.taps[-1].id
+            if sending.response is not None:
+                sending.response.consumer = weakref.ref(response)
+
+    @staticmethod
+    def _finish_attempts(sending: _Sending, error: BaseException | None) -> None:
+        for tap in sending.taps:
+            if not tap.started and not tap.ended:
+                facts = describe(cause_of(error)) if error is not None else None
+                tap.request_failed(kind_of(cause_of(error)) if error is not None else "other", "send", facts)
+
+
+class _RecordingAdapter(ClonedAdapter):
+    """The mixin of a recording adapter."""
+
+    recording: RequestsRecording
+
+    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        """Send as the adapter below does, recording every attempt."""
+        sending = self.recording.sending(request)
+        token = _sending.set(sending)
+        try:
+            response: requests.Response = super().send(request, *args, **kwargs)  # type: ignore[misc]
+        except BaseException as error:
+            if sending is not None:
+                self.recording.sent(sending, None, error)
+            raise
+        finally:
+            _sending.reset(token)
+        if sending is not None:
+            self.recording.sent(sending, response, None)
+        return response
+
+
+class _RecordingConnection:
+    """The mixin of a recording connection: tells the request, and gives the response a tap."""
+
+    recording: RequestsRecording
+    _tap: ExchangeTap | None = None
+    _number = 0
+    _used = False
+    _connecting = False
+    _payload: Any = None
+    _streamed: list[bytes] | None = None
+    _chunked = False
+    _head_sent = True
+
+    def connect(self) -> None:
+        """Connect; a failure is recorded even when nothing was sent."""
+        self._connecting = True
+        try:
+            super().connect()  # type: ignore[misc]
+        except BaseException as error:
+            self._connect_failed(error)
+            raise
+        finally:
+            self._connecting = False
+        self._number, self._used = self.recording.next_connection(), False
+
+    def _connect_failed(self, error: BaseException) -> None:
+        tap, sending = self._tap, _sending.get()
+        if (tap is None or tap.ended or tap.started) and sending is not None:
+            tap = self.recording.open_tap(sending)
+            if tap is not None:
+                request = sending.request
+                method, head = request.method or "GET", prepared_head(request)
+                tap.request_sent(
+                    method,
+                    request.url or "",
+                    head,
+                    known_payload(request.body) or b"",
+                    {"client": CLIENT, "unsent": True},
+                )
+        if tap is not None:
+            below = cause_of(error)
+            tap.request_failed(kind_of(below), "connect", describe(below))
+
+    def request(self, method: str, url: str, body: Any = None, *args: Any, **kwargs: Any) -> None:
+        """Send a request; it is recorded before its first byte leaves."""
+        sending = _sending.get()
+        self._tap = self.recording.open_tap(sending) if sending is not None else None
+        if self._tap is None:
+            super().request(method, url, body, *args, **kwargs)  # type: ignore[misc]
+            return
+        self._payload = known_payload(body)
+        self._streamed = None if self._payload is not None else []
+        self._head_sent = False
+        try:
+            super().request(method, url, body, *args, **kwargs)  # type: ignore[misc]
+        finally:
+            self._head_sent = True
+            self._payload = None
+            if self._streamed is not None:
+                self._flush_streamed()
+                self._streamed = None
+
+    def send(self, data: Any) -> None:
+        """Send bytes; the first ones of a request are its head."""
+        if self._tap is not None and not self._connecting:
+            if not self._head_sent:
+                self._head_sent = True
+                self._tell_request(bytes(data))
+            elif self._streamed is not None:
+                self._tell_payload(bytes(data))
+        super().send(data)  # type: ignore[misc]
+
+    def _tell_request(self, head: bytes) -> None:
+        sending = _sending.get()
+        if self._tap is None or sending is None:
+            return
+        extra: dict[str, Any] = {"client": CLIENT}
+        if getattr(self, "sock", None) is not None:
+            extra.update(connection=self._number, reused=self._used)
+        self._used = True
+        if self._streamed is not None:
+            extra["streamed"] = True
+            self._chunked = b"\r\ntransfer-encoding: chunked\r\n" in head.lower()
+        request = sending.request
+        self._tap.request_sent(request.method or "GET", request.url or "", head, self._payload or b"", extra)
+
+    def _tell_payload(self, data: bytes) -> None:
+        if self._streamed is None or self._tap is None:
+            return
+        if self._chunked:
+            data = data[data.find(b"\r\n") + 2 : -2]  # one send is one frame
+        self._streamed.append(data)
+        if sum(map(len, self._streamed)) >= _PIECE and not self._tap.reads_payloads:
+            self._flush_streamed()
+
+    def _flush_streamed(self) -> None:
+        if self._streamed and self._tap is not None:
+            self._tap.request_body_sent(b"".join(self._streamed))
+            self._streamed.clear()
+
+    def getresponse(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the response; it is told to the tap while it is read."""
+        tap = self._tap
+        if tap is None:
+            return super().getresponse(*args, **kwargs)  # type: ignore[misc]
+        made: list[HTTPResponse] = []
+
+        def response_class(sock: Any, *args: Any, **kwargs: Any) -> HTTPResponse:
+            made.append(HTTPResponse(sock, *args, tap=tap, **kwargs))
+            return made[0]
+
+        self.response_class = response_class
+        try:
+            return super().getresponse(*args, **kwargs)  # type: ignore[misc]
+        finally:
+            del self.response_class
+            self._tap = None
+            sending = _sending.get()
+            if made and sending is not None:
+                sending.response = made[0]
+
+
+def known_payload(body: Any) -> bytes | None:
+    """Return a request's payload, None where it is only known once it is sent (files, generators)."""
+    if body is None:
+        return b""
+    if isinstance(body, str):
+        return body.encode("utf-8")
+    if isinstance(body, bytes | bytearray | memoryview):
+        return bytes(body)
+    return None
+
+
+def prepared_head(request: PreparedRequest) -> bytes:
+    """Return the head of a request that never reached a connection, as it was prepared."""
+    lines: Iterable[str] = (f"{_text(name)}: {_text(value)}\r\n" for name, value in request.headers.items())
+    return f"{request.method} {request.path_url} HTTP/1.1\r\n{''.join(lines)}\r\n".encode("latin-1", "replace")
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else value
