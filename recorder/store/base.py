@@ -17,7 +17,8 @@ class SpoolMark:
     """How far a spool file has been drained; committed together with the events it brought.
 
     :ivar spool: 16-byte id of the spool file.
-    :ivar start: byte offset at which this batch begins; must be where the store says the last one ended.
+    :ivar start: byte offset at which this batch begins; must be where the store says the last one ended
+        (for a spool that the store has not seen: where the spool's header ends).
     :ivar end: byte offset after this batch.
     """
 
@@ -54,6 +55,7 @@ class EventStore(Protocol):
 
         :raises VersionConflict: another event holds that version, or *mark* does not start where the
             store's offset of that spool stands; nothing is committed.
+        :raises UnknownEventType: an event is of a type that has no code; nothing is committed.
         :raises StoreUnreachable: the engine did not answer or refused (full, locked too long); nothing
             is committed.
         """
@@ -87,11 +89,32 @@ class EventStore(Protocol):
         """Return the events of version 1 of the given streams that exist."""
         ...
 
+    def heads(self, streams: Sequence[bytes]) -> dict[bytes, Event]:
+        """Return the last event of each of the given streams that has one."""
+        ...
+
+    def streams_of(self, instance: bytes) -> list[StreamOpened]:
+        """Return the openings that one recorder process wrote, in the order of their ids."""
+        ...
+
+    def unfinished(self, instance: bytes | None = None) -> Iterator[tuple[StreamOpened, Event | None]]:
+        """Yield each exchange's stream that has no end yet, with its last event.
+
+        A stream that was opened and has no event yet comes with None. Openings of conversations never
+        end and do not appear.
+
+        :param instance: only the streams that this recorder process opened.
+        """
+        ...
+
     def walk(self) -> Iterator[tuple[StreamOpened | None, Iterator[Event]]]:
         """Yield every stream that has an opening or events, with its events in order.
 
-        For audits: one pass over the store, each event read once, constant memory. A stream whose
-        opening is missing comes with None; a damaged page raises :class:`~recorder.errors.CorruptRecording`.
+        For audits: one pass over the store in one snapshot, each event read once, constant memory.
+        Nothing is upcast; an event whose type has no name here is of type ``code N``, and damaged values
+        come as they are read. A stream whose opening is missing comes with None, its events then have
+        the instance ``b""`` where the opening had it; a damaged page raises
+        :class:`~recorder.errors.CorruptRecording`.
         """
         ...
 

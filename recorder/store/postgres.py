@@ -1,0 +1,408 @@
+"""Events in Postgres 15 or newer, through psycopg 3.
+
+An append is one COPY. Each append has one row in ``batches``, stamped with its transaction's id; the
+feed is ordered by (transaction id, position) and stops below the oldest transaction that is still
+running, so that a transaction which commits late is never passed by. The id is not in the event
+itself: after a dump and restore it has to be stamped anew (:func:`restamp`), and events never change.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import psycopg
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.pool import NullPool
+
+from recorder.core.events import TYPE_CODES, Event, StreamOpened
+from recorder.errors import StoreError, UnknownEventType, VersionConflict
+from recorder.store import schema
+from recorder.store.base import FeedCursor, SpoolMark
+from recorder.store.failures import translating
+from recorder.store.repeats import Stored, without_repeats
+from recorder.store.sql import Row, SnapshotRows, SqlStore, event_of, forget
+from recorder.store.urls import StoreUrl
+
+if TYPE_CHECKING:
+    from psycopg import Cursor
+
+#: libpq's settings where the URL has none: a server that vanished is noticed within seconds.
+_CONNECT: Final[dict[str, Any]] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+    "application_name": "recorder",
+}
+# A writer that hangs in its transaction would hold back every reader of the feed.
+_WRITER: Final = "SET idle_in_transaction_session_timeout = '60s'; SET lock_timeout = '30s'"
+#: Key of the advisory lock under which the schema is changed: "recorder" in ASCII.
+_UPGRADING: Final = 0x7265636F72646572
+#: Rows that a server-side cursor fetches at once.
+_FETCH: Final = 2000
+
+# Binary COPY, https://www.postgresql.org/docs/current/sql-copy.html
+_COPY: Final = (
+    "COPY events (batch, wall_ns, mono_ns, version, type, flags, stream, hash, instance, meta, body) "
+    "FROM STDIN (FORMAT BINARY)"
+)
+_COPY_HEAD: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+_COPY_END: Final = b"\xff\xff"
+_FIXED: Final = struct.Struct(">hiqiqiqiiihih" + "i16si32s")
+_SIZE: Final = struct.Struct(">i")
+_NULL: Final = b"\xff\xff\xff\xff"
+_SIZE_16: Final = _SIZE.pack(16)
+
+_OPEN: Final = (
+    "INSERT INTO event_streams (stream, instance, secret, format) "
+    "SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::bytea[], %s::smallint[])"
+)
+# Batches of the feed: the rest of the one at the cursor, and the next ones that nothing can still precede.
+_BATCHES: Final = (
+    "SELECT id, xid::text::bigint, events FROM (SELECT * FROM batches WHERE xid = %s::text::xid8 UNION ALL "
+    "(SELECT * FROM batches WHERE xid > %s::text::xid8 AND xid < pg_snapshot_xmin(pg_current_snapshot()) "
+    "ORDER BY xid FETCH FIRST %s ROWS WITH TIES)) AS b ORDER BY xid"
+)
+
+
+class PostgresStore(SqlStore):
+    """An EventStore in Postgres.
+
+    :param target: where it is.
+    :param write: open for writing; the schema must be there already.
+    :raises StoreUnreachable: nobody answers, or the login is refused.
+    :raises StaleSchema: the schema is not the one of this code.
+    """
+
+    id_in = "%s::uuid"
+    id_out = "uuid_send({})"
+
+    def __init__(self, target: StoreUrl, *, write: bool) -> None:
+        super().__init__(target.name)
+        self._thread_lock = threading.Lock()
+        self._writer: Connection | None = None
+        self._read = reading_engine(target)
+        self._write = writing_engine(target) if write else None
+        try:
+            with self.reading() as connection:
+                schema.require_head(connection, target.name)
+        except BaseException:
+            self._read.dispose()
+            raise
+
+    # Reading
+
+    def _key(self, identity: bytes) -> object:
+        return identity.hex()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Yield a connection in a read-only session; errors arrive translated."""
+        self._after_fork()
+        with translating(self._name, psycopg.Error), self._read.connect() as connection:
+            try:
+                yield connection
+            except psycopg.Error:
+                connection.invalidate()  # SQLAlchemy does not see the errors of raw cursors
+                raise
+
+    def _rows(self, sql: str, parameters: Sequence[object] = ()) -> Iterator[Row]:
+        with self.reading() as connection, _raw(connection).cursor("rows", binary=True) as cursor:
+            cursor.itersize = _FETCH
+            yield from cursor.execute(sql, tuple(parameters))
+
+    @contextmanager
+    def snapshot(self) -> Iterator[SnapshotRows]:
+        """Yield a function whose queries all see the same state."""
+        with self.reading() as connection:
+            with _raw(connection).cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            yield _Snapshot(connection)
+
+    def feed(self, after: FeedCursor, limit: int) -> tuple[list[Event], FeedCursor]:
+        """Return up to *limit* events committed after *after*, and where to go on."""
+        sql = (
+            f"{self._events.replace(' FROM ', ', b.xid::text::bigint FROM ', 1)} JOIN batches b ON b.id = e.batch "
+            "WHERE e.batch = ANY(%s) AND (b.xid, e.position) > (%s::text::xid8, %s) "
+            "ORDER BY b.xid, e.position LIMIT %s"
+        )
+        with self.reading() as connection, _raw(connection).cursor(binary=True) as cursor:
+            batches = _needed(cursor, after, limit)
+            if not batches:
+                return [], after
+            rows = cursor.execute(sql, (batches, str(after.xid), after.position, limit)).fetchall()
+        if not rows:
+            return [], after
+        return [event_of(row) for row in rows], FeedCursor(rows[-1][12], rows[-1][10])
+
+    # Writing
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Yield a connection in a write transaction, committed at the end; errors arrive translated."""
+        self._after_fork()
+        with self._thread_lock, translating(self._name, psycopg.Error):
+            if self._write is None:
+                raise StoreError(f"{self._name} is open for reading only")
+            if self._writer is None:
+                self._writer = self._write.connect()
+            try:
+                # Without begin() SQLAlchemy would not know of a raw cursor's work, and not commit it.
+                with self._writer.begin():
+                    yield self._writer
+            except BaseException:
+                self._after_failure(self._writer)
+                raise
+
+    def _after_failure(self, writer: Connection) -> None:
+        raw = writer.connection.dbapi_connection if not writer.invalidated and not writer.closed else None
+        if raw is None or getattr(raw, "broken", False) or getattr(raw, "closed", False):
+            self._writer = None
+            with suppress(Exception):
+                writer.invalidate()
+            with suppress(Exception):
+                writer.close()
+
+    def append(self, openings: Sequence[StreamOpened], events: Sequence[Event], mark: SpoolMark | None = None) -> None:
+        """Commit openings and events in one transaction, in order, with the spool's new offset.
+
+        :raises VersionConflict: another event holds that version, or *mark* does not follow on.
+        :raises UnknownEventType: an event is of a type that has no code.
+        :raises StoreUnreachable: the server did not answer or refused.
+        """
+        try:
+            instances = self._instances_of(openings, events)
+            try:
+                with self.writing() as connection, _raw(connection).cursor() as cursor:
+                    _advance(cursor, mark)
+                    _insert(cursor, openings, events, instances)
+            except VersionConflict:
+                # Rare: something is stored already. Look at each.
+                self._forget_instances(openings)
+                self._append_rest(openings, events, mark)
+        except BaseException:
+            self._forget_instances(openings)
+            raise
+
+    def _append_rest(self, openings: Sequence[StreamOpened], events: Sequence[Event], mark: SpoolMark | None) -> None:
+        with self.writing() as connection, _raw(connection).cursor() as cursor:
+            stored = _StoredHere(cursor)
+            openings, events = without_repeats(stored, openings, events)
+            everything_known = not openings and not events
+            if not (everything_known and mark is not None and stored.drained(mark.spool) == mark.end):
+                _advance(cursor, mark)
+            _insert(cursor, openings, events, self._instances_of(openings, events))
+
+    def forget_spool(self, spool: bytes) -> None:
+        """Drop the bookkeeping of a spool whose file is gone."""
+        with self.writing() as connection:
+            connection.exec_driver_sql("DELETE FROM spools WHERE spool = %s::uuid", (spool.hex(),))
+
+    # Life
+
+    def _after_fork(self) -> None:
+        if os.getpid() == self._pid:
+            return
+        self._pid = os.getpid()
+        self._thread_lock = threading.Lock()
+        if self._writer is not None:
+            _left_to_the_parent.append(self._writer)
+            self._writer = None
+        forget(self._read, *([] if self._write is None else [self._write]))
+
+    def close(self) -> None:
+        """Release the connections; closing twice is fine."""
+        self._after_fork()
+        with self._thread_lock:
+            writer, self._writer = self._writer, None
+            if writer is not None:
+                writer.close()
+        self._read.dispose()
+
+
+_left_to_the_parent: list[Connection] = []
+
+
+def reading_engine(target: StoreUrl) -> Engine:
+    """Return an engine whose sessions are read-only."""
+    engine = create_engine(target.url, connect_args=_settings(target), pool_pre_ping=True, max_overflow=-1)
+
+    def read_only(connection: psycopg.Connection[Any], _: object) -> None:
+        connection.read_only = True
+
+    event.listen(engine, "connect", read_only)
+    return engine
+
+
+def writing_engine(target: StoreUrl) -> Engine:
+    """Return an engine for writing; its connections are not pooled."""
+    engine = create_engine(target.url, connect_args=_settings(target), poolclass=NullPool)
+
+    def bounded(connection: psycopg.Connection[Any], _: object) -> None:
+        connection.execute(_WRITER)
+        connection.commit()
+
+    event.listen(engine, "connect", bounded)
+    return engine
+
+
+def prepare(target: StoreUrl) -> tuple[str, ...]:
+    """Bring the schema up to date, one process at a time, and :func:`restamp` a restored dump.
+
+    :returns: the revisions that were applied.
+    """
+    engine = writing_engine(target)
+    try:
+        with translating(target.name, psycopg.Error), engine.connect() as connection, connection.begin():
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_UPGRADING,))
+            applied = schema.migrate(connection)
+            restamp(connection)
+        return applied
+    finally:
+        engine.dispose()
+
+
+def _settings(target: StoreUrl) -> dict[str, Any]:
+    return {key: value for key, value in _CONNECT.items() if key not in target.url.query}
+
+
+def restamp(connection: Connection) -> bool:
+    """Give batches of a restored dump transaction ids of this server, in the old order.
+
+    Ids above the server's own would hide those batches from the feed. The new ones spread over the
+    ids that the server has used up; checkpoints of projections no longer mean anything and go.
+
+    :returns: whether it was necessary.
+    """
+    foreign = "SELECT count(*) FROM batches WHERE xid > pg_current_xact_id()"
+    if not connection.exec_driver_sql(foreign).scalar():
+        return False
+    connection.exec_driver_sql(
+        "UPDATE batches SET xid = (3 + (r.place * (pg_current_xact_id()::text::numeric - 4) / r.total)::bigint)"
+        "::text::xid8 FROM (SELECT id, row_number() OVER (ORDER BY xid, id) - 1 AS place, count(*) OVER () AS total "
+        "FROM batches) r WHERE r.id = batches.id"
+    )
+    connection.exec_driver_sql("DELETE FROM projection_checkpoints")
+    return True
+
+
+def _raw(connection: Connection) -> psycopg.Connection[Any]:
+    return cast("psycopg.Connection[Any]", connection.connection.dbapi_connection)
+
+
+class _Snapshot(SnapshotRows):
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._cursors = 0
+
+    def __call__(self, sql: str) -> Iterator[Row]:
+        self._cursors += 1
+        with _raw(self._connection).cursor(f"rows{self._cursors}", binary=True) as cursor:
+            cursor.itersize = _FETCH
+            yield from cursor.execute(sql)
+
+
+class _StoredHere(Stored):
+    def __init__(self, cursor: Cursor[Any]) -> None:
+        self._cursor = cursor
+
+    def opening(self, stream: bytes) -> StreamOpened | None:
+        sql = "SELECT instance, secret, format FROM event_streams WHERE stream = %s::uuid"
+        row = self._cursor.execute(sql, (stream.hex(),)).fetchone()
+        return None if row is None else StreamOpened(stream, row[0].bytes, *row[1:])
+
+    def hash(self, stream: bytes, version: int) -> bytes | None:
+        sql = "SELECT hash FROM events WHERE stream = %s::uuid AND version = %s"
+        row = self._cursor.execute(sql, (stream.hex(), version)).fetchone()
+        return None if row is None else row[0]
+
+    def drained(self, spool: bytes) -> int:
+        row = self._cursor.execute("SELECT drained FROM spools WHERE spool = %s::uuid", (spool.hex(),)).fetchone()
+        return 0 if row is None else int(row[0])
+
+
+def _insert(
+    cursor: Cursor[Any], openings: Sequence[StreamOpened], events: Sequence[Event], instances: dict[bytes, bytes]
+) -> None:
+    if openings:
+        cursor.execute(
+            _OPEN,
+            (
+                [opening.stream.hex() for opening in openings],
+                [opening.instance.hex() for opening in openings],
+                [opening.secret for opening in openings],
+                [opening.format for opening in openings],
+            ),
+        )
+    if events:
+        made = cursor.execute("INSERT INTO batches (events) VALUES (%s) RETURNING id", (len(events),)).fetchone()
+        assert made is not None
+        packed = _packed(events, instances, made[0])
+        with cursor.copy(_COPY) as copy:
+            copy.write(packed)
+
+
+def _packed(events: Sequence[Event], instances: dict[bytes, bytes], batch: int) -> bytes:
+    parts = [_COPY_HEAD]
+    add, fixed, size, codes = parts.append, _FIXED.pack, _SIZE.pack, TYPE_CODES
+    try:
+        for event in events:
+            stream, own, meta, body = event.stream, event.instance, event.meta, event.body
+            add(
+                fixed(
+                    *(11, 8, batch, 8, event.wall_ns, 8, event.mono_ns, 4, event.version, 2, codes[event.type]),
+                    *(2, event.flags, 16, stream, 32, event.hash),
+                )
+            )
+            add(_NULL if instances.get(stream) == own else _SIZE_16 + own)
+            if meta is None:
+                add(_NULL)
+            else:
+                text = meta.encode()
+                add(size(len(text)) + text)
+            if body is None:
+                add(_NULL)
+            else:
+                add(size(len(body)))
+                add(body)
+    except KeyError as error:
+        raise UnknownEventType(f"unknown event type {error.args[0]!r}: nothing was appended") from None
+    add(_COPY_END)
+    return b"".join(parts)
+
+
+def _advance(cursor: Cursor[Any], mark: SpoolMark | None) -> None:
+    """Move a spool's offset from where *mark* starts to where it ends."""
+    if mark is None:
+        return
+    spool = mark.spool.hex()
+    moved = cursor.execute(
+        "UPDATE spools SET drained = %s WHERE spool = %s::uuid AND drained = %s", (mark.end, spool, mark.start)
+    ).rowcount
+    if not moved:  # a spool that was never seen: its first batch begins where its header ends
+        moved = cursor.execute(
+            "INSERT INTO spools (spool, drained) VALUES (%s::uuid, %s) ON CONFLICT DO NOTHING", (spool, mark.end)
+        ).rowcount
+    if not moved:
+        raise VersionConflict(f"the spool's batch does not begin where the last one ended, at byte {mark.start}")
+
+
+def _needed(cursor: Cursor[Any], after: FeedCursor, limit: int) -> list[int]:
+    """Return the batches that hold the next *limit* events."""
+    rows = cursor.execute(_BATCHES, (str(after.xid), str(after.xid), limit)).fetchall()
+    needed: list[int] = []
+    enough, last = 0, after.xid
+    for batch, xid, events in rows:
+        if enough >= limit and xid != last:
+            break
+        needed.append(batch)
+        last = xid
+        if xid > after.xid:
+            enough += events
+    return needed

@@ -1,0 +1,300 @@
+"""What the two engines have in common: the statements that read events, and rows as events."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from itertools import groupby, islice
+from operator import itemgetter
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, Pool
+
+from recorder.core.events import (
+    CONVERSATION_TYPES,
+    FORMAT_VERSION,
+    TERMINAL_TYPES,
+    TYPE_CODES,
+    TYPE_NAMES,
+    Event,
+    StreamOpened,
+)
+from recorder.core.upcasting import upcast
+from recorder.errors import CorruptRecording, UnknownEventType
+from recorder.store.base import FeedCursor, SpoolMark
+
+Row = Sequence[Any]
+
+#: Values in one ``IN (…)``.
+_AT_ONCE: Final = 500
+
+
+class SqlStore(ABC):
+    """The reading half of an EventStore, over SQL that both engines understand.
+
+    An engine says how an id goes in and comes out, and how a statement is run.
+
+    :param name: the store's URL without its password.
+    """
+
+    id_in = "?"
+    id_out = "{}"
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._pid = os.getpid()
+        self._instances: dict[bytes, bytes] = {}
+        columns = (
+            f"{self.id_out.format('e.stream')}, e.version, e.type, e.wall_ns, e.mono_ns, "
+            f"{self.id_out.format('coalesce(e.instance, s.instance)')}, e.flags, e.meta, e.body, e.hash, e.position, "
+            "s.format"
+        )
+        self._events = f"SELECT {columns} FROM events e LEFT JOIN event_streams s ON s.stream = e.stream "
+        self._openings = (
+            f"SELECT {self.id_out.format('stream')}, {self.id_out.format('instance')}, secret, format "
+            "FROM event_streams "
+        )
+
+    # What an engine provides
+
+    @abstractmethod
+    def _rows(self, sql: str, parameters: Sequence[object] = ()) -> Iterator[Row]:
+        """Run a query and yield its rows in constant memory; errors arrive translated."""
+
+    @abstractmethod
+    def _key(self, identity: bytes) -> object:
+        """Return an id as the parameter that :attr:`id_in` takes."""
+
+    @abstractmethod
+    def snapshot(self) -> AbstractContextManager[SnapshotRows]:
+        """Return a context manager within which every query sees the same state."""
+
+    @abstractmethod
+    def reading(self) -> AbstractContextManager[Connection]:
+        """Return a context manager with a connection for queries; errors arrive translated."""
+
+    @abstractmethod
+    def writing(self) -> AbstractContextManager[Connection]:
+        """Return a context manager with a connection in a write transaction, committed at the end."""
+
+    @abstractmethod
+    def append(self, openings: Sequence[StreamOpened], events: Sequence[Event], mark: SpoolMark | None = None) -> None:
+        """Commit openings and events; see :meth:`recorder.store.base.EventStore.append`."""
+
+    @abstractmethod
+    def forget_spool(self, spool: bytes) -> None:
+        """Drop the bookkeeping of a spool whose file is gone."""
+
+    @abstractmethod
+    def feed(self, after: FeedCursor, limit: int) -> tuple[list[Event], FeedCursor]:
+        """Return up to *limit* events committed after *after*, and where to go on."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release connections; closing twice is fine."""
+
+    # What follows from it
+
+    @property
+    def name(self) -> str:
+        """The store's URL without its password, for people."""
+        return self._name
+
+    def drained(self, spool: bytes) -> int:
+        """Return the offset up to which a spool has been drained: 0 for one never seen."""
+        sql = f"SELECT drained FROM spools WHERE spool = {self.id_in}"
+        return next((int(row[0]) for row in self._rows(sql, (self._key(spool),))), 0)
+
+    def opening(self, stream: bytes) -> StreamOpened | None:
+        """Return the opening of a stream, or None."""
+        sql = f"{self._openings} WHERE stream = {self.id_in}"
+        return next((StreamOpened(*row) for row in self._rows(sql, (self._key(stream),))), None)
+
+    def openings(self) -> Iterator[StreamOpened]:
+        """Yield every opening, in the order of their ids."""
+        for row in self._rows(f"{self._openings} ORDER BY stream"):
+            yield StreamOpened(*row)
+
+    def streams_of(self, instance: bytes) -> list[StreamOpened]:
+        """Return the openings that one recorder process wrote, in the order of their ids."""
+        sql = f"{self._openings} WHERE instance = {self.id_in} ORDER BY stream"
+        return [StreamOpened(*row) for row in self._rows(sql, (self._key(instance),))]
+
+    def events(self, stream: bytes, *, after: int = 0) -> Iterator[Event]:
+        """Yield the events of a stream in order, from the version after *after*."""
+        sql = f"{self._events} WHERE e.stream = {self.id_in} AND e.version > {int(after)} ORDER BY e.version"
+        for row in self._rows(sql, (self._key(stream),)):
+            yield event_of(row)
+
+    def head(self, stream: bytes) -> Event | None:
+        """Return the last event of a stream, or None."""
+        sql = f"{self._events} WHERE e.stream = {self.id_in} ORDER BY e.version DESC LIMIT 1"
+        return next((event_of(row) for row in self._rows(sql, (self._key(stream),))), None)
+
+    def heads(self, streams: Sequence[bytes]) -> dict[bytes, Event]:
+        """Return the last event of each of the given streams that has one."""
+        return self._one_each(streams, "e.version = (SELECT max(version) FROM events WHERE stream = e.stream)")
+
+    def first_events(self, streams: Sequence[bytes]) -> dict[bytes, Event]:
+        """Return the events of version 1 of the given streams that exist."""
+        return self._one_each(streams, "e.version = 1")
+
+    def _one_each(self, streams: Sequence[bytes], which: str) -> dict[bytes, Event]:
+        found = {}
+        for some in batched(streams, _AT_ONCE):
+            sql = f"{self._events} WHERE e.stream IN ({self._places(len(some))}) AND {which}"
+            for row in self._rows(sql, [self._key(stream) for stream in some]):
+                event = event_of(row)
+                found[event.stream] = event
+        return found
+
+    def _places(self, count: int) -> str:
+        return ", ".join([self.id_in] * count)
+
+    def unfinished(self, instance: bytes | None = None) -> Iterator[tuple[StreamOpened, Event | None]]:
+        """Yield each exchange's stream that has no end yet, with its last event.
+
+        A stream that was opened and has no event yet comes with None. Openings of conversations never
+        end and do not appear.
+
+        :param instance: only the streams that this recorder process opened.
+        """
+        opened = iter(self.openings()) if instance is None else iter(self.streams_of(instance))
+        while some := list(islice(opened, _AT_ONCE)):
+            heads = self.heads([opening.stream for opening in some])
+            for opening in some:
+                last = heads.get(opening.stream)
+                if last is None or not self._ended(last):
+                    yield opening, last
+
+    def _ended(self, last: Event) -> bool:
+        if last.type in TERMINAL_TYPES or last.type in CONVERSATION_TYPES:
+            return True
+        if last.type != "gap_recorded":
+            return False
+        codes = ", ".join(str(TYPE_CODES[name]) for name in sorted(TERMINAL_TYPES))
+        sql = f"SELECT 1 FROM events WHERE stream = {self.id_in} AND type IN ({codes}) LIMIT 1"
+        return any(True for _ in self._rows(sql, (self._key(last.stream),)))
+
+    def walk(self) -> Iterator[tuple[StreamOpened | None, Iterator[Event]]]:
+        """Yield every stream that has an opening or events, with its events in order.
+
+        For audits: nothing is upcast, an unknown type is named ``code N`` and damaged values come as
+        they are read, so that the chain, not an exception, tells what is wrong with an event.
+        """
+        with self.snapshot() as rows:
+            openings = (StreamOpened(*row) for row in rows(f"{self._openings} ORDER BY stream"))
+            # The audit hashes what is stored; the opening's instance is filled in from the merge below.
+            columns = (
+                f"{self.id_out.format('stream')}, version, type, wall_ns, mono_ns, {self.id_out.format('instance')}, "
+                "flags, meta, body, hash, position"
+            )
+            found = rows(f"SELECT {columns} FROM events ORDER BY stream, version")
+            streams = groupby(found, itemgetter(0))
+            for opened, events in _merged(openings, streams):
+                yield opened, _as_stored(events, b"" if opened is None else opened.instance)
+
+    def counts(self) -> tuple[int, int]:
+        """Return the number of events and of event streams."""
+        sql = "SELECT (SELECT count(*) FROM events), (SELECT count(*) FROM event_streams)"
+        row = next(iter(self._rows(sql)))
+        return int(row[0]), int(row[1])
+
+    # For append
+
+    def _instances_of(self, openings: Sequence[StreamOpened], events: Sequence[Event]) -> dict[bytes, bytes]:
+        """Return the instance of the opening of every stream in *events* that has one."""
+        known = self._instances
+        if len(known) > 20_000:  # streams end and are never asked for again
+            known.clear()
+        for opening in openings:
+            known[opening.stream] = opening.instance
+        missing = {event.stream for event in events if event.stream not in known}
+        for some in batched(list(missing), _AT_ONCE):
+            sql = f"{self._openings} WHERE stream IN ({self._places(len(some))})"
+            for row in self._rows(sql, [self._key(stream) for stream in some]):
+                known[row[0]] = row[1]
+        return known
+
+    def _forget_instances(self, openings: Sequence[StreamOpened]) -> None:
+        """Believe nothing about streams whose opening was not committed."""
+        for opening in openings:
+            self._instances.pop(opening.stream, None)
+
+
+class SnapshotRows(ABC):
+    """Runs queries within one snapshot."""
+
+    @abstractmethod
+    def __call__(self, sql: str) -> Iterator[Row]:
+        """Run a query and yield its rows in constant memory."""
+
+
+def event_of(row: Row) -> Event:
+    """Return the event of one row, upcast to the newest format.
+
+    :raises UnknownEventType: the code of its type is not known here.
+    :raises CorruptRecording: its format is not known here, or a column holds what was never written.
+    """
+    name = TYPE_NAMES.get(row[2])
+    if row[11] not in (FORMAT_VERSION, None):
+        return _of_other_format(row, name)
+    if name is None:
+        raise UnknownEventType(f"unknown event type {row[2]} at position {row[10]}: upgrade recorder", position=row[10])
+    body = row[8]
+    if type(row[9]) is not bytes or not (body is None or type(body) is bytes):
+        raise CorruptRecording(f"the event at position {row[10]} is damaged: run `recorder verify`", position=row[10])
+    return Event(row[0], row[1], name, row[3], row[4], row[5] or b"", row[6], row[7], body, row[9], row[10])
+
+
+def _of_other_format(row: Row, name: str | None) -> Event:
+    written = Event(
+        row[0], row[1], name or f"code {row[2]}", row[3], row[4], row[5] or b"", row[6], row[7], row[8], row[9], row[10]
+    )
+    return upcast(written, row[11])
+
+
+def _merged(
+    openings: Iterator[StreamOpened], streams: Iterable[tuple[bytes, Iterator[Row]]]
+) -> Iterator[tuple[StreamOpened | None, Iterator[Row]]]:
+    """Join two sequences that are sorted by stream id; either side may lack one."""
+    opening = next(openings, None)
+    for stream, rows in streams:
+        while opening is not None and opening.stream < stream:
+            yield opening, iter(())
+            opening = next(openings, None)
+        if opening is not None and opening.stream == stream:
+            yield opening, rows
+            opening = next(openings, None)
+        else:
+            yield None, rows
+    while opening is not None:
+        yield opening, iter(())
+        opening = next(openings, None)
+
+
+def _as_stored(rows: Iterator[Row], instance: bytes) -> Iterator[Event]:
+    names = TYPE_NAMES
+    for stream, version, code, wall_ns, mono_ns, own, flags, meta, body, digest, position in rows:
+        name = names.get(code) or f"code {code}"
+        yield Event(stream, version, name, wall_ns, mono_ns, own or instance, flags, meta, body, digest, position)
+
+
+def batched(values: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
+    """Yield *values* in pieces of up to *size*."""
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
+
+
+# Pools that forked children inherited. Their connections are the parent's: to close one, or to let it
+# be collected, could end the parent's session or write to its database.
+_inherited: list[Pool] = []
+
+
+def forget(*engines: Engine) -> None:
+    """Leave the connections of a forked child's parent alone and begin with new ones."""
+    for engine in engines:
+        _inherited.append(engine.pool)
+        engine.dispose(close=False)

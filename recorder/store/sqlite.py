@@ -1,0 +1,295 @@
+"""Events in a SQLite file.
+
+One connection writes, under the store's lock; others read, each query in its own snapshot. A write
+transaction is ``BEGIN IMMEDIATE``, so positions commit in their own order and the feed is simply the
+order of positions.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from recorder.core.events import TYPE_CODES, Event, StreamOpened
+from recorder.errors import StoreError, UnknownEventType, VersionConflict
+from recorder.store import schema
+from recorder.store.base import FeedCursor, SpoolMark
+from recorder.store.failures import translating
+from recorder.store.repeats import Stored, without_repeats
+from recorder.store.sql import Row, SnapshotRows, SqlStore, event_of, forget
+from recorder.store.sqlite_file import (
+    Synchronous,
+    prepare,
+    reading_engine,
+    require_store,
+    store_lock,
+    wal_size,
+    writing_engine,
+)
+
+#: Size of the write-ahead log at which an append moves it into the file, in bytes.
+CHECKPOINT_AT: Final = 8 << 20
+
+_OPEN: Final = "INSERT INTO event_streams (stream, instance, secret, format) VALUES (?, ?, ?, ?)"
+_APPEND: Final = (
+    "INSERT INTO events (stream, version, type, wall_ns, mono_ns, instance, flags, meta, body, hash) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+class SqliteStore(SqlStore):
+    """An EventStore in a file.
+
+    :param path: the file, absolute.
+    :param name: the store's URL, for people.
+    :param write: open for writing; creates the file and brings its schema up to date.
+    :param synchronous: ``"normal"``: what is committed survives the death of the process; ``"full"``:
+        and the loss of power.
+    :raises StoreUnreachable: the file cannot be opened.
+    :raises ConfigurationError: it is not a store.
+    :raises StaleSchema: its schema is newer, or (reading) older than this code.
+    """
+
+    def __init__(self, path: Path, name: str, *, write: bool, synchronous: Synchronous = "normal") -> None:
+        super().__init__(name)
+        self._path = path
+        self._thread_lock = threading.Lock()
+        self._lock = store_lock(path)
+        self._writer: Connection | None = None
+        self._checkpoint_at = CHECKPOINT_AT
+        with translating(name, sqlite3.Error):
+            if write:
+                prepare(path, name, synchronous)
+            else:
+                require_store(path, name)
+            self._read = reading_engine(path)
+            self._write = writing_engine(path, synchronous) if write else None
+        if not write:
+            try:
+                with self.reading() as connection:
+                    schema.require_head(connection, name)
+            except BaseException:
+                self._read.dispose()
+                raise
+
+    @property
+    def path(self) -> Path:
+        """The store's file."""
+        return self._path
+
+    # Reading
+
+    def _key(self, identity: bytes) -> object:
+        return identity
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Yield a connection that cannot write; errors arrive translated."""
+        self._after_fork()
+        with translating(self._name, sqlite3.Error), self._read.connect() as connection:
+            yield connection
+
+    def _rows(self, sql: str, parameters: Sequence[object] = ()) -> Iterator[Row]:
+        with self.reading() as connection, closing(connection.connection.cursor()) as cursor:
+            yield from cursor.execute(sql, tuple(parameters))
+
+    @contextmanager
+    def snapshot(self) -> Iterator[SnapshotRows]:
+        """Yield a function whose queries all see the same state."""
+        with self.reading() as connection:
+            raw = connection.connection
+            with closing(raw.cursor()) as cursor:
+                cursor.execute("BEGIN")
+                try:
+                    yield _Snapshot(connection)
+                finally:
+                    cursor.execute("ROLLBACK")
+
+    def feed(self, after: FeedCursor, limit: int) -> tuple[list[Event], FeedCursor]:
+        """Return up to *limit* events committed after *after*, and where to go on."""
+        sql = f"{self._events} WHERE e.position > ? ORDER BY e.position LIMIT ?"
+        events = [event_of(row) for row in self._rows(sql, (after.position, limit))]
+        return events, FeedCursor(0, events[-1].position or 0) if events else after
+
+    # Writing
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Yield a connection in a write transaction, committed at the end; errors arrive translated."""
+        with self._writer_alone() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def _writer_alone(self) -> Iterator[Connection]:
+        self._after_fork()
+        with self._thread_lock, self._lock, translating(self._name, sqlite3.Error):
+            if self._write is None:
+                raise StoreError(f"{self._name} is open for reading only")
+            if self._writer is None:
+                self._writer = self._write.connect()
+            yield self._writer
+
+    def append(self, openings: Sequence[StreamOpened], events: Sequence[Event], mark: SpoolMark | None = None) -> None:
+        """Commit openings and events in one transaction, in order, with the spool's new offset.
+
+        :raises VersionConflict: another event holds that version, or *mark* does not follow on.
+        :raises UnknownEventType: an event is of a type that has no code.
+        :raises StoreUnreachable: the file did not take it.
+        """
+        try:
+            rows = self._event_rows(openings, events)
+            with self._writer_alone() as connection:
+                try:
+                    with connection.begin():
+                        _advance(connection, mark)
+                        _insert(connection, openings, rows)
+                except (IntegrityError, VersionConflict):
+                    # Rare: something is stored already. Look at each, under the same lock.
+                    self._forget_instances(openings)
+                    with connection.begin():
+                        self._append_rest(connection, openings, events, mark)
+                if wal_size(self._path) > self._checkpoint_at:
+                    self._checkpoint(connection)
+        except BaseException:
+            self._forget_instances(openings)
+            raise
+
+    def _event_rows(self, openings: Sequence[StreamOpened], events: Sequence[Event]) -> list[tuple[object, ...]]:
+        instances = self._instances_of(openings, events)
+        codes = TYPE_CODES
+        try:
+            return [
+                (
+                    event.stream,
+                    event.version,
+                    codes[event.type],
+                    event.wall_ns,
+                    event.mono_ns,
+                    None if instances.get(event.stream) == event.instance else event.instance,
+                    event.flags,
+                    event.meta,
+                    event.body,
+                    event.hash,
+                )
+                for event in events
+            ]
+        except KeyError as error:
+            raise UnknownEventType(f"unknown event type {error.args[0]!r}: nothing was appended") from None
+
+    def _append_rest(
+        self, connection: Connection, openings: Sequence[StreamOpened], events: Sequence[Event], mark: SpoolMark | None
+    ) -> None:
+        stored = _StoredHere(connection)
+        openings, events = without_repeats(stored, openings, events)
+        everything_known = not openings and not events
+        if not (everything_known and mark is not None and stored.drained(mark.spool) == mark.end):
+            _advance(connection, mark)
+        _insert(connection, openings, self._event_rows(openings, events))
+
+    def forget_spool(self, spool: bytes) -> None:
+        """Drop the bookkeeping of a spool whose file is gone."""
+        with self.writing() as connection:
+            connection.exec_driver_sql("DELETE FROM spools WHERE spool = ?", (spool,))
+
+    def checkpoint(self) -> None:
+        """Move what the write-ahead log holds into the file."""
+        with self._writer_alone() as connection:
+            self._checkpoint(connection)
+
+    def _checkpoint(self, connection: Connection) -> None:
+        raw = connection.connection.cursor()
+        try:
+            # A reader in an old snapshot is not waited for: what can be moved is, the rest next time.
+            raw.execute("PRAGMA busy_timeout = 0")
+            busy, _, _ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            raw.execute("PRAGMA busy_timeout = 5000")
+        finally:
+            raw.close()
+        self._checkpoint_at = (wal_size(self._path) if busy else 0) + CHECKPOINT_AT
+
+    # Life
+
+    def _after_fork(self) -> None:
+        if os.getpid() == self._pid:
+            return
+        self._pid = os.getpid()
+        self._thread_lock = threading.Lock()
+        if self._writer is not None:
+            _left_to_the_parent.append(self._writer)
+            self._writer = None
+        forget(self._read, *([] if self._write is None else [self._write]))
+
+    def close(self) -> None:
+        """Move the write-ahead log into the file and release the connections; closing twice is fine."""
+        self._after_fork()
+        self._read.dispose()
+        if self._writer is None:
+            return
+        with self._thread_lock, self._lock, translating(self._name, sqlite3.Error):
+            writer, self._writer = self._writer, None
+            try:
+                self._checkpoint(writer)
+            finally:
+                writer.close()
+
+
+_left_to_the_parent: list[Connection] = []
+
+
+class _Snapshot(SnapshotRows):
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __call__(self, sql: str) -> Iterator[Row]:
+        with closing(self._connection.connection.cursor()) as cursor:
+            yield from cursor.execute(sql)
+
+
+class _StoredHere(Stored):
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def opening(self, stream: bytes) -> StreamOpened | None:
+        sql = "SELECT stream, instance, secret, format FROM event_streams WHERE stream = ?"
+        row = self._connection.exec_driver_sql(sql, (stream,)).first()
+        return None if row is None else StreamOpened(*row)
+
+    def hash(self, stream: bytes, version: int) -> bytes | None:
+        sql = "SELECT hash FROM events WHERE stream = ? AND version = ?"
+        found: bytes | None = self._connection.exec_driver_sql(sql, (stream, version)).scalar()
+        return found
+
+    def drained(self, spool: bytes) -> int:
+        sql = "SELECT drained FROM spools WHERE spool = ?"
+        return int(self._connection.exec_driver_sql(sql, (spool,)).scalar() or 0)
+
+
+def _insert(connection: Connection, openings: Sequence[StreamOpened], rows: Sequence[tuple[object, ...]]) -> None:
+    if openings:
+        opened = [(opening.stream, opening.instance, opening.secret, opening.format) for opening in openings]
+        connection.exec_driver_sql(_OPEN, opened)
+    if rows:
+        connection.exec_driver_sql(_APPEND, list(rows))
+
+
+def _advance(connection: Connection, mark: SpoolMark | None) -> None:
+    """Move a spool's offset from where *mark* starts to where it ends."""
+    if mark is None:
+        return
+    moved = connection.exec_driver_sql(
+        "UPDATE spools SET drained = ? WHERE spool = ? AND drained = ?", (mark.end, mark.spool, mark.start)
+    ).rowcount
+    if not moved:  # a spool that was never seen: its first batch begins where its header ends
+        moved = connection.exec_driver_sql(
+            "INSERT INTO spools (spool, drained) VALUES (?, ?) ON CONFLICT DO NOTHING", (mark.spool, mark.end)
+        ).rowcount
+    if not moved:
+        raise VersionConflict(f"the spool's batch does not begin where the last one ended, at byte {mark.start}")

@@ -1,0 +1,196 @@
+"""The schema as the present code sees it; migrations/versions/ is what makes it.
+
+``alembic check`` proves in tests that the two agree. Keys follow docs/design.md, "Beyond one
+machine": every primary key begins with what a cluster would distribute by, nothing refers from
+events to another table, nothing relies on a global order of positions.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
+
+
+class Identity16(TypeDecorator[bytes]):
+    """A 16-byte id: BLOB on SQLite, uuid on Postgres."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Return the engine's own type."""
+        native: TypeEngine[Any] = postgresql.UUID(as_uuid=True) if dialect.name == "postgresql" else LargeBinary()
+        return dialect.type_descriptor(native)
+
+    def process_bind_param(self, value: bytes | None, dialect: Dialect) -> Any:
+        """Turn 16 bytes into what the driver takes."""
+        return uuid.UUID(bytes=value) if value is not None and dialect.name == "postgresql" else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> bytes | None:
+        """Turn what the driver gives into 16 bytes."""
+        return value.bytes if isinstance(value, uuid.UUID) else value
+
+
+class Xid8(UserDefinedType[int]):
+    """A 64-bit transaction id of Postgres (13 and newer)."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        """Return the type's name in DDL."""
+        return "xid8"
+
+
+# STRICT tables of SQLite know one integer type.
+_SMALL = Integer().with_variant(SmallInteger(), "postgresql")
+_BIG = Integer().with_variant(BigInteger(), "postgresql")
+
+
+def _events(metadata: MetaData, *own: Any) -> Table:
+    return Table(
+        "events",
+        metadata,
+        Column("stream", Identity16, nullable=False),
+        Column("version", Integer, nullable=False),
+        Column("type", _SMALL, nullable=False),
+        Column("wall_ns", _BIG, nullable=False),
+        Column("mono_ns", _BIG, nullable=False),
+        Column("instance", Identity16),
+        Column("flags", _SMALL, nullable=False),
+        Column("meta", Text),
+        Column("body", LargeBinary),
+        Column("hash", LargeBinary, nullable=False),
+        *own,
+    )
+
+
+def metadata_for(engine: str) -> MetaData:
+    """Return the tables of *engine*: ``sqlite`` or ``postgresql``."""
+    metadata = MetaData()
+    Table(
+        "event_streams",
+        metadata,
+        Column("stream", Identity16, primary_key=True),
+        Column("format", _SMALL, nullable=False),
+        Column("instance", Identity16, nullable=False),
+        Column("secret", LargeBinary, nullable=False),
+        Index("event_streams_instance", "instance"),
+    )
+    Table(
+        "event_types",
+        metadata,
+        Column("code", _SMALL, primary_key=True, autoincrement=False),
+        Column("name", Text, nullable=False),
+    )
+    Table(
+        "spools",
+        metadata,
+        Column("spool", Identity16, primary_key=True),
+        Column("drained", _BIG, nullable=False),
+    )
+    if engine == "postgresql":
+        _events(
+            metadata,
+            Column("position", BigInteger, Identity(always=True), nullable=False),
+            Column("batch", BigInteger, nullable=False),
+            Index("events_feed", "batch", "position"),
+            PrimaryKeyConstraint("stream", "version"),
+        )
+        Table(
+            "batches",
+            metadata,
+            Column("id", BigInteger, Identity(always=True), primary_key=True),
+            Column("xid", Xid8, nullable=False, server_default=text("pg_current_xact_id()")),
+            Column("events", Integer, nullable=False),
+            Index("batches_xid", "xid"),
+        )
+    else:
+        _events(
+            metadata,
+            Column("position", Integer, primary_key=True, autoincrement=True),
+            UniqueConstraint("stream", "version"),
+        )
+    for table in caches.tables.values():
+        table.to_metadata(metadata)
+    return metadata
+
+
+#: The projections' tables: caches that can be dropped and built again from events.
+caches = MetaData()
+
+exchanges = Table(
+    "exchanges",
+    caches,
+    Column("id", Identity16, primary_key=True),
+    Column("conversation", Identity16),
+    Column("parent", Identity16),
+    Column("call", Text),
+    Column("attempt", Integer, nullable=False),
+    Column("started_ns", _BIG, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("status", Integer),
+    Column("model", Text),
+    Column("verdict", Text, nullable=False),
+    Column("chunks", Integer, nullable=False),
+    Column("bytes", _BIG, nullable=False),
+    Column("duration_ns", _BIG),
+    Column("first_chunk_ns", _BIG),
+    Column("dialect", Text, nullable=False),
+    Column("match_key", LargeBinary),
+    Column("match_places", Text),
+    Column("last_version", Integer, nullable=False),
+    Column("summary", Text, nullable=False),
+    Index("exchanges_started", "started_ns"),
+    Index("exchanges_match", "match_key"),
+    Index("exchanges_conversation", "conversation"),
+    Index("exchanges_call", "call"),
+)
+
+continuations = Table(
+    "continuations",
+    caches,
+    Column("exchange", Identity16, primary_key=True),
+    Column("key", LargeBinary, primary_key=True),
+    Column("messages", Integer, nullable=False),
+    Index("continuations_key", "key"),
+)
+
+conversations = Table(
+    "conversations",
+    caches,
+    Column("id", Identity16, primary_key=True),
+    Column("name", Text),
+    Column("tags", Text, nullable=False),
+    Column("first_ns", _BIG, nullable=False),
+    Column("last_ns", _BIG, nullable=False),
+    Column("exchanges", Integer, nullable=False),
+    Index("conversations_name", "name"),
+)
+
+projection_checkpoints = Table(
+    "projection_checkpoints",
+    caches,
+    Column("name", Text, primary_key=True),
+    Column("xid", _BIG, nullable=False),
+    Column("position", _BIG, nullable=False),
+)

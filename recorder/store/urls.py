@@ -1,0 +1,70 @@
+"""Store URLs: what a user may write, and what is told to one who wrote something else."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from recorder.errors import ConfigurationError
+from recorder.locations import sqlite_path
+
+_KNOWN: Final = "sqlite:///FILE and postgresql://USER@HOST/DATABASE"
+_SQLITE: Final = frozenset({"sqlite", "sqlite+pysqlite"})
+_POSTGRES: Final = frozenset({"postgresql", "postgres", "postgresql+psycopg"})
+
+
+@dataclass(frozen=True, slots=True)
+class StoreUrl:
+    """Where a store is.
+
+    :ivar name: the URL without its password, for people.
+    :ivar url: the URL with the driver that recorder uses.
+    :ivar path: the file of a SQLite store, absolute; None for Postgres.
+    """
+
+    name: str
+    url: URL
+    path: Path | None
+
+
+def parse_url(text: str) -> StoreUrl:
+    """Read a store URL: ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or ``postgresql://…``.
+
+    :raises ConfigurationError: it is no URL, its scheme or driver is not known, the driver is not
+        installed, or it names a SQLite database in memory, which would die with the process.
+    """
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        raise ConfigurationError(f"{text!r} is not a store URL: write {_KNOWN}") from None
+    if url.drivername in _SQLITE:
+        return _sqlite(text, url)
+    if url.drivername in _POSTGRES:
+        return _postgres(url)
+    raise ConfigurationError(f"unknown store scheme {url.drivername!r}: recorder knows {_KNOWN}")
+
+
+def _sqlite(text: str, url: URL) -> StoreUrl:
+    database = url.database
+    if not database or database == ":memory:" or database.startswith("file:") or "mode" in url.query:
+        raise ConfigurationError(
+            "a SQLite store must be a plain file, a recording in memory would die with the process: "
+            "write sqlite:///FILE"
+        )
+    if url.host or url.query:
+        raise ConfigurationError(f"a SQLite store is named by its file alone: write sqlite:///{database}")
+    return StoreUrl(f"sqlite:///{database}", url, sqlite_path(text))
+
+
+def _postgres(url: URL) -> StoreUrl:
+    if importlib.util.find_spec("psycopg") is None:
+        raise ConfigurationError(
+            "the Postgres driver is not installed: run pip install 'conversation-recorder[postgres]'"
+        )
+    shown = url.set(password=None, drivername="postgresql").difference_update_query(["password", "sslpassword"])
+    return StoreUrl(shown.render_as_string(), url.set(drivername="postgresql+psycopg"), None)

@@ -1,0 +1,57 @@
+"""Stores for tests: real SQLite files, a real Postgres. Nothing is skipped when one cannot be had."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from recorder.store.schema import upgrade
+from tests.postgres_server import GivenServer, PostgresServer, any_server
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer | GivenServer]:
+    """A running Postgres, one for each worker of pytest-xdist."""
+    server = any_server()
+    yield server
+    server.dispose()
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[PostgresServer]:
+    """A running Postgres for one test alone, which may stop, kill and restart it."""
+    server = PostgresServer()
+    try:
+        yield server.start()
+    finally:
+        server.dispose()
+
+
+@pytest.fixture
+def empty_postgres_url(postgres_server: PostgresServer | GivenServer) -> Iterator[str]:
+    """A fresh database without any table."""
+    url = postgres_server.create_database()
+    yield url
+    postgres_server.drop_database(url)
+
+
+@pytest.fixture
+def postgres_url(empty_postgres_url: str) -> str:
+    """A fresh Postgres store, its schema up to date."""
+    upgrade(empty_postgres_url)
+    return empty_postgres_url
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """The URL of a SQLite store that does not exist yet."""
+    return f"sqlite:///{tmp_path}/store.db"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest) -> str:
+    """A store's URL, once for each engine; fresh for every test."""
+    url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
+    return url
