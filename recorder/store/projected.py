@@ -1,0 +1,343 @@
+"""The projections' tables: caches of what the events say, kept up to date by recorder.projections.
+
+They can be dropped at any time (:meth:`Projected.drop_all`) and are then built again from events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple, dataclass, fields
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
+
+from sqlalchemy import Connection, Select, Table, and_, delete, func, literal_column, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from recorder.store.base import FeedCursor
+from recorder.store.sql import SqlStore, batched
+from recorder.store.tables import caches, continuations, conversations, exchanges, projection_checkpoints
+
+Digest: TypeAlias = bytes  # in ExchangeRow the word bytes is a column
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeRow:
+    """One exchange, folded. ``None`` says that it is not known.
+
+    :ivar id: its event stream.
+    :ivar conversation: the conversation it belongs to.
+    :ivar parent: the exchange that its request extends.
+    :ivar call: id shared by the exchanges of one send; ``attempt`` counts within it.
+    :ivar bytes: body bytes received, in ``chunks`` pieces.
+    :ivar duration_ns: from the request to the end; ``first_chunk_ns``: to the first chunk.
+    :ivar match_key: 32 bytes under which replay finds it; ``match_places``: JSON, the places where a
+        redaction marker matches anything.
+    :ivar last_version: version of the last event that was folded.
+    :ivar summary: JSON for views.
+    """
+
+    id: bytes
+    conversation: bytes | None
+    parent: bytes | None
+    call: str | None
+    attempt: int
+    started_ns: int
+    method: str
+    url: str
+    status: int | None
+    model: str | None
+    verdict: str
+    chunks: int
+    bytes: int
+    duration_ns: int | None
+    first_chunk_ns: int | None
+    dialect: str
+    match_key: Digest | None
+    match_places: str | None
+    last_version: int
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContinuationRow:
+    """A key under which a later request that extends an exchange finds it.
+
+    :ivar exchange: the exchange that would be extended.
+    :ivar key: digest of its messages and one of its answers.
+    :ivar messages: how many messages that is; the exchange with the most is the closest.
+    """
+
+    exchange: bytes
+    key: bytes
+    messages: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationRow:
+    """One conversation; ``tags`` is JSON, ``exchanges`` their number."""
+
+    id: bytes
+    name: str | None
+    tags: str
+    first_ns: int
+    last_ns: int
+    exchanges: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeFilter:
+    """Which exchanges to list; a field that is None does not restrict.
+
+    :ivar url: a part of the URL.
+    :ivar since_ns: started at or after; ``until_ns``: before.
+    """
+
+    conversation: bytes | None = None
+    call: str | None = None
+    parent: bytes | None = None
+    model: str | None = None
+    status: int | None = None
+    verdict: str | None = None
+    method: str | None = None
+    url: str | None = None
+    since_ns: int | None = None
+    until_ns: int | None = None
+
+
+class Projected(Protocol):
+    """The tables of the projections."""
+
+    def checkpoint(self, name: str) -> FeedCursor:
+        """Return how far a projection has read the feed; the feed's beginning for a new one."""
+        ...
+
+    def commit(
+        self,
+        name: str,
+        before: FeedCursor,
+        after: FeedCursor,
+        *,
+        exchanges: Sequence[ExchangeRow] = (),
+        continuations: Sequence[ContinuationRow] = (),
+        conversations: Sequence[ConversationRow] = (),
+    ) -> bool:
+        """Store rows (new ones, or in place of those with the same key) and move the checkpoint, in one transaction.
+
+        :param before: where the checkpoint was when the work began.
+        :returns: False when another process has moved it meanwhile; then nothing is stored.
+        :raises StoreUnreachable: the store is read-only, or did not take it.
+        """
+        ...
+
+    def exchange(self, identity: bytes) -> ExchangeRow | None:
+        """Return one exchange."""
+        ...
+
+    def exchanges_by_id(self, identities: Sequence[bytes]) -> dict[bytes, ExchangeRow]:
+        """Return those of the given exchanges that exist."""
+        ...
+
+    def exchanges(
+        self, which: ExchangeFilter | None = None, *, limit: int | None = None, newest_first: bool = True
+    ) -> Iterator[ExchangeRow]:
+        """Yield exchanges by the time at which they started."""
+        ...
+
+    def matching(self, match_key: bytes) -> list[ExchangeRow]:
+        """Return the exchanges with that match key in the order in which they started."""
+        ...
+
+    def continued(self, keys: Sequence[bytes]) -> list[ContinuationRow]:
+        """Return what is stored under any of the given keys, most messages first."""
+        ...
+
+    def conversation(self, identity: bytes) -> ConversationRow | None:
+        """Return one conversation."""
+        ...
+
+    def conversations(self, *, name: str | None = None, limit: int | None = None) -> Iterator[ConversationRow]:
+        """Yield conversations, the one with the newest exchange first; only those called *name*, if given."""
+        ...
+
+    def find_ids(self, fragment: str, *, limit: int = 20) -> list[tuple[str, bytes]]:
+        """Return ``("exchange" | "conversation", id)`` of the ids that begin or end with *fragment*.
+
+        :param fragment: hexadecimal digits, dashes or not.
+        """
+        ...
+
+    def drop_all(self) -> None:
+        """Empty every table, checkpoints included."""
+        ...
+
+
+_AT_ONCE: Final = 200
+RowType = TypeVar("RowType", ExchangeRow, ContinuationRow, ConversationRow)
+
+
+class SqlProjected:
+    """:class:`Projected` over a store's own database.
+
+    :param store: an open store; one opened for reading refuses :meth:`commit` and :meth:`drop_all`.
+    """
+
+    def __init__(self, store: SqlStore) -> None:
+        self._store = store
+
+    def checkpoint(self, name: str) -> FeedCursor:
+        """Return how far a projection has read the feed."""
+        with self._store.reading() as connection:
+            return _checkpoint(connection, name)
+
+    def commit(
+        self,
+        name: str,
+        before: FeedCursor,
+        after: FeedCursor,
+        *,
+        exchanges: Sequence[ExchangeRow] = (),
+        continuations: Sequence[ContinuationRow] = (),
+        conversations: Sequence[ConversationRow] = (),
+    ) -> bool:
+        """Store rows and move the checkpoint, unless another process has moved it."""
+        with self._store.writing() as connection:
+            if not _move(connection, name, before, after):
+                return False
+            for table, rows in _per_table(exchanges, continuations, conversations):
+                _upsert(connection, table, rows)
+        return True
+
+    def exchange(self, identity: bytes) -> ExchangeRow | None:
+        """Return one exchange."""
+        return self.exchanges_by_id([identity]).get(identity)
+
+    def exchanges_by_id(self, identities: Sequence[bytes]) -> dict[bytes, ExchangeRow]:
+        """Return those of the given exchanges that exist."""
+        found = {}
+        for some in batched(identities, _AT_ONCE):
+            for row in self._all(ExchangeRow, select(exchanges).where(exchanges.c.id.in_(some))):
+                found[row.id] = row
+        return found
+
+    def exchanges(
+        self, which: ExchangeFilter | None = None, *, limit: int | None = None, newest_first: bool = True
+    ) -> Iterator[ExchangeRow]:
+        """Yield exchanges by the time at which they started."""
+        order = (exchanges.c.started_ns, exchanges.c.id)
+        query = _restricted(select(exchanges), which or ExchangeFilter())
+        query = query.order_by(*(column.desc() if newest_first else column for column in order))
+        yield from self._all(ExchangeRow, query.limit(limit))
+
+    def matching(self, match_key: bytes) -> list[ExchangeRow]:
+        """Return the exchanges with that match key in the order in which they started."""
+        query = select(exchanges).where(exchanges.c.match_key == match_key)
+        return list(self._all(ExchangeRow, query.order_by(exchanges.c.started_ns, exchanges.c.id)))
+
+    def continued(self, keys: Sequence[bytes]) -> list[ContinuationRow]:
+        """Return what is stored under any of the given keys, most messages first."""
+        found: list[ContinuationRow] = []
+        for some in batched(keys, _AT_ONCE):
+            found += self._all(ContinuationRow, select(continuations).where(continuations.c.key.in_(some)))
+        return sorted(found, key=lambda row: (-row.messages, row.exchange))
+
+    def conversation(self, identity: bytes) -> ConversationRow | None:
+        """Return one conversation."""
+        query = select(conversations).where(conversations.c.id == identity)
+        return next(self._all(ConversationRow, query), None)
+
+    def conversations(self, *, name: str | None = None, limit: int | None = None) -> Iterator[ConversationRow]:
+        """Yield conversations, the one with the newest exchange first."""
+        query = select(conversations).order_by(conversations.c.last_ns.desc(), conversations.c.id.desc())
+        if name is not None:
+            query = query.where(conversations.c.name == name)
+        yield from self._all(ConversationRow, query.limit(limit))
+
+    def find_ids(self, fragment: str, *, limit: int = 20) -> list[tuple[str, bytes]]:
+        """Return exchanges and conversations whose id begins or ends with *fragment*."""
+        digits = fragment.replace("-", "").lower()
+        if not digits or set(digits) - set("0123456789abcdef"):
+            return []
+        found = []
+        with self._store.reading() as connection:
+            for kind, table in (("exchange", exchanges), ("conversation", conversations)):
+                text = _hex(connection, table)
+                query = select(table.c.id).where(or_(text.like(f"{digits}%"), text.like(f"%{digits}")))
+                found += [(kind, row.id) for row in connection.execute(query.order_by(table.c.id).limit(limit))]
+        return found[:limit]
+
+    def drop_all(self) -> None:
+        """Empty every table, checkpoints included."""
+        with self._store.writing() as connection:
+            for table in caches.tables.values():
+                connection.execute(delete(table))
+
+    def _all(self, kind: type[RowType], query: Select[Any]) -> Iterator[RowType]:
+        with self._store.reading() as connection:
+            for row in connection.execute(query):
+                yield kind(*row)
+
+
+def _checkpoint(connection: Connection, name: str) -> FeedCursor:
+    table = projection_checkpoints
+    query = select(table.c.xid, table.c.position).where(table.c.name == name)
+    row = connection.execute(query).first()
+    return FeedCursor() if row is None else FeedCursor(*row)
+
+
+def _move(connection: Connection, name: str, before: FeedCursor, after: FeedCursor) -> bool:
+    """Set a checkpoint if it stands at *before*."""
+    table = projection_checkpoints
+    values = {"xid": after.xid, "position": after.position}
+    moved = connection.execute(
+        table.update()
+        .where(table.c.name == name, table.c.xid == before.xid, table.c.position == before.position)
+        .values(**values)
+    ).rowcount
+    if not moved and before == FeedCursor():
+        insert = _insert(connection, table).values(name=name, **values).on_conflict_do_nothing()
+        moved = connection.execute(insert).rowcount
+    return bool(moved)
+
+
+def _insert(connection: Connection, table: Table) -> Any:
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def _per_table(
+    new_exchanges: Sequence[ExchangeRow],
+    new_continuations: Sequence[ContinuationRow],
+    new_conversations: Sequence[ConversationRow],
+) -> list[tuple[Table, Sequence[Any]]]:
+    return [(exchanges, new_exchanges), (continuations, new_continuations), (conversations, new_conversations)]
+
+
+def _upsert(connection: Connection, table: Table, rows: Sequence[Any]) -> None:
+    if not rows:
+        return
+    insert = _insert(connection, table)
+    keys = {column.name for column in table.primary_key}
+    changed = {column.name: insert.excluded[column.name] for column in table.c if column.name not in keys}
+    names = [field.name for field in fields(rows[0])]
+    statement = insert.on_conflict_do_update(index_elements=sorted(keys), set_=changed)
+    connection.execute(statement, [dict(zip(names, astuple(row), strict=True)) for row in rows])
+
+
+def _restricted(query: Select[Any], which: ExchangeFilter) -> Select[Any]:
+    c = exchanges.c
+    for field in ("conversation", "call", "parent", "model", "status", "verdict", "method"):
+        value = getattr(which, field)
+        if value is not None:
+            query = query.where(c[field] == value)
+    if which.url is not None:
+        query = query.where(c.url.contains(which.url, autoescape=True))
+    bounds = []
+    if which.since_ns is not None:
+        bounds.append(c.started_ns >= which.since_ns)
+    if which.until_ns is not None:
+        bounds.append(c.started_ns < which.until_ns)
+    return query.where(and_(*bounds)) if bounds else query
+
+
+def _hex(connection: Connection, table: Table) -> Any:
+    if connection.dialect.name == "postgresql":
+        return func.replace(literal_column(f"{table.name}.id::text"), "-", "")
+    return func.lower(func.hex(table.c.id))
