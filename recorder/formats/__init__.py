@@ -1,0 +1,1 @@
+"""Renderings of exchanges and conversations. Pure: values in, text out."""

@@ -1,0 +1,237 @@
+r"""Conversations: exchanges that belong together, as a tree.
+
+An exchange belongs to the conversation that the user had open when it was sent; openings of one name are
+one conversation. Else it belongs to the exchange whose messages and answer its own request extends, and so
+forks are found by themselves. Else it begins a conversation of its own.
+
+*Extends* is decided by keys, so that it costs one look-up per message and keys can be stored::
+
+    key(0)   = BLAKE2b-128("recorder/thread/v1\0")
+    key(i+1) = BLAKE2b-128(key(i) | canonical message i)
+
+An answer's key is the key of the request's messages and then the answer, as a client would send it back:
+role, text and tool calls. What clients do not send back, or not unchanged, does not count: reasoning, refusals,
+ids of calls, spaces around the text, a leading ``<think>`` block, the layout of a call's arguments.
+
+The result depends on the set of exchanges only, not on the order in which they are given. An extending request
+has more messages than the extended one, so there are no circles.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from recorder.core.json_text import parse_json, plain
+from recorder.core.messages import Message, OtherPart, ToolCallPart
+
+_ORIGIN: Final = hashlib.blake2b(b"recorder/thread/v1\0", digest_size=16).digest()
+_THOUGHT: Final = re.compile(r"\s*<think>.*?</think>", re.DOTALL)
+
+
+def thread_keys(messages: Iterable[Message]) -> list[bytes]:
+    """Return the key of every prefix of *messages*, from the first message alone to all of them; 16 bytes each."""
+    keys: list[bytes] = []
+    key = _ORIGIN
+    for message in messages:
+        key = _extended(key, message)
+        keys.append(key)
+    return keys
+
+
+def answer_key(request_messages: Sequence[Message], answer: Message) -> bytes | None:
+    """Return the key of a request's messages and then its answer: what a request that goes on has as a prefix.
+
+    None where the answer has neither text nor tool calls: nothing is there to be sent back.
+    """
+    if not answer.text.strip() and not answer.tool_calls:
+        return None
+    keys = thread_keys(request_messages)
+    return _extended(keys[-1] if keys else _ORIGIN, answer if answer.role else _as_assistant(answer))
+
+
+def _as_assistant(answer: Message) -> Message:
+    return Message("assistant", answer.parts)
+
+
+def _extended(key: bytes, message: Message) -> bytes:
+    text = message.text
+    if message.role == "assistant":
+        text = _THOUGHT.sub("", text, count=1) if _THOUGHT.match(text) else text
+    canonical = json.dumps(
+        [
+            message.role,
+            plain(text).strip(),
+            [[call.name, _arguments(call)] for call in message.tool_calls],
+            [plain(part.value) for part in message.parts if isinstance(part, OtherPart)],
+        ],
+        sort_keys=True,
+        separators=(",", ":"),
+    )
+    return hashlib.blake2b(key + canonical.encode("ascii"), digest_size=16).digest()
+
+
+def _arguments(call: ToolCallPart) -> Any:
+    try:
+        return plain(parse_json(call.arguments_text))
+    except ValueError:
+        return plain(call.arguments_text).strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What threading needs to know of an exchange.
+
+    :ivar id: the exchange's id.
+    :ivar started_ns: wall time in nanoseconds, to choose between equal candidates.
+    :ivar keys: :func:`thread_keys` of its request's messages.
+    :ivar answers: :func:`answer_key` of each choice that has one.
+    :ivar call: the call it belongs to; its attempts stay together.
+    :ivar attempt: its place in the call.
+    :ivar opening: id of the conversation opening that it was sent in.
+    :ivar name: the name of that opening.
+    """
+
+    id: str
+    started_ns: int = 0
+    keys: tuple[bytes, ...] = ()
+    answers: tuple[bytes, ...] = ()
+    call: str | None = None
+    attempt: int = 1
+    opening: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A tree of exchanges.
+
+    :ivar id: the smallest opening's id where the user opened it, else the id of the first exchange.
+    :ivar name: as the user named it.
+    :ivar exchanges: ids in the order in which they were sent.
+    :ivar parents: ``exchange id -> id of the exchange that it extends``; roots are not in it.
+    """
+
+    id: str
+    name: str | None = None
+    exchanges: tuple[str, ...] = ()
+    parents: Mapping[str, str] = field(default_factory=dict)
+
+
+def turn_of(
+    exchange_id: str,
+    started_ns: int,
+    request_messages: Sequence[Message],
+    answer_messages: Iterable[Message],
+    *,
+    call: str | None = None,
+    attempt: int | None = None,
+    opening: str | None = None,
+    name: str | None = None,
+) -> Turn:
+    """Return the :class:`Turn` of an exchange with these messages."""
+    answers = (answer_key(request_messages, answer) for answer in answer_messages)
+    return Turn(
+        exchange_id,
+        started_ns,
+        tuple(thread_keys(request_messages)),
+        tuple(dict.fromkeys(key for key in answers if key is not None)) if request_messages else (),
+        call,
+        attempt or 1,
+        opening,
+        name,
+    )
+
+
+def group(turns: Iterable[Turn], openings: Mapping[str, str | None] | None = None) -> list[Conversation]:
+    """Return the conversations that *turns* make, in the order in which they began.
+
+    :param openings: ``opening id -> name`` of openings that hold no exchange (yet), or only some.
+    """
+    ordered = sorted(turns, key=lambda turn: (turn.started_ns, turn.id))
+    named = _Names(ordered, openings or {})
+    answers: dict[bytes, list[Turn]] = {}
+    for turn in ordered:
+        for key in turn.answers:
+            answers.setdefault(key, []).append(turn)
+    first_of_call: dict[str, Turn] = {}
+    for turn in sorted(ordered, key=lambda turn: (turn.attempt, turn.started_ns, turn.id)):
+        if turn.call is not None:
+            first_of_call.setdefault(turn.call, turn)
+    home: dict[str, str] = {}
+    parents: dict[str, str] = {}
+
+    def place(turn: Turn) -> None:
+        own = named.conversation(turn)
+        for key in reversed(turn.keys):
+            found = [other for other in answers.get(key, ()) if own in (None, home.get(other.id))]
+            if found:
+                parent = _best(found, turn)
+                parents[turn.id] = parent.id
+                home[turn.id] = own or home[parent.id]
+                return
+        home[turn.id] = own or turn.id
+
+    # Who is extended has fewer messages, so it has its place already; requests without any come last.
+    for turn in sorted(ordered, key=lambda turn: len(turn.keys) or sys.maxsize):
+        first = first_of_call.get(turn.call or "", turn)
+        leader = first if turn.keys in (first.keys, ()) else turn
+        if leader.id not in home:
+            place(leader)
+        if turn.id not in home:
+            home[turn.id] = named.conversation(turn) or home[leader.id]
+            if leader.id in parents and home[turn.id] == home[leader.id]:
+                parents[turn.id] = parents[leader.id]
+    return _collected(ordered, home, parents, named)
+
+
+def _best(candidates: list[Turn], turn: Turn) -> Turn:
+    """Return the last candidate that was sent before *turn*, else the first: they are in that order."""
+    earlier = [other for other in candidates if (other.started_ns, other.id) < (turn.started_ns, turn.id)]
+    return earlier[-1] if earlier else candidates[0]
+
+
+class _Names:
+    """Openings of one name are one conversation; its id is the smallest opening's."""
+
+    def __init__(self, turns: Iterable[Turn], openings: Mapping[str, str | None]) -> None:
+        self.openings: dict[str, str | None] = dict(openings)
+        for turn in turns:
+            if turn.opening is not None:
+                self.openings.setdefault(turn.opening, turn.name)
+        self._ids: dict[str, str] = {}
+        for opening in sorted(self.openings):
+            name = self.openings[opening]
+            if name is not None:
+                self._ids.setdefault(name, opening)
+
+    def conversation(self, turn: Turn) -> str | None:
+        return None if turn.opening is None else self.of(turn.opening)
+
+    def of(self, opening: str) -> str:
+        name = self.openings[opening]
+        return opening if name is None else self._ids[name]
+
+
+def _collected(
+    ordered: Iterable[Turn], home: Mapping[str, str], parents: Mapping[str, str], named: _Names
+) -> list[Conversation]:
+    members: dict[str, list[str]] = {}
+    for turn in ordered:
+        members.setdefault(home[turn.id], []).append(turn.id)
+    for opening in sorted(named.openings):
+        members.setdefault(named.of(opening), [])
+    return [
+        Conversation(
+            identity,
+            named.openings.get(identity),
+            tuple(exchanges),
+            {exchange: parents[exchange] for exchange in exchanges if exchange in parents},
+        )
+        for identity, exchanges in members.items()
+    ]

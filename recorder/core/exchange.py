@@ -1,0 +1,317 @@
+"""The fold of one exchange's events: what was asked, what came back, how it ended.
+
+Theory of operation: events are taken in order; :data:`NEXT` says which type may follow in which state.
+A type that may not, a version that is missing, facts that do not parse: each is an
+:class:`~recorder.core.messages.Anomaly`, never an exception, and the fold goes on with what it has::
+
+    new ── request_sent ──> asked ── response_started ──> answering ── chunk_received* ──> answering
+    asked ── request_failed ──> ended          answering ── any other end ──> ended
+
+Nothing is parsed here beyond HTTP heads; what the body means is a dialect's business.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final, NamedTuple
+
+from recorder.core.events import TERMINAL_TYPES, VERBATIM, Event
+from recorder.core.json_text import parse_json
+from recorder.core.messages import Anomaly
+
+Headers = tuple[tuple[str, str], ...]
+
+#: ``state -> types that may come in it``; what is in no row may come in any state.
+NEXT: Final[Mapping[str, frozenset[str]]] = {
+    "new": frozenset({"request_sent", "imported"}),
+    "asked": frozenset({"request_body_sent", "response_started"}) | TERMINAL_TYPES - {"response_completed"},
+    "answering": frozenset({"request_body_sent", "chunk_received", "trailers_received"})
+    | TERMINAL_TYPES - {"request_failed"},
+    "ended": frozenset(),
+}
+_ANYWHERE: Final = frozenset({"gap_recorded", "tags_set", "imported", "conversation_named"})
+_AFTER: Final[Mapping[str, str]] = {"request_sent": "asked", "response_started": "answering"} | dict.fromkeys(
+    TERMINAL_TYPES, "ended"
+)
+
+
+class Chunk(NamedTuple):
+    """Where one ``chunk_received`` lies in the body.
+
+    :ivar version: the event's version.
+    :ivar start: its first byte in the body (as sent, before content-decoding).
+    :ivar end: the byte after it.
+    :ivar mono_ns: the writing process's monotonic clock.
+    """
+
+    version: int
+    start: int
+    end: int
+    mono_ns: int
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request as it was sent, after redaction.
+
+    :ivar headers: names and values in the order sent, latin-1.
+    :ivar payload: the body's bytes.
+    :ivar redacted: the places that were replaced by markers.
+    """
+
+    method: str
+    url: str
+    headers: Headers = ()
+    payload: bytes = b""
+    redacted: tuple[str, ...] = ()
+
+    @cached_property
+    def json(self) -> Any:
+        """The payload's JSON value; None where it is no JSON."""
+        try:
+            return parse_json(self.payload) if self.payload else None
+        except ValueError:
+            return None
+
+
+@dataclass(frozen=True)
+class Response:
+    """The head of an answer, after redaction; an interim answer (1xx) before it is left out.
+
+    :ivar framing: ``chunked``, ``length``, ``close`` or ``none``; empty where that is not known.
+    :ivar length: the announced Content-Length.
+    """
+
+    status: int
+    reason: str = ""
+    headers: Headers = ()
+    framing: str = ""
+    length: int | None = None
+    redacted: tuple[str, ...] = ()
+
+    def header(self, name: str) -> str | None:
+        """Return the values of a header, joined by commas; None where it was not sent."""
+        values = [value for key, value in self.headers if key.lower() == name]
+        return ", ".join(values) if values else None
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How the transport ended: the closing event's type and facts."""
+
+    type: str
+    facts: Mapping[str, Any]
+    version: int
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """What the events of one exchange say.
+
+    :ivar stream: id of the event stream, 16 bytes.
+    :ivar body: the body's bytes as sent, de-framed, not content-decoded.
+    :ivar chunks: where each recorded chunk lies in it.
+    :ivar verbatim_bytes: bytes of malformed framing, which are in no body.
+    :ivar ending: None while none is recorded.
+    :ivar started_ns: wall time of the first event, UTC nanoseconds.
+    :ivar first_chunk_ns: from the request to the first body byte, monotonic.
+    :ivar duration_ns: from the request to the end, monotonic; None where another process wrote the end.
+    :ivar gaps: facts of every ``gap_recorded``.
+    :ivar call: id shared by the exchanges of one send.
+    :ivar conversation: id of the conversation opening that it was sent in.
+    """
+
+    stream: bytes
+    request: Request | None = None
+    response: Response | None = None
+    body: bytes = b""
+    chunks: tuple[Chunk, ...] = ()
+    verbatim_bytes: int = 0
+    ending: Ending | None = None
+    started_ns: int | None = None
+    first_chunk_ns: int | None = None
+    duration_ns: int | None = None
+    gaps: tuple[Mapping[str, Any], ...] = ()
+    call: str | None = None
+    attempt: int | None = None
+    conversation: str | None = None
+    conversation_name: str | None = None
+    anomalies: tuple[Anomaly, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The exchange's id as text."""
+        return str(uuid.UUID(bytes=self.stream))
+
+    @property
+    def transport_end(self) -> str | None:
+        """The type of the event that closed it; None while none did."""
+        return self.ending.type if self.ending else None
+
+
+def fold(events: Iterable[Event]) -> Exchange | None:
+    """Return the exchange that *events*, in order, tell of; None where there are none."""
+    state: _Fold | None = None
+    for event in events:
+        if state is None:
+            state = _Fold(event)
+        state.take(event)
+    return state.result() if state else None
+
+
+@dataclass
+class _Fold:
+    first: Event
+    state: str = "new"
+    version: int = 0
+    sent: Event | None = None
+    request_facts: dict[str, Any] = field(default_factory=dict)
+    request_body: list[bytes] = field(default_factory=list)
+    response: Response | None = None
+    bodies: list[bytes] = field(default_factory=list)
+    chunks: list[Chunk] = field(default_factory=list)
+    size: int = 0
+    verbatim: int = 0
+    ending: Ending | None = None
+    end: Event | None = None
+    gaps: list[dict[str, Any]] = field(default_factory=list)
+    anomalies: list[Anomaly] = field(default_factory=list)
+
+    def take(self, event: Event) -> None:
+        if event.version != self.version + 1:
+            detail = f"version {self.version + 1} is missing: {event.version} follows"
+            self.anomalies.append(Anomaly("missing_events", detail, version=event.version))
+        self.version = event.version
+        kind = event.type
+        if kind not in NEXT[self.state] and kind not in _ANYWHERE:
+            detail = f"{kind} in the state {self.state}"
+            self.anomalies.append(Anomaly("out_of_order", detail, version=event.version))
+        self.state = _AFTER.get(kind, self.state)
+        if kind == "chunk_received":
+            self._chunk(event)
+        elif kind == "request_sent":
+            self.sent = event
+            self.request_facts = self._facts(event)
+        elif kind == "request_body_sent":
+            self.request_body.append(event.body or b"")
+        elif kind == "response_started":
+            self._response(event)
+        elif kind == "gap_recorded":
+            self.gaps.append(self._facts(event))
+        elif kind in TERMINAL_TYPES and self.ending is None:
+            self.end = event
+            self.ending = Ending(kind, self._facts(event), event.version)
+
+    def _facts(self, event: Event) -> dict[str, Any]:
+        try:
+            facts = parse_json(event.meta) if event.meta else {}
+        except ValueError:
+            facts = None
+        if isinstance(facts, dict):
+            return facts
+        self.anomalies.append(
+            Anomaly("bad_facts", f"the facts of {event.type} are no JSON object", version=event.version)
+        )
+        return {}
+
+    def _chunk(self, event: Event) -> None:
+        body = event.body or b""
+        if event.flags & VERBATIM:
+            self.verbatim += len(body)
+            return
+        start, self.size = self.size, self.size + len(body)
+        self.bodies.append(body)
+        self.chunks.append(Chunk(event.version, start, self.size, event.mono_ns))
+
+    def _response(self, event: Event) -> None:
+        facts = self._facts(event)
+        status, reason, headers = _answer_head(event.body or b"")
+        self.response = Response(
+            _number(facts.get("status")) or status,
+            reason,
+            headers,
+            str(facts.get("framing", "")),
+            _number(facts.get("length")),
+            _texts(facts.get("redacted")),
+        )
+
+    def _request(self) -> Request | None:
+        if self.sent is None:
+            return None
+        facts, body = self.request_facts, self.sent.body or b""
+        size = _number(facts.get("head")) or 0
+        return Request(
+            str(facts.get("method", "")),
+            str(facts.get("url", "")),
+            _headers(body[:size].split(b"\r\n")[1:]),
+            body[size:] + b"".join(self.request_body),
+            _texts(facts.get("redacted")),
+        )
+
+    def result(self) -> Exchange:
+        origin = self.sent or self.first
+        facts = self.request_facts
+        first = next((chunk for chunk in self.chunks if chunk.end > chunk.start), None)
+        same_clock = self.end is not None and self.end.instance == origin.instance
+        return Exchange(
+            stream=self.first.stream,
+            request=self._request(),
+            response=self.response,
+            body=b"".join(self.bodies),
+            chunks=tuple(self.chunks),
+            verbatim_bytes=self.verbatim,
+            ending=self.ending,
+            started_ns=origin.wall_ns,
+            first_chunk_ns=first.mono_ns - origin.mono_ns if first else None,
+            duration_ns=self.end.mono_ns - origin.mono_ns if self.end is not None and same_clock else None,
+            gaps=tuple(self.gaps),
+            call=_text(facts.get("call")),
+            attempt=_number(facts.get("attempt")),
+            conversation=_text(facts.get("conversation")),
+            conversation_name=_text(facts.get("name")),
+            anomalies=tuple(self.anomalies),
+        )
+
+
+def _answer_head(head: bytes) -> tuple[int, str, Headers]:
+    """Return status, reason and headers of the last answer in *head*: 100 and 103 may stand before it."""
+    status, reason = 0, ""
+    headers: Headers = ()
+    for block in head.replace(b"\r\n", b"\n").split(b"\n\n"):
+        lines = block.strip(b"\n").split(b"\n")
+        words = lines[0].decode("latin-1").split(" ", 2)
+        if words[0].startswith("HTTP/"):
+            status = int(words[1]) if len(words) > 1 and words[1].isascii() and words[1].isdigit() else 0
+            reason = words[2] if len(words) > 2 else ""
+            headers = _headers(lines[1:])
+    return status, reason, headers
+
+
+def _headers(lines: Iterable[bytes]) -> Headers:
+    """Return the header fields of *lines* (RFC 9112 §5; folded lines are joined, §5.2)."""
+    found: list[tuple[str, str]] = []
+    for raw in lines:
+        line = raw.decode("latin-1").rstrip("\r\n")
+        if line[:1] in (" ", "\t") and found:
+            name, value = found[-1]
+            found[-1] = (name, f"{value} {line.strip()}")
+            continue
+        name, colon, value = line.partition(":")
+        if colon:
+            found.append((name.strip(), value.strip()))
+    return tuple(found)
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _number(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(str(item) for item in value) if isinstance(value, list) else ()

@@ -1,0 +1,83 @@
+"""JSON as it arrives and as it is shown.
+
+What arrives may be anything: NaN, numbers beyond a float, half of a surrogate pair, nesting that
+exhausts a stack. Reading never raises more than ``ValueError``; what is shown is JSON that every
+reader accepts (RFC 8259) and text that can be encoded.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import UTC, datetime
+from typing import Any, Final
+
+_DEEPEST: Final = 200
+_decode = json.JSONDecoder().decode
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Return the value of a JSON document; bytes are UTF-8, with or without a byte order mark.
+
+    :raises ValueError: it is no JSON, no UTF-8, or nested more than 200 levels deep.
+    """
+    if isinstance(text, bytes):
+        text = text.decode("utf-8-sig")
+    try:
+        value = _decode(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if text.count("[") + text.count("{") > _DEEPEST and _deeper_than(value, _DEEPEST):
+        raise ValueError("nested too deeply")
+    return value
+
+
+def _deeper_than(value: Any, limit: int) -> bool:
+    level = [value]
+    for _ in range(limit + 1):
+        level = [item for item in level if isinstance(item, dict | list)]
+        if not level:
+            return False
+        level = [inner for outer in level for inner in (outer.values() if isinstance(outer, dict) else outer)]
+    return True
+
+
+def whole_text(text: str) -> str:
+    """Return *text* with surrogate pairs joined and lone surrogates replaced by U+FFFD.
+
+    A provider that escapes an astral character may split the pair over two deltas: each half is no
+    character, and together they are one.
+    """
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+def plain(value: Any) -> Any:
+    """Return a parsed JSON value as one that can be written as JSON again.
+
+    Numbers that JSON does not have become their names (``"NaN"``, ``"Infinity"``, ``"-Infinity"``), broken
+    text is mended by :func:`whole_text`, tuples become lists.
+    """
+    if isinstance(value, str):
+        return whole_text(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return json.dumps(value)
+    if isinstance(value, dict):
+        return {whole_text(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value
+
+
+def rfc3339(wall_ns: int) -> str:
+    """Return nanoseconds since 1970 as UTC text with nine decimals (RFC 3339)."""
+    seconds, rest = divmod(wall_ns, 1_000_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
+
+
+def milliseconds(duration_ns: int) -> float:
+    """Return a duration in nanoseconds as milliseconds, to the microsecond."""
+    return round(duration_ns / 1_000_000, 3)

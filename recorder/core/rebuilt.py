@@ -1,0 +1,265 @@
+"""A rebuilt exchange, and how it is shown as JSON (docs/schema/show.schema.json, list.schema.json).
+
+Absent is absent: a key whose value is not known is not there, and there are no nulls but those that a
+provider sent inside a value that is shown as it came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from recorder.core.exchange import Exchange, Headers
+from recorder.core.json_text import milliseconds, plain, rfc3339
+from recorder.core.messages import (
+    Anomaly,
+    Answer,
+    Choice,
+    Message,
+    Part,
+    ReasoningPart,
+    RefusalPart,
+    RequestReading,
+    TextPart,
+    ToolCallPart,
+)
+from recorder.core.verdict import Evidence
+
+_SHORT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """An exchange and what it says.
+
+    :ivar reading: what a dialect reads from the request; None where none can.
+    :ivar answer: what a dialect reads from the body.
+    :ivar verdict: one of ``complete``, ``truncated``, ``aborted_by_client``, ``errored``, ``unknown``.
+    :ivar anomalies: of the event stream, of the content coding and of the body.
+    """
+
+    exchange: Exchange
+    reading: RequestReading | None
+    answer: Answer
+    verdict: str
+    evidence: Evidence
+    anomalies: tuple[Anomaly, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The exchange's id as text."""
+        return self.exchange.id
+
+    @property
+    def request_messages(self) -> tuple[Message, ...]:
+        """The messages that were sent, as far as they could be read."""
+        return self.reading.messages if self.reading else ()
+
+    @property
+    def answer_messages(self) -> tuple[Message, ...]:
+        """The message of each choice."""
+        return tuple(choice.message for choice in self.answer.choices)
+
+    @property
+    def model(self) -> str | None:
+        """The model that answered, else the one that was asked."""
+        if self.answer.models:
+            return self.answer.models[-1]
+        return self.reading.model if self.reading else None
+
+
+def summary(rebuilt: Rebuilt, *, conversation: str | None = None) -> dict[str, Any]:
+    """Return one line of ``list --json``.
+
+    :param conversation: id of the conversation it belongs to; by default that of its opening.
+    """
+    exchange = rebuilt.exchange
+    request, response = exchange.request, exchange.response
+    return _present(
+        id=exchange.id,
+        conversation=conversation or exchange.conversation,
+        started_at=_when(exchange.started_ns),
+        method=request.method if request else None,
+        url=whole(request.url) if request else None,
+        status=response.status if response else None,
+        model=rebuilt.model,
+        verdict=rebuilt.verdict,
+        chunks=len(exchange.chunks),
+        bytes=len(exchange.body),
+        duration_ms=_ms(exchange.duration_ns),
+        first_chunk_ms=_ms(exchange.first_chunk_ns),
+    )
+
+
+def as_json(rebuilt: Rebuilt, *, conversation: str | None = None, parent: str | None = None) -> dict[str, Any]:
+    """Return what ``show --json`` prints.
+
+    :param conversation: id of the conversation it belongs to; by default that of its opening.
+    :param parent: id of the exchange that its request extends, where one is known.
+    """
+    exchange, answer, reading = rebuilt.exchange, rebuilt.answer, rebuilt.reading
+    messages = [_message(message, source="request") for message in rebuilt.request_messages]
+    messages += [_message(choice.message, source="answer", choice=choice.index) for choice in answer.choices]
+    differing = answer.usage_reports if len(answer.usage_reports) > 1 else None
+    return _present(
+        **summary(rebuilt, conversation=conversation),
+        conversation_name=exchange.conversation_name,
+        parent=parent,
+        call=exchange.call,
+        attempt=exchange.attempt,
+        dialect=answer.dialect,
+        request=_request(exchange),
+        response=_response(exchange),
+        messages=messages,
+        choices=[_choice(choice) for choice in answer.choices],
+        usage=plain(answer.usage),
+        usage_reports=plain(differing),
+        finish_reasons=[choice.finish_reason for choice in answer.choices if choice.finish_reason],
+        model_requested=plain(reading.model) if reading else None,
+        models_answered=plain(answer.models) or None,
+        provider_ids=plain(answer.ids) or None,
+        provider_fields=plain(answer.extras) or None,
+        evidence=_evidence(rebuilt.evidence),
+        findings=_findings(rebuilt.anomalies),
+    )
+
+
+def whole(text: str) -> str:
+    """Return *text* as text that can be encoded."""
+    return str(plain(text))
+
+
+def _present(**fields: Any) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+def _when(wall_ns: int | None) -> str | None:
+    return None if wall_ns is None else rfc3339(wall_ns)
+
+
+def _ms(duration_ns: int | None) -> float | None:
+    return None if duration_ns is None else milliseconds(duration_ns)
+
+
+def _fields(headers: Headers) -> list[list[str]]:
+    return [[name, value] for name, value in headers]
+
+
+def _request(exchange: Exchange) -> dict[str, Any] | None:
+    request = exchange.request
+    if request is None:
+        return None
+    shown = _present(
+        method=request.method,
+        url=whole(request.url),
+        headers=_fields(request.headers),
+        redacted=list(request.redacted) or None,
+        bytes=len(request.payload),
+    )
+    if request.json is not None:
+        shown["json"] = plain(request.json)
+    elif request.payload:
+        shown["body"] = request.payload.decode("utf-8", "replace")
+    return shown
+
+
+def _response(exchange: Exchange) -> dict[str, Any] | None:
+    response = exchange.response
+    if response is None:
+        return None
+    return _present(
+        status=response.status,
+        reason=response.reason or None,
+        headers=_fields(response.headers),
+        framing=response.framing or None,
+        redacted=list(response.redacted) or None,
+    )
+
+
+def _message(message: Message, *, source: str, choice: int | None = None) -> dict[str, Any]:
+    return _present(
+        source=source,
+        choice=choice,
+        role=plain(message.role),
+        name=plain(message.name),
+        tool_call_id=plain(message.tool_call_id),
+        parts=[part_json(part) for part in message.parts],
+        fields=plain(message.extras) or None,
+    )
+
+
+def part_json(part: Part) -> dict[str, Any]:
+    """Return one part of a message as JSON, with its kind in ``type``."""
+    if isinstance(part, TextPart):
+        return {"type": "text", "text": whole(part.text)}
+    if isinstance(part, ReasoningPart):
+        details = plain(part.details) or None
+        return _present(type="reasoning", text=whole(part.text), fields=list(part.fields) or None, details=details)
+    if isinstance(part, RefusalPart):
+        return {"type": "refusal", "text": whole(part.text)}
+    if isinstance(part, ToolCallPart):
+        shown = _present(
+            type="tool_call",
+            id=plain(part.id),
+            name=plain(part.name),
+            index=part.index,
+            arguments_text=whole(part.arguments_text),
+            complete=part.complete,
+            legacy=part.legacy or None,
+            fields=plain(part.extras) or None,
+        )
+        if part.complete:
+            shown["arguments"] = plain(part.arguments)
+        return shown
+    return {"type": "other", "kind": whole(part.kind), "value": plain(part.value)}
+
+
+def _choice(choice: Choice) -> dict[str, Any]:
+    reasons = choice.finish_reasons
+    return _present(
+        index=choice.index,
+        message=_message(choice.message, source="answer"),
+        finish_reason=plain(choice.finish_reason),
+        finish_reasons=plain(reasons) if len(reasons) > 1 else None,
+        logprobs=plain(choice.logprobs),
+        fields=plain(choice.extras) or None,
+    )
+
+
+def _evidence(evidence: Evidence) -> dict[str, Any]:
+    reasons: Mapping[int, str | None] = evidence.finish_reasons
+    return _present(
+        transport_end=evidence.transport_end,
+        failure=plain(evidence.failure),
+        http_status=evidence.http_status,
+        sentinel_seen=evidence.sentinel_seen,
+        finish_reasons={str(index): plain(reason) for index, reason in reasons.items() if reason is not None},
+        unfinished_choices=[index for index, reason in reasons.items() if reason is None] or None,
+        choices_asked=evidence.choices_asked,
+        usage_seen=evidence.usage_seen,
+        unparsed_tail_bytes=evidence.unparsed_tail_bytes,
+        error_frames=plain(evidence.error_frames) or None,
+        finished=evidence.finished,
+        content_coding_cut=evidence.coding_cut or None,
+        recording_has_gaps=evidence.missing or None,
+    )
+
+
+def _findings(anomalies: Iterable[Anomaly]) -> list[dict[str, Any]]:
+    """Return the anomalies, each kind once, with the place of the first and how often it came."""
+    found: dict[str, dict[str, Any]] = {}
+    for fact in anomalies:
+        if fact.kind in found:
+            found[fact.kind]["count"] += 1
+            continue
+        detail = whole(fact.detail)
+        found[fact.kind] = _present(
+            kind=fact.kind,
+            detail=detail if len(detail) <= _SHORT else detail[:_SHORT] + "…",
+            start=fact.start,
+            end=fact.end,
+            version=fact.version,
+            count=1,
+        )
+    return list(found.values())

@@ -1,0 +1,152 @@
+"""How an exchange ended, as one word with the evidence for it.
+
+The first row that applies decides. *Finished* means that the answer owes nothing more: every choice that
+was asked for has a finish reason, or the end marker came and no choice has one (some providers never send
+them), or the body is one whole document. *Bytes are missing* means a ``gap_recorded`` or a hole in the event
+stream.
+
+=====================================================================  =================
+what is recorded                                                        verdict
+=====================================================================  =================
+the request failed: no answer came                                      errored
+HTTP status 400 or above                                                errored
+an error object or error event in the body                              errored
+the transport failed before the head, or the framing was malformed      errored
+bytes are missing from the recording                                    unknown
+the body ended before its framing, or was reset, or timed out           truncated
+no end is recorded (yet)                                                unknown
+the consumer closed, let go, or its process died, answer finished       complete
+the same, answer not finished                                           aborted_by_client
+the recorder was closed first, answer finished / not finished           complete / unknown
+body ended as framed, answer finished                                   complete
+body ended as framed, its content coding is cut short                   truncated
+body ended as framed, end marker seen, a choice without finish reason   unknown
+body ended as framed, no dialect can tell whether it is finished        unknown
+body ended as framed, not finished                                      truncated
+=====================================================================  =================
+
+Both are needed for ``complete``: the dialect's end and an end of the transport that is not a failure.
+A consumer that closes right after the end (as the openai SDK does at ``[DONE]``) has the whole answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from recorder.core.exchange import Exchange, Response
+from recorder.core.messages import Answer
+
+#: Shapes that end where the connection does: only their dialect knows whether that was the end.
+_STREAMS: Final = frozenset({"sse", "ndjson", "eventstream"})
+_CLIENT_ENDS: Final = frozenset({"consumer_closed", "consumer_abandoned", "process_died"})
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a verdict rests on.
+
+    :ivar transport_end: type of the event that closed the exchange; None while none did.
+    :ivar failure: facts of a failed transport (``kind``, ``phase``, ``error``).
+    :ivar finish_reasons: per choice; None where none was sent.
+    :ivar choices_asked: how many choices the request asked for, where it says so.
+    :ivar finished: the answer owes nothing more; None where no dialect can tell.
+    :ivar coding_cut: the content coding (gzip …) ends before its own end.
+    :ivar missing: the recording has a hole: a ``gap_recorded`` or missing versions.
+    """
+
+    transport_end: str | None
+    failure: Mapping[str, Any] | None
+    http_status: int | None
+    error_frames: tuple[Any, ...]
+    sentinel_seen: bool
+    finish_reasons: Mapping[int, str | None]
+    choices_asked: int | None
+    usage_seen: bool
+    unparsed_tail_bytes: int
+    finished: bool | None
+    coding_cut: bool
+    missing: bool
+
+
+def gather(exchange: Exchange, answer: Answer, choices_asked: int | None, coding: tuple[bool, bool]) -> Evidence:
+    """Return the evidence about *exchange*.
+
+    :param answer: what the dialect read from the body.
+    :param choices_asked: how many choices the request asked for, where it says so.
+    :param coding: the content coding was understood; it is cut short.
+    """
+    understood, cut = coding
+    ending, response = exchange.ending, exchange.response
+    failed = ending is not None and ending.type in ("request_failed", "response_failed")
+    return Evidence(
+        transport_end=exchange.transport_end,
+        failure=ending.facts if failed and ending else None,
+        http_status=response.status if response else None,
+        error_frames=answer.errors,
+        sentinel_seen=answer.sentinel_seen,
+        finish_reasons={choice.index: choice.finish_reason for choice in answer.choices},
+        choices_asked=choices_asked,
+        usage_seen=bool(answer.usage_reports),
+        unparsed_tail_bytes=answer.unparsed_tail_bytes,
+        finished=_finished(exchange, answer, choices_asked) if understood else None,
+        coding_cut=cut,
+        missing=bool(exchange.gaps) or any(fact.kind == "missing_events" for fact in exchange.anomalies),
+    )
+
+
+def _finished(exchange: Exchange, answer: Answer, choices_asked: int | None) -> bool | None:
+    response = exchange.response
+    if answer.understood and not (response and _bodiless(response)):
+        return answer.whole if answer.whole is not None else _choices_finished(answer, choices_asked)
+    if answer.shape in _STREAMS or response is None:
+        return None
+    if answer.whole is not None:
+        return answer.whole
+    if response.framing == "length" and response.length is not None:
+        return len(exchange.body) >= response.length
+    return True if response.framing in ("chunked", "none") and exchange.transport_end == "response_completed" else None
+
+
+def _bodiless(response: Response) -> bool:
+    """Whether such an answer has no message to finish (RFC 9110 §15.3.5, §15.4, §9.3.2)."""
+    return response.framing == "none" or response.status == 204 or 300 <= response.status < 400
+
+
+def _choices_finished(answer: Answer, choices_asked: int | None) -> bool:
+    """Whether every choice is finished; some providers send the end marker and never a finish reason."""
+    choices = answer.choices
+    reasons = [bool(choice.finish_reasons) for choice in choices]
+    if answer.sentinel_seen:
+        return bool(choices) and (all(reasons) or not any(reasons))
+    return len(choices) >= (choices_asked or 1) and all(reasons)
+
+
+def _failed_transport(evidence: Evidence) -> bool:
+    kind = (evidence.failure or {}).get("kind")
+    return evidence.transport_end == "response_failed" and (evidence.http_status is None or kind == "malformed")
+
+
+#: ``(verdict, does it apply)``: the first that applies decides; see the table above.
+RULES: Final[tuple[tuple[str, Callable[[Evidence], bool]], ...]] = (
+    ("errored", lambda e: e.transport_end == "request_failed"),
+    ("errored", lambda e: (e.http_status or 0) >= 400),
+    ("errored", lambda e: bool(e.error_frames)),
+    ("errored", _failed_transport),
+    ("unknown", lambda e: e.missing),
+    ("truncated", lambda e: e.transport_end in ("response_truncated", "response_failed")),
+    ("unknown", lambda e: e.transport_end is None),
+    ("complete", lambda e: e.transport_end in _CLIENT_ENDS and bool(e.finished)),
+    ("aborted_by_client", lambda e: e.transport_end in _CLIENT_ENDS),
+    ("complete", lambda e: bool(e.finished) and not e.coding_cut),
+    ("unknown", lambda e: e.transport_end == "recorder_closed"),
+    ("truncated", lambda e: e.coding_cut),
+    ("unknown", lambda e: e.finished is None or e.sentinel_seen),
+    ("truncated", lambda e: True),
+)
+
+
+def verdict(evidence: Evidence) -> str:
+    """Return ``complete``, ``truncated``, ``aborted_by_client``, ``errored`` or ``unknown``."""
+    return next(word for word, applies in RULES if applies(evidence))

@@ -1,0 +1,136 @@
+"""What a dialect owes, and how one is chosen.
+
+A dialect is one provider wire format. Adding one is adding one file to this package: a module whose
+``DIALECT`` is an object of this Protocol; nothing else names it. It is chosen by the bytes, the content
+type and the URL. What the request asked for (``stream: true``) does not count: servers answer as they like.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+import zlib
+from functools import cache, cached_property
+from typing import Any, Final, Protocol
+
+from recorder.core.json_text import parse_json
+from recorder.core.messages import Answer, RequestReading
+from recorder.core.sse import SSEParser
+
+_HEAD: Final = 65536
+_SAMPLES: Final = 8
+_SSE_LINE: Final = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*(?::|(?:data|event|id|retry|error)(?::|[\r\n]))")
+
+
+class Clues:
+    """What a dialect is recognised by.
+
+    :param url: the request's URL.
+    :param content_type: the answer's ``content-type`` header; may lie, may be absent (empty).
+    :param body: the body below its content coding.
+    """
+
+    def __init__(self, url: str, content_type: str, body: bytes) -> None:
+        self.url = url
+        self.path = url.partition("?")[0].partition("#")[0].rstrip("/")
+        self.content_type = content_type.partition(";")[0].strip().lower()
+        self.body = body
+
+    @cached_property
+    def shape(self) -> str:
+        """What the bytes are: ``sse``, ``json``, ``ndjson``, ``eventstream``, ``text``, ``binary`` or ``empty``."""
+        if _is_eventstream(self.body):
+            return "eventstream"
+        head = self.body[:_HEAD].removeprefix(b"\xef\xbb\xbf").lstrip()
+        if not head:
+            return "empty"
+        if head[:1] in (b"{", b"["):
+            first, newline, rest = head.partition(b"\n")
+            return "ndjson" if newline and rest.lstrip()[:1] == b"{" and _is_json(first) else "json"
+        if _SSE_LINE.match(head) or self.content_type == "text/event-stream":
+            return "sse"
+        return "binary" if b"\0" in head else "text"
+
+    @cached_property
+    def samples(self) -> tuple[Any, ...]:
+        """The JSON values of the first server-sent events, or of the whole JSON document."""
+        found: list[Any] = []
+        texts: list[str | bytes] = []
+        if self.shape == "json":
+            texts.append(self.body)
+        elif self.shape == "sse":
+            texts.extend(event.data for event in SSEParser().feed(self.body[:_HEAD])[:_SAMPLES])
+        for text in texts:
+            try:
+                found.append(parse_json(text))
+            except ValueError:
+                continue
+        return tuple(found)
+
+
+def _is_eventstream(body: bytes) -> bool:
+    """Whether an AWS event-stream prelude begins *body*: two lengths and the CRC-32 of them."""
+    return len(body) >= 12 and zlib.crc32(body[:8]) == int.from_bytes(body[8:12], "big")
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        parse_json(line)
+    except ValueError:
+        return False
+    return True
+
+
+class AnswerReader(Protocol):
+    """Reads one body, in any pieces."""
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes of the body."""
+        ...
+
+    def close(self) -> Answer:
+        """Take the end of the body and return what it says."""
+        ...
+
+
+class Dialect(Protocol):
+    """One provider wire format."""
+
+    @property
+    def name(self) -> str:
+        """A stable name, as in ``show --json``."""
+        ...
+
+    def claims(self, clues: Clues) -> float:
+        """Return from 0 (not mine) to 1 (certainly mine) how well the body fits."""
+        ...
+
+    def read_request(self, url: str, payload: Any) -> RequestReading | None:
+        """Return what the request's JSON *payload* says, or None where it is not of this dialect."""
+        ...
+
+    def reader(self, clues: Clues) -> AnswerReader:
+        """Return a reader for the body that *clues* describe. It never raises, whatever the bytes."""
+        ...
+
+
+@cache
+def dialects() -> tuple[Dialect, ...]:
+    """Return every dialect of this package, in the order of their names."""
+    package = importlib.import_module(__package__ or "")
+    modules = [
+        importlib.import_module(f"{package.__name__}.{found.name}") for found in pkgutil.iter_modules(package.__path__)
+    ]
+    return tuple(sorted((module.DIALECT for module in modules if hasattr(module, "DIALECT")), key=lambda d: d.name))
+
+
+def choose(clues: Clues) -> Dialect:
+    """Return the dialect that claims the body best; ``opaque`` claims everything a little."""
+    return max(dialects(), key=lambda dialect: dialect.claims(clues))
+
+
+def read_request(url: str, payload: Any) -> RequestReading | None:
+    """Return the first reading of a request that a dialect offers, or None."""
+    readings = (dialect.read_request(url, payload) for dialect in dialects())
+    return next((reading for reading in readings if reading is not None), None)

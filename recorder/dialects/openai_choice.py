@@ -1,0 +1,264 @@
+"""One choice of an OpenAI chat answer, delta by delta; and one message of a request, which is one whole delta.
+
+Everything is appended in the order in which it came; nothing is summed, guessed or filled in. Text of the
+same reasoning under two names is one part that carries both names.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from recorder.core.json_text import whole_text
+from recorder.core.messages import (
+    Anomaly,
+    Choice,
+    Message,
+    OtherPart,
+    Part,
+    ReasoningPart,
+    RefusalPart,
+    TextPart,
+)
+from recorder.dialects.openai_tool_calls import ToolCalls
+
+Place = tuple[int, int]
+
+#: Reasons after which a tool call may have been cut, whether or not it happens to parse.
+_CUTTING: Final = frozenset({"length", "content_filter", "error"})
+_REASONING: Final = ("reasoning_content", "reasoning")
+_DETAIL_TEXTS: Final = ("text", "summary", "data")
+_CHOICE_OWN: Final = frozenset({"index", "delta", "message", "finish_reason", "logprobs"})
+
+
+class ChoiceFold:
+    """The fold of one choice.
+
+    :param index: the choice's index.
+    :param anomalies: where facts go.
+    """
+
+    def __init__(self, index: int, anomalies: list[Anomaly]) -> None:
+        self.index = index
+        self._anomalies = anomalies
+        self._role: str | None = None
+        self._content: list[Part | str] = []
+        self._refusal: list[str] = []
+        self._reasoning: dict[str, list[str]] = {}
+        self._details: dict[tuple[Any, Any], dict[str, Any]] = {}
+        self._calls = ToolCalls(anomalies)
+        self._finish: list[str] = []
+        self._logprobs: dict[str, Any] | None = None
+        self._extras: dict[str, Any] = {}
+        self._message_extras: dict[str, list[Any]] = {}
+        self._whole: dict[str, Any] | None = None
+        self._whole_place: Place = (0, 0)
+        self._noted: set[str] = set()
+
+    def take(self, choice: dict[str, Any], place: Place) -> None:
+        """Take one entry of ``choices``."""
+        delta = choice.get("delta")
+        if delta:
+            if isinstance(delta, dict):
+                if self._finish and any(value for key, value in delta.items() if key != "role"):
+                    self._note_once("delta_after_finish", "content came after the finish reason", place)
+                self.delta(delta, place)
+            else:
+                self._note_once("delta_malformed", f"delta is a {type(delta).__name__}", place)
+        message = choice.get("message")
+        if isinstance(message, dict):
+            self._whole, self._whole_place = message, place
+        reason = choice.get("finish_reason")
+        if reason is not None and reason != "":
+            self._finished(str(reason), place)
+        logprobs = choice.get("logprobs")
+        if isinstance(logprobs, dict):
+            self._add_logprobs(logprobs)
+        if not _CHOICE_OWN.issuperset(choice):
+            self._extras.update(
+                (key, value) for key, value in choice.items() if key not in _CHOICE_OWN and value is not None
+            )
+
+    def delta(self, delta: dict[str, Any], place: Place, *, whole: bool = False) -> None:
+        """Take a delta, or with *whole* a whole message."""
+        for key, value in delta.items():
+            if value is None or value == "":
+                continue
+            if key == "content":
+                if isinstance(value, str):
+                    self._content.append(value)
+                else:
+                    self._content_parts(value, place)
+            elif key == "role":
+                self._set_role(str(value), place)
+            elif key in _REASONING and isinstance(value, str):
+                self._reasoning.setdefault(key, []).append(value)
+            elif key == "refusal" and isinstance(value, str):
+                self._refusal.append(value)
+            elif key == "tool_calls" and isinstance(value, list):
+                for entry in value:
+                    self._calls.take(entry, place, whole=whole)
+            elif key == "function_call":
+                self._calls.take_function(value, place)
+            elif key == "reasoning_details" and isinstance(value, list):
+                self._add_details(value)
+            else:
+                self._message_extras.setdefault(key, []).append(value)
+
+    def choice(self, *, ended: bool) -> Choice:
+        """Return what came; *ended* says that the end marker was seen and no error."""
+        self._settle_whole_message()
+        reason = self._finish[-1] if self._finish else None
+        finished = reason not in _CUTTING if reason is not None else ended
+        message = self.message(finished)
+        return Choice(self.index, message, tuple(self._finish), self._logprobs, self._extras)
+
+    def message(self, finished: bool) -> Message:
+        """Return the message; a tool call of one that is not *finished* is not complete."""
+        parts: list[Part] = [*self._reasoning_parts(), *self._content_joined()]
+        if self._refusal:
+            parts.append(RefusalPart(whole_text("".join(self._refusal))))
+        parts.extend(self._calls.parts(finished))
+        return Message(self._role, tuple(parts), extras=self._message_extras)
+
+    def _settle_whole_message(self) -> None:
+        """Use a ``message`` that came beside the deltas: Perplexity repeats there what they said."""
+        if self._whole is None:
+            return
+        if self._content or self._calls or self._refusal or self._reasoning:
+            said = self._whole.get("content")
+            text = "".join(part for part in self._content if isinstance(part, str))
+            if isinstance(said, str) and said != text:
+                self._note_once(
+                    "message_differs", "the whole message differs from the sum of its deltas", self._whole_place
+                )
+        else:
+            self.delta(self._whole, self._whole_place, whole=True)
+        self._whole = None
+
+    def _finished(self, reason: str, place: Place) -> None:
+        if not self._finish:
+            self._finish.append(reason)
+        elif self._finish[-1] == reason:
+            self._note_once("finish_reason_repeated", f"finish_reason {reason!r} came again", place)
+        else:
+            self._anomalies.append(
+                Anomaly("finish_reason_changed", f"{self._finish[-1]!r} is followed by {reason!r}", *place)
+            )
+            self._finish.append(reason)
+
+    def _set_role(self, role: str, place: Place) -> None:
+        if self._role is None:
+            self._role = role
+        elif role != self._role:
+            self._note_once("role_changed", f"{self._role!r} is followed by {role!r}", place)
+
+    def _content_parts(self, value: Any, place: Place) -> None:
+        if not isinstance(value, list):
+            self._note_once("content_malformed", f"content is a {type(value).__name__}", place)
+            self._content.append(OtherPart("content", value))
+            return
+        for item in value:
+            kind = item.get("type") if isinstance(item, dict) else None
+            if isinstance(item, str):
+                self._content.append(item)
+            elif kind in ("text", "input_text", "output_text") and isinstance(item.get("text"), str):
+                self._content.append(item["text"])
+            elif kind == "refusal" and isinstance(item.get("refusal"), str):
+                self._refusal.append(item["refusal"])
+            elif kind == "thinking" and (thought := _thought(item.get("thinking"))) is not None:
+                self._reasoning.setdefault("content.thinking", []).append(thought)
+            else:
+                self._content.append(OtherPart(str(kind or "content"), item))
+
+    def _content_joined(self) -> list[Part]:
+        parts: list[Part] = []
+        text: list[str] = []
+        for piece in self._content:
+            if isinstance(piece, str):
+                text.append(piece)
+                continue
+            if text:
+                parts.append(TextPart(whole_text("".join(text))))
+                text = []
+            parts.append(piece)
+        if text:
+            parts.append(TextPart(whole_text("".join(text))))
+        return parts
+
+    def _add_details(self, entries: list[Any]) -> None:
+        for entry in entries:
+            if not isinstance(entry, dict):
+                self._message_extras.setdefault("reasoning_details", []).append(entry)
+                continue
+            index = entry.get("index")
+            key = (index if isinstance(index, int) else None, str(entry.get("type")))
+            held = self._details.setdefault(key, {})
+            for name, value in entry.items():
+                if name in _DETAIL_TEXTS and isinstance(value, str) and isinstance(held.get(name), str):
+                    held[name] += value
+                elif value is not None:
+                    held[name] = value
+
+    def _reasoning_parts(self) -> list[ReasoningPart]:
+        texts: dict[str, list[str]] = {}
+        for name, pieces in self._reasoning.items():
+            texts.setdefault(whole_text("".join(pieces)), []).append(name)
+        details = tuple(self._details.values())
+        if details:
+            said = "".join(
+                str(entry[name])
+                for entry in details
+                for name in ("text", "summary")
+                if isinstance(entry.get(name), str)
+            )
+            where = next(iter(texts), "") if not said else whole_text(said)
+            texts.setdefault(where, []).append("reasoning_details")
+        return [
+            ReasoningPart(text, tuple(names), details if "reasoning_details" in names else ())
+            for text, names in texts.items()
+        ]
+
+    def _add_logprobs(self, logprobs: dict[str, Any]) -> None:
+        if self._logprobs is None:
+            self._logprobs = {}
+        for key, value in logprobs.items():
+            if isinstance(value, list):
+                held = self._logprobs.setdefault(key, [])
+                if isinstance(held, list):
+                    held.extend(value)
+            elif value is not None:
+                self._logprobs[key] = value
+
+    def _note_once(self, kind: str, detail: str, place: Place) -> None:
+        if kind not in self._noted:
+            self._noted.add(kind)
+            self._anomalies.append(Anomaly(kind, detail, *place))
+
+
+def _thought(value: Any) -> str | None:
+    """Return the text of Mistral's ``thinking``: a string or a list of text parts."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(item, dict) and isinstance(item.get("text"), str) for item in value):
+        return "".join(item["text"] for item in value)
+    return None
+
+
+def read_message(message: dict[str, Any]) -> Message:
+    """Return one message of a request."""
+    fold = ChoiceFold(0, [])
+    fold.delta(message, (0, 0), whole=True)
+    read = fold.message(finished=True)
+    extras = {key: values[0] for key, values in read.extras.items()}
+    name, answered = extras.get("name"), extras.get("tool_call_id")
+    if isinstance(name, str):
+        del extras["name"]
+    if isinstance(answered, str):
+        del extras["tool_call_id"]
+    return Message(
+        read.role,
+        read.parts,
+        name if isinstance(name, str) else None,
+        answered if isinstance(answered, str) else None,
+        extras,
+    )

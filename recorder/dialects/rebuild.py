@@ -1,0 +1,47 @@
+"""From an exchange to what it says: content coding undone, the dialect chosen, the answer read, the verdict."""
+
+from __future__ import annotations
+
+from recorder.core.exchange import Exchange
+from recorder.core.messages import Answer, RequestReading
+from recorder.core.rebuilt import Rebuilt
+from recorder.core.verdict import gather, verdict
+from recorder.dialects.base import Clues, choose, read_request
+from recorder.dialects.content_coding import undo
+
+_PIECE = 1 << 16
+
+
+def rebuild(exchange: Exchange) -> Rebuilt:
+    """Return what *exchange* says. Never raises: what cannot be read is reported and left as bytes."""
+    request, response = exchange.request, exchange.response
+    reading: RequestReading | None = None
+    if request is not None and request.json is not None:
+        reading = read_request(request.url, request.json)
+    decoded = undo(exchange.body, response.header("content-encoding") if response else None)
+    body = decoded.body if decoded.understood else b""
+    clues = Clues(request.url if request else "", (response.header("content-type") if response else None) or "", body)
+    if response is None and not exchange.body:
+        answer = Answer(dialect="opaque", shape="empty")
+    elif not decoded.understood:
+        answer = Answer(dialect="opaque", shape="binary")
+    else:
+        answer = _read(clues)
+    asked = reading.choices if reading else None
+    evidence = gather(exchange, answer, asked, (decoded.understood, decoded.cut))
+    return Rebuilt(
+        exchange=exchange,
+        reading=reading,
+        answer=answer,
+        verdict=verdict(evidence),
+        evidence=evidence,
+        anomalies=(*exchange.anomalies, *decoded.anomalies, *answer.anomalies),
+    )
+
+
+def _read(clues: Clues) -> Answer:
+    reader = choose(clues).reader(clues)
+    body = clues.body
+    for at in range(0, len(body), _PIECE):
+        reader.feed(body[at : at + _PIECE])
+    return reader.close()

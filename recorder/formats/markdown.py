@@ -1,0 +1,140 @@
+"""Markdown: a transcript for people.
+
+Every text that came from outside stands in a fence (or a code span) that is longer than any run of backticks
+in it, so that no message can pass for a heading, a role or another message. An answer that is not complete
+says so before its first word. Messages that an exchange repeats from the one it extends are not shown again.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from recorder.core.conversation import Conversation
+from recorder.core.json_text import plain, rfc3339
+from recorder.core.messages import Message, Part, ReasoningPart, RefusalPart, TextPart, ToolCallPart
+from recorder.core.rebuilt import Rebuilt, whole
+
+_WARNINGS: Final = {
+    "truncated": "The answer was cut off before it was finished.",
+    "aborted_by_client": "The client stopped reading before the answer was finished.",
+    "errored": "The exchange failed.",
+    "unknown": "It is not known whether this answer is whole.",
+}
+
+
+class Markdown:
+    """A transcript for people."""
+
+    name = "markdown"
+
+    def render(self, exchanges: Iterable[Rebuilt], conversation: Conversation | None = None) -> Iterator[str]:
+        """Yield the heading, then one piece for each exchange."""
+        if conversation is not None:
+            yield f"# Conversation {code(conversation.name or conversation.id)}\n\n"
+            if conversation.name is not None:
+                yield f"id {code(conversation.id)}\n\n"
+        parents = conversation.parents if conversation else {}
+        shown: dict[str, int] = {}
+        last: str | None = None
+        for rebuilt in exchanges:
+            parent = parents.get(rebuilt.id)
+            repeated = shown.get(parent, 0) if parent else 0
+            shown[rebuilt.id] = len(rebuilt.request_messages) + 1
+            forked = parent if parent is not None and parent != last else None
+            yield "".join(_exchange(rebuilt, repeated, forked))
+            last = rebuilt.id
+
+
+def _exchange(rebuilt: Rebuilt, repeated: int, forked: str | None) -> Iterator[str]:
+    exchange = rebuilt.exchange
+    yield f"## Exchange {code(rebuilt.id)}\n\n"
+    facts = []
+    if exchange.started_ns is not None:
+        facts.append(rfc3339(exchange.started_ns))
+    if exchange.request is not None:
+        facts.append(f"{code(exchange.request.method)} {code(exchange.request.url)}")
+    if exchange.response is not None:
+        facts.append(f"status {exchange.response.status}")
+    if rebuilt.model is not None:
+        facts.append(f"model {code(rebuilt.model)}")
+    facts.append(f"verdict {code(rebuilt.verdict)}")
+    yield " · ".join(facts) + "\n\n"
+    if forked is not None:
+        yield f"Goes on from exchange {code(forked)}.\n\n"
+    for message in rebuilt.request_messages[repeated:]:
+        yield from _message(message, message.role or "role not sent")
+    yield from _warning(rebuilt)
+    several = len(rebuilt.answer.choices) > 1
+    for choice in rebuilt.answer.choices:
+        role = choice.message.role or "answer, role not sent"
+        yield from _message(choice.message, f"{role} (choice {choice.index})" if several else role)
+        if choice.finish_reason is not None:
+            yield f"finish reason {code(choice.finish_reason)}\n\n"
+    if rebuilt.answer.usage is not None:
+        yield f"usage {code(json.dumps(plain(rebuilt.answer.usage)))}\n\n"
+
+
+def _warning(rebuilt: Rebuilt) -> Iterator[str]:
+    warning = _WARNINGS.get(rebuilt.verdict)
+    if warning is None:
+        return
+    evidence = rebuilt.evidence
+    end = code(evidence.transport_end or "no event yet")
+    yield f"> **{rebuilt.verdict}**: {warning} The transport ended with {end}"
+    yield f", status {evidence.http_status}.\n" if evidence.http_status is not None else ".\n"
+    for frame in evidence.error_frames:
+        yield f"> Error sent: {code(json.dumps(plain(frame), ensure_ascii=False))}\n"
+    if evidence.failure:
+        yield f"> Failure: {code(json.dumps(plain(evidence.failure), ensure_ascii=False))}\n"
+    yield "\n"
+
+
+def _message(message: Message, title: str) -> Iterator[str]:
+    yield f"### {code(title)}\n\n"
+    if message.name is not None:
+        yield f"name {code(message.name)}\n\n"
+    if message.tool_call_id is not None:
+        yield f"answers call {code(message.tool_call_id)}\n\n"
+    for part in message.parts:
+        yield from _part(part)
+
+
+def _part(part: Part) -> Iterator[str]:
+    if isinstance(part, TextPart):
+        yield fenced(part.text)
+    elif isinstance(part, ReasoningPart):
+        yield "*reasoning*\n\n" + fenced(part.text)
+    elif isinstance(part, RefusalPart):
+        yield "*refusal*\n\n" + fenced(part.text)
+    elif isinstance(part, ToolCallPart):
+        yield f"*tool call* {code(part.name or 'name not sent')}"
+        yield f" {code(part.id)}" if part.id else ""
+        yield "\n\n" if part.complete else " — **arguments not known to be complete**\n\n"
+        yield fenced(part.arguments_text, "json" if part.complete else "")
+    else:
+        yield f"*{code(part.kind)}*\n\n" + fenced(json.dumps(plain(part.value), ensure_ascii=False, indent=2), "json")
+
+
+def fenced(text: str, language: str = "") -> str:
+    """Return *text* in a fence longer than any run of backticks in it (CommonMark §4.5)."""
+    text = whole(text)
+    fence = "`" * max(3, _longest_run(text) + 1)
+    return f"{fence}{language}\n{text}\n{fence}\n\n"
+
+
+def code(text: str) -> str:
+    """Return *text* as a code span on one line (CommonMark §6.1)."""
+    text = re.sub(r"\s+", " ", whole(text)).strip() or " "
+    ticks = "`" * (_longest_run(text) + 1)
+    pad = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{ticks}{pad}{text}{pad}{ticks}"
+
+
+def _longest_run(text: str) -> int:
+    return max(map(len, re.findall(r"`+", text)), default=0)
+
+
+FORMAT = Markdown()
