@@ -10,7 +10,6 @@ from dataclasses import astuple, dataclass, fields
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from sqlalchemy import Connection, Select, Table, and_, delete, func, literal_column, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from recorder.store.base import FeedCursor
 from recorder.store.sql import SqlStore, batched
@@ -299,7 +298,14 @@ def _move(connection: Connection, name: str, before: FeedCursor, after: FeedCurs
 
 
 def _insert(connection: Connection, table: Table) -> Any:
-    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+    # Imported here: a dialect takes longer to import than all of recorder, and one of them is in use already.
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert(table)
+    from sqlalchemy.dialects import sqlite
+
+    return sqlite.insert(table)
 
 
 def _per_table(

@@ -104,14 +104,8 @@ class SqliteStore(SqlStore):
     @contextmanager
     def snapshot(self) -> Iterator[SnapshotRows]:
         """Yield a function whose queries all see the same state."""
-        with self.reading() as connection:
-            raw = connection.connection
-            with closing(raw.cursor()) as cursor:
-                cursor.execute("BEGIN")
-                try:
-                    yield _Snapshot(connection)
-                finally:
-                    cursor.execute("ROLLBACK")
+        with self.reading() as connection, closing(_Snapshot(connection)) as rows:
+            yield rows
 
     def feed(self, after: FeedCursor, limit: int) -> tuple[list[Event], FeedCursor]:
         """Return up to *limit* events committed after *after*, and where to go on."""
@@ -246,11 +240,21 @@ _left_to_the_parent: list[Connection] = []
 
 class _Snapshot(SnapshotRows):
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        self._connection = connection.connection
+        self._cursors = [self._connection.cursor()]
+        self._cursors[0].execute("BEGIN")
 
     def __call__(self, sql: str) -> Iterator[Row]:
-        with closing(self._connection.connection.cursor()) as cursor:
-            yield from cursor.execute(sql)
+        cursor = self._connection.cursor()
+        self._cursors.append(cursor)
+        yield from cursor.execute(sql)
+
+    def close(self) -> None:
+        """End the snapshot; a query that was not read to its end would keep it alive."""
+        for cursor in self._cursors[1:]:
+            cursor.close()
+        self._cursors[0].execute("ROLLBACK")
+        self._cursors[0].close()
 
 
 class _StoredHere(Stored):

@@ -23,9 +23,9 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    Uuid,
     text,
 )
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 
@@ -38,7 +38,7 @@ class Identity16(TypeDecorator[bytes]):
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Return the engine's own type."""
-        native: TypeEngine[Any] = postgresql.UUID(as_uuid=True) if dialect.name == "postgresql" else LargeBinary()
+        native: TypeEngine[Any] = Uuid(as_uuid=True) if dialect.name == "postgresql" else LargeBinary()
         return dialect.type_descriptor(native)
 
     def process_bind_param(self, value: bytes | None, dialect: Dialect) -> Any:
