@@ -43,7 +43,8 @@ class Piece(NamedTuple):
 class Deframer:
     """Takes the body of one response apart, read by read.
 
-    :param framing: ``chunked``, ``length``, ``close`` or ``none``, as the reader above decided.
+    :param framing: ``chunked``, ``length``, ``close``, ``none`` or ``interim`` (an early hint that the
+        reader above takes for the answer: what follows is kept verbatim), as that reader decided.
     :param length: the announced length, for ``length``.
     :ivar received: body bytes so far.
     :ivar done: the end of the body has been seen, well-formed.
@@ -55,7 +56,10 @@ class Deframer:
         self._expected = length if framing == "length" else None
         self._left = length or 0  # data bytes missing from the current frame, or from the whole body
         self._chunked = framing == "chunked"
-        self._phase = {"chunked": _SIZE, "close": _UNTIL_CLOSE, "length": _DATA, "none": _DONE}[framing]
+        self._phase = {"chunked": _SIZE, "close": _UNTIL_CLOSE, "length": _DATA, "none": _DONE, "interim": _RAW}[
+            framing
+        ]
+        self._interim = framing == "interim"
         self._pre = bytearray()  # framing bytes since the last piece
         self._pre_reads: list[int] = []  # where reads ended in them
         self._line = 0  # where the current size or trailer line begins in _pre
@@ -223,9 +227,14 @@ class Deframer:
 
     def end_of_input(self) -> Piece:
         """Return what the end of the connection means here: the body's end, or its truncation."""
-        if self._phase == _UNTIL_CLOSE:
+        if self._phase == _UNTIL_CLOSE or self._interim:
             return self._complete(b"", 0)
         return Piece("response_truncated", 0, meta_text(self.state()), None, 0)
+
+    @property
+    def needs_no_more(self) -> bool:
+        """Whether closing here leaves nothing out that the consumer could have read."""
+        return self._interim
 
     def state(self) -> EndedMeta:
         """Return what is known when reading stops before the end."""

@@ -148,7 +148,7 @@ class ResponseStartedMeta(TypedDict):
     """Facts of ``response_started``; the body is the head as received, after redaction."""
 
     status: int
-    framing: str  # "chunked", "length", "close", "none"
+    framing: str  # "chunked", "length", "close", "none", "interim"
     length: NotRequired[int]  # the announced Content-Length
     redacted: NotRequired[list[str]]
     grew: NotRequired[int]  # bytes that redaction added to the head (negative: removed)

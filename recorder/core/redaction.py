@@ -157,10 +157,22 @@ class Redaction:
             return None
         start = rest.index(value)
         before, end = rest[:start], rest[start + len(value) :]
+        place = f"header:{lower}"
+        if "cookie" in lower:
+            return before + self._cookies(value, seen, place, only_first=lower.startswith("set-")) + end
         scheme = _SCHEMES.match(value) if lower.endswith("authorization") else None
         prefix = scheme.group(0) if scheme else ""
-        kind = "cookie" if "cookie" in lower else lower
-        return before + prefix + self._mark(kind, value[len(prefix) :], seen, f"header:{lower}") + end
+        return before + prefix + self._mark(lower, value[len(prefix) :], seen, place) + end
+
+    def _cookies(self, value: str, seen: Redacted, place: str, *, only_first: bool) -> str:
+        """The cookies of a header without their values; names and a Set-Cookie's attributes are kept."""
+        parts = value.split(";")
+        for index, part in enumerate(parts[:1] if only_first else parts):
+            name, equals, secret = part.partition("=")
+            name, secret = (name + equals, secret) if equals else ("", part)
+            if secret.strip():
+                parts[index] = name + self._mark("cookie", secret.strip(), seen, place)
+        return ";".join(parts)
 
     def url(self, url: str, seen: Redacted) -> str:
         """Return *url* (or a text that holds one) without userinfo and credential parameters."""

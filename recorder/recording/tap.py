@@ -103,7 +103,7 @@ class ExchangeTap:
         """Record the head of the response; what follows goes to :meth:`received`.
 
         :param head: as received, interim ``100 Continue`` heads included.
-        :param framing: ``chunked``, ``length``, ``close`` or ``none``, as the HTTP library decided.
+        :param framing: see :class:`~recorder.core.deframing.Deframer`.
         :param ends_read: the read that brought the head ended with it.
         """
         seen = Redacted()
@@ -164,6 +164,9 @@ class ExchangeTap:
             return
         if self._deframer is not None and self._deframer.malformed:
             self.malformed(None)
+            return
+        if self._deframer is not None and self._deframer.needs_no_more:
+            self._write_pieces([self._deframer.end_of_input()])
             return
         facts = {**self._state(), "taken": self._taken(unread)}
         self._end(b"consumer_abandoned" if abandoned else b"consumer_closed", facts, None)

@@ -1,0 +1,1 @@
+"""Answering from recordings: which answer, and at what pace."""

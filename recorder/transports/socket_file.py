@@ -60,7 +60,7 @@ class Tee(io.RawIOBase):
         self._raw = raw
         self._tap = tap
         self._head: bytearray | None = bytearray()
-        self._last_read = 0  # size of the last read, for a head that ends with it
+        self._ended = False  # the connection ended inside the head, and http.client made do with it
         self.total = 0
         self._measuring = False
 
@@ -99,7 +99,7 @@ class Tee(io.RawIOBase):
         self.total += size
         if self._head is not None:
             self._head += buffer[:size]
-            self._last_read = size
+            self._ended = not size
         elif size:
             self._tap.received(bytes(buffer[:size]))
         else:
@@ -110,10 +110,12 @@ class Tee(io.RawIOBase):
         """Tell the head, and the part of the body that came with it."""
         data, self._head = bytes(self._head or b""), None
         end = head_end(data)
-        end = len(data) if end < 0 else end  # the connection ended inside the head, http.client made do with it
+        end = len(data) if end < 0 else end
         self._tap.response_started(data[:end], status, framing, length, ends_read=end == len(data))
         if end < len(data):
             self._tap.received(data[end:])
+        if self._ended:
+            self._tap.end_of_input()
 
     def head_failed(self, error: BaseException) -> None:
         """Tell that http.client could not make a head of what came."""

@@ -1,0 +1,98 @@
+"""Player: answers requests from a recording, and never from the network."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from recorder.api.recordings import Recordings
+from recorder.api.store import Store
+from recorder.clock import Clock, SystemClock
+from recorder.core.redaction import Redaction
+from recorder.errors import ConfigurationError, NoMatchingExchange
+from recorder.locations import fingerprint_key
+from recorder.replay.answers import Answers
+from recorder.replay.pace import Pace
+
+if TYPE_CHECKING:
+    import requests
+
+    from recorder.transports.requests_replay import RequestsReplay
+
+
+class Player:
+    """Answers requests from recorded exchanges: same bytes, same boundaries, same failure.
+
+    A context manager: leaving it raises the first miss, even when the code inside swallowed the
+    error. Thread-safe.
+
+    :param source: a store's URL, or a :class:`~recorder.Store`.
+    :param match: ``"strict"``: method, URL and payload, JSON compared as a value.
+    :param pace: 0 answers at once, 1 as fast as recorded, 2 twice as slow.
+    :param exchanges: ids of the exchanges to answer from; all of the store's where it is left out.
+    :param clock: tells the time and waits; for tests.
+    :raises ConfigurationError: an argument is wrong.
+    :raises StoreError: the store cannot be read.
+    """
+
+    def __init__(
+        self,
+        source: str | Store | None = None,
+        *,
+        match: str = "strict",
+        pace: float = 0.0,
+        exchanges: list[str] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        if match != "strict":
+            raise ConfigurationError(f"match={match!r} is not known: use 'strict'")
+        clock = clock or SystemClock()
+        self._pace = Pace(pace, clock)
+        self._owns = not isinstance(source, Store)
+        self._store = source if isinstance(source, Store) else Store(source)
+        try:
+            recordings = Recordings(self._store.reader, exchanges)
+            self._answers = Answers(recordings.entries(), recordings.events, recordings.request)
+            self._redaction = Redaction(fingerprint_key(clock))
+        except BaseException:
+            self.close()
+            raise
+        self._transport: RequestsReplay | None = None
+
+    @property
+    def misses(self) -> tuple[NoMatchingExchange, ...]:
+        """The requests that no recording answered, in the order in which they were asked."""
+        return self._answers.misses
+
+    @property
+    def unplayed(self) -> tuple[str, ...]:
+        """Ids of the recorded exchanges that were not asked for."""
+        return self._answers.unplayed
+
+    def mount(self, session: requests.Session) -> requests.Session:
+        """Have *session* answered from the recording; return the session.
+
+        :raises ConfigurationError: one of its HTTP adapters is not an ``HTTPAdapter``.
+        """
+        if self._transport is None:
+            from recorder.transports.requests_replay import RequestsReplay
+
+            self._transport = RequestsReplay(self._answers, self._redaction, self._pace)
+        self._transport.mount(session)
+        return session
+
+    def close(self) -> None:
+        """Close the store, unless it was given open; closing twice is fine."""
+        if self._owns:
+            self._store.close()
+
+    def __enter__(self) -> Player:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+        misses = self.misses
+        if misses and not isinstance(error, NoMatchingExchange):
+            raise misses[0]

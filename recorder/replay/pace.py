@@ -1,0 +1,34 @@
+"""How fast recorded reads come back: at once, as recorded, or at any factor of it."""
+
+from __future__ import annotations
+
+from recorder.clock import Clock
+from recorder.errors import ConfigurationError
+
+
+class Pace:
+    """Waits for the moments at which reads were recorded.
+
+    :param factor: 0 for at once, 1 as recorded, 2 for twice as slow.
+    :param clock: tells the time and waits; a test drives its own.
+    :raises ConfigurationError: the factor is negative.
+    """
+
+    def __init__(self, factor: float, clock: Clock) -> None:
+        if not 0 <= factor < float("inf"):
+            raise ConfigurationError(f"pace={factor!r} is not a factor: use 0 (at once), 1 (as recorded) or another")
+        self._factor = factor
+        self._clock = clock
+        self._origin = clock.monotonic_ns()
+
+    def start(self) -> Pace:
+        """Return a pace whose request is sent now."""
+        return Pace(self._factor, self._clock)
+
+    def wait(self, elapsed_ns: int) -> None:
+        """Return when what was recorded *elapsed_ns* after its request is due."""
+        if self._factor:
+            due = self._origin + int(elapsed_ns * self._factor)
+            left = due - self._clock.monotonic_ns()
+            if left > 0:
+                self._clock.sleep(left / 1e9)

@@ -1,0 +1,125 @@
+"""A socket that returns what a recorded one returned: the same reads, the same end.
+
+The stock ``socket.SocketIO``, ``http.client`` and urllib3 sit on top of it, so that boundaries,
+exceptions and their messages come out as they did, without imitating any of them.
+"""
+
+from __future__ import annotations
+
+import io
+import socket
+from collections import deque
+from typing import Any
+
+from recorder.core.tape import Read, Tape
+from recorder.errors import RecordingEnded
+from recorder.replay.pace import Pace
+from recorder.transports.failures import revive
+
+_OVER = frozenset({"response_completed", "response_truncated"})
+
+
+class RecordedSocket:
+    """Stands where a connected socket stands, for http.client and urllib3."""
+
+    def __init__(self) -> None:
+        self._io_refs = 0  # SocketIO counts itself here
+        self._closed = False
+        self._timeout: float | None = None
+        self._pair: tuple[socket.socket, socket.socket] | None = None
+        self._reads: deque[Read] = deque()
+        self._tape = Tape(end="response_completed")
+        self._pace: Pace | None = None
+        self._failed = False
+
+    def load(self, tape: Tape, pace: Pace) -> None:
+        """Play *tape* from now on."""
+        self._tape, self._pace, self._failed = tape, pace, False
+        self._reads = deque(tape.reads)
+
+    def makefile(self, mode: str = "r", buffering: int | None = None, **_: Any) -> io.BufferedReader:
+        """Return a buffered file over the recorded reads.
+
+        Redaction may have made the head longer than the read that brought it: the buffer grows by as
+        much, so that the read still comes in one piece.
+        """
+        raw = socket.SocketIO(self, "r")  # type: ignore[arg-type]
+        self._io_refs += 1
+        return io.BufferedReader(raw, io.DEFAULT_BUFFER_SIZE + max(self._tape.grew, 0))
+
+    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+        """Fill *buffer* with what one read returned, or with its rest."""
+        view = memoryview(buffer).cast("B")
+        if not self._reads:
+            return self._ended()
+        read = self._reads.popleft()
+        if self._pace is not None:
+            self._pace.wait(read.elapsed_ns)
+        size = min(len(view), len(read.data))
+        view[:size] = read.data[:size]
+        if size < len(read.data):
+            self._reads.appendleft(Read(read.data[size:], read.elapsed_ns))
+        return size
+
+    def _ended(self) -> int:
+        tape = self._tape
+        if self._pace is not None and tape.end is not None:
+            self._pace.wait(tape.elapsed_ns)
+        if tape.end in _OVER or self._failed:
+            if tape.stays_open and self._timeout is not None and tape.end == "response_completed":
+                raise TimeoutError("timed out")  # the peer kept the connection open and sent nothing more
+            return 0
+        if tape.end in ("response_failed", "request_failed"):
+            self._failed = True
+            error = tape.facts.get("error")
+            if error is None or tape.facts.get("kind") in ("malformed", "disconnected"):
+                return 0  # http.client says itself what is wrong
+            raise revive(error)
+        ended = (tape.end or "the recording of it").replace("_", " ")
+        raise RecordingEnded(f"the recording ends here ({ended}): what followed was never read by the recorded program")
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        """Take what a request sends."""
+        return len(data)
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        """Take what a request sends."""
+
+    def settimeout(self, value: float | None) -> None:
+        """Keep the timeout; recorded reads do not wait for a network."""
+        self._timeout = value
+
+    def gettimeout(self) -> float | None:
+        """Return the timeout that was set."""
+        return self._timeout
+
+    def setsockopt(self, *args: Any) -> None:
+        """Take a socket option; there is no socket to have it."""
+
+    def shutdown(self, how: int) -> None:
+        """Stop."""
+        self._reads.clear()
+
+    def fileno(self) -> int:
+        """Return a descriptor that is never readable: urllib3 polls an idle connection for a hang-up."""
+        if self._pair is None:
+            self._pair = socket.socketpair()
+        return self._pair[0].fileno()
+
+    def _decref_socketios(self) -> None:
+        if self._io_refs > 0:
+            self._io_refs -= 1
+        if self._closed and self._io_refs <= 0:
+            self._release()
+
+    def close(self) -> None:
+        """Close, once every file over it is closed."""
+        self._closed = True
+        if self._io_refs <= 0:
+            self._release()
+
+    def _release(self) -> None:
+        if self._pair is not None:
+            for end in self._pair:
+                end.close()
+            self._pair = None
