@@ -47,7 +47,7 @@ class CorpusStream:
 
 
 def names(dialect: str) -> list[str]:
-    """Return the paths of the streams of a dialect, without their ending; empty without a corpus."""
+    """Return the paths of the streams of a dialect, or of all for ``""``; empty without a corpus."""
     manifest = ROOT / "manifest.csv"
     if not manifest.is_file():
         return []

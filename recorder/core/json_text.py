@@ -16,15 +16,28 @@ _DEEPEST: Final = 200
 _decode = json.JSONDecoder().decode
 
 
-def parse_json(text: str | bytes) -> Any:
+def _refuse(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _refuse(text)  # type: ignore[no-any-return]
+
+
+_decode_strictly = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite).decode
+
+
+def parse_json(text: str | bytes, *, strict: bool = False) -> Any:
     """Return the value of a JSON document; bytes are UTF-8, with or without a byte order mark.
 
+    :param strict: refuse numbers that JSON does not have (NaN, Infinity) and those beyond a float.
     :raises ValueError: it is no JSON, no UTF-8, or nested more than 200 levels deep.
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8-sig")
     try:
-        value = _decode(text)
+        value = _decode_strictly(text) if strict else _decode(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if text.count("[") + text.count("{") > _DEEPEST and _deeper_than(value, _DEEPEST):

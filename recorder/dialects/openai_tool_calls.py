@@ -55,7 +55,7 @@ class _Call:
         complete = finished and "custom" not in self.extras
         if complete:
             try:
-                parsed = parse_json(text)
+                parsed = parse_json(text, strict=True)
             except ValueError:
                 complete = False
         return ToolCallPart(text, self.id, self.name, complete, parsed, self.index, self.legacy, self.extras)

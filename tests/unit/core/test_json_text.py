@@ -52,3 +52,11 @@ def test_times() -> None:
     assert rfc3339(1_790_000_001_000_000_042) == "2026-09-21T14:13:21.000000042Z"
     assert rfc3339(-1) == "1969-12-31T23:59:59.999999999Z"
     assert milliseconds(1_234_567) == 1.235
+
+
+@pytest.mark.parametrize("text", ["NaN", "[Infinity]", '{"a": -Infinity}', "1e999"])
+def test_strictly_there_are_no_numbers_beyond_json(text: str) -> None:
+    parse_json(text)
+    with pytest.raises(ValueError):
+        parse_json(text, strict=True)
+    assert parse_json("[1.5, 2]", strict=True) == [1.5, 2]

@@ -1,0 +1,156 @@
+"""Every OpenAI-chat stream of the corpus, rebuilt from its raw bytes, against the openai SDK on the same bytes.
+
+The SDK's own decoder and its public accumulator are the oracle, except for its bugs: each stream on which
+the SDK is wrong is named below with the reason, and the test fails when that stream stops differing.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from openai._streaming import SSEDecoder
+from openai.lib.streaming.chat import ChatCompletionStreamState
+from openai.types.chat import ChatCompletionChunk
+
+from recorder.core.exchange import fold
+from recorder.core.messages import ToolCallPart
+from recorder.core.rebuilt import Rebuilt, as_json
+from recorder.dialects.rebuild import rebuild
+from tests import corpus
+from tests.building import URL, ExchangeBuilder
+
+pytestmark = [corpus.needs_corpus, pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")]
+
+#: Known bugs of the SDK's accumulator, by stream: what differs, and why.
+SDK_BUGS: dict[str, tuple[set[str], str]] = {
+    "chat-mistral-hybrid-reasoning-streams-thinking-separately-fr-0-c0b004ae.sse": (
+        {"text"},
+        "content that comes as a list of parts is dropped, and with it the first text",
+    ),
+    "test-groq-model-web-search-tool-stream-0-1f53e9bc.sse": (
+        {"usage"},
+        "usage under x_groq is not read",
+    ),
+    "test-openai-moderation-stream-0-04ce4a6c.sse": (
+        {"usage"},
+        "usage is lost when a chunk without usage follows",
+    ),
+    "test-openrouter-stream-error-0-43921fba.sse": (
+        {"usage"},
+        "reading stops at a chunk with an error; the same chunk carries the usage",
+    ),
+    "test-openrouter-web-search-annotations-stream-0-bc973e09.sse": (
+        {"RuntimeError"},
+        "a list of objects without an index (annotations) that comes twice raises",
+    ),
+    "test-tools-streaming-variant-a-0-5c6d7ff5.sse": (
+        {"calls"},
+        "an id and a name that are repeated are concatenated",
+    ),
+}
+
+
+@dataclass
+class Said:
+    """What can be compared: per choice text, refusal, tool calls and finish reason; and usage."""
+
+    text: dict[int, str] = field(default_factory=dict)
+    refusal: dict[int, str] = field(default_factory=dict)
+    calls: dict[int, list[tuple[str, str, str]]] = field(default_factory=dict)
+    finish: dict[int, str | None] = field(default_factory=dict)
+    usage: Any = None
+
+    def differences(self, other: Said) -> set[str]:
+        return {name for name in vars(self) if getattr(self, name) != getattr(other, name)}
+
+
+def by_recorder(stream: corpus.CorpusStream) -> tuple[Said, Rebuilt]:
+    request = stream.sidecar["request"]
+    headers = [(name, str(value)) for name, value in stream.sidecar["response"]["headers"] or []]
+    builder = ExchangeBuilder().request((request["body"] or "").encode(), url=request["url"] or URL)
+    builder.response(stream.sidecar["response"]["status"] or 200, headers=headers).chunks(*stream.transport_chunks)
+    exchange = fold(builder.completed().events)
+    assert exchange is not None
+    assert exchange.body == stream.body
+    rebuilt = rebuild(exchange)
+    said = Said(usage=rebuilt.answer.usage)
+    for choice in rebuilt.answer.choices:
+        parts = as_json(rebuilt)["choices"][len(said.text)]["message"]["parts"]
+        said.text[choice.index] = choice.message.text
+        said.refusal[choice.index] = "".join(part["text"] for part in parts if part["type"] == "refusal")
+        said.calls[choice.index] = [_call(call) for call in choice.message.tool_calls]
+        said.finish[choice.index] = choice.finish_reason
+    return said, rebuilt
+
+
+def _call(call: ToolCallPart) -> tuple[str, str, str]:
+    return call.id or "", call.name or "", call.arguments_text
+
+
+def by_sdk(body: bytes) -> Said | str:
+    """Return what the SDK makes of *body*, or the name of the exception that it raises."""
+    state: ChatCompletionStreamState[None] = ChatCompletionStreamState()
+    fed = False
+    for event in SSEDecoder().iter_bytes(iter([body])):
+        if event.data.startswith("[DONE]"):
+            break
+        value = json.loads(event.data)
+        if event.event == "error" or value.get("error"):  # as openai._streaming.Stream does
+            break
+        if value.get("object") == "" and not value.get("choices"):
+            continue  # as ChatCompletionStream.__stream__ skips Azure's frames
+        try:
+            state.handle_chunk(ChatCompletionChunk.construct(**value))
+        except Exception as error:
+            return type(error).__name__
+        fed = True
+    return _said(state) if fed else Said()
+
+
+def _said(state: ChatCompletionStreamState[None]) -> Said:
+    snapshot = state.current_completion_snapshot
+    said = Said(usage=snapshot.usage.to_dict() if snapshot.usage else None)
+    for choice in snapshot.choices:
+        message = choice.message
+        said.text[choice.index] = message.content if isinstance(message.content, str) else repr(message.content or "")
+        if message.content is None:
+            said.text[choice.index] = ""
+        said.refusal[choice.index] = message.refusal or ""
+        said.calls[choice.index] = [
+            (call.id or "", call.function.name or "", call.function.arguments or "")
+            for call in message.tool_calls or []
+        ]
+        said.finish[choice.index] = choice.finish_reason
+    return said
+
+
+def test_the_corpus_has_them_all() -> None:
+    assert len(corpus.names("openai-chat")) == 143
+
+
+@pytest.mark.parametrize("name", corpus.names("openai-chat"))
+def test_same_as_the_sdk_but_for_its_bugs(name: str) -> None:
+    stream = corpus.stream(name)
+    ours, rebuilt = by_recorder(stream)
+    theirs = by_sdk(stream.body)
+    assert rebuilt.answer.dialect == "openai_chat"
+    assert rebuilt.verdict in ("complete", "errored")
+    known, _ = SDK_BUGS.get(name.rpartition("/")[2], (set(), ""))
+    found = {theirs} if isinstance(theirs, str) else ours.differences(theirs)
+    assert found == known
+
+
+def test_no_bug_is_listed_for_a_stream_that_is_not_there() -> None:
+    assert set(SDK_BUGS) <= {name.rpartition("/")[2] for name in corpus.names("openai-chat")}
+
+
+@pytest.mark.parametrize("name", corpus.names(""))
+def test_every_stream_of_every_dialect_is_shown(name: str) -> None:
+    """What is not understood is opaque; nothing fails."""
+    stream = corpus.stream(name)
+    _, rebuilt = by_recorder(stream)
+    json.dumps(as_json(rebuilt), allow_nan=False).encode()
+    assert (rebuilt.answer.dialect == "openai_chat") == (stream.dialect == "openai-chat")

@@ -1,0 +1,126 @@
+"""Which dialect is chosen, and that adding one is adding one file."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import recorder.dialects
+from recorder.core.exchange import fold
+from recorder.dialects import base
+from recorder.dialects.base import Clues, choose, dialects
+from recorder.dialects.rebuild import rebuild
+from tests.building import URL, ExchangeBuilder, delta
+
+OTHER = "https://api.example.test/v1/messages?beta=1"
+CHUNK = f"data: {json.dumps(delta(content='x'))}\n\n".encode()
+PRELUDE = b"\0\0\0\x40\0\0\0\x10"
+
+
+@pytest.mark.parametrize(
+    ("url", "content_type", "body", "name"),
+    [
+        (URL, "text/event-stream", CHUNK, "openai_chat"),
+        (OTHER, "application/json", CHUNK, "openai_chat"),
+        (OTHER, "", b": keep-alive\n\n" * 3 + CHUNK, "openai_chat"),
+        (OTHER, "", b'data: {"choices":[{"delta":{}}]}\n\n', "openai_chat"),
+        (OTHER, "", b'data: {"choices":[],"usage":{}}\n\n', "openai_chat"),
+        (OTHER, "", b'{"choices":[{"message":{}}]}', "openai_chat"),
+        (OTHER, "", b'data: {"object":"chat.completion.chunk","x":"' + b"y" * 70000 + b'"}\n\n', "openai_chat"),
+        (URL + "?api-version=1", "", b'data: {"error":{}}\n\n', "openai_chat"),
+        (URL, "", b"event: error\ndata: boom\n\n", "openai_chat"),
+        (URL, "application/json", b'{"error":', "openai_chat"),
+        (URL, "", b"", "openai_chat"),
+        (URL, "text/html", b"<html>502</html>", "opaque"),
+        (URL, "", b'event: message_start\ndata: {"type":"message_start"}\n\n', "opaque"),
+        (URL, "", b'data: {"object":"text_completion","choices":[{"text":"x"}]}\n\n', "opaque"),
+        (OTHER, "", b'data: {"choices":[{"text":"x"}]}\n\n', "opaque"),
+        (OTHER, "", b'data: {"choices":[],"x":1}\n\n', "opaque"),
+        (OTHER, "", b'data: {"choices":7}\n\n', "opaque"),
+        (OTHER, "", b"data: [1]\n\n", "opaque"),
+        (OTHER, "", b"", "opaque"),
+    ],
+)
+def test_the_bytes_the_content_type_and_the_url_choose(url: str, content_type: str, body: bytes, name: str) -> None:
+    assert choose(Clues(url, content_type, body)).name == name
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "shape"),
+    [
+        ("", b" \r\n", "empty"),
+        ("text/event-stream; charset=utf-8", b"hello", "sse"),
+        ("application/json", b"\n\ndata: x\n\n", "sse"),
+        ("", b"\xef\xbb\xbfid\n\n", "sse"),
+        ("text/event-stream", b"[1]", "json"),
+        ("", b'{"a":1}\n{"b":2}\n', "ndjson"),
+        ("", b'{"a":\n{"b":2}}', "json"),
+        ("", b'{\n{"b":2}}', "json"),
+        ("", b"hello", "text"),
+        ("", b"a\0b", "binary"),
+        ("", PRELUDE + zlib.crc32(PRELUDE).to_bytes(4, "big") + b"...", "eventstream"),
+    ],
+)
+def test_shapes(content_type: str, body: bytes, shape: str) -> None:
+    assert Clues(URL, content_type, body).shape == shape
+
+
+def test_a_new_dialect_is_one_new_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = """
+from recorder.core.messages import Answer
+class Shout:
+    name = "shout"
+    def claims(self, clues): return 1.0 if clues.body.isupper() else 0.0
+    def read_request(self, url, payload): return None
+    def reader(self, clues): return self
+    def feed(self, data): pass
+    def close(self): return Answer(dialect="shout", shape="text")
+DIALECT = Shout()
+"""
+    (tmp_path / "shout.py").write_text(source, encoding="utf-8")
+    monkeypatch.setattr(recorder.dialects, "__path__", [*recorder.dialects.__path__, str(tmp_path)])
+    base.dialects.cache_clear()
+    try:
+        assert [dialect.name for dialect in dialects()] == ["opaque", "openai_chat", "shout"]
+        exchange = fold(ExchangeBuilder().request().response(headers=[]).chunks(b"HELLO").completed().events)
+        assert exchange is not None
+        assert rebuild(exchange).answer.dialect == "shout"
+    finally:
+        monkeypatch.undo()
+        base.dialects.cache_clear()
+    assert [dialect.name for dialect in dialects()] == ["opaque", "openai_chat"]
+
+
+@given(
+    body=st.binary(max_size=200) | st.text(max_size=80).map(str.encode),
+    url=st.sampled_from([URL, OTHER, ""]),
+    encoding=st.sampled_from([None, "gzip", "deflate", "br", "x"]),
+    payload=st.binary(max_size=40),
+)
+def test_rebuilding_never_fails(body: bytes, url: str, encoding: str | None, payload: bytes) -> None:
+    headers = [("content-encoding", encoding)] if encoding else []
+    builder = ExchangeBuilder().request(payload, url=url).response(headers=headers).chunks(body).completed()
+    exchange = fold(builder.events)
+    assert exchange is not None
+    rebuilt = rebuild(exchange)
+    assert rebuilt.verdict in ("complete", "truncated", "unknown", "errored")
+
+
+def test_opaque_counts_events_and_the_tail() -> None:
+    def read(body: bytes) -> Any:
+        clues = Clues(OTHER, "", body)
+        reader = choose(clues).reader(clues)
+        reader.feed(body[:3])
+        reader.feed(body[3:])
+        return reader.close()
+
+    stream = read(b"data: a\n\ndata: b\n\ndata: c\r\r")
+    assert (stream.dialect, stream.shape, stream.events, stream.unparsed_tail_bytes) == ("opaque", "sse", 3, 0)
+    assert read(b"data: a\n\ndata").unparsed_tail_bytes == 4
+    assert (read(b"[1]").whole, read(b"[1").whole, read(b"text").whole) == (True, None, None)

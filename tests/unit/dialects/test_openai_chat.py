@@ -1,0 +1,435 @@
+"""The OpenAI chat dialect, quirk by quirk; the same for every partition of the bytes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recorder.core.messages import Answer, OtherPart, ReasoningPart, RefusalPart, TextPart
+from recorder.dialects.base import Clues
+from recorder.dialects.openai_chat import DIALECT
+from tests.building import URL, delta
+
+
+def read(body: bytes, pieces: list[bytes] | None = None) -> Answer:
+    reader = DIALECT.reader(Clues(URL, "text/event-stream", body))
+    for piece in [body] if pieces is None else pieces:
+        reader.feed(piece)
+    return reader.close()
+
+
+def streamed(*values: Any, done: bool = True) -> Answer:
+    texts = [value if isinstance(value, str) else f"data: {json.dumps(value)}" for value in values]
+    return read("".join(f"{text}\n\n" for text in [*texts, *(["data: [DONE]"] if done else [])]).encode())
+
+
+def kinds(answer: Answer) -> list[str]:
+    return [fact.kind for fact in answer.anomalies]
+
+
+def test_text_finish_reason_and_usage_in_a_chunk_of_its_own() -> None:
+    usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+    answer = streamed(
+        delta(role="assistant", content="", refusal=None),
+        delta(content="Hel"),
+        delta(content="lo"),
+        delta(finish="stop"),
+        {"id": "chatcmpl-1", "object": "chat.completion.chunk", "model": "m-1", "choices": [], "usage": usage},
+    )
+    (choice,) = answer.choices
+    assert (choice.message.role, choice.message.parts) == ("assistant", (TextPart("Hello"),))
+    assert (choice.finish_reason, answer.usage, answer.usage_reports) == ("stop", usage, (usage,))
+    assert (answer.ids, answer.models, answer.sentinel_seen) == (("chatcmpl-1",), ("m-1",), True)
+    assert answer.anomalies == ()
+
+
+def test_what_was_not_sent_is_absent() -> None:
+    answer = streamed({"choices": [{"index": 0, "delta": {"content": "x"}}]}, done=False)
+    (choice,) = answer.choices
+    assert (choice.message.role, choice.finish_reason, choice.finish_reasons, choice.logprobs) == (None, None, (), None)
+    assert (answer.usage, answer.usage_reports, answer.models, answer.ids, answer.extras) == (None, (), (), (), {})
+    assert not answer.sentinel_seen
+
+
+def test_role_in_every_chunk_is_one_role() -> None:
+    answer = streamed(*[delta(role="assistant", content=text) for text in "abc"])
+    assert answer.choices[0].message.role == "assistant"
+    assert kinds(answer) == []
+    assert kinds(streamed(delta(role="assistant"), delta(role="tool"))) == ["role_changed"]
+
+
+def test_usage_is_never_summed() -> None:
+    cumulative = [delta(content="a") | {"usage": {"total_tokens": number}} for number in (1, 2, 2, 3)]
+    answer = streamed(delta(content="-") | {"usage": None}, *cumulative, delta(finish="stop"))
+    assert answer.usage == {"total_tokens": 3}
+    assert answer.usage_reports == ({"total_tokens": 1}, {"total_tokens": 2}, {"total_tokens": 3})
+
+
+def test_usage_stays_when_a_chunk_without_it_follows() -> None:
+    assert streamed(delta(finish="stop") | {"usage": {"total_tokens": 9}}, delta(content="")).usage == {
+        "total_tokens": 9
+    }
+
+
+def test_groq_reports_usage_twice_and_an_error_in_its_own_place() -> None:
+    usage = {"total_tokens": 4}
+    twice = streamed(delta(finish="stop") | {"x_groq": {"id": "r", "usage": usage}}, {"choices": [], "usage": usage})
+    assert twice.usage_reports == (usage,)
+    assert twice.extras["x_groq"]["id"] == "r"
+    assert streamed(delta(content="a") | {"x_groq": {"error": "over"}}).errors == ("over",)
+
+
+def test_choices_may_come_in_any_order() -> None:
+    answer = streamed(
+        delta(1, content="b1"),
+        delta(0, content="a1"),
+        delta(1, content="b2"),
+        delta(0, content="a2"),
+        delta(0, "stop"),
+        delta(1, "length"),
+    )
+    assert [(choice.index, choice.message.text, choice.finish_reason) for choice in answer.choices] == [
+        (0, "a1a2", "stop"),
+        (1, "b1b2", "length"),
+    ]
+
+
+def test_a_choice_without_an_index_is_taken_by_its_place() -> None:
+    answer = streamed({"choices": [{"delta": {"content": "a"}}, {"index": "1", "delta": {"content": "b"}}, 7]})
+    assert [(choice.index, choice.message.text) for choice in answer.choices] == [(0, "a"), (1, "b")]
+    assert kinds(answer) == ["choice_without_index", "choice_without_index", "choice_malformed"]
+
+
+def test_refusals_and_logprobs() -> None:
+    def entry(token: str) -> dict[str, Any]:
+        return {"token": token, "logprob": -0.5}
+
+    first, second = delta(refusal="I am "), delta(refusal="sorry")
+    first["choices"][0]["logprobs"] = {"content": None, "refusal": [entry("I")]}
+    second["choices"][0]["logprobs"] = {"content": [entry("x")], "refusal": [entry("s")], "mean": 1}
+    (choice,) = streamed(first, second).choices
+    assert choice.message.parts == (RefusalPart("I am sorry"),)
+    assert choice.logprobs == {"refusal": [entry("I"), entry("s")], "content": [entry("x")], "mean": 1}
+
+
+def test_reasoning_under_two_names_with_one_text_is_one_part() -> None:
+    answer = streamed(
+        delta(reasoning="Let ", reasoning_details=[{"type": "reasoning.text", "text": "Let ", "index": 0}]),
+        delta(
+            reasoning="me", reasoning_details=[{"type": "reasoning.text", "text": "me", "index": 0, "signature": "s"}]
+        ),
+        delta(content="ok"),
+    )
+    reasoning, text = answer.choices[0].message.parts
+    assert isinstance(reasoning, ReasoningPart)
+    assert (reasoning.text, reasoning.fields) == ("Let me", ("reasoning", "reasoning_details"))
+    assert reasoning.details == ({"type": "reasoning.text", "text": "Let me", "index": 0, "signature": "s"},)
+    assert text == TextPart("ok")
+
+
+def test_reasoning_under_two_names_with_two_texts_is_two_parts() -> None:
+    (choice,) = streamed(delta(reasoning_content="a", reasoning="b")).choices
+    assert choice.message.parts == (ReasoningPart("a", ("reasoning_content",)), ReasoningPart("b", ("reasoning",)))
+    (same,) = streamed(delta(reasoning_content="a", reasoning="a")).choices
+    assert same.message.parts == (ReasoningPart("a", ("reasoning_content", "reasoning")),)
+
+
+def test_details_without_text_are_kept() -> None:
+    secret = {"type": "reasoning.encrypted", "data": "ZZ", "index": 0}
+    (choice,) = streamed(delta(reasoning_details=[secret, "odd"])).choices
+    assert choice.message.parts == (ReasoningPart("", ("reasoning_details",), (secret,)),)
+    assert choice.message.extras == {"reasoning_details": ["odd"]}
+    (beside,) = streamed(delta(reasoning="why", reasoning_details=[secret])).choices
+    assert beside.message.parts == (ReasoningPart("why", ("reasoning", "reasoning_details"), (secret,)),)
+    (differing,) = streamed(delta(reasoning="why", reasoning_details=[{"type": "t", "summary": "sum"}])).choices
+    assert [part.text for part in differing.message.parts if isinstance(part, ReasoningPart)] == ["why", "sum"]
+
+
+def test_content_as_a_list() -> None:
+    thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
+    reference = {"type": "reference", "reference_ids": [1]}
+    answer = streamed(
+        delta(content=[thinking]),
+        delta(content=[{"type": "thinking", "thinking": "m"}, {"type": "text", "text": "4"}, "2"]),
+        delta(content=[reference, {"type": "refusal", "refusal": "no"}]),
+        delta(content="!"),
+        delta(content=[{"type": "thinking", "thinking": 5}]),
+        delta(content=5),
+    )
+    assert answer.choices[0].message.parts == (
+        ReasoningPart("hmm", ("content.thinking",)),
+        TextPart("42"),
+        OtherPart("reference", reference),
+        TextPart("!"),
+        OtherPart("thinking", {"type": "thinking", "thinking": 5}),
+        OtherPart("content", 5),
+        RefusalPart("no"),
+    )
+    assert kinds(answer) == ["content_malformed"]
+
+
+def test_azure() -> None:
+    filters = {"hate": {"filtered": False, "severity": "safe"}}
+    first = {
+        "choices": [],
+        "created": 0,
+        "id": "",
+        "model": "",
+        "object": "",
+        "prompt_filter_results": [{"prompt_index": 0}],
+    }
+    late = {
+        "choices": [
+            {
+                "index": 0,
+                "finish_reason": None,
+                "content_filter_results": filters,
+                "content_filter_offsets": {"check_offset": 1},
+            }
+        ],
+        "id": "",
+        "model": "",
+        "object": "",
+    }
+    answer = streamed(first, delta(content="hi"), late, delta(finish="stop"))
+    assert answer.choices[0].message.text == "hi"
+    assert answer.choices[0].extras == {
+        "content_filter_results": filters,
+        "content_filter_offsets": {"check_offset": 1},
+    }
+    assert (answer.ids, answer.models) == (("chatcmpl-1",), ("m-1",))
+    assert answer.extras["prompt_filter_results"] == [{"prompt_index": 0}]
+    assert answer.anomalies == ()
+
+
+@pytest.mark.parametrize(
+    ("frame", "error"),
+    [
+        ('event: error\ndata: {"error": {"code": "x"}}', {"code": "x"}),
+        ('event: error\ndata: {"message": "m"}', {"message": "m"}),
+        ("event: error\ndata: boom", "boom"),
+        ({"error": {"message": "m"}, "user_id": "u"}, {"message": "m"}),
+        ({"error": "text"}, "text"),
+        ({"object": "error", "message": "m"}, {"object": "error", "message": "m"}),
+        ({"choices": [{"index": 0, "delta": {}, "finish_reason": "error", "error": {"code": 1}}]}, {"code": 1}),
+        ('error: {"code": 500, "message": "slot"}', {"code": 500, "message": "slot"}),
+        ('error: {"error": {"code": 500}}', {"code": 500}),
+        ("error: text", "text"),
+    ],
+)
+def test_errors_under_status_200(frame: Any, error: Any) -> None:
+    answer = streamed(delta(content="partial"), frame, done=False)
+    assert answer.errors == (error,)
+    assert answer.choices[0].message.text == "partial"
+
+
+def test_an_error_beside_choices_keeps_both() -> None:
+    answer = streamed(delta(content="a"), delta(content="b") | {"error": {"code": 400}, "usage": {"total_tokens": 1}})
+    assert (answer.errors, answer.choices[0].message.text, answer.usage) == (
+        ({"code": 400},),
+        "ab",
+        {"total_tokens": 1},
+    )
+
+
+def test_perplexity_repeats_the_whole_message() -> None:
+    done = {
+        "object": "chat.completion.done",
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": "1 2"},
+                "delta": {"role": "assistant", "content": ""},
+                "finish_reason": "stop",
+            }
+        ],
+    }
+    answer = streamed(delta(role="assistant", content="1 "), delta(content="2"), done, done=False)
+    assert answer.choices[0].message.text == "1 2"
+    assert kinds(answer) == []
+    other = streamed(delta(content="1"), done)
+    assert (other.choices[0].message.text, kinds(other)) == ("1", ["message_differs"])
+    alone = streamed(done)
+    assert (alone.choices[0].message.text, alone.choices[0].message.role) == ("1 2", "assistant")
+
+
+def test_finish_reasons_again_and_deltas_after_them() -> None:
+    again = streamed(delta(content="a"), delta(finish="stop"), delta(finish="stop"))
+    assert (again.choices[0].finish_reasons, kinds(again)) == (("stop",), ["finish_reason_repeated"])
+    after = streamed(delta(finish="stop"), delta(content="late"), delta(content="r"))
+    assert (after.choices[0].message.text, kinds(after)) == ("later", ["delta_after_finish"])
+    changed = streamed(delta(finish="stop"), delta(finish="length"))
+    assert (changed.choices[0].finish_reasons, changed.choices[0].finish_reason) == (("stop", "length"), "length")
+    assert kinds(changed) == ["finish_reason_changed"]
+    assert streamed(delta(finish="")).choices[0].finish_reasons == ()
+
+
+def test_a_final_event_without_its_empty_line_is_dropped_and_counted() -> None:
+    answer = read(f"data: {json.dumps(delta(finish='stop'))}\n\ndata: [DONE]\n".encode())
+    assert (answer.sentinel_seen, answer.unparsed_tail_bytes) == (False, 13)
+    assert kinds(answer) == ["unparsed_tail"]
+
+
+def test_what_is_no_chunk_is_a_fact() -> None:
+    answer = streamed(
+        "data: {broken", [1], {"type": "ping"}, {"choices": [{"index": 0, "delta": "x"}]}, delta(content="ok")
+    )
+    assert kinds(answer) == ["data_unparsed", "not_an_object", "no_choices", "delta_malformed"]
+    assert answer.choices[0].message.text == "ok"
+
+
+def test_what_comes_after_the_end_marker_is_a_fact() -> None:
+    answer = streamed(delta(content="a"), "data: [DONE]", delta(content="b"))
+    assert (answer.choices[0].message.text, kinds(answer)) == ("a", ["after_end_marker", "after_end_marker"])
+
+
+def test_padding_is_left_out_and_other_fields_are_kept() -> None:
+    answer = streamed(
+        delta(content="a", annotations=[1]) | {"obfuscation": "xx", "provider": "P", "service_tier": None}
+    )
+    assert answer.extras == {"object": "chat.completion.chunk", "provider": "P"}
+    assert answer.choices[0].message.extras == {"annotations": [[1]]}
+
+
+def test_halves_of_an_escaped_pair_in_two_deltas_are_one_character() -> None:
+    first, second = json.dumps(delta(content="\ud83d")), json.dumps(delta(content="\ude00"))
+    assert streamed(f"data: {first}", f"data: {second}").choices[0].message.text == "😀"
+
+
+def test_ids_and_models_that_change_are_all_kept() -> None:
+    answer = streamed(delta() | {"id": "a", "model": "x"}, delta() | {"id": "b", "model": "x"}, delta() | {"id": 5})
+    assert (answer.ids, answer.models) == (("a", "b"), ("x", "m-1"))
+
+
+@pytest.mark.parametrize("padding", ["", "\n\n  \n", "\ufeff"])
+def test_a_json_answer_whatever_the_request_asked_for(padding: str) -> None:
+    message = {
+        "role": "assistant",
+        "content": "hi",
+        "tool_calls": [
+            {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}},
+            {"id": "d", "type": "function", "function": {"name": "f", "arguments": "{}"}},
+        ],
+    }
+    document = {
+        "id": "x",
+        "object": "chat.completion",
+        "model": "m",
+        "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls", "logprobs": None}],
+        "usage": {"total_tokens": 1},
+    }
+    answer = read((padding + json.dumps(document)).encode())
+    assert (answer.shape, answer.whole, answer.usage, answer.unparsed_tail_bytes) == (
+        "json",
+        True,
+        {"total_tokens": 1},
+        0,
+    )
+    assert answer.choices[0].message.text == "hi"
+    assert [(call.id, call.complete) for call in answer.choices[0].message.tool_calls] == [("c", True), ("d", True)]
+    cut = read((padding + json.dumps(document)[:-5]).encode())
+    assert (cut.whole, cut.choices, kinds(cut)) == (False, (), ["document_unparsed"])
+    assert cut.unparsed_tail_bytes > 0
+
+
+def test_json_errors_alone_and_in_a_list() -> None:
+    assert read(b'{"error": {"message": "m"}}').errors == ({"message": "m"},)
+    assert read(b'[{"error": {"message": "m"}}]').errors == ({"message": "m"},)
+
+
+def test_reads_requests() -> None:
+    payload = {
+        "model": "m",
+        "n": 2,
+        "messages": [
+            {"role": "system", "content": "s"},
+            {
+                "role": "user",
+                "name": "bo",
+                "content": [{"type": "text", "text": "look"}, {"type": "image_url", "image_url": {"url": "u"}}],
+            },
+            {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+            },
+            {"role": "tool", "tool_call_id": "c", "content": "ok", "x": 1},
+            {"role": "function", "name": 5, "content": "ok"},
+        ],
+    }
+    reading = DIALECT.read_request(URL, payload)
+    assert reading is not None
+    assert (reading.model, reading.choices, len(reading.messages)) == ("m", 2, 5)
+    system, user, assistant, tool, odd = reading.messages
+    assert (system.role, system.text, user.name, user.text) == ("system", "s", "bo", "look")
+    assert isinstance(user.parts[1], OtherPart)
+    assert assistant.tool_calls[0].complete
+    assert (tool.tool_call_id, tool.text, tool.extras) == ("c", "ok", {"x": 1})
+    assert (odd.name, odd.extras) == (None, {"name": 5})
+
+
+@pytest.mark.parametrize("payload", [None, [], {}, {"messages": "x"}, {"messages": [1]}, {"prompt": "x"}])
+def test_other_requests_are_not_read(payload: Any) -> None:
+    assert DIALECT.read_request(URL, payload) is None
+
+
+FIELDS = [
+    "choices",
+    "delta",
+    "message",
+    "index",
+    "finish_reason",
+    "content",
+    "role",
+    "tool_calls",
+    "function",
+    "name",
+    "arguments",
+    "id",
+    "usage",
+    "error",
+    "object",
+    "logprobs",
+    "reasoning",
+    "reasoning_details",
+    "function_call",
+    "refusal",
+    "x_groq",
+    "type",
+    "text",
+    "thinking",
+    "custom",
+]
+FRAGMENTS = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 3) | st.sampled_from(["", "a", "stop", "{}", "assistant"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(FIELDS),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=25,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(values=st.lists(FRAGMENTS, max_size=5), cut=st.integers(0, 300), json_body=st.booleans())
+def test_never_raises_and_any_partition_reads_the_same(values: list[Any], cut: int, json_body: bool) -> None:
+    body = (
+        json.dumps({"choices": values}).encode()
+        if json_body
+        else b"".join(
+            f"data: {json.dumps(value if isinstance(value, dict) else {'choices': [value]})}\n\n".encode()
+            for value in values
+        )
+    )
+    cut = min(cut, len(body))
+    whole = read(body)
+    assert read(body, [body[:cut], body[cut:]]) == whole
+    assert read(body, [body[at : at + 1] for at in range(len(body))]) == whole
