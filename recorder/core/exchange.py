@@ -112,11 +112,11 @@ class Exchange:
     """What the events of one exchange say.
 
     :ivar stream: id of the event stream, 16 bytes.
+    :ivar started_ns: wall time of ``request_sent``, else of the first event, UTC nanoseconds.
     :ivar body: the body's bytes as sent, de-framed, not content-decoded.
     :ivar chunks: where each recorded chunk lies in it.
     :ivar verbatim_bytes: bytes of malformed framing, which are in no body.
     :ivar ending: None while none is recorded.
-    :ivar started_ns: wall time of the first event, UTC nanoseconds.
     :ivar first_chunk_ns: from the request to the first body byte, monotonic.
     :ivar duration_ns: from the request to the end, monotonic; None where another process wrote the end.
     :ivar gaps: facts of every ``gap_recorded``.
@@ -125,13 +125,13 @@ class Exchange:
     """
 
     stream: bytes
+    started_ns: int
     request: Request | None = None
     response: Response | None = None
     body: bytes = b""
     chunks: tuple[Chunk, ...] = ()
     verbatim_bytes: int = 0
     ending: Ending | None = None
-    started_ns: int | None = None
     first_chunk_ns: int | None = None
     duration_ns: int | None = None
     gaps: tuple[Mapping[str, Any], ...] = ()

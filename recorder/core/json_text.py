@@ -10,19 +10,21 @@ from __future__ import annotations
 import json
 import math
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 _DEEPEST: Final = 200
 _decode = json.JSONDecoder().decode
 
 
-def _refuse(name: str) -> Any:
+def _refuse(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
 
 
 def _finite(text: str) -> float:
     value = float(text)
-    return value if math.isfinite(value) else _refuse(text)  # type: ignore[no-any-return]
+    if not math.isfinite(value):
+        _refuse(text)
+    return value
 
 
 _decode_strictly = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite).decode

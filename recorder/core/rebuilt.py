@@ -79,7 +79,7 @@ def summary(rebuilt: Rebuilt, *, conversation: str | None = None) -> dict[str, A
     return _present(
         id=exchange.id,
         conversation=conversation or exchange.conversation,
-        started_at=_when(exchange.started_ns),
+        started_at=rfc3339(exchange.started_ns),
         method=request.method if request else None,
         url=whole(request.url) if request else None,
         status=response.status if response else None,
@@ -132,10 +132,6 @@ def whole(text: str) -> str:
 
 def _present(**fields: Any) -> dict[str, Any]:
     return {key: value for key, value in fields.items() if value is not None}
-
-
-def _when(wall_ns: int | None) -> str | None:
-    return None if wall_ns is None else rfc3339(wall_ns)
 
 
 def _ms(duration_ns: int | None) -> float | None:

@@ -51,9 +51,7 @@ class Markdown:
 def _exchange(rebuilt: Rebuilt, repeated: int, forked: str | None) -> Iterator[str]:
     exchange = rebuilt.exchange
     yield f"## Exchange {code(rebuilt.id)}\n\n"
-    facts = []
-    if exchange.started_ns is not None:
-        facts.append(rfc3339(exchange.started_ns))
+    facts = [rfc3339(exchange.started_ns)]
     if exchange.request is not None:
         facts.append(f"{code(exchange.request.method)} {code(exchange.request.url)}")
     if exchange.response is not None:
