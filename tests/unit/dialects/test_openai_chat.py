@@ -274,6 +274,11 @@ def test_a_final_event_without_its_empty_line_is_dropped_and_counted() -> None:
     assert kinds(answer) == ["unparsed_tail"]
 
 
+def test_a_stream_with_bare_cr_ends_with_its_last_event() -> None:
+    answer = read(f"data: {json.dumps(delta(content='a'))}\r\rdata: [DONE]\r\r".encode())
+    assert (answer.sentinel_seen, answer.choices[0].message.text, answer.anomalies) == (True, "a", ())
+
+
 def test_what_is_no_chunk_is_a_fact() -> None:
     answer = streamed(
         "data: {broken", [1], {"type": "ping"}, {"choices": [{"index": 0, "delta": "x"}]}, delta(content="ok")
