@@ -77,6 +77,8 @@ def translated(error: Exception, name: str) -> RecorderError:
         return StoreUnreachable(f"{name} cannot be reached: every connection is busy")
     if isinstance(error, ArgumentError):
         return ConfigurationError(f"{name} cannot be used: {_line(error)}")
+    if isinstance(error, UnicodeDecodeError):
+        return CorruptRecording(f"{name} {_DAMAGED} (text that is no UTF-8)")
     if isinstance(error, sqlite3.Error):
         return _of_sqlite(error, name)
     if hasattr(error, "sqlstate"):
@@ -92,7 +94,8 @@ def translating(name: str, *drivers: type[Exception]) -> Iterator[None]:
 
     :raises RecorderError: what :func:`translated` makes of them.
     """
-    caught: tuple[type[Exception], ...] = (SQLAlchemyError, *drivers)
+    # A damaged schema makes SQLite say so in a text that is no UTF-8, over which the driver stumbles.
+    caught: tuple[type[Exception], ...] = (SQLAlchemyError, UnicodeDecodeError, *drivers)
     try:
         yield
     except caught as error:

@@ -123,7 +123,7 @@ class PostgresStore(SqlStore):
         with self.reading() as connection:
             with _raw(connection).cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            yield _Snapshot(connection)
+            yield _Snapshot(connection, self._name)
 
     def feed(self, after: FeedCursor, limit: int) -> tuple[list[Event], FeedCursor]:
         """Return up to *limit* events committed after *after*, and where to go on."""
@@ -297,13 +297,18 @@ def _raw(connection: Connection) -> psycopg.Connection[Any]:
 
 
 class _Snapshot(SnapshotRows):
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, name: str) -> None:
+        self._name = name
         self._connection = connection
         self._cursors = 0
 
     def __call__(self, sql: str) -> Iterator[Row]:
         self._cursors += 1
-        with _raw(self._connection).cursor(f"rows{self._cursors}", binary=True) as cursor:
+        # These rows are read wherever the caller is, not within the block that made the snapshot.
+        with (
+            translating(self._name, psycopg.Error),
+            _raw(self._connection).cursor(f"rows{self._cursors}", binary=True) as cursor,
+        ):
             cursor.itersize = _FETCH
             yield from cursor.execute(sql)
 

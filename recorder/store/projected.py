@@ -293,7 +293,7 @@ def _move(connection: Connection, name: str, before: FeedCursor, after: FeedCurs
     ).rowcount
     if not moved and before == FeedCursor():
         insert = _insert(connection, table).values(name=name, **values).on_conflict_do_nothing()
-        moved = connection.execute(insert).rowcount
+        moved = len(connection.execute(insert.returning(table.c.name)).all())
     return bool(moved)
 
 

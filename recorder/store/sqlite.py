@@ -104,7 +104,7 @@ class SqliteStore(SqlStore):
     @contextmanager
     def snapshot(self) -> Iterator[SnapshotRows]:
         """Yield a function whose queries all see the same state."""
-        with self.reading() as connection, closing(_Snapshot(connection)) as rows:
+        with self.reading() as connection, closing(_Snapshot(connection, self._name)) as rows:
             yield rows
 
     def feed(self, after: FeedCursor, limit: int) -> tuple[list[Event], FeedCursor]:
@@ -239,7 +239,8 @@ _left_to_the_parent: list[Connection] = []
 
 
 class _Snapshot(SnapshotRows):
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, name: str) -> None:
+        self._name = name
         self._connection = connection.connection
         self._cursors = [self._connection.cursor()]
         self._cursors[0].execute("BEGIN")
@@ -247,13 +248,17 @@ class _Snapshot(SnapshotRows):
     def __call__(self, sql: str) -> Iterator[Row]:
         cursor = self._connection.cursor()
         self._cursors.append(cursor)
-        yield from cursor.execute(sql)
+        # These rows are read wherever the caller is, not within the block that made the snapshot.
+        with translating(self._name, sqlite3.Error):
+            yield from cursor.execute(sql)
 
     def close(self) -> None:
         """End the snapshot; a query that was not read to its end would keep it alive."""
         for cursor in self._cursors[1:]:
             cursor.close()
-        self._cursors[0].execute("ROLLBACK")
+        raw = self._connection.dbapi_connection
+        if raw is not None and raw.in_transaction:  # damage ends a transaction by itself
+            self._cursors[0].execute("ROLLBACK")
         self._cursors[0].close()
 
 

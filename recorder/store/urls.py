@@ -66,5 +66,7 @@ def _postgres(url: URL) -> StoreUrl:
         raise ConfigurationError(
             "the Postgres driver is not installed: run pip install 'conversation-recorder[postgres]'"
         )
-    shown = url.set(password=None, drivername="postgresql").difference_update_query(["password", "sslpassword"])
+    # No password and none in the query; nor `***`, since people copy what they are shown.
+    shown = URL.create("postgresql", url.username, None, url.host, url.port, url.database, url.query)
+    shown = shown.difference_update_query(["password", "sslpassword"])
     return StoreUrl(shown.render_as_string(), url.set(drivername="postgresql+psycopg"), None)

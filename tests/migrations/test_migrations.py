@@ -1,0 +1,209 @@
+"""The schema: from nothing to the newest, equal to what the code believes, refused when it differs."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine
+
+from recorder.core.events import TYPE_NAMES
+from recorder.errors import StaleSchema, StoreError
+from recorder.store import open_store, schema
+from recorder.store.base import FeedCursor
+from recorder.store.postgres import reading_engine, restamp, writing_engine
+from recorder.store.sqlite_file import writing_engine as sqlite_engine
+from recorder.store.tables import metadata_for
+from recorder.store.urls import parse_url
+from tests.building import ExchangeBuilder
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def engine_of(url: str) -> Engine:
+    target = parse_url(url)
+    return writing_engine(target) if target.path is None else sqlite_engine(target.path, "normal")
+
+
+@pytest.fixture
+def upgraded(store_url: str) -> str:
+    schema.upgrade(store_url)
+    return store_url
+
+
+def test_the_newest_revision_is_the_one_that_the_code_names(sqlite_url: str) -> None:
+    schema.upgrade(sqlite_url)
+    with engine_of(sqlite_url).connect() as connection:
+        script = ScriptDirectory.from_config(schema.alembic_config(connection))
+    assert script.get_heads() == [schema.HEAD]
+
+
+def test_the_code_and_the_schema_agree(upgraded: str) -> None:
+    """``alembic check``: comparing the tables with the database finds nothing to do."""
+    with engine_of(upgraded).connect() as connection, connection.begin():
+        config = schema.alembic_config(connection)
+        config.attributes["metadata"] = metadata_for(connection.dialect.name)
+        command.check(config)
+
+
+def test_the_check_can_fail(upgraded: str) -> None:
+    with engine_of(upgraded).connect() as connection, connection.begin():
+        connection.exec_driver_sql("DROP INDEX exchanges_match")
+        connection.exec_driver_sql("ALTER TABLE exchanges ADD COLUMN surplus INTEGER")
+        config = schema.alembic_config(connection)
+        config.attributes["metadata"] = metadata_for(connection.dialect.name)
+        with pytest.raises(Exception, match="New upgrade operations detected") as caught:
+            command.check(config)
+    assert "surplus" in str(caught.value)
+    assert "exchanges_match" in str(caught.value)
+
+
+def test_the_codes_of_the_types_are_those_of_the_code(upgraded: str) -> None:
+    store = open_store(upgraded, write=False)
+    with store.reading() as connection:
+        rows = connection.exec_driver_sql("SELECT code, name FROM event_types").all()
+    store.close()
+    assert {row.code: row.name for row in rows} == TYPE_NAMES
+
+
+def test_upgrading_twice_changes_nothing(store_url: str) -> None:
+    schema.upgrade(store_url)
+    assert schema.upgrade(store_url) == ()
+
+
+def test_upgrading_an_empty_store_tells_what_was_done(sqlite_url: str, empty_postgres_url: str) -> None:
+    assert schema.upgrade(sqlite_url) == ("0001",)
+    assert schema.upgrade(empty_postgres_url) == ("0001",)
+
+
+def test_several_upgrade_at_once(sqlite_url: str, empty_postgres_url: str) -> None:
+    for url in (sqlite_url, empty_postgres_url):
+        with ThreadPoolExecutor(6) as threads:
+            results = list(threads.map(schema.upgrade, [url] * 6))
+        assert sorted(results) == [()] * 5 + [("0001",)]
+
+
+@pytest.mark.parametrize("write", [True, False])
+def test_an_empty_postgres_is_refused_with_what_to_do(empty_postgres_url: str, write: bool) -> None:
+    with pytest.raises(StaleSchema, match=r"no recorder schema: run `recorder db upgrade --store postgresql://"):
+        open_store(empty_postgres_url, write=write)
+
+
+@pytest.mark.parametrize("write", [True, False])
+def test_a_newer_schema_is_refused_with_what_to_do(upgraded: str, write: bool) -> None:
+    with engine_of(upgraded).connect() as connection, connection.begin():
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(StaleSchema, match=r"9999, which is newer than .*: upgrade recorder"):
+        open_store(upgraded, write=write)
+    with pytest.raises(StaleSchema, match="9999"):
+        schema.upgrade(upgraded)
+
+
+def test_an_older_schema_is_refused_by_readers(upgraded: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if there were a revision 0002 already."""
+    monkeypatch.setattr(schema, "HEAD", "0002")
+    with pytest.raises(StaleSchema, match=r"has schema 0001, not 0002: run `recorder db upgrade"):
+        open_store(upgraded, write=False)
+
+
+def test_a_migration_that_fails_leaves_nothing(
+    sqlite_url: str, empty_postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DDL is rolled back on both engines; what comes after finds an empty database and begins anew."""
+
+    whole = schema.migrate
+
+    def migrate(connection: Connection) -> tuple[str, ...]:
+        whole(connection)
+        raise StoreError("the power went")
+
+    monkeypatch.setattr(schema, "migrate", migrate)
+    for url in (sqlite_url, empty_postgres_url):
+        with pytest.raises(StoreError, match="the power went"):
+            schema.upgrade(url)
+    monkeypatch.setattr(schema, "migrate", whole)
+    path = parse_url(sqlite_url).path
+    assert path is not None
+    left = sqlite3.connect(path)
+    assert left.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
+    left.close()
+    engine = reading_engine(parse_url(empty_postgres_url))
+    with engine.connect() as connection:
+        assert schema.revision(connection) is None
+    engine.dispose()
+    for url in (sqlite_url, empty_postgres_url):
+        assert schema.upgrade(url) == ("0001",)
+        open_store(url, write=True).close()
+
+
+def test_a_developer_reaches_a_store_through_alembic_ini(upgraded: str) -> None:
+    target = parse_url(upgraded)
+    url = target.url.render_as_string(hide_password=False)
+    run = [sys.executable, "-m", "alembic", "-c", str(ROOT / "alembic.ini")]
+    for arguments in (["check"], ["current"]):
+        done = subprocess.run(
+            [*run, "-x", f"url={url}", *arguments], capture_output=True, text=True, cwd=ROOT, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    assert "0001" in done.stdout
+    unnamed = subprocess.run([*run, "current"], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert unnamed.returncode == 1
+    assert "name the store" in unnamed.stderr
+
+
+def test_migrations_import_nothing_of_recorder() -> None:
+    for path in (ROOT / "migrations" / "versions").glob("*.py"):
+        text = path.read_text()
+        assert "import recorder" not in text
+        assert "from recorder" not in text
+
+
+def test_migrations_are_found_in_the_package_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "recorder"
+    (package / "store").mkdir(parents=True)
+    monkeypatch.setattr(schema, "__file__", str(package / "store" / "schema.py"))
+    with pytest.raises(StoreError, match="install it again"):
+        schema.migrations_path()
+    (package / "migrations").mkdir()
+    (package / "migrations" / "env.py").touch()
+    assert schema.migrations_path() == package / "migrations"
+
+
+def test_opening_a_current_store_does_not_import_alembic(sqlite_url: str) -> None:
+    schema.upgrade(sqlite_url)
+    code = (
+        "import sys; from recorder.store import open_store; "
+        f"open_store({sqlite_url!r}, write=True).close(); sys.exit('alembic' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], env={**os.environ}, check=False).returncode == 0
+
+
+def test_a_restored_dump_is_stamped_anew(postgres_url: str) -> None:
+    """Transaction ids from another, older server would hide their batches from the feed."""
+    store = open_store(postgres_url, write=True)
+    made = [ExchangeBuilder(number).request().completed() for number in range(1, 30)]
+    for built in made:
+        store.append([built.opened], built.events)
+    with store.writing() as connection:
+        connection.exec_driver_sql("UPDATE batches SET xid = (xid::text::bigint + 10000000000)::text::xid8")
+        connection.exec_driver_sql("INSERT INTO projection_checkpoints VALUES ('exchanges', 1, 1)")
+    assert store.feed(FeedCursor(), 100)[0] == []
+    assert schema.upgrade(postgres_url) == ()
+    seen, cursor = [], FeedCursor()
+    while True:
+        events, cursor = store.feed(cursor, 7)
+        if not events:
+            break
+        seen += events
+    assert [event.hash for event in seen] == [event.hash for built in made for event in built.events]
+    with store.writing() as connection:
+        assert not restamp(connection)
+        assert connection.exec_driver_sql("SELECT count(*) FROM projection_checkpoints").scalar() == 0
+    store.close()

@@ -1,0 +1,341 @@
+"""A SQLite store as a file: how it is made, what else a file may be, who may change it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+
+from recorder.errors import ConfigurationError, CorruptRecording, RecorderError, StoreUnreachable
+from recorder.store import open_store, sqlite, sqlite_file
+from recorder.store.base import FeedCursor
+from tests.building import ExchangeBuilder
+
+
+def filled(path: Path, chunks: int = 200) -> ExchangeBuilder:
+    built = ExchangeBuilder(1).request().response()
+    built.chunks(*(bytes([number % 256]) * 300 for number in range(chunks))).completed()
+    store = open_store(f"sqlite:///{path}", write=True)
+    store.append([built.opened], built.events)
+    store.close()
+    return built
+
+
+def pragma(path: Path, name: str) -> object:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(f"PRAGMA {name}").fetchone()[0]
+
+
+def test_the_file_is_private_before_it_has_any_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.db"
+    seen = []
+    connect = sqlite_file.connect
+
+    def watching(*arguments: object) -> sqlite3.Connection:
+        seen.append((path.stat().st_size, stat.S_IMODE(path.stat().st_mode)))
+        return connect(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(sqlite_file, "connect", watching)
+    before = os.umask(0)
+    try:
+        store = open_store(f"sqlite:///{path}", write=True)
+        store.append([ExchangeBuilder(1).opened], [])
+        assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}
+        assert len(list(tmp_path.iterdir())) == 4  # the file, its log, the log's index, the lock
+        store.close()
+    finally:
+        os.umask(before)
+    assert seen[0] == (0, 0o600)
+
+
+def test_what_is_set(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    filled(path)
+    assert pragma(path, "page_size") == 8192
+    assert pragma(path, "journal_mode") == "wal"
+    assert pragma(path, "application_id") == 0x52454344
+    assert pragma(path, "user_version") == 1
+    store = open_store(f"sqlite:///{path}", write=True, synchronous="full")
+    with store.writing() as connection:
+        found = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("synchronous", "wal_autocheckpoint", "foreign_keys", "recursive_triggers", "trusted_schema")
+        }
+    assert found == {
+        "synchronous": 2,
+        "wal_autocheckpoint": 0,
+        "foreign_keys": 1,
+        "recursive_triggers": 1,
+        "trusted_schema": 0,
+    }
+    with store.reading() as connection:
+        assert connection.exec_driver_sql("PRAGMA query_only").scalar() == 1
+    store.close()
+    store = open_store(f"sqlite:///{path}", write=True)
+    with store.writing() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 1
+    store.close()
+
+
+def test_a_closed_store_is_one_file_and_its_lock(tmp_path: Path) -> None:
+    filled(tmp_path / "x.db")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["x.db", "x.db.lock"]
+
+
+def test_a_name_that_a_url_would_misread(tmp_path: Path) -> None:
+    path = tmp_path / "a b#c.db"
+    built = filled(path)
+    assert path.exists()
+    store = open_store(f"sqlite:///{path}", write=False)
+    assert len(list(store.events(built.opened.stream))) == 203
+    store.close()
+
+
+def test_the_log_is_moved_into_the_file_when_it_is_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "CHECKPOINT_AT", 300_000)
+    path = tmp_path / "x.db"
+    store = open_store(f"sqlite:///{path}", write=True)
+    sizes = []
+    for number in range(1, 40):
+        built = ExchangeBuilder(number).chunks(*[b"x" * 300] * 100)
+        store.append([built.opened], built.events)
+        sizes.append(sqlite_file.wal_size(path))
+    assert max(sizes) < 450_000
+    assert sizes.count(0) >= 3
+    store.close()
+
+
+def test_a_reader_in_the_past_does_not_stop_the_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "CHECKPOINT_AT", 100_000)
+    path = tmp_path / "x.db"
+    url = f"sqlite:///{path}"
+    filled(path)
+    reader, writer = open_store(url, write=False), open_store(url, write=True)
+    walk = reader.walk()
+    _, events = next(walk)
+    next(events)
+    for number in range(2, 12):
+        built = ExchangeBuilder(number).chunks(*[b"x" * 300] * 200)
+        writer.append([built.opened], built.events)
+    assert sqlite_file.wal_size(path) > 300_000  # it cannot be emptied now
+    assert len(list(events)) == 202
+    assert list(walk) == []
+    built = ExchangeBuilder(12).chunks(*[b"x" * 300] * 600)
+    writer.append([built.opened], built.events)
+    assert sqlite_file.wal_size(path) == 0
+    writer.append([ExchangeBuilder(13).opened], [])
+    assert isinstance(writer, sqlite.SqliteStore)
+    assert writer.path == path
+    writer.checkpoint()
+    assert sqlite_file.wal_size(path) == 0
+    reader.close()
+    writer.close()
+
+
+def test_a_file_that_is_empty_becomes_a_store(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    path.touch(0o644)
+    filled(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_database_without_content_becomes_a_store(tmp_path: Path) -> None:
+    """What a process leaves that died between making the file and making the schema."""
+    path = tmp_path / "x.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+    assert path.stat().st_size
+    filled(path)
+
+
+@pytest.mark.parametrize("content", [b"# notes\n" * 100, b"SQLite format 3", b"\0"])
+@pytest.mark.parametrize("write", [True, False])
+def test_a_file_that_is_not_a_store_is_refused_and_left_alone(tmp_path: Path, content: bytes, write: bool) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_bytes(content)
+    path.chmod(0o644)
+    with pytest.raises(ConfigurationError, match="is not a recorder store"):
+        open_store(f"sqlite:///{path}", write=write)
+    assert path.read_bytes() == content
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize("write", [True, False])
+def test_the_database_of_another_program_is_refused_and_left_alone(tmp_path: Path, write: bool) -> None:
+    path = tmp_path / "other.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE events (position INTEGER PRIMARY KEY)")
+    before = path.read_bytes()
+    with pytest.raises(ConfigurationError, match="is not a recorder store"):
+        open_store(f"sqlite:///{path}", write=write)
+    assert path.read_bytes() == before
+
+
+def test_a_store_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnreachable, match=r"sqlite:////.*/x\.db does not exist"):
+        open_store(f"sqlite:///{tmp_path}/x.db", write=False)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(StoreUnreachable, match="there is no folder"):
+        open_store(f"sqlite:///{tmp_path}/no/x.db", write=True)
+
+
+def test_a_folder_is_not_a_store(tmp_path: Path) -> None:
+    for write in (True, False):
+        with pytest.raises(StoreUnreachable, match=r"[Ii]s a directory"):
+            open_store(f"sqlite:///{tmp_path}", write=write)
+
+
+def test_a_reader_does_not_change_a_byte(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    built = filled(path)
+    before = path.read_bytes(), path.stat().st_mtime_ns
+    store = open_store(f"sqlite:///{path}", write=False)
+    assert store.counts() == (203, 1)
+    assert len(list(store.events(built.opened.stream))) == 203
+    store.close()
+    assert (path.read_bytes(), path.stat().st_mtime_ns) == before
+
+
+UNPRIVILEGED = """
+import sys
+from recorder.errors import RecorderError
+from recorder.store import open_store
+for write in (False, True):
+    try:
+        store = open_store(sys.argv[1], write=write)
+    except RecorderError as error:
+        print(type(error).__name__, error)
+    else:
+        print(store.counts(), len(list(store.openings())))
+        store.close()
+"""
+
+
+def unprivileged(url: str) -> list[str]:
+    """Read and then write as someone whom file permissions bind, which root is not."""
+    prefix = []
+    if os.geteuid() == 0:
+        unshare = shutil.which("unshare")
+        assert unshare is not None, "this test needs unshare(1), or a user other than root"
+        prefix = [unshare, "-U", "--map-user=1000", "--map-group=1000", "--"]
+    command = [*prefix, sys.executable, "-c", UNPRIVILEGED, url]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def test_a_store_in_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    folder = tmp_path / "archive"
+    folder.mkdir()
+    filled(folder / "x.db")
+    (folder / "x.db.lock").unlink()
+    (folder / "x.db").chmod(0o400)
+    folder.chmod(0o500)
+    try:
+        read, refused = unprivileged(f"sqlite:///{folder}/x.db")
+        assert [file.name for file in folder.iterdir()] == ["x.db"]
+    finally:
+        folder.chmod(0o700)
+    assert read == "(203, 1) 1"
+    assert refused.startswith("StoreUnreachable")
+    assert "Permission denied" in refused
+
+
+def test_a_file_that_cannot_be_written_or_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    filled(path)
+    path.chmod(0o400)
+    read, refused = unprivileged(f"sqlite:///{path}")
+    assert read == "(203, 1) 1"
+    assert refused.startswith("StoreUnreachable")
+    assert "cannot be written: Permission denied" in refused
+    path.chmod(0)
+    for line in unprivileged(f"sqlite:///{path}"):
+        assert line.startswith("StoreUnreachable")
+        assert "Permission denied" in line
+
+
+def test_a_log_that_an_archive_has_lost_its_index_of(tmp_path: Path) -> None:
+    """With a log beside it, a store in a read-only folder is not read as if the log were not there."""
+    folder = tmp_path / "archive"
+    folder.mkdir()
+    store = open_store(f"sqlite:///{tmp_path}/live.db", write=True)
+    store.append([ExchangeBuilder(1).opened], [])
+    for suffix in ("", "-wal"):
+        shutil.copy(tmp_path / f"live.db{suffix}", folder / f"x.db{suffix}")
+    store.close()
+    folder.chmod(0o500)
+    try:
+        read, _ = unprivileged(f"sqlite:///{folder}/x.db")
+    finally:
+        folder.chmod(0o700)
+    assert read.startswith("StoreUnreachable")
+    assert "cannot be" in read
+
+
+def test_damaged_pages_are_one_clear_line(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    built = filled(path, 3000)
+    data = bytearray(path.read_bytes())
+    for page in range(20, len(data) // 8192 - 2):
+        data[page * 8192 : page * 8192 + 200] = b"\xff" * 200
+    path.write_bytes(data)
+    store = open_store(f"sqlite:///{path}", write=False)
+    for read in (
+        lambda: list(store.events(built.opened.stream)),
+        lambda: [list(events) for _, events in store.walk()],
+        lambda: store.feed(FeedCursor(), 10_000),
+    ):
+        with pytest.raises(CorruptRecording, match="is damaged: run `recorder db check`"):
+            read()
+    store.close()
+
+
+def test_a_flipped_byte_is_left_to_the_chain_or_reported(tmp_path: Path) -> None:
+    """Whatever byte of the file is flipped, readers get an event or an error of ours, nothing else."""
+    path = tmp_path / "x.db"
+    built = filled(path, 12)
+    whole = path.read_bytes()
+    body = whole.index(b"\x05" * 300)
+    meta = whole.index(b'"attempt"')
+    places = [meta, *range(body - 120, body + 330, 7), *range(0, len(whole), 1013)]
+    for place in places:
+        data = bytearray(whole)
+        data[place] ^= 0xC1
+        path.write_bytes(data)
+        try:
+            store = open_store(f"sqlite:///{path}", write=False)
+        except RecorderError:
+            continue
+        try:
+            for read in (
+                lambda store=store: list(store.events(built.opened.stream)),
+                lambda store=store: [list(events) for _, events in store.walk()],
+            ):
+                with suppress(RecorderError):
+                    read()
+        finally:
+            store.close()
+
+
+def test_a_value_of_another_type_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    built = filled(path, 3)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_master SET sql = replace(sql, 'STRICT', '') WHERE name = 'events'")
+        connection.execute("DELETE FROM sqlite_master WHERE type = 'trigger'")
+        connection.commit()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE events SET body = 'text' WHERE version = 4")
+        connection.commit()
+    store = open_store(f"sqlite:///{path}", write=False)
+    with pytest.raises(CorruptRecording, match="position 4 is damaged: run `recorder verify`") as caught:
+        list(store.events(built.opened.stream))
+    assert caught.value.position == 4
+    store.close()

@@ -1,0 +1,66 @@
+"""What a user may write for a store, and what is told to one who wrote something else."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from recorder.errors import ConfigurationError
+from recorder.store import open_store
+from recorder.store.urls import parse_url
+
+
+@pytest.mark.parametrize("scheme", ["sqlite", "sqlite+pysqlite"])
+def test_a_relative_file(scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    target = parse_url(f"{scheme}:///trades.db")
+    assert target.path == tmp_path / "trades.db"
+    assert target.name == "sqlite:///trades.db"
+
+
+def test_an_absolute_file(tmp_path: Path) -> None:
+    assert parse_url(f"sqlite:///{tmp_path}/x.db").path == tmp_path / "x.db"
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg"])
+def test_postgres_means_psycopg_3_and_its_password_is_not_shown(scheme: str) -> None:
+    word = "open" + "sesame"
+    target = parse_url(f"{scheme}://bot:{word}@db.example:5433/trades?sslmode=require&sslpassword={word}")
+    assert target.path is None
+    assert target.url.drivername == "postgresql+psycopg"
+    assert target.url.password == word
+    assert target.name == "postgresql://bot@db.example:5433/trades?sslmode=require"
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("trades.db", "is not a store URL: write sqlite:///FILE"),
+        ("", "is not a store URL"),
+        ("mysql://root@host/db", "unknown store scheme 'mysql': recorder knows sqlite:///FILE and postgresql://"),
+        ("postgresql+psycopg2://host/db", "unknown store scheme 'postgresql.psycopg2'"),
+        ("sqlite+aiosqlite:///x.db", "unknown store scheme"),
+        ("sqlite://", "plain file"),
+        ("sqlite:///:memory:", "plain file"),
+        ("sqlite:///file:x?mode=memory&uri=true", "plain file"),
+        ("sqlite:///x.db?mode=memory", "plain file"),
+        ("sqlite:///x.db?cache=shared", "named by its file alone"),
+        ("sqlite://host/x.db", "named by its file alone"),
+    ],
+)
+def test_what_is_refused(url: str, says: str) -> None:
+    with pytest.raises(ConfigurationError, match=says):
+        parse_url(url)
+
+
+def test_a_missing_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ConfigurationError, match=r"run pip install 'conversation-recorder\[postgres\]'"):
+        open_store("postgresql://host/db", write=False)
+
+
+def test_a_wrong_setting(sqlite_url: str) -> None:
+    with pytest.raises(ConfigurationError, match="'normal' or 'full'"):
+        open_store(sqlite_url, write=True, synchronous="off")  # type: ignore[arg-type]
