@@ -114,8 +114,7 @@ POSTGRES_EVENTS = [
 PROJECTIONS = [
     """CREATE TABLE exchanges (
         id {id} NOT NULL PRIMARY KEY,
-        conversation {id},
-        parent {id},
+        opening {id},
         call TEXT,
         attempt INTEGER NOT NULL,
         started_ns {big} NOT NULL,
@@ -136,24 +135,16 @@ PROJECTIONS = [
     ){strict}""",
     "CREATE INDEX exchanges_started ON exchanges (started_ns)",
     "CREATE INDEX exchanges_match ON exchanges (match_key)",
-    "CREATE INDEX exchanges_conversation ON exchanges (conversation)",
+    "CREATE INDEX exchanges_opening ON exchanges (opening)",
     "CREATE INDEX exchanges_call ON exchanges (call)",
-    """CREATE TABLE continuations (
-        exchange {id} NOT NULL,
-        key {blob} NOT NULL,
-        messages INTEGER NOT NULL,
-        PRIMARY KEY (exchange, key)
-    ){strict}""",
-    "CREATE INDEX continuations_key ON continuations (key)",
-    """CREATE TABLE conversations (
+    """CREATE TABLE openings (
         id {id} NOT NULL PRIMARY KEY,
         name TEXT,
         tags TEXT NOT NULL,
         first_ns {big} NOT NULL,
-        last_ns {big} NOT NULL,
-        exchanges INTEGER NOT NULL
+        last_ns {big} NOT NULL
     ){strict}""",
-    "CREATE INDEX conversations_name ON conversations (name)",
+    "CREATE INDEX openings_name ON openings (name)",
     """CREATE TABLE projection_checkpoints (
         name TEXT NOT NULL PRIMARY KEY,
         xid {big} NOT NULL,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,8 @@ class Player:
     :param source: a store's URL, or a :class:`~recorder.Store`.
     :param match: ``"strict"``: method, URL and payload, JSON compared as a value.
     :param pace: 0 answers at once, 1 as fast as recorded, 2 twice as slow.
-    :param exchanges: ids of the exchanges to answer from; all of the store's where it is left out.
+    :param exchanges: what to answer from: ids of exchanges, ids or names of conversations; everything
+        in the store where it is left out.
     :param clock: tells the time and waits; for tests.
     :raises ConfigurationError: an argument is wrong.
     :raises StoreError: the store cannot be read.
@@ -41,7 +43,7 @@ class Player:
         *,
         match: str = "strict",
         pace: float = 0.0,
-        exchanges: list[str] | None = None,
+        exchanges: Iterable[str] | None = None,
         clock: Clock | None = None,
     ) -> None:
         if match != "strict":
@@ -51,7 +53,8 @@ class Player:
         self._owns = not isinstance(source, Store)
         self._store = source if isinstance(source, Store) else Store(source)
         try:
-            recordings = Recordings(self._store.reader, exchanges)
+            only = None if exchanges is None else self._store.members(exchanges)
+            recordings = Recordings(self._store.reader, only)
             self._answers = Answers(recordings.entries(), recordings.events, recordings.request)
             self._redaction = Redaction(fingerprint_key(clock))
         except BaseException:

@@ -1,17 +1,22 @@
-"""The reading side: a store, and on the same machine what still lies in its spools."""
+"""The reading side: a store, its projections, and what still lies in its spools on this machine."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import heapq
+from collections.abc import Iterable, Iterator
 
-from recorder.core.events import CONVERSATION_TYPES, Event, StreamOpened
+from recorder.core.events import Event, StreamOpened
 from recorder.locations import spool_directory
+from recorder.projections.runner import Rows, unprojected
 from recorder.recording.recovery import Spooled, read_spooled
 from recorder.store import open_store
+from recorder.store.projected import ExchangeFilter, ExchangeRow, OpeningRow, SqlProjected
 
 
 class Reader:
-    """Reads events, committed ones first, then those that only a spool holds.
+    """Reads committed events first, then those that only a spool holds. Changes nothing.
+
+    What the projections do not have yet is folded here, so that a view never lags behind.
 
     :param url: the store's URL.
     :raises StoreError: the store cannot be read.
@@ -20,35 +25,89 @@ class Reader:
     def __init__(self, url: str) -> None:
         self.url = url
         self.store = open_store(url, write=False)
-        self.spooled: Spooled = read_spooled(spool_directory(url), self.store)
+        self.projected = SqlProjected(self.store)
+        self.spooled = Spooled()
+        self._fresh = Rows()
+        try:
+            self.refresh()
+        except BaseException:
+            self.close()
+            raise
 
     def refresh(self) -> None:
-        """Look into the spools again."""
+        """Look again at what is new."""
+        # The spool first: what is drained between the two looks is then seen twice rather than never.
         self.spooled = read_spooled(spool_directory(self.url), self.store)
-
-    def opening(self, stream: bytes) -> StreamOpened | None:
-        """Return the opening of an event stream."""
-        return self.store.opening(stream) or self.spooled.openings.get(stream)
+        self._fresh = unprojected(self.store, self.projected)
+        for stream in self.spooled.events:
+            self._fresh.fold(list(self.events(stream)))
 
     def events(self, stream: bytes) -> Iterator[Event]:
-        """Yield the events of a stream in order; those from a spool have no position."""
+        """Yield the events of a stream in order; those that only a spool holds have no position."""
         version = 0
         for event in self.store.events(stream):
             version = event.version
             yield event
+        yield from self._spooled_after(stream, version)
+
+    def _spooled_after(self, stream: bytes, version: int) -> Iterator[Event]:
         for event in self.spooled.events.get(stream, ()):
             if event.version > version:
                 version = event.version
                 yield event
 
-    def exchange_ids(self) -> Iterator[bytes]:
-        """Yield the ids of all exchanges, oldest first."""
-        known = {opening.stream for opening in self.store.openings()} | set(self.spooled.openings)
-        for stream in sorted(known):
-            first = next(self.events(stream), None)
-            if first is not None and first.type not in CONVERSATION_TYPES:
-                yield stream
+    def walk(self) -> Iterator[tuple[StreamOpened | None, Iterator[Event]]]:
+        """Yield every stream with its events, for audits: each event of the store is read once."""
+        known = set()
+        for opening, events in self.store.walk():
+            if opening is not None:
+                known.add(opening.stream)
+            yield opening, self._with_spooled(opening, events)
+        for stream, opened in self.spooled.openings.items():
+            if stream not in known and self.store.opening(stream) is None:
+                yield opened, self._spooled_after(stream, 0)
+
+    def _with_spooled(self, opening: StreamOpened | None, events: Iterable[Event]) -> Iterator[Event]:
+        version = 0
+        for event in events:
+            version = event.version
+            yield event
+        if opening is not None:
+            yield from self._spooled_after(opening.stream, version)
+
+    def exchange(self, identity: bytes) -> ExchangeRow | None:
+        """Return the row of an exchange."""
+        return self._fresh.exchanges.get(identity) or self.projected.exchange(identity)
+
+    def exchanges(self, which: ExchangeFilter | None = None) -> Iterator[ExchangeRow]:
+        """Yield the rows of exchanges, newest first."""
+        stored = self.projected.exchanges(which)
+        fresh = sorted(
+            (row for row in self._fresh.exchanges.values() if which is None or which.selects(row)),
+            key=_age,
+            reverse=True,
+        )
+        known = self._fresh.exchanges
+        return merge_newest((row for row in stored if row.id not in known), fresh)
+
+    def openings(self) -> dict[bytes, OpeningRow]:
+        """Return every opening of a conversation."""
+        return {row.id: row for row in self.projected.openings()} | self._fresh.openings
+
+    def is_spooled(self, identity: bytes) -> bool:
+        """Whether part of an exchange is only in a spool."""
+        last = self.store.head(identity)
+        return any(True for _ in self._spooled_after(identity, last.version if last else 0))
 
     def close(self) -> None:
         """Release the store."""
         self.store.close()
+
+
+def _age(row: ExchangeRow) -> tuple[int, bytes]:
+    return row.started_ns, row.id
+
+
+def merge_newest(stored: Iterable[ExchangeRow], fresh: Iterable[ExchangeRow]) -> Iterator[ExchangeRow]:
+    """Merge two sequences of rows that are each sorted, newest first."""
+    return heapq.merge(stored, fresh, key=_age, reverse=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 
 from recorder.api.reader import Reader
-from recorder.clock import id_bytes
 from recorder.core.events import Event
 from recorder.core.exchange import fold
-from recorder.core.matching import match_key
 from recorder.replay.answers import Entry, Request
 
 
@@ -19,21 +18,17 @@ class Recordings:
     :param exchanges: ids of the exchanges to take; all where it is None.
     """
 
-    def __init__(self, reader: Reader, exchanges: Iterable[str] | None) -> None:
+    def __init__(self, reader: Reader, exchanges: Iterable[bytes] | None) -> None:
         self._reader = reader
-        self._only = None if exchanges is None else {id_bytes(identity) for identity in exchanges}
+        self._only = None if exchanges is None else frozenset(exchanges)
 
     def entries(self) -> Iterator[Entry]:
         """Yield what the index holds of each exchange."""
-        for identity in self._reader.exchange_ids():
-            if self._only is not None and identity not in self._only:
-                continue
-            exchange = fold(self._reader.events(identity))
-            if exchange is None or exchange.request is None:
-                continue
-            request = exchange.request
-            key = match_key(request.method, request.url, request.payload, request.redacted)
-            yield Entry(identity, key, request.redacted, request.method, request.url)
+        # Ids of one process sort in the order in which its requests were sent; its wall clock may step.
+        for row in sorted(self._reader.exchanges(), key=lambda row: row.id):
+            if row.match_key is not None and (self._only is None or row.id in self._only):
+                places = tuple(json.loads(row.match_places)) if row.match_places else ()
+                yield Entry(row.id, row.match_key, places, row.method, row.url)
 
     def events(self, exchange: bytes) -> Iterable[Event]:
         """Return the events of an exchange."""

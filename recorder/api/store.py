@@ -2,12 +2,67 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
+
 from recorder.api.reader import Reader
+from recorder.clock import id_bytes, id_text
+from recorder.core.conversation import Conversation, group
+from recorder.core.events import Event
+from recorder.core.exchange import fold
+from recorder.core.rebuilt import Rebuilt
+from recorder.dialects.rebuild import rebuild
+from recorder.errors import NotFound
 from recorder.locations import default_store
+from recorder.projections.rows import listed, turn_of_row
+from recorder.store.projected import ExchangeFilter
+
+
+class Found(NamedTuple):
+    """What a name or a part of an id stands for: kind ``exchange`` or ``conversation``, and the id."""
+
+    kind: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationSummary:
+    """A conversation in a list.
+
+    :ivar exchanges: ids of its exchanges in the order in which they were sent.
+    :ivar first_ns: when the first was sent, or the conversation opened: UTC nanoseconds.
+    :ivar last_ns: when the last was sent.
+    """
+
+    id: str
+    name: str | None
+    tags: Mapping[str, str]
+    exchanges: tuple[str, ...]
+    first_ns: int
+    last_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationView:
+    """A conversation with its exchanges rebuilt.
+
+    :ivar parents: ``exchange id -> id of the exchange whose messages its request extends``.
+    """
+
+    id: str
+    name: str | None
+    tags: Mapping[str, str]
+    exchanges: list[Rebuilt] = field(default_factory=list)
+    parents: Mapping[str, str] = field(default_factory=dict)
 
 
 class Store:
-    """A store, opened for reading; nothing in it is ever changed.
+    """A store, opened for reading; nothing in it is ever changed. A context manager.
+
+    It shows what was there when it was opened, or at the last :meth:`refresh`.
 
     :param url: ``RECORDER_STORE`` where it is left out, else ``sqlite:///recorder.db``.
     :raises StoreError: the store cannot be read.
@@ -16,6 +71,180 @@ class Store:
     def __init__(self, url: str | None = None) -> None:
         self.reader = Reader(url or default_store())
 
+    def refresh(self) -> None:
+        """Look again at what was recorded since."""
+        self.reader.refresh()
+        self.__dict__.pop("_threads", None)
+        self.__dict__.pop("_homes", None)
+
+    def exchanges(
+        self,
+        *,
+        conversation: str | None = None,
+        model: str | None = None,
+        verdict: str | None = None,
+        status: int | None = None,
+        since_ns: int | None = None,
+        until_ns: int | None = None,
+        limit: int | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """Yield one object per exchange, newest first, as ``recorder list --json`` prints it.
+
+        :param conversation: id or name, or a part of the id.
+        :param since_ns: started at or after, UTC nanoseconds; ``until_ns``: before.
+        :raises NotFound: there is no such conversation, or several.
+        """
+        which = ExchangeFilter(model=model, verdict=verdict, status=status, since_ns=since_ns, until_ns=until_ns)
+        wanted = None
+        if conversation is not None:
+            found = self.resolve(conversation)
+            home = found.id if found.kind == "conversation" else self.conversation_of(found.id)[0]
+            wanted = set(self._thread(home).exchanges)
+        shown = 0
+        for row in self.reader.exchanges(which):
+            identity = id_text(row.id)
+            if wanted is not None and identity not in wanted:
+                continue
+            if limit is not None and shown >= limit:
+                return
+            shown += 1
+            home, _ = self.conversation_of(identity)
+            spooled = {"spooled": True} if self.reader.is_spooled(row.id) else {}
+            yield {**listed(row), "conversation": home, **spooled}
+
+    def exchange(self, identity: str) -> Rebuilt:
+        """Return an exchange, rebuilt from its events.
+
+        :param identity: its id, or a part of it that no other has.
+        :raises NotFound: there is none, or several.
+        """
+        found = self.resolve(identity)
+        if found.kind != "exchange":
+            raise NotFound(f"{identity} is a conversation, not an exchange: show it, or name one of its exchanges")
+        return self._rebuilt(found.id)
+
+    def _rebuilt(self, identity: str) -> Rebuilt:
+        exchange = fold(self.reader.events(id_bytes(identity)))
+        if exchange is None:
+            raise NotFound(f"no events are stored of {identity}")
+        return rebuild(exchange)
+
+    def events(self, identity: str) -> Iterator[Event]:
+        """Yield the events of an exchange in order; those that are only in a spool have no position.
+
+        :param identity: its id, or a part of it that no other has; also that of a conversation's opening.
+        :raises NotFound: there is none, or several.
+        """
+        return self.reader.events(id_bytes(self.resolve(identity).id))
+
+    def members(self, names: Iterable[str]) -> set[bytes]:
+        """Return the ids of the exchanges that *names* stand for, as bytes; a conversation stands for all of its.
+
+        :raises NotFound: one of them stands for nothing, or for several things.
+        """
+        found = [self.resolve(name) for name in names]
+        texts = [one.id for one in found if one.kind == "exchange"]
+        texts += [
+            exchange for one in found if one.kind == "conversation" for exchange in self._thread(one.id).exchanges
+        ]
+        return set(map(id_bytes, texts))
+
+    def conversations(self) -> list[ConversationSummary]:
+        """Return every conversation, the one with the newest exchange first."""
+        found = [self._summary(thread) for thread in self._threads.values()]
+        return sorted(found, key=lambda one: (one.last_ns, one.id), reverse=True)
+
+    def conversation(self, identity: str) -> ConversationView:
+        """Return a conversation with its exchanges; for an exchange's id the one it belongs to.
+
+        :param identity: id or name, or a part of the id that no other has.
+        :raises NotFound: there is none, or several.
+        """
+        found = self.resolve(identity)
+        home = found.id if found.kind == "conversation" else self.conversation_of(found.id)[0]
+        thread = self._thread(home)
+        exchanges = [self._rebuilt(exchange) for exchange in thread.exchanges]
+        return ConversationView(thread.id, thread.name, self._tags(thread), exchanges, thread.parents)
+
+    def conversation_of(self, exchange: str) -> tuple[str, str | None]:
+        """Return the id of the conversation that an exchange belongs to, and of the exchange it goes on from."""
+        home = self._homes.get(exchange, exchange)
+        thread = self._threads.get(home)
+        return home, thread.parents.get(exchange) if thread is not None else None
+
+    def resolve(self, text: str) -> Found:
+        """Return what *text* names: an id, a conversation's name, or a part of an id, from either end.
+
+        An exchange goes before the conversation that it began and that has its id.
+
+        :raises NotFound: nothing goes by it, or several things do.
+        """
+        names = [thread.id for thread in self._threads.values() if thread.name == text]
+        if names:
+            return Found("conversation", names[0])
+        digits = text.replace("-", "").lower()
+        if not digits or set(digits) - set("0123456789abcdef"):
+            raise NotFound(f"nothing is called {text!r}: see `recorder list`")
+        known = dict.fromkeys(self._threads, "conversation") | dict.fromkeys(self._openings, "conversation")
+        known |= dict.fromkeys(self._homes, "exchange")
+        matching = [one for one in known if _is_part(digits, one.replace("-", ""))]
+        if not matching:
+            raise NotFound(f"no exchange or conversation has the id {text}: see `recorder list`")
+        if len(matching) > 1:
+            some = ", ".join(matching[:4]) + (", …" if len(matching) > 4 else "")
+            raise NotFound(f"{text} stands for {len(matching)} ids ({some}): give more digits")
+        kind = known[matching[0]]
+        return Found(kind, self._openings.get(matching[0], matching[0]) if kind == "conversation" else matching[0])
+
+    @cached_property
+    def _threads(self) -> dict[str, Conversation]:
+        turns = [turn_of_row(row, id_text(row.id)) for row in self.reader.exchanges()]
+        openings = {id_text(row.id): row.name for row in self.reader.openings().values()}
+        return {thread.id: thread for thread in group(turns, openings)}
+
+    @cached_property
+    def _homes(self) -> dict[str, str]:
+        return {exchange: thread.id for thread in self._threads.values() for exchange in thread.exchanges}
+
+    @property
+    def _openings(self) -> dict[str, str]:
+        """``opening id -> id of its conversation``."""
+        by_name = {thread.name: thread.id for thread in self._threads.values() if thread.name is not None}
+        rows = self.reader.openings().values()
+        return {id_text(row.id): by_name.get(row.name or "", id_text(row.id)) for row in rows}
+
+    def _thread(self, identity: str) -> Conversation:
+        thread = self._threads.get(identity)
+        if thread is None:
+            raise NotFound(f"no conversation has the id {identity}: see `recorder list`")
+        return thread
+
+    def _tags(self, thread: Conversation) -> dict[str, str]:
+        """The tags of all openings of a conversation; of the same tag, the last opening's value."""
+        tags: dict[str, str] = {}
+        for identity, row in sorted(self.reader.openings().items()):
+            if id_text(identity) == thread.id or (thread.name is not None and row.name == thread.name):
+                tags.update(json.loads(row.tags))
+        return tags
+
+    def _summary(self, thread: Conversation) -> ConversationSummary:
+        rows = [self.reader.exchange(id_bytes(exchange)) for exchange in thread.exchanges]
+        times = [row.started_ns for row in rows if row is not None]
+        opening = self.reader.openings().get(id_bytes(thread.id))
+        times += [opening.first_ns] if opening is not None else []
+        first, last = min(times, default=0), max(times, default=0)
+        return ConversationSummary(thread.id, thread.name, self._tags(thread), thread.exchanges, first, last)
+
     def close(self) -> None:
         """Release the store; closing twice is fine."""
         self.reader.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+def _is_part(digits: str, whole: str) -> bool:
+    return whole.startswith(digits) or whole.endswith(digits)

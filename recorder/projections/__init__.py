@@ -1,0 +1,1 @@
+"""Stored folds: caches that are dropped and built again from events at any time."""

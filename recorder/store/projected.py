@@ -9,11 +9,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
-from sqlalchemy import Connection, Select, Table, and_, delete, func, literal_column, or_, select
+from sqlalchemy import Connection, Select, Table, and_, delete, select
 
 from recorder.store.base import FeedCursor
 from recorder.store.sql import SqlStore, batched
-from recorder.store.tables import caches, continuations, conversations, exchanges, projection_checkpoints
+from recorder.store.tables import caches, exchanges, openings, projection_checkpoints
+
+_EQUAL: Final = ("opening", "call", "model", "status", "verdict", "method")  # fields that restrict by equality
 
 Digest: TypeAlias = bytes  # in ExchangeRow the word bytes is a column
 
@@ -23,8 +25,7 @@ class ExchangeRow:
     """One exchange, folded. ``None`` says that it is not known.
 
     :ivar id: its event stream.
-    :ivar conversation: the conversation it belongs to.
-    :ivar parent: the exchange that its request extends.
+    :ivar opening: the opening of a conversation in which it was sent.
     :ivar call: id shared by the exchanges of one send; ``attempt`` counts within it.
     :ivar bytes: body bytes received, in ``chunks`` pieces.
     :ivar duration_ns: from the request to the end; ``first_chunk_ns``: to the first chunk.
@@ -35,8 +36,7 @@ class ExchangeRow:
     """
 
     id: bytes
-    conversation: bytes | None
-    parent: bytes | None
+    opening: bytes | None
     call: str | None
     attempt: int
     started_ns: int
@@ -57,29 +57,14 @@ class ExchangeRow:
 
 
 @dataclass(frozen=True, slots=True)
-class ContinuationRow:
-    """A key under which a later request that extends an exchange finds it.
-
-    :ivar exchange: the exchange that would be extended.
-    :ivar key: digest of its messages and one of its answers.
-    :ivar messages: how many messages that is; the exchange with the most is the closest.
-    """
-
-    exchange: bytes
-    key: bytes
-    messages: int
-
-
-@dataclass(frozen=True, slots=True)
-class ConversationRow:
-    """One conversation; ``tags`` is JSON, ``exchanges`` their number."""
+class OpeningRow:
+    """One opening of a conversation; openings of one name are one conversation. ``tags`` is JSON."""
 
     id: bytes
     name: str | None
     tags: str
     first_ns: int
     last_ns: int
-    exchanges: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +75,8 @@ class ExchangeFilter:
     :ivar since_ns: started at or after; ``until_ns``: before.
     """
 
-    conversation: bytes | None = None
+    opening: bytes | None = None
     call: str | None = None
-    parent: bytes | None = None
     model: str | None = None
     status: int | None = None
     verdict: str | None = None
@@ -100,6 +84,15 @@ class ExchangeFilter:
     url: str | None = None
     since_ns: int | None = None
     until_ns: int | None = None
+
+    def selects(self, row: ExchangeRow) -> bool:
+        """Whether *row*, wherever it comes from, is one of them."""
+        return (
+            all(getattr(self, name) in (None, getattr(row, name)) for name in _EQUAL)
+            and (self.url is None or self.url in row.url)
+            and (self.since_ns is None or row.started_ns >= self.since_ns)
+            and (self.until_ns is None or row.started_ns < self.until_ns)
+        )
 
 
 class Projected(Protocol):
@@ -116,8 +109,7 @@ class Projected(Protocol):
         after: FeedCursor,
         *,
         exchanges: Sequence[ExchangeRow] = (),
-        continuations: Sequence[ContinuationRow] = (),
-        conversations: Sequence[ConversationRow] = (),
+        openings: Sequence[OpeningRow] = (),
     ) -> bool:
         """Store rows (new ones, or in place of those with the same key) and move the checkpoint, in one transaction.
 
@@ -145,23 +137,8 @@ class Projected(Protocol):
         """Return the exchanges with that match key in the order in which they started."""
         ...
 
-    def continued(self, keys: Sequence[bytes]) -> list[ContinuationRow]:
-        """Return what is stored under any of the given keys, most messages first."""
-        ...
-
-    def conversation(self, identity: bytes) -> ConversationRow | None:
-        """Return one conversation."""
-        ...
-
-    def conversations(self, *, name: str | None = None, limit: int | None = None) -> Iterator[ConversationRow]:
-        """Yield conversations, the one with the newest exchange first; only those called *name*, if given."""
-        ...
-
-    def find_ids(self, fragment: str, *, limit: int = 20) -> list[tuple[str, bytes]]:
-        """Return ``("exchange" | "conversation", id)`` of the ids that begin or end with *fragment*.
-
-        :param fragment: hexadecimal digits, dashes or not.
-        """
+    def openings(self) -> Iterator[OpeningRow]:
+        """Yield every opening of a conversation, in the order of their ids."""
         ...
 
     def drop_all(self) -> None:
@@ -170,7 +147,7 @@ class Projected(Protocol):
 
 
 _AT_ONCE: Final = 200
-RowType = TypeVar("RowType", ExchangeRow, ContinuationRow, ConversationRow)
+RowType = TypeVar("RowType", ExchangeRow, OpeningRow)
 
 
 class SqlProjected:
@@ -194,14 +171,13 @@ class SqlProjected:
         after: FeedCursor,
         *,
         exchanges: Sequence[ExchangeRow] = (),
-        continuations: Sequence[ContinuationRow] = (),
-        conversations: Sequence[ConversationRow] = (),
+        openings: Sequence[OpeningRow] = (),
     ) -> bool:
         """Store rows and move the checkpoint, unless another process has moved it."""
         with self._store.writing() as connection:
             if not _move(connection, name, before, after):
                 return False
-            for table, rows in _per_table(exchanges, continuations, conversations):
+            for table, rows in _per_table(exchanges, openings):
                 _upsert(connection, table, rows)
         return True
 
@@ -231,37 +207,9 @@ class SqlProjected:
         query = select(exchanges).where(exchanges.c.match_key == match_key)
         return list(self._all(ExchangeRow, query.order_by(exchanges.c.started_ns, exchanges.c.id)))
 
-    def continued(self, keys: Sequence[bytes]) -> list[ContinuationRow]:
-        """Return what is stored under any of the given keys, most messages first."""
-        found: list[ContinuationRow] = []
-        for some in batched(keys, _AT_ONCE):
-            found += self._all(ContinuationRow, select(continuations).where(continuations.c.key.in_(some)))
-        return sorted(found, key=lambda row: (-row.messages, row.exchange))
-
-    def conversation(self, identity: bytes) -> ConversationRow | None:
-        """Return one conversation."""
-        query = select(conversations).where(conversations.c.id == identity)
-        return next(self._all(ConversationRow, query), None)
-
-    def conversations(self, *, name: str | None = None, limit: int | None = None) -> Iterator[ConversationRow]:
-        """Yield conversations, the one with the newest exchange first."""
-        query = select(conversations).order_by(conversations.c.last_ns.desc(), conversations.c.id.desc())
-        if name is not None:
-            query = query.where(conversations.c.name == name)
-        yield from self._all(ConversationRow, query.limit(limit))
-
-    def find_ids(self, fragment: str, *, limit: int = 20) -> list[tuple[str, bytes]]:
-        """Return exchanges and conversations whose id begins or ends with *fragment*."""
-        digits = fragment.replace("-", "").lower()
-        if not digits or set(digits) - set("0123456789abcdef"):
-            return []
-        found = []
-        with self._store.reading() as connection:
-            for kind, table in (("exchange", exchanges), ("conversation", conversations)):
-                text = _hex(connection, table)
-                query = select(table.c.id).where(or_(text.like(f"{digits}%"), text.like(f"%{digits}")))
-                found += [(kind, row.id) for row in connection.execute(query.order_by(table.c.id).limit(limit))]
-        return found[:limit]
+    def openings(self) -> Iterator[OpeningRow]:
+        """Yield every opening of a conversation, in the order of their ids."""
+        yield from self._all(OpeningRow, select(openings).order_by(openings.c.id))
 
     def drop_all(self) -> None:
         """Empty every table, checkpoints included."""
@@ -309,11 +257,9 @@ def _insert(connection: Connection, table: Table) -> Any:
 
 
 def _per_table(
-    new_exchanges: Sequence[ExchangeRow],
-    new_continuations: Sequence[ContinuationRow],
-    new_conversations: Sequence[ConversationRow],
+    new_exchanges: Sequence[ExchangeRow], new_openings: Sequence[OpeningRow]
 ) -> list[tuple[Table, Sequence[Any]]]:
-    return [(exchanges, new_exchanges), (continuations, new_continuations), (conversations, new_conversations)]
+    return [(exchanges, new_exchanges), (openings, new_openings)]
 
 
 def _upsert(connection: Connection, table: Table, rows: Sequence[Any]) -> None:
@@ -329,7 +275,7 @@ def _upsert(connection: Connection, table: Table, rows: Sequence[Any]) -> None:
 
 def _restricted(query: Select[Any], which: ExchangeFilter) -> Select[Any]:
     c = exchanges.c
-    for field in ("conversation", "call", "parent", "model", "status", "verdict", "method"):
+    for field in _EQUAL:
         value = getattr(which, field)
         if value is not None:
             query = query.where(c[field] == value)
@@ -341,9 +287,3 @@ def _restricted(query: Select[Any], which: ExchangeFilter) -> Select[Any]:
     if which.until_ns is not None:
         bounds.append(c.started_ns < which.until_ns)
     return query.where(and_(*bounds)) if bounds else query
-
-
-def _hex(connection: Connection, table: Table) -> Any:
-    if connection.dialect.name == "postgresql":
-        return func.replace(literal_column(f"{table.name}.id::text"), "-", "")
-    return func.lower(func.hex(table.c.id))

@@ -141,8 +141,7 @@ exchanges = Table(
     "exchanges",
     caches,
     Column("id", Identity16, primary_key=True),
-    Column("conversation", Identity16),
-    Column("parent", Identity16),
+    Column("opening", Identity16),
     Column("call", Text),
     Column("attempt", Integer, nullable=False),
     Column("started_ns", _BIG, nullable=False),
@@ -162,29 +161,19 @@ exchanges = Table(
     Column("summary", Text, nullable=False),
     Index("exchanges_started", "started_ns"),
     Index("exchanges_match", "match_key"),
-    Index("exchanges_conversation", "conversation"),
+    Index("exchanges_opening", "opening"),
     Index("exchanges_call", "call"),
 )
 
-continuations = Table(
-    "continuations",
-    caches,
-    Column("exchange", Identity16, primary_key=True),
-    Column("key", LargeBinary, primary_key=True),
-    Column("messages", Integer, nullable=False),
-    Index("continuations_key", "key"),
-)
-
-conversations = Table(
-    "conversations",
+openings = Table(
+    "openings",
     caches,
     Column("id", Identity16, primary_key=True),
     Column("name", Text),
     Column("tags", Text, nullable=False),
     Column("first_ns", _BIG, nullable=False),
     Column("last_ns", _BIG, nullable=False),
-    Column("exchanges", Integer, nullable=False),
-    Index("conversations_name", "name"),
+    Index("openings_name", "name"),
 )
 
 projection_checkpoints = Table(

@@ -1,0 +1,119 @@
+"""One event stream, folded into the row that stands for it.
+
+A row depends on the events of its own stream and on nothing else, so that the order in which streams
+are projected does not matter and dropping the tables and projecting again gives the same rows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from recorder.clock import id_bytes
+from recorder.core.conversation import Turn, turn_of
+from recorder.core.events import CONVERSATION_TYPES, Event
+from recorder.core.exchange import fold
+from recorder.core.matching import match_key
+from recorder.core.rebuilt import Rebuilt, summary, whole
+from recorder.dialects.rebuild import rebuild
+from recorder.store.projected import ExchangeRow, OpeningRow
+
+
+def opening_row(events: Sequence[Event]) -> OpeningRow:
+    """Return the row of a conversation's opening: its name and its last tags."""
+    facts: dict[str, Any] = {}
+    for event in events:
+        facts.update(event.facts)
+    tags = json.dumps(facts.get("tags", {}), sort_keys=True)
+    return OpeningRow(
+        events[0].stream,
+        _storable(facts["name"]) if "name" in facts else None,
+        tags,
+        events[0].wall_ns,
+        events[-1].wall_ns,
+    )
+
+
+def exchange_row(events: Sequence[Event]) -> ExchangeRow:
+    """Return the row of an exchange."""
+    exchange = fold(events)
+    if exchange is None:
+        raise ValueError("an exchange without events has no row")
+    rebuilt = rebuild(exchange)
+    request, response = exchange.request, exchange.response
+    opening = _identity(exchange.conversation)
+    return ExchangeRow(
+        id=exchange.stream,
+        opening=opening,
+        call=_storable(exchange.call) if exchange.call is not None else None,
+        attempt=exchange.attempt or 1,
+        started_ns=exchange.started_ns or 0,
+        method=_storable(request.method) if request else "",
+        url=_storable(request.url) if request else "",
+        status=response.status if response else None,
+        model=_storable(rebuilt.model) if rebuilt.model is not None else None,
+        verdict=rebuilt.verdict,
+        chunks=len(exchange.chunks),
+        bytes=len(exchange.body),
+        duration_ns=exchange.duration_ns,
+        first_chunk_ns=exchange.first_chunk_ns,
+        dialect=rebuilt.answer.dialect,
+        match_key=match_key(request.method, request.url, request.payload, request.redacted) if request else None,
+        match_places=json.dumps(request.redacted) if request and request.redacted else None,
+        last_version=events[-1].version,
+        summary=json.dumps({"list": summary(rebuilt), "turn": _turn_json(rebuilt)}, sort_keys=True),
+    )
+
+
+def is_opening(first: Event) -> bool:
+    """Whether a stream that begins with *first* opens a conversation (else it is an exchange)."""
+    return first.type in CONVERSATION_TYPES
+
+
+def _storable(text: str) -> str:
+    """Return *text* as a column takes it: Postgres has no NUL in text, no engine has lone surrogates."""
+    return whole(text).replace("\0", "\ufffd")
+
+
+def _identity(text: str | None) -> bytes | None:
+    try:
+        return id_bytes(text) if text else None
+    except ValueError:
+        return None
+
+
+def _turn_json(rebuilt: Rebuilt) -> dict[str, Any]:
+    """What threading needs, as JSON: the keys as hexadecimal digits."""
+    exchange = rebuilt.exchange
+    turn = turn_of(exchange.id, exchange.started_ns or 0, rebuilt.request_messages, rebuilt.answer_messages)
+    return {
+        "keys": [key.hex() for key in turn.keys],
+        "answers": [key.hex() for key in turn.answers],
+        **({"opening": exchange.conversation} if exchange.conversation else {}),
+        **({"name": exchange.conversation_name} if exchange.conversation_name is not None else {}),
+    }
+
+
+def listed(row: ExchangeRow) -> dict[str, Any]:
+    """Return the object that ``list --json`` prints for a row."""
+    shown: dict[str, Any] = json.loads(row.summary)["list"]
+    return shown
+
+
+def turn_of_row(row: ExchangeRow, identity: str) -> Turn:
+    """Return what threading needs to know of a row.
+
+    :param identity: the exchange's id as text.
+    """
+    told = json.loads(row.summary)["turn"]
+    return Turn(
+        identity,
+        row.started_ns,
+        tuple(map(bytes.fromhex, told["keys"])),
+        tuple(map(bytes.fromhex, told["answers"])),
+        row.call,
+        row.attempt,
+        told.get("opening"),
+        told.get("name"),
+    )

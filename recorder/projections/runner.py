@@ -1,0 +1,73 @@
+"""Brings the projections up to the end of the feed, from where they stood."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from recorder.core.events import Event
+from recorder.projections.rows import exchange_row, is_opening, opening_row
+from recorder.store.base import EventStore, FeedCursor
+from recorder.store.projected import ExchangeRow, OpeningRow, Projected
+
+NAME: Final = "rows"
+_AT_ONCE: Final = 4096  # events of the feed
+
+
+@dataclass(slots=True)
+class Rows:
+    """Rows of streams, by id."""
+
+    exchanges: dict[bytes, ExchangeRow] = field(default_factory=dict)
+    openings: dict[bytes, OpeningRow] = field(default_factory=dict)
+
+    def fold(self, events: Sequence[Event]) -> None:
+        """Take the row of one whole stream."""
+        if events and is_opening(events[0]):
+            self.openings[events[0].stream] = opening_row(events)
+        elif events:
+            self.exchanges[events[0].stream] = exchange_row(events)
+
+
+def project(store: EventStore, projected: Projected, *, go_on: Callable[[], bool] = lambda: True) -> bool:
+    """Store the rows of every stream that has changed since the checkpoint; return whether all are done.
+
+    :param go_on: asked before every batch; False ends the work early, the next run goes on from there.
+    :raises StoreError: the store is read-only or failed.
+    """
+    while go_on():
+        before = projected.checkpoint(NAME)
+        events, after = store.feed(before, _AT_ONCE)
+        if not events:
+            return True
+        rows = folded(store, dict.fromkeys(event.stream for event in events))
+        projected.commit(
+            NAME, before, after, exchanges=list(rows.exchanges.values()), openings=list(rows.openings.values())
+        )
+    return False
+
+
+def unprojected(store: EventStore, projected: Projected) -> Rows:
+    """Return the rows of the streams that have changed since the checkpoint; the store stays as it is."""
+    cursor: FeedCursor = projected.checkpoint(NAME)
+    streams: dict[bytes, None] = {}
+    while True:
+        events, cursor = store.feed(cursor, _AT_ONCE)
+        if not events:
+            return folded(store, streams)
+        streams.update(dict.fromkeys(event.stream for event in events))
+
+
+def folded(store: EventStore, streams: Iterable[bytes]) -> Rows:
+    """Return the rows of the given streams."""
+    rows = Rows()
+    for stream in streams:
+        rows.fold(list(store.events(stream)))
+    return rows
+
+
+def rebuild_all(store: EventStore, projected: Projected) -> None:
+    """Drop every projection and build it again from events."""
+    projected.drop_all()
+    project(store, projected)
