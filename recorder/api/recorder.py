@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 from recorder.api.conversations import Conversation, Conversations, current_conversation
 from recorder.clock import Clock, SystemClock, id_text
 from recorder.core.redaction import Redaction
-from recorder.errors import ConfigurationError, NotFound
+from recorder.errors import ConfigurationError, NotFound, StoreError
 from recorder.locations import default_store, fingerprint_key, spool_directory
+from recorder.projections.runner import project
 from recorder.recording.recovery import Recovered
 from recorder.recording.write_path import DURABILITIES, FAILURE_POLICIES, Health, WritePath
 from recorder.store import Synchronous, open_store
+from recorder.store.projected import SqlProjected
 
 if TYPE_CHECKING:
     import requests
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from recorder.transports.requests_recording import RequestsRecording
 
 _log = logging.getLogger("recorder")
+
+_PROJECTING_NS = 500_000_000
 
 
 def switched_off() -> bool:
@@ -73,7 +77,7 @@ class Recorder:
             _log.warning("recorder: RECORDER_OFF is set, nothing is recorded")
             return
         clock = clock or SystemClock()
-        url = store_url or default_store()
+        self._url = url = store_url or default_store()
         redaction = Redaction(fingerprint_key(clock), redact or ())
         synchronous: Synchronous = "full" if durability == "synced" else "normal"
         path = WritePath(
@@ -166,6 +170,24 @@ class Recorder:
         if self._path is not None and not self._path.closed:
             atexit.unregister(self._at_exit)
             self._path.close(self._timeout)
+            if self._path.health().store_error is None:
+                self._project()
+
+    def _project(self) -> None:
+        """Bring the views up to date, for a moment; whoever reads folds what is left by itself."""
+        clock = self._path.clock if self._path is not None else SystemClock()
+        deadline = clock.monotonic_ns() + _PROJECTING_NS
+        try:
+            store = open_store(self._url, write=True)
+        except StoreError as error:
+            _log.info("recorder: the views were not brought up to date: %s", error)
+            return
+        try:
+            project(store, SqlProjected(store), go_on=lambda: clock.monotonic_ns() < deadline)
+        except StoreError as error:
+            _log.info("recorder: the views were not brought up to date: %s", error)
+        finally:
+            store.close()
 
     def __enter__(self) -> Recorder:
         return self
