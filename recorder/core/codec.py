@@ -29,6 +29,8 @@ _EVENT: Final = struct.Struct(">HH16sQQQ16s32sHII")
 _ABSENT: Final = 0xFFFFFFFF
 _KIND_OPENED: Final = 1
 _KIND_EVENT: Final = 2
+_crc32 = zlib.crc32
+_KIND_CHECK: Final = [_crc32(bytes((kind,))) for kind in range(256)]  # the checksum so far, after the kind
 
 
 def encode_opened(opened: StreamOpened) -> bytes:
@@ -75,8 +77,7 @@ def encode_event(
 
 
 def _framed(kind: int, content: bytes) -> bytes:
-    check = zlib.crc32(content, zlib.crc32(bytes((kind,))))
-    return _FRAME.pack(len(content) + 1, check, kind) + content
+    return _FRAME.pack(len(content) + 1, _crc32(content, _KIND_CHECK[kind]), kind) + content
 
 
 def event_record(event: Event) -> bytes:
@@ -115,13 +116,39 @@ def decode_record(data: bytes | memoryview, offset: int) -> tuple[Event | Stream
     if end > len(data):
         raise TornRecord
     content = bytes(data[start:end])
-    if zlib.crc32(content, zlib.crc32(bytes((kind,)))) != check:
+    if _crc32(content, _KIND_CHECK[kind]) != check:
         raise CorruptRecording(f"record at byte {offset} fails its checksum")
     if kind == _KIND_EVENT:
         return _decode_event(content, offset), end
     if kind == _KIND_OPENED:
         return _decode_opened(content, offset), end
     raise CorruptRecording(f"record at byte {offset} is of unknown kind {kind}")
+
+
+def decode_batch(data: bytes, offset: int = 0) -> tuple[list[StreamOpened], list[Event], int]:
+    """Return the openings and the events of all whole records from *offset* on, and the offset after them.
+
+    The drainer's hot path: one loop, no call per record.
+
+    :raises CorruptRecording: a whole record is damaged.
+    """
+    openings: list[StreamOpened] = []
+    events: list[Event] = []
+    size_of_data, header = len(data), _FRAME.size
+    frame, crc32, checks, decode = _FRAME.unpack_from, _crc32, _KIND_CHECK, _decode_event
+    while size_of_data - offset >= header:
+        size, check, kind = frame(data, offset)
+        end = offset + header - 1 + size
+        if end > size_of_data:
+            break
+        content = data[offset + header : end]
+        if kind == _KIND_EVENT and crc32(content, checks[kind]) == check:
+            events.append(decode(content, offset))
+        else:  # everything else is rare
+            record, end = decode_record(data, offset)
+            openings.append(record) if isinstance(record, StreamOpened) else events.append(record)
+        offset = end
+    return openings, events, offset
 
 
 def decode_records(data: bytes | memoryview, offset: int = 0) -> Iterator[tuple[Event | StreamOpened, int]]:
@@ -146,18 +173,19 @@ def _decode_opened(content: bytes, offset: int) -> StreamOpened:
 
 
 def _decode_event(content: bytes, offset: int) -> Event:
-    if len(content) < _EVENT.size:
-        raise CorruptRecording(f"record at byte {offset}: an event of {len(content)} bytes")
-    (format_, flags, stream, version, wall_ns, mono_ns, instance, digest, type_size, meta_size, body_size) = (
-        _EVENT.unpack_from(content)
-    )
-    _check_format(format_, offset)
-    at = _EVENT.size
-    name = content[at : at + type_size].decode("ascii", "replace")
-    at += type_size
+    try:
+        (format_, flags, stream, version, wall_ns, mono_ns, instance, digest, type_size, meta_size, body_size) = (
+            _EVENT.unpack_from(content)
+        )
+    except struct.error:
+        raise CorruptRecording(f"record at byte {offset}: an event of {len(content)} bytes") from None
+    if format_ != FORMAT_VERSION:
+        _check_format(format_, offset)
+    at = _EVENT.size + type_size
+    name = str(content[_EVENT.size : at], "ascii", "replace")
     meta: str | None = None
     if meta_size != _ABSENT:
-        meta = content[at : at + meta_size].decode("ascii", "replace")
+        meta = str(content[at : at + meta_size], "ascii", "replace")
         at += meta_size
     body: bytes | None = None
     if body_size != _ABSENT:

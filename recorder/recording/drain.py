@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from recorder.core.codec import decode_records
+from recorder.core.codec import decode_batch
 from recorder.core.events import Event, StreamOpened
 from recorder.errors import RecorderError
 from recorder.recording.spool import HEADER_SIZE
@@ -60,16 +60,9 @@ def read_batch(fd: int, start: int, limit: int = _BATCH_BYTES) -> tuple[list[Str
 
     :raises CorruptRecording: the file is damaged at that place.
     """
-    openings: list[StreamOpened] = []
-    events: list[Event] = []
     while True:
         data = os.pread(fd, limit, start)
-        end = 0
-        for record, end in decode_records(data):  # noqa: B007 - the offset after the last one counts
-            if isinstance(record, Event):
-                events.append(record)
-            else:
-                openings.append(record)
+        openings, events, end = decode_batch(data)
         if end or len(data) < limit:
             return openings, events, start + end
         limit *= 4
