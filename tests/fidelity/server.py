@@ -77,19 +77,24 @@ class _Peer:
     """The client's end of a connection, when it lies in this process."""
 
     def __init__(self, address: tuple[str, int]) -> None:
+        self._address = address
         self._fd = _descriptor_of(address)
         self.visible = self._fd is not None
 
-    def unread(self) -> int:
-        """Return how many bytes lie in the client's socket; 0 when it is closed or out of sight."""
+    def has_taken_all(self) -> bool:
+        """Tell whether the client's socket is empty; True for one that is out of sight.
+
+        False for one that was closed: its descriptor goes before its FIN, and no segment may slip
+        in between.
+        """
         if self._fd is None:
-            return 0
-        answer = bytearray(4)
+            return True
+        unread = bytearray(4)
         try:
-            fcntl.ioctl(self._fd, termios.FIONREAD, answer)
+            fcntl.ioctl(self._fd, termios.FIONREAD, unread)
+            return struct.unpack("i", unread)[0] == 0 and _name_of(self._fd) == self._address
         except OSError:
-            return 0
-        return int(struct.unpack("i", answer)[0])
+            return False
 
 
 def _descriptor_of(address: tuple[str, int]) -> int | None:
@@ -130,7 +135,7 @@ class _Case:
         if any(answer.ended == "sending" for answer in self.report.answers):
             return False
         waiting = any(answer.ended == "waiting" for answer in self.report.answers)
-        return not waiting or self.peer is None or not self.peer.visible or self.peer.unread() > 0
+        return not waiting or self.peer is None or not self.peer.visible or not self.peer.has_taken_all()
 
     def finished(self) -> bool:
         """Tell whether every answer has come to its end."""
@@ -319,7 +324,7 @@ class _Performance:
         if not self._peer.visible:
             time.sleep(_PAUSE)
         deadline, pause = time.monotonic() + _PATIENCE, 0.00003
-        while self._patient and self._peer.unread() > 0:
+        while self._patient and not self._peer.has_taken_all():
             self._answer.ended = "waiting"
             time.sleep(pause)
             pause = min(pause * 1.3, 0.0005)
