@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from pathlib import Path
 from types import TracebackType
@@ -14,20 +13,6 @@ from recorder.locks import LockFile
 
 _FIRST_WAIT: Final = 0.0002
 _LONGEST_WAIT: Final = 0.005
-
-# A child forked while a thread of its parent is inside the lock inherits the descriptor, and with it
-# the lock: were it kept open, the death of the parent would not free it.
-_open: set[LockFile] = set()
-
-
-def _forget_inherited() -> None:
-    for file in tuple(_open):
-        file.close()
-    _open.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_inherited)
 
 
 class StoreLock:
@@ -54,11 +39,10 @@ class StoreLock:
             file = LockFile(self._path)
         except OSError as error:
             raise StoreUnreachable(f"{self._path} cannot be opened: {error.strerror}") from error
-        _open.add(file)
         try:
             self._wait(file)
         except BaseException:
-            self._drop(file)
+            file.close()
             raise
         self._held.file = file
 
@@ -74,11 +58,6 @@ class StoreLock:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # Explicitly: a child that inherited the descriptor would otherwise keep the lock.
+        # Explicitly: a process forked without Python's knowledge would otherwise keep the lock.
         self._held.file.release()
-        self._drop(self._held.file)
-
-    @staticmethod
-    def _drop(file: LockFile) -> None:
-        _open.discard(file)
-        file.close()
+        self._held.file.close()

@@ -11,10 +11,9 @@ from recorder.errors import StoreError
 from recorder.store import open_store
 from recorder.store.base import FeedCursor
 from recorder.store.projected import (
-    ContinuationRow,
-    ConversationRow,
     ExchangeFilter,
     ExchangeRow,
+    OpeningRow,
     Projected,
     SqlProjected,
 )
@@ -33,8 +32,7 @@ def projected(store_url: str) -> Iterator[Projected]:
 def row(number: int, **fields: object) -> ExchangeRow:
     made = ExchangeRow(
         id=identity(number),
-        conversation=None,
-        parent=None,
+        opening=None,
         call="c",
         attempt=1,
         started_ns=1_790_000_000_000_000_000 + number,
@@ -57,7 +55,7 @@ def row(number: int, **fields: object) -> ExchangeRow:
 
 
 def test_rows_come_back_as_they_were(projected: Projected) -> None:
-    full = row(1, conversation=identity(7), parent=identity(8), first_chunk_ns=5, match_places='["/a"]')
+    full = row(1, opening=identity(7), first_chunk_ns=5, match_places='["/a"]')
     bare = row(2, call=None, status=None, model=None, duration_ns=None, match_key=None)
     assert projected.commit("p", START, FeedCursor(1, 2), exchanges=[full, bare])
     assert projected.exchange(full.id) == full
@@ -68,12 +66,12 @@ def test_rows_come_back_as_they_were(projected: Projected) -> None:
 
 
 def test_a_row_takes_the_place_of_the_one_before(projected: Projected) -> None:
-    talk = ConversationRow(identity(1), None, "{}", 1, 2, 1)
-    projected.commit("p", START, FeedCursor(1, 1), exchanges=[row(1)], conversations=[talk])
-    newer, longer = row(1, verdict="truncated", status=None), replace(talk, name="desk", last_ns=9, exchanges=2)
-    projected.commit("p", FeedCursor(1, 1), FeedCursor(1, 5), exchanges=[newer], conversations=[longer])
+    talk = OpeningRow(identity(1), None, "{}", 1, 2)
+    projected.commit("p", START, FeedCursor(1, 1), exchanges=[row(1)], openings=[talk])
+    newer, longer = row(1, verdict="truncated", status=None), replace(talk, name="desk", last_ns=9)
+    projected.commit("p", FeedCursor(1, 1), FeedCursor(1, 5), exchanges=[newer], openings=[longer])
     assert list(projected.exchanges()) == [newer]
-    assert list(projected.conversations()) == [longer]
+    assert list(projected.openings()) == [longer]
 
 
 def test_a_checkpoint_moves_only_from_where_it_was_seen(projected: Projected) -> None:
@@ -92,14 +90,15 @@ def test_a_checkpoint_moves_only_from_where_it_was_seen(projected: Projected) ->
     ("which", "numbers"),
     [
         (ExchangeFilter(), [5, 4, 3, 2, 1]),
-        (ExchangeFilter(conversation=identity(9)), [2]),
-        (ExchangeFilter(parent=identity(1)), [3]),
+        (ExchangeFilter(opening=identity(9)), [2]),
         (ExchangeFilter(call="d"), [4]),
         (ExchangeFilter(status=500, verdict="errored"), [5]),
         (ExchangeFilter(model="m-2"), [1]),
         (ExchangeFilter(method="GET"), [1]),
         (ExchangeFilter(url="50%_off"), [2]),
         (ExchangeFilter(url="chat"), [5, 4, 3, 1]),
+        (ExchangeFilter(url="CHAT"), []),
+        (ExchangeFilter(url=""), [5, 4, 3, 2, 1]),
         (ExchangeFilter(since_ns=1_790_000_000_000_000_002, until_ns=1_790_000_000_000_000_004), [3, 2]),
         (ExchangeFilter(verdict="unknown"), []),
     ],
@@ -107,13 +106,14 @@ def test_a_checkpoint_moves_only_from_where_it_was_seen(projected: Projected) ->
 def test_filters(projected: Projected, which: ExchangeFilter, numbers: list[int]) -> None:
     rows = [
         row(1, model="m-2", method="GET"),
-        row(2, conversation=identity(9), url="https://h/50%_off"),
-        row(3, parent=identity(1)),
+        row(2, opening=identity(9), url="https://h/50%_off"),
+        row(3),
         row(4, call="d"),
         row(5, status=500, verdict="errored"),
     ]
     projected.commit("p", START, FeedCursor(1, 1), exchanges=rows)
     assert [found.chunks for found in projected.exchanges(which)] == numbers
+    assert [made.chunks for made in reversed(rows) if which.selects(made)] == numbers
 
 
 def test_matching_is_in_the_order_of_recording(projected: Projected) -> None:
@@ -131,47 +131,17 @@ def test_exchanges_by_id_in_any_number(projected: Projected) -> None:
     assert projected.exchanges_by_id([]) == {}
 
 
-def test_continuations_longest_first(projected: Projected) -> None:
-    rows = [
-        ContinuationRow(identity(1), b"a" * 32, 2),
-        ContinuationRow(identity(1), b"b" * 32, 2),
-        ContinuationRow(identity(2), b"c" * 32, 4),
-    ]
-    projected.commit("p", START, FeedCursor(1, 1), continuations=rows)
-    assert projected.continued([b"b" * 32, b"c" * 32, b"z" * 32]) == [rows[2], rows[1]]
-    projected.commit("p", FeedCursor(1, 1), FeedCursor(1, 2), continuations=[replace(rows[1], messages=9)])
-    assert [found.messages for found in projected.continued([b"b" * 32, b"c" * 32])] == [9, 4]
-    assert projected.continued([]) == []
-
-
-def test_conversations(projected: Projected) -> None:
-    old, new = (ConversationRow(identity(n), f"desk-{n}", '{"a":"b"}', n, n * 10, n) for n in (1, 2))
-    projected.commit("p", START, FeedCursor(1, 1), conversations=[old, new])
-    assert list(projected.conversations()) == [new, old]
-    assert list(projected.conversations(limit=1)) == [new]
-    assert list(projected.conversations(name="desk-1")) == [old]
-    assert projected.conversation(new.id) == new
-    assert projected.conversation(identity(5)) is None
-
-
-def test_ids_by_their_beginning_or_end(projected: Projected) -> None:
-    talk = ConversationRow(identity(2), None, "{}", 1, 2, 1)
-    projected.commit("p", START, FeedCursor(1, 1), exchanges=[row(1), row(3)], conversations=[talk])
-    assert projected.find_ids("01900000-0001") == [("exchange", identity(1))]
-    assert projected.find_ids("019000000002") == [("conversation", identity(2))]
-    assert {kind for kind, _ in projected.find_ids("800000000000000")} == set()
-    assert len(projected.find_ids("0000000000")) == 3
-    assert len(projected.find_ids("0000000000", limit=2)) == 2
-    assert len(projected.find_ids("0190")) == 3
-    assert projected.find_ids("desk%") == [] == projected.find_ids("")
+def test_openings_come_in_the_order_of_their_ids(projected: Projected) -> None:
+    rows = [OpeningRow(identity(n), f"desk-{n}", '{"a":"b"}', n, n * 10) for n in (2, 1)]
+    projected.commit("p", START, FeedCursor(1, 1), openings=rows)
+    assert list(projected.openings()) == [rows[1], rows[0]]
 
 
 def test_dropping_everything(projected: Projected) -> None:
-    talk = ConversationRow(identity(2), None, "{}", 1, 2, 1)
-    key = ContinuationRow(identity(1), b"a" * 32, 2)
-    projected.commit("p", START, FeedCursor(1, 1), exchanges=[row(1)], conversations=[talk], continuations=[key])
+    talk = OpeningRow(identity(2), None, "{}", 1, 2)
+    projected.commit("p", START, FeedCursor(1, 1), exchanges=[row(1)], openings=[talk])
     projected.drop_all()
-    assert list(projected.exchanges()) == list(projected.conversations()) == projected.continued([key.key]) == []
+    assert list(projected.exchanges()) == list(projected.openings()) == []
     assert projected.checkpoint("p") == START
 
 

@@ -195,6 +195,26 @@ def test_an_outage_is_reported_and_survived(own_postgres: PostgresServer, how: s
     store.close()
 
 
+def test_a_reader_in_the_middle_of_a_stream_when_the_server_dies(own_postgres: PostgresServer) -> None:
+    url = own_postgres.create_database()
+    upgrade(url)
+    store = open_store(url, write=True)
+    built = ExchangeBuilder(1).chunks(*[b"x" * 1000] * 6000)
+    store.append([built.opened], built.events)
+    events = store.events(built.opened.stream)
+    walked = store.walk()
+    _, in_walk = next(walked)
+    assert next(events).version == next(in_walk).version == 1
+    own_postgres.kill()
+    for reading in (events, in_walk):
+        with pytest.raises(StoreUnreachable):
+            list(reading)
+    walked.close()
+    own_postgres.start()
+    assert len(list(store.events(built.opened.stream))) == 6000
+    store.close()
+
+
 def test_a_session_that_was_cut_is_replaced(store: PostgresStore, postgres_url: str) -> None:
     built = ExchangeBuilder(1).request().chunks(b"x", b"y")
     store.append([built.opened], built.events[:1])

@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -207,3 +208,22 @@ def test_a_restored_dump_is_stamped_anew(postgres_url: str) -> None:
         assert not restamp(connection)
         assert connection.exec_driver_sql("SELECT count(*) FROM projection_checkpoints").scalar() == 0
     store.close()
+
+
+def test_an_installed_wheel_brings_its_migrations(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path / "dist"), str(ROOT)]
+    subprocess.run(build, check=True, capture_output=True)
+    [wheel] = (tmp_path / "dist").glob("*.whl")
+    site = tmp_path / "site"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    assert {path.name for path in site.iterdir() if not path.name.endswith(".dist-info")} == {"recorder"}
+    code = (
+        "import recorder; from recorder.store import open_store, schema; "
+        "open_store('sqlite:///x.db', write=True).close(); print(recorder.__file__, schema.migrations_path())"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(site)}, check=True, capture_output=True, text=True
+    )
+    assert done.stdout.split() == [str(site / "recorder" / "__init__.py"), str(site / "recorder" / "migrations")]

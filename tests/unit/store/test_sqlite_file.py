@@ -278,6 +278,40 @@ def test_a_log_that_an_archive_has_lost_its_index_of(tmp_path: Path) -> None:
     assert "cannot be" in read
 
 
+def test_a_disk_that_is_full(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path}/x.db", write=True)
+    first, second = (ExchangeBuilder(number).chunks(*[b"x" * 300] * 300) for number in (1, 2))
+    store.append([first.opened], first.events)
+    with store.writing() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+    with store.writing() as connection:
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+    for _ in range(2):
+        with pytest.raises(StoreUnreachable, match="cannot grow: the disk is full"):
+            store.append([second.opened], second.events)
+        assert store.counts() == (300, 1)
+    with store.writing() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
+    store.append([second.opened], second.events)
+    assert store.counts() == (600, 2)
+    store.close()
+
+
+def test_a_program_that_holds_the_file_is_named_as_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_file, "_WRITER", (*sqlite_file._WRITER, "PRAGMA busy_timeout = 50"))
+    path = tmp_path / "x.db"
+    store = open_store(f"sqlite:///{path}", write=True)
+    built = ExchangeBuilder(1).request()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnreachable, match="stayed locked by another process"):
+            store.append([built.opened], built.events)
+        other.execute("ROLLBACK")
+    store.append([built.opened], built.events)
+    assert store.counts() == (1, 1)
+    store.close()
+
+
 def test_damaged_pages_are_one_clear_line(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
     built = filled(path, 3000)
