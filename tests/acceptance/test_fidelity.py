@@ -8,15 +8,16 @@ said in tests/fidelity/matrix.py.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import pytest
 import requests
+from requests.adapters import HTTPAdapter
 
 from recorder import Player, Recorder
 from tests.fidelity.behaviours import BEHAVIOURS
 from tests.fidelity.consumers import CONSUMERS
-from tests.fidelity.matrix import REPLAY_IGNORES
+from tests.fidelity.matrix import REPLAY_IGNORES, PrepareSession, differences, observe
 from tests.fidelity.passes import Case, Seen, all_cases, bare, pass_differences, run_pass, sampled_cases
 from tests.fidelity.server import Server
 
@@ -76,3 +77,53 @@ def test_a_program_sees_no_difference(sampled: dict[str, Seen], mount: Way) -> N
 def test_no_way_to_consume_sees_a_difference(everything: dict[str, Seen], mount: Way) -> None:
     assert len(everything[mount]) == len(BEHAVIOURS) * len(CONSUMERS)
     _assert_same(everything, mount)
+
+
+class _Eager(HTTPAdapter):
+    """What most recording libraries do: read the whole answer before the program gets it."""
+
+    def send(self, *args: Any, **kwargs: Any) -> requests.Response:
+        response = super().send(*args, **kwargs)
+        assert response.content is not None
+        return response
+
+
+class _Lingering(HTTPAdapter):
+    """Keeps a reference, so that an abandoned response stays open."""
+
+    kept: ClassVar[list[requests.Response]] = []
+
+    def send(self, *args: Any, **kwargs: Any) -> requests.Response:
+        self.kept.append(super().send(*args, **kwargs))
+        return self.kept[-1]
+
+
+def _mounting(adapter: type[HTTPAdapter]) -> PrepareSession:
+    def prepare(session: requests.Session) -> requests.Session:
+        session.mount("http://", adapter())
+        return session
+
+    return prepare
+
+
+@pytest.mark.parametrize(
+    ("adapter", "behaviour", "consumer", "expected"),
+    [
+        (_Eager, "event_per_frame", "raw_read1_30", "items.count"),
+        (_Eager, "event_per_frame", "close_after_first", "server.answers[0].segments"),
+        (_Eager, "truncated_in_frame", "iter_lines", "phase"),
+        (_Eager, "json", "json", "before.raw.closed"),
+        (_Lingering, "event_per_frame", "abandon_untouched", "server.answers[0].left_open"),
+    ],
+)
+def test_the_matrix_notices_what_peers_change(
+    adapter: type[HTTPAdapter], behaviour: str, consumer: str, expected: str
+) -> None:
+    case = (BEHAVIOURS[behaviour], CONSUMERS[consumer])
+    with Server() as server:
+        ours = observe(*case, bare, server=server, key="bare")
+        theirs = observe(*case, _mounting(adapter), server=server, key="peer", patience=0.5)
+    for response in _Lingering.kept:
+        response.close()
+    _Lingering.kept.clear()
+    assert expected in [line.partition(": ")[0] for line in differences(ours, theirs)]

@@ -70,6 +70,7 @@ def observe(
     server: Server,
     key: str,
     live: bool = True,
+    patience: float = 10.0,
 ) -> Observation:
     """Run one case and return what was seen.
 
@@ -77,6 +78,7 @@ def observe(
         one to use: where a recorder or a player is mounted.
     :param key: names the run; a replay uses the key of the recording, every other run its own.
     :param live: False when the server is gone and a player answers.
+    :param patience: seconds given to the server to see that a client has closed.
     """
     seen = Observation()
     session = prepare_session(_session(behaviour))
@@ -97,8 +99,12 @@ def observe(
             response.close()
         session.close()
     if live:
-        report = asdict(server.report(key))
-        report["answers"] = [{"segments": answer["segments"]} for answer in report["answers"]]
+        report = asdict(server.report(key, patience))
+        report["answers"] = [
+            # "sent" or "client went away" is a matter of luck when the last segment crosses the close
+            {"segments": answer["segments"], "left_open": answer["ended"] not in ("sent", "client went away")}
+            for answer in report["answers"]
+        ]
         seen.server = report
     return _normalised(seen, _Normal(server, key))
 

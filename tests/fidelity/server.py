@@ -53,7 +53,7 @@ class Answer:
     """How far one reply got.
 
     :ivar segments: segments handed to the network; fewer than the script's when the client closed early.
-    :ivar ended: ``sending``, ``waiting`` (for the client to read), ``sent`` or ``client went away``.
+    :ivar ended: ``sending``, ``waiting`` (for the client to read), ``stalled``, ``sent`` or ``client went away``.
     """
 
     segments: int = 0
@@ -175,7 +175,7 @@ class Server:
         """Wait until the server does nothing more for this case before its client acts."""
         self._wait(self._case(key).settled, timeout)
 
-    def report(self, key: str, timeout: float = 5.0) -> Report:
+    def report(self, key: str, timeout: float) -> Report:
         """Return what the server saw of a case whose client has closed everything."""
         case = self._case(key)
         self._wait(case.finished, timeout)
