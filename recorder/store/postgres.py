@@ -3,7 +3,8 @@
 An append is one COPY. Each append has one row in ``batches``, stamped with its transaction's id; the
 feed is ordered by (transaction id, position) and stops below the oldest transaction that is still
 running, so that a transaction which commits late is never passed by. The id is not in the event
-itself: after a dump and restore it has to be stamped anew (:func:`restamp`), and events never change.
+itself: after a dump and restore it has to be stamped anew (``restamp`` in postgres_sessions), and
+events never change.
 """
 
 from __future__ import annotations
@@ -16,14 +17,15 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import psycopg
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from recorder.core.events import TYPE_CODES, Event, StreamOpened
 from recorder.errors import StoreError, UnknownEventType, VersionConflict
 from recorder.store import schema
 from recorder.store.base import FeedCursor, SpoolMark
 from recorder.store.failures import translating
+from recorder.store.postgres_sessions import reading_engine, writing_engine
 from recorder.store.repeats import Stored, without_repeats
 from recorder.store.sql import Row, SnapshotRows, SqlStore, event_of, forget
 from recorder.store.urls import StoreUrl
@@ -31,19 +33,6 @@ from recorder.store.urls import StoreUrl
 if TYPE_CHECKING:
     from psycopg import Cursor
 
-#: libpq's settings where the URL has none: a server that vanished is noticed within seconds.
-_CONNECT: Final[dict[str, Any]] = {
-    "connect_timeout": 5,
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 15_000,
-    "application_name": "recorder",
-}
-# A writer that hangs in its transaction would hold back every reader of the feed.
-_WRITER: Final = "SET idle_in_transaction_session_timeout = '60s'; SET lock_timeout = '30s'"
-#: Key of the advisory lock under which the schema is changed: "recorder" in ASCII.
-_UPGRADING: Final = 0x7265636F72646572
 #: Rows that a server-side cursor fetches at once.
 _FETCH: Final = 2000
 
@@ -164,9 +153,10 @@ class PostgresStore(SqlStore):
         raw = writer.connection.dbapi_connection if not writer.invalidated and not writer.closed else None
         if raw is None or getattr(raw, "broken", False) or getattr(raw, "closed", False):
             self._writer = None
-            with suppress(Exception):
+            # The session is lost either way; what made it so is on its way to the caller.
+            with suppress(SQLAlchemyError, psycopg.Error):
                 writer.invalidate()
-            with suppress(Exception):
+            with suppress(SQLAlchemyError, psycopg.Error):
                 writer.close()
 
     def append(self, openings: Sequence[StreamOpened], events: Sequence[Event], mark: SpoolMark | None = None) -> None:
@@ -227,69 +217,6 @@ class PostgresStore(SqlStore):
 
 
 _left_to_the_parent: list[Connection] = []
-
-
-def reading_engine(target: StoreUrl) -> Engine:
-    """Return an engine whose sessions are read-only."""
-    engine = create_engine(target.url, connect_args=_settings(target), pool_pre_ping=True, max_overflow=-1)
-
-    def read_only(connection: psycopg.Connection[Any], _: object) -> None:
-        connection.read_only = True
-
-    event.listen(engine, "connect", read_only)
-    return engine
-
-
-def writing_engine(target: StoreUrl) -> Engine:
-    """Return an engine for writing; its connections are not pooled."""
-    engine = create_engine(target.url, connect_args=_settings(target), poolclass=NullPool)
-
-    def bounded(connection: psycopg.Connection[Any], _: object) -> None:
-        connection.execute(_WRITER)
-        connection.commit()
-
-    event.listen(engine, "connect", bounded)
-    return engine
-
-
-def prepare(target: StoreUrl) -> tuple[str, ...]:
-    """Bring the schema up to date, one process at a time, and :func:`restamp` a restored dump.
-
-    :returns: the revisions that were applied.
-    """
-    engine = writing_engine(target)
-    try:
-        with translating(target.name, psycopg.Error), engine.connect() as connection, connection.begin():
-            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_UPGRADING,))
-            applied = schema.migrate(connection)
-            restamp(connection)
-        return applied
-    finally:
-        engine.dispose()
-
-
-def _settings(target: StoreUrl) -> dict[str, Any]:
-    return {key: value for key, value in _CONNECT.items() if key not in target.url.query}
-
-
-def restamp(connection: Connection) -> bool:
-    """Give batches of a restored dump transaction ids of this server, in the old order.
-
-    Ids above the server's own would hide those batches from the feed. The new ones spread over the
-    ids that the server has used up; checkpoints of projections no longer mean anything and go.
-
-    :returns: whether it was necessary.
-    """
-    foreign = "SELECT count(*) FROM batches WHERE xid > pg_current_xact_id()"
-    if not connection.exec_driver_sql(foreign).scalar():
-        return False
-    connection.exec_driver_sql(
-        "UPDATE batches SET xid = (3 + (r.place * (pg_current_xact_id()::text::numeric - 4) / r.total)::bigint)"
-        "::text::xid8 FROM (SELECT id, row_number() OVER (ORDER BY xid, id) - 1 AS place, count(*) OVER () AS total "
-        "FROM batches) r WHERE r.id = batches.id"
-    )
-    connection.exec_driver_sql("DELETE FROM projection_checkpoints")
-    return True
 
 
 def _raw(connection: Connection) -> psycopg.Connection[Any]:

@@ -117,6 +117,6 @@ def upgrade(url: str) -> tuple[str, ...]:
 
         with translating(target.name, sqlite3.Error):
             return sqlite_file.prepare(target.path, target.name, "normal")
-    from recorder.store import postgres
+    from recorder.store import postgres_sessions
 
-    return postgres.prepare(target)
+    return postgres_sessions.prepare(target)

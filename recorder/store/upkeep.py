@@ -176,9 +176,9 @@ def _revisions(target: StoreUrl) -> tuple[str | None, tuple[str, ...]]:
         require_store(target.path, target.name)
         engine = reading_engine(target.path)
     else:
-        from recorder.store import postgres
+        from recorder.store import postgres_sessions
 
-        engine = postgres.reading_engine(target)
+        engine = postgres_sessions.reading_engine(target)
     try:
         with translating(target.name, sqlite3.Error), engine.connect() as connection:
             return schema.revision(connection), schema.pending(connection)
@@ -203,9 +203,9 @@ def _log(target: StoreUrl) -> int | None:
 
 
 def _ask(target: StoreUrl, sql: str) -> str:
-    from recorder.store import postgres
+    from recorder.store import postgres_sessions
 
-    engine = postgres.reading_engine(target)
+    engine = postgres_sessions.reading_engine(target)
     try:
         with translating(target.name), engine.connect() as connection:
             return str(connection.exec_driver_sql(sql).scalar())

@@ -19,7 +19,7 @@ from recorder.core.events import TYPE_NAMES
 from recorder.errors import StaleSchema, StoreError
 from recorder.store import open_store, schema
 from recorder.store.base import FeedCursor
-from recorder.store.postgres import reading_engine, restamp, writing_engine
+from recorder.store.postgres_sessions import reading_engine, restamp, writing_engine
 from recorder.store.sqlite_file import writing_engine as sqlite_engine
 from recorder.store.tables import metadata_for
 from recorder.store.urls import parse_url
