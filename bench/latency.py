@@ -48,8 +48,7 @@ def delays(session: requests.Session, base: str, seconds: float) -> list[float]:
         time.sleep(place / STREAMS / PER_SECOND)  # streams of different users do not tick in step
         url = f"{base}/{int(PER_SECOND * seconds)}/{1_000_000 // PER_SECOND}/{SIZE}"
         with session.post(url, json={"prompt": "p"}, stream=True) as response:
-            for chunk in response.iter_content(None):
-                kept.append((time.monotonic_ns() - int(chunk[:20])) / 1e6)
+            kept.extend((time.monotonic_ns() - int(chunk[:20])) / 1e6 for chunk in response.iter_content(None))
 
     threads = [threading.Thread(target=consume, args=(kept,)) for kept in found]
     for thread in threads:
