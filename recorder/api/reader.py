@@ -10,7 +10,7 @@ from recorder.locations import spool_directory
 from recorder.projections.runner import Rows, unprojected
 from recorder.recording.recovery import Spooled, read_spooled
 from recorder.store import open_store
-from recorder.store.projected import ExchangeFilter, ExchangeRow, OpeningRow, SqlProjected
+from recorder.store.projected import ExchangeFilter, ExchangeRow, OpeningRow, RequestRow, SqlProjected
 
 
 class Reader:
@@ -44,11 +44,8 @@ class Reader:
 
     def events(self, stream: bytes) -> Iterator[Event]:
         """Yield the events of a stream in order; those that only a spool holds have no position."""
-        version = 0
-        for event in self.store.events(stream):
-            version = event.version
-            yield event
-        yield from self._spooled_after(stream, version)
+        stored = self.store.events(stream)
+        return self._with_spooled(stream, stored) if stream in self.spooled.events else stored
 
     def _spooled_after(self, stream: bytes, version: int) -> Iterator[Event]:
         for event in self.spooled.events.get(stream, ()):
@@ -62,18 +59,25 @@ class Reader:
         for opening, events in self.store.walk():
             if opening is not None:
                 known.add(opening.stream)
-            yield opening, self._with_spooled(opening, events)
+            yield opening, events if opening is None else self._with_spooled(opening.stream, events)
         for stream, opened in self.spooled.openings.items():
             if stream not in known and self.store.opening(stream) is None:
                 yield opened, self._spooled_after(stream, 0)
 
-    def _with_spooled(self, opening: StreamOpened | None, events: Iterable[Event]) -> Iterator[Event]:
+    def _with_spooled(self, stream: bytes, stored: Iterable[Event]) -> Iterator[Event]:
         version = 0
-        for event in events:
+        for event in stored:
             version = event.version
             yield event
-        if opening is not None:
-            yield from self._spooled_after(opening.stream, version)
+        yield from self._spooled_after(stream, version)
+
+    def requests(self) -> Iterator[RequestRow]:
+        """Yield what replay needs to know of every exchange, in the order of their ids."""
+        # Ids of one process sort in the order in which its requests were sent; its wall clock may step.
+        fresh = self._fresh.exchanges
+        stored = (row for row in self.projected.requests() if row.id not in fresh)
+        rows = (RequestRow(row.id, row.match_key, row.match_places, row.method, row.url) for row in fresh.values())
+        return heapq.merge(stored, sorted(rows))
 
     def exchange(self, identity: bytes) -> ExchangeRow | None:
         """Return the row of an exchange."""

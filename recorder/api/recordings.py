@@ -24,8 +24,7 @@ class Recordings:
 
     def entries(self) -> Iterator[Entry]:
         """Yield what the index holds of each exchange."""
-        # Ids of one process sort in the order in which its requests were sent; its wall clock may step.
-        for row in sorted(self._reader.exchanges(), key=lambda row: row.id):
+        for row in self._reader.requests():
             if row.match_key is not None and (self._only is None or row.id in self._only):
                 places = tuple(json.loads(row.match_places)) if row.match_places else ()
                 yield Entry(row.id, row.match_key, places, row.method, row.url)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
-from typing import Any, Final, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from sqlalchemy import Connection, Select, Table, and_, delete, func, select
 
 from recorder.store.base import FeedCursor
-from recorder.store.sql import SqlStore, batched
+from recorder.store.sql import SqlStore
 from recorder.store.tables import caches, exchanges, openings, projection_checkpoints
 
 _EQUAL: Final = ("opening", "call", "model", "status", "verdict", "method")  # fields that restrict by equality
@@ -54,6 +54,16 @@ class ExchangeRow:
     match_places: str | None
     last_version: int
     summary: str
+
+
+class RequestRow(NamedTuple):
+    """What replay needs to know of an exchange; the fields are those of :class:`ExchangeRow`."""
+
+    id: bytes
+    match_key: bytes | None
+    match_places: str | None
+    method: str
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,18 +133,14 @@ class Projected(Protocol):
         """Return one exchange."""
         ...
 
-    def exchanges_by_id(self, identities: Sequence[bytes]) -> dict[bytes, ExchangeRow]:
-        """Return those of the given exchanges that exist."""
-        ...
-
     def exchanges(
         self, which: ExchangeFilter | None = None, *, limit: int | None = None, newest_first: bool = True
     ) -> Iterator[ExchangeRow]:
         """Yield exchanges by the time at which they started."""
         ...
 
-    def matching(self, match_key: bytes) -> list[ExchangeRow]:
-        """Return the exchanges with that match key in the order in which they started."""
+    def requests(self) -> Iterator[RequestRow]:
+        """Yield what replay needs to know of every exchange, in the order of their ids."""
         ...
 
     def openings(self) -> Iterator[OpeningRow]:
@@ -146,8 +152,7 @@ class Projected(Protocol):
         ...
 
 
-_AT_ONCE: Final = 200
-RowType = TypeVar("RowType", ExchangeRow, OpeningRow)
+RowType = TypeVar("RowType", ExchangeRow, OpeningRow, RequestRow)
 
 
 class SqlProjected:
@@ -183,15 +188,7 @@ class SqlProjected:
 
     def exchange(self, identity: bytes) -> ExchangeRow | None:
         """Return one exchange."""
-        return self.exchanges_by_id([identity]).get(identity)
-
-    def exchanges_by_id(self, identities: Sequence[bytes]) -> dict[bytes, ExchangeRow]:
-        """Return those of the given exchanges that exist."""
-        found = {}
-        for some in batched(identities, _AT_ONCE):
-            for row in self._all(ExchangeRow, select(exchanges).where(exchanges.c.id.in_(some))):
-                found[row.id] = row
-        return found
+        return next(self._all(ExchangeRow, select(exchanges).where(exchanges.c.id == identity)), None)
 
     def exchanges(
         self, which: ExchangeFilter | None = None, *, limit: int | None = None, newest_first: bool = True
@@ -202,10 +199,10 @@ class SqlProjected:
         query = query.order_by(*(column.desc() if newest_first else column for column in order))
         yield from self._all(ExchangeRow, query.limit(limit))
 
-    def matching(self, match_key: bytes) -> list[ExchangeRow]:
-        """Return the exchanges with that match key in the order in which they started."""
-        query = select(exchanges).where(exchanges.c.match_key == match_key)
-        return list(self._all(ExchangeRow, query.order_by(exchanges.c.started_ns, exchanges.c.id)))
+    def requests(self) -> Iterator[RequestRow]:
+        """Yield what replay needs to know of every exchange, in the order of their ids."""
+        c = exchanges.c
+        yield from self._all(RequestRow, select(c.id, c.match_key, c.match_places, c.method, c.url).order_by(c.id))
 
     def openings(self) -> Iterator[OpeningRow]:
         """Yield every opening of a conversation, in the order of their ids."""

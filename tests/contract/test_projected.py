@@ -116,19 +116,17 @@ def test_filters(projected: Projected, which: ExchangeFilter, numbers: list[int]
     assert [made.chunks for made in reversed(rows) if which.selects(made)] == numbers
 
 
-def test_matching_is_in_the_order_of_recording(projected: Projected) -> None:
-    rows = [row(3), row(1), row(2, match_key=b"x" * 32), row(4, match_key=None)]
+def test_what_replay_needs_comes_in_the_order_of_ids(projected: Projected) -> None:
+    rows = [row(3), row(1), row(2, match_key=b"x" * 32, match_places='["url:key"]'), row(4, match_key=None)]
     projected.commit("p", START, FeedCursor(1, 1), exchanges=rows)
-    assert [found.chunks for found in projected.matching(b"k" * 32)] == [1, 3]
-    assert projected.matching(b"n" * 32) == []
+    expected = sorted((made.id, made.match_key, made.match_places, made.method, made.url) for made in rows)
+    assert list(projected.requests()) == expected
 
 
-def test_exchanges_by_id_in_any_number(projected: Projected) -> None:
-    rows = [row(number) for number in range(1, 451)]
-    projected.commit("p", START, FeedCursor(1, 1), exchanges=rows)
-    found = projected.exchanges_by_id([made.id for made in rows] + [identity(999)])
-    assert found == {made.id: made for made in rows}
-    assert projected.exchanges_by_id([]) == {}
+def test_an_exchange_that_is_not_there(projected: Projected) -> None:
+    projected.commit("p", START, FeedCursor(1, 1), exchanges=[row(1)])
+    assert projected.exchange(row(1).id) == row(1)
+    assert projected.exchange(identity(999)) is None
 
 
 def test_openings_come_in_the_order_of_their_ids(projected: Projected) -> None:

@@ -1,0 +1,120 @@
+"""Projections on both engines: dropped and built again they are identical; nothing is missed or done twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from recorder.projections.rows import exchange_row, listed, turn_of_row
+from recorder.projections.runner import NAME, project, rebuild_all, unprojected
+from recorder.store import open_store
+from recorder.store.projected import SqlProjected
+from recorder.store.sql import SqlStore
+from tests.building import ExchangeBuilder, delta, identity
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[SqlStore]:
+    opened = open_store(store_url, write=True)
+    yield opened
+    opened.close()
+
+
+def question(number: int, text: str, opening: int | None = None) -> ExchangeBuilder:
+    facts = {} if opening is None else {"conversation": _text(opening), "name": "desk"}
+    builder = ExchangeBuilder(number).request(
+        {"model": "m", "messages": [{"role": "user", "content": text}]}, call=f"call-{number}", **facts
+    )
+    return builder.response().sse(delta(role="assistant", content="yes"), delta(finish="stop")).completed()
+
+
+def opening(number: int, name: str, **tags: str) -> ExchangeBuilder:
+    return ExchangeBuilder(number).event("conversation_named", {"name": name}).event("tags_set", {"tags": tags})
+
+
+def _text(number: int) -> str:
+    import uuid
+
+    return str(uuid.UUID(bytes=identity(number)))
+
+
+def fill(store: SqlStore, *builders: ExchangeBuilder) -> None:
+    for builder in builders:
+        store.append([builder.opened], builder.events)
+
+
+def rows(store: SqlStore) -> tuple[list[object], list[object]]:
+    projected = SqlProjected(store)
+    return list(projected.exchanges()), list(projected.openings())
+
+
+def test_dropped_and_built_again_they_are_identical(store: SqlStore) -> None:
+    fill(store, question(1, "a"), opening(2, "desk", bot="elion"), question(3, "b", opening=2), question(4, "nul \0"))
+    projected = SqlProjected(store)
+    assert project(store, projected)
+    before = rows(store)
+    assert len(before[0]) == 3
+    assert len(before[1]) == 1
+    rebuild_all(store, projected)
+    assert rows(store) == before
+    projected.drop_all()
+    assert rows(store) == ([], [])
+    fresh = unprojected(store, projected)
+    assert sorted(fresh.exchanges.values(), key=lambda row: row.id, reverse=True) == before[0]
+    assert list(fresh.openings.values()) == before[1]
+
+
+def test_projecting_piece_by_piece_gives_what_projecting_at_once_gives(store: SqlStore) -> None:
+    builder = question(1, "a")
+    projected = SqlProjected(store)
+    store.append([builder.opened], builder.events[:2])
+    project(store, projected)
+    (partial,) = projected.exchanges()
+    assert (partial.verdict, partial.last_version) == ("unknown", 2)
+    store.append([], builder.events[2:])
+    project(store, projected)
+    (whole,) = projected.exchanges()
+    assert whole == exchange_row(builder.events)
+    assert whole.verdict == "complete"
+
+
+def test_nothing_new_changes_nothing(store: SqlStore) -> None:
+    fill(store, question(1, "a"))
+    projected = SqlProjected(store)
+    project(store, projected)
+    checkpoint = projected.checkpoint(NAME)
+    assert project(store, projected)
+    assert projected.checkpoint(NAME) == checkpoint
+    assert unprojected(store, projected).exchanges == {}
+
+
+def test_told_to_stop_it_stops_before_the_next_batch(store: SqlStore) -> None:
+    fill(store, question(1, "a"))
+    projected = SqlProjected(store)
+    assert not project(store, projected, go_on=lambda: False)
+    assert list(projected.exchanges()) == []
+    assert len(unprojected(store, projected).exchanges) == 1
+
+
+def test_a_row_holds_what_lists_and_threads_need() -> None:
+    row = exchange_row(question(1, "a", opening=2).events)
+    assert listed(row)["verdict"] == "complete"
+    assert row.opening == identity(2)
+    turn = turn_of_row(row, "x")
+    assert (len(turn.keys), len(turn.answers), turn.call, turn.name) == (1, 1, "call-1", "desk")
+
+
+def test_text_that_a_column_cannot_hold_is_replaced() -> None:
+    builder = ExchangeBuilder(1).request({"model": "m\0", "messages": []}, url="http://h/\0").response().sse().completed()
+    row = exchange_row(builder.events)
+    assert (row.url, row.model) == ("http://h/�", "m�")
+
+
+def test_a_conversation_that_is_no_id_belongs_to_none() -> None:
+    assert exchange_row(ExchangeBuilder(1).request({}, conversation="no id").events).opening is None
+
+
+def test_an_exchange_without_events_has_no_row() -> None:
+    with pytest.raises(ValueError, match="without events"):
+        exchange_row([])
