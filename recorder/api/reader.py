@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 
 from recorder.core.events import Event, StreamOpened
 from recorder.locations import spool_directory
@@ -27,7 +28,6 @@ class Reader:
         self.store = open_store(url, write=False)
         self.projected = SqlProjected(self.store)
         self.spooled = Spooled()
-        self._fresh = Rows()
         try:
             self.refresh()
         except BaseException:
@@ -38,9 +38,15 @@ class Reader:
         """Look again at what is new."""
         # The spool first: what is drained between the two looks is then seen twice rather than never.
         self.spooled = read_spooled(spool_directory(self.url), self.store)
-        self._fresh = unprojected(self.store, self.projected)
+        self.__dict__.pop("_fresh", None)
+
+    @cached_property
+    def _fresh(self) -> Rows:
+        """Made when it is first asked for: an audit must get to events that no fold can read."""
+        rows = unprojected(self.store, self.projected)
         for stream in self.spooled.events:
-            self._fresh.fold(list(self.events(stream)))
+            rows.fold(list(self.events(stream)))
+        return rows
 
     def events(self, stream: bytes) -> Iterator[Event]:
         """Yield the events of a stream in order; those that only a spool holds have no position."""

@@ -18,10 +18,11 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from recorder.core.events import Event, StreamOpened
+from recorder.core.events import TYPE_CODES, Event, StreamOpened
 from recorder.errors import ChainBroken
 
 _GENESIS: Final = b"recorder/genesis/v1\0"
@@ -32,6 +33,7 @@ _LINK: Final = struct.Struct(">18s32s16sQQQ16sHQ32s")
 _U64: Final = struct.Struct(">Q")
 _SALTED: Final = struct.Struct(">20s16sQ")
 
+_TYPE_NAMES: Final = {name: name.encode("ascii") for name in TYPE_CODES}
 _sha256 = hashlib.sha256
 _blake2b = hashlib.blake2b
 
@@ -93,6 +95,33 @@ def link(previous: bytes, secret: bytes, event: Event) -> bytes:
     )
 
 
+def linker(stream: bytes, secret: bytes) -> Callable[[bytes, Event], bytes]:
+    """Return :func:`link` for the events of one stream, with everything that they share made ready.
+
+    For audits, which do nothing else: it takes two thirds of the time.
+    """
+    salted = _blake2b(digest_size=16, key=secret)
+    salt_of, pack_u64, pack_salted, pack_link, sha256 = salted.copy, _U64.pack, _SALTED.pack, _LINK.pack, _sha256
+    no_body, names = pack_u64(_ABSENT), _TYPE_NAMES
+
+    def linked(previous: bytes, event: Event) -> bytes:
+        _, version, kind, wall_ns, mono_ns, instance, flags, meta, body, _, _ = event
+        salt = salt_of()
+        salt.update(pack_u64(version))
+        tail = no_body if body is None else pack_u64(len(body)) + body
+        size = 0 if body is None else len(body)
+        if meta is None:
+            committed = sha256(pack_salted(_PAYLOAD, salt.digest(), _ABSENT) + tail).digest()
+        else:
+            text = meta.encode("utf-8")
+            size += len(text)
+            committed = sha256(pack_salted(_PAYLOAD, salt.digest(), len(text)) + text + tail).digest()
+        head = pack_link(_EVENT, previous, stream, version, wall_ns, mono_ns, instance, flags, size, committed)
+        return sha256(head + (names.get(kind) or kind.encode("utf-8"))).digest()
+
+    return linked
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What an audit reports: a value, not an exception.
@@ -100,7 +129,8 @@ class Finding:
     :ivar exchange: id of the event stream as text.
     :ivar version: version of the event, where there is one.
     :ivar field: the field that is wrong.
-    :ivar kind: a stable word: ``hash``, ``version``, ``opening``, ``type``, ``meta``, ``clock``, ``storage``.
+    :ivar kind: a stable word: ``hash``, ``version``, ``opening``, ``type``, ``meta``, ``order``,
+        ``storage``.
     :ivar detail: one sentence.
     """
 
