@@ -273,7 +273,17 @@ def _receive(connection: socket.socket) -> tuple[str, dict[str, str], Any]:
     headers = {name.lower(): value.strip() for name, _, value in (each.partition(":") for each in fields_)}
     while len(body) < int(headers.get("content-length", "0")):
         body += _more(connection)
+    if headers.get("transfer-encoding") == "chunked":
+        while not body.endswith(b"0\r\n\r\n"):
+            body += _more(connection)
+        body = _dechunked(body)
     return line, headers, json.loads(body) if body else {}
+
+
+def _dechunked(data: bytes) -> bytes:
+    size, _, rest = data.partition(b"\r\n")
+    length = int(size, 16)
+    return rest[:length] + _dechunked(rest[length + 2 :]) if length else b""
 
 
 def _more(connection: socket.socket) -> bytes:
