@@ -37,12 +37,24 @@ class Clock(Protocol):
         ...
 
 
+_ids = threading.Lock()
+_last_ticks = 0
+
+
+def _renew_lock() -> None:
+    """A forked child would wait for ever for a lock that another thread of its parent held."""
+    global _ids
+    _ids = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
+
+
 class SystemClock:
     """The machine's clocks and its random number generator."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._last = 0
         self.wall_ns = time.time_ns
         self.monotonic_ns = time.monotonic_ns
         self.sleep = time.sleep
@@ -54,9 +66,10 @@ class SystemClock:
         The 12 bits after the version hold the fraction of the millisecond (§6.2, method 3), so that
         ids made within one millisecond still sort in the order in which they were made.
         """
-        with self._lock:
-            ticks = max((time.time_ns() << 12) // 1_000_000, self._last + 1)  # 1/4096 ms
-            self._last = ticks
+        global _last_ticks
+        with _ids:
+            ticks = max((time.time_ns() << 12) // 1_000_000, _last_ticks + 1)  # 1/4096 ms
+            _last_ticks = ticks
         tail = int.from_bytes(os.urandom(8), "big") & ((1 << 62) - 1)
         value = (ticks >> 12) << 80 | 0x7 << 76 | (ticks & 0xFFF) << 64 | 0b10 << 62 | tail
         return value.to_bytes(16, "big")

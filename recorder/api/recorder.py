@@ -7,17 +7,22 @@ import logging
 import os
 import weakref
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from recorder.api.conversations import Conversation, Conversations, current_conversation
 from recorder.clock import Clock, SystemClock, id_text
 from recorder.core.redaction import Redaction
-from recorder.errors import ConfigurationError, NotFound, StoreError
+from recorder.errors import ConfigurationError, NotFound, RecorderError
 from recorder.locations import default_store, fingerprint_key, spool_directory
 from recorder.projections.runner import project
-from recorder.recording.recovery import Recovered
-from recorder.recording.write_path import DURABILITIES, FAILURE_POLICIES, Health, WritePath
+from recorder.recording.drain import Drainer
+from recorder.recording.process_drainer import ProcessDrainer
+from recorder.recording.recovery import Recovered, recover
+from recorder.recording.spool import Spool
+from recorder.recording.write_path import DURABILITIES, FAILURE_POLICIES, Health, Mover, WritePath
 from recorder.store import Synchronous, open_store
+from recorder.store.base import EventStore
 from recorder.store.projected import SqlProjected
 
 if TYPE_CHECKING:
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("recorder")
 
+_DRAINERS = ("thread", "process")
 _PROJECTING_NS = 500_000_000
 
 
@@ -49,6 +55,8 @@ class Recorder:
         request that cannot be recorded is not sent.
     :param redact: rules that add to the built-in ones: ``"header:NAME"``, ``"query:NAME"``,
         ``"body:NAME"`` or ``"body:/json/pointer"``.
+    :param drainer: what moves events from the spool to the store: a ``"thread"`` of this process, or a
+        ``"process"`` of its own (not on Windows), which leaves this one's interpreter to the program.
     :param spool_wait: seconds for which the first failing write of an outage is tried again.
     :param close_timeout: seconds that :meth:`close` and :meth:`flush` give the store.
     :param clock: time, ids and secrets; for tests.
@@ -63,12 +71,14 @@ class Recorder:
         durability: str = "delivered",
         on_failure: str = "spool",
         redact: Iterable[str] | str | None = None,
+        drainer: str = "thread",
         spool_wait: float = 0.25,
         close_timeout: float = 10.0,
         clock: Clock | None = None,
     ) -> None:
         _one_of("durability", durability, DURABILITIES)
         _one_of("on_failure", on_failure, FAILURE_POLICIES)
+        _one_of("drainer", drainer, _DRAINERS if os.name == "posix" else _DRAINERS[:1])
         self._timeout = close_timeout
         self._transport: RequestsRecording | None = None
         self._warned = False
@@ -80,9 +90,21 @@ class Recorder:
         self._url = url = store_url or default_store()
         redaction = Redaction(fingerprint_key(clock), redact or ())
         synchronous: Synchronous = "full" if durability == "synced" else "normal"
+        directory = spool_directory(url)
+
+        def open_for_writing() -> EventStore:
+            return open_store(url, write=True, synchronous=synchronous)
+
+        def make_mover(spool: Spool, instance: bytes) -> Mover:
+            if drainer == "thread":
+                return Drainer(spool, open_for_writing, clock)
+            orders = {"store": url, "synchronous": synchronous, "directory": str(directory), "instance": instance.hex()}
+            return ProcessDrainer(orders, clock)
+
         path = WritePath(
-            spool_directory(url),
-            lambda: open_store(url, write=True, synchronous=synchronous),
+            directory,
+            open_for_writing,
+            make_mover,
             clock,
             redaction,
             durability=durability,
@@ -116,7 +138,8 @@ class Recorder:
             if self._transport is None:
                 from recorder.transports.requests_recording import RequestsRecording
 
-                self._transport = RequestsRecording(self._open_path, current_conversation)
+                must_record = self._path.must_record
+                self._transport = RequestsRecording(self._open_path, current_conversation, must_record=must_record)
             self._transport.mount(session)
         return session
 
@@ -171,23 +194,20 @@ class Recorder:
             atexit.unregister(self._at_exit)
             self._path.close(self._timeout)
             if self._path.health().store_error is None:
-                self._project()
+                self._settle(self._path)
 
-    def _project(self) -> None:
-        """Bring the views up to date, for a moment; whoever reads folds what is left by itself."""
-        clock = self._path.clock if self._path is not None else SystemClock()
-        deadline = clock.monotonic_ns() + _PROJECTING_NS
+    def _settle(self, path: WritePath) -> None:
+        """Take over what forked children left, and bring the views up to date, for a moment.
+
+        None of it has to succeed here: the next recorder does the one, whoever reads does the other.
+        """
+        deadline = path.clock.monotonic_ns() + _PROJECTING_NS
         try:
-            store = open_store(self._url, write=True)
-        except StoreError as error:
+            with closing(open_store(self._url, write=True)) as store:
+                recover(spool_directory(self._url), store, path.clock, path.instance)
+                project(store, SqlProjected(store), go_on=lambda: path.clock.monotonic_ns() < deadline)
+        except RecorderError as error:
             _log.info("recorder: the views were not brought up to date: %s", error)
-            return
-        try:
-            project(store, SqlProjected(store), go_on=lambda: clock.monotonic_ns() < deadline)
-        except StoreError as error:
-            _log.info("recorder: the views were not brought up to date: %s", error)
-        finally:
-            store.close()
 
     def __enter__(self) -> Recorder:
         return self

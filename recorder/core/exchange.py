@@ -6,6 +6,7 @@ A type that may not, a version that is missing, facts that do not parse: each is
 
     new ── request_sent ──> asked ── response_started ──> answering ── chunk_received* ──> answering
     asked ── request_failed ──> ended          answering ── any other end ──> ended
+    ended ── consumer_closed | consumer_abandoned ──> ended      (it left before it had taken what had arrived)
 
 Nothing is parsed here beyond HTTP heads; what the body means is a dialect's business.
 """
@@ -30,7 +31,8 @@ NEXT: Final[Mapping[str, frozenset[str]]] = {
     "asked": frozenset({"request_body_sent", "response_started"}) | TERMINAL_TYPES - {"response_completed"},
     "answering": frozenset({"request_body_sent", "chunk_received", "trailers_received"})
     | TERMINAL_TYPES - {"request_failed"},
-    "ended": frozenset(),
+    # The first end is the transport's; a consumer may then have left with less than had arrived.
+    "ended": frozenset({"consumer_closed", "consumer_abandoned"}),
 }
 _ANYWHERE: Final = frozenset({"gap_recorded", "tags_set", "imported", "conversation_named"})
 _AFTER: Final[Mapping[str, str]] = {"request_sent": "asked", "response_started": "answering"} | dict.fromkeys(

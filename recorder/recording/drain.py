@@ -1,30 +1,33 @@
 """The drainer: moves events from the spool to the store in large batches.
 
-One thread per recorder. It reads the spool files back, so that nothing queues up in memory however
-long the store is away, and it commits how far it came together with the events: killed at any
-moment, it goes on (or recovery does) exactly after the last event that the store has.
+It reads the spool files back, so that nothing queues up in memory however long the store is away, and
+it commits how far it came together with the events: killed at any moment, it goes on (or recovery
+does) exactly after the last event that the store has. It runs in a thread of the recorder's process,
+or in a process of its own (:mod:`recorder.recording.drainer_process`).
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import threading
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Final, Protocol
 
-from recorder.core.codec import decode_batch
+from recorder.clock import Clock, id_text
+from recorder.core.codec import decode_batch, encode_opened, event_record
 from recorder.core.events import Event, StreamOpened
-from recorder.errors import RecorderError
+from recorder.errors import RecorderError, VersionConflict
+from recorder.recording.rounds import INTERVAL, Rounds
 from recorder.recording.spool import HEADER_SIZE
 from recorder.store.base import EventStore, SpoolMark
 
 _log = logging.getLogger("recorder")
 
-INTERVAL: Final = 0.02  # seconds between two batches while events arrive
-_ROUNDS_TO_IDLE: Final = 50
 _BATCH_BYTES: Final = 256 * 1024
 _LONGEST_WAIT: Final = 5.0  # seconds between two tries to reach a store that fails
+CONFLICTS: Final = ".conflicts"
 
 
 class Drainable(Protocol):
@@ -36,8 +39,12 @@ class Drainable(Protocol):
         ...
 
     @property
-    def fd(self) -> int:
-        """Descriptor to read from."""
+    def path(self) -> Path:
+        """Where it lies."""
+        ...
+
+    def read(self, start: int, size: int) -> bytes:
+        """Return up to *size* bytes from *start* on."""
         ...
 
 
@@ -53,7 +60,7 @@ class Source(Protocol):
         ...
 
 
-def read_batch(fd: int, start: int, limit: int = _BATCH_BYTES) -> tuple[list[StreamOpened], list[Event], int]:
+def read_batch(file: Drainable, start: int, limit: int = _BATCH_BYTES) -> tuple[list[StreamOpened], list[Event], int]:
     """Return openings and events of a spool file from byte *start* on, and the offset after them.
 
     A record larger than *limit* is read whole; a torn record at the end is left for later.
@@ -61,146 +68,209 @@ def read_batch(fd: int, start: int, limit: int = _BATCH_BYTES) -> tuple[list[Str
     :raises CorruptRecording: the file is damaged at that place.
     """
     while True:
-        data = os.pread(fd, limit, start)
+        data = file.read(start, limit)
         openings, events, end = decode_batch(data)
         if end or len(data) < limit:
             return openings, events, start + end
         limit *= 4
 
 
-def drain_file(store: EventStore, file: Drainable, start: int) -> tuple[int, int]:
-    """Move everything that a spool file holds from *start* on; return the new offset and the number of events.
+def drain_file(
+    store: EventStore, file: Drainable, start: int, go_on: Callable[[], bool] = lambda: True
+) -> tuple[int, int]:
+    """Move what a spool file holds from *start* on; return the new offset and the number of events.
 
+    :param go_on: asked between two batches.
     :raises RecorderError: the store or the file failed; what was committed before stays.
     """
     moved = 0
     while True:
-        openings, events, end = read_batch(file.fd, start)
+        openings, events, end = read_batch(file, start)
         if end == start:
             return start, moved
-        store.append(openings, events, SpoolMark(file.id, start, end))
+        mark = SpoolMark(file.id, start, end)
+        try:
+            store.append(openings, events, mark)
+        except VersionConflict:
+            if max(store.drained(file.id), HEADER_SIZE) != start:
+                raise  # somebody else has drained this file
+            _append_apart(store, file, openings, events, mark)
         start = end
         moved += len(events)
+        if not go_on():
+            return start, moved
+
+
+def _append_apart(
+    store: EventStore, file: Drainable, openings: Sequence[StreamOpened], events: Sequence[Event], mark: SpoolMark
+) -> None:
+    """Append a batch stream by stream: one that the store refuses is kept in a file and holds up no other."""
+    by_stream: defaultdict[bytes, tuple[list[StreamOpened], list[Event]]] = defaultdict(lambda: ([], []))
+    for opening in openings:
+        by_stream[opening.stream][0].append(opening)
+    for event in events:
+        by_stream[event.stream][1].append(event)
+    refused = bytearray()
+    for stream, (opened, told) in by_stream.items():
+        try:
+            store.append(opened, told)
+        except VersionConflict as error:
+            _log.error("recorder: the store has other events of %s: kept beside the spool: %s", id_text(stream), error)
+            refused += b"".join([*map(encode_opened, opened), *map(event_record, told)])
+    if refused:
+        aside = file.path.with_suffix(CONFLICTS)
+        aside.touch(mode=0o600)
+        with aside.open("ab") as kept:
+            kept.write(refused)
+    store.append([], [], mark)
 
 
 class Drainer:
-    """Drains one process's spool from a thread of its own.
+    """Drains one process's spool.
 
     :param source: the spool's files.
     :param open_store: opens the store for writing; called again after a failure.
-    :param between: called in every round, for upkeep that shares the thread.
+    :ivar drained: how far the store has each file, by id.
+    :ivar events: moved so far.
+    :ivar error: why the store does not take them, or None.
     """
 
-    def __init__(self, source: Source, open_store: Callable[[], EventStore], between: Callable[[], None]) -> None:
+    def __init__(self, source: Source, open_store: Callable[[], EventStore], clock: Clock) -> None:
         self._source = source
         self._open_store = open_store
-        self._between = between
+        self._clock = clock
         self._store: EventStore | None = None
-        self._drained: dict[bytes, int] = {}
+        self._confirmed: set[bytes] = set()  # files whose offset this very store has told
         self._moving = threading.Lock()
-        self._awake = threading.Event()
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
-        self.idle = True
+        self._rounds = Rounds("recorder-drainer", self.round)
+        self._pause = INTERVAL
+        self._retry_at = 0
+        self.drained: dict[bytes, int] = {}
         self.events = 0
         self.error: str | None = None
 
     @property
-    def drained(self) -> int:
-        """Bytes of the files that still exist which the store has."""
-        return sum(self._drained.values())
+    def idle(self) -> bool:
+        """Whether nobody is looking into the spool."""
+        return self._rounds.idle
+
+    def wake(self) -> None:
+        """Say that there is something in the spool; never waits."""
+        self._rounds.wake()
 
     def adopt(self, store: EventStore) -> None:
         """Use a store that is open already."""
         self._store = store
 
-    def wake(self) -> None:
-        """Say that an event was written while :attr:`idle`. Starts the thread on first use."""
-        self.idle = False
-        with self._moving:
-            if self._thread is None and not self._stop.is_set():
-                self._thread = threading.Thread(target=self._run, name="recorder-drainer", daemon=True)
-                self._thread.start()
-        self._awake.set()
+    def inherited(self) -> EventStore | None:
+        """Return the store that a forked child must neither use nor close."""
+        return self._store
 
-    def _run(self) -> None:
-        empty = 0
-        delay = INTERVAL
-        while not self._stop.is_set():
-            self._between()
-            empty = 0 if self.drain() else empty + 1
-            delay = INTERVAL if self.error is None else min(delay * 2, _LONGEST_WAIT)
-            if empty > _ROUNDS_TO_IDLE and self.error is None:
-                self._sleep_until_woken()
-                empty = 0
-            self._stop.wait(delay)
+    def start_failed(self, reason: str) -> None:
+        """Take note that the store could not be opened; try again from the thread."""
+        self.error = reason
+        self.wake()
 
-    def _sleep_until_woken(self) -> None:
-        self._awake.clear()
-        self.idle = True
-        self._between()
-        if not self.drain() and not self._stop.is_set():  # written between the last look and the flag
-            self._awake.wait()
-        self.idle = False
+    def round(self) -> bool:
+        """Drain unless the store failed a moment ago; return whether to come back soon."""
+        if self.error is not None and self._clock.monotonic_ns() < self._retry_at:
+            return True
+        return self.drain() or self.error is not None
 
-    def drain(self) -> bool:
-        """Move what is in the spool now; return whether there was anything. A failure is kept in :attr:`error`."""
-        with self._moving:
-            try:
-                moved = self._drain_files()
-            except RecorderError as error:
-                self._failed(error)
-                return False
-            if self.error is not None:
-                _log.warning("recorder: the store answers again; what was kept in the spool is there now")
-                self.error = None
-            return moved
+    def drain(self, timeout: float | None = None) -> bool:
+        """Move what is in the spool now; return whether there was anything.
 
-    def _drain_files(self) -> bool:
+        A failure is kept in :attr:`error`.
+
+        :param timeout: seconds after which no further batch is begun.
+        """
+        deadline = None if timeout is None else self._clock.monotonic_ns() + int(timeout * 1e9)
+        if not self._moving.acquire(timeout=-1 if timeout is None else timeout):
+            return False
+        try:
+            return self._drained(lambda: deadline is None or self._clock.monotonic_ns() < deadline)
+        finally:
+            self._moving.release()
+
+    def _drained(self, go_on: Callable[[], bool]) -> bool:
+        try:
+            moved = self._drain_files(go_on)
+        except RecorderError as error:
+            self._failed(str(error))
+            return False
+        except Exception as error:  # noqa: BLE001 - a defect of ours must not end the thread: events stay in the spool
+            _log.exception("recorder: a defect in the drainer")
+            self._failed(f"a defect of recorder: {type(error).__name__}")
+            return False
+        if self.error is not None:
+            _log.warning("recorder: the store answers again; what was kept in the spool is there now")
+            self.error = None
+            self._pause = INTERVAL
+        return moved
+
+    def _drain_files(self, go_on: Callable[[], bool]) -> bool:
         moved = False
         if self._store is None:
             self._store = self._open_store()
-        *full, current = self._source.files()
-        for file in [*full, current]:
-            start = self._drained.get(file.id)
-            if start is None:
-                start = max(self._store.drained(file.id), HEADER_SIZE)
-            self._drained[file.id], events = drain_file(self._store, file, start)
+        files = self._source.files()
+        for file in files:
+            if not go_on():
+                break
+            if file.id not in self._confirmed:
+                self.drained[file.id] = max(self._store.drained(file.id), HEADER_SIZE)
+                self._confirmed.add(file.id)
+            self.drained[file.id], events = drain_file(self._store, file, self.drained[file.id], go_on)
             self.events += events
             moved = moved or events > 0
-            if file is not current:
+            if file is not files[-1] and go_on():
                 self._store.forget_spool(file.id)
                 self._source.drop(file.id)
-                del self._drained[file.id]
+                self._confirmed.discard(file.id)
+                del self.drained[file.id]
         return moved
 
-    def _failed(self, error: RecorderError) -> None:
+    def _failed(self, reason: str) -> None:
         if self.error is None:
-            _log.warning("recorder: the store fails, events are kept in the spool: %s", error)
-        self.error = str(error)
-        self._drained.clear()  # what was committed is the store's word, not ours
-        if self._store is not None:
-            self._store.close()
-            self._store = None
+            _log.warning("recorder: the store fails, events are kept in the spool: %s", reason)
+        self.error = reason
+        self._pause = min(self._pause * 2, _LONGEST_WAIT)
+        self._retry_at = self._clock.monotonic_ns() + int(self._pause * 1e9)
+        self._confirmed.clear()  # what was committed is the store's word, not ours
+        self._close_store()
 
-    def stop(self, timeout: float) -> bool:
-        """Drain what is there, stop the thread, close the store; return whether everything is in the store.
+    def _close_store(self) -> None:
+        store, self._store = self._store, None
+        if store is not None:
+            store.close()
 
-        :param timeout: seconds to wait for a batch that is under way.
+    def retire(self) -> None:
+        """Start no thread any more."""
+        self._rounds.stop(0)
+
+    def stop(self, timeout: float, is_empty: Callable[[Mapping[bytes, int]], bool]) -> bool:
+        """Drain what is there, end the thread, close the store; return whether everything is in the store.
+
+        :param timeout: seconds; a batch that is under way may take longer.
+        :param is_empty: tells from :attr:`drained` whether nothing is left in the spool.
         """
-        self._stop.set()
-        self._awake.set()
-        if self._thread is not None:
-            self._thread.join(timeout)
-        if not self._moving.acquire(timeout=timeout):
+        deadline = self._clock.monotonic_ns() + int(timeout * 1e9)
+        self._rounds.stop(timeout)
+        left = max(deadline - self._clock.monotonic_ns(), 0) / 1e9
+        self.drain(left)
+        done = self.error is None and is_empty(self.drained)
+        if not self._moving.acquire(timeout=left):
             return False
-        self._moving.release()
-        self.drain()
-        if self._store is None:
-            return False
-        if self.error is None:
+        try:
+            if done and self._store is not None:
+                self._forget_files(self._store)
+            self._close_store()
+        finally:
+            self._moving.release()
+        return done
+
+    def _forget_files(self, store: EventStore) -> None:
+        try:
             for file in self._source.files():
-                self._store.forget_spool(file.id)
-        self._store.close()
-        self._store = None
-        return self.error is None
+                store.forget_spool(file.id)
+        except RecorderError as error:
+            _log.info("recorder: bookkeeping of drained spools stays in the store: %s", error)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections import defaultdict
+from collections.abc import Iterable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,10 +19,10 @@ from recorder.clock import Clock, id_text
 from recorder.core.chain import genesis, link
 from recorder.core.codec import decode_records
 from recorder.core.events import CONVERSATION_TYPES, Event, StreamOpened, meta_text
-from recorder.errors import CorruptRecording
-from recorder.locks import LockFile
+from recorder.errors import CorruptRecording, VersionConflict
+from recorder.locks import LOCKS_DIRECTORIES, LockFile
 from recorder.recording.drain import drain_file
-from recorder.recording.spool import HEADER_SIZE, SUFFIX, SpoolHeader, read_header, spool_files
+from recorder.recording.spool import HEADER_SIZE, SUFFIX, SpoolHeader, read_at, read_header, spool_files
 from recorder.store.base import EventStore
 
 _log = logging.getLogger("recorder")
@@ -53,9 +54,8 @@ class _Orphan:
     def id(self) -> bytes:
         return self.header.spool
 
-    @property
-    def fd(self) -> int:
-        return self.lock.fd
+    def read(self, start: int, size: int) -> bytes:
+        return read_at(self.lock.fd, self.path, start, size)
 
 
 def recover(directory: Path, store: EventStore, clock: Clock, instance: bytes) -> Recovered:
@@ -67,25 +67,41 @@ def recover(directory: Path, store: EventStore, clock: Clock, instance: bytes) -
     :raises StoreError: the store failed; nothing is lost, a later recovery goes on from there.
     """
     done = Recovered()
-    if not directory.is_dir():
-        return done
     with ExitStack() as held:
-        turn = LockFile(directory / "recovery.lock")
-        held.callback(turn.close)
-        if not turn.acquire(blocking=False):
-            return done  # another process is at it
-        taken = [held.enter_context(_take(path)) for path in spool_files(directory)]
-        orphans = [orphan for orphan in taken if orphan is not None]
-        for orphan in orphans:
-            _drain(store, orphan, done)
-        for dead in sorted({orphan.header.instance for orphan in orphans}):
+        if not _take_turn(directory, held):
+            return done  # another process is at it, or there is nothing
+        for dead, orphans in _orphans(directory, held).items():
+            for orphan in orphans:
+                _drain(store, orphan, done)
             _close_streams(store, dead, clock, instance, done)
             done.instances.append(id_text(dead))
-        for orphan in orphans:
-            store.forget_spool(orphan.id)
-            orphan.path.unlink(missing_ok=True)
+            for orphan in orphans:
+                store.forget_spool(orphan.id)
+                orphan.path.unlink(missing_ok=True)
         _remove_unborn(directory)
+    with suppress(OSError):  # others' files are in it
+        directory.rmdir()
     return done
+
+
+def _take_turn(directory: Path, held: ExitStack) -> bool:
+    """Lock the directory: one process at a time recovers."""
+    if not directory.is_dir():
+        return False
+    path, flags = (
+        (directory, os.O_RDONLY) if LOCKS_DIRECTORIES else (directory / "recovery.lock", os.O_RDWR | os.O_CREAT)
+    )
+    try:
+        turn = LockFile(path, flags=flags)
+    except FileNotFoundError:
+        return False
+    held.callback(_let_go, turn)
+    return turn.acquire(blocking=False)
+
+
+def _let_go(lock: LockFile) -> None:
+    lock.release()
+    lock.close()
 
 
 def _remove_unborn(directory: Path) -> None:
@@ -95,52 +111,79 @@ def _remove_unborn(directory: Path) -> None:
             lock = LockFile(path, flags=os.O_RDWR)
             if lock.acquire(blocking=False):
                 path.unlink()
+                lock.release()
             lock.close()
 
 
-@contextmanager
-def _take(path: Path) -> Iterator[_Orphan | None]:
-    """Hold a spool file that has no owner; None where it has one, is gone or is not one."""
+def _orphans(directory: Path, held: ExitStack) -> dict[bytes, list[_Orphan]]:
+    """Return the files of dead processes, oldest first, by instance; they stay locked while *held* is open.
+
+    A process that dies between two looks may have one file whose lock was still held and one whose lock
+    was free: such an instance is left for the next recovery, its older events have to be drained first.
+    """
+    found: defaultdict[bytes, list[_Orphan]] = defaultdict(list)
+    for path in spool_files(directory):
+        orphan = _take(path, held)
+        if orphan is not None:
+            found[orphan.header.instance].append(orphan)
+    left = {header.instance for header in _headers(directory, but={o.path for each in found.values() for o in each})}
+    return {dead: orphans for dead, orphans in found.items() if dead not in left}
+
+
+def _headers(directory: Path, but: Iterable[Path]) -> list[SpoolHeader]:
+    headers = []
+    for path in spool_files(directory):
+        if path not in but:
+            with suppress(FileNotFoundError, CorruptRecording):
+                headers.append(read_header(path))
+    return headers
+
+
+def _take(path: Path, held: ExitStack) -> _Orphan | None:
+    """Lock a spool file that has no owner; None where it has one, is gone or is not one."""
     try:
         lock = LockFile(path, flags=os.O_RDWR)
     except FileNotFoundError:
-        yield None
-        return
-    try:
-        if not lock.acquire(blocking=False) or not path.exists():
-            yield None
-            return
-        try:
-            header = read_header(path)
-        except CorruptRecording as error:
-            _log.error("recorder: %s: left alone", error)
-            yield None
-            return
-        yield _Orphan(path, header, lock)
-    finally:
+        return None
+    if not lock.acquire(blocking=False):
         lock.close()
+        return None
+    try:
+        orphan = _Orphan(path, read_header(path), lock)
+    except (FileNotFoundError, CorruptRecording) as error:
+        if isinstance(error, CorruptRecording):
+            _log.error("recorder: %s: left alone", error)
+        _let_go(lock)
+        return None
+    held.callback(_let_go, lock)
+    return orphan
 
 
 def _drain(store: EventStore, orphan: _Orphan, done: Recovered) -> None:
-    start = max(store.drained(orphan.id), HEADER_SIZE)
-    try:
-        _, moved = drain_file(store, orphan, start)
-    except CorruptRecording as error:
-        aside = orphan.path.with_suffix(SUFFIX + ".damaged")
-        os.link(orphan.path, aside)
-        _log.error("recorder: %s is damaged (%s): set aside as %s", orphan.path.name, error, aside.name)
-        done.damaged.append(str(aside))
+    while True:
+        start = max(store.drained(orphan.id), HEADER_SIZE)
+        try:
+            _, moved = drain_file(store, orphan, start)
+        except VersionConflict:
+            if max(store.drained(orphan.id), HEADER_SIZE) == start:
+                raise
+            continue  # its drainer process had one more batch under way
+        except CorruptRecording as error:
+            aside = orphan.path.with_suffix(SUFFIX + ".damaged")
+            with suppress(FileExistsError):
+                os.link(orphan.path, aside)
+            _log.error("recorder: %s is damaged (%s): set aside as %s", orphan.path.name, error, aside.name)
+            done.damaged.append(str(aside))
+            return
+        done.events += moved
         return
-    done.events += moved
 
 
 def _close_streams(store: EventStore, dead: bytes, clock: Clock, instance: bytes, done: Recovered) -> None:
-    for opened, last in store.unfinished(dead):
-        if last is not None and last.type in CONVERSATION_TYPES:
-            continue  # an opening of a conversation has no end
-        event = _died(opened, last, clock, instance)
-        store.append([], [event])
-        done.died.append(id_text(opened.stream))
+    unfinished = [it for it in store.unfinished(dead) if it[1] is None or it[1].type not in CONVERSATION_TYPES]
+    if unfinished:
+        store.append([], [_died(opened, last, clock, instance) for opened, last in unfinished])
+    done.died += [id_text(opened.stream) for opened, _ in unfinished]
 
 
 def _died(opened: StreamOpened, last: Event | None, clock: Clock, instance: bytes) -> Event:
@@ -175,12 +218,14 @@ def read_spooled(directory: Path, store: EventStore) -> Spooled:
         try:
             header = read_header(path)
             data = path.read_bytes()
-        except (FileNotFoundError, CorruptRecording):
-            continue  # drained and removed between the two looks, or not born yet
-        start = max(store.drained(header.spool), HEADER_SIZE)
-        for record, _ in decode_records(data, min(start, len(data))):
-            if isinstance(record, StreamOpened):
-                found.openings[record.stream] = record
-            else:
-                found.events.setdefault(record.stream, []).append(record)
+            start = max(store.drained(header.spool), HEADER_SIZE)
+            for record, _ in decode_records(data, min(start, len(data))):
+                if isinstance(record, StreamOpened):
+                    found.openings[record.stream] = record
+                else:
+                    found.events.setdefault(record.stream, []).append(record)
+        except FileNotFoundError:
+            continue  # drained and removed between the two looks
+        except CorruptRecording as error:
+            _log.warning("recorder: %s is damaged, what follows in it is not shown: %s", path.name, error)
     return found

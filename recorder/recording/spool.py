@@ -8,14 +8,19 @@ instance) and goes on with the records of :mod:`recorder.core.codec`. An event i
 Traps that shaped this file: a roll-over that opens the next file while a write to the old one is on
 its way loses that write (so both happen under one lock); a short write leaves half a record (it is
 cut off again); a forked child shares the lock with its parent (it closes its copy and starts a file
-of its own).
+of its own); an interrupt between the write and the note of it would have the next event take the same
+place in its chain (so it is settled what was written); the garbage collector may run a finalizer that
+records something while its thread holds the lock (so the lock is re-entrant).
 """
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
+import sys
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -32,6 +37,7 @@ SUFFIX: Final = ".spool"
 ROLL_SIZE: Final = 32 * 1024 * 1024  # bytes; a drained file of this size is replaced and removed
 BUFFER_LIMIT: Final = 8 * 1024 * 1024  # bytes held in memory by durability "batched"
 _FLUSH_SIZE: Final = 256 * 1024
+_TRIES: Final = 5
 
 
 class SpoolHeader(NamedTuple):
@@ -74,35 +80,56 @@ class SpoolFile:
         self._lock = LockFile(unborn, flags=os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND)
         self.fd = self._lock.fd
         try:
-            if not self._lock.acquire(blocking=False):
-                raise ConfigurationError(f"{unborn} is locked: another process uses this directory's names")
-            os.write(self.fd, MAGIC + self.id + instance)
+            self._lock.acquire()  # at most another process's look whether anybody has it
+            self.size = 0
+            self.append(MAGIC + self.id + instance)
             unborn.rename(self.path)
         except BaseException:
             self._lock.close()
             unborn.unlink(missing_ok=True)
             raise
-        self.size = HEADER_SIZE
 
     def append(self, data: bytes) -> None:
         """Append *data* whole or not at all.
 
         :raises OSError: it could not be written.
         """
-        try:
-            written = os.write(self.fd, data)
-            if written != len(data):
-                raise OSError(28, f"only {written} of {len(data)} bytes could be written to the spool")
-        except OSError:
-            os.ftruncate(self.fd, self.size)
-            raise
+        if os.write(self.fd, data) != len(data):
+            self.settle()
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self.size += len(data)
+
+    def settle(self, size: int = -1) -> bool:
+        """After a write of *size* bytes whose outcome is not known: tell whether it is there, cut off a part of it.
+
+        :raises OSError: the file cannot be cut.
+        """
+        actual = os.fstat(self.fd).st_size
+        if actual == self.size + size:
+            self.size = actual
+            return True
+        if actual != self.size:
+            os.ftruncate(self.fd, self.size)
+        return False
+
+    def read(self, start: int, size: int) -> bytes:
+        """Return up to *size* bytes from *start* on."""
+        return read_at(self.fd, self.path, start, size)
 
     def close(self, *, remove: bool) -> None:
         """Give the file up; its lock becomes free, so what is left in it is for recovery."""
         if remove:
             self.path.unlink(missing_ok=True)
         self._lock.close()
+
+
+def read_at(fd: int, path: Path, start: int, size: int) -> bytes:
+    """Return up to *size* bytes of an open file from *start* on, without moving its position."""
+    if hasattr(os, "pread"):
+        return os.pread(fd, size, start)
+    with path.open("rb") as file:  # Windows
+        file.seek(start)
+        return file.read(size)
 
 
 class Spool:
@@ -112,6 +139,10 @@ class Spool:
     :param durability: ``delivered``, ``batched`` or ``synced``.
     :param wait: seconds for which the first failing append of an outage is tried again.
     :raises ConfigurationError: the directory cannot be written.
+    :ivar error: why it cannot be written, or None.
+    :ivar sync_error: why it could once not be brought to the medium, or None; what a kernel has failed to
+        write back it does not report twice, so this stays.
+    :ivar interrupted: the record during whose append an interrupt came, if it was written all the same.
     """
 
     def __init__(self, directory: Path, instance: bytes, clock: Clock, *, durability: str, wait: float) -> None:
@@ -121,22 +152,33 @@ class Spool:
         self._batched = durability == "batched"
         self._synced = durability == "synced"
         self._wait = wait
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._buffer = bytearray()
         self._dirty = False
+        self._roll_at = ROLL_SIZE
         self._full: list[SpoolFile] = []
+        self._file: SpoolFile | None = None
         self.error: str | None = None
+        self.sync_error: str | None = None
+        self.interrupted: bytes | None = None
         try:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._file = SpoolFile(directory, instance, clock)
+            self._file = self._new_file()
         except OSError as error:
             raise ConfigurationError(f"cannot write to {directory} ({error.strerror}): choose another store") from error
-        self._sync_directory()
+
+    def _new_file(self) -> SpoolFile:
+        for _ in range(_TRIES):
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):  # another process has just tidied up here
+                file = SpoolFile(self.directory, self._instance, self._clock)
+                self._sync_directory()
+                return file
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
 
     @property
-    def file(self) -> SpoolFile:
-        """The file that is being appended to."""
-        return self._file
+    def defers(self) -> bool:
+        """Whether something may have to be done a moment after an append, to keep what the durability promises."""
+        return self._batched or self._synced
 
     def append(self, record: bytes, *, sync: bool = False) -> bool:
         """Append a record; return whether it is safe.
@@ -144,15 +186,29 @@ class Spool:
         :param sync: under ``synced`` durability, return only when it would survive a loss of power.
         """
         with self._lock:
-            if self._batched:
-                self._buffer += record
-                return len(self._buffer) < _FLUSH_SIZE or self._flush_buffer() or self._fits(record)
-            if not self._write(record):
-                return False
-            self._dirty = True
-            if sync and self._synced:
-                self._sync()
-            return True
+            try:
+                if self._batched:
+                    self._buffer += record
+                    return len(self._buffer) < _FLUSH_SIZE or self._flush_buffer() or self._fits(record)
+                if not self._write(record):
+                    return False
+                self._dirty = True
+                if sync and self._synced:
+                    self._sync()
+                return True
+            except BaseException:
+                self._interrupted_at(record)
+                raise
+
+    def _interrupted_at(self, record: bytes) -> None:
+        if self._batched:
+            if self._file is not None and self._file.settle(len(self._buffer)):
+                self._buffer.clear()
+                self.interrupted = record
+            elif self._buffer.endswith(record):
+                self.interrupted = record
+        elif self._file is not None and self._file.settle(len(record)):
+            self.interrupted = record
 
     def _fits(self, record: bytes) -> bool:
         if len(self._buffer) <= BUFFER_LIMIT:
@@ -167,13 +223,20 @@ class Spool:
 
     def _write(self, data: bytes) -> bool:
         try:
-            self._file.append(data)
+            self._append_to_file(data)
         except OSError as error:
             return self._write_in_trouble(data, error)
         if self.error is not None:
             _log.warning("recorder: the spool %s can be written again", self.directory)
             self.error = None
         return True
+
+    def _append_to_file(self, data: bytes) -> None:
+        if self._file is None:
+            self._file = self._new_file()
+        self._file.append(data)
+        if self._file.size >= self._roll_at:
+            self._roll()
 
     def _write_in_trouble(self, data: bytes, error: OSError) -> bool:
         if self.error is not None:
@@ -182,18 +245,22 @@ class Spool:
         while self._clock.monotonic_ns() < deadline:
             self._clock.sleep(0.01)
             with suppress(OSError):
-                self._file.append(data)
+                self._append_to_file(data)
                 return True
         self.error = f"{self.directory}: {error.strerror}"
         _log.critical("recorder: the spool %s: events are being lost until it can be written", self.error)
         return False
 
     def _sync(self) -> None:
+        if self._file is None:
+            return
         try:
             _fdatasync(self._file.fd)
             self._dirty = False
         except OSError as error:
-            _log.critical("recorder: the spool %s cannot be synced: %s", self.directory, error.strerror)
+            if self.sync_error is None:
+                _log.critical("recorder: the spool %s cannot be synced: %s", self.directory, error.strerror)
+            self.sync_error = f"{self.directory} cannot be synced: {error.strerror}"
 
     def _sync_directory(self) -> None:
         if self._synced and hasattr(os, "O_DIRECTORY"):
@@ -214,21 +281,27 @@ class Spool:
     def files(self) -> list[SpoolFile]:
         """Return this process's files, oldest first; the last is the one being appended to."""
         with self._lock:
-            return [*self._full, self._file]
+            return [*self._full, *([self._file] if self._file is not None else [])]
 
-    def roll(self) -> None:
-        """Go on in a new file when the current one is large."""
-        with self._lock:
-            if self._file.size < ROLL_SIZE:
-                return
-            try:
-                fresh = SpoolFile(self.directory, self._instance, self._clock)
-            except OSError as error:
-                _log.warning("recorder: no new spool file yet: %s", error.strerror)
-                return
-            self._full.append(self._file)
-            self._file = fresh
-            self._sync_directory()
+    def _roll(self) -> None:
+        """Go on in a new file; while none can be made, in the one there is."""
+        full, self._file = self._file, None
+        try:
+            self._file = self._new_file()
+        except OSError as error:
+            _log.warning("recorder: no new spool file yet: %s", error.strerror)
+            self._file = full
+            self._roll_at += ROLL_SIZE
+            return
+        self._roll_at = ROLL_SIZE
+        if full is not None:
+            self._full.append(full)
+
+    def _let_go(self) -> None:
+        """Close full files that a drainer process has removed."""
+        for file in [file for file in self._full if not file.path.exists()]:
+            self._full.remove(file)
+            file.close(remove=False)
 
     def drop(self, spool: bytes) -> None:
         """Remove the file of that id: it is drained whole and no longer appended to."""
@@ -237,25 +310,38 @@ class Spool:
                 self._full.remove(file)
                 file.close(remove=True)
 
-    def pending(self, drained: int) -> int:
-        """Return how many bytes wait for the store, when *drained* bytes of the first file are there."""
-        return sum(file.size for file in self.files()) + len(self._buffer) - drained
+    def pending(self, drained: Mapping[bytes, int]) -> int:
+        """Return how many bytes wait for the store.
+
+        :param drained: how far the store has each file, by id.
+        """
+        with self._lock:
+            self._let_go()
+            files = [(file.id, file.size) for file in self.files()]
+        return len(self._buffer) + sum(max(size - drained.get(key, HEADER_SIZE), 0) for key, size in files)
 
     def after_fork(self, instance: bytes) -> None:
-        """Go on in a forked child: the parent's files, their lock and what they hold are the parent's."""
-        for file in [*self._full, self._file]:
+        """Go on in a forked child: the parent's files, their lock and what they hold are the parent's.
+
+        The child's own file is made when it has something to write.
+        """
+        for file in [*self._full, *([self._file] if self._file is not None else [])]:
             file.close(remove=False)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._buffer = bytearray()
         self._full = []
         self._instance = instance
-        self._file = SpoolFile(self.directory, instance, self._clock)
+        self._file = None
+        self.error = None
 
     def close(self, *, drained: bool) -> None:
         """Give the files up, removing them where everything in them has been drained."""
         with self._lock:
-            for file in [*self._full, self._file]:
+            if self._buffer:
+                _log.critical("recorder: %d bytes of events could be written nowhere and are lost", len(self._buffer))
+            for file in self.files():
                 file.close(remove=drained)
+            self._full, self._file = [], None
         if drained:
             with suppress(OSError):  # another process's files are in it, or it was never empty
                 self.directory.rmdir()
@@ -263,10 +349,11 @@ class Spool:
 
 def _fdatasync(fd: int) -> None:
     """Force a file's data to the medium (on macOS ``F_FULLFSYNC``: fsync stops at the drive's cache)."""
-    import fcntl
+    if sys.platform == "darwin":
+        import fcntl
 
-    full = getattr(fcntl, "F_FULLFSYNC", None)
-    if full is not None:
-        fcntl.fcntl(fd, full)
-    else:
+        fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+    elif hasattr(os, "fdatasync"):
         os.fdatasync(fd)
+    else:
+        os.fsync(fd)

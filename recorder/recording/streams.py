@@ -48,9 +48,9 @@ class StreamWriter:
 
     def write(self, type_name: bytes, flags: int = 0, meta: bytes | None = None, body: bytes | None = None) -> bool:
         """Record an event now; return whether it is safe."""
+        if self._disowned:
+            return True
         with self._lock:
-            if self._disowned:
-                return True
             if (self._gap is None or self._write_gap()) and self._append(type_name, flags, meta, body):
                 return True
             self._lose(type_name, flags, meta, body)
@@ -76,10 +76,15 @@ class StreamWriter:
         record = encode_event(self.id, version, type_name, wall_ns, mono_ns, self._instance, flags, meta, body, digest)
         if self._opening is not None:
             record = self._opening + record
-        if not self._spool.append(record, sync=type_name in _SYNCED_TYPES):
-            return False
-        self._version, self._head, self._opening = version, digest, None
-        return True
+        try:
+            safe = self._spool.append(record, sync=type_name in _SYNCED_TYPES)
+        except BaseException:  # an interrupt: the next event must not take a version that is taken
+            if self._spool.interrupted is record:
+                self._version, self._head, self._opening = version, digest, None
+            raise
+        if safe:
+            self._version, self._head, self._opening = version, digest, None
+        return safe
 
     def _lose(self, type_name: bytes, flags: int, meta: bytes | None, body: bytes | None) -> None:
         if type_name in _TERMINAL:
@@ -109,7 +114,17 @@ class StreamWriter:
         with self._lock:
             return self._gap is None or self._write_gap()
 
+    def report_gap(self, reason: str) -> bool:
+        """Record that from now on an unknown number of events is missing; return whether that is safe."""
+        with self._lock:
+            if self._gap is None:
+                now = self._clock.wall_ns()
+                self._gap = GapRecordedMeta(events=0, bytes=0, from_ns=now, to_ns=now, reason=reason)
+            return self._write_gap()
+
     def disown(self) -> None:
-        """Write nothing more: after a fork the parent's streams belong to the parent."""
-        self._lock = threading.Lock()
+        """Write nothing more: after a fork the parent's streams belong to the parent.
+
+        Its lock may be held for ever by a thread that the child does not have: it is not taken again.
+        """
         self._disowned = True

@@ -3,12 +3,18 @@
 A transport tells it what it saw, in order: the request, the head of the response, every read of the
 body, and how it ended. The tap redacts, takes the framing apart and writes the events *before* the
 transport hands the bytes on. It never alters a byte and keeps none.
+
+One thread at a time tells it of requests and reads; the end may come from any other (a response closed
+elsewhere, a recorder closed, the garbage collector): after the end nothing more is written, but for a
+consumer that left before it had taken what had arrived.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from recorder.core.deframing import Deframer, Piece
@@ -48,6 +54,9 @@ class ExchangeTap:
         self._before_read = 0  # body bytes before the last read
         self._last_read: list[Piece] = []
         self._last_size = 0
+        self._lock = threading.Lock()
+        self._asked = False
+        self._completed = False
         self.started = False  # the response's head is recorded
         self.ended = False
 
@@ -71,6 +80,7 @@ class ExchangeTap:
         :raises RecordingError: what is not recorded must not happen.
         """
         self._path.check()
+        self._asked = True
         redaction, seen = self._path.redaction, self._seen
         self._call.attempts += 1
         kept_head = redaction.head(head, seen)
@@ -90,6 +100,8 @@ class ExchangeTap:
 
     def request_body_sent(self, body: bytes) -> None:
         """Record the payload of a request whose body was not known when its head left."""
+        if self.ended:
+            return
         seen = Redacted()
         kept = self._path.redaction.body(body, seen)
         self._seen.secrets += seen.secrets
@@ -106,6 +118,8 @@ class ExchangeTap:
         :param framing: see :class:`~recorder.core.deframing.Deframer`.
         :param ends_read: the read that brought the head ended with it.
         """
+        if self.ended:
+            return
         seen = Redacted()
         kept = self._path.redaction.head(head, seen)
         self._seen.secrets += seen.secrets
@@ -156,24 +170,46 @@ class ExchangeTap:
         self.failed("malformed", error)
 
     def closed(self, unread: int, *, abandoned: bool) -> None:
-        """Record that the consumer closed the response, or dropped it, before its end.
+        """Record that the consumer closed the response, or dropped it, before it had taken everything.
+
+        Where the whole response had arrived by then, its end stands already: this is told after it.
 
         :param unread: bytes of the last read that it had not taken.
         """
-        if self.ended or not self.started:
+        if not self.started or self._path.defers(partial(self.closed, unread, abandoned=abandoned)):
             return
-        if self._deframer is not None and self._deframer.malformed:
+        kind = b"consumer_abandoned" if abandoned else b"consumer_closed"
+        if self.ended:
+            self._left_behind(kind, self._taken(unread))
+        elif self._deframer is not None and self._deframer.malformed:
             self.malformed(None)
-            return
-        if self._deframer is not None and self._deframer.needs_no_more:
+        elif self._deframer is not None and self._deframer.needs_no_more:
             self._write_pieces([self._deframer.end_of_input()])
-            return
-        facts = {**self._state(), "taken": self._taken(unread)}
-        self._end(b"consumer_abandoned" if abandoned else b"consumer_closed", facts, None)
+        else:
+            self._end(kind, {**self._state(), "taken": self._taken(unread)}, None)
+
+    def _left_behind(self, kind: bytes, taken: int) -> None:
+        received = self._deframer.received if self._deframer is not None else 0
+        if self._completed and taken < received:
+            self._completed = False  # told once
+            self._write(kind, 0, {"received": received, "taken": taken}, None)
 
     def recorder_closed(self) -> None:
         """Record that recording stopped before the exchange ended."""
-        self._end(b"recorder_closed", self._state(), None)
+        if self._asked:
+            self._end(b"recorder_closed", self._state(), None)
+
+    def give_up(self, reason: str) -> None:
+        """Record nothing more of this exchange but that the rest is missing."""
+        if self._asked and not self.ended:
+            self._path.give_up(self._writer, reason)
+            self.recorder_closed()
+        self.ended = True
+
+    @property
+    def must_record(self) -> bool:
+        """Whether what is not recorded must not happen."""
+        return self._path.must_record
 
     def _taken(self, unread: int) -> int:
         """Body bytes that the consumer took, from wire bytes that it did not take."""
@@ -196,17 +232,22 @@ class ExchangeTap:
         return facts
 
     def _write_pieces(self, pieces: list[Piece]) -> None:
-        for kind, flags, meta, body, _ in pieces:
-            if kind == "trailers_received" and body:
-                body = self._path.redaction.head(body, self._seen)
-            elif kind != "chunk_received":
-                self.ended = True
-            self._path.write(self._writer, _TYPE_BYTES[kind], flags, meta.encode() if meta else None, body)
+        with self._lock:
+            if self.ended:
+                return
+            for kind, flags, meta, body, _ in pieces:
+                if kind == "trailers_received" and body:
+                    body = self._path.redaction.head(body, self._seen)
+                elif kind != "chunk_received":
+                    self.ended = True
+                    self._completed = kind == "response_completed"
+                self._path.write(self._writer, _TYPE_BYTES[kind], flags, meta.encode() if meta else None, body)
 
     def _end(self, type_name: bytes, facts: Mapping[str, Any], body: bytes | None) -> None:
-        if not self.ended:
-            self.ended = True
-            self._write(type_name, 0, facts, body)
+        with self._lock:
+            if not self.ended:
+                self.ended = True
+                self._write(type_name, 0, facts, body)
 
     def _write(self, type_name: bytes, flags: int, facts: Mapping[str, Any] | None, body: bytes | None) -> None:
         meta = None if not facts else meta_text(facts).encode()

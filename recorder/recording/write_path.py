@@ -6,16 +6,17 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
 from recorder.clock import Clock
 from recorder.core.redaction import Redaction
-from recorder.errors import RecordingError, StoreUnreachable
-from recorder.recording.drain import Drainer
+from recorder.errors import RecordingError, StoreError, StoreUnreachable
 from recorder.recording.recovery import Recovered, recover
+from recorder.recording.rounds import Rounds
 from recorder.recording.spool import Spool
 from recorder.recording.streams import StreamWriter
 from recorder.store.base import EventStore
@@ -56,11 +57,53 @@ class Unfinished(Protocol):
         ...
 
 
+class Mover(Protocol):
+    """What brings the spool to the store: a thread or a process."""
+
+    drained: dict[bytes, int]
+    events: int
+    error: str | None
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody is looking into the spool, so that :meth:`wake` has to be called."""
+        ...
+
+    def adopt(self, store: EventStore) -> None:
+        """Take a store that is open already."""
+        ...
+
+    def inherited(self) -> EventStore | None:
+        """Return the store that a forked child must neither use nor close."""
+        ...
+
+    def start_failed(self, reason: str) -> None:
+        """Take note that the store could not be opened."""
+        ...
+
+    def wake(self) -> None:
+        """Say that there is something in the spool; never waits."""
+        ...
+
+    def drain(self, timeout: float | None = None) -> bool:
+        """Move what is there now, where that can be done from here."""
+        ...
+
+    def retire(self) -> None:
+        """Start nothing any more."""
+        ...
+
+    def stop(self, timeout: float, is_empty: Callable[[Mapping[bytes, int]], bool]) -> bool:
+        """Drain what is there and stop; return whether everything is in the store."""
+        ...
+
+
 class WritePath:
     """Everything between an event and the store, for one process.
 
     :param directory: the spool directory of the store.
     :param open_store: opens the store for writing.
+    :param make_mover: makes what brings a process's spool to the store.
     :param must_record: under ``on_failure="raise"``: what cannot be recorded must not happen.
     :param wait: seconds for which an append to a failing spool is tried again.
     """
@@ -69,6 +112,7 @@ class WritePath:
         self,
         directory: Path,
         open_store: Callable[[], EventStore],
+        make_mover: Callable[[Spool, bytes], Mover],
         clock: Clock,
         redaction: Redaction,
         *,
@@ -82,14 +126,18 @@ class WritePath:
         self.instance = clock.new_id()
         self.closed = False
         self._open_store = open_store
+        self._make_mover = make_mover
         self._directory = directory
         self._spool = Spool(directory, self.instance, clock, durability=durability, wait=wait)
-        self._drainer = Drainer(self._spool, open_store, self._upkeep)
+        self._mover = make_mover(self._spool, self.instance)
+        self._upkeep = Rounds("recorder-upkeep", self._keep_up)
         self._streams: weakref.WeakSet[StreamWriter] = weakref.WeakSet()
         self._unfinished: weakref.WeakSet[Unfinished] = weakref.WeakSet()
         self._mending: list[StreamWriter] = []
         self._lost = 0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._writing: set[int] = set()  # threads inside a write
+        self._later: deque[Callable[[], None]] = deque()
         self.recovered = Recovered()
         _OPEN.add(self)
 
@@ -106,11 +154,23 @@ class WritePath:
             if self.must_record:
                 raise
             _log.warning("recorder: the store fails, events are kept in the spool: %s", error)
-            self._drainer.error = str(error)
-            self._drainer.wake()
+            self._mover.start_failed(str(error))
             return
-        self._drainer.adopt(store)
-        self.recovered = recover(self._directory, store, self.clock, self.instance)
+        try:
+            self._recover(store)
+        except BaseException:
+            store.close()
+            raise
+        self._mover.adopt(store)
+
+    def _recover(self, store: EventStore) -> None:
+        """Take over what dead processes left; whatever goes wrong with *their* spools can wait."""
+        try:
+            self.recovered = recover(self._directory, store, self.clock, self.instance)
+        except StoreError as error:
+            if self.must_record:
+                raise
+            _log.warning("recorder: what a dead process left stays in %s for now: %s", self._directory, error)
         if self.recovered.died:
             _log.warning("recorder: closed %d exchanges of processes that died", len(self.recovered.died))
 
@@ -118,12 +178,14 @@ class WritePath:
         """Return the writer of a new event stream; nothing is written before its first event."""
         identity = self.clock.new_id() if stream is None else stream
         writer = StreamWriter(self._spool, self.clock, identity, self.instance, self.clock.secret(32))
-        self._streams.add(writer)
+        with self._lock:
+            self._streams.add(writer)
         return writer
 
     def watch(self, exchange: Unfinished) -> None:
         """Have *exchange* told when recording stops before it has ended."""
-        self._unfinished.add(exchange)
+        with self._lock:
+            self._unfinished.add(exchange)
 
     def write(
         self,
@@ -139,57 +201,101 @@ class WritePath:
         """
         if self.closed:
             return
-        safe = writer.write(type_name, flags, meta, body)
-        if self._drainer.idle:
-            self._drainer.wake()
+        thread = threading.get_ident()
+        try:
+            self._writing.add(thread)
+            safe = writer.write(type_name, flags, meta, body)
+            if self._mover.idle:
+                self._mover.wake()
+            if self._spool.defers and self._upkeep.idle:
+                self._upkeep.wake()
+        finally:
+            self._writing.discard(thread)
+        if self._later:
+            self._do_later()
         if not safe:
             self._note_loss(writer)
+
+    def defers(self, call: Callable[[], None]) -> bool:
+        """Keep *call* for a moment later, if this thread is inside a write; return whether it was kept.
+
+        The garbage collector runs finalizers wherever it likes, also in a thread that holds the locks
+        of the write path: a response that is collected there tells of its end when they are free.
+        """
+        if threading.get_ident() not in self._writing:
+            return False
+        self._later.append(call)
+        return True
+
+    def _do_later(self) -> None:
+        while self._later:
+            try:
+                self._later.popleft()()
+            except (IndexError, RecordingError):
+                return  # another thread took it; or the loss is noted, and nobody is here to be told
 
     def _note_loss(self, writer: StreamWriter) -> None:
         with self._lock:
             self._lost += 1
             if writer not in self._mending:
                 self._mending.append(writer)
+        self._upkeep.wake()
         if self.must_record:
             raise RecordingError(f"the exchange is not being recorded ({self._spool.error}): free the spool's disk")
+
+    def give_up(self, writer: StreamWriter, reason: str) -> None:
+        """Record that the rest of a stream is missing."""
+        with self._lock:
+            self._lost += 1
+        if not writer.report_gap(reason):
+            with self._lock:
+                self._mending.append(writer)
+            self._upkeep.wake()
 
     def check(self) -> None:
         """Refuse to go on where the next request could not be recorded.
 
         :raises RecordingError: only where what is not recorded must not happen.
         """
-        if self.must_record and (self._spool.error or self._drainer.error):
-            reason = self._drainer.error or self._spool.error
+        if self.must_record and (reason := self._mover.error or self._spool.error or self._spool.sync_error):
             raise RecordingError(f"the request was not sent because it cannot be recorded: {reason}")
 
-    def _upkeep(self) -> None:
-        """What the drainer's thread does between two batches."""
-        self._spool.flush()
-        self._spool.roll()
-        if self._mending:
+    def _keep_up(self) -> bool:
+        """What is to be done between two writes; return whether to come back soon."""
+        thread = threading.get_ident()
+        try:
+            self._writing.add(thread)
+            flushed = self._spool.flush()
             with self._lock:
-                self._mending = [writer for writer in self._mending if not writer.mend()]
+                owing = list(self._mending)
+            mended = [writer for writer in owing if writer.mend()]
+            with self._lock:
+                self._mending = [writer for writer in self._mending if writer not in mended]
+        finally:
+            self._writing.discard(thread)
+        self._do_later()
+        return bool(self._mending) or not flushed
 
     def flush(self, timeout: float) -> bool:
         """Move everything written so far to the store; return whether that worked within *timeout* seconds."""
         deadline = self.clock.monotonic_ns() + int(timeout * 1e9)
         while True:
-            self._upkeep()
-            self._drainer.drain()
-            done = self._drainer.error is None and self._spool.pending(self._drainer.drained) == 0
+            self._keep_up()
+            self._mover.drain(timeout)
+            done = self._mover.error is None and self._spool.pending(self._mover.drained) == 0
             if done or self.clock.monotonic_ns() >= deadline:
                 return done
             self.clock.sleep(0.02)
 
     def health(self) -> Health:
         """Return how recording is doing."""
-        store_error, spool_error = self._drainer.error, self._spool.error
+        store_error, spool_error = self._mover.error, self._spool.error or self._spool.sync_error
         return Health(
             ok=store_error is None and spool_error is None and not self._lost,
             store_error=store_error,
             spool_error=spool_error,
-            pending_bytes=self._spool.pending(self._drainer.drained),
-            drained_events=self._drainer.events,
+            pending_bytes=self._spool.pending(self._mover.drained),
+            drained_events=self._mover.events,
             lost_events=self._lost,
             unreported_gaps=len(self._mending),
         )
@@ -198,18 +304,23 @@ class WritePath:
         """Bring everything to the store and stop; what the store does not take stays in the spool."""
         if self.closed:
             return
-        for exchange in list(self._unfinished):
-            exchange.recorder_closed()
+        self._upkeep.stop(timeout)
+        self._mover.retire()
+        with self._lock:
+            unfinished = list(self._unfinished)
+        for exchange in unfinished:
+            try:
+                exchange.recorder_closed()
+            except RecordingError as error:
+                _log.error("recorder: the end of an exchange could not be recorded: %s", error)
         self.closed = True
         _OPEN.discard(self)
-        self._upkeep()
-        drained = self._drainer.stop(timeout) and self._spool.pending(self._drainer.drained) == 0
-        if not drained:
-            _log.error(
-                "recorder: %d bytes stay in %s: `recorder recover` brings them to the store",
-                self._spool.pending(self._drainer.drained),
-                self._directory,
-            )
+        self._keep_up()
+        pending = self._spool.pending
+        drained = self._mover.stop(timeout, lambda done: pending(done) == 0)
+        if not drained and (left := pending(self._mover.drained)):
+            where = self._directory
+            _log.error("recorder: %d bytes stay in %s: `recorder recover` brings them to the store", left, where)
         self._spool.close(drained=drained)
 
     def after_fork(self) -> None:
@@ -217,18 +328,26 @@ class WritePath:
         self.instance = self.clock.new_id()
         for writer in self._streams:
             writer.disown()
-        self._streams.clear()
-        self._unfinished.clear()
+        self._streams = weakref.WeakSet()
+        self._unfinished = weakref.WeakSet()
         self._mending = []
         self._lost = 0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._writing = set()
+        self._later.clear()
+        if (store := self._mover.inherited()) is not None:
+            _INHERITED.append(store)
         self._spool.after_fork(self.instance)
-        self._drainer = Drainer(self._spool, self._open_store, self._upkeep)
+        self._upkeep = Rounds("recorder-upkeep", self._keep_up)
+        self._mover = self._make_mover(self._spool, self.instance)
 
 
 # A forked child must let go of its parent's spool lock at once, even if it never records anything:
 # only the process knows that it was forked, so this one registration is per process, not per recorder.
 _OPEN: weakref.WeakSet[WritePath] = weakref.WeakSet()
+
+#: Stores that a forked child inherited: the connections are the parent's, to close them would disturb it.
+_INHERITED: list[EventStore] = []
 
 
 def _after_fork_in_child() -> None:

@@ -76,7 +76,8 @@ class ClonedAdapter:
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         plain = self.cloned_from.__new__(self.cloned_from)
-        plain.__dict__.update(self.__dict__)
+        own = ("pool_classes", "cloned_from", "recording", "replay")
+        plain.__dict__.update((name, value) for name, value in self.__dict__.items() if name not in own)
         return plain.__reduce_ex__(protocol)
 
 

@@ -6,7 +6,7 @@ import itertools
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, Final
@@ -19,21 +19,27 @@ from recorder.recording.tap import Call, ExchangeTap
 from recorder.recording.write_path import WritePath
 from recorder.transports.cloning import ClonedAdapter, clone_adapter, http_adapters
 from recorder.transports.failures import cause_of, describe, kind_of
+from recorder.transports.guard import Guard
 from recorder.transports.socket_file import HTTPResponse
 
 CLIENT: Final = f"requests/{requests.__version__} urllib3/{version('urllib3')}"
 _FOLLOWED: Final = frozenset({301, 302, 303, 307, 308, 401, 407})
+HTTP2_NOTE: Final = "HTTP/2: the heads are rendered as HTTP/1.1, frame and read boundaries are not recorded"
 _PIECE: Final = 1024 * 1024  # bytes of a streamed payload that are held before they are recorded
 
 
 @dataclass(slots=True)
 class _Sending:
-    """One ``HTTPAdapter.send`` under way."""
+    """One ``HTTPAdapter.send`` under way.
+
+    :ivar failure: why the last attempt could not be sent whole, where urllib3 reads an answer all the same.
+    """
 
     request: PreparedRequest
     call: Call
     taps: list[ExchangeTap] = field(default_factory=list)
     response: HTTPResponse | None = None
+    failure: BaseException | None = None
 
 
 _sending: ContextVar[_Sending | None] = ContextVar("recorder_sending", default=None)
@@ -44,14 +50,22 @@ class RequestsRecording:
 
     :param path: where events go; None once the recorder is closed.
     :param conversation: returns the facts of the conversation that the current context is in.
+    :param must_record: what cannot be recorded must not happen.
     """
 
-    def __init__(self, path: Callable[[], WritePath | None], conversation: Callable[[], Mapping[str, str]]) -> None:
+    def __init__(
+        self,
+        path: Callable[[], WritePath | None],
+        conversation: Callable[[], Mapping[str, str]],
+        *,
+        must_record: bool = False,
+    ) -> None:
         self._path = path
         self._conversation = conversation
         self._connections = itertools.count(1)
         self._ids: weakref.WeakKeyDictionary[requests.Response, bytes] = weakref.WeakKeyDictionary()
         self._last = threading.local()
+        self.guard = Guard(None, must_record=must_record)
 
     def mount(self, session: requests.Session) -> None:
         """Replace the session's HTTP adapters by recording clones.
@@ -64,7 +78,8 @@ class RequestsRecording:
 
     def _connection(self, base: type[Any]) -> type[Any]:
         names = {"__module__": base.__module__, "__qualname__": base.__qualname__}
-        return type(base.__name__, (_RecordingConnection, base), {**names, "recording": self})
+        behaviour = Http2RecordingConnection if speaks_http2(base) else RecordingConnection
+        return type(base.__name__, (behaviour, base), {**names, "recording": self})
 
     def exchange_of(self, response: requests.Response) -> bytes | None:
         """Return the id of the exchange that *response* came from, or None."""
@@ -74,11 +89,13 @@ class RequestsRecording:
         """Return a number for a connection that was just made."""
         return next(self._connections)
 
-    def sending(self, request: PreparedRequest) -> _Sending | None:
-        """Return the context of a send; None where nothing is recorded (any more)."""
-        if self._path() is None:
-            return None
-        return _Sending(request, self._call_of(request))
+    def begin(self, request: PreparedRequest) -> Token[_Sending | None]:
+        """Open the context of a send; an empty one where nothing is recorded (any more)."""
+        sending = None
+        with self.guard:
+            if self._path() is not None:
+                sending = _Sending(request, self._call_of(request))
+        return _sending.set(sending)
 
     def _call_of(self, request: PreparedRequest) -> Call:
         """A redirect or an auth round goes on with the call that it follows from.
@@ -95,32 +112,41 @@ class RequestsRecording:
         identity = path.clock.new_id() if path is not None else b""
         return Call(id_text(identity), conversation=self._conversation())
 
-    def open_tap(self, sending: _Sending) -> ExchangeTap | None:
-        """Return the tap of a new exchange of this send."""
-        path = self._path()
-        if path is None:
+    def open_tap(self) -> ExchangeTap | None:
+        """Return the tap of a new exchange of the send under way; None where nothing is recorded."""
+        sending, path = _sending.get(), self._path()
+        if sending is None or path is None:
             return None
-        self._finish_attempts(sending, None)
+        self._finish_attempts(sending, sending.failure)
         tap = ExchangeTap(path, sending.call)
         sending.taps.append(tap)
+        sending.failure = None
         return tap
 
-    def sent(self, sending: _Sending, response: requests.Response | None, error: BaseException | None) -> None:
-        """Settle what is open when a send returns."""
-        self._finish_attempts(sending, error)
-        status = response.status_code if response is not None else None
-        self._last.sent = (sending.request, status, sending.call)
-        if response is not None and sending.taps:
-            self._ids[response] = sending.taps[-1].id
-            if sending.response is not None:
-                sending.response.consumer = weakref.ref(response)
+    def end(
+        self, token: Token[_Sending | None], response: requests.Response | None, error: BaseException | None
+    ) -> None:
+        """Settle what is open when a send returns, and close its context."""
+        sending = _sending.get()
+        _sending.reset(token)
+        if sending is None:
+            return
+        with self.guard:
+            self._finish_attempts(sending, sending.failure or error)
+            status = response.status_code if response is not None else None
+            self._last.sent = (sending.request, status, sending.call)
+            if response is not None and sending.taps:
+                self._ids[response] = sending.taps[-1].id
+                if sending.response is not None:
+                    sending.response.consumer = weakref.ref(response)
 
     @staticmethod
     def _finish_attempts(sending: _Sending, error: BaseException | None) -> None:
+        below = cause_of(error) if error is not None else None
         for tap in sending.taps:
             if not tap.started and not tap.ended:
-                facts = describe(cause_of(error)) if error is not None else None
-                tap.request_failed(kind_of(cause_of(error)) if error is not None else "other", "send", facts)
+                facts = describe(below) if below is not None else None
+                tap.request_failed(kind_of(below) if below is not None else "other", "send", facts)
 
 
 class _RecordingAdapter(ClonedAdapter):
@@ -130,26 +156,22 @@ class _RecordingAdapter(ClonedAdapter):
 
     def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         """Send as the adapter below does, recording every attempt."""
-        sending = self.recording.sending(request)
-        token = _sending.set(sending)
+        token = self.recording.begin(request)
         try:
             response: requests.Response = super().send(request, *args, **kwargs)  # type: ignore[misc]
         except BaseException as error:
-            if sending is not None:
-                self.recording.sent(sending, None, error)
+            self.recording.end(token, None, error)
             raise
-        finally:
-            _sending.reset(token)
-        if sending is not None:
-            self.recording.sent(sending, response, None)
+        self.recording.end(token, response, None)
         return response
 
 
-class _RecordingConnection:
+class RecordingConnection:
     """The mixin of a recording connection: tells the request, and gives the response a tap."""
 
     recording: RequestsRecording
     _tap: ExchangeTap | None = None
+    _guard: Guard
     _number = 0
     _used = False
     _connecting = False
@@ -164,7 +186,8 @@ class _RecordingConnection:
         try:
             super().connect()  # type: ignore[misc]
         except BaseException as error:
-            self._connect_failed(error)
+            with self.recording.guard:
+                self._connect_failed(error)
             raise
         finally:
             self._connecting = False
@@ -173,49 +196,51 @@ class _RecordingConnection:
     def _connect_failed(self, error: BaseException) -> None:
         tap, sending = self._tap, _sending.get()
         if (tap is None or tap.ended or tap.started) and sending is not None:
-            tap = self.recording.open_tap(sending)
+            tap = self.recording.open_tap()
             if tap is not None:
-                request = sending.request
-                method, head = request.method or "GET", prepared_head(request)
-                tap.request_sent(
-                    method,
-                    request.url or "",
-                    head,
-                    known_payload(request.body) or b"",
-                    {"client": CLIENT, "unsent": True},
-                )
+                tell_prepared(tap, sending.request, {"unsent": True})
         if tap is not None:
             below = cause_of(error)
             tap.request_failed(kind_of(below), "connect", describe(below))
 
     def request(self, method: str, url: str, body: Any = None, *args: Any, **kwargs: Any) -> None:
         """Send a request; it is recorded before its first byte leaves."""
-        sending = _sending.get()
-        self._tap = self.recording.open_tap(sending) if sending is not None else None
+        self._tap = None
+        with self.recording.guard:
+            self._tap = self.recording.open_tap()
         if self._tap is None:
             super().request(method, url, body, *args, **kwargs)  # type: ignore[misc]
             return
+        self._guard = Guard(self._tap)
         self._payload = known_payload(body)
         self._streamed = None if self._payload is not None else []
         self._head_sent = False
         try:
             super().request(method, url, body, *args, **kwargs)  # type: ignore[misc]
+        except BaseException as error:
+            if (sending := _sending.get()) is not None:
+                sending.failure = error
+            raise
         finally:
             self._head_sent = True
             self._payload = None
-            if self._streamed is not None:
+            with self._guard:
                 self._flush_streamed()
-                self._streamed = None
+            self._streamed = None
 
     def send(self, data: Any) -> None:
         """Send bytes; the first ones of a request are its head."""
         if self._tap is not None and not self._connecting:
-            if not self._head_sent:
-                self._head_sent = True
-                self._tell_request(bytes(data))
-            elif self._streamed is not None:
-                self._tell_payload(bytes(data))
+            with self._guard:
+                self._tell_sent(data)
         super().send(data)  # type: ignore[misc]
+
+    def _tell_sent(self, data: Any) -> None:
+        if not self._head_sent:
+            self._head_sent = True
+            self._tell_request(bytes(data))
+        elif self._streamed is not None:
+            self._tell_payload(bytes(data))
 
     def _tell_request(self, head: bytes) -> None:
         sending = _sending.get()
@@ -247,7 +272,7 @@ class _RecordingConnection:
 
     def getresponse(self, *args: Any, **kwargs: Any) -> Any:
         """Return the response; it is told to the tap while it is read."""
-        tap = self._tap
+        tap, self._tap = self._tap, None
         if tap is None:
             return super().getresponse(*args, **kwargs)  # type: ignore[misc]
         made: list[HTTPResponse] = []
@@ -261,10 +286,58 @@ class _RecordingConnection:
             return super().getresponse(*args, **kwargs)  # type: ignore[misc]
         finally:
             del self.response_class
-            self._tap = None
             sending = _sending.get()
             if made and sending is not None:
                 sending.response = made[0]
+
+
+def speaks_http2(connection: type[Any]) -> bool:
+    """Whether a connection class is that of urllib3's HTTP/2: it has no socket file to stand at."""
+    return any(each.__module__.startswith("urllib3.http2") for each in connection.__mro__)
+
+
+class Http2RecordingConnection:
+    """The mixin of a recording HTTP/2 connection: a fall-back above the protocol.
+
+    There are no header bytes, frames or reads to record: the heads are rendered in the form of HTTP/1.1,
+    the body comes in one piece, and the recording says so (``"fallback"`` in ``request_sent``). urllib3
+    reads an HTTP/2 answer whole before it returns it, so the consumer loses nothing by that.
+    """
+
+    recording: RequestsRecording
+    _tap: ExchangeTap | None = None
+
+    def request(self, method: str, url: str, body: Any = None, *args: Any, **kwargs: Any) -> None:
+        """Send a request; it is recorded, as it was prepared, before its first byte leaves."""
+        sending = _sending.get()
+        self._tap = None
+        with self.recording.guard:
+            self._tap = self.recording.open_tap()
+        if self._tap is not None and sending is not None:
+            with Guard(self._tap):
+                tell_prepared(self._tap, sending.request, {"fallback": HTTP2_NOTE})
+        super().request(method, url, body, *args, **kwargs)  # type: ignore[misc]
+
+    def getresponse(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the response; it is recorded before."""
+        tap, self._tap = self._tap, None
+        try:
+            response = super().getresponse(*args, **kwargs)  # type: ignore[misc]
+        except BaseException as error:
+            if tap is not None:
+                with Guard(tap):
+                    below = cause_of(error)
+                    tap.request_failed(kind_of(below), "head", describe(below))
+            raise
+        if tap is not None:
+            with Guard(tap):
+                lines = "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())
+                head = f"HTTP/1.1 {response.status} {response.reason or ''}\r\n{lines}\r\n".encode("latin-1", "replace")
+                tap.response_started(head, response.status, "close", None, ends_read=True)
+                if response.data:
+                    tap.received(response.data)
+                tap.end_of_input()
+        return response
 
 
 def known_payload(body: Any) -> bytes | None:
@@ -276,6 +349,13 @@ def known_payload(body: Any) -> bytes | None:
     if isinstance(body, bytes | bytearray | memoryview):
         return bytes(body)
     return None
+
+
+def tell_prepared(tap: ExchangeTap, request: PreparedRequest, extra: Mapping[str, Any]) -> None:
+    """Record a request as it was prepared, where the bytes that leave are not to be seen."""
+    payload = known_payload(request.body) or b""
+    facts = {"client": CLIENT, **extra}
+    tap.request_sent(request.method or "GET", request.url or "", prepared_head(request), payload, facts)
 
 
 def prepared_head(request: PreparedRequest) -> bytes:

@@ -15,7 +15,9 @@ from typing import Any, Final, Protocol
 
 from recorder.core.deframing import head_end
 from recorder.core.events import ErrorFacts
+from recorder.errors import RecordingError
 from recorder.transports.failures import cause_of, describe, kind_of
+from recorder.transports.guard import Guard
 
 _WITHOUT_BODY: Final = frozenset({204, 304})
 
@@ -24,6 +26,15 @@ class Tap(Protocol):
     """What the socket file tells, as :class:`recorder.recording.tap.ExchangeTap` describes it."""
 
     ended: bool
+
+    @property
+    def must_record(self) -> bool:
+        """Whether what is not recorded must not happen."""
+        ...
+
+    def give_up(self, reason: str) -> None:
+        """Record nothing more but that the rest is missing."""
+        ...
 
     def response_started(self, head: bytes, status: int, framing: str, length: int | None, *, ends_read: bool) -> None:
         """Take the head."""
@@ -59,6 +70,7 @@ class Tee(io.RawIOBase):
     def __init__(self, raw: Any, tap: Tap) -> None:
         self._raw = raw
         self._tap = tap
+        self.guard = Guard(tap)
         self._head: bytearray | None = bytearray()
         self._ended = False  # the connection ended inside the head, and http.client made do with it
         self.total = 0
@@ -92,10 +104,15 @@ class Tee(io.RawIOBase):
             size: int | None = self._raw.readinto(buffer)
         except Exception as error:
             if self._head is None:
-                self._tap.failed(kind_of(error), describe(cause_of(error)))
+                with self.guard:
+                    self._tap.failed(kind_of(error), describe(cause_of(error)))
             raise
-        if size is None:
-            return None
+        if size is not None:
+            with self.guard:
+                self._read(buffer, size)
+        return size
+
+    def _read(self, buffer: Any, size: int) -> None:
         self.total += size
         if self._head is not None:
             self._head += buffer[:size]
@@ -104,7 +121,6 @@ class Tee(io.RawIOBase):
             self._tap.received(bytes(buffer[:size]))
         else:
             self._tap.end_of_input()
-        return size
 
     def head_done(self, status: int, framing: str, length: int | None) -> None:
         """Tell the head, and the part of the body that came with it."""
@@ -165,9 +181,11 @@ class HTTPResponse(http.client.HTTPResponse):
         try:
             super().begin()
         except BaseException as error:
-            self._tee.head_failed(error)
+            with self._tee.guard:
+                self._tee.head_failed(error)
             raise
-        self._tee.head_done(self.status, *self._framing())
+        with self._tee.guard:
+            self._tee.head_done(self.status, *self._framing())
 
     def _framing(self) -> tuple[str, int | None]:
         """How the body is framed, by the rules of http.client and of urllib3, which also reads this file."""
@@ -180,11 +198,17 @@ class HTTPResponse(http.client.HTTPResponse):
         return ("close", None) if self.length is None else ("length", self.length)
 
     def close(self) -> None:
-        """Close, and tell how much had been taken if this comes before the end."""
-        if not self._tap.ended and self.fp is not None and not self.fp.closed:  # type: ignore[redundant-expr]
-            abandoned = self.consumer is not None and self.consumer() is None
-            self._tap.closed(self._tee.unread(self.fp), abandoned=abandoned)
-        super().close()
+        """Close, and tell how much had been taken if that is not everything."""
+        abandoned = self.consumer is not None and self.consumer() is None
+        try:
+            if self.fp is not None and not self.fp.closed:  # type: ignore[redundant-expr]
+                with self._tee.guard:
+                    self._tap.closed(self._tee.unread(self.fp), abandoned=abandoned)
+        except RecordingError:
+            if not abandoned:  # else the garbage collector is at work, and nobody is there to be told
+                raise
+        finally:
+            super().close()
 
 
 HTTPResponse.__module__ = http.client.HTTPResponse.__module__

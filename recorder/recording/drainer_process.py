@@ -1,0 +1,192 @@
+"""The drainer as a process of its own: the recorder's process has its interpreter to itself.
+
+``python -m recorder.recording.drainer_process`` is started by :class:`ProcessDrainer` and follows the
+spool files of one recorder process. What it needs it gets as one line of JSON on standard input (the
+store's URL holds a password, and arguments are for everybody to see)::
+
+    {"directory": …, "instance": hex, "store": URL, "synchronous": "normal" | "full"}
+
+It reports on standard output, a line of JSON whenever something has changed::
+
+    {"drained": {file id: offset}, "events": n, "error": null | reason}
+
+The line ``stop`` has it drain everything and end. Standard input that just closes means that the owner
+died: then it ends at once, and what is left is recovery's.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import select
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, cast
+
+from recorder.clock import SystemClock
+from recorder.errors import CorruptRecording
+from recorder.locks import LockFile
+from recorder.recording.drain import Drainer
+from recorder.recording.rounds import INTERVAL
+from recorder.recording.spool import read_at, read_header, spool_files
+from recorder.store import open_store
+
+_log = logging.getLogger("recorder")
+
+_LOOK_EVERY: Final = 50  # rounds between two looks whether the owner lives
+
+
+@dataclass(frozen=True, slots=True)
+class FollowedFile:
+    """A spool file of another process, open for reading."""
+
+    id: bytes
+    path: Path
+    fd: int
+
+    def read(self, start: int, size: int) -> bytes:
+        """Return up to *size* bytes from *start* on."""
+        return read_at(self.fd, self.path, start, size)
+
+
+class FollowedSpool:
+    """The spool files of another process.
+
+    :param directory: the spool directory.
+    :param instance: id of that process's recorder.
+    """
+
+    def __init__(self, directory: Path, instance: bytes) -> None:
+        self._directory = directory
+        self._instance = instance
+        self._files: dict[Path, FollowedFile] = {}
+        self._foreign: set[Path] = set()
+
+    def files(self) -> list[FollowedFile]:
+        """Return the files, oldest first; only the last one is still appended to."""
+        for path in spool_files(self._directory):
+            if path not in self._files and path not in self._foreign:
+                with suppress(FileNotFoundError):
+                    self._look_at(path)
+        return [self._files[path] for path in sorted(self._files)]
+
+    def _look_at(self, path: Path) -> None:
+        try:
+            header = read_header(path)
+        except CorruptRecording:
+            self._foreign.add(path)
+            return
+        if header.instance != self._instance:
+            self._foreign.add(path)
+            return
+        fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
+        self._files[path] = FollowedFile(header.spool, path, fd)
+
+    def drop(self, spool: bytes) -> None:
+        """Remove the file of that id: it is drained whole and no longer appended to."""
+        for path in [path for path, file in self._files.items() if file.id == spool]:
+            path.unlink(missing_ok=True)
+            os.close(self._files.pop(path).fd)
+
+    def owner_lives(self) -> bool:
+        """Whether the process whose files these are still holds their locks."""
+        for path in list(self._files):
+            with suppress(OSError), ExitStack() as held:
+                lock = LockFile(path, flags=os.O_RDWR)
+                held.callback(lock.close)
+                if lock.acquire(blocking=False):
+                    lock.release()
+                    return False
+                return True
+        return True
+
+    def close(self) -> None:
+        """Close the files."""
+        for file in self._files.values():
+            os.close(file.fd)
+        self._files.clear()
+
+
+class _Orders:
+    """What comes in on standard input."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._pending = b""
+
+    def first_line(self) -> bytes:
+        while b"\n" not in self._pending:
+            data = os.read(self._fd, 65536)
+            if not data:
+                return b""
+            self._pending += data
+        line, _, self._pending = self._pending.partition(b"\n")
+        return line
+
+    def next(self, timeout: float) -> Literal["stop", "died", None]:
+        """Return what the owner says within *timeout* seconds."""
+        if b"stop" not in self._pending:
+            if not select.select([self._fd], [], [], timeout)[0]:
+                return None
+            data = os.read(self._fd, 65536)
+            if not data:
+                return "died"
+            self._pending += data
+        return "stop" if b"stop" in self._pending else None
+
+
+def run(orders: _Orders, report: Iterator[None], drainer: Drainer, spool: FollowedSpool) -> None:
+    """Drain until told to stop, or until the owner is dead.
+
+    :param report: is advanced after each round.
+    """
+    rounds = 0
+    while True:
+        drainer.round()
+        next(report)
+        rounds += 1
+        said = orders.next(INTERVAL)
+        if said == "stop":
+            drainer.drain()
+            next(report)
+            return
+        if said == "died" or (rounds % _LOOK_EVERY == 0 and not spool.owner_lives()):
+            return
+
+
+def _reports(drainer: Drainer, fd: int) -> Iterator[None]:
+    last: dict[str, Any] = {}
+    while True:
+        drained = {identity.hex(): offset for identity, offset in drainer.drained.items()}
+        now = {"drained": drained, "events": drainer.events, "error": drainer.error}
+        if now != last:
+            last = now
+            os.write(fd, json.dumps(now).encode() + b"\n")
+        yield
+
+
+def main() -> int:
+    """Run as a process; return its exit code: 0 after ``stop``, 2 without orders."""
+    _log.setLevel(logging.ERROR)  # the rest the owner tells in its own log
+    clock = SystemClock()
+    orders = _Orders(sys.stdin.fileno())
+    line = orders.first_line()
+    if not line:
+        return 2
+    told = json.loads(line)
+    spool = FollowedSpool(Path(told["directory"]), bytes.fromhex(told["instance"]))
+    synchronous = cast(Literal["normal", "full"], told["synchronous"])
+    drainer = Drainer(spool, lambda: open_store(told["store"], write=True, synchronous=synchronous), clock)
+    with suppress(BrokenPipeError):  # the owner died: as above
+        run(orders, _reports(drainer, sys.stdout.fileno()), drainer, spool)
+    drainer.stop(0, lambda _: False)
+    spool.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

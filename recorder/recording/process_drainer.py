@@ -1,0 +1,164 @@
+"""The recorder's side of a drainer process: starts it, watches it, starts it again when it dies."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from recorder.clock import Clock
+from recorder.store.base import EventStore
+
+_log = logging.getLogger("recorder")
+
+_MODULE: Final = "recorder.recording.drainer_process"
+_LONGEST_WAIT: Final = 5.0  # seconds between two starts of a drainer that dies
+
+
+class ProcessDrainer:
+    """Has a process drain the spool of this one.
+
+    :param orders: what the process gets on standard input, see :mod:`~recorder.recording.drainer_process`.
+    :ivar drained: how far the store has each file, by id, as the process last said.
+    :ivar events: moved so far.
+    :ivar error: why the store does not take them, or None.
+    """
+
+    def __init__(self, orders: Mapping[str, str], clock: Clock) -> None:
+        self._orders = dict(orders)
+        self._clock = clock
+        self._process: subprocess.Popen[bytes] | None = None
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._moved_before = 0  # by processes that died
+        self.drained: dict[bytes, int] = {}
+        self.events = 0
+        self.error: str | None = None
+        self.idle = True
+
+    @property
+    def pid(self) -> int | None:
+        """The process's id while it runs."""
+        process = self._process
+        return process.pid if process is not None else None
+
+    def adopt(self, store: EventStore) -> None:
+        """Close a store that was opened here: the process opens its own."""
+        store.close()
+
+    def inherited(self) -> EventStore | None:
+        """Return None: there is no store in this process."""
+        return None
+
+    def start_failed(self, reason: str) -> None:
+        """Take note that the store could not be opened; the process tries again."""
+        self.error = reason
+        self.wake()
+
+    def wake(self) -> None:
+        """Start the process on first use; never waits for it."""
+        self.idle = False
+        with self._lock:
+            if self._thread is not None or self._stopping.is_set():
+                return
+            thread = threading.Thread(target=self._watch, name="recorder-drainer-watch", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:  # no thread is left, or the interpreter is shutting down
+                _log.warning("recorder: no drainer process yet: %s", error)
+                self.idle = True
+                return
+            self._thread = thread
+
+    def drain(self, timeout: float | None = None) -> bool:
+        """Do nothing: the process drains."""
+        return False
+
+    def _watch(self) -> None:
+        pause = 0.1
+        while not self._stopping.is_set():
+            started = self._clock.monotonic_ns()
+            self._run_once()
+            if self._stopping.is_set():
+                return
+            _log.warning("recorder: the drainer process ended: %s", self.error or "it is started again")
+            lived = (self._clock.monotonic_ns() - started) / 1e9
+            pause = 0.1 if lived > _LONGEST_WAIT else min(pause * 2, _LONGEST_WAIT)
+            self._stopping.wait(pause)
+
+    def _run_once(self) -> None:
+        try:
+            process = self._start()
+        except OSError as error:
+            self.error = f"the drainer process cannot be started: {error.strerror}"
+            return
+        self._moved_before = self.events
+        with process:
+            if process.stdout is not None:
+                for line in process.stdout:
+                    self._heard(json.loads(line))
+        if process.returncode:
+            self.error = f"the drainer process ended with code {process.returncode}"
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        root = str(Path(__file__).resolve().parents[2])
+        path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+        with self._lock:
+            process = subprocess.Popen(
+                [sys.executable, "-m", _MODULE],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env={**os.environ, "PYTHONPATH": path},
+                start_new_session=True,  # Ctrl-C at the terminal is for the program, which then tells it to stop
+            )
+            self._process = process
+            self._say(json.dumps(self._orders).encode())
+            if self._stopping.is_set():
+                self._say(b"stop")
+        return process
+
+    def _say(self, line: bytes) -> None:
+        process = self._process
+        if process is not None and process.stdin is not None and not process.stdin.closed:
+            try:
+                os.write(process.stdin.fileno(), line + b"\n")
+            except OSError as error:
+                _log.info("recorder: the drainer process does not listen: %s", error.strerror)
+
+    def _heard(self, report: Mapping[str, Any]) -> None:
+        if self.error is None and report["error"] is not None:
+            _log.warning("recorder: the store fails, events are kept in the spool: %s", report["error"])
+        elif self.error is not None and report["error"] is None:
+            _log.warning("recorder: the store answers again; what was kept in the spool is there now")
+        self.error = report["error"]
+        self.drained = {bytes.fromhex(name): offset for name, offset in report["drained"].items()}
+        self.events = self._moved_before + report["events"]
+
+    def retire(self) -> None:
+        """Start no process any more."""
+        self._stopping.set()
+
+    def stop(self, timeout: float, is_empty: Callable[[Mapping[bytes, int]], bool]) -> bool:
+        """Have the process drain what is there and end; return whether everything is in the store.
+
+        :param timeout: seconds after which it is ended; what is left is recovery's.
+        :param is_empty: tells from :attr:`drained` whether nothing is left in the spool.
+        """
+        self._stopping.set()
+        with self._lock:
+            self._say(b"stop")
+            process, thread = self._process, self._thread
+        if thread is None:
+            return is_empty(self.drained)
+        thread.join(timeout)
+        if thread.is_alive() and process is not None:
+            process.terminate()
+            thread.join(1.0)
+        return self.error is None and is_empty(self.drained)

@@ -1,0 +1,75 @@
+"""A thread that does its rounds while there is work, and sleeps until it is woken when there is none."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Final
+
+_log = logging.getLogger("recorder")
+
+INTERVAL: Final = 0.02  # seconds between two rounds
+_ROUNDS_TO_IDLE: Final = 50
+
+
+class Rounds:
+    """Calls a function every 20 ms from a daemon thread, started on first use.
+
+    :param name: of the thread.
+    :param work: one round; returns whether another one should follow soon. It must not raise.
+    :ivar idle: nobody is looking: :meth:`wake` has to be called for what is to be done now.
+    """
+
+    def __init__(self, name: str, work: Callable[[], bool]) -> None:
+        self._name = name
+        self._work = work
+        self._awake = threading.Event()
+        self._stop = threading.Event()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self.idle = True
+
+    def wake(self) -> None:
+        """Say that there is work; never waits for a round that is under way."""
+        self.idle = False
+        if self._thread is None and not self._start():
+            self.idle = True  # whoever comes next tries again
+        self._awake.set()
+
+    def _start(self) -> bool:
+        with self._starting:
+            if self._thread is not None or self._stop.is_set():
+                return True
+            thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:  # no thread is left, or the interpreter is shutting down
+                _log.warning("recorder: no thread yet for %s: %s", self._name, error)
+                return False
+            self._thread = thread
+            return True
+
+    def _run(self) -> None:
+        empty = 0
+        while not self._stop.is_set():
+            empty = 0 if self._work() else empty + 1
+            if empty > _ROUNDS_TO_IDLE:
+                self._sleep_until_woken()
+                empty = 0
+            self._stop.wait(INTERVAL)
+
+    def _sleep_until_woken(self) -> None:
+        self._awake.clear()
+        self.idle = True
+        if not self._work() and not self._stop.is_set():  # work that came between the last look and the flag
+            self._awake.wait()
+        self.idle = False
+
+    def stop(self, timeout: float) -> None:
+        """Do no further round, and wait for one that is under way, but not longer than *timeout* seconds."""
+        with self._starting:
+            self._stop.set()
+        self._awake.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout)
