@@ -6,7 +6,10 @@ A type that may not, a version that is missing, facts that do not parse: each is
 
     new ── request_sent ──> asked ── response_started ──> answering ── chunk_received* ──> answering
     asked ── request_failed ──> ended          answering ── any other end ──> ended
-    ended ── consumer_closed | consumer_abandoned ──> ended      (it left before it had taken what had arrived)
+    answering ── response_completed ──> completed ── consumer_closed | consumer_abandoned ──> ended
+
+The first end is the transport's, and the one that counts: a consumer that leaves a completed response
+had not taken everything that had arrived.
 
 Nothing is parsed here beyond HTTP heads; what the body means is a dialect's business.
 """
@@ -31,13 +34,16 @@ NEXT: Final[Mapping[str, frozenset[str]]] = {
     "asked": frozenset({"request_body_sent", "response_started"}) | TERMINAL_TYPES - {"response_completed"},
     "answering": frozenset({"request_body_sent", "chunk_received", "trailers_received"})
     | TERMINAL_TYPES - {"request_failed"},
-    # The first end is the transport's; a consumer may then have left with less than had arrived.
-    "ended": frozenset({"consumer_closed", "consumer_abandoned"}),
+    "completed": frozenset({"consumer_closed", "consumer_abandoned"}),
+    "ended": frozenset(),
 }
 _ANYWHERE: Final = frozenset({"gap_recorded", "tags_set", "imported", "conversation_named"})
-_AFTER: Final[Mapping[str, str]] = {"request_sent": "asked", "response_started": "answering"} | dict.fromkeys(
-    TERMINAL_TYPES, "ended"
-)
+_AFTER: Final[Mapping[str, str]] = {
+    "request_sent": "asked",
+    "response_started": "answering",
+    **dict.fromkeys(TERMINAL_TYPES, "ended"),
+    "response_completed": "completed",
+}
 
 
 class Chunk(NamedTuple):

@@ -131,7 +131,8 @@ def test_gaps_and_missing_versions_are_facts() -> None:
 
 
 def test_what_comes_in_the_wrong_place_is_a_fact_and_the_first_end_counts() -> None:
-    exchange = folded(ExchangeBuilder().chunks(b"a").request().completed().event("consumer_closed", {"taken": 1}))
+    builder = ExchangeBuilder().chunks(b"a").request().completed().event("consumer_closed", {"taken": 1})
+    exchange = folded(builder.event("consumer_closed", {"taken": 1}))
     assert exchange.body == b"a"
     assert exchange.transport_end == "response_completed"
     assert [fact.detail for fact in exchange.anomalies] == [
@@ -139,6 +140,13 @@ def test_what_comes_in_the_wrong_place_is_a_fact_and_the_first_end_counts() -> N
         "response_completed in the state asked",
         "consumer_closed in the state ended",
     ]
+
+
+@pytest.mark.parametrize("left", ["consumer_closed", "consumer_abandoned"])
+def test_a_consumer_may_leave_a_completed_response_with_less_than_had_arrived(left: str) -> None:
+    builder = ExchangeBuilder().request().response().chunks(b"abc").completed()
+    exchange = folded(builder.event(left, {"taken": 1, "received": 3}))
+    assert (exchange.transport_end, exchange.anomalies) == ("response_completed", ())
 
 
 @pytest.mark.parametrize("meta", ["[1]", "{", "null"])
