@@ -42,7 +42,8 @@ _KINDS: Final[Mapping[str, type | UnionType]] = {
     "body": bytes | None,
     "hash": bytes,
 }
-_AFTER_THE_END: Final = frozenset({"gap_recorded", "tags_set"})
+#: What may follow an end: a consumer can leave what had arrived untaken, a loss be told late.
+_AFTER_THE_END: Final = frozenset({"consumer_closed", "consumer_abandoned", "gap_recorded", "tags_set"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,115 @@
+"""The frame of the command line: options that every command has, and the commands by name."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import click
+
+from recorder import __version__
+from recorder.cli.failures import settle
+from recorder.errors import RecorderError
+from recorder.locations import DEFAULT_STORE, default_store
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: ``name -> module:attribute``; a command is imported when it is asked for.
+COMMANDS: Final = {
+    "chat": "recorder.cli.chat:chat",
+    "db": "recorder.cli.db:db",
+    "demo": "recorder.cli.demo:demo",
+    "events": "recorder.cli.events:events",
+    "export": "recorder.cli.export:export",
+    "list": "recorder.cli.listing:list_exchanges",
+    "recover": "recorder.cli.recover:recover",
+    "replay": "recorder.cli.replay:replay",
+    "show": "recorder.cli.show:show",
+    "verify": "recorder.cli.verify:verify",
+}
+
+
+@dataclass
+class Settings:
+    """What the options before a command, and those of the same name after it, say.
+
+    :ivar named: the store's URL as it was given; None where it was not.
+    """
+
+    named: str | None = None
+
+    @property
+    def store(self) -> str:
+        """The store's URL: as given, else ``RECORDER_STORE``, else ``sqlite:///recorder.db``."""
+        return self.named or default_store()
+
+
+def _take_store(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        ctx.ensure_object(Settings).named = value
+
+
+def store_option(command: F) -> F:
+    """Add ``--store`` to a command; the last one on the command line counts."""
+    return click.option(
+        "--store",
+        metavar="URL",
+        expose_value=False,
+        callback=_take_store,
+        help=f"The store: sqlite:///FILE or postgresql://…; else RECORDER_STORE, else {DEFAULT_STORE}.",
+    )(command)
+
+
+json_option: Final = click.option("--json", "as_json", is_flag=True, help="For programs: one JSON object a line.")
+
+pass_settings: Final = click.make_pass_decorator(Settings, ensure=True)
+
+
+class Application(click.Group):
+    """A group that imports its commands when they are asked for, and ends every error in one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command by its name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run a command and leave with its exit code; with ``standalone_mode=False``, return and raise."""
+        run: Callable[..., Any] = super().main
+        if not extra.pop("standalone_mode", True):
+            return run(*args, standalone_mode=False, **extra)
+        try:
+            code = run(*args, standalone_mode=False, **extra)
+            sys.stdout.flush()
+        except (click.ClickException, click.exceptions.Abort, KeyboardInterrupt, RecorderError, OSError) as error:
+            code = settle(error)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+@click.group(cls=Application, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="recorder", message="%(prog)s %(version)s")
+@store_option
+@click.pass_context
+def application(ctx: click.Context) -> None:
+    """A flight recorder for LLM conversations.
+
+    Every request and every raw chunk of its answer, recorded while it streams; rebuilt, verified and
+    replayed from the recording alone. Begin with: recorder demo
+
+    An ID is that of an exchange or of a conversation: any beginning or end of it that no other has,
+    or a conversation's name.
+    """
+    ctx.ensure_object(Settings)
+    if os.environ.get("NO_COLOR"):
+        ctx.color = False

@@ -1,0 +1,116 @@
+"""``recorder chat``: asks the upstream, streams the answer to the terminal, records both."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext, suppress
+from typing import Any, Final
+
+import click
+import requests
+
+from recorder.api.recorder import Recorder
+from recorder.api.store import Store
+from recorder.cli.answering import texts
+from recorder.cli.application import Settings, pass_settings, store_option
+from recorder.cli.output import clean, dim, short
+from recorder.cli.upstream import ask, from_environment
+from recorder.errors import ConfigurationError, NotFound
+
+DEFAULT_SYSTEM: Final = "You are a helpful assistant."
+
+
+@click.command()
+@click.argument("prompt", required=False)
+@click.option("--system", metavar="TEXT", help="The system prompt.")
+@click.option("--conversation", metavar="NAME", help="Continue this conversation: its earlier turns are sent along.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=120.0,
+    metavar="S",
+    show_default=True,
+    help="Seconds without a byte after which to give up.",
+)
+@store_option
+@pass_settings
+def chat(settings: Settings, prompt: str | None, system: str | None, conversation: str | None, timeout: float) -> None:
+    """Ask the upstream, print its answer as it arrives, and record both.
+
+    The upstream is that of AI_API_URL, which ends in /chat/completions, AI_ACCESS_TOKEN and
+    AI_MODEL_NAME. Without PROMPT, or where it is -, the prompt is read from standard input.
+    """
+    upstream = from_environment(os.environ)
+    question = _question(prompt)
+    if conversation is not None and not conversation.strip():
+        raise ConfigurationError("--conversation is empty: give a name")
+    with Recorder(settings.store, on_failure="raise") as recorder, requests.Session() as session:
+        before = _earlier(settings.store, conversation) if conversation is not None else []
+        messages = [*_with_system(before, system), {"role": "user", "content": question}]
+        recorder.mount(session)
+        inside: AbstractContextManager[Any] = nullcontext()
+        if conversation is not None:
+            inside = recorder.conversation(conversation)
+        with inside:
+            response = ask(session, upstream, messages, timeout)
+        with response:
+            _print(texts(response, upstream.token))
+        with suppress(NotFound):  # recording is switched off
+            name = short(recorder.exchange(response))
+            click.echo(dim(f"recorded as {name}: recorder show {name}"), err=True)
+
+
+def _question(prompt: str | None) -> str:
+    """Return the prompt of the command line, or that of standard input.
+
+    :raises ConfigurationError: there is none.
+    """
+    if prompt is None and sys.stdin.isatty():
+        raise ConfigurationError("there is no prompt: give one, or - to read it from standard input")
+    if prompt is None or prompt == "-":
+        try:
+            prompt = sys.stdin.buffer.read().decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise ConfigurationError("standard input is not UTF-8 text: convert it first") from error
+        prompt = prompt.rstrip("\r\n")
+    if not prompt.strip():
+        raise ConfigurationError("the prompt is empty: give some text")
+    return prompt
+
+
+def _earlier(url: str, name: str) -> list[dict[str, Any]]:
+    """Return the messages of a conversation up to its last finished answer; empty where it is new."""
+    with Store(url) as store:
+        known = next((one for one in store.conversations() if one.name == name), None)
+        for identity in reversed(known.exchanges if known is not None else ()):
+            rebuilt = store.exchange(identity)
+            request = rebuilt.exchange.request
+            sent = request.json.get("messages") if request is not None and isinstance(request.json, dict) else None
+            if not isinstance(sent, list) or not all(isinstance(message, dict) for message in sent):
+                continue
+            if rebuilt.verdict == "complete" and rebuilt.answer_messages:
+                return [*sent, {"role": "assistant", "content": rebuilt.answer_messages[0].text}]
+    return []
+
+
+def _with_system(before: list[dict[str, Any]], system: str | None) -> list[dict[str, Any]]:
+    """Return the earlier messages under a system prompt: the given one, else theirs, else the default."""
+    has_own = bool(before) and before[0].get("role") == "system"
+    if has_own and system is None:
+        return before
+    return [{"role": "system", "content": DEFAULT_SYSTEM if system is None else system}, *before[has_own:]]
+
+
+def _print(parts: Iterator[str]) -> None:
+    """Write the text as it comes, and end its last line, also where it breaks off."""
+    on_terminal = sys.stdout.isatty()
+    last = "\n"
+    try:
+        for part in parts:
+            click.echo(clean(part, lines=True) if on_terminal else part, nl=False)
+            last = part
+    finally:
+        if not last.endswith("\n"):
+            click.echo()

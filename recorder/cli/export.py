@@ -1,0 +1,63 @@
+"""``recorder export``: a transcript in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from recorder.api.store import Store
+from recorder.cli.application import Settings, pass_settings, store_option
+from recorder.cli.naming import resolve
+from recorder.core.conversation import Conversation
+from recorder.errors import ConfigurationError
+from recorder.formats.base import formats, render
+
+
+@click.command()
+@click.argument("identity", metavar="ID")
+@click.option("--format", "name", type=click.Choice(sorted(formats())), default="markdown", show_default=True)
+@click.option("-o", "--output", "file", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file.")
+@click.option("--force", is_flag=True, help="Replace the file where it exists.")
+@store_option
+@pass_settings
+def export(settings: Settings, identity: str, name: str, file: Path | None, force: bool) -> None:
+    """Export an exchange or a conversation."""
+    if file is not None and file.exists() and not force:
+        raise ConfigurationError(f"{file} exists already: give --force to replace it, or another file")
+    with Store(settings.store) as store:
+        pieces = _rendered(store, identity, name)
+        if file is None or str(file) == "-":
+            for piece in pieces:
+                click.echo(piece, nl=False)
+        else:
+            _write(file, pieces)
+
+
+def _rendered(store: Store, identity: str, name: str) -> Iterator[str]:
+    found = resolve(store, identity)
+    if found.kind == "conversation":
+        view = store.conversation(found.id)
+        ids = tuple(rebuilt.id for rebuilt in view.exchanges)
+        return render(name, view.exchanges, Conversation(view.id, view.name, ids, view.parents))
+    rebuilt = store.exchange(found.id)
+    home, parent = store.conversation_of(found.id)
+    parents = {} if parent is None else {found.id: parent}
+    conversation = Conversation(home, rebuilt.exchange.conversation_name, (found.id,), parents)
+    return render(name, [rebuilt], conversation)
+
+
+def _write(file: Path, pieces: Iterator[str]) -> None:
+    """Write the file whole or not at all."""
+    partial = file.with_name(file.name + ".partial")
+    try:
+        try:
+            with partial.open("w", encoding="utf-8", newline="\n") as out:
+                out.writelines(pieces)
+            partial.replace(file)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be written ({error.strerror}): give another file") from error
+    click.echo(f"{file}: {file.stat().st_size:,} bytes", err=True)

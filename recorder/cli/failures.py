@@ -1,0 +1,109 @@
+"""The one place where what went wrong becomes an exit code and one line on standard error.
+
+====  ==========================================================================
+0     fine
+1     findings, misses, corruption, not found
+2     wrong usage or configuration
+3     the upstream or the store cannot be reached
+130   interrupted (128 + SIGINT)
+141   whoever read the output went away (128 + SIGPIPE); nothing is said
+====  ==========================================================================
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from typing import Final
+
+import click
+
+from recorder.errors import (
+    ConfigurationError,
+    CorruptRecording,
+    DialectError,
+    NotFound,
+    RecorderError,
+    RecordingError,
+    ReplayError,
+    StaleSchema,
+    StoreError,
+    VersionConflict,
+)
+
+FOUND: Final = 1
+USAGE: Final = 2
+UNREACHABLE: Final = 3
+INTERRUPTED: Final = 130
+PIPE_CLOSED: Final = 141
+
+#: ``(error class, exit code)``: the first that fits decides.
+_CODES: Final[tuple[tuple[type[RecorderError], int], ...]] = (
+    (ConfigurationError, USAGE),
+    (StaleSchema, USAGE),
+    (VersionConflict, FOUND),
+    (StoreError, UNREACHABLE),
+    (RecordingError, UNREACHABLE),
+    (CorruptRecording, FOUND),
+    (DialectError, FOUND),
+    (NotFound, FOUND),
+    (ReplayError, FOUND),
+)
+
+
+class Failed(click.ClickException):
+    """A command cannot do what was asked.
+
+    :param message: ``what is wrong: what to do``.
+    :param code: the exit code.
+    """
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def exit_code(error: RecorderError) -> int:
+    """Return the exit code of one of recorder's errors."""
+    return next((code for kind, code in _CODES if isinstance(error, kind)), FOUND)
+
+
+def settle(error: BaseException) -> int:
+    """Tell what went wrong and return the exit code; what is not foreseen is raised again.
+
+    :param error: what a command raised.
+    """
+    if isinstance(error, click.exceptions.Abort | KeyboardInterrupt):
+        return INTERRUPTED
+    if isinstance(error, OSError) and error.errno == errno.EPIPE:
+        _silence()
+        return PIPE_CLOSED
+    if isinstance(error, click.UsageError):
+        told = error.format_message().rstrip(".")
+        path = error.ctx.command_path if error.ctx is not None else "recorder"
+        tell(f"{told}: see `{path} --help`")
+        return USAGE
+    if isinstance(error, click.ClickException):
+        tell(error.format_message())
+        return error.code if isinstance(error, Failed) else error.exit_code
+    if isinstance(error, RecorderError):
+        tell(str(error))
+        return exit_code(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        tell(f"{error.filename} cannot be used ({error.strerror}): check that it exists and may be read and written")
+        return UNREACHABLE
+    raise error
+
+
+def tell(message: str) -> None:
+    """Write ``error: message`` as one line to standard error."""
+    line = " ".join(message.split())
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {line}", err=True)
+
+
+def _silence() -> None:
+    """Let nothing more be written: at exit the interpreter would flush into the closed pipe."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

@@ -1,0 +1,85 @@
+"""``recorder list``: the recorded exchanges, newest first."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any, Final
+
+import click
+
+from recorder.api.store import Store
+from recorder.cli.application import Settings, json_option, pass_settings, store_option
+from recorder.cli.output import Column, duration, emit_json, short, table, terminal_width, verdict
+
+_SHOWN: Final = 20
+_VERDICTS: Final = ("complete", "truncated", "aborted_by_client", "errored", "unknown")
+_COLUMNS: Final = (
+    Column("ID"),
+    Column("STARTED (UTC)"),
+    Column("STATUS", right=True),
+    Column("VERDICT", colour=verdict),
+    Column("MODEL", shrinks=True),
+    Column("CHUNKS", right=True),
+    Column("BYTES", right=True, spare=1),
+    Column("FIRST", right=True, spare=3),
+    Column("TIME", right=True, spare=4),
+    Column("IN", spare=2),
+)
+
+
+@click.command("list")
+@click.option("-n", "count", type=click.IntRange(min=1), help=f"How many; {_SHOWN}, with --json all.")
+@click.option("--model", help="Only those that this model answered.")
+@click.option("--verdict", "which", type=click.Choice(_VERDICTS), help="Only those that ended so.")
+@click.option("--conversation", metavar="ID", help="Only those of this conversation: name or ID.")
+@click.option("--status", type=click.IntRange(100, 999), help="Only those with this HTTP status.")
+@json_option
+@store_option
+@pass_settings
+def list_exchanges(
+    settings: Settings,
+    count: int | None,
+    model: str | None,
+    which: str | None,
+    conversation: str | None,
+    status: int | None,
+    as_json: bool,
+) -> None:
+    """List the recorded exchanges, newest first."""
+    with Store(settings.store) as store:
+        found = store.exchanges(conversation=conversation, model=model, verdict=which, status=status)
+        if as_json:
+            for row in islice(found, count):
+                emit_json(row)
+            return
+        limit = count or _SHOWN
+        rows = list(islice(found, limit + 1))
+    _print(rows[:limit], more=len(rows) > limit)
+
+
+def _print(rows: list[dict[str, Any]], *, more: bool) -> None:
+    if not rows:
+        click.echo("nothing is recorded that fits", err=True)
+        return
+    for line in table(_COLUMNS, [_cells(row) for row in rows], terminal_width()):
+        click.echo(line)
+    if any(row.get("spooled") for row in rows):
+        click.echo("* part of it is only in a spool yet: its program still runs, or run `recorder recover`", err=True)
+    if more:
+        click.echo(f"there are more: give -n, as in -n {len(rows) * 5}", err=True)
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    started = row["started_at"]
+    return [
+        short(row["id"]) + ("*" if row.get("spooled") else ""),
+        f"{started[5:10]} {started[11:19]}",
+        str(row.get("status", "")),
+        row["verdict"],
+        row.get("model", ""),
+        f"{row['chunks']:,}",
+        f"{row['bytes']:,}",
+        duration(row.get("first_chunk_ms")),
+        duration(row.get("duration_ms")),
+        short(row.get("conversation", "")),
+    ]

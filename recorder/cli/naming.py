@@ -1,0 +1,33 @@
+"""What an ID on the command line stands for."""
+
+from __future__ import annotations
+
+from recorder.api.store import Found, Store
+from recorder.clock import id_bytes
+from recorder.core.events import CONVERSATION_TYPES
+
+
+def resolve(store: Store, text: str) -> Found:
+    """Return what *text* names; a whole id is found even where other exchanges cannot be read.
+
+    :raises NotFound: nothing goes by that name, or several things do.
+    """
+    try:
+        stream = id_bytes(text)
+    except ValueError:
+        return store.resolve(text)
+    if store.reader.store.opening(stream) is None:
+        return store.resolve(text)
+    first = next(store.reader.events(stream), None)
+    return store.resolve(text) if first is None or first.type in CONVERSATION_TYPES else Found("exchange", text)
+
+
+def exchanges(store: Store, text: str) -> list[str]:
+    """Return the ids of the exchanges that *text* names: its own, or those of a conversation.
+
+    :raises NotFound: nothing goes by that name, or several things do.
+    """
+    found = resolve(store, text)
+    if found.kind == "exchange":
+        return [found.id]
+    return [rebuilt.id for rebuilt in store.conversation(found.id).exchanges]

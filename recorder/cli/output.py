@@ -1,0 +1,149 @@
+"""How things look on a terminal: tables, colours, short ids. Texts from outside cannot steer it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import click
+
+_COLOURS: Final = {
+    "complete": "green",
+    "truncated": "yellow",
+    "aborted_by_client": "yellow",
+    "errored": "red",
+    "unknown": "magenta",
+}
+_GAP: Final = "  "
+_NARROWEST: Final = 8
+
+
+def short(identity: str) -> str:
+    """Return the last 8 digits of an id: the first ones are the clock, and do not differ within a minute."""
+    return identity[-8:]
+
+
+def emit_json(value: Any) -> None:
+    """Write one JSON object as a line of ASCII."""
+    click.echo(json.dumps(value, allow_nan=False))
+
+
+def clean(text: str, *, lines: bool = False) -> str:
+    """Return *text* without what a terminal would obey: control characters become U+FFFD.
+
+    :param lines: leave line ends and tabs.
+    """
+    kept = "\n\t" if lines else ""
+    return "".join(
+        char if char in kept or not (unicodedata.category(char) in ("Cc", "Cs") or char in _TURNS) else "\ufffd"
+        for char in text
+    )
+
+
+#: Characters that turn the direction of what follows (Unicode UAX #9): they can make a text read as another.
+_TURNS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def verdict(word: str) -> str:
+    """Return a verdict in its colour."""
+    return click.style(word, fg=_COLOURS.get(word))
+
+
+def dim(text: str) -> str:
+    """Return *text* as an aside."""
+    return click.style(text, dim=True)
+
+
+def duration(milliseconds: float | None) -> str:
+    """Return a duration for people; empty where it is not known."""
+    if milliseconds is None:
+        return ""
+    return f"{milliseconds:,.1f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:,.2f} s"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return ``1 event``, ``2 events``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def terminal_width() -> int | None:
+    """Return the width to keep to, in columns; None where the output is no terminal and COLUMNS is not set."""
+    if sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit():
+        return shutil.get_terminal_size().columns
+    return None
+
+
+def columns_of(text: str) -> int:
+    """Return how many columns a text takes (Unicode UAX #11: wide characters two, combining ones none)."""
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
+    )
+
+
+def cut(text: str, width: int) -> str:
+    """Return *text* in at most *width* columns, an ellipsis at its end where something is missing."""
+    if columns_of(text) <= width:
+        return text
+    while text and columns_of(text) > width - 1:
+        text = text[:-1]
+    return text + "…"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table.
+
+    :ivar right: numbers stand at the right.
+    :ivar shrinks: its texts may be cut.
+    :ivar spare: order in which columns are left out where there is no room, 1 first; 0 for never.
+    :ivar colour: returns a cell's text in its colour.
+    """
+
+    title: str
+    right: bool = False
+    shrinks: bool = False
+    spare: int = 0
+    colour: Any = None
+
+
+def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int | None) -> list[str]:
+    """Return the lines of a table, its head first; a column whose cells are all empty is left out.
+
+    :param width: the columns that there are room for; None for any number.
+    """
+    cells = [[clean(cell) for cell in row] for row in rows]
+    used = [number for number in range(len(columns)) if any(row[number] for row in cells)]
+    sizes = {
+        number: max([columns_of(columns[number].title), *(columns_of(row[number]) for row in cells)]) for number in used
+    }
+    if width is not None:
+        _fit(columns, sizes, width)
+    lines = [dim(_line(columns, sizes, [column.title for column in columns], plain=True))]
+    return lines + [_line(columns, sizes, row, plain=False) for row in cells]
+
+
+def _fit(columns: Sequence[Column], sizes: dict[int, int], width: int) -> None:
+    def excess() -> int:
+        return sum(sizes.values()) + len(_GAP) * (len(sizes) - 1) - width
+
+    for number in [number for number in sizes if columns[number].shrinks]:
+        sizes[number] = max(min(sizes[number], _NARROWEST), sizes[number] - max(excess(), 0))
+    for number in sorted((number for number in sizes if columns[number].spare), key=lambda n: columns[n].spare):
+        if excess() > 0:
+            del sizes[number]
+
+
+def _line(columns: Sequence[Column], sizes: dict[int, int], row: Sequence[str], *, plain: bool) -> str:
+    shown = []
+    for number, size in sizes.items():
+        column, text = columns[number], cut(row[number], size)
+        pad = " " * (size - columns_of(text))
+        coloured = text if plain or column.colour is None else column.colour(text)
+        shown.append(pad + coloured if column.right else coloured + pad)
+    return _GAP.join(shown).rstrip()

@@ -1,0 +1,52 @@
+"""``recorder recover``: brings what dead processes left in their spools to the store."""
+
+from __future__ import annotations
+
+import click
+
+from recorder.cli.application import Settings, pass_settings, store_option
+from recorder.cli.failures import FOUND, Failed
+from recorder.cli.output import counted
+from recorder.clock import SystemClock
+from recorder.errors import StoreUnreachable
+from recorder.locations import spool_directory, sqlite_path
+from recorder.recording.recovery import Recovered
+from recorder.recording.recovery import recover as take_over
+from recorder.store import open_store
+
+
+@click.command()
+@store_option
+@pass_settings
+def recover(settings: Settings) -> None:
+    """Drain the spools of dead processes and close their exchanges as process_died.
+
+    Every program does the same when it opens a Recorder; processes that live are left alone.
+    """
+    url = settings.store
+    spools = spool_directory(url)
+    path = sqlite_path(url)
+    if path is not None and not path.exists() and not spools.is_dir():
+        raise StoreUnreachable(f"{url} does not exist: record something first, or give another --store")
+    store = open_store(url, write=True)
+    try:
+        clock = SystemClock()
+        done = take_over(spools, store, clock, clock.new_id())
+    finally:
+        store.close()
+    _print(done)
+
+
+def _print(done: Recovered) -> None:
+    if not done.instances and not done.damaged:
+        click.echo("nothing to recover: no dead process left anything")
+        return
+    processes = "1 dead process" if len(done.instances) == 1 else f"{len(done.instances):,} dead processes"
+    click.echo(f"{processes} found")
+    click.echo(f"{counted(done.events, 'event')} brought to the store")
+    click.echo(f"{counted(len(done.died), 'exchange')} closed as process_died")
+    for identity in done.died:
+        click.echo(f"  {identity}")
+    if done.damaged:
+        names = ", ".join(done.damaged)
+        raise Failed(f"{counted(len(done.damaged), 'spool')} could not be read whole: kept as {names}", FOUND)

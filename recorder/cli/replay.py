@@ -1,0 +1,140 @@
+"""``recorder replay``: the recorded answers again, from the recording alone, compared byte for byte."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import click
+import requests
+
+from recorder.api.player import Player
+from recorder.api.store import Store
+from recorder.cli.application import Settings, store_option
+from recorder.cli.failures import FOUND
+from recorder.cli.naming import exchanges
+from recorder.cli.output import clean, counted, short
+from recorder.cli.reading import FAILURES, pieces, reason
+from recorder.core.exchange import Exchange
+from recorder.errors import RecordingEnded
+
+#: Ends after which reading on fails, as it failed when it was recorded.
+_FAILURES: Final = frozenset({"request_failed", "response_failed", "response_truncated"})
+#: Ends after which nobody knows what would have come.
+_OPEN_ENDS: Final = frozenset({"consumer_closed", "consumer_abandoned", "process_died", "recorder_closed", None})
+_LEFT_OUT: Final = frozenset({"host", "content-length", "transfer-encoding", "connection"})
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """One exchange answered again.
+
+    :ivar status: None where no answer came.
+    :ivar body: the bytes that came, not content-decoded.
+    :ivar pieces: in how many pieces.
+    :ivar failure: what was raised, in one line; None where the answer ended well.
+    :ivar ended_open: it ended where the recorded consumer, or its recorder, had stopped.
+    """
+
+    status: int | None
+    body: bytes
+    pieces: int
+    failure: str | None
+    ended_open: bool
+
+
+@click.command()
+@click.argument("identity", metavar="ID")
+@click.option("--pace", type=click.FloatRange(min=0), default=0.0, metavar="F", help="0 at once, 1 as recorded, …")
+@store_option
+@click.pass_context
+def replay(ctx: click.Context, identity: str, pace: float) -> None:
+    """Answer the recorded requests again, offline, and compare every byte with the recording.
+
+    The bodies go to standard output as they come, the comparison to standard error. The exit code is 1
+    where anything differs.
+    """
+    different = 0
+    with Store(ctx.ensure_object(Settings).store) as store:
+        for number in exchanges(store, identity):
+            recorded = store.exchange(number).exchange
+            if recorded.request is None:
+                click.echo(f"{short(number)}  its request was not recorded: it cannot be replayed", err=True)
+                different += 1
+                continue
+            replayed = play(store, recorded, pace, _write)
+            difference = compare(recorded, replayed)
+            click.echo(f"{short(number)}  {summary(replayed, difference)}", err=True)
+            different += difference is not None
+    ctx.exit(FOUND if different else 0)
+
+
+def _write(piece: bytes) -> None:
+    sys.stdout.buffer.write(piece)
+    sys.stdout.buffer.flush()
+
+
+def play(source: Store, recorded: Exchange, pace: float, each: Callable[[bytes], None]) -> Replayed:
+    """Send a recorded request to a player of that one exchange, and read the whole answer.
+
+    :param each: called with every piece as it comes.
+    :raises NoMatchingExchange: the player does not know its own recording: a defect.
+    """
+    request = recorded.request
+    assert request is not None
+    headers = {name: value for name, value in request.headers if name.lower() not in _LEFT_OUT}
+    came: list[bytes] = []
+    status: int | None = None
+    with Player(source, pace=pace, exchanges=[recorded.id]) as player, requests.Session() as session:
+        session.trust_env = False
+        player.mount(session)
+        try:
+            response = session.request(
+                request.method, request.url, data=request.payload, headers=headers, stream=True, allow_redirects=False
+            )
+            status = response.status_code
+            for piece in pieces(response, decode=False):
+                came.append(piece)
+                each(piece)
+        except RecordingEnded:
+            return Replayed(status, b"".join(came), len(came), None, True)
+        except FAILURES as error:
+            return Replayed(status, b"".join(came), len(came), reason(error), False)
+    return Replayed(status, b"".join(came), len(came), None, False)
+
+
+def compare(recorded: Exchange, replayed: Replayed) -> str | None:
+    """Return in what a replay differs from its recording; None where it does not."""
+    status = recorded.response.status if recorded.response is not None else None
+    if replayed.status != status:
+        return f"status {replayed.status} instead of {status}"
+    if replayed.body != recorded.body:
+        pairs = enumerate(zip(recorded.body, replayed.body, strict=False))
+        at = next((number for number, (one, other) in pairs if one != other), None)
+        at = min(len(recorded.body), len(replayed.body)) if at is None else at
+        return f"differs from byte {at} on ({len(replayed.body):,} bytes instead of {len(recorded.body):,})"
+    end = recorded.transport_end
+    if end in _FAILURES and replayed.failure is None:
+        return f"did not fail as recorded ({end})"
+    if end not in _FAILURES | _OPEN_ENDS and (replayed.failure is not None or replayed.ended_open):
+        return f"failed, unlike the recording: {replayed.failure or 'it ends early'}"
+    return None
+
+
+def summary(replayed: Replayed, difference: str | None) -> str:
+    """Return one line about a replay."""
+    facts = ["no answer" if replayed.status is None else f"status {replayed.status}"]
+    facts += [counted(replayed.pieces, "piece"), counted(len(replayed.body), "byte")]
+    if difference is not None:
+        facts.append(click.style(f"DIFFERENT: {clean(difference)}", fg="red", bold=True))
+    else:
+        facts.append(click.style("same bytes", fg="green"))
+    if replayed.failure is not None:
+        facts.append(
+            f"failed as recorded: {clean(replayed.failure)}" if difference is None else clean(replayed.failure)
+        )
+    if replayed.ended_open:
+        facts.append("then the recording ends: nobody read on")
+    return ", ".join(facts)

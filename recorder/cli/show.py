@@ -1,0 +1,165 @@
+"""``recorder show``: an exchange or a conversation, rebuilt from its events."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+import click
+
+from recorder.api.store import ConversationView, Store
+from recorder.cli.application import Settings, json_option, pass_settings, store_option
+from recorder.cli.naming import resolve
+from recorder.cli.output import clean, counted, dim, duration, emit_json, short, verdict
+from recorder.core.json_text import milliseconds, plain, rfc3339
+from recorder.core.messages import Message, Part, ReasoningPart, RefusalPart, TextPart, ToolCallPart
+from recorder.core.rebuilt import Rebuilt, as_json
+
+_PREVIEW: Final = 400
+
+
+@click.command()
+@click.argument("identity", metavar="ID")
+@json_option
+@store_option
+@pass_settings
+def show(settings: Settings, identity: str, as_json: bool) -> None:
+    """Show an exchange or a conversation: what was asked, what came back, and how it ended."""
+    with Store(settings.store) as store:
+        found = resolve(store, identity)
+        if found.kind == "conversation":
+            view = store.conversation(found.id)
+            if as_json:
+                for rebuilt in view.exchanges:
+                    emit_json(_json(rebuilt, view.id, view.parents.get(rebuilt.id)))
+            else:
+                _print_conversation(view)
+            return
+        rebuilt = store.exchange(found.id)
+        home, parent = store.conversation_of(found.id)
+    if as_json:
+        emit_json(_json(rebuilt, home, parent))
+    else:
+        _print(rebuilt, home, parent, repeated=0)
+
+
+def _json(rebuilt: Rebuilt, conversation: str, parent: str | None) -> dict[str, Any]:
+    return as_json(rebuilt, conversation=conversation, parent=parent)
+
+
+def _print_conversation(view: ConversationView) -> None:
+    name = "" if view.name is None else f" {clean(view.name)}"
+    tags = "".join(f" {clean(key)}={clean(value)}" for key, value in view.tags.items())
+    click.echo(click.style(f"conversation{name}", bold=True) + dim(f"  {view.id}{tags}"))
+    shown: dict[str, int] = {}
+    for rebuilt in view.exchanges:
+        parent = view.parents.get(rebuilt.id)
+        click.echo()
+        _print(rebuilt, view.id, parent, repeated=shown.get(parent or "", 0))
+        shown[rebuilt.id] = len(rebuilt.request_messages) + 1
+
+
+def _print(rebuilt: Rebuilt, home: str, parent: str | None, *, repeated: int) -> None:
+    """Print one exchange.
+
+    :param repeated: how many of its first messages were printed with the exchange that it goes on from.
+    """
+    click.echo(click.style(f"exchange {rebuilt.id}", bold=True))
+    for name, value in _facts(rebuilt, home, parent):
+        click.echo(f"  {dim(f'{name:13}')}{value}")
+    for message in rebuilt.request_messages[repeated:]:
+        _print_message(message, message.role or "role not sent")
+    several = len(rebuilt.answer.choices) > 1
+    for choice in rebuilt.answer.choices:
+        role = choice.message.role or "answer, role not sent"
+        reason = "" if choice.finish_reason is None else f", finished: {choice.finish_reason}"
+        _print_message(choice.message, f"{role}{f', choice {choice.index}' if several else ''}{reason}")
+    if not rebuilt.answer.choices:
+        _print_body(rebuilt)
+
+
+def _facts(rebuilt: Rebuilt, home: str, parent: str | None) -> Iterator[tuple[str, str]]:
+    exchange = rebuilt.exchange
+    name = "" if exchange.conversation_name is None else f"{clean(exchange.conversation_name)}  "
+    yield "conversation", name + dim(home)
+    if parent is not None:
+        yield "goes on from", parent
+    if exchange.attempt is not None and exchange.attempt > 1:
+        yield "attempt", str(exchange.attempt)
+    yield "started", rfc3339(exchange.started_ns)
+    if exchange.request is not None:
+        yield "request", clean(f"{exchange.request.method} {exchange.request.url}")
+    if exchange.response is not None:
+        yield "answer", clean(f"{exchange.response.status} {exchange.response.reason}".rstrip())
+    yield "arrived", _arrived(rebuilt)
+    if rebuilt.model is not None:
+        yield "model", clean(rebuilt.model)
+    yield "verdict", f"{verdict(rebuilt.verdict)}  {dim(_evidence(rebuilt))}"
+    if rebuilt.answer.usage is not None:
+        yield "usage", clean(json.dumps(plain(rebuilt.answer.usage)))
+    for frame in rebuilt.evidence.error_frames:
+        yield "error sent", clean(json.dumps(plain(frame), ensure_ascii=False))
+    if rebuilt.evidence.failure:
+        yield "failure", clean(json.dumps(plain(rebuilt.evidence.failure), ensure_ascii=False))
+    for fact in rebuilt.anomalies[:5]:
+        yield "unusual", clean(f"{fact.kind}: {fact.detail}"[:_PREVIEW])
+
+
+def _arrived(rebuilt: Rebuilt) -> str:
+    exchange = rebuilt.exchange
+    facts = [counted(len(exchange.chunks), "chunk"), counted(len(exchange.body), "byte")]
+    if exchange.first_chunk_ns is not None:
+        facts.append(f"first after {duration(milliseconds(exchange.first_chunk_ns))}")
+    if exchange.duration_ns is not None:
+        facts.append(f"all after {duration(milliseconds(exchange.duration_ns))}")
+    return ", ".join(facts)
+
+
+def _evidence(rebuilt: Rebuilt) -> str:
+    evidence = rebuilt.evidence
+    facts = [f"ended by {evidence.transport_end}" if evidence.transport_end else "no end recorded"]
+    if evidence.sentinel_seen:
+        facts.append("end marker seen")
+    missing = [str(index) for index, reason in evidence.finish_reasons.items() if reason is None]
+    if missing:
+        facts.append(f"no finish reason for choice {', '.join(missing)}")
+    if evidence.unparsed_tail_bytes:
+        facts.append(f"{counted(evidence.unparsed_tail_bytes, 'byte')} at the end are no whole event")
+    if evidence.missing:
+        facts.append("the recording has gaps")
+    return ", ".join(facts)
+
+
+def _print_message(message: Message, title: str) -> None:
+    name = "" if message.name is None else f" ({clean(message.name)})"
+    answers = "" if message.tool_call_id is None else f", answers {clean(message.tool_call_id)}"
+    click.echo(f"\n{click.style(clean(title), fg='cyan', bold=True)}{name}{answers}")
+    for part in message.parts:
+        for line in clean(_text(part), lines=True).split("\n"):
+            click.echo(f"  {line}".rstrip())
+
+
+def _text(part: Part) -> str:
+    if isinstance(part, TextPart):
+        return part.text
+    if isinstance(part, ReasoningPart):
+        return f"[reasoning] {part.text}"
+    if isinstance(part, RefusalPart):
+        return f"[refusal] {part.text}"
+    if isinstance(part, ToolCallPart):
+        unfinished = "" if part.complete else "  [arguments not known to be complete]"
+        return f"[tool call] {part.name or 'name not sent'}({part.arguments_text}){unfinished}"
+    return f"[{part.kind}] {json.dumps(plain(part.value), ensure_ascii=False)}"
+
+
+def _print_body(rebuilt: Rebuilt) -> None:
+    exchange = rebuilt.exchange
+    if not exchange.body or (exchange.response is not None and exchange.response.header("content-encoding")):
+        return
+    click.echo(f"\n{click.style('body', fg='cyan', bold=True)}")
+    text = exchange.body[:_PREVIEW].decode("utf-8", "replace")
+    for line in clean(text.replace("\r\n", "\n"), lines=True).split("\n"):
+        click.echo(f"  {line}".rstrip())
+    if len(exchange.body) > _PREVIEW:
+        click.echo(dim(f"  … {len(exchange.body) - _PREVIEW:,} bytes more: recorder events {short(rebuilt.id)}"))
