@@ -12,6 +12,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -40,9 +41,13 @@ CHECKPOINT_AT: Final = 8 << 20
 
 _OPEN: Final = "INSERT INTO event_streams (stream, instance, secret, format) VALUES (?, ?, ?, ?)"
 _APPEND: Final = (
-    "INSERT INTO events (stream, version, type, wall_ns, mono_ns, instance, flags, meta, body, hash) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO events (stream, version, type, wall_ns, mono_ns, instance, flags, meta, body, hash) VALUES "
 )
+_ROW: Final = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+# sqlite3 gives the interpreter to another thread at every step: with many rows a statement, the drainer
+# and the program's own threads change places that many times less. Older SQLite binds 999 values.
+_ROWS_AT_ONCE: Final = 64
+_APPEND_MANY: Final = _APPEND + ", ".join([_ROW] * _ROWS_AT_ONCE)
 
 
 class SqliteStore(SqlStore):
@@ -285,8 +290,12 @@ def _insert(connection: Connection, openings: Sequence[StreamOpened], rows: Sequ
     if openings:
         opened = [(opening.stream, opening.instance, opening.secret, opening.format) for opening in openings]
         connection.exec_driver_sql(_OPEN, opened)
-    if rows:
-        connection.exec_driver_sql(_APPEND, list(rows))
+    whole = len(rows) - len(rows) % _ROWS_AT_ONCE
+    for start in range(0, whole, _ROWS_AT_ONCE):
+        values = tuple(chain.from_iterable(rows[start : start + _ROWS_AT_ONCE]))
+        connection.exec_driver_sql(_APPEND_MANY, values)
+    if whole < len(rows):
+        connection.exec_driver_sql(_APPEND + _ROW, list(rows[whole:]))
 
 
 def _advance(connection: Connection, mark: SpoolMark | None) -> None:
