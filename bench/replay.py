@@ -1,0 +1,120 @@
+"""Replay per request: against vcrpy at 1,000 exchanges, and at 100,000 against 1,000.
+
+Opening the player, which reads the store's index, is not part of a request; it is told apart.
+
+    python -m bench.replay [exchanges in the large store]
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import requests
+import vcr
+
+from bench.measure import figure, interleaved, median, scratch, server
+from recorder import Player
+from recorder.store import open_store
+from tests.building import ExchangeBuilder
+
+SMALL = 1000
+LARGE = 100_000
+ASKED = 200
+PIECE = b"data: {" + b"x" * 280 + b"}\n\n"
+
+
+def prompt(number: int) -> dict[str, object]:
+    return {"model": "m-1", "messages": [{"role": "user", "content": f"Prompt number {number}?"}]}
+
+
+def build(url: str, target: str, count: int) -> None:
+    """Write a store of *count* exchanges of ten chunks each."""
+    store = open_store(url, write=True)
+    for start in range(0, count, 500):
+        made = [
+            ExchangeBuilder(number + 1).request(prompt(number), url=target).response().chunks(*[PIECE] * 10).completed()
+            for number in range(start, min(start + 500, count))
+        ]
+        store.append([each.opened for each in made], [event for each in made for event in each.events])
+    store.close()
+
+
+def ask(session: requests.Session, target: str, numbers: list[int]) -> float:
+    """Return milliseconds per request."""
+    began = time.perf_counter()
+    for number in numbers:
+        with session.post(target, json=prompt(number), stream=True) as response:
+            size = sum(len(piece) for piece in response.iter_content(None))
+        assert size
+    return (time.perf_counter() - began) * 1000 / len(numbers)
+
+
+def asking(url: str, target: str, count: int, opened: list[float]) -> Callable[[], float]:
+    numbers = random.Random(count).sample(range(count), ASKED)
+
+    def once() -> float:
+        began = time.perf_counter()
+        with Player(url) as player:
+            session = player.mount(requests.Session())
+            ask(session, target, numbers[:1])  # the first request pays for imports and connections
+            opened.append(time.perf_counter() - began)
+            return ask(session, target, numbers[1:])
+
+    return once
+
+
+def vcrpy(cassette: Path, target: str) -> Callable[[], float]:
+    numbers = random.Random(SMALL).sample(range(SMALL), ASKED)
+
+    def once() -> float:
+        with vcr.use_cassette(str(cassette), record_mode="none", match_on=("method", "uri", "body")):
+            return ask(requests.Session(), target, numbers)
+
+    return once
+
+
+def main() -> None:
+    large = int(sys.argv[1]) if len(sys.argv) > 1 else LARGE
+    with scratch() as directory:
+        cassette, small_url, large_url = (
+            directory / "peer.yaml",
+            f"sqlite:///{directory}/small.db",
+            f"sqlite:///{directory}/large.db",
+        )
+        with server() as base:
+            target = f"{base}/10/0/{len(PIECE)}"
+            with vcr.use_cassette(str(cassette), match_on=("method", "uri", "body")):
+                ask(requests.Session(), target, list(range(SMALL)))
+        build(small_url, target, SMALL)
+        build(large_url, target, large)
+        opened: tuple[list[float], list[float]] = ([], [])
+        at_small, at_large, theirs = interleaved(
+            3,
+            asking(small_url, target, SMALL, opened[0]),
+            asking(large_url, target, large, opened[1]),
+            vcrpy(cassette, target),
+        )
+    faster, slower = median(theirs) / median(at_small), median(at_large) / median(at_small)
+    figure(
+        "replay per request at 1,000 exchanges against vcrpy",
+        f"{faster:.1f} times faster ({median(at_small):.2f} against {median(theirs):.2f} ms)",
+        ">= 20 times",
+        faster >= 20,
+    )
+    figure(
+        f"replay per request at {large:,} exchanges against 1,000",
+        f"{slower:.2f} times ({median(at_large):.2f} against {median(at_small):.2f} ms)",
+        "<= 1.3 times",
+        slower <= 1.3,
+    )
+    figure(
+        "opening a player", f"{median(opened[0]):.2f} s at 1,000, {median(opened[1]):.2f} s at {large:,}", "none", None
+    )
+
+
+if __name__ == "__main__":
+    main()
