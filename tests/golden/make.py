@@ -76,6 +76,8 @@ class FailingSpool:
 class GoldenPath:
     """What a tap needs of a write path: streams, redaction, a place to write to."""
 
+    must_record = False
+
     def __init__(self, directory: Path, clock: FixedClock) -> None:
         self.clock = clock
         self.redaction = Redaction(b"golden")
@@ -91,6 +93,11 @@ class GoldenPath:
 
     def check(self) -> None:
         """Nothing fails here."""
+
+    def defers(self, work: object) -> bool:
+        """Everything is told at once."""
+        del work
+        return False
 
     def write(
         self,
