@@ -24,9 +24,7 @@ def run(code: str) -> str:
 
 
 def main() -> None:
-    ours, theirs = interleaved(
-        15, lambda: float(run(TIMED.format(OURS))), lambda: float(run(TIMED.format(THEIRS)))
-    )
+    ours, theirs = interleaved(15, lambda: float(run(TIMED.format(OURS))), lambda: float(run(TIMED.format(THEIRS))))
     ratio = median([mine / bare for mine, bare in zip(ours, theirs, strict=True)])
     figure(
         "import of recorder against requests and sqlalchemy",

@@ -67,7 +67,7 @@ class Recorded:
 
 
 @pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     """Record the whole corpus once; the server is gone when the tests run."""
     folder: Path = tmp_path_factory.mktemp("corpus")
     url = f"sqlite:///{folder / 'corpus.db'}"
@@ -84,7 +84,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
             ids[name] = recorder.exchange(response)
     server.shutdown()
     server.server_close()
-    yield Recorded(url, base, ids)
+    return Recorded(url, base, ids)
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,8 @@ def subclasses(kind: type[Exception]) -> Iterator[type[Exception]]:
 
 
 def sqlalchemy_errors() -> Iterator[Exception]:
-    for kind in set(subclasses(sqlalchemy.exc.SQLAlchemyError)):
+    # sorted: workers of pytest-xdist have to collect the same tests in the same order
+    for kind in sorted(set(subclasses(sqlalchemy.exc.SQLAlchemyError)), key=lambda kind: kind.__name__):
         error = kind.__new__(kind)
         error.args = (f"a {kind.__name__}",)
         yield error
