@@ -11,6 +11,17 @@ from recorder.store.schema import upgrade
 from tests.postgres_server import GivenServer, PostgresServer, any_server
 
 
+@pytest.fixture(autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of its own for every test, and for the processes that it starts: spools, the fingerprint key."""
+    home = tmp_path_factory.mktemp("home")
+    for variable in ("XDG_STATE_HOME", "XDG_DATA_HOME"):
+        monkeypatch.setenv(variable, str(home))
+    for variable in ("RECORDER_STORE", "RECORDER_OFF", "RECORDER_FINGERPRINT_KEY"):
+        monkeypatch.delenv(variable, raising=False)
+    return home
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer | GivenServer]:
     """A running Postgres, one for each worker of pytest-xdist."""

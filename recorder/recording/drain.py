@@ -241,7 +241,10 @@ class Drainer:
     def _close_store(self) -> None:
         store, self._store = self._store, None
         if store is not None:
-            store.close()
+            try:
+                store.close()
+            except RecorderError as error:
+                _log.info("recorder: the store was not closed in good order: %s", error)
 
     def retire(self) -> None:
         """Start no thread any more."""

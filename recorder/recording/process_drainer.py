@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from recorder.clock import Clock
+from recorder.errors import RecorderError
 from recorder.store.base import EventStore
 
 _log = logging.getLogger("recorder")
@@ -51,7 +52,10 @@ class ProcessDrainer:
 
     def adopt(self, store: EventStore) -> None:
         """Close a store that was opened here: the process opens its own."""
-        store.close()
+        try:
+            store.close()
+        except RecorderError as error:
+            _log.info("recorder: the store was not closed in good order: %s", error)
 
     def inherited(self) -> EventStore | None:
         """Return None: there is no store in this process."""

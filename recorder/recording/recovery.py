@@ -18,7 +18,7 @@ from pathlib import Path
 from recorder.clock import Clock, id_text
 from recorder.core.chain import genesis, link
 from recorder.core.codec import decode_records
-from recorder.core.events import CONVERSATION_TYPES, Event, StreamOpened, meta_text
+from recorder.core.events import Event, StreamOpened, meta_text
 from recorder.errors import CorruptRecording, VersionConflict
 from recorder.locks import LOCKS_DIRECTORIES, LockFile
 from recorder.recording.drain import drain_file
@@ -180,7 +180,7 @@ def _drain(store: EventStore, orphan: _Orphan, done: Recovered) -> None:
 
 
 def _close_streams(store: EventStore, dead: bytes, clock: Clock, instance: bytes, done: Recovered) -> None:
-    unfinished = [it for it in store.unfinished(dead) if it[1] is None or it[1].type not in CONVERSATION_TYPES]
+    unfinished = list(store.unfinished(dead))
     if unfinished:
         store.append([], [_died(opened, last, clock, instance) for opened, last in unfinished])
     done.died += [id_text(opened.stream) for opened, _ in unfinished]

@@ -102,7 +102,7 @@ class PostgresStore(SqlStore):
                 raise
 
     def _rows(self, sql: str, parameters: Sequence[object] = ()) -> Iterator[Row]:
-        with self.reading() as connection, _raw(connection).cursor("rows", binary=True) as cursor:
+        with self.reading() as connection, _server_cursor(connection, "rows") as cursor:
             cursor.itersize = _FETCH
             yield from cursor.execute(sql, tuple(parameters))
 
@@ -223,6 +223,18 @@ def _raw(connection: Connection) -> psycopg.Connection[Any]:
     return cast("psycopg.Connection[Any]", connection.connection.dbapi_connection)
 
 
+@contextmanager
+def _server_cursor(connection: Connection, name: str) -> Iterator[psycopg.ServerCursor[Any]]:
+    cursor = _raw(connection).cursor(name, binary=True)
+    try:
+        with cursor:
+            yield cursor
+    except psycopg.Error:
+        if cursor.connection.closed:
+            cursor.close()  # the first attempt, on leaving the block, failed with the connection
+        raise
+
+
 class _Snapshot(SnapshotRows):
     def __init__(self, connection: Connection, name: str) -> None:
         self._name = name
@@ -234,7 +246,7 @@ class _Snapshot(SnapshotRows):
         # These rows are read wherever the caller is, not within the block that made the snapshot.
         with (
             translating(self._name, psycopg.Error),
-            _raw(self._connection).cursor(f"rows{self._cursors}", binary=True) as cursor,
+            _server_cursor(self._connection, f"rows{self._cursors}") as cursor,
         ):
             cursor.itersize = _FETCH
             yield from cursor.execute(sql)

@@ -1,0 +1,103 @@
+"""What a store holds after a test, its chains verified; and small ways to ask a loopback server."""
+
+from __future__ import annotations
+
+import base64
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from recorder.clock import id_text
+from recorder.core.chain import ChainVerifier
+from recorder.core.events import CONVERSATION_TYPES, TERMINAL_TYPES, Event
+from recorder.core.exchange import Exchange, fold
+from recorder.store import open_store
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def streams(url: str) -> dict[str, list[Event]]:
+    """Return the events of every stream of a store, by id, after verifying every chain and every order."""
+    found: dict[str, list[Event]] = {}
+    with closing(open_store(url, write=False)) as store:
+        for opened, events in store.walk():
+            assert opened is not None
+            verifier = ChainVerifier(opened)
+            told = found[id_text(opened.stream)] = []
+            for event in events:
+                verifier.feed(event)
+                told.append(event)
+    return found
+
+
+def exchanges(url: str) -> dict[str, Exchange]:
+    """Return the folded exchanges of a store, by id; none of them may have an anomaly."""
+    found = {}
+    for name, events in streams(url).items():
+        if events and events[0].type not in CONVERSATION_TYPES:
+            exchange = fold(events)
+            assert exchange is not None
+            assert exchange.anomalies == (), (name, exchange.anomalies)
+            found[name] = exchange
+    return found
+
+
+def types(events: list[Event]) -> list[str]:
+    """Return the types of events, chunks in a row once."""
+    names: list[str] = []
+    for event in events:
+        if event.type != "chunk_received" or names[-1:] != ["chunk_received"]:
+            names.append(event.type)
+    return names
+
+
+def only(url: str) -> list[Event]:
+    """Return the events of the only exchange of a store."""
+    ((_, events),) = streams(url).items()
+    return events
+
+
+def end(events: list[Event]) -> Event:
+    """Return the event that ended an exchange: the first terminal one."""
+    return next(event for event in events if event.type in TERMINAL_TYPES)
+
+
+def ask(session: requests.Session, url: str, prompt: str, **options: Any) -> requests.Response:
+    """Ask for a stream."""
+    body = {"model": "m", "stream": True, "messages": [{"role": "user", "content": prompt}]}
+    return session.post(url, json=body, **{"stream": True, "timeout": 30, **options})
+
+
+def until(true: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Wait until something is true.
+
+    :raises TimeoutError: it did not become true.
+    """
+    deadline = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > deadline:
+            raise TimeoutError(true)
+        time.sleep(0.005)
+
+
+def python(program: str, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+    """Start a Python program that may import the tests, its output captured as text."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **options.pop("env", {})}
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *arguments],
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": environment, **options},
+    )
+
+
+def traces(secret: str) -> list[bytes]:
+    """Return the bytes by which a secret would be found: plain, and in base64 at any alignment."""
+    raw = secret.encode()
+    encoded = [base64.b64encode(b" " * shift + raw)[4:-4] for shift in range(3)]
+    return [raw, *encoded]
