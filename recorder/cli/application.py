@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -111,5 +112,7 @@ def application(ctx: click.Context) -> None:
     or a conversation's name.
     """
     ctx.ensure_object(Settings)
+    # What the recorder logs for a program, a command says itself, in one line.
+    logging.getLogger("recorder").addHandler(logging.NullHandler())
     if os.environ.get("NO_COLOR"):
         ctx.color = False

@@ -5,19 +5,20 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
 import click
 import requests
 
-from recorder.api.recorder import Recorder
+from recorder.api.recorder import Recorder, switched_off
 from recorder.api.store import Store
 from recorder.cli.answering import texts
 from recorder.cli.application import Settings, pass_settings, store_option
+from recorder.cli.failures import UNREACHABLE, Failed
 from recorder.cli.output import clean, dim, short
 from recorder.cli.upstream import ask, from_environment
-from recorder.errors import ConfigurationError, NotFound
+from recorder.errors import ConfigurationError
 
 DEFAULT_SYSTEM: Final = "You are a helpful assistant."
 
@@ -57,9 +58,23 @@ def chat(settings: Settings, prompt: str | None, system: str | None, conversatio
             response = ask(session, upstream, messages, timeout)
         with response:
             _print(texts(response, upstream.token))
-        with suppress(NotFound):  # recording is switched off
-            name = short(recorder.exchange(response))
-            click.echo(dim(f"recorded as {name}: recorder show {name}"), err=True)
+        _print_where(recorder, response)
+
+
+def _print_where(recorder: Recorder, response: requests.Response) -> None:
+    """Say under which id the exchange is recorded.
+
+    :raises Failed: it has not reached the store.
+    """
+    if switched_off():
+        return
+    identity = recorder.exchange(response)
+    response.close()
+    if not recorder.flush():
+        health = recorder.health()
+        reason = health.store_error or health.spool_error or "it does not answer"
+        raise Failed(f"the store did not take the exchange ({reason}): run `recorder recover` later", UNREACHABLE)
+    click.echo(dim(f"recorded as {short(identity)}: recorder show {short(identity)}"), err=True)
 
 
 def _question(prompt: str | None) -> str:

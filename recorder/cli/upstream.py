@@ -103,19 +103,19 @@ def ask(session: requests.Session, upstream: Upstream, messages: Messages, timeo
             timeout=(_CONNECT_SECONDS, timeout),
         )
     except exceptions.RequestException as error:
-        raise Failed(f"{upstream.host} {_unanswered(error, timeout)}", UNREACHABLE) from error
+        raise Failed(f"{upstream.host} {_unanswered(error)}", UNREACHABLE) from error
     if response.status_code not in (200, 201):
         raise Failed(f"{upstream.host} {_refusal(response, upstream)}", UNREACHABLE)
     return response
 
 
-def _unanswered(error: exceptions.RequestException, timeout: float) -> str:
+def _unanswered(error: exceptions.RequestException) -> str:
     """Return what it means that no answer came, and what to do."""
     causes = _causes(error)
     if isinstance(error, exceptions.ConnectTimeout):
         return f"did not accept a connection within {_CONNECT_SECONDS:g} s: check AI_API_URL and the network"
     if isinstance(error, exceptions.ReadTimeout) or any(isinstance(cause, TimeoutError) for cause in causes):
-        return f"did not answer within {timeout:g} s: ask again, or give a longer --timeout"
+        return "did not answer in time: ask again, or give a longer --timeout"
     if isinstance(error, exceptions.ProxyError):
         return "cannot be reached through the proxy: check HTTPS_PROXY and NO_PROXY"
     if isinstance(error, exceptions.SSLError):

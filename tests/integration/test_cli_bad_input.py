@@ -1,0 +1,241 @@
+"""Bad input: one clear line, the right exit code, nothing lost, no traceback."""
+
+from __future__ import annotations
+
+import importlib.util
+import socket
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recorder.clock import id_bytes
+from recorder.store.schema import upgrade
+from tests.building import ExchangeBuilder
+from tests.commands import answered, fill, identity_of, json_lines, process, run, told
+
+READING = (["list"], ["show", "x"], ["events", "x"], ["export", "x"], ["replay", "x"], ["verify"], ["db", "status"])
+WRITING = (["recover"], ["db", "upgrade"], ["demo"])
+FIRST, SECOND = answered(1, ("user", "one")), answered(2, ("user", "two"), text="word " * 3000)
+
+
+@pytest.fixture
+def url(sqlite_url: str) -> str:
+    fill(sqlite_url, FIRST, SECOND)
+    return sqlite_url
+
+
+def file_of(url: str) -> Path:
+    return Path(url.removeprefix("sqlite:///"))
+
+
+def closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@pytest.mark.parametrize("command", [*READING, *WRITING], ids=" ".join)
+def test_a_server_that_does_not_answer(command: list[str]) -> None:
+    line = told(run(*command, "--store", f"postgresql://me:my-word@127.0.0.1:{closed_port()}/x"), 3)
+    assert "cannot be reached" in line
+    assert "my-word" not in line
+
+
+@pytest.mark.parametrize("command", [*READING, *WRITING], ids=" ".join)
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        ("nonsense", "not a store URL"),
+        ("mysql://host/x", "unknown store scheme 'mysql'"),
+        ("sqlite://", "file"),
+        ("sqlite:///:memory:", "file"),
+    ],
+)
+def test_a_wrong_url(command: list[str], bad: str, says: str) -> None:
+    assert says in told(run(*command, "--store", bad), 2)
+
+
+@pytest.mark.parametrize("command", [["list"], ["recover"]], ids=" ".join)
+def test_a_missing_driver(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    find: Callable[..., Any] = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: None if name == "psycopg" else find(name, *rest)
+    )
+    assert "pip install" in told(run(*command, "--store", "postgresql://h/x"), 2)
+
+
+@pytest.mark.parametrize(("command", "code"), [(["db", "upgrade"], 3), (["demo"], 2)])
+def test_a_path_that_cannot_be_written(command: list[str], code: int, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    told(run(*command, "--store", f"sqlite:///{tmp_path}/file/store.db"), code)
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+@pytest.mark.parametrize("command", [*READING, WRITING[0]], ids=" ".join)
+def test_a_store_that_is_not_there_is_not_made(command: list[str], tmp_path: Path) -> None:
+    assert "does not exist" in told(run(*command, "--store", f"sqlite:///{tmp_path}/none.db"), 3)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [*READING, *WRITING], ids=" ".join)
+@pytest.mark.parametrize("content", [b"hello world " * 100, b"SQLite format 3\0" + b"\0" * 4000])
+def test_a_file_that_is_not_a_store_is_left_alone(command: list[str], content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_bytes(content)
+    told(run(*command, "--store", f"sqlite:///{tmp_path}/notes.txt"), 2)
+    assert (tmp_path / "notes.txt").read_bytes() == content
+
+
+@pytest.mark.parametrize("command", [*READING, *WRITING], ids=" ".join)
+def test_a_newer_schema(command: list[str], url: str) -> None:
+    with closing(sqlite3.connect(file_of(url))) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    assert "upgrade recorder" in told(run(*command, "--store", url), 2)
+
+
+def test_a_postgres_without_the_schema_names_the_command(empty_postgres_url: str) -> None:
+    for command in (["list"], ["demo"], ["recover"]):
+        assert "recorder db upgrade" in told(run(*command, "--store", empty_postgres_url), 2)
+    assert run("db", "upgrade", "--store", empty_postgres_url).exit_code == 0
+    assert run("list", "--store", empty_postgres_url).exit_code == 0
+
+
+def damage(url: str) -> None:
+    """Overwrite the pages in the middle of the store, where the chunks of the second exchange lie."""
+    file = file_of(url)
+    with file.open("r+b") as data:
+        size = file.stat().st_size
+        data.seek(size // 2 // 8192 * 8192)
+        data.write(b"\xa5" * 8192 * 3)
+
+
+def test_a_corrupt_page_is_a_finding(url: str) -> None:
+    damage(url)
+    report = run("verify", "--json", "--store", url)
+    assert report.exit_code == 1
+    assert report.stderr == ""
+    assert '"storage"' in report.stdout
+    human = run("verify", "--store", url)
+    assert (human.exit_code, human.stderr) == (1, "")
+    assert "damaged" in human.stdout
+    assert run("db", "check", "--store", url).exit_code == 1
+
+
+def test_a_corrupt_page_hides_nothing_else(url: str) -> None:
+    damage(url)
+    rows = json_lines(run("events", identity_of(FIRST), "--json", "--store", url), "events")
+    assert len(rows) == len(FIRST.events)
+    line = told(run("events", identity_of(SECOND), "--store", url), 1)
+    assert "damaged" in line
+
+
+def with_unknown_type(url: str) -> None:
+    stream = id_bytes(identity_of(FIRST))
+    with closing(sqlite3.connect(file_of(url))) as connection, connection:
+        connection.execute(
+            "INSERT INTO events (stream, version, type, wall_ns, mono_ns, flags, hash) VALUES (?, ?, 99, 1, 1, 0, ?)",
+            (stream, len(FIRST.events) + 1, b"h" * 32),
+        )
+
+
+@pytest.mark.parametrize("command", ["show", "events", "export", "replay"])
+def test_an_event_of_an_unknown_type(url: str, command: str) -> None:
+    with_unknown_type(url)
+    result = run(command, identity_of(FIRST), "--store", url)
+    assert result.exit_code == 1
+    assert "unknown event type 99" in result.stderr
+    assert len([line for line in result.stderr.splitlines() if line.startswith("error: ")]) == 1
+
+
+@pytest.mark.parametrize("named", [[], [identity_of(FIRST)]])
+def test_an_event_of_an_unknown_type_is_a_finding(url: str, named: list[str]) -> None:
+    with_unknown_type(url)
+    result = run("verify", *named, "--json", "--store", url)
+    assert (result.exit_code, result.stderr) == (1, "")
+    assert '"kind": "type"' in result.stdout
+
+
+@pytest.mark.parametrize("named", [[], [identity_of(FIRST)]])
+def test_a_flipped_byte_is_found_and_named(url: str, named: list[str]) -> None:
+    body = FIRST.events[3].body
+    assert body is not None
+    data = file_of(url).read_bytes()
+    assert data.count(body) == 1
+    at = data.index(body) + len(body) // 2
+    file_of(url).write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+    result = run("verify", *named, "--store", url)
+    assert result.exit_code == 1
+    assert "version 4: hash (hash)" in result.stdout
+    assert "no   every event is the one that was written" in result.stdout
+    assert run("list", "--store", url).exit_code == 0
+
+
+def test_more_findings_than_a_screen_holds_are_counted(url: str) -> None:
+    stream = id_bytes(identity_of(FIRST))
+    with closing(sqlite3.connect(file_of(url))) as connection, connection:
+        rows = [(stream, 1000 + 2 * number, b"h" * 32) for number in range(30)]
+        sql = "INSERT INTO events (stream, version, type, wall_ns, mono_ns, flags, hash) VALUES (?, ?, 5, 1, 1, 0, ?)"
+        connection.executemany(sql, rows)
+    result = run("verify", "--store", url)
+    assert result.exit_code == 1
+    assert "more findings: see --json" in result.stdout
+
+
+@pytest.mark.parametrize("command", ["show", "events", "export", "replay", "verify"])
+def test_an_ambiguous_id_names_the_candidates(url: str, command: str) -> None:
+    line = told(run(command, "0000", "--store", url), 1)
+    assert identity_of(FIRST) in line
+    assert identity_of(SECOND) in line
+    assert "give more digits" in line
+
+
+@pytest.mark.parametrize("name", ["nobody", "ffffffff", identity_of(answered(77))])
+def test_a_name_that_nothing_goes_by(url: str, name: str) -> None:
+    assert "recorder list" in told(run("show", name, "--store", url), 1)
+    assert "recorder list" in told(run("list", "--conversation", name, "--store", url), 1)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["list", "-n", "0"],
+        ["list", "--verdict", "fine"],
+        ["list", "--status", "abc"],
+        ["list", "--colour"],
+        ["show"],
+        ["nonsense"],
+        ["export", "x", "--format", "pdf"],
+        ["replay", "x", "--pace", "-1"],
+        ["db", "vacuum"],
+        ["--stor", "x"],
+    ],
+)
+def test_wrong_usage_points_to_the_help(wrong: list[str]) -> None:
+    assert "--help`" in told(run(*wrong), 2)
+
+
+def test_an_output_that_cannot_be_written(url: str, tmp_path: Path) -> None:
+    line = told(run("export", identity_of(FIRST), "-o", str(tmp_path / "none" / "out"), "--store", url), 2)
+    assert "cannot be written" in line
+
+
+def test_a_backup_never_replaces_a_file(url: str, tmp_path: Path) -> None:
+    assert run("db", "backup", str(tmp_path / "copy.db"), "--store", url).exit_code == 0
+    assert "exists already" in told(run("db", "backup", str(tmp_path / "copy.db"), "--store", url), 2)
+    copied = json_lines(run("list", "--json", "--store", f"sqlite:///{tmp_path}/copy.db"), "list")
+    assert len(copied) == 2
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [(["list", "--store", "nonsense"], 2), (["show", "0000"], 1), (["list", "--store", "sqlite:///none.db"], 3)],
+)
+def test_a_process_ends_the_same_way(url: str, tmp_path: Path, command: list[str], code: int) -> None:
+    started = process(*command, env={"RECORDER_STORE": url}, cwd=tmp_path)
+    out, err = started.communicate(timeout=60)
+    assert (started.returncode, out) == (code, b"")
+    assert err.startswith(b"error: ")
+    assert err.count(b"\n") == 1

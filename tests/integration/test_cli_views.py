@@ -1,0 +1,251 @@
+"""list, show, events, export, replay and verify on a store with known exchanges; both engines."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+
+from recorder.clock import id_bytes
+from recorder.core.events import CONVERSATION_TYPES
+from recorder.store import open_store
+from recorder.store.schema import upgrade
+from tests.building import ExchangeBuilder
+from tests.commands import STREAMED, answered, asking, fill, identity_of, json_lines, run
+
+FIRST = answered(1, ("user", "buy?"), text="Hold — 1.0850 €")
+SECOND = answered(2, ("user", "buy?"), ("assistant", "Hold — 1.0850 €"), ("user", "stop?"), text="At 1.0815")
+CUT = asking(3, ("user", "place it"), model="m-2").response(201, "Created", STREAMED).sse({"x": 1}, done=False)
+CUT.event("response_truncated", {"received": 10})
+LIMITED = (
+    asking(4, ("user", "again"))
+    .response(429, "Too Many Requests", (("content-type", "application/json"),), framing="length", length=31)
+    .chunks(b'{"error":{"message":"slow \x1b[31m"}}')
+    .completed()
+)
+RUNNING = asking(5, ("user", "still"))
+ALL = (FIRST, SECOND, CUT, LIMITED, RUNNING)
+
+
+@pytest.fixture
+def url(store_url: str) -> str:
+    upgrade(store_url)
+    fill(store_url, *ALL)
+    return store_url
+
+
+def ids(*built: ExchangeBuilder) -> list[str]:
+    return [identity_of(one) for one in built]
+
+
+def test_list_as_json_is_newest_first_and_obeys_its_schema(url: str) -> None:
+    rows = json_lines(run("list", "--json", "--store", url), "list")
+    assert [row["id"] for row in rows] == ids(*reversed(ALL))
+    assert [row["verdict"] for row in rows] == ["unknown", "errored", "truncated", "complete", "complete"]
+    assert rows[-1]["conversation"] == rows[-2]["conversation"] == identity_of(FIRST)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["-n", "2"], [RUNNING, LIMITED]),
+        (["--status", "429"], [LIMITED]),
+        (["--verdict", "truncated"], [CUT]),
+        (["--model", "m-2"], [CUT]),
+        (["--verdict", "complete", "-n", "1"], [SECOND]),
+        (["--conversation", identity_of(SECOND)], [SECOND, FIRST]),
+        (["--status", "500"], []),
+    ],
+)
+def test_list_filters(url: str, options: list[str], expected: list[ExchangeBuilder]) -> None:
+    rows = json_lines(run("list", "--json", *options, "--store", url), "list")
+    assert [row["id"] for row in rows] == ids(*expected)
+
+
+def test_list_for_people_is_a_table_that_fits(url: str) -> None:
+    shown = run("--store", url, "list", env={"COLUMNS": "80"})
+    lines = shown.stdout.splitlines()
+    assert shown.exit_code == 0
+    assert len(lines) == 1 + len(ALL)
+    assert max(map(len, lines)) <= 80
+    assert lines[0].split()[:2] == ["ID", "STARTED"]
+    assert "truncated" in lines[3]
+    assert "\x1b" not in shown.stdout
+
+
+def test_list_says_where_there_is_more_and_where_there_is_nothing(url: str) -> None:
+    more = run("list", "-n", "2", "--store", url)
+    assert len(more.stdout.splitlines()) == 3
+    assert more.stderr == "there are more: give -n, as in -n 10\n"
+    nothing = run("list", "--status", "500", "--store", url)
+    assert (nothing.exit_code, nothing.stdout, nothing.stderr) == (0, "", "nothing is recorded that fits\n")
+
+
+def test_show_as_json_obeys_its_schema(url: str) -> None:
+    for built in ALL:
+        (shown,) = json_lines(run("show", identity_of(built), "--json", "--store", url), "show")
+        assert shown["id"] == identity_of(built)
+    (second,) = json_lines(run("show", identity_of(SECOND), "--json", "--store", url), "show")
+    assert second["parent"] == identity_of(FIRST)
+    assert second["messages"][-1]["parts"] == [{"type": "text", "text": "At 1.0815"}]
+
+
+def test_show_for_people_has_the_text_the_verdict_and_its_evidence(url: str) -> None:
+    shown = run("show", identity_of(FIRST), "--store", url).stdout
+    for text in (identity_of(FIRST), "buy?", "  Hold — 1.0850 €", "complete  ended by response_completed, end marker"):
+        assert text in shown
+    cut = run("show", identity_of(CUT), "--store", url).stdout
+    assert "truncated  ended by response_truncated" in cut
+    assert "201 Created" in cut
+
+
+def test_show_never_lets_a_text_steer_the_terminal(url: str) -> None:
+    shown = run("show", identity_of(LIMITED), "--store", url)
+    assert shown.exit_code == 0
+    assert "\x1b" not in shown.output
+    assert "slow" in shown.stdout
+
+
+def test_show_says_that_no_end_is_recorded(url: str) -> None:
+    assert "unknown  no end recorded" in run("show", identity_of(RUNNING), "--store", url).stdout
+
+
+def test_events_as_json_are_the_events(url: str) -> None:
+    rows = json_lines(run("events", identity_of(FIRST), "--json", "--store", url), "events")
+    assert [row["type"] for row in rows] == [event.type for event in FIRST.events]
+    assert [row["hash"] for row in rows] == [event.hash.hex() for event in FIRST.events]
+    assert [row.get("data") and base64.b64decode(row["data"]) for row in rows] == [e.body for e in FIRST.events]
+    assert [row["elapsed_ns"] for row in rows] == [e.mono_ns - FIRST.events[0].mono_ns for e in FIRST.events]
+    assert rows[0]["facts"] == FIRST.events[0].facts
+    assert all(row["position"] > 0 for row in rows)
+
+
+def test_events_for_people_fit(url: str) -> None:
+    shown = run("events", identity_of(FIRST), "--store", url, env={"COLUMNS": "60"}).stdout.splitlines()
+    assert shown[0] == f"exchange {identity_of(FIRST)}"
+    assert len(shown) == 2 + len(FIRST.events)
+    assert max(map(len, shown)) <= 60
+
+
+@pytest.mark.parametrize("name", ["markdown", "json", "jsonl"])
+def test_export_to_a_file_is_what_is_printed(url: str, tmp_path: Path, name: str) -> None:
+    file = tmp_path / "out"
+    printed = run("export", identity_of(SECOND), "--format", name, "--store", url)
+    written = run("export", identity_of(SECOND), "--format", name, "-o", str(file), "--store", url)
+    assert (printed.exit_code, written.exit_code, written.stdout) == (0, 0, "")
+    assert file.read_text(encoding="utf-8") == printed.stdout
+    assert "At 1.0815" in printed.stdout
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_export_as_jsonl_is_what_show_prints(url: str) -> None:
+    (shown,) = json_lines(run("show", identity_of(SECOND), "--json", "--store", url), "show")
+    assert json.loads(run("export", identity_of(SECOND), "--format", "jsonl", "--store", url).stdout) == shown
+
+
+def test_export_replaces_a_file_only_where_told_to(url: str, tmp_path: Path) -> None:
+    file = tmp_path / "out"
+    file.write_text("mine")
+    refused = run("export", identity_of(FIRST), "-o", str(file), "--store", url)
+    assert (refused.exit_code, file.read_text()) == (2, "mine")
+    assert "--force" in refused.stderr
+    assert run("export", identity_of(FIRST), "-o", str(file), "--force", "--store", url).exit_code == 0
+    assert "1.0850" in file.read_text(encoding="utf-8")
+
+
+def test_replay_gives_the_recorded_bytes(url: str) -> None:
+    result = run("replay", identity_of(FIRST), "--store", url)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout_bytes == b"".join(e.body or b"" for e in FIRST.events if e.type == "chunk_received")
+    assert result.stderr.count("same bytes") == 1
+
+
+def test_replay_fails_as_recorded_and_says_so_in_one_line(url: str) -> None:
+    result = run("replay", identity_of(CUT), "--store", url)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout_bytes == b'data: {"x": 1}\n\n'
+    assert "status 201" in result.stderr
+    assert "failed as recorded: ProtocolError" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_replay_of_an_exchange_without_an_end_goes_up_to_where_it_stops(url: str) -> None:
+    result = run("replay", identity_of(RUNNING), "--store", url)
+    assert result.exit_code == 0, result.stderr
+    assert "no answer" in result.stderr
+    assert "then the recording ends" in result.stderr
+
+
+def test_verify_finds_nothing_and_says_what_is_not_proved(url: str) -> None:
+    result = run("verify", "--store", url)
+    assert result.exit_code == 0, result.output
+    assert "of 5 exchanges" in result.stdout
+    assert "1 exchange without an end" in result.stdout
+    assert "that no whole exchange was removed" in result.stdout
+    (report,) = json_lines(run("verify", "--json", "--store", url), "verify")
+    assert report["events"] == sum(len(built.events) for built in ALL)
+    assert (report["exchanges"], report["findings"]) == (5, [])
+
+
+def test_verify_of_one_exchange_checks_that_one(url: str) -> None:
+    (report,) = json_lines(run("verify", identity_of(FIRST), "--json", "--store", url), "verify")
+    assert (report["events"], report["exchanges"]) == (len(FIRST.events), 1)
+
+
+def test_a_named_conversation_goes_by_its_name(store_url: str) -> None:
+    upgrade(store_url)
+    opening = ExchangeBuilder(9).event("conversation_named", {"name": "desk"}).event("tags_set", {"tags": {"a": "b"}})
+    belongs = {"conversation": identity_of(opening), "name": "desk"}
+    inside = [answered(10, ("user", "one"), **belongs), answered(11, ("user", "two"), **belongs)]
+    fill(store_url, opening, *inside, answered(12, ("user", "other")))
+    assert opening.events[0].type in CONVERSATION_TYPES
+    for command, schema in (("show", "show"), ("list", "list")):
+        args = ["desk"] if command == "show" else ["--conversation", "desk"]
+        rows = json_lines(run(command, *args, "--json", "--store", store_url), schema)
+        assert {row["id"] for row in rows} == set(ids(*inside))
+        assert {row["conversation"] for row in rows} == {identity_of(opening)}
+    events = json_lines(run("events", "desk", "--json", "--store", store_url), "events")
+    assert len(events) == sum(len(one.events) for one in inside)
+    shown = run("show", "desk", "--store", store_url).stdout
+    assert shown.startswith("conversation desk")
+    assert "a=b" in shown
+    assert run("export", "desk", "--store", store_url).stdout.startswith("# Conversation `desk`")
+    assert run("replay", "desk", "--store", store_url).stderr.count("same bytes") == 2
+    whole = run("show", identity_of(opening), "--json", "--store", store_url)
+    assert len(json_lines(whole, "show")) == 2
+
+
+def test_a_conversation_does_not_repeat_what_was_shown(store_url: str) -> None:
+    upgrade(store_url)
+    opening = ExchangeBuilder(9).event("conversation_named", {"name": "desk"})
+    belongs = {"conversation": identity_of(opening), "name": "desk"}
+    first = answered(10, ("user", "buy?"), text="Hold it", **belongs)
+    second = answered(11, ("user", "buy?"), ("assistant", "Hold it"), ("user", "stop?"), text="Here", **belongs)
+    fill(store_url, opening, first, second)
+    shown = run("show", "desk", "--store", store_url).stdout
+    assert (shown.count("  buy?\n"), shown.count("  Hold it\n"), shown.count("  stop?\n")) == (1, 1, 1)
+
+
+def test_an_exchange_whose_request_is_lost_cannot_be_replayed(store_url: str) -> None:
+    upgrade(store_url)
+    built = ExchangeBuilder(1).event("gap_recorded", {"events": 1, "bytes": 9, "from_ns": 1, "to_ns": 2, "reason": "x"})
+    fill(store_url, built.response().chunks(b"{}").completed())
+    result = run("replay", identity_of(built), "--store", store_url)
+    assert result.exit_code == 1
+    assert "its request was not recorded" in result.stderr
+
+
+def test_the_reading_commands_change_nothing(url: str) -> None:
+    def state() -> object:
+        store = open_store(url, write=False)
+        try:
+            return store.counts(), [store.head(id_bytes(identity_of(built))) for built in ALL]
+        finally:
+            store.close()
+
+    before = state()
+    for command in (["list"], ["show", identity_of(CUT)], ["verify"], ["replay", identity_of(RUNNING)]):
+        run(*command, "--store", url)
+    assert state() == before
