@@ -225,11 +225,14 @@ class ExchangeTap:
     def _failure(self, kind: str, phase: str, error: ErrorFacts | None) -> dict[str, Any]:
         facts: dict[str, Any] = dict(FailedMeta(kind=kind, phase=phase))
         if error is not None:
-            secrets = self._seen.secrets
-            facts["error"] = {**error, "message": scrub(error["message"], secrets)}
+            facts["error"] = {**error, "message": self._scrubbed(error["message"])}
             if "args" in error:
-                facts["error"]["args"] = [scrub(a, secrets) if isinstance(a, str) else a for a in error["args"]]
+                facts["error"]["args"] = [self._scrubbed(a) if isinstance(a, str) else a for a in error["args"]]
         return facts
+
+    def _scrubbed(self, text: str) -> str:
+        """A message without what was redacted in this exchange, and without what would be in any URL."""
+        return self._path.redaction.url(scrub(text, self._seen.secrets), Redacted())
 
     def _write_pieces(self, pieces: list[Piece]) -> None:
         with self._lock:

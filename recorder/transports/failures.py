@@ -36,9 +36,16 @@ def _is_network_error(error: BaseException) -> bool:
 
 
 def describe(error: BaseException) -> ErrorFacts:
-    """Return the facts of an exception: its class, its message, and its plain arguments."""
+    """Return the facts of an exception: its class, its message, and its plain arguments.
+
+    Of an exception that is not the network's (one that the program's own generator of a payload raised)
+    only the class: its message may hold anything.
+    """
     kind = type(error)
-    facts = ErrorFacts(type=f"{kind.__module__}.{kind.__qualname__}", message=str(error))
+    facts = ErrorFacts(type=f"{kind.__module__}.{kind.__qualname__}", message="")
+    if not isinstance(error, OSError | http.client.HTTPException):
+        return facts
+    facts["message"] = str(error)
     if isinstance(error, OSError) and isinstance(error.errno, int):
         facts["errno"] = error.errno
     args = list(error.args)

@@ -14,8 +14,15 @@ from recorder import Player, Recorder, RecordingEnded
 from recorder.core.events import Event
 from tests.loopback import LoopbackServer, Script, serve
 from tests.recorded import ask, end, exchanges, only, types, until
+from tests.wire import chunked, wire
 
 LONG = Script(chunks=200, gap=0.01)
+
+
+# What is dropped leaves its socket to the garbage collector, with the warning that Python has for that.
+_dropping = pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
+)
 
 
 @pytest.fixture
@@ -85,6 +92,7 @@ def test_bytes_that_were_read_ahead_but_not_taken_are_told_apart(server: Loopbac
     assert ended.facts["received"] == sum(len(e.body or b"") for e in events if e.type == "chunk_received") > 14
 
 
+@_dropping
 def test_a_response_that_is_dropped_is_abandoned(server: LoopbackServer, sqlite_url: str) -> None:
     with Recorder(sqlite_url) as recorder:
         session = recorder.mount(requests.Session())
@@ -97,6 +105,7 @@ def test_a_response_that_is_dropped_is_abandoned(server: LoopbackServer, sqlite_
         assert _taken(only(sqlite_url), "consumer_abandoned") == len(first)
 
 
+@_dropping
 def test_an_iterator_that_is_dropped_closes(server: LoopbackServer, sqlite_url: str) -> None:
     """urllib3 closes the connection there and then: to the server and to us this is a close."""
     with Recorder(sqlite_url) as recorder:
@@ -107,19 +116,16 @@ def test_an_iterator_that_is_dropped_closes(server: LoopbackServer, sqlite_url: 
     assert _taken(only(sqlite_url), "consumer_closed") == len(first)
 
 
-def _arrived_whole(recorder: Recorder, server: LoopbackServer) -> requests.Response:
-    response = ask(recorder.mount(requests.Session()), server.url, "whole")
-    server.visits(1)
-    time.sleep(0.05)  # all of it is in the socket: the next read brings it
-    return response
+FRAMES = (b"data: one\n\n", b"data: two\n\n", b"data: [DONE]\n\n")
+WHOLE = b"".join(FRAMES)
 
 
+@_dropping
 @pytest.mark.parametrize(("leave", "told"), [("close", "consumer_closed"), ("drop", "consumer_abandoned")])
 def test_a_response_that_had_arrived_whole_is_complete_and_left_early(leave: str, told: str, sqlite_url: str) -> None:
-    script = Script(chunks=3)
-    with serve(script) as server, Recorder(sqlite_url) as recorder:
-        response = _arrived_whole(recorder, server)
-        assert response.raw.read(5) == script.body("whole")[:5]
+    with wire(lambda _: chunked(*FRAMES)) as server, Recorder(sqlite_url) as recorder:
+        response = ask(recorder.mount(requests.Session()), server.url, "whole")  # one segment: head and body
+        assert response.raw.read(5) == WHOLE[:5]
         if leave == "close":
             response.close()
             response.close()
@@ -127,21 +133,20 @@ def test_a_response_that_had_arrived_whole_is_complete_and_left_early(leave: str
         gc.collect()
     events = only(sqlite_url)
     assert types(events)[-2:] == ["response_completed", told]
-    assert events[-1].facts == {"taken": 5, "received": len(script.body("whole"))}
+    assert events[-1].facts == {"taken": 5, "received": len(WHOLE)}
     ((_, exchange),) = exchanges(sqlite_url).items()
     assert exchange.transport_end == "response_completed"
     with Player(sqlite_url) as player:  # what had arrived is known: reading on is no end of the recording
-        assert ask(player.mount(requests.Session()), server.url, "whole").content == script.body("whole")
+        assert ask(player.mount(requests.Session()), server.url, "whole").content == WHOLE
 
 
 def test_a_consumer_that_took_everything_and_closes_says_nothing_more(sqlite_url: str) -> None:
-    script = Script(chunks=3)
-    with serve(script) as server, Recorder(sqlite_url) as recorder:
-        response = _arrived_whole(recorder, server)
-        body, got = script.body("whole"), b""
+    with wire(lambda _: chunked(*FRAMES)) as server, Recorder(sqlite_url) as recorder:
+        response = ask(recorder.mount(requests.Session()), server.url, "whole")
+        got = b""
         for piece in response.iter_content(1):
             got += piece
-            if got == body:
+            if got == WHOLE:
                 break  # as the openai client does at [DONE]: the last frame of the wire stays unread
         response.close()
     assert types(only(sqlite_url))[-1] == "response_completed"
@@ -175,6 +180,7 @@ def test_a_thread_may_close_what_another_one_reads(server: LoopbackServer, sqlit
     assert exchange.body.startswith(b"".join(got))
 
 
+@_dropping
 def test_many_that_are_dropped_in_cycles_while_others_record(sqlite_url: str) -> None:
     """The garbage collector finalizes responses in whatever thread and at whatever place it likes."""
     stop = threading.Event()
@@ -184,7 +190,7 @@ def test_many_that_are_dropped_in_cycles_while_others_record(sqlite_url: str) ->
         turn = 0
         while not stop.is_set():
             response = ask(session, url, f"{number}-{turn}")
-            next(response.iter_content(64))
+            response.raw.read(64)
             cycle = [response]
             cycle.append(cycle)  # type: ignore[arg-type]
             del response, cycle

@@ -63,7 +63,9 @@ print(json.dumps(told))
 """
 
 
-def _consume(session: requests.Session, url: str, prompt: str, got: dict[str, list[bytes]], slowest: list[float]) -> None:
+def _consume(
+    session: requests.Session, url: str, prompt: str, got: dict[str, list[bytes]], slowest: list[float]
+) -> None:
     with ask(session, url, prompt) as response:
         before = time.monotonic()
         for chunk in response.iter_content(None):
