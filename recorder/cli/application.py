@@ -85,6 +85,13 @@ class Application(click.Group):
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; a closed pipe is looked at before click does, which would call it a finding."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            ctx.exit(settle(error))
+
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run a command and leave with its exit code; with ``standalone_mode=False``, return and raise."""
         run: Callable[..., Any] = super().main

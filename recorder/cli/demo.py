@@ -142,7 +142,7 @@ def _mark(text: str, good: bool) -> str:
 
 def _replayed(store: Store, server: DemoServer, seen: list[_Seen], exchanges: list[Rebuilt]) -> list[str]:
     """Answer every request again from the store alone, and compare with what the program saw."""
-    _title("Replay    the server is stopped; the same requests, answered from the recording alone")
+    _title("Replay    server stopped; the same requests, answered from the recording")
     failed = []
     try:
         with requests.Session() as session:
@@ -156,9 +156,8 @@ def _replayed(store: Store, server: DemoServer, seen: list[_Seen], exchanges: li
         again = play(store, rebuilt.exchange, 0.0, came.append)
         difference = _difference(one, again, came)
         failed += [] if difference is None else [f"{short(one.id)}: {difference}"]
-        same = f"{counted(len(came), 'piece')}, {counted(len(again.body), 'byte')}: same bytes, same boundaries"
-        if one.failure is not None:
-            same += ", same failure"
+        same = "same bytes, same boundaries" if one.failure is None else "same bytes, boundaries and failure"
+        same = f"{counted(len(came), 'piece')}, {counted(len(again.body), 'byte')}: {same}"
         click.echo(f"{'':10}{short(one.id)}  {_mark(difference or same, difference is None)}")
     return failed
 
