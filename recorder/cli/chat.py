@@ -38,7 +38,7 @@ DEFAULT_SYSTEM: Final = "You are a helpful assistant."
 @store_option
 @pass_settings
 def chat(settings: Settings, prompt: str | None, system: str | None, conversation: str | None, timeout: float) -> None:
-    """Ask the upstream, print its answer as it arrives, and record both.
+    """Ask the upstream, print the answer as it arrives, record both.
 
     The upstream is that of AI_API_URL, which ends in /chat/completions, AI_ACCESS_TOKEN and
     AI_MODEL_NAME. Without PROMPT, or where it is -, the prompt is read from standard input.

@@ -25,7 +25,7 @@ def db() -> None:
 @store_option
 @pass_settings
 def upgrade(settings: Settings) -> None:
-    """Bring the store to the schema of this version; make it where there is none."""
+    """Bring the store to the schema of this version, or make it."""
     applied = schema.upgrade(settings.store)
     name = parse_url(settings.store).name
     if applied:
@@ -61,7 +61,7 @@ def status(settings: Settings, as_json: bool) -> None:
 @store_option
 @pass_settings
 def path(settings: Settings) -> None:
-    """Print where the store is: its file, or a server's URL without the password."""
+    """Print where the store is: its file, or its URL without password."""
     target = parse_url(settings.store)
     click.echo(target.name if target.path is None else str(target.path))
     click.echo(f"spools: {spool_directory(settings.store)}", err=True)
@@ -81,7 +81,7 @@ def backup(settings: Settings, file: Path) -> None:
 @store_option
 @click.pass_context
 def check(ctx: click.Context) -> None:
-    """Look for everything that can be wrong with a store apart from its chains (see verify)."""
+    """Look for all that can be wrong apart from the chains."""
     found = upkeep.check(ctx.ensure_object(Settings).store)
     for line in found.lines:
         mark = click.style("ok", fg="green") if line.ok else click.style("!!", fg="red", bold=True)

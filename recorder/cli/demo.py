@@ -47,7 +47,9 @@ class _Seen:
 @store_option
 @click.pass_context
 def demo(ctx: click.Context) -> None:
-    """Record, verify and replay a conversation with a server of its own: no token, no network.
+    """Record, verify and replay a conversation: nothing to set up.
+
+    It brings a server of its own on loopback and needs no token and no network.
 
     The recording stays in recorder-demo.db, or in the store that --store names.
     """

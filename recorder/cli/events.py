@@ -33,7 +33,7 @@ _PREVIEW: Final = 200
 @store_option
 @pass_settings
 def events(settings: Settings, identity: str, as_json: bool) -> None:
-    """Print the events of an exchange, or of all exchanges of a conversation, in order."""
+    """Print the events of an exchange or a conversation, in order."""
     with Store(settings.store) as store:
         for exchange in exchanges(store, identity):
             found = store.reader.events(id_bytes(exchange))

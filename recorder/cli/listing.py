@@ -28,11 +28,11 @@ _COLUMNS: Final = (
 
 
 @click.command("list")
-@click.option("-n", "count", type=click.IntRange(min=1), help=f"How many; {_SHOWN}, with --json all.")
-@click.option("--model", help="Only those that this model answered.")
+@click.option("-n", "count", type=click.IntRange(min=1), metavar="N", help=f"How many; {_SHOWN}, with --json all.")
+@click.option("--model", metavar="NAME", help="Only those that this model answered.")
 @click.option("--verdict", "which", type=click.Choice(_VERDICTS), help="Only those that ended so.")
 @click.option("--conversation", metavar="ID", help="Only those of this conversation: name or ID.")
-@click.option("--status", type=click.IntRange(100, 999), help="Only those with this HTTP status.")
+@click.option("--status", type=click.IntRange(100, 999), metavar="CODE", help="Only those with this HTTP status.")
 @json_option
 @store_option
 @pass_settings

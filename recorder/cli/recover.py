@@ -19,9 +19,10 @@ from recorder.store import open_store
 @store_option
 @pass_settings
 def recover(settings: Settings) -> None:
-    """Drain the spools of dead processes and close their exchanges as process_died.
+    """Bring what dead processes left in their spools to the store.
 
-    Every program does the same when it opens a Recorder; processes that live are left alone.
+    Their open exchanges are closed as process_died. Every program does the same when it opens a
+    Recorder; processes that live are left alone.
     """
     url = settings.store
     spools = spool_directory(url)

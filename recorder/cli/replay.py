@@ -47,13 +47,20 @@ class Replayed:
 
 @click.command()
 @click.argument("identity", metavar="ID")
-@click.option("--pace", type=click.FloatRange(min=0), default=0.0, metavar="F", help="0 at once, 1 as recorded, …")
+@click.option(
+    "--pace",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="F",
+    help="0 at once, 1 as recorded, 2 at half that speed.",
+)
 @store_option
 @click.pass_context
 def replay(ctx: click.Context, identity: str, pace: float) -> None:
-    """Answer the recorded requests again, offline, and compare every byte with the recording.
+    """Answer the recorded requests again, and compare every byte.
 
-    The bodies go to standard output as they come, the comparison to standard error. The exit code is 1
+    Only the recording answers, no network is used. The bodies go to standard output as they come,
+    the comparison to standard error. The exit code is 1
     where anything differs.
     """
     different = 0

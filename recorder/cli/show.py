@@ -25,7 +25,7 @@ _PREVIEW: Final = 400
 @store_option
 @pass_settings
 def show(settings: Settings, identity: str, as_json: bool) -> None:
-    """Show an exchange or a conversation: what was asked, what came back, and how it ended."""
+    """Show an exchange or a conversation, and how it ended."""
     with Store(settings.store) as store:
         found = resolve(store, identity)
         if found.kind == "conversation":

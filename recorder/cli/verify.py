@@ -31,7 +31,7 @@ _QUESTIONS: Final = {
 @store_option
 @click.pass_context
 def verify(ctx: click.Context, identity: str | None, as_json: bool) -> None:
-    """Check the hash chain of every exchange, or of those that ID names.
+    """Check the hash chains of all exchanges, or of those of ID.
 
     The exit code is 1 when anything is not as it was written.
     """
