@@ -175,9 +175,10 @@ def proxy(request: Got) -> bytes | None:
         answer = b""
         while data := upstream.recv(65536):
             answer += data
-            if (length := re.search(rb"(?i)content-length: (\d+)", answer)) and b"\r\n\r\n" in answer:
-                if len(answer.partition(b"\r\n\r\n")[2]) >= int(length[1]):
-                    break
+            opening, blank, body = answer.partition(b"\r\n\r\n")
+            length = re.search(rb"(?i)content-length: (\d+)", opening)
+            if blank and length is not None and len(body) >= int(length[1]):
+                break
     return answer
 
 

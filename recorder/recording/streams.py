@@ -42,6 +42,11 @@ class StreamWriter:
         self._disowned = False
 
     @property
+    def begun(self) -> bool:
+        """Whether anything of it was recorded, or lost."""
+        return self._version > 0 or self._gap is not None
+
+    @property
     def has_gap(self) -> bool:
         """Whether events were lost and the stream does not say so yet."""
         return self._gap is not None

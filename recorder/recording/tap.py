@@ -55,7 +55,6 @@ class ExchangeTap:
         self._last_read: list[Piece] = []
         self._last_size = 0
         self._lock = threading.Lock()
-        self._asked = False
         self._completed = False
         self.started = False  # the response's head is recorded
         self.ended = False
@@ -80,7 +79,6 @@ class ExchangeTap:
         :raises RecordingError: what is not recorded must not happen.
         """
         self._path.check()
-        self._asked = True
         redaction, seen = self._path.redaction, self._seen
         self._call.attempts += 1
         kept_head = redaction.head(head, seen)
@@ -96,16 +94,14 @@ class ExchangeTap:
         kept_body = redaction.body(body, seen)
         if seen.places:
             facts["redacted"] = list(dict.fromkeys(seen.places))
-        self._write(b"request_sent", 0, RequestSentMeta(**facts), kept_head + kept_body)  # type: ignore[typeddict-item]
+        self._tell(b"request_sent", 0, RequestSentMeta(**facts), kept_head + kept_body)  # type: ignore[typeddict-item]
 
     def request_body_sent(self, body: bytes) -> None:
         """Record the payload of a request whose body was not known when its head left."""
-        if self.ended:
-            return
         seen = Redacted()
         kept = self._path.redaction.body(body, seen)
         self._seen.secrets += seen.secrets
-        self._write(b"request_body_sent", 0, {"redacted": seen.places} if seen.places else None, kept)
+        self._tell(b"request_body_sent", 0, {"redacted": seen.places} if seen.places else None, kept)
 
     def request_failed(self, kind: str, phase: str, error: ErrorFacts | None) -> None:
         """Record that nothing came back."""
@@ -118,8 +114,6 @@ class ExchangeTap:
         :param framing: see :class:`~recorder.core.deframing.Deframer`.
         :param ends_read: the read that brought the head ended with it.
         """
-        if self.ended:
-            return
         seen = Redacted()
         kept = self._path.redaction.head(head, seen)
         self._seen.secrets += seen.secrets
@@ -130,7 +124,7 @@ class ExchangeTap:
             facts["redacted"] = list(dict.fromkeys(seen.places))
         if len(kept) != len(head):
             facts["grew"] = len(kept) - len(head)
-        self._write(b"response_started", READ_END if ends_read else 0, facts, kept)
+        self._tell(b"response_started", READ_END if ends_read else 0, facts, kept)
         self.started = True
         self._deframer = Deframer(framing, length)
         self._write_pieces(self._deframer.begin())
@@ -195,16 +189,17 @@ class ExchangeTap:
             self._write(kind, 0, {"received": received, "taken": taken}, None)
 
     def recorder_closed(self) -> None:
-        """Record that recording stopped before the exchange ended."""
-        if self._asked:
-            self._end(b"recorder_closed", self._state(), None)
+        """Record that recording stopped before the exchange ended; nothing follows."""
+        with self._lock:
+            if not self.ended and self._writer.begun:
+                self._write(b"recorder_closed", 0, self._state(), None)
+            self.ended = True
 
     def give_up(self, reason: str) -> None:
         """Record nothing more of this exchange but that the rest is missing."""
-        if self._asked and not self.ended:
+        if self._writer.begun and not self.ended:
             self._path.give_up(self._writer, reason)
-            self.recorder_closed()
-        self.ended = True
+        self.recorder_closed()
 
     @property
     def must_record(self) -> bool:
@@ -245,6 +240,11 @@ class ExchangeTap:
                     self.ended = True
                     self._completed = kind == "response_completed"
                 self._path.write(self._writer, _TYPE_BYTES[kind], flags, meta.encode() if meta else None, body)
+
+    def _tell(self, type_name: bytes, flags: int, facts: Mapping[str, Any] | None, body: bytes | None) -> None:
+        with self._lock:
+            if not self.ended:
+                self._write(type_name, flags, facts, body)
 
     def _end(self, type_name: bytes, facts: Mapping[str, Any], body: bytes | None) -> None:
         with self._lock:

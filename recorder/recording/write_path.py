@@ -199,7 +199,7 @@ class WritePath:
 
         :raises RecordingError: it could not be written, and what is not recorded must not happen.
         """
-        if self.closed:
+        if self.closed and type_name != b"recorder_closed":
             return
         thread = threading.get_ident()
         try:
@@ -306,14 +306,9 @@ class WritePath:
             return
         self._upkeep.stop(timeout)
         self._mover.retire()
-        with self._lock:
-            unfinished = list(self._unfinished)
-        for exchange in unfinished:
-            try:
-                exchange.recorder_closed()
-            except RecordingError as error:
-                _log.error("recorder: the end of an exchange could not be recorded: %s", error)
+        self._end_exchanges()
         self.closed = True
+        self._end_exchanges()  # those that began in the meantime
         _OPEN.discard(self)
         self._keep_up()
         pending = self._spool.pending
@@ -322,6 +317,15 @@ class WritePath:
             where = self._directory
             _log.error("recorder: %d bytes stay in %s: `recorder recover` brings them to the store", left, where)
         self._spool.close(drained=drained)
+
+    def _end_exchanges(self) -> None:
+        with self._lock:
+            unfinished = list(self._unfinished)
+        for exchange in unfinished:
+            try:
+                exchange.recorder_closed()
+            except RecordingError as error:
+                _log.error("recorder: the end of an exchange could not be recorded: %s", error)
 
     def after_fork(self) -> None:
         """Go on in a forked child with an identity, a spool file and a drainer of its own."""

@@ -4,11 +4,15 @@ The clone is an instance of a subclass of the adapter's very class with the same
 retries, TLS settings, proxies and everything a subclass does stay as they are; the user's adapter is
 not touched. Pool and connection classes are subclasses of the very classes in place (those of a SOCKS
 proxy differ), with the same names: urllib3 prints them in its messages.
+
+A clone is never cloned: what is mounted last takes the place of what was mounted before, over the
+user's own classes.
 """
 
 from __future__ import annotations
 
 import copy
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -28,11 +32,11 @@ def clone_adapter(adapter: HTTPAdapter, behaviour: type[Any], connection_class: 
     :param attributes: set on the clone.
     """
     pools = PoolClasses(connection_class)
-    base = type(adapter)
+    base = adapter.cloned_from if isinstance(adapter, ClonedAdapter) else type(adapter)
     names = {"__module__": base.__module__, "__qualname__": base.__qualname__}
     made: Any = type(base.__name__, (behaviour, base), names)
     clone = made.__new__(made)
-    clone.__dict__.update(adapter.__dict__)
+    clone.__dict__.update(_plain(adapter))
     clone.__dict__.update(attributes, pool_classes=pools, cloned_from=base)
     clone.poolmanager = pools.instrument(copy.copy(adapter.poolmanager))
     clone.proxy_manager = {name: pools.instrument(copy.copy(held)) for name, held in adapter.proxy_manager.items()}
@@ -49,10 +53,10 @@ class PoolClasses:
     def instrument(self, manager: Any) -> Any:
         """Make a pool manager build its pools from our classes, from now on; return it."""
         if getattr(manager, "instrumented_by", None) is not self:
+            plain = getattr(manager, "plain_pool_classes", manager.pool_classes_by_scheme)
             manager.pools = type(manager.pools)(manager.pools._maxsize)
-            manager.pool_classes_by_scheme = {
-                scheme: self._pool_class(pool) for scheme, pool in manager.pool_classes_by_scheme.items()
-            }
+            manager.pool_classes_by_scheme = {scheme: self._pool_class(pool) for scheme, pool in plain.items()}
+            manager.plain_pool_classes = plain
             manager.instrumented_by = self
         return manager
 
@@ -76,9 +80,14 @@ class ClonedAdapter:
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         plain = self.cloned_from.__new__(self.cloned_from)
-        own = ("pool_classes", "cloned_from", "recording", "replay")
-        plain.__dict__.update((name, value) for name, value in self.__dict__.items() if name not in own)
-        return plain.__reduce_ex__(protocol)
+        plain.__dict__.update(_plain(self))
+        return pickle.loads, (pickle.dumps(plain, protocol),)
+
+
+def _plain(adapter: Any) -> dict[str, Any]:
+    """The attributes of an adapter without ours."""
+    own = ("pool_classes", "cloned_from", "recording", "replay")
+    return {name: value for name, value in adapter.__dict__.items() if name not in own}
 
 
 def http_adapters(session: requests.Session) -> dict[str, HTTPAdapter]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping
@@ -21,6 +22,8 @@ from recorder.transports.cloning import ClonedAdapter, clone_adapter, http_adapt
 from recorder.transports.failures import cause_of, describe, kind_of
 from recorder.transports.guard import Guard
 from recorder.transports.socket_file import HTTPResponse
+
+_log = logging.getLogger("recorder")
 
 CLIENT: Final = f"requests/{requests.__version__} urllib3/{version('urllib3')}"
 _FOLLOWED: Final = frozenset({301, 302, 303, 307, 308, 401, 407})
@@ -73,8 +76,16 @@ class RequestsRecording:
         :raises ConfigurationError: an adapter is not an ``HTTPAdapter``.
         """
         for prefix, adapter in http_adapters(session).items():
-            if getattr(adapter, "recording", None) is not self:
+            before = getattr(adapter, "recording", None)
+            if before is not None and before is not self and before.is_open:
+                _log.warning("recorder: a session is mounted on another recorder, which records it no longer")
+            if before is not self:
                 session.adapters[prefix] = clone_adapter(adapter, _RecordingAdapter, self._connection, recording=self)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anything is recorded."""
+        return self._path() is not None
 
     def _connection(self, base: type[Any]) -> type[Any]:
         names = {"__module__": base.__module__, "__qualname__": base.__qualname__}
@@ -249,7 +260,6 @@ class RecordingConnection:
         extra: dict[str, Any] = {"client": CLIENT}
         if getattr(self, "sock", None) is not None:
             extra.update(connection=self._number, reused=self._used)
-        self._used = True
         if self._streamed is not None:
             extra["streamed"] = True
             self._chunked = b"\r\ntransfer-encoding: chunked\r\n" in head.lower()
@@ -261,7 +271,8 @@ class RecordingConnection:
             return
         if self._chunked:
             data = data[data.find(b"\r\n") + 2 : -2]  # one send is one frame
-        self._streamed.append(data)
+        if data:
+            self._streamed.append(data)
         if sum(map(len, self._streamed)) >= _PIECE and not self._tap.reads_payloads:
             self._flush_streamed()
 
@@ -273,6 +284,7 @@ class RecordingConnection:
     def getresponse(self, *args: Any, **kwargs: Any) -> Any:
         """Return the response; it is told to the tap while it is read."""
         tap, self._tap = self._tap, None
+        self._used = True
         if tap is None:
             return super().getresponse(*args, **kwargs)  # type: ignore[misc]
         made: list[HTTPResponse] = []

@@ -47,7 +47,8 @@ for _ in range(10):
 told["ten_chunks_took"] = time.monotonic() - started
 time.sleep(0.05)
 health = recorder.health()
-told["health"] = {"ok": health.ok, "spool_error": health.spool_error, "lost": health.lost_events, "owed": health.unreported_gaps}
+told["health"] = {"ok": health.ok, "spool_error": health.spool_error}
+told["health"] |= {"lost": health.lost_events, "owed": health.unreported_gaps}
 while len(got) < 30:
     got.append(next(pieces))
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))

@@ -20,11 +20,34 @@ from tests.recorded import exchanges, only, streams, traces
 from tests.wire import Got, Wire, chunked, proxy, reply, wire
 
 # Nothing that looks like a token of anybody's: made of words, each place with one of its own.
-PLACES = """
-authorization proxy-authorization basic cookie set-cookie api-key client-secret session-token userinfo-name
-userinfo-password proxy-password query-key query-token query-signature location body-plain body-deep
-body-pointer body-streamed body-form trailer error-url refused-url own-header own-query streamed-error
-""".split()
+PLACES = [
+    "authorization",
+    "proxy-authorization",
+    "basic",
+    "cookie",
+    "set-cookie",
+    "api-key",
+    "client-secret",
+    "session-token",
+    "userinfo-name",
+    "userinfo-password",
+    "proxy-password",
+    "query-key",
+    "query-token",
+    "query-signature",
+    "location",
+    "body-plain",
+    "body-deep",
+    "body-pointer",
+    "body-streamed",
+    "body-form",
+    "trailer",
+    "error-url",
+    "refused-url",
+    "own-header",
+    "own-query",
+    "streamed-error",
+]
 SECRETS = {place: f"wolf-{place}-secret-value-{number:03d}" for number, place in enumerate(PLACES)}
 RULES = ["header:X-Desk", "query:desk", "body:password", "body:/wallet/*/pin"]
 
