@@ -109,7 +109,7 @@ def _mounting(adapter: type[HTTPAdapter]) -> PrepareSession:
 @pytest.mark.parametrize(
     ("adapter", "behaviour", "consumer", "expected"),
     [
-        (_Eager, "event_per_frame", "raw_read1_30", "items.count"),
+        (_Eager, "event_per_frame", "raw_read_20", "items.count"),
         (_Eager, "event_per_frame", "close_after_first", "server.answers[0].segments"),
         (_Eager, "truncated_in_frame", "iter_lines", "phase"),
         (_Eager, "json", "json", "before.raw.closed"),
