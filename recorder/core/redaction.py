@@ -33,6 +33,7 @@ _QUERY: Final = frozenset(
     )
 )
 _SCHEMES: Final = re.compile(r"(?i)(basic|bearer|digest|negotiate|token|apikey|key|aws4-hmac-sha256)[ \t]+(?=\S)")
+_ESCAPED: Final = re.compile(r"\\u([0-9a-fA-F]{4})")
 _QUERY_FIELD: Final = re.compile(r"([?&;])([^=&;#\s]+)=([^&;#\s>\"']*)")
 _USERINFO: Final = re.compile(r"(//)([^/?#@\s]*(?:@[^/?#@\s]*)*)@")
 
@@ -232,8 +233,9 @@ class Redaction:
 
     def _unread_body(self, body: bytes, seen: Redacted) -> bytes:
         names = self._names | {pointer[-1] for pointer in self._pointers}
-        text = body.decode("latin-1")
-        if not any(name in text for name in names):
+        text = body.decode("utf-8", "surrogateescape")
+        spelled = (text, unquote_plus(text), _ESCAPED.sub(lambda match: chr(int(match.group(1), 16)), text))
+        if not any(name in spelling for name in names for spelling in spelled):
             return body
         form = re.compile(r"(^|&)([^=&]+)=([^&]*)")
         if re.fullmatch(r"[^=&\s{\[\"]+=[^&\s]*(&[^=&\s]+=[^&\s]*)*", text):
@@ -245,7 +247,7 @@ class Redaction:
                 seen.secrets.append(unquote_plus(match.group(3)))
                 return f"{match.group(1)}{match.group(2)}={self._mark(name, match.group(3), seen, f'body:/{name}')}"
 
-            return form.sub(without_field, text).encode("latin-1")
+            return form.sub(without_field, text).encode("utf-8", "surrogateescape")
         return self._mark("body", text, seen, "body:").encode("ascii")
 
 

@@ -1,0 +1,81 @@
+"""Which requests are the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from recorder.core.matching import canonical_body, canonical_url, differences, match_key
+
+MARK = "~redacted~key~0123456789abcdef~"
+
+
+def _key(body: bytes, url: str = "http://h/", places: tuple[str, ...] = ()) -> bytes:
+    return match_key("POST", url, body, places)
+
+
+def test_json_is_compared_as_a_value() -> None:
+    assert _key(b'{"a":1,"b":[true,null]}') == _key(b' { "b" : [ true, null ], "a" : 1 } ')
+    assert _key(b'{"a":"\\u00e9"}') == _key('{"a":"é"}'.encode())
+    assert _key(b'{"a":1}') != _key(b'{"a":1.0}')
+    assert _key(b'{"a":1}') != _key(b'{"a":true}')
+    assert _key(b'{"a":[1,2]}') != _key(b'{"a":[2,1]}')
+
+
+@pytest.mark.parametrize("body", [b"", b"plain", b"1", b'{"a":', b"[" * 50_000, b"\xff{"])
+def test_anything_else_is_compared_byte_by_byte(body: bytes) -> None:
+    assert _key(body) == _key(body)
+    assert _key(body) != _key(body + b" ")
+
+
+def test_parts_do_not_run_into_each_other() -> None:
+    assert match_key("POST", "http://h/a", b"b") != match_key("POST", "http://h/ab", b"")
+    assert match_key("post", "http://h/", b"") == match_key("POST", "http://h/", b"")
+
+
+def test_credentials_in_urls_do_not_count_and_everything_else_does() -> None:
+    assert canonical_url("http://u:p@h/?key=1&x=2#f") == canonical_url("http://h/?key=9&x=2")
+    assert canonical_url("http://h/?x=2") != canonical_url("http://h/?x=3")
+    assert canonical_url(f"http://h/?x={MARK}") == canonical_url("http://h/?x=1", ["url:x"])
+
+
+def test_a_marker_equals_any_value_at_its_place_only() -> None:
+    recorded = f'{{"a":{{"b":"{MARK}"}},"c":1}}'.encode()
+    assert _key(recorded, places=("body:/a/b",)) == _key(b'{"a":{"b":"live"},"c":1}', places=("body:/a/b",))
+    assert _key(recorded, places=("body:/a/b",)) != _key(b'{"a":{"b":"live"},"c":2}', places=("body:/a/b",))
+    listed = b'{"l":[{"p":"x"},{"p":"y"}]}'
+    assert canonical_body(listed, ["body:/l/1/p"]) == canonical_body(b'{"l":[{"p":"x"},{"p":"z"}]}', ["body:/l/1/p"])
+    assert canonical_body(listed, ["body:/l/0"]) == canonical_body(b'{"l":["q",{"p":"y"}]}', ["body:/l/0"])
+
+
+@pytest.mark.parametrize("place", ["body:/none", "body:/l/9", "body:/l/x", "body:/l/0/p/deeper", "header:x", "body:/~1"])
+def test_a_place_that_is_not_there_masks_nothing(place: str) -> None:
+    body = b'{"l":[{"p":"x"}]}'
+    assert canonical_body(body, [place]) == canonical_body(body)
+
+
+def test_a_payload_that_was_replaced_whole_equals_any() -> None:
+    assert canonical_body(b"secret words", ["body:"]) == b""
+    assert canonical_body(f"a {MARK} b".encode()) == b"a ~redacted~ b"
+
+
+def test_differences_name_the_fields() -> None:
+    recorded = ("GET", "http://h/a", b'{"m":"x","l":[1,{"k":1}],"gone":1,"same":2}')
+    asked = ("post", "http://h/b", b'{"m":"y","l":[1,{"k":1.0},3],"new":null,"same":2}')
+    assert differences(recorded, asked) == [
+        "method: GET != post",
+        "url: http://h/a != http://h/b",
+        "body.gone: 1 != (absent)",
+        "body.l[1].k: 1 != 1.0",
+        "body.l[2]: (absent) != 3",
+        'body.m: "x" != "y"',
+        "body.new: (absent) != null",
+    ]
+
+
+def test_differences_of_what_is_no_json_or_redacted() -> None:
+    assert differences(("GET", "http://h/", b"a"), ("GET", "http://h/", b"b")) == ["body: b'a' != b'b'"]
+    assert differences(("GET", "http://h/", b"a"), ("GET", "http://h/", b"a")) == []
+    assert differences(("GET", "http://h/", b'{"a":"%s"}' % MARK.encode()), ("GET", "http://h/", b'{"a":"z"}')) == []
+    (long,) = differences(("GET", "http://h/", b'{"a":"%s"}' % (b"x" * 99)), ("GET", "http://h/", b'{"a":1}'))
+    assert "…" in long
+    assert len(long) < 80
