@@ -186,7 +186,7 @@ def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(#[^)]*)?\)", text):
         file = page if not target else page.parent / target
-        assert file.is_file(), f"{page.name} links to {target}, which is not there"
+        assert file.exists(), f"{page.name} links to {target}, which is not there"
         if anchor:
             heads = re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8"), re.MULTILINE)
             anchors = {"#" + re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
