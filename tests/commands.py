@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ def run(*args: str, stdin: str | bytes | None = None, env: Mapping[str, str | No
 
 def told(result: Result, code: int) -> str:
     """Return the one line that a command ended with, after checking that it is one and the exit code is *code*."""
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
+    assert result.exception is None or isinstance(result.exception, SystemExit), ''.join(traceback.format_exception(result.exception))
     lines = result.stderr.splitlines()
     assert result.exit_code == code, result.stderr
     assert len(lines) == 1, lines

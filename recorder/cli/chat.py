@@ -21,6 +21,8 @@ from recorder.cli.upstream import ask, from_environment
 from recorder.errors import ConfigurationError
 
 DEFAULT_SYSTEM: Final = "You are a helpful assistant."
+#: How long a store that has gone away is waited for when the answer is there.
+FLUSH_SECONDS: Final = 10.0
 
 
 @click.command()
@@ -47,7 +49,10 @@ def chat(settings: Settings, prompt: str | None, system: str | None, conversatio
     question = _question(prompt)
     if conversation is not None and not conversation.strip():
         raise ConfigurationError("--conversation is empty: give a name")
-    with Recorder(settings.store, on_failure="raise") as recorder, requests.Session() as session:
+    with (
+        Recorder(settings.store, on_failure="raise", close_timeout=FLUSH_SECONDS) as recorder,
+        requests.Session() as session,
+    ):
         before = _earlier(settings.store, conversation) if conversation is not None else []
         messages = [*_with_system(before, system), {"role": "user", "content": question}]
         recorder.mount(session)

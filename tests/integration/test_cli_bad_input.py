@@ -13,8 +13,6 @@ from typing import Any
 import pytest
 
 from recorder.clock import id_bytes
-from recorder.store.schema import upgrade
-from tests.building import ExchangeBuilder
 from tests.commands import answered, fill, identity_of, json_lines, process, run, told
 
 READING = (["list"], ["show", "x"], ["events", "x"], ["export", "x"], ["replay", "x"], ["verify"], ["db", "status"])

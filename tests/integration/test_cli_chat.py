@@ -20,6 +20,7 @@ from recorder.cli.upstream import DEFAULT_MODEL
 from recorder.store.schema import upgrade
 from tests.commands import json_lines, process, run, told
 from tests.loopback import LoopbackServer, Script, Visit, serve
+from tests.postgres_server import PostgresServer
 
 TOKEN = "a-bearer-that-is-none"
 
@@ -386,3 +387,23 @@ def test_an_interrupt_is_told_to_the_server_and_recorded(sqlite_url: str) -> Non
         assert b"Traceback" not in err
         assert server.visits(1)[0].gone_after is not None
     assert verdicts(sqlite_url) == ["aborted_by_client"]
+
+
+def test_a_store_that_goes_away_in_the_middle_keeps_the_answer_and_says_so(
+    own_postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = own_postgres.create_database()
+    upgrade(store)
+    monkeypatch.setattr("recorder.cli.chat.FLUSH_SECONDS", 0.5)
+
+    def choose(_: int, __: Visit) -> Script:
+        own_postgres.stop()
+        return Script(chunks=3)
+
+    with serve(choose) as server:
+        result = chat(server.url, store, "x")
+    assert result.stdout.rstrip("\n") == Script(chunks=3).text("x").rstrip("\n")
+    assert "recorder recover" in told(result, 3)
+    own_postgres.start()
+    assert run("recover", "--store", store).exit_code == 0
+    assert verdicts(store) == ["complete"]

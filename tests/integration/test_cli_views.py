@@ -12,7 +12,7 @@ from recorder.clock import id_bytes
 from recorder.core.events import CONVERSATION_TYPES
 from recorder.store import open_store
 from recorder.store.schema import upgrade
-from tests.building import ExchangeBuilder
+from tests.building import ExchangeBuilder, delta
 from tests.commands import STREAMED, answered, asking, fill, identity_of, json_lines, run
 
 FIRST = answered(1, ("user", "buy?"), text="Hold — 1.0850 €")
@@ -249,3 +249,58 @@ def test_the_reading_commands_change_nothing(url: str) -> None:
     for command in (["list"], ["show", identity_of(CUT)], ["verify"], ["replay", identity_of(RUNNING)]):
         run(*command, "--store", url)
     assert state() == before
+
+
+def test_show_has_every_kind_of_part(store_url: str) -> None:
+    upgrade(store_url)
+    calls = [{"index": 0, "id": "c1", "type": "function", "function": {"name": "buy", "arguments": '{"lots":1}'}}]
+    parts = [{"type": "text", "text": "see"}, {"type": "image_url", "image_url": {"url": "data:"}}]
+    said = [
+        {"role": "user", "name": "ann", "content": parts},
+        {"role": "tool", "tool_call_id": "c0", "content": "1.0850"},
+    ]
+    whole = ExchangeBuilder(1).request({"model": "m-1", "messages": said, "n": 2}, attempt=2).response(headers=STREAMED)
+    whole.sse(
+        delta(reasoning_content="Let me think."),
+        delta(content="Buy."),
+        delta(tool_calls=calls),
+        delta(finish="tool_calls"),
+        delta(1, refusal="No."),
+        delta(1, finish="stop"),
+        {"choices": [], "usage": {"total_tokens": 9}},
+    ).completed()
+    cut = asking(2, ("user", "x")).response(headers=STREAMED)
+    cut.sse(delta(tool_calls=calls), done=False).chunks(b"data: {half")
+    cut.event("gap_recorded", {"events": 1, "bytes": 9, "from_ns": 1, "to_ns": 2, "reason": "full"})
+    cut.event("response_failed", {"kind": "reset", "phase": "body"})
+    fill(store_url, whole, cut)
+    shown = run("show", identity_of(whole), "--store", store_url).stdout
+    for text in (
+        "attempt      2",
+        "user (ann)\n  see\n  [image_url]",
+        "tool, answers c0\n  1.0850",
+        "[reasoning] Let me think.\n  Buy.\n",
+        '[tool call] buy({"lots":1})\n',
+        "choice 0, finished: tool_calls",
+        "choice 1, finished: stop\n  [refusal] No.",
+        'usage        {"total_tokens": 9}',
+    ):
+        assert text in shown
+    shown = run("show", identity_of(cut), "--store", store_url).stdout
+    assert "[arguments not known to be complete]" in shown
+    assert "11 bytes at the end are no whole event" in shown
+    assert "no finish reason for choice 0" in shown
+    assert "the recording has gaps" in shown
+    assert 'failure      {"kind": "reset", "phase": "body"}' in shown
+    assert "1 gap:" in run("verify", "--store", store_url).stdout
+
+
+def test_show_of_a_body_that_no_dialect_reads_is_its_beginning(store_url: str) -> None:
+    upgrade(store_url)
+    page = asking(1).response(headers=(("content-type", "text/html"),), framing="close").chunks(b"<p>\r\n" * 200)
+    coded = asking(2).response(headers=(("content-encoding", "br"),), framing="close").chunks(b"\x8b\x00")
+    fill(store_url, page.completed(), coded.completed())
+    shown = run("show", identity_of(page), "--store", store_url).stdout
+    assert "body\n  <p>\n  <p>\n" in shown
+    assert "600 bytes more: recorder events" in shown
+    assert "body" not in run("show", identity_of(coded), "--store", store_url).stdout
