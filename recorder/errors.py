@@ -31,7 +31,7 @@ class RecorderError(Exception):
     """Something in recorder failed."""
 
     def __init__(self, message: str | None = None) -> None:
-        super().__init__(message if message is not None else (type(self).__doc__ or "").strip())
+        super().__init__(message if message is not None else (type(self).__doc__ or "").strip().partition("\n")[0])
 
 
 class ConfigurationError(RecorderError):
@@ -66,7 +66,7 @@ class CorruptRecording(RecorderError):
     """
 
     def __init__(self, message: str | None = None, *, position: int | None = None) -> None:
-        super().__init__(message or "The recording is corrupt.")
+        super().__init__(message)
         self.position = position
 
 
@@ -107,7 +107,7 @@ class NoMatchingExchange(ReplayError):
         nearest: Sequence[str] = (),
         differences: Sequence[str] = (),
     ) -> None:
-        super().__init__(message or "No recorded exchange matches the request.")
+        super().__init__(message)
         self.request = request
         self.nearest = tuple(nearest)
         self.differences = tuple(differences)

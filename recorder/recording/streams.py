@@ -46,17 +46,12 @@ class StreamWriter:
         """Whether anything of it was recorded, or lost."""
         return self._version > 0 or self._gap is not None
 
-    @property
-    def has_gap(self) -> bool:
-        """Whether events were lost and the stream does not say so yet."""
-        return self._gap is not None
-
     def write(self, type_name: bytes, flags: int = 0, meta: bytes | None = None, body: bytes | None = None) -> bool:
         """Record an event now; return whether it is safe."""
         if self._disowned:
             return True
         with self._lock:
-            if (self._gap is None or self._write_gap()) and self._append(type_name, flags, meta, body):
+            if self._pay() and self._append(type_name, flags, meta, body):
                 return True
             self._lose(type_name, flags, meta, body)
             return False
@@ -92,32 +87,34 @@ class StreamWriter:
         return safe
 
     def _lose(self, type_name: bytes, flags: int, meta: bytes | None, body: bytes | None) -> None:
-        if type_name in _TERMINAL:
+        ends = type_name in _TERMINAL and self._late_end is None
+        if ends:
             self._late_end = (type_name, flags, meta, body)
-            if self._gap is not None:
-                return
         now = self._clock.wall_ns()
         if self._gap is None:
             reason = self._spool.error or "the spool cannot be written"
             self._gap = GapRecordedMeta(events=0, bytes=0, from_ns=now, to_ns=now, reason=reason)
-        if type_name not in _TERMINAL:
+        if not ends:
             self._gap["events"] += 1
             self._gap["bytes"] += len(body or b"")
         self._gap["to_ns"] = now
 
-    def _write_gap(self) -> bool:
-        if not self._append(b"gap_recorded", 0, meta_text(self._gap).encode(), None):
-            return False
-        self._gap = None
+    def _pay(self) -> bool:
+        """Write what is owed: the gap, and after it the end; return whether nothing is owed any more."""
+        if self._gap is not None:
+            if not self._append(b"gap_recorded", 0, meta_text(self._gap).encode(), None):
+                return False
+            self._gap = None
         if self._late_end is not None:
-            late, self._late_end = self._late_end, None
-            return self._append(*late)
+            if not self._append(*self._late_end):
+                return False
+            self._late_end = None
         return True
 
     def mend(self) -> bool:
         """Write the gap that is owed, if the spool allows; return whether nothing is owed."""
         with self._lock:
-            return self._gap is None or self._write_gap()
+            return self._pay()
 
     def report_gap(self, reason: str) -> bool:
         """Record that from now on an unknown number of events is missing; return whether that is safe."""
@@ -125,7 +122,7 @@ class StreamWriter:
             if self._gap is None:
                 now = self._clock.wall_ns()
                 self._gap = GapRecordedMeta(events=0, bytes=0, from_ns=now, to_ns=now, reason=reason)
-            return self._write_gap()
+            return self._pay()
 
     def disown(self) -> None:
         """Write nothing more: after a fork the parent's streams belong to the parent.

@@ -80,6 +80,9 @@ def revive(facts: ErrorFacts) -> BaseException:
         if "errno" in facts:
             return OSError(facts["errno"], facts["message"])
         raise CorruptRecording(f"a failure of type {facts['type']} cannot be replayed")
-    if "args" in facts:
-        return found(*facts["args"])
-    return found(facts["message"])
+    args = facts.get("args", [facts["message"]])
+    if issubclass(found, OSError):
+        return found(*args)
+    error: BaseException = found.__new__(found, *args)  # http.client's make other arguments of theirs in __init__
+    error.args = tuple(args)
+    return error

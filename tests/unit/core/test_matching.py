@@ -47,7 +47,9 @@ def test_a_marker_equals_any_value_at_its_place_only() -> None:
     assert canonical_body(listed, ["body:/l/0"]) == canonical_body(b'{"l":["q",{"p":"y"}]}', ["body:/l/0"])
 
 
-@pytest.mark.parametrize("place", ["body:/none", "body:/l/9", "body:/l/x", "body:/l/0/p/deeper", "header:x", "body:/~1"])
+@pytest.mark.parametrize(
+    "place", ["body:/none", "body:/l/9", "body:/l/x", "body:/l/0/p/deeper", "header:x", "body:/~1"]
+)
 def test_a_place_that_is_not_there_masks_nothing(place: str) -> None:
     body = b'{"l":[{"p":"x"}]}'
     assert canonical_body(body, [place]) == canonical_body(body)

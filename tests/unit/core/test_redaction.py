@@ -20,15 +20,29 @@ def _redaction(*rules: str) -> Redaction:
 
 @pytest.mark.parametrize(
     "name",
-    ["Authorization", "proxy-authorization", "COOKIE", "Set-Cookie", "X-Api-Key", "openai_api_key", "apikey"]
-    + ["X-Client-Secret", "my-secret-id", "X-Auth-Token", "token", "X_Session_Token", "ocp-apim-subscription-api-key"],
+    [
+        "Authorization",
+        "proxy-authorization",
+        "COOKIE",
+        "Set-Cookie",
+        "X-Api-Key",
+        "openai_api_key",
+        "apikey",
+        "X-Client-Secret",
+        "my-secret-id",
+        "X-Auth-Token",
+        "token",
+        "X_Session_Token",
+        "ocp-apim-subscription-api-key",
+    ],
 )
 def test_credential_headers(name: str) -> None:
     assert is_credential_header(name)
 
 
 @pytest.mark.parametrize(
-    "name", ["x-ratelimit-remaining-tokens", "x-token-count", "content-type", "tokens", "www-authenticate", "x-request-id"]
+    "name",
+    ["x-ratelimit-remaining-tokens", "x-token-count", "content-type", "tokens", "www-authenticate", "x-request-id"],
 )
 def test_headers_that_are_none(name: str) -> None:
     assert not is_credential_header(name)
@@ -173,7 +187,9 @@ def test_any_head_is_taken(head: bytes) -> None:
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["a", "b", "secret"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["a", "b", "secret"]), inner, max_size=3)
+    ),
     max_leaves=12,
 )
 

@@ -1,0 +1,260 @@
+"""The write path as a whole: losses are noted, finalizers wait, forks begin anew."""
+
+from __future__ import annotations
+
+import errno
+import gc
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import recorder.recording.spool as spool_module
+from recorder.clock import SystemClock, id_text
+from recorder.core.redaction import Redaction
+from recorder.errors import RecordingError, StaleSchema, StoreError, StoreUnreachable
+from recorder.recording.drain import Drainer
+from recorder.recording.spool import Spool, spool_files
+from recorder.recording.tap import Call, ExchangeTap
+from recorder.recording.write_path import WritePath
+from recorder.store import open_store
+from recorder.store.base import EventStore
+from tests.recorded import end, only, streams, types, until
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n"
+Make = Callable[..., WritePath]
+
+
+@pytest.fixture
+def make(tmp_path: Path, sqlite_url: str) -> Iterator[Make]:
+    made: list[WritePath] = []
+
+    def path(
+        *,
+        durability: str = "delivered",
+        must_record: bool = False,
+        opens: Callable[[], EventStore] = lambda: open_store(sqlite_url, write=True),
+    ) -> WritePath:
+        clock = SystemClock()
+
+        def mover(spool: Spool, instance: bytes) -> Drainer:
+            return Drainer(spool, opens, clock)
+
+        redaction = Redaction(b"k")
+        options = {"durability": durability, "must_record": must_record, "wait": 0.0}
+        made.append(WritePath(tmp_path / "spool", opens, mover, clock, redaction, **options))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield path
+    for each in made:
+        each.close(5)
+
+
+def _asked(path: WritePath) -> ExchangeTap:
+    tap = ExchangeTap(path, Call("c"))
+    tap.request_sent("GET", "http://h/", b"GET / HTTP/1.1\r\n\r\n", b"", {"client": "tests"})
+    return tap
+
+
+def _answered(path: WritePath) -> ExchangeTap:
+    tap = _asked(path)
+    tap.response_started(HEAD, 200, "length", 8, ends_read=True)
+    return tap
+
+
+def _full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
+    full: list[bool] = [False]
+    real = os.write
+
+    def write(fd: int, data: bytes) -> int:
+        if full[0] and len(data) > 40:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(fd, data)
+
+    monkeypatch.setattr(spool_module.os, "write", write)
+    return lambda now: full.__setitem__(0, now)
+
+
+def test_a_loss_is_noted_and_mended_without_another_event(
+    make: Make, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make()
+    path.start()
+    fill = _full_disk(monkeypatch)
+    tap = _answered(path)
+    fill(True)
+    tap.received(b"12345678")
+    health = path.health()
+    assert (health.ok, health.lost_events, health.unreported_gaps) == (False, 2, 1)
+    fill(False)
+    until(lambda: path.health().unreported_gaps == 0)
+    assert path.flush(5)
+    assert types(only(sqlite_url)) == ["request_sent", "response_started", "gap_recorded", "response_completed"]
+    assert path.health().ok is False  # something was lost, for good
+    path.flush(0)
+
+
+def test_who_must_record_is_told_at_once_and_before_the_next_request(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make(must_record=True)
+    path.start()
+    fill = _full_disk(monkeypatch)
+    tap, _ = _answered(path), _answered(path)
+    fill(True)
+    with pytest.raises(RecordingError, match="is not being recorded"):
+        tap.received(b"1234")
+    with pytest.raises(RecordingError, match="was not sent"):
+        _asked(path)
+    path.close(0.1)  # the ends cannot be recorded either: that is logged, not raised
+    fill(False)
+
+
+def test_a_finalizer_inside_a_write_waits_until_the_write_is_over(
+    make: Make, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make()
+    path.start()
+    dropped, writing = _answered(path), _answered(path)
+    dropped.received(b"1234")
+    append = path._spool.append
+    order: list[str] = []
+
+    def finalizing(record: bytes, *, sync: bool = False) -> bool:
+        if not order:
+            order.append("inside")
+            dropped.closed(2, abandoned=True)  # as the garbage collector would have it, with the locks held
+            assert not dropped.ended
+        return append(record, sync=sync)
+
+    monkeypatch.setattr(path._spool, "append", finalizing)
+    writing.received(b"12")
+    assert dropped.ended
+    path.close(5)
+    found = [types(events) for events in streams(sqlite_url).values()]
+    assert found == [
+        ["request_sent", "response_started", "chunk_received", "consumer_abandoned"],
+        ["request_sent", "response_started", "chunk_received", "recorder_closed"],
+    ]
+    gc.collect()
+
+
+def test_what_was_put_off_fails_for_nobody(make: Make) -> None:
+    path = make()
+
+    def lost() -> None:
+        raise RecordingError
+
+    path._later.append(lost)
+    path._do_later()
+    assert not path._later
+    assert not path.defers(lost)
+
+
+def test_a_tap_gives_up_once_and_says_so(make: Make, sqlite_url: str) -> None:
+    path = make()
+    path.start()
+    tap, never = _answered(path), ExchangeTap(path, Call("c"))
+    for each in (tap, never):
+        each.give_up("a defect of recorder: KeyError")
+        each.give_up("another")
+        each.received(b"x")
+        each.request_body_sent(b"x")
+        each.end_of_input()
+        each.closed(0, abandoned=False)
+    path.close(5)
+    assert types(only(sqlite_url)) == ["request_sent", "response_started", "gap_recorded", "recorder_closed"]
+    assert path.health().lost_events == 1
+
+
+def test_a_gap_that_cannot_be_written_yet_is_owed(make: Make, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = make()
+    path.start()
+    fill = _full_disk(monkeypatch)
+    tap = _answered(path)
+    fill(True)
+    tap.give_up("a defect of recorder: KeyError")
+    assert path.health().unreported_gaps == 1
+    fill(False)
+    until(lambda: path.health().unreported_gaps == 0)
+    path.close(5)
+    assert types(only(sqlite_url))[-2:] == ["gap_recorded", "recorder_closed"]
+
+
+def test_a_store_that_is_none_is_an_error_and_one_that_is_away_is_not(make: Make) -> None:
+    def stale() -> EventStore:
+        raise StaleSchema
+
+    def away() -> EventStore:
+        raise StoreUnreachable("away")
+
+    with pytest.raises(StaleSchema):
+        make(opens=stale).start()
+    with pytest.raises(StoreUnreachable):
+        make(opens=away, must_record=True).start()
+    path = make(opens=away)
+    path.start()
+    assert path.health().store_error == "away"
+    assert not path.flush(0.1)
+
+
+def test_a_recovery_that_fails_can_wait_unless_everything_must_be_recorded(
+    make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    import recorder.recording.write_path as write_path
+
+    def failing(*_: object) -> None:
+        raise StoreError("the store has other events")
+
+    monkeypatch.setattr(write_path, "recover", failing)
+    make().start()
+    assert "stays in" in caplog.text
+    with pytest.raises(StoreError):
+        make(must_record=True).start()
+
+
+def test_after_a_fork_everything_is_its_own(make: Make, tmp_path: Path, sqlite_url: str) -> None:
+    path = make()
+    path.start()
+    tap = _answered(path)
+    before = path.instance
+    (inherited,) = spool_files(tmp_path / "spool")
+    path._mover.retire()  # a child has no other thread
+    path.after_fork()
+    assert path.instance != before
+    tap.received(b"1234")  # the parent's stream: not the child's to write
+    assert spool_files(tmp_path / "spool") == [inherited]
+    mine = _answered(path)
+    mine.received(b"12345678")
+    path.close(5)
+    events = streams(sqlite_url)[id_text(mine.id)]
+    assert types(events) == ["request_sent", "response_started", "chunk_received", "response_completed"]
+    assert end(events).instance == path.instance
+    assert b"1234" not in inherited.read_bytes()
+
+
+@pytest.mark.parametrize("durability", ["batched", "synced"])
+def test_what_a_durability_owes_is_done_though_the_store_hangs(
+    durability: str, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import threading
+
+    let_go = threading.Event()
+
+    def hanging() -> EventStore:
+        let_go.wait(20)
+        raise StoreUnreachable("at last")
+
+    synced: list[int] = []
+    monkeypatch.setattr(spool_module, "_fdatasync", synced.append)
+    path = make(durability=durability, opens=hanging)
+    tap = _answered(path)
+    size = spool_files(tmp_path / "spool")[0].stat().st_size
+    tap.received(b"1234")
+    if durability == "batched":
+        until(lambda: spool_files(tmp_path / "spool")[0].stat().st_size > size, 2)
+    else:
+        before = len(synced)
+        until(lambda: len(synced) > before, 2)
+    let_go.set()

@@ -1,0 +1,77 @@
+"""Which recording answers: the one for that request, each once, and a miss is never forgotten."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from recorder.clock import id_text
+from recorder.core.events import Event
+from recorder.core.matching import match_key
+from recorder.errors import CassetteExhausted, NoMatchingExchange
+from recorder.replay.answers import Answers, Entry
+from tests.building import ExchangeBuilder
+
+URL = "http://h/v1"
+
+
+def _answers(*payloads: bytes, places: tuple[str, ...] = (), url: str = URL) -> Answers:
+    events: dict[bytes, list[Event]] = {}
+    requests: dict[bytes, tuple[str, str, bytes]] = {}
+    entries = []
+    for number, payload in enumerate(payloads):
+        builder = ExchangeBuilder(number + 1).request(payload).response().chunks(b"answer %d" % number).completed()
+        stream = builder.opened.stream
+        events[stream], requests[stream] = builder.events, ("POST", url, payload)
+        entries.append(Entry(stream, match_key("POST", url, payload, places), places, "POST", url))
+    return Answers(entries, events.__getitem__, requests.__getitem__)
+
+
+def _got(answers: Answers, payload: bytes, url: str = URL) -> bytes:
+    tape = answers.answer("POST", url, payload).tape
+    return b"".join(read.data for read in tape.reads)
+
+
+def test_the_nth_identical_request_gets_the_nth_answer_once() -> None:
+    answers = _answers(b'{"a":1}', b'{"a":2}', b'{"a":1}')
+    assert b"answer 0" in _got(answers, b'{"a":1}')
+    assert len(answers.unplayed) == 2
+    assert b"answer 2" in _got(answers, b'{ "a" : 1 }')
+    assert b"answer 1" in _got(answers, b'{"a":2}')
+    assert answers.unplayed == ()
+    for payload, times in ((b'{"a":2}', "once"), (b'{"a":1}', "2 times")):
+        with pytest.raises(CassetteExhausted, match=f"was recorded {times} and is asked for once more"):
+            _got(answers, payload)
+    assert [type(miss) for miss in answers.misses] == [CassetteExhausted] * 2
+
+
+def test_a_miss_names_the_nearest_and_what_differs() -> None:
+    answers = _answers(json.dumps({"m": "x", "n": [1, 2]}).encode(), json.dumps({"m": "x", "n": [1, 3]}).encode())
+    with pytest.raises(NoMatchingExchange) as missed:
+        _got(answers, json.dumps({"m": "x", "n": [1, 3], "t": 0}).encode())
+    assert missed.value.differences == ("body.t: (absent) != 0",)
+    assert missed.value.nearest[0] == answers.unplayed[1]
+    assert missed.value.request == f"POST {URL}"
+    assert answers.misses == (missed.value,)
+    assert "which differs (recorded != asked) in body.t: (absent) != 0" in str(missed.value)
+
+
+def test_many_differences_are_counted() -> None:
+    answers = _answers(json.dumps(dict.fromkeys("abcdefgh", 1)).encode())
+    with pytest.raises(NoMatchingExchange, match="; and 3 more"):
+        _got(answers, json.dumps(dict.fromkeys("abcdefgh", 2)).encode())
+
+
+def test_another_url_is_compared_with_all_and_nothing_recorded_says_so() -> None:
+    with pytest.raises(NoMatchingExchange, match="url: http://h/v1 != http://h/v2"):
+        _got(_answers(b"{}"), b"{}", "http://h/v2")
+    with pytest.raises(NoMatchingExchange, match="the recording is empty"):
+        _got(_answers(), b"{}")
+
+
+def test_what_the_recording_redacted_does_not_have_to_be_known() -> None:
+    recorded = b'{"key":"~redacted~key~0123456789abcdef~","a":1}'
+    answers = _answers(recorded, places=("body:/key", "header:authorization"))
+    assert b"answer 0" in _got(answers, b'{"key":"anything","a":1}')
+    assert id_text(b"\0" * 16) not in answers.unplayed

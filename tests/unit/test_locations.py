@@ -1,0 +1,92 @@
+"""Where spools and the fingerprint key lie."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from recorder.clock import SystemClock
+from recorder.errors import ConfigurationError
+from recorder.locations import DEFAULT_STORE, default_store, fingerprint_key, spool_directory, sqlite_path
+
+
+def test_the_store_that_the_environment_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert default_store() == DEFAULT_STORE == "sqlite:///recorder.db"
+    monkeypatch.setenv("RECORDER_STORE", "sqlite:///other.db")
+    assert default_store() == "sqlite:///other.db"
+
+
+def test_the_file_of_a_sqlite_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert sqlite_path("sqlite:///a%20b.db?x=1") == tmp_path / "a b.db"
+    assert sqlite_path("sqlite:////abs/c.db") == Path("/abs/c.db")
+    assert sqlite_path("sqlite+pysqlite:///d.db") == tmp_path / "d.db"
+    assert sqlite_path("postgresql://h/x") is None
+    for url in ("sqlite://", "sqlite:///", "sqlite:///:memory:"):
+        with pytest.raises(ConfigurationError, match="has no file"):
+            sqlite_path(url)
+
+
+def test_spools_lie_beside_a_sqlite_store(tmp_path: Path) -> None:
+    assert spool_directory(f"sqlite:///{tmp_path}/s.db") == tmp_path / "s.db-spool"
+
+
+def test_spools_of_a_server_lie_in_the_state_directory_whoever_logs_in(own_home: Path) -> None:
+    one = spool_directory("postgresql+psycopg://me:x@DB.example:5432/trades")
+    assert one.parent == own_home / "recorder" / "spool"
+    assert one == spool_directory("postgresql://other@db.example/trades?sslmode=require")
+    assert one != spool_directory("postgresql://db.example/other")
+    assert one != spool_directory("postgresql://db.example:5433/trades")
+    assert spool_directory("postgresql:///x?host=/a") != spool_directory("postgresql:///x?host=/b")
+    with pytest.raises(ConfigurationError, match="no valid port"):
+        spool_directory("postgresql://h:port/x")
+
+
+def test_the_key_is_made_once_privately_whoever_asks_first(own_home: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        keys = set(pool.map(lambda _: fingerprint_key(SystemClock()), range(32)))
+    assert len(keys) == 1
+    assert len(keys.pop()) == 32
+    (file,) = (own_home / "recorder").iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+
+
+def test_the_environment_goes_before_the_file(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECORDER_FINGERPRINT_KEY", "of the environment")
+    assert fingerprint_key(SystemClock()) == b"of the environment"
+    assert not (own_home / "recorder").exists()
+
+
+def test_a_key_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "file"))
+    with pytest.raises(ConfigurationError, match="set RECORDER_FINGERPRINT_KEY or XDG_DATA_HOME"):
+        fingerprint_key(SystemClock())
+
+
+@pytest.mark.parametrize(
+    ("platform", "state", "data"),
+    [
+        ("linux", ".local/state", ".local/share"),
+        ("darwin", "Library/Application Support", "Library/Application Support"),
+        ("win32", "AppData/Local", "AppData/Local"),
+    ],
+)
+def test_homes(platform: str, state: str, data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("XDG_STATE_HOME", "XDG_DATA_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(sys, "platform", platform)
+    assert spool_directory("postgresql://h/x").parents[2] == tmp_path / state
+    fingerprint_key(SystemClock())
+    assert (tmp_path / data / "recorder" / "fingerprint.key").is_file()
+    if platform == "win32":
+        monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
+        assert spool_directory("postgresql://h/x").parents[2] == tmp_path / "local"
+    assert os.environ["HOME"] == str(tmp_path)
