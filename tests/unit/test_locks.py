@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import stat
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+import recorder.locks
 from recorder.locks import LOCKS_DIRECTORIES, LockFile
 from tests.recorded import python, until
 
@@ -67,3 +71,34 @@ def test_a_forked_child_does_not_inherit_it(tmp_path: Path) -> None:
         until(lambda: lock.acquire(blocking=False))
         lock.close()
         os.killpg(holder.pid, signal.SIGKILL)
+
+
+def test_where_there_is_no_flock_a_byte_far_behind_the_end_is_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The branch for Windows, with a module of the name and the functions that it uses."""
+    called: list[tuple[int, int]] = []
+    windows = ModuleType("msvcrt")
+    windows.__dict__.update(LK_LOCK=1, LK_NBLCK=2, LK_UNLCK=0)
+
+    def locking(fd: int, mode: int, size: int) -> None:
+        called.append((mode, os.lseek(fd, 0, os.SEEK_CUR)))
+        if mode == 2 and len(called) > 2:
+            raise PermissionError(13, "Permission denied")
+
+    windows.__dict__["locking"] = locking
+    monkeypatch.setitem(sys.modules, "msvcrt", windows)
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.delattr(os, "register_at_fork")
+    spec = importlib.util.spec_from_file_location("locks_on_windows", recorder.locks.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    lock = module.LockFile(tmp_path / "lock")
+    assert lock.acquire()
+    lock.release()
+    assert lock.acquire(blocking=False) is False
+    lock.close()
+    assert called == [(1, 1 << 40), (0, 1 << 40), (2, 1 << 40)]
+    assert module.LOCKS_DIRECTORIES is False
