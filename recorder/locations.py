@@ -58,6 +58,21 @@ def spool_directory(store_url: str) -> Path:
     return _state_home() / "recorder" / "spool" / hashlib.sha256(place.encode()).hexdigest()[:24]
 
 
+def make_state_home(store_url: str) -> None:
+    """Make the directory that a server's spools lie in; a SQLite store's lie beside it, in a folder that must be there.
+
+    :raises ConfigurationError: it cannot be made.
+    """
+    if sqlite_path(store_url) is None:
+        home = spool_directory(store_url).parent
+        try:
+            home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(
+                f"the state directory {home} cannot be made ({error.strerror}): set XDG_STATE_HOME to another place"
+            ) from error
+
+
 def fingerprint_key(clock: Clock) -> bytes:
     """Return the key of the redaction fingerprints, made on first use and never exported.
 

@@ -14,12 +14,12 @@ from recorder.api.conversations import Conversation, Conversations, current_conv
 from recorder.clock import Clock, SystemClock, id_text
 from recorder.core.redaction import Redaction
 from recorder.errors import ConfigurationError, NotFound, RecorderError
-from recorder.locations import default_store, fingerprint_key, spool_directory
+from recorder.locations import default_store, fingerprint_key, make_state_home, spool_directory
 from recorder.projections.runner import project
 from recorder.recording.drain import Drainer
+from recorder.recording.lanes import Lanes
 from recorder.recording.process_drainer import ProcessDrainer
 from recorder.recording.recovery import Recovered, recover
-from recorder.recording.spool import Spool
 from recorder.recording.write_path import DURABILITIES, FAILURE_POLICIES, Health, Mover, WritePath
 from recorder.store import Synchronous, open_store
 from recorder.store.base import EventStore
@@ -91,11 +91,12 @@ class Recorder:
         redaction = Redaction(fingerprint_key(clock), redact or ())
         synchronous: Synchronous = "full" if durability == "synced" else "normal"
         directory = spool_directory(url)
+        make_state_home(url)
 
         def open_for_writing() -> EventStore:
             return open_store(url, write=True, synchronous=synchronous)
 
-        def make_mover(spool: Spool, instance: bytes) -> Mover:
+        def make_mover(spool: Lanes, instance: bytes) -> Mover:
             if drainer == "thread":
                 return Drainer(spool, open_for_writing, clock)
             orders = {"store": url, "synchronous": synchronous, "directory": str(directory), "instance": instance.hex()}

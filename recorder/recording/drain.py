@@ -48,11 +48,20 @@ class Drainable(Protocol):
         ...
 
 
+class Laned(Drainable, Protocol):
+    """A spool file whose place among others is known."""
+
+    @property
+    def lane(self) -> int:
+        """Files of one lane follow one another."""
+        ...
+
+
 class Source(Protocol):
     """Where spool files come from and go to."""
 
-    def files(self) -> Sequence[Drainable]:
-        """Return the files, oldest first; only the last one is still appended to."""
+    def files(self) -> Sequence[Laned]:
+        """Return the files, oldest of each lane first; only the last one of a lane is still appended to."""
         ...
 
     def drop(self, spool: bytes) -> None:
@@ -213,6 +222,7 @@ class Drainer:
         if self._store is None:
             self._store = self._open_store()
         files = self._source.files()
+        growing = {file.lane: file.id for file in files}
         for file in files:
             if not go_on():
                 break
@@ -222,7 +232,7 @@ class Drainer:
             self.drained[file.id], events = drain_file(self._store, file, self.drained[file.id], go_on)
             self.events += events
             moved = moved or events > 0
-            if file is not files[-1] and go_on():
+            if file.id != growing[file.lane] and go_on():
                 self._store.forget_spool(file.id)
                 self._source.drop(file.id)
                 self._confirmed.discard(file.id)

@@ -32,7 +32,7 @@ from recorder.errors import CorruptRecording
 from recorder.locks import LockFile
 from recorder.recording.drain import Drainer
 from recorder.recording.rounds import INTERVAL
-from recorder.recording.spool import read_at, read_header, spool_files
+from recorder.recording.spool import lane_of, read_at, read_header, spool_files
 from recorder.store import open_store
 
 _log = logging.getLogger("recorder")
@@ -45,6 +45,7 @@ class FollowedFile:
     """A spool file of another process, open for reading."""
 
     id: bytes
+    lane: int
     path: Path
     fd: int
 
@@ -67,7 +68,7 @@ class FollowedSpool:
         self._foreign: set[Path] = set()
 
     def files(self) -> list[FollowedFile]:
-        """Return the files, oldest first; only the last one is still appended to."""
+        """Return the files, oldest first; only the last one of a lane is still appended to."""
         for path in spool_files(self._directory):
             if path not in self._files and path not in self._foreign:
                 with suppress(FileNotFoundError):
@@ -84,7 +85,7 @@ class FollowedSpool:
             self._foreign.add(path)
             return
         fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
-        self._files[path] = FollowedFile(header.spool, path, fd)
+        self._files[path] = FollowedFile(header.spool, lane_of(path), path, fd)
 
     def drop(self, spool: bytes) -> None:
         """Remove the file of that id: it is drained whole and no longer appended to."""

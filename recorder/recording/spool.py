@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from recorder.clock import Clock
-from recorder.errors import ConfigurationError, CorruptRecording
+from recorder.errors import CorruptRecording, StoreUnreachable
 from recorder.locks import LockFile
 
 _log = logging.getLogger("recorder")
@@ -67,15 +67,22 @@ def spool_files(directory: Path) -> list[Path]:
     return []
 
 
+def lane_of(path: Path) -> int:
+    """Return the lane of a spool file, which its name ends with: ``ID-LANE.spool``."""
+    return int(path.stem.partition("-")[2] or 0)
+
+
 class SpoolFile:
     """One spool file that this process owns: created, locked, appended to.
 
+    :param lane: files of one process and lane follow one another.
     :raises OSError: it cannot be created.
     """
 
-    def __init__(self, directory: Path, instance: bytes, clock: Clock) -> None:
+    def __init__(self, directory: Path, instance: bytes, clock: Clock, lane: int = 0) -> None:
         self.id = clock.new_id()
-        self.path = directory / f"{self.id.hex()}{SUFFIX}"
+        self.lane = lane
+        self.path = directory / f"{self.id.hex()}-{lane}{SUFFIX}"
         unborn = self.path.with_suffix(".new")  # nobody may find it before it is locked
         self._lock = LockFile(unborn, flags=os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND)
         self.fd = self._lock.fd
@@ -138,15 +145,19 @@ class Spool:
     :param directory: made with mode 0700 where it is missing.
     :param durability: ``delivered``, ``batched`` or ``synced``.
     :param wait: seconds for which the first failing append of an outage is tried again.
-    :raises ConfigurationError: the directory cannot be written.
+    :param lane: its number among the spools of a recorder.
+    :raises StoreUnreachable: the directory cannot be written.
     :ivar error: why it cannot be written, or None.
     :ivar sync_error: why it could once not be brought to the medium, or None; what a kernel has failed to
         write back it does not report twice, so this stays.
     :ivar interrupted: the record during whose append an interrupt came, if it was written all the same.
     """
 
-    def __init__(self, directory: Path, instance: bytes, clock: Clock, *, durability: str, wait: float) -> None:
+    def __init__(
+        self, directory: Path, instance: bytes, clock: Clock, *, durability: str, wait: float, lane: int = 0
+    ) -> None:
         self.directory = directory
+        self._lane = lane
         self._clock = clock
         self._instance = instance
         self._batched = durability == "batched"
@@ -164,13 +175,13 @@ class Spool:
         try:
             self._file = self._new_file()
         except OSError as error:
-            raise ConfigurationError(f"cannot write to {directory} ({error.strerror}): choose another store") from error
+            raise StoreUnreachable(f"cannot write to {directory} ({error.strerror}): choose another store") from error
 
     def _new_file(self) -> SpoolFile:
         for _ in range(_TRIES):
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.directory.mkdir(mode=0o700, exist_ok=True)
             with suppress(FileNotFoundError):  # another process has just tidied up here
-                file = SpoolFile(self.directory, self._instance, self._clock)
+                file = SpoolFile(self.directory, self._instance, self._clock, self._lane)
                 self._sync_directory()
                 return file
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))

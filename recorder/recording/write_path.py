@@ -15,9 +15,9 @@ from typing import Final, Protocol
 from recorder.clock import Clock
 from recorder.core.redaction import Redaction
 from recorder.errors import RecordingError, StoreError, StoreUnreachable
+from recorder.recording.lanes import Lanes
 from recorder.recording.recovery import Recovered, recover
 from recorder.recording.rounds import Rounds
-from recorder.recording.spool import Spool
 from recorder.recording.streams import StreamWriter
 from recorder.store.base import EventStore
 
@@ -112,7 +112,7 @@ class WritePath:
         self,
         directory: Path,
         open_store: Callable[[], EventStore],
-        make_mover: Callable[[Spool, bytes], Mover],
+        make_mover: Callable[[Lanes, bytes], Mover],
         clock: Clock,
         redaction: Redaction,
         *,
@@ -128,7 +128,7 @@ class WritePath:
         self._open_store = open_store
         self._make_mover = make_mover
         self._directory = directory
-        self._spool = Spool(directory, self.instance, clock, durability=durability, wait=wait)
+        self._spool = Lanes(directory, self.instance, clock, durability=durability, wait=wait)
         self._mover = make_mover(self._spool, self.instance)
         self._upkeep = Rounds("recorder-upkeep", self._keep_up)
         self._streams: weakref.WeakSet[StreamWriter] = weakref.WeakSet()
@@ -177,7 +177,7 @@ class WritePath:
     def open_stream(self, stream: bytes | None = None) -> StreamWriter:
         """Return the writer of a new event stream; nothing is written before its first event."""
         identity = self.clock.new_id() if stream is None else stream
-        writer = StreamWriter(self._spool, self.clock, identity, self.instance, self.clock.secret(32))
+        writer = StreamWriter(self._spool.of_thread(), self.clock, identity, self.instance, self.clock.secret(32))
         with self._lock:
             self._streams.add(writer)
         return writer

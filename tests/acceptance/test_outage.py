@@ -21,7 +21,7 @@ from tests.recorded import ask, end, exchanges, python, streams, types, until
 # Recording while files of this process may not grow beyond a limit: every write to the spool fails.
 FULL_DISK = """
 import json, logging, resource, signal, sys, time, requests
-from recorder import Recorder
+from recorder import Recorder, StoreUnreachable
 from tests.recorded import ask
 
 store, server, durability = sys.argv[1:]
@@ -237,12 +237,16 @@ def test_a_full_disk_stops_who_must_not_act_unrecorded(sqlite_url: str) -> None:
     assert out == ""
 
 
-def test_a_spool_directory_that_cannot_be_made_is_a_configuration_error(tmp_path: Path) -> None:
+def test_a_spool_directory_that_cannot_be_made_is_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "store.db-spool").write_text("in the way")
-    from recorder import ConfigurationError
-
-    with pytest.raises(ConfigurationError, match="choose another store"):
+    with pytest.raises(StoreUnreachable, match="choose another store"):
         Recorder(f"sqlite:///{tmp_path}/store.db")
+
+
+def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnreachable, match="No such file or directory"):
+        Recorder(f"sqlite:///{tmp_path}/mistyped/store.db")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_log_says_when_the_store_fails_and_when_it_is_back(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import recorder.recording.spool as spool_module
-from recorder.errors import ConfigurationError, CorruptRecording
+from recorder.errors import CorruptRecording, StoreUnreachable
 from recorder.recording.spool import (
     BUFFER_LIMIT,
     HEADER_SIZE,
@@ -256,13 +256,13 @@ def test_a_directory_that_vanishes_while_a_file_is_made(tmp_path: Path, monkeypa
         raise FileNotFoundError
 
     monkeypatch.setattr(spool_module, "SpoolFile", always)
-    with pytest.raises(ConfigurationError, match="choose another store"):
+    with pytest.raises(StoreUnreachable, match="choose another store"):
         _spool(tmp_path / "spool")
 
 
 def test_a_file_that_cannot_be_begun_leaves_nothing_behind(tmp_path: Path, disk: Disk) -> None:
     disk.how = "full"
-    with pytest.raises(ConfigurationError, match="No space left"):
+    with pytest.raises(StoreUnreachable, match="No space left"):
         _spool(tmp_path / "spool")
     assert list((tmp_path / "spool").iterdir()) == []
 

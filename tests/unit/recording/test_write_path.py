@@ -118,7 +118,8 @@ def test_a_finalizer_inside_a_write_waits_until_the_write_is_over(
     path.start()
     dropped, writing = _answered(path), _answered(path)
     dropped.received(b"1234")
-    append = path._spool.append
+    spool = path._spool.of_thread()
+    append = spool.append
     order: list[str] = []
 
     def finalizing(record: bytes, *, sync: bool = False) -> bool:
@@ -128,7 +129,7 @@ def test_a_finalizer_inside_a_write_waits_until_the_write_is_over(
             assert not dropped.ended
         return append(record, sync=sync)
 
-    monkeypatch.setattr(path._spool, "append", finalizing)
+    monkeypatch.setattr(spool, "append", finalizing)
     writing.received(b"12")
     assert dropped.ended
     path.close(5)

@@ -1,0 +1,117 @@
+"""Several spools side by side, so that threads do not queue up at one lock.
+
+Every append holds its spool's lock while the kernel writes, and the interpreter may go to another
+thread just then; with one lock for all, threads wait for each other although the disk is idle
+(measured with 64 streams: a 99th percentile of 5–15 ms in place of 1 ms). So a thread keeps to one
+lane, and an event stream, whose order counts, to the lane of the thread that opened it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from recorder.clock import Clock
+from recorder.errors import StoreError
+from recorder.recording.spool import Spool, SpoolFile
+
+_log = logging.getLogger("recorder")
+
+_LANES: Final = 8
+
+
+class Lanes:
+    """The spools of one recorder; a lane is made when the first thread comes that keeps to it.
+
+    The parameters are those of :class:`~recorder.recording.spool.Spool`.
+
+    :raises StoreUnreachable: the directory cannot be written.
+    """
+
+    def __init__(self, directory: Path, instance: bytes, clock: Clock, *, durability: str, wait: float) -> None:
+        self._directory = directory
+        self._instance = instance
+        self._clock = clock
+        self._durability = durability
+        self._wait = wait
+        self._lock = threading.RLock()
+        self._turn = itertools.count()
+        self._own = threading.local()
+        self._lanes: dict[int, Spool] = {0: self._made(0)}
+
+    def _made(self, number: int) -> Spool:
+        return Spool(
+            self._directory, self._instance, self._clock, durability=self._durability, wait=self._wait, lane=number
+        )
+
+    def of_thread(self) -> Spool:
+        """Return the spool that the current thread keeps to."""
+        number: int | None = getattr(self._own, "lane", None)
+        if number is None:
+            number = self._own.lane = next(self._turn) % _LANES
+        return self._lanes.get(number) or self._opened(number)
+
+    def _opened(self, number: int) -> Spool:
+        with self._lock:
+            if number not in self._lanes:
+                try:
+                    self._lanes[number] = self._made(number)
+                except StoreError as error:
+                    _log.warning("recorder: no further spool file yet: %s", error)
+                    return self._lanes[0]
+            return self._lanes[number]
+
+    def _all(self) -> list[Spool]:
+        return list(self._lanes.values())
+
+    @property
+    def defers(self) -> bool:
+        """Whether something may have to be done a moment after an append, to keep what the durability promises."""
+        return self._lanes[0].defers
+
+    @property
+    def error(self) -> str | None:
+        """Why one of the spools cannot be written, or None."""
+        return next((lane.error for lane in self._all() if lane.error), None)
+
+    @property
+    def sync_error(self) -> str | None:
+        """Why one of them could once not be brought to the medium, or None."""
+        return next((lane.sync_error for lane in self._all() if lane.sync_error), None)
+
+    def flush(self) -> bool:
+        """Write what ``batched`` durability holds in memory, sync what ``synced`` owes; return success."""
+        flushed = [lane.flush() for lane in self._all()]  # every one, whatever became of the others
+        return all(flushed)
+
+    def files(self) -> list[SpoolFile]:
+        """Return this process's files, the oldest of each lane first; the last of each is still appended to."""
+        return [file for lane in self._all() for file in lane.files()]
+
+    def drop(self, spool: bytes) -> None:
+        """Remove the file of that id: it is drained whole and no longer appended to."""
+        for lane in self._all():
+            lane.drop(spool)
+
+    def pending(self, drained: Mapping[bytes, int]) -> int:
+        """Return how many bytes wait for the store.
+
+        :param drained: how far the store has each file, by id.
+        """
+        return sum(lane.pending(drained) for lane in self._all())
+
+    def after_fork(self, instance: bytes) -> None:
+        """Go on in a forked child: what the lanes hold is the parent's."""
+        self._lock = threading.RLock()
+        self._instance = instance
+        for lane in self._all():
+            lane.after_fork(instance)
+
+    def close(self, *, drained: bool) -> None:
+        """Give the files up, removing them where everything in them has been drained."""
+        for lane in self._all():
+            lane.close(drained=drained)
