@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random  # noqa: TID251
+import random
 import socket
 import threading
 from collections.abc import Iterator
