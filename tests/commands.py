@@ -31,7 +31,9 @@ def run(*args: str, stdin: str | bytes | None = None, env: Mapping[str, str | No
 
 def told(result: Result, code: int) -> str:
     """Return the one line that a command ended with, after checking that it is one and the exit code is *code*."""
-    assert result.exception is None or isinstance(result.exception, SystemExit), ''.join(traceback.format_exception(result.exception))
+    assert result.exception is None or isinstance(result.exception, SystemExit), "".join(
+        traceback.format_exception(result.exception)
+    )
     lines = result.stderr.splitlines()
     assert result.exit_code == code, result.stderr
     assert len(lines) == 1, lines

@@ -21,7 +21,7 @@ from tests.recorded import ask, end, exchanges, python, streams, types, until
 # Recording while files of this process may not grow beyond a limit: every write to the spool fails.
 FULL_DISK = """
 import json, logging, resource, signal, sys, time, requests
-from recorder import Recorder, StoreUnreachable
+from recorder import Recorder
 from tests.recorded import ask
 
 store, server, durability = sys.argv[1:]

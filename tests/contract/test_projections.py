@@ -106,7 +106,9 @@ def test_a_row_holds_what_lists_and_threads_need() -> None:
 
 
 def test_text_that_a_column_cannot_hold_is_replaced() -> None:
-    builder = ExchangeBuilder(1).request({"model": "m\0", "messages": []}, url="http://h/\0").response().sse().completed()
+    builder = (
+        ExchangeBuilder(1).request({"model": "m\0", "messages": []}, url="http://h/\0").response().sse().completed()
+    )
     row = exchange_row(builder.events)
     assert (row.url, row.model) == ("http://h/�", "m�")
 
