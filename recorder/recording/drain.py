@@ -26,6 +26,7 @@ from recorder.store.base import EventStore, SpoolMark
 _log = logging.getLogger("recorder")
 
 _BATCH_BYTES: Final = 256 * 1024
+_LEAST_BYTES: Final = 32 * 1024  # of one file, in a batch over several
 _LONGEST_WAIT: Final = 5.0  # seconds between two tries to reach a store that fails
 CONFLICTS: Final = ".conflicts"
 
@@ -218,26 +219,57 @@ class Drainer:
         return moved
 
     def _drain_files(self, go_on: Callable[[], bool]) -> bool:
-        moved = False
         if self._store is None:
             self._store = self._open_store()
         files = self._source.files()
-        growing = {file.lane: file.id for file in files}
         for file in files:
-            if not go_on():
-                break
             if file.id not in self._confirmed:
                 self.drained[file.id] = max(self._store.drained(file.id), HEADER_SIZE)
                 self._confirmed.add(file.id)
-            self.drained[file.id], events = drain_file(self._store, file, self.drained[file.id], go_on)
-            self.events += events
-            moved = moved or events > 0
-            if file.id != growing[file.lane] and go_on():
-                self._store.forget_spool(file.id)
+        moved = False
+        while go_on():
+            if not self._drain_once(self._store, files):
+                self._drop_full_ones(self._store, files)
+                break
+            moved = True
+        return moved
+
+    def _drain_once(self, store: EventStore, files: Sequence[Laned]) -> bool:
+        """Move one batch, whatever lanes its events are in, in one transaction; return whether there was any."""
+        limit = max(_BATCH_BYTES // len(files), _LEAST_BYTES) if files else 0
+        openings: list[StreamOpened] = []
+        events: list[Event] = []
+        marks: list[SpoolMark] = []
+        found: list[Laned] = []
+        for file in files:
+            start = self.drained[file.id]
+            opened, told, end = read_batch(file, start, limit)
+            if end > start:
+                openings += opened
+                events += told
+                marks.append(SpoolMark(file.id, start, end))
+                found.append(file)
+        try:
+            if marks:
+                store.append(openings, events, *marks)
+        except VersionConflict:  # file by file: who is not in conflict goes on
+            for file in found:
+                self.drained[file.id], moved = drain_file(store, file, self.drained[file.id], lambda: False)
+                self.events += moved
+            return True
+        self.drained.update({mark.spool: mark.end for mark in marks})
+        self.events += len(events)
+        return bool(marks)
+
+    def _drop_full_ones(self, store: EventStore, files: Sequence[Laned]) -> None:
+        """Remove the files that are drained whole and no longer appended to."""
+        growing = {file.lane: file.id for file in files}
+        for file in files:
+            if file.id != growing[file.lane]:
+                store.forget_spool(file.id)
                 self._source.drop(file.id)
                 self._confirmed.discard(file.id)
                 del self.drained[file.id]
-        return moved
 
     def _failed(self, reason: str) -> None:
         if self.error is None:

@@ -47,14 +47,14 @@ class EventStore(Protocol):
         """The store's URL without its password, for people."""
         ...
 
-    def append(self, openings: Sequence[StreamOpened], events: Sequence[Event], mark: SpoolMark | None = None) -> None:
-        """Commit openings and events in one transaction, in order, with the spool's new offset.
+    def append(self, openings: Sequence[StreamOpened], events: Sequence[Event], *marks: SpoolMark) -> None:
+        """Commit openings and events in one transaction, in order, with the new offsets of their spools.
 
         An opening or an event that is stored already, equal to the last byte of its hash, is passed
         over: repeating an append whose acknowledgement was lost is no error.
 
-        :raises VersionConflict: another event holds that version, or *mark* does not start where the
-            store's offset of that spool stands; nothing is committed.
+        :raises VersionConflict: another event holds that version, or a mark does not start where the
+            store's offset of its spool stands; nothing is committed.
         :raises UnknownEventType: an event is of a type that has no code; nothing is committed.
         :raises StoreUnreachable: the engine did not answer or refused (full, locked too long); nothing
             is committed.

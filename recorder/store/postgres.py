@@ -159,10 +159,10 @@ class PostgresStore(SqlStore):
             with suppress(SQLAlchemyError, psycopg.Error):
                 writer.close()
 
-    def append(self, openings: Sequence[StreamOpened], events: Sequence[Event], mark: SpoolMark | None = None) -> None:
+    def append(self, openings: Sequence[StreamOpened], events: Sequence[Event], *marks: SpoolMark) -> None:
         """Commit openings and events in one transaction, in order, with the spool's new offset.
 
-        :raises VersionConflict: another event holds that version, or *mark* does not follow on.
+        :raises VersionConflict: another event holds that version, or a mark does not follow on.
         :raises UnknownEventType: an event is of a type that has no code.
         :raises StoreUnreachable: the server did not answer or refused.
         """
@@ -170,23 +170,27 @@ class PostgresStore(SqlStore):
             instances = self._instances_of(openings, events)
             try:
                 with self.writing() as connection, _raw(connection).cursor() as cursor:
-                    _advance(cursor, mark)
+                    for mark in marks:
+                        _advance(cursor, mark)
                     _insert(cursor, openings, events, instances)
             except VersionConflict:
                 # Rare: something is stored already. Look at each.
                 self._forget_instances(openings)
-                self._append_rest(openings, events, mark)
+                self._append_rest(openings, events, marks)
         except BaseException:
             self._forget_instances(openings)
             raise
 
-    def _append_rest(self, openings: Sequence[StreamOpened], events: Sequence[Event], mark: SpoolMark | None) -> None:
+    def _append_rest(
+        self, openings: Sequence[StreamOpened], events: Sequence[Event], marks: Sequence[SpoolMark]
+    ) -> None:
         with self.writing() as connection, _raw(connection).cursor() as cursor:
             stored = _StoredHere(cursor)
             openings, events = without_repeats(stored, openings, events)
             everything_known = not openings and not events
-            if not (everything_known and mark is not None and stored.drained(mark.spool) == mark.end):
-                _advance(cursor, mark)
+            for mark in marks:
+                if not (everything_known and stored.drained(mark.spool) == mark.end):
+                    _advance(cursor, mark)
             _insert(cursor, openings, events, self._instances_of(openings, events))
 
     def forget_spool(self, spool: bytes) -> None:
@@ -321,10 +325,8 @@ def _packed(events: Sequence[Event], instances: dict[bytes, bytes], batch: int) 
     return b"".join(parts)
 
 
-def _advance(cursor: Cursor[Any], mark: SpoolMark | None) -> None:
+def _advance(cursor: Cursor[Any], mark: SpoolMark) -> None:
     """Move a spool's offset from where *mark* starts to where it ends."""
-    if mark is None:
-        return
     spool = mark.spool.hex()
     moved = cursor.execute(
         "UPDATE spools SET drained = %s WHERE spool = %s::uuid AND drained = %s", (mark.end, spool, mark.start)

@@ -80,7 +80,7 @@ class SqlStore(ABC):
         """Return a context manager with a connection in a write transaction, committed at the end."""
 
     @abstractmethod
-    def append(self, openings: Sequence[StreamOpened], events: Sequence[Event], mark: SpoolMark | None = None) -> None:
+    def append(self, openings: Sequence[StreamOpened], events: Sequence[Event], *marks: SpoolMark) -> None:
         """Commit openings and events; see :meth:`recorder.store.base.EventStore.append`."""
 
     @abstractmethod

@@ -136,10 +136,10 @@ class SqliteStore(SqlStore):
                 self._writer = self._write.connect()
             yield self._writer
 
-    def append(self, openings: Sequence[StreamOpened], events: Sequence[Event], mark: SpoolMark | None = None) -> None:
+    def append(self, openings: Sequence[StreamOpened], events: Sequence[Event], *marks: SpoolMark) -> None:
         """Commit openings and events in one transaction, in order, with the spool's new offset.
 
-        :raises VersionConflict: another event holds that version, or *mark* does not follow on.
+        :raises VersionConflict: another event holds that version, or a mark does not follow on.
         :raises UnknownEventType: an event is of a type that has no code.
         :raises StoreUnreachable: the file did not take it.
         """
@@ -148,13 +148,14 @@ class SqliteStore(SqlStore):
             with self._writer_alone() as connection:
                 try:
                     with connection.begin():
-                        _advance(connection, mark)
+                        for mark in marks:
+                            _advance(connection, mark)
                         _insert(connection, openings, rows)
                 except (IntegrityError, VersionConflict):
                     # Rare: something is stored already. Look at each, under the same lock.
                     self._forget_instances(openings)
                     with connection.begin():
-                        self._append_rest(connection, openings, events, mark)
+                        self._append_rest(connection, openings, events, marks)
                 if wal_size(self._path) > self._checkpoint_at:
                     self._checkpoint(connection)
         except BaseException:
@@ -184,13 +185,18 @@ class SqliteStore(SqlStore):
             raise UnknownEventType(f"unknown event type {error.args[0]!r}: nothing was appended") from None
 
     def _append_rest(
-        self, connection: Connection, openings: Sequence[StreamOpened], events: Sequence[Event], mark: SpoolMark | None
+        self,
+        connection: Connection,
+        openings: Sequence[StreamOpened],
+        events: Sequence[Event],
+        marks: Sequence[SpoolMark],
     ) -> None:
         stored = _StoredHere(connection)
         openings, events = without_repeats(stored, openings, events)
         everything_known = not openings and not events
-        if not (everything_known and mark is not None and stored.drained(mark.spool) == mark.end):
-            _advance(connection, mark)
+        for mark in marks:
+            if not (everything_known and stored.drained(mark.spool) == mark.end):
+                _advance(connection, mark)
         _insert(connection, openings, self._event_rows(openings, events))
 
     def forget_spool(self, spool: bytes) -> None:
@@ -298,10 +304,8 @@ def _insert(connection: Connection, openings: Sequence[StreamOpened], rows: Sequ
         connection.exec_driver_sql(_APPEND + _ROW, list(rows[whole:]))
 
 
-def _advance(connection: Connection, mark: SpoolMark | None) -> None:
+def _advance(connection: Connection, mark: SpoolMark) -> None:
     """Move a spool's offset from where *mark* starts to where it ends."""
-    if mark is None:
-        return
     moved = connection.exec_driver_sql(
         "UPDATE spools SET drained = ? WHERE spool = ? AND drained = ?", (mark.end, mark.spool, mark.start)
     ).rowcount

@@ -175,7 +175,7 @@ def test_a_drain_stops_between_batches_when_its_time_is_over(
 ) -> None:
     import recorder.recording.drain as drain_module
 
-    monkeypatch.setattr(drain_module, "read_batch", lambda file, start: read_batch(file, start, 1000))
+    monkeypatch.setattr(drain_module, "read_batch", lambda file, start, limit: read_batch(file, start, 1000))
     recording = Recording(place)
     for _ in range(20):
         recording.exchange()
