@@ -6,7 +6,7 @@ import atexit
 import logging
 import os
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from recorder.recording.write_path import DURABILITIES, FAILURE_POLICIES, Health
 from recorder.store import Synchronous, open_store
 from recorder.store.base import EventStore
 from recorder.store.projected import SqlProjected
+from recorder.store.sql import SqlStore
 
 if TYPE_CHECKING:
     import requests
@@ -34,6 +35,7 @@ _log = logging.getLogger("recorder")
 
 _DRAINERS = ("thread", "process")
 _PROJECTING_NS = 500_000_000
+_RESTING_STEP = 256  # events of the feed
 
 
 def switched_off() -> bool:
@@ -98,7 +100,7 @@ class Recorder:
 
         def make_mover(spool: Lanes, instance: bytes) -> Mover:
             if drainer == "thread":
-                return Drainer(spool, open_for_writing, clock)
+                return Drainer(spool, open_for_writing, clock, _bring_views_up_to_date)
             orders = {"store": url, "synchronous": synchronous, "directory": str(directory), "instance": instance.hex()}
             return ProcessDrainer(orders, clock)
 
@@ -215,6 +217,12 @@ class Recorder:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+
+def _bring_views_up_to_date(store: EventStore, go_on: Callable[[], bool]) -> None:
+    """Project what was recorded while the program rests, in small steps: it may want its interpreter back."""
+    if isinstance(store, SqlStore):
+        project(store, SqlProjected(store), go_on=go_on, at_once=_RESTING_STEP)
 
 
 def _close_at_exit(close: weakref.WeakMethod[Any]) -> None:

@@ -10,9 +10,11 @@ from recorder.cli.output import counted
 from recorder.clock import SystemClock
 from recorder.errors import StoreUnreachable
 from recorder.locations import spool_directory, sqlite_path
+from recorder.projections.runner import project
 from recorder.recording.recovery import Recovered
 from recorder.recording.recovery import recover as take_over
 from recorder.store import open_store
+from recorder.store.projected import SqlProjected
 
 
 @click.command()
@@ -22,7 +24,8 @@ def recover(settings: Settings) -> None:
     """Bring what dead processes left in their spools to the store.
 
     Their open exchanges are closed as process_died. Every program does the same when it opens a
-    Recorder; processes that live are left alone.
+    Recorder; processes that live are left alone. Brings the tables behind
+    list and replay up to date as well.
     """
     url = settings.store
     spools = spool_directory(url)
@@ -33,6 +36,7 @@ def recover(settings: Settings) -> None:
     try:
         clock = SystemClock()
         done = take_over(spools, store, clock, clock.new_id())
+        project(store, SqlProjected(store))
     finally:
         store.close()
     _print(done)

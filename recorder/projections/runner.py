@@ -30,15 +30,18 @@ class Rows:
             self.exchanges[events[0].stream] = exchange_row(events)
 
 
-def project(store: EventStore, projected: Projected, *, go_on: Callable[[], bool] = lambda: True) -> bool:
+def project(
+    store: EventStore, projected: Projected, *, go_on: Callable[[], bool] = lambda: True, at_once: int = _AT_ONCE
+) -> bool:
     """Store the rows of every stream that has changed since the checkpoint; return whether all are done.
 
     :param go_on: asked before every batch; False ends the work early, the next run goes on from there.
+    :param at_once: events of the feed that make a batch.
     :raises StoreError: the store is read-only or failed.
     """
     while go_on():
         before = projected.checkpoint(NAME)
-        events, after = store.feed(before, _AT_ONCE)
+        events, after = store.feed(before, at_once)
         if not events:
             return True
         rows = folded(store, dict.fromkeys(event.stream for event in events))

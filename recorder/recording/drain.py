@@ -140,19 +140,28 @@ class Drainer:
 
     :param source: the spool's files.
     :param open_store: opens the store for writing; called again after a failure.
+    :param at_rest: gets the store when nothing has been recorded for a second, and a function that says
+        when something is again: for work that can wait.
     :ivar drained: how far the store has each file, by id.
     :ivar events: moved so far.
     :ivar error: why the store does not take them, or None.
     """
 
-    def __init__(self, source: Source, open_store: Callable[[], EventStore], clock: Clock) -> None:
+    def __init__(
+        self,
+        source: Source,
+        open_store: Callable[[], EventStore],
+        clock: Clock,
+        at_rest: Callable[[EventStore, Callable[[], bool]], None] | None = None,
+    ) -> None:
         self._source = source
         self._open_store = open_store
         self._clock = clock
         self._store: EventStore | None = None
         self._confirmed: set[bytes] = set()  # files whose offset this very store has told
         self._moving = threading.Lock()
-        self._rounds = Rounds("recorder-drainer", self.round)
+        self._at_rest = at_rest
+        self._rounds = Rounds("recorder-drainer", self.round, self._rest)
         self._pause = INTERVAL
         self._retry_at = 0
         self.drained: dict[bytes, int] = {}
@@ -186,6 +195,19 @@ class Drainer:
         if self.error is not None and self._clock.monotonic_ns() < self._retry_at:
             return True
         return self.drain() or self.error is not None
+
+    def _rest(self, go_on: Callable[[], bool]) -> None:
+        if self._at_rest is None or self.error is not None:
+            return
+        with self._moving:
+            if self._store is None:
+                return
+            try:
+                self._at_rest(self._store, go_on)
+            except RecorderError as error:
+                _log.info("recorder: what can wait was not done: %s", error)
+            except Exception:  # noqa: BLE001 - as below: a defect of ours must not end the thread
+                _log.exception("recorder: a defect in what is done at rest")
 
     def drain(self, timeout: float | None = None) -> bool:
         """Move what is in the spool now; return whether there was anything.

@@ -18,12 +18,17 @@ class Rounds:
 
     :param name: of the thread.
     :param work: one round; returns whether another one should follow soon. It must not raise.
+    :param at_rest: called once when there has been no work for a second; it should return soon after the
+        function that it is given says no. It must not raise.
     :ivar idle: nobody is looking: :meth:`wake` has to be called for what is to be done now.
     """
 
-    def __init__(self, name: str, work: Callable[[], bool]) -> None:
+    def __init__(
+        self, name: str, work: Callable[[], bool], at_rest: Callable[[Callable[[], bool]], None] = lambda go_on: None
+    ) -> None:
         self._name = name
         self._work = work
+        self._at_rest = at_rest
         self._awake = threading.Event()
         self._stop = threading.Event()
         self._starting = threading.Lock()
@@ -63,6 +68,7 @@ class Rounds:
         self._awake.clear()
         self.idle = True
         if not self._work() and not self._stop.is_set():  # work that came between the last look and the flag
+            self._at_rest(lambda: not self._awake.is_set() and not self._stop.is_set())
             self._awake.wait()
         self.idle = False
 
