@@ -18,7 +18,9 @@ import vcr
 
 from bench.measure import figure, interleaved, median, scratch, server
 from recorder import Player
+from recorder.projections.runner import project
 from recorder.store import open_store
+from recorder.store.projected import SqlProjected
 from tests.building import ExchangeBuilder
 
 SMALL = 1000
@@ -40,6 +42,7 @@ def build(url: str, target: str, count: int) -> None:
             for number in range(start, min(start + 500, count))
         ]
         store.append([each.opened for each in made], [event for each in made for event in each.events])
+    project(store, SqlProjected(store))  # as a recorder does when its program rests, and on closing
     store.close()
 
 
