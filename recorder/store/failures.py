@@ -74,7 +74,7 @@ def translated(error: Exception, name: str) -> RecorderError:
     if isinstance(error, DBAPIError) and isinstance(error.orig, Exception):
         return translated(error.orig, name)
     if isinstance(error, PoolTimeout):
-        return StoreUnreachable(f"{name} cannot be reached: every connection is busy")
+        return StoreUnreachable(f"{name} cannot be reached: every connection is busy, try again")
     if isinstance(error, ArgumentError):
         return ConfigurationError(f"{name} cannot be used: {_line(error)}")
     if isinstance(error, UnicodeDecodeError):
@@ -117,7 +117,7 @@ def _of_sqlite(error: sqlite3.Error, name: str) -> RecorderError:
 
 def _of_postgres(error: Exception, sqlstate: str | None, name: str) -> RecorderError:
     if sqlstate is None:  # libpq's own: no server was reached, or it went away
-        return StoreUnreachable(f"{name} cannot be reached: {_line(error)}")
+        return StoreUnreachable(f"{name} cannot be reached ({_line(error)}): start its server, or mend the URL")
     kind, text = _POSTGRES.get(sqlstate) or _POSTGRES.get(sqlstate[:2]) or (StoreError, "failed")
     return kind(f"{name} {text} ({_line(error)})")
 

@@ -66,10 +66,10 @@ def test_a_missing_driver(command: list[str], monkeypatch: pytest.MonkeyPatch) -
     assert "pip install" in told(run(*command, "--store", "postgresql://h/x"), 2)
 
 
-@pytest.mark.parametrize(("command", "code"), [(["db", "upgrade"], 3), (["demo"], 2)])
-def test_a_path_that_cannot_be_written(command: list[str], code: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", [["db", "upgrade"], ["demo"]], ids=" ".join)
+def test_a_path_that_cannot_be_written(command: list[str], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    told(run(*command, "--store", f"sqlite:///{tmp_path}/file/store.db"), code)
+    told(run(*command, "--store", f"sqlite:///{tmp_path}/file/store.db"), 3)
     assert (tmp_path / "file").read_text() == "in the way"
 
 
