@@ -40,6 +40,18 @@ def sqlite_path(store_url: str) -> Path | None:
     return Path(name).absolute()
 
 
+def absolute_url(store_url: str) -> str:
+    """Return a store's URL with the file of a SQLite store as an absolute path: programs change their directory.
+
+    :raises ConfigurationError: the URL names no file.
+    """
+    if sqlite_path(store_url) is None:
+        return store_url
+    scheme, _, rest = store_url.partition("://")
+    name, question, query = rest.removeprefix("/").partition("?")
+    return f"{scheme}:///{Path(name).absolute()}{question}{query}"
+
+
 def spool_directory(store_url: str) -> Path:
     """Return the directory of a store's spools, the same for every process of this user and machine.
 

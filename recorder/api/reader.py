@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 from recorder.core.events import Event, StreamOpened
-from recorder.locations import spool_directory
+from recorder.locations import absolute_url, spool_directory
 from recorder.projections.runner import Rows, unprojected
 from recorder.recording.recovery import Spooled, read_spooled
 from recorder.store import open_store
@@ -24,8 +24,8 @@ class Reader:
     """
 
     def __init__(self, url: str) -> None:
-        self.url = url
-        self.store = open_store(url, write=False)
+        self.url = absolute_url(url)
+        self.store = open_store(self.url, write=False)
         self.projected = SqlProjected(self.store)
         self.spooled = Spooled()
         try:

@@ -14,7 +14,7 @@ from recorder.api.conversations import Conversation, Conversations, current_conv
 from recorder.clock import Clock, SystemClock, id_text
 from recorder.core.redaction import Redaction
 from recorder.errors import ConfigurationError, NotFound, RecorderError
-from recorder.locations import default_store, fingerprint_key, make_state_home, spool_directory
+from recorder.locations import absolute_url, default_store, fingerprint_key, make_state_home, spool_directory
 from recorder.projections.runner import project
 from recorder.recording.drain import Drainer
 from recorder.recording.lanes import Lanes
@@ -89,7 +89,7 @@ class Recorder:
             _log.warning("recorder: RECORDER_OFF is set, nothing is recorded")
             return
         clock = clock or SystemClock()
-        self._url = url = store_url or default_store()
+        self._url = url = absolute_url(store_url or default_store())
         redaction = Redaction(fingerprint_key(clock), redact or ())
         synchronous: Synchronous = "full" if durability == "synced" else "normal"
         directory = spool_directory(url)

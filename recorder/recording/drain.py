@@ -164,6 +164,7 @@ class Drainer:
         self._rounds = Rounds("recorder-drainer", self.round, self._rest)
         self._pause = INTERVAL
         self._retry_at = 0
+        self._paused = False
         self.drained: dict[bytes, int] = {}
         self.events = 0
         self.error: str | None = None
@@ -243,6 +244,7 @@ class Drainer:
     def _drain_files(self, go_on: Callable[[], bool]) -> bool:
         if self._store is None:
             self._store = self._open_store()
+        self._store.check_present()
         files = self._source.files()
         for file in files:
             if file.id not in self._confirmed:
@@ -309,6 +311,22 @@ class Drainer:
                 store.close()
             except RecorderError as error:
                 _log.info("recorder: the store was not closed in good order: %s", error)
+
+    def pause(self, timeout: float) -> None:
+        """Have no transaction and no connection open until :meth:`resume`: the process is about to fork.
+
+        SQLite keeps its locks in memory that a child inherits: one held there is never given back.
+        """
+        self._paused = self._moving.acquire(timeout=timeout)
+        if self._paused:
+            self._confirmed.clear()
+            self._close_store()
+
+    def resume(self) -> None:
+        """Go on after the fork, in the parent."""
+        if self._paused:
+            self._paused = False
+            self._moving.release()
 
     def retire(self) -> None:
         """Start no thread any more."""

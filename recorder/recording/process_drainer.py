@@ -145,6 +145,12 @@ class ProcessDrainer:
         self.drained = {bytes.fromhex(name): offset for name, offset in report["drained"].items()}
         self.events = self._moved_before + report["events"]
 
+    def pause(self, timeout: float) -> None:
+        """Nothing to do: the store is open in the drainer's process only."""
+
+    def resume(self) -> None:
+        """Nothing to do."""
+
     def retire(self) -> None:
         """Start no process any more."""
         self._stopping.set()

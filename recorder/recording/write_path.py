@@ -25,6 +25,7 @@ _log = logging.getLogger("recorder")
 
 DURABILITIES: Final = ("delivered", "batched", "synced")
 FAILURE_POLICIES: Final = ("spool", "raise")
+_FORK_WAIT: Final = 2.0  # seconds that a fork waits for a batch that is under way
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,14 @@ class Mover(Protocol):
 
     def drain(self, timeout: float | None = None) -> bool:
         """Move what is there now, where that can be done from here."""
+        ...
+
+    def pause(self, timeout: float) -> None:
+        """Have no connection open until :meth:`resume`, as far as that is possible in *timeout* seconds."""
+        ...
+
+    def resume(self) -> None:
+        """Go on after a fork, in the parent."""
         ...
 
     def retire(self) -> None:
@@ -327,6 +336,14 @@ class WritePath:
             except RecordingError as error:
                 _log.error("recorder: the end of an exchange could not be recorded: %s", error)
 
+    def before_fork(self) -> None:
+        """Let no child inherit a connection in the middle of a transaction."""
+        self._mover.pause(_FORK_WAIT)
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        self._mover.resume()
+
     def after_fork(self) -> None:
         """Go on in a forked child with an identity, a spool file and a drainer of its own."""
         self.instance = self.clock.new_id()
@@ -354,10 +371,20 @@ _OPEN: weakref.WeakSet[WritePath] = weakref.WeakSet()
 _INHERITED: list[EventStore] = []
 
 
+def _before_fork() -> None:
+    for path in list(_OPEN):
+        path.before_fork()
+
+
+def _after_fork_in_parent() -> None:
+    for path in list(_OPEN):
+        path.after_fork_in_parent()
+
+
 def _after_fork_in_child() -> None:
     for path in list(_OPEN):
         path.after_fork()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

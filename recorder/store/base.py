@@ -61,6 +61,13 @@ class EventStore(Protocol):
         """
         ...
 
+    def check_present(self) -> None:
+        """Tell whether what was opened is still there, under its name.
+
+        :raises StoreUnreachable: it is not.
+        """
+        ...
+
     def drained(self, spool: bytes) -> int:
         """Return the offset up to which a spool has been drained: 0 for one never seen."""
         ...

@@ -159,6 +159,9 @@ class PostgresStore(SqlStore):
             with suppress(SQLAlchemyError, psycopg.Error):
                 writer.close()
 
+    def check_present(self) -> None:
+        """Do nothing: a server that is gone says so by itself."""
+
     def append(self, openings: Sequence[StreamOpened], events: Sequence[Event], *marks: SpoolMark) -> None:
         """Commit openings and events in one transaction, in order, with the spool's new offset.
 

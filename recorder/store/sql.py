@@ -80,6 +80,13 @@ class SqlStore(ABC):
         """Return a context manager with a connection in a write transaction, committed at the end."""
 
     @abstractmethod
+    def check_present(self) -> None:
+        """Tell whether what was opened is still there.
+
+        :raises StoreUnreachable: it is not.
+        """
+
+    @abstractmethod
     def append(self, openings: Sequence[StreamOpened], events: Sequence[Event], *marks: SpoolMark) -> None:
         """Commit openings and events; see :meth:`recorder.store.base.EventStore.append`."""
 

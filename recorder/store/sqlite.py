@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from recorder.core.events import TYPE_CODES, Event, StreamOpened
-from recorder.errors import StoreError, UnknownEventType, VersionConflict
+from recorder.errors import StoreError, StoreUnreachable, UnknownEventType, VersionConflict
 from recorder.store import schema
 from recorder.store.base import FeedCursor, SpoolMark
 from recorder.store.failures import translating
@@ -77,6 +77,7 @@ class SqliteStore(SqlStore):
                 require_store(path, name)
             self._read = reading_engine(path)
             self._write = writing_engine(path, synchronous) if write else None
+        self._identity = _identity(path)
         if not write:
             try:
                 with self.reading() as connection:
@@ -89,6 +90,14 @@ class SqliteStore(SqlStore):
     def path(self) -> Path:
         """The store's file."""
         return self._path
+
+    def check_present(self) -> None:
+        """Tell whether the file at the store's path is still the one that was opened.
+
+        :raises StoreUnreachable: it was removed, moved or replaced: what is written would be nowhere.
+        """
+        if _identity(self._path) != self._identity:
+            raise StoreUnreachable(f"{self._name} was removed or replaced while it was open: put it back")
 
     # Reading
 
@@ -132,6 +141,7 @@ class SqliteStore(SqlStore):
         with self._thread_lock, self._lock, translating(self._name, sqlite3.Error):
             if self._write is None:
                 raise StoreError(f"{self._name} is open for reading only")
+            self.check_present()
             if self._writer is None:
                 self._writer = self._write.connect()
             yield self._writer
@@ -247,6 +257,15 @@ class SqliteStore(SqlStore):
 
 
 _left_to_the_parent: list[Connection] = []
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What makes a file the same one, whatever it is called; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 class _Snapshot(SnapshotRows):

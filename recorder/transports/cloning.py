@@ -60,10 +60,21 @@ class PoolClasses:
             manager.instrumented_by = self
         return manager
 
+    def instrument_pool(self, pool: Any) -> Any:
+        """Make one pool make our connections from now on; return it."""
+        if not getattr(pool.ConnectionCls, "is_instrumented", False):
+            pool.ConnectionCls = self._instrumented(pool.ConnectionCls)
+        return pool
+
+    def _instrumented(self, connection: type[Any]) -> type[Any]:
+        made = self._connection_class(connection)
+        made.is_instrumented = True
+        return made
+
     def _pool_class(self, pool: type[Any]) -> type[Any]:
         if pool not in self._made:
             names = {"__module__": pool.__module__, "__qualname__": pool.__qualname__}
-            connection = self._connection_class(pool.ConnectionCls)
+            connection = self._instrumented(pool.ConnectionCls)
             self._made[pool] = type(pool.__name__, (pool,), {**names, "ConnectionCls": connection})
         return self._made[pool]
 
@@ -73,6 +84,19 @@ class ClonedAdapter:
 
     pool_classes: PoolClasses
     cloned_from: type[HTTPAdapter]
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Make a new pool manager, as some adapters do at any time: its connections are ours too."""
+        super().init_poolmanager(*args, **kwargs)  # type: ignore[misc]
+        self.poolmanager = self.pool_classes.instrument(self.poolmanager)  # type: ignore[has-type]
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Return a pool (requests 2.32 and newer); one that the adapter made by itself is instrumented too."""
+        return self.pool_classes.instrument_pool(super().get_connection_with_tls_context(*args, **kwargs))  # type: ignore[misc]
+
+    def get_connection(self, *args: Any, **kwargs: Any) -> Any:
+        """Return a pool (requests before 2.32)."""
+        return self.pool_classes.instrument_pool(super().get_connection(*args, **kwargs))  # type: ignore[misc]
 
     def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
         """Return the manager of a proxy's pools."""
