@@ -33,14 +33,35 @@ _QUERY: Final = frozenset(
     )
 )
 _SCHEMES: Final = re.compile(r"(?i)(basic|bearer|digest|negotiate|token|apikey|key|aws4-hmac-sha256)[ \t]+(?=\S)")
-_ESCAPED: Final = re.compile(r"\\u([0-9a-fA-F]{4})")
-_QUERY_FIELD: Final = re.compile(r"([?&;])([^=&;#\s]+)=([^&;#\s>\"']*)")
+# Readers differ in what ends a line (RFC 9112 §2.2): whatever one of them takes for a header is one.
+_LINE_END: Final = re.compile(rb"(\r\n|\n|\r)")
+_START_LINE: Final = re.compile(rb"HTTP/|[^\s:]+ [^\s:].*HTTP/\d")
+_ATTRIBUTE: Final = re.compile(
+    r"(?i)\s*(?:expires=\w{3,9}, [\w :+-]*|(?:path|domain|expires|max-age|samesite|priority)=[^,\"]*"
+    r"|secure|httponly|partitioned|)\s*"
+)
+_PARAMETER: Final = re.compile(r"[?&;#]([^=&;#?\s]+)=")
+_VALUE: Final = re.compile(r"[^&#\s]*")
+_VALUE_IN_HEADER: Final = re.compile(r"[^&#\s>\"]*")
 _USERINFO: Final = re.compile(r"(//)([^/?#@\s]*(?:@[^/?#@\s]*)*)@")
+_FORM: Final = re.compile(r"[^=&\s{\[\"\x00-\x20]+=[^&\s\x00-\x20]*(&[^=&\s\x00-\x20]+=[^&\s\x00-\x20]*)*")
+_FORM_FIELD: Final = re.compile(r"(^|&)([^=&]+)=([^&]*)")
+
+
+def _canonical(name: str) -> str:
+    """A name as it is compared: readers fold case, drop blanks, take ``_`` or ``.`` for ``-``."""
+    return re.sub(r"[\W_]+", "-", name.lower()).strip("-")
+
+
+def _canonical_parameter(name: str) -> set[str]:
+    """What a query parameter may be called: decoded (twice: so do some gateways), ``a[b]`` is ``b`` too."""
+    name = unquote_plus(unquote_plus(name))
+    return {_canonical(part) for part in (name, *re.split(r"[\[\]]", name))} - {""}
 
 
 def is_credential_header(name: str) -> bool:
     """Whether the values of this header are credentials by the built-in rules."""
-    name = name.lower().replace("_", "-").strip()
+    name = _canonical(name)
     return (
         name in _HEADERS
         or "api-key" in name
@@ -52,7 +73,7 @@ def is_credential_header(name: str) -> bool:
 
 def is_credential_parameter(name: str) -> bool:
     """Whether the values of this query parameter are credentials by the built-in rules."""
-    return unquote_plus(name).lower().replace("_", "-") in _QUERY
+    return not _QUERY.isdisjoint(_canonical_parameter(name))
 
 
 @dataclass(slots=True)
@@ -87,18 +108,18 @@ class Redaction:
             self._add(rule)
 
     def _add(self, rule: str) -> None:
-        where, colon, what = rule.partition(":")
+        where, colon, what = (part.strip() for part in rule.partition(":"))
         if not colon:
-            where, what = "body", rule
-        if not what.strip() or where not in ("header", "query", "body"):
+            where, what = "body", where
+        if where not in ("header", "query", "body") or not (what if where == "body" else _canonical(what)):
             raise ConfigurationError(
                 f"redaction rule {rule!r} is not understood: "
                 "use header:NAME, query:NAME, body:NAME or body:/json/pointer"
             )
         if where == "header":
-            self._headers.add(what.lower())
+            self._headers.add(_canonical(what))
         elif where == "query":
-            self._query.add(what.lower())
+            self._query.add(_canonical(what))
         elif what.startswith("/"):
             steps = what[1:].split("/")
             self._pointers.append(tuple(step.replace("~1", "/").replace("~0", "~") for step in steps))
@@ -125,49 +146,71 @@ class Redaction:
     def head(self, head: bytes, seen: Redacted) -> bytes:
         """Return a request's or a response's head (or trailers) with the credentials replaced.
 
-        :param head: start line and header lines as on the wire; a first line without a colon before
-            its first space is taken for a start line, its URL is redacted.
-        """
-        lines = head.split(b"\n")
-        kept: list[bytes] = []
-        dropping = False
-        for index, line in enumerate(lines):
-            if dropping and line[:1] in (b" ", b"\t"):
-                seen.secrets.append(line.strip().decode("latin-1"))
-                continue  # a folded continuation of a value that was replaced
-            dropping = False
-            name, colon, rest = line.partition(b":")
-            if not colon or b" " in name:
-                kept.append(self.url(line.decode("latin-1"), seen).encode("latin-1") if index == 0 else line)
-                continue
-            redacted = self._header_value(name.decode("latin-1"), rest.decode("latin-1"), seen)
-            dropping = redacted is not None and bool(seen.places) and seen.places[-1].startswith("header:")
-            kept.append(line if redacted is None else name + b":" + redacted.encode("latin-1"))
-        return b"\n".join(kept)
+        Only the first line may be a start line, its URL is redacted; every other line with a colon is
+        a header, whatever its name looks like. A line ends with CRLF, LF or CR.
 
-    def _header_value(self, name: str, rest: str, seen: Redacted) -> str | None:
-        """The rest of a header line after the colon, redacted; None where nothing is to be replaced."""
+        :param head: start line and header lines as on the wire.
+        """
+        parts = [*_LINE_END.split(head), b""]
+        kept: list[bytes] = []
+        hiding = False  # inside a value that is a credential
+        marked = False  # its marker stands already
+        before = b""
+        for index in range(0, len(parts), 2):
+            line, end = parts[index], parts[index + 1]
+            if hiding and line.strip() and (line[:1] in (b" ", b"\t") or before == b"\r"):
+                before = end
+                secret = line.strip().decode("latin-1")
+                if marked:
+                    seen.secrets.append(secret)  # a folded continuation of a value that was replaced
+                    kept[-1] = end
+                else:
+                    kept += [b" ", self._mark("folded", secret, seen, "header:folded").encode("latin-1"), end]
+                    marked = True
+                continue
+            redacted, hiding, marked = self._head_line(line, index == 0, seen)
+            before = end
+            kept += [redacted, end]
+        return b"".join(kept)
+
+    def _head_line(self, line: bytes, first: bool, seen: Redacted) -> tuple[bytes, bool, bool]:
+        """The line redacted; whether its value is a credential; whether a marker stands for it."""
+        name, colon, rest = line.partition(b":")
+        label = name.decode("latin-1")
+        if (first and _START_LINE.match(line)) or not colon or not self._hides(label):
+            if first or _canonical(label) in _URL_HEADERS:
+                return self.url(line.decode("latin-1"), seen, in_header=not first).encode("latin-1"), False, False
+            return line, False, False
+        value = rest.decode("latin-1")
+        redacted = self._header_value(label, value, seen)
+        return name + b":" + redacted.encode("latin-1"), True, redacted != value
+
+    def _hides(self, name: str) -> bool:
+        return is_credential_header(name) or _canonical(name) in self._headers
+
+    def _header_value(self, name: str, rest: str, seen: Redacted) -> str:
+        """The rest of a credential's header line after the colon, redacted."""
         lower = name.strip().lower()
-        if lower in _URL_HEADERS:
-            replaced = self.url(rest, seen)
-            return replaced if replaced != rest else None
-        if not (is_credential_header(lower) or lower in self._headers):
-            return None
         value = rest.strip()
         if not value:
-            return None
+            return rest
         start = rest.index(value)
         before, end = rest[:start], rest[start + len(value) :]
         place = f"header:{lower}"
         if "cookie" in lower:
-            return before + self._cookies(value, seen, place, only_first=lower.startswith("set-")) + end
+            return before + self._cookies(value, seen, place, only_first="set" in lower) + end
         scheme = _SCHEMES.match(value) if lower.endswith("authorization") else None
         prefix = scheme.group(0) if scheme else ""
         return before + prefix + self._mark(lower, value[len(prefix) :], seen, place) + end
 
     def _cookies(self, value: str, seen: Redacted, place: str, *, only_first: bool) -> str:
-        """The cookies of a header without their values; names and a Set-Cookie's attributes are kept."""
+        """The cookies of a header without their values; names and a Set-Cookie's attributes are kept.
+
+        Where a quote or a joined header leaves in doubt where a value ends, all of it is replaced.
+        """
         parts = value.split(";")
+        if '"' in value or (only_first and not all(_ATTRIBUTE.fullmatch(part) for part in parts[1:])):
+            parts = [value]
         for index, part in enumerate(parts[:1] if only_first else parts):
             name, equals, secret = part.partition("=")
             name, secret = (name + equals, secret) if equals else ("", part)
@@ -175,32 +218,52 @@ class Redaction:
                 parts[index] = name + self._mark("cookie", secret.strip(), seen, place)
         return ";".join(parts)
 
-    def url(self, url: str, seen: Redacted) -> str:
-        """Return *url* (or a text that holds one) without userinfo and credential parameters."""
+    def url(self, url: str, seen: Redacted, *, in_header: bool = False) -> str:
+        """Return *url* (or a text that holds one) without userinfo and credential parameters.
+
+        A parameter's value runs to ``&``, ``#``, white space or the end: ``;`` and ``'`` may be part of it.
+
+        :param in_header: *url* is a header line, in which ``>`` and ``"`` end a value too.
+        """
 
         def without_userinfo(match: re.Match[str]) -> str:
             user, _, password = match.group(2).partition(":")
             seen.secrets += [part for part in (user, password) if part]
             return f"{match.group(1)}{self._mark('userinfo', match.group(2), seen, 'url:userinfo')}@"
 
-        def without_credential(match: re.Match[str]) -> str:
-            name = match.group(2)
-            if not match.group(3) or not (is_credential_parameter(name) or unquote_plus(name).lower() in self._query):
-                return match.group(0)
-            seen.secrets.append(unquote_plus(match.group(3)))
-            return f"{match.group(1)}{name}={self._mark(name, match.group(3), seen, f'url:{name}')}"
-
         if "@" in url:
             url = _USERINFO.sub(without_userinfo, url)
-        if "=" in url:
-            url = _QUERY_FIELD.sub(without_credential, url)
-        return url
+        return self._without_parameters(url, seen, _VALUE_IN_HEADER if in_header else _VALUE) if "=" in url else url
+
+    def _without_parameters(self, url: str, seen: Redacted, until: re.Pattern[str]) -> str:
+        pieces: list[str] = []
+        at = 0
+        match = _PARAMETER.search(url)
+        while match:
+            found = until.match(url, match.end())
+            name, value = match.group(1), found.group(0) if found else ""
+            end = match.end()
+            if value and (self._hides_parameter(name) or self._nests_a_credential(value)):
+                end += len(value)
+                seen.secrets.append(unquote_plus(value))
+                pieces += [url[at : match.end()], self._mark(name, value, seen, f"url:{name}")]
+                at = end
+            match = _PARAMETER.search(url, end)
+        return "".join([*pieces, url[at:]])
+
+    def _hides_parameter(self, name: str) -> bool:
+        return is_credential_parameter(name) or not self._query.isdisjoint(_canonical_parameter(name))
+
+    def _nests_a_credential(self, value: str) -> bool:
+        """Whether *value* is an encoded URL with a credential in it."""
+        inner = unquote_plus(value)
+        return inner != value and self.url(inner, Redacted()) != inner
 
     def body(self, body: bytes, seen: Redacted) -> bytes:
         """Return a request's payload with the user's fields replaced; every other byte stays as it is.
 
-        A payload that holds one of the names but cannot be read as JSON or as a form is replaced
-        whole: when in doubt, nothing is written.
+        A payload that is neither JSON nor a form, readable as UTF-8, is replaced whole (a compressed
+        one, another charset): when in doubt, nothing is written.
         """
         if not self.reads_bodies or not body:
             return body
@@ -234,21 +297,17 @@ class Redaction:
     def _unread_body(self, body: bytes, seen: Redacted) -> bytes:
         names = self._names | {pointer[-1] for pointer in self._pointers}
         text = body.decode("utf-8", "surrogateescape")
-        spelled = (text, unquote_plus(text), _ESCAPED.sub(lambda match: chr(int(match.group(1), 16)), text))
-        if not any(name in spelling for name in names for spelling in spelled):
-            return body
-        form = re.compile(r"(^|&)([^=&]+)=([^&]*)")
-        if re.fullmatch(r"[^=&\s{\[\"]+=[^&\s]*(&[^=&\s]+=[^&\s]*)*", text):
+        if not _FORM.fullmatch(text) or any("\ud800" <= letter <= "\udfff" for letter in text):
+            return self._mark("body", text, seen, "body:").encode("ascii")
 
-            def without_field(match: re.Match[str]) -> str:
-                name = unquote_plus(match.group(2))
-                if name not in names or not match.group(3):
-                    return match.group(0)
-                seen.secrets.append(unquote_plus(match.group(3)))
-                return f"{match.group(1)}{match.group(2)}={self._mark(name, match.group(3), seen, f'body:/{name}')}"
+        def without_field(match: re.Match[str]) -> str:
+            name = unquote_plus(match.group(2))
+            if names.isdisjoint({name, *re.split(r"[\[\]]", name)}) or not match.group(3):
+                return match.group(0)
+            seen.secrets.append(unquote_plus(match.group(3)))
+            return f"{match.group(1)}{match.group(2)}={self._mark(name, match.group(3), seen, f'body:/{name}')}"
 
-            return form.sub(without_field, text).encode("utf-8", "surrogateescape")
-        return self._mark("body", text, seen, "body:").encode("ascii")
+        return _FORM_FIELD.sub(without_field, text).encode("utf-8")
 
 
 def scrub(text: str, secrets: Iterable[str]) -> str:

@@ -18,7 +18,15 @@ from functools import partial
 from typing import Any, Final
 
 from recorder.core.deframing import Deframer, Piece
-from recorder.core.events import READ_END, ErrorFacts, FailedMeta, RequestSentMeta, ResponseStartedMeta, meta_text
+from recorder.core.events import (
+    READ_END,
+    VERBATIM,
+    ErrorFacts,
+    FailedMeta,
+    RequestSentMeta,
+    ResponseStartedMeta,
+    meta_text,
+)
 from recorder.core.redaction import Redacted, scrub
 from recorder.recording.write_path import WritePath
 
@@ -215,7 +223,14 @@ class ExchangeTap:
         )
 
     def _state(self) -> dict[str, Any]:
-        return dict(self._deframer.state()) if self._deframer is not None else {}
+        """What is known when reading stops; a cut trailer in its ``tail`` is redacted like a whole one."""
+        facts: dict[str, Any] = dict(self._deframer.state()) if self._deframer is not None else {}
+        if "tail" in facts:
+            kept = self._path.redaction.head(facts["tail"].encode("latin-1"), self._seen).decode("latin-1")
+            if kept != facts["tail"]:
+                facts["tail"] = kept
+                facts.pop("reads", None)  # they count bytes that are no longer there
+        return facts
 
     def _failure(self, kind: str, phase: str, error: ErrorFacts | None) -> dict[str, Any]:
         facts: dict[str, Any] = dict(FailedMeta(kind=kind, phase=phase))
@@ -234,9 +249,12 @@ class ExchangeTap:
             if self.ended:
                 return
             for kind, flags, meta, body, _ in pieces:
-                if kind == "trailers_received" and body:
+                if body and (kind != "chunk_received" or flags & VERBATIM):
+                    # Trailers, or what nobody reads as a body: another response's head may be in it.
                     body = self._path.redaction.head(body, self._seen)
-                elif kind != "chunk_received":
+                if kind == "response_truncated":
+                    meta = meta_text(self._state())
+                if kind not in ("chunk_received", "trailers_received"):
                     self.ended = True
                     self._completed = kind == "response_completed"
                 self._path.write(self._writer, _TYPE_BYTES[kind], flags, meta.encode() if meta else None, body)
