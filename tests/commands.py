@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 import os
+import signal
 import subprocess
 import sys
 import traceback
@@ -46,7 +48,11 @@ def process(*args: str, env: Mapping[str, str] | None = None, **extra: Any) -> s
     """Start a command as a process of its own."""
     command = [sys.executable, "-m", "recorder", *args]
     whole = {**os.environ, **(env or {})}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=whole, **extra)
+    # A shell that starts the tests in the background has them ignore SIGINT, and that is inherited.
+    heeding = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=whole, preexec_fn=heeding, **extra
+    )
 
 
 def json_lines(result: Result, schema: str) -> list[dict[str, Any]]:
