@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,13 +17,17 @@ from recorder.locations import sqlite_path
 _KNOWN: Final = "sqlite:///FILE and postgresql://USER@HOST/DATABASE"
 _SQLITE: Final = frozenset({"sqlite", "sqlite+pysqlite"})
 _POSTGRES: Final = frozenset({"postgresql", "postgres", "postgresql+psycopg"})
+_SHOWN: Final = frozenset(
+    {"application_name", "channel_binding", "connect_timeout", "host", "port", "sslmode", "target_session_attrs"}
+)
+_PLAIN: Final = re.compile(r"[\w.,/:-]*")
 
 
 @dataclass(frozen=True, slots=True)
 class StoreUrl:
     """Where a store is.
 
-    :ivar name: the URL without its password, for people.
+    :ivar name: the URL for people: no password, and of its query only what is known to be harmless.
     :ivar url: the URL with the driver that recorder uses.
     :ivar path: the file of a SQLite store, absolute; None for Postgres.
     """
@@ -36,12 +41,13 @@ def parse_url(text: str) -> StoreUrl:
     """Read a store URL: ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or ``postgresql://…``.
 
     :raises ConfigurationError: it is no URL, its scheme or driver is not known, the driver is not
-        installed, or it names a SQLite database in memory, which would die with the process.
+        installed, or it names a SQLite database in memory, which would die with the process. What
+        stands after the scheme is never quoted: a password may be anywhere in a URL that is wrong.
     """
     try:
         url = make_url(text)
-    except ArgumentError:
-        raise ConfigurationError(f"{text!r} is not a store URL: write {_KNOWN}") from None
+    except (ArgumentError, ValueError):  # ValueError: its port is no number, its address has no end
+        raise ConfigurationError(f"what was given is not a store URL: write {_KNOWN}") from None
     if url.drivername in _SQLITE:
         return _sqlite(text, url)
     if url.drivername in _POSTGRES:
@@ -56,8 +62,8 @@ def _sqlite(text: str, url: URL) -> StoreUrl:
             "a SQLite store must be a plain file, a recording in memory would die with the process: "
             "write sqlite:///FILE"
         )
-    if url.host or url.query:
-        raise ConfigurationError(f"a SQLite store is named by its file alone: write sqlite:///{database}")
+    if url.host or url.username or url.query:
+        raise ConfigurationError("a SQLite store is named by its file alone: write sqlite:///FILE")
     return StoreUrl(f"sqlite:///{database}", url, sqlite_path(text))
 
 
@@ -66,7 +72,16 @@ def _postgres(url: URL) -> StoreUrl:
         raise ConfigurationError(
             "the Postgres driver is not installed: run pip install 'conversation-recorder[postgres]'"
         )
-    # No password and none in the query; nor `***`, since people copy what they are shown.
-    shown = URL.create("postgresql", url.username, None, url.host, url.port, url.database, url.query)
-    shown = shown.difference_update_query(["password", "sslpassword"])
+    if any("@" in (part or "") for part in (url.username, url.host, url.database)) or not 0 <= (url.port or 0) < 65536:
+        raise ConfigurationError(
+            "this is not a Postgres URL: write postgresql://USER:PASSWORD@HOST:PORT/DATABASE, "
+            "in USER and PASSWORD with %40 for @, %2F for / and %3A for :"
+        )
+    # No `***` for the password, since people copy what they are shown.
+    query = {
+        name: value
+        for name, value in url.query.items()
+        if name in _SHOWN and all(_PLAIN.fullmatch(each) for each in ((value,) if isinstance(value, str) else value))
+    }
+    shown = URL.create("postgresql", url.username, None, url.host, url.port, url.database, query)
     return StoreUrl(shown.render_as_string(), url.set(drivername="postgresql+psycopg"), None)

@@ -55,6 +55,47 @@ def test_what_is_refused(url: str, says: str) -> None:
         parse_url(url)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql:/u:WOLF@h/db",
+        "postgresql//u:WOLF@h/db",
+        "u:WOLF@h/db",
+        "host=h user=u password=WOLF",
+        "postgresql://u:WOLF@h:abc/db",
+        "postgresql://u:WOLF@h:99999/db",
+        "postgresql://u:WOLF@[::1/db",
+        "postgresql://u:p@WOLF@h:1/db",
+        "postgresql://u:pa/WOLF@h:1/db",
+        "postgresql://u:12/WOLF@h:1/db",
+        "postgresql+asyncpg://u:WOLF@h/db",
+        "mysql://u:WOLF@h/db",
+        "sqlite://u:WOLF@h/x.db",
+        "sqlite://u/WOLF@h/x.db",
+        "sqlite:///x.db?password=WOLF",
+        "sqlite:///file:x?key=WOLF",
+    ],
+)
+def test_what_is_refused_is_never_quoted(url: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        parse_url(url)
+    assert "WOLF" not in str(raised.value)
+    assert "write " in str(raised.value) or "recorder knows" in str(raised.value)
+    assert raised.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    "query", ["passwrd=WOLF", "PASSWORD=WOLF", "password=WOLF", "sslmode=require;password=WOLF", "options=-cx%3DWOLF"]
+)
+def test_only_what_is_known_to_be_harmless_is_shown(query: str) -> None:
+    target = parse_url(f"postgresql://bot:pa?WOLF@db/trades?connect_timeout=3&{query}")
+    assert target.name == "postgresql://bot@db/trades?connect_timeout=3"
+
+
+def test_a_password_may_hold_anything_that_is_encoded() -> None:
+    assert parse_url("postgresql://bot:a%40b%2Fc@db/trades").url.password == "a@b/c"
+
+
 def test_a_missing_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ConfigurationError, match=r"run pip install 'conversation-recorder\[postgres\]'"):
