@@ -51,7 +51,8 @@ class Report:
     """What an audit found.
 
     :ivar verdicts: ``unmodified``: every event is the one that was written; ``complete_in_range``: no
-        stream lacks an event before its last one, and nothing could not be read. Each ``yes`` or ``no``.
+        stream lacks an event before its last one, the recorder itself tells of no loss, and nothing could
+        not be read. Each ``yes`` or ``no``.
     :ivar findings: in the order of the streams.
     :ivar events: how many were checked.
     :ivar exchanges: how many event streams of exchanges.
@@ -123,7 +124,7 @@ class _Audit:
     def report(self) -> Report:
         verdicts = {
             "unmodified": "no" if self.findings else "yes",
-            "complete_in_range": "no" if self.incomplete else "yes",
+            "complete_in_range": "no" if self.incomplete or self.gaps else "yes",
         }
         return Report(
             verdicts, tuple(self.findings), self.events, self.exchanges, self.unfinished, self.gaps, self.spooled

@@ -179,6 +179,13 @@ def test_what_may_follow_the_end_is_none(late: str) -> None:
     assert report.gaps == (late == "gap_recorded")
 
 
+def test_a_loss_that_the_recorder_tells_of_is_no_finding_but_the_range_is_not_complete() -> None:
+    lossy = ExchangeBuilder().request({}).event("gap_recorded", {"events": 2}).response().completed()
+    report = audit(exchange(1), lossy)
+    assert report.verdicts == {"unmodified": "yes", "complete_in_range": "no"}
+    assert (report.findings, report.gaps) == ((), 1)
+
+
 def test_openings_of_conversations_are_no_exchanges() -> None:
     opening = ExchangeBuilder().event("conversation_named", {"name": "desk"}).event("tags_set", {"tags": {}})
     report = audit(opening)
