@@ -66,8 +66,8 @@ def test_what_is_refused(url: str, says: str) -> None:
         "postgresql://u:WOLF@h:99999/db",
         "postgresql://u:WOLF@[::1/db",
         "postgresql://u:p@WOLF@h:1/db",
-        "postgresql://u:pa/WOLF@h:1/db",
-        "postgresql://u:12/WOLF@h:1/db",
+        "postgresql://u/WOLF@h:1/db",
+        "postgresql://u@h/db@WOLF",
         "postgresql+asyncpg://u:WOLF@h/db",
         "mysql://u:WOLF@h/db",
         "sqlite://u:WOLF@h/x.db",
@@ -88,7 +88,7 @@ def test_what_is_refused_is_never_quoted(url: str) -> None:
     "query", ["passwrd=WOLF", "PASSWORD=WOLF", "password=WOLF", "sslmode=require;password=WOLF", "options=-cx%3DWOLF"]
 )
 def test_only_what_is_known_to_be_harmless_is_shown(query: str) -> None:
-    target = parse_url(f"postgresql://bot:pa?WOLF@db/trades?connect_timeout=3&{query}")
+    target = parse_url(f"postgresql://bot:pa?WOLF/WOLF@db/trades?connect_timeout=3&{query}")
     assert target.name == "postgresql://bot@db/trades?connect_timeout=3"
 
 
