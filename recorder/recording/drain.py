@@ -20,7 +20,7 @@ from recorder.core.codec import decode_batch, encode_opened, event_record
 from recorder.core.events import Event, StreamOpened
 from recorder.errors import RecorderError, VersionConflict
 from recorder.recording.rounds import INTERVAL, Rounds
-from recorder.recording.spool import HEADER_SIZE
+from recorder.recording.spool_file import HEADER_SIZE
 from recorder.store.base import EventStore, SpoolMark
 
 _log = logging.getLogger("recorder")

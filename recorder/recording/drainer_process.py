@@ -32,7 +32,7 @@ from recorder.errors import CorruptRecording
 from recorder.locks import LockFile
 from recorder.recording.drain import Drainer
 from recorder.recording.rounds import INTERVAL
-from recorder.recording.spool import lane_of, read_at, read_header, spool_files
+from recorder.recording.spool_file import lane_of, read_at, read_header, spool_files
 from recorder.store import open_store
 
 _log = logging.getLogger("recorder")

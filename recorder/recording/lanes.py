@@ -17,7 +17,8 @@ from typing import Final
 
 from recorder.clock import Clock
 from recorder.errors import StoreError
-from recorder.recording.spool import Spool, SpoolFile
+from recorder.recording.spool import Spool
+from recorder.recording.spool_file import SpoolFile
 
 _log = logging.getLogger("recorder")
 

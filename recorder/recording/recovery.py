@@ -22,7 +22,7 @@ from recorder.core.events import Event, StreamOpened, meta_text
 from recorder.errors import CorruptRecording, VersionConflict
 from recorder.locks import LOCKS_DIRECTORIES, LockFile
 from recorder.recording.drain import drain_file
-from recorder.recording.spool import HEADER_SIZE, SUFFIX, SpoolHeader, read_at, read_header, spool_files
+from recorder.recording.spool_file import HEADER_SIZE, SUFFIX, SpoolHeader, read_at, read_header, spool_files
 from recorder.store.base import EventStore
 
 _log = logging.getLogger("recorder")

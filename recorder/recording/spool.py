@@ -9,8 +9,8 @@ Traps that shaped this file: a roll-over that opens the next file while a write 
 its way loses that write (so both happen under one lock); a short write leaves half a record (it is
 cut off again); a forked child shares the lock with its parent (it closes its copy and starts a file
 of its own); an interrupt between the write and the note of it would have the next event take the same
-place in its chain (so it is settled what was written); the garbage collector may run a finalizer that
-records something while its thread holds the lock (so the lock is re-entrant).
+place in its chain (so the file is asked what was written, before anything else is); the garbage collector may
+run a finalizer that records something while its thread holds the lock (so the lock is re-entrant).
 """
 
 from __future__ import annotations
@@ -26,117 +26,38 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from recorder.clock import Clock
-from recorder.errors import CorruptRecording, StoreUnreachable
-from recorder.locks import LockFile
+from recorder.errors import StoreUnreachable
+from recorder.recording.spool_file import HEADER_SIZE, SpoolFile
 
 _log = logging.getLogger("recorder")
 
-MAGIC: Final = b"recorder-spool\x01\n"
-HEADER_SIZE: Final = 48
-SUFFIX: Final = ".spool"
 ROLL_SIZE: Final = 32 * 1024 * 1024  # bytes; a drained file of this size is replaced and removed
 BUFFER_LIMIT: Final = 8 * 1024 * 1024  # bytes held in memory by durability "batched"
 _FLUSH_SIZE: Final = 256 * 1024
 _TRIES: Final = 5
+_CALM: Final = 30_000_000_000  # nanoseconds after a wait in which a spool that is in and out of trouble waits no more
 
 
-class SpoolHeader(NamedTuple):
-    """The ids at the beginning of a spool file, 16 bytes each."""
+class Receipt:
+    """What became of one record, whatever interrupts its append.
 
-    spool: bytes
-    instance: bytes
-
-
-def read_header(path: Path) -> SpoolHeader:
-    """Return the header of a spool file.
-
-    :raises CorruptRecording: it is not a spool file.
-    :raises FileNotFoundError: it is gone (drained meanwhile).
-    """
-    with path.open("rb") as file:
-        header = file.read(HEADER_SIZE)
-    if len(header) != HEADER_SIZE or not header.startswith(MAGIC):
-        raise CorruptRecording(f"{path.name} is not a spool file")
-    return SpoolHeader(header[16:32], header[32:48])
-
-
-def spool_files(directory: Path) -> list[Path]:
-    """Return the spool files of a directory, oldest first; an empty list where there is none."""
-    with suppress(FileNotFoundError, NotADirectoryError):
-        return sorted(path for path in directory.iterdir() if path.suffix == SUFFIX)
-    return []
-
-
-def lane_of(path: Path) -> int:
-    """Return the lane of a spool file, which its name ends with: ``ID-LANE.spool``."""
-    return int(path.stem.partition("-")[2] or 0)
-
-
-class SpoolFile:
-    """One spool file that this process owns: created, locked, appended to.
-
-    :param lane: files of one process and lane follow one another.
-    :raises OSError: it cannot be created.
+    :ivar safe: whether it is in the spool; None while that is not settled.
     """
 
-    def __init__(self, directory: Path, instance: bytes, clock: Clock, lane: int = 0) -> None:
-        self.id = clock.new_id()
-        self.lane = lane
-        self.path = directory / f"{self.id.hex()}-{lane}{SUFFIX}"
-        unborn = self.path.with_suffix(".new")  # nobody may find it before it is locked
-        self._lock = LockFile(unborn, flags=os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND)
-        self.fd = self._lock.fd
-        try:
-            self._lock.acquire()  # at most another process's look whether anybody has it
-            self.size = 0
-            self.append(MAGIC + self.id + instance)
-            unborn.rename(self.path)
-        except BaseException:
-            self._lock.close()
-            unborn.unlink(missing_ok=True)
-            raise
+    __slots__ = ("record", "safe")
 
-    def append(self, data: bytes) -> None:
-        """Append *data* whole or not at all.
-
-        :raises OSError: it could not be written.
-        """
-        if os.write(self.fd, data) != len(data):
-            self.settle()
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        self.size += len(data)
-
-    def settle(self, size: int = -1) -> bool:
-        """After a write of *size* bytes whose outcome is not known: tell whether it is there, cut off a part of it.
-
-        :raises OSError: the file cannot be cut.
-        """
-        actual = os.fstat(self.fd).st_size
-        if actual == self.size + size:
-            self.size = actual
-            return True
-        if actual != self.size:
-            os.ftruncate(self.fd, self.size)
-        return False
-
-    def read(self, start: int, size: int) -> bytes:
-        """Return up to *size* bytes from *start* on."""
-        return read_at(self.fd, self.path, start, size)
-
-    def close(self, *, remove: bool) -> None:
-        """Give the file up; its lock becomes free, so what is left in it is for recovery."""
-        if remove:
-            self.path.unlink(missing_ok=True)
-        self._lock.close()
+    def __init__(self, record: bytes) -> None:
+        self.record = record
+        self.safe: bool | None = None
 
 
-def read_at(fd: int, path: Path, start: int, size: int) -> bytes:
-    """Return up to *size* bytes of an open file from *start* on, without moving its position."""
-    if hasattr(os, "pread"):
-        return os.pread(fd, size, start)
-    with path.open("rb") as file:  # Windows
-        file.seek(start)
-        return file.read(size)
+class _Draft(NamedTuple):
+    """A write that has not been noted yet; without a receipt it is the buffer's."""
+
+    file: SpoolFile
+    start: int
+    size: int
+    receipt: Receipt | None
 
 
 class Spool:
@@ -150,7 +71,6 @@ class Spool:
     :ivar error: why it cannot be written, or None.
     :ivar sync_error: why it could once not be brought to the medium, or None; what a kernel has failed to
         write back it does not report twice, so this stays.
-    :ivar interrupted: the record during whose append an interrupt came, if it was written all the same.
     """
 
     def __init__(
@@ -171,7 +91,8 @@ class Spool:
         self._file: SpoolFile | None = None
         self.error: str | None = None
         self.sync_error: str | None = None
-        self.interrupted: bytes | None = None
+        self._draft: _Draft | None = None
+        self._outage: tuple[int, int] | None = None  # when the last wait ended, and the size of what failed
         try:
             self._file = self._new_file()
         except OSError as error:
@@ -191,74 +112,112 @@ class Spool:
         """Whether something may have to be done a moment after an append, to keep what the durability promises."""
         return self._batched or self._synced
 
-    def append(self, record: bytes, *, sync: bool = False) -> bool:
+    def append(self, record: bytes, *, sync: bool = False, receipt: Receipt | None = None) -> bool:
         """Append a record; return whether it is safe.
 
         :param sync: under ``synced`` durability, return only when it would survive a loss of power.
+        :param receipt: the record's, if the caller wants to know what became of it even where this raises.
         """
+        if receipt is None:
+            receipt = Receipt(record)
         with self._lock:
             try:
                 if self._batched:
-                    self._buffer += record
-                    return len(self._buffer) < _FLUSH_SIZE or self._flush_buffer() or self._fits(record)
-                if not self._write(record):
+                    return self._hold(receipt)
+                if not self._write(receipt):
+                    receipt.safe = False
                     return False
                 self._dirty = True
                 if sync and self._synced:
                     self._sync()
                 return True
             except BaseException:
-                self._interrupted_at(record)
+                self.settle(receipt)
                 raise
 
-    def _interrupted_at(self, record: bytes) -> None:
-        if self._batched:
-            if self._file is not None and self._file.settle(len(self._buffer)):
-                self._buffer.clear()
-                self.interrupted = record
-            elif self._buffer.endswith(record):
-                self.interrupted = record
-        elif self._file is not None and self._file.settle(len(record)):
-            self.interrupted = record
+    def settle(self, receipt: Receipt) -> bool:
+        """Find out what became of a record whose append was interrupted; return whether it is safe.
 
-    def _fits(self, record: bytes) -> bool:
-        if len(self._buffer) <= BUFFER_LIMIT:
+        Interrupted itself, it can be called again at any time.
+        """
+        with self._lock:
+            self._try_to_settle()
+            if receipt.safe is None and (self._draft is None or self._draft.receipt is not receipt):
+                receipt.safe = self._batched and self._buffer.endswith(receipt.record)
+            return bool(receipt.safe)
+
+    def _try_to_settle(self) -> None:
+        try:
+            self._settle()
+        except OSError as error:  # it is tried again before anything else is written
+            _log.warning("recorder: the spool %s cannot be looked at: %s", self.directory, error.strerror)
+
+    def _settle(self) -> None:
+        draft = self._draft
+        if draft is not None:
+            self._note(draft, draft.file.settle(draft.start, draft.size))
+
+    def _note(self, draft: _Draft, written: bool) -> None:
+        """Note what became of a write; whatever of it an interrupt leaves undone is done again by the next call."""
+        if draft.receipt is not None:
+            draft.receipt.safe = written
+            self._draft = None
+        elif written:
+            self._buffer, self._draft = self._buffer[draft.size :], None
+        else:
+            self._draft = None
+
+    def _hold(self, receipt: Receipt) -> bool:
+        self._buffer += receipt.record
+        receipt.safe = True
+        if len(self._buffer) < _FLUSH_SIZE or self._flush_buffer() or len(self._buffer) <= BUFFER_LIMIT:
             return True
-        del self._buffer[-len(record) :]
+        self._buffer, receipt.safe = self._buffer[: -len(receipt.record)], False
         return False
 
     def _flush_buffer(self) -> bool:
-        if self._buffer and self._write(bytes(self._buffer)):
-            self._buffer.clear()
+        if self._buffer:
+            self._write(None)
         return not self._buffer
 
-    def _write(self, data: bytes) -> bool:
+    def _write(self, receipt: Receipt | None) -> bool:
+        """Write a record, or the buffer."""
+        size = len(self._buffer) if receipt is None else len(receipt.record)
         try:
-            self._append_to_file(data)
+            self._append_to_file(receipt)
         except OSError as error:
-            return self._write_in_trouble(data, error)
-        if self.error is not None:
+            return self._write_in_trouble(receipt, size, error)
+        self.error = None
+        if self._outage is not None and size >= self._outage[1]:
+            self._outage = None
             _log.warning("recorder: the spool %s can be written again", self.directory)
-            self.error = None
         return True
 
-    def _append_to_file(self, data: bytes) -> None:
+    def _append_to_file(self, receipt: Receipt | None) -> None:
+        self._settle()
+        data = bytes(self._buffer) if receipt is None else receipt.record
         if self._file is None:
             self._file = self._new_file()
-        self._file.append(data)
-        if self._file.size >= self._roll_at:
+        file = self._file
+        self._draft = draft = _Draft(file, file.size, len(data), receipt)
+        file.append(data)
+        self._note(draft, True)
+        if file.size >= self._roll_at:
             self._roll()
 
-    def _write_in_trouble(self, data: bytes, error: OSError) -> bool:
-        if self.error is not None:
-            return False  # the wait of this outage is over: the program is not held up again
-        deadline = self._clock.monotonic_ns() + int(self._wait * 1e9)
+    def _write_in_trouble(self, receipt: Receipt | None, size: int, error: OSError) -> bool:
+        now = self._clock.monotonic_ns()
+        reason = f"{self.directory}: {error.strerror}"
+        if self.error is not None or (self._outage is not None and now < self._outage[0] + _CALM):
+            self.error = reason
+            return False  # what is small may fit in between: the program is not held up again for that
+        deadline = now + int(self._wait * 1e9)
         while self._clock.monotonic_ns() < deadline:
             self._clock.sleep(0.01)
             with suppress(OSError):
-                self._append_to_file(data)
+                self._append_to_file(receipt)
                 return True
-        self.error = f"{self.directory}: {error.strerror}"
+        self.error, self._outage = reason, (self._clock.monotonic_ns(), size)
         _log.critical("recorder: the spool %s: events are being lost until it can be written", self.error)
         return False
 
@@ -296,17 +255,15 @@ class Spool:
 
     def _roll(self) -> None:
         """Go on in a new file; while none can be made, in the one there is."""
-        full, self._file = self._file, None
         try:
-            self._file = self._new_file()
+            file = self._new_file()
         except OSError as error:
             _log.warning("recorder: no new spool file yet: %s", error.strerror)
-            self._file = full
             self._roll_at += ROLL_SIZE
             return
         self._roll_at = ROLL_SIZE
-        if full is not None:
-            self._full.append(full)
+        if self._file is not None:
+            self._full, self._file = [*self._full, self._file], file
 
     def _let_go(self) -> None:
         """Close full files that a drainer process has removed."""
@@ -327,6 +284,7 @@ class Spool:
         :param drained: how far the store has each file, by id.
         """
         with self._lock:
+            self._try_to_settle()
             self._let_go()
             files = [(file.id, file.size) for file in self.files()]
         return len(self._buffer) + sum(max(size - drained.get(key, HEADER_SIZE), 0) for key, size in files)
@@ -340,10 +298,11 @@ class Spool:
             file.close(remove=False)
         self._lock = threading.RLock()
         self._buffer = bytearray()
+        self._draft = None
         self._full = []
         self._instance = instance
         self._file = None
-        self.error = None
+        self.error = self._outage = None
 
     def close(self, *, drained: bool) -> None:
         """Give the files up, removing them where everything in them has been drained."""

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import threading
-from typing import Final
+from typing import Final, NamedTuple
 
 from recorder.clock import Clock
 from recorder.core.chain import commitment, event_hash, genesis
 from recorder.core.codec import encode_event, encode_opened
 from recorder.core.events import TERMINAL_TYPES, GapRecordedMeta, StreamOpened, meta_text
-from recorder.recording.spool import Spool
+from recorder.recording.spool import Receipt, Spool
 
 _SYNCED_TYPES: Final = frozenset({b"request_sent"} | {name.encode() for name in TERMINAL_TYPES})
 _TERMINAL: Final = frozenset(name.encode() for name in TERMINAL_TYPES)
+
+
+_End = tuple[bytes, int, bytes | None, bytes | None]
+
+
+class _Candidate(NamedTuple):
+    """An event that is being appended, and the end that is owed still when it is safe."""
+
+    version: int
+    digest: bytes
+    receipt: Receipt
+    owed: _End | None
 
 
 class StreamWriter:
@@ -20,7 +32,8 @@ class StreamWriter:
 
     An event that cannot be written takes no version: the chain stays whole, and as soon as the spool
     can be written again a ``gap_recorded`` in its place tells what is missing. The event that ends a
-    stream is kept and written after the gap.
+    stream is kept and written after the gap. Whatever an interrupt breaks off, it is settled whether the
+    event is in the spool before the next one is given a version.
 
     :param stream: id of the stream.
     :param instance: id of the recorder process.
@@ -38,13 +51,14 @@ class StreamWriter:
         self._head = genesis(stream)
         self._lock = threading.Lock()
         self._gap: GapRecordedMeta | None = None
-        self._late_end: tuple[bytes, int, bytes | None, bytes | None] | None = None
+        self._late_end: _End | None = None
+        self._candidate: _Candidate | None = None
         self._disowned = False
 
     @property
     def begun(self) -> bool:
         """Whether anything of it was recorded, or lost."""
-        return self._version > 0 or self._gap is not None
+        return self._version > 0 or self._gap is not None or self._candidate is not None
 
     def write(self, type_name: bytes, flags: int = 0, meta: bytes | None = None, body: bytes | None = None) -> bool:
         """Record an event now; return whether it is safe."""
@@ -56,7 +70,9 @@ class StreamWriter:
             self._lose(type_name, flags, meta, body)
             return False
 
-    def _append(self, type_name: bytes, flags: int, meta: bytes | None, body: bytes | None) -> bool:
+    def _append(
+        self, type_name: bytes, flags: int, meta: bytes | None, body: bytes | None, owed: _End | None = None
+    ) -> bool:
         version = self._version + 1
         wall_ns = self._clock.wall_ns()
         mono_ns = self._clock.monotonic_ns()
@@ -76,15 +92,25 @@ class StreamWriter:
         record = encode_event(self.id, version, type_name, wall_ns, mono_ns, self._instance, flags, meta, body, digest)
         if self._opening is not None:
             record = self._opening + record
+        receipt = Receipt(record)
+        self._candidate = _Candidate(version, digest, receipt, owed)
         try:
-            safe = self._spool.append(record, sync=type_name in _SYNCED_TYPES)
-        except BaseException:  # an interrupt: the next event must not take a version that is taken
-            if self._spool.interrupted is record:
-                self._version, self._head, self._opening = version, digest, None
-            raise
-        if safe:
-            self._version, self._head, self._opening = version, digest, None
-        return safe
+            return self._spool.append(record, sync=type_name in _SYNCED_TYPES, receipt=receipt)
+        finally:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Count the event that was being appended if it is safe; an interrupt leaves this to the next call."""
+        candidate = self._candidate
+        if candidate is None:
+            return
+        safe = candidate.receipt.safe
+        if safe is None:
+            safe = self._spool.settle(candidate.receipt)
+        if safe:  # an interrupt between these lines has them all done again
+            self._version, self._head, self._opening = candidate.version, candidate.digest, None
+            self._gap, self._late_end = None, candidate.owed
+        self._candidate = None
 
     def _lose(self, type_name: bytes, flags: int, meta: bytes | None, body: bytes | None) -> None:
         ends = type_name in _TERMINAL and self._late_end is None
@@ -101,15 +127,12 @@ class StreamWriter:
 
     def _pay(self) -> bool:
         """Write what is owed: the gap, and after it the end; return whether nothing is owed any more."""
-        if self._gap is not None:
-            if not self._append(b"gap_recorded", 0, meta_text(self._gap).encode(), None):
-                return False
-            self._gap = None
-        if self._late_end is not None:
-            if not self._append(*self._late_end):
-                return False
-            self._late_end = None
-        return True
+        self._settle()
+        if self._gap is not None and not self._append(
+            b"gap_recorded", 0, meta_text(self._gap).encode(), None, self._late_end
+        ):
+            return False
+        return self._late_end is None or self._append(*self._late_end)
 
     def mend(self) -> bool:
         """Write the gap that is owed, if the spool allows; return whether nothing is owed."""
@@ -119,6 +142,7 @@ class StreamWriter:
     def report_gap(self, reason: str) -> bool:
         """Record that from now on an unknown number of events is missing; return whether that is safe."""
         with self._lock:
+            self._settle()
             if self._gap is None:
                 now = self._clock.wall_ns()
                 self._gap = GapRecordedMeta(events=0, bytes=0, from_ns=now, to_ns=now, reason=reason)

@@ -15,7 +15,7 @@ from recorder.core.chain import ChainVerifier
 from recorder.core.codec import decode_records, encode_opened, event_record
 from recorder.core.events import TYPE_CODES, Event, StreamOpened
 from recorder.core.tape import render
-from recorder.recording.spool import HEADER_SIZE, read_header
+from recorder.recording.spool_file import HEADER_SIZE, read_header
 from recorder.store import open_store
 from recorder.store.schema import upgrade
 from tests.golden import reader

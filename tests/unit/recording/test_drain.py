@@ -16,7 +16,8 @@ from recorder.locks import LockFile
 from recorder.recording.drain import Drainer, read_batch
 from recorder.recording.drainer_process import FollowedSpool
 from recorder.recording.recovery import read_spooled, recover
-from recorder.recording.spool import HEADER_SIZE, Spool, SpoolFile, spool_files
+from recorder.recording.spool import Spool
+from recorder.recording.spool_file import HEADER_SIZE, SpoolFile, spool_files
 from recorder.recording.streams import StreamWriter
 from recorder.store import open_store
 from tests.recorded import streams, types

@@ -11,7 +11,8 @@ from recorder.clock import SystemClock
 from recorder.errors import StoreUnreachable
 from recorder.recording import lanes as lanes_module
 from recorder.recording.lanes import Lanes
-from recorder.recording.spool import HEADER_SIZE, Spool, lane_of
+from recorder.recording.spool import Spool
+from recorder.recording.spool_file import HEADER_SIZE, lane_of
 
 CLOCK = SystemClock()
 

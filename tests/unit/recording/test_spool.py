@@ -12,16 +12,8 @@ import pytest
 
 import recorder.recording.spool as spool_module
 from recorder.errors import CorruptRecording, StoreUnreachable
-from recorder.recording.spool import (
-    BUFFER_LIMIT,
-    HEADER_SIZE,
-    MAGIC,
-    Spool,
-    SpoolFile,
-    read_at,
-    read_header,
-    spool_files,
-)
+from recorder.recording.spool import BUFFER_LIMIT, Receipt, Spool
+from recorder.recording.spool_file import HEADER_SIZE, MAGIC, SpoolFile, read_at, read_header, spool_files
 from tests.clocks import DrivenClock
 
 INSTANCE = b"i" * 16
@@ -124,6 +116,53 @@ def test_the_first_failure_of_an_outage_is_waited_for_and_no_other(
     assert [record.levelno for record in caplog.records] == [logging.CRITICAL, logging.WARNING]
 
 
+def test_what_is_small_and_fits_in_between_does_not_begin_another_outage(
+    tmp_path: Path, disk: Disk, caplog: pytest.LogCaptureFixture
+) -> None:
+    spool, clock = _spool(tmp_path, wait=0.1)
+    for _ in range(5):
+        disk.how = "full"
+        assert not spool.append(b"large" * 100)
+        assert spool.error is not None
+        disk.how = ""
+        assert spool.append(b"a gap")
+        assert spool.error is None  # on_failure="raise" may try again
+    assert sum(clock.slept) == pytest.approx(0.1)
+    assert len(caplog.records) == 1
+    clock.sleep(31)
+    clock.slept.clear()
+    disk.how = "full"
+    assert not spool.append(b"large" * 100)
+    assert sum(clock.slept) == pytest.approx(0.1)
+    disk.how = ""
+    assert spool.append(b"large" * 100)
+    assert [record.levelno for record in caplog.records] == [logging.CRITICAL, logging.CRITICAL, logging.WARNING]
+    clock.slept.clear()
+    disk.how = "full"
+    assert not spool.append(b"x")
+    assert sum(clock.slept) == pytest.approx(0.1)
+
+
+def test_a_file_that_cannot_be_looked_at_is_settled_later(
+    tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool, _ = _spool(tmp_path)
+    receipt = Receipt(b"one")
+    disk.how = "interrupt"
+
+    def failing(_: int) -> os.stat_result:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(spool_module.os, "fstat", failing)
+        with pytest.raises(KeyboardInterrupt):
+            spool.append(receipt.record, receipt=receipt)
+        assert receipt.safe is None
+    assert spool.append(b"two")
+    assert receipt.safe
+    assert _written(spool) == b"onetwo"
+
+
 def test_a_failure_that_passes_while_it_is_waited_for_is_none(tmp_path: Path, disk: Disk) -> None:
     spool, clock = _spool(tmp_path)
     disk.how = "full"
@@ -143,9 +182,10 @@ def test_after_an_interrupt_it_is_known_whether_the_record_is_there(
     spool, _ = _spool(tmp_path, durability)
     disk.how = "interrupt"
     record = b"written and interrupted"
+    receipt, other = Receipt(record), Receipt(b"never written")
     with pytest.raises(KeyboardInterrupt):
-        spool.append(record)
-    assert spool.interrupted is record
+        spool.append(record, receipt=receipt)
+    assert receipt.safe
     assert spool.append(b", next")
     assert _written(spool) == record + b", next"
 
@@ -155,8 +195,8 @@ def test_after_an_interrupt_it_is_known_whether_the_record_is_there(
     with monkeypatch.context() as patch:
         patch.setattr(spool_module.os, "write", before)
         with pytest.raises(KeyboardInterrupt):
-            spool.append(b"never written")
-    assert spool.interrupted is record
+            spool.append(other.record, receipt=other)
+    assert other.safe is False
     assert _written(spool) == record + b", next"
 
 
@@ -165,9 +205,10 @@ def test_after_an_interrupt_batched_knows_too(tmp_path: Path, disk: Disk) -> Non
     assert spool.append(b"a")
     disk.how = "interrupt"
     big = b"b" * 300_000
+    receipt = Receipt(big)
     with pytest.raises(KeyboardInterrupt):
-        spool.append(big)
-    assert spool.interrupted is big
+        spool.append(big, receipt=receipt)
+    assert receipt.safe
     assert spool.pending({}) == 300_001
     assert spool.append(b"c")
     spool.flush()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from recorder.core.chain import ChainVerifier
 from recorder.core.codec import decode_batch
 from recorder.core.events import Event
+from recorder.recording.spool import Receipt
 from recorder.recording.streams import StreamWriter
 from tests.clocks import DrivenClock
 
@@ -16,21 +17,26 @@ class FailingSpool:
         self.data = b""
         self.fails = False
         self.error: str | None = None
-        self.interrupted: bytes | None = None
         self.interrupt = ""
         self.synced: list[bool] = []
 
-    def append(self, record: bytes, *, sync: bool = False) -> bool:
+    def append(self, record: bytes, *, sync: bool = False, receipt: Receipt | None = None) -> bool:
+        receipt = receipt or Receipt(record)
         if self.fails:
+            receipt.safe = False
             return False
         if self.interrupt == "before":
             raise KeyboardInterrupt
         self.data += record
         self.synced.append(sync)
+        receipt.safe = True
         if self.interrupt == "after":
-            self.interrupted = record
             raise KeyboardInterrupt
         return True
+
+    def settle(self, receipt: Receipt) -> bool:
+        receipt.safe = receipt.safe or False
+        return receipt.safe
 
     def events(self) -> list[Event]:
         """Return the events, after verifying their chain."""
@@ -112,9 +118,9 @@ def test_an_end_that_is_lost_again_after_its_gap_is_still_owed() -> None:
     assert not writer.write(b"consumer_closed")  # one more that is lost: the first end is the one to be kept
     real, spool.fails = spool.append, False
 
-    def once(record: bytes, *, sync: bool = False) -> bool:
-        spool.append = lambda record, *, sync=False: False  # type: ignore[method-assign]
-        return real(record, sync=sync)
+    def once(record: bytes, *, sync: bool = False, receipt: Receipt | None = None) -> bool:
+        spool.append = lambda record, *, sync=False, receipt=None: False  # type: ignore[method-assign]
+        return real(record, sync=sync, receipt=receipt)
 
     spool.append = once  # type: ignore[method-assign]
     assert not writer.mend()

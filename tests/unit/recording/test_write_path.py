@@ -15,7 +15,8 @@ from recorder.clock import SystemClock, id_text
 from recorder.core.redaction import Redaction
 from recorder.errors import RecordingError, StaleSchema, StoreError, StoreUnreachable
 from recorder.recording.drain import Drainer
-from recorder.recording.spool import Spool, spool_files
+from recorder.recording.spool import Receipt, Spool
+from recorder.recording.spool_file import spool_files
 from recorder.recording.tap import Call, ExchangeTap
 from recorder.recording.write_path import WritePath
 from recorder.store import open_store
@@ -122,12 +123,12 @@ def test_a_finalizer_inside_a_write_waits_until_the_write_is_over(
     append = spool.append
     order: list[str] = []
 
-    def finalizing(record: bytes, *, sync: bool = False) -> bool:
+    def finalizing(record: bytes, *, sync: bool = False, receipt: Receipt | None = None) -> bool:
         if not order:
             order.append("inside")
             dropped.closed(2, abandoned=True)  # as the garbage collector would have it, with the locks held
             assert not dropped.ended
-        return append(record, sync=sync)
+        return append(record, sync=sync, receipt=receipt)
 
     monkeypatch.setattr(spool, "append", finalizing)
     writing.received(b"12")

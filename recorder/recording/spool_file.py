@@ -1,0 +1,120 @@
+"""One file of the spool: its header, its lock, and appending to it whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from recorder.clock import Clock
+from recorder.errors import CorruptRecording
+from recorder.locks import LockFile
+
+MAGIC: Final = b"recorder-spool\x01\n"
+HEADER_SIZE: Final = 48
+SUFFIX: Final = ".spool"
+
+
+class SpoolHeader(NamedTuple):
+    """The ids at the beginning of a spool file, 16 bytes each."""
+
+    spool: bytes
+    instance: bytes
+
+
+def read_header(path: Path) -> SpoolHeader:
+    """Return the header of a spool file.
+
+    :raises CorruptRecording: it is not a spool file.
+    :raises FileNotFoundError: it is gone (drained meanwhile).
+    """
+    with path.open("rb") as file:
+        header = file.read(HEADER_SIZE)
+    if len(header) != HEADER_SIZE or not header.startswith(MAGIC):
+        raise CorruptRecording(f"{path.name} is not a spool file")
+    return SpoolHeader(header[16:32], header[32:48])
+
+
+def spool_files(directory: Path) -> list[Path]:
+    """Return the spool files of a directory, oldest first; an empty list where there is none."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        return sorted(path for path in directory.iterdir() if path.suffix == SUFFIX)
+    return []
+
+
+def lane_of(path: Path) -> int:
+    """Return the lane of a spool file, which its name ends with: ``ID-LANE.spool``."""
+    return int(path.stem.partition("-")[2] or 0)
+
+
+class SpoolFile:
+    """One spool file that this process owns: created, locked, appended to.
+
+    :param lane: files of one process and lane follow one another.
+    :raises OSError: it cannot be created.
+    """
+
+    def __init__(self, directory: Path, instance: bytes, clock: Clock, lane: int = 0) -> None:
+        self.id = clock.new_id()
+        self.lane = lane
+        self.path = directory / f"{self.id.hex()}-{lane}{SUFFIX}"
+        unborn = self.path.with_suffix(".new")  # nobody may find it before it is locked
+        self._lock = LockFile(unborn, flags=os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND)
+        self.fd = self._lock.fd
+        try:
+            self._lock.acquire()  # at most another process's look whether anybody has it
+            self.size = 0
+            self.append(MAGIC + self.id + instance)
+            unborn.rename(self.path)
+        except BaseException:
+            self._lock.close()
+            unborn.unlink(missing_ok=True)
+            raise
+
+    def append(self, data: bytes) -> None:
+        """Append *data* whole or not at all.
+
+        :raises OSError: it could not be written.
+        """
+        start = self.size
+        if os.write(self.fd, data) != len(data):
+            self.settle(start, len(data))
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self.size += len(data)
+
+    def settle(self, start: int, size: int) -> bool:
+        """After a write of *size* bytes at *start* of unknown outcome: tell whether it is there whole, or cut it off.
+
+        The size that was noted says nothing: it may or may not have been noted when the interrupt came.
+
+        :raises OSError: the file cannot be asked, or cut.
+        """
+        actual = os.fstat(self.fd).st_size
+        if actual == start + size:
+            self.size = actual
+            return True
+        if actual != start:
+            os.ftruncate(self.fd, start)
+        self.size = start
+        return False
+
+    def read(self, start: int, size: int) -> bytes:
+        """Return up to *size* bytes from *start* on."""
+        return read_at(self.fd, self.path, start, size)
+
+    def close(self, *, remove: bool) -> None:
+        """Give the file up; its lock becomes free, so what is left in it is for recovery."""
+        if remove:
+            self.path.unlink(missing_ok=True)
+        self._lock.close()
+
+
+def read_at(fd: int, path: Path, start: int, size: int) -> bytes:
+    """Return up to *size* bytes of an open file from *start* on, without moving its position."""
+    if hasattr(os, "pread"):
+        return os.pread(fd, size, start)
+    with path.open("rb") as file:  # Windows
+        file.seek(start)
+        return file.read(size)
