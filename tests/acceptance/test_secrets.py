@@ -204,6 +204,32 @@ def _what_was_kept(url: str) -> None:
     assert sum(len(events) for events in streams(url).values()) > 40
 
 
+_AFTER: dict[str, bytes] = {
+    "cut-trailer": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nSet-Cookie: sid=%s\r\n",
+    "second-head": reply(b"x") + b"HTTP/1.1 408 Request Timeout\r\nSet-Cookie: sid=%s\r\n\r\n",
+    "no-chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nhello\r\nSet-Cookie: sid=%s\r\n\r\n",
+    "no-start-line": b"Set-Cookie: sid=%s\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("place", _AFTER)
+def test_a_credential_where_no_head_is_read(place: str, sqlite_url: str) -> None:
+    secret = f"wolf-{place}-secret-value"
+
+    def answer(request: Got) -> None:
+        request.connection.sendall(_AFTER[place].replace(b"%s", secret.encode()))
+
+    with wire(answer) as served, Recorder(sqlite_url) as recorder:
+        with suppress(requests.RequestException):
+            _ = recorder.mount(requests.Session()).get(served.url, timeout=5).content
+        assert recorder.flush()
+    every = [event for events in streams(sqlite_url).values() for event in events]
+    written = b"".join((event.meta or "").encode() + (event.body or b"") for event in every)
+    assert b"sid=~redacted~cookie~" in written
+    for trace in traces(secret):
+        assert trace not in written
+
+
 def test_the_same_key_shows_as_the_same_and_another_as_another(sqlite_url: str, server: Wire) -> None:
     with Recorder(sqlite_url) as recorder:
         session = recorder.mount(requests.Session())
