@@ -184,7 +184,7 @@ class Recorder:
     def health(self) -> Health:
         """Return how recording is doing."""
         if self._path is None:
-            return Health(True, None, None, 0, 0, 0, 0)
+            return Health(True, None, None, 0, 0, 0, 0, 0)
         return self._path.health()
 
     def close(self) -> None:

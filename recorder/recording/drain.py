@@ -13,7 +13,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from recorder.clock import Clock, id_text
 from recorder.core.codec import decode_batch, encode_opened, event_record
@@ -85,54 +85,83 @@ def read_batch(file: Drainable, start: int, limit: int = _BATCH_BYTES) -> tuple[
         limit *= 4
 
 
-def drain_file(
-    store: EventStore, file: Drainable, start: int, go_on: Callable[[], bool] = lambda: True
-) -> tuple[int, int]:
-    """Move what a spool file holds from *start* on; return the new offset and the number of events.
+class Moved(NamedTuple):
+    """How far a spool file is drained, the number of events moved, and of those set aside."""
+
+    end: int
+    events: int
+    conflicts: int
+
+
+def drain_file(store: EventStore, file: Drainable, start: int, go_on: Callable[[], bool] = lambda: True) -> Moved:
+    """Move what a spool file holds from *start* on.
 
     :param go_on: asked between two batches.
     :raises RecorderError: the store or the file failed; what was committed before stays.
     """
-    moved = 0
+    moved = conflicts = 0
     while True:
         openings, events, end = read_batch(file, start)
         if end == start:
-            return start, moved
+            return Moved(start, moved, conflicts)
+        refused = 0
         mark = SpoolMark(file.id, start, end)
         try:
             store.append(openings, events, mark)
         except VersionConflict:
             if max(store.drained(file.id), HEADER_SIZE) != start:
                 raise  # somebody else has drained this file
-            _append_apart(store, file, openings, events, mark)
+            refused = _append_apart(store, file, openings, events, mark)
         start = end
-        moved += len(events)
+        moved += len(events) - refused
+        conflicts += refused
         if not go_on():
-            return start, moved
+            return Moved(start, moved, conflicts)
 
 
 def _append_apart(
     store: EventStore, file: Drainable, openings: Sequence[StreamOpened], events: Sequence[Event], mark: SpoolMark
-) -> None:
-    """Append a batch stream by stream: one that the store refuses is kept in a file and holds up no other."""
+) -> int:
+    """Append a batch stream by stream: one that the store refuses is kept in a file and holds up no other.
+
+    :return: how many events were set aside: of each refused stream, the first in conflict and what follows it.
+    """
     by_stream: defaultdict[bytes, tuple[list[StreamOpened], list[Event]]] = defaultdict(lambda: ([], []))
     for opening in openings:
         by_stream[opening.stream][0].append(opening)
     for event in events:
         by_stream[event.stream][1].append(event)
-    refused = bytearray()
+    refused, count = bytearray(), 0
     for stream, (opened, told) in by_stream.items():
         try:
             store.append(opened, told)
         except VersionConflict as error:
-            _log.error("recorder: the store has other events of %s: kept beside the spool: %s", id_text(stream), error)
-            refused += b"".join([*map(encode_opened, opened), *map(event_record, told)])
+            rest = told[_sound(store, opened, told) :]
+            _log.error(
+                "recorder: the store has other events of %s: %d kept beside the spool: %s",
+                id_text(stream),
+                len(rest),
+                error,
+            )
+            refused += b"".join([*map(encode_opened, opened), *map(event_record, rest)])
+            count += len(rest)
     if refused:
         aside = file.path.with_suffix(CONFLICTS)
         aside.touch(mode=0o600)
         with aside.open("ab") as kept:
             kept.write(refused)
     store.append([], [], mark)
+    return count
+
+
+def _sound(store: EventStore, opened: Sequence[StreamOpened], told: Sequence[Event]) -> int:
+    """Append the events of one stream up to the first that the store refuses; return how many it took."""
+    for number, event in enumerate(told):
+        try:
+            store.append([] if number else opened, [event])
+        except VersionConflict:
+            return number
+    return len(told)
 
 
 class Drainer:
@@ -144,6 +173,7 @@ class Drainer:
         when something is again: for work that can wait.
     :ivar drained: how far the store has each file, by id.
     :ivar events: moved so far.
+    :ivar conflicts: events set aside in ``*.conflicts`` files, because the store has others in their place.
     :ivar error: why the store does not take them, or None.
     """
 
@@ -167,6 +197,7 @@ class Drainer:
         self._paused = False
         self.drained: dict[bytes, int] = {}
         self.events = 0
+        self.conflicts = 0
         self.error: str | None = None
 
     @property
@@ -278,8 +309,10 @@ class Drainer:
                 store.append(openings, events, *marks)
         except VersionConflict:  # file by file: who is not in conflict goes on
             for file in found:
-                self.drained[file.id], moved = drain_file(store, file, self.drained[file.id], lambda: False)
-                self.events += moved
+                moved = drain_file(store, file, self.drained[file.id], lambda: False)
+                self.drained[file.id] = moved.end
+                self.events += moved.events
+                self.conflicts += moved.conflicts
             return True
         self.drained.update({mark.spool: mark.end for mark in marks})
         self.events += len(events)

@@ -8,7 +8,7 @@ store's URL holds a password, and arguments are for everybody to see)::
 
 It reports on standard output, a line of JSON whenever something has changed::
 
-    {"drained": {file id: offset}, "events": n, "error": null | reason}
+    {"drained": {file id: offset}, "events": n, "conflicts": n, "error": null | reason}
 
 The line ``stop`` has it drain everything and end. Standard input that just closes means that the owner
 died: then it ends at once, and what is left is recovery's.
@@ -163,7 +163,8 @@ def _reports(drainer: Drainer, fd: int) -> Iterator[None]:
     last: dict[str, Any] = {}
     while True:
         drained = {identity.hex(): offset for identity, offset in drainer.drained.items()}
-        now = {"drained": drained, "events": drainer.events, "error": drainer.error}
+        counts = {"events": drainer.events, "conflicts": drainer.conflicts}
+        now = {"drained": drained, **counts, "error": drainer.error}
         if now != last:
             last = now
             os.write(fd, json.dumps(now).encode() + b"\n")

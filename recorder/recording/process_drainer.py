@@ -28,6 +28,7 @@ class ProcessDrainer:
     :param orders: what the process gets on standard input, see :mod:`~recorder.recording.drainer_process`.
     :ivar drained: how far the store has each file, by id, as the process last said.
     :ivar events: moved so far.
+    :ivar conflicts: events set aside, because the store has others in their place.
     :ivar error: why the store does not take them, or None.
     """
 
@@ -38,9 +39,10 @@ class ProcessDrainer:
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._stopping = threading.Event()
-        self._moved_before = 0  # by processes that died
+        self._moved_before = self._refused_before = 0  # by processes that died
         self.drained: dict[bytes, int] = {}
         self.events = 0
+        self.conflicts = 0
         self.error: str | None = None
         self.idle = True
 
@@ -103,7 +105,7 @@ class ProcessDrainer:
         except OSError as error:
             self.error = f"the drainer process cannot be started: {error.strerror}"
             return
-        self._moved_before = self.events
+        self._moved_before, self._refused_before = self.events, self.conflicts
         with process:
             if process.stdout is not None:
                 for line in process.stdout:
@@ -144,6 +146,7 @@ class ProcessDrainer:
         self.error = report["error"]
         self.drained = {bytes.fromhex(name): offset for name, offset in report["drained"].items()}
         self.events = self._moved_before + report["events"]
+        self.conflicts = self._refused_before + report["conflicts"]
 
     def pause(self, timeout: float) -> None:
         """Nothing to do: the store is open in the drainer's process only."""

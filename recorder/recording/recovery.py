@@ -163,7 +163,7 @@ def _drain(store: EventStore, orphan: _Orphan, done: Recovered) -> None:
     while True:
         start = max(store.drained(orphan.id), HEADER_SIZE)
         try:
-            _, moved = drain_file(store, orphan, start)
+            moved = drain_file(store, orphan, start).events
         except VersionConflict:
             if max(store.drained(orphan.id), HEADER_SIZE) == start:
                 raise

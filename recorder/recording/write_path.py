@@ -39,6 +39,7 @@ class Health:
     :ivar drained_events: events that this process has moved to the store.
     :ivar lost_events: events that could be written nowhere; each loss is in a ``gap_recorded``.
     :ivar unreported_gaps: event streams with a loss whose ``gap_recorded`` could not be written yet.
+    :ivar conflicts: events set aside in ``*.conflicts`` files, because the store has others in their place.
     """
 
     ok: bool
@@ -48,6 +49,7 @@ class Health:
     drained_events: int
     lost_events: int
     unreported_gaps: int
+    conflicts: int
 
 
 class Unfinished(Protocol):
@@ -63,6 +65,7 @@ class Mover(Protocol):
 
     drained: dict[bytes, int]
     events: int
+    conflicts: int
     error: str | None
 
     @property
@@ -299,14 +302,16 @@ class WritePath:
     def health(self) -> Health:
         """Return how recording is doing."""
         store_error, spool_error = self._mover.error, self._spool.error or self._spool.sync_error
+        conflicts = self._mover.conflicts
         return Health(
-            ok=store_error is None and spool_error is None and not self._lost,
+            ok=store_error is None and spool_error is None and not self._lost and not conflicts,
             store_error=store_error,
             spool_error=spool_error,
             pending_bytes=self._spool.pending(self._mover.drained),
             drained_events=self._mover.events,
             lost_events=self._lost,
             unreported_gaps=len(self._mending),
+            conflicts=conflicts,
         )
 
     def close(self, timeout: float) -> None:

@@ -22,7 +22,7 @@ from recorder.clock import id_text
 from recorder.core.events import Event
 from recorder.core.redaction import Redaction
 from recorder.recording.recovery import recover
-from recorder.recording.spool import Spool
+from recorder.recording.spool import Receipt, Spool
 from recorder.recording.streams import StreamWriter
 from recorder.recording.tap import Call, ExchangeTap
 from recorder.store import open_store
@@ -69,8 +69,12 @@ class FailingSpool:
         self._refused = refused
         self._count = itertools.count(1)
 
-    def append(self, record: bytes, *, sync: bool = False) -> bool:
-        return next(self._count) not in self._refused and self._spool.append(record, sync=sync)
+    def append(self, record: bytes, *, sync: bool = False, receipt: Receipt | None = None) -> bool:
+        if next(self._count) in self._refused:
+            if receipt is not None:
+                receipt.safe = False
+            return False
+        return self._spool.append(record, sync=sync, receipt=receipt)
 
 
 class GoldenPath:

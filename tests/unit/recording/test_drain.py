@@ -10,6 +10,7 @@ import pytest
 
 import recorder.recording.spool as spool_module
 from recorder.clock import SystemClock, id_text
+from recorder.core.codec import decode_batch
 from recorder.core.events import Event
 from recorder.errors import CorruptRecording, StoreError, StoreUnreachable, VersionConflict
 from recorder.locks import LockFile
@@ -213,6 +214,28 @@ def test_a_stream_with_a_conflict_holds_up_no_other(place: Path, sqlite_url: str
     (kept,) = place.glob("*.conflicts")
     assert b"two" in kept.read_bytes()
     assert kept.stat().st_mode & 0o077 == 0
+
+
+def test_what_precedes_a_conflict_is_stored(place: Path, sqlite_url: str) -> None:
+    recording = Recording(place)
+    writer = recording.exchange(end=False, chunks=3)
+    writer._version -= 1  # a defect that gives a version twice
+    writer.write(b"chunk_received", 0, None, b"twice")
+    writer.write(b"response_completed")
+    good = recording.exchange()
+    drainer = _drainer(recording, sqlite_url)
+    assert drainer.drain()
+    assert (drainer.error, drainer.events, drainer.conflicts) == (None, 8, 2)
+    found = streams(sqlite_url)
+    assert [event.version for event in found[id_text(writer.id)]] == [1, 2, 3, 4]
+    assert len(found[id_text(good.id)]) == 4
+    drainer.stop(1, lambda _: True)
+    recording.spool.close(drained=True)
+    (kept,) = place.glob("*.conflicts")
+    openings, events, end = decode_batch(kept.read_bytes())
+    assert [opening.stream for opening in openings] == [writer.id]
+    assert [(event.version, event.body) for event in events] == [(4, b"twice"), (5, None)]
+    assert end == kept.stat().st_size
 
 
 def test_two_drainers_of_one_file_do_not_both_win(place: Path, sqlite_url: str) -> None:

@@ -180,3 +180,12 @@ def test_a_store_that_does_not_close_is_no_failure(caplog: pytest.LogCaptureFixt
     caplog.set_level("INFO", "recorder")
     ProcessDrainer({}, SystemClock()).adopt(Stubborn())  # type: ignore[arg-type]
     assert "not now" in caplog.text
+
+
+def test_what_is_set_aside_is_counted_over_several_processes() -> None:
+    drainer = ProcessDrainer({}, SystemClock())
+    drainer._heard({"error": None, "drained": {}, "events": 5, "conflicts": 2})
+    assert (drainer.events, drainer.conflicts) == (5, 2)
+    drainer._moved_before, drainer._refused_before = drainer.events, drainer.conflicts
+    drainer._heard({"error": None, "drained": {}, "events": 1, "conflicts": 1})
+    assert (drainer.events, drainer.conflicts) == (6, 3)

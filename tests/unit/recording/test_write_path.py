@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import recorder.recording.spool as spool_module
+from recorder import Recorder
 from recorder.clock import SystemClock, id_text
 from recorder.core.redaction import Redaction
 from recorder.errors import RecordingError, StaleSchema, StoreError, StoreUnreachable
@@ -260,3 +261,17 @@ def test_what_a_durability_owes_is_done_though_the_store_hangs(
         before = len(synced)
         until(lambda: len(synced) > before, 2)
     let_go.set()
+
+
+@pytest.mark.parametrize("drainer", ["thread", "process"])
+def test_events_that_the_store_has_others_for_show_in_the_health(sqlite_url: str, drainer: str) -> None:
+    with Recorder(sqlite_url, drainer=drainer) as recorder:  # type: ignore[arg-type]
+        path = recorder._path
+        assert path is not None
+        writer = path.open_stream()
+        path.write(writer, b"request_sent", 0, b"{}", b"one")
+        writer._version = 0  # a defect that gives a version twice
+        path.write(writer, b"request_sent", 0, b"{}", b"two")
+        until(lambda: recorder.health().conflicts == 1)
+        assert not recorder.health().ok
+        assert recorder.health().drained_events == 1
