@@ -37,9 +37,10 @@ _SCHEMES: Final = re.compile(r"(?i)(basic|bearer|digest|negotiate|token|apikey|k
 _LINE_END: Final = re.compile(rb"(\r\n|\n|\r)")
 _START_LINE: Final = re.compile(rb"HTTP/|[^\s:]+ [^\s:].*HTTP/\d")
 _ATTRIBUTE: Final = re.compile(
-    r"(?i)\s*(?:expires=\w{3,9}, [\w :+-]*|(?:path|domain|expires|max-age|samesite|priority)=[^,\"]*"
-    r"|secure|httponly|partitioned|)\s*"
+    r"(?i)(?:expires=\w{3,9}, [\w :+-]*|(?:path|domain|expires|max-age|samesite|priority)=[^,\"]*"
+    r"|secure|httponly|partitioned|)"
 )
+_DEEPEST: Final = 4
 _PARAMETER: Final = re.compile(r"[?&;#]([^=&;#?\s]+)=")
 _VALUE: Final = re.compile(r"[^&#\s]*")
 _VALUE_IN_HEADER: Final = re.compile(r"[^&#\s>\"]*")
@@ -209,7 +210,7 @@ class Redaction:
         Where a quote or a joined header leaves in doubt where a value ends, all of it is replaced.
         """
         parts = value.split(";")
-        if '"' in value or (only_first and not all(_ATTRIBUTE.fullmatch(part) for part in parts[1:])):
+        if '"' in value or (only_first and not all(_ATTRIBUTE.fullmatch(part.strip()) for part in parts[1:])):
             parts = [value]
         for index, part in enumerate(parts[:1] if only_first else parts):
             name, equals, secret = part.partition("=")
@@ -235,15 +236,18 @@ class Redaction:
             url = _USERINFO.sub(without_userinfo, url)
         return self._without_parameters(url, seen, _VALUE_IN_HEADER if in_header else _VALUE) if "=" in url else url
 
-    def _without_parameters(self, url: str, seen: Redacted, until: re.Pattern[str]) -> str:
+    def _without_parameters(self, url: str, seen: Redacted, until: re.Pattern[str], *, nested: bool = True) -> str:
         pieces: list[str] = []
         at = 0
+        looked_into = 0 if nested else len(url)  # a value may hold parameters: it is decoded once, not for each
         match = _PARAMETER.search(url)
         while match:
-            found = until.match(url, match.end())
-            name, value = match.group(1), found.group(0) if found else ""
-            end = match.end()
-            if value and (self._hides_parameter(name) or self._nests_a_credential(value)):
+            name, end = match.group(1), match.end()
+            hides = self._hides_parameter(name)
+            found = until.match(url, end) if hides or end >= looked_into else None
+            value = found.group(0) if found else ""
+            looked_into = max(looked_into, end + len(value))
+            if value and (hides or self._nests_a_credential(value)):
                 end += len(value)
                 seen.secrets.append(unquote_plus(value))
                 pieces += [url[at : match.end()], self._mark(name, value, seen, f"url:{name}")]
@@ -255,9 +259,16 @@ class Redaction:
         return is_credential_parameter(name) or not self._query.isdisjoint(_canonical_parameter(name))
 
     def _nests_a_credential(self, value: str) -> bool:
-        """Whether *value* is an encoded URL with a credential in it."""
-        inner = unquote_plus(value)
-        return inner != value and self.url(inner, Redacted()) != inner
+        """Whether *value* is an encoded URL with a credential in it, or encoded too often to tell."""
+        for _ in range(_DEEPEST):
+            inner = unquote_plus(value)
+            if inner == value:
+                return False
+            plain = _USERINFO.sub("//", inner)
+            if plain != inner or self._without_parameters(inner, Redacted(), _VALUE, nested=False) != inner:
+                return not MARKER.fullmatch(value)
+            value = inner
+        return True
 
     def body(self, body: bytes, seen: Redacted) -> bytes:
         """Return a request's payload with the user's fields replaced; every other byte stays as it is.

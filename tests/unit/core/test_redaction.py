@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -183,6 +185,25 @@ def test_a_parameter_goes_with_all_of_its_value(url: str) -> None:
     start = _redaction().head(f"GET {url} HTTP/1.1\r\nHost: h:80\r\n\r\n".encode(), Redacted())
     assert b"WOLF" not in start
     assert start.endswith(b" HTTP/1.1\r\nHost: h:80\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["?a=" * 4000 + "%3F", "?a=" + "%2525" * 4000, "?a=%" + "25" * 4000, "?next=%3F" * 2000, "//" + "a@" * 9000],
+    ids=["nested", "encoded", "encoded-often", "many", "users"],
+)
+def test_hostile_urls_take_no_time(url: str) -> None:
+    began = time.process_time()
+    _redaction().url(f"http://h/{url}", Redacted())
+    _redaction().head(b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b;" + b" " * 20_000 + b"x\r\n\r\n", Redacted())
+    assert time.process_time() - began < 2
+
+
+def test_a_url_encoded_too_often_to_be_read_goes() -> None:
+    url = "http://h/?token=wolf"
+    for _ in range(7):
+        url = f"http://h/?n={quote(url, safe='')}"
+    assert "wolf" not in _redaction().url(url, Redacted())
 
 
 def test_rules_add_and_never_take_away() -> None:
