@@ -13,6 +13,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote_plus
 
@@ -49,6 +50,7 @@ _FORM: Final = re.compile(r"[^=&\s{\[\"\x00-\x20]+=[^&\s\x00-\x20]*(&[^=&\s\x00-
 _FORM_FIELD: Final = re.compile(r"(^|&)([^=&]+)=([^&]*)")
 
 
+@lru_cache(maxsize=512)
 def _canonical(name: str) -> str:
     """A name as it is compared: readers fold case, drop blanks, take ``_`` or ``.`` for ``-``."""
     return re.sub(r"[\W_]+", "-", name.lower()).strip("-")
