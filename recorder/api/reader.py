@@ -106,6 +106,8 @@ class Reader:
 
     def is_spooled(self, identity: bytes) -> bool:
         """Whether part of an exchange is only in a spool."""
+        if identity not in self.spooled.events:
+            return False
         last = self.store.head(identity)
         return any(True for _ in self._spooled_after(identity, last.version if last else 0))
 

@@ -79,6 +79,9 @@ def settle(error: BaseException) -> int:
     if isinstance(error, OSError) and error.errno == errno.EPIPE:
         _silence()
         return PIPE_CLOSED
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.format_message(), err=True)  # asked for nothing, told what there is
+        return USAGE
     if isinstance(error, click.UsageError):
         told = error.format_message().rstrip(".")
         path = error.ctx.command_path if error.ctx is not None else "recorder"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from recorder.api.store import Found, Store
-from recorder.clock import id_bytes
+from recorder.clock import id_bytes, id_text
 from recorder.core.events import CONVERSATION_TYPES
 
 
@@ -19,7 +19,9 @@ def resolve(store: Store, text: str) -> Found:
     if store.reader.store.opening(stream) is None:
         return store.resolve(text)
     first = next(store.reader.events(stream), None)
-    return store.resolve(text) if first is None or first.type in CONVERSATION_TYPES else Found("exchange", text)
+    return (
+        store.resolve(text) if first is None or first.type in CONVERSATION_TYPES else Found("exchange", id_text(stream))
+    )
 
 
 def exchanges(store: Store, text: str) -> list[str]:

@@ -9,8 +9,11 @@ not known is absent: there are no nulls.
 from __future__ import annotations
 
 import json
+import uuid
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, NotRequired, TypedDict
+
+from recorder.errors import CorruptRecording
 
 FORMAT_VERSION: Final = 1
 
@@ -92,8 +95,21 @@ class Event(NamedTuple):
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The parsed ``meta``; empty when there is none."""
-        return json.loads(self.meta) if self.meta else {}
+        """The parsed ``meta``; empty when there is none.
+
+        :raises CorruptRecording: it is no JSON object.
+        """
+        try:
+            facts = json.loads(self.meta) if self.meta else {}
+        except ValueError:
+            facts = None
+        if not isinstance(facts, dict):
+            raise CorruptRecording(
+                f"the facts of event {self.version} ({self.type}) of {uuid.UUID(bytes=self.stream)} cannot be read: "
+                "see `recorder verify`",
+                position=self.position,
+            )
+        return facts
 
 
 @dataclass(frozen=True, slots=True)

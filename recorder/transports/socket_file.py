@@ -191,7 +191,9 @@ class HTTPResponse(http.client.HTTPResponse):
         """How the body is framed, by the rules of http.client and of urllib3, which also reads this file."""
         codings = (self.headers.get("transfer-encoding") or "").lower().split(",")
         chunked = self.chunked or any(coding.strip() == "chunked" for coding in codings)
-        if self._asked == "HEAD" or (not chunked and (self.status in _WITHOUT_BODY or 100 <= self.status < 200)):
+        if 101 < self.status < 200:
+            return "interim", None  # http.client takes it for the answer and leaves the answer unread
+        if self._asked == "HEAD" or (not chunked and (self.status in _WITHOUT_BODY or self.status < 200)):
             return "none", None
         if chunked:
             return "chunked", None
