@@ -9,23 +9,27 @@
               | type | meta | body                                                   kind 2
 
 Integers are big-endian. A size of 0xFFFFFFFF says that meta or body is absent, which is not the same
-as empty. The CRC (the one of zlib, RFC 1952) covers kind and content; it finds torn writes, the hash
-chain finds everything else.
+as empty. A size of 0 is no record: a file whose space was allocated ahead ends there. The CRC (the one
+of zlib, RFC 1952) covers kind and content; it finds torn writes, the hash chain finds everything else.
 """
 
 from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
-from recorder.core.events import FORMAT_VERSION, Event, StreamOpened
+from recorder.core.events import FORMAT_VERSION, TYPE_CODES, Event, StreamOpened
 from recorder.errors import CorruptRecording
 
 _FRAME: Final = struct.Struct(">IIB")
 _OPENED: Final = struct.Struct(">H16s16s32s")
 _EVENT: Final = struct.Struct(">HH16sQQQ16s32sHII")
+_SIZE: Final = struct.Struct(">I")
+_NO_SIZE: Final = bytes(_SIZE.size)
+_FRAMED_EVENT: Final = struct.Struct(_FRAME.format + _EVENT.format.removeprefix(">"))
+_NAMES: Final = {name.encode("ascii"): name for name in TYPE_CODES}
 _ABSENT: Final = 0xFFFFFFFF
 _KIND_OPENED: Final = 1
 _KIND_EVENT: Final = 2
@@ -37,6 +41,49 @@ def encode_opened(opened: StreamOpened) -> bytes:
     """Return the record of a stream's opening."""
     content = _OPENED.pack(opened.format, opened.stream, opened.instance, opened.secret)
     return _framed(_KIND_OPENED, content)
+
+
+def encoder(
+    stream: bytes, instance: bytes
+) -> Callable[[int, bytes, int, int, int, bytes | None, bytes | None, bytes], bytes]:
+    """Return what makes the records of one stream's events, with everything that they share made ready.
+
+    The returned function takes version, type name, wall and monotonic nanoseconds, flags, meta, body and
+    hash, text already encoded, and returns what :func:`encode_event` does: this is the hot path of recording.
+    """
+    pack, frame, crc32, check = _EVENT.pack, _FRAME.pack, _crc32, _KIND_CHECK[_KIND_EVENT]
+
+    def encoded(
+        version: int,
+        type_name: bytes,
+        wall_ns: int,
+        mono_ns: int,
+        flags: int,
+        meta: bytes | None,
+        body: bytes | None,
+        digest: bytes,
+    ) -> bytes:
+        content = pack(
+            FORMAT_VERSION,
+            flags,
+            stream,
+            version,
+            wall_ns,
+            mono_ns,
+            instance,
+            digest,
+            len(type_name),
+            _ABSENT if meta is None else len(meta),
+            _ABSENT if body is None else len(body),
+        )
+        content += type_name
+        if meta:
+            content += meta
+        if body:
+            content += body
+        return frame(len(content) + 1, crc32(content, check), _KIND_EVENT) + content
+
+    return encoded
 
 
 def encode_event(
@@ -51,29 +98,8 @@ def encode_event(
     body: bytes | None,
     digest: bytes,
 ) -> bytes:
-    """Return the record of one event; the arguments are the fields of :class:`Event`, as bytes.
-
-    This is the hot path: it takes fields rather than an object, and text already encoded.
-    """
-    content = (
-        _EVENT.pack(
-            FORMAT_VERSION,
-            flags,
-            stream,
-            version,
-            wall_ns,
-            mono_ns,
-            instance,
-            digest,
-            len(type_name),
-            _ABSENT if meta is None else len(meta),
-            _ABSENT if body is None else len(body),
-        )
-        + type_name
-        + (meta or b"")
-        + (body or b"")
-    )
-    return _framed(_KIND_EVENT, content)
+    """Return the record of one event; the arguments are the fields of :class:`Event`, as bytes."""
+    return encoder(stream, instance)(version, type_name, wall_ns, mono_ns, flags, meta, body, digest)
 
 
 def _framed(kind: int, content: bytes) -> bytes:
@@ -97,7 +123,12 @@ def event_record(event: Event) -> bytes:
 
 
 class TornRecord(Exception):  # noqa: N818 - not an error: the end of what is there
-    """The bytes end inside a record: more may follow, or the writer died in the middle."""
+    """The bytes end inside a record, or zeros stand in its place: more may follow, or the writer died there."""
+
+
+def ends_here(data: bytes) -> bool:
+    """Whether *data* begins with zeros in the place of a record's size: allocated, and not written yet."""
+    return data[: _SIZE.size] == _NO_SIZE
 
 
 def decode_record(data: bytes | memoryview, offset: int) -> tuple[Event | StreamOpened, int]:
@@ -111,9 +142,7 @@ def decode_record(data: bytes | memoryview, offset: int) -> tuple[Event | Stream
     size, check, kind = _FRAME.unpack_from(data, offset)
     start = offset + _FRAME.size
     end = start + size - 1
-    if size < 1:
-        raise CorruptRecording(f"record at byte {offset} has no content")
-    if end > len(data):
+    if size < 1 or end > len(data):
         raise TornRecord
     content = bytes(data[start:end])
     if _crc32(content, _KIND_CHECK[kind]) != check:
@@ -128,26 +157,61 @@ def decode_record(data: bytes | memoryview, offset: int) -> tuple[Event | Stream
 def decode_batch(data: bytes, offset: int = 0) -> tuple[list[StreamOpened], list[Event], int]:
     """Return the openings and the events of all whole records from *offset* on, and the offset after them.
 
-    The drainer's hot path: one loop, no call per record.
+    The drainer's hot path: one loop, no call for a usual record.
 
-    :raises CorruptRecording: a whole record is damaged.
+    :raises CorruptRecording: the first record is damaged; what stands before a later one is returned first.
     """
     openings: list[StreamOpened] = []
     events: list[Event] = []
-    size_of_data, header = len(data), _FRAME.size
-    frame, crc32, checks, decode = _FRAME.unpack_from, _crc32, _KIND_CHECK, _decode_event
-    while size_of_data - offset >= header:
-        size, check, kind = frame(data, offset)
-        end = offset + header - 1 + size
-        if end > size_of_data:
+    append, unpack, crc32, check_of_event = events.append, _FRAMED_EVENT.unpack_from, _crc32, _KIND_CHECK[_KIND_EVENT]
+    names, made, frame_size, header_size = _NAMES, tuple.__new__, _FRAME.size, _FRAMED_EVENT.size
+    size_of_data = len(data)
+    while size_of_data - offset >= frame_size:
+        if size_of_data - offset >= header_size:
+            (
+                size,
+                check,
+                kind,
+                format_,
+                flags,
+                stream,
+                version,
+                wall_ns,
+                mono_ns,
+                instance,
+                digest,
+                type_size,
+                meta_size,
+                body_size,
+            ) = unpack(data, offset)
+            start = offset + frame_size
+            end = start - 1 + size
+            named = offset + header_size
+            at = named + type_size
+            # An event with a body and without meta, as almost all are.
+            if (
+                meta_size == _ABSENT
+                and at + body_size == end <= size_of_data
+                and kind == _KIND_EVENT
+                and format_ == FORMAT_VERSION
+                and (name := names.get(data[named:at])) is not None
+                and crc32(data[start:end], check_of_event) == check
+            ):
+                body = data[at:end]
+                append(
+                    made(Event, (stream, version, name, wall_ns, mono_ns, instance, flags, None, body, digest, None))
+                )
+                offset = end
+                continue
+        try:
+            record, offset = decode_record(data, offset)
+        except TornRecord:
             break
-        content = data[offset + header : end]
-        if kind == _KIND_EVENT and crc32(content, checks[kind]) == check:
-            events.append(decode(content, offset))
-        else:  # everything else is rare
-            record, end = decode_record(data, offset)
-            openings.append(record) if isinstance(record, StreamOpened) else events.append(record)
-        offset = end
+        except CorruptRecording:
+            if openings or events:
+                break  # what stands before the damage is told first
+            raise
+        openings.append(record) if isinstance(record, StreamOpened) else append(record)
     return openings, events, offset
 
 

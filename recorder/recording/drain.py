@@ -10,43 +10,22 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
-from recorder.clock import Clock, id_text
-from recorder.core.codec import decode_batch, encode_opened, event_record
+from recorder.clock import Clock
 from recorder.core.events import Event, StreamOpened
 from recorder.errors import RecorderError, VersionConflict
+from recorder.recording.batches import BATCH_BYTES, Drainable, drain_file, read_batch
 from recorder.recording.rounds import INTERVAL, Rounds
 from recorder.recording.spool_file import HEADER_SIZE
 from recorder.store.base import EventStore, SpoolMark
 
 _log = logging.getLogger("recorder")
 
-_BATCH_BYTES: Final = 256 * 1024
+_LARGEST_BATCH: Final = 8 * BATCH_BYTES  # while more comes in than such batches take away
 _LEAST_BYTES: Final = 32 * 1024  # of one file, in a batch over several
 _LONGEST_WAIT: Final = 5.0  # seconds between two tries to reach a store that fails
-CONFLICTS: Final = ".conflicts"
-
-
-class Drainable(Protocol):
-    """A spool file as the drainer sees it."""
-
-    @property
-    def id(self) -> bytes:
-        """Id of the file."""
-        ...
-
-    @property
-    def path(self) -> Path:
-        """Where it lies."""
-        ...
-
-    def read(self, start: int, size: int) -> bytes:
-        """Return up to *size* bytes from *start* on."""
-        ...
 
 
 class Laned(Drainable, Protocol):
@@ -68,100 +47,6 @@ class Source(Protocol):
     def drop(self, spool: bytes) -> None:
         """Remove the file of that id: it is drained whole and no longer appended to."""
         ...
-
-
-def read_batch(file: Drainable, start: int, limit: int = _BATCH_BYTES) -> tuple[list[StreamOpened], list[Event], int]:
-    """Return openings and events of a spool file from byte *start* on, and the offset after them.
-
-    A record larger than *limit* is read whole; a torn record at the end is left for later.
-
-    :raises CorruptRecording: the file is damaged at that place.
-    """
-    while True:
-        data = file.read(start, limit)
-        openings, events, end = decode_batch(data)
-        if end or len(data) < limit:
-            return openings, events, start + end
-        limit *= 4
-
-
-class Moved(NamedTuple):
-    """How far a spool file is drained, the number of events moved, and of those set aside."""
-
-    end: int
-    events: int
-    conflicts: int
-
-
-def drain_file(store: EventStore, file: Drainable, start: int, go_on: Callable[[], bool] = lambda: True) -> Moved:
-    """Move what a spool file holds from *start* on.
-
-    :param go_on: asked between two batches.
-    :raises RecorderError: the store or the file failed; what was committed before stays.
-    """
-    moved = conflicts = 0
-    while True:
-        openings, events, end = read_batch(file, start)
-        if end == start:
-            return Moved(start, moved, conflicts)
-        refused = 0
-        mark = SpoolMark(file.id, start, end)
-        try:
-            store.append(openings, events, mark)
-        except VersionConflict:
-            if max(store.drained(file.id), HEADER_SIZE) != start:
-                raise  # somebody else has drained this file
-            refused = _append_apart(store, file, openings, events, mark)
-        start = end
-        moved += len(events) - refused
-        conflicts += refused
-        if not go_on():
-            return Moved(start, moved, conflicts)
-
-
-def _append_apart(
-    store: EventStore, file: Drainable, openings: Sequence[StreamOpened], events: Sequence[Event], mark: SpoolMark
-) -> int:
-    """Append a batch stream by stream: one that the store refuses is kept in a file and holds up no other.
-
-    :return: how many events were set aside: of each refused stream, the first in conflict and what follows it.
-    """
-    by_stream: defaultdict[bytes, tuple[list[StreamOpened], list[Event]]] = defaultdict(lambda: ([], []))
-    for opening in openings:
-        by_stream[opening.stream][0].append(opening)
-    for event in events:
-        by_stream[event.stream][1].append(event)
-    refused, count = bytearray(), 0
-    for stream, (opened, told) in by_stream.items():
-        try:
-            store.append(opened, told)
-        except VersionConflict as error:
-            rest = told[_sound(store, opened, told) :]
-            _log.error(
-                "recorder: the store has other events of %s: %d kept beside the spool: %s",
-                id_text(stream),
-                len(rest),
-                error,
-            )
-            refused += b"".join([*map(encode_opened, opened), *map(event_record, rest)])
-            count += len(rest)
-    if refused:
-        aside = file.path.with_suffix(CONFLICTS)
-        aside.touch(mode=0o600)
-        with aside.open("ab") as kept:
-            kept.write(refused)
-    store.append([], [], mark)
-    return count
-
-
-def _sound(store: EventStore, opened: Sequence[StreamOpened], told: Sequence[Event]) -> int:
-    """Append the events of one stream up to the first that the store refuses; return how many it took."""
-    for number, event in enumerate(told):
-        try:
-            store.append([] if number else opened, [event])
-        except VersionConflict:
-            return number
-    return len(told)
 
 
 class Drainer:
@@ -194,6 +79,7 @@ class Drainer:
         self._rounds = Rounds("recorder-drainer", self.round, self._rest)
         self._pause = INTERVAL
         self._retry_at = 0
+        self._batch = BATCH_BYTES
         self._paused = False
         self.drained: dict[bytes, int] = {}
         self.events = 0
@@ -291,7 +177,7 @@ class Drainer:
 
     def _drain_once(self, store: EventStore, files: Sequence[Laned]) -> bool:
         """Move one batch, whatever lanes its events are in, in one transaction; return whether there was any."""
-        limit = max(_BATCH_BYTES // len(files), _LEAST_BYTES) if files else 0
+        limit = max(self._batch // len(files), _LEAST_BYTES) if files else 0
         openings: list[StreamOpened] = []
         events: list[Event] = []
         marks: list[SpoolMark] = []
@@ -316,6 +202,8 @@ class Drainer:
             return True
         self.drained.update({mark.spool: mark.end for mark in marks})
         self.events += len(events)
+        size = sum(mark.end - mark.start for mark in marks)
+        self._batch = min(self._batch * 2, _LARGEST_BATCH) if size > self._batch // 2 else BATCH_BYTES
         return bool(marks)
 
     def _drop_full_ones(self, store: EventStore, files: Sequence[Laned]) -> None:

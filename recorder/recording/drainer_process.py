@@ -32,7 +32,7 @@ from recorder.errors import CorruptRecording
 from recorder.locks import LockFile
 from recorder.recording.drain import Drainer
 from recorder.recording.rounds import INTERVAL
-from recorder.recording.spool_file import lane_of, read_at, read_header, spool_files
+from recorder.recording.spool_file import lane_of, read_header, read_records, spool_files
 from recorder.store import open_store
 
 _log = logging.getLogger("recorder")
@@ -51,7 +51,7 @@ class FollowedFile:
 
     def read(self, start: int, size: int) -> bytes:
         """Return up to *size* bytes from *start* on."""
-        return read_at(self.fd, self.path, start, size)
+        return read_records(self.fd, self.path, start, size)
 
 
 class FollowedSpool:

@@ -17,12 +17,11 @@ from pathlib import Path
 
 from recorder.clock import Clock, id_text
 from recorder.core.chain import genesis, link
-from recorder.core.codec import decode_records
 from recorder.core.events import Event, StreamOpened, meta_text
 from recorder.errors import CorruptRecording, VersionConflict
 from recorder.locks import LOCKS_DIRECTORIES, LockFile
-from recorder.recording.drain import drain_file
-from recorder.recording.spool_file import HEADER_SIZE, SUFFIX, SpoolHeader, read_at, read_header, spool_files
+from recorder.recording.batches import drain_file, read_batch
+from recorder.recording.spool_file import HEADER_SIZE, SUFFIX, SpoolHeader, read_header, read_records, spool_files
 from recorder.store.base import EventStore
 
 _log = logging.getLogger("recorder")
@@ -55,7 +54,7 @@ class _Orphan:
         return self.header.spool
 
     def read(self, start: int, size: int) -> bytes:
-        return read_at(self.lock.fd, self.path, start, size)
+        return read_records(self.lock.fd, self.path, start, size)
 
 
 def recover(directory: Path, store: EventStore, clock: Clock, instance: bytes) -> Recovered:
@@ -203,6 +202,18 @@ def _died(opened: StreamOpened, last: Event | None, clock: Clock, instance: byte
     return event._replace(hash=link(last.hash if last is not None else genesis(opened.stream), opened.secret, event))
 
 
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """A spool file that is only looked at."""
+
+    id: bytes
+    path: Path
+    fd: int
+
+    def read(self, start: int, size: int) -> bytes:
+        return read_records(self.fd, self.path, start, size)
+
+
 @dataclass(slots=True)
 class Spooled:
     """What lies in a spool directory and is not in the store yet: openings and events by stream."""
@@ -217,13 +228,14 @@ def read_spooled(directory: Path, store: EventStore) -> Spooled:
     for path in spool_files(directory):
         try:
             header = read_header(path)
-            data = path.read_bytes()
-            start = max(store.drained(header.spool), HEADER_SIZE)
-            for record, _ in decode_records(data, min(start, len(data))):
-                if isinstance(record, StreamOpened):
-                    found.openings[record.stream] = record
-                else:
-                    found.events.setdefault(record.stream, []).append(record)
+            with path.open("rb") as file:
+                left = _Left(header.spool, path, file.fileno())
+                start, end = -1, max(store.drained(header.spool), HEADER_SIZE)
+                while end != start:
+                    openings, events, end = read_batch(left, start := end)
+                    found.openings.update((opened.stream, opened) for opened in openings)
+                    for event in events:
+                        found.events.setdefault(event.stream, []).append(event)
         except FileNotFoundError:
             continue  # drained and removed between the two looks
         except CorruptRecording as error:

@@ -23,10 +23,11 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final
 
 from recorder.clock import Clock
 from recorder.errors import StoreUnreachable
+from recorder.recording.mapped_file import MappedSpoolFile
 from recorder.recording.spool_file import HEADER_SIZE, SpoolFile
 
 _log = logging.getLogger("recorder")
@@ -42,22 +43,19 @@ class Receipt:
     """What became of one record, whatever interrupts its append.
 
     :ivar safe: whether it is in the spool; None while that is not settled.
+    :ivar then: what its author has to take note of when it is.
     """
 
-    __slots__ = ("record", "safe")
+    __slots__ = ("record", "safe", "then")
 
-    def __init__(self, record: bytes) -> None:
+    def __init__(self, record: bytes, then: Any = None) -> None:
         self.record = record
         self.safe: bool | None = None
+        self.then = then
 
 
-class _Draft(NamedTuple):
-    """A write that has not been noted yet; without a receipt it is the buffer's."""
-
-    file: SpoolFile
-    start: int
-    size: int
-    receipt: Receipt | None
+#: A write that has not been noted yet: file, start, size, receipt; without a receipt it is the buffer's.
+_Draft = tuple[SpoolFile, int, int, Receipt | None]
 
 
 class Spool:
@@ -67,21 +65,33 @@ class Spool:
     :param durability: ``delivered``, ``batched`` or ``synced``.
     :param wait: seconds for which the first failing append of an outage is tried again.
     :param lane: its number among the spools of a recorder.
+    :param mapped: append through memory where that is possible: see :mod:`recorder.recording.mapped_file`.
     :raises StoreUnreachable: the directory cannot be written.
+    :ivar defers: something may have to be done a moment after an append, to keep what the durability promises.
     :ivar error: why it cannot be written, or None.
     :ivar sync_error: why it could once not be brought to the medium, or None; what a kernel has failed to
         write back it does not report twice, so this stays.
     """
 
     def __init__(
-        self, directory: Path, instance: bytes, clock: Clock, *, durability: str, wait: float, lane: int = 0
+        self,
+        directory: Path,
+        instance: bytes,
+        clock: Clock,
+        *,
+        durability: str,
+        wait: float,
+        lane: int = 0,
+        mapped: bool = False,
     ) -> None:
         self.directory = directory
         self._lane = lane
+        self._mapped = mapped
         self._clock = clock
         self._instance = instance
         self._batched = durability == "batched"
         self._synced = durability == "synced"
+        self.defers = self._batched or self._synced
         self._wait = wait
         self._lock = threading.RLock()
         self._buffer = bytearray()
@@ -102,15 +112,21 @@ class Spool:
         for _ in range(_TRIES):
             self.directory.mkdir(mode=0o700, exist_ok=True)
             with suppress(FileNotFoundError):  # another process has just tidied up here
-                file = SpoolFile(self.directory, self._instance, self._clock, self._lane)
+                file = self._mapped_file() or SpoolFile(self.directory, self._instance, self._clock, self._lane)
                 self._sync_directory()
                 return file
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
 
-    @property
-    def defers(self) -> bool:
-        """Whether something may have to be done a moment after an append, to keep what the durability promises."""
-        return self._batched or self._synced
+    def _mapped_file(self) -> SpoolFile | None:
+        if not self._mapped:
+            return None
+        try:
+            return MappedSpoolFile(self.directory, self._instance, self._clock, self._lane)
+        except FileNotFoundError:
+            raise
+        except OSError as error:  # a quota, a limit on the size of files, a nearly full disk: a plain one may do
+            _log.info("recorder: no mapped spool file in %s: %s", self.directory, error.strerror)
+            return None
 
     def append(self, record: bytes, *, sync: bool = False, receipt: Receipt | None = None) -> bool:
         """Append a record; return whether it is safe.
@@ -122,18 +138,32 @@ class Spool:
             receipt = Receipt(record)
         with self._lock:
             try:
-                if self._batched:
-                    return self._hold(receipt)
-                if not self._write(receipt):
-                    receipt.safe = False
-                    return False
-                self._dirty = True
-                if sync and self._synced:
-                    self._sync()
+                if self.defers or self._draft is not None or self._file is None or self.error or self._outage:
+                    return self._append_with_care(receipt, sync)
+                file = self._file  # the hot path: what the methods below do, without their calls
+                self._draft = (file, file.size, len(record), receipt)
+                try:
+                    file.append(record)
+                except OSError as error:
+                    return self._write_in_trouble(receipt, error)
+                receipt.safe, self._draft = True, None
+                if file.size >= self._roll_at:
+                    self._roll()
                 return True
             except BaseException:
                 self.settle(receipt)
                 raise
+
+    def _append_with_care(self, receipt: Receipt, sync: bool) -> bool:
+        if self._batched:
+            return self._hold(receipt)
+        if not self._write(receipt):
+            return False
+        if self._synced:
+            self._dirty = True
+            if sync:
+                self._sync()
+        return True
 
     def settle(self, receipt: Receipt) -> bool:
         """Find out what became of a record whose append was interrupted; return whether it is safe.
@@ -142,7 +172,7 @@ class Spool:
         """
         with self._lock:
             self._try_to_settle()
-            if receipt.safe is None and (self._draft is None or self._draft.receipt is not receipt):
+            if receipt.safe is None and (self._draft is None or self._draft[3] is not receipt):
                 receipt.safe = self._batched and self._buffer.endswith(receipt.record)
             return bool(receipt.safe)
 
@@ -155,15 +185,17 @@ class Spool:
     def _settle(self) -> None:
         draft = self._draft
         if draft is not None:
-            self._note(draft, draft.file.settle(draft.start, draft.size))
+            file, start, size, _ = draft
+            self._note(draft, file.settle(start, size))
 
     def _note(self, draft: _Draft, written: bool) -> None:
         """Note what became of a write; whatever of it an interrupt leaves undone is done again by the next call."""
-        if draft.receipt is not None:
-            draft.receipt.safe = written
+        _, _, size, receipt = draft
+        if receipt is not None:
+            receipt.safe = written
             self._draft = None
         elif written:
-            self._buffer, self._draft = self._buffer[draft.size :], None
+            self._buffer, self._draft = self._buffer[size:], None
         else:
             self._draft = None
 
@@ -182,30 +214,41 @@ class Spool:
 
     def _write(self, receipt: Receipt | None) -> bool:
         """Write a record, or the buffer."""
-        size = len(self._buffer) if receipt is None else len(receipt.record)
         try:
-            self._append_to_file(receipt)
+            size = self._append_to_file(receipt)
         except OSError as error:
-            return self._write_in_trouble(receipt, size, error)
-        self.error = None
-        if self._outage is not None and size >= self._outage[1]:
-            self._outage = None
-            _log.warning("recorder: the spool %s can be written again", self.directory)
+            return self._write_in_trouble(receipt, error)
+        if self.error is not None or self._outage is not None:
+            self._leave_trouble(size)
         return True
 
-    def _append_to_file(self, receipt: Receipt | None) -> None:
-        self._settle()
+    def _append_to_file(self, receipt: Receipt | None) -> int:
+        if self._draft is not None:
+            self._settle()
         data = bytes(self._buffer) if receipt is None else receipt.record
         if self._file is None:
             self._file = self._new_file()
-        file = self._file
-        self._draft = draft = _Draft(file, file.size, len(data), receipt)
+        file, size = self._file, len(data)
+        self._draft = draft = (file, file.size, size, receipt)
         file.append(data)
         self._note(draft, True)
         if file.size >= self._roll_at:
             self._roll()
+        return size
 
-    def _write_in_trouble(self, receipt: Receipt | None, size: int, error: OSError) -> bool:
+    def _leave_trouble(self, size: int) -> None:
+        self.error = None
+        if self._outage is not None and size >= self._outage[1]:
+            self._outage = None
+            _log.warning("recorder: the spool %s can be written again", self.directory)
+
+    def _write_in_trouble(self, receipt: Receipt | None, error: OSError) -> bool:
+        written = self._waited_for_room(receipt, error)
+        if receipt is not None:
+            receipt.safe = written
+        return written
+
+    def _waited_for_room(self, receipt: Receipt | None, error: OSError) -> bool:
         now = self._clock.monotonic_ns()
         reason = f"{self.directory}: {error.strerror}"
         if self.error is not None or (self._outage is not None and now < self._outage[0] + _CALM):
@@ -217,6 +260,7 @@ class Spool:
             with suppress(OSError):
                 self._append_to_file(receipt)
                 return True
+        size = len(self._buffer) if receipt is None else len(receipt.record)
         self.error, self._outage = reason, (self._clock.monotonic_ns(), size)
         _log.critical("recorder: the spool %s: events are being lost until it can be written", self.error)
         return False
@@ -295,7 +339,7 @@ class Spool:
         The child's own file is made when it has something to write.
         """
         for file in [*self._full, *([self._file] if self._file is not None else [])]:
-            file.close(remove=False)
+            file.let_go()
         self._lock = threading.RLock()
         self._buffer = bytearray()
         self._draft = None

@@ -6,7 +6,7 @@ import errno
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 from recorder.clock import Clock
 from recorder.errors import CorruptRecording
@@ -15,6 +15,7 @@ from recorder.locks import LockFile
 MAGIC: Final = b"recorder-spool\x01\n"
 HEADER_SIZE: Final = 48
 SUFFIX: Final = ".spool"
+_SIZE_FIELD: Final = 4  # bytes at the beginning of a record that tell its size, which is never 0
 
 
 class SpoolHeader(NamedTuple):
@@ -56,22 +57,30 @@ class SpoolFile:
     :raises OSError: it cannot be created.
     """
 
+    #: How the file is opened, besides being made.
+    _flags: ClassVar = os.O_APPEND
+
     def __init__(self, directory: Path, instance: bytes, clock: Clock, lane: int = 0) -> None:
         self.id = clock.new_id()
         self.lane = lane
         self.path = directory / f"{self.id.hex()}-{lane}{SUFFIX}"
         unborn = self.path.with_suffix(".new")  # nobody may find it before it is locked
-        self._lock = LockFile(unborn, flags=os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND)
+        self._lock = LockFile(unborn, flags=os.O_RDWR | os.O_CREAT | os.O_EXCL | self._flags)
         self.fd = self._lock.fd
+        self._monotonic_ns = clock.monotonic_ns
         try:
             self._lock.acquire()  # at most another process's look whether anybody has it
             self.size = 0
+            self._begin()
             self.append(MAGIC + self.id + instance)
             unborn.rename(self.path)
         except BaseException:
-            self._lock.close()
+            self.let_go()
             unborn.unlink(missing_ok=True)
             raise
+
+    def _begin(self) -> None:
+        """Make ready what :meth:`append` needs; the file is empty."""
 
     def append(self, data: bytes) -> None:
         """Append *data* whole or not at all.
@@ -108,7 +117,20 @@ class SpoolFile:
         """Give the file up; its lock becomes free, so what is left in it is for recovery."""
         if remove:
             self.path.unlink(missing_ok=True)
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Close what this process has of the file, and leave the file as it is: another process may own it."""
         self._lock.close()
+
+
+def read_records(fd: int, path: Path, start: int, size: int) -> bytes:
+    """Return up to *size* bytes of another process's open file from *start* on; nothing where no record begins.
+
+    Its owner may have allocated what is still to come: then zeros follow the last record.
+    """
+    head = read_at(fd, path, start, min(size, _SIZE_FIELD))
+    return read_at(fd, path, start, size) if any(head) else b""
 
 
 def read_at(fd: int, path: Path, start: int, size: int) -> bytes:

@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import threading
-from typing import Final, NamedTuple
+from typing import Final
 
 from recorder.clock import Clock
-from recorder.core.chain import commitment, event_hash, genesis
-from recorder.core.codec import encode_event, encode_opened
+from recorder.core.chain import genesis, hasher
+from recorder.core.codec import encode_opened, encoder
 from recorder.core.events import TERMINAL_TYPES, GapRecordedMeta, StreamOpened, meta_text
 from recorder.recording.spool import Receipt, Spool
 
 _SYNCED_TYPES: Final = frozenset({b"request_sent"} | {name.encode() for name in TERMINAL_TYPES})
 _TERMINAL: Final = frozenset(name.encode() for name in TERMINAL_TYPES)
 
-
 _End = tuple[bytes, int, bytes | None, bytes | None]
-
-
-class _Candidate(NamedTuple):
-    """An event that is being appended, and the end that is owed still when it is safe."""
-
-    version: int
-    digest: bytes
-    receipt: Receipt
-    owed: _End | None
 
 
 class StreamWriter:
@@ -44,15 +34,16 @@ class StreamWriter:
         self.id = stream
         self._spool = spool
         self._clock = clock
-        self._instance = instance
-        self._secret = secret
+        self._hash = hasher(stream, instance, secret)
+        self._encode = encoder(stream, instance)
         self._opening: bytes | None = encode_opened(StreamOpened(stream, instance, secret))
         self._version = 0
         self._head = genesis(stream)
         self._lock = threading.Lock()
         self._gap: GapRecordedMeta | None = None
         self._late_end: _End | None = None
-        self._candidate: _Candidate | None = None
+        self._receipt = Receipt(b"")
+        self._candidate: Receipt | None = None  # the receipt, while an event is being appended
         self._disowned = False
 
     @property
@@ -65,7 +56,8 @@ class StreamWriter:
         if self._disowned:
             return True
         with self._lock:
-            if self._pay() and self._append(type_name, flags, meta, body):
+            owing = self._candidate is not None or self._gap is not None or self._late_end is not None
+            if (not owing or self._pay()) and self._append(type_name, flags, meta, body):
                 return True
             self._lose(type_name, flags, meta, body)
             return False
@@ -73,43 +65,32 @@ class StreamWriter:
     def _append(
         self, type_name: bytes, flags: int, meta: bytes | None, body: bytes | None, owed: _End | None = None
     ) -> bool:
-        version = self._version + 1
-        wall_ns = self._clock.wall_ns()
-        mono_ns = self._clock.monotonic_ns()
-        size = (len(meta) if meta else 0) + (len(body) if body else 0)
-        digest = event_hash(
-            self._head,
-            self.id,
-            version,
-            type_name,
-            wall_ns,
-            mono_ns,
-            self._instance,
-            flags,
-            size,
-            commitment(self._secret, version, meta, body),
-        )
-        record = encode_event(self.id, version, type_name, wall_ns, mono_ns, self._instance, flags, meta, body, digest)
+        version, clock = self._version + 1, self._clock
+        wall_ns, mono_ns = clock.wall_ns(), clock.monotonic_ns()
+        digest = self._hash(self._head, version, type_name, wall_ns, mono_ns, flags, meta, body)
+        record = self._encode(version, type_name, wall_ns, mono_ns, flags, meta, body, digest)
         if self._opening is not None:
             record = self._opening + record
-        receipt = Receipt(record)
-        self._candidate = _Candidate(version, digest, receipt, owed)
+        receipt = self._receipt
+        receipt.record, receipt.safe, receipt.then = record, None, (version, digest, owed)
+        self._candidate = receipt
         try:
-            return self._spool.append(record, sync=type_name in _SYNCED_TYPES, receipt=receipt)
+            safe = self._spool.append(record, sync=type_name in _SYNCED_TYPES, receipt=receipt)
         finally:
             self._settle()
+        return safe
 
     def _settle(self) -> None:
         """Count the event that was being appended if it is safe; an interrupt leaves this to the next call."""
         candidate = self._candidate
         if candidate is None:
             return
-        safe = candidate.receipt.safe
+        safe = candidate.safe
         if safe is None:
-            safe = self._spool.settle(candidate.receipt)
+            safe = self._spool.settle(candidate)
         if safe:  # an interrupt between these lines has them all done again
-            self._version, self._head, self._opening = candidate.version, candidate.digest, None
-            self._gap, self._late_end = None, candidate.owed
+            self._version, self._head, self._late_end = candidate.then
+            self._opening = self._gap = None
         self._candidate = None
 
     def _lose(self, type_name: bytes, flags: int, meta: bytes | None, body: bytes | None) -> None:

@@ -249,7 +249,10 @@ class ExchangeTap:
             if self.ended:
                 return
             for kind, flags, meta, body, _ in pieces:
-                if body and (kind != "chunk_received" or flags & VERBATIM):
+                if kind == "chunk_received" and not flags & VERBATIM:
+                    self._path.write(self._writer, b"chunk_received", flags, meta.encode() if meta else None, body)
+                    continue
+                if body:
                     # Trailers, or what nobody reads as a body: another response's head may be in it.
                     body = self._path.redaction.head(body, self._seen)
                 if kind == "response_truncated":

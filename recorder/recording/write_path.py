@@ -141,6 +141,7 @@ class WritePath:
         self._make_mover = make_mover
         self._directory = directory
         self._spool = Lanes(directory, self.instance, clock, durability=durability, wait=wait)
+        self._defers = self._spool.defers
         self._mover = make_mover(self._spool, self.instance)
         self._upkeep = Rounds("recorder-upkeep", self._keep_up)
         self._streams: weakref.WeakSet[StreamWriter] = weakref.WeakSet()
@@ -219,7 +220,7 @@ class WritePath:
             safe = writer.write(type_name, flags, meta, body)
             if self._mover.idle:
                 self._mover.wake()
-            if self._spool.defers and self._upkeep.idle:
+            if self._defers and self._upkeep.idle:
                 self._upkeep.wake()
         finally:
             self._writing.discard(thread)

@@ -12,7 +12,6 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -37,7 +36,7 @@ from recorder.store.sqlite_file import (
 )
 
 #: Size of the write-ahead log at which an append moves it into the file, in bytes.
-CHECKPOINT_AT: Final = 8 << 20
+CHECKPOINT_AT: Final = 32 << 20
 
 _OPEN: Final = "INSERT INTO event_streams (stream, instance, secret, format) VALUES (?, ?, ?, ?)"
 _APPEND: Final = (
@@ -45,9 +44,10 @@ _APPEND: Final = (
 )
 _ROW: Final = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 # sqlite3 gives the interpreter to another thread at every step: with many rows a statement, the drainer
-# and the program's own threads change places that many times less. Older SQLite binds 999 values.
-_ROWS_AT_ONCE: Final = 64
-_APPEND_MANY: Final = _APPEND + ", ".join([_ROW] * _ROWS_AT_ONCE)
+# and the program's own threads change places that many times less.
+_ROWS_AT_ONCE: Final = (512, 64, 8, 1)
+_COLUMNS: Final = _ROW.count("?")
+_APPEND_MANY: Final = {count: _APPEND + ", ".join([_ROW] * count) for count in _ROWS_AT_ONCE}
 
 
 class SqliteStore(SqlStore):
@@ -154,13 +154,13 @@ class SqliteStore(SqlStore):
         :raises StoreUnreachable: the file did not take it.
         """
         try:
-            rows = self._event_rows(openings, events)
+            values = self._values(openings, events)
             with self._writer_alone() as connection:
                 try:
                     with connection.begin():
                         for mark in marks:
                             _advance(connection, mark)
-                        _insert(connection, openings, rows)
+                        _insert(connection, openings, values)
                 except (IntegrityError, VersionConflict):
                     # Rare: something is stored already. Look at each, under the same lock.
                     self._forget_instances(openings)
@@ -172,27 +172,17 @@ class SqliteStore(SqlStore):
             self._forget_instances(openings)
             raise
 
-    def _event_rows(self, openings: Sequence[StreamOpened], events: Sequence[Event]) -> list[tuple[object, ...]]:
-        instances = self._instances_of(openings, events)
-        codes = TYPE_CODES
+    def _values(self, openings: Sequence[StreamOpened], events: Sequence[Event]) -> list[object]:
+        """The columns of all events in one list, which is what a statement of many rows takes."""
+        values: list[object] = []
+        codes, own, add = TYPE_CODES, self._instances_of(openings, events).get, values.extend
         try:
-            return [
-                (
-                    event.stream,
-                    event.version,
-                    codes[event.type],
-                    event.wall_ns,
-                    event.mono_ns,
-                    None if instances.get(event.stream) == event.instance else event.instance,
-                    event.flags,
-                    event.meta,
-                    event.body,
-                    event.hash,
-                )
-                for event in events
-            ]
+            for stream, version, kind, wall_ns, mono_ns, instance, flags, meta, body, digest, _ in events:
+                named = None if own(stream) == instance else instance
+                add((stream, version, codes[kind], wall_ns, mono_ns, named, flags, meta, body, digest))
         except KeyError as error:
             raise UnknownEventType(f"unknown event type {error.args[0]!r}: nothing was appended") from None
+        return values
 
     def _append_rest(
         self,
@@ -207,7 +197,7 @@ class SqliteStore(SqlStore):
         for mark in marks:
             if not (everything_known and stored.drained(mark.spool) == mark.end):
                 _advance(connection, mark)
-        _insert(connection, openings, self._event_rows(openings, events))
+        _insert(connection, openings, self._values(openings, events))
 
     def forget_spool(self, spool: bytes) -> None:
         """Drop the bookkeeping of a spool whose file is gone."""
@@ -311,16 +301,23 @@ class _StoredHere(Stored):
         return int(self._connection.exec_driver_sql(sql, (spool,)).scalar() or 0)
 
 
-def _insert(connection: Connection, openings: Sequence[StreamOpened], rows: Sequence[tuple[object, ...]]) -> None:
+def _insert(connection: Connection, openings: Sequence[StreamOpened], values: Sequence[object]) -> None:
     if openings:
         opened = [(opening.stream, opening.instance, opening.secret, opening.format) for opening in openings]
         connection.exec_driver_sql(_OPEN, opened)
-    whole = len(rows) - len(rows) % _ROWS_AT_ONCE
-    for start in range(0, whole, _ROWS_AT_ONCE):
-        values = tuple(chain.from_iterable(rows[start : start + _ROWS_AT_ONCE]))
-        connection.exec_driver_sql(_APPEND_MANY, values)
-    if whole < len(rows):
-        connection.exec_driver_sql(_APPEND + _ROW, list(rows[whole:]))
+    at, most = 0, _most_values(connection)
+    for count in _ROWS_AT_ONCE:
+        size = count * _COLUMNS
+        while size <= min(len(values) - at, most):
+            connection.exec_driver_sql(_APPEND_MANY[count], tuple(values[at : at + size]))
+            at += size
+
+
+def _most_values(connection: Connection) -> int:
+    """Return how many values this SQLite takes in one statement: 999 before 3.32, 32,766 since."""
+    raw = connection.connection.dbapi_connection
+    assert raw is not None
+    return int(raw.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER))
 
 
 def _advance(connection: Connection, mark: SpoolMark) -> None:

@@ -109,18 +109,15 @@ class Tee(io.RawIOBase):
             raise
         if size is not None:
             with self.guard:
-                self._read(buffer, size)
+                self.total += size
+                if self._head is not None:
+                    self._head += buffer[:size]
+                    self._ended = not size
+                elif size:
+                    self._tap.received(bytes(buffer[:size]))
+                else:
+                    self._tap.end_of_input()
         return size
-
-    def _read(self, buffer: Any, size: int) -> None:
-        self.total += size
-        if self._head is not None:
-            self._head += buffer[:size]
-            self._ended = not size
-        elif size:
-            self._tap.received(bytes(buffer[:size]))
-        else:
-            self._tap.end_of_input()
 
     def head_done(self, status: int, framing: str, length: int | None) -> None:
         """Tell the head, and the part of the body that came with it."""

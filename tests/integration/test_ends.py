@@ -277,13 +277,13 @@ def test_a_defect_stops_who_must_not_act_unrecorded(sqlite_url: str, monkeypatch
 
 
 def test_a_defect_in_the_drainer_keeps_events_in_the_spool(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    import recorder.recording.drain as drain
+    import recorder.recording.batches as batches
 
     script = Script(chunks=3)
     with serve(script) as server, Recorder(sqlite_url) as recorder:
         session = recorder.mount(requests.Session())
         with monkeypatch.context() as patch:
-            patch.setattr(drain, "decode_batch", lambda _: 1 // 0)
+            patch.setattr(batches, "decode_batch", lambda _: 1 // 0)
             assert ask(session, server.url, "x").content == script.body("x")
             until(lambda: recorder.health().store_error is not None)
             assert recorder.health().store_error == "a defect of recorder: ZeroDivisionError"

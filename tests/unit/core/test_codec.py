@@ -15,6 +15,7 @@ from recorder.core.codec import (
     decode_record,
     decode_records,
     encode_opened,
+    ends_here,
     event_record,
 )
 from recorder.core.events import Event, StreamOpened
@@ -76,6 +77,24 @@ def test_torn_anywhere_it_is_torn_and_not_corrupt() -> None:
             decode_record(data[:cut], len(whole))
 
 
+def test_zeros_in_the_place_of_a_record_end_what_is_there() -> None:
+    data = encode_opened(OPENED) + event_record(EVENT)
+    for more in (bytes(4), bytes(500), bytes(4) + b"what was not finished"):
+        assert [record for record, _ in decode_records(data + more)] == [OPENED, EVENT]
+        assert decode_batch(data + more) == ([OPENED], [EVENT], len(data))
+        assert ends_here(more)
+    assert not ends_here(data)
+
+
+def test_what_stands_before_damage_is_told_first() -> None:
+    good, bad = encode_opened(OPENED) + event_record(EVENT), bytearray(event_record(EVENT))
+    bad[-1] ^= 1
+    data = good + bytes(bad) + good
+    assert decode_batch(data) == ([OPENED], [EVENT], len(good))
+    with pytest.raises(CorruptRecording, match="checksum"):
+        decode_batch(data, len(good))
+
+
 def test_any_flipped_bit_behind_the_size_is_found() -> None:
     data = event_record(EVENT)
     for at in range(4, len(data)):
@@ -89,7 +108,6 @@ def test_any_flipped_bit_behind_the_size_is_found() -> None:
 @pytest.mark.parametrize(
     ("record", "says"),
     [
-        (struct.pack(">IIB", 0, 0, 1), "has no content"),
         (_framed(9, b"x"), "unknown kind 9"),
         (_framed(1, b"short"), "an opening of 5 bytes"),
         (_framed(1, struct.pack(">H16s16s32s", 2, b"", b"", b"")), "event format 2"),

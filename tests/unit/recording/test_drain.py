@@ -14,7 +14,8 @@ from recorder.core.codec import decode_batch
 from recorder.core.events import Event
 from recorder.errors import CorruptRecording, StoreError, StoreUnreachable, VersionConflict
 from recorder.locks import LockFile
-from recorder.recording.drain import Drainer, read_batch
+from recorder.recording.batches import read_batch
+from recorder.recording.drain import Drainer
 from recorder.recording.drainer_process import FollowedSpool
 from recorder.recording.recovery import read_spooled, recover
 from recorder.recording.spool import Spool

@@ -16,12 +16,13 @@ from recorder.clock import SystemClock
 from recorder.core.chain import ChainVerifier
 from recorder.core.codec import decode_batch
 from recorder.core.events import Event
+from recorder.recording import mapped_file
 from recorder.recording.spool import Spool
 from recorder.recording.spool_file import HEADER_SIZE
 from recorder.recording.streams import StreamWriter
 
 CLOCK = SystemClock()
-_FILES = ("spool.py", "spool_file.py", "streams.py")
+_FILES = ("spool.py", "spool_file.py", "mapped_file.py", "streams.py")
 
 
 class Interrupt:
@@ -57,7 +58,11 @@ def _interrupted(writer: StreamWriter, after: int, type_name: bytes, body: bytes
 
 
 def _events(spool: Spool, writer: StreamWriter) -> list[Event]:
-    data = b"".join(file.path.read_bytes()[HEADER_SIZE:] for file in spool.files())
+    data = b""
+    for file in spool.files():
+        with file.path.open("rb") as content:
+            data += content.read(file.size)[HEADER_SIZE:]
+            assert not any(content.read(2000))
     openings, events, end = decode_batch(data)
     assert end == len(data)
     (opening,) = (opening for opening in openings if opening.stream == writer.id)
@@ -72,13 +77,16 @@ def _writer(spool: Spool) -> StreamWriter:
 
 
 @pytest.mark.parametrize("rolls", [False, True])
-@pytest.mark.parametrize("durability", ["delivered", "batched", "synced"])
+@pytest.mark.parametrize(
+    ("durability", "mapped"), [("delivered", True), ("delivered", False), ("batched", False), ("synced", False)]
+)
 def test_an_interrupt_at_any_line(
-    tmp_path: Path, durability: str, rolls: bool, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, durability: str, mapped: bool, rolls: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spool_module, "_FLUSH_SIZE", 1 if rolls else 700)  # batched: flushed each time, or sometimes
+    monkeypatch.setattr(mapped_file, "_WINDOW", 200)  # made ready by some appends, and not by others
     for after in count(1):
-        spool = Spool(tmp_path / str(after), b"i" * 16, CLOCK, durability=durability, wait=0.0)
+        spool = Spool(tmp_path / str(after), b"i" * 16, CLOCK, durability=durability, wait=0.0, mapped=mapped)
         writer, other = _writer(spool), _writer(spool)
         if rolls:
             spool._roll_at = 600
@@ -97,10 +105,10 @@ def test_an_interrupt_at_any_line(
             return
 
 
-@pytest.mark.parametrize("durability", ["delivered", "batched"])
-def test_an_interrupt_while_a_gap_is_paid(tmp_path: Path, durability: str) -> None:
+@pytest.mark.parametrize(("durability", "mapped"), [("delivered", True), ("delivered", False), ("batched", False)])
+def test_an_interrupt_while_a_gap_is_paid(tmp_path: Path, durability: str, mapped: bool) -> None:
     for after in count(1):
-        spool = Spool(tmp_path / str(after), b"i" * 16, CLOCK, durability=durability, wait=0.0)
+        spool = Spool(tmp_path / str(after), b"i" * 16, CLOCK, durability=durability, wait=0.0, mapped=mapped)
         writer = _writer(spool)
         writer.write(b"request_sent", 0, b"{}", b"first")
         writer._lose(b"chunk_received", 0, None, b"lost")

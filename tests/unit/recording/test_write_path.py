@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from recorder import Recorder
 from recorder.clock import SystemClock, id_text
 from recorder.core.redaction import Redaction
 from recorder.errors import RecordingError, StaleSchema, StoreError, StoreUnreachable
+from recorder.recording import lanes, mapped_file
 from recorder.recording.drain import Drainer
 from recorder.recording.spool import Receipt, Spool
 from recorder.recording.spool_file import spool_files
@@ -28,8 +30,21 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n"
 Make = Callable[..., WritePath]
 
 
+@pytest.fixture(params=["mapped", "plain"])
+def spool_kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both kinds of spool file, wherever the tests run."""
+    kind = str(request.param)
+    if kind == "plain":
+        monkeypatch.setattr(lanes, "suits", lambda _: False)
+    elif not lanes.suits(Path(tempfile.gettempdir())):
+        pytest.skip("spool files cannot be mapped here")
+    monkeypatch.setattr(mapped_file, "_WINDOW", 0)  # nothing is allocated ahead: a disk is full at once
+    monkeypatch.setattr(mapped_file, "_ALLOCATED_AT_ONCE", 0)
+    return kind
+
+
 @pytest.fixture
-def make(tmp_path: Path, sqlite_url: str) -> Iterator[Make]:
+def make(spool_kind: str, tmp_path: Path, sqlite_url: str) -> Iterator[Make]:
     made: list[WritePath] = []
 
     def path(
@@ -74,7 +89,15 @@ def _full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
             raise OSError(errno.ENOSPC, "No space left on device")
         return real(fd, data)
 
+    allocate = os.posix_fallocate
+
+    def fallocate(fd: int, start: int, size: int) -> None:
+        if full[0] and size > 40:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        allocate(fd, start, size)
+
     monkeypatch.setattr(spool_module.os, "write", write)
+    monkeypatch.setattr(mapped_file.os, "posix_fallocate", fallocate)
     return lambda now: full.__setitem__(0, now)
 
 

@@ -1,0 +1,140 @@
+"""What a spool file holds, read and moved to a store batch by batch."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol
+
+from recorder.clock import id_text
+from recorder.core.codec import decode_batch, encode_opened, ends_here, event_record
+from recorder.core.events import Event, StreamOpened
+from recorder.errors import CorruptRecording, VersionConflict
+from recorder.recording.spool_file import HEADER_SIZE
+from recorder.store.base import EventStore, SpoolMark
+
+_log = logging.getLogger("recorder")
+
+BATCH_BYTES: Final = 256 * 1024
+CONFLICTS: Final = ".conflicts"
+
+
+class Drainable(Protocol):
+    """A spool file as the drainer sees it."""
+
+    @property
+    def id(self) -> bytes:
+        """Id of the file."""
+        ...
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        ...
+
+    def read(self, start: int, size: int) -> bytes:
+        """Return up to *size* bytes from *start* on."""
+        ...
+
+
+def read_batch(file: Drainable, start: int, limit: int = BATCH_BYTES) -> tuple[list[StreamOpened], list[Event], int]:
+    """Return openings and events of a spool file from byte *start* on, and the offset after them.
+
+    A record larger than *limit* is read whole; a torn record at the end is left for later. Zeros in the
+    place of a record end the file.
+
+    :raises CorruptRecording: the file is damaged at that place.
+    """
+    while True:
+        data = file.read(start, limit)
+        try:
+            openings, events, end = decode_batch(data)
+        except CorruptRecording:
+            # Memory that another process is writing to is not copied in order: with a record's size, which is
+            # written last, what came before it may not have been seen. A second look sees it, if it is there.
+            data = file.read(start, limit)
+            openings, events, end = decode_batch(data)
+        if end or len(data) < limit or ends_here(data):
+            return openings, events, start + end
+        limit *= 4
+
+
+class Moved(NamedTuple):
+    """How far a spool file is drained, the number of events moved, and of those set aside."""
+
+    end: int
+    events: int
+    conflicts: int
+
+
+def drain_file(store: EventStore, file: Drainable, start: int, go_on: Callable[[], bool] = lambda: True) -> Moved:
+    """Move what a spool file holds from *start* on.
+
+    :param go_on: asked between two batches.
+    :raises RecorderError: the store or the file failed; what was committed before stays.
+    """
+    moved = conflicts = 0
+    while True:
+        openings, events, end = read_batch(file, start)
+        if end == start:
+            return Moved(start, moved, conflicts)
+        refused = 0
+        mark = SpoolMark(file.id, start, end)
+        try:
+            store.append(openings, events, mark)
+        except VersionConflict:
+            if max(store.drained(file.id), HEADER_SIZE) != start:
+                raise  # somebody else has drained this file
+            refused = _append_apart(store, file, openings, events, mark)
+        start = end
+        moved += len(events) - refused
+        conflicts += refused
+        if not go_on():
+            return Moved(start, moved, conflicts)
+
+
+def _append_apart(
+    store: EventStore, file: Drainable, openings: Sequence[StreamOpened], events: Sequence[Event], mark: SpoolMark
+) -> int:
+    """Append a batch stream by stream: one that the store refuses is kept in a file and holds up no other.
+
+    :return: how many events were set aside: of each refused stream, the first in conflict and what follows it.
+    """
+    by_stream: defaultdict[bytes, tuple[list[StreamOpened], list[Event]]] = defaultdict(lambda: ([], []))
+    for opening in openings:
+        by_stream[opening.stream][0].append(opening)
+    for event in events:
+        by_stream[event.stream][1].append(event)
+    refused, count = bytearray(), 0
+    for stream, (opened, told) in by_stream.items():
+        try:
+            store.append(opened, told)
+        except VersionConflict as error:
+            rest = told[_sound(store, opened, told) :]
+            _log.error(
+                "recorder: the store has other events of %s: %d kept beside the spool: %s",
+                id_text(stream),
+                len(rest),
+                error,
+            )
+            refused += b"".join([*map(encode_opened, opened), *map(event_record, rest)])
+            count += len(rest)
+    if refused:
+        aside = file.path.with_suffix(CONFLICTS)
+        aside.touch(mode=0o600)
+        with aside.open("ab") as kept:
+            kept.write(refused)
+    store.append([], [], mark)
+    return count
+
+
+def _sound(store: EventStore, opened: Sequence[StreamOpened], told: Sequence[Event]) -> int:
+    """Append the events of one stream up to the first that the store refuses; return how many it took."""
+    for number, event in enumerate(told):
+        try:
+            store.append([] if number else opened, [event])
+        except VersionConflict:
+            return number
+    return len(told)
