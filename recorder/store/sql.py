@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -42,9 +43,15 @@ class SqlStore(ABC):
     id_in = "?"
     id_out = "{}"
 
+    #: What an engine makes: where readers get their connections, and where the writer gets its one.
+    _read: Engine
+    _write: Engine | None
+
     def __init__(self, name: str) -> None:
         self._name = name
         self._pid = os.getpid()
+        self._thread_lock = threading.Lock()  # of whoever uses the writer's connection
+        self._writer: Connection | None = None
         self._instances: dict[bytes, bytes] = {}
         columns = (
             f"{self.id_out.format('e.stream')}, e.version, e.type, e.wall_ns, e.mono_ns, "
@@ -99,8 +106,32 @@ class SqlStore(ABC):
         """Return up to *limit* events committed after *after*, and where to go on."""
 
     @abstractmethod
+    def _close_writer(self, writer: Connection) -> None:
+        """Close the writer's connection and set :attr:`_writer` to None; the thread lock is held."""
+
+    # Life
+
+    def _after_fork(self) -> None:
+        """Begin anew where the process is a forked child: called before every use."""
+        if os.getpid() == self._pid:
+            return
+        self._pid = os.getpid()
+        self._thread_lock = threading.Lock()
+        if self._writer is not None:
+            _left_to_the_parent.append(self._writer)
+            self._writer = None
+        for engine in (self._read, self._write):
+            if engine is not None:
+                _left_to_the_parent.append(engine.pool)
+                engine.dispose(close=False)
+
     def close(self) -> None:
-        """Release connections; closing twice is fine."""
+        """Release the connections; closing twice is fine."""
+        self._after_fork()
+        self._read.dispose()
+        with self._thread_lock:
+            if self._writer is not None:
+                self._close_writer(self._writer)
 
     # What follows from it
 
@@ -295,13 +326,6 @@ def batched(values: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
         yield values[start : start + size]
 
 
-# Pools that forked children inherited. Their connections are the parent's: to close one, or to let it
-# be collected, could end the parent's session or write to its database.
-_inherited: list[Pool] = []
-
-
-def forget(*engines: Engine) -> None:
-    """Leave the connections of a forked child's parent alone and begin with new ones."""
-    for engine in engines:
-        _inherited.append(engine.pool)
-        engine.dispose(close=False)
+# What forked children inherited. The connections are the parent's: to close one, or to let it be
+# collected, could end the parent's session or write to its database.
+_left_to_the_parent: list[Connection | Pool] = []

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine
 
 from recorder.core.events import TYPE_NAMES
 from recorder.errors import StaleSchema, StoreError
-from recorder.store import open_store, schema
+from recorder.store import open_store, revisions, schema
 from recorder.store.base import FeedCursor
 from recorder.store.postgres_sessions import reading_engine, restamp, writing_engine
 from recorder.store.sqlite_file import writing_engine as sqlite_engine
@@ -42,14 +42,14 @@ def upgraded(store_url: str) -> str:
 def test_the_newest_revision_is_the_one_that_the_code_names(sqlite_url: str) -> None:
     schema.upgrade(sqlite_url)
     with engine_of(sqlite_url).connect() as connection:
-        script = ScriptDirectory.from_config(schema.alembic_config(connection))
-    assert script.get_heads() == [schema.HEAD]
+        script = ScriptDirectory.from_config(revisions.alembic_config(connection))
+    assert script.get_heads() == [revisions.HEAD]
 
 
 def test_the_code_and_the_schema_agree(upgraded: str) -> None:
     """``alembic check``: comparing the tables with the database finds nothing to do."""
     with engine_of(upgraded).connect() as connection, connection.begin():
-        config = schema.alembic_config(connection)
+        config = revisions.alembic_config(connection)
         config.attributes["metadata"] = metadata_for(connection.dialect.name)
         command.check(config)
 
@@ -58,7 +58,7 @@ def test_the_check_can_fail(upgraded: str) -> None:
     with engine_of(upgraded).connect() as connection, connection.begin():
         connection.exec_driver_sql("DROP INDEX exchanges_match")
         connection.exec_driver_sql("ALTER TABLE exchanges ADD COLUMN surplus INTEGER")
-        config = schema.alembic_config(connection)
+        config = revisions.alembic_config(connection)
         config.attributes["metadata"] = metadata_for(connection.dialect.name)
         with pytest.raises(Exception, match="New upgrade operations detected") as caught:
             command.check(config)
@@ -109,7 +109,7 @@ def test_a_newer_schema_is_refused_with_what_to_do(upgraded: str, write: bool) -
 
 def test_an_older_schema_is_refused_by_readers(upgraded: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As if there were a revision 0002 already."""
-    monkeypatch.setattr(schema, "HEAD", "0002")
+    monkeypatch.setattr(revisions, "HEAD", "0002")
     with pytest.raises(StaleSchema, match=r"has schema 0001, not 0002: run `recorder db upgrade"):
         open_store(upgraded, write=False)
 
@@ -119,17 +119,17 @@ def test_a_migration_that_fails_leaves_nothing(
 ) -> None:
     """DDL is rolled back on both engines; what comes after finds an empty database and begins anew."""
 
-    whole = schema.migrate
+    whole = revisions.migrate
 
     def migrate(connection: Connection) -> tuple[str, ...]:
         whole(connection)
         raise StoreError("the power went")
 
-    monkeypatch.setattr(schema, "migrate", migrate)
+    monkeypatch.setattr(revisions, "migrate", migrate)
     for url in (sqlite_url, empty_postgres_url):
         with pytest.raises(StoreError, match="the power went"):
             schema.upgrade(url)
-    monkeypatch.setattr(schema, "migrate", whole)
+    monkeypatch.setattr(revisions, "migrate", whole)
     path = parse_url(sqlite_url).path
     assert path is not None
     left = sqlite3.connect(path)
@@ -137,7 +137,7 @@ def test_a_migration_that_fails_leaves_nothing(
     left.close()
     engine = reading_engine(parse_url(empty_postgres_url))
     with engine.connect() as connection:
-        assert schema.revision(connection) is None
+        assert revisions.revision(connection) is None
     engine.dispose()
     for url in (sqlite_url, empty_postgres_url):
         assert schema.upgrade(url) == ("0001",)
@@ -169,12 +169,12 @@ def test_migrations_import_nothing_of_recorder() -> None:
 def test_migrations_are_found_in_the_package_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "recorder"
     (package / "store").mkdir(parents=True)
-    monkeypatch.setattr(schema, "__file__", str(package / "store" / "schema.py"))
+    monkeypatch.setattr(revisions, "__file__", str(package / "store" / "revisions.py"))
     with pytest.raises(StoreError, match="install it again"):
-        schema.migrations_path()
+        revisions.migrations_path()
     (package / "migrations").mkdir()
     (package / "migrations" / "env.py").touch()
-    assert schema.migrations_path() == package / "migrations"
+    assert revisions.migrations_path() == package / "migrations"
 
 
 def test_opening_a_current_store_does_not_import_alembic(sqlite_url: str) -> None:
@@ -219,8 +219,8 @@ def test_an_installed_wheel_brings_its_migrations(tmp_path: Path) -> None:
         archive.extractall(site)
     assert {path.name for path in site.iterdir() if not path.name.endswith(".dist-info")} == {"recorder"}
     code = (
-        "import recorder; from recorder.store import open_store, schema; "
-        "open_store('sqlite:///x.db', write=True).close(); print(recorder.__file__, schema.migrations_path())"
+        "import recorder; from recorder.store import open_store, revisions; "
+        "open_store('sqlite:///x.db', write=True).close(); print(recorder.__file__, revisions.migrations_path())"
     )
     command = [sys.executable, "-c", code]
     done = subprocess.run(
