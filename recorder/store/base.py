@@ -92,10 +92,6 @@ class EventStore(Protocol):
         """Return the last event of a stream, or None."""
         ...
 
-    def first_events(self, streams: Sequence[bytes]) -> dict[bytes, Event]:
-        """Return the events of version 1 of the given streams that exist."""
-        ...
-
     def heads(self, streams: Sequence[bytes]) -> dict[bytes, Event]:
         """Return the last event of each of the given streams that has one."""
         ...

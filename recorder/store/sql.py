@@ -173,16 +173,10 @@ class SqlStore(ABC):
 
     def heads(self, streams: Sequence[bytes]) -> dict[bytes, Event]:
         """Return the last event of each of the given streams that has one."""
-        return self._one_each(streams, "e.version = (SELECT max(version) FROM events WHERE stream = e.stream)")
-
-    def first_events(self, streams: Sequence[bytes]) -> dict[bytes, Event]:
-        """Return the events of version 1 of the given streams that exist."""
-        return self._one_each(streams, "e.version = 1")
-
-    def _one_each(self, streams: Sequence[bytes], which: str) -> dict[bytes, Event]:
+        last = "e.version = (SELECT max(version) FROM events WHERE stream = e.stream)"
         found = {}
         for some in batched(streams, _AT_ONCE):
-            sql = f"{self._events} WHERE e.stream IN ({self._places(len(some))}) AND {which}"
+            sql = f"{self._events} WHERE e.stream IN ({self._places(len(some))}) AND {last}"
             for row in self._rows(sql, [self._key(stream) for stream in some]):
                 event = event_of(row)
                 found[event.stream] = event

@@ -82,11 +82,6 @@ class SqliteStore(SqlStore):
                 self._read.dispose()
                 raise
 
-    @property
-    def path(self) -> Path:
-        """The store's file."""
-        return self._path
-
     def check_present(self) -> None:
         """Tell whether the file at the store's path is still the one that was opened.
 
@@ -209,11 +204,6 @@ class SqliteStore(SqlStore):
         """Drop the bookkeeping of a spool whose file is gone."""
         with self.writing() as connection:
             connection.exec_driver_sql("DELETE FROM spools WHERE spool = ?", (spool,))
-
-    def checkpoint(self) -> None:
-        """Move what the write-ahead log holds into the file."""
-        with self._writer_alone() as connection:
-            self._checkpoint(connection)
 
     def _checkpoint(self, connection: Connection) -> None:
         raw = connection.connection.cursor()
