@@ -311,7 +311,8 @@ def _as_stored(rows: Iterator[Row], instance: bytes) -> Iterator[Event]:
     names = TYPE_NAMES
     for stream, version, code, wall_ns, mono_ns, own, flags, meta, body, digest, position in rows:
         name = names.get(code) or f"code {code}"
-        yield Event(stream, version, name, wall_ns, mono_ns, own or instance, flags, meta, body, digest, position)
+        written = instance if own is None else own  # no value stands for the opening's, an empty one for nothing
+        yield Event(stream, version, name, wall_ns, mono_ns, written, flags, meta, body, digest, position)
 
 
 def batched(values: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
