@@ -7,6 +7,10 @@ import than a store takes to open.
 
 from __future__ import annotations
 
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +22,8 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 HEAD: Final = "0001"
+#: The loggers to which alembic tells what it does while it is imported and while it migrates.
+_CHATTY: Final = ("alembic.runtime.migration", "alembic.runtime.plugins")
 
 
 def migrations_path() -> Path:
@@ -58,10 +64,11 @@ def pending(connection: Connection) -> tuple[str, ...]:
     current = revision(connection)
     if current == HEAD:
         return ()
-    from alembic.script import ScriptDirectory
+    with _unheard():
+        from alembic.script import ScriptDirectory
 
-    script = ScriptDirectory.from_config(alembic_config(connection))
-    known = [step.revision for step in script.walk_revisions()]  # newest first
+        script = ScriptDirectory.from_config(alembic_config(connection))
+        known = [step.revision for step in script.walk_revisions()]  # newest first
     if current is None:
         return tuple(reversed(known))
     if current not in known:
@@ -80,10 +87,34 @@ def migrate(connection: Connection) -> tuple[str, ...]:
     """
     steps = pending(connection)
     if steps:
-        from alembic import command
+        with _unheard():
+            from alembic import command
 
-        command.upgrade(alembic_config(connection), "head")
+            command.upgrade(alembic_config(connection), "head")
     return steps
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """Keep from the user's log what alembic tells of our migrations, and nothing else.
+
+    A program that migrates a database of its own, in another thread at this very moment, still reads of
+    it: only what this thread logs is held back, by filters that are gone when the block ends. Neither a
+    level nor a handler is touched. Warnings pass.
+    """
+    own = threading.get_ident()
+
+    def passes(record: logging.LogRecord) -> bool:
+        return threading.get_ident() != own or record.levelno >= logging.WARNING
+
+    loggers = [logging.getLogger(name) for name in _CHATTY]
+    for logger in loggers:
+        logger.addFilter(passes)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(passes)
 
 
 def require_head(connection: Connection, name: str) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import subprocess
 import sys
+import threading
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
@@ -208,6 +211,50 @@ def test_a_restored_dump_is_stamped_anew(postgres_url: str) -> None:
         assert not restamp(connection)
         assert connection.exec_driver_sql("SELECT count(*) FROM projection_checkpoints").scalar() == 0
     store.close()
+
+
+#: A program that logs all there is at INFO makes a store, and then migrates a database of its own.
+LOGGING = """
+import logging, sys
+from recorder.store import open_store
+logging.basicConfig(level=logging.INFO, format="%(name)s %(message)s", stream=sys.stdout)
+open_store(sys.argv[1], write=True).close()
+print("the store is there")
+import sqlalchemy
+from alembic.runtime.migration import MigrationContext
+with sqlalchemy.create_engine("sqlite://").connect() as connection:
+    MigrationContext.configure(connection)
+print(*(logging.getLogger(name).filters for name in logging.root.manager.loggerDict))
+"""
+
+
+def test_making_a_store_says_nothing_in_the_log_of_the_program(sqlite_url: str) -> None:
+    run = [sys.executable, "-c", LOGGING, sqlite_url]
+    printed = subprocess.run(run, check=True, capture_output=True, text=True, cwd=ROOT).stdout.splitlines()
+    assert printed[0] == "the store is there"
+    assert printed[1].startswith("alembic.runtime.migration Context impl SQLiteImpl")
+    assert set(printed[-1].split()) == {"[]"}
+
+
+def test_a_migration_of_the_program_s_own_at_the_same_moment_is_logged(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = command.upgrade
+
+    def upgrade(*arguments: Any) -> None:
+        def tell() -> None:
+            logging.getLogger("alembic.runtime.migration").info("theirs")
+
+        theirs = threading.Thread(target=tell)
+        theirs.start()
+        theirs.join()
+        logging.getLogger("alembic.runtime.migration").warning("something is wrong with ours")
+        whole(*arguments)
+
+    monkeypatch.setattr(command, "upgrade", upgrade)
+    with caplog.at_level(logging.INFO):
+        schema.upgrade(sqlite_url)
+    assert [record.message for record in caplog.records] == ["theirs", "something is wrong with ours"]
 
 
 def test_an_installed_wheel_brings_its_migrations(tmp_path: Path) -> None:
