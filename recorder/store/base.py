@@ -27,7 +27,7 @@ class SpoolMark:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class FeedCursor:
     """A place in the store-wide feed; opaque outside the store (docs/format.md, "Order").
 

@@ -69,6 +69,7 @@ class PostgresStore(SqlStore):
 
     id_in = "%s::uuid"
     id_out = "uuid_send({})"
+    feed_place = ("b.xid::text::bigint, e.position", "JOIN batches b ON b.id = e.batch")
 
     def __init__(self, target: StoreUrl, *, write: bool) -> None:
         super().__init__(target.name)
@@ -113,7 +114,7 @@ class PostgresStore(SqlStore):
     def feed(self, after: FeedCursor, limit: int) -> tuple[list[Event], FeedCursor]:
         """Return up to *limit* events committed after *after*, and where to go on."""
         sql = (
-            f"{self._events.replace(' FROM ', ', b.xid::text::bigint FROM ', 1)} JOIN batches b ON b.id = e.batch "
+            f"{self.select_events(*self.feed_place)} "
             "WHERE e.batch = ANY(%s) AND (b.xid, e.position) > (%s::text::xid8, %s) "
             "ORDER BY b.xid, e.position LIMIT %s"
         )

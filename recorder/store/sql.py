@@ -35,13 +35,16 @@ _AT_ONCE: Final = 500
 class SqlStore(ABC):
     """The reading half of an EventStore, over SQL that both engines understand.
 
-    An engine says how an id goes in and comes out, and how a statement is run.
+    An engine says how an id goes in and comes out, where an event stands in the feed, and how a statement
+    is run.
 
     :param name: the store's URL without its password.
     """
 
     id_in = "?"
     id_out = "{}"
+    #: The columns of an event's :class:`FeedCursor`, and the join that they need.
+    feed_place = ("0, e.position", "")
 
     #: What an engine makes: where readers get their connections, and where the writer gets its one.
     _read: Engine
@@ -134,6 +137,14 @@ class SqlStore(ABC):
                 self._close_writer(self._writer)
 
     # What follows from it
+
+    def select_events(self, more: str, join: str) -> str:
+        """Return the statement that reads events, without its conditions.
+
+        :param more: columns that follow those of :func:`event_of`.
+        :param join: where they come from.
+        """
+        return self._events.replace(" FROM ", f", {more} FROM ", 1) + join
 
     @property
     def name(self) -> str:
