@@ -1,6 +1,6 @@
 """How alembic reaches a store.
 
-At run time recorder.store.schema has opened a connection and begun a transaction; both arrive in
+At run time recorder.store.revisions has opened a connection and begun a transaction; both arrive in
 ``config.attributes["connection"]``. From the command line a developer names the store with
 ``-x url=…``; the tables of the present code are then compared with it (``alembic check``).
 """

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
-import weakref
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from recorder.api.conversations import Conversation, Conversations, current_conversation
+from recorder.api.ending import Ending
 from recorder.clock import Clock, SystemClock, id_text
 from recorder.core.redaction import Redaction
-from recorder.errors import ConfigurationError, NotFound, RecorderError
+from recorder.errors import ConfigurationError, NotFound
 from recorder.locations import absolute_url, default_store, fingerprint_key, make_state_home, spool_directory
 from recorder.projections.runner import project
 from recorder.recording.drain import Drainer
 from recorder.recording.lanes import Lanes
 from recorder.recording.process_drainer import ProcessDrainer
-from recorder.recording.recovery import Recovered, recover
+from recorder.recording.recovery import Recovered
 from recorder.recording.write_path import DURABILITIES, FAILURE_POLICIES, Health, Mover, WritePath
 from recorder.store import Synchronous, open_store
 from recorder.store.base import EventStore
@@ -34,7 +32,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger("recorder")
 
 _DRAINERS = ("thread", "process")
-_PROJECTING_NS = 500_000_000
 _RESTING_STEP = 256  # events of the feed
 
 
@@ -46,7 +43,9 @@ def switched_off() -> bool:
 class Recorder:
     """Records every exchange of the sessions it is mounted on.
 
-    A context manager; :meth:`close` brings everything to the store. Thread-safe and fork-safe.
+    A context manager; :meth:`close` brings everything to the store. Thread-safe and fork-safe. It records as
+    long as a session that it is mounted on is in use; dropped without :meth:`close`, it is closed in the
+    background when the last of them is gone.
 
     :param store_url: ``sqlite:///FILE`` or ``postgresql+psycopg://…``; ``RECORDER_STORE`` where it is
         left out, else ``sqlite:///recorder.db``. A SQLite store is created and upgraded as needed.
@@ -85,11 +84,12 @@ class Recorder:
         self._transport: RequestsRecording | None = None
         self._warned = False
         self._path: WritePath | None = None
+        self._ending: Ending | None = None
         if switched_off():
             _log.warning("recorder: RECORDER_OFF is set, nothing is recorded")
             return
         clock = clock or SystemClock()
-        self._url = url = absolute_url(store_url or default_store())
+        url = absolute_url(store_url or default_store())
         redaction = Redaction(fingerprint_key(clock), redact or ())
         synchronous: Synchronous = "full" if durability == "synced" else "normal"
         directory = spool_directory(url)
@@ -121,8 +121,7 @@ class Recorder:
             raise
         self._path = path
         self._conversations = Conversations(path)
-        self._at_exit = weakref.WeakMethod(self.close)
-        atexit.register(_close_at_exit, self._at_exit)
+        self._ending = Ending(self, path, url, close_timeout)
 
     @property
     def recovered(self) -> Recovered:
@@ -193,24 +192,8 @@ class Recorder:
         What the store does not take in time stays in the spool, where the next recorder, or
         ``recorder recover``, finds it.
         """
-        if self._path is not None and not self._path.closed:
-            atexit.unregister(self._at_exit)
-            self._path.close(self._timeout)
-            if self._path.health().store_error is None:
-                self._settle(self._path)
-
-    def _settle(self, path: WritePath) -> None:
-        """Take over what forked children left, and bring the views up to date, for a moment.
-
-        None of it has to succeed here: the next recorder does the one, whoever reads does the other.
-        """
-        deadline = path.clock.monotonic_ns() + _PROJECTING_NS
-        try:
-            with closing(open_store(self._url, write=True)) as store:
-                recover(spool_directory(self._url), store, path.clock, path.instance)
-                project(store, SqlProjected(store), go_on=lambda: path.clock.monotonic_ns() < deadline)
-        except RecorderError as error:
-            _log.info("recorder: the views were not brought up to date: %s", error)
+        if self._ending is not None:
+            self._ending.close()
 
     def __enter__(self) -> Recorder:
         return self
@@ -223,12 +206,6 @@ def _bring_views_up_to_date(store: EventStore, go_on: Callable[[], bool]) -> Non
     """Project what was recorded while the program rests, in small steps: it may want its interpreter back."""
     if isinstance(store, SqlStore):
         project(store, SqlProjected(store), go_on=go_on, at_once=_RESTING_STEP)
-
-
-def _close_at_exit(close: weakref.WeakMethod[Any]) -> None:
-    method = close()
-    if method is not None:
-        method()
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:

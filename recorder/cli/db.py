@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,16 +10,19 @@ import click
 
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
 from recorder.cli.failures import FOUND
-from recorder.cli.output import counted, emit_json
+from recorder.cli.output import clean, counted, emit_json
 from recorder.locations import spool_directory
-from recorder.store import schema, upkeep
+from recorder.projections.audit import audit_rows
+from recorder.projections.runner import rebuild_all
+from recorder.store import open_store, schema, upkeep
+from recorder.store.projected import SqlProjected
 from recorder.store.urls import parse_url
 
 
 @click.group()
 @store_option
 def db() -> None:
-    """Look after a store: its schema, a copy of it, its health."""
+    """Look after a store: its schema, its views, a copy of it, its health."""
 
 
 @db.command()
@@ -78,12 +82,55 @@ def backup(settings: Settings, file: Path) -> None:
 
 
 @db.command()
+@json_option
+@store_option
+@pass_settings
+def rebuild(settings: Settings, as_json: bool) -> None:
+    """Build the views of the store again from its events.
+
+    The tables behind list and replay are emptied and filled again. Nothing that was recorded is
+    changed, and programs may go on recording.
+    """
+    target = parse_url(settings.store)
+    schema.state(target)  # refuses what is not there: opening it to write would make it
+    with closing(open_store(settings.store, write=True)) as store:
+        exchanges, openings = rebuild_all(store, SqlProjected(store))
+    if as_json:
+        emit_json({"store": target.name, "exchanges": exchanges, "openings": openings})
+        return
+    made = f"{counted(exchanges, 'exchange')} and {counted(openings, 'opening')} of conversations"
+    click.echo(f"{target.name}: {made} built again from the events")
+
+
+@db.command()
 @store_option
 @click.pass_context
 def check(ctx: click.Context) -> None:
-    """Look for all that can be wrong apart from the chains."""
-    found = upkeep.check(ctx.ensure_object(Settings).store)
-    for line in found.lines:
+    """Look for all that can be wrong apart from the chains.
+
+    The exit code is 1 when something should be done about it.
+    """
+    url = ctx.ensure_object(Settings).store
+    found = upkeep.check(url)
+    lines = list(found.lines)
+    # Where the schema or a page is not what it should be, nothing can be read to compare.
+    if all(line.ok for line in lines if line.what in ("schema", "integrity")):
+        lines += _views(url)
+    for line in lines:
         mark = click.style("ok", fg="green") if line.ok else click.style("!!", fg="red", bold=True)
-        click.echo(f"{mark}  {line.what:12} {line.detail}")
-    ctx.exit(0 if found.ok else FOUND)
+        click.echo(f"{mark}  {line.what:12} {clean(line.detail)}")
+    ctx.exit(0 if all(line.ok for line in lines) else FOUND)
+
+
+def _views(url: str) -> list[upkeep.CheckLine]:
+    """Compare the tables behind the views with the events."""
+    with closing(open_store(url, write=False)) as store:
+        audit = audit_rows(store)
+    lines = [upkeep.CheckLine("views", False, f"{one.exchange}: {one.detail}") for one in audit.findings]
+    if audit.found:
+        told = f"{counted(audit.found, 'row')} to be made again: run `recorder verify`, then `recorder db rebuild`"
+        return [*lines, upkeep.CheckLine("views", False, told)]
+    told = f"{counted(audit.rows, 'row')} compared, each is what the events say"
+    if audit.pending:
+        told += f"; {counted(audit.pending, 'event stream')} not projected whole yet, views read the events"
+    return [upkeep.CheckLine("views", True, told)]

@@ -21,7 +21,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from recorder.core.events import FRAME_CLOSED, FRAME_END, READ_END, VERBATIM, EndedMeta, meta_text
+from recorder.core.events import FRAME_CLOSED, FRAME_END, READ_END, VERBATIM, ChunkReceivedMeta, EndedMeta, meta_text
 
 _WHOLE_FRAME: Final = FRAME_END | READ_END | FRAME_CLOSED
 _CRLF: Final = b"\r\n"
@@ -250,7 +250,7 @@ def _framing_meta(pre: bytes, plain: bytes, reads: list[int]) -> str | None:
     """The meta that keeps framing: None where it is the plain one and no read ended inside it."""
     if pre == plain and not reads:
         return None
-    facts: dict[str, object] = {"pre": pre.decode("latin-1")}
+    facts = ChunkReceivedMeta(pre=pre.decode("latin-1"))
     if reads:
         facts["reads"] = reads
     return meta_text(facts)

@@ -188,7 +188,7 @@ class _Stream:
         linked, head, version, spooled, count = self._linked, genesis(first.stream), 0, 0, 0
         try:
             for event in chain((first,), events):
-                _, found, kind, _, _, _, _, meta, _, digest, position = event
+                _, found, kind, _, _, instance, _, meta, _, digest, position = event
                 version += 1
                 count += 1
                 if found != version:
@@ -201,6 +201,9 @@ class _Stream:
                 if linked is None:
                     continue
                 try:
+                    if len(instance) != 16:  # struct fills up or cuts off: the hash may hold all the same
+                        head = self._damaged(event)
+                        continue
                     if linked(head, event) != digest:
                         self._mismatch(event)
                     head = digest
@@ -236,8 +239,11 @@ class _Stream:
     def _damaged(self, event: Event) -> bytes:
         """Report a value of a type or size that was never written; return the hash to go on from."""
         values: dict[str, object] = event._asdict()
-        places = [name for name, kinds in _KINDS.items() if not isinstance(values[name], kinds)] or ["numbers"]
-        for place in places:
+        places = [name for name, kinds in _KINDS.items() if not isinstance(values[name], kinds)]
+        instance = values["instance"]
+        if isinstance(instance, bytes) and len(instance) != 16:
+            places.append("instance")
+        for place in places or ["numbers"]:
             self._find(event.version, place, "storage", f"{place} of {event.type} holds what was never written")
         digest = values["hash"]
         return digest if isinstance(digest, bytes) else b""

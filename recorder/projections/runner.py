@@ -70,7 +70,14 @@ def folded(store: EventStore, streams: Iterable[bytes]) -> Rows:
     return rows
 
 
-def rebuild_all(store: EventStore, projected: Projected) -> None:
-    """Drop every projection and build it again from events."""
+def rebuild_all(store: EventStore, projected: Projected) -> tuple[int, int]:
+    """Drop every projection and build it again from events.
+
+    Others may project at the same time: what they fold counts, what they had folded before does not.
+
+    :returns: the number of exchanges and of openings of conversations that there are now.
+    :raises StoreError: the store is read-only or failed.
+    """
     projected.drop_all()
     project(store, projected)
+    return projected.counts()

@@ -27,7 +27,7 @@ class SpoolMark:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class FeedCursor:
     """A place in the store-wide feed; opaque outside the store (docs/format.md, "Order").
 
@@ -90,10 +90,6 @@ class EventStore(Protocol):
 
     def head(self, stream: bytes) -> Event | None:
         """Return the last event of a stream, or None."""
-        ...
-
-    def first_events(self, streams: Sequence[bytes]) -> dict[bytes, Event]:
-        """Return the events of version 1 of the given streams that exist."""
         ...
 
     def heads(self, streams: Sequence[bytes]) -> dict[bytes, Event]:

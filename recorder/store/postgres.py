@@ -9,9 +9,7 @@ events never change.
 
 from __future__ import annotations
 
-import os
 import struct
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -22,12 +20,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from recorder.core.events import TYPE_CODES, Event, StreamOpened
 from recorder.errors import StoreError, UnknownEventType, VersionConflict
-from recorder.store import schema
+from recorder.store import revisions
 from recorder.store.base import FeedCursor, SpoolMark
 from recorder.store.failures import translating
 from recorder.store.postgres_sessions import reading_engine, writing_engine
 from recorder.store.repeats import Stored, without_repeats
-from recorder.store.sql import Row, SnapshotRows, SqlStore, event_of, forget
+from recorder.store.sql import Row, SnapshotRows, SqlStore, event_of
 from recorder.store.urls import StoreUrl
 
 if TYPE_CHECKING:
@@ -71,16 +69,15 @@ class PostgresStore(SqlStore):
 
     id_in = "%s::uuid"
     id_out = "uuid_send({})"
+    feed_place = ("b.xid::text::bigint, e.position", "JOIN batches b ON b.id = e.batch")
 
     def __init__(self, target: StoreUrl, *, write: bool) -> None:
         super().__init__(target.name)
-        self._thread_lock = threading.Lock()
-        self._writer: Connection | None = None
         self._read = reading_engine(target)
         self._write = writing_engine(target) if write else None
         try:
             with self.reading() as connection:
-                schema.require_head(connection, target.name)
+                revisions.require_head(connection, target.name)
         except BaseException:
             self._read.dispose()
             raise
@@ -117,7 +114,7 @@ class PostgresStore(SqlStore):
     def feed(self, after: FeedCursor, limit: int) -> tuple[list[Event], FeedCursor]:
         """Return up to *limit* events committed after *after*, and where to go on."""
         sql = (
-            f"{self._events.replace(' FROM ', ', b.xid::text::bigint FROM ', 1)} JOIN batches b ON b.id = e.batch "
+            f"{self.select_events(*self.feed_place)} "
             "WHERE e.batch = ANY(%s) AND (b.xid, e.position) > (%s::text::xid8, %s) "
             "ORDER BY b.xid, e.position LIMIT %s"
         )
@@ -201,29 +198,9 @@ class PostgresStore(SqlStore):
         with self.writing() as connection:
             connection.exec_driver_sql("DELETE FROM spools WHERE spool = %s::uuid", (spool.hex(),))
 
-    # Life
-
-    def _after_fork(self) -> None:
-        if os.getpid() == self._pid:
-            return
-        self._pid = os.getpid()
-        self._thread_lock = threading.Lock()
-        if self._writer is not None:
-            _left_to_the_parent.append(self._writer)
-            self._writer = None
-        forget(self._read, *([] if self._write is None else [self._write]))
-
-    def close(self) -> None:
-        """Release the connections; closing twice is fine."""
-        self._after_fork()
-        with self._thread_lock:
-            writer, self._writer = self._writer, None
-            if writer is not None:
-                writer.close()
-        self._read.dispose()
-
-
-_left_to_the_parent: list[Connection] = []
+    def _close_writer(self, writer: Connection) -> None:
+        self._writer = None
+        writer.close()
 
 
 def _raw(connection: Connection) -> psycopg.Connection[Any]:

@@ -8,7 +8,7 @@ import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import NullPool
 
-from recorder.store import schema
+from recorder.store import revisions
 from recorder.store.failures import translating
 from recorder.store.urls import StoreUrl
 
@@ -59,7 +59,7 @@ def prepare(target: StoreUrl) -> tuple[str, ...]:
     try:
         with translating(target.name, psycopg.Error), engine.connect() as connection, connection.begin():
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_UPGRADING,))
-            applied = schema.migrate(connection)
+            applied = revisions.migrate(connection)
             restamp(connection)
         return applied
     finally:

@@ -147,8 +147,12 @@ class Projected(Protocol):
         """Yield every opening of a conversation, in the order of their ids."""
         ...
 
+    def counts(self) -> tuple[int, int]:
+        """Return the number of exchanges and of openings."""
+        ...
+
     def drop_all(self) -> None:
-        """Empty every table, checkpoints included."""
+        """Empty every table, checkpoints included: what others have folded before then is not stored any more."""
         ...
 
 
@@ -208,9 +212,22 @@ class SqlProjected:
         """Yield every opening of a conversation, in the order of their ids."""
         yield from self._all(OpeningRow, select(openings).order_by(openings.c.id))
 
+    def counts(self) -> tuple[int, int]:
+        """Return the number of exchanges and of openings."""
+        number = select(func.count()).select_from
+        with self._store.reading() as connection:
+            row = connection.execute(
+                select(number(exchanges).scalar_subquery(), number(openings).scalar_subquery())
+            ).one()
+        return int(row[0]), int(row[1])
+
     def drop_all(self) -> None:
         """Empty every table, checkpoints included."""
         with self._store.writing() as connection:
+            if connection.dialect.name == "postgresql":
+                # Every commit touches the checkpoint first. Who did so is waited for, who comes later waits:
+                # else the two could wait for each other's rows, or rows be stored behind the one that deletes.
+                connection.exec_driver_sql(f"LOCK TABLE {projection_checkpoints.name} IN EXCLUSIVE MODE")
             for table in caches.tables.values():
                 connection.execute(delete(table))
 

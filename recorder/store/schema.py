@@ -1,103 +1,33 @@
-"""Schema revisions: which one a store has, which one this code needs, and the way between them.
-
-The migrations travel in the wheel as ``recorder/migrations``; in a checkout they lie beside the
-package. alembic is imported only where a store is not at :data:`HEAD`, since it takes longer to
-import than a store takes to open.
-"""
+"""The schema of the store at a URL: which revision it has, and bringing it to the one of this code."""
 
 from __future__ import annotations
 
 import sqlite3
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import Connection, inspect
-
-from recorder.errors import StaleSchema, StoreError
-
-if TYPE_CHECKING:
-    from alembic.config import Config
-
-HEAD: Final = "0001"
+from recorder.store import revisions, sqlite_file
+from recorder.store.failures import translating
+from recorder.store.urls import StoreUrl, parse_url
 
 
-def migrations_path() -> Path:
-    """Return the folder of the migrations, installed or in a checkout.
+def state(target: StoreUrl) -> tuple[str | None, tuple[str, ...]]:
+    """Return the revision of a store, None where it has no schema, and those that :func:`upgrade` would apply.
 
-    :raises StoreError: the installation lacks it.
+    :raises StaleSchema: its schema is newer than this code.
+    :raises StoreUnreachable: it cannot be reached.
+    :raises ConfigurationError: it is something else.
     """
-    package = Path(__file__).resolve().parent.parent
-    for folder in (package / "migrations", package.parent / "migrations"):
-        if (folder / "env.py").is_file():
-            return folder
-    raise StoreError("the installation of recorder is incomplete, its migrations are missing: install it again")
+    if target.path is not None:
+        sqlite_file.require_store(target.path, target.name)
+        engine = sqlite_file.reading_engine(target.path)
+    else:
+        from recorder.store import postgres_sessions  # needs a driver that need not be installed
 
-
-def alembic_config(connection: Connection) -> Config:
-    """Return alembic's configuration for an open connection; no alembic.ini is read."""
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(migrations_path()).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    return config
-
-
-def revision(connection: Connection) -> str | None:
-    """Return the revision of the store, None where there is no schema yet."""
-    if not inspect(connection).has_table("alembic_version"):
-        return None
-    found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
-    return None if found is None else str(found)
-
-
-def pending(connection: Connection) -> tuple[str, ...]:
-    """Return the revisions that :func:`migrate` would apply, oldest first.
-
-    :raises StaleSchema: the store's revision is not one of this version of recorder.
-    """
-    current = revision(connection)
-    if current == HEAD:
-        return ()
-    from alembic.script import ScriptDirectory
-
-    script = ScriptDirectory.from_config(alembic_config(connection))
-    known = [step.revision for step in script.walk_revisions()]  # newest first
-    if current is None:
-        return tuple(reversed(known))
-    if current not in known:
-        raise StaleSchema(
-            f"the store has schema {current}, which is newer than {HEAD}, the newest that this version of recorder "
-            "knows: upgrade recorder (pip install --upgrade conversation-recorder)"
-        )
-    return tuple(reversed(known[: known.index(current)]))
-
-
-def migrate(connection: Connection) -> tuple[str, ...]:
-    """Bring the store to :data:`HEAD` within the transaction that *connection* is in.
-
-    :returns: the revisions that were applied.
-    :raises StaleSchema: the store's revision is not one of this version of recorder.
-    """
-    steps = pending(connection)
-    if steps:
-        from alembic import command
-
-        command.upgrade(alembic_config(connection), "head")
-    return steps
-
-
-def require_head(connection: Connection, name: str) -> None:
-    """Refuse a store whose schema is not the one of this code.
-
-    :raises StaleSchema: with what to do about it.
-    """
-    current = revision(connection)
-    if current == HEAD:
-        return
-    pending(connection)  # refuses the newer ones
-    state = "has no recorder schema" if current is None else f"has schema {current}, not {HEAD}"
-    raise StaleSchema(f"{name} {state}: run `recorder db upgrade --store {name}`")
+        engine = postgres_sessions.reading_engine(target)
+    try:
+        with translating(target.name, sqlite3.Error), engine.connect() as connection:
+            return revisions.revision(connection), revisions.pending(connection)
+    finally:
+        engine.dispose()
 
 
 def upgrade(url: str) -> tuple[str, ...]:
@@ -108,13 +38,8 @@ def upgrade(url: str) -> tuple[str, ...]:
     :raises StoreUnreachable: nobody answers, or the path cannot be written.
     :raises ConfigurationError: the URL is wrong, or names something that is not a store.
     """
-    from recorder.store.failures import translating
-    from recorder.store.urls import parse_url
-
     target = parse_url(url)
     if target.path is not None:
-        from recorder.store import sqlite_file
-
         with translating(target.name, sqlite3.Error):
             return sqlite_file.prepare(target.path, target.name, "normal")
     from recorder.store import postgres_sessions

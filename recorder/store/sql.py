@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -34,17 +35,26 @@ _AT_ONCE: Final = 500
 class SqlStore(ABC):
     """The reading half of an EventStore, over SQL that both engines understand.
 
-    An engine says how an id goes in and comes out, and how a statement is run.
+    An engine says how an id goes in and comes out, where an event stands in the feed, and how a statement
+    is run.
 
     :param name: the store's URL without its password.
     """
 
     id_in = "?"
     id_out = "{}"
+    #: The columns of an event's :class:`FeedCursor`, and the join that they need.
+    feed_place = ("0, e.position", "")
+
+    #: What an engine makes: where readers get their connections, and where the writer gets its one.
+    _read: Engine
+    _write: Engine | None
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._pid = os.getpid()
+        self._thread_lock = threading.Lock()  # of whoever uses the writer's connection
+        self._writer: Connection | None = None
         self._instances: dict[bytes, bytes] = {}
         columns = (
             f"{self.id_out.format('e.stream')}, e.version, e.type, e.wall_ns, e.mono_ns, "
@@ -99,10 +109,42 @@ class SqlStore(ABC):
         """Return up to *limit* events committed after *after*, and where to go on."""
 
     @abstractmethod
+    def _close_writer(self, writer: Connection) -> None:
+        """Close the writer's connection and set :attr:`_writer` to None; the thread lock is held."""
+
+    # Life
+
+    def _after_fork(self) -> None:
+        """Begin anew where the process is a forked child: called before every use."""
+        if os.getpid() == self._pid:
+            return
+        self._pid = os.getpid()
+        self._thread_lock = threading.Lock()
+        if self._writer is not None:
+            _left_to_the_parent.append(self._writer)
+            self._writer = None
+        for engine in (self._read, self._write):
+            if engine is not None:
+                _left_to_the_parent.append(engine.pool)
+                engine.dispose(close=False)
+
     def close(self) -> None:
-        """Release connections; closing twice is fine."""
+        """Release the connections; closing twice is fine."""
+        self._after_fork()
+        self._read.dispose()
+        with self._thread_lock:
+            if self._writer is not None:
+                self._close_writer(self._writer)
 
     # What follows from it
+
+    def select_events(self, more: str, join: str) -> str:
+        """Return the statement that reads events, without its conditions.
+
+        :param more: columns that follow those of :func:`event_of`.
+        :param join: where they come from.
+        """
+        return self._events.replace(" FROM ", f", {more} FROM ", 1) + join
 
     @property
     def name(self) -> str:
@@ -142,16 +184,10 @@ class SqlStore(ABC):
 
     def heads(self, streams: Sequence[bytes]) -> dict[bytes, Event]:
         """Return the last event of each of the given streams that has one."""
-        return self._one_each(streams, "e.version = (SELECT max(version) FROM events WHERE stream = e.stream)")
-
-    def first_events(self, streams: Sequence[bytes]) -> dict[bytes, Event]:
-        """Return the events of version 1 of the given streams that exist."""
-        return self._one_each(streams, "e.version = 1")
-
-    def _one_each(self, streams: Sequence[bytes], which: str) -> dict[bytes, Event]:
+        last = "e.version = (SELECT max(version) FROM events WHERE stream = e.stream)"
         found = {}
         for some in batched(streams, _AT_ONCE):
-            sql = f"{self._events} WHERE e.stream IN ({self._places(len(some))}) AND {which}"
+            sql = f"{self._events} WHERE e.stream IN ({self._places(len(some))}) AND {last}"
             for row in self._rows(sql, [self._key(stream) for stream in some]):
                 event = event_of(row)
                 found[event.stream] = event
@@ -286,7 +322,8 @@ def _as_stored(rows: Iterator[Row], instance: bytes) -> Iterator[Event]:
     names = TYPE_NAMES
     for stream, version, code, wall_ns, mono_ns, own, flags, meta, body, digest, position in rows:
         name = names.get(code) or f"code {code}"
-        yield Event(stream, version, name, wall_ns, mono_ns, own or instance, flags, meta, body, digest, position)
+        written = instance if own is None else own  # no value stands for the opening's, an empty one for nothing
+        yield Event(stream, version, name, wall_ns, mono_ns, written, flags, meta, body, digest, position)
 
 
 def batched(values: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
@@ -295,13 +332,6 @@ def batched(values: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
         yield values[start : start + size]
 
 
-# Pools that forked children inherited. Their connections are the parent's: to close one, or to let it
-# be collected, could end the parent's session or write to its database.
-_inherited: list[Pool] = []
-
-
-def forget(*engines: Engine) -> None:
-    """Leave the connections of a forked child's parent alone and begin with new ones."""
-    for engine in engines:
-        _inherited.append(engine.pool)
-        engine.dispose(close=False)
+# What forked children inherited. The connections are the parent's: to close one, or to let it be
+# collected, could end the parent's session or write to its database.
+_left_to_the_parent: list[Connection | Pool] = []

@@ -7,9 +7,7 @@ order of positions.
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -20,11 +18,11 @@ from sqlalchemy.exc import IntegrityError
 
 from recorder.core.events import TYPE_CODES, Event, StreamOpened
 from recorder.errors import StoreError, StoreUnreachable, UnknownEventType, VersionConflict
-from recorder.store import schema
+from recorder.store import revisions
 from recorder.store.base import FeedCursor, SpoolMark
 from recorder.store.failures import translating
 from recorder.store.repeats import Stored, without_repeats
-from recorder.store.sql import Row, SnapshotRows, SqlStore, event_of, forget
+from recorder.store.sql import Row, SnapshotRows, SqlStore, event_of
 from recorder.store.sqlite_file import (
     Synchronous,
     prepare,
@@ -66,9 +64,7 @@ class SqliteStore(SqlStore):
     def __init__(self, path: Path, name: str, *, write: bool, synchronous: Synchronous = "normal") -> None:
         super().__init__(name)
         self._path = path
-        self._thread_lock = threading.Lock()
         self._lock = store_lock(path)
-        self._writer: Connection | None = None
         self._checkpoint_at = CHECKPOINT_AT
         with translating(name, sqlite3.Error):
             if write:
@@ -81,15 +77,10 @@ class SqliteStore(SqlStore):
         if not write:
             try:
                 with self.reading() as connection:
-                    schema.require_head(connection, name)
+                    revisions.require_head(connection, name)
             except BaseException:
                 self._read.dispose()
                 raise
-
-    @property
-    def path(self) -> Path:
-        """The store's file."""
-        return self._path
 
     def check_present(self) -> None:
         """Tell whether the file at the store's path is still the one that was opened.
@@ -204,11 +195,6 @@ class SqliteStore(SqlStore):
         with self.writing() as connection:
             connection.exec_driver_sql("DELETE FROM spools WHERE spool = ?", (spool,))
 
-    def checkpoint(self) -> None:
-        """Move what the write-ahead log holds into the file."""
-        with self._writer_alone() as connection:
-            self._checkpoint(connection)
-
     def _checkpoint(self, connection: Connection) -> None:
         raw = connection.connection.cursor()
         try:
@@ -220,33 +206,14 @@ class SqliteStore(SqlStore):
             raw.close()
         self._checkpoint_at = (wal_size(self._path) if busy else 0) + CHECKPOINT_AT
 
-    # Life
-
-    def _after_fork(self) -> None:
-        if os.getpid() == self._pid:
-            return
-        self._pid = os.getpid()
-        self._thread_lock = threading.Lock()
-        if self._writer is not None:
-            _left_to_the_parent.append(self._writer)
+    def _close_writer(self, writer: Connection) -> None:
+        # Under the lock: SQLite moves the log into the file by itself when the last connection closes.
+        with self._lock, translating(self._name, sqlite3.Error):
             self._writer = None
-        forget(self._read, *([] if self._write is None else [self._write]))
-
-    def close(self) -> None:
-        """Move the write-ahead log into the file and release the connections; closing twice is fine."""
-        self._after_fork()
-        self._read.dispose()
-        if self._writer is None:
-            return
-        with self._thread_lock, self._lock, translating(self._name, sqlite3.Error):
-            writer, self._writer = self._writer, None
             try:
                 self._checkpoint(writer)
             finally:
                 writer.close()
-
-
-_left_to_the_parent: list[Connection] = []
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -18,7 +18,7 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.pool import NullPool, QueuePool
 
 from recorder.errors import ConfigurationError, StoreUnreachable
-from recorder.store import schema
+from recorder.store import revisions
 from recorder.store.locks import StoreLock
 
 Synchronous = Literal["normal", "full"]
@@ -201,6 +201,6 @@ def _migrate(path: Path, synchronous: Synchronous) -> tuple[str, ...]:
     engine = writing_engine(path, synchronous)
     try:
         with engine.connect() as connection, connection.begin():
-            return schema.migrate(connection)
+            return revisions.migrate(connection)
     finally:
         engine.dispose()

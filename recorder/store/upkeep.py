@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from recorder.clock import id_text
 from recorder.errors import ConfigurationError, CorruptRecording, StaleSchema, StoreUnreachable
-from recorder.store import open_store, schema
+from recorder.store import open_store, revisions, schema
 from recorder.store.failures import translated, translating
 from recorder.store.sqlite_file import connect, reading_engine, require_store, wal_size
 from recorder.store.urls import StoreUrl, parse_url
@@ -83,7 +83,7 @@ def status(url: str) -> StoreStatus:
     :raises StaleSchema: its schema is newer than this code.
     """
     target = parse_url(url)
-    revision, pending = _revisions(target)
+    revision, pending = schema.state(target)
     if pending:
         return StoreStatus(target.name, _engine(target), revision, pending, None, None, _size(target), _log(target), ())
     store = open_store(url, write=False)
@@ -155,7 +155,7 @@ def check(url: str) -> StoreCheck:
         return StoreCheck(target.name, (CheckLine("schema", False, str(error)),))
     except CorruptRecording as error:
         return StoreCheck(target.name, (CheckLine("integrity", False, str(error)),))
-    lines = [CheckLine("schema", True, f"revision {schema.HEAD}")]
+    lines = [CheckLine("schema", True, f"revision {revisions.HEAD}")]
     try:
         with store.reading() as connection:
             if target.path is not None:
@@ -169,21 +169,6 @@ def check(url: str) -> StoreCheck:
     finally:
         store.close()
     return StoreCheck(target.name, tuple(lines))
-
-
-def _revisions(target: StoreUrl) -> tuple[str | None, tuple[str, ...]]:
-    if target.path is not None:
-        require_store(target.path, target.name)
-        engine = reading_engine(target.path)
-    else:
-        from recorder.store import postgres_sessions
-
-        engine = postgres_sessions.reading_engine(target)
-    try:
-        with translating(target.name, sqlite3.Error), engine.connect() as connection:
-            return schema.revision(connection), schema.pending(connection)
-    finally:
-        engine.dispose()
 
 
 def _engine(target: StoreUrl) -> str:

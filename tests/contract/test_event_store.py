@@ -200,17 +200,14 @@ def test_openings_come_in_the_order_of_their_ids(store: SqlStore) -> None:
     assert [opening.stream for opening in store.openings()] == [identity(1), identity(2), identity(3)]
 
 
-def test_heads_and_first_events(store: SqlStore) -> None:
+def test_heads(store: SqlStore) -> None:
     made = [exchange(number, number % 5) for number in range(1, 1200)]
     store.append([built.opened for built in made], [event for built in made for event in built.events])
     asked = [built.opened.stream for built in made] + [OTHER]
     assert {stream: event.hash for stream, event in store.heads(asked).items()} == {
         built.opened.stream: built.events[-1].hash for built in made
     }
-    firsts = store.first_events(asked)
-    assert len(firsts) == len(made)
-    assert unplaced([firsts[made[0].opened.stream]]) == made[0].events[:1]
-    assert store.first_events([]) == {} == store.heads([])
+    assert store.heads([]) == {}
     head = store.head(made[3].opened.stream)
     assert head is not None
     assert head.hash == made[3].events[-1].hash

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from recorder.errors import ConfigurationError, StoreUnreachable
-from recorder.store import open_store, schema, upkeep
+from recorder.store import open_store, revisions, schema, upkeep
 from recorder.store.base import SpoolMark
 from tests.building import ExchangeBuilder
 
@@ -37,7 +37,7 @@ def test_status(store_url: str) -> None:
     fill(store_url)
     found = upkeep.status(store_url)
     assert (found.events, found.streams) == (39, 3)
-    assert found.revision == schema.HEAD
+    assert found.revision == revisions.HEAD
     assert found.pending == ()
     assert found.size > 30_000
     assert found.spools == (

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import subprocess
 import sys
+import threading
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
@@ -17,7 +20,7 @@ from sqlalchemy import Connection, Engine
 
 from recorder.core.events import TYPE_NAMES
 from recorder.errors import StaleSchema, StoreError
-from recorder.store import open_store, schema
+from recorder.store import open_store, revisions, schema
 from recorder.store.base import FeedCursor
 from recorder.store.postgres_sessions import reading_engine, restamp, writing_engine
 from recorder.store.sqlite_file import writing_engine as sqlite_engine
@@ -42,14 +45,14 @@ def upgraded(store_url: str) -> str:
 def test_the_newest_revision_is_the_one_that_the_code_names(sqlite_url: str) -> None:
     schema.upgrade(sqlite_url)
     with engine_of(sqlite_url).connect() as connection:
-        script = ScriptDirectory.from_config(schema.alembic_config(connection))
-    assert script.get_heads() == [schema.HEAD]
+        script = ScriptDirectory.from_config(revisions.alembic_config(connection))
+    assert script.get_heads() == [revisions.HEAD]
 
 
 def test_the_code_and_the_schema_agree(upgraded: str) -> None:
     """``alembic check``: comparing the tables with the database finds nothing to do."""
     with engine_of(upgraded).connect() as connection, connection.begin():
-        config = schema.alembic_config(connection)
+        config = revisions.alembic_config(connection)
         config.attributes["metadata"] = metadata_for(connection.dialect.name)
         command.check(config)
 
@@ -58,7 +61,7 @@ def test_the_check_can_fail(upgraded: str) -> None:
     with engine_of(upgraded).connect() as connection, connection.begin():
         connection.exec_driver_sql("DROP INDEX exchanges_match")
         connection.exec_driver_sql("ALTER TABLE exchanges ADD COLUMN surplus INTEGER")
-        config = schema.alembic_config(connection)
+        config = revisions.alembic_config(connection)
         config.attributes["metadata"] = metadata_for(connection.dialect.name)
         with pytest.raises(Exception, match="New upgrade operations detected") as caught:
             command.check(config)
@@ -109,7 +112,7 @@ def test_a_newer_schema_is_refused_with_what_to_do(upgraded: str, write: bool) -
 
 def test_an_older_schema_is_refused_by_readers(upgraded: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As if there were a revision 0002 already."""
-    monkeypatch.setattr(schema, "HEAD", "0002")
+    monkeypatch.setattr(revisions, "HEAD", "0002")
     with pytest.raises(StaleSchema, match=r"has schema 0001, not 0002: run `recorder db upgrade"):
         open_store(upgraded, write=False)
 
@@ -119,17 +122,17 @@ def test_a_migration_that_fails_leaves_nothing(
 ) -> None:
     """DDL is rolled back on both engines; what comes after finds an empty database and begins anew."""
 
-    whole = schema.migrate
+    whole = revisions.migrate
 
     def migrate(connection: Connection) -> tuple[str, ...]:
         whole(connection)
         raise StoreError("the power went")
 
-    monkeypatch.setattr(schema, "migrate", migrate)
+    monkeypatch.setattr(revisions, "migrate", migrate)
     for url in (sqlite_url, empty_postgres_url):
         with pytest.raises(StoreError, match="the power went"):
             schema.upgrade(url)
-    monkeypatch.setattr(schema, "migrate", whole)
+    monkeypatch.setattr(revisions, "migrate", whole)
     path = parse_url(sqlite_url).path
     assert path is not None
     left = sqlite3.connect(path)
@@ -137,7 +140,7 @@ def test_a_migration_that_fails_leaves_nothing(
     left.close()
     engine = reading_engine(parse_url(empty_postgres_url))
     with engine.connect() as connection:
-        assert schema.revision(connection) is None
+        assert revisions.revision(connection) is None
     engine.dispose()
     for url in (sqlite_url, empty_postgres_url):
         assert schema.upgrade(url) == ("0001",)
@@ -169,12 +172,12 @@ def test_migrations_import_nothing_of_recorder() -> None:
 def test_migrations_are_found_in_the_package_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "recorder"
     (package / "store").mkdir(parents=True)
-    monkeypatch.setattr(schema, "__file__", str(package / "store" / "schema.py"))
+    monkeypatch.setattr(revisions, "__file__", str(package / "store" / "revisions.py"))
     with pytest.raises(StoreError, match="install it again"):
-        schema.migrations_path()
+        revisions.migrations_path()
     (package / "migrations").mkdir()
     (package / "migrations" / "env.py").touch()
-    assert schema.migrations_path() == package / "migrations"
+    assert revisions.migrations_path() == package / "migrations"
 
 
 def test_opening_a_current_store_does_not_import_alembic(sqlite_url: str) -> None:
@@ -210,6 +213,50 @@ def test_a_restored_dump_is_stamped_anew(postgres_url: str) -> None:
     store.close()
 
 
+#: A program that logs all there is at INFO makes a store, and then migrates a database of its own.
+LOGGING = """
+import logging, sys
+from recorder.store import open_store
+logging.basicConfig(level=logging.INFO, format="%(name)s %(message)s", stream=sys.stdout)
+open_store(sys.argv[1], write=True).close()
+print("the store is there")
+import sqlalchemy
+from alembic.runtime.migration import MigrationContext
+with sqlalchemy.create_engine("sqlite://").connect() as connection:
+    MigrationContext.configure(connection)
+print(*(logging.getLogger(name).filters for name in logging.root.manager.loggerDict))
+"""
+
+
+def test_making_a_store_says_nothing_in_the_log_of_the_program(sqlite_url: str) -> None:
+    run = [sys.executable, "-c", LOGGING, sqlite_url]
+    printed = subprocess.run(run, check=True, capture_output=True, text=True, cwd=ROOT).stdout.splitlines()
+    assert printed[0] == "the store is there"
+    assert printed[1].startswith("alembic.runtime.migration Context impl SQLiteImpl")
+    assert set(printed[-1].split()) == {"[]"}
+
+
+def test_a_migration_of_the_program_s_own_at_the_same_moment_is_logged(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = command.upgrade
+
+    def upgrade(*arguments: Any) -> None:
+        def tell() -> None:
+            logging.getLogger("alembic.runtime.migration").info("theirs")
+
+        theirs = threading.Thread(target=tell)
+        theirs.start()
+        theirs.join()
+        logging.getLogger("alembic.runtime.migration").warning("something is wrong with ours")
+        whole(*arguments)
+
+    monkeypatch.setattr(command, "upgrade", upgrade)
+    with caplog.at_level(logging.INFO):
+        schema.upgrade(sqlite_url)
+    assert [record.message for record in caplog.records] == ["theirs", "something is wrong with ours"]
+
+
 def test_an_installed_wheel_brings_its_migrations(tmp_path: Path) -> None:
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path / "dist"), str(ROOT)]
     subprocess.run(build, check=True, capture_output=True)
@@ -219,8 +266,8 @@ def test_an_installed_wheel_brings_its_migrations(tmp_path: Path) -> None:
         archive.extractall(site)
     assert {path.name for path in site.iterdir() if not path.name.endswith(".dist-info")} == {"recorder"}
     code = (
-        "import recorder; from recorder.store import open_store, schema; "
-        "open_store('sqlite:///x.db', write=True).close(); print(recorder.__file__, schema.migrations_path())"
+        "import recorder; from recorder.store import open_store, revisions; "
+        "open_store('sqlite:///x.db', write=True).close(); print(recorder.__file__, revisions.migrations_path())"
     )
     command = [sys.executable, "-c", code]
     done = subprocess.run(

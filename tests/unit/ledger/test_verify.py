@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from recorder.core.chain import Finding, genesis, link, linker
 from recorder.core.events import Event, StreamOpened
 from recorder.errors import CorruptRecording, UnknownEventType
 from recorder.ledger.verify import Report, verify
+from recorder.store import open_store
 from tests.building import ExchangeBuilder, delta
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs/schema/verify.schema.json").read_text())
@@ -156,6 +158,29 @@ def test_a_value_of_another_type_is_a_finding_and_not_a_crash(field: str, value:
     found = audit(changed(exchange(), 4, **{field: value})).findings
     assert {finding.version for finding in found} <= {4, 5}
     assert any(finding.field == field or finding.kind == "hash" for finding in found)
+
+
+@pytest.mark.parametrize("instance", [b"", b"i", b"i" * 15, b"i" * 16 + b"junk"])
+def test_an_instance_of_another_size_is_one_finding_though_its_padded_hash_may_hold(instance: bytes) -> None:
+    whole = instance[:16].ljust(16, b"\0")
+    built = ExchangeBuilder(instance=whole).request({}).response().chunks(b"a", b"b").completed()
+    finding = only(audit(changed(built, 3, instance=instance)))
+    assert (finding.kind, finding.field, finding.version) == ("storage", "instance", 3)
+
+
+@pytest.mark.parametrize("stored", [b"", b"x", b"x" * 16])
+def test_an_instance_that_was_written_where_there_was_none_is_a_finding(stored: bytes, sqlite_url: str) -> None:
+    """No value stands for the opening's instance. Postgres has a type for ids, which takes no other size."""
+    built = exchange()
+    with closing(open_store(sqlite_url, write=True)) as store:
+        store.append([built.opened], built.events)
+        assert verify(store.walk()).findings == ()
+        with store.writing() as connection:
+            connection.exec_driver_sql("DROP TRIGGER events_no_update")
+            connection.exec_driver_sql("UPDATE events SET instance = ? WHERE version = 4", (stored,))
+        finding = only(verify(store.walk()))
+    kind = ("hash", "hash") if len(stored) == 16 else ("storage", "instance")
+    assert (finding.kind, finding.field, finding.version) == (*kind, 4)
 
 
 def test_numbers_beyond_their_range_are_a_finding() -> None:

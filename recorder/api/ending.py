@@ -1,0 +1,96 @@
+"""How recording ends: the recorder is closed, or nobody holds it any more, or the program ends.
+
+A recorder lives as long as anything that could still record: a session that it is mounted on holds it, and
+so does a response in hand. When all of these are gone without ``close()``, nothing more can come, and
+what a close does is done from a thread of its own: the drainer's threads end, the spool is drained or
+left for recovery, and its lock is given back.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+import weakref
+from contextlib import closing
+from typing import Final
+
+from recorder.errors import RecorderError
+from recorder.locations import spool_directory
+from recorder.projections.runner import project
+from recorder.recording.recovery import recover
+from recorder.recording.write_path import WritePath
+from recorder.store import open_store
+from recorder.store.projected import SqlProjected
+
+_log = logging.getLogger("recorder")
+
+_PROJECTING_NS: Final = 500_000_000
+_GRACE: Final = 0.1  # seconds for responses that are collected together with their recorder to tell their end
+
+
+class Ending:
+    """Ends one write path, whatever comes first.
+
+    :param recorder: whose end is watched for; no reference to it is kept.
+    :param path: what is closed.
+    :param url: the store's URL.
+    :param timeout: seconds that the store is given.
+    """
+
+    def __init__(self, recorder: object, path: WritePath, url: str, timeout: float) -> None:
+        self._path = path
+        self._url = url
+        self._timeout = timeout
+        self._thread: threading.Thread | None = None
+        self._dropped = weakref.finalize(recorder, self._begin)
+        self._dropped.atexit = False  # at exit there is time to wait for it
+        atexit.register(self._at_exit)
+
+    def close(self) -> None:
+        """Bring everything to the store and stop recording; closing twice is fine."""
+        self._dropped.detach()
+        if not self._path.closed:
+            try:
+                self._path.close(self._timeout)
+                if self._path.health().store_error is None:
+                    self._settle()
+            finally:
+                atexit.unregister(self._at_exit)
+
+    def _settle(self) -> None:
+        """Take over what forked children left, and bring the views up to date, for a moment.
+
+        None of it has to succeed here: the next recorder does the one, whoever reads does the other.
+        """
+        path = self._path
+        deadline = path.clock.monotonic_ns() + _PROJECTING_NS
+        try:
+            with closing(open_store(self._url, write=True)) as store:
+                recover(spool_directory(self._url), store, path.clock, path.instance)
+                project(store, SqlProjected(store), go_on=lambda: path.clock.monotonic_ns() < deadline)
+        except RecorderError as error:
+            _log.info("recorder: the views were not brought up to date: %s", error)
+
+    def _begin(self) -> None:
+        """Close from a thread: the garbage collector may be at work here, in a thread that holds any lock."""
+        if self._path.closed:
+            return
+        thread = threading.Thread(target=self._close_dropped, name="recorder-ending", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # no thread is left, or the interpreter is shutting down
+            _log.warning("recorder: a Recorder was dropped without close(), and is not closed yet: %s", error)
+            return
+        self._thread = thread
+
+    def _close_dropped(self) -> None:
+        _log.warning("recorder: a Recorder was dropped without close(): what it recorded is brought to the store now")
+        self._path.clock.sleep(_GRACE)
+        self.close()
+
+    def _at_exit(self) -> None:
+        if self._thread is None:
+            self.close()
+        else:
+            self._thread.join(self._timeout)

@@ -1,0 +1,80 @@
+"""Are the projections' rows what the events say? They are caches, and may be built again at any time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Final
+
+from recorder.clock import id_text
+from recorder.core.chain import Finding
+from recorder.errors import CorruptRecording
+from recorder.projections.rows import exchange_row, is_opening, opening_row
+from recorder.projections.runner import NAME
+from recorder.store.compared import Compared, compared
+from recorder.store.projected import ExchangeRow, OpeningRow
+from recorder.store.sql import SqlStore
+
+_KEPT: Final = 20  # findings; the others are counted
+
+
+@dataclass(slots=True)
+class RowAudit:
+    """What was found.
+
+    :ivar rows: how many were compared with events.
+    :ivar pending: event streams that are not projected whole yet; views fold those themselves.
+    :ivar findings: the first ones, of kind ``projection``; ``found``: how many there are.
+    """
+
+    rows: int = 0
+    pending: int = 0
+    found: int = 0
+    findings: list[Finding] = field(default_factory=list)
+
+    def find(self, stream: bytes, place: str, detail: str) -> None:
+        """Take a finding."""
+        self.found += 1
+        if len(self.findings) < _KEPT:
+            # An id of another size is damage as well, and has no text of its own.
+            name = id_text(stream) if len(stream) == 16 else stream.hex()
+            self.findings.append(Finding(name, None, place, "projection", detail))
+
+
+def audit_rows(store: SqlStore) -> RowAudit:
+    """Fold every event stream and compare the row; nothing is changed, one stream at a time is in memory."""
+    audit = RowAudit()
+    for one in compared(store, NAME):
+        if one.pending:
+            audit.pending += 1
+            continue
+        try:
+            exchange, opening = _folded(one)
+        except CorruptRecording as error:
+            audit.find(one.stream, "events", f"its events cannot be read ({error}): see `recorder verify`")
+            continue
+        _compare(audit, one.stream, "exchanges", exchange, one.exchange)
+        _compare(audit, one.stream, "openings", opening, one.opening)
+    return audit
+
+
+def _folded(one: Compared) -> tuple[ExchangeRow | None, OpeningRow | None]:
+    events = one.events()
+    if not events:
+        return None, None
+    return (None, opening_row(events)) if is_opening(events[0]) else (exchange_row(events), None)
+
+
+def _compare(
+    audit: RowAudit, stream: bytes, table: str, said: ExchangeRow | OpeningRow | None, stored: object | None
+) -> None:
+    audit.rows += stored is not None
+    if said == stored:
+        return
+    if stored is None:
+        audit.find(stream, "row", f"its row in {table} is missing")
+    elif said is None:
+        audit.find(stream, "row", f"its row in {table} stands for no event")
+    else:
+        differing = [one.name for one in fields(said) if getattr(said, one.name) != getattr(stored, one.name)]
+        told = f"in {table}, {' and '.join(differing)} {'is' if len(differing) == 1 else 'are'} not what the events say"
+        audit.find(stream, ", ".join(differing), told)

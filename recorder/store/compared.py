@@ -1,0 +1,101 @@
+"""The projections' rows side by side with the events that they were folded from, for audits.
+
+One pass over three sorted sequences in one snapshot: what is held in memory is one event stream at a
+time, however large the store is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter, itemgetter
+from typing import Any
+
+from sqlalchemy import Table
+
+from recorder.core.events import Event
+from recorder.store.base import FeedCursor
+from recorder.store.projected import ExchangeRow, OpeningRow
+from recorder.store.sql import Row, SnapshotRows, SqlStore, event_of
+from recorder.store.tables import Identity16, exchanges, openings, projection_checkpoints
+
+#: Columns of a row that :func:`recorder.store.sql.event_of` reads; the event's place in the feed follows.
+_OF_EVENT = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One id with all that is stored under it.
+
+    :ivar stream: the id.
+    :ivar exchange: its row in ``exchanges``; ``opening``: in ``openings``.
+    :ivar rows: its events as they are read, in order.
+    :ivar pending: some of them come after the projection's checkpoint: its rows may still be missing or
+        of an earlier moment, and no view believes them.
+    """
+
+    stream: bytes
+    exchange: ExchangeRow | None
+    opening: OpeningRow | None
+    rows: tuple[Row, ...]
+    pending: bool
+
+    def events(self) -> list[Event]:
+        """Return the events.
+
+        :raises UnknownEventType: one of them is of a type that is not known here.
+        :raises CorruptRecording: one of them cannot be read.
+        """
+        return [event_of(row[:_OF_EVENT]) for row in self.rows]
+
+
+def compared(store: SqlStore, projection: str) -> Iterator[Compared]:
+    """Yield every id under which there are events or rows, in order.
+
+    :param projection: the name of its checkpoint.
+    """
+    with store.snapshot() as rows:
+        checkpoint = _checkpoint(rows, projection)
+        place, join = store.feed_place
+        events = store.select_events(place, join) + " ORDER BY e.stream, e.version"
+        sorted_ones = (
+            _keyed((ExchangeRow(*row) for row in rows(_select(store, exchanges))), attrgetter("id")),
+            _keyed((OpeningRow(*row) for row in rows(_select(store, openings))), attrgetter("id")),
+            groupby(rows(events), itemgetter(0)),
+        )
+        for stream, exchange, opening, found in _side_by_side(*sorted_ones):
+            told = tuple(found or ())
+            pending = any(FeedCursor(*row[_OF_EVENT:]) > checkpoint for row in told)
+            yield Compared(stream, exchange, opening, told, pending)
+
+
+def _checkpoint(rows: SnapshotRows, projection: str) -> FeedCursor:
+    columns = ", ".join(column.name for column in projection_checkpoints.c)
+    found = {row[0]: FeedCursor(*row[1:]) for row in rows(f"SELECT {columns} FROM {projection_checkpoints.name}")}
+    return found.get(projection, FeedCursor())
+
+
+def _select(store: SqlStore, table: Table) -> str:
+    columns = (store.id_out.format(c.name) if isinstance(c.type, Identity16) else c.name for c in table.c)
+    return f"SELECT {', '.join(columns)} FROM {table.name} ORDER BY id"
+
+
+def _keyed(rows: Iterable[Any], key: Any) -> Iterator[tuple[bytes, Any]]:
+    return ((key(row), row) for row in rows)
+
+
+def _side_by_side(*sequences: Iterator[tuple[bytes, Any]]) -> Iterator[tuple[Any, ...]]:
+    """Join sequences of (id, value), each sorted by id: yield each id with its values, None where one lacks it.
+
+    A sequence is asked for its next pair only after its last one was yielded and done with, as the groups
+    of :func:`itertools.groupby` need it.
+    """
+    heads = [next(sequence, None) for sequence in sequences]
+    while ids := [head[0] for head in heads if head is not None]:
+        least = min(ids)
+        yield least, *(head[1] if head is not None and head[0] == least else None for head in heads)
+        heads = [
+            next(sequence, None) if head is not None and head[0] == least else head
+            for sequence, head in zip(sequences, heads, strict=True)
+        ]
