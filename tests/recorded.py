@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -87,11 +87,14 @@ def until(true: Callable[[], bool], seconds: float = 10.0) -> None:
         time.sleep(0.005)
 
 
-def python(program: str, *arguments: str, **options: Any) -> subprocess.Popen[str]:
-    """Start a Python program that may import the tests, its output captured as text."""
+def python(program: str, *arguments: str, under: Sequence[str] = (), **options: Any) -> subprocess.Popen[str]:
+    """Start a Python program that may import the tests, its output captured as text.
+
+    :param under: a command that runs it.
+    """
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **options.pop("env", {})}
     return subprocess.Popen(
-        [sys.executable, "-c", program, *arguments],
+        [*under, sys.executable, "-c", program, *arguments],
         **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": environment, **options},
     )
 

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from recorder import __version__
+from recorder.core.codec import decode_batch
+from recorder.recording.spool_file import HEADER_SIZE
 from recorder.store.schema import upgrade
 from recorder.store.sqlite_file import store_lock
 from tests.commands import answered, fill, identity_of, json_lines, process, run, told
@@ -182,7 +184,9 @@ def test_a_damaged_spool_is_set_aside_and_told(sqlite_url: str) -> None:
         started.kill()
         started.communicate(timeout=30)
     (spool,) = Path(f"{sqlite_url.removeprefix('sqlite:///')}-spool").glob("*.spool")
-    with spool.open("ab") as file:
+    data = spool.read_bytes()
+    with spool.open("r+b") as file:
+        file.seek(HEADER_SIZE + decode_batch(data[HEADER_SIZE:])[2])
         file.write(b"\0\0\0\x05\0\0\0\0\1abcd")
     assert "kept as" in told(run("recover", "--store", sqlite_url), 1)
 
