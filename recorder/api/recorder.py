@@ -15,7 +15,6 @@ from recorder.clock import Clock, SystemClock, id_text
 from recorder.core.redaction import Redaction
 from recorder.errors import ConfigurationError, NotFound, RecorderError
 from recorder.locations import absolute_url, default_store, fingerprint_key, make_state_home, spool_directory
-from recorder.projections.runner import project
 from recorder.recording.drain import Drainer
 from recorder.recording.lanes import Lanes
 from recorder.recording.process_drainer import ProcessDrainer
@@ -23,7 +22,6 @@ from recorder.recording.recovery import Recovered, recover
 from recorder.recording.write_path import DURABILITIES, FAILURE_POLICIES, Health, Mover, WritePath
 from recorder.store import Synchronous, open_store
 from recorder.store.base import EventStore
-from recorder.store.projected import SqlProjected
 from recorder.store.sql import SqlStore
 
 if TYPE_CHECKING:
@@ -35,7 +33,7 @@ _log = logging.getLogger("recorder")
 
 _DRAINERS = ("thread", "process")
 _PROJECTING_NS = 500_000_000
-_RESTING_STEP = 256  # events of the feed
+_RESTING_STEP = 256  # events of the feed: while the program rests it may want its interpreter back
 
 
 def switched_off() -> bool:
@@ -100,7 +98,7 @@ class Recorder:
 
         def make_mover(spool: Lanes, instance: bytes) -> Mover:
             if drainer == "thread":
-                return Drainer(spool, open_for_writing, clock, _bring_views_up_to_date)
+                return Drainer(spool, open_for_writing, clock, _projecting(at_once=_RESTING_STEP))
             orders = {"store": url, "synchronous": synchronous, "directory": str(directory), "instance": instance.hex()}
             return ProcessDrainer(orders, clock)
 
@@ -204,11 +202,12 @@ class Recorder:
 
         None of it has to succeed here: the next recorder does the one, whoever reads does the other.
         """
+        bring_up_to_date = _projecting()
         deadline = path.clock.monotonic_ns() + _PROJECTING_NS
         try:
             with closing(open_store(self._url, write=True)) as store:
                 recover(spool_directory(self._url), store, path.clock, path.instance)
-                project(store, SqlProjected(store), go_on=lambda: path.clock.monotonic_ns() < deadline)
+                bring_up_to_date(store, lambda: path.clock.monotonic_ns() < deadline)
         except RecorderError as error:
             _log.info("recorder: the views were not brought up to date: %s", error)
 
@@ -219,10 +218,22 @@ class Recorder:
         self.close()
 
 
-def _bring_views_up_to_date(store: EventStore, go_on: Callable[[], bool]) -> None:
-    """Project what was recorded while the program rests, in small steps: it may want its interpreter back."""
-    if isinstance(store, SqlStore):
-        project(store, SqlProjected(store), go_on=go_on, at_once=_RESTING_STEP)
+def _projecting(**step: int) -> Callable[[EventStore, Callable[[], bool]], None]:
+    """Return what brings a store's views up to date.
+
+    What it needs is imported here, where that holds nobody up: not with recorder, which reads nothing by
+    itself, and not in the drainer's thread, which would take the interpreter from the program's.
+
+    :param step: ``at_once``, how many events of the feed make a step.
+    """
+    from recorder.projections.runner import project
+    from recorder.store.projected import SqlProjected
+
+    def bring_up_to_date(store: EventStore, go_on: Callable[[], bool]) -> None:
+        if isinstance(store, SqlStore):
+            project(store, SqlProjected(store), go_on=go_on, **step)
+
+    return bring_up_to_date
 
 
 def _close_at_exit(close: weakref.WeakMethod[Any]) -> None:
