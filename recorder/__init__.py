@@ -12,9 +12,10 @@
         offline = player.mount(requests.Session())
 """
 
+from typing import TYPE_CHECKING
+
 from recorder.api.player import Player
 from recorder.api.recorder import Recorder
-from recorder.api.store import Store
 from recorder.errors import (
     CassetteExhausted,
     ChainBroken,
@@ -33,6 +34,19 @@ from recorder.errors import (
     UnknownEventType,
     VersionConflict,
 )
+
+if TYPE_CHECKING:
+    from recorder.api.store import Store
+else:
+
+    def __getattr__(name: str) -> object:
+        """Import the reading side when it is first asked for: a program that records need not pay for it."""
+        if name != "Store":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from recorder.api.store import Store
+
+        return Store
+
 
 __all__ = [
     "CassetteExhausted",

@@ -12,16 +12,17 @@ import atexit
 import logging
 import threading
 import weakref
+from collections.abc import Callable
 from contextlib import closing
 from typing import Final
 
 from recorder.errors import RecorderError
 from recorder.locations import spool_directory
-from recorder.projections.runner import project
 from recorder.recording.recovery import recover
 from recorder.recording.write_path import WritePath
 from recorder.store import open_store
-from recorder.store.projected import SqlProjected
+from recorder.store.base import EventStore
+from recorder.store.sql import SqlStore
 
 _log = logging.getLogger("recorder")
 
@@ -63,12 +64,12 @@ class Ending:
 
         None of it has to succeed here: the next recorder does the one, whoever reads does the other.
         """
-        path = self._path
+        path, bring_up_to_date = self._path, projecting()
         deadline = path.clock.monotonic_ns() + _PROJECTING_NS
         try:
             with closing(open_store(self._url, write=True)) as store:
                 recover(spool_directory(self._url), store, path.clock, path.instance)
-                project(store, SqlProjected(store), go_on=lambda: path.clock.monotonic_ns() < deadline)
+                bring_up_to_date(store, lambda: path.clock.monotonic_ns() < deadline)
         except RecorderError as error:
             _log.info("recorder: the views were not brought up to date: %s", error)
 
@@ -94,3 +95,21 @@ class Ending:
             self.close()
         else:
             self._thread.join(self._timeout)
+
+
+def projecting(**step: int) -> Callable[[EventStore, Callable[[], bool]], None]:
+    """Return what brings a store's views up to date.
+
+    What it needs is imported here, where that holds nobody up: not with recorder, which reads nothing by
+    itself, and not in the drainer's thread, which would take the interpreter from the program's.
+
+    :param step: ``at_once``, how many events of the feed make a step.
+    """
+    from recorder.projections.runner import project
+    from recorder.store.projected import SqlProjected
+
+    def bring_up_to_date(store: EventStore, go_on: Callable[[], bool]) -> None:
+        if isinstance(store, SqlStore):
+            project(store, SqlProjected(store), go_on=go_on, **step)
+
+    return bring_up_to_date

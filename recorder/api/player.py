@@ -6,18 +6,16 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from recorder.api.recordings import Recordings
-from recorder.api.store import Store
 from recorder.clock import Clock, SystemClock
 from recorder.core.redaction import Redaction
 from recorder.errors import ConfigurationError, NoMatchingExchange
 from recorder.locations import fingerprint_key
-from recorder.replay.answers import Answers
 from recorder.replay.pace import Pace
 
 if TYPE_CHECKING:
     import requests
 
+    from recorder.api.store import Store
     from recorder.transports.requests_replay import RequestsReplay
 
 
@@ -48,6 +46,11 @@ class Player:
     ) -> None:
         if match != "strict":
             raise ConfigurationError(f"match={match!r} is not known: use 'strict'")
+        # Here, so that a program which imports recorder to record does not import what reads and rebuilds.
+        from recorder.api.recordings import Recordings
+        from recorder.api.store import Store
+        from recorder.replay.answers import Answers
+
         clock = clock or SystemClock()
         self._pace = Pace(pace, clock)
         self._owns = not isinstance(source, Store)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from recorder.core.events import Event, StreamOpened
 from recorder.locations import absolute_url, spool_directory
-from recorder.projections.runner import Rows, unprojected
 from recorder.recording.recovery import Spooled, read_spooled
 from recorder.store import open_store
 from recorder.store.projected import ExchangeFilter, ExchangeRow, OpeningRow, RequestRow, SqlProjected
+
+if TYPE_CHECKING:
+    from recorder.projections.runner import Rows
 
 
 class Reader:
@@ -43,6 +46,8 @@ class Reader:
     @cached_property
     def _fresh(self) -> Rows:
         """Made when it is first asked for: an audit must get to events that no fold can read."""
+        from recorder.projections.runner import unprojected  # what rebuilds: only where a fold is asked for
+
         rows = unprojected(self.store, self.projected)
         for stream in self.spooled.events:
             rows.fold(list(self.events(stream)))

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from recorder.api.conversations import Conversation, Conversations, current_conversation
-from recorder.api.ending import Ending
+from recorder.api.ending import Ending, projecting
 from recorder.clock import Clock, SystemClock, id_text
 from recorder.core.redaction import Redaction
 from recorder.errors import ConfigurationError, NotFound
 from recorder.locations import absolute_url, default_store, fingerprint_key, make_state_home, spool_directory
-from recorder.projections.runner import project
 from recorder.recording.drain import Drainer
 from recorder.recording.lanes import Lanes
 from recorder.recording.process_drainer import ProcessDrainer
@@ -21,8 +20,6 @@ from recorder.recording.recovery import Recovered
 from recorder.recording.write_path import DURABILITIES, FAILURE_POLICIES, Health, Mover, WritePath
 from recorder.store import Synchronous, open_store
 from recorder.store.base import EventStore
-from recorder.store.projected import SqlProjected
-from recorder.store.sql import SqlStore
 
 if TYPE_CHECKING:
     import requests
@@ -32,7 +29,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("recorder")
 
 _DRAINERS = ("thread", "process")
-_RESTING_STEP = 256  # events of the feed
+_RESTING_STEP = 256  # events of the feed: while the program rests it may want its interpreter back
 
 
 def switched_off() -> bool:
@@ -100,7 +97,7 @@ class Recorder:
 
         def make_mover(spool: Lanes, instance: bytes) -> Mover:
             if drainer == "thread":
-                return Drainer(spool, open_for_writing, clock, _bring_views_up_to_date)
+                return Drainer(spool, open_for_writing, clock, projecting(at_once=_RESTING_STEP))
             orders = {"store": url, "synchronous": synchronous, "directory": str(directory), "instance": instance.hex()}
             return ProcessDrainer(orders, clock)
 
@@ -200,12 +197,6 @@ class Recorder:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
-
-
-def _bring_views_up_to_date(store: EventStore, go_on: Callable[[], bool]) -> None:
-    """Project what was recorded while the program rests, in small steps: it may want its interpreter back."""
-    if isinstance(store, SqlStore):
-        project(store, SqlProjected(store), go_on=go_on, at_once=_RESTING_STEP)
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -24,10 +24,13 @@ class Recordings:
 
     def entries(self) -> Iterator[Entry]:
         """Yield what the index holds of each exchange."""
-        for row in self._reader.requests():
-            if row.match_key is not None and (self._only is None or row.id in self._only):
-                places = tuple(json.loads(row.match_places)) if row.match_places else ()
-                yield Entry(row.id, row.match_key, places, row.method, row.url)
+        parsed: dict[str | None, tuple[str, ...]] = {None: ()}  # most recordings have redacted the same places
+        for identity, key, text, method, url in self._reader.requests():
+            if key is not None and (self._only is None or identity in self._only):
+                places = parsed.get(text)
+                if places is None:
+                    places = parsed[text] = tuple(json.loads(text or "[]"))
+                yield Entry(identity, key, places, method, url)
 
     def events(self, exchange: bytes) -> Iterable[Event]:
         """Return the events of an exchange."""

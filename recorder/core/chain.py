@@ -18,23 +18,24 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from recorder.core.events import TYPE_CODES, Event, StreamOpened
+from recorder.core.events import Event, StreamOpened
 from recorder.errors import ChainBroken
 
 _GENESIS: Final = b"recorder/genesis/v1\0"
 _PAYLOAD: Final = b"recorder/payload/v1\0"
 _EVENT: Final = b"recorder/event/v1\0"
+_CHUNK: Final = b"chunk_received"
 _ABSENT: Final = 0xFFFFFFFFFFFFFFFF
 _LINK: Final = struct.Struct(">18s32s16sQQQ16sHQ32s")
+_LINK_CHUNK: Final = struct.Struct(_LINK.format + f"{len(_CHUNK)}s")
 _U64: Final = struct.Struct(">Q")
 _SALTED: Final = struct.Struct(">20s16sQ")
-_SALTED_BODY_ONLY: Final = struct.Struct(">20s16sQQ")
+_SALTED_BODY: Final = struct.Struct(">20s16sQQ")  # with the length of the body, after an absent meta
 
-_TYPE_NAMES: Final = {name: name.encode("ascii") for name in TYPE_CODES}
 _sha256 = hashlib.sha256
 _blake2b = hashlib.blake2b
 
@@ -96,33 +97,6 @@ def link(previous: bytes, secret: bytes, event: Event) -> bytes:
     )
 
 
-def linker(stream: bytes, secret: bytes) -> Callable[[bytes, Event], bytes]:
-    """Return :func:`link` for the events of one stream, with everything that they share made ready.
-
-    For audits, which do nothing else: it takes two thirds of the time.
-    """
-    salted = _blake2b(digest_size=16, key=secret)
-    salt_of, pack_u64, pack_salted, pack_link, sha256 = salted.copy, _U64.pack, _SALTED.pack, _LINK.pack, _sha256
-    no_body, names = pack_u64(_ABSENT), _TYPE_NAMES
-
-    def linked(previous: bytes, event: Event) -> bytes:
-        _, version, kind, wall_ns, mono_ns, instance, flags, meta, body, _, _ = event
-        salt = salt_of()
-        salt.update(pack_u64(version))
-        tail = no_body if body is None else pack_u64(len(body)) + body
-        size = 0 if body is None else len(body)
-        if meta is None:
-            committed = sha256(pack_salted(_PAYLOAD, salt.digest(), _ABSENT) + tail).digest()
-        else:
-            text = meta.encode("utf-8")
-            size += len(text)
-            committed = sha256(pack_salted(_PAYLOAD, salt.digest(), len(text)) + text + tail).digest()
-        head = pack_link(_EVENT, previous, stream, version, wall_ns, mono_ns, instance, flags, size, committed)
-        return sha256(head + (names.get(kind) or kind.encode("utf-8"))).digest()
-
-    return linked
-
-
 def hasher(
     stream: bytes, instance: bytes, secret: bytes
 ) -> Callable[[bytes, int, bytes, int, int, int, bytes | None, bytes | None], bytes]:
@@ -132,7 +106,7 @@ def hasher(
     meta and body, and returns what :func:`event_hash` does: this is the hot path of recording.
     """
     salt_of, pack_u64, sha256 = _blake2b(digest_size=16, key=secret).copy, _U64.pack, _sha256
-    pack_salted, pack_body_only, pack_link = _SALTED.pack, _SALTED_BODY_ONLY.pack, _LINK.pack
+    pack_salted, pack_body_only, pack_link = _SALTED.pack, _SALTED_BODY.pack, _LINK.pack
     no_body = pack_u64(_ABSENT)
 
     def hashed(
@@ -190,8 +164,54 @@ class ChainVerifier:
 
     def __init__(self, opened: StreamOpened) -> None:
         self._opened = opened
+        self._salted = _blake2b(digest_size=16, key=opened.secret)
         self.version = 0
         self.head = genesis(opened.stream)
+
+    def pass_chunks(self, events: Iterator[Event]) -> Event | None:
+        """Take what a stream mostly consists of: stored chunks without facts of their own, which verify.
+
+        Written out for speed, since the audit of a large store does nothing else; it takes half the time.
+
+        :returns: the first event that is none of these or does not verify, not taken; None at the end.
+        """
+        salt_of, pack_u64, pack_salted, pack_link = self._salted.copy, _U64.pack, _SALTED_BODY.pack, _LINK_CHUNK.pack
+        sha256, payload_tag, event_tag, chunk, absent = _sha256, _PAYLOAD, _EVENT, _CHUNK, _ABSENT
+        stream, head, version, following = self._opened.stream, self.head, self.version, self.version + 1
+        try:
+            for event in events:
+                _, found, kind, wall_ns, mono_ns, instance, flags, meta, body, digest, position = event
+                if meta is not None or kind != "chunk_received" or found != following or body is None or not position:
+                    return event
+                try:
+                    if len(instance) != 16:  # struct fills up or cuts off: the hash may hold all the same
+                        return event
+                    salt = salt_of()
+                    salt.update(pack_u64(found))
+                    size = len(body)
+                    committed = sha256(pack_salted(payload_tag, salt.digest(), absent, size) + body).digest()
+                    linked = pack_link(
+                        event_tag, head, stream, found, wall_ns, mono_ns, instance, flags, size, committed, chunk
+                    )
+                    if sha256(linked).digest() != digest:
+                        return event
+                except (struct.error, TypeError):  # values of a type or size that was never written
+                    return event
+                head, version = digest, found
+                following += 1
+        finally:
+            self.head, self.version = head, version
+        return None
+
+    def verifies(self, event: Event) -> bool:
+        """Return whether *event* has the hash that it must have after the last one."""
+        return link(self.head, self._opened.secret, event) == event.hash
+
+    def skip_to(self, event: Event) -> None:
+        """Go on after *event*, whatever came before it and whether or not it verifies."""
+        digest: object = event.hash  # what was read, which may be what was never written
+        self.version = event.version
+        self.head = digest if isinstance(digest, bytes) else b""
 
     def feed(self, event: Event) -> None:
         """Take the next event.
@@ -202,9 +222,9 @@ class ChainVerifier:
         :raises ChainBroken: the version has a gap, or the hash does not verify.
         """
         expected = self.version + 1
-        computed = link(self.head, self._opened.secret, event)
-        self.version, self.head = event.version, event.hash
+        verifies = self.verifies(event)
+        self.skip_to(event)
         if event.version != expected:
             raise ChainBroken(f"version {expected} is missing: {event.version} follows", position=event.position)
-        if computed != event.hash:
+        if not verifies:
             raise ChainBroken(f"hash of version {event.version} does not verify", position=event.position)

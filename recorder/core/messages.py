@@ -123,6 +123,7 @@ class Choice:
     :ivar finish_reasons: every non-empty reason that was sent, in order, equal neighbours once; usually one.
     :ivar logprobs: as sent, lists of fragments joined.
     :ivar extras: other fields of the choice, the last value of each.
+    :ivar failed: a finish reason says that the provider failed.
     """
 
     index: int
@@ -130,6 +131,7 @@ class Choice:
     finish_reasons: tuple[str, ...] = ()
     logprobs: Mapping[str, Any] | None = None
     extras: Mapping[str, Any] = field(default_factory=dict)
+    failed: bool = False
 
     @property
     def finish_reason(self) -> str | None:

@@ -1,9 +1,11 @@
 """How an exchange ended, as one word with the evidence for it.
 
 The first row that applies decides. *Finished* means that the answer owes nothing more: every choice that
-was asked for has a finish reason, or the end marker came and no choice has one (some providers never send
-them), or the body is one whole document. *Bytes are missing* means a ``gap_recorded`` or a hole in the event
-stream.
+was asked for came and has a finish reason, or the end marker came and no choice has one (some providers never
+send them), or the body is one whole document. *Lacking* means that the answer came to its end all the same (the
+end marker, or one whole document), and a choice has no finish reason or one that was asked for never came: the
+provider may not know ``n``, or have dropped it; nothing was cut, and nothing says that this was all.
+*Bytes are missing* means a ``gap_recorded`` or a hole in the event stream.
 
 =====================================================================  =================
 what is recorded                                                        verdict
@@ -11,16 +13,18 @@ what is recorded                                                        verdict
 the request failed: no answer came                                      errored
 HTTP status 400 or above                                                errored
 an error object or error event in the body                              errored
+a finish reason by which the provider says that it failed               errored
 the transport failed before the head, or the framing was malformed      errored
 bytes are missing from the recording                                    unknown
 the body ended before its framing, or was reset, or timed out           truncated
 no end is recorded (yet)                                                unknown
 the consumer closed, let go, or its process died, answer finished       complete
+the same, answer lacking                                                unknown
 the same, answer not finished                                           aborted_by_client
 the recorder was closed first, answer finished / not finished           complete / unknown
 body ended as framed, answer finished                                   complete
 body ended as framed, its content coding is cut short                   truncated
-body ended as framed, end marker seen, a choice without finish reason   unknown
+body ended as framed, answer lacking                                    unknown
 body ended as framed, no dialect can tell whether it is finished        unknown
 body ended as framed, not finished                                      truncated
 =====================================================================  =================
@@ -50,7 +54,9 @@ class Evidence:
     :ivar transport_end: type of the event that closed the exchange; None while none did.
     :ivar failure: facts of a failed transport (``kind``, ``phase``, ``error``).
     :ivar finish_reasons: per choice; None where none was sent.
+    :ivar failed_choices: those with a finish reason by which the provider says that it failed.
     :ivar choices_asked: how many choices the request asked for, where it says so.
+    :ivar choices_missing: how many of them never came, though the answer came to its end.
     :ivar finished: the answer owes nothing more; None where no dialect can tell.
     :ivar coding_cut: the content coding (gzip …) ends before its own end.
     :ivar missing: the recording has a hole: a ``gap_recorded`` or missing versions.
@@ -62,7 +68,9 @@ class Evidence:
     error_frames: tuple[Any, ...]
     sentinel_seen: bool
     finish_reasons: Mapping[int, str | None]
+    failed_choices: tuple[int, ...]
     choices_asked: int | None
+    choices_missing: int
     usage_seen: bool
     unparsed_tail_bytes: int
     finished: bool | None
@@ -87,7 +95,9 @@ def gather(exchange: Exchange, answer: Answer, choices_asked: int | None, coding
         error_frames=answer.errors,
         sentinel_seen=answer.sentinel_seen,
         finish_reasons={choice.index: choice.finish_reason for choice in answer.choices},
+        failed_choices=tuple(choice.index for choice in answer.choices if choice.failed),
         choices_asked=choices_asked,
+        choices_missing=_choices_missing(answer, choices_asked),
         usage_seen=bool(answer.usage_reports),
         unparsed_tail_bytes=answer.unparsed_tail_bytes,
         finished=_finished(exchange, answer, choices_asked) if understood else None,
@@ -99,7 +109,9 @@ def gather(exchange: Exchange, answer: Answer, choices_asked: int | None, coding
 def _finished(exchange: Exchange, answer: Answer, choices_asked: int | None) -> bool | None:
     response = exchange.response
     if answer.understood and not (response and _bodiless(response)):
-        return answer.whole if answer.whole is not None else _choices_finished(answer, choices_asked)
+        if answer.whole is not None:
+            return answer.whole and not _choices_missing(answer, choices_asked)
+        return _choices_finished(answer, choices_asked)
     if answer.shape in _STREAMS or response is None:
         return None
     if answer.whole is not None:
@@ -114,12 +126,19 @@ def _bodiless(response: Response) -> bool:
     return response.framing == "none" or response.status == 204 or 300 <= response.status < 400
 
 
+def _choices_missing(answer: Answer, choices_asked: int | None) -> int:
+    ended = answer.sentinel_seen or answer.whole
+    if not (answer.understood and ended) or answer.errors:
+        return 0
+    return max(0, (choices_asked or 0) - len(answer.choices))
+
+
 def _choices_finished(answer: Answer, choices_asked: int | None) -> bool:
     """Whether every choice is finished; some providers send the end marker and never a finish reason."""
     choices = answer.choices
     reasons = [bool(choice.finish_reasons) for choice in choices]
     if answer.sentinel_seen:
-        return bool(choices) and (all(reasons) or not any(reasons))
+        return len(choices) >= (choices_asked or 1) and (all(reasons) or not any(reasons))
     return len(choices) >= (choices_asked or 1) and all(reasons)
 
 
@@ -128,21 +147,27 @@ def _failed_transport(evidence: Evidence) -> bool:
     return evidence.transport_end == "response_failed" and (evidence.http_status is None or kind == "malformed")
 
 
+def _lacking(evidence: Evidence) -> bool:
+    return not evidence.finished and (evidence.sentinel_seen or evidence.choices_missing > 0)
+
+
 #: ``(verdict, does it apply)``: the first that applies decides; see the table above.
 RULES: Final[tuple[tuple[str, Callable[[Evidence], bool]], ...]] = (
     ("errored", lambda e: e.transport_end == "request_failed"),
     ("errored", lambda e: (e.http_status or 0) >= 400),
     ("errored", lambda e: bool(e.error_frames)),
+    ("errored", lambda e: bool(e.failed_choices)),
     ("errored", _failed_transport),
     ("unknown", lambda e: e.missing),
     ("truncated", lambda e: e.transport_end in ("response_truncated", "response_failed")),
     ("unknown", lambda e: e.transport_end is None),
     ("complete", lambda e: e.transport_end in _CLIENT_ENDS and bool(e.finished)),
+    ("unknown", lambda e: e.transport_end in _CLIENT_ENDS and _lacking(e)),
     ("aborted_by_client", lambda e: e.transport_end in _CLIENT_ENDS),
     ("complete", lambda e: bool(e.finished) and not e.coding_cut),
     ("unknown", lambda e: e.transport_end == "recorder_closed"),
     ("truncated", lambda e: e.coding_cut),
-    ("unknown", lambda e: e.finished is None or e.sentinel_seen),
+    ("unknown", lambda e: e.finished is None or _lacking(e)),
     ("truncated", lambda e: True),
 )
 

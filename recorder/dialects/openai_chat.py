@@ -8,8 +8,8 @@ JSON document with ``choices[{message}]``, whatever the request asked for. What 
 * ``usage`` in a chunk of its own, on a chunk with choices, on every chunk (cumulative: never summed), under
   ``x_groq``, followed by chunks without it;
 * several choices in any order; finish reasons that come twice, and deltas after them; none at all;
-* errors under status 200: an ``event: error``, a top-level ``error``, ``{"object": "error"}``, an ``error`` in a
-  choice, and llama.cpp's ``error:`` *field*, which a correct event-stream parser drops;
+* errors under status 200: an ``event: error``, a top-level ``error``, ``{"object": "error"}``, ``{"type": "error"}``,
+  an ``error`` in a choice, and llama.cpp's ``error:`` *field*, which a correct event-stream parser drops;
 * no ``[DONE]`` (Perplexity, Writer, Cerebras, Hugging Face); Perplexity's whole ``message`` beside the deltas.
 
 Tool calls are in :mod:`recorder.dialects.openai_tool_calls`, messages in :mod:`recorder.dialects.openai_choice`.
@@ -18,6 +18,7 @@ Tool calls are in :mod:`recorder.dialects.openai_tool_calls`, messages in :mod:`
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 from recorder.core.json_text import parse_json
@@ -32,6 +33,10 @@ _OBJECT: Final = re.compile(rb'"object"\s*:\s*"chat\.completion')
 _HEAD: Final = 65536
 #: Top-level fields with a place of their own, and random padding.
 _OWN: Final = frozenset({"choices", "usage", "id", "model", "error", "obfuscation", "p"})
+
+
+#: What Azure's filter frames have in place of the values of other chunks.
+_BLANK: Final[Mapping[str, Any]] = {"object": "", "created": 0}
 
 
 class OpenAIChat:
@@ -61,7 +66,7 @@ class OpenAIChat:
             _NAME,
             tuple(read_message(message) for message in messages),
             model if isinstance(model, str) else None,
-            choices if isinstance(choices, int) else None,
+            choices if type(choices) is int else None,
         )
 
     def reader(self, clues: Clues) -> AnswerReader:
@@ -103,7 +108,7 @@ class _Fold:
         if not isinstance(chunk, dict):
             self.note("not_an_object", f"a {type(chunk).__name__} where an object belongs", place)
             return
-        if chunk.get("object") == "error":
+        if chunk.get("object") == "error" or (chunk.get("type") == "error" and not {"choices", "error"} & chunk.keys()):
             self.errors.append(chunk)
             return
         if chunk.get("error"):
@@ -145,7 +150,7 @@ class _Fold:
             self._models[model] = None
         extras = self._extras
         for key, value in chunk.items():
-            if key not in _OWN and value is not None:
+            if key not in _OWN and value is not None and (value != _BLANK.get(key) or key not in extras):
                 extras[key] = value
         groq = chunk.get("x_groq")
         if isinstance(groq, dict):

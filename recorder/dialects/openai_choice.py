@@ -24,7 +24,9 @@ from recorder.dialects.openai_tool_calls import ToolCalls
 Place = tuple[int, int]
 
 #: Reasons after which a tool call may have been cut, whether or not it happens to parse.
-_CUTTING: Final = frozenset({"length", "content_filter", "error"})
+_CUTTING: Final = frozenset({"length", "content_filter"})
+#: Reasons that say that the provider failed: OpenRouter, Mistral and vLLM; DeepSeek.
+_FAILING: Final = frozenset({"error", "insufficient_system_resource"})
 _REASONING: Final = ("reasoning_content", "reasoning")
 _DETAIL_TEXTS: Final = ("text", "summary", "data")
 _CHOICE_OWN: Final = frozenset({"index", "delta", "message", "finish_reason", "logprobs"})
@@ -108,9 +110,10 @@ class ChoiceFold:
         """Return what came; *ended* says that the end marker was seen and no error."""
         self._settle_whole_message()
         reason = self._finish[-1] if self._finish else None
-        finished = reason not in _CUTTING if reason is not None else ended
+        failed = not _FAILING.isdisjoint(self._finish)
+        finished = reason not in _CUTTING and not failed if reason is not None else ended
         message = self.message(finished)
-        return Choice(self.index, message, tuple(self._finish), self._logprobs, self._extras)
+        return Choice(self.index, message, tuple(self._finish), self._logprobs, self._extras, failed)
 
     def message(self, finished: bool) -> Message:
         """Return the message; a tool call of one that is not *finished* is not complete."""
@@ -136,6 +139,8 @@ class ChoiceFold:
         self._whole = None
 
     def _finished(self, reason: str, place: Place) -> None:
+        if reason in _FAILING:
+            self._note_once("finish_reason_failed", f"finish_reason {reason!r}: the provider failed", place)
         if not self._finish:
             self._finish.append(reason)
         elif self._finish[-1] == reason:

@@ -2,16 +2,18 @@
 
 The rules, in order, for a fragment of a stream:
 
-1. its index is known: it continues that call, **unless** both have an id and the ids differ (Ollama, some
-   Gemini proxies and Cerebras give every call the index 0), or neither has an id, the fragment names a
-   function and the call's arguments are a whole document already: then it is a new call;
+1. its index is known: with an id that came under that index it continues the call of that id; with another
+   id it is a new call (Ollama, some Gemini proxies and Cerebras give every call the index 0). Without an id it
+   continues the call that had the index last, **unless** that has no id either, the fragment names a function
+   and the call's arguments are a whole document already: then it is a new call;
 2. its index is new: a new call, wherever counting starts;
 3. it has no index (Gemini proxies, Mistral in 2024): it continues the call with its id; with an unknown id it
    is a new call; without an id it is a new call if it names a function, unless the last call has that name and
    unfinished arguments; else it continues the last call.
 
-An id or a name that comes again is taken once. The rule that made a call of a reused index is reported as
-the anomaly ``tool_index_reused``.
+An id or a name that comes again is taken once. An empty id is none, and so is ``"null"``, which clients of
+Mistral make of an absent one. The rule that made a call of a reused index is reported as the anomaly
+``tool_index_reused``; that fragments of several calls alternate under one index, as ``tool_calls_alternate``.
 """
 
 from __future__ import annotations
@@ -25,6 +27,10 @@ from recorder.core.messages import Anomaly, ToolCallPart
 _OWN: Final = frozenset({"index", "id", "type", "function", "custom"})
 
 
+_SHOWN: Final = 200
+_NO_IDS: Final = frozenset({"", "null"})
+
+
 class _Call:
     __slots__ = ("arguments", "extras", "id", "index", "legacy", "name", "value")
 
@@ -36,6 +42,11 @@ class _Call:
         self.arguments: list[str] = []
         self.value: Any = None  # arguments that came as an object
         self.extras: dict[str, Any] = {}
+
+    @property
+    def known_by(self) -> str | None:
+        """The id, where it tells the call from others."""
+        return None if self.id in _NO_IDS else self.id
 
     def whole(self) -> bool:
         """Whether the arguments are a whole document so far."""
@@ -61,6 +72,16 @@ class _Call:
         return ToolCallPart(text, self.id, self.name, complete, parsed, self.index, self.legacy, self.extras)
 
 
+def _index(entry: dict[str, Any]) -> int | None:
+    index = entry.get("index")
+    return index if type(index) is int else None
+
+
+def _identity(entry: dict[str, Any]) -> str | None:
+    identity = entry.get("id")
+    return identity if isinstance(identity, str) and identity not in _NO_IDS else None
+
+
 class ToolCalls:
     """The calls of one choice, fragment by fragment.
 
@@ -70,7 +91,9 @@ class ToolCalls:
     def __init__(self, anomalies: list[Anomaly]) -> None:
         self._anomalies = anomalies
         self._calls: list[_Call] = []
-        self._by_index: dict[int, _Call] = {}
+        self._by_index: dict[int, _Call] = {}  # the call that had the index last
+        self._by_id: dict[tuple[int, str], _Call] = {}
+        self._alternating: set[int] = set()
         self._function: _Call | None = None
 
     def take(self, entry: Any, place: tuple[int, int], *, whole: bool = False) -> None:
@@ -83,8 +106,12 @@ class ToolCalls:
             function = {}
         call = self._new(entry) if whole else self._call_for(entry, function, place)
         identity = entry.get("id")
-        if isinstance(identity, str) and identity and not call.id:
+        if identity and not isinstance(identity, str):
+            call.extras["id"] = identity
+        elif identity and call.known_by is None:
             call.id = identity
+            if call.index is not None and _identity(entry) is not None:
+                self._by_id.setdefault((call.index, identity), call)
         custom = entry.get("custom")
         if isinstance(custom, dict):
             call.extras["custom"] = True
@@ -111,24 +138,35 @@ class ToolCalls:
         return bool(self._calls)
 
     def _call_for(self, entry: dict[str, Any], function: dict[str, Any], place: tuple[int, int]) -> _Call:
-        index, identity, name = entry.get("index"), entry.get("id") or None, function.get("name") or None
-        if not isinstance(index, int):
+        index, identity, name = _index(entry), _identity(entry), function.get("name") or None
+        if index is None:
             return self._unindexed(entry, identity, name)
         call = self._by_index.get(index)
         if call is None:
             return self._new(entry)
-        if identity is not None and call.id:
-            reused = identity != call.id
+        if identity is not None:
+            known = self._by_id.get((index, identity))
+            if known is not None:
+                return self._known(index, known, place)
+            reused = call.known_by is not None
         else:
-            reused = identity is None and not call.id and name is not None and call.whole()
+            reused = call.known_by is None and name is not None and call.whole()
         if reused:
             self._note("tool_index_reused", f"index {index} again with another call: taken as a new call", place)
             return self._new(entry)
         return call
 
-    def _unindexed(self, entry: dict[str, Any], identity: Any, name: Any) -> _Call:
+    def _known(self, index: int, call: _Call, place: tuple[int, int]) -> _Call:
+        if call is not self._by_index[index]:
+            self._by_index[index] = call
+            if index not in self._alternating:
+                self._alternating.add(index)
+                self._note("tool_calls_alternate", f"fragments under index {index} are told apart by their ids", place)
+        return call
+
+    def _unindexed(self, entry: dict[str, Any], identity: str | None, name: Any) -> _Call:
         if identity is not None:
-            known = next((call for call in self._calls if call.id == identity), None)
+            known = next((call for call in self._calls if call.known_by == identity), None)
             return known or self._new(entry)
         last = self._calls[-1] if self._calls else None
         if last is None or (name is not None and (name != last.name or last.whole())):
@@ -136,8 +174,7 @@ class ToolCalls:
         return last
 
     def _new(self, entry: dict[str, Any]) -> _Call:
-        index = entry.get("index")
-        call = _Call(index if isinstance(index, int) else None)
+        call = _Call(_index(entry))
         if call.index is not None:
             self._by_index[call.index] = call
         self._calls.append(call)
@@ -155,6 +192,8 @@ class ToolCalls:
                 call.arguments.append(arguments)
         elif arguments is not None:
             self._note("tool_arguments_object", f"the arguments came as a {type(arguments).__name__}", place)
+            if call.value is not None and call.value != arguments:
+                self._note("tool_arguments_replaced", f"{json.dumps(call.value)[:_SHOWN]} is followed by others", place)
             call.value = arguments
 
     def _note(self, kind: str, detail: str, place: tuple[int, int]) -> None:

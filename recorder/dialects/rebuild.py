@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from recorder.core.exchange import Exchange
-from recorder.core.messages import Answer, RequestReading
+from recorder.core.messages import Anomaly, Answer, RequestReading
 from recorder.core.rebuilt import Rebuilt
-from recorder.core.verdict import gather, verdict
+from recorder.core.verdict import Evidence, gather, verdict
 from recorder.dialects.base import Clues, choose, read_request
 from recorder.dialects.content_coding import undo
 
@@ -35,8 +37,14 @@ def rebuild(exchange: Exchange) -> Rebuilt:
         answer=answer,
         verdict=verdict(evidence),
         evidence=evidence,
-        anomalies=(*exchange.anomalies, *decoded.anomalies, *answer.anomalies),
+        anomalies=(*exchange.anomalies, *decoded.anomalies, *_lack(evidence), *answer.anomalies),
     )
+
+
+def _lack(evidence: Evidence) -> Iterator[Anomaly]:
+    if evidence.choices_missing:
+        asked = evidence.choices_asked or 0
+        yield Anomaly("choices_missing", f"{asked} choices were asked for, {asked - evidence.choices_missing} came")
 
 
 def _read(clues: Clues) -> Answer:

@@ -21,7 +21,7 @@ from types import UnionType
 from typing import Any, Final
 
 from recorder.clock import id_text
-from recorder.core.chain import Finding, genesis, linker
+from recorder.core.chain import ChainVerifier, Finding
 from recorder.core.events import CONVERSATION_TYPES, FORMAT_VERSION, TERMINAL_TYPES, TYPE_CODES, Event, StreamOpened
 from recorder.errors import CorruptRecording, UnknownEventType
 
@@ -156,7 +156,7 @@ class _Stream:
     def __init__(self, audit: _Audit, opened: StreamOpened | None) -> None:
         self._audit = audit
         self._stream = b"" if opened is None else opened.stream
-        self._linked = linker(opened.stream, opened.secret) if opened is not None and self._sound(opened) else None
+        self._chain = ChainVerifier(opened) if opened is not None and self._sound(opened) else None
         self._opening_missing = opened is None
         self.version = 0
         self.ended_at: int | None = None
@@ -177,7 +177,7 @@ class _Stream:
         self._audit.find(self._stream, version, place, kind, detail)
 
     def take(self, events: Iterator[Event]) -> None:
-        """Check every event. This loop is all that the audit of a large store does: it is written for speed."""
+        """Check every event."""
         first = next(events, None)
         if first is None:
             return
@@ -185,34 +185,38 @@ class _Stream:
         self.of_conversation = first.type in CONVERSATION_TYPES
         if self._opening_missing:
             self._find(None, "opening", "opening", "the opening is missing: no hash can be checked")
-        linked, head, version, spooled, count = self._linked, genesis(first.stream), 0, 0, 0
+        stored = chain((first,), events)
+        while (event := self._next(stored)) is not None:
+            self._check(event)
+
+    def _next(self, events: Iterator[Event]) -> Event | None:
+        """Return the next event that needs a closer look."""
+        verifier = self._chain
+        if verifier is None or self.ended_at is not None:
+            return next(events, None)
         try:
-            for event in chain((first,), events):
-                _, found, kind, _, _, instance, _, meta, _, digest, position = event
-                version += 1
-                count += 1
-                if found != version:
-                    self._gap(version, found)
-                    version = found
-                if kind != "chunk_received" or meta is not None or self.ended_at is not None:
-                    self._look(event)
-                if position is None:
-                    spooled += 1
-                if linked is None:
-                    continue
-                try:
-                    if len(instance) != 16:  # struct fills up or cuts off: the hash may hold all the same
-                        head = self._damaged(event)
-                        continue
-                    if linked(head, event) != digest:
-                        self._mismatch(event)
-                    head = digest
-                except (struct.error, TypeError, AttributeError):
-                    head = self._damaged(event)
+            return verifier.pass_chunks(events)
         finally:
-            self.version = version
-            self._audit.events += count
-            self._audit.spooled += spooled
+            self._audit.events += verifier.version - self.version
+            self.version = verifier.version
+
+    def _check(self, event: Event) -> None:
+        self._audit.events += 1
+        self._audit.spooled += event.position is None
+        if event.version != self.version + 1:
+            self._gap(self.version + 1, event.version)
+        self.version = event.version
+        self._look(event)
+        if self._chain is None:
+            return
+        try:
+            if len(event.instance) != 16:  # struct fills up or cuts off: the hash may hold all the same
+                self._damaged(event)
+            elif not self._chain.verifies(event):
+                self._mismatch(event)
+        except (struct.error, TypeError, AttributeError):
+            self._damaged(event)
+        self._chain.skip_to(event)
 
     def _gap(self, expected: int, found: int) -> None:
         missing = f"version {expected} is" if found == expected + 1 else f"versions {expected} to {found - 1} are"
@@ -236,8 +240,8 @@ class _Stream:
         if event.type in TYPE_CODES:  # the name of an unknown type is part of what was hashed
             self._find(event.version, "hash", "hash", f"{event.type} is not what was written: its hash does not verify")
 
-    def _damaged(self, event: Event) -> bytes:
-        """Report a value of a type or size that was never written; return the hash to go on from."""
+    def _damaged(self, event: Event) -> None:
+        """Report a value of a type or size that was never written."""
         values: dict[str, object] = event._asdict()
         places = [name for name, kinds in _KINDS.items() if not isinstance(values[name], kinds)]
         instance = values["instance"]
@@ -245,8 +249,6 @@ class _Stream:
             places.append("instance")
         for place in places or ["numbers"]:
             self._find(event.version, place, "storage", f"{place} of {event.type} holds what was never written")
-        digest = values["hash"]
-        return digest if isinstance(digest, bytes) else b""
 
 
 def _is_object(meta: object) -> bool:

@@ -7,9 +7,8 @@ it is raised, and remembered, so that a program which swallows the exception can
 from __future__ import annotations
 
 import threading
-from collections import Counter, deque
+from array import array
 from collections.abc import Callable, Iterable, Sequence
-from operator import itemgetter
 from typing import Final, NamedTuple
 
 from recorder.clock import id_text
@@ -20,6 +19,7 @@ from recorder.errors import CassetteExhausted, NoMatchingExchange
 
 _COMPARED: Final = 64  # recordings that a miss is compared with, those of its URL first
 _SHOWN: Final = 5
+_NONE: Final = -1
 
 Request = tuple[str, str, bytes]  # method, URL, payload
 
@@ -46,6 +46,57 @@ class Answer(NamedTuple):
     tape: Tape
 
 
+class _Index:
+    """The recorded exchanges, by number, in the order in which they were made.
+
+    In columns, and what has one key as a chain of numbers: without an object per exchange that the garbage
+    collector has to visit, a large store does not slow the program's requests down.
+    """
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self.exchanges: list[bytes] = []
+        self.keys: list[bytes] = []
+        self.urls: list[str] = []
+        urls: dict[str, str] = {}
+        masked: dict[tuple[str, ...], tuple[str, ...]] = {}
+        places: list[tuple[str, ...]] = []
+        for exchange, key, redacted, _, url in entries:
+            self.exchanges.append(exchange)
+            self.keys.append(key)
+            self.urls.append(urls.setdefault(url, url))
+            found = masked.get(redacted)
+            if found is None:
+                found = tuple(sorted(place for place in redacted if not place.startswith("header:")))
+                masked[redacted] = found
+            places.append(found)
+        self._first: dict[tuple[str, ...], dict[bytes, int]] = {found: {} for found in masked.values()}
+        self._next = array("q", [_NONE]) * len(self.keys)
+        for number in range(len(self.keys) - 1, -1, -1):
+            first, key = self._first[places[number]], self.keys[number]
+            self._next[number] = first.get(key, _NONE)
+            first[key] = number
+
+    def places(self) -> Iterable[tuple[str, ...]]:
+        """Return every set of places that an exchange has redacted and that count."""
+        return self._first
+
+    def take(self, keys: dict[tuple[str, ...], bytes]) -> int | None:
+        """Return the first exchange that is left under one of *keys*, and take it out; None where none is.
+
+        :param keys: a request's key for each of :meth:`places`.
+        """
+        left = [(self._first[places].get(key, _NONE), places) for places, key in keys.items()]
+        number, places = min((found for found in left if found[0] != _NONE), default=(_NONE, ()))
+        if number == _NONE:
+            return None
+        following = self._next[number]
+        if following == _NONE:
+            del self._first[places][keys[places]]
+        else:
+            self._first[places][keys[places]] = following
+        return number
+
+
 class Answers:
     """Answers requests from recorded exchanges. Thread-safe.
 
@@ -62,13 +113,7 @@ class Answers:
     ) -> None:
         self._events = events
         self._request = request
-        self._entries = list(entries)
-        self._by_places: dict[tuple[str, ...], dict[bytes, deque[int]]] = {}  # numbers of what is left to give
-        self._recorded: Counter[bytes] = Counter()
-        for number, entry in enumerate(self._entries):
-            places = tuple(sorted(place for place in entry.places if not place.startswith("header:")))
-            self._by_places.setdefault(places, {}).setdefault(entry.key, deque()).append(number)
-            self._recorded[entry.key] += 1
+        self._index = _Index(entries)
         self._played: set[bytes] = set()
         self._misses: list[NoMatchingExchange] = []
         self._lock = threading.Lock()
@@ -83,7 +128,7 @@ class Answers:
     def unplayed(self) -> tuple[str, ...]:
         """Ids of the recorded exchanges that were not asked for."""
         with self._lock:
-            return tuple(id_text(entry.exchange) for entry in self._entries if entry.exchange not in self._played)
+            return tuple(id_text(exchange) for exchange in self._index.exchanges if exchange not in self._played)
 
     def answer(self, method: str, url: str, body: bytes) -> Answer:
         """Return the next recorded answer to a request.
@@ -97,14 +142,14 @@ class Answers:
         return Answer(exchange, render(self._events(exchange)))
 
     def _next(self, method: str, url: str, body: bytes) -> bytes:
-        keys = {places: match_key(method, url, body, places) for places in self._by_places}
+        keys = {places: match_key(method, url, body, places) for places in self._index.places()}
         with self._lock:
-            left = [found for places, key in keys.items() if (found := self._by_places[places].get(key))]
-            if left:
-                exchange = self._entries[min(left, key=itemgetter(0)).popleft()].exchange
+            number = self._index.take(keys)
+            if number is not None:
+                exchange = self._index.exchanges[number]
                 self._played.add(exchange)
                 return exchange
-        recorded = sum(self._recorded[key] for key in set(keys.values()))
+        recorded = sum(map(self._index.keys.count, set(keys.values())))
         miss = self._exhausted(method, url, recorded) if recorded else self._missed(method, url, body)
         with self._lock:
             self._misses.append(miss)
@@ -119,11 +164,13 @@ class Answers:
 
     def _missed(self, method: str, url: str, body: bytes) -> NoMatchingExchange:
         asked = (method, url, body)
-        wanted = canonical_url(url)
-        same_url = [entry for entry in self._entries if canonical_url(entry.url) == wanted]
-        compared: Sequence[Entry] = (same_url or self._entries)[-_COMPARED:]
+        index, wanted = self._index, canonical_url(url)
+        alike = {recorded for recorded in set(index.urls) if canonical_url(recorded) == wanted}
+        numbers: Sequence[int] = range(len(index.urls))
+        numbers = [number for number in numbers if index.urls[number] in alike] or numbers
+        compared = [index.exchanges[number] for number in numbers[-_COMPARED:]]
         ranked = sorted(
-            ((differences(self._request(entry.exchange), asked), entry) for entry in compared),
+            ((differences(self._request(exchange), asked), exchange) for exchange in compared),
             key=lambda it: len(it[0]),
         )
         if not ranked:
@@ -133,9 +180,9 @@ class Answers:
         found, nearest = ranked[0]
         shown = "; ".join(found[:_SHOWN]) + (f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else "")
         return NoMatchingExchange(
-            f"{method} {url} was never recorded; the nearest recording is {id_text(nearest.exchange)}, "
+            f"{method} {url} was never recorded; the nearest recording is {id_text(nearest)}, "
             f"which differs (recorded != asked) in {shown}",
             request=f"{method} {url}",
-            nearest=[id_text(entry.exchange) for _, entry in ranked[:_SHOWN]],
+            nearest=[id_text(exchange) for _, exchange in ranked[:_SHOWN]],
             differences=found,
         )

@@ -319,11 +319,13 @@ def _merged(
 
 
 def _as_stored(rows: Iterator[Row], instance: bytes) -> Iterator[Event]:
-    names = TYPE_NAMES
+    # Event(…) calls a function written in Python, which takes as long as reading the values of the row.
+    names, new = TYPE_NAMES, tuple.__new__
     for stream, version, code, wall_ns, mono_ns, own, flags, meta, body, digest, position in rows:
         name = names.get(code) or f"code {code}"
         written = instance if own is None else own  # no value stands for the opening's, an empty one for nothing
-        yield Event(stream, version, name, wall_ns, mono_ns, written, flags, meta, body, digest, position)
+        values = (stream, version, name, wall_ns, mono_ns, written, flags, meta, body, digest, position)
+        yield new(Event, values)
 
 
 def batched(values: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:

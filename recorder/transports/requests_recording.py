@@ -26,7 +26,8 @@ from recorder.transports.socket_file import HTTPResponse
 _log = logging.getLogger("recorder")
 
 CLIENT: Final = f"requests/{requests.__version__} urllib3/{version('urllib3')}"
-_FOLLOWED: Final = frozenset({301, 302, 303, 307, 308, 401, 407})
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_CHALLENGES: Final = frozenset({401, 407})
 HTTP2_NOTE: Final = "HTTP/2: the heads are rendered as HTTP/1.1, frame and read boundaries are not recorded"
 _PIECE: Final = 1024 * 1024  # bytes of a streamed payload that are held before they are recorded
 
@@ -112,12 +113,16 @@ class RequestsRecording:
         """A redirect or an auth round goes on with the call that it follows from.
 
         requests makes such a request by copying the one before; copies share the ``hooks`` object,
-        which every request that the user makes has of its own.
+        which every request that the user makes has of its own. A user may send copies too: one that answers
+        no challenge, since its headers are the same, is a call of its own. One that was copied by hand and
+        given other credentials cannot be told from an auth round of requests, and does what one does.
         """
         before: tuple[PreparedRequest, int | None, Call] | None = getattr(self._last, "sent", None)
         if before is not None:
             sent, status, call = before
-            if sent.hooks is request.hooks and sent is not request and status in _FOLLOWED:
+            copied = sent.hooks is request.hooks and sent is not request
+            answers = status in _CHALLENGES and request.headers != sent.headers
+            if copied and (status in _REDIRECTS or answers):
                 return call
         path = self._path()
         identity = path.clock.new_id() if path is not None else b""

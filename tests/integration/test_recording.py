@@ -98,6 +98,21 @@ def test_a_digest_round_goes_on_with_the_call(sqlite_url: str) -> None:
         assert session.get(server.url, auth=HTTPDigestAuth("me", "another")).content == b"in"
 
 
+@pytest.mark.parametrize("status", ["401 Who", "407 Who"])
+def test_copies_sent_unchanged_after_a_challenge_are_calls_of_their_own(status: str, sqlite_url: str) -> None:
+    with wire(lambda _: reply(b"", status=status)) as server, Recorder(sqlite_url) as recorder:
+        session = recorder.mount(requests.Session())
+        prepared = session.prepare_request(requests.Request("GET", server.url))
+        for _ in range(2):
+            session.send(prepared.copy())
+        changed = prepared.copy()
+        changed.headers["Authorization"] = "Bearer another"
+        session.send(changed)
+    found = _in_order(sqlite_url)
+    assert [exchange.attempt for exchange in found] == [1, 1, 2]
+    assert found[0].call != found[1].call == found[2].call
+
+
 def test_two_sends_are_two_calls(sqlite_url: str) -> None:
     with wire(lambda _: reply()) as server, Recorder(sqlite_url) as recorder:
         session = recorder.mount(requests.Session())

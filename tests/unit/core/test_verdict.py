@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from recorder.core.exchange import fold
-from recorder.core.rebuilt import Rebuilt
+from recorder.core.rebuilt import Rebuilt, as_json
 from recorder.dialects.rebuild import rebuild
 from tests.building import ExchangeBuilder, delta
 
@@ -98,11 +98,64 @@ def test_every_choice_that_was_asked_for_must_be_finished() -> None:
     one = (delta(0, content="a"), delta(0, "stop"))
     two = (*one, delta(1, content="b"))
     assert ended(asked(2).response().sse(*one, done=False), "consumer_closed").verdict == "aborted_by_client"
-    assert ended(asked(2).response().sse(*one, done=True), "consumer_closed").verdict == "complete"
     mixed = ended(asked(2).response().sse(*two, done=True), "response_completed")
     assert mixed.verdict == "unknown"
     assert mixed.evidence.finish_reasons == {0: "stop", 1: None}
+    assert mixed.evidence.choices_missing == 0
+    assert ended(asked(2).response().sse(*two, done=True), "consumer_closed").verdict == "unknown"
     assert ended(asked(2).response().sse(*two, delta(1, "stop"), done=False), "consumer_closed").verdict == "complete"
+
+
+@pytest.mark.parametrize("kind", ["response_completed", "consumer_closed", "process_died", "recorder_closed"])
+@pytest.mark.parametrize("answer", [FINISHED, STARTED])
+def test_a_choice_that_never_came_before_the_end_marker_is_unknown(kind: str, answer: tuple[Any, ...]) -> None:
+    rebuilt = ended(asked(3).response().sse(*answer, done=True), kind)
+    assert rebuilt.verdict == "unknown"
+    assert (rebuilt.evidence.choices_asked, rebuilt.evidence.choices_missing) == (3, 2)
+    assert [(fact.kind, fact.detail) for fact in rebuilt.anomalies] == [
+        ("choices_missing", "3 choices were asked for, 1 came")
+    ]
+    assert as_json(rebuilt)["evidence"]["choices_missing"] == 2
+
+
+def test_a_choice_that_may_still_have_come_is_not_missing() -> None:
+    cut = ended(asked(2).response().sse(*FINISHED, done=False), "response_completed")
+    assert (cut.verdict, cut.evidence.choices_missing, cut.anomalies) == ("truncated", 0, ())
+    failed = ended(asked(2).response().sse(*FINISHED, {"error": {"code": 502}}), "response_completed")
+    assert (failed.verdict, failed.evidence.choices_missing) == ("errored", 0)
+    assert "choices_missing" not in as_json(failed)["evidence"]
+
+
+@pytest.mark.parametrize(("n", "verdict"), [(None, "complete"), (1, "complete"), (2, "unknown")])
+def test_a_document_with_too_few_choices(n: int | None, verdict: str) -> None:
+    choice = {"index": 0, "message": {"role": "assistant", "content": "Buy"}, "finish_reason": "stop"}
+    body = json.dumps({"object": "chat.completion", "choices": [choice]}).encode()
+    for kind in ("response_completed", "consumer_closed"):
+        builder = asked(n).response(headers=[("content-type", "application/json")], framing="length", length=len(body))
+        rebuilt = ended(builder.chunks(body), kind)
+        assert (rebuilt.verdict, rebuilt.evidence.choices_missing) == (verdict, 1 if n == 2 else 0)
+
+
+def test_more_choices_than_asked_for_lack_nothing() -> None:
+    both = (delta(0, "stop", content="a"), delta(1, "stop", content="b"))
+    assert ended(asked(1).response().sse(*both), "response_completed").verdict == "complete"
+
+
+@pytest.mark.parametrize("reason", ["error", "insufficient_system_resource"])
+@pytest.mark.parametrize("kind", ["response_completed", "consumer_closed"])
+def test_a_finish_reason_that_says_failure_is_errored_without_an_error_object(kind: str, reason: str) -> None:
+    rebuilt = ended(asked().response().sse(*STARTED, delta(finish=reason)), kind)
+    assert rebuilt.verdict == "errored"
+    assert (rebuilt.evidence.failed_choices, rebuilt.evidence.error_frames) == ((0,), ())
+    assert rebuilt.evidence.finish_reasons == {0: reason}
+    assert [fact.kind for fact in rebuilt.anomalies] == ["finish_reason_failed"]
+    assert as_json(rebuilt)["evidence"]["failed_choices"] == [0]
+
+
+def test_one_failed_choice_of_two_is_errored_whatever_reason_follows() -> None:
+    both = (delta(0, "stop", content="a"), delta(1, "error", content="b"), delta(1, "stop"))
+    rebuilt = ended(asked(2).response().sse(*both), "response_completed")
+    assert (rebuilt.verdict, rebuilt.evidence.failed_choices) == ("errored", (1,))
 
 
 def test_a_hole_in_the_recording_is_unknown() -> None:

@@ -194,15 +194,22 @@ def test_azure() -> None:
         "id": "",
         "model": "",
         "object": "",
+        "created": 0,
     }
-    answer = streamed(first, delta(content="hi"), late, delta(finish="stop"))
+    hi = delta(content="hi") | {"created": 1790000000, "cached": True}
+    answer = streamed(first, hi, delta(finish="stop") | {"cached": False}, late)
     assert answer.choices[0].message.text == "hi"
     assert answer.choices[0].extras == {
         "content_filter_results": filters,
         "content_filter_offsets": {"check_offset": 1},
     }
     assert (answer.ids, answer.models) == (("chatcmpl-1",), ("m-1",))
-    assert answer.extras["prompt_filter_results"] == [{"prompt_index": 0}]
+    assert answer.extras == {
+        "prompt_filter_results": [{"prompt_index": 0}],
+        "object": "chat.completion.chunk",
+        "created": 1790000000,
+        "cached": False,
+    }
     assert answer.anomalies == ()
 
 
@@ -215,6 +222,8 @@ def test_azure() -> None:
         ({"error": {"message": "m"}, "user_id": "u"}, {"message": "m"}),
         ({"error": "text"}, "text"),
         ({"object": "error", "message": "m"}, {"object": "error", "message": "m"}),
+        ({"type": "error", "message": "m"}, {"type": "error", "message": "m"}),
+        ({"type": "error", "error": {"message": "m"}}, {"message": "m"}),
         ({"choices": [{"index": 0, "delta": {}, "finish_reason": "error", "error": {"code": 1}}]}, {"code": 1}),
         ('error: {"code": 500, "message": "slot"}', {"code": 500, "message": "slot"}),
         ('error: {"error": {"code": 500}}', {"code": 500}),
@@ -236,6 +245,13 @@ def test_an_error_beside_choices_keeps_both() -> None:
     )
 
 
+def _grown(done: dict[str, Any]) -> list[dict[str, Any]]:
+    """Chunks that each carry the whole message so far beside an empty delta, the last one all of it."""
+    (choice,) = done["choices"]
+    partial = choice | {"message": {"role": "assistant", "content": "1 "}, "finish_reason": None}
+    return [done | {"object": "chat.completion.chunk", "choices": [partial]}, done]
+
+
 def test_perplexity_repeats_the_whole_message() -> None:
     done = {
         "object": "chat.completion.done",
@@ -253,6 +269,8 @@ def test_perplexity_repeats_the_whole_message() -> None:
     assert kinds(answer) == []
     other = streamed(delta(content="1"), done)
     assert (other.choices[0].message.text, kinds(other)) == ("1", ["message_differs"])
+    doubled = streamed(delta(content="1 "), delta(content="2"), *_grown(done))
+    assert (doubled.choices[0].message.text, kinds(doubled)) == ("1 2", [])
     alone = streamed(done)
     assert (alone.choices[0].message.text, alone.choices[0].message.role) == ("1 2", "assistant")
 
@@ -375,6 +393,13 @@ def test_reads_requests() -> None:
     assert assistant.tool_calls[0].complete
     assert (tool.tool_call_id, tool.text, tool.extras) == ("c", "ok", {"x": 1})
     assert (odd.name, odd.extras) == (None, {"name": 5})
+
+
+@pytest.mark.parametrize("n", [True, "2", 2.0, None])
+def test_a_number_of_choices_that_is_none_is_not_asked(n: Any) -> None:
+    reading = DIALECT.read_request(URL, {"messages": [], "n": n})
+    assert reading is not None
+    assert reading.choices is None
 
 
 @pytest.mark.parametrize("payload", [None, [], {}, {"messages": "x"}, {"messages": [1]}, {"prompt": "x"}])

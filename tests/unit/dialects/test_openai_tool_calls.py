@@ -56,6 +56,51 @@ def test_same_index_with_another_id_is_another_call() -> None:
     assert kinds(answer) == ["tool_index_reused"]
 
 
+def test_calls_that_alternate_under_one_index_are_told_apart_by_their_ids() -> None:
+    answer = called(
+        [entry(0, "a", "buy", '{"q":')],
+        [entry(0, "b", "sell", '{"p":')],
+        [entry(0, "a", None, "1")],
+        [entry(0, None, None, "2}")],  # the last that had the index goes on
+        [entry(0, "b", "sell", "3}")],
+        [entry(1, "a", "hold", "{}")],  # the same id under another index is another call
+    )
+    assert calls(answer) == [("a", "buy", '{"q":12}'), ("b", "sell", '{"p":3}'), ("a", "hold", "{}")]
+    assert [call.complete for call in answer.choices[0].message.tool_calls] == [True, True, True]
+    assert kinds(answer) == ["tool_index_reused", "tool_calls_alternate"]
+
+
+def test_an_id_that_came_late_tells_calls_apart_too() -> None:
+    answer = called(
+        [entry(0, None, "buy", "{")],
+        [entry(0, "a", None, '"q":')],
+        [entry(0, "b", "sell", "{}")],
+        [entry(0, "a", None, "1}")],
+    )
+    assert calls(answer) == [("a", "buy", '{"q":1}'), ("b", "sell", "{}")]
+
+
+@pytest.mark.parametrize("index", [0, None])
+def test_null_as_text_is_no_id(index: int | None) -> None:
+    answer = called([entry(index, "null", "buy", '{"q":1}')], [entry(index, "null", "buy", '{"q":2}')])
+    assert calls(answer) == [("null", "buy", '{"q":1}'), ("null", "buy", '{"q":2}')]
+
+
+def test_an_id_that_is_no_text_is_kept_as_it_came() -> None:
+    call = only(called([entry(0, None, "buy", "{}") | {"id": 7}]))
+    assert (call.id, call.extras) == (None, {"id": 7})
+
+
+def test_an_id_replaces_null_as_text() -> None:
+    assert calls(called([entry(0, "null", "buy", "{")], [entry(0, "a", None, "}")])) == [("a", "buy", "{}")]
+
+
+@pytest.mark.parametrize("index", [True, "0", 0.0])
+def test_an_index_that_is_no_integer_is_none(index: Any) -> None:
+    answer = called([entry(None, "a", "buy", "{") | {"index": index}], [entry(None, None, None, "}")])
+    assert (calls(answer), only(answer).index) == ([("a", "buy", "{}")], None)
+
+
 def test_same_index_without_ids_is_another_call_once_the_first_is_whole() -> None:
     answer = called([entry(0, "", "buy", '{"q":1}'), entry(0, "", "buy", '{"q":2}')])
     assert [text for _, _, text in calls(answer)] == ['{"q":1}', '{"q":2}']
@@ -107,6 +152,10 @@ def test_arguments_as_an_object() -> None:
     call = only(answer)
     assert (call.arguments_text, call.arguments, call.complete) == ('{"q":"é"}', {"q": "é"}, True)
     assert kinds(answer) == ["tool_arguments_object"]
+    repeated = called([entry(0, "a", "f", {"q": 1})], [entry(0, "a", "f", {"q": 1})])
+    assert set(kinds(repeated)) == {"tool_arguments_object"}
+    changed = called([entry(0, "a", "f", {"q": 1})], [entry(0, "a", "f", {"q": 2})])
+    assert (only(changed).arguments, kinds(changed)[-1]) == ({"q": 2}, "tool_arguments_replaced")
     again = called([entry(0, "", "f", {"a": 1}), entry(0, "", "f", {"a": 2})])
     assert [text for _, _, text in calls(again)] == ['{"a":1}', '{"a":2}']
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from recorder.clock import id_text
-from recorder.core.chain import Finding, genesis, link, linker
+from recorder.core.chain import ChainVerifier, Finding, genesis, link
 from recorder.core.events import Event, StreamOpened
 from recorder.errors import CorruptRecording, UnknownEventType
 from recorder.ledger.verify import Report, verify
@@ -272,25 +272,82 @@ def test_the_json_obeys_its_schema(built: ExchangeBuilder) -> None:
     assert "version" not in opening["findings"][0]
 
 
-@given(
-    previous=st.binary(min_size=32, max_size=32),
-    secret=st.binary(min_size=32, max_size=32),
-    event=st.builds(
+EVENTS = st.lists(
+    st.builds(
         Event,
         stream=st.just(b"s" * 16),
-        version=st.integers(1, 2**63),
-        type=st.sampled_from(["chunk_received", "request_sent", "code 99"]),
+        version=st.just(0),
+        type=st.sampled_from(["chunk_received", "chunk_received", "request_sent", "code 99"]),
         wall_ns=st.integers(0, 2**63),
         mono_ns=st.integers(0, 2**63),
         instance=st.binary(min_size=16, max_size=16),
         flags=st.integers(0, 65535),
-        meta=st.none() | st.text(),
+        meta=st.none() | st.none() | st.text(),
         body=st.none() | st.binary(),
         hash=st.just(b""),
+        position=st.none() | st.integers(0, 9),
     ),
+    max_size=6,
 )
-def test_the_fast_link_is_the_link(previous: bytes, secret: bytes, event: Event) -> None:
-    assert linker(event.stream, secret)(previous, event) == link(previous, secret, event)
+
+
+@given(secret=st.binary(min_size=32, max_size=32), events=EVENTS)
+def test_chunks_are_passed_exactly_where_the_link_holds(secret: bytes, events: list[Event]) -> None:
+    head, built = genesis(b"s" * 16), []
+    for number, event in enumerate(events, start=1):
+        numbered = event._replace(version=number)
+        head = link(head, secret, numbered)
+        built.append(numbered._replace(hash=head))
+    verifier, stored = ChainVerifier(StreamOpened(b"s" * 16, b"i" * 16, secret)), iter(built)
+    stopped = []
+    while (event := verifier.pass_chunks(stored)) is not None:
+        assert verifier.version == event.version - 1
+        assert verifier.verifies(event)
+        verifier.skip_to(event)
+        stopped.append(event)
+    assert (verifier.version, verifier.head) == (len(built), head)
+    plain = [one for one in built if one.type == "chunk_received" and one.meta is None and one.body is not None]
+    assert [one for one in built if one not in plain or not one.position] == stopped
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"wall_ns": 7},
+        {"mono_ns": 7},
+        {"instance": b"j" * 16},
+        {"flags": 0},
+        {"body": b"x"},
+        {"body": "text"},
+        {"wall_ns": -1},
+        {"wall_ns": "7"},
+        {"flags": 1 << 16},
+        {"hash": b"h" * 32},
+        {"hash": "h"},
+        {"version": 5},
+    ],
+)
+def test_no_chunk_is_passed_that_is_not_what_was_written(change: dict[str, Any]) -> None:
+    built = exchange()
+    events = [*built.events[:3], built.events[3]._replace(**change), *built.events[4:]]
+    verifier = ChainVerifier(built.opened)
+    verifier.skip_to(events[1])
+    assert verifier.pass_chunks(iter(events[2:])) is events[3]
+    assert (verifier.version, verifier.head) == (3, events[2].hash)
+
+
+def test_what_was_passed_before_a_reader_fails_is_known() -> None:
+    built = exchange()
+
+    def broken() -> Iterator[Event]:
+        yield built.events[2]
+        raise CorruptRecording("damaged")
+
+    verifier = ChainVerifier(built.opened)
+    verifier.skip_to(built.events[1])
+    with pytest.raises(CorruptRecording):
+        verifier.pass_chunks(broken())
+    assert (verifier.version, verifier.head) == (3, built.events[2].hash)
 
 
 def test_the_first_event_is_chained_to_the_stream() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 
 import pytest
@@ -44,6 +45,36 @@ def test_the_nth_identical_request_gets_the_nth_answer_once() -> None:
         with pytest.raises(CassetteExhausted, match=f"was recorded {times} and is asked for once more"):
             _got(answers, payload)
     assert [type(miss) for miss in answers.misses] == [CassetteExhausted] * 2
+
+
+def test_of_recordings_that_redacted_different_places_the_earliest_answers_first() -> None:
+    def entry(number: int, recorded: bytes, *places: str) -> Entry:
+        return Entry(bytes([number]) * 16, match_key("POST", URL, recorded, places), places, "POST", URL)
+
+    plain, masked = b'{"k":"v"}', b'{"k":"~redacted~key~0123456789abcdef~"}'
+    entries = [
+        entry(1, masked, "body:/k", "header:cookie"),
+        entry(2, plain),
+        entry(3, masked, "body:/k"),
+        entry(4, plain),
+    ]
+    answers = Answers(entries, lambda _: (), lambda _: ("POST", URL, plain))
+    assert [answers.answer("POST", URL, plain).exchange[0] for _ in entries] == [1, 2, 3, 4]
+    with pytest.raises(CassetteExhausted, match="was recorded 4 times"):
+        answers.answer("POST", URL, plain)
+
+
+def test_an_index_holds_nothing_per_exchange_that_the_garbage_collector_visits() -> None:
+    def held(count: int) -> int:
+        entries = (Entry(number.to_bytes(16), number.to_bytes(32), (), "POST", URL) for number in range(count))
+        gc.collect()
+        before = len(gc.get_objects())
+        answers = Answers(entries, lambda _: (), lambda _: ("POST", URL, b""))
+        gc.collect()
+        assert len(answers.unplayed) == count
+        return len(gc.get_objects()) - before
+
+    assert held(2000) - held(2) < 100
 
 
 def test_a_miss_names_the_nearest_and_what_differs() -> None:
