@@ -37,7 +37,7 @@ if how == "limit":
 else:
     place = spool_directory(store)
     place.mkdir(mode=0o700)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(place)], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "none", str(place)], check=True)
     filler = place / "filler"
     def fill():
         with filler.open("wb", buffering=0) as file:

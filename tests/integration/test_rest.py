@@ -54,8 +54,8 @@ def test_what_goes_wrong_there_disturbs_nothing(
         called.append(go_on())
         raise error
 
-    projecting = recorder_module._projecting
-    monkeypatch.setattr(recorder_module, "_projecting", lambda **step: failing if step else projecting())
+    projecting = recorder_module.projecting
+    monkeypatch.setattr(recorder_module, "projecting", lambda **step: failing if step else projecting())
     caplog.set_level(logging.INFO, "recorder")
     with serve(Script(chunks=3)) as server, Recorder(sqlite_url) as recorder, requests.Session() as session:
         recorder.mount(session).post(server.url, json={"messages": []})
