@@ -248,13 +248,14 @@ class WritePath:
                 return  # another thread took it; or the loss is noted, and nobody is here to be told
 
     def _note_loss(self, writer: StreamWriter) -> None:
+        reason = self._spool.error or "the spool could not be written"  # before the upkeep finds it well again
         with self._lock:
             self._lost += 1
             if writer not in self._mending:
                 self._mending.append(writer)
         self._upkeep.wake()
         if self.must_record:
-            raise RecordingError(f"the exchange is not being recorded ({self._spool.error}): free the spool's disk")
+            raise RecordingError(f"the exchange is not being recorded ({reason}): free the spool's disk")
 
     def give_up(self, writer: StreamWriter, reason: str) -> None:
         """Record that the rest of a stream is missing."""
