@@ -34,9 +34,9 @@ where `NO_COLOR` is set. `--json` is for programs: one object a line, described 
 | 0 | fine |
 | 1 | findings, misses, corruption, or nothing by that name |
 | 2 | wrong usage or configuration |
-| 3 | the upstream or the store cannot be reached |
-| 130 | interrupted |
-| 141 | the reader of the output went away |
+| 3 | the upstream or the store cannot be reached, or standard output cannot be written |
+| 130 | interrupted; nothing is said |
+| 141 | the reader of the output went away; nothing is said |
 
 **Completion.** `eval "$(_RECORDER_COMPLETE=bash_source recorder)"` in `~/.bashrc`; `zsh_source` for zsh,
 `_RECORDER_COMPLETE=fish_source recorder | source` for fish.

@@ -12,9 +12,9 @@
         offline = player.mount(requests.Session())
 """
 
-from recorder.api.player import Player
-from recorder.api.recorder import Recorder
-from recorder.api.store import Store
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from recorder.errors import (
     CassetteExhausted,
     ChainBroken,
@@ -33,6 +33,11 @@ from recorder.errors import (
     UnknownEventType,
     VersionConflict,
 )
+
+if TYPE_CHECKING:
+    from recorder.api.player import Player
+    from recorder.api.recorder import Recorder
+    from recorder.api.store import Store
 
 __all__ = [
     "CassetteExhausted",
@@ -56,3 +61,22 @@ __all__ = [
     "VersionConflict",
 ]
 __version__ = "0.1.0"
+
+# Imported when asked for. With SQLAlchemy and requests they take a third of a second, in which the command
+# line, whose modules lie in this package too, could not yet have said what an interrupt should do.
+_WHEN_ASKED_FOR = {
+    "Player": "recorder.api.player",
+    "Recorder": "recorder.api.recorder",
+    "Store": "recorder.api.store",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHEN_ASKED_FOR:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_WHEN_ASKED_FOR[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_WHEN_ASKED_FOR})

@@ -24,6 +24,11 @@ _GAP: Final = "  "
 _NARROWEST: Final = 8
 
 
+def colour() -> bool | None:
+    """Return False where ``NO_COLOR`` asks for none (no-color.org), else None: only on a terminal."""
+    return False if os.environ.get("NO_COLOR") else None
+
+
 def short(identity: str) -> str:
     """Return the last 8 digits of an id: the first ones are the clock, and do not differ within a minute."""
     return identity[-8:]
