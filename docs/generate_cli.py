@@ -27,7 +27,9 @@ show the last 8 digits, JSON the whole ID.
 
 **Output.** Tables are for people: they keep to the terminal's width, are coloured on terminals only, and never
 where `NO_COLOR` is set. `--json` is for programs: one object a line, described by the JSON Schemas in
-[`schema/`](schema). Errors are one line on standard error: `error: what is wrong: what to do`.
+[`schema/`](schema). A terminal is sent nothing of a recording that it would obey: such characters show as U+FFFD.
+Files and pipes get from `chat`, `export`, `replay` and `--json` exactly what was recorded. Errors are one line on
+standard error: `error: what is wrong: what to do`.
 
 | exit code | meaning |
 |---|---|

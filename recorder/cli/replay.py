@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -15,7 +14,7 @@ from recorder.api.store import Store
 from recorder.cli.application import Settings, store_option
 from recorder.cli.failures import FOUND
 from recorder.cli.naming import exchanges
-from recorder.cli.output import clean, counted, short
+from recorder.cli.output import Recorded, clean, counted, short
 from recorder.cli.reading import FAILURES, pieces, reason
 from recorder.core.exchange import Exchange
 from recorder.errors import RecordingEnded
@@ -71,16 +70,13 @@ def replay(ctx: click.Context, identity: str, pace: float) -> None:
                 click.echo(f"{short(number)}  its request was not recorded: it cannot be replayed", err=True)
                 different += 1
                 continue
-            replayed = play(store, recorded, pace, _write)
+            shown = Recorded()
+            replayed = play(store, recorded, pace, shown.data)
+            shown.close()
             difference = compare(recorded, replayed)
             click.echo(f"{short(number)}  {summary(replayed, difference)}", err=True)
             different += difference is not None
     ctx.exit(FOUND if different else 0)
-
-
-def _write(piece: bytes) -> None:
-    sys.stdout.buffer.write(piece)
-    sys.stdout.buffer.flush()
 
 
 def play(source: Store, recorded: Exchange, pace: float, each: Callable[[bytes], None]) -> Replayed:
