@@ -28,16 +28,18 @@ show the last 8 digits, JSON the whole ID.
 
 **Output.** Tables are for people: they keep to the terminal's width, are coloured on terminals only, and never
 where `NO_COLOR` is set. `--json` is for programs: one object a line, described by the JSON Schemas in
-[`schema/`](schema). Errors are one line on standard error: `error: what is wrong: what to do`.
+[`schema/`](schema). A terminal is sent nothing of a recording that it would obey: such characters show as U+FFFD.
+Files and pipes get from `chat`, `export`, `replay` and `--json` exactly what was recorded. Errors are one line on
+standard error: `error: what is wrong: what to do`.
 
 | exit code | meaning |
 |---|---|
 | 0 | fine |
 | 1 | findings, misses, corruption, or nothing by that name |
 | 2 | wrong usage or configuration |
-| 3 | the upstream or the store cannot be reached |
-| 130 | interrupted |
-| 141 | the reader of the output went away |
+| 3 | the upstream or the store cannot be reached, or standard output cannot be written |
+| 130 | interrupted; nothing is said |
+| 141 | the reader of the output went away; nothing is said |
 
 **Completion.** `eval "$(_RECORDER_COMPLETE=bash_source recorder)"` in `~/.bashrc`; `zsh_source` for zsh,
 `_RECORDER_COMPLETE=fish_source recorder | source` for fish.

@@ -12,10 +12,9 @@
         offline = player.mount(requests.Session())
 """
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from recorder.api.player import Player
-from recorder.api.recorder import Recorder
 from recorder.errors import (
     CassetteExhausted,
     ChainBroken,
@@ -36,17 +35,9 @@ from recorder.errors import (
 )
 
 if TYPE_CHECKING:
+    from recorder.api.player import Player
+    from recorder.api.recorder import Recorder
     from recorder.api.store import Store
-else:
-
-    def __getattr__(name: str) -> object:
-        """Import the reading side when it is first asked for: a program that records need not pay for it."""
-        if name != "Store":
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from recorder.api.store import Store
-
-        return Store
-
 
 __all__ = [
     "CassetteExhausted",
@@ -70,3 +61,22 @@ __all__ = [
     "VersionConflict",
 ]
 __version__ = "0.1.0"
+
+# Imported when asked for. With SQLAlchemy and requests they take a third of a second, in which the command
+# line, whose modules lie in this package too, could not yet have said what an interrupt should do.
+_WHEN_ASKED_FOR = {
+    "Player": "recorder.api.player",
+    "Recorder": "recorder.api.recorder",
+    "Store": "recorder.api.store",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHEN_ASKED_FOR:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_WHEN_ASKED_FOR[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_WHEN_ASKED_FOR})

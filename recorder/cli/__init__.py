@@ -1,20 +1,24 @@
 """The command line: ``recorder``, one file per command.
 
-Nothing here is imported by ``import recorder``.
+Nothing here is imported by ``import recorder``, and little by ``import recorder.cli``: an interrupt can
+come before the rest is there.
 """
 
-import io
 import sys
 
-from recorder.cli.application import application
+from recorder.cli.interrupts import INTERRUPTED, leave_at_once, leaving_at_once
 
 
 def main() -> None:
     """Run the command line and leave the process with its exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a narrow encoding is no reason to fail in the middle
-            stream.reconfigure(errors="backslashreplace")
-    application(prog_name="recorder")
+    try:
+        with leaving_at_once():
+            from recorder.cli.application import application
+        application(prog_name="recorder", guarded=True)
+    except KeyboardInterrupt:  # a second one, while the first was told
+        sys.exit(INTERRUPTED)
+    finally:
+        leave_at_once()  # all is in order; what is left is the interpreter's own end
 
 
 __all__ = ["main"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import logging
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +13,9 @@ import click
 
 from recorder import __version__
 from recorder.cli.failures import settle
+from recorder.cli.interrupts import leaving_at_once
+from recorder.cli.output import colour
+from recorder.cli.streams import guard
 from recorder.errors import RecorderError
 from recorder.locations import DEFAULT_STORE, default_store
 
@@ -82,22 +84,22 @@ class Application(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _, attribute = COMMANDS[cmd_name].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
+        with leaving_at_once():
+            command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; a closed pipe is looked at before click does, which would call it a finding."""
-        try:
-            return super().invoke(ctx)
-        except BrokenPipeError as error:
-            ctx.exit(settle(error))
-
     def main(self, *args: Any, **extra: Any) -> Any:
-        """Run a command and leave with its exit code; with ``standalone_mode=False``, return and raise."""
+        """Run a command and leave with its exit code; with ``standalone_mode=False``, return and raise.
+
+        :param guarded: a keyword: the standard streams are those of the process, and are guarded first.
+        """
         run: Callable[..., Any] = super().main
+        guarded = extra.pop("guarded", False)
         if not extra.pop("standalone_mode", True):
             return run(*args, standalone_mode=False, **extra)
         try:
+            if guarded:
+                guard()
             code = run(*args, standalone_mode=False, **extra)
             sys.stdout.flush()
         except (click.ClickException, click.exceptions.Abort, KeyboardInterrupt, RecorderError, OSError) as error:
@@ -121,5 +123,4 @@ def application(ctx: click.Context) -> None:
     ctx.ensure_object(Settings)
     # What the recorder logs for a program, a command says itself, in one line.
     logging.getLogger("recorder").addHandler(logging.NullHandler())
-    if os.environ.get("NO_COLOR"):
-        ctx.color = False
+    ctx.color = colour()

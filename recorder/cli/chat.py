@@ -16,7 +16,7 @@ from recorder.api.store import Store
 from recorder.cli.answering import texts
 from recorder.cli.application import Settings, pass_settings, store_option
 from recorder.cli.failures import UNREACHABLE, Failed
-from recorder.cli.output import clean, dim, short
+from recorder.cli.output import Recorded, dim, short
 from recorder.cli.upstream import ask, from_environment
 from recorder.errors import ConfigurationError
 
@@ -125,12 +125,13 @@ def _with_system(before: list[dict[str, Any]], system: str | None) -> list[dict[
 
 def _print(parts: Iterator[str]) -> None:
     """Write the text as it comes, and end its last line, also where it breaks off."""
-    on_terminal = sys.stdout.isatty()
+    shown = Recorded()
     last = "\n"
     try:
         for part in parts:
-            click.echo(clean(part, lines=True) if on_terminal else part, nl=False)
+            shown.text(part)
             last = part
     finally:
+        shown.close()
         if not last.endswith("\n"):
             click.echo()

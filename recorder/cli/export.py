@@ -10,6 +10,7 @@ import click
 from recorder.api.store import Store
 from recorder.cli.application import Settings, pass_settings, store_option
 from recorder.cli.naming import resolve
+from recorder.cli.output import Recorded
 from recorder.core.conversation import Conversation
 from recorder.errors import ConfigurationError
 from recorder.formats.base import formats, render
@@ -29,8 +30,10 @@ def export(settings: Settings, identity: str, name: str, file: Path | None, forc
     with Store(settings.store) as store:
         pieces = _rendered(store, identity, name)
         if file is None or str(file) == "-":
+            shown = Recorded()
             for piece in pieces:
-                click.echo(piece, nl=False)
+                shown.text(piece)
+            shown.close()
         else:
             _write(file, pieces)
 

@@ -4,7 +4,7 @@
 0     fine
 1     findings, misses, corruption, not found
 2     wrong usage or configuration
-3     the upstream or the store cannot be reached
+3     the upstream or the store cannot be reached, or the output cannot be written
 130   interrupted (128 + SIGINT)
 141   whoever read the output went away (128 + SIGPIPE); nothing is said
 ====  ==========================================================================
@@ -12,13 +12,12 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import sys
 from typing import Final
 
 import click
 
+from recorder.cli.interrupts import INTERRUPTED
+from recorder.cli.output import clean, colour
 from recorder.errors import (
     ConfigurationError,
     CorruptRecording,
@@ -35,7 +34,6 @@ from recorder.errors import (
 FOUND: Final = 1
 USAGE: Final = 2
 UNREACHABLE: Final = 3
-INTERRUPTED: Final = 130
 PIPE_CLOSED: Final = 141
 
 #: ``(error class, exit code)``: the first that fits decides.
@@ -64,6 +62,13 @@ class Failed(click.ClickException):
         self.code = code
 
 
+class Unheard(Failed):
+    """Whoever read the output went away: nothing is said, and nobody would hear it."""
+
+    def __init__(self) -> None:
+        super().__init__("", PIPE_CLOSED)
+
+
 def exit_code(error: RecorderError) -> int:
     """Return the exit code of one of recorder's errors."""
     return next((code for kind, code in _CODES if isinstance(error, kind)), FOUND)
@@ -76,9 +81,8 @@ def settle(error: BaseException) -> int:
     """
     if isinstance(error, click.exceptions.Abort | KeyboardInterrupt):
         return INTERRUPTED
-    if isinstance(error, OSError) and error.errno == errno.EPIPE:
-        _silence()
-        return PIPE_CLOSED
+    if isinstance(error, Unheard):
+        return error.code
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         click.echo(error.format_message(), err=True)  # asked for nothing, told what there is
         return USAGE
@@ -100,13 +104,6 @@ def settle(error: BaseException) -> int:
 
 
 def tell(message: str) -> None:
-    """Write ``error: message`` as one line to standard error."""
-    line = " ".join(message.split())
-    click.echo(f"{click.style('error:', fg='red', bold=True)} {line}", err=True)
-
-
-def _silence() -> None:
-    """Let nothing more be written: at exit the interpreter would flush into the closed pipe."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
+    """Write ``error: message`` as one line to standard error; what it quotes cannot steer the terminal."""
+    line = clean(" ".join(message.split()))
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {line}", err=True, color=colour())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import json
 import os
 import shutil
@@ -24,6 +26,11 @@ _GAP: Final = "  "
 _NARROWEST: Final = 8
 
 
+def colour() -> bool | None:
+    """Return False where ``NO_COLOR`` asks for none (no-color.org), else None: only on a terminal."""
+    return False if os.environ.get("NO_COLOR") else None
+
+
 def short(identity: str) -> str:
     """Return the last 8 digits of an id: the first ones are the clock, and do not differ within a minute."""
     return identity[-8:]
@@ -37,9 +44,11 @@ def emit_json(value: Any) -> None:
 def clean(text: str, *, lines: bool = False) -> str:
     """Return *text* without what a terminal would obey: control characters become U+FFFD.
 
-    :param lines: leave line ends and tabs.
+    :param lines: leave tabs, and line ends of every kind as ``\\n``.
     """
     kept = "\n\t" if lines else ""
+    if lines:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
     return "".join(
         char if char in kept or not (unicodedata.category(char) in ("Cc", "Cs") or char in _TURNS) else "\ufffd"
         for char in text
@@ -48,6 +57,40 @@ def clean(text: str, *, lines: bool = False) -> str:
 
 #: Characters that turn the direction of what follows (Unicode UAX #9): they can make a text read as another.
 _TURNS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+class Recorded:
+    """Writes what was recorded to standard output: every byte of it, but to a terminal what is readable.
+
+    A terminal obeys what it is sent: it sets its title, hides text, types answers. So it gets the text
+    through :func:`clean`, and bytes as UTF-8. Everything else gets the text itself, escape sequences
+    included, which click's ``echo`` would take out.
+    """
+
+    def __init__(self) -> None:
+        self._is_terminal = sys.stdout.isatty()
+        self._characters = codecs.getincrementaldecoder("utf-8")("replace")
+        self._lines = io.IncrementalNewlineDecoder(None, translate=True)  # \r and \n may come in two pieces
+
+    def text(self, piece: str) -> None:
+        """Write a piece of text, at once."""
+        sys.stdout.write(clean(self._lines.decode(piece), lines=True) if self._is_terminal else piece)
+        sys.stdout.flush()
+
+    def data(self, piece: bytes) -> None:
+        """Write a piece of a body, at once."""
+        if self._is_terminal:
+            self.text(self._characters.decode(piece))
+            return
+        sys.stdout.buffer.write(piece)
+        sys.stdout.buffer.flush()
+
+    def close(self) -> None:
+        """Write what was held back because it could have been half of something."""
+        if self._is_terminal:
+            rest = self._lines.decode(self._characters.decode(b"", final=True), final=True)
+            sys.stdout.write(clean(rest, lines=True))
+            sys.stdout.flush()
 
 
 def verdict(word: str) -> str:

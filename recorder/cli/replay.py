@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -15,7 +14,7 @@ from recorder.api.store import Store
 from recorder.cli.application import Settings, store_option
 from recorder.cli.failures import FOUND
 from recorder.cli.naming import exchanges
-from recorder.cli.output import clean, counted, short
+from recorder.cli.output import Recorded, clean, counted, short
 from recorder.cli.reading import FAILURES, pieces, reason
 from recorder.core.exchange import Exchange
 from recorder.errors import RecordingEnded
@@ -25,14 +24,6 @@ _FAILURES: Final = frozenset({"request_failed", "response_failed", "response_tru
 #: Ends after which nobody knows what would have come.
 _OPEN_ENDS: Final = frozenset({"consumer_closed", "consumer_abandoned", "process_died", "recorder_closed", None})
 _LEFT_OUT: Final = frozenset({"host", "content-length", "transfer-encoding", "connection"})
-
-
-class _Unread(Exception):  # noqa: N818 - nothing is wrong with the replay
-    """Whoever was to read the pieces went away: no difference between replay and recording."""
-
-    def __init__(self, error: OSError) -> None:
-        super().__init__()
-        self.error = error
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +70,13 @@ def replay(ctx: click.Context, identity: str, pace: float) -> None:
                 click.echo(f"{short(number)}  its request was not recorded: it cannot be replayed", err=True)
                 different += 1
                 continue
-            replayed = play(store, recorded, pace, _write)
+            shown = Recorded()
+            replayed = play(store, recorded, pace, shown.data)
+            shown.close()
             difference = compare(recorded, replayed)
             click.echo(f"{short(number)}  {summary(replayed, difference)}", err=True)
             different += difference is not None
     ctx.exit(FOUND if different else 0)
-
-
-def _write(piece: bytes) -> None:
-    sys.stdout.buffer.write(piece)
-    sys.stdout.buffer.flush()
 
 
 def play(source: Store, recorded: Exchange, pace: float, each: Callable[[bytes], None]) -> Replayed:
@@ -112,12 +100,7 @@ def play(source: Store, recorded: Exchange, pace: float, each: Callable[[bytes],
             status = response.status_code
             for piece in pieces(response, decode=False):
                 came.append(piece)
-                try:
-                    each(piece)
-                except OSError as error:
-                    raise _Unread(error) from error
-        except _Unread as told:
-            raise told.error from None
+                each(piece)
         except RecordingEnded:
             return Replayed(status, b"".join(came), len(came), None, True)
         except FAILURES as error:

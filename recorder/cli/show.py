@@ -159,7 +159,7 @@ def _print_body(rebuilt: Rebuilt) -> None:
         return
     click.echo(f"\n{click.style('body', fg='cyan', bold=True)}")
     text = exchange.body[:_PREVIEW].decode("utf-8", "replace")
-    for line in clean(text.replace("\r\n", "\n"), lines=True).split("\n"):
+    for line in clean(text, lines=True).split("\n"):
         click.echo(f"  {line}".rstrip())
     if len(exchange.body) > _PREVIEW:
         click.echo(dim(f"  … {len(exchange.body) - _PREVIEW:,} bytes more: recorder events {short(rebuilt.id)}"))

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import requests
 from requests import exceptions
 from requests.auth import AuthBase
-from urllib3.exceptions import NameResolutionError
+from urllib3.exceptions import LocationParseError, NameResolutionError, NewConnectionError
 
 from recorder.cli.failures import UNREACHABLE, Failed
 from recorder.cli.output import clean
@@ -22,6 +22,7 @@ from recorder.errors import ConfigurationError
 DEFAULT_MODEL: Final = "Meta-Llama-3.3-70B-Instruct"
 STOP: Final = ("<|eot_id|>",)
 _ENDING: Final = "/chat/completions"
+_LIKE: Final = f"give one like https://HOST/v1{_ENDING}"
 _CONNECT_SECONDS: Final = 10.0
 _DETAIL_BYTES: Final = 1 << 16
 _DETAIL_SHOWN: Final = 200
@@ -55,16 +56,52 @@ def from_environment(environ: Mapping[str, str]) -> Upstream:
     url = environ.get("AI_API_URL", "").strip()
     if not url:
         raise ConfigurationError(f"AI_API_URL is not set: set it to the upstream's URL, which ends in {_ENDING}")
-    parts = urlsplit(url)
-    shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if parts.netloc else "no URL"
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigurationError(f"AI_API_URL is {clean(shown)}: give one like https://HOST/v1{_ENDING}")
-    if not parts.path.endswith(_ENDING):
-        raise ConfigurationError(f"AI_API_URL must end in {_ENDING}, but is {clean(shown)}: add what is missing")
+    _check(url)
     token = environ.get("AI_ACCESS_TOKEN", "").strip()
     if not (token.isascii() and token.isprintable()) or " " in token:
         raise ConfigurationError("AI_ACCESS_TOKEN holds characters that no token has: set it again")
     return Upstream(url, environ.get("AI_MODEL_NAME", "").strip() or DEFAULT_MODEL, token)
+
+
+def _check(url: str) -> None:
+    """Refuse a URL that cannot be asked, before anything is recorded of it.
+
+    :raises ConfigurationError: what is wrong with it.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # half of an IPv6 address
+        raise ConfigurationError(f"AI_API_URL is no URL: {_LIKE}") from None
+    shown = clean(_shown(parts))
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigurationError(f"AI_API_URL is {shown}: {_LIKE}")
+    if not parts.path.endswith(_ENDING):
+        raise ConfigurationError(f"AI_API_URL must end in {_ENDING}, but is {shown}: correct it")
+    if not _is_port(parts):
+        raise ConfigurationError(f"AI_API_URL has a port that is none, it is {shown}: give one from 1 to 65535")
+    try:
+        if not url.isprintable() or " " in url:
+            raise ValueError
+        parts.hostname.encode("idna")
+        requests.Request("POST", url).prepare()
+    except ValueError:
+        raise ConfigurationError(f"AI_API_URL has a host that is none, it is {shown}: {_LIKE}") from None
+
+
+def _is_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False
+
+
+def _shown(parts: SplitResult) -> str:
+    """Return a URL for people: without its userinfo, and not at all where a password may be elsewhere in it."""
+    if not parts.netloc:
+        return "no URL"
+    if "@" in parts.path + parts.query + parts.fragment:  # a password with a / or a # in it ends the host early
+        return "not shown here, since a password may be in it"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 class _Bearer(AuthBase):
@@ -102,28 +139,32 @@ def ask(session: requests.Session, upstream: Upstream, messages: Messages, timeo
             allow_redirects=False,
             timeout=(_CONNECT_SECONDS, timeout),
         )
-    except exceptions.RequestException as error:
+    except (exceptions.RequestException, LocationParseError) as error:  # the latter, requests lets through
         raise Failed(f"{upstream.host} {_unanswered(error)}", UNREACHABLE) from error
     if response.status_code not in (200, 201):
         raise Failed(f"{upstream.host} {_refusal(response, upstream)}", UNREACHABLE)
     return response
 
 
-def _unanswered(error: exceptions.RequestException) -> str:
+def _unanswered(error: Exception) -> str:
     """Return what it means that no answer came, and what to do."""
     causes = _causes(error)
     if isinstance(error, exceptions.ConnectTimeout):
         return f"did not accept a connection within {_CONNECT_SECONDS:g} s: check AI_API_URL and the network"
     if isinstance(error, exceptions.ReadTimeout) or any(isinstance(cause, TimeoutError) for cause in causes):
         return "did not answer in time: ask again, or give a longer --timeout"
-    if isinstance(error, exceptions.ProxyError):
-        return "cannot be reached through the proxy: check HTTPS_PROXY and NO_PROXY"
+    if isinstance(error, exceptions.ProxyError | exceptions.InvalidURL | exceptions.InvalidSchema | LocationParseError):
+        # of AI_API_URL all that can be invalid is refused before: it is a proxy's URL
+        return "cannot be reached through the proxy: check HTTP_PROXY, HTTPS_PROXY and NO_PROXY"
     if isinstance(error, exceptions.SSLError):
         return "does not speak TLS as expected: check the scheme and the host of AI_API_URL, and its certificate"
     if any(isinstance(cause, NameResolutionError) for cause in causes):
         return "is not a host that can be found: check AI_API_URL and the network"
     if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
         return "refused the connection: check AI_API_URL, and that the server runs"
+    if any(isinstance(cause, NewConnectionError) for cause in causes):
+        said = next((f" ({one.strerror})" for one in causes if isinstance(one, OSError) and one.strerror), "")
+        return f"cannot be reached{said}: check AI_API_URL and the network"
     if isinstance(error, exceptions.ConnectionError):
         return "closed the connection without an answer: ask again"
     return f"could not be asked ({type(error).__name__}): check AI_API_URL"

@@ -236,10 +236,13 @@ def test_a_server_that_hangs_up(sqlite_url: str) -> None:
     [
         ("http://127.0.0.1:1/v1/chat/completions", "refused the connection"),
         ("http://no-such-host.invalid/v1/chat/completions", "is not a host that can be found"),
+        ("http://255.255.255.255/v1/chat/completions", "cannot be reached ("),
     ],
 )
 def test_nobody_there(sqlite_url: str, address: str, says: str) -> None:
-    assert says in told(chat(address, sqlite_url, "x"), 3)
+    line = told(chat(address, sqlite_url, "x"), 3)
+    assert says in line
+    assert "check AI_API_URL" in line
     assert verdicts(sqlite_url) == ["errored"]
 
 
@@ -248,10 +251,13 @@ def test_a_server_without_tls(sqlite_url: str) -> None:
         assert "TLS" in told(chat(server.replace("http:", "https:"), sqlite_url, "x"), 3)
 
 
-def test_a_proxy_that_is_not_there(sqlite_url: str) -> None:
-    proxies = {"HTTPS_PROXY": "http://127.0.0.1:1", "https_proxy": "http://127.0.0.1:1", "NO_PROXY": "", "no_proxy": ""}
+@pytest.mark.parametrize(
+    "proxy", ["http://127.0.0.1:1", "http://[", "http://a:99999", "foo://x", "http://", "http://a..b:80", "socks5://x"]
+)
+def test_a_proxy_that_is_none(sqlite_url: str, proxy: str) -> None:
+    proxies = {"HTTPS_PROXY": proxy, "https_proxy": proxy, "NO_PROXY": "", "no_proxy": ""}
     result = chat("https://api.example.test/v1/chat/completions", sqlite_url, "x", **proxies)
-    assert "through the proxy" in told(result, 3)
+    assert "through the proxy: check HTTP_PROXY" in told(result, 3)
 
 
 @pytest.mark.parametrize(
@@ -324,6 +330,20 @@ def test_an_answer_in_another_shape(sqlite_url: str, answer: bytes, text: str) -
         ),
         ({"AI_API_URL": "ftp://api.example.test/v1/chat/completions"}, "give one like https://"),
         ({"AI_API_URL": "chat/completions"}, "no URL"),
+        ({"AI_API_URL": "https//api.example.test/chat/completions"}, "no URL"),
+        ({"AI_API_URL": "http://[::1/chat/completions"}, "AI_API_URL is no URL: give one like https://"),
+        ({"AI_API_URL": "http://:80/chat/completions"}, "give one like https://"),
+        *(
+            ({"AI_API_URL": f"http://me:my-word@127.0.0.1:{port}/chat/completions"}, "a port that is none")
+            for port in ("0", "99999", "-5", "x", "8 0")
+        ),
+        *(
+            ({"AI_API_URL": f"http://{host}/chat/completions"}, "a host that is none")
+            for host in ("a..b", ".a", "*.a", "a" * 64, "a b", "a\nb", "a\x1b2Jb", "a\u202eb")
+        ),
+        ({"AI_API_URL": "http://me:my-wo/rd@api.example.test/chat/completions"}, "a port that is none"),
+        ({"AI_API_URL": "http://me:1/my-word@api.example.test/chat/completionz"}, "not shown here"),
+        ({"AI_API_URL": "http://127.0.0.1:1/chat/completions/"}, "completions/: correct it"),
         ({"AI_ACCESS_TOKEN": "my-word two"}, "AI_ACCESS_TOKEN"),
         ({"AI_ACCESS_TOKEN": "my-wörd"}, "AI_ACCESS_TOKEN"),
     ],

@@ -9,7 +9,7 @@ import click
 import pytest
 
 import recorder.errors as errors
-from recorder.cli.failures import Failed, exit_code, settle
+from recorder.cli.failures import Failed, Unheard, exit_code, settle
 
 EXPECTED = {
     "RecorderError": 1,
@@ -54,6 +54,8 @@ def test_every_error_of_recorder_has_its_exit_code() -> None:
             3,
             "error: x.db cannot be used (Permission denied)",
         ),
+        (errors.NotFound("no \x1b[2J\u202ename: try again"), 1, "error: no \ufffd[2J\ufffdname: try again\n"),
+        (Unheard(), 141, ""),
         (click.exceptions.Abort(), 130, ""),
         (KeyboardInterrupt(), 130, ""),
     ],

@@ -72,6 +72,7 @@ def test_nothing_that_a_terminal_obeys_is_left(text: str) -> None:
 def test_line_ends_are_left_only_where_asked_for() -> None:
     assert clean("a\nb\tc\x1b\x9b\u202e") == "a\ufffdb\ufffdc\ufffd\ufffd\ufffd"
     assert clean("a\nb\tc\x07", lines=True) == "a\nb\tc\ufffd"
+    assert clean("a\r\nb\rc", lines=True) == "a\nb\nc"
 
 
 def test_numbers_for_people() -> None:
