@@ -256,7 +256,7 @@ a line of another kind
 @pytest.mark.parametrize(
     ("path", "kind"),
     [
-        ("/home/me", "ext4"),
+        ("/srv/me", "ext4"),
         ("/data", "btrfs"),
         ("/database", "ext4"),
         ("/data/with space/spool", "xfs"),
