@@ -72,7 +72,10 @@ def path(settings: Settings) -> None:
 @store_option
 @pass_settings
 def backup(settings: Settings, file: Path) -> None:
-    """Copy a SQLite store to FILE, also while it is being written."""
+    """Copy a SQLite store to FILE, also while it is being written.
+
+    FILE must not exist yet.
+    """
     size = upkeep.backup(settings.store, file)
     click.echo(f"{file}: {size:,} bytes")
 
@@ -81,7 +84,10 @@ def backup(settings: Settings, file: Path) -> None:
 @store_option
 @click.pass_context
 def check(ctx: click.Context) -> None:
-    """Look for all that can be wrong apart from the chains."""
+    """Look for all that can be wrong apart from the chains.
+
+    The exit code is 1 when anything is.
+    """
     found = upkeep.check(ctx.ensure_object(Settings).store)
     for line in found.lines:
         mark = click.style("ok", fg="green") if line.ok else click.style("!!", fg="red", bold=True)
