@@ -56,14 +56,20 @@ def _take_store(ctx: click.Context, _: click.Parameter, value: str | None) -> No
         ctx.ensure_object(Settings).named = value
 
 
-def store_option(command: F) -> F:
-    """Add ``--store`` to a command; the last one on the command line counts."""
+_OTHERWISE: Final = f"else RECORDER_STORE, else {DEFAULT_STORE}"
+
+
+def store_option(command: F, otherwise: str = _OTHERWISE) -> F:
+    """Add ``--store`` to a command; the last one on the command line counts.
+
+    :param otherwise: what the help says of where the option is not given.
+    """
     return click.option(
         "--store",
         metavar="URL",
         expose_value=False,
         callback=_take_store,
-        help=f"The store: sqlite:///FILE or postgresql://…; else RECORDER_STORE, else {DEFAULT_STORE}.",
+        help=f"The store: sqlite:///FILE or postgresql://…; {otherwise}.",
     )(command)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Iterator
@@ -25,13 +26,23 @@ DEFAULT_SYSTEM: Final = "You are a helpful assistant."
 FLUSH_SECONDS: Final = 10.0
 
 
+class _Seconds(click.FloatRange):
+    """A span of time that a socket takes: not endless, and not NaN, which no range excludes."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is no number of seconds.", param, ctx)
+        return number
+
+
 @click.command()
 @click.argument("prompt", required=False)
 @click.option("--system", metavar="TEXT", help="The system prompt.")
 @click.option("--conversation", metavar="NAME", help="Continue this conversation: its earlier turns are sent along.")
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=_Seconds(min=0, min_open=True, max=86400),
     default=120.0,
     metavar="S",
     show_default=True,

@@ -76,7 +76,10 @@ def path(settings: Settings) -> None:
 @store_option
 @pass_settings
 def backup(settings: Settings, file: Path) -> None:
-    """Copy a SQLite store to FILE, also while it is being written."""
+    """Copy a SQLite store to FILE, also while it is being written.
+
+    FILE must not exist yet.
+    """
     size = upkeep.backup(settings.store, file)
     click.echo(f"{file}: {size:,} bytes")
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +27,7 @@ from recorder.core.rebuilt import Rebuilt
 from recorder.errors import ConfigurationError
 from recorder.ledger.verify import verify
 from recorder.locations import sqlite_path
+from recorder.store.urls import parse_url
 
 DEMO_STORE: Final = "sqlite:///recorder-demo.db"
 CONVERSATION: Final = "eurusd-desk"
@@ -44,7 +47,7 @@ class _Seen:
 
 
 @click.command()
-@store_option
+@partial(store_option, otherwise="else recorder-demo.db")
 @click.pass_context
 def demo(ctx: click.Context) -> None:
     """Record, verify and replay a conversation: nothing to set up.
@@ -56,6 +59,7 @@ def demo(ctx: click.Context) -> None:
     if switched_off():
         raise ConfigurationError("RECORDER_OFF is set, so nothing would be recorded: unset it")
     url = ctx.ensure_object(Settings).named or DEMO_STORE
+    parse_url(url)  # before anything is printed
     failed: list[str] = []
     with DemoServer() as server:
         _title(f"Record    a server on {server.place} answers a requests.Session, streaming")
@@ -190,10 +194,9 @@ def _print_next(url: str, seen: list[_Seen]) -> None:
     path = sqlite_path(url)
     where = _shown(path) if path is not None else "the store"
     _title(f"Next      everything is in {where}; explore it:")
-    option = f"--store {url}" if path is not None else "--store URL"
     last = short(seen[-1].id)
     commands = ("list", f"show {CONVERSATION}", f"events {last}", f"replay {last} --pace 1", "verify")
-    click.echo(f"{'':10}export RECORDER_STORE={option.removeprefix('--store ')}")
+    click.echo(f"{'':10}export RECORDER_STORE={shlex.quote(url) if path is not None else 'URL'}")
     for command in commands:
         click.echo(f"{'':10}recorder {command}")
 

@@ -33,7 +33,10 @@ _PREVIEW: Final = 200
 @store_option
 @pass_settings
 def events(settings: Settings, identity: str, as_json: bool) -> None:
-    """Print the events of an exchange or a conversation, in order."""
+    """Print the events of an exchange or a conversation, in order.
+
+    ID is what list shows, or a conversation's name.
+    """
     with Store(settings.store) as store:
         for exchange in exchanges(store, identity):
             found = store.reader.events(id_bytes(exchange))

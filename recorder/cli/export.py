@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,13 +19,29 @@ from recorder.formats.base import formats, render
 
 @click.command()
 @click.argument("identity", metavar="ID")
-@click.option("--format", "name", type=click.Choice(sorted(formats())), default="markdown", show_default=True)
-@click.option("-o", "--output", "file", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file.")
+@click.option(
+    "--format",
+    "name",
+    type=click.Choice(sorted(formats())),
+    default="markdown",
+    show_default=True,
+    help="markdown to read; json one document, jsonl one line for each exchange, as show --json has it.",
+)
+@click.option(
+    "-o",
+    "--output",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write to this file, not to standard output.",
+)
 @click.option("--force", is_flag=True, help="Replace the file where it exists.")
 @store_option
 @pass_settings
 def export(settings: Settings, identity: str, name: str, file: Path | None, force: bool) -> None:
-    """Export an exchange or a conversation."""
+    """Export an exchange or a conversation as a transcript.
+
+    ID is what list shows, or a conversation's name.
+    """
     if file is not None and file.exists() and not force:
         raise ConfigurationError(f"{file} exists already: give --force to replace it, or another file")
     with Store(settings.store) as store:
@@ -52,13 +69,23 @@ def _rendered(store: Store, identity: str, name: str) -> Iterator[str]:
 
 
 def _write(file: Path, pieces: Iterator[str]) -> None:
-    """Write the file whole or not at all."""
-    partial = file.with_name(file.name + ".partial")
+    """Write a file whole or not at all; a device or a named pipe takes the pieces as they come.
+
+    Those must not be replaced: by root, even ``/dev/null`` would be. Of a symbolic link, it is the target
+    that is replaced.
+    """
     try:
-        try:
-            with partial.open("w", encoding="utf-8", newline="\n") as out:
+        if file.exists() and not file.is_file():
+            with file.open("w", encoding="utf-8", newline="\n") as out:
                 out.writelines(pieces)
-            partial.replace(file)
+            click.echo(f"{file}: written", err=True)
+            return
+        whole = file.resolve()
+        partial = whole.with_name(f".{whole.name}.{os.getpid()}.partial")
+        try:
+            with partial.open("x", encoding="utf-8", newline="\n") as out:
+                out.writelines(pieces)
+            partial.replace(whole)
         finally:
             partial.unlink(missing_ok=True)
     except OSError as error:

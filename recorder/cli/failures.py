@@ -87,9 +87,9 @@ def settle(error: BaseException) -> int:
         click.echo(error.format_message(), err=True)  # asked for nothing, told what there is
         return USAGE
     if isinstance(error, click.UsageError):
-        told = error.format_message().rstrip(".")
+        told, _, meant = error.format_message().partition("Did you mean ")
         path = error.ctx.command_path if error.ctx is not None else "recorder"
-        tell(f"{told}: see `{path} --help`")
+        tell(f"{told.rstrip(' .')}: {f'did you mean {meant} See' if meant else 'see'} `{path} --help`")
         return USAGE
     if isinstance(error, click.ClickException):
         tell(error.format_message())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import islice
 from typing import Any, Final
 
@@ -45,16 +46,20 @@ def list_exchanges(
     status: int | None,
     as_json: bool,
 ) -> None:
-    """List the recorded exchanges, newest first."""
+    """List the recorded exchanges, newest first.
+
+    IN is the conversation that an exchange is in.
+    """
+    limit = None if as_json and count is None else min(count or _SHOWN, sys.maxsize - 1)
     with Store(settings.store) as store:
         found = store.exchanges(conversation=conversation, model=model, verdict=which, status=status)
         if as_json:
-            for row in islice(found, count):
+            for row in islice(found, limit):
                 emit_json(row)
             return
-        limit = count or _SHOWN
-        rows = list(islice(found, limit + 1))
-    _print(rows[:limit], more=len(rows) > limit)
+        rows = list(islice(found, limit))
+        more = next(found, None) is not None
+    _print(rows, more=more)
 
 
 def _print(rows: list[dict[str, Any]], *, more: bool) -> None:

@@ -15,6 +15,7 @@ from recorder.recording.recovery import Recovered
 from recorder.recording.recovery import recover as take_over
 from recorder.store import open_store
 from recorder.store.projected import SqlProjected
+from recorder.store.urls import parse_url
 
 
 @click.command()
@@ -28,10 +29,11 @@ def recover(settings: Settings) -> None:
     list and replay up to date as well.
     """
     url = settings.store
+    name = parse_url(url).name
     spools = spool_directory(url)
     path = sqlite_path(url)
     if path is not None and not path.exists() and not spools.is_dir():
-        raise StoreUnreachable(f"{url} does not exist: record something first, or give another --store")
+        raise StoreUnreachable(f"{name} does not exist: record something first, or give another --store")
     store = open_store(url, write=True)
     try:
         clock = SystemClock()

@@ -51,6 +51,7 @@ class Replayed:
     type=click.FloatRange(min=0),
     default=0.0,
     metavar="F",
+    show_default=True,
     help="0 at once, 1 as recorded, 2 at half that speed.",
 )
 @store_option
@@ -58,9 +59,9 @@ class Replayed:
 def replay(ctx: click.Context, identity: str, pace: float) -> None:
     """Answer the recorded requests again, and compare every byte.
 
-    Only the recording answers, no network is used. The bodies go to standard output as they come,
-    the comparison to standard error. The exit code is 1
-    where anything differs.
+    ID is what list shows, or a conversation's name. Only the recording answers, no network is used.
+    The bodies go to standard output as they come, the comparison to standard error. The exit code is
+    1 where anything differs.
     """
     different = 0
     with Store(ctx.ensure_object(Settings).store) as store:

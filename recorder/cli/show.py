@@ -25,7 +25,10 @@ _PREVIEW: Final = 400
 @store_option
 @pass_settings
 def show(settings: Settings, identity: str, as_json: bool) -> None:
-    """Show an exchange or a conversation, and how it ended."""
+    """Show an exchange or a conversation, and how it ended.
+
+    ID is what list shows, or a conversation's name.
+    """
     with Store(settings.store) as store:
         found = resolve(store, identity)
         if found.kind == "conversation":

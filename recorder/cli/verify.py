@@ -33,7 +33,7 @@ _QUESTIONS: Final = {
 def verify(ctx: click.Context, identity: str | None, as_json: bool) -> None:
     """Check the hash chains of all exchanges, or of those of ID.
 
-    The exit code is 1 when anything is not as it was written.
+    ID is what list shows, or a conversation's name. The exit code is 1 when anything is not as it was written.
     """
     with Store(ctx.ensure_object(Settings).store) as store:
         report = audit(store.reader.walk() if identity is None else _named(store, identity))

@@ -51,10 +51,14 @@ def test_a_server_that_does_not_answer(command: list[str]) -> None:
         ("mysql://host/x", "unknown store scheme 'mysql'"),
         ("sqlite://", "file"),
         ("sqlite:///:memory:", "file"),
+        ("sqlite:///x.db?mode=ro", "file"),
+        ("postgresql://h:99999/d", "postgresql"),
     ],
 )
 def test_a_wrong_url(command: list[str], bad: str, says: str) -> None:
-    assert says in told(run(*command, "--store", bad), 2)
+    result = run(*command, "--store", bad)
+    assert says in told(result, 2)
+    assert result.stdout == ""
 
 
 @pytest.mark.parametrize("command", [["list"], ["recover"]], ids=" ".join)
@@ -209,10 +213,19 @@ def test_a_name_that_nothing_goes_by(url: str, name: str) -> None:
         ["replay", "x", "--pace", "-1"],
         ["db", "vacuum"],
         ["--stor", "x"],
+        *(["chat", "x", "--timeout", seconds] for seconds in ("nan", "inf", "1e300", "0", "x")),
     ],
 )
 def test_wrong_usage_points_to_the_help(wrong: list[str]) -> None:
     assert "--help`" in told(run(*wrong), 2)
+
+
+def test_a_misspelt_option_is_guessed() -> None:
+    line = told(run("show", "x", "--jsn"), 2)
+    assert "--jsn" in line
+    assert "did you mean" in line.lower()
+    assert "? See `" in line
+    assert line.endswith(" show --help`")
 
 
 def test_an_output_that_cannot_be_written(url: str, tmp_path: Path) -> None:

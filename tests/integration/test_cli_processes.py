@@ -212,6 +212,13 @@ def test_the_demo_holds_and_can_be_repeated(tmp_path: Path) -> None:
     assert run("show", "eurusd-desk", "--store", store).exit_code == 0
 
 
+def test_what_the_demo_proposes_can_be_pasted(tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path}/my demo's $store.db"
+    (line,) = [line for line in run("demo", "--store", store).stdout.splitlines() if "export" in line]
+    done = subprocess.run(["sh", "-c", f'{line}; printf %s "$RECORDER_STORE"'], capture_output=True, text=True)
+    assert done.stdout == store
+
+
 def test_the_demo_on_postgres(postgres_url: str) -> None:
     done = run("demo", "--store", postgres_url)
     assert done.exit_code == 0, done.output

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ PRINTING = (
     ["demo"],
 )
 
-pytestmark = pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+has_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 
 
 @pytest.fixture
@@ -44,6 +45,7 @@ def redirected(redirection: str, *args: str, cwd: Path | None = None, **env: str
     return done.returncode, done.stdout, done.stderr
 
 
+@has_full
 @pytest.mark.parametrize("args", PRINTING, ids=" ".join)
 def test_a_full_disk_under_standard_output_is_one_line(url: str, args: list[str], tmp_path: Path) -> None:
     code, _, err = redirected(">/dev/full", *args, cwd=tmp_path, RECORDER_STORE=url)
@@ -78,7 +80,7 @@ def test_a_closed_standard_output_is_told_before_anything_is_done(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full"])
+@pytest.mark.parametrize("redirection", ["2>&-", pytest.param("2>/dev/full", marks=has_full)])
 @pytest.mark.parametrize(("args", "expected"), [(["list", "--json"], 0), (["show", "no-such"], 1), (["nonsense"], 2)])
 def test_a_standard_error_that_takes_nothing_changes_no_exit_code(
     url: str, redirection: str, args: list[str], expected: int
@@ -103,6 +105,7 @@ def test_a_closed_standard_input_is_an_empty_prompt(sqlite_url: str) -> None:
     assert (code, out, err) == (2, "", "error: the prompt is empty: give some text\n")
 
 
+@has_full
 def test_a_chat_whose_output_cannot_be_written_is_recorded_as_far_as_it_came(sqlite_url: str) -> None:
     with serve(Script(chunks=9)) as server:
         env = {"RECORDER_STORE": sqlite_url, "AI_API_URL": server.url, "AI_ACCESS_TOKEN": "", "NO_PROXY": "*"}
@@ -168,3 +171,12 @@ def test_an_interrupt_while_modules_load_is_silence(url: str, command: str, modu
 def test_an_interrupt_that_is_ignored_stays_so(url: str) -> None:
     """As in the background of a shell that has no job control."""
     assert interrupted("list", after="click.core", ignoring=True, RECORDER_STORE=url) == (0, [])
+
+
+def test_a_program_may_run_commands_beside_its_main_thread(url: str) -> None:
+    """Signals are of the main thread, so there a command leaves them as they are."""
+    before = signal.getsignal(signal.SIGINT)
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(run, "list", "--store", url).result(60)
+    assert (done.exit_code, done.exception) == (0, None)
+    assert signal.getsignal(signal.SIGINT) is before

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -79,6 +81,10 @@ def test_list_says_where_there_is_more_and_where_there_is_nothing(url: str) -> N
     more = run("list", "-n", "2", "--store", url)
     assert len(more.stdout.splitlines()) == 3
     assert more.stderr == "there are more: give -n, as in -n 10\n"
+    for count in (str(len(ALL)), "9" * 30):
+        whole = run("list", "-n", count, "--store", url)
+        assert (whole.exit_code, len(whole.stdout.splitlines()), whole.stderr) == (0, 1 + len(ALL), "")
+    assert len(json_lines(run("list", "-n", "9" * 30, "--json", "--store", url), "list")) == len(ALL)
     nothing = run("list", "--status", "500", "--store", url)
     assert (nothing.exit_code, nothing.stdout, nothing.stderr) == (0, "", "nothing is recorded that fits\n")
 
@@ -153,6 +159,32 @@ def test_export_replaces_a_file_only_where_told_to(url: str, tmp_path: Path) -> 
     assert "--force" in refused.stderr
     assert run("export", identity_of(FIRST), "-o", str(file), "--force", "--store", url).exit_code == 0
     assert "1.0850" in file.read_text(encoding="utf-8")
+
+
+def test_export_into_a_named_pipe_goes_through_it(url: str, tmp_path: Path) -> None:
+    """As root, a device would otherwise be replaced by a file: /dev/null for the whole machine."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    written = run("export", identity_of(FIRST), "-o", str(pipe), "--force", "--store", url)
+    got = os.read(reading, 1 << 16)
+    os.close(reading)
+    assert (written.exit_code, written.stderr) == (0, f"{pipe}: written\n")
+    assert got == run("export", identity_of(FIRST), "--store", url).stdout_bytes
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert list(tmp_path.glob("*.partial")) + list(tmp_path.glob(".*.partial")) == []
+
+
+def test_export_replaces_what_a_link_leads_to_and_no_other_file(url: str, tmp_path: Path) -> None:
+    link, target, other = tmp_path / "link", tmp_path / "target", tmp_path / "link.partial"
+    target.write_text("old")
+    other.write_text("mine")
+    link.symlink_to(target)
+    assert run("export", identity_of(FIRST), "-o", str(link), "--store", url).exit_code == 2
+    assert run("export", identity_of(FIRST), "-o", str(link), "--force", "--store", url).exit_code == 0
+    assert link.is_symlink()
+    assert "1.0850" in target.read_text(encoding="utf-8")
+    assert other.read_text() == "mine"
 
 
 def test_replay_gives_the_recorded_bytes(url: str) -> None:
