@@ -25,7 +25,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar, Final
 
-from recorder.recording.spool_file import SpoolFile
+from recorder.recording.spool_file import SIZE_FIELD, SpoolFile
 
 CAPACITY: Final = 32 * 1024 * 1024  # bytes of the mapping; nothing is allocated for what is not used
 _ALLOCATED_AT_ONCE: Final = 256 * 1024
@@ -33,7 +33,6 @@ _WINDOW: Final = 16 * 1024  # bytes made writable ahead
 # Nanoseconds for which they count as writable. The kernel writes changed pages back, and has them made
 # writable again, after 30 seconds, or after 5 when memory is short.
 _FRESH: Final = 1_000_000_000
-_SIZE_FIELD: Final = 4
 
 #: File systems on which allocated blocks can be written to, and a mapping waits for no network.
 _LOCAL: Final = frozenset({"ext2", "ext3", "ext4", "xfs", "tmpfs"})
@@ -92,8 +91,8 @@ class MappedSpoolFile(SpoolFile):
             self._make_ready(end)
         memory = self._map
         assert memory is not None
-        memory[start + _SIZE_FIELD : end] = data[_SIZE_FIELD:]
-        memory[start : start + _SIZE_FIELD] = data[:_SIZE_FIELD]
+        memory[start + SIZE_FIELD : end] = data[SIZE_FIELD:]
+        memory[start : start + SIZE_FIELD] = data[:SIZE_FIELD]
         self.size = end
 
     def _make_ready(self, end: int) -> None:
@@ -126,7 +125,7 @@ class MappedSpoolFile(SpoolFile):
         :raises OSError: the place cannot be cleared.
         """
         assert self._map is not None
-        if any(self._map[start : start + min(_SIZE_FIELD, size)]):
+        if any(self._map[start : start + min(SIZE_FIELD, size)]):
             self.size = start + size
             return True
         self.size = start

@@ -3,7 +3,8 @@
 A spool is a directory of append-only files, one or more per recorder process, 0600, each locked for
 as long as its owner lives. A file begins with a header of 48 bytes (magic, id of the file, id of the
 instance) and goes on with the records of :mod:`recorder.core.codec`. An event is written with one
-``write``: it is in the page cache then, which survives the process, and a fork, but not the power.
+``write``, or copied into a mapping of the file: it is in the page cache then, which survives the process,
+and a fork, but not the power.
 
 Traps that shaped this file: a roll-over that opens the next file while a write to the old one is on
 its way loses that write (so both happen under one lock); a short write leaves half a record (it is

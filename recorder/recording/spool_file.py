@@ -15,7 +15,7 @@ from recorder.locks import LockFile
 MAGIC: Final = b"recorder-spool\x01\n"
 HEADER_SIZE: Final = 48
 SUFFIX: Final = ".spool"
-_SIZE_FIELD: Final = 4  # bytes at the beginning of a record that tell its size, which is never 0
+SIZE_FIELD: Final = 4  # bytes at the beginning of a record that tell its size, which is never 0
 
 
 class SpoolHeader(NamedTuple):
@@ -129,7 +129,7 @@ def read_records(fd: int, path: Path, start: int, size: int) -> bytes:
 
     Its owner may have allocated what is still to come: then zeros follow the last record.
     """
-    head = read_at(fd, path, start, min(size, _SIZE_FIELD))
+    head = read_at(fd, path, start, min(size, SIZE_FIELD))
     return read_at(fd, path, start, size) if any(head) else b""
 
 
