@@ -24,7 +24,7 @@ from recorder import Recorder
 from recorder.core.events import Event
 from recorder.recording.tap import Call, ExchangeTap
 from recorder.store import open_store
-from recorder.store.postgres import _COPY, _packed
+from recorder.store.postgres import _COPY, _COPY_END, _COPY_HEAD, _packed
 from recorder.store.schema import upgrade
 from tests.postgres_server import PostgresServer
 
@@ -153,7 +153,10 @@ def postgresql(per_thread: int) -> None:
             record(sample, per_thread, "thread")
             events = sorted(stored(sample), key=lambda event: (event.wall_ns, event.version))
             instances = {event.stream: event.instance for event in events}
-            blocks = [_packed(events[at : at + BATCH], instances, 1) for at in range(0, len(events), BATCH)]
+            blocks = [
+                _COPY_HEAD + _packed(events[at : at + BATCH], instances, 1) + _COPY_END
+                for at in range(0, len(events), BATCH)
+            ]
             for drainer, goal in zip(drainers(), (0.45, 0.75), strict=False):
                 ours, raw = interleaved(
                     REPEATS,

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,15 +26,15 @@ from recorder.core.events import Event, StreamOpened
 from recorder.errors import ChainBroken
 
 _GENESIS: Final = b"recorder/genesis/v1\0"
-_PAYLOAD: Final = b"recorder/payload/v1\0"
-_EVENT: Final = b"recorder/event/v1\0"
+PAYLOAD_TAG: Final = b"recorder/payload/v1\0"
+EVENT_TAG: Final = b"recorder/event/v1\0"
 _CHUNK: Final = b"chunk_received"
-_ABSENT: Final = 0xFFFFFFFFFFFFFFFF
+ABSENT: Final = 0xFFFFFFFFFFFFFFFF
 _LINK: Final = struct.Struct(">18s32s16sQQQ16sHQ32s")
-_LINK_CHUNK: Final = struct.Struct(_LINK.format + f"{len(_CHUNK)}s")
-_U64: Final = struct.Struct(">Q")
+LINK_CHUNK: Final = struct.Struct(_LINK.format + f"{len(_CHUNK)}s")
+U64: Final = struct.Struct(">Q")
 _SALTED: Final = struct.Struct(">20s16sQ")
-_SALTED_BODY: Final = struct.Struct(">20s16sQQ")  # with the length of the body, after an absent meta
+SALTED_BODY: Final = struct.Struct(">20s16sQQ")  # with the length of the body, after an absent meta
 
 _sha256 = hashlib.sha256
 _blake2b = hashlib.blake2b
@@ -50,10 +50,10 @@ def commitment(secret: bytes, version: int, meta: bytes | None, body: bytes | No
 
     :param secret: the stream's secret; whoever does not have it cannot guess a short payload.
     """
-    salt = _blake2b(_U64.pack(version), digest_size=16, key=secret).digest()
-    size = _ABSENT if meta is None else len(meta)
-    tail = _U64.pack(_ABSENT) if body is None else _U64.pack(len(body)) + body
-    return _sha256(_SALTED.pack(_PAYLOAD, salt, size) + (meta or b"") + tail).digest()
+    salt = _blake2b(U64.pack(version), digest_size=16, key=secret).digest()
+    size = ABSENT if meta is None else len(meta)
+    tail = U64.pack(ABSENT) if body is None else U64.pack(len(body)) + body
+    return _sha256(_SALTED.pack(PAYLOAD_TAG, salt, size) + (meta or b"") + tail).digest()
 
 
 def event_hash(
@@ -74,7 +74,7 @@ def event_hash(
     :param size: payload bytes, meta and body together.
     :param committed: the payload's :func:`commitment`.
     """
-    head = _LINK.pack(_EVENT, previous, stream, version, wall_ns, mono_ns, instance, flags, size, committed)
+    head = _LINK.pack(EVENT_TAG, previous, stream, version, wall_ns, mono_ns, instance, flags, size, committed)
     return _sha256(head + type_name).digest()
 
 
@@ -95,46 +95,6 @@ def link(previous: bytes, secret: bytes, event: Event) -> bytes:
         size,
         commitment(secret, event.version, meta, body),
     )
-
-
-def hasher(
-    stream: bytes, instance: bytes, secret: bytes
-) -> Callable[[bytes, int, bytes, int, int, int, bytes | None, bytes | None], bytes]:
-    """Return what hashes the events of one stream as they are recorded, with everything that they share made ready.
-
-    The returned function takes previous hash, version, type name, wall and monotonic nanoseconds, flags,
-    meta and body, and returns what :func:`event_hash` does: this is the hot path of recording.
-    """
-    salt_of, pack_u64, sha256 = _blake2b(digest_size=16, key=secret).copy, _U64.pack, _sha256
-    pack_salted, pack_body_only, pack_link = _SALTED.pack, _SALTED_BODY.pack, _LINK.pack
-    no_body = pack_u64(_ABSENT)
-
-    def hashed(
-        previous: bytes,
-        version: int,
-        type_name: bytes,
-        wall_ns: int,
-        mono_ns: int,
-        flags: int,
-        meta: bytes | None,
-        body: bytes | None,
-    ) -> bytes:
-        salt = salt_of()
-        salt.update(pack_u64(version))
-        if meta is None and body is not None:
-            size = len(body)
-            committed = sha256(pack_body_only(_PAYLOAD, salt.digest(), _ABSENT, size) + body)
-        else:
-            tail = no_body if body is None else pack_u64(len(body)) + body
-            size = len(meta or b"") + len(body or b"")
-            salted = pack_salted(_PAYLOAD, salt.digest(), _ABSENT if meta is None else len(meta))
-            committed = sha256(salted + (meta or b"") + tail)
-        return sha256(
-            pack_link(_EVENT, previous, stream, version, wall_ns, mono_ns, instance, flags, size, committed.digest())
-            + type_name
-        ).digest()
-
-    return hashed
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +135,8 @@ class ChainVerifier:
 
         :returns: the first event that is none of these or does not verify, not taken; None at the end.
         """
-        salt_of, pack_u64, pack_salted, pack_link = self._salted.copy, _U64.pack, _SALTED_BODY.pack, _LINK_CHUNK.pack
-        sha256, payload_tag, event_tag, chunk, absent = _sha256, _PAYLOAD, _EVENT, _CHUNK, _ABSENT
+        salt_of, pack_u64, pack_salted, pack_link = self._salted.copy, U64.pack, SALTED_BODY.pack, LINK_CHUNK.pack
+        sha256, payload_tag, event_tag, chunk, absent = _sha256, PAYLOAD_TAG, EVENT_TAG, _CHUNK, ABSENT
         stream, head, version, following = self._opened.stream, self.head, self.version, self.version + 1
         try:
             for event in events:

@@ -17,73 +17,31 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from recorder.core.events import FORMAT_VERSION, TYPE_CODES, Event, StreamOpened
 from recorder.errors import CorruptRecording
 
-_FRAME: Final = struct.Struct(">IIB")
+FRAME: Final = struct.Struct(">IIB")
 _OPENED: Final = struct.Struct(">H16s16s32s")
-_EVENT: Final = struct.Struct(">HH16sQQQ16s32sHII")
+EVENT: Final = struct.Struct(">HH16sQQQ16s32sHII")
 _SIZE: Final = struct.Struct(">I")
 _NO_SIZE: Final = bytes(_SIZE.size)
-_FRAMED_EVENT: Final = struct.Struct(_FRAME.format + _EVENT.format.removeprefix(">"))
+_FRAMED_EVENT: Final = struct.Struct(FRAME.format + EVENT.format.removeprefix(">"))
 _NAMES: Final = {name.encode("ascii"): name for name in TYPE_CODES}
-_ABSENT: Final = 0xFFFFFFFF
+ABSENT: Final = 0xFFFFFFFF
 _KIND_OPENED: Final = 1
-_KIND_EVENT: Final = 2
+KIND_EVENT: Final = 2
 _crc32 = zlib.crc32
 _KIND_CHECK: Final = [_crc32(bytes((kind,))) for kind in range(256)]  # the checksum so far, after the kind
+CHECK_OF_EVENT: Final = _KIND_CHECK[KIND_EVENT]
 
 
 def encode_opened(opened: StreamOpened) -> bytes:
     """Return the record of a stream's opening."""
     content = _OPENED.pack(opened.format, opened.stream, opened.instance, opened.secret)
     return _framed(_KIND_OPENED, content)
-
-
-def encoder(
-    stream: bytes, instance: bytes
-) -> Callable[[int, bytes, int, int, int, bytes | None, bytes | None, bytes], bytes]:
-    """Return what makes the records of one stream's events, with everything that they share made ready.
-
-    The returned function takes version, type name, wall and monotonic nanoseconds, flags, meta, body and
-    hash, text already encoded, and returns what :func:`encode_event` does: this is the hot path of recording.
-    """
-    pack, frame, crc32, check = _EVENT.pack, _FRAME.pack, _crc32, _KIND_CHECK[_KIND_EVENT]
-
-    def encoded(
-        version: int,
-        type_name: bytes,
-        wall_ns: int,
-        mono_ns: int,
-        flags: int,
-        meta: bytes | None,
-        body: bytes | None,
-        digest: bytes,
-    ) -> bytes:
-        content = pack(
-            FORMAT_VERSION,
-            flags,
-            stream,
-            version,
-            wall_ns,
-            mono_ns,
-            instance,
-            digest,
-            len(type_name),
-            _ABSENT if meta is None else len(meta),
-            _ABSENT if body is None else len(body),
-        )
-        content += type_name
-        if meta:
-            content += meta
-        if body:
-            content += body
-        return frame(len(content) + 1, crc32(content, check), _KIND_EVENT) + content
-
-    return encoded
 
 
 def encode_event(
@@ -99,11 +57,24 @@ def encode_event(
     digest: bytes,
 ) -> bytes:
     """Return the record of one event; the arguments are the fields of :class:`Event`, as bytes."""
-    return encoder(stream, instance)(version, type_name, wall_ns, mono_ns, flags, meta, body, digest)
+    content = EVENT.pack(
+        FORMAT_VERSION,
+        flags,
+        stream,
+        version,
+        wall_ns,
+        mono_ns,
+        instance,
+        digest,
+        len(type_name),
+        ABSENT if meta is None else len(meta),
+        ABSENT if body is None else len(body),
+    )
+    return _framed(KIND_EVENT, b"".join((content, type_name, meta or b"", body or b"")))
 
 
 def _framed(kind: int, content: bytes) -> bytes:
-    return _FRAME.pack(len(content) + 1, _crc32(content, _KIND_CHECK[kind]), kind) + content
+    return FRAME.pack(len(content) + 1, _crc32(content, _KIND_CHECK[kind]), kind) + content
 
 
 def event_record(event: Event) -> bytes:
@@ -137,17 +108,17 @@ def decode_record(data: bytes | memoryview, offset: int) -> tuple[Event | Stream
     :raises TornRecord: *data* ends before the record does.
     :raises CorruptRecording: the checksum, the kind or the format is wrong.
     """
-    if len(data) - offset < _FRAME.size:
+    if len(data) - offset < FRAME.size:
         raise TornRecord
-    size, check, kind = _FRAME.unpack_from(data, offset)
-    start = offset + _FRAME.size
+    size, check, kind = FRAME.unpack_from(data, offset)
+    start = offset + FRAME.size
     end = start + size - 1
     if size < 1 or end > len(data):
         raise TornRecord
     content = bytes(data[start:end])
     if _crc32(content, _KIND_CHECK[kind]) != check:
         raise CorruptRecording(f"record at byte {offset} fails its checksum")
-    if kind == _KIND_EVENT:
+    if kind == KIND_EVENT:
         return _decode_event(content, offset), end
     if kind == _KIND_OPENED:
         return _decode_opened(content, offset), end
@@ -163,8 +134,8 @@ def decode_batch(data: bytes, offset: int = 0) -> tuple[list[StreamOpened], list
     """
     openings: list[StreamOpened] = []
     events: list[Event] = []
-    append, unpack, crc32, check_of_event = events.append, _FRAMED_EVENT.unpack_from, _crc32, _KIND_CHECK[_KIND_EVENT]
-    names, made, frame_size, header_size = _NAMES, tuple.__new__, _FRAME.size, _FRAMED_EVENT.size
+    append, unpack, crc32, check_of_event = events.append, _FRAMED_EVENT.unpack_from, _crc32, CHECK_OF_EVENT
+    names, made, frame_size, header_size = _NAMES, tuple.__new__, FRAME.size, _FRAMED_EVENT.size
     size_of_data = len(data)
     while size_of_data - offset >= frame_size:
         if size_of_data - offset >= header_size:
@@ -190,9 +161,9 @@ def decode_batch(data: bytes, offset: int = 0) -> tuple[list[StreamOpened], list
             at = named + type_size
             # An event with a body and without meta, as almost all are.
             if (
-                meta_size == _ABSENT
+                meta_size == ABSENT
                 and at + body_size == end <= size_of_data
-                and kind == _KIND_EVENT
+                and kind == KIND_EVENT
                 and format_ == FORMAT_VERSION
                 and (name := names.get(data[named:at])) is not None
                 and crc32(data[start:end], check_of_event) == check
@@ -239,20 +210,20 @@ def _decode_opened(content: bytes, offset: int) -> StreamOpened:
 def _decode_event(content: bytes, offset: int) -> Event:
     try:
         (format_, flags, stream, version, wall_ns, mono_ns, instance, digest, type_size, meta_size, body_size) = (
-            _EVENT.unpack_from(content)
+            EVENT.unpack_from(content)
         )
     except struct.error:
         raise CorruptRecording(f"record at byte {offset}: an event of {len(content)} bytes") from None
     if format_ != FORMAT_VERSION:
         _check_format(format_, offset)
-    at = _EVENT.size + type_size
-    name = str(content[_EVENT.size : at], "ascii", "replace")
+    at = EVENT.size + type_size
+    name = str(content[EVENT.size : at], "ascii", "replace")
     meta: str | None = None
-    if meta_size != _ABSENT:
+    if meta_size != ABSENT:
         meta = str(content[at : at + meta_size], "ascii", "replace")
         at += meta_size
     body: bytes | None = None
-    if body_size != _ABSENT:
+    if body_size != ABSENT:
         body = content[at : at + body_size]
         at += body_size
     if at != len(content):

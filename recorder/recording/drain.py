@@ -202,8 +202,8 @@ class Drainer:
             return True
         self.drained.update({mark.spool: mark.end for mark in marks})
         self.events += len(events)
-        size = sum(mark.end - mark.start for mark in marks)
-        self._batch = min(self._batch * 2, _LARGEST_BATCH) if size > self._batch // 2 else BATCH_BYTES
+        more_waits = any(mark.end - mark.start > limit // 2 for mark in marks)
+        self._batch = min(self._batch * 2, _LARGEST_BATCH) if more_waits else BATCH_BYTES
         return bool(marks)
 
     def _drop_full_ones(self, store: EventStore, files: Sequence[Laned]) -> None:

@@ -6,9 +6,10 @@ import threading
 from typing import Final
 
 from recorder.clock import Clock
-from recorder.core.chain import genesis, hasher
-from recorder.core.codec import encode_opened, encoder
+from recorder.core.chain import genesis
+from recorder.core.codec import encode_opened
 from recorder.core.events import TERMINAL_TYPES, GapRecordedMeta, StreamOpened, meta_text
+from recorder.core.sealing import sealer
 from recorder.recording.spool import Receipt, Spool
 
 _SYNCED_TYPES: Final = frozenset({b"request_sent"} | {name.encode() for name in TERMINAL_TYPES})
@@ -34,9 +35,9 @@ class StreamWriter:
         self.id = stream
         self._spool = spool
         self._clock = clock
-        self._hash = hasher(stream, instance, secret)
-        self._encode = encoder(stream, instance)
-        self._opening: bytes | None = encode_opened(StreamOpened(stream, instance, secret))
+        opened = StreamOpened(stream, instance, secret)
+        self._seal = sealer(opened)
+        self._opening: bytes | None = encode_opened(opened)
         self._version = 0
         self._head = genesis(stream)
         self._lock = threading.Lock()
@@ -66,9 +67,9 @@ class StreamWriter:
         self, type_name: bytes, flags: int, meta: bytes | None, body: bytes | None, owed: _End | None = None
     ) -> bool:
         version, clock = self._version + 1, self._clock
-        wall_ns, mono_ns = clock.wall_ns(), clock.monotonic_ns()
-        digest = self._hash(self._head, version, type_name, wall_ns, mono_ns, flags, meta, body)
-        record = self._encode(version, type_name, wall_ns, mono_ns, flags, meta, body, digest)
+        digest, record = self._seal(
+            self._head, version, type_name, clock.wall_ns(), clock.monotonic_ns(), flags, meta, body
+        )
         if self._opening is not None:
             record = self._opening + record
         receipt = self._receipt
@@ -76,9 +77,15 @@ class StreamWriter:
         self._candidate = receipt
         try:
             safe = self._spool.append(record, sync=type_name in _SYNCED_TYPES, receipt=receipt)
-        finally:
+        except BaseException:
             self._settle()
-        return safe
+            raise
+        if not safe:
+            self._settle()
+            return False
+        self._version, self._head, self._late_end = version, digest, owed  # as _settle, which does it all again
+        self._opening = self._gap = self._candidate = None  # where an interrupt leaves a part of it undone
+        return True
 
     def _settle(self) -> None:
         """Count the event that was being appended if it is safe; an interrupt leaves this to the next call."""

@@ -41,6 +41,7 @@ _COPY: Final = (
 )
 _COPY_HEAD: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _COPY_END: Final = b"\xff\xff"
+_COPY_ROWS: Final = 1024
 _FIXED: Final = struct.Struct(">hiqiqiqiiihih" + "i16si32s")
 _SIZE: Final = struct.Struct(">i")
 _NULL: Final = b"\xff\xff\xff\xff"
@@ -271,13 +272,15 @@ def _insert(
     if events:
         made = cursor.execute("INSERT INTO batches (events) VALUES (%s) RETURNING id", (len(events),)).fetchone()
         assert made is not None
-        packed = _packed(events, instances, made[0])
         with cursor.copy(_COPY) as copy:
-            copy.write(packed)
+            copy.write(_COPY_HEAD)
+            for at in range(0, len(events), _COPY_ROWS):  # the server takes one block while the next is packed
+                copy.write(_packed(events[at : at + _COPY_ROWS], instances, made[0]))
+            copy.write(_COPY_END)
 
 
 def _packed(events: Sequence[Event], instances: dict[bytes, bytes], batch: int) -> bytes:
-    parts = [_COPY_HEAD]
+    parts: list[bytes] = []
     add, fixed, size, codes = parts.append, _FIXED.pack, _SIZE.pack, TYPE_CODES
     try:
         for event in events:
@@ -301,7 +304,6 @@ def _packed(events: Sequence[Event], instances: dict[bytes, bytes], batch: int) 
                 add(body)
     except KeyError as error:
         raise UnknownEventType(f"unknown event type {error.args[0]!r}: nothing was appended") from None
-    add(_COPY_END)
     return b"".join(parts)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -37,15 +38,18 @@ from recorder.store.sqlite_file import (
 CHECKPOINT_AT: Final = 32 << 20
 
 _OPEN: Final = "INSERT INTO event_streams (stream, instance, secret, format) VALUES (?, ?, ?, ?)"
+# What is absent is bound as 0, which no such column holds otherwise: see _values.
 _APPEND: Final = (
-    "INSERT INTO events (stream, version, type, wall_ns, mono_ns, instance, flags, meta, body, hash) VALUES "
+    "INSERT INTO events (stream, version, type, wall_ns, mono_ns, instance, flags, meta, body, hash) "
+    "SELECT column1, column2, column3, column4, column5, NULLIF(column6, 0), column7, NULLIF(column8, 0), "
+    "NULLIF(column9, 0), column10 FROM (VALUES %s) LIMIT ?"
 )
 _ROW: Final = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-# sqlite3 gives the interpreter to another thread at every step: with many rows a statement, the drainer
-# and the program's own threads change places that many times less.
-_ROWS_AT_ONCE: Final = (512, 64, 8, 1)
 _COLUMNS: Final = _ROW.count("?")
-_APPEND_MANY: Final = {count: _APPEND + ", ".join([_ROW] * count) for count in _ROWS_AT_ONCE}
+_ABSENT: Final = 0
+# sqlite3 gives the interpreter to another thread at every step, and has to wait until it gets it back: with
+# many rows a statement, the drainer and the program's own threads change places that many times less.
+_MOST_ROWS: Final = 2048
 
 
 class SqliteStore(SqlStore):
@@ -149,8 +153,7 @@ class SqliteStore(SqlStore):
             with self._writer_alone() as connection:
                 try:
                     with connection.begin():
-                        for mark in marks:
-                            _advance(connection, mark)
+                        _advance(connection, marks)
                         _insert(connection, openings, values)
                 except (IntegrityError, VersionConflict):
                     # Rare: something is stored already. Look at each, under the same lock.
@@ -165,12 +168,29 @@ class SqliteStore(SqlStore):
 
     def _values(self, openings: Sequence[StreamOpened], events: Sequence[Event]) -> list[object]:
         """The columns of all events in one list, which is what a statement of many rows takes."""
+        # sqlite3 looks for an adapter of every value but numbers, texts and bytearrays: that would take a third
+        # of the time, and the interpreter all the while. So None is 0 here, and bytes are copied.
         values: list[object] = []
-        codes, own, add = TYPE_CODES, self._instances_of(openings, events).get, values.extend
+        codes, own, add, copied = TYPE_CODES, self._instances_of(openings, events).get, values.extend, bytearray
+        last, name = b"", copied()
         try:
             for stream, version, kind, wall_ns, mono_ns, instance, flags, meta, body, digest, _ in events:
-                named = None if own(stream) == instance else instance
-                add((stream, version, codes[kind], wall_ns, mono_ns, named, flags, meta, body, digest))
+                if stream != last:
+                    last, name = stream, copied(stream)
+                add(
+                    (
+                        name,
+                        version,
+                        codes[kind],
+                        wall_ns,
+                        mono_ns,
+                        _ABSENT if own(stream) == instance else instance,
+                        flags,
+                        _ABSENT if meta is None else meta,
+                        _ABSENT if body is None else copied(body),
+                        copied(digest),
+                    )
+                )
         except KeyError as error:
             raise UnknownEventType(f"unknown event type {error.args[0]!r}: nothing was appended") from None
         return values
@@ -185,9 +205,10 @@ class SqliteStore(SqlStore):
         stored = _StoredHere(connection)
         openings, events = without_repeats(stored, openings, events)
         everything_known = not openings and not events
-        for mark in marks:
-            if not (everything_known and stored.drained(mark.spool) == mark.end):
-                _advance(connection, mark)
+        _advance(
+            connection,
+            [mark for mark in marks if not (everything_known and stored.drained(mark.spool) == mark.end)],
+        )
         _insert(connection, openings, self._values(openings, events))
 
     def forget_spool(self, spool: bytes) -> None:
@@ -272,12 +293,24 @@ def _insert(connection: Connection, openings: Sequence[StreamOpened], values: Se
     if openings:
         opened = [(opening.stream, opening.instance, opening.secret, opening.format) for opening in openings]
         connection.exec_driver_sql(_OPEN, opened)
-    at, most = 0, _most_values(connection)
-    for count in _ROWS_AT_ONCE:
-        size = count * _COLUMNS
-        while size <= min(len(values) - at, most):
-            connection.exec_driver_sql(_APPEND_MANY[count], tuple(values[at : at + size]))
-            at += size
+    most = min(_MOST_ROWS, (_most_values(connection) - 1) // _COLUMNS) * _COLUMNS
+    for at in range(0, len(values), most):
+        part = list(values[at : at + most])
+        rows = len(part) // _COLUMNS
+        room = _room_for(rows)
+        part += [_ABSENT] * ((room - rows) * _COLUMNS)
+        part.append(rows)
+        connection.exec_driver_sql(_statement(room), tuple(part))
+
+
+def _room_for(rows: int) -> int:
+    """The next power of two: few different statements, each made once for a connection."""
+    return 1 << (rows - 1).bit_length()
+
+
+@cache
+def _statement(rows: int) -> str:
+    return _APPEND % ", ".join([_ROW] * rows)
 
 
 def _most_values(connection: Connection) -> int:
@@ -287,14 +320,21 @@ def _most_values(connection: Connection) -> int:
     return int(raw.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER))
 
 
-def _advance(connection: Connection, mark: SpoolMark) -> None:
-    """Move a spool's offset from where *mark* starts to where it ends."""
-    moved = connection.exec_driver_sql(
-        "UPDATE spools SET drained = ? WHERE spool = ? AND drained = ?", (mark.end, mark.spool, mark.start)
-    ).rowcount
-    if not moved:  # a spool that was never seen: its first batch begins where its header ends
-        moved = connection.exec_driver_sql(
-            "INSERT INTO spools (spool, drained) VALUES (?, ?) ON CONFLICT DO NOTHING", (mark.spool, mark.end)
-        ).rowcount
-    if not moved:
-        raise VersionConflict(f"the spool's batch does not begin where the last one ended, at byte {mark.start}")
+def _advance(connection: Connection, marks: Sequence[SpoolMark]) -> None:
+    """Move the offsets of spools from where *marks* start to where they end."""
+    if not marks:
+        return
+    places = ", ".join("?" * len(marks))
+    known = connection.exec_driver_sql(
+        f"SELECT spool, drained FROM spools WHERE spool IN ({places})",
+        tuple(mark.spool for mark in marks),
+    )
+    drained = {row[0]: row[1] for row in known}
+    for mark in marks:  # of a spool that was never seen, the first batch begins where its header ends
+        if drained.get(mark.spool, mark.start) != mark.start:
+            raise VersionConflict(f"the spool's batch does not begin where the last one ended, at byte {mark.start}")
+    connection.exec_driver_sql(
+        f"INSERT INTO spools (spool, drained) VALUES {', '.join(['(?, ?)'] * len(marks))} "
+        "ON CONFLICT (spool) DO UPDATE SET drained = excluded.drained",
+        tuple(value for mark in marks for value in (mark.spool, mark.end)),
+    )

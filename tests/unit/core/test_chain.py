@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from recorder.core.chain import ChainVerifier, commitment, event_hash, genesis, hasher, link
+from recorder.core.chain import ChainVerifier, commitment, event_hash, genesis, link
 from recorder.core.events import Event
 from recorder.errors import ChainBroken
 from tests.building import ExchangeBuilder
@@ -41,21 +39,6 @@ def test_absent_and_empty_are_committed_to_apart() -> None:
     expected = hashlib.sha256(b"recorder/payload/v1\0" + salt + absent + absent).digest()
     assert commitment(b"k" * 32, 2, None, None) == expected
     assert len({commitment(b"k" * 32, 1, meta, body) for meta in (None, b"") for body in (None, b"")}) == 4
-
-
-_parts = st.none() | st.binary(max_size=40)
-_u64s = st.integers(0, 2**64 - 1)
-
-
-@given(st.binary(min_size=32, max_size=32), _u64s, st.integers(0, 65535), _parts, _parts)
-def test_the_hot_path_hashes_as_everybody_does(
-    previous: bytes, number: int, flags: int, meta: bytes | None, body: bytes | None
-) -> None:
-    stream, instance, secret, kind = b"s" * 16, b"i" * 16, b"k" * 32, b"chunk_received"
-    size = len(meta or b"") + len(body or b"")
-    committed = commitment(secret, number, meta, body)
-    expected = event_hash(previous, stream, number, kind, number, number, instance, flags, size, committed)
-    assert hasher(stream, instance, secret)(previous, number, kind, number, number, flags, meta, body) == expected
 
 
 def _events() -> tuple[ExchangeBuilder, list[Event]]:

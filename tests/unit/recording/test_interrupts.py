@@ -101,7 +101,7 @@ def test_an_interrupt_at_any_line(
         assert len(_events(spool, other)) == 2
         spool.close(drained=True)
         if not interrupted:
-            assert after > 30
+            assert after > 20  # as many lines were interrupted, one after the other
             return
 
 

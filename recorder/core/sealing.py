@@ -1,0 +1,80 @@
+"""An event's hash and its record, made in one step: the hot path of recording.
+
+What comes out is what :mod:`recorder.core.chain` and :mod:`recorder.core.codec` make of the same fields;
+for a chunk without facts of its own, as almost all events are, it is written out here in one function.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import zlib
+from collections.abc import Callable
+from typing import Final
+
+from recorder.core import chain, codec
+from recorder.core.events import FORMAT_VERSION, StreamOpened
+
+_CHUNK: Final = b"chunk_received"
+_CHUNK_HEAD: Final = struct.Struct(f"{codec.EVENT.format}{len(_CHUNK)}s")
+
+#: Takes previous hash, version, type name, wall and monotonic nanoseconds, flags, meta and body, text already
+#: encoded; returns hash and record.
+Sealer = Callable[[bytes, int, bytes, int, int, int, bytes | None, bytes | None], tuple[bytes, bytes]]
+
+
+def sealer(opened: StreamOpened) -> Sealer:
+    """Return what hashes and encodes the events of one stream, with everything that they share made ready."""
+    stream, instance, secret = opened.stream, opened.instance, opened.secret
+    salt_of, sha256, crc32 = hashlib.blake2b(digest_size=16, key=secret).copy, hashlib.sha256, zlib.crc32
+    pack_version, pack_salted, pack_link = chain.U64.pack, chain.SALTED_BODY.pack, chain.LINK_CHUNK.pack
+    pack_head, pack_frame, kind, check = _CHUNK_HEAD.pack, codec.FRAME.pack, codec.KIND_EVENT, codec.CHECK_OF_EVENT
+    payload_tag, event_tag, no_meta, absent = chain.PAYLOAD_TAG, chain.EVENT_TAG, chain.ABSENT, codec.ABSENT
+    chunk, chunk_size, format_ = _CHUNK, len(_CHUNK), FORMAT_VERSION
+
+    def seal(
+        previous: bytes,
+        version: int,
+        type_name: bytes,
+        wall_ns: int,
+        mono_ns: int,
+        flags: int,
+        meta: bytes | None,
+        body: bytes | None,
+    ) -> tuple[bytes, bytes]:
+        if meta is not None or body is None or type_name != chunk:
+            committed = chain.commitment(secret, version, meta, body)
+            size = len(meta or b"") + len(body or b"")
+            digest = chain.event_hash(
+                previous, stream, version, type_name, wall_ns, mono_ns, instance, flags, size, committed
+            )
+            return digest, codec.encode_event(
+                stream, version, type_name, wall_ns, mono_ns, instance, flags, meta, body, digest
+            )
+        size = len(body)
+        salt = salt_of()
+        salt.update(pack_version(version))
+        committed = sha256(pack_salted(payload_tag, salt.digest(), no_meta, size) + body).digest()
+        digest = sha256(
+            pack_link(event_tag, previous, stream, version, wall_ns, mono_ns, instance, flags, size, committed, chunk)
+        ).digest()
+        content = (
+            pack_head(
+                format_,
+                flags,
+                stream,
+                version,
+                wall_ns,
+                mono_ns,
+                instance,
+                digest,
+                chunk_size,
+                absent,
+                size,
+                chunk,
+            )
+            + body
+        )
+        return digest, pack_frame(len(content) + 1, crc32(content, check), kind) + content
+
+    return seal
