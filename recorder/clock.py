@@ -37,14 +37,14 @@ class Clock(Protocol):
         ...
 
 
-_ids = threading.Lock()
+_ids = threading.RLock()  # a signal handler may want an id while one is being made
 _last_ticks = 0
 
 
 def _renew_lock() -> None:
     """A forked child would wait for ever for a lock that another thread of its parent held."""
     global _ids
-    _ids = threading.Lock()
+    _ids = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):

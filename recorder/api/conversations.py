@@ -58,7 +58,7 @@ class Conversations:
 
     def __init__(self, path: WritePath) -> None:
         self._path = path
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._open: dict[tuple[bytes, str], tuple[Conversation, StreamWriter, dict[str, str]]] = {}
 
     def open(self, name: str | None, tags: Mapping[str, str]) -> Conversation:

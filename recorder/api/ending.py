@@ -49,7 +49,12 @@ class Ending:
         atexit.register(self._at_exit)
 
     def close(self) -> None:
-        """Bring everything to the store and stop recording; closing twice is fine."""
+        """Bring everything to the store and stop recording; closing twice is fine.
+
+        A signal handler may want that in the middle of a write: it is done when the write is over.
+        """
+        if self._path.defers(self.close):
+            return
         self._dropped.detach()
         if not self._path.closed:
             try:

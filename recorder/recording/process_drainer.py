@@ -37,7 +37,7 @@ class ProcessDrainer:
         self._clock = clock
         self._process: subprocess.Popen[bytes] | None = None
         self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._stopping = threading.Event()
         self._moved_before = self._refused_before = 0  # by processes that died
         self.drained: dict[bytes, int] = {}
@@ -74,14 +74,14 @@ class ProcessDrainer:
         with self._lock:
             if self._thread is not None or self._stopping.is_set():
                 return
-            thread = threading.Thread(target=self._watch, name="recorder-drainer-watch", daemon=True)
+            # Kept before it runs: a signal handler that wakes meanwhile starts no second one.
+            self._thread = threading.Thread(target=self._watch, name="recorder-drainer-watch", daemon=True)
             try:
-                thread.start()
+                self._thread.start()
             except RuntimeError as error:  # no thread is left, or the interpreter is shutting down
                 _log.warning("recorder: no drainer process yet: %s", error)
+                self._thread = None
                 self.idle = True
-                return
-            self._thread = thread
 
     def drain(self, timeout: float | None = None) -> bool:
         """Do nothing: the process drains."""

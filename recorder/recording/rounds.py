@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from queue import SimpleQueue
 from typing import Final
 
 _log = logging.getLogger("recorder")
@@ -29,9 +30,9 @@ class Rounds:
         self._name = name
         self._work = work
         self._at_rest = at_rest
-        self._awake = threading.Event()
+        self._wakes: SimpleQueue[None] = SimpleQueue()  # which a signal handler can put into at any moment
         self._stop = threading.Event()
-        self._starting = threading.Lock()
+        self._starting = threading.RLock()
         self._thread: threading.Thread | None = None
         self.idle = True
 
@@ -40,19 +41,20 @@ class Rounds:
         self.idle = False
         if self._thread is None and not self._start():
             self.idle = True  # whoever comes next tries again
-        self._awake.set()
+        self._wakes.put(None)
 
     def _start(self) -> bool:
         with self._starting:
             if self._thread is not None or self._stop.is_set():
                 return True
-            thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+            # Kept before it runs: a signal handler that wakes meanwhile starts no second one.
+            self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
             try:
-                thread.start()
+                self._thread.start()
             except RuntimeError as error:  # no thread is left, or the interpreter is shutting down
                 _log.warning("recorder: no thread yet for %s: %s", self._name, error)
+                self._thread = None
                 return False
-            self._thread = thread
             return True
 
     def _run(self) -> None:
@@ -65,17 +67,18 @@ class Rounds:
             self._stop.wait(INTERVAL)
 
     def _sleep_until_woken(self) -> None:
-        self._awake.clear()
+        while not self._wakes.empty():
+            self._wakes.get()
         self.idle = True
         if not self._work() and not self._stop.is_set():  # work that came between the last look and the flag
-            self._at_rest(lambda: not self._awake.is_set() and not self._stop.is_set())
-            self._awake.wait()
+            self._at_rest(lambda: self._wakes.empty() and not self._stop.is_set())
+            self._wakes.get()
         self.idle = False
 
     def stop(self, timeout: float) -> None:
         """Do no further round, and wait for one that is under way, but not longer than *timeout* seconds."""
         with self._starting:
             self._stop.set()
-        self._awake.set()
+        self._wakes.put(None)
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout)

@@ -288,15 +288,21 @@ class Spool:
     def flush(self) -> bool:
         """Write what ``batched`` durability holds in memory, sync what ``synced`` owes; return success."""
         with self._lock:
+            self._try_to_settle()
             written = self._flush_buffer()
             if self._synced and self._dirty:
                 self._sync()
             return written
 
     def files(self) -> list[SpoolFile]:
-        """Return this process's files, oldest first; the last is the one being appended to."""
-        with self._lock:
-            return [*self._full, *([self._file] if self._file is not None else [])]
+        """Return this process's files, oldest first; the last is the one being appended to.
+
+        Whoever asks does not wait for an append, which may be on hold. A file is among the full ones before the
+        next one is there to be appended to: looked at in this order, none is missed.
+        """
+        file = self._file
+        full = [each for each in self._full if each is not file]
+        return full if file is None else [*full, file]
 
     def _roll(self) -> None:
         """Go on in a new file; while none can be made, in the one there is."""
@@ -329,7 +335,6 @@ class Spool:
         :param drained: how far the store has each file, by id.
         """
         with self._lock:
-            self._try_to_settle()
             self._let_go()
             files = [(file.id, file.size) for file in self.files()]
         return len(self._buffer) + sum(max(size - drained.get(key, HEADER_SIZE), 0) for key, size in files)

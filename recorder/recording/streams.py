@@ -63,6 +63,21 @@ class StreamWriter:
             self._lose(type_name, flags, meta, body)
             return False
 
+    def write_beside(
+        self, spool: Spool | None, type_name: bytes, flags: int, meta: bytes | None, body: bytes | None
+    ) -> bool:
+        """Record an event in another spool, as an append to its own may be on hold; None: there is no other."""
+        if spool is None:
+            with self._lock:
+                self._lose(type_name, flags, meta, body)
+            return False
+        own = self._spool
+        try:
+            self._spool = spool
+            return self.write(type_name, flags, meta, body)
+        finally:
+            self._spool = own
+
     def _append(
         self, type_name: bytes, flags: int, meta: bytes | None, body: bytes | None, owed: _End | None = None
     ) -> bool:

@@ -12,7 +12,8 @@ consumer that left before it had taken what had arrived.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -62,7 +63,9 @@ class ExchangeTap:
         self._before_read = 0  # body bytes before the last read
         self._last_read: list[Piece] = []
         self._last_size = 0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may end this in the middle of a write
+        self._inside = False  # a write is under way
+        self._departure: Callable[[], None] | None = None  # of the consumer, to be told when it is over
         self._completed = False
         self.started = False  # the response's head is recorded
         self.ended = False
@@ -178,8 +181,13 @@ class ExchangeTap:
 
         :param unread: bytes of the last read that it had not taken.
         """
-        if not self.started or self._path.defers(partial(self.closed, unread, abandoned=abandoned)):
+        departure = partial(self.closed, unread, abandoned=abandoned)
+        if not self.started or self._path.defers(departure):
             return
+        self._departure = departure  # first, so that either here or there it is seen
+        if self._inside:
+            return
+        self._departure = None
         kind = b"consumer_abandoned" if abandoned else b"consumer_closed"
         if self.ended:
             self._left_behind(kind, self._taken(unread))
@@ -245,33 +253,59 @@ class ExchangeTap:
         return self._path.redaction.url(scrub(text, self._seen.secrets), Redacted())
 
     def _write_pieces(self, pieces: list[Piece]) -> None:
-        with self._lock:
-            if self.ended:
-                return
-            for kind, flags, meta, body, _ in pieces:
-                if kind == "chunk_received" and not flags & VERBATIM:
-                    self._path.write(self._writer, b"chunk_received", flags, meta.encode() if meta else None, body)
-                    continue
-                if body:
-                    # Trailers, or what nobody reads as a body: another response's head may be in it.
-                    body = self._path.redaction.head(body, self._seen)
-                if kind == "response_truncated":
-                    meta = meta_text(self._state())
-                if kind not in ("chunk_received", "trailers_received"):
-                    self.ended = True
-                    self._completed = kind == "response_completed"
-                self._path.write(self._writer, _TYPE_BYTES[kind], flags, meta.encode() if meta else None, body)
+        try:  # as _writing does, without the generator: this is the hot path
+            with self._lock:
+                self._inside = True
+                for kind, flags, meta, body, _ in pieces:
+                    if self.ended:
+                        return
+                    if kind == "chunk_received" and not flags & VERBATIM:
+                        self._path.write(self._writer, b"chunk_received", flags, meta.encode() if meta else None, body)
+                        continue
+                    if body:
+                        # Trailers, or what nobody reads as a body: another response's head may be in it.
+                        body = self._path.redaction.head(body, self._seen)
+                    if kind == "response_truncated":
+                        meta = meta_text(self._state())
+                    ends = kind not in ("chunk_received", "trailers_received")
+                    try:
+                        self._path.write(self._writer, _TYPE_BYTES[kind], flags, meta.encode() if meta else None, body)
+                    finally:  # not before: a signal handler may close the recorder first, and tell that as the end
+                        if ends:
+                            self.ended, self._completed = True, kind == "response_completed"
+        finally:
+            self._inside = False
+            if self._departure is not None:
+                self._tell_departure()
 
     def _tell(self, type_name: bytes, flags: int, facts: Mapping[str, Any] | None, body: bytes | None) -> None:
-        with self._lock:
+        with self._writing():
             if not self.ended:
                 self._write(type_name, flags, facts, body)
 
     def _end(self, type_name: bytes, facts: Mapping[str, Any], body: bytes | None) -> None:
-        with self._lock:
+        with self._writing():
             if not self.ended:
-                self.ended = True
-                self._write(type_name, 0, facts, body)
+                try:
+                    self._write(type_name, 0, facts, body)
+                finally:
+                    self.ended = True
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Keep other threads out, and put off what a signal handler, or another thread, tells of the consumer."""
+        try:
+            with self._lock:
+                self._inside = True
+                yield
+        finally:
+            self._inside = False
+            self._tell_departure()
+
+    def _tell_departure(self) -> None:
+        departure, self._departure = self._departure, None
+        if departure is not None:
+            departure()
 
     def _write(self, type_name: bytes, flags: int, facts: Mapping[str, Any] | None, body: bytes | None) -> None:
         meta = None if not facts else meta_text(facts).encode()

@@ -149,7 +149,7 @@ class WritePath:
         self._mending: list[StreamWriter] = []
         self._lost = 0
         self._lock = threading.RLock()
-        self._writing: set[int] = set()  # threads inside a write
+        self._writing: dict[int, int] = {}  # threads inside a write, and how many of these are on hold
         self._later: deque[Callable[[], None]] = deque()
         self.recovered = Recovered()
         _OPEN.add(self)
@@ -212,28 +212,39 @@ class WritePath:
 
         :raises RecordingError: it could not be written, and what is not recorded must not happen.
         """
-        if self.closed and type_name != b"recorder_closed":
-            return
         thread = threading.get_ident()
+        outer = self._writing.get(thread, 0)
         try:
-            self._writing.add(thread)
-            safe = writer.write(type_name, flags, meta, body)
+            self._writing[thread] = outer + 1
+            if self.closed and type_name != b"recorder_closed":
+                return
+            if outer:  # a signal handler, or a finalizer, records while this thread is in the middle of a write
+                safe = writer.write_beside(self._spool.beside(outer), type_name, flags, meta, body)
+            else:
+                safe = writer.write(type_name, flags, meta, body)
             if self._mover.idle:
                 self._mover.wake()
             if self._defers and self._upkeep.idle:
                 self._upkeep.wake()
         finally:
-            self._writing.discard(thread)
-        if self._later:
-            self._do_later()
+            self._leave(thread, outer)
+            if self._later and not outer:
+                self._do_later()
         if not safe:
             self._note_loss(writer)
+
+    def _leave(self, thread: int, outer: int) -> None:
+        if outer:
+            self._writing[thread] = outer
+        else:
+            self._writing.pop(thread, None)
 
     def defers(self, call: Callable[[], None]) -> bool:
         """Keep *call* for a moment later, if this thread is inside a write; return whether it was kept.
 
-        The garbage collector runs finalizers wherever it likes, also in a thread that holds the locks
-        of the write path: a response that is collected there tells of its end when they are free.
+        The garbage collector runs finalizers wherever it likes, and so does the system signal handlers, also
+        in a thread that holds the locks of the write path: a response that is collected or closed there
+        tells of its end when they are free.
         """
         if threading.get_ident() not in self._writing:
             return False
@@ -277,8 +288,10 @@ class WritePath:
     def _keep_up(self) -> bool:
         """What is to be done between two writes; return whether to come back soon."""
         thread = threading.get_ident()
+        if self._writing.get(thread):  # a signal handler asks for it, in the middle of a write
+            return True
         try:
-            self._writing.add(thread)
+            self._writing[thread] = 1
             flushed = self._spool.flush()
             with self._lock:
                 owing = list(self._mending)
@@ -286,18 +299,22 @@ class WritePath:
             with self._lock:
                 self._mending = [writer for writer in self._mending if writer not in mended]
         finally:
-            self._writing.discard(thread)
+            self._leave(thread, 0)
         self._do_later()
         return bool(self._mending) or not flushed
 
     def flush(self, timeout: float) -> bool:
-        """Move everything written so far to the store; return whether that worked within *timeout* seconds."""
+        """Move everything written so far to the store; return whether that worked within *timeout* seconds.
+
+        In the middle of a write, from a signal handler, it is tried once: what is on hold cannot be waited for.
+        """
+        on_hold = threading.get_ident() in self._writing
         deadline = self.clock.monotonic_ns() + int(timeout * 1e9)
         while True:
             self._keep_up()
             self._mover.drain(timeout)
             done = self._mover.error is None and self._spool.pending(self._mover.drained) == 0
-            if done or self.clock.monotonic_ns() >= deadline:
+            if done or on_hold or self.clock.monotonic_ns() >= deadline:
                 return done
             self.clock.sleep(0.02)
 
@@ -361,7 +378,7 @@ class WritePath:
         self._mending = []
         self._lost = 0
         self._lock = threading.RLock()
-        self._writing = set()
+        self._writing = {}
         self._later.clear()
         if (store := self._mover.inherited()) is not None:
             _INHERITED.append(store)

@@ -6,19 +6,26 @@ does for the recording's sake is done inside a :class:`Guard`, the one place tha
 of ours. It is not silent: the defect is logged, the exchange gets a ``gap_recorded`` and its
 recording ends. Under ``on_failure="raise"`` it surfaces as a RecordingError instead.
 
+What the program itself raises there is not ours to stop: an interrupt, or what its signal handler
+raises, which may be at any moment, so also in the middle of our code.
+
 The log gets the stack and the class of the exception, not its message: that may quote a header.
 """
 
 from __future__ import annotations
 
 import logging
+import sys
 import traceback
 from types import TracebackType
-from typing import Protocol
+from typing import Final, Protocol
 
 from recorder.errors import RecordingError
 
 _log = logging.getLogger("recorder")
+
+#: Whose code runs inside a guard because we call it.
+_OURS: Final = frozenset({"recorder", "requests", "urllib3", *sys.stdlib_module_names} - {"__main__"})
 
 
 class Guarded(Protocol):
@@ -55,6 +62,8 @@ class Guard:
     ) -> bool:
         if error is None or not isinstance(error, Exception) or isinstance(error, RecordingError):
             return False  # nothing; an interrupt of the program; or what on_failure="raise" asks for
+        if _is_of_the_program(error):
+            return False
         self._report(error, "the exchange is not recorded any further")
         if self._recording is not None:
             with Guard(None, must_record=self._must_record):
@@ -67,3 +76,18 @@ class Guard:
     def _report(error: Exception, consequence: str) -> None:
         stack = "".join(traceback.format_tb(error.__traceback__))
         _log.error("recorder: a defect, %s: %s\n%s", consequence, type(error).__qualname__, stack)
+
+
+def _is_of_the_program(error: Exception) -> bool:
+    """Whether the program raised *error*, from code that we did not call: a signal handler, or a thread's interrupt."""
+    if not _is_ours(type(error).__module__):
+        return True
+    trace = error.__traceback__
+    while trace is not None and (trace := trace.tb_next) is not None:  # the first is where the guard stands
+        if not _is_ours(trace.tb_frame.f_globals.get("__name__")):
+            return True
+    return False
+
+
+def _is_ours(module: object) -> bool:
+    return isinstance(module, str) and (module.partition(".")[0] in _OURS or module.startswith("namedtuple_"))

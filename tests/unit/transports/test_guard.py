@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
+
 import pytest
 
 from recorder.errors import ConfigurationError, RecordingError
@@ -9,15 +13,12 @@ from recorder.transports.guard import Guard
 
 
 class Recording:
-    def __init__(self, *, must_record: bool = False, broken: bool = False) -> None:
+    def __init__(self, *, must_record: bool = False) -> None:
         self.must_record = must_record
-        self.broken = broken
         self.reasons: list[str] = []
 
     def give_up(self, reason: str) -> None:
         self.reasons.append(reason)
-        if self.broken:
-            raise ZeroDivisionError
 
 
 def test_a_defect_ends_the_recording_and_not_the_program(caplog: pytest.LogCaptureFixture) -> None:
@@ -32,7 +33,9 @@ def test_a_defect_ends_the_recording_and_not_the_program(caplog: pytest.LogCaptu
 
 
 def test_a_defect_while_giving_up_does_not_come_out_either() -> None:
-    with Guard(Recording(broken=True)):
+    broken = Recording()
+    setattr(broken, "give_up", {}.__getitem__)  # noqa: B010 - which raises, from no code of a program
+    with Guard(broken):
         raise KeyError
     with Guard(None):
         raise KeyError
@@ -51,6 +54,29 @@ def test_who_must_not_act_unrecorded_is_told(guard: Guard) -> None:
     with pytest.raises(RecordingError, match="a defect of recorder") as raised, guard:
         raise KeyError("Bearer x")
     assert raised.value.__suppress_context__
+
+
+class Deadline(Exception):
+    """As a program's signal handler would raise it."""
+
+
+def _alarm(*_: object) -> None:
+    raise TimeoutError("too slow")
+
+
+@pytest.mark.parametrize("must_record", [False, True])
+def test_what_the_programs_signal_handler_raises_comes_out(must_record: bool) -> None:
+    recording = Recording(must_record=must_record)
+    before = signal.signal(signal.SIGUSR1, _alarm)
+    try:
+        with pytest.raises(TimeoutError, match="too slow"), Guard(recording):
+            os.kill(os.getpid(), signal.SIGUSR1)
+            time.sleep(1)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    with pytest.raises(Deadline), Guard(recording):
+        raise Deadline  # as PyThreadState_SetAsyncExc has a thread do
+    assert recording.reasons == []
 
 
 def test_without_a_defect_nothing_happens() -> None:
