@@ -15,9 +15,10 @@ from recorder.errors import ConfigurationError, NotFound
 from recorder.locations import absolute_url, default_store, fingerprint_key, make_state_home, spool_directory
 from recorder.recording.drain import Drainer
 from recorder.recording.lanes import Lanes
+from recorder.recording.mover import Mover
 from recorder.recording.process_drainer import ProcessDrainer
 from recorder.recording.recovery import Recovered
-from recorder.recording.write_path import DURABILITIES, FAILURE_POLICIES, Health, Mover, WritePath
+from recorder.recording.write_path import DURABILITIES, FAILURE_POLICIES, Health, WritePath
 from recorder.store import Synchronous, open_store
 from recorder.store.base import EventStore
 
@@ -114,7 +115,7 @@ class Recorder:
         try:
             path.start()
         except BaseException:
-            path.close(0)
+            path.abandon()
             raise
         self._path = path
         self._conversations = Conversations(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import socket
 import sqlite3
 from collections.abc import Callable
@@ -89,6 +90,15 @@ def test_a_file_that_is_not_a_store_is_left_alone(command: list[str], content: b
     (tmp_path / "notes.txt").write_bytes(content)
     told(run(*command, "--store", f"sqlite:///{tmp_path}/notes.txt"), 2)
     assert (tmp_path / "notes.txt").read_bytes() == content
+    assert [file.name for file in tmp_path.iterdir()] == ["notes.txt"]  # neither a lock nor a spool beside it
+
+
+@pytest.mark.parametrize("command", [*READING, *WRITING, ["db", "check"], ["db", "rebuild"]], ids=" ".join)
+def test_a_named_pipe_is_not_waited_for(command: list[str], tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    line = told(run(*command, "--store", f"sqlite:///{tmp_path}/pipe"), 2)
+    assert "is a named pipe, not a recorder store: give another file" in line
+    assert [file.name for file in tmp_path.iterdir()] == ["pipe"]
 
 
 @pytest.mark.parametrize("command", [*READING, *WRITING], ids=" ".join)
