@@ -50,13 +50,17 @@ class Reader:
 
         rows = unprojected(self.store, self.projected)
         for stream in self.spooled.events:
-            rows.fold(list(self.events(stream)))
+            rows.fold(list(self.found_events(stream)))
         return rows
 
     def events(self, stream: bytes) -> Iterator[Event]:
         """Yield the events of a stream in order; those that only a spool holds have no position."""
         stored = self.store.events(stream)
         return self._with_spooled(stream, stored) if stream in self.spooled.events else stored
+
+    def found_events(self, stream: bytes) -> Iterator[Event]:
+        """Yield the events of a stream in order, those that nobody here can read as being of type ``code N``."""
+        return self._with_spooled(stream, self.store.found_events(stream))
 
     def _spooled_after(self, stream: bytes, version: int) -> Iterator[Event]:
         for event in self.spooled.events.get(stream, ()):

@@ -38,6 +38,6 @@ class Recordings:
 
     def request(self, exchange: bytes) -> Request:
         """Return method, URL and payload of a recorded request."""
-        folded = fold(self._reader.events(exchange))
+        folded = fold(self._reader.found_events(exchange))
         request = folded.request if folded is not None else None
         return (request.method, request.url, request.payload) if request is not None else ("", "", b"")

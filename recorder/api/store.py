@@ -143,11 +143,14 @@ class Store:
         :raises NotFound: one of them stands for nothing, or for several things.
         """
         found = [self.resolve(name) for name in names]
-        texts = [one.id for one in found if one.kind == "exchange"]
-        texts += [
-            exchange for one in found if one.kind == "conversation" for exchange in self._thread(one.id).exchanges
-        ]
-        return set(map(id_bytes, texts))
+        return {id_bytes(exchange) for one in found for exchange in self.exchanges_of(one)}
+
+    def exchanges_of(self, found: Found) -> tuple[str, ...]:
+        """Return the ids of the exchanges that *found* stands for: its own, or those of a conversation, in order.
+
+        :raises NotFound: there is no such conversation.
+        """
+        return (found.id,) if found.kind == "exchange" else self._thread(found.id).exchanges
 
     def conversations(self) -> list[ConversationSummary]:
         """Return every conversation, the one with the newest exchange first."""

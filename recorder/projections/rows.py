@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from recorder.clock import id_bytes
@@ -17,6 +18,7 @@ from recorder.core.exchange import fold
 from recorder.core.matching import match_key
 from recorder.core.rebuilt import Rebuilt, summary, whole
 from recorder.dialects.rebuild import rebuild
+from recorder.errors import CorruptRecording
 from recorder.store.projected import ExchangeRow, OpeningRow
 
 
@@ -24,7 +26,8 @@ def opening_row(events: Sequence[Event]) -> OpeningRow:
     """Return the row of a conversation's opening: its name and its last tags."""
     facts: dict[str, Any] = {}
     for event in events:
-        facts.update(event.facts)
+        with suppress(CorruptRecording):  # as in an exchange: what cannot be read says nothing, the audit tells of it
+            facts.update(event.facts)
     tags = json.dumps(facts.get("tags", {}), sort_keys=True)
     return OpeningRow(
         events[0].stream,

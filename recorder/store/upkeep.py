@@ -12,6 +12,7 @@ from typing import Final, cast
 from sqlalchemy import Connection
 
 from recorder.clock import id_text
+from recorder.core.events import TYPE_NAMES
 from recorder.errors import ConfigurationError, CorruptRecording, StaleSchema, StoreUnreachable
 from recorder.store import open_store, revisions, schema
 from recorder.store.failures import translated, translating
@@ -165,7 +166,7 @@ def check(url: str) -> StoreCheck:
             lines.append(_triggers(connection))
             # A damaged page is reported above; counting would only fall over it again.
             if all(line.ok for line in lines if line.what == "integrity"):
-                lines += [_orphans(connection), _spool_rows(connection)]
+                lines += [_orphans(connection), _types(connection), _spool_rows(connection)]
     finally:
         store.close()
     return StoreCheck(target.name, tuple(lines))
@@ -270,6 +271,25 @@ def _orphans(connection: Connection) -> CheckLine:
     if count:
         return CheckLine("openings", False, f"{count} event streams have lost their opening: restore a backup")
     return CheckLine("openings", True, "every event belongs to an opened event stream")
+
+
+def _types(connection: Connection) -> CheckLine:
+    codes = ", ".join(map(str, TYPE_NAMES))
+    sql = f"SELECT type, count(*), count(DISTINCT stream) FROM events WHERE type NOT IN ({codes}) GROUP BY type"
+    found = [
+        f"{counted(events, 'event')} of {counted(streams, 'event stream')} with code {code}"
+        for code, events, streams in connection.exec_driver_sql(f"{sql} ORDER BY type")
+    ]
+    if found:
+        return CheckLine(
+            "types", False, f"of a type that this version does not know: {', '.join(found)}: upgrade recorder"
+        )
+    return CheckLine("types", True, "every event is of a known type")
+
+
+def counted(number: int, noun: str) -> str:
+    """Return ``1 event``, ``2 events``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _spool_rows(connection: Connection) -> CheckLine:

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
+from recorder import Player, Store
 from recorder.clock import id_bytes
 from tests.commands import answered, fill, identity_of, json_lines, process, run, told
 
@@ -136,6 +138,14 @@ def test_a_corrupt_page_is_a_finding(url: str) -> None:
     assert run("db", "check", "--store", url).exit_code == 1
 
 
+def test_a_rebuild_that_cannot_read_everything_drops_nothing(url: str) -> None:
+    assert run("recover", "--store", url).exit_code == 0
+    before = run("list", "--json", "--store", url).stdout
+    damage(url)
+    assert "damaged" in told(run("db", "rebuild", "--store", url), 1)
+    assert run("list", "--json", "--store", url).stdout == before
+
+
 def test_a_corrupt_page_hides_nothing_else(url: str) -> None:
     damage(url)
     rows = json_lines(run("events", identity_of(FIRST), "--json", "--store", url), "events")
@@ -160,6 +170,27 @@ def test_an_event_of_an_unknown_type(url: str, command: str) -> None:
     assert result.exit_code == 1
     assert "unknown event type 99" in result.stderr
     assert len([line for line in result.stderr.splitlines() if line.startswith("error: ")]) == 1
+
+
+def test_an_event_of_an_unknown_type_hides_no_other_exchange(url: str) -> None:
+    with_unknown_type(url)
+    for _ in range(2):  # before the views are brought up to date, and after
+        rows = {row["id"]: row["verdict"] for row in json_lines(run("list", "--json", "--store", url), "list")}
+        assert rows == {identity_of(FIRST): "unknown", identity_of(SECOND): "complete"}
+        for command in ("show", "events", "export", "replay", "verify"):
+            assert run(command, identity_of(SECOND), "--store", url).exit_code == 0, command
+        assert identity_of(FIRST) in told(run("show", identity_of(FIRST), "--store", url), 1)
+        assert run("recover", "--store", url).exit_code == 0
+    assert run("db", "rebuild", "--store", url).exit_code == 0
+    check = run("db", "check", "--store", url)
+    assert check.exit_code == 1
+    told_of = [line for line in check.stdout.splitlines() if not line.startswith("ok")]
+    assert [line.split()[1] for line in told_of] == ["types"]
+    assert "1 event of 1 event stream with code 99: upgrade recorder" in told_of[0]
+    with Player(url) as player, player.mount(requests.Session()) as session:
+        request = Store(url).exchange(identity_of(SECOND)).exchange.request
+        assert request is not None
+        assert session.post(request.url, data=request.payload).status_code == 200
 
 
 @pytest.mark.parametrize("named", [[], [identity_of(FIRST)]])

@@ -104,12 +104,6 @@ def test_a_database_that_can_only_be_read_is_refused_and_stays_as_it_is(postgres
 
 def test_a_file_that_can_only_be_read_is_refused(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(sqlite_url, answered(1, ("user", "a")))
-    whole = os.open
-
-    def refusing(path: str | Path, flags: int, mode: int = 0o777) -> int:
-        if str(path).endswith("store.db") and flags & os.O_RDWR:  # what anybody but root gets for mode 0400
-            raise PermissionError(13, "Permission denied")
-        return whole(path, flags, mode)
-
-    monkeypatch.setattr(os, "open", refusing)
+    # What anybody but root gets for mode 0400.
+    monkeypatch.setattr(os, "access", lambda path, mode, **_: mode & os.W_OK == 0)
     assert "cannot be written: Permission denied" in told(run("db", "rebuild", "--store", sqlite_url), 3)
