@@ -12,6 +12,7 @@ from recorder.locations import absolute_url, spool_directory
 from recorder.recording.recovery import Spooled, read_spooled
 from recorder.store import open_store
 from recorder.store.projected import ExchangeFilter, ExchangeRow, OpeningRow, RequestRow, SqlProjected
+from recorder.store.urls import parse_url
 
 if TYPE_CHECKING:
     from recorder.projections.runner import Rows
@@ -27,6 +28,7 @@ class Reader:
     """
 
     def __init__(self, url: str) -> None:
+        parse_url(url)  # one message for a wrong one, whoever is given it
         self.url = absolute_url(url)
         self.store = open_store(self.url, write=False)
         self.projected = SqlProjected(self.store)

@@ -69,7 +69,7 @@ class Store:
     """
 
     def __init__(self, url: str | None = None) -> None:
-        self.reader = Reader(url or default_store())
+        self.reader = Reader(default_store() if url is None else url)
 
     def refresh(self) -> None:
         """Look again at what was recorded since."""

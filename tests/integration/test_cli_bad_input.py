@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import requests
 
-from recorder import Player, Store
+from recorder import ConfigurationError, Player, Recorder, Store
 from recorder.clock import id_bytes
 from tests.commands import answered, fill, identity_of, json_lines, process, run, told
 
@@ -54,7 +54,10 @@ def test_a_server_that_does_not_answer(command: list[str]) -> None:
         ("mysql://host/x", "unknown store scheme 'mysql'"),
         ("sqlite://", "file"),
         ("sqlite:///:memory:", "file"),
-        ("sqlite:///x.db?mode=ro", "file"),
+        ("sqlite:///x.db?mode=ro", "named by its file alone"),
+        ("sqlite:/x.db", "not a store URL"),
+        ("sqlite:///a\0b", "holds a NUL"),
+        ("", "--store names nothing"),
         ("postgresql://h:99999/d", "postgresql"),
     ],
 )
@@ -83,6 +86,25 @@ def test_a_path_that_cannot_be_written(command: list[str], tmp_path: Path) -> No
 @pytest.mark.parametrize("command", [*READING, WRITING[0]], ids=" ".join)
 def test_a_store_that_is_not_there_is_not_made(command: list[str], tmp_path: Path) -> None:
     assert "does not exist" in told(run(*command, "--store", f"sqlite:///{tmp_path}/none.db"), 3)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [*READING, ["recover"], ["db", "rebuild"], ["db", "check"]], ids=" ".join)
+def test_an_empty_file_becomes_a_store_only_where_one_is_to_be_made(command: list[str], tmp_path: Path) -> None:
+    """``mktemp`` makes such files, to be filled; there is nothing in them to recover or to build again."""
+    file = tmp_path / "new.db"
+    file.touch()
+    assert "is empty, not yet a recorder store" in told(run(*command, "--store", f"sqlite:///{file}"), 2)
+    assert file.stat().st_size == 0
+    assert run("db", "upgrade", "--store", f"sqlite:///{file}").exit_code == 0
+    assert run("list", "--store", f"sqlite:///{file}").exit_code == 0
+
+
+def test_no_store_is_made_by_python_of_an_empty_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for made in (Recorder, Store, Player):
+        with pytest.raises(ConfigurationError, match="not a store URL"):
+            made("")
     assert list(tmp_path.iterdir()) == []
 
 

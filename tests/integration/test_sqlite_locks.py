@@ -128,3 +128,13 @@ def test_nothing_but_sqlite_opens_the_files_of_a_store(sqlite_url: str, tmp_path
     assert seen["made"] == [sqlite_url.removeprefix("sqlite:///")]
     before, after = seen["descriptors"]
     assert after <= before + 4  # what SQLite cannot close while there are locks it uses again
+
+
+def test_writers_through_a_link_and_by_name_share_lock_and_spool(tmp_path: Path) -> None:
+    (tmp_path / "link.db").symlink_to("real.db")
+    for name in ("link.db", "real.db", "link.db"):
+        with serve(Script(chunks=1)) as server:
+            program = python(OTHER, server.url, f"sqlite:///{tmp_path}/{name}")
+            assert program.communicate(timeout=60)[1] == ""
+    assert {file.name for file in tmp_path.iterdir()} == {"link.db", "real.db", "real.db.lock"}
+    assert len(exchanges(f"sqlite:///{tmp_path}/real.db")) == 3
