@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,7 +16,7 @@ from recorder.core.rebuilt import Rebuilt
 from recorder.dialects.rebuild import rebuild
 from recorder.errors import NotFound
 from recorder.locations import default_store
-from recorder.projections.rows import listed, turn_of_row
+from recorder.projections.rows import listed, tags_of_row, turn_of_row
 from recorder.store.projected import ExchangeFilter
 
 
@@ -227,7 +226,7 @@ class Store:
         tags: dict[str, str] = {}
         for identity, row in sorted(self.reader.openings().items()):
             if id_text(identity) == thread.id or (thread.name is not None and row.name == thread.name):
-                tags.update(json.loads(row.tags))
+                tags.update(tags_of_row(row))
         return tags
 
     def _summary(self, thread: Conversation) -> ConversationSummary:

@@ -16,6 +16,7 @@ import requests
 
 from recorder import ConfigurationError, Player, Recorder, Store
 from recorder.clock import id_bytes
+from tests.building import ExchangeBuilder
 from tests.commands import answered, fill, identity_of, json_lines, process, run, told
 
 READING = (["list"], ["show", "x"], ["events", "x"], ["export", "x"], ["replay", "x"], ["verify"], ["db", "status"])
@@ -247,6 +248,46 @@ def test_more_findings_than_a_screen_holds_are_counted(url: str) -> None:
     result = run("verify", "--store", url)
     assert result.exit_code == 1
     assert "more findings: see --json" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("change", "commands", "place"),
+    [
+        (
+            "exchanges SET summary = 'x' || substr(summary, 2)",
+            ["list", "list --json", "show desk"],
+            "exchanges (summary)",
+        ),
+        (
+            "exchanges SET summary = replace(summary, 'list', 'lisp')",
+            ["list", "list --json"],
+            "exchanges (summary)",
+        ),
+        ("exchanges SET summary = replace(summary, 'verdict', 'Verdict')", ["list"], "exchanges (summary)"),
+        ("exchanges SET summary = '[]'", ["list", "show desk", "replay desk"], "exchanges (summary)"),
+        ("exchanges SET match_places = '[x'", ["replay desk"], "exchanges (match_places)"),
+        ("exchanges SET id = substr(id, 2)", ["list", "show desk"], "exchanges (id)"),
+        ("openings SET tags = 'x' || substr(tags, 2)", ["show desk"], "openings (tags)"),
+        ("openings SET tags = '7'", ["show desk"], "openings (tags)"),
+        ("openings SET id = x'00'", ["list", "show desk"], "openings (id)"),
+    ],
+)
+def test_a_damaged_row_of_the_views_is_named_with_its_cure(
+    sqlite_url: str, change: str, commands: list[str], place: str
+) -> None:
+    desk = ExchangeBuilder(1).event("conversation_named", {"name": "desk"}).event("tags_set", {"tags": {"bot": "b"}})
+    facts = {"conversation": identity_of(desk), "name": "desk", "redacted": ["header:authorization"]}
+    fill(sqlite_url, desk, answered(2, ("user", "one"), **facts))
+    assert run("db", "rebuild", "--store", sqlite_url).exit_code == 0
+    with closing(sqlite3.connect(file_of(sqlite_url))) as connection, connection:
+        assert connection.execute(f"UPDATE {change}").rowcount == 1
+    for command in commands:
+        line = told(run(*command.split(), "--store", sqlite_url), 1)
+        assert f"in {place.replace(' ', ' is damaged ')}: run `recorder db rebuild`" in line
+    assert run("verify", "--store", sqlite_url).exit_code == 0
+    assert run("db", "rebuild", "--store", sqlite_url).exit_code == 0
+    for command in commands:
+        assert run(*command.split(), "--store", sqlite_url).exit_code == 0
 
 
 @pytest.mark.parametrize("command", ["show", "events", "export", "replay", "verify"])
