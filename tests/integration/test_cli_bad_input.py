@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import socket
 import sqlite3
@@ -158,6 +159,31 @@ def test_a_corrupt_page_is_a_finding(url: str) -> None:
     human = run("verify", "--store", url)
     assert (human.exit_code, human.stderr) == (1, "")
     assert "damaged" in human.stdout
+    assert run("db", "check", "--store", url).exit_code == 1
+
+
+def lose_entries_of_an_index(url: str) -> None:
+    """Have the index by which streams are read forget its last entries, as a torn checkpoint may."""
+    with closing(sqlite3.connect(file_of(url))) as connection:
+        sql = "SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_events_1'"
+        page = connection.execute(sql).fetchone()[0]
+    data = bytearray(file_of(url).read_bytes())
+    while data[(page - 1) * 8192] == 2:  # an inner page: on to its last child, https://sqlite.org/fileformat2.html
+        page = int.from_bytes(data[(page - 1) * 8192 + 8 : (page - 1) * 8192 + 12], "big")
+    cells = (page - 1) * 8192 + 3
+    left = int.from_bytes(data[cells : cells + 2], "big") - 3
+    data[cells : cells + 2] = left.to_bytes(2, "big")
+    file_of(url).write_bytes(data)
+
+
+def test_what_an_index_has_lost_is_not_missed_in_silence(url: str) -> None:
+    lose_entries_of_an_index(url)
+    report = run("verify", "--json", "--store", url)
+    assert (report.exit_code, report.stderr) == (1, "")
+    shown = json.loads(report.stdout)
+    assert shown["verdicts"] == {"unmodified": "no", "complete_in_range": "no"}
+    assert {finding["kind"] for finding in shown["findings"]} == {"storage"}
+    assert "missing from index" in report.stdout
     assert run("db", "check", "--store", url).exit_code == 1
 
 
@@ -340,6 +366,7 @@ def test_an_output_that_cannot_be_written(url: str, tmp_path: Path) -> None:
 def test_a_backup_never_replaces_a_file(url: str, tmp_path: Path) -> None:
     assert run("db", "backup", str(tmp_path / "copy.db"), "--store", url).exit_code == 0
     assert "exists already" in told(run("db", "backup", str(tmp_path / "copy.db"), "--store", url), 2)
+    assert "has no file name" in told(run("db", "backup", "", "--store", url), 2)
     copied = json_lines(run("list", "--json", "--store", f"sqlite:///{tmp_path}/copy.db"), "list")
     assert len(copied) == 2
 
