@@ -12,7 +12,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from recorder.clock import Clock
 from recorder.errors import ConfigurationError
@@ -29,15 +29,19 @@ def default_store() -> str:
 def sqlite_path(store_url: str) -> Path | None:
     """Return the file of a SQLite store as an absolute path; None for another engine.
 
+    Symbolic links are followed: by whatever name it is opened, a store has one lock, one log and one spool.
+
     :raises ConfigurationError: the URL names no file: a store in memory would vanish with the process.
     """
-    scheme, _, rest = store_url.partition("://")
-    if not scheme.startswith("sqlite"):
+    scheme, separator, rest = store_url.partition("://")
+    if not separator or not scheme.startswith("sqlite"):
         return None
     name = unquote(rest.removeprefix("/").partition("?")[0])
     if not name or name == ":memory:":
         raise ConfigurationError("the store has no file: name one, as in sqlite:///recorder.db")
-    return Path(name).absolute()
+    if "\0" in name:
+        raise ConfigurationError("the store's URL holds a NUL, which no file name can: write sqlite:///FILE")
+    return Path(os.path.realpath(name))
 
 
 def absolute_url(store_url: str) -> str:
@@ -45,11 +49,12 @@ def absolute_url(store_url: str) -> str:
 
     :raises ConfigurationError: the URL names no file.
     """
-    if sqlite_path(store_url) is None:
+    path = sqlite_path(store_url)
+    if path is None:
         return store_url
     scheme, _, rest = store_url.partition("://")
-    name, question, query = rest.removeprefix("/").partition("?")
-    return f"{scheme}:///{Path(name).absolute()}{question}{query}"
+    name = str(path).replace("%", "%25").replace("?", "%3F")  # what the URL would not take as it is
+    return f"{scheme}:///{name}{''.join(rest.partition('?')[1:])}"
 
 
 def spool_directory(store_url: str) -> Path:
@@ -61,13 +66,33 @@ def spool_directory(store_url: str) -> Path:
     path = sqlite_path(store_url)
     if path is not None:
         return path.with_name(path.name + "-spool")
+    return _state_home() / "recorder" / "spool" / hashlib.sha256(_place(store_url).encode()).hexdigest()[:24]
+
+
+def _place(store_url: str) -> str:
+    """Return host, port and database of a server, wherever the URL has them: in its parts or in its query.
+
+    What it does not say is libpq's to fill in, from its environment variables and its defaults
+    (https://www.postgresql.org/docs/current/libpq-envars.html).
+    """
     parts = urlsplit(store_url)
+    query = parse_qs(parts.query)
     try:
-        port = parts.port or 5432
+        written = parts.port
     except ValueError:
         raise ConfigurationError("the store's URL has no valid port: use postgresql+psycopg://HOST:PORT/NAME") from None
-    place = f"{(parts.hostname or 'localhost').lower()}:{port}{parts.path}?{parts.query if not parts.hostname else ''}"
-    return _state_home() / "recorder" / "spool" / hashlib.sha256(place.encode()).hexdigest()[:24]
+
+    def told(name: str, part: str | None, default: str) -> str:
+        return ",".join(query.get(name, ())) or part or os.environ.get(f"PG{name.upper()}") or default
+
+    host = told("host", parts.hostname, "localhost")
+    port = told("port", str(written or ""), "5432")
+    if "port" not in query and not host.startswith("/") and host.partition(":")[2].isdigit():
+        host, _, port = host.partition(":")
+    user = told("user", unquote(parts.username or ""), "")
+    named = query.get("dbname", [unquote(parts.path.removeprefix("/"))])[-1]
+    database = named or os.environ.get("PGDATABASE") or user
+    return f"{host if host.startswith('/') else host.lower()}:{port}/{database}?"
 
 
 def make_state_home(store_url: str) -> None:

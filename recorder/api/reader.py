@@ -12,6 +12,7 @@ from recorder.locations import absolute_url, spool_directory
 from recorder.recording.recovery import Spooled, read_spooled
 from recorder.store import open_store
 from recorder.store.projected import ExchangeFilter, ExchangeRow, OpeningRow, RequestRow, SqlProjected
+from recorder.store.urls import parse_url
 
 if TYPE_CHECKING:
     from recorder.projections.runner import Rows
@@ -27,6 +28,7 @@ class Reader:
     """
 
     def __init__(self, url: str) -> None:
+        parse_url(url)  # one message for a wrong one, whoever is given it
         self.url = absolute_url(url)
         self.store = open_store(self.url, write=False)
         self.projected = SqlProjected(self.store)
@@ -50,13 +52,17 @@ class Reader:
 
         rows = unprojected(self.store, self.projected)
         for stream in self.spooled.events:
-            rows.fold(list(self.events(stream)))
+            rows.fold(list(self.found_events(stream)))
         return rows
 
     def events(self, stream: bytes) -> Iterator[Event]:
         """Yield the events of a stream in order; those that only a spool holds have no position."""
         stored = self.store.events(stream)
         return self._with_spooled(stream, stored) if stream in self.spooled.events else stored
+
+    def found_events(self, stream: bytes) -> Iterator[Event]:
+        """Yield the events of a stream in order, those that nobody here can read as being of type ``code N``."""
+        return self._with_spooled(stream, self.store.found_events(stream))
 
     def _spooled_after(self, stream: bytes, version: int) -> Iterator[Event]:
         for event in self.spooled.events.get(stream, ()):

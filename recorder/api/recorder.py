@@ -15,11 +15,13 @@ from recorder.errors import ConfigurationError, NotFound
 from recorder.locations import absolute_url, default_store, fingerprint_key, make_state_home, spool_directory
 from recorder.recording.drain import Drainer
 from recorder.recording.lanes import Lanes
+from recorder.recording.mover import Mover
 from recorder.recording.process_drainer import ProcessDrainer
 from recorder.recording.recovery import Recovered
-from recorder.recording.write_path import DURABILITIES, FAILURE_POLICIES, Health, Mover, WritePath
+from recorder.recording.write_path import DURABILITIES, FAILURE_POLICIES, Health, WritePath
 from recorder.store import Synchronous, open_store
 from recorder.store.base import EventStore
+from recorder.store.urls import parse_url
 
 if TYPE_CHECKING:
     import requests
@@ -86,7 +88,9 @@ class Recorder:
             _log.warning("recorder: RECORDER_OFF is set, nothing is recorded")
             return
         clock = clock or SystemClock()
-        url = absolute_url(store_url or default_store())
+        url = default_store() if store_url is None else store_url
+        parse_url(url)  # one message for a wrong one, whoever is given it
+        url = absolute_url(url)
         redaction = Redaction(fingerprint_key(clock), redact or ())
         synchronous: Synchronous = "full" if durability == "synced" else "normal"
         directory = spool_directory(url)
@@ -114,7 +118,7 @@ class Recorder:
         try:
             path.start()
         except BaseException:
-            path.close(0)
+            path.abandon()
             raise
         self._path = path
         self._conversations = Conversations(path)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 
 from recorder.api.reader import Reader
 from recorder.core.events import Event
 from recorder.core.exchange import fold
+from recorder.projections.rows import places_of_row
 from recorder.replay.answers import Entry, Request
 
 
@@ -29,7 +29,7 @@ class Recordings:
             if key is not None and (self._only is None or identity in self._only):
                 places = parsed.get(text)
                 if places is None:
-                    places = parsed[text] = tuple(json.loads(text or "[]"))
+                    places = parsed[text] = places_of_row(identity, text)
                 yield Entry(identity, key, places, method, url)
 
     def events(self, exchange: bytes) -> Iterable[Event]:
@@ -38,6 +38,6 @@ class Recordings:
 
     def request(self, exchange: bytes) -> Request:
         """Return method, URL and payload of a recorded request."""
-        folded = fold(self._reader.events(exchange))
+        folded = fold(self._reader.found_events(exchange))
         request = folded.request if folded is not None else None
         return (request.method, request.url, request.payload) if request is not None else ("", "", b"")

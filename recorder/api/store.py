@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,7 +16,7 @@ from recorder.core.rebuilt import Rebuilt
 from recorder.dialects.rebuild import rebuild
 from recorder.errors import NotFound
 from recorder.locations import default_store
-from recorder.projections.rows import listed, turn_of_row
+from recorder.projections.rows import listed, tags_of_row, turn_of_row
 from recorder.store.projected import ExchangeFilter
 
 
@@ -69,7 +68,7 @@ class Store:
     """
 
     def __init__(self, url: str | None = None) -> None:
-        self.reader = Reader(url or default_store())
+        self.reader = Reader(default_store() if url is None else url)
 
     def refresh(self) -> None:
         """Look again at what was recorded since."""
@@ -143,11 +142,14 @@ class Store:
         :raises NotFound: one of them stands for nothing, or for several things.
         """
         found = [self.resolve(name) for name in names]
-        texts = [one.id for one in found if one.kind == "exchange"]
-        texts += [
-            exchange for one in found if one.kind == "conversation" for exchange in self._thread(one.id).exchanges
-        ]
-        return set(map(id_bytes, texts))
+        return {id_bytes(exchange) for one in found for exchange in self.exchanges_of(one)}
+
+    def exchanges_of(self, found: Found) -> tuple[str, ...]:
+        """Return the ids of the exchanges that *found* stands for: its own, or those of a conversation, in order.
+
+        :raises NotFound: there is no such conversation.
+        """
+        return (found.id,) if found.kind == "exchange" else self._thread(found.id).exchanges
 
     def conversations(self) -> list[ConversationSummary]:
         """Return every conversation, the one with the newest exchange first."""
@@ -224,7 +226,7 @@ class Store:
         tags: dict[str, str] = {}
         for identity, row in sorted(self.reader.openings().items()):
             if id_text(identity) == thread.id or (thread.name is not None and row.name == thread.name):
-                tags.update(json.loads(row.tags))
+                tags.update(tags_of_row(row))
         return tags
 
     def _summary(self, thread: Conversation) -> ConversationSummary:

@@ -16,7 +16,7 @@ from recorder.cli.failures import settle
 from recorder.cli.interrupts import leaving_at_once
 from recorder.cli.output import colour
 from recorder.cli.streams import guard
-from recorder.errors import RecorderError
+from recorder.errors import ConfigurationError, RecorderError
 from recorder.locations import DEFAULT_STORE, default_store
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -48,12 +48,15 @@ class Settings:
     @property
     def store(self) -> str:
         """The store's URL: as given, else ``RECORDER_STORE``, else ``sqlite:///recorder.db``."""
-        return self.named or default_store()
+        return default_store() if self.named is None else self.named
 
 
 def _take_store(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
-    if value is not None:
-        ctx.ensure_object(Settings).named = value
+    if value is None:
+        return
+    if not value.strip():
+        raise ConfigurationError("--store names nothing: give sqlite:///FILE or postgresql://…, or leave it out")
+    ctx.ensure_object(Settings).named = value
 
 
 _OTHERWISE: Final = f"else RECORDER_STORE, else {DEFAULT_STORE}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,9 +11,11 @@ import click
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
 from recorder.cli.failures import FOUND
 from recorder.cli.output import clean, counted, emit_json
+from recorder.errors import CorruptRecording
 from recorder.locations import spool_directory
 from recorder.projections.audit import audit_rows
 from recorder.projections.runner import rebuild_all
+from recorder.recording.spool_file import read_header, spool_files
 from recorder.store import open_store, schema, upkeep
 from recorder.store.projected import SqlProjected
 from recorder.store.urls import parse_url
@@ -118,11 +120,24 @@ def check(ctx: click.Context) -> None:
     lines = list(found.lines)
     # Where the schema or a page is not what it should be, nothing can be read to compare.
     if all(line.ok for line in lines if line.what in ("schema", "integrity")):
-        lines += _views(url)
+        lines += [*_spool_files(url), *_views(url)]
     for line in lines:
         mark = click.style("ok", fg="green") if line.ok else click.style("!!", fg="red", bold=True)
         click.echo(f"{mark}  {line.what:12} {clean(line.detail)}")
     ctx.exit(0 if all(line.ok for line in lines) else FOUND)
+
+
+def _spool_files(url: str) -> list[upkeep.CheckLine]:
+    """Compare the offsets that the store has of spools with the files that are on this machine."""
+    lines = []
+    with closing(open_store(url, write=False)) as store:
+        for file in spool_files(spool_directory(url)):
+            with suppress(FileNotFoundError, CorruptRecording):  # removed in the meantime; recover tells of damage
+                size, drained = file.stat().st_size, store.drained(read_header(file).spool)
+                if drained > size:
+                    told = f"{file.name} has {counted(size, 'byte')}, and the store says that {drained:,} were drained"
+                    lines.append(upkeep.CheckLine("spools", False, f"{told}: keep the file, restore a backup"))
+    return lines
 
 
 def _views(url: str) -> list[upkeep.CheckLine]:

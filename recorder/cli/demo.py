@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
+import sys
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,6 +35,14 @@ DEMO_STORE: Final = "sqlite:///recorder-demo.db"
 CONVERSATION: Final = "eurusd-desk"
 QUESTIONS: Final = ("EUR/USD at 1.0850: buy or hold?", "And where does the stop go?", "Place it.")
 BEARER: Final = "the-bearer-of-the-demo"
+_SEARCH: Final = """
+import sys
+word = sys.stdin.buffer.read()
+for name in sys.argv[1:]:
+    with open(name, "rb") as file:
+        if word in file.read():
+            print(name)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +193,12 @@ def _secret(url: str) -> list[str]:
     path = sqlite_path(url)
     if path is None:
         return []
-    files = [file for file in path.parent.glob(f"{path.name}*") if file.is_file()]
-    leaks = [file.name for file in files if BEARER.encode() in file.read_bytes()]
+    files = [str(file) for file in path.parent.glob(f"{path.name}*") if file.is_file()]
+    # In a process of its own: to close a store's file here would give up the locks that SQLite has on it.
+    search = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", _SEARCH, *files], input=BEARER, capture_output=True, text=True, check=True
+    )
+    leaks = [Path(name).name for name in search.stdout.splitlines()]
     told = f"the token is in {', '.join(leaks)}" if leaks else "the token that was sent is nowhere in the file"
     _title(f"Secrets   {_mark(told, not leaks)}")
     return [told] if leaks else []

@@ -18,18 +18,15 @@ def resolve(store: Store, text: str) -> Found:
         return store.resolve(text)
     if store.reader.store.opening(stream) is None:
         return store.resolve(text)
-    first = next(store.reader.events(stream), None)
+    first = next(store.reader.found_events(stream), None)
     return (
         store.resolve(text) if first is None or first.type in CONVERSATION_TYPES else Found("exchange", id_text(stream))
     )
 
 
-def exchanges(store: Store, text: str) -> list[str]:
+def exchanges(store: Store, text: str) -> tuple[str, ...]:
     """Return the ids of the exchanges that *text* names: its own, or those of a conversation.
 
     :raises NotFound: nothing goes by that name, or several things do.
     """
-    found = resolve(store, text)
-    if found.kind == "exchange":
-        return [found.id]
-    return [rebuilt.id for rebuilt in store.conversation(found.id).exchanges]
+    return store.exchanges_of(resolve(store, text))

@@ -8,12 +8,12 @@ from recorder.cli.application import Settings, pass_settings, store_option
 from recorder.cli.failures import FOUND, Failed
 from recorder.cli.output import counted
 from recorder.clock import SystemClock
-from recorder.errors import StoreUnreachable
-from recorder.locations import spool_directory, sqlite_path
+from recorder.locations import spool_directory
 from recorder.projections.runner import project
 from recorder.recording.recovery import Recovered
 from recorder.recording.recovery import recover as take_over
-from recorder.store import open_store
+from recorder.recording.spool_file import spool_files
+from recorder.store import open_store, schema
 from recorder.store.projected import SqlProjected
 from recorder.store.urls import parse_url
 
@@ -29,11 +29,10 @@ def recover(settings: Settings) -> None:
     list and replay up to date as well.
     """
     url = settings.store
-    name = parse_url(url).name
+    target = parse_url(url)
     spools = spool_directory(url)
-    path = sqlite_path(url)
-    if path is not None and not path.exists() and not spools.is_dir():
-        raise StoreUnreachable(f"{name} does not exist: record something first, or give another --store")
+    if target.path is not None and not spool_files(spools):
+        schema.state(target)  # there is nothing to recover: opened to write, a missing or empty store would be made
     store = open_store(url, write=True)
     try:
         clock = SystemClock()

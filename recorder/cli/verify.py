@@ -17,6 +17,7 @@ from recorder.core.chain import Finding
 from recorder.core.events import Event, StreamOpened
 from recorder.ledger.verify import NOT_PROVED, Report
 from recorder.ledger.verify import verify as audit
+from recorder.store.upkeep import damage
 
 _SHOWN: Final = 20
 _QUESTIONS: Final = {
@@ -33,10 +34,14 @@ _QUESTIONS: Final = {
 def verify(ctx: click.Context, identity: str | None, as_json: bool) -> None:
     """Check the hash chains of all exchanges, or of those of ID.
 
-    ID is what list shows, or a conversation's name. The exit code is 1 when anything is not as it was written.
+    ID is what list shows, or a conversation's name. Without ID, the pages and indexes of a SQLite file are
+    checked as well. The exit code is 1 when anything is not as it was written.
     """
     with Store(ctx.ensure_object(Settings).store) as store:
-        report = audit(store.reader.walk() if identity is None else _named(store, identity))
+        if identity is None:
+            report = audit(store.reader.walk(), damage(store.reader.store))
+        else:
+            report = audit(_named(store, identity))
     if as_json:
         emit_json(report.as_json())
     else:

@@ -1,7 +1,7 @@
 """The fold of one exchange's events: what was asked, what came back, how it ended.
 
 Theory of operation: events are taken in order; :data:`NEXT` says which type may follow in which state.
-A type that may not, a version that is missing, facts that do not parse: each is an
+A type that may not or that is not known, a version that is missing, facts that do not parse: each is an
 :class:`~recorder.core.messages.Anomaly`, never an exception, and the fold goes on with what it has::
 
     new ── request_sent ──> asked ── response_started ──> answering ── chunk_received* ──> answering
@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
-from recorder.core.events import TERMINAL_TYPES, VERBATIM, Event
+from recorder.core.events import TERMINAL_TYPES, TYPE_CODES, VERBATIM, Event
 from recorder.core.json_text import parse_json
 from recorder.core.messages import Anomaly
 
@@ -194,7 +194,11 @@ class _Fold:
             self.anomalies.append(Anomaly("missing_events", detail, version=event.version))
         self.version = event.version
         kind = event.type
-        if kind not in NEXT[self.state] and kind not in _ANYWHERE:
+        if kind not in TYPE_CODES:
+            self.anomalies.append(
+                Anomaly("unknown_type", f"nobody here knows an event of type {kind}", version=event.version)
+            )
+        elif kind not in NEXT[self.state] and kind not in _ANYWHERE:
             detail = f"{kind} in the state {self.state}"
             self.anomalies.append(Anomaly("out_of_order", detail, version=event.version))
         self.state = _AFTER.get(kind, self.state)

@@ -5,7 +5,8 @@ was asked for came and has a finish reason, or the end marker came and no choice
 send them), or the body is one whole document. *Lacking* means that the answer came to its end all the same (the
 end marker, or one whole document), and a choice has no finish reason or one that was asked for never came: the
 provider may not know ``n``, or have dropped it; nothing was cut, and nothing says that this was all.
-*Bytes are missing* means a ``gap_recorded`` or a hole in the event stream.
+*Bytes are missing* means a ``gap_recorded``, a hole in the event stream, or an event of a type that is not known here:
+a newer recorder wrote it, and what it says could change everything.
 
 =====================================================================  =================
 what is recorded                                                        verdict
@@ -44,6 +45,8 @@ from recorder.core.messages import Answer
 
 #: Shapes that end where the connection does: only their dialect knows whether that was the end.
 _STREAMS: Final = frozenset({"sse", "ndjson", "eventstream"})
+#: Anomalies of an event stream of which something is not known.
+_HOLES: Final = frozenset({"missing_events", "unknown_type"})
 _CLIENT_ENDS: Final = frozenset({"consumer_closed", "consumer_abandoned", "process_died"})
 
 
@@ -59,7 +62,7 @@ class Evidence:
     :ivar choices_missing: how many of them never came, though the answer came to its end.
     :ivar finished: the answer owes nothing more; None where no dialect can tell.
     :ivar coding_cut: the content coding (gzip …) ends before its own end.
-    :ivar missing: the recording has a hole: a ``gap_recorded`` or missing versions.
+    :ivar missing: the recording has a hole: a ``gap_recorded``, missing versions, or an event of an unknown type.
     """
 
     transport_end: str | None
@@ -102,7 +105,8 @@ def gather(exchange: Exchange, answer: Answer, choices_asked: int | None, coding
         unparsed_tail_bytes=answer.unparsed_tail_bytes,
         finished=_finished(exchange, answer, choices_asked) if understood else None,
         coding_cut=cut,
-        missing=bool(exchange.gaps) or any(fact.kind == "missing_events" for fact in exchange.anomalies),
+        missing=bool(exchange.gaps)
+        or any(fact.kind in ("missing_events", "unknown_type") for fact in exchange.anomalies),
     )
 
 

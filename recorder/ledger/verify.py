@@ -82,14 +82,19 @@ class Report:
         }
 
 
-def verify(streams: Streams) -> Report:
+def verify(streams: Streams, damage: Iterable[str] = ()) -> Report:
     """Check event streams.
 
     :param streams: each with its opening (None where that is missing) and its events in order, as they
         are stored; what cannot be read any more raises :class:`~recorder.errors.CorruptRecording`, and
         the audit ends there with a finding.
+    :param damage: what the store's engine finds wrong with its own file, a sentence each: what can be read
+        of it may not be all that there is.
     """
     audit = _Audit()
+    for detail in damage:
+        audit.incomplete = True
+        audit.find(b"", None, "page", "storage", f"the store's file is damaged: {detail}")
     try:
         for opened, events in streams:
             audit.stream(opened, events)

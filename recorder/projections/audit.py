@@ -7,7 +7,6 @@ from typing import Final
 
 from recorder.clock import id_text
 from recorder.core.chain import Finding
-from recorder.errors import CorruptRecording
 from recorder.projections.rows import exchange_row, is_opening, opening_row
 from recorder.projections.runner import NAME
 from recorder.store.compared import Compared, compared
@@ -47,11 +46,7 @@ def audit_rows(store: SqlStore) -> RowAudit:
         if one.pending:
             audit.pending += 1
             continue
-        try:
-            exchange, opening = _folded(one)
-        except CorruptRecording as error:
-            audit.find(one.stream, "events", f"its events cannot be read ({error}): see `recorder verify`")
-            continue
+        exchange, opening = _folded(one)
         _compare(audit, one.stream, "exchanges", exchange, one.exchange)
         _compare(audit, one.stream, "openings", opening, one.opening)
     return audit

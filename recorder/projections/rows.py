@@ -7,8 +7,9 @@ are projected does not matter and dropping the tables and projecting again gives
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, Final
 
 from recorder.clock import id_bytes
 from recorder.core.conversation import Turn, turn_of
@@ -17,14 +18,16 @@ from recorder.core.exchange import fold
 from recorder.core.matching import match_key
 from recorder.core.rebuilt import Rebuilt, summary, whole
 from recorder.dialects.rebuild import rebuild
-from recorder.store.projected import ExchangeRow, OpeningRow
+from recorder.errors import CorruptRecording
+from recorder.store.projected import ExchangeRow, OpeningRow, damaged_row
 
 
 def opening_row(events: Sequence[Event]) -> OpeningRow:
     """Return the row of a conversation's opening: its name and its last tags."""
     facts: dict[str, Any] = {}
     for event in events:
-        facts.update(event.facts)
+        with suppress(CorruptRecording):  # as in an exchange: what cannot be read says nothing, the audit tells of it
+            facts.update(event.facts)
     tags = json.dumps(facts.get("tags", {}), sort_keys=True)
     return OpeningRow(
         events[0].stream,
@@ -96,24 +99,63 @@ def _turn_json(rebuilt: Rebuilt) -> dict[str, Any]:
 
 
 def listed(row: ExchangeRow) -> dict[str, Any]:
-    """Return the object that ``list --json`` prints for a row."""
-    shown: dict[str, Any] = json.loads(row.summary)["list"]
-    return shown
+    """Return the object that ``list --json`` prints for a row.
+
+    :raises CorruptRecording: the row is damaged.
+    """
+    with _reading("exchanges", row.id, "summary"):
+        shown: dict[str, Any] = json.loads(row.summary)["list"]
+        for name in _LISTED:
+            shown[name]
+        return shown
+
+
+_LISTED: Final = ("id", "started_at", "verdict", "chunks", "bytes")  # what every exchange has
 
 
 def turn_of_row(row: ExchangeRow, identity: str) -> Turn:
     """Return what threading needs to know of a row.
 
     :param identity: the exchange's id as text.
+    :raises CorruptRecording: the row is damaged.
     """
-    told = json.loads(row.summary)["turn"]
-    return Turn(
-        identity,
-        row.started_ns,
-        tuple(map(bytes.fromhex, told["keys"])),
-        tuple(map(bytes.fromhex, told["answers"])),
-        row.call,
-        row.attempt,
-        told.get("opening"),
-        told.get("name"),
-    )
+    with _reading("exchanges", row.id, "summary"):
+        told = json.loads(row.summary)["turn"]
+        opening = told.get("opening")
+        return Turn(
+            identity,
+            row.started_ns,
+            tuple(map(bytes.fromhex, told["keys"])),
+            tuple(map(bytes.fromhex, told["answers"])),
+            row.call,
+            row.attempt,
+            opening if _identity(opening) else None,
+            told.get("name"),
+        )
+
+
+def tags_of_row(row: OpeningRow) -> dict[str, str]:
+    """Return the tags of a conversation's opening.
+
+    :raises CorruptRecording: the row is damaged.
+    """
+    with _reading("openings", row.id, "tags"):
+        return dict(json.loads(row.tags))
+
+
+def places_of_row(identity: bytes, text: str | None) -> tuple[str, ...]:
+    """Return the places of a request where a redaction marker matches anything, from ``match_places``.
+
+    :raises CorruptRecording: the row is damaged.
+    """
+    with _reading("exchanges", identity, "match_places"):
+        return tuple(map(str, json.loads(text or "[]")))
+
+
+@contextmanager
+def _reading(table: str, identity: bytes, column: str) -> Iterator[None]:
+    """Whatever goes wrong within, the row is not what a projection wrote."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise damaged_row(table, identity, column) from error

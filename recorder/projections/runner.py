@@ -53,12 +53,16 @@ def project(
 
 def unprojected(store: EventStore, projected: Projected) -> Rows:
     """Return the rows of the streams that have changed since the checkpoint; the store stays as it is."""
-    cursor: FeedCursor = projected.checkpoint(NAME)
+    return folded(store, _changed(store, projected.checkpoint(NAME)))
+
+
+def _changed(store: EventStore, cursor: FeedCursor) -> dict[bytes, None]:
+    """Return the streams that have events after *cursor*, each once."""
     streams: dict[bytes, None] = {}
     while True:
         events, cursor = store.feed(cursor, _AT_ONCE)
         if not events:
-            return folded(store, streams)
+            return streams
         streams.update(dict.fromkeys(event.stream for event in events))
 
 
@@ -66,18 +70,22 @@ def folded(store: EventStore, streams: Iterable[bytes]) -> Rows:
     """Return the rows of the given streams."""
     rows = Rows()
     for stream in streams:
-        rows.fold(list(store.events(stream)))
+        rows.fold(list(store.found_events(stream)))
     return rows
 
 
 def rebuild_all(store: EventStore, projected: Projected) -> tuple[int, int]:
     """Drop every projection and build it again from events.
 
-    Others may project at the same time: what they fold counts, what they had folded before does not.
+    Nothing is dropped where something cannot be read. Others may project at the same time: what they fold
+    counts, what they had folded before does not.
 
     :returns: the number of exchanges and of openings of conversations that there are now.
     :raises StoreError: the store is read-only or failed.
+    :raises CorruptRecording: the store is damaged.
     """
+    for stream in _changed(store, FeedCursor()):
+        folded(store, (stream,))
     projected.drop_all()
     project(store, projected)
     return projected.counts()

@@ -7,7 +7,7 @@ import os
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -16,6 +16,7 @@ from recorder.clock import Clock
 from recorder.core.redaction import Redaction
 from recorder.errors import RecordingError, StoreError, StoreUnreachable
 from recorder.recording.lanes import Lanes
+from recorder.recording.mover import Mover
 from recorder.recording.recovery import Recovered, recover
 from recorder.recording.rounds import Rounds
 from recorder.recording.streams import StreamWriter
@@ -57,56 +58,6 @@ class Unfinished(Protocol):
 
     def recorder_closed(self) -> None:
         """Record that what follows is not recorded, unless the exchange has ended."""
-        ...
-
-
-class Mover(Protocol):
-    """What brings the spool to the store: a thread or a process."""
-
-    drained: dict[bytes, int]
-    events: int
-    conflicts: int
-    error: str | None
-
-    @property
-    def idle(self) -> bool:
-        """Whether nobody is looking into the spool, so that :meth:`wake` has to be called."""
-        ...
-
-    def adopt(self, store: EventStore) -> None:
-        """Take a store that is open already."""
-        ...
-
-    def inherited(self) -> EventStore | None:
-        """Return the store that a forked child must neither use nor close."""
-        ...
-
-    def start_failed(self, reason: str) -> None:
-        """Take note that the store could not be opened."""
-        ...
-
-    def wake(self) -> None:
-        """Say that there is something in the spool; never waits."""
-        ...
-
-    def drain(self, timeout: float | None = None) -> bool:
-        """Move what is there now, where that can be done from here."""
-        ...
-
-    def pause(self, timeout: float) -> None:
-        """Have no connection open until :meth:`resume`, as far as that is possible in *timeout* seconds."""
-        ...
-
-    def resume(self) -> None:
-        """Go on after a fork, in the parent."""
-        ...
-
-    def retire(self) -> None:
-        """Start nothing any more."""
-        ...
-
-    def stop(self, timeout: float, is_empty: Callable[[Mapping[bytes, int]], bool]) -> bool:
-        """Drain what is there and stop; return whether everything is in the store."""
         ...
 
 
@@ -184,8 +135,8 @@ class WritePath:
             if self.must_record:
                 raise
             _log.warning("recorder: what a dead process left stays in %s for now: %s", self._directory, error)
-        if self.recovered.died:
-            _log.warning("recorder: closed %d exchanges of processes that died", len(self.recovered.died))
+        if died := len(self.recovered.died):
+            _log.warning("recorder: closed %d exchange%s of processes that died", died, "" if died == 1 else "s")
 
     def open_stream(self, stream: bytes | None = None) -> StreamWriter:
         """Return the writer of a new event stream; nothing is written before its first event."""
@@ -350,6 +301,14 @@ class WritePath:
             where = self._directory
             _log.error("recorder: %d bytes stay in %s: `recorder recover` brings them to the store", left, where)
         self._spool.close(drained=drained)
+
+    def abandon(self) -> None:
+        """Stop before anything was recorded: nothing is left in the spool's place, and nobody asks the store again."""
+        self.closed = True
+        _OPEN.discard(self)
+        self._upkeep.stop(0)
+        self._mover.retire()
+        self._spool.close(drained=True)
 
     def _end_exchanges(self) -> None:
         with self._lock:

@@ -85,7 +85,18 @@ class EventStore(Protocol):
         ...
 
     def events(self, stream: bytes, *, after: int = 0) -> Iterator[Event]:
-        """Yield the events of a stream in order, from the version after *after*."""
+        """Yield the events of a stream in order, from the version after *after*.
+
+        :raises UnknownEventType: one is of a type that is not known here; those before it come first.
+        """
+        ...
+
+    def found_events(self, stream: bytes) -> Iterator[Event]:
+        """Yield the events of a stream in order, those that nobody here can read as being of type ``code N``.
+
+        :meth:`feed`, :meth:`head` and :meth:`heads` do the same: one event of a type that a newer recorder
+        made up hides nothing else.
+        """
         ...
 
     def head(self, stream: bytes) -> Event | None:
@@ -105,6 +116,8 @@ class EventStore(Protocol):
 
         A stream that was opened and has no event yet comes with None. Openings of conversations never
         end and do not appear.
+
+        A stream whose last event nobody here can read does not appear either: it may be an end.
 
         :param instance: only the streams that this recorder process opened.
         """

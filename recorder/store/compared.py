@@ -17,10 +17,10 @@ from sqlalchemy import Table
 from recorder.core.events import Event
 from recorder.store.base import FeedCursor
 from recorder.store.projected import ExchangeRow, OpeningRow
-from recorder.store.sql import Row, SnapshotRows, SqlStore, event_of
+from recorder.store.sql import Row, SnapshotRows, SqlStore, found_event
 from recorder.store.tables import Identity16, exchanges, openings, projection_checkpoints
 
-#: Columns of a row that :func:`recorder.store.sql.event_of` reads; the event's place in the feed follows.
+#: Columns of a row that :func:`recorder.store.sql.found_event` reads; the event's place in the feed follows.
 _OF_EVENT = 12
 
 
@@ -42,12 +42,8 @@ class Compared:
     pending: bool
 
     def events(self) -> list[Event]:
-        """Return the events.
-
-        :raises UnknownEventType: one of them is of a type that is not known here.
-        :raises CorruptRecording: one of them cannot be read.
-        """
-        return [event_of(row[:_OF_EVENT]) for row in self.rows]
+        """Return the events, those that nobody here can read as being of type ``code N``."""
+        return [found_event(row[:_OF_EVENT]) for row in self.rows]
 
 
 def compared(store: SqlStore, projection: str) -> Iterator[Compared]:

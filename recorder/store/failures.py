@@ -24,7 +24,11 @@ from recorder.errors import (
     VersionConflict,
 )
 
-_DAMAGED: Final = "is damaged: run `recorder db check`, restore a backup"
+#: What is said of a store whose engine cannot read it.
+DAMAGED: Final = "is damaged: run `recorder db check`, restore a backup"
+
+# A migration found tables: they are there, and what tells their revision is not.
+_HALF: Final = "has tables of these names but no schema revision: restore a backup, or give another database"
 
 # SQLite's primary result codes, https://sqlite.org/rescode.html
 _SQLITE: Final[dict[int, tuple[type[RecorderError], str]]] = {
@@ -35,7 +39,7 @@ _SQLITE: Final[dict[int, tuple[type[RecorderError], str]]] = {
     8: (StoreUnreachable, "cannot be written: check the permissions of the file and its folder"),
     9: (StoreUnreachable, "was interrupted"),
     10: (StoreUnreachable, "cannot be read or written: the disk reports an error"),
-    11: (CorruptRecording, _DAMAGED),
+    11: (CorruptRecording, DAMAGED),
     13: (StoreUnreachable, "cannot grow: the disk is full"),
     14: (StoreUnreachable, "cannot be opened: check that the folder exists and may be written"),
     15: (StoreUnreachable, "stayed locked by other processes"),
@@ -53,6 +57,7 @@ _POSTGRES: Final[dict[str, tuple[type[RecorderError], str]]] = {
     "42501": (StoreUnreachable, "refused: the user lacks a privilege"),
     "42P01": (StaleSchema, "has no recorder schema: run `recorder db upgrade`"),
     "42703": (StaleSchema, "has another schema: run `recorder db upgrade`"),
+    "42P07": (StaleSchema, _HALF),
     "57014": (StoreUnreachable, "cancelled the statement"),
     "08": (StoreUnreachable, "lost the connection"),
     "25": (StoreUnreachable, "refused to write in its present state"),
@@ -62,7 +67,7 @@ _POSTGRES: Final[dict[str, tuple[type[RecorderError], str]]] = {
     "55": (StoreUnreachable, "is locked or not ready"),
     "57": (StoreUnreachable, "is shutting down or starting"),
     "58": (StoreUnreachable, "reports a system error"),
-    "XX": (CorruptRecording, _DAMAGED),
+    "XX": (CorruptRecording, DAMAGED),
 }
 
 
@@ -78,7 +83,7 @@ def translated(error: Exception, name: str) -> RecorderError:
     if isinstance(error, ArgumentError):
         return ConfigurationError(f"{name} cannot be used: {_line(error)}")
     if isinstance(error, UnicodeDecodeError):
-        return CorruptRecording(f"{name} {_DAMAGED} (text that is no UTF-8)")
+        return CorruptRecording(f"{name} {DAMAGED} (text that is no UTF-8)")
     if isinstance(error, sqlite3.Error):
         return _of_sqlite(error, name)
     if hasattr(error, "sqlstate"):
@@ -110,6 +115,8 @@ def _of_sqlite(error: sqlite3.Error, name: str) -> RecorderError:
     line = _line(error)
     if "no such table" in line or "no such column" in line or "has no column" in line:
         return StaleSchema(f"{name} has no recorder schema, or another one ({line}): run `recorder db upgrade`")
+    if line.startswith("table ") and line.endswith(" already exists"):
+        return StaleSchema(f"{name} {_HALF} ({line})")
     if isinstance(error, sqlite3.IntegrityError) and line.startswith("UNIQUE"):
         return VersionConflict(f"{name} holds another row under the same key ({line})")
     return StoreError(f"{name} failed: {line}")

@@ -25,7 +25,7 @@ from recorder.store.base import FeedCursor, SpoolMark
 from recorder.store.failures import translating
 from recorder.store.postgres_sessions import reading_engine, writing_engine
 from recorder.store.repeats import Stored, without_repeats
-from recorder.store.sql import Row, SnapshotRows, SqlStore, event_of
+from recorder.store.sql import Row, SnapshotRows, SqlStore, found_event
 from recorder.store.urls import StoreUrl
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class PostgresStore(SqlStore):
             rows = cursor.execute(sql, (batches, str(after.xid), after.position, limit)).fetchall()
         if not rows:
             return [], after
-        return [event_of(row) for row in rows], FeedCursor(rows[-1][12], rows[-1][10])
+        return [found_event(row) for row in rows], FeedCursor(rows[-1][12], rows[-1][10])
 
     # Writing
 

@@ -11,11 +11,15 @@ from typing import Any, Final, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from sqlalchemy import Connection, Select, Table, and_, delete, func, select
 
+from recorder.clock import id_text
+from recorder.errors import CorruptRecording
 from recorder.store.base import FeedCursor
 from recorder.store.sql import SqlStore
 from recorder.store.tables import caches, exchanges, openings, projection_checkpoints
 
 _EQUAL: Final = ("opening", "call", "model", "status", "verdict", "method")  # fields that restrict by equality
+
+_ID_SIZE: Final = 16
 
 Digest: TypeAlias = bytes  # in ExchangeRow the word bytes is a column
 
@@ -158,6 +162,12 @@ class Projected(Protocol):
 
 RowType = TypeVar("RowType", ExchangeRow, OpeningRow, RequestRow)
 
+_TABLE_OF: Final[dict[type, str]] = {
+    ExchangeRow: exchanges.name,
+    RequestRow: exchanges.name,
+    OpeningRow: openings.name,
+}
+
 
 class SqlProjected:
     """:class:`Projected` over a store's own database.
@@ -234,7 +244,15 @@ class SqlProjected:
     def _all(self, kind: type[RowType], query: Select[Any]) -> Iterator[RowType]:
         with self._store.reading() as connection:
             for row in connection.execute(query):
+                if len(row[0]) != _ID_SIZE:
+                    raise damaged_row(_TABLE_OF[kind], row[0], "id")
                 yield kind(*row)
+
+
+def damaged_row(table: str, identity: Digest, column: str) -> CorruptRecording:
+    """Return the error for a row that holds what no projection writes; the events are what counts."""
+    name = id_text(identity) if len(identity) == _ID_SIZE else identity.hex()
+    return CorruptRecording(f"the row of {name} in {table} is damaged ({column}): run `recorder db rebuild`")
 
 
 def _checkpoint(connection: Connection, name: str) -> FeedCursor:

@@ -23,7 +23,7 @@ from recorder.store import revisions
 from recorder.store.base import FeedCursor, SpoolMark
 from recorder.store.failures import translating
 from recorder.store.repeats import Stored, without_repeats
-from recorder.store.sql import Row, SnapshotRows, SqlStore, event_of
+from recorder.store.sql import Row, SnapshotRows, SqlStore, found_event
 from recorder.store.sqlite_file import (
     Synchronous,
     prepare,
@@ -119,7 +119,7 @@ class SqliteStore(SqlStore):
     def feed(self, after: FeedCursor, limit: int) -> tuple[list[Event], FeedCursor]:
         """Return up to *limit* events committed after *after*, and where to go on."""
         sql = f"{self._events} WHERE e.position > ? ORDER BY e.position LIMIT ?"
-        events = [event_of(row) for row in self._rows(sql, (after.position, limit))]
+        events = [found_event(row) for row in self._rows(sql, (after.position, limit))]
         return events, FeedCursor(0, events[-1].position or 0) if events else after
 
     # Writing

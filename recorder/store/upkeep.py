@@ -12,15 +12,19 @@ from typing import Final, cast
 from sqlalchemy import Connection
 
 from recorder.clock import id_text
-from recorder.errors import ConfigurationError, CorruptRecording, StaleSchema, StoreUnreachable
+from recorder.errors import ConfigurationError, CorruptRecording, RecorderError, StaleSchema, StoreUnreachable
 from recorder.store import open_store, revisions, schema
-from recorder.store.failures import translated, translating
+from recorder.store.checks import CheckLine as CheckLine  # a name of this module as well
+from recorder.store.checks import contents, triggers
+from recorder.store.failures import DAMAGED, translated, translating
+from recorder.store.sql import SqlStore
+from recorder.store.sqlite import SqliteStore
 from recorder.store.sqlite_file import connect, reading_engine, require_store, wal_size
 from recorder.store.urls import StoreUrl, parse_url
 
 #: The first SQLite without the WAL-reset bug, https://sqlite.org/wal.html#walresetbug
 _WAL_RESET_FIXED: Final = (3, 51, 3)
-_TABLES: Final = ("events", "event_streams")
+_MOST_FOUND: Final = 20  # defects of the file that are told
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +50,6 @@ class StoreStatus:
     size: int
     log_size: int | None
     spools: tuple[tuple[str, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class CheckLine:
-    """One thing that was looked at.
-
-    :ivar what: a stable word.
-    :ivar ok: False when something should be done about it.
-    :ivar detail: one sentence.
-    """
-
-    what: str
-    ok: bool
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +99,8 @@ def backup(url: str, path: Path) -> int:
     if target.path is None:
         raise ConfigurationError(f"{target.name} is in Postgres: back it up with pg_dump --format=custom")
     require_store(target.path, target.name)
+    if not path.name:  # "" is the folder that one is in
+        raise ConfigurationError("the backup has no file name: give a file that does not exist yet")
     if path.exists():
         raise ConfigurationError(f"{path} exists already: give another file")
     partial = path.with_name(path.name + ".partial")
@@ -154,18 +146,18 @@ def check(url: str) -> StoreCheck:
     except StaleSchema as error:
         return StoreCheck(target.name, (CheckLine("schema", False, str(error)),))
     except CorruptRecording as error:
-        return StoreCheck(target.name, (CheckLine("integrity", False, str(error)),))
+        return StoreCheck(target.name, (CheckLine("integrity", False, _without_advice(error)),))
     lines = [CheckLine("schema", True, f"revision {revisions.HEAD}")]
     try:
         with store.reading() as connection:
             if target.path is not None:
-                lines += [_library(), *_permissions(target.path), *_integrity(connection, target.name)]
+                lines += [_library(), *_permissions(target.path), *_integrity(store)]
             else:
                 lines += [_server(connection), *_feed_order(connection)]
-            lines.append(_triggers(connection))
+            lines.append(triggers(connection))
             # A damaged page is reported above; counting would only fall over it again.
             if all(line.ok for line in lines if line.what == "integrity"):
-                lines += [_orphans(connection), _spool_rows(connection)]
+                lines += contents(connection)
     finally:
         store.close()
     return StoreCheck(target.name, tuple(lines))
@@ -219,17 +211,30 @@ def _permissions(path: Path) -> list[CheckLine]:
     return lines
 
 
-def _integrity(connection: Connection, name: str) -> list[CheckLine]:
-    raw = connection.connection.cursor()
-    try:
-        found = [str(row[0]) for row in raw.execute("PRAGMA integrity_check(20)").fetchall()]
-    except sqlite3.DatabaseError as error:
-        found = [str(translated(error, name))]
-    finally:
-        raw.close()
-    if found == ["ok"]:
+def _integrity(store: SqlStore) -> list[CheckLine]:
+    found = damage(store)
+    if not found:
         return [CheckLine("integrity", True, "every page and index is sound")]
-    return [CheckLine("integrity", False, " ".join(line.split())) for line in found]
+    return [CheckLine("integrity", False, line) for line in found]
+
+
+def damage(store: SqlStore) -> list[str]:
+    """Return what SQLite finds wrong with the pages and indexes of its file; nothing on Postgres, which looks itself.
+
+    Without it an audit cannot trust what it reads: events that an index has lost do not appear in any query.
+    """
+    if not isinstance(store, SqliteStore):
+        return []
+    with store.reading() as connection, closing(connection.connection.cursor()) as raw:
+        try:
+            found = [str(row[0]) for row in raw.execute(f"PRAGMA integrity_check({_MOST_FOUND})").fetchall()]
+        except sqlite3.DatabaseError as error:
+            found = [_without_advice(translated(error, store.name))]
+    return [] if found == ["ok"] else [" ".join(line.split()) for line in found]
+
+
+def _without_advice(error: RecorderError) -> str:
+    return str(error).replace(DAMAGED, "is damaged: restore a backup")  # to run the check that found it is no advice
 
 
 def _server(connection: Connection) -> CheckLine:
@@ -244,34 +249,6 @@ def _feed_order(connection: Connection) -> list[CheckLine]:
         "SELECT count(*) FROM batches WHERE xid >= pg_snapshot_xmax(pg_current_snapshot())"
     ).scalar()
     if ahead:
-        return [CheckLine("feed", False, f"{ahead} batches come from another server: run `recorder db upgrade`")]
+        comes = "batch comes" if ahead == 1 else "batches come"
+        return [CheckLine("feed", False, f"{ahead} {comes} from another server: run `recorder db upgrade`")]
     return [CheckLine("feed", True, "every batch can be read")]
-
-
-def _triggers(connection: Connection) -> CheckLine:
-    verbs = ["update", "delete"]
-    sql = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
-    if connection.dialect.name == "postgresql":
-        verbs.append("truncate")
-        sql = "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled = 'O'"
-    present = {str(row[0]) for row in connection.exec_driver_sql(sql)}
-    missing = sorted({f"{table}_no_{verb}" for table in _TABLES for verb in verbs} - present)
-    if missing:
-        return CheckLine("append-only", False, f"triggers are missing or switched off: {', '.join(missing)}")
-    return CheckLine("append-only", True, "UPDATE and DELETE of events are refused")
-
-
-def _orphans(connection: Connection) -> CheckLine:
-    sql = (
-        "SELECT count(*) FROM (SELECT DISTINCT stream FROM events) AS e "
-        "WHERE NOT EXISTS (SELECT 1 FROM event_streams s WHERE s.stream = e.stream)"
-    )
-    count = int(connection.exec_driver_sql(sql).scalar() or 0)
-    if count:
-        return CheckLine("openings", False, f"{count} event streams have lost their opening: restore a backup")
-    return CheckLine("openings", True, "every event belongs to an opened event stream")
-
-
-def _spool_rows(connection: Connection) -> CheckLine:
-    count = int(connection.exec_driver_sql("SELECT count(*) FROM spools").scalar() or 0)
-    return CheckLine("spools", True, f"{count} spools have been drained and are not finished yet")

@@ -14,7 +14,7 @@ from sqlalchemy.exc import ArgumentError
 from recorder.errors import ConfigurationError
 from recorder.locations import sqlite_path
 
-_KNOWN: Final = "sqlite:///FILE and postgresql://USER@HOST/DATABASE"
+_SHAPES: Final = ("sqlite:///FILE", "postgresql://USER@HOST/DATABASE")
 _SQLITE: Final = frozenset({"sqlite", "sqlite+pysqlite"})
 _POSTGRES: Final = frozenset({"postgresql", "postgres", "postgresql+psycopg"})
 _SHOWN: Final = frozenset(
@@ -47,17 +47,18 @@ def parse_url(text: str) -> StoreUrl:
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):  # ValueError: its port is no number, its address has no end
-        raise ConfigurationError(f"what was given is not a store URL: write {_KNOWN}") from None
+        raise ConfigurationError(f"what was given is not a store URL: write {' or '.join(_SHAPES)}") from None
     if url.drivername in _SQLITE:
         return _sqlite(text, url)
     if url.drivername in _POSTGRES:
         return _postgres(url)
-    raise ConfigurationError(f"unknown store scheme {url.drivername!r}: recorder knows {_KNOWN}")
+    raise ConfigurationError(f"unknown store scheme {url.drivername!r}: recorder knows {' and '.join(_SHAPES)}")
 
 
 def _sqlite(text: str, url: URL) -> StoreUrl:
     database = url.database
-    if not database or database == ":memory:" or database.startswith("file:") or "mode" in url.query:
+    in_memory = database == ":memory:" or url.query.get("mode") == "memory"
+    if not database or in_memory or database.startswith("file:"):
         raise ConfigurationError(
             "a SQLite store must be a plain file, a recording in memory would die with the process: "
             "write sqlite:///FILE"

@@ -304,24 +304,45 @@ def test_the_feed_brings_everything_in_pieces(store: SqlStore) -> None:
     assert [event.type for event in events] == ["gap_recorded"]
 
 
+def of_newer_type(store: SqlStore, built: ExchangeBuilder) -> None:
+    """Add an event as a newer recorder would write it."""
+    columns = "stream, version, type, wall_ns, mono_ns, instance, flags, meta, body, hash"
+    values = "stream, 3, 999, wall_ns, mono_ns, instance, flags, meta, body, hash"
+    if store.name.startswith("postgresql"):
+        columns, values = f"{columns}, batch", f"{values}, batch"
+    which = f"version = 2 AND {store.id_out.format('stream')} = "
+    which += (
+        f"decode('{built.opened.stream.hex()}', 'hex')" if "batch" in columns else f"x'{built.opened.stream.hex()}'"
+    )
+    unchecked(store, f"INSERT INTO events ({columns}) SELECT {values} FROM events WHERE {which}")
+
+
 def test_an_unknown_type_is_named_with_its_position(store: SqlStore) -> None:
     built = exchange(1)
     store.append([built.opened], built.events[:2])
     with store.reading() as connection:
         position = connection.exec_driver_sql("SELECT max(position) FROM events").scalar()
     assert position is not None
-    columns = "stream, version, type, wall_ns, mono_ns, instance, flags, meta, body, hash"
-    values = "stream, 3, 999, wall_ns, mono_ns, instance, flags, meta, body, hash"
-    if store.name.startswith("postgresql"):
-        columns, values = f"{columns}, batch", f"{values}, batch"
-    unchecked(store, f"INSERT INTO events ({columns}) SELECT {values} FROM events WHERE version = 2")
+    of_newer_type(store, built)
     with pytest.raises(UnknownEventType, match="999") as caught:
         list(store.events(built.opened.stream))
     assert caught.value.position == position + 1
-    with pytest.raises(UnknownEventType):
-        store.feed(FeedCursor(), 10)
     [(_, events)] = [(opened, list(events)) for opened, events in store.walk()]
     assert [event.type for event in events] == ["request_sent", "response_started", "code 999"]
+
+
+def test_an_unknown_type_hides_nothing_else(store: SqlStore) -> None:
+    strange, usual = exchange(1), exchange(2)
+    store.append([strange.opened, usual.opened], [*strange.events[:2], *usual.events[:2]])
+    of_newer_type(store, strange)
+    types = ["request_sent", "response_started", "code 999"]
+    assert [event.type for event in store.found_events(strange.opened.stream)] == types
+    assert sorted(event.type for event in store.feed(FeedCursor(), 10)[0]) == sorted([*types, *types[:2]])
+    head = store.head(strange.opened.stream)
+    assert head is not None
+    assert (head.type, head.version) == ("code 999", 3)
+    # Nobody here knows whether that was the end: it is left to the recorder that does.
+    assert [opened for opened, _ in store.unfinished()] == [usual.opened]
 
 
 def test_a_newer_format_is_refused(store: SqlStore) -> None:

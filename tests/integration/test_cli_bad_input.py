@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import os
 import socket
 import sqlite3
 from collections.abc import Callable
@@ -11,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
+from recorder import ConfigurationError, Player, Recorder, Store
 from recorder.clock import id_bytes
+from tests.building import ExchangeBuilder
 from tests.commands import answered, fill, identity_of, json_lines, process, run, told
 
 READING = (["list"], ["show", "x"], ["events", "x"], ["export", "x"], ["replay", "x"], ["verify"], ["db", "status"])
@@ -51,7 +56,10 @@ def test_a_server_that_does_not_answer(command: list[str]) -> None:
         ("mysql://host/x", "unknown store scheme 'mysql'"),
         ("sqlite://", "file"),
         ("sqlite:///:memory:", "file"),
-        ("sqlite:///x.db?mode=ro", "file"),
+        ("sqlite:///x.db?mode=ro", "named by its file alone"),
+        ("sqlite:/x.db", "not a store URL"),
+        ("sqlite:///a\0b", "holds a NUL"),
+        ("", "--store names nothing"),
         ("postgresql://h:99999/d", "postgresql"),
     ],
 )
@@ -83,12 +91,40 @@ def test_a_store_that_is_not_there_is_not_made(command: list[str], tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("command", [*READING, ["recover"], ["db", "rebuild"], ["db", "check"]], ids=" ".join)
+def test_an_empty_file_becomes_a_store_only_where_one_is_to_be_made(command: list[str], tmp_path: Path) -> None:
+    """``mktemp`` makes such files, to be filled; there is nothing in them to recover or to build again."""
+    file = tmp_path / "new.db"
+    file.touch()
+    assert "is empty, not yet a recorder store" in told(run(*command, "--store", f"sqlite:///{file}"), 2)
+    assert file.stat().st_size == 0
+    assert run("db", "upgrade", "--store", f"sqlite:///{file}").exit_code == 0
+    assert run("list", "--store", f"sqlite:///{file}").exit_code == 0
+
+
+def test_no_store_is_made_by_python_of_an_empty_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for made in (Recorder, Store, Player):
+        with pytest.raises(ConfigurationError, match="not a store URL"):
+            made("")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("command", [*READING, *WRITING], ids=" ".join)
 @pytest.mark.parametrize("content", [b"hello world " * 100, b"SQLite format 3\0" + b"\0" * 4000])
 def test_a_file_that_is_not_a_store_is_left_alone(command: list[str], content: bytes, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_bytes(content)
     told(run(*command, "--store", f"sqlite:///{tmp_path}/notes.txt"), 2)
     assert (tmp_path / "notes.txt").read_bytes() == content
+    assert [file.name for file in tmp_path.iterdir()] == ["notes.txt"]  # neither a lock nor a spool beside it
+
+
+@pytest.mark.parametrize("command", [*READING, *WRITING, ["db", "check"], ["db", "rebuild"]], ids=" ".join)
+def test_a_named_pipe_is_not_waited_for(command: list[str], tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    line = told(run(*command, "--store", f"sqlite:///{tmp_path}/pipe"), 2)
+    assert "is a named pipe, not a recorder store: give another file" in line
+    assert [file.name for file in tmp_path.iterdir()] == ["pipe"]
 
 
 @pytest.mark.parametrize("command", [*READING, *WRITING], ids=" ".join)
@@ -126,6 +162,39 @@ def test_a_corrupt_page_is_a_finding(url: str) -> None:
     assert run("db", "check", "--store", url).exit_code == 1
 
 
+def lose_entries_of_an_index(url: str) -> None:
+    """Have the index by which streams are read forget its last entries, as a torn checkpoint may."""
+    with closing(sqlite3.connect(file_of(url))) as connection:
+        sql = "SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_events_1'"
+        page = connection.execute(sql).fetchone()[0]
+    data = bytearray(file_of(url).read_bytes())
+    while data[(page - 1) * 8192] == 2:  # an inner page: on to its last child, https://sqlite.org/fileformat2.html
+        page = int.from_bytes(data[(page - 1) * 8192 + 8 : (page - 1) * 8192 + 12], "big")
+    cells = (page - 1) * 8192 + 3
+    left = int.from_bytes(data[cells : cells + 2], "big") - 3
+    data[cells : cells + 2] = left.to_bytes(2, "big")
+    file_of(url).write_bytes(data)
+
+
+def test_what_an_index_has_lost_is_not_missed_in_silence(url: str) -> None:
+    lose_entries_of_an_index(url)
+    report = run("verify", "--json", "--store", url)
+    assert (report.exit_code, report.stderr) == (1, "")
+    shown = json.loads(report.stdout)
+    assert shown["verdicts"] == {"unmodified": "no", "complete_in_range": "no"}
+    assert {finding["kind"] for finding in shown["findings"]} == {"storage"}
+    assert "missing from index" in report.stdout
+    assert run("db", "check", "--store", url).exit_code == 1
+
+
+def test_a_rebuild_that_cannot_read_everything_drops_nothing(url: str) -> None:
+    assert run("recover", "--store", url).exit_code == 0
+    before = run("list", "--json", "--store", url).stdout
+    damage(url)
+    assert "damaged" in told(run("db", "rebuild", "--store", url), 1)
+    assert run("list", "--json", "--store", url).stdout == before
+
+
 def test_a_corrupt_page_hides_nothing_else(url: str) -> None:
     damage(url)
     rows = json_lines(run("events", identity_of(FIRST), "--json", "--store", url), "events")
@@ -150,6 +219,27 @@ def test_an_event_of_an_unknown_type(url: str, command: str) -> None:
     assert result.exit_code == 1
     assert "unknown event type 99" in result.stderr
     assert len([line for line in result.stderr.splitlines() if line.startswith("error: ")]) == 1
+
+
+def test_an_event_of_an_unknown_type_hides_no_other_exchange(url: str) -> None:
+    with_unknown_type(url)
+    for _ in range(2):  # before the views are brought up to date, and after
+        rows = {row["id"]: row["verdict"] for row in json_lines(run("list", "--json", "--store", url), "list")}
+        assert rows == {identity_of(FIRST): "unknown", identity_of(SECOND): "complete"}
+        for command in ("show", "events", "export", "replay", "verify"):
+            assert run(command, identity_of(SECOND), "--store", url).exit_code == 0, command
+        assert identity_of(FIRST) in told(run("show", identity_of(FIRST), "--store", url), 1)
+        assert run("recover", "--store", url).exit_code == 0
+    assert run("db", "rebuild", "--store", url).exit_code == 0
+    check = run("db", "check", "--store", url)
+    assert check.exit_code == 1
+    told_of = [line for line in check.stdout.splitlines() if not line.startswith("ok")]
+    assert [line.split()[1] for line in told_of] == ["types"]
+    assert "1 event of 1 event stream with code 99: upgrade recorder" in told_of[0]
+    with Player(url) as player, player.mount(requests.Session()) as session:
+        request = Store(url).exchange(identity_of(SECOND)).exchange.request
+        assert request is not None
+        assert session.post(request.url, data=request.payload).status_code == 200
 
 
 @pytest.mark.parametrize("named", [[], [identity_of(FIRST)]])
@@ -184,6 +274,46 @@ def test_more_findings_than_a_screen_holds_are_counted(url: str) -> None:
     result = run("verify", "--store", url)
     assert result.exit_code == 1
     assert "more findings: see --json" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("change", "commands", "place"),
+    [
+        (
+            "exchanges SET summary = 'x' || substr(summary, 2)",
+            ["list", "list --json", "show desk"],
+            "exchanges (summary)",
+        ),
+        (
+            "exchanges SET summary = replace(summary, 'list', 'lisp')",
+            ["list", "list --json"],
+            "exchanges (summary)",
+        ),
+        ("exchanges SET summary = replace(summary, 'verdict', 'Verdict')", ["list"], "exchanges (summary)"),
+        ("exchanges SET summary = '[]'", ["list", "show desk", "replay desk"], "exchanges (summary)"),
+        ("exchanges SET match_places = '[x'", ["replay desk"], "exchanges (match_places)"),
+        ("exchanges SET id = substr(id, 2)", ["list", "show desk"], "exchanges (id)"),
+        ("openings SET tags = 'x' || substr(tags, 2)", ["show desk"], "openings (tags)"),
+        ("openings SET tags = '7'", ["show desk"], "openings (tags)"),
+        ("openings SET id = x'00'", ["list", "show desk"], "openings (id)"),
+    ],
+)
+def test_a_damaged_row_of_the_views_is_named_with_its_cure(
+    sqlite_url: str, change: str, commands: list[str], place: str
+) -> None:
+    desk = ExchangeBuilder(1).event("conversation_named", {"name": "desk"}).event("tags_set", {"tags": {"bot": "b"}})
+    facts = {"conversation": identity_of(desk), "name": "desk", "redacted": ["header:authorization"]}
+    fill(sqlite_url, desk, answered(2, ("user", "one"), **facts))
+    assert run("db", "rebuild", "--store", sqlite_url).exit_code == 0
+    with closing(sqlite3.connect(file_of(sqlite_url))) as connection, connection:
+        assert connection.execute(f"UPDATE {change}").rowcount == 1
+    for command in commands:
+        line = told(run(*command.split(), "--store", sqlite_url), 1)
+        assert f"in {place.replace(' ', ' is damaged ')}: run `recorder db rebuild`" in line
+    assert run("verify", "--store", sqlite_url).exit_code == 0
+    assert run("db", "rebuild", "--store", sqlite_url).exit_code == 0
+    for command in commands:
+        assert run(*command.split(), "--store", sqlite_url).exit_code == 0
 
 
 @pytest.mark.parametrize("command", ["show", "events", "export", "replay", "verify"])
@@ -236,6 +366,7 @@ def test_an_output_that_cannot_be_written(url: str, tmp_path: Path) -> None:
 def test_a_backup_never_replaces_a_file(url: str, tmp_path: Path) -> None:
     assert run("db", "backup", str(tmp_path / "copy.db"), "--store", url).exit_code == 0
     assert "exists already" in told(run("db", "backup", str(tmp_path / "copy.db"), "--store", url), 2)
+    assert "has no file name" in told(run("db", "backup", "", "--store", url), 2)
     copied = json_lines(run("list", "--json", "--store", f"sqlite:///{tmp_path}/copy.db"), "list")
     assert len(copied) == 2
 

@@ -10,7 +10,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from recorder.locations import spool_directory
 from recorder.projections.runner import project
+from recorder.recording.spool_file import HEADER_SIZE, MAGIC
 from recorder.store import open_store
 from recorder.store.projected import SqlProjected
 from tests.building import ExchangeBuilder
@@ -104,12 +106,21 @@ def test_a_database_that_can_only_be_read_is_refused_and_stays_as_it_is(postgres
 
 def test_a_file_that_can_only_be_read_is_refused(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(sqlite_url, answered(1, ("user", "a")))
-    whole = os.open
-
-    def refusing(path: str | Path, flags: int, mode: int = 0o777) -> int:
-        if str(path).endswith("store.db") and flags & os.O_RDWR:  # what anybody but root gets for mode 0400
-            raise PermissionError(13, "Permission denied")
-        return whole(path, flags, mode)
-
-    monkeypatch.setattr(os, "open", refusing)
+    # What anybody but root gets for mode 0400.
+    monkeypatch.setattr(os, "access", lambda path, mode, **_: mode & os.W_OK == 0)
     assert "cannot be written: Permission denied" in told(run("db", "rebuild", "--store", sqlite_url), 3)
+
+
+def test_a_spool_of_which_more_was_drained_than_there_is(sqlite_url: str) -> None:
+    """What its program appends next would count as drained, and never reach the store."""
+    fill(sqlite_url, answered(1, ("user", "a")))
+    spool = bytes(range(16))
+    folder = spool_directory(sqlite_url)
+    folder.mkdir()
+    (folder / f"{spool.hex()}-0.spool").write_bytes(MAGIC + spool + b"i" * 16)
+    for drained, code in ((HEADER_SIZE, 0), (HEADER_SIZE + 1, 1)):
+        with closing(open_store(sqlite_url, write=True)) as store, store.writing() as connection:
+            connection.exec_driver_sql("INSERT OR REPLACE INTO spools VALUES (?, ?)", (spool, drained))
+        check = run("db", "check", "--store", sqlite_url)
+        assert check.exit_code == code, check.stdout
+    assert f"has {HEADER_SIZE} bytes, and the store says that {HEADER_SIZE + 1} were drained" in check.stdout

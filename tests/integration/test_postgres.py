@@ -6,12 +6,14 @@ import random
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
 
+from recorder import Recorder
 from recorder.core.events import Event
-from recorder.errors import RecorderError, StoreUnreachable
+from recorder.errors import RecorderError, StaleSchema, StoreUnreachable
 from recorder.store import open_store
 from recorder.store.base import FeedCursor, SpoolMark
 from recorder.store.postgres import PostgresStore, _insert, _raw
@@ -253,3 +255,12 @@ def test_a_user_who_may_not_write(store: PostgresStore, postgres_url: str) -> No
         limited.close()
         owner.execute("DROP OWNED BY reader_only")
         owner.execute("DROP ROLE reader_only")
+
+
+def test_a_database_without_the_schema_is_refused_before_anything_is_spooled(
+    empty_postgres_url: str, own_home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(StaleSchema, match="recorder db upgrade"):
+        Recorder(empty_postgres_url)
+    assert caplog.records == []  # nothing was recorded, so nothing is kept in a spool
+    assert list(own_home.glob("recorder/spool/*")) == []

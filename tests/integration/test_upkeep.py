@@ -11,9 +11,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from recorder.errors import ConfigurationError, StoreUnreachable
+from recorder.errors import ConfigurationError, StaleSchema, StoreUnreachable
+from recorder.projections.runner import project, rebuild_all
 from recorder.store import open_store, revisions, schema, upkeep
 from recorder.store.base import SpoolMark
+from recorder.store.projected import SqlProjected
 from tests.building import ExchangeBuilder
 
 
@@ -23,6 +25,15 @@ def fill(url: str, exchanges: int = 3) -> None:
         built = ExchangeBuilder(number).request().response().chunks(*[b"x" * 300] * 10).completed()
         store.append([built.opened], built.events, SpoolMark(bytes([number]) * 16, 32, 100 * number))
     store.close()
+
+
+def execute(url: str, statement: str) -> None:
+    store = open_store(url, write=True)
+    try:
+        with store.writing() as connection:
+            connection.exec_driver_sql(statement)
+    finally:
+        store.close()
 
 
 def findings(url: str) -> dict[str, list[str]]:
@@ -129,7 +140,9 @@ def test_damage_is_found(sqlite_url: str, tmp_path: Path) -> None:
     path.write_bytes(data)
     assert findings(sqlite_url)["integrity"]
     path.write_bytes(bytes(data[:8192]) + b"\xff" * (len(data) - 8192))
-    assert "damaged" in findings(sqlite_url)["integrity"][0]
+    [detail, *_] = findings(sqlite_url)["integrity"]
+    assert "damaged" in detail
+    assert "db check" not in detail  # that is what found it
 
 
 def test_a_schema_that_is_not_ours(store_url: str) -> None:
@@ -140,6 +153,53 @@ def test_a_schema_that_is_not_ours(store_url: str) -> None:
     store.close()
     [detail] = findings(store_url)["schema"]
     assert "upgrade recorder" in detail
+
+
+def test_names_of_types_that_were_changed(store_url: str) -> None:
+    fill(store_url)
+    assert findings(store_url) == {}
+    execute(store_url, "UPDATE event_types SET name = 'chunk_lost' WHERE code = 5")
+    execute(store_url, "DELETE FROM event_types WHERE code = 17")
+    execute(store_url, "INSERT INTO event_types (code, name) VALUES (99, 'x')")
+    [detail] = findings(store_url)["type-names"]
+    assert "(5 is chunk_received, 17 is imported, 99 is no type)" in detail
+
+
+def test_a_checkpoint_beyond_the_last_event(store_url: str) -> None:
+    fill(store_url)
+    store = open_store(store_url, write=True)
+    project(store, SqlProjected(store))
+    assert findings(store_url) == {}
+    execute(
+        store_url,
+        "UPDATE projection_checkpoints SET xid = xid + 9 * CASE xid WHEN 0 THEN 0 ELSE 1 END, "
+        "position = position + 5000",
+    )
+    [detail] = findings(store_url)["checkpoints"]
+    assert detail.startswith("rows stands where no event is")
+    rebuild_all(store, SqlProjected(store))
+    store.close()
+    assert findings(store_url) == {}
+
+
+def test_bookkeeping_of_spools_that_no_recorder_writes(store_url: str) -> None:
+    fill(store_url)
+    execute(store_url, "UPDATE spools SET drained = -1")
+    assert findings(store_url)["spools"][0].startswith("3 rows of spools hold what no recorder writes (01010101-")
+
+
+def test_an_id_of_a_spool_of_another_size(sqlite_url: str) -> None:
+    fill(sqlite_url, 1)
+    execute(sqlite_url, "UPDATE spools SET spool = x'0102'")
+    [detail] = findings(sqlite_url)["spools"]
+    assert detail == "1 row of spools holds what no recorder writes (0102): delete what it names"
+
+
+def test_tables_without_a_revision_are_no_empty_database(store_url: str) -> None:
+    fill(store_url)
+    execute(store_url, "DROP TABLE alembic_version")
+    with pytest.raises(StaleSchema, match="has tables of these names but no schema revision: restore a backup"):
+        schema.upgrade(store_url)
 
 
 def test_a_backup_while_others_write(sqlite_url: str, tmp_path: Path) -> None:

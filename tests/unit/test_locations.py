@@ -12,7 +12,14 @@ import pytest
 
 from recorder.clock import SystemClock
 from recorder.errors import ConfigurationError
-from recorder.locations import DEFAULT_STORE, default_store, fingerprint_key, spool_directory, sqlite_path
+from recorder.locations import (
+    DEFAULT_STORE,
+    absolute_url,
+    default_store,
+    fingerprint_key,
+    spool_directory,
+    sqlite_path,
+)
 
 
 def test_the_store_that_the_environment_names(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,6 +39,31 @@ def test_the_file_of_a_sqlite_store(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             sqlite_path(url)
 
 
+def test_a_store_has_one_place_whatever_link_leads_to_it(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "folder").symlink_to(tmp_path / "real")
+    (tmp_path / "link.db").symlink_to(tmp_path / "folder" / "store.db")
+    real = tmp_path / "real" / "store.db"
+    for name in ("real/store.db", "folder/store.db", "link.db", "real/../link.db"):
+        assert sqlite_path(f"sqlite:///{tmp_path}/{name}") == real
+        assert absolute_url(f"sqlite:///{tmp_path}/{name}") == f"sqlite:///{real}"
+        assert spool_directory(f"sqlite:///{tmp_path}/{name}") == real.with_name("store.db-spool")
+
+
+@pytest.mark.parametrize("name", ["a%20b.db", "a b.db", "100%25.db", "what%3F.db"])
+def test_an_absolute_url_names_the_same_file(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    url = f"sqlite:///{name}"
+    assert sqlite_path(absolute_url(url)) == sqlite_path(url)
+    assert absolute_url(absolute_url(url)) == absolute_url(url)
+
+
+def test_a_name_that_no_file_can_have() -> None:
+    for url in ("sqlite:///a\0b.db", "sqlite:///a%00b.db"):
+        with pytest.raises(ConfigurationError, match="holds a NUL"):
+            sqlite_path(url)
+
+
 def test_spools_lie_beside_a_sqlite_store(tmp_path: Path) -> None:
     assert spool_directory(f"sqlite:///{tmp_path}/s.db") == tmp_path / "s.db-spool"
 
@@ -45,6 +77,33 @@ def test_spools_of_a_server_lie_in_the_state_directory_whoever_logs_in(own_home:
     assert spool_directory("postgresql:///x?host=/a") != spool_directory("postgresql:///x?host=/b")
     with pytest.raises(ConfigurationError, match="no valid port"):
         spool_directory("postgresql://h:port/x")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+psycopg://me:x@db.example:5432/trades",
+        "postgresql://DB.example/trades",
+        "postgresql:///trades?host=db.example&user=me",
+        "postgresql:///?host=db.example&port=5432&dbname=trades",
+        "postgresql:///trades?host=db.example:5432",
+        "postgresql://me@/tr%61des?host=db.example",
+        "postgresql://trades@db.example",
+        "postgresql:///?host=db.example&user=trades",
+    ],
+)
+def test_a_server_has_one_place_however_its_url_is_written(url: str) -> None:
+    assert spool_directory(url) == spool_directory("postgresql://db.example:5432/trades")
+
+
+def test_a_url_that_leaves_the_server_to_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = spool_directory("postgresql:///trades")
+    monkeypatch.setenv("PGHOST", "db.example")
+    assert spool_directory("postgresql:///trades") == spool_directory("postgresql://db.example/trades") != here
+    monkeypatch.setenv("PGPORT", "5433")
+    monkeypatch.setenv("PGDATABASE", "trades")
+    assert spool_directory("postgresql://") == spool_directory("postgresql://db.example:5433/trades")
+    assert spool_directory("postgresql://other:5432/x") == spool_directory("postgresql://other/x?port=5432")
 
 
 def test_the_key_is_made_once_privately_whoever_asks_first(own_home: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import sqlite3
 import stat
 import subprocess
@@ -160,6 +161,7 @@ def test_a_file_that_is_not_a_store_is_refused_and_left_alone(tmp_path: Path, co
         open_store(f"sqlite:///{path}", write=write)
     assert path.read_bytes() == content
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    assert list(tmp_path.iterdir()) == [path]  # no lock beside it
 
 
 @pytest.mark.parametrize("write", [True, False])
@@ -171,6 +173,19 @@ def test_the_database_of_another_program_is_refused_and_left_alone(tmp_path: Pat
     with pytest.raises(ConfigurationError, match="is not a recorder store"):
         open_store(f"sqlite:///{path}", write=write)
     assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_database_whose_content_is_in_its_log_alone_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("CREATE TABLE notes (id INTEGER PRIMARY KEY)")
+        connection.commit()
+        before = {file.name: file.stat().st_size for file in tmp_path.iterdir()}
+        with pytest.raises(ConfigurationError, match="is not a recorder store"):
+            open_store(f"sqlite:///{path}", write=True)
+        assert {file.name: file.stat().st_size for file in tmp_path.iterdir()} == before
 
 
 def test_a_store_that_is_not_there(tmp_path: Path) -> None:
@@ -181,10 +196,26 @@ def test_a_store_that_is_not_there(tmp_path: Path) -> None:
         open_store(f"sqlite:///{tmp_path}/no/x.db", write=True)
 
 
-def test_a_folder_is_not_a_store(tmp_path: Path) -> None:
-    for write in (True, False):
-        with pytest.raises(StoreUnreachable, match=r"[Ii]s a directory"):
-            open_store(f"sqlite:///{tmp_path}", write=write)
+@pytest.mark.parametrize("write", [True, False])
+@pytest.mark.parametrize("kind", ["a directory", "a named pipe", "a device", "a socket"])
+def test_what_is_no_file_is_refused_at_once_and_left_alone(kind: str, write: bool, tmp_path: Path) -> None:
+    """To open a named pipe would wait for whoever writes to it; the mode of a device is everybody's."""
+    path = tmp_path / "odd"
+    if kind == "a directory":
+        path.mkdir(0o755)
+    elif kind == "a named pipe":
+        os.mkfifo(path, 0o644)
+    elif kind == "a device":
+        path = Path("/dev/null")
+    else:
+        with closing(socket.socket(socket.AF_UNIX)) as listener:
+            listener.bind(str(path))
+    before = path.stat()
+    with pytest.raises(ConfigurationError, match=f"is {kind}, not a recorder store: give another file"):
+        open_store(f"sqlite:///{path}", write=write)
+    assert path.stat().st_mode == before.st_mode
+    assert {file.name for file in tmp_path.iterdir()} <= {"odd"}
+    assert not Path("/dev/null.lock").exists()
 
 
 def test_a_reader_does_not_change_a_byte(tmp_path: Path) -> None:

@@ -47,6 +47,9 @@ def test_postgres_means_psycopg_3_and_its_password_is_not_shown(scheme: str) -> 
         ("sqlite:///file:x?mode=memory&uri=true", "plain file"),
         ("sqlite:///x.db?mode=memory", "plain file"),
         ("sqlite:///x.db?cache=shared", "named by its file alone"),
+        ("sqlite:///x.db?mode=rw", "named by its file alone"),
+        ("sqlite:///x.db?mode=ro", "named by its file alone"),
+        ("sqlite:/x.db", "is not a store URL: write sqlite:///FILE or postgresql://"),
         ("sqlite://host/x.db", "named by its file alone"),
     ],
 )
