@@ -32,4 +32,4 @@ def exchanges(store: Store, text: str) -> list[str]:
     found = resolve(store, text)
     if found.kind == "exchange":
         return [found.id]
-    return [rebuilt.id for rebuilt in store.conversation(found.id).exchanges]
+    return [rebuilt.id for rebuilt in store.conversation(found).exchanges]

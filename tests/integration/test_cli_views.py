@@ -249,6 +249,26 @@ def test_a_named_conversation_goes_by_its_name(store_url: str) -> None:
     assert len(json_lines(whole, "show")) == 2
 
 
+def test_a_whole_id_goes_before_a_name_and_what_a_name_stands_for_is_not_looked_up_again(store_url: str) -> None:
+    upgrade(store_url)
+    desk = ExchangeBuilder(9).event("conversation_named", {"name": "desk"})
+    trap = ExchangeBuilder(13).event("conversation_named", {"name": identity_of(desk)})
+    inside = answered(10, ("user", "one"), text="First", conversation=identity_of(desk), name="desk")
+    other = answered(14, ("user", "two"), text="Other", conversation=identity_of(trap), name=identity_of(desk))
+    fill(store_url, desk, trap, inside, other)
+    for identity in ("desk", identity_of(desk)):
+        assert "First" in run("export", identity, "--store", store_url).stdout
+        assert "First" in run("replay", identity, "--store", store_url).stdout
+        for command in ("show", "events"):
+            rows = json_lines(run(command, identity, "--json", "--store", store_url), command)
+            assert {row.get("id", row.get("exchange")) for row in rows} == {identity_of(inside)}
+        (report,) = json_lines(run("verify", identity, "--json", "--store", store_url), "verify")
+        assert report["events"] == len(inside.events)
+        (row,) = json_lines(run("list", "--conversation", identity, "--json", "--store", store_url), "list")
+        assert row["id"] == identity_of(inside)
+    assert "Other" in run("show", identity_of(trap), "--store", store_url).stdout
+
+
 def test_a_conversation_does_not_repeat_what_was_shown(store_url: str) -> None:
     upgrade(store_url)
     opening = ExchangeBuilder(9).event("conversation_named", {"name": "desk"})
