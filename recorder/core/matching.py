@@ -10,11 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Any, Final
 from urllib.parse import unquote_plus
 
-from recorder.core.redaction import MARKER, is_credential_parameter
+from recorder.core.redaction import FORM, FORM_FIELD, MARKER, is_credential_parameter
 
 _MASK: Final = "~redacted~"
 _USERINFO: Final = re.compile(r"//[^/?#]*@")
@@ -26,8 +26,8 @@ def match_key(method: str, url: str, body: bytes, places: Iterable[str] = ()) ->
     """Return the fingerprint of a request: 32 bytes, the same for requests that match.
 
     :param url: absolute, redacted or not.
-    :param body: the payload; JSON is compared as a value (member order and white space do not count,
-        ``1`` and ``1.0`` differ), anything else byte by byte.
+    :param body: the payload; JSON is compared as a value (member order, white space and how a number is
+        written do not count; of members with one name, the last one counts), anything else byte by byte.
     :param places: what the recording has redacted, as in :class:`recorder.core.redaction.Redacted`.
     """
     places = frozenset(places)
@@ -60,18 +60,39 @@ def canonical_body(body: bytes, places: Iterable[str] = ()) -> bytes:
     if value is _MISSING:
         if "" in pointers:
             return b""
-        return MARKER.sub(_MASK, body.decode("latin-1")).encode("latin-1")
+        text = _masked_form(body.decode("utf-8", "surrogateescape"), {pointer[1:] for pointer in pointers})
+        return MARKER.sub(_MASK, text).encode("utf-8", "surrogateescape")
     for pointer in pointers:
         _mask_at(value, [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]])
     text = json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
     return MARKER.sub(_MASK, text).encode("ascii")
 
 
+def _masked_form(text: str, names: Container[str]) -> str:
+    """Return a form without the values of its fields of these names; anything else as it is."""
+    if not names or not FORM.fullmatch(text):
+        return text
+
+    def masked(match: re.Match[str]) -> str:
+        return f"{match.group(1)}{match.group(2)}={_MASK}" if unquote_plus(match.group(2)) in names else match.group(0)
+
+    return FORM_FIELD.sub(masked, text)
+
+
+def _number(text: str) -> float | int:
+    """Numbers are compared by value: one without a fraction is an int, however it is written."""
+    value = float(text)
+    return int(value) if value.is_integer() else value
+
+
+_decode = json.JSONDecoder(parse_float=_number).decode
+
+
 def _parsed(body: bytes) -> Any:
     if body.lstrip()[:1] not in (b"{", b"["):
         return _MISSING
     try:
-        return json.loads(body)
+        return _decode(body.decode(json.detect_encoding(body), "surrogatepass"))
     except (ValueError, RecursionError):
         return _MISSING
 

@@ -46,8 +46,8 @@ _PARAMETER: Final = re.compile(r"[?&;#]([^=&;#?\s]+)=")
 _VALUE: Final = re.compile(r"[^&#\s]*")
 _VALUE_IN_HEADER: Final = re.compile(r"[^&#\s>\"]*")
 _USERINFO: Final = re.compile(r"(//)([^/?#@\s]*(?:@[^/?#@\s]*)*)@")
-_FORM: Final = re.compile(r"[^=&\s{\[\"\x00-\x20]+=[^&\s\x00-\x20]*(&[^=&\s\x00-\x20]+=[^&\s\x00-\x20]*)*")
-_FORM_FIELD: Final = re.compile(r"(^|&)([^=&]+)=([^&]*)")
+FORM: Final = re.compile(r"[^=&\s{\[\"\x00-\x20]+=[^&\s\x00-\x20]*(&[^=&\s\x00-\x20]+=[^&\s\x00-\x20]*)*")
+FORM_FIELD: Final = re.compile(r"(^|&)([^=&]+)=([^&]*)")
 
 
 @lru_cache(maxsize=512)
@@ -310,7 +310,7 @@ class Redaction:
     def _unread_body(self, body: bytes, seen: Redacted) -> bytes:
         names = self._names | {pointer[-1] for pointer in self._pointers}
         text = body.decode("utf-8", "surrogateescape")
-        if not _FORM.fullmatch(text) or any("\ud800" <= letter <= "\udfff" for letter in text):
+        if not FORM.fullmatch(text) or any("\ud800" <= letter <= "\udfff" for letter in text):
             return self._mark("body", text, seen, "body:").encode("ascii")
 
         def without_field(match: re.Match[str]) -> str:
@@ -320,7 +320,7 @@ class Redaction:
             seen.secrets.append(unquote_plus(match.group(3)))
             return f"{match.group(1)}{match.group(2)}={self._mark(name, match.group(3), seen, f'body:/{name}')}"
 
-        return _FORM_FIELD.sub(without_field, text).encode("utf-8")
+        return FORM_FIELD.sub(without_field, text).encode("utf-8")
 
 
 def scrub(text: str, secrets: Iterable[str]) -> str:
