@@ -104,3 +104,42 @@ def test_differences_of_what_is_no_json_or_redacted() -> None:
     (long,) = differences(("GET", "http://h/", b'{"a":"%s"}' % (b"x" * 99)), ("GET", "http://h/", b'{"a":1}'))
     assert "…" in long
     assert len(long) < 80
+
+
+def test_what_the_recording_has_redacted_does_not_differ_and_is_not_shown() -> None:
+    places = ("url:account", "body:/user/password")
+    recorded = ("POST", f"http://h/?account={MARK}&b=1", f'{{"user":{{"password":"{MARK}"}},"a":1}}'.encode())
+    asked = ("POST", "http://h/?account=SECRET&b=1", b'{"user":{"password":{"a":"SECRET"}},"a":2}')
+    assert differences(recorded, asked, places, places) == ["body.a: 1 != 2"]
+    moved = (
+        "POST",
+        "http://h/?account=SECRET&b=2",
+        b'{"x":{"password":["SECRET"]},"user":{"password":"SECRET"},"a":1}',
+    )
+    assert differences(recorded, moved, places, places) == [
+        "url: http://h/?account=~redacted~&b=1 != http://h/?account=~redacted~&b=2",
+        'body.x: (absent) != {"password": "~redacted~"}',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("payload", "shown"),
+    [
+        (b"password=SECRET&a=2", "b'password=~redacted~&a=2'"),
+        (b'{"password":"SECRET","a":2}', '{"password": "~redacted~", "a": 2}'),
+        (b"a text with a SECRET", "~redacted~ (20 bytes)"),
+        (b"", "b''"),
+    ],
+)
+def test_a_payload_of_another_kind_is_shown_without_what_others_have_redacted(payload: bytes, shown: str) -> None:
+    (body,) = differences(("GET", "http://h/", b"a=1"), ("GET", "http://h/", payload), (), ("body:/password",))
+    assert body == f"body: b'a=1' != {shown}"
+
+
+def test_a_value_that_only_another_recording_has_redacted_is_compared_and_not_shown() -> None:
+    def found(asked: bytes) -> list[str]:
+        return differences(("GET", "", b'{"password":"x"}'), ("GET", "", asked), (), ("body:/user/password",))
+
+    assert found(b'{"password":"x"}') == []
+    assert found(b'{"password":"SECRET"}') == ['body.password: "x" != ~redacted~']
+    assert found(b"{}") == ['body.password: "x" != (absent)']
