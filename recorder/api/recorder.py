@@ -128,7 +128,7 @@ class Recorder:
     def mount(self, session: requests.Session) -> requests.Session:
         """Have every exchange of *session* recorded; return the session.
 
-        Its adapters are replaced by clones that keep their retries, proxies and TLS settings.
+        Its adapters are replaced by others that share everything with them: settings, state, connections.
         Mounting twice is the same as mounting once.
 
         :raises ConfigurationError: one of its HTTP adapters is not an ``HTTPAdapter``.

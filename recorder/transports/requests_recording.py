@@ -18,9 +18,10 @@ from requests.models import PreparedRequest
 from recorder.clock import id_text
 from recorder.recording.tap import Call, ExchangeTap
 from recorder.recording.write_path import WritePath
-from recorder.transports.cloning import ClonedAdapter, clone_adapter, http_adapters
+from recorder.transports.cloning import http_adapters, users_adapter
 from recorder.transports.failures import cause_of, describe, kind_of
 from recorder.transports.guard import Guard
+from recorder.transports.sharing import SharedAdapter, View, Views
 from recorder.transports.socket_file import HTTPResponse
 
 _log = logging.getLogger("recorder")
@@ -70,28 +71,24 @@ class RequestsRecording:
         self._ids: weakref.WeakKeyDictionary[requests.Response, bytes] = weakref.WeakKeyDictionary()
         self._last = threading.local()
         self.guard = Guard(None, must_record=must_record)
+        self._views = Views(_connection_behaviour, self.guard, recorder_recording=self)
 
     def mount(self, session: requests.Session) -> None:
-        """Replace the session's HTTP adapters by recording clones.
+        """Replace the session's HTTP adapters by recording views of them.
 
         :raises ConfigurationError: an adapter is not an ``HTTPAdapter``.
         """
-        for prefix, adapter in http_adapters(session).items():
-            before = getattr(adapter, "recording", None)
-            if before is not None and before is not self and before.is_open:
-                _log.warning("recorder: a session is mounted on another recorder, which records it no longer")
-            if before is not self:
-                session.adapters[prefix] = clone_adapter(adapter, _RecordingAdapter, self._connection, recording=self)
+        found = http_adapters(session)
+        before = {one.recorder_recording for one in found.values() if isinstance(one, _RecordingAdapter)} - {self}
+        if any(other.is_open for other in before):
+            _log.warning("recorder: a session that another recorder recorded is recorded by this one from now on")
+        for prefix, adapter in found.items():
+            session.adapters[prefix] = self._views.adapter(users_adapter(adapter), _RecordingAdapter)
 
     @property
     def is_open(self) -> bool:
         """Whether anything is recorded."""
         return self._path() is not None
-
-    def _connection(self, base: type[Any]) -> type[Any]:
-        names = {"__module__": base.__module__, "__qualname__": base.__qualname__}
-        behaviour = Http2RecordingConnection if speaks_http2(base) else RecordingConnection
-        return type(base.__name__, (behaviour, base), {**names, "recording": self})
 
     def exchange_of(self, response: requests.Response) -> bytes | None:
         """Return the id of the exchange that *response* came from, or None."""
@@ -165,31 +162,35 @@ class RequestsRecording:
                 tap.request_failed(kind_of(below) if below is not None else "other", "send", facts)
 
 
-class _RecordingAdapter(ClonedAdapter):
+class _RecordingAdapter(SharedAdapter):
     """The mixin of a recording adapter."""
 
-    recording: RequestsRecording
+    __slots__ = ()
+    recorder_recording: RequestsRecording
 
     def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         """Send as the adapter below does, recording every attempt."""
-        token = self.recording.begin(request)
+        recording = self.recorder_recording
+        token = recording.begin(request)
         try:
             response: requests.Response = super().send(request, *args, **kwargs)  # type: ignore[misc]
         except BaseException as error:
-            self.recording.end(token, None, error)
+            recording.end(token, None, error)
             raise
-        self.recording.end(token, response, None)
+        recording.end(token, response, None)
         return response
 
 
-class RecordingConnection:
+class RecordingConnection(View):
     """The mixin of a recording connection: tells the request, and gives the response a tap."""
 
-    recording: RequestsRecording
+    recorder_recording: RequestsRecording
+    sock: Any
     _tap: ExchangeTap | None = None
     _guard: Guard
     _number = 0
     _used = False
+    _known: Any = None
     _connecting = False
     _payload: Any = None
     _streamed: list[bytes] | None = None
@@ -202,17 +203,20 @@ class RecordingConnection:
         try:
             super().connect()  # type: ignore[misc]
         except BaseException as error:
-            with self.recording.guard:
+            with self.recorder_recording.guard:
                 self._connect_failed(error)
             raise
         finally:
             self._connecting = False
-        self._number, self._used = self.recording.next_connection(), False
+        self._numbered(used=False)
+
+    def _numbered(self, *, used: bool) -> None:
+        self._number, self._used, self._known = self.recorder_recording.next_connection(), used, self.sock
 
     def _connect_failed(self, error: BaseException) -> None:
         tap, sending = self._tap, _sending.get()
         if (tap is None or tap.ended or tap.started) and sending is not None:
-            tap = self.recording.open_tap()
+            tap = self.recorder_recording.open_tap()
             if tap is not None:
                 tell_prepared(tap, sending.request, {"unsent": True})
         if tap is not None:
@@ -222,8 +226,8 @@ class RecordingConnection:
     def request(self, method: str, url: str, body: Any = None, *args: Any, **kwargs: Any) -> None:
         """Send a request; it is recorded before its first byte leaves."""
         self._tap = None
-        with self.recording.guard:
-            self._tap = self.recording.open_tap()
+        with self.recorder_recording.guard:
+            self._tap = self.recorder_recording.open_tap()
         if self._tap is None:
             super().request(method, url, body, *args, **kwargs)  # type: ignore[misc]
             return
@@ -264,6 +268,8 @@ class RecordingConnection:
             return
         extra: dict[str, Any] = {"client": CLIENT}
         if getattr(self, "sock", None) is not None:
+            if self._known is not self.sock:  # connected before the adapter was mounted
+                self._numbered(used=True)
             extra.update(connection=self._number, reused=self._used)
         if self._streamed is not None:
             extra["streamed"] = True
@@ -292,6 +298,7 @@ class RecordingConnection:
         self._used = True
         if tap is None:
             return super().getresponse(*args, **kwargs)  # type: ignore[misc]
+        del self._guard  # the connection is the user's: it keeps nothing of the recording
         made: list[HTTPResponse] = []
 
         def response_class(sock: Any, *args: Any, **kwargs: Any) -> HTTPResponse:
@@ -308,12 +315,16 @@ class RecordingConnection:
                 sending.response = made[0]
 
 
+def _connection_behaviour(connection: type[Any]) -> type[Any]:
+    return Http2RecordingConnection if speaks_http2(connection) else RecordingConnection
+
+
 def speaks_http2(connection: type[Any]) -> bool:
     """Whether a connection class is that of urllib3's HTTP/2: it has no socket file to stand at."""
     return any(each.__module__.startswith("urllib3.http2") for each in connection.__mro__)
 
 
-class Http2RecordingConnection:
+class Http2RecordingConnection(View):
     """The mixin of a recording HTTP/2 connection: a fall-back above the protocol.
 
     There are no header bytes, frames or reads to record: the heads are rendered in the form of HTTP/1.1,
@@ -321,15 +332,15 @@ class Http2RecordingConnection:
     reads an HTTP/2 answer whole before it returns it, so the consumer loses nothing by that.
     """
 
-    recording: RequestsRecording
+    recorder_recording: RequestsRecording
     _tap: ExchangeTap | None = None
 
     def request(self, method: str, url: str, body: Any = None, *args: Any, **kwargs: Any) -> None:
         """Send a request; it is recorded, as it was prepared, before its first byte leaves."""
         sending = _sending.get()
         self._tap = None
-        with self.recording.guard:
-            self._tap = self.recording.open_tap()
+        with self.recorder_recording.guard:
+            self._tap = self.recorder_recording.open_tap()
         if self._tap is not None and sending is not None:
             with Guard(self._tap):
                 tell_prepared(self._tap, sending.request, {"fallback": HTTP2_NOTE})
