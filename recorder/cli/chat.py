@@ -14,7 +14,7 @@ import click
 import requests
 
 from recorder.api.conversations import Conversation
-from recorder.api.recorder import Recorder, switched_off
+from recorder.api.recorder import Recorder
 from recorder.api.store import Store
 from recorder.cli.answering import texts
 from recorder.cli.application import Settings, pass_settings, store_option
@@ -91,9 +91,9 @@ def _print_where(recorder: Recorder, response: requests.Response) -> None:
 
     :raises Failed: it has not reached the store.
     """
-    if switched_off():
-        return
     identity = recorder.exchange(response)
+    if identity is None:
+        return
     response.close()
     if not recorder.flush():
         health = recorder.health()

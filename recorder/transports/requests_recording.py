@@ -6,10 +6,9 @@ import itertools
 import logging
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from typing import Any, Final
 
 import requests
@@ -21,12 +20,12 @@ from recorder.recording.write_path import WritePath
 from recorder.transports.cloning import http_adapters, users_adapter
 from recorder.transports.failures import cause_of, describe, kind_of
 from recorder.transports.guard import Guard
+from recorder.transports.prepared import CLIENT, known_payload, tell_prepared
 from recorder.transports.sharing import SharedAdapter, View, Views
 from recorder.transports.socket_file import HTTPResponse
 
 _log = logging.getLogger("recorder")
 
-CLIENT: Final = f"requests/{requests.__version__} urllib3/{version('urllib3')}"
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _CHALLENGES: Final = frozenset({401, 407})
 HTTP2_NOTE: Final = "HTTP/2: the heads are rendered as HTTP/1.1, frame and read boundaries are not recorded"
@@ -68,7 +67,7 @@ class RequestsRecording:
         self._path = path
         self._conversation = conversation
         self._connections = itertools.count(1)
-        self._ids: weakref.WeakKeyDictionary[requests.Response, bytes] = weakref.WeakKeyDictionary()
+        self._ids: weakref.WeakKeyDictionary[object, bytes | None] = weakref.WeakKeyDictionary()
         self._last = threading.local()
         self.guard = Guard(None, must_record=must_record)
         self._views = Views(_connection_behaviour, self.guard, recorder_recording=self)
@@ -90,9 +89,13 @@ class RequestsRecording:
         """Whether anything is recorded."""
         return self._path() is not None
 
-    def exchange_of(self, response: requests.Response) -> bytes | None:
-        """Return the id of the exchange that *response* came from, or None."""
-        return self._ids.get(response)
+    def knows(self, sent: requests.Response | PreparedRequest) -> bool:
+        """Whether a response, or a request, went through an adapter of this recorder."""
+        return sent in self._ids
+
+    def exchange_of(self, sent: requests.Response | PreparedRequest) -> bytes | None:
+        """Return the id of the exchange that a response came from, or a request's last one; None: not recorded."""
+        return self._ids.get(sent)
 
     def next_connection(self) -> int:
         """Return a number for a connection that was just made."""
@@ -143,13 +146,17 @@ class RequestsRecording:
         sending = _sending.get()
         _sending.reset(token)
         if sending is None:
+            if response is not None:
+                self._ids[response] = None
             return
         with self.guard:
             self._finish_attempts(sending, sending.failure or error)
             status = response.status_code if response is not None else None
             self._last.sent = (sending.request, status, sending.call)
-            if response is not None and sending.taps:
-                self._ids[response] = sending.taps[-1].id
+            last = sending.taps[-1].id if sending.taps else None
+            self._ids[sending.request] = last
+            if response is not None:
+                self._ids[response] = last
                 if sending.response is not None:
                     sending.response.consumer = weakref.ref(response)
 
@@ -366,31 +373,3 @@ class Http2RecordingConnection(View):
                     tap.received(response.data)
                 tap.end_of_input()
         return response
-
-
-def known_payload(body: Any) -> bytes | None:
-    """Return a request's payload, None where it is only known once it is sent (files, generators)."""
-    if body is None:
-        return b""
-    if isinstance(body, str):
-        return body.encode("utf-8")
-    if isinstance(body, bytes | bytearray | memoryview):
-        return bytes(body)
-    return None
-
-
-def tell_prepared(tap: ExchangeTap, request: PreparedRequest, extra: Mapping[str, Any]) -> None:
-    """Record a request as it was prepared, where the bytes that leave are not to be seen."""
-    payload = known_payload(request.body) or b""
-    facts = {"client": CLIENT, **extra}
-    tap.request_sent(request.method or "GET", request.url or "", prepared_head(request), payload, facts)
-
-
-def prepared_head(request: PreparedRequest) -> bytes:
-    """Return the head of a request that never reached a connection, as it was prepared."""
-    lines: Iterable[str] = (f"{_text(name)}: {_text(value)}\r\n" for name, value in request.headers.items())
-    return f"{request.method} {request.path_url} HTTP/1.1\r\n{''.join(lines)}\r\n".encode("latin-1", "replace")
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode("latin-1") if isinstance(value, bytes) else value

@@ -52,9 +52,9 @@ class Views:
             view = self._adapters[id(adapter)] = self._of(adapter, behaviour)
         return view
 
-    def manager(self, manager: Any) -> Any:
-        """Return a view of a pool manager."""
-        return manager if isinstance(manager, View) else self._of(manager, _SharedManager)
+    def pools(self, pools: Any) -> Any:
+        """Return a view of what urllib3 calls a pool manager."""
+        return pools if isinstance(pools, View) else self._of(pools, _SharedPools)
 
     def pool(self, pool: Any) -> Any:
         """Return a view of a pool."""
@@ -88,11 +88,12 @@ class SharedAdapter(View):
     def poolmanager(self) -> Any:
         """The adapter's pool manager, also one that it makes later."""
         held = self.__dict__["poolmanager"] if "poolmanager" in self.__dict__ else super().poolmanager  # type: ignore[misc]
-        return self.recorder_views.manager(held)
+        return self.recorder_views.pools(held)
 
     @poolmanager.setter
-    def poolmanager(self, manager: Any) -> None:
-        self.__dict__["poolmanager"] = manager.recorder_plain if isinstance(manager, View) else manager
+    def poolmanager(self, made: Any) -> None:
+        """Take another one, as some adapters make at any time."""
+        self.__dict__["poolmanager"] = made.recorder_plain if isinstance(made, View) else made
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         """Return a pool (requests 2.32 and newer), whoever made it: a proxy's manager, or the adapter itself."""
@@ -106,7 +107,7 @@ class SharedAdapter(View):
         return pickle.loads, (pickle.dumps(self.recorder_plain, protocol),)
 
 
-class _SharedManager(View):
+class _SharedPools(View):
     __slots__ = ()
 
     def connection_from_pool_key(self, *args: Any, **kwargs: Any) -> Any:

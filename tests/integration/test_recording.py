@@ -436,10 +436,35 @@ def test_the_kill_switch(sqlite_url: str, monkeypatch: pytest.MonkeyPatch, caplo
         assert recorder.flush()
         assert recorder.health().ok
         assert recorder.recovered.events == 0
-        with pytest.raises(NotFound):
-            recorder.exchange(response)
+        assert recorder.exchange(response) is None
     assert "RECORDER_OFF" in caplog.text
     assert not Path(sqlite_url.removeprefix("sqlite:///")).exists()
+
+
+def test_the_id_of_what_came_before_and_after_the_recorder_was_closed(sqlite_url: str) -> None:
+    with wire(lambda _: reply()) as server:
+        with Recorder(sqlite_url) as recorder:
+            session = recorder.mount(requests.Session())
+            before = session.get(server.url)
+        identity = recorder.exchange(before)
+        after = session.get(server.url)
+        assert recorder.exchange(after) is recorder.exchange(requests.get(server.url)) is None
+    assert list(exchanges(sqlite_url)) == [identity]
+
+
+def test_the_id_of_a_request_that_got_no_answer(sqlite_url: str) -> None:
+    with Recorder(sqlite_url) as recorder:
+        session = recorder.mount(requests.Session())
+        with pytest.raises(requests.ConnectionError) as failed:
+            session.get("http://127.0.0.1:9/")
+        identity = recorder.exchange(failed.value.request)
+    assert list(exchanges(sqlite_url)) == [identity]
+
+
+@pytest.mark.parametrize("wrong", [None, "response", 3])
+def test_what_is_no_response_has_no_id(sqlite_url: str, wrong: Any) -> None:
+    with Recorder(sqlite_url) as recorder, pytest.raises(TypeError, match=r"response is not a requests\.Response but"):
+        recorder.exchange(wrong)
 
 
 def test_a_response_of_another_session_has_no_exchange(sqlite_url: str) -> None:
