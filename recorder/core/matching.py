@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator, Set
 from typing import Any, Final
 from urllib.parse import unquote_plus
 
-from recorder.core.redaction import FORM, FORM_FIELD, MARKER, is_credential_parameter
+from recorder.core.credentials import is_credential_parameter
+from recorder.core.redaction import FORM, FORM_FIELD, MARKER
 
 _MASK: Final = "~redacted~"
 _USERINFO: Final = re.compile(r"//[^/?#]*@")
