@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from recorder.api.reader import Reader
 from recorder.clock import id_bytes, id_text
+from recorder.core.chain import check
 from recorder.core.conversation import Conversation, group
 from recorder.core.events import Event
 from recorder.core.exchange import fold
+from recorder.core.messages import Anomaly
 from recorder.core.rebuilt import Rebuilt
 from recorder.dialects.rebuild import rebuild
-from recorder.errors import NotFound
+from recorder.errors import ChainBroken, NotFound
 from recorder.locations import default_store
 from recorder.projections.rows import listed, turn_of_row
 from recorder.store.projected import ExchangeFilter
@@ -124,9 +126,15 @@ class Store:
         return self._rebuilt(found.id)
 
     def _rebuilt(self, identity: str) -> Rebuilt:
-        exchange = fold(self.reader.events(id_bytes(identity)))
+        events = list(self.reader.events(id_bytes(identity)))
+        exchange = fold(events)
         if exchange is None:
             raise NotFound(f"no events are stored of {identity}")
+        try:
+            check(self.reader.opening(exchange.stream), events)
+        except ChainBroken as error:
+            broken = Anomaly("not_as_written", str(error))
+            exchange = replace(exchange, anomalies=(broken, *exchange.anomalies))
         return rebuild(exchange)
 
     def events(self, identity: str) -> Iterator[Event]:

@@ -16,7 +16,7 @@ from recorder.clock import id_text
 from recorder.core.events import Event
 from recorder.core.matching import canonical_url, differences, match_key
 from recorder.core.tape import Tape, render
-from recorder.errors import CassetteExhausted, NoMatchingExchange
+from recorder.errors import CassetteExhausted, CorruptRecording, NoMatchingExchange
 
 _COMPARED: Final = 64  # recordings that a miss is compared with, those of its method and URL first
 _SAME_PATH: Final = 1
@@ -105,7 +105,7 @@ class Answers:
     """Answers requests from recorded exchanges. Thread-safe.
 
     :param entries: the recorded exchanges, in the order in which they were made.
-    :param events: returns the events of one.
+    :param events: returns the events of one; raises CorruptRecording where they are not what was written.
     :param request: returns method, URL and payload of one, for the comparison after a miss.
     """
 
@@ -120,6 +120,7 @@ class Answers:
         self._index = _Index(entries)
         self._played: set[bytes] = set()
         self._misses: list[NoMatchingExchange] = []
+        self._refused: list[CorruptRecording] = []
         self._lock = threading.Lock()
 
     @property
@@ -127,6 +128,12 @@ class Answers:
         """The requests that no recording answered, in the order in which they were asked."""
         with self._lock:
             return tuple(self._misses)
+
+    @property
+    def refused(self) -> tuple[CorruptRecording, ...]:
+        """Why recordings that would have answered were not played."""
+        with self._lock:
+            return tuple(self._refused)
 
     @property
     def unplayed(self) -> tuple[str, ...]:
@@ -141,9 +148,15 @@ class Answers:
         :param body: the payload, after redaction.
         :raises NoMatchingExchange: the request was never recorded.
         :raises CassetteExhausted: it was, but every answer has been given.
+        :raises CorruptRecording: the recorded answer cannot be trusted.
         """
         exchange = self._next(method, url, body)
-        return Answer(exchange, render(self._events(exchange)))
+        try:
+            return Answer(exchange, render(self._events(exchange)))
+        except CorruptRecording as error:
+            with self._lock:
+                self._refused.append(error)
+            raise
 
     def _next(self, method: str, url: str, body: bytes) -> bytes:
         keys = {places: match_key(method, url, body, places) for places in self._index.places()}

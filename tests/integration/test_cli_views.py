@@ -210,6 +210,27 @@ def test_replay_of_an_exchange_without_an_end_goes_up_to_where_it_stops(url: str
     assert "then the recording ends" in result.stderr
 
 
+@pytest.mark.parametrize("done", ["changed", "removed"])
+def test_what_was_changed_afterwards_is_not_vouched_for(store_url: str, done: str) -> None:
+    upgrade(store_url)
+    whole, touched = answered(1, ("user", "one")), answered(2, ("user", "two"))
+    fourth = touched.events.pop(3)
+    if done == "changed":
+        touched.events.insert(3, fourth._replace(body=(fourth.body or b"").replace(b"Hold", b"Sell")))
+    fill(store_url, whole, touched)
+    for built, code in ((whole, 0), (touched, 1)):
+        replayed = run("replay", identity_of(built), "--store", store_url)
+        assert replayed.exit_code == code, replayed.stderr
+        assert len(replayed.stderr.splitlines()) == 1
+        assert ("CHANGED" in replayed.stderr, "same bytes" in replayed.stderr) == (bool(code), not code)
+    assert replayed.stdout == ""
+    told = {"changed": "hash of version 4 does not verify", "removed": "version 4 is missing: 5 follows"}[done]
+    assert told in replayed.stderr
+    assert told in run("show", identity_of(touched), "--store", store_url).stdout
+    (shown,) = json_lines(run("show", identity_of(touched), "--json", "--store", store_url), "show")
+    assert shown["findings"][0] == {"kind": "not_as_written", "detail": told, "count": 1}
+
+
 def test_verify_finds_nothing_and_says_what_is_not_proved(url: str) -> None:
     result = run("verify", "--store", url)
     assert result.exit_code == 0, result.output

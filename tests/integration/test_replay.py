@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,6 +15,7 @@ from urllib3.util import Retry
 
 from recorder import (
     CassetteExhausted,
+    ChainBroken,
     ConfigurationError,
     NoMatchingExchange,
     Player,
@@ -290,6 +292,25 @@ def test_settings_that_make_no_sense(sqlite_url: str, settings: dict[str, Any]) 
     Recorder(sqlite_url).close()
     with pytest.raises(ConfigurationError):
         Player(sqlite_url, **settings)
+
+
+def test_a_recording_that_was_changed_is_not_played(sqlite_url: str, session: requests.Session) -> None:
+    url = record(sqlite_url, Script(chunks=4), ask("a"), ask("b"))
+    connection = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))
+    connection.execute("DROP TRIGGER events_no_update")
+    at = connection.execute("SELECT min(position) FROM event_log WHERE type = 'chunk_received'").fetchone()
+    connection.execute(
+        "UPDATE events SET body = CAST(replace(CAST(body AS TEXT), 'd', 'D') AS BLOB) WHERE position = ?", at
+    )
+    connection.commit()
+    connection.close()
+    with pytest.raises(ChainBroken, match=r"does not verify.*recorder verify") as left, Player(sqlite_url) as player:
+        player.mount(session)
+        with pytest.raises(ChainBroken) as refused:
+            session.post(url, json=ask("a"))
+        assert session.post(url, json=ask("b")).status_code == 200
+    assert left.value is refused.value
+    assert left.value.position == at[0]
 
 
 def test_an_open_store_is_left_open(sqlite_url: str, session: requests.Session) -> None:
