@@ -277,7 +277,10 @@ def _receive(connection: socket.socket) -> tuple[str, dict[str, str], Any]:
         while not body.endswith(b"0\r\n\r\n"):
             body += _more(connection)
         body = _dechunked(body)
-    return line, headers, json.loads(body) if body else {}
+    try:
+        return line, headers, json.loads(body) if body else {}
+    except ValueError:  # a form, a text
+        return line, headers, {}
 
 
 def _dechunked(data: bytes) -> bytes:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from recorder.clock import Clock, SystemClock
 from recorder.core.redaction import Redaction
-from recorder.errors import ConfigurationError, NoMatchingExchange
+from recorder.errors import ConfigurationError, CorruptRecording, NoMatchingExchange
 from recorder.locations import fingerprint_key
 from recorder.replay.pace import Pace
 
@@ -23,7 +23,8 @@ class Player:
     """Answers requests from recorded exchanges: same bytes, same boundaries, same failure.
 
     A context manager: leaving it raises the first miss, even when the code inside swallowed the
-    error. Thread-safe.
+    error. Thread-safe. A recording that is not what was written, as far as its hash chain tells, is not
+    played: its request raises :class:`~recorder.errors.ChainBroken`, and so does leaving.
 
     :param source: a store's URL, or a :class:`~recorder.Store`.
     :param match: ``"strict"``: method, URL and payload, JSON compared as a value.
@@ -99,6 +100,6 @@ class Player:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-        misses = self.misses
-        if misses and not isinstance(error, NoMatchingExchange):
-            raise misses[0]
+        told = (*self._answers.misses, *self._answers.refused)
+        if told and not isinstance(error, NoMatchingExchange | CorruptRecording):
+            raise told[0]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from recorder.core.chain import check
 from recorder.core.events import Event, StreamOpened
 from recorder.locations import absolute_url, spool_directory
 from recorder.recording.recovery import Spooled, read_spooled
@@ -63,6 +64,19 @@ class Reader:
     def found_events(self, stream: bytes) -> Iterator[Event]:
         """Yield the events of a stream in order, those that nobody here can read as being of type ``code N``."""
         return self._with_spooled(stream, self.store.found_events(stream))
+
+    def opening(self, stream: bytes) -> StreamOpened | None:
+        """Return the opening of a stream."""
+        return self.store.opening(stream) or self.spooled.openings.get(stream)
+
+    def checked(self, stream: bytes) -> list[Event]:
+        """Return the events of a stream, each of which is what was written, as far as its chain tells.
+
+        :raises ChainBroken: one was changed, or is missing before the last one.
+        """
+        events = list(self.events(stream))
+        check(self.opening(stream), events)
+        return events
 
     def _spooled_after(self, stream: bytes, version: int) -> Iterator[Event]:
         for event in self.spooled.events.get(stream, ()):

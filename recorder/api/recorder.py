@@ -132,7 +132,7 @@ class Recorder:
     def mount(self, session: requests.Session) -> requests.Session:
         """Have every exchange of *session* recorded; return the session.
 
-        Its adapters are replaced by clones that keep their retries, proxies and TLS settings.
+        Its adapters are replaced by others that share everything with them: settings, state, connections.
         Mounting twice is the same as mounting once.
 
         :raises ConfigurationError: one of its HTTP adapters is not an ``HTTPAdapter``.
@@ -167,15 +167,25 @@ class Recorder:
             return Conversation("", name)
         return self._conversations.open(name, tags or {})
 
-    def exchange(self, response: requests.Response) -> str:
+    def exchange(self, response: requests.Response) -> str | None:
         """Return the id of the exchange that a response in hand came from.
 
-        :raises NotFound: it was not recorded by this recorder.
+        None where nothing was recorded of it: ``RECORDER_OFF`` is set, or this recorder was closed before.
+
+        :param response: or the prepared request of a call that got none, as the ``request`` of its exception.
+        :raises NotFound: it was not sent through a session that this recorder is mounted on.
+        :raises TypeError: it is neither a response nor a request of requests.
         """
-        identity = self._transport.exchange_of(response) if self._transport is not None else None
-        if identity is None:
-            raise NotFound("the response was not recorded by this recorder")
-        return id_text(identity)
+        import requests
+
+        if not isinstance(response, requests.Response | requests.PreparedRequest):
+            raise TypeError(f"response is not a requests.Response but {response!r}")
+        if self._transport is not None and self._transport.knows(response):
+            identity = self._transport.exchange_of(response)
+            return None if identity is None else id_text(identity)
+        if self._path is None or self._path.closed:
+            return None
+        raise NotFound("the response was not recorded by this recorder")
 
     def flush(self) -> bool:
         """Bring everything recorded so far to the store; return whether it is there."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from recorder.api.reader import Reader
+from recorder.clock import id_text
 from recorder.core.events import Event
 from recorder.core.exchange import fold
+from recorder.errors import ChainBroken
 from recorder.projections.rows import places_of_row
 from recorder.replay.answers import Entry, Request
 
@@ -33,8 +35,16 @@ class Recordings:
                 yield Entry(identity, key, places, method, url)
 
     def events(self, exchange: bytes) -> Iterable[Event]:
-        """Return the events of an exchange."""
-        return self._reader.events(exchange)
+        """Return the events of an exchange.
+
+        :raises ChainBroken: they are not what was written.
+        """
+        try:
+            return self._reader.checked(exchange)
+        except ChainBroken as error:
+            name = id_text(exchange)
+            told = f"the recording {name} is not what was written ({error}): see `recorder verify {name}`"
+            raise ChainBroken(told, position=error.position) from None
 
     def request(self, exchange: bytes) -> Request:
         """Return method, URL and payload of a recorded request."""

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from recorder.api.reader import Reader
 from recorder.clock import id_bytes, id_text
+from recorder.core.chain import check
 from recorder.core.conversation import Conversation, group
 from recorder.core.events import Event
 from recorder.core.exchange import fold
+from recorder.core.messages import Anomaly
 from recorder.core.rebuilt import Rebuilt
 from recorder.dialects.rebuild import rebuild
-from recorder.errors import NotFound
+from recorder.errors import ChainBroken, NotFound
 from recorder.locations import default_store
 from recorder.projections.rows import listed, tags_of_row, turn_of_row
 from recorder.store.projected import ExchangeFilter
@@ -111,21 +113,27 @@ class Store:
             spooled = {"spooled": True} if self.reader.is_spooled(row.id) else {}
             yield {**listed(row), "conversation": home, **spooled}
 
-    def exchange(self, identity: str) -> Rebuilt:
+    def exchange(self, identity: str | Found) -> Rebuilt:
         """Return an exchange, rebuilt from its events.
 
-        :param identity: its id, or a part of it that no other has.
+        :param identity: its id, or a part of it that no other has; or what :meth:`resolve` returned.
         :raises NotFound: there is none, or several.
         """
-        found = self.resolve(identity)
+        found = self._found(identity)
         if found.kind != "exchange":
-            raise NotFound(f"{identity} is a conversation, not an exchange: show it, or name one of its exchanges")
+            raise NotFound(f"{found.id} is a conversation, not an exchange: show it, or name one of its exchanges")
         return self._rebuilt(found.id)
 
     def _rebuilt(self, identity: str) -> Rebuilt:
-        exchange = fold(self.reader.events(id_bytes(identity)))
+        events = list(self.reader.events(id_bytes(identity)))
+        exchange = fold(events)
         if exchange is None:
             raise NotFound(f"no events are stored of {identity}")
+        try:
+            check(self.reader.opening(exchange.stream), events)
+        except ChainBroken as error:
+            broken = Anomaly("not_as_written", str(error))
+            exchange = replace(exchange, anomalies=(broken, *exchange.anomalies))
         return rebuild(exchange)
 
     def events(self, identity: str) -> Iterator[Event]:
@@ -156,13 +164,13 @@ class Store:
         found = [self._summary(thread) for thread in self._threads.values()]
         return sorted(found, key=lambda one: (one.last_ns, one.id), reverse=True)
 
-    def conversation(self, identity: str) -> ConversationView:
+    def conversation(self, identity: str | Found) -> ConversationView:
         """Return a conversation with its exchanges; for an exchange's id the one it belongs to.
 
-        :param identity: id or name, or a part of the id that no other has.
+        :param identity: id or name, or a part of the id that no other has; or what :meth:`resolve` returned.
         :raises NotFound: there is none, or several.
         """
-        found = self.resolve(identity)
+        found = self._found(identity)
         home = found.id if found.kind == "conversation" else self.conversation_of(found.id)[0]
         thread = self._thread(home)
         exchanges = [self._rebuilt(exchange) for exchange in thread.exchanges]
@@ -175,28 +183,45 @@ class Store:
         return home, thread.parents.get(exchange) if thread is not None else None
 
     def resolve(self, text: str) -> Found:
-        """Return what *text* names: an id, a conversation's name, or a part of an id, from either end.
+        """Return what *text* names: a whole id, else a conversation's name, else a part of an id, from either end.
 
-        An exchange goes before the conversation that it began and that has its id.
+        What it returns names that one thing and nothing else; its id may be another conversation's name. An
+        exchange goes before the conversation that it began and that has its id.
 
         :raises NotFound: nothing goes by it, or several things do.
         """
-        names = [thread.id for thread in self._threads.values() if thread.name == text]
-        if names:
-            return Found("conversation", names[0])
-        digits = text.replace("-", "").lower()
-        if not digits or set(digits) - set("0123456789abcdef"):
-            raise NotFound(f"nothing is called {text!r}: see `recorder list`")
+        found = self.find(text)
+        if found is None:
+            kind = f"no exchange or conversation has the id {text}" if _digits(text) else f"nothing is called {text!r}"
+            raise NotFound(f"{kind}: see `recorder list`")
+        return found
+
+    def find(self, text: str, *, at_least: int = 1) -> Found | None:
+        """Return what *text* names, as :meth:`resolve` does; None where nothing goes by it.
+
+        :param at_least: how many digits a part of an id must have.
+        :raises NotFound: several things go by it.
+        """
+        digits = _digits(text)
         known = dict.fromkeys(self._threads, "conversation") | dict.fromkeys(self._openings, "conversation")
         known |= dict.fromkeys(self._homes, "exchange")
-        matching = [one for one in known if _is_part(digits, one.replace("-", ""))]
+        matching = [one for one in known if digits and one.replace("-", "") == digits]
         if not matching:
-            raise NotFound(f"no exchange or conversation has the id {text}: see `recorder list`")
+            named = next((thread.id for thread in self._threads.values() if thread.name == text), None)
+            if named is not None:
+                return Found("conversation", named)
+            if len(digits) >= at_least:
+                matching = [one for one in known if _is_part(digits, one.replace("-", ""))]
         if len(matching) > 1:
             some = ", ".join(matching[:4]) + (", …" if len(matching) > 4 else "")
             raise NotFound(f"{text} stands for {len(matching)} ids ({some}): give more digits")
+        if not matching:
+            return None
         kind = known[matching[0]]
         return Found(kind, self._openings.get(matching[0], matching[0]) if kind == "conversation" else matching[0])
+
+    def _found(self, identity: str | Found) -> Found:
+        return identity if isinstance(identity, Found) else self.resolve(identity)
 
     @cached_property
     def _threads(self) -> dict[str, Conversation]:
@@ -246,6 +271,12 @@ class Store:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+
+def _digits(text: str) -> str:
+    """The digits of an id or of a part of one; empty where *text* is none."""
+    digits = text.replace("-", "").lower()
+    return digits if not set(digits) - set("0123456789abcdef") else ""
 
 
 def _is_part(digits: str, whole: str) -> bool:

@@ -5,25 +5,28 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any, Final
 
 import click
 import requests
 
-from recorder.api.recorder import Recorder, switched_off
+from recorder.api.conversations import Conversation
+from recorder.api.recorder import Recorder
 from recorder.api.store import Store
 from recorder.cli.answering import texts
 from recorder.cli.application import Settings, pass_settings, store_option
 from recorder.cli.failures import UNREACHABLE, Failed
-from recorder.cli.output import Recorded, dim, short
+from recorder.cli.output import Recorded, clean, dim, short
 from recorder.cli.upstream import ask, from_environment
 from recorder.errors import ConfigurationError
 
 DEFAULT_SYSTEM: Final = "You are a helpful assistant."
 #: How long a store that has gone away is waited for when the answer is there.
 FLUSH_SECONDS: Final = 10.0
+_DIGITS: Final = 8  # of an id, as list shows it: a name may be shorter than that, and hexadecimal
 
 
 class _Seconds(click.FloatRange):
@@ -39,7 +42,11 @@ class _Seconds(click.FloatRange):
 @click.command()
 @click.argument("prompt", required=False)
 @click.option("--system", metavar="TEXT", help="The system prompt.")
-@click.option("--conversation", metavar="NAME", help="Continue this conversation: its earlier turns are sent along.")
+@click.option(
+    "--conversation",
+    metavar="NAME|ID",
+    help="Continue this conversation, its earlier turns are sent along; a name that is new begins one.",
+)
 @click.option(
     "--timeout",
     type=_Seconds(min=0, min_open=True, max=86400),
@@ -59,17 +66,19 @@ def chat(settings: Settings, prompt: str | None, system: str | None, conversatio
     upstream = from_environment(os.environ)
     question = _question(prompt)
     if conversation is not None and not conversation.strip():
-        raise ConfigurationError("--conversation is empty: give a name")
+        raise ConfigurationError("--conversation is empty: give a name or an ID")
     with (
         Recorder(settings.store, on_failure="raise", close_timeout=FLUSH_SECONDS) as recorder,
         requests.Session() as session,
     ):
-        before = _earlier(settings.store, conversation) if conversation is not None else []
+        inside: AbstractContextManager[Any] = nullcontext()
+        before: list[dict[str, Any]] = []
+        if conversation is not None:
+            known = _known(settings.store, conversation)
+            inside = _entered(recorder, conversation, known)
+            before = known.messages if known is not None else []
         messages = [*_with_system(before, system), {"role": "user", "content": question}]
         recorder.mount(session)
-        inside: AbstractContextManager[Any] = nullcontext()
-        if conversation is not None:
-            inside = recorder.conversation(conversation)
         with inside:
             response = ask(session, upstream, messages, timeout)
         with response:
@@ -82,9 +91,9 @@ def _print_where(recorder: Recorder, response: requests.Response) -> None:
 
     :raises Failed: it has not reached the store.
     """
-    if switched_off():
-        return
     identity = recorder.exchange(response)
+    if identity is None:
+        return
     response.close()
     if not recorder.flush():
         health = recorder.health()
@@ -111,18 +120,49 @@ def _question(prompt: str | None) -> str:
     return prompt
 
 
-def _earlier(url: str, name: str) -> list[dict[str, Any]]:
-    """Return the messages of a conversation up to its last finished answer; empty where it is new."""
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A conversation that is continued.
+
+    :ivar messages: up to its last finished answer; empty where none is.
+    """
+
+    id: str
+    name: str | None
+    messages: list[dict[str, Any]]
+
+
+def _known(url: str, text: str) -> _Known | None:
+    """Return the conversation that goes by a name, an id, or a part of one as list shows it; None where it is new.
+
+    :raises NotFound: the part of an id stands for several.
+    """
     with Store(url) as store:
-        known = next((one for one in store.conversations() if one.name == name), None)
-        for identity in reversed(known.exchanges if known is not None else ()):
-            rebuilt = store.exchange(identity)
-            request = rebuilt.exchange.request
-            sent = request.json.get("messages") if request is not None and isinstance(request.json, dict) else None
-            if not isinstance(sent, list) or not all(isinstance(message, dict) for message in sent):
-                continue
-            if rebuilt.verdict == "complete" and rebuilt.answer_messages:
-                return [*sent, {"role": "assistant", "content": rebuilt.answer_messages[0].text}]
+        found = store.find(text, at_least=_DIGITS)
+        if found is None:
+            return None
+        home = found.id if found.kind == "conversation" else store.conversation_of(found.id)[0]
+        summary = next(one for one in store.conversations() if one.id == home)
+        return _Known(home, summary.name, _earlier(store, summary.exchanges))
+
+
+def _entered(recorder: Recorder, text: str, known: _Known | None) -> AbstractContextManager[Any]:
+    """Return the conversation to enter: the known one, else a new one of that name, and say so."""
+    if known is None:
+        click.echo(dim(f"a new conversation: {clean(text)}"), err=True)
+        return recorder.conversation(text)
+    return Conversation(known.id, None) if known.name is None else recorder.conversation(known.name)
+
+
+def _earlier(store: Store, exchanges: Sequence[str]) -> list[dict[str, Any]]:
+    for identity in reversed(exchanges):
+        rebuilt = store.exchange(identity)
+        request = rebuilt.exchange.request
+        sent = request.json.get("messages") if request is not None and isinstance(request.json, dict) else None
+        if not isinstance(sent, list) or not all(isinstance(message, dict) for message in sent):
+            continue
+        if rebuilt.verdict == "complete" and rebuilt.answer_messages:
+            return [*sent, {"role": "assistant", "content": rebuilt.answer_messages[0].text}]
     return []
 
 

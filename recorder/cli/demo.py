@@ -111,6 +111,7 @@ def _record(url: str, server: DemoServer) -> Iterator[_Seen]:
                 failure = reason(error)
             response.close()
             identity = recorder.exchange(response)
+            assert identity is not None  # RECORDER_OFF was refused
             recorder.flush()
             with Store(url) as store:
                 messages.append({"role": "assistant", "content": store.exchange(identity).answer_messages[0].text})

@@ -58,10 +58,10 @@ def export(settings: Settings, identity: str, name: str, file: Path | None, forc
 def _rendered(store: Store, identity: str, name: str) -> Iterator[str]:
     found = resolve(store, identity)
     if found.kind == "conversation":
-        view = store.conversation(found.id)
+        view = store.conversation(found)
         ids = tuple(rebuilt.id for rebuilt in view.exchanges)
         return render(name, view.exchanges, Conversation(view.id, view.name, ids, view.parents))
-    rebuilt = store.exchange(found.id)
+    rebuilt = store.exchange(found)
     home, parent = store.conversation_of(found.id)
     parents = {} if parent is None else {found.id: parent}
     conversation = Conversation(home, rebuilt.exchange.conversation_name, (found.id,), parents)

@@ -17,7 +17,7 @@ from recorder.cli.naming import exchanges
 from recorder.cli.output import Recorded, clean, counted, short
 from recorder.cli.reading import FAILURES, pieces, reason
 from recorder.core.exchange import Exchange
-from recorder.errors import RecordingEnded
+from recorder.errors import ChainBroken, RecordingEnded
 
 #: Ends after which reading on fails, as it failed when it was recorded.
 _FAILURES: Final = frozenset({"request_failed", "response_failed", "response_truncated"})
@@ -60,8 +60,8 @@ def replay(ctx: click.Context, identity: str, pace: float) -> None:
     """Answer the recorded requests again, and compare every byte.
 
     ID is what list shows, or a conversation's name. Only the recording answers, no network is used.
-    The bodies go to standard output as they come, the comparison to standard error. The exit code is
-    1 where anything differs.
+    The bodies go to standard output as they come, the comparison to standard error. What is not what was
+    written, as far as its hash chain tells, is not replayed. The exit code is 1 where anything differs.
     """
     different = 0
     with Store(ctx.ensure_object(Settings).store) as store:
@@ -69,6 +69,13 @@ def replay(ctx: click.Context, identity: str, pace: float) -> None:
             recorded = store.exchange(number).exchange
             if recorded.request is None:
                 click.echo(f"{short(number)}  its request was not recorded: it cannot be replayed", err=True)
+                different += 1
+                continue
+            try:
+                store.reader.checked(recorded.stream)
+            except ChainBroken as error:
+                changed = click.style("CHANGED", fg="red", bold=True)
+                click.echo(f"{short(number)}  {changed}: {clean(str(error))}: see recorder verify", err=True)
                 different += 1
                 continue
             shown = Recorded()

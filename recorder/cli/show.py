@@ -32,14 +32,14 @@ def show(settings: Settings, identity: str, as_json: bool) -> None:
     with Store(settings.store) as store:
         found = resolve(store, identity)
         if found.kind == "conversation":
-            view = store.conversation(found.id)
+            view = store.conversation(found)
             if as_json:
                 for rebuilt in view.exchanges:
                     emit_json(_json(rebuilt, view.id, view.parents.get(rebuilt.id)))
             else:
                 _print_conversation(view)
             return
-        rebuilt = store.exchange(found.id)
+        rebuilt = store.exchange(found)
         home, parent = store.conversation_of(found.id)
     if as_json:
         emit_json(_json(rebuilt, home, parent))

@@ -52,8 +52,7 @@ def verify(ctx: click.Context, identity: str | None, as_json: bool) -> None:
 def _named(store: Store, identity: str) -> Iterable[tuple[StreamOpened | None, Iterable[Event]]]:
     for exchange in exchanges(store, identity):
         stream = id_bytes(exchange)
-        opened = store.reader.store.opening(stream) or store.reader.spooled.openings.get(stream)
-        yield opened, store.reader.events(stream)
+        yield store.reader.opening(stream), store.reader.events(stream)
 
 
 def _print(report: Report) -> None:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -188,3 +188,24 @@ class ChainVerifier:
             raise ChainBroken(f"version {expected} is missing: {event.version} follows", position=event.position)
         if not verifies:
             raise ChainBroken(f"hash of version {event.version} does not verify", position=event.position)
+
+
+def check(opened: StreamOpened | None, events: Iterable[Event]) -> None:
+    """Check one event stream by its chain, up to the first event that is not what was written.
+
+    :param opened: its opening; None where that is missing.
+    :raises ChainBroken: with the event that is changed or missing.
+    """
+    stored = iter(events)
+    if opened is None:
+        if next(stored, None) is not None:
+            raise ChainBroken("the opening is missing, so no hash can be checked")
+        return
+    try:
+        verifier = ChainVerifier(opened)
+        while (event := verifier.pass_chunks(stored)) is not None:
+            if len(event.instance) != 16:  # struct fills up or cuts off: the hash may hold all the same
+                raise ChainBroken(f"version {event.version} holds what was never written", position=event.position)
+            verifier.feed(event)
+    except (struct.error, TypeError, ValueError, AttributeError):  # values of a type or size that was never written
+        raise ChainBroken("an event holds what was never written") from None

@@ -178,6 +178,7 @@ class _Fold:
     sent: Event | None = None
     request_facts: dict[str, Any] = field(default_factory=dict)
     request_body: list[bytes] = field(default_factory=list)
+    redacted_later: tuple[str, ...] = ()
     response: Response | None = None
     bodies: list[bytes] = field(default_factory=list)
     chunks: list[Chunk] = field(default_factory=list)
@@ -209,6 +210,7 @@ class _Fold:
             self.request_facts = self._facts(event)
         elif kind == "request_body_sent":
             self.request_body.append(event.body or b"")
+            self.redacted_later += _texts(self._facts(event).get("redacted"))
         elif kind == "response_started":
             self._response(event)
         elif kind == "gap_recorded":
@@ -260,7 +262,7 @@ class _Fold:
             str(facts.get("url", "")),
             _headers(body[:size].split(b"\r\n")[1:]),
             body[size:] + b"".join(self.request_body),
-            _texts(facts.get("redacted")),
+            _texts(facts.get("redacted")) + self.redacted_later,
         )
 
     def result(self) -> Exchange:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from typing import Any, Final
 from urllib.parse import unquote_plus
 
-from recorder.core.redaction import MARKER, is_credential_parameter
+from recorder.core.credentials import is_credential_parameter
+from recorder.core.redaction import FORM, FORM_FIELD, MARKER
 
 _MASK: Final = "~redacted~"
 _USERINFO: Final = re.compile(r"//[^/?#]*@")
@@ -26,8 +27,8 @@ def match_key(method: str, url: str, body: bytes, places: Iterable[str] = ()) ->
     """Return the fingerprint of a request: 32 bytes, the same for requests that match.
 
     :param url: absolute, redacted or not.
-    :param body: the payload; JSON is compared as a value (member order and white space do not count,
-        ``1`` and ``1.0`` differ), anything else byte by byte.
+    :param body: the payload; JSON is compared as a value (member order, white space and how a number is
+        written do not count; of members with one name, the last one counts), anything else byte by byte.
     :param places: what the recording has redacted, as in :class:`recorder.core.redaction.Redacted`.
     """
     places = frozenset(places)
@@ -55,23 +56,52 @@ def canonical_url(url: str, places: Iterable[str] = ()) -> str:
 
 def canonical_body(body: bytes, places: Iterable[str] = ()) -> bytes:
     """Return the payload in the form in which equal payloads are equal bytes."""
-    pointers = [place[5:] for place in places if place.startswith("body:")]
+    pointers = _pointers(places)
     value = _parsed(body)
     if value is _MISSING:
         if "" in pointers:
             return b""
-        return MARKER.sub(_MASK, body.decode("latin-1")).encode("latin-1")
+        text = _masked_form(body.decode("utf-8", "surrogateescape"), {pointer[1:] for pointer in pointers})
+        return MARKER.sub(_MASK, text).encode("utf-8", "surrogateescape")
     for pointer in pointers:
-        _mask_at(value, [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]])
+        _mask_at(value, _steps(pointer))
     text = json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
     return MARKER.sub(_MASK, text).encode("ascii")
+
+
+def _pointers(places: Iterable[str]) -> list[str]:
+    return [place[5:] for place in places if place.startswith("body:")]
+
+
+def _steps(pointer: str) -> list[str]:
+    return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
+
+
+def _masked_form(text: str, names: Set[str]) -> str:
+    """Return a form without the values of its fields of these names; anything else as it is."""
+    if not names or not FORM.fullmatch(text):
+        return text
+
+    def masked(match: re.Match[str]) -> str:
+        return f"{match.group(1)}{match.group(2)}={_MASK}" if unquote_plus(match.group(2)) in names else match.group(0)
+
+    return FORM_FIELD.sub(masked, text)
+
+
+def _number(text: str) -> float | int:
+    """Numbers are compared by value: one without a fraction is an int, however it is written."""
+    value = float(text)
+    return int(value) if value.is_integer() else value
+
+
+_decode = json.JSONDecoder(parse_float=_number).decode
 
 
 def _parsed(body: bytes) -> Any:
     if body.lstrip()[:1] not in (b"{", b"["):
         return _MISSING
     try:
-        return json.loads(body)
+        return _decode(body.decode(json.detect_encoding(body), "surrogatepass"))
     except (ValueError, RecursionError):
         return _MISSING
 
@@ -91,40 +121,85 @@ def _member(value: Any, step: str) -> Any:
     return _MISSING
 
 
-def differences(recorded: tuple[str, str, bytes], asked: tuple[str, str, bytes]) -> list[str]:
+def differences(
+    recorded: tuple[str, str, bytes],
+    asked: tuple[str, str, bytes],
+    places: Iterable[str] = (),
+    hidden: Iterable[str] = (),
+) -> list[str]:
     """Return the fields in which two requests differ, as ``field: recorded != asked``.
 
     :param recorded: method, URL and payload of the recording.
     :param asked: the same of the live request.
+    :param places: what the recording has redacted: equal to any value.
+    :param hidden: places whose live values are never shown, since some recording has redacted them. Of those in
+        payloads the name counts, wherever it stands: the rule is not known here, only where it was met.
     """
+    places, hidden = frozenset(places), frozenset(hidden)
     found = []
     if recorded[0].upper() != asked[0].upper():
         found.append(f"method: {recorded[0]} != {asked[0]}")
-    urls = canonical_url(recorded[1]), canonical_url(asked[1])
-    if urls[0] != urls[1]:
-        found.append(f"url: {urls[0]} != {urls[1]}")
+    if canonical_url(recorded[1], places) != canonical_url(asked[1], places):
+        found.append(f"url: {canonical_url(recorded[1], places)} != {canonical_url(asked[1], places | hidden)}")
+    pointers = _pointers(places)
     values = _parsed(recorded[2]), _parsed(asked[2])
+    names = _names(hidden)
     if _MISSING in values:
-        if canonical_body(recorded[2]) != canonical_body(asked[2]):
-            found.append(f"body: {_short(recorded[2])} != {_short(asked[2])}")
-    else:
-        found += list(_value_differences("body", *values))
-    return found
+        if canonical_body(recorded[2], places) != canonical_body(asked[2], places):
+            found.append(f"body: {_short(recorded[2])} != {_shown_payload(asked[2], values[1], hidden, names)}")
+        return found
+    for value in values:
+        for pointer in pointers:
+            _mask_at(value, _steps(pointer))
+    return [*found, *_value_differences("body", *values, names, secret=False)]
 
 
-def _value_differences(path: str, recorded: Any, asked: Any) -> Iterator[str]:
+def _names(places: Iterable[str]) -> frozenset[str]:
+    """The last names of the places in payloads, as JSON and as a form have them."""
+    pointers = [pointer for pointer in _pointers(places) if pointer]
+    names = {name for pointer in pointers for name in (pointer[1:], _named(_steps(pointer)))}
+    return frozenset(names - {""})
+
+
+def _named(steps: list[str]) -> str:
+    return next((step for step in reversed(steps) if not step.isdecimal()), "")
+
+
+def _shown_payload(payload: bytes, value: Any, hidden: Set[str], names: Set[str]) -> str:
+    """A live payload for people, without what may not be shown of it."""
+    if value is not _MISSING:
+        return _short(_without(value, names))
+    form = _masked_form(payload.decode("utf-8", "surrogateescape"), names).encode("utf-8", "surrogateescape")
+    if "body:" in hidden or (names and form == payload and not FORM.fullmatch(payload.decode("latin-1"))):
+        return f"{_MASK} ({len(payload)} bytes)" if payload else _short(payload)
+    return _short(form)
+
+
+def _without(value: Any, names: Set[str]) -> Any:
+    if isinstance(value, dict):
+        return {name: _MASK if name in names else _without(inner, names) for name, inner in value.items()}
+    return [_without(inner, names) for inner in value] if isinstance(value, list) else value
+
+
+def _value_differences(path: str, recorded: Any, asked: Any, names: Set[str], *, secret: bool) -> Iterator[str]:
     if isinstance(recorded, dict) and isinstance(asked, dict):
         for name in sorted({*recorded, *asked}):
-            yield from _value_differences(f"{path}.{name}", recorded.get(name, _MISSING), asked.get(name, _MISSING))
+            pair = recorded.get(name, _MISSING), asked.get(name, _MISSING)
+            yield from _value_differences(f"{path}.{name}", *pair, names, secret=secret or name in names)
     elif isinstance(recorded, list) and isinstance(asked, list):
         for index in range(max(len(recorded), len(asked))):
             left = recorded[index] if index < len(recorded) else _MISSING
             right = asked[index] if index < len(asked) else _MISSING
-            yield from _value_differences(f"{path}[{index}]", left, right)
+            yield from _value_differences(f"{path}[{index}]", left, right, names, secret=secret)
     elif isinstance(recorded, str) and MARKER.fullmatch(recorded):
         return
-    elif type(recorded) is not type(asked) or recorded != asked:
-        yield f"{path}: {_short(recorded)} != {_short(asked)}"
+    elif type(recorded) is not type(asked) or _plain(recorded) != _plain(asked):
+        shown = _MASK if secret and asked is not _MISSING else _short(_without(asked, names))
+        yield f"{path}: {_short(recorded)} != {shown}"
+
+
+def _plain(value: Any) -> Any:
+    return MARKER.sub(_MASK, value) if isinstance(value, str) else value
 
 
 def _short(value: Any, limit: int = 60) -> str:

@@ -13,26 +13,16 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote_plus
 
+from recorder.core.credentials import canonical, canonical_parameter, is_credential_header, is_credential_parameter
 from recorder.core.json_spans import Span, find_spans
 from recorder.errors import ConfigurationError
 
 MARKER: Final = re.compile(r"~redacted~[a-z0-9-]+~[0-9a-f]{16}~")
 
-_HEADERS: Final = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie", "set-cookie2"})
 _URL_HEADERS: Final = frozenset({"location", "content-location", "referer", "link", "refresh"})
-_QUERY: Final = frozenset(
-    re.findall(
-        r"\S+",
-        """key api-key apikey access-key accesskey access-token auth auth-token authorization client-secret code
-        credential credentials id-token jwt password passwd pwd refresh-token secret session-token sig signature
-        subscription-key token x-amz-credential x-amz-security-token x-amz-signature x-api-key
-        x-goog-credential x-goog-signature""",
-    )
-)
 _SCHEMES: Final = re.compile(r"(?i)(basic|bearer|digest|negotiate|token|apikey|key|aws4-hmac-sha256)[ \t]+(?=\S)")
 # Readers differ in what ends a line (RFC 9112 §2.2): whatever one of them takes for a header is one.
 _LINE_END: Final = re.compile(rb"(\r\n|\n|\r)")
@@ -46,37 +36,8 @@ _PARAMETER: Final = re.compile(r"[?&;#]([^=&;#?\s]+)=")
 _VALUE: Final = re.compile(r"[^&#\s]*")
 _VALUE_IN_HEADER: Final = re.compile(r"[^&#\s>\"]*")
 _USERINFO: Final = re.compile(r"(//)([^/?#@\s]*(?:@[^/?#@\s]*)*)@")
-_FORM: Final = re.compile(r"[^=&\s{\[\"\x00-\x20]+=[^&\s\x00-\x20]*(&[^=&\s\x00-\x20]+=[^&\s\x00-\x20]*)*")
-_FORM_FIELD: Final = re.compile(r"(^|&)([^=&]+)=([^&]*)")
-
-
-@lru_cache(maxsize=512)
-def _canonical(name: str) -> str:
-    """A name as it is compared: readers fold case, drop blanks, take ``_`` or ``.`` for ``-``."""
-    return re.sub(r"[\W_]+", "-", name.lower()).strip("-")
-
-
-def _canonical_parameter(name: str) -> set[str]:
-    """What a query parameter may be called: decoded (twice: so do some gateways), ``a[b]`` is ``b`` too."""
-    name = unquote_plus(unquote_plus(name))
-    return {_canonical(part) for part in (name, *re.split(r"[\[\]]", name))} - {""}
-
-
-def is_credential_header(name: str) -> bool:
-    """Whether the values of this header are credentials by the built-in rules."""
-    name = _canonical(name)
-    return (
-        name in _HEADERS
-        or "api-key" in name
-        or "apikey" in name
-        or "secret" in name
-        or name.rsplit("-", 1)[-1] == "token"
-    )
-
-
-def is_credential_parameter(name: str) -> bool:
-    """Whether the values of this query parameter are credentials by the built-in rules."""
-    return not _QUERY.isdisjoint(_canonical_parameter(name))
+FORM: Final = re.compile(r"[^=&\s{\[\"\x00-\x20]+=[^&\s\x00-\x20]*(&[^=&\s\x00-\x20]+=[^&\s\x00-\x20]*)*")
+FORM_FIELD: Final = re.compile(r"(^|&)([^=&]+)=([^&]*)")
 
 
 @dataclass(slots=True)
@@ -114,15 +75,15 @@ class Redaction:
         where, colon, what = (part.strip() for part in rule.partition(":"))
         if not colon:
             where, what = "body", where
-        if where not in ("header", "query", "body") or not (what if where == "body" else _canonical(what)):
+        if where not in ("header", "query", "body") or not (what if where == "body" else canonical(what)):
             raise ConfigurationError(
                 f"redaction rule {rule!r} is not understood: "
                 "use header:NAME, query:NAME, body:NAME or body:/json/pointer"
             )
         if where == "header":
-            self._headers.add(_canonical(what))
+            self._headers.add(canonical(what))
         elif where == "query":
-            self._query.add(_canonical(what))
+            self._query.add(canonical(what))
         elif what.startswith("/"):
             steps = what[1:].split("/")
             self._pointers.append(tuple(step.replace("~1", "/").replace("~0", "~") for step in steps))
@@ -181,7 +142,7 @@ class Redaction:
         name, colon, rest = line.partition(b":")
         label = name.decode("latin-1")
         if (first and _START_LINE.match(line)) or not colon or not self._hides(label):
-            if first or _canonical(label) in _URL_HEADERS:
+            if first or canonical(label) in _URL_HEADERS:
                 return self.url(line.decode("latin-1"), seen, in_header=not first).encode("latin-1"), False, False
             return line, False, False
         value = rest.decode("latin-1")
@@ -189,7 +150,7 @@ class Redaction:
         return name + b":" + redacted.encode("latin-1"), True, redacted != value
 
     def _hides(self, name: str) -> bool:
-        return is_credential_header(name) or _canonical(name) in self._headers
+        return is_credential_header(name) or canonical(name) in self._headers
 
     def _header_value(self, name: str, rest: str, seen: Redacted) -> str:
         """The rest of a credential's header line after the colon, redacted."""
@@ -258,7 +219,7 @@ class Redaction:
         return "".join([*pieces, url[at:]])
 
     def _hides_parameter(self, name: str) -> bool:
-        return is_credential_parameter(name) or not self._query.isdisjoint(_canonical_parameter(name))
+        return is_credential_parameter(name) or not self._query.isdisjoint(canonical_parameter(name))
 
     def _nests_a_credential(self, value: str) -> bool:
         """Whether *value* is an encoded URL with a credential in it, or encoded too often to tell."""
@@ -310,7 +271,7 @@ class Redaction:
     def _unread_body(self, body: bytes, seen: Redacted) -> bytes:
         names = self._names | {pointer[-1] for pointer in self._pointers}
         text = body.decode("utf-8", "surrogateescape")
-        if not _FORM.fullmatch(text) or any("\ud800" <= letter <= "\udfff" for letter in text):
+        if not FORM.fullmatch(text) or any("\ud800" <= letter <= "\udfff" for letter in text):
             return self._mark("body", text, seen, "body:").encode("ascii")
 
         def without_field(match: re.Match[str]) -> str:
@@ -320,7 +281,7 @@ class Redaction:
             seen.secrets.append(unquote_plus(match.group(3)))
             return f"{match.group(1)}{match.group(2)}={self._mark(name, match.group(3), seen, f'body:/{name}')}"
 
-        return _FORM_FIELD.sub(without_field, text).encode("utf-8")
+        return FORM_FIELD.sub(without_field, text).encode("utf-8")
 
 
 def scrub(text: str, secrets: Iterable[str]) -> str:

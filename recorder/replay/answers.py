@@ -6,18 +6,20 @@ it is raised, and remembered, so that a program which swallows the exception can
 
 from __future__ import annotations
 
+import heapq
 import threading
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from recorder.clock import id_text
 from recorder.core.events import Event
 from recorder.core.matching import canonical_url, differences, match_key
 from recorder.core.tape import Tape, render
-from recorder.errors import CassetteExhausted, NoMatchingExchange
+from recorder.errors import CassetteExhausted, CorruptRecording, NoMatchingExchange
 
-_COMPARED: Final = 64  # recordings that a miss is compared with, those of its URL first
+_COMPARED: Final = 64  # recordings that a miss is compared with, those of its method and URL first
+_SAME_PATH: Final = 1
 _SHOWN: Final = 5
 _NONE: Final = -1
 
@@ -56,19 +58,21 @@ class _Index:
     def __init__(self, entries: Iterable[Entry]) -> None:
         self.exchanges: list[bytes] = []
         self.keys: list[bytes] = []
-        self.urls: list[str] = []
-        urls: dict[str, str] = {}
+        self.requests: list[str] = []  # method and URL
+        self.redacted: list[tuple[str, ...]] = []
+        requests: dict[str, str] = {}
         masked: dict[tuple[str, ...], tuple[str, ...]] = {}
-        places: list[tuple[str, ...]] = []
-        for exchange, key, redacted, _, url in entries:
+        for exchange, key, redacted, method, url in entries:
             self.exchanges.append(exchange)
             self.keys.append(key)
-            self.urls.append(urls.setdefault(url, url))
+            request = f"{method} {url}"
+            self.requests.append(requests.setdefault(request, request))
             found = masked.get(redacted)
             if found is None:
                 found = tuple(sorted(place for place in redacted if not place.startswith("header:")))
                 masked[redacted] = found
-            places.append(found)
+            self.redacted.append(found)
+        places = self.redacted
         self._first: dict[tuple[str, ...], dict[bytes, int]] = {found: {} for found in masked.values()}
         self._next = array("q", [_NONE]) * len(self.keys)
         for number in range(len(self.keys) - 1, -1, -1):
@@ -101,7 +105,7 @@ class Answers:
     """Answers requests from recorded exchanges. Thread-safe.
 
     :param entries: the recorded exchanges, in the order in which they were made.
-    :param events: returns the events of one.
+    :param events: returns the events of one; raises CorruptRecording where they are not what was written.
     :param request: returns method, URL and payload of one, for the comparison after a miss.
     """
 
@@ -116,6 +120,7 @@ class Answers:
         self._index = _Index(entries)
         self._played: set[bytes] = set()
         self._misses: list[NoMatchingExchange] = []
+        self._refused: list[CorruptRecording] = []
         self._lock = threading.Lock()
 
     @property
@@ -123,6 +128,12 @@ class Answers:
         """The requests that no recording answered, in the order in which they were asked."""
         with self._lock:
             return tuple(self._misses)
+
+    @property
+    def refused(self) -> tuple[CorruptRecording, ...]:
+        """Why recordings that would have answered were not played."""
+        with self._lock:
+            return tuple(self._refused)
 
     @property
     def unplayed(self) -> tuple[str, ...]:
@@ -137,9 +148,15 @@ class Answers:
         :param body: the payload, after redaction.
         :raises NoMatchingExchange: the request was never recorded.
         :raises CassetteExhausted: it was, but every answer has been given.
+        :raises CorruptRecording: the recorded answer cannot be trusted.
         """
         exchange = self._next(method, url, body)
-        return Answer(exchange, render(self._events(exchange)))
+        try:
+            return Answer(exchange, render(self._events(exchange)))
+        except CorruptRecording as error:
+            with self._lock:
+                self._refused.append(error)
+            raise
 
     def _next(self, method: str, url: str, body: bytes) -> bytes:
         keys = {places: match_key(method, url, body, places) for places in self._index.places()}
@@ -155,7 +172,12 @@ class Answers:
             self._misses.append(miss)
         raise miss
 
+    def _hidden(self) -> frozenset[str]:
+        """Every place that some recording has redacted: no message shows what a live request has there."""
+        return frozenset(place for places in self._index.places() for place in places)
+
     def _exhausted(self, method: str, url: str, recorded: int) -> NoMatchingExchange:
+        url = canonical_url(url, self._hidden())
         times = "once" if recorded == 1 else f"{recorded} times"
         return CassetteExhausted(
             f"{method} {url} was recorded {times} and is asked for once more: record it again, or ask less often",
@@ -163,26 +185,41 @@ class Answers:
         )
 
     def _missed(self, method: str, url: str, body: bytes) -> NoMatchingExchange:
-        asked = (method, url, body)
-        index, wanted = self._index, canonical_url(url)
-        alike = {recorded for recorded in set(index.urls) if canonical_url(recorded) == wanted}
-        numbers: Sequence[int] = range(len(index.urls))
-        numbers = [number for number in numbers if index.urls[number] in alike] or numbers
-        compared = [index.exchanges[number] for number in numbers[-_COMPARED:]]
-        ranked = sorted(
-            ((differences(self._request(exchange), asked), exchange) for exchange in compared),
-            key=lambda it: len(it[0]),
-        )
-        if not ranked:
-            return NoMatchingExchange(
-                f"{method} {url} was never recorded: the recording is empty", request=f"{method} {url}"
-            )
-        found, nearest = ranked[0]
+        index, hidden = self._index, self._hidden()
+        told = f"{method} {canonical_url(url, hidden)}"
+        if not index.exchanges:
+            return NoMatchingExchange(f"{told} was never recorded: the recording is empty", request=told)
+        distance = {request: _distance(request, told, hidden) for request in set(index.requests)}
+        newest_first = range(len(index.exchanges) - 1, -1, -1)
+        compared = heapq.nsmallest(_COMPARED, newest_first, key=lambda number: distance[index.requests[number]])
+        ranked = []
+        for number in sorted(compared):
+            exchange = index.exchanges[number]
+            found = differences(self._request(exchange), (method, url, body), index.redacted[number], hidden)
+            ranked.append((distance[index.requests[number]] > _SAME_PATH, len(found), number, exchange, found))
+        ranked.sort()
+        *_, nearest, found = ranked[0]
         shown = "; ".join(found[:_SHOWN]) + (f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else "")
         return NoMatchingExchange(
-            f"{method} {url} was never recorded; the nearest recording is {id_text(nearest)}, "
-            f"which differs (recorded != asked) in {shown}",
-            request=f"{method} {url}",
-            nearest=[id_text(exchange) for _, exchange in ranked[:_SHOWN]],
+            f"{told} was never recorded; the nearest recording is {id_text(nearest)}, "
+            f"which differs (recorded != asked) in {shown or 'nothing that can be shown'}",
+            request=told,
+            nearest=[id_text(one[3]) for one in ranked[:_SHOWN]],
             differences=found,
         )
+
+
+def _distance(request: str, asked: str, hidden: frozenset[str]) -> int:
+    """How far a recorded method and URL are from those that were asked for; 0 where they are the same."""
+    method, _, url = request.partition(" ")
+    recorded = f"{method} {canonical_url(url, hidden)}"
+    if recorded == asked:
+        return 0
+    one, other = recorded.partition("?")[0], asked.partition("?")[0]
+    if one == other:
+        return _SAME_PATH
+    return 2 if _path(one) == _path(other) else 3
+
+
+def _path(request: str) -> str:
+    return request.partition("://")[2].partition("/")[2]

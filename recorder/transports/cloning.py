@@ -20,6 +20,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from recorder.errors import ConfigurationError
+from recorder.transports.sharing import View
 
 ClassMaker = Callable[[type[Any]], type[Any]]
 
@@ -32,12 +33,12 @@ def clone_adapter(adapter: HTTPAdapter, behaviour: type[Any], connection_class: 
     :param attributes: set on the clone.
     """
     pools = PoolClasses(connection_class)
-    base = adapter.cloned_from if isinstance(adapter, ClonedAdapter) else type(adapter)
+    adapter = users_adapter(adapter)
+    base = type(adapter)
     names = {"__module__": base.__module__, "__qualname__": base.__qualname__}
     made: Any = type(base.__name__, (behaviour, base), names)
     clone = made.__new__(made)
-    clone.__dict__.update(_plain(adapter))
-    clone.__dict__.update(attributes, pool_classes=pools, cloned_from=base)
+    clone.__dict__.update(adapter.__dict__, **attributes, pool_classes=pools, cloned_from=adapter)
     clone.poolmanager = pools.instrument(copy.copy(adapter.poolmanager))
     clone.proxy_manager = {name: pools.instrument(copy.copy(held)) for name, held in adapter.proxy_manager.items()}
     return clone
@@ -83,7 +84,7 @@ class ClonedAdapter:
     """What every clone does: proxies get our pools too, and a pickle holds the user's plain adapter."""
 
     pool_classes: PoolClasses
-    cloned_from: type[HTTPAdapter]
+    cloned_from: HTTPAdapter
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Make a new pool manager, as some adapters do at any time: its connections are ours too."""
@@ -103,15 +104,13 @@ class ClonedAdapter:
         return self.pool_classes.instrument(super().proxy_manager_for(proxy, **proxy_kwargs))  # type: ignore[misc]
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        plain = self.cloned_from.__new__(self.cloned_from)
-        plain.__dict__.update(_plain(self))
-        return pickle.loads, (pickle.dumps(plain, protocol),)
+        return pickle.loads, (pickle.dumps(self.cloned_from, protocol),)
 
 
-def _plain(adapter: Any) -> dict[str, Any]:
-    """The attributes of an adapter without ours."""
-    own = ("pool_classes", "cloned_from", "recording", "replay")
-    return {name: value for name, value in adapter.__dict__.items() if name not in own}
+def users_adapter(adapter: HTTPAdapter) -> HTTPAdapter:
+    """Return the adapter that the user mounted, below whatever is mounted over it."""
+    below: HTTPAdapter = adapter.recorder_plain if isinstance(adapter, View) else adapter
+    return below.cloned_from if isinstance(below, ClonedAdapter) else below
 
 
 def http_adapters(session: requests.Session) -> dict[str, HTTPAdapter]:

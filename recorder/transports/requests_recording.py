@@ -6,10 +6,9 @@ import itertools
 import logging
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from typing import Any, Final
 
 import requests
@@ -18,14 +17,15 @@ from requests.models import PreparedRequest
 from recorder.clock import id_text
 from recorder.recording.tap import Call, ExchangeTap
 from recorder.recording.write_path import WritePath
-from recorder.transports.cloning import ClonedAdapter, clone_adapter, http_adapters
+from recorder.transports.cloning import http_adapters, users_adapter
 from recorder.transports.failures import cause_of, describe, kind_of
 from recorder.transports.guard import Guard
+from recorder.transports.prepared import CLIENT, known_payload, tell_prepared
+from recorder.transports.sharing import SharedAdapter, View, Views
 from recorder.transports.socket_file import HTTPResponse
 
 _log = logging.getLogger("recorder")
 
-CLIENT: Final = f"requests/{requests.__version__} urllib3/{version('urllib3')}"
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _CHALLENGES: Final = frozenset({401, 407})
 HTTP2_NOTE: Final = "HTTP/2: the heads are rendered as HTTP/1.1, frame and read boundaries are not recorded"
@@ -67,35 +67,35 @@ class RequestsRecording:
         self._path = path
         self._conversation = conversation
         self._connections = itertools.count(1)
-        self._ids: weakref.WeakKeyDictionary[requests.Response, bytes] = weakref.WeakKeyDictionary()
+        self._ids: weakref.WeakKeyDictionary[object, bytes | None] = weakref.WeakKeyDictionary()
         self._last = threading.local()
         self.guard = Guard(None, must_record=must_record)
+        self._views = Views(_connection_behaviour, self.guard, recorder_recording=self)
 
     def mount(self, session: requests.Session) -> None:
-        """Replace the session's HTTP adapters by recording clones.
+        """Replace the session's HTTP adapters by recording views of them.
 
         :raises ConfigurationError: an adapter is not an ``HTTPAdapter``.
         """
-        for prefix, adapter in http_adapters(session).items():
-            before = getattr(adapter, "recording", None)
-            if before is not None and before is not self and before.is_open:
-                _log.warning("recorder: a session is mounted on another recorder, which records it no longer")
-            if before is not self:
-                session.adapters[prefix] = clone_adapter(adapter, _RecordingAdapter, self._connection, recording=self)
+        found = http_adapters(session)
+        before = {one.recorder_recording for one in found.values() if isinstance(one, _RecordingAdapter)} - {self}
+        if any(other.is_open for other in before):
+            _log.warning("recorder: a session that another recorder recorded is recorded by this one from now on")
+        for prefix, adapter in found.items():
+            session.adapters[prefix] = self._views.adapter(users_adapter(adapter), _RecordingAdapter)
 
     @property
     def is_open(self) -> bool:
         """Whether anything is recorded."""
         return self._path() is not None
 
-    def _connection(self, base: type[Any]) -> type[Any]:
-        names = {"__module__": base.__module__, "__qualname__": base.__qualname__}
-        behaviour = Http2RecordingConnection if speaks_http2(base) else RecordingConnection
-        return type(base.__name__, (behaviour, base), {**names, "recording": self})
+    def knows(self, sent: requests.Response | PreparedRequest) -> bool:
+        """Whether a response, or a request, went through an adapter of this recorder."""
+        return sent in self._ids
 
-    def exchange_of(self, response: requests.Response) -> bytes | None:
-        """Return the id of the exchange that *response* came from, or None."""
-        return self._ids.get(response)
+    def exchange_of(self, sent: requests.Response | PreparedRequest) -> bytes | None:
+        """Return the id of the exchange that a response came from, or a request's last one; None: not recorded."""
+        return self._ids.get(sent)
 
     def next_connection(self) -> int:
         """Return a number for a connection that was just made."""
@@ -146,13 +146,17 @@ class RequestsRecording:
         sending = _sending.get()
         _sending.reset(token)
         if sending is None:
+            if response is not None:
+                self._ids[response] = None
             return
         with self.guard:
             self._finish_attempts(sending, sending.failure or error)
             status = response.status_code if response is not None else None
             self._last.sent = (sending.request, status, sending.call)
-            if response is not None and sending.taps:
-                self._ids[response] = sending.taps[-1].id
+            last = sending.taps[-1].id if sending.taps else None
+            self._ids[sending.request] = last
+            if response is not None:
+                self._ids[response] = last
                 if sending.response is not None:
                     sending.response.consumer = weakref.ref(response)
 
@@ -165,31 +169,35 @@ class RequestsRecording:
                 tap.request_failed(kind_of(below) if below is not None else "other", "send", facts)
 
 
-class _RecordingAdapter(ClonedAdapter):
+class _RecordingAdapter(SharedAdapter):
     """The mixin of a recording adapter."""
 
-    recording: RequestsRecording
+    __slots__ = ()
+    recorder_recording: RequestsRecording
 
     def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         """Send as the adapter below does, recording every attempt."""
-        token = self.recording.begin(request)
+        recording = self.recorder_recording
+        token = recording.begin(request)
         try:
             response: requests.Response = super().send(request, *args, **kwargs)  # type: ignore[misc]
         except BaseException as error:
-            self.recording.end(token, None, error)
+            recording.end(token, None, error)
             raise
-        self.recording.end(token, response, None)
+        recording.end(token, response, None)
         return response
 
 
-class RecordingConnection:
+class RecordingConnection(View):
     """The mixin of a recording connection: tells the request, and gives the response a tap."""
 
-    recording: RequestsRecording
+    recorder_recording: RequestsRecording
+    sock: Any
     _tap: ExchangeTap | None = None
     _guard: Guard
     _number = 0
     _used = False
+    _known: Any = None
     _connecting = False
     _payload: Any = None
     _streamed: list[bytes] | None = None
@@ -202,17 +210,20 @@ class RecordingConnection:
         try:
             super().connect()  # type: ignore[misc]
         except BaseException as error:
-            with self.recording.guard:
+            with self.recorder_recording.guard:
                 self._connect_failed(error)
             raise
         finally:
             self._connecting = False
-        self._number, self._used = self.recording.next_connection(), False
+        self._numbered(used=False)
+
+    def _numbered(self, *, used: bool) -> None:
+        self._number, self._used, self._known = self.recorder_recording.next_connection(), used, self.sock
 
     def _connect_failed(self, error: BaseException) -> None:
         tap, sending = self._tap, _sending.get()
         if (tap is None or tap.ended or tap.started) and sending is not None:
-            tap = self.recording.open_tap()
+            tap = self.recorder_recording.open_tap()
             if tap is not None:
                 tell_prepared(tap, sending.request, {"unsent": True})
         if tap is not None:
@@ -222,8 +233,8 @@ class RecordingConnection:
     def request(self, method: str, url: str, body: Any = None, *args: Any, **kwargs: Any) -> None:
         """Send a request; it is recorded before its first byte leaves."""
         self._tap = None
-        with self.recording.guard:
-            self._tap = self.recording.open_tap()
+        with self.recorder_recording.guard:
+            self._tap = self.recorder_recording.open_tap()
         if self._tap is None:
             super().request(method, url, body, *args, **kwargs)  # type: ignore[misc]
             return
@@ -264,6 +275,8 @@ class RecordingConnection:
             return
         extra: dict[str, Any] = {"client": CLIENT}
         if getattr(self, "sock", None) is not None:
+            if self._known is not self.sock:  # connected before the adapter was mounted
+                self._numbered(used=True)
             extra.update(connection=self._number, reused=self._used)
         if self._streamed is not None:
             extra["streamed"] = True
@@ -292,6 +305,7 @@ class RecordingConnection:
         self._used = True
         if tap is None:
             return super().getresponse(*args, **kwargs)  # type: ignore[misc]
+        del self._guard  # the connection is the user's: it keeps nothing of the recording
         made: list[HTTPResponse] = []
 
         def response_class(sock: Any, *args: Any, **kwargs: Any) -> HTTPResponse:
@@ -308,12 +322,16 @@ class RecordingConnection:
                 sending.response = made[0]
 
 
+def _connection_behaviour(connection: type[Any]) -> type[Any]:
+    return Http2RecordingConnection if speaks_http2(connection) else RecordingConnection
+
+
 def speaks_http2(connection: type[Any]) -> bool:
     """Whether a connection class is that of urllib3's HTTP/2: it has no socket file to stand at."""
     return any(each.__module__.startswith("urllib3.http2") for each in connection.__mro__)
 
 
-class Http2RecordingConnection:
+class Http2RecordingConnection(View):
     """The mixin of a recording HTTP/2 connection: a fall-back above the protocol.
 
     There are no header bytes, frames or reads to record: the heads are rendered in the form of HTTP/1.1,
@@ -321,15 +339,15 @@ class Http2RecordingConnection:
     reads an HTTP/2 answer whole before it returns it, so the consumer loses nothing by that.
     """
 
-    recording: RequestsRecording
+    recorder_recording: RequestsRecording
     _tap: ExchangeTap | None = None
 
     def request(self, method: str, url: str, body: Any = None, *args: Any, **kwargs: Any) -> None:
         """Send a request; it is recorded, as it was prepared, before its first byte leaves."""
         sending = _sending.get()
         self._tap = None
-        with self.recording.guard:
-            self._tap = self.recording.open_tap()
+        with self.recorder_recording.guard:
+            self._tap = self.recorder_recording.open_tap()
         if self._tap is not None and sending is not None:
             with Guard(self._tap):
                 tell_prepared(self._tap, sending.request, {"fallback": HTTP2_NOTE})
@@ -355,31 +373,3 @@ class Http2RecordingConnection:
                     tap.received(response.data)
                 tap.end_of_input()
         return response
-
-
-def known_payload(body: Any) -> bytes | None:
-    """Return a request's payload, None where it is only known once it is sent (files, generators)."""
-    if body is None:
-        return b""
-    if isinstance(body, str):
-        return body.encode("utf-8")
-    if isinstance(body, bytes | bytearray | memoryview):
-        return bytes(body)
-    return None
-
-
-def tell_prepared(tap: ExchangeTap, request: PreparedRequest, extra: Mapping[str, Any]) -> None:
-    """Record a request as it was prepared, where the bytes that leave are not to be seen."""
-    payload = known_payload(request.body) or b""
-    facts = {"client": CLIENT, **extra}
-    tap.request_sent(request.method or "GET", request.url or "", prepared_head(request), payload, facts)
-
-
-def prepared_head(request: PreparedRequest) -> bytes:
-    """Return the head of a request that never reached a connection, as it was prepared."""
-    lines: Iterable[str] = (f"{_text(name)}: {_text(value)}\r\n" for name, value in request.headers.items())
-    return f"{request.method} {request.path_url} HTTP/1.1\r\n{''.join(lines)}\r\n".encode("latin-1", "replace")
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode("latin-1") if isinstance(value, bytes) else value

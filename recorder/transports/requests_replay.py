@@ -16,8 +16,8 @@ from recorder.replay.answers import Answer, Answers
 from recorder.replay.pace import Pace
 from recorder.transports.cloning import ClonedAdapter, clone_adapter, http_adapters
 from recorder.transports.failures import revive
+from recorder.transports.prepared import known_payload
 from recorder.transports.recorded_socket import RecordedSocket
-from recorder.transports.requests_recording import known_payload
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from recorder import Store
 from recorder.cli.chat import DEFAULT_SYSTEM
 from recorder.cli.upstream import DEFAULT_MODEL
 from recorder.store.schema import upgrade
@@ -129,6 +130,42 @@ def test_a_conversation_is_continued_by_its_name(url: str) -> None:
     assert third == [*second, {"role": "assistant", "content": text("two")}, {"role": "user", "content": "three"}]
     assert len(alone) == 2
     assert len(json_lines(run("show", "desk", "--json", "--store", url), "show")) == 3
+
+
+def test_a_conversation_is_continued_by_its_id_or_by_what_list_shows_of_it(url: str) -> None:
+    with serve(Script(chunks=1)) as server:
+        made = chat(server.url, url, "1", "--conversation", "desk")
+        (row,) = json_lines(run("list", "--json", "--store", url), "list")
+        desk = row["conversation"]
+        again = [chat(server.url, url, "2", "--conversation", part) for part in (desk, desk[-8:], row["id"][-8:])]
+    assert "a new conversation: desk" in made.stderr
+    assert all(one.exit_code == 0 and "new conversation" not in one.stderr for one in again), again
+    rows = json_lines(run("list", "--json", "--store", url), "list")
+    assert {one["conversation"] for one in rows} == {desk}
+    with Store(url) as store:
+        assert [(one.id, one.name) for one in store.conversations()] == [(desk, "desk")]
+
+
+def test_a_conversation_that_has_no_name_is_continued_by_its_id(sqlite_url: str) -> None:
+    scripts = [Script(status=500), Script(chunks=1), Script(chunks=1)]
+    with closing(LoopbackServer(lambda number, _: scripts[number])) as server:
+        assert chat(server.url, sqlite_url, "1").exit_code == 3
+        (first,) = json_lines(run("list", "--json", "--store", sqlite_url), "list")
+        for prompt in "23":
+            assert chat(server.url, sqlite_url, prompt, "--conversation", first["id"][-8:]).exit_code == 0
+        last = server.visits(3)[-1].body["messages"]
+    assert [message["content"] for message in last][1:] == ["2", Script(chunks=1).text("2"), "3"]
+    rows = json_lines(run("list", "--json", "--store", sqlite_url), "list")
+    assert {row["conversation"] for row in rows} == {first["id"]}
+    assert run("verify", "--store", sqlite_url).exit_code == 0
+
+
+def test_a_short_name_of_digits_is_a_name(sqlite_url: str) -> None:
+    with serve(Script(chunks=1)) as server:
+        chat(server.url, sqlite_url, "1")
+        (row,) = json_lines(run("list", "--json", "--store", sqlite_url), "list")
+        name = row["id"][-3:]
+        assert f"a new conversation: {name}" in chat(server.url, sqlite_url, "2", "--conversation", name).stderr
 
 
 def test_a_conversation_goes_on_from_its_last_finished_answer(sqlite_url: str) -> None:

@@ -210,6 +210,27 @@ def test_replay_of_an_exchange_without_an_end_goes_up_to_where_it_stops(url: str
     assert "then the recording ends" in result.stderr
 
 
+@pytest.mark.parametrize("done", ["changed", "removed"])
+def test_what_was_changed_afterwards_is_not_vouched_for(store_url: str, done: str) -> None:
+    upgrade(store_url)
+    whole, touched = answered(1, ("user", "one")), answered(2, ("user", "two"))
+    fourth = touched.events.pop(3)
+    if done == "changed":
+        touched.events.insert(3, fourth._replace(body=(fourth.body or b"").replace(b"Hold", b"Sell")))
+    fill(store_url, whole, touched)
+    for built, code in ((whole, 0), (touched, 1)):
+        replayed = run("replay", identity_of(built), "--store", store_url)
+        assert replayed.exit_code == code, replayed.stderr
+        assert len(replayed.stderr.splitlines()) == 1
+        assert ("CHANGED" in replayed.stderr, "same bytes" in replayed.stderr) == (bool(code), not code)
+    assert replayed.stdout == ""
+    told = {"changed": "hash of version 4 does not verify", "removed": "version 4 is missing: 5 follows"}[done]
+    assert told in replayed.stderr
+    assert told in run("show", identity_of(touched), "--store", store_url).stdout
+    (shown,) = json_lines(run("show", identity_of(touched), "--json", "--store", store_url), "show")
+    assert shown["findings"][0] == {"kind": "not_as_written", "detail": told, "count": 1}
+
+
 def test_verify_finds_nothing_and_says_what_is_not_proved(url: str) -> None:
     result = run("verify", "--store", url)
     assert result.exit_code == 0, result.output
@@ -247,6 +268,26 @@ def test_a_named_conversation_goes_by_its_name(store_url: str) -> None:
     assert run("replay", "desk", "--store", store_url).stderr.count("same bytes") == 2
     whole = run("show", identity_of(opening), "--json", "--store", store_url)
     assert len(json_lines(whole, "show")) == 2
+
+
+def test_a_whole_id_goes_before_a_name_and_what_a_name_stands_for_is_not_looked_up_again(store_url: str) -> None:
+    upgrade(store_url)
+    desk = ExchangeBuilder(9).event("conversation_named", {"name": "desk"})
+    trap = ExchangeBuilder(13).event("conversation_named", {"name": identity_of(desk)})
+    inside = answered(10, ("user", "one"), text="First", conversation=identity_of(desk), name="desk")
+    other = answered(14, ("user", "two"), text="Other", conversation=identity_of(trap), name=identity_of(desk))
+    fill(store_url, desk, trap, inside, other)
+    for identity in ("desk", identity_of(desk)):
+        assert "First" in run("export", identity, "--store", store_url).stdout
+        assert "First" in run("replay", identity, "--store", store_url).stdout
+        for command in ("show", "events"):
+            rows = json_lines(run(command, identity, "--json", "--store", store_url), command)
+            assert {row.get("id", row.get("exchange")) for row in rows} == {identity_of(inside)}
+        (report,) = json_lines(run("verify", identity, "--json", "--store", store_url), "verify")
+        assert report["events"] == len(inside.events)
+        (row,) = json_lines(run("list", "--conversation", identity, "--json", "--store", store_url), "list")
+        assert row["id"] == identity_of(inside)
+    assert "Other" in run("show", identity_of(trap), "--store", store_url).stdout
 
 
 def test_a_conversation_does_not_repeat_what_was_shown(store_url: str) -> None:

@@ -20,6 +20,8 @@ import pytest
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.auth import HTTPDigestAuth
+from urllib3 import HTTPConnectionPool, PoolManager
+from urllib3.connection import HTTPConnection
 from urllib3.util import Retry
 
 from recorder import ConfigurationError, NotFound, Player, Recorder, Store
@@ -263,13 +265,107 @@ def test_an_adapter_of_the_users_keeps_what_it_is_and_stays_untouched(sqlite_url
         assert type(mounted).__name__ == "OwnAdapter"
         session.verify = str(pem)
         assert session.get(server.url).content == b"ok"
-        assert mounted.sends == 1
+        assert (mounted.sends, own.sends) == (1, 1)
         assert mounted.context is context
         assert mounted.max_retries is own.max_retries
         session.close()
-    assert own.__dict__ == before
+    assert own.__dict__ == {**before, "sends": 1}
     assert own.poolmanager.pool_classes_by_scheme is pools
+    assert own.poolmanager.__class__ is PoolManager
     assert len(_linked(sqlite_url)) == 2
+
+
+class TokenAdapter(HTTPAdapter):
+    """Sends a token that the program changes."""
+
+    token = "old"
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        request.headers["X-Desk"] = self.token
+        return super().send(request, *args, **kwargs)
+
+
+def test_an_adapter_that_is_changed_after_it_was_mounted(sqlite_url: str) -> None:
+    own = TokenAdapter()
+    with wire(lambda _: reply()) as server, Recorder(sqlite_url) as recorder:
+        session = requests.Session()
+        session.mount("http://", own)
+        recorder.mount(session).get(server.url)
+        own.token = "new"
+        own.max_retries = Retry(7)
+        session.get(server.url)
+        assert session.get_adapter(server.url).max_retries.total == 7
+        session.get_adapter(server.url).token = "newest"
+        assert own.token == "newest"
+    assert [{name.lower(): value for name, value in got.headers.items()}["x-desk"] for got in server.got] == [
+        "old",
+        "new",
+    ]
+
+
+def test_an_adapter_of_two_sessions_and_two_prefixes_has_one_pool(sqlite_url: str) -> None:
+    own = HTTPAdapter(pool_maxsize=1, pool_block=True)
+    sessions = [requests.Session() for _ in range(2)]
+    with wire(lambda _: reply()) as server, Recorder(sqlite_url) as recorder:
+        for session in sessions:
+            session.mount("http://", own)
+            session.mount("http://127.0.0.1", own)
+            recorder.mount(session)
+        assert len({id(session.adapters[at]) for session in sessions for at in ("http://", "http://127.0.0.1")}) == 1
+        for session in (*sessions, *sessions):
+            assert session.get(server.url).ok
+        recorder.flush()
+        told = [events[0].facts.get("connection") for events in streams(sqlite_url).values()]
+        assert (server.connections, told) == (1, [None, 1, 1, 1])  # the head of the first left with the connecting
+
+
+def test_a_connection_from_before_and_one_that_is_used_without_the_recorder(sqlite_url: str) -> None:
+    with wire(lambda _: reply()) as server, Recorder(sqlite_url) as recorder:
+        own, session, bare = HTTPAdapter(), requests.Session(), requests.Session()
+        for each in (session, bare):
+            each.mount("http://", own)
+        assert session.get(server.url).ok
+        assert recorder.mount(session).get(server.url).ok
+        assert bare.get(server.url).ok
+        assert session.get(server.url).ok
+        recorder.flush()
+        sent = [events[0].facts for events in streams(sqlite_url).values()]
+        assert [(facts["connection"], facts["reused"]) for facts in sent] == [(1, True), (1, True)]
+        assert server.connections == 1
+        pools = own.poolmanager.pools
+        (pool,) = [pools.get(key) for key in pools.keys()]  # noqa: SIM118 - urllib3's container does not iterate
+        assert type(pool) is HTTPConnectionPool
+        assert [type(one) for one in pool.pool.queue if one is not None] == [HTTPConnection]
+
+
+def test_an_adapter_that_is_recorded_by_two_recorders(tmp_path: Path) -> None:
+    own = HTTPAdapter(pool_maxsize=1)
+    urls = [f"sqlite:///{tmp_path}/{name}.db" for name in "ab"]
+    with wire(lambda _: reply()) as server, Recorder(urls[0]) as first, Recorder(urls[1]) as second:
+        sessions = [requests.Session() for _ in range(2)]
+        for session, recorder in zip(sessions, (first, second), strict=True):
+            session.mount("http://", own)
+            recorder.mount(session)
+        for session in (*sessions, *sessions):
+            assert session.get(server.url).ok
+        assert server.connections == 1
+    assert [len(exchanges(url)) for url in urls] == [2, 2]
+
+
+def test_an_adapter_that_goes_to_its_pools_by_itself(sqlite_url: str) -> None:
+    class Direct(HTTPAdapter):
+        def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+            pool = self.poolmanager.connection_from_url(request.url)
+            answer = pool.urlopen("GET", "/", preload_content=False, decode_content=False)
+            return self.build_response(request, answer)
+
+    with wire(lambda _: reply(b"direct")) as server, Recorder(sqlite_url) as recorder:
+        session = requests.Session()
+        session.mount("http://", Direct())
+        assert recorder.mount(session).get(server.url).content == b"direct"
+        session.get_adapter(server.url).init_poolmanager(1, 1)
+        assert session.get(server.url).content == b"direct"
+    assert len(exchanges(sqlite_url)) == 2
 
 
 def test_mounting_twice_records_once(sqlite_url: str) -> None:
@@ -286,7 +382,8 @@ def test_what_is_mounted_last_takes_over(tmp_path: Path, caplog: pytest.LogCaptu
         session = requests.Session()
         session.mount("http://", own)
         assert second.mount(first.mount(session)).get(server.url).content == b"one"
-        assert "records it no longer" in caplog.text
+        assert "is recorded by this one from now on" in caplog.text
+        assert len(caplog.records) == 1
         assert type(pickle.loads(pickle.dumps(session)).get_adapter("http://x/")) is OwnAdapter
         second.flush()
         with Player(urls[1]) as player:
@@ -339,10 +436,35 @@ def test_the_kill_switch(sqlite_url: str, monkeypatch: pytest.MonkeyPatch, caplo
         assert recorder.flush()
         assert recorder.health().ok
         assert recorder.recovered.events == 0
-        with pytest.raises(NotFound):
-            recorder.exchange(response)
+        assert recorder.exchange(response) is None
     assert "RECORDER_OFF" in caplog.text
     assert not Path(sqlite_url.removeprefix("sqlite:///")).exists()
+
+
+def test_the_id_of_what_came_before_and_after_the_recorder_was_closed(sqlite_url: str) -> None:
+    with wire(lambda _: reply()) as server:
+        with Recorder(sqlite_url) as recorder:
+            session = recorder.mount(requests.Session())
+            before = session.get(server.url)
+        identity = recorder.exchange(before)
+        after = session.get(server.url)
+        assert recorder.exchange(after) is recorder.exchange(requests.get(server.url)) is None
+    assert list(exchanges(sqlite_url)) == [identity]
+
+
+def test_the_id_of_a_request_that_got_no_answer(sqlite_url: str) -> None:
+    with Recorder(sqlite_url) as recorder:
+        session = recorder.mount(requests.Session())
+        with pytest.raises(requests.ConnectionError) as failed:
+            session.get("http://127.0.0.1:9/")
+        identity = recorder.exchange(failed.value.request)
+    assert list(exchanges(sqlite_url)) == [identity]
+
+
+@pytest.mark.parametrize("wrong", [None, "response", 3])
+def test_what_is_no_response_has_no_id(sqlite_url: str, wrong: Any) -> None:
+    with Recorder(sqlite_url) as recorder, pytest.raises(TypeError, match=r"response is not a requests\.Response but"):
+        recorder.exchange(wrong)
 
 
 def test_a_response_of_another_session_has_no_exchange(sqlite_url: str) -> None:

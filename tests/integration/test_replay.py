@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,6 +15,7 @@ from urllib3.util import Retry
 
 from recorder import (
     CassetteExhausted,
+    ChainBroken,
     ConfigurationError,
     NoMatchingExchange,
     Player,
@@ -151,12 +153,12 @@ def test_concurrent_identical_requests_are_each_served_once(sqlite_url: str) -> 
 
 def test_json_is_compared_as_a_value(sqlite_url: str, session: requests.Session) -> None:
     url = record(sqlite_url, Script(chunks=2), ask("a", temperature=1))
-    body = b'{"temperature": 1, "stream": true,\n "messages": [{"content": "\\u0061", "role": "user"}], "model": "m"}'
-    with pytest.raises(NoMatchingExchange, match=r"body.temperature: 1 != 1\.0"):
+    body = b'{"temperature": 1.0, "stream": true,\n "messages": [{"content": "\\u0061", "role": "user"}], "model": "m"}'
+    with pytest.raises(NoMatchingExchange, match=r"body.temperature: 1 != 1\.5"):
         with Player(sqlite_url) as player:
             player.mount(session)
             assert session.post(url, data=body).status_code == 200
-            session.post(url, json=ask("a", temperature=1.0))
+            session.post(url, json=ask("a", temperature=1.5))
 
 
 def test_a_marker_equals_any_value_at_its_place(sqlite_url: str, session: requests.Session) -> None:
@@ -170,6 +172,32 @@ def test_a_marker_equals_any_value_at_its_place(sqlite_url: str, session: reques
             f"{url}?key=dummy", json=ask("a", account="other"), headers={"Authorization": "Bearer ci"}
         )
         assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("recorded", "asked"),
+    [
+        ({"password": "real", "z": "1"}, {"password": "dummy", "z": "1"}),
+        ([b"ab", b"cd"], [b"abc", b"d"]),
+        ([b'{"pass', b'word":"real","a":1}'], [b'{"password":"dummy","a":1}']),
+        (b"neither JSON nor a form", b"neither JSON nor a form"),
+    ],
+    ids=["form", "generator", "generator of JSON", "text"],
+)
+def test_a_redacted_value_equals_any_other_in_every_kind_of_payload(
+    sqlite_url: str, session: requests.Session, recorded: Any, asked: Any
+) -> None:
+    def payload(data: Any) -> Any:
+        return iter(data) if isinstance(data, list) else data
+
+    with serve(Script(chunks=2)) as server, Recorder(sqlite_url, redact=["body:password"]) as recorder:
+        url = server.url
+        recorder.mount(requests.Session()).post(url, data=payload(recorded))
+        recorder.mount(requests.Session()).post(url, data=payload(recorded))
+    with Player(sqlite_url) as player:
+        player.mount(session)
+        assert session.post(url, data=payload(recorded)).status_code == 200
+        assert session.post(url, data=payload(asked)).status_code == 200
 
 
 def test_streamed_payloads_match_once_they_are_whole(sqlite_url: str, session: requests.Session) -> None:
@@ -264,6 +292,25 @@ def test_settings_that_make_no_sense(sqlite_url: str, settings: dict[str, Any]) 
     Recorder(sqlite_url).close()
     with pytest.raises(ConfigurationError):
         Player(sqlite_url, **settings)
+
+
+def test_a_recording_that_was_changed_is_not_played(sqlite_url: str, session: requests.Session) -> None:
+    url = record(sqlite_url, Script(chunks=4), ask("a"), ask("b"))
+    connection = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))
+    connection.execute("DROP TRIGGER events_no_update")
+    at = connection.execute("SELECT min(position) FROM event_log WHERE type = 'chunk_received'").fetchone()
+    connection.execute(
+        "UPDATE events SET body = CAST(replace(CAST(body AS TEXT), 'd', 'D') AS BLOB) WHERE position = ?", at
+    )
+    connection.commit()
+    connection.close()
+    with pytest.raises(ChainBroken, match=r"does not verify.*recorder verify") as left, Player(sqlite_url) as player:
+        player.mount(session)
+        with pytest.raises(ChainBroken) as refused:
+            session.post(url, json=ask("a"))
+        assert session.post(url, json=ask("b")).status_code == 200
+    assert left.value is refused.value
+    assert left.value.position == at[0]
 
 
 def test_an_open_store_is_left_open(sqlite_url: str, session: requests.Session) -> None:

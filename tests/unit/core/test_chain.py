@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from recorder.core.chain import ChainVerifier, commitment, event_hash, genesis, link
+from recorder.core.chain import ChainVerifier, check, commitment, event_hash, genesis, link
 from recorder.core.events import Event
 from recorder.errors import ChainBroken
 from tests.building import ExchangeBuilder
@@ -100,3 +100,21 @@ def test_another_secret_does_not_verify() -> None:
     verifier = ChainVerifier(other._replace(stream=builder.opened.stream) if hasattr(other, "_replace") else other)
     with pytest.raises(ChainBroken):
         verifier.feed(events[0])
+
+
+def test_a_stream_is_checked_up_to_the_first_event_that_is_not_what_was_written() -> None:
+    built = ExchangeBuilder().request(b"{}").response().chunks(b"a", b"b", b"c").completed()
+    check(built.opened, built.events)
+    check(None, [])
+    with pytest.raises(ChainBroken, match="the opening is missing"):
+        check(None, built.events)
+    for version, fields, told in (
+        (4, {"body": b"x"}, "hash of version 4 does not verify"),
+        (1, {"instance": b"short"}, "version 1 holds what was never written"),
+        (2, {"wall_ns": "text"}, "an event holds what was never written"),
+        (3, {"flags": 1 << 40}, "an event holds what was never written"),
+    ):
+        events = list(built.events)
+        events[version - 1] = events[version - 1]._replace(**fields)
+        with pytest.raises(ChainBroken, match=told):
+            check(built.opened, events)

@@ -16,9 +16,32 @@ def _key(body: bytes, url: str = "http://h/", places: tuple[str, ...] = ()) -> b
 def test_json_is_compared_as_a_value() -> None:
     assert _key(b'{"a":1,"b":[true,null]}') == _key(b' { "b" : [ true, null ], "a" : 1 } ')
     assert _key(b'{"a":"\\u00e9"}') == _key('{"a":"é"}'.encode())
-    assert _key(b'{"a":1}') != _key(b'{"a":1.0}')
     assert _key(b'{"a":1}') != _key(b'{"a":true}')
     assert _key(b'{"a":[1,2]}') != _key(b'{"a":[2,1]}')
+    assert _key(b'{"a":1,"a":2}') == _key(b'{"a":2}') != _key(b'{"a":1}')
+
+
+@pytest.mark.parametrize("spelt", [b"1.0", b"1e0", b"10e-1", b"1.000"])
+def test_a_number_is_its_value_however_it_is_written(spelt: bytes) -> None:
+    assert _key(b'{"a":[%s]}' % spelt) == _key(b'{"a":[1]}')
+    assert _key(b'{"a":[%s]}' % spelt) != _key(b'{"a":[true]}')
+    assert _key(b'{"a":[%s]}' % spelt) != _key(b'{"a":["1"]}')
+
+
+def test_large_numbers_are_exact_and_no_number_is_too_large() -> None:
+    assert _key(b"[9007199254740993]") != _key(b"[9007199254740992]")
+    assert _key(b"[1e22]") == _key(b"[1%s]" % (b"0" * 22))
+    assert _key(b"[1e999]") != _key(b"[1e300]")
+    assert _key(b"[0.1]") == _key(b"[1e-1]") != _key(b"[0.2]")
+    assert differences(("POST", "http://h/", b'{"a":1}'), ("POST", "http://h/", b'{"a":1.0}')) == []
+
+
+def test_a_field_of_a_form_that_was_replaced_equals_any_value_of_it() -> None:
+    recorded, places = f"password={MARK}&z=1".encode(), ("body:/password",)
+    assert _key(recorded, places=places) == _key(b"password=live&z=1", places=places)
+    assert _key(recorded, places=places) != _key(b"password=live&z=2", places=places)
+    assert _key(recorded, places=places) != _key(b"word=live&z=1", places=places)
+    assert _key(b"a%2Fb=%C3%A9&z=1", places=("body:/a/b",)) == _key(b"a%2Fb=x&z=1", places=("body:/a/b",))
 
 
 @pytest.mark.parametrize("body", [b"", b"plain", b"1", b'{"a":', b"[" * 50_000, b"\xff{"])
@@ -62,12 +85,12 @@ def test_a_payload_that_was_replaced_whole_equals_any() -> None:
 
 def test_differences_name_the_fields() -> None:
     recorded = ("GET", "http://h/a", b'{"m":"x","l":[1,{"k":1}],"gone":1,"same":2}')
-    asked = ("post", "http://h/b", b'{"m":"y","l":[1,{"k":1.0},3],"new":null,"same":2}')
+    asked = ("post", "http://h/b", b'{"m":"y","l":[1,{"k":1.5},3],"new":null,"same":2}')
     assert differences(recorded, asked) == [
         "method: GET != post",
         "url: http://h/a != http://h/b",
         "body.gone: 1 != (absent)",
-        "body.l[1].k: 1 != 1.0",
+        "body.l[1].k: 1 != 1.5",
         "body.l[2]: (absent) != 3",
         'body.m: "x" != "y"',
         "body.new: (absent) != null",
@@ -81,3 +104,42 @@ def test_differences_of_what_is_no_json_or_redacted() -> None:
     (long,) = differences(("GET", "http://h/", b'{"a":"%s"}' % (b"x" * 99)), ("GET", "http://h/", b'{"a":1}'))
     assert "…" in long
     assert len(long) < 80
+
+
+def test_what_the_recording_has_redacted_does_not_differ_and_is_not_shown() -> None:
+    places = ("url:account", "body:/user/password")
+    recorded = ("POST", f"http://h/?account={MARK}&b=1", f'{{"user":{{"password":"{MARK}"}},"a":1}}'.encode())
+    asked = ("POST", "http://h/?account=SECRET&b=1", b'{"user":{"password":{"a":"SECRET"}},"a":2}')
+    assert differences(recorded, asked, places, places) == ["body.a: 1 != 2"]
+    moved = (
+        "POST",
+        "http://h/?account=SECRET&b=2",
+        b'{"x":{"password":["SECRET"]},"user":{"password":"SECRET"},"a":1}',
+    )
+    assert differences(recorded, moved, places, places) == [
+        "url: http://h/?account=~redacted~&b=1 != http://h/?account=~redacted~&b=2",
+        'body.x: (absent) != {"password": "~redacted~"}',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("payload", "shown"),
+    [
+        (b"password=SECRET&a=2", "b'password=~redacted~&a=2'"),
+        (b'{"password":"SECRET","a":2}', '{"password": "~redacted~", "a": 2}'),
+        (b"a text with a SECRET", "~redacted~ (20 bytes)"),
+        (b"", "b''"),
+    ],
+)
+def test_a_payload_of_another_kind_is_shown_without_what_others_have_redacted(payload: bytes, shown: str) -> None:
+    (body,) = differences(("GET", "http://h/", b"a=1"), ("GET", "http://h/", payload), (), ("body:/password",))
+    assert body == f"body: b'a=1' != {shown}"
+
+
+def test_a_value_that_only_another_recording_has_redacted_is_compared_and_not_shown() -> None:
+    def found(asked: bytes) -> list[str]:
+        return differences(("GET", "", b'{"password":"x"}'), ("GET", "", asked), (), ("body:/user/password",))
+
+    assert found(b'{"password":"x"}') == []
+    assert found(b'{"password":"SECRET"}') == ['body.password: "x" != ~redacted~']
+    assert found(b"{}") == ['body.password: "x" != (absent)']

@@ -106,3 +106,37 @@ def test_what_the_recording_redacted_does_not_have_to_be_known() -> None:
     answers = _answers(recorded, places=("body:/key", "header:authorization"))
     assert b"answer 0" in _got(answers, b'{"key":"anything","a":1}')
     assert id_text(b"\0" * 16) not in answers.unplayed
+
+
+def _recorded(*requests: tuple[str, str, bytes, tuple[str, ...]]) -> Answers:
+    entries = [
+        Entry(bytes([number]) * 16, match_key(method, url, payload, places), places, method, url)
+        for number, (method, url, payload, places) in enumerate(requests)
+    ]
+    known = {entry.exchange: request[:3] for entry, request in zip(entries, requests, strict=True)}
+    return Answers(entries, lambda _: (), known.__getitem__)
+
+
+def test_the_nearest_is_one_of_the_same_method_and_path_and_no_secret_is_told() -> None:
+    marked = "~redacted~account~0123456789abcdef~"
+    chat = f"http://h/chat?account={marked}"
+    answers = _recorded(
+        ("POST", chat, b'{"model":"m","temperature":0.1,"a":1,"b":1}', ("url:account",)),
+        ("POST", chat, b'{"model":"m","temperature":0.1}', ("url:account",)),
+        ("GET", chat, b'{"model":"m","temperature":0.2}', ("url:account",)),
+        ("POST", "http://h/unrelated", b'{"model":"m","temperature":0.2}', ()),
+    )
+    with pytest.raises(NoMatchingExchange) as missed:
+        answers.answer("POST", "http://h/chat?account=SECRET", b'{"model":"m","temperature":0.2}')
+    assert missed.value.differences == ("body.temperature: 0.1 != 0.2",)
+    assert missed.value.nearest[0] == id_text(bytes([1]) * 16)
+    assert missed.value.request == "POST http://h/chat?account=~redacted~"
+    assert "SECRET" not in str(missed.value)
+
+
+def test_of_many_recordings_those_of_the_path_are_compared() -> None:
+    others = [("POST", f"http://h/{number}", b"{}", ()) for number in range(100)]
+    answers = _recorded(("POST", "http://other/chat", b'{"a":1,"b":[1]}', ()), *others)
+    with pytest.raises(NoMatchingExchange) as missed:
+        answers.answer("POST", "http://h/chat", b'{"a":1,"b":[2]}')
+    assert id_text(bytes(16)) in missed.value.nearest
