@@ -15,9 +15,10 @@ from recorder.errors import ConfigurationError, NotFound
 from recorder.locations import absolute_url, default_store, fingerprint_key, make_state_home, spool_directory
 from recorder.recording.drain import Drainer
 from recorder.recording.lanes import Lanes
+from recorder.recording.mover import Health, Mover
 from recorder.recording.process_drainer import ProcessDrainer
 from recorder.recording.recovery import Recovered
-from recorder.recording.write_path import DURABILITIES, FAILURE_POLICIES, Health, Mover, WritePath
+from recorder.recording.write_path import DURABILITIES, FAILURE_POLICIES, WritePath
 from recorder.store import Synchronous, open_store
 from recorder.store.base import EventStore
 
@@ -95,21 +96,23 @@ class Recorder:
         def open_for_writing() -> EventStore:
             return open_store(url, write=True, synchronous=synchronous)
 
-        def make_mover(spool: Lanes, instance: bytes) -> Mover:
-            if drainer == "thread":
-                return Drainer(spool, open_for_writing, clock, projecting(at_once=_RESTING_STEP))
+        def make_thread(spool: Lanes, instance: bytes) -> Mover:
+            return Drainer(spool, open_for_writing, clock, projecting(at_once=_RESTING_STEP))
+
+        def make_process(spool: Lanes, instance: bytes) -> Mover:
             orders = {"store": url, "synchronous": synchronous, "directory": str(directory), "instance": instance.hex()}
             return ProcessDrainer(orders, clock)
 
         path = WritePath(
             directory,
             open_for_writing,
-            make_mover,
+            make_thread if drainer == "thread" else make_process,
             clock,
             redaction,
             durability=durability,
             must_record=on_failure == "raise",
             wait=spool_wait,
+            make_apart=make_process,
         )
         try:
             path.start()

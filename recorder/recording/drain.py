@@ -81,6 +81,7 @@ class Drainer:
         self._retry_at = 0
         self._batch = BATCH_BYTES
         self._paused = False
+        self._giving_way = False  # somebody waits for what is under way to end: begin nothing
         self.drained: dict[bytes, int] = {}
         self.events = 0
         self.conflicts = 0
@@ -118,10 +119,10 @@ class Drainer:
         if self._at_rest is None or self.error is not None:
             return
         with self._moving:
-            if self._store is None:
+            if self._store is None or self._giving_way:
                 return
             try:
-                self._at_rest(self._store, go_on)
+                self._at_rest(self._store, lambda: go_on() and not self._giving_way)
             except RecorderError as error:
                 _log.info("recorder: what can wait was not done: %s", error)
             except Exception:  # noqa: BLE001 - as below: a defect of ours must not end the thread
@@ -138,7 +139,11 @@ class Drainer:
         if not self._moving.acquire(timeout=-1 if timeout is None else timeout):
             return False
         try:
-            return self._drained(lambda: deadline is None or self._clock.monotonic_ns() < deadline)
+            if self._giving_way:
+                return False
+            return self._drained(
+                lambda: not self._giving_way and (deadline is None or self._clock.monotonic_ns() < deadline)
+            )
         finally:
             self._moving.release()
 
@@ -225,26 +230,45 @@ class Drainer:
         self._confirmed.clear()  # what was committed is the store's word, not ours
         self._close_store()
 
-    def _close_store(self) -> None:
+    def _close_store(self) -> bool:
         store, self._store = self._store, None
-        if store is not None:
-            try:
+        try:
+            if store is not None:
                 store.close()
-            except RecorderError as error:
-                _log.info("recorder: the store was not closed in good order: %s", error)
+        except RecorderError as error:
+            _log.info("recorder: the store was not closed in good order: %s", error)
+            return False
+        return True
 
-    def pause(self, timeout: float) -> None:
+    def _let_go_of_store(self) -> bool:
+        """Have no connection open any more, as soon as possible; return whether that worked."""
+        try:
+            if self._store is not None:
+                self._store.let_go()
+        except RecorderError as error:
+            _log.info("recorder: the store is closed in another way: %s", error)
+            return self._close_store()
+        self._store = None
+        return True
+
+    def pause(self, timeout: float) -> bool:
         """Have no transaction and no connection open until :meth:`resume`: the process is about to fork.
 
         SQLite keeps its locks in memory that a child inherits: one held there is never given back.
+
+        :param timeout: seconds to wait for a batch that is under way; no other one is begun.
+        :return: whether that worked.
         """
+        self._giving_way = True
         self._paused = self._moving.acquire(timeout=timeout)
-        if self._paused:
-            self._confirmed.clear()
-            self._close_store()
+        if not self._paused:
+            return False
+        self._confirmed.clear()
+        return self._let_go_of_store()
 
     def resume(self) -> None:
         """Go on after the fork, in the parent."""
+        self._giving_way = False
         if self._paused:
             self._paused = False
             self._moving.release()

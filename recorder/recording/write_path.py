@@ -7,8 +7,7 @@ import os
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -16,6 +15,7 @@ from recorder.clock import Clock
 from recorder.core.redaction import Redaction
 from recorder.errors import RecordingError, StoreError, StoreUnreachable
 from recorder.recording.lanes import Lanes
+from recorder.recording.mover import Health, Mover
 from recorder.recording.recovery import Recovered, recover
 from recorder.recording.rounds import Rounds
 from recorder.recording.streams import StreamWriter
@@ -28,85 +28,11 @@ FAILURE_POLICIES: Final = ("spool", "raise")
 _FORK_WAIT: Final = 2.0  # seconds that a fork waits for a batch that is under way
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
-    """How recording is doing.
-
-    :ivar ok: nothing fails and nothing was lost.
-    :ivar store_error: why the store cannot be written, or None.
-    :ivar spool_error: why the spool cannot be written, or None.
-    :ivar pending_bytes: bytes in the spool that the store does not have yet.
-    :ivar drained_events: events that this process has moved to the store.
-    :ivar lost_events: events that could be written nowhere; each loss is in a ``gap_recorded``.
-    :ivar unreported_gaps: event streams with a loss whose ``gap_recorded`` could not be written yet.
-    :ivar conflicts: events set aside in ``*.conflicts`` files, because the store has others in their place.
-    """
-
-    ok: bool
-    store_error: str | None
-    spool_error: str | None
-    pending_bytes: int
-    drained_events: int
-    lost_events: int
-    unreported_gaps: int
-    conflicts: int
-
-
 class Unfinished(Protocol):
     """An exchange that may still be open when its recorder is closed."""
 
     def recorder_closed(self) -> None:
         """Record that what follows is not recorded, unless the exchange has ended."""
-        ...
-
-
-class Mover(Protocol):
-    """What brings the spool to the store: a thread or a process."""
-
-    drained: dict[bytes, int]
-    events: int
-    conflicts: int
-    error: str | None
-
-    @property
-    def idle(self) -> bool:
-        """Whether nobody is looking into the spool, so that :meth:`wake` has to be called."""
-        ...
-
-    def adopt(self, store: EventStore) -> None:
-        """Take a store that is open already."""
-        ...
-
-    def inherited(self) -> EventStore | None:
-        """Return the store that a forked child must neither use nor close."""
-        ...
-
-    def start_failed(self, reason: str) -> None:
-        """Take note that the store could not be opened."""
-        ...
-
-    def wake(self) -> None:
-        """Say that there is something in the spool; never waits."""
-        ...
-
-    def drain(self, timeout: float | None = None) -> bool:
-        """Move what is there now, where that can be done from here."""
-        ...
-
-    def pause(self, timeout: float) -> None:
-        """Have no connection open until :meth:`resume`, as far as that is possible in *timeout* seconds."""
-        ...
-
-    def resume(self) -> None:
-        """Go on after a fork, in the parent."""
-        ...
-
-    def retire(self) -> None:
-        """Start nothing any more."""
-        ...
-
-    def stop(self, timeout: float, is_empty: Callable[[Mapping[bytes, int]], bool]) -> bool:
-        """Drain what is there and stop; return whether everything is in the store."""
         ...
 
 
@@ -116,6 +42,7 @@ class WritePath:
     :param directory: the spool directory of the store.
     :param open_store: opens the store for writing.
     :param make_mover: makes what brings a process's spool to the store.
+    :param make_apart: the same for a forked child in which the store must not be opened: see :meth:`before_fork`.
     :param must_record: under ``on_failure="raise"``: what cannot be recorded must not happen.
     :param wait: seconds for which an append to a failing spool is tried again.
     """
@@ -131,14 +58,18 @@ class WritePath:
         durability: str,
         must_record: bool,
         wait: float,
+        make_apart: Callable[[Lanes, bytes], Mover] | None = None,
     ) -> None:
         self.clock = clock
         self.redaction = redaction
         self.must_record = must_record
         self.instance = clock.new_id()
         self.closed = False
+        self.apart = False  # the store must not be opened in this process
         self._open_store = open_store
         self._make_mover = make_mover
+        self._make_apart = make_apart or make_mover
+        self._clean = True  # a child that is forked now inherits nothing of an open store
         self._directory = directory
         self._spool = Lanes(directory, self.instance, clock, durability=durability, wait=wait)
         self._defers = self._spool.defers
@@ -344,8 +275,12 @@ class WritePath:
                 _log.error("recorder: the end of an exchange could not be recorded: %s", error)
 
     def before_fork(self) -> None:
-        """Let no child inherit a connection in the middle of a transaction."""
-        self._mover.pause(_FORK_WAIT)
+        """Let no child inherit a connection in the middle of a transaction.
+
+        Where a batch takes too long for that, the child would find the locks in SQLite's memory taken for
+        ever: it leaves the store to another process.
+        """
+        self._clean = self._mover.pause(_FORK_WAIT)
 
     def after_fork_in_parent(self) -> None:
         """Go on."""
@@ -367,6 +302,9 @@ class WritePath:
             _INHERITED.append(store)
         self._spool.after_fork(self.instance)
         self._upkeep = Rounds("recorder-upkeep", self._keep_up)
+        if not self._clean:
+            _log.warning("recorder: forked while the store was being written: a process drains for this child")
+            self._make_mover, self.apart = self._make_apart, True
         self._mover = self._make_mover(self._spool, self.instance)
 
 

@@ -1,0 +1,83 @@
+"""What the write path needs of whatever brings a spool to the store, and what it tells of how that goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from recorder.store.base import EventStore
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How recording is doing.
+
+    :ivar ok: nothing fails and nothing was lost.
+    :ivar store_error: why the store cannot be written, or None.
+    :ivar spool_error: why the spool cannot be written, or None.
+    :ivar pending_bytes: bytes in the spool that the store does not have yet.
+    :ivar drained_events: events that this process has moved to the store.
+    :ivar lost_events: events that could be written nowhere; each loss is in a ``gap_recorded``.
+    :ivar unreported_gaps: event streams with a loss whose ``gap_recorded`` could not be written yet.
+    :ivar conflicts: events set aside in ``*.conflicts`` files, because the store has others in their place.
+    """
+
+    ok: bool
+    store_error: str | None
+    spool_error: str | None
+    pending_bytes: int
+    drained_events: int
+    lost_events: int
+    unreported_gaps: int
+    conflicts: int
+
+
+class Mover(Protocol):
+    """What brings the spool to the store: a thread or a process."""
+
+    drained: dict[bytes, int]
+    events: int
+    conflicts: int
+    error: str | None
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody is looking into the spool, so that :meth:`wake` has to be called."""
+        ...
+
+    def adopt(self, store: EventStore) -> None:
+        """Take a store that is open already."""
+        ...
+
+    def inherited(self) -> EventStore | None:
+        """Return the store that a forked child must neither use nor close."""
+        ...
+
+    def start_failed(self, reason: str) -> None:
+        """Take note that the store could not be opened."""
+        ...
+
+    def wake(self) -> None:
+        """Say that there is something in the spool; never waits."""
+        ...
+
+    def drain(self, timeout: float | None = None) -> bool:
+        """Move what is there now, where that can be done from here."""
+        ...
+
+    def pause(self, timeout: float) -> bool:
+        """Have no connection open until :meth:`resume`; return whether that was possible in *timeout* seconds."""
+        ...
+
+    def resume(self) -> None:
+        """Go on after a fork, in the parent."""
+        ...
+
+    def retire(self) -> None:
+        """Start nothing any more."""
+        ...
+
+    def stop(self, timeout: float, is_empty: Callable[[Mapping[bytes, int]], bool]) -> bool:
+        """Drain what is there and stop; return whether everything is in the store."""
+        ...
