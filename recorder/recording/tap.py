@@ -190,6 +190,16 @@ class ExchangeTap:
         else:
             self._end(kind, {**self._state(), "taken": self._taken(unread)}, None)
 
+    def file_closed(self) -> None:
+        """Record a malformed framing where the reader above closes the socket's file because of it.
+
+        Whoever closes the response afterwards finds no file any more: :meth:`closed` is not told then.
+        """
+        if self.ended or self._deframer is None or not self._deframer.malformed:
+            return
+        if not self._path.defers(self.file_closed):
+            self.malformed(None)
+
     def _left_behind(self, kind: bytes, taken: int) -> None:
         received = self._deframer.received if self._deframer is not None else 0
         if self._completed and taken < received:
