@@ -120,7 +120,7 @@ class ExchangeTap:
 
         :param head: as received, interim ``100 Continue`` heads included.
         :param framing: see :class:`~recorder.core.deframing.Deframer`.
-        :param ends_read: the read that brought the head ended with it.
+        :param ends_read: the read that brought the head ended with it; else its rest is told next.
         """
         seen = Redacted()
         kept = self._path.redaction.head(head, seen)
@@ -135,7 +135,8 @@ class ExchangeTap:
         self._tell(b"response_started", READ_END if ends_read else 0, facts, kept)
         self.started = True
         self._deframer = Deframer(framing, length)
-        self._write_pieces(self._deframer.begin())
+        if ends_read:  # else what came with it is part of the end, if this is the end already
+            self._write_pieces(self._deframer.begin())
 
     def received(self, data: bytes) -> None:
         """Record one read of the body's wire."""

@@ -127,6 +127,35 @@ def test_malformed(answer: bytes, ended: str, kind: str, sqlite_url: str) -> Non
     assert (end(events).type, end(events).facts["kind"]) == (ended, kind)
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"204 No Content\r\nContent-Length: 5\r\n",
+        b"304 Not Modified\r\n",
+        b"200 OK\r\nContent-Length: 0\r\n",
+    ],
+)
+def test_what_comes_with_the_head_of_an_answer_without_a_body_is_kept(head: bytes, sqlite_url: str) -> None:
+    def send(request: Got) -> None:
+        request.connection.sendall(b"HTTP/1.1 " + head + b"\r\nSet-Cookie: s3cret\r\nhello")
+
+    def all_below(session: requests.Session, url: str) -> bytes:
+        with session.get(url, stream=True) as response:
+            return bytes(response.raw._fp.fp.peek())
+
+    with wire(send) as server:
+        with Recorder(sqlite_url) as recorder:
+            seen = all_below(recorder.mount(requests.Session()), server.url)
+        with Player(sqlite_url) as player:
+            again = all_below(player.mount(requests.Session()), server.url)
+    assert seen.endswith(b"hello")
+    assert b"s3cret" not in again
+    assert again.endswith(b"hello")
+    events = only(sqlite_url)
+    assert types(events)[-1] == "response_completed"
+    assert end(events).body == again
+
+
 READING: dict[str, Callable[[requests.Response], object]] = {
     "iter_content": lambda response: list(response.iter_content(None)),
     "raw.read": lambda response: response.raw.read(),
