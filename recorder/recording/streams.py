@@ -136,6 +136,19 @@ class StreamWriter:
                 self._gap = GapRecordedMeta(events=0, bytes=0, from_ns=now, to_ns=now, reason=reason)
             return self._pay()
 
+    def withdraw(self) -> bool:
+        """Forget the stream, and whatever is told of it from now on, if nothing of it is in the spool; return whether.
+
+        For a request that is refused because it cannot be recorded: it was never sent, so nothing is missing.
+        """
+        with self._lock:
+            self._settle()
+            if self._version:
+                return False
+            self._gap = self._late_end = None
+            self._disowned = True
+            return True
+
     def disown(self) -> None:
         """Write nothing more: after a fork the parent's streams belong to the parent.
 

@@ -86,7 +86,7 @@ class ExchangeTap:
         :param extra: facts of the transport: see :class:`~recorder.core.events.RequestSentMeta`.
         :raises RecordingError: what is not recorded must not happen.
         """
-        self._path.check()
+        self._path.check(self._writer)
         redaction, seen = self._path.redaction, self._seen
         self._call.attempts += 1
         kept_head = redaction.head(head, seen)

@@ -180,6 +180,8 @@ class WritePath:
 
     def _note_loss(self, writer: StreamWriter) -> None:
         reason = self._spool.error or "the spool could not be written"  # before the upkeep finds it well again
+        if self.must_record and writer.withdraw():
+            raise RecordingError(f"the request was not sent because it cannot be recorded: {reason}")
         with self._lock:
             self._lost += 1
             if writer not in self._mending:
@@ -197,12 +199,15 @@ class WritePath:
                 self._mending.append(writer)
             self._upkeep.wake()
 
-    def check(self) -> None:
-        """Refuse to go on where the next request could not be recorded.
+    def check(self, writer: StreamWriter) -> None:
+        """Refuse to go on where the next request could not be recorded; nothing is recorded of a refused one.
+
+        Whether the spool takes the request shows when it is written there, before it is sent.
 
         :raises RecordingError: only where what is not recorded must not happen.
         """
-        if self.must_record and (reason := self._mover.error or self._spool.error or self._spool.sync_error):
+        if self.must_record and (reason := self._mover.error or self._spool.sync_error):
+            writer.withdraw()
             raise RecordingError(f"the request was not sent because it cannot be recorded: {reason}")
 
     def _keep_up(self) -> bool:

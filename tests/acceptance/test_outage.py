@@ -206,6 +206,8 @@ def test_who_must_not_act_unrecorded_is_stopped_before_the_request_is_sent(own_p
         own_postgres.start()
         until(lambda: recorder.health().store_error is None)
         assert ask(session, server.url, "again").content
+    prompts = [exchange.request.json["messages"][0]["content"] for exchange in exchanges(url).values()]  # type: ignore[union-attr]
+    assert "refused" not in prompts
     own_postgres.stop()
     with pytest.raises(StoreUnreachable):
         Recorder(url, on_failure="raise")

@@ -137,6 +137,29 @@ def test_who_must_record_is_told_at_once_and_before_the_next_request(
     fill(False)
 
 
+def test_a_request_that_is_refused_leaves_nothing_and_nothing_stays_broken(
+    make: Make, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make(must_record=True)
+    path.start()
+    fill = _full_disk(monkeypatch)
+    before = _answered(path)
+    before.received(b"12345678")
+    fill(True)
+    for _ in range(3):
+        tap = ExchangeTap(path, Call("c"))
+        with pytest.raises(RecordingError, match=r"was not sent because it cannot be recorded: .*No space left"):
+            tap.request_sent("GET", "http://h/", b"GET / HTTP/1.1\r\n\r\n", b"", {"client": "tests"})
+        tap.request_failed("other", "send", {"type": "recorder.RecordingError", "message": ""})  # as requests has it
+    assert (path.health().lost_events, path.health().unreported_gaps) == (0, 0)
+    fill(False)
+    after = _answered(path)
+    after.received(b"12345678")
+    path.close(5)
+    assert path.health().ok
+    assert set(streams(sqlite_url)) == {id_text(before.id), id_text(after.id)}
+
+
 def test_a_finalizer_inside_a_write_waits_until_the_write_is_over(
     make: Make, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
