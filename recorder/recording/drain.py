@@ -82,6 +82,7 @@ class Drainer:
         self._batch = BATCH_BYTES
         self._paused = False
         self._giving_way = False  # somebody waits for what is under way to end: begin nothing
+        self._counted: dict[bytes, int] = {}  # up to where the events of each file are counted
         self.drained: dict[bytes, int] = {}
         self.events = 0
         self.conflicts = 0
@@ -187,10 +188,15 @@ class Drainer:
         events: list[Event] = []
         marks: list[SpoolMark] = []
         found: list[Laned] = []
+        counted = 0
         for file in files:
+            if any(file.lane == before.lane for before in found):
+                continue  # a stream may go on in its lane's next file: the older one comes first
             start = self.drained[file.id]
-            opened, told, end = read_batch(file, start, limit)
+            again = self._counted.get(file.id, start) - start  # another store, or an older one, has it now
+            opened, told, end = read_batch(file, start, min(again, limit) if again > 0 else limit)
             if end > start:
+                counted += 0 if again > 0 else len(told)
                 openings += opened
                 events += told
                 marks.append(SpoolMark(file.id, start, end))
@@ -201,12 +207,13 @@ class Drainer:
         except VersionConflict:  # file by file: who is not in conflict goes on
             for file in found:
                 moved = drain_file(store, file, self.drained[file.id], lambda: False)
-                self.drained[file.id] = moved.end
+                self.drained[file.id] = self._counted[file.id] = moved.end
                 self.events += moved.events
                 self.conflicts += moved.conflicts
             return True
         self.drained.update({mark.spool: mark.end for mark in marks})
-        self.events += len(events)
+        self._counted.update({mark.spool: max(mark.end, self._counted.get(mark.spool, 0)) for mark in marks})
+        self.events += counted
         more_waits = any(mark.end - mark.start > limit // 2 for mark in marks)
         self._batch = min(self._batch * 2, _LARGEST_BATCH) if more_waits else BATCH_BYTES
         return bool(marks)
@@ -220,23 +227,24 @@ class Drainer:
                 self._source.drop(file.id)
                 self._confirmed.discard(file.id)
                 del self.drained[file.id]
+                self._counted.pop(file.id, None)
 
     def _failed(self, reason: str) -> None:
-        if self.error is None:
+        first, self.error = self.error is None, reason
+        if first:
             _log.warning("recorder: the store fails, events are kept in the spool: %s", reason)
-        self.error = reason
         self._pause = min(self._pause * 2, _LONGEST_WAIT)
         self._retry_at = self._clock.monotonic_ns() + int(self._pause * 1e9)
         self._confirmed.clear()  # what was committed is the store's word, not ours
-        self._close_store()
+        self._close_store(logging.INFO if first else logging.DEBUG)  # once an outage is enough
 
-    def _close_store(self) -> bool:
+    def _close_store(self, level: int = logging.INFO) -> bool:
         store, self._store = self._store, None
         try:
             if store is not None:
                 store.close()
         except RecorderError as error:
-            _log.info("recorder: the store was not closed in good order: %s", error)
+            _log.log(level, "recorder: the store was not closed in good order: %s", error)
             return False
         return True
 

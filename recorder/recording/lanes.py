@@ -99,6 +99,11 @@ class Lanes:
         flushed = [lane.flush() for lane in self._all()]  # every one, whatever became of the others
         return all(flushed)
 
+    def start_over(self) -> None:
+        """Go on in other files where those that there are cannot be written."""
+        for lane in self._all():
+            lane.start_over()
+
     def files(self) -> list[SpoolFile]:
         """Return this process's files, the oldest of each lane first; the last of each is still appended to."""
         return [file for lane in self._all() for file in lane.files()]

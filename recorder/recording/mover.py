@@ -17,8 +17,9 @@ class Health:
     :ivar store_error: why the store cannot be written, or None.
     :ivar spool_error: why the spool cannot be written, or None.
     :ivar pending_bytes: bytes in the spool that the store does not have yet.
-    :ivar drained_events: events that this process has moved to the store.
-    :ivar lost_events: events that could be written nowhere; each loss is in a ``gap_recorded``.
+    :ivar drained_events: events that this process has moved to the store, each counted once.
+    :ivar lost_events: events that could be written nowhere; each loss is in a ``gap_recorded``. An end that is
+        kept to be written later is not among them.
     :ivar unreported_gaps: event streams with a loss whose ``gap_recorded`` could not be written yet.
     :ivar conflicts: events set aside in ``*.conflicts`` files, because the store has others in their place.
     """

@@ -23,6 +23,7 @@ from recorder.core.events import Event, GapRecordedMeta, StreamOpened, meta_text
 from recorder.errors import CorruptRecording, VersionConflict
 from recorder.locks import LOCKS_DIRECTORIES, LockFile
 from recorder.recording.batches import drain_file, read_batch
+from recorder.recording.reserve import marked_closed, marker_of
 from recorder.recording.spool_file import (
     HEADER_SIZE,
     SUFFIX,
@@ -99,12 +100,14 @@ def recover(directory: Path, store: EventStore, clock: Clock, instance: bytes) -
         for dead, orphans in _orphans(directory, held).items():
             for orphan in orphans:
                 _drain(store, orphan, done)
-            damage = next((orphan.damage for orphan in orphans if orphan.damage), None)
-            _close_streams(store, dead, damage, clock, instance, done)
+            lost = next((f"the spool is damaged: {orphan.damage}" for orphan in orphans if orphan.damage), None)
+            if not marker_of(directory, dead).exists():
+                _close_streams(store, dead, "process_died", lost, clock, instance, done)
             done.instances.append(id_text(dead))
             for orphan in orphans:
                 store.forget_spool(orphan.id)
                 orphan.path.unlink(missing_ok=True)
+        _end_closed(directory, store, clock, instance, done)
         _remove_unborn(directory)
     with suppress(OSError):  # others' files are in it
         directory.rmdir()
@@ -208,26 +211,37 @@ def _drain(store: EventStore, orphan: _Orphan, done: Recovered) -> None:
 
 
 def _close_streams(
-    store: EventStore, dead: bytes, damage: str | None, clock: Clock, instance: bytes, done: Recovered
+    store: EventStore, dead: bytes, end: str, lost: str | None, clock: Clock, instance: bytes, done: Recovered
 ) -> None:
     unfinished = list(store.unfinished(dead))
     if unfinished:
-        ends = [event for opened, last in unfinished for event in _ended(opened, last, damage, clock, instance)]
+        ends = [event for opened, last in unfinished for event in _ended(opened, last, end, lost, clock, instance)]
         store.append([], ends)
-    done.died += [id_text(opened.stream) for opened, _ in unfinished]
+    if end == "process_died":
+        done.died += [id_text(opened.stream) for opened, _ in unfinished]
 
 
 def _ended(
-    opened: StreamOpened, last: Event | None, damage: str | None, clock: Clock, instance: bytes
+    opened: StreamOpened, last: Event | None, end: str, lost: str | None, clock: Clock, instance: bytes
 ) -> Iterator[Event]:
-    """Yield what closes a stream: after damage its further events may have been lost, and that is said first."""
-    if damage is not None:
+    """Yield what closes a stream: its further events may have been lost, and then that is said first."""
+    if lost is not None:
         now = clock.wall_ns()
         since = last.wall_ns if last is not None else now
-        gap = GapRecordedMeta(events=0, bytes=0, from_ns=since, to_ns=now, reason=f"the spool is damaged: {damage}")
+        gap = GapRecordedMeta(events=0, bytes=0, from_ns=since, to_ns=now, reason=lost)
         last = _following(opened, last, "gap_recorded", gap, clock, instance)
         yield last
-    yield _following(opened, last, "process_died", {"found_by": id_text(instance)}, clock, instance)
+    yield _following(opened, last, end, {"found_by": id_text(instance)}, clock, instance)
+
+
+def _end_closed(directory: Path, store: EventStore, clock: Clock, instance: bytes, done: Recovered) -> None:
+    """Say what recorders could not write that were closed in good order; all their files are drained."""
+    left = {header.instance for header in _headers(directory, but=())}
+    for marker, closed in marked_closed(directory):
+        if closed not in left:
+            lost = "the recorder was closed while nothing could be written"
+            _close_streams(store, closed, "recorder_closed", lost, clock, instance, done)
+            marker.unlink(missing_ok=True)
 
 
 def _following(

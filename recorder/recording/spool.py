@@ -310,6 +310,15 @@ class Spool:
         if self._file is not None:
             self._full, self._file = [*self._full, self._file], file
 
+    def start_over(self) -> None:
+        """Where a mapped file cannot be written, go on in a plain one: it takes no more of the disk than it needs."""
+        with self._lock:
+            if self.error is None or self._file is None or not isinstance(self._file, MappedSpoolFile):
+                return
+            with suppress(OSError):
+                file = SpoolFile(self.directory, self._instance, self._clock, self._lane)
+                self._full, self._file = [*self._full, self._file], file
+
     def _let_go(self) -> None:
         """Close full files that a drainer process has removed."""
         for file in [file for file in self._full if not file.path.exists()]:

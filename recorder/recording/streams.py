@@ -46,6 +46,7 @@ class StreamWriter:
         self._receipt = Receipt(b"")
         self._candidate: Receipt | None = None  # the receipt, while an event is being appended
         self._disowned = False
+        self._lost = 0
 
     @property
     def begun(self) -> bool:
@@ -109,6 +110,7 @@ class StreamWriter:
             reason = self._spool.error or "the spool cannot be written"
             self._gap = GapRecordedMeta(events=0, bytes=0, from_ns=now, to_ns=now, reason=reason)
         if not ends:
+            self._lost += 1
             self._gap["events"] += 1
             self._gap["bytes"] += len(body or b"")
         self._gap["to_ns"] = now
@@ -126,6 +128,19 @@ class StreamWriter:
         """Write the gap that is owed, if the spool allows; return whether nothing is owed."""
         with self._lock:
             return self._pay()
+
+    def newly_lost(self) -> int:
+        """Return how many events were lost since this was last asked; an end that is kept is not lost."""
+        lost, self._lost = self._lost, 0
+        return lost
+
+    def forgo(self) -> int:
+        """Give up what is owed; return how many events nothing tells of."""
+        with self._lock:
+            events = (self._gap["events"] if self._gap is not None else 0) + (self._late_end is not None)
+            self._lost += self._late_end is not None
+            self._gap = self._late_end = None
+            return events
 
     def report_gap(self, reason: str) -> bool:
         """Record that from now on an unknown number of events is missing; return whether that is safe."""

@@ -17,6 +17,7 @@ from recorder.errors import RecordingError, StoreError, StoreUnreachable
 from recorder.recording.lanes import Lanes
 from recorder.recording.mover import Health, Mover
 from recorder.recording.recovery import Recovered, recover
+from recorder.recording.reserve import Reserve, mark_closed
 from recorder.recording.rounds import Rounds
 from recorder.recording.streams import StreamWriter
 from recorder.store.base import EventStore
@@ -25,6 +26,8 @@ _log = logging.getLogger("recorder")
 
 DURABILITIES: Final = ("delivered", "batched", "synced")
 FAILURE_POLICIES: Final = ("spool", "raise")
+_FIRST_PAUSE: Final = 0.02  # seconds between two looks whether everything is in the store
+_LONGEST_PAUSE: Final = 0.5  # the same where the store fails
 _FORK_WAIT: Final = 2.0  # seconds that a fork waits for a batch that is under way
 
 
@@ -73,6 +76,7 @@ class WritePath:
         self._directory = directory
         self._spool = Lanes(directory, self.instance, clock, durability=durability, wait=wait)
         self._defers = self._spool.defers
+        self._reserve = Reserve(directory, clock)
         self._mover = make_mover(self._spool, self.instance)
         self._upkeep = Rounds("recorder-upkeep", self._keep_up)
         self._streams: weakref.WeakSet[StreamWriter] = weakref.WeakSet()
@@ -121,6 +125,7 @@ class WritePath:
     def open_stream(self, stream: bytes | None = None) -> StreamWriter:
         """Return the writer of a new event stream; nothing is written before its first event."""
         identity = self.clock.new_id() if stream is None else stream
+        self._reserve.keep()
         writer = StreamWriter(self._spool.of_thread(), self.clock, identity, self.instance, self.clock.secret(32))
         with self._lock:
             self._streams.add(writer)
@@ -183,7 +188,7 @@ class WritePath:
         if self.must_record and writer.withdraw():
             raise RecordingError(f"the request was not sent because it cannot be recorded: {reason}")
         with self._lock:
-            self._lost += 1
+            self._lost += writer.newly_lost()
             if writer not in self._mending:
                 self._mending.append(writer)
         self._upkeep.wake()
@@ -229,13 +234,15 @@ class WritePath:
     def flush(self, timeout: float) -> bool:
         """Move everything written so far to the store; return whether that worked within *timeout* seconds."""
         deadline = self.clock.monotonic_ns() + int(timeout * 1e9)
+        pause = _FIRST_PAUSE
         while True:
             self._keep_up()
             self._mover.drain(timeout)
             done = self._mover.error is None and self._spool.pending(self._mover.drained) == 0
             if done or self.clock.monotonic_ns() >= deadline:
                 return done
-            self.clock.sleep(0.02)
+            self.clock.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE) if self._mover.error is not None else _FIRST_PAUSE
 
     def health(self) -> Health:
         """Return how recording is doing."""
@@ -263,12 +270,32 @@ class WritePath:
         self._end_exchanges()  # those that began in the meantime
         _OPEN.discard(self)
         self._keep_up()
+        if self._mending:
+            self._use_reserve()
+        self._reserve.free()
         pending = self._spool.pending
         drained = self._mover.stop(timeout, lambda done: pending(done) == 0)
         if not drained and (left := pending(self._mover.drained)):
             where = self._directory
             _log.error("recorder: %d bytes stay in %s: `recorder recover` brings them to the store", left, where)
         self._spool.close(drained=drained)
+
+    def _use_reserve(self) -> None:
+        """Write the gaps and ends that are owed in the room that was kept for them; say what fits nowhere."""
+        self._reserve.free()
+        self._spool.start_over()
+        self._keep_up()
+        with self._lock:
+            owing = list(self._mending)
+            unreported = sum(writer.forgo() for writer in owing)
+            self._lost += sum(writer.newly_lost() for writer in owing)
+        if owing:
+            told = "events of %d exchanges are lost, and there was no room to record that: %s"
+            reason = self._spool.error or self._directory
+            _log.critical("recorder: %d " + told, unreported, len(owing), reason)
+            mark_closed(self._directory, self.instance)
+        elif self._lost:
+            _log.warning("recorder: %d events were lost; the exchanges say so: see gap_recorded", self._lost)
 
     def _end_exchanges(self) -> None:
         with self._lock:
@@ -306,6 +333,7 @@ class WritePath:
         if (store := self._mover.inherited()) is not None:
             _INHERITED.append(store)
         self._spool.after_fork(self.instance)
+        self._reserve.after_fork()
         self._upkeep = Rounds("recorder-upkeep", self._keep_up)
         if not self._clean:
             _log.warning("recorder: forked while the store was being written: a process drains for this child")

@@ -267,6 +267,24 @@ def test_a_full_disk_is_waited_for_once_reported_and_recorded_as_a_gap(
     assert all(gap["from_ns"] <= gap["to_ns"] and FULL[how] in gap["reason"] for gap in gaps)
 
 
+def test_a_recorder_that_is_closed_while_the_disk_is_full_says_what_was_lost(store_url: str) -> None:
+    program = FULL_DISK.replace("free()\n", "", 1).replace('if sys.argv[3] != "batched":', "if False:")
+    program = program.replace('told["log"] = log', 'told["log"] = log; told["lost"] = recorder.health().lost_events')
+    script = Script(chunks=40, gap=0.002, padding=100_000)
+    with (
+        serve(script) as server,
+        python(program, store_url, server.url, "delivered", "mounted", under=_mounting()) as child,
+    ):
+        out, err = child.communicate(timeout=60)
+    assert (child.returncode, err) == (0, "")
+    told = json.loads(out)
+    during = streams(store_url)[told["during"][0]]
+    assert types(during)[-2:] == ["gap_recorded", "response_completed"]
+    gaps = [event.facts["events"] for event in during if event.type == "gap_recorded"]
+    assert sum(gaps) == told["lost"] > 20
+    assert any(f"{told['lost']} events were lost" in message for level, message in told["log"] if level == "WARNING")
+
+
 @pytest.mark.parametrize("how", ["limit", "mounted"])
 def test_a_full_disk_stops_who_must_not_act_unrecorded(sqlite_url: str, how: str) -> None:
     program = FULL_DISK.replace("spool_wait=0.1", "spool_wait=0.1, on_failure='raise'")

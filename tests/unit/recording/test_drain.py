@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -79,6 +80,44 @@ def test_everything_is_moved_once(place: Path, sqlite_url: str, monkeypatch: pyt
     recording.spool.close(drained=True)
     assert set(streams(sqlite_url)) == {id_text(writer.id) for writer in writers}
     assert not place.exists()
+
+
+def test_a_stream_that_goes_on_in_the_next_file_is_moved_in_its_order(place: Path, sqlite_url: str) -> None:
+    recording = Recording(place)
+    recording.spool._roll_at = 500_000
+    writer = recording.exchange(chunks=900, size=1000)
+    assert len(recording.spool.files()) > 1
+    drainer = _drainer(recording, sqlite_url)
+    with closing(open_store(sqlite_url, write=True)) as store:
+        for _ in range(3):
+            drainer._drained(_once())
+            stored = [event.version for event in store.events(writer.id)]
+            assert stored == list(range(1, len(stored) + 1))
+    assert 0 < len(stored) < 902
+    drainer.stop(0, lambda _: True)
+    recording.die()
+
+
+def _once() -> Callable[[], bool]:
+    asked = iter((True,))
+    return lambda: next(asked, False)
+
+
+def test_events_that_a_store_gets_again_are_counted_once(tmp_path: Path, place: Path) -> None:
+    recording = Recording(place)
+    recording.exchange()
+    path = tmp_path / "moved.db"
+    drainer = _drainer(recording, f"sqlite:///{path}")
+    assert drainer.drain()
+    with closing(open_store(f"sqlite:///{path}", write=True)) as store:
+        store.forget_spool(recording.spool.files()[0].id)  # as a copy from before would have it
+    drainer._close_store()
+    drainer._confirmed.clear()
+    recording.exchange(chunks=5)
+    assert drainer.drain()
+    assert drainer.events == 4 + 7
+    drainer.stop(0, lambda _: True)
+    recording.die()
 
 
 def test_a_drained_full_file_that_a_new_store_does_not_know_is_drained_again_for_nothing(

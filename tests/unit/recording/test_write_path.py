@@ -7,6 +7,7 @@ import gc
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from recorder.core.redaction import Redaction
 from recorder.errors import RecordingError, StaleSchema, StoreError, StoreUnreachable
 from recorder.recording import lanes, mapped_file
 from recorder.recording.drain import Drainer
+from recorder.recording.recovery import recover
 from recorder.recording.spool import Receipt, Spool
 from recorder.recording.spool_file import spool_files
 from recorder.recording.tap import Call, ExchangeTap
@@ -112,7 +114,7 @@ def test_a_loss_is_noted_and_mended_without_another_event(
     fill(True)
     tap.received(b"12345678")
     health = path.health()
-    assert (health.ok, health.lost_events, health.unreported_gaps) == (False, 2, 1)
+    assert (health.ok, health.lost_events, health.unreported_gaps) == (False, 1, 1)  # the end is kept
     fill(False)
     until(lambda: path.health().unreported_gaps == 0)
     assert path.flush(5)
@@ -230,6 +232,37 @@ def test_a_gap_that_cannot_be_written_yet_is_owed(make: Make, sqlite_url: str, m
     until(lambda: path.health().unreported_gaps == 0)
     path.close(5)
     assert types(only(sqlite_url))[-2:] == ["gap_recorded", "recorder_closed"]
+
+
+def test_what_nothing_tells_of_at_the_end_is_said_and_nobody_is_taken_for_dead(
+    make: Make, tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = make()
+    path.start()
+    whole, cut = _answered(path), _answered(path)
+    whole.received(b"12345678")
+    path._reserve.free()  # the disk had no room for that either
+    fill = _full_disk(monkeypatch)
+    fill(True)
+    never = _asked(path)
+    cut.received(b"1234")
+    cut.received(b"5678")
+    never.request_failed("refused", "connect", None)
+    assert path.health().lost_events == 3
+    caplog.clear()
+    path.close(5)
+    fill(False)
+    assert path.health().lost_events == 5  # the ends came to nothing as well
+    (told,) = [record.getMessage() for record in caplog.records if record.levelname == "CRITICAL"]
+    assert "5 events of 2 exchanges are lost, and there was no room to record that" in told
+    with closing(open_store(sqlite_url, write=True)) as store:
+        found = recover(tmp_path / "spool", store, SystemClock(), b"r" * 16)
+    assert found.died == []
+    assert not (tmp_path / "spool").exists()
+    by_id = streams(sqlite_url)
+    assert types(by_id[id_text(whole.id)])[-1] == "response_completed"
+    assert types(by_id[id_text(cut.id)]) == ["request_sent", "response_started", "gap_recorded", "recorder_closed"]
+    assert len(by_id) == 2
 
 
 def test_a_store_that_is_none_is_an_error_and_one_that_is_away_is_not(make: Make) -> None:
