@@ -48,6 +48,10 @@ class Source(Protocol):
         """Remove the file of that id: it is drained whole and no longer appended to."""
         ...
 
+    def check(self) -> None:
+        """Look whether the files are still there, whatever became of the store."""
+        ...
+
 
 class Drainer:
     """Drains one process's spool.
@@ -150,6 +154,7 @@ class Drainer:
 
     def _drained(self, go_on: Callable[[], bool]) -> bool:
         try:
+            self._source.check()
             moved = self._drain_files(go_on)
         except RecorderError as error:
             self._failed(str(error))

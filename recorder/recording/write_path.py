@@ -14,11 +14,13 @@ from typing import Final, Protocol
 from recorder.clock import Clock
 from recorder.core.redaction import Redaction
 from recorder.errors import RecordingError, StoreError, StoreUnreachable
+from recorder.recording.batches import events_left
 from recorder.recording.lanes import Lanes
 from recorder.recording.mover import Health, Mover
 from recorder.recording.recovery import Recovered, recover
 from recorder.recording.reserve import Reserve, mark_closed
 from recorder.recording.rounds import Rounds
+from recorder.recording.spool_file import HEADER_SIZE
 from recorder.recording.streams import StreamWriter
 from recorder.store.base import EventStore
 
@@ -211,7 +213,7 @@ class WritePath:
 
         :raises RecordingError: only where what is not recorded must not happen.
         """
-        if self.must_record and (reason := self._mover.error or self._spool.sync_error):
+        if self.must_record and (reason := self._mover.error or self._spool.sync_error or self._spool.removed):
             writer.withdraw()
             raise RecordingError(f"the request was not sent because it cannot be recorded: {reason}")
 
@@ -220,6 +222,7 @@ class WritePath:
         thread = threading.get_ident()
         try:
             self._writing.add(thread)
+            self._spool.check()
             flushed = self._spool.flush()
             with self._lock:
                 owing = list(self._mending)
@@ -246,7 +249,8 @@ class WritePath:
 
     def health(self) -> Health:
         """Return how recording is doing."""
-        store_error, spool_error = self._mover.error, self._spool.error or self._spool.sync_error
+        self._spool.check()
+        store_error, spool_error = self._mover.error, self._spool.error or self._spool.sync_error or self._spool.removed
         conflicts = self._mover.conflicts
         return Health(
             ok=store_error is None and spool_error is None and not self._lost and not conflicts,
@@ -276,9 +280,19 @@ class WritePath:
         pending = self._spool.pending
         drained = self._mover.stop(timeout, lambda done: pending(done) == 0)
         if not drained and (left := pending(self._mover.drained)):
-            where = self._directory
-            _log.error("recorder: %d bytes stay in %s: `recorder recover` brings them to the store", left, where)
+            self._say_what_stays(left)
         self._spool.close(drained=drained)
+
+    def _say_what_stays(self, left: int) -> None:
+        where, drained = self._directory, self._mover.drained
+        self._spool.check()
+        if self._spool.removed is None:
+            _log.error("recorder: %d bytes stay in %s: `recorder recover` brings them to the store", left, where)
+            return
+        gone = [file for file in self._spool.files() if file.removed]
+        lost = sum(events_left(file, drained.get(file.id, HEADER_SIZE)) for file in gone)
+        self._lost += lost
+        _log.critical("recorder: %d events are lost: the spool %s", lost, self._spool.removed)
 
     def _use_reserve(self) -> None:
         """Write the gaps and ends that are owed in the room that was kept for them; say what fits nowhere."""

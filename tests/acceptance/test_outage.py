@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import subprocess
 import threading
 import time
@@ -301,6 +302,41 @@ def test_a_spool_directory_that_cannot_be_made_is_told_at_once(tmp_path: Path) -
     (tmp_path / "store.db-spool").write_text("in the way")
     with pytest.raises(StoreUnreachable, match="choose another store"):
         Recorder(f"sqlite:///{tmp_path}/store.db")
+
+
+@pytest.mark.parametrize("back", [True, False])
+def test_a_store_whose_folder_is_removed_says_what_is_lost(
+    tmp_path: Path, back: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    url = f"sqlite:///{folder}/store.db"
+    with serve(Script(chunks=3)) as server:
+        recorder = Recorder(url, close_timeout=2.0)
+        session = recorder.mount(requests.Session())
+        assert ask(session, server.url, "before").content
+        assert recorder.flush()
+        shutil.rmtree(folder)
+        assert ask(session, server.url, "after").content
+        until(lambda: recorder.health().spool_error is not None)
+        assert (recorder.health().ok, recorder.health().lost_events) == (False, 0)  # as long as the program runs
+        if back:
+            folder.mkdir()
+        recorder.close()
+    lost = recorder.health().lost_events
+    critical = [record.getMessage() for record in caplog.records if record.levelname == "CRITICAL"]
+    assert "was removed: No such file or directory" in critical[0]
+    if back:
+        assert (len(critical), lost) == (1, 0)
+        Recorder(url).close()  # the new store may not have been tried any more: then this brings it there
+        assert sorted(exchange.body for exchange in exchanges(url).values()) == sorted(
+            Script(chunks=3).body(prompt) for prompt in ("before", "after")
+        )
+    else:
+        assert lost > 3
+        assert f"{lost} events are lost" in critical[1]
+        assert "recorder recover" not in caplog.text
+        assert not folder.exists()
 
 
 def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:
