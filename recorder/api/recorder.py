@@ -15,10 +15,10 @@ from recorder.errors import ConfigurationError, NotFound
 from recorder.locations import absolute_url, default_store, fingerprint_key, make_state_home, spool_directory
 from recorder.recording.drain import Drainer
 from recorder.recording.lanes import Lanes
-from recorder.recording.mover import Mover
+from recorder.recording.mover import Health, Mover
 from recorder.recording.process_drainer import ProcessDrainer
 from recorder.recording.recovery import Recovered
-from recorder.recording.write_path import DURABILITIES, FAILURE_POLICIES, Health, WritePath
+from recorder.recording.write_path import DURABILITIES, FAILURE_POLICIES, WritePath
 from recorder.store import Synchronous, open_store
 from recorder.store.base import EventStore
 from recorder.store.urls import parse_url
@@ -91,7 +91,6 @@ class Recorder:
         url = default_store() if store_url is None else store_url
         parse_url(url)  # one message for a wrong one, whoever is given it
         url = absolute_url(url)
-        redaction = Redaction(fingerprint_key(clock), redact or ())
         synchronous: Synchronous = "full" if durability == "synced" else "normal"
         directory = spool_directory(url)
         make_state_home(url)
@@ -99,21 +98,23 @@ class Recorder:
         def open_for_writing() -> EventStore:
             return open_store(url, write=True, synchronous=synchronous)
 
-        def make_mover(spool: Lanes, instance: bytes) -> Mover:
-            if drainer == "thread":
-                return Drainer(spool, open_for_writing, clock, projecting(at_once=_RESTING_STEP))
+        def make_thread(spool: Lanes, instance: bytes) -> Mover:
+            return Drainer(spool, open_for_writing, clock, projecting(at_once=_RESTING_STEP))
+
+        def make_process(spool: Lanes, instance: bytes) -> Mover:
             orders = {"store": url, "synchronous": synchronous, "directory": str(directory), "instance": instance.hex()}
             return ProcessDrainer(orders, clock)
 
         path = WritePath(
             directory,
             open_for_writing,
-            make_mover,
+            make_thread if drainer == "thread" else make_process,
             clock,
-            redaction,
+            Redaction(fingerprint_key(clock), redact or ()),
             durability=durability,
             must_record=on_failure == "raise",
             wait=spool_wait,
+            make_apart=make_process,
         )
         try:
             path.start()

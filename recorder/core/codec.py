@@ -29,6 +29,10 @@ EVENT: Final = struct.Struct(">HH16sQQQ16s32sHII")
 _SIZE: Final = struct.Struct(">I")
 _NO_SIZE: Final = bytes(_SIZE.size)
 _FRAMED_EVENT: Final = struct.Struct(FRAME.format + EVENT.format.removeprefix(">"))
+_SIZES: Final = struct.Struct(">HII")  # of type, meta and body: the end of EVENT
+_OPENED_SIZE: Final = FRAME.size + _OPENED.size
+#: So much of a place tells where an append that was broken off there would have ended.
+BROKEN_OFF_HEAD: Final = _OPENED_SIZE + _FRAMED_EVENT.size
 _NAMES: Final = {name.encode("ascii"): name for name in TYPE_CODES}
 ABSENT: Final = 0xFFFFFFFF
 _KIND_OPENED: Final = 1
@@ -100,6 +104,44 @@ class TornRecord(Exception):  # noqa: N818 - not an error: the end of what is th
 def ends_here(data: bytes) -> bool:
     """Whether *data* begins with zeros in the place of a record's size: allocated, and not written yet."""
     return data[: _SIZE.size] == _NO_SIZE
+
+
+def broken_off_end(head: bytes, room: int) -> int:
+    """Return how far an append reaches at most that its writer broke off, so that no whole record is there.
+
+    One append is an event, or an opening and the first event after it. Where it is copied into memory, the
+    size at its beginning comes last, and the first few bytes after it may come late, but the sizes inside an
+    event come before its payload. So what is behind the end that they give was not written by that append.
+
+    :param head: the first :data:`BROKEN_OFF_HEAD` bytes of the place, or all that there are.
+    :param room: bytes from the place to the end of the file.
+    :return: bytes from the place on; at most *room*.
+    """
+    if not ends_here(head):
+        return _torn_end(head, room)
+    kind = head[FRAME.size - 1] if len(head) >= FRAME.size else 0
+    starts = {KIND_EVENT: (0,), _KIND_OPENED: (_OPENED_SIZE,), 0: (0, _OPENED_SIZE)}.get(kind, ())
+    ends = [start + _event_size(head, start) for start in starts]
+    return max((end for end in ends if end <= room), default=min(FRAME.size, room))
+
+
+def _torn_end(head: bytes, room: int) -> int:
+    """The same where a size is there, and larger than what is left: a write that was cut short, or a damaged size."""
+    if len(head) < _FRAMED_EVENT.size:
+        return room
+    size = int(_SIZE.unpack_from(head)[0]) + FRAME.size - 1
+    return room if size == _event_size(head, 0) else FRAME.size
+
+
+def _event_size(head: bytes, start: int) -> int:
+    """Return the size of the event at *start*, or of as much as is known of it."""
+    known = min(len(head) - start, _FRAMED_EVENT.size)
+    if known < _FRAMED_EVENT.size:
+        return known
+    type_size, *payload = _SIZES.unpack_from(head, start + known - _SIZES.size)
+    # An event has a type: what comes after an empty one is not a size, or only a part of it.
+    sizes: list[int] = [type_size, *(size for size in payload if size != ABSENT)] if type_size else []
+    return known + sum(sizes)
 
 
 def decode_record(data: bytes | memoryview, offset: int) -> tuple[Event | StreamOpened, int]:

@@ -57,7 +57,8 @@ class Deframer:
         self._expected = length if framing == "length" else None
         self._left = length or 0  # data bytes missing from the current frame, or from the whole body
         self._chunked = framing == "chunked"
-        self._phase = {"chunked": _SIZE, "close": _UNTIL_CLOSE, "length": _DATA, "none": _DONE, "interim": _RAW}[
+        by_length = _DATA if length else _DONE
+        self._phase = {"chunked": _SIZE, "close": _UNTIL_CLOSE, "length": by_length, "none": _DONE, "interim": _RAW}[
             framing
         ]
         self._interim = framing == "interim"
@@ -75,8 +76,8 @@ class Deframer:
         return self._ended
 
     def begin(self) -> list[Piece]:
-        """Return what is known before any body byte: the end, where there is no body."""
-        if self._phase == _DONE or (self._expected == 0):
+        """Return what is known when nothing came with the head: the end, where there is no body."""
+        if self._phase == _DONE:
             return [self._complete(b"", 0)]
         return []
 
@@ -186,6 +187,10 @@ class Deframer:
         pieces.append(self._complete(data[end + 1 :], end + 1, had_trailers=bool(trailers)))
         return len(data)
 
+    def _no_body(self, data: bytes, at: int, pieces: list[Piece]) -> int:
+        pieces.append(self._complete(data[at:], at))
+        return len(data)
+
     def _raw(self, data: bytes, at: int, pieces: list[Piece]) -> int:
         pieces.append(self._verbatim(data[at:], at, ends_read=True))
         return len(data)
@@ -195,7 +200,7 @@ class Deframer:
         pieces.append(Piece("chunk_received", READ_END, None, data[at:], at))
         return len(data)
 
-    _steps = (_size_line, _data, _after_frame, _trailer_line, _raw, _raw, _until_close)
+    _steps = (_size_line, _data, _after_frame, _trailer_line, _no_body, _raw, _until_close)
 
     def _verbatim(self, data: bytes, start: int, ends_read: bool) -> Piece:
         return Piece("chunk_received", VERBATIM | (READ_END if ends_read else 0), None, data, start)

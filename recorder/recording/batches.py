@@ -61,6 +61,16 @@ def read_batch(file: Drainable, start: int, limit: int = BATCH_BYTES) -> tuple[l
         limit *= 4
 
 
+def events_left(file: Drainable, start: int) -> int:
+    """Return how many events a spool file holds from byte *start* on."""
+    count = 0
+    while True:
+        _, events, end = read_batch(file, start)
+        if end == start:
+            return count
+        count, start = count + len(events), end
+
+
 class Moved(NamedTuple):
     """How far a spool file is drained, the number of events moved, and of those set aside."""
 

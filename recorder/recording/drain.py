@@ -48,6 +48,10 @@ class Source(Protocol):
         """Remove the file of that id: it is drained whole and no longer appended to."""
         ...
 
+    def check(self) -> None:
+        """Look whether the files are still there, whatever became of the store."""
+        ...
+
 
 class Drainer:
     """Drains one process's spool.
@@ -81,6 +85,8 @@ class Drainer:
         self._retry_at = 0
         self._batch = BATCH_BYTES
         self._paused = False
+        self._giving_way = False  # somebody waits for what is under way to end: begin nothing
+        self._counted: dict[bytes, int] = {}  # up to where the events of each file are counted
         self.drained: dict[bytes, int] = {}
         self.events = 0
         self.conflicts = 0
@@ -118,10 +124,10 @@ class Drainer:
         if self._at_rest is None or self.error is not None:
             return
         with self._moving:
-            if self._store is None:
+            if self._store is None or self._giving_way:
                 return
             try:
-                self._at_rest(self._store, go_on)
+                self._at_rest(self._store, lambda: go_on() and not self._giving_way)
             except RecorderError as error:
                 _log.info("recorder: what can wait was not done: %s", error)
             except Exception:  # noqa: BLE001 - as below: a defect of ours must not end the thread
@@ -138,12 +144,17 @@ class Drainer:
         if not self._moving.acquire(timeout=-1 if timeout is None else timeout):
             return False
         try:
-            return self._drained(lambda: deadline is None or self._clock.monotonic_ns() < deadline)
+            if self._giving_way:
+                return False
+            return self._drained(
+                lambda: not self._giving_way and (deadline is None or self._clock.monotonic_ns() < deadline)
+            )
         finally:
             self._moving.release()
 
     def _drained(self, go_on: Callable[[], bool]) -> bool:
         try:
+            self._source.check()
             moved = self._drain_files(go_on)
         except RecorderError as error:
             self._failed(str(error))
@@ -182,10 +193,15 @@ class Drainer:
         events: list[Event] = []
         marks: list[SpoolMark] = []
         found: list[Laned] = []
+        counted = 0
         for file in files:
+            if any(file.lane == before.lane for before in found):
+                continue  # a stream may go on in its lane's next file: the older one comes first
             start = self.drained[file.id]
-            opened, told, end = read_batch(file, start, limit)
+            again = self._counted.get(file.id, start) - start  # another store, or an older one, has it now
+            opened, told, end = read_batch(file, start, min(again, limit) if again > 0 else limit)
             if end > start:
+                counted += 0 if again > 0 else len(told)
                 openings += opened
                 events += told
                 marks.append(SpoolMark(file.id, start, end))
@@ -196,12 +212,13 @@ class Drainer:
         except VersionConflict:  # file by file: who is not in conflict goes on
             for file in found:
                 moved = drain_file(store, file, self.drained[file.id], lambda: False)
-                self.drained[file.id] = moved.end
+                self.drained[file.id] = self._counted[file.id] = moved.end
                 self.events += moved.events
                 self.conflicts += moved.conflicts
             return True
         self.drained.update({mark.spool: mark.end for mark in marks})
-        self.events += len(events)
+        self._counted.update({mark.spool: max(mark.end, self._counted.get(mark.spool, 0)) for mark in marks})
+        self.events += counted
         more_waits = any(mark.end - mark.start > limit // 2 for mark in marks)
         self._batch = min(self._batch * 2, _LARGEST_BATCH) if more_waits else BATCH_BYTES
         return bool(marks)
@@ -215,36 +232,56 @@ class Drainer:
                 self._source.drop(file.id)
                 self._confirmed.discard(file.id)
                 del self.drained[file.id]
+                self._counted.pop(file.id, None)
 
     def _failed(self, reason: str) -> None:
-        if self.error is None:
+        first, self.error = self.error is None, reason
+        if first:
             _log.warning("recorder: the store fails, events are kept in the spool: %s", reason)
-        self.error = reason
         self._pause = min(self._pause * 2, _LONGEST_WAIT)
         self._retry_at = self._clock.monotonic_ns() + int(self._pause * 1e9)
         self._confirmed.clear()  # what was committed is the store's word, not ours
-        self._close_store()
+        self._close_store(logging.INFO if first else logging.DEBUG)  # once an outage is enough
 
-    def _close_store(self) -> None:
+    def _close_store(self, level: int = logging.INFO) -> bool:
         store, self._store = self._store, None
-        if store is not None:
-            try:
+        try:
+            if store is not None:
                 store.close()
-            except RecorderError as error:
-                _log.info("recorder: the store was not closed in good order: %s", error)
+        except RecorderError as error:
+            _log.log(level, "recorder: the store was not closed in good order: %s", error)
+            return False
+        return True
 
-    def pause(self, timeout: float) -> None:
+    def _let_go_of_store(self) -> bool:
+        """Have no connection open any more, as soon as possible; return whether that worked."""
+        try:
+            if self._store is not None:
+                self._store.let_go()
+        except RecorderError as error:
+            _log.info("recorder: the store is closed in another way: %s", error)
+            return self._close_store()
+        self._store = None
+        return True
+
+    def pause(self, timeout: float) -> bool:
         """Have no transaction and no connection open until :meth:`resume`: the process is about to fork.
 
         SQLite keeps its locks in memory that a child inherits: one held there is never given back.
+
+        :param timeout: seconds to wait for a batch that is under way; no other one is begun.
+        :return: whether that worked.
         """
+        self._giving_way = True
         self._paused = self._moving.acquire(timeout=timeout)
-        if self._paused:
-            self._confirmed.clear()
-            self._close_store()
+        if not self._paused:
+            return False
+        self._confirmed.clear()
+        return self._let_go_of_store()
 
     def resume(self) -> None:
         """Go on after the fork, in the parent."""
+        self._giving_way = False
         if self._paused:
             self._paused = False
             self._moving.release()

@@ -106,10 +106,25 @@ class Lanes:
         """Why one of them could once not be brought to the medium, or None."""
         return next((lane.sync_error for lane in self._all() if lane.sync_error), None)
 
+    @property
+    def removed(self) -> str | None:
+        """Why one of them is gone when the process ends, or None."""
+        return next((lane.removed for lane in self._all() if lane.removed), None)
+
+    def check(self) -> None:
+        """Go on in new files, with what was in the old ones, where somebody removed these."""
+        for lane in self._all():
+            lane.check()
+
     def flush(self) -> bool:
         """Write what ``batched`` durability holds in memory, sync what ``synced`` owes; return success."""
         flushed = [lane.flush() for lane in self._all()]  # every one, whatever became of the others
         return all(flushed)
+
+    def start_over(self) -> None:
+        """Go on in other files where those that there are cannot be written."""
+        for lane in self._all():
+            lane.start_over()
 
     def files(self) -> list[SpoolFile]:
         """Return this process's files, the oldest of each lane first; the last of each is still appended to."""

@@ -1,11 +1,37 @@
-"""What brings the spool to the store, as the write path sees it: a thread of this process, or another process."""
+"""What the write path needs of whatever brings a spool to the store, and what it tells of how that goes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from recorder.store.base import EventStore
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How recording is doing.
+
+    :ivar ok: nothing fails and nothing was lost.
+    :ivar store_error: why the store cannot be written, or None.
+    :ivar spool_error: why the spool cannot be written, or None.
+    :ivar pending_bytes: bytes in the spool that the store does not have yet.
+    :ivar drained_events: events that this process has moved to the store, each counted once.
+    :ivar lost_events: events that could be written nowhere; each loss is in a ``gap_recorded``. An end that is
+        kept to be written later is not among them.
+    :ivar unreported_gaps: event streams with a loss whose ``gap_recorded`` could not be written yet.
+    :ivar conflicts: events set aside in ``*.conflicts`` files, because the store has others in their place.
+    """
+
+    ok: bool
+    store_error: str | None
+    spool_error: str | None
+    pending_bytes: int
+    drained_events: int
+    lost_events: int
+    unreported_gaps: int
+    conflicts: int
 
 
 class Mover(Protocol):
@@ -41,8 +67,8 @@ class Mover(Protocol):
         """Move what is there now, where that can be done from here."""
         ...
 
-    def pause(self, timeout: float) -> None:
-        """Have no connection open until :meth:`resume`, as far as that is possible in *timeout* seconds."""
+    def pause(self, timeout: float) -> bool:
+        """Have no connection open until :meth:`resume`; return whether that was possible in *timeout* seconds."""
         ...
 
     def resume(self) -> None:

@@ -148,8 +148,9 @@ class ProcessDrainer:
         self.events = self._moved_before + report["events"]
         self.conflicts = self._refused_before + report["conflicts"]
 
-    def pause(self, timeout: float) -> None:
-        """Nothing to do: the store is open in the drainer's process only."""
+    def pause(self, timeout: float) -> bool:
+        """Return True: the store is open in the drainer's process only."""
+        return True
 
     def resume(self) -> None:
         """Nothing to do."""

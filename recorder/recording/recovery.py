@@ -10,21 +10,34 @@ from __future__ import annotations
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Final
 
 from recorder.clock import Clock, id_text
 from recorder.core.chain import genesis, link
-from recorder.core.events import Event, StreamOpened, meta_text
+from recorder.core.codec import BROKEN_OFF_HEAD, broken_off_end
+from recorder.core.events import Event, GapRecordedMeta, StreamOpened, meta_text
 from recorder.errors import CorruptRecording, VersionConflict
 from recorder.locks import LOCKS_DIRECTORIES, LockFile
 from recorder.recording.batches import drain_file, read_batch
-from recorder.recording.spool_file import HEADER_SIZE, SUFFIX, SpoolHeader, read_header, read_records, spool_files
+from recorder.recording.reserve import marked_closed, marker_of
+from recorder.recording.spool_file import (
+    HEADER_SIZE,
+    SUFFIX,
+    SpoolHeader,
+    read_at,
+    read_header,
+    read_records,
+    spool_files,
+)
 from recorder.store.base import EventStore
 
 _log = logging.getLogger("recorder")
+
+_ZEROS: Final = bytes(1024 * 1024)
 
 
 @dataclass(slots=True)
@@ -48,6 +61,7 @@ class _Orphan:
     path: Path
     header: SpoolHeader
     lock: LockFile
+    damage: str | None = None
 
     @property
     def id(self) -> bytes:
@@ -55,6 +69,20 @@ class _Orphan:
 
     def read(self, start: int, size: int) -> bytes:
         return read_records(self.lock.fd, self.path, start, size)
+
+    def require_nothing_behind(self, end: int) -> None:
+        """Look at what stands behind the last record.
+
+        :raises CorruptRecording: something that no record and no append that was broken off there accounts for.
+        """
+        fd, path = self.lock.fd, self.path
+        size = os.fstat(fd).st_size
+        at = end + broken_off_end(read_at(fd, path, end, BROKEN_OFF_HEAD), size - end)
+        while at < size:
+            block = read_at(fd, path, at, len(_ZEROS))
+            if block != _ZEROS[: len(block)]:
+                raise CorruptRecording(f"no record begins at byte {end}, but there is more behind it")
+            at += len(block)
 
 
 def recover(directory: Path, store: EventStore, clock: Clock, instance: bytes) -> Recovered:
@@ -72,11 +100,14 @@ def recover(directory: Path, store: EventStore, clock: Clock, instance: bytes) -
         for dead, orphans in _orphans(directory, held).items():
             for orphan in orphans:
                 _drain(store, orphan, done)
-            _close_streams(store, dead, clock, instance, done)
+            lost = next((f"the spool is damaged: {orphan.damage}" for orphan in orphans if orphan.damage), None)
+            if not marker_of(directory, dead).exists():
+                _close_streams(store, dead, "process_died", lost, clock, instance, done)
             done.instances.append(id_text(dead))
             for orphan in orphans:
                 store.forget_spool(orphan.id)
                 orphan.path.unlink(missing_ok=True)
+        _end_closed(directory, store, clock, instance, done)
         _remove_unborn(directory)
     with suppress(OSError):  # others' files are in it
         directory.rmdir()
@@ -162,7 +193,9 @@ def _drain(store: EventStore, orphan: _Orphan, done: Recovered) -> None:
     while True:
         start = max(store.drained(orphan.id), HEADER_SIZE)
         try:
-            moved = drain_file(store, orphan, start).events
+            moved = drain_file(store, orphan, start)
+            done.events += moved.events
+            orphan.require_nothing_behind(moved.end)
         except VersionConflict:
             if max(store.drained(orphan.id), HEADER_SIZE) == start:
                 raise
@@ -173,32 +206,50 @@ def _drain(store: EventStore, orphan: _Orphan, done: Recovered) -> None:
                 os.link(orphan.path, aside)
             _log.error("recorder: %s is damaged (%s): set aside as %s", orphan.path.name, error, aside.name)
             done.damaged.append(str(aside))
-            return
-        done.events += moved
+            orphan.damage = str(error)
         return
 
 
-def _close_streams(store: EventStore, dead: bytes, clock: Clock, instance: bytes, done: Recovered) -> None:
+def _close_streams(
+    store: EventStore, dead: bytes, end: str, lost: str | None, clock: Clock, instance: bytes, done: Recovered
+) -> None:
     unfinished = list(store.unfinished(dead))
     if unfinished:
-        store.append([], [_died(opened, last, clock, instance) for opened, last in unfinished])
-    done.died += [id_text(opened.stream) for opened, _ in unfinished]
+        ends = [event for opened, last in unfinished for event in _ended(opened, last, end, lost, clock, instance)]
+        store.append([], ends)
+    if end == "process_died":
+        done.died += [id_text(opened.stream) for opened, _ in unfinished]
 
 
-def _died(opened: StreamOpened, last: Event | None, clock: Clock, instance: bytes) -> Event:
+def _ended(
+    opened: StreamOpened, last: Event | None, end: str, lost: str | None, clock: Clock, instance: bytes
+) -> Iterator[Event]:
+    """Yield what closes a stream: its further events may have been lost, and then that is said first."""
+    if lost is not None:
+        now = clock.wall_ns()
+        since = last.wall_ns if last is not None else now
+        gap = GapRecordedMeta(events=0, bytes=0, from_ns=since, to_ns=now, reason=lost)
+        last = _following(opened, last, "gap_recorded", gap, clock, instance)
+        yield last
+    yield _following(opened, last, end, {"found_by": id_text(instance)}, clock, instance)
+
+
+def _end_closed(directory: Path, store: EventStore, clock: Clock, instance: bytes, done: Recovered) -> None:
+    """Say what recorders could not write that were closed in good order; all their files are drained."""
+    left = {header.instance for header in _headers(directory, but=())}
+    for marker, closed in marked_closed(directory):
+        if closed not in left:
+            lost = "the recorder was closed while nothing could be written"
+            _close_streams(store, closed, "recorder_closed", lost, clock, instance, done)
+            marker.unlink(missing_ok=True)
+
+
+def _following(
+    opened: StreamOpened, last: Event | None, kind: str, facts: Mapping[str, Any], clock: Clock, instance: bytes
+) -> Event:
     version = last.version + 1 if last is not None else 1
-    event = Event(
-        opened.stream,
-        version,
-        "process_died",
-        clock.wall_ns(),
-        clock.monotonic_ns(),
-        instance,
-        0,
-        meta_text({"found_by": id_text(instance)}),
-        None,
-        b"",
-    )
+    now = clock.wall_ns(), clock.monotonic_ns()
+    event = Event(opened.stream, version, kind, *now, instance, 0, meta_text(facts), None, b"")
     return event._replace(hash=link(last.hash if last is not None else genesis(opened.stream), opened.secret, event))
 
 

@@ -19,7 +19,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
@@ -29,7 +28,8 @@ from typing import Any, Final
 from recorder.clock import Clock
 from recorder.errors import StoreUnreachable
 from recorder.recording.mapped_file import MappedSpoolFile
-from recorder.recording.spool_file import HEADER_SIZE, SpoolFile
+from recorder.recording.spool_file import HEADER_SIZE, SpoolFile, copy_records, sync_directory
+from recorder.recording.spool_file import fdatasync as _fdatasync
 
 _log = logging.getLogger("recorder")
 
@@ -37,6 +37,7 @@ ROLL_SIZE: Final = 32 * 1024 * 1024  # bytes; a drained file of this size is rep
 BUFFER_LIMIT: Final = 8 * 1024 * 1024  # bytes held in memory by durability "batched"
 _FLUSH_SIZE: Final = 256 * 1024
 _TRIES: Final = 5
+_REMOVED: Final = "what is recorded is lost when the program ends, unless the folder is put back"
 _CALM: Final = 30_000_000_000  # nanoseconds after a wait in which a spool that is in and out of trouble waits no more
 
 
@@ -72,6 +73,7 @@ class Spool:
     :ivar error: why it cannot be written, or None.
     :ivar sync_error: why it could once not be brought to the medium, or None; what a kernel has failed to
         write back it does not report twice, so this stays.
+    :ivar removed: who appends to it appends to a file that was removed, and why there is no other yet; or None.
     """
 
     def __init__(
@@ -99,9 +101,11 @@ class Spool:
         self._dirty = False
         self._roll_at = ROLL_SIZE
         self._full: list[SpoolFile] = []
+        self._given_up: list[SpoolFile] = []
         self._file: SpoolFile | None = None
         self.error: str | None = None
         self.sync_error: str | None = None
+        self.removed: str | None = None
         self._draft: _Draft | None = None
         self._outage: tuple[int, int] | None = None  # when the last wait ended, and the size of what failed
         try:
@@ -114,7 +118,8 @@ class Spool:
             self.directory.mkdir(mode=0o700, exist_ok=True)
             with suppress(FileNotFoundError):  # another process has just tidied up here
                 file = self._mapped_file() or SpoolFile(self.directory, self._instance, self._clock, self._lane)
-                self._sync_directory()
+                if self._synced:
+                    sync_directory(self.directory)
                 return file
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
 
@@ -277,14 +282,6 @@ class Spool:
                 _log.critical("recorder: the spool %s cannot be synced: %s", self.directory, error.strerror)
             self.sync_error = f"{self.directory} cannot be synced: {error.strerror}"
 
-    def _sync_directory(self) -> None:
-        if self._synced and hasattr(os, "O_DIRECTORY"):
-            fd = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(fd)
-            finally:
-                os.close(fd)
-
     def flush(self) -> bool:
         """Write what ``batched`` durability holds in memory, sync what ``synced`` owes; return success."""
         with self._lock:
@@ -316,9 +313,43 @@ class Spool:
         if self._file is not None:
             self._full, self._file = [*self._full, self._file], file
 
-    def _let_go(self) -> None:
-        """Close full files that a drainer process has removed."""
-        for file in [file for file in self._full if not file.path.exists()]:
+    def check(self) -> None:
+        """Where somebody removed the file that is appended to, go on in a new one with what was in it.
+
+        As long as this process has it open nothing is missing, but when it ends all of it would be.
+        """
+        if self._file is None or not self._file.removed:
+            return
+        with self._lock:
+            if self._draft is not None:
+                return  # whoever is appending comes first, and this once more
+            try:
+                self._replace_removed()
+            except OSError as error:
+                first, self.removed = self.removed is None, f"{self.directory} was removed: {error.strerror}"
+                if first:
+                    _log.critical("recorder: the spool %s: %s", self.removed, _REMOVED)
+
+    def _replace_removed(self) -> None:
+        removed, new = [file for file in self.files() if file.removed], self._new_file()
+        copy_records(removed, new)
+        self._full, self._file = [file for file in self._full if file not in removed], new
+        self._given_up += removed  # not closed: the drainer may be reading just now
+        self.removed, self._dirty = None, self._synced
+        _log.warning("recorder: the spool %s was removed, and made anew with what was in it", self.directory)
+
+    def start_over(self) -> None:
+        """Where a mapped file cannot be written, go on in a plain one: it takes no more of the disk than it needs."""
+        with self._lock:
+            if self.error is None or self._file is None or not isinstance(self._file, MappedSpoolFile):
+                return
+            with suppress(OSError):
+                file = SpoolFile(self.directory, self._instance, self._clock, self._lane)
+                self._full, self._file = [*self._full, self._file], file
+
+    def _let_go(self, drained: Mapping[bytes, int]) -> None:
+        """Close full files that a drainer process has removed: it says nothing of them any more."""
+        for file in [file for file in self._full if file.id not in drained and not file.path.exists()]:
             self._full.remove(file)
             file.close(remove=False)
 
@@ -335,7 +366,7 @@ class Spool:
         :param drained: how far the store has each file, by id.
         """
         with self._lock:
-            self._let_go()
+            self._let_go(drained)
             files = [(file.id, file.size) for file in self.files()]
         return len(self._buffer) + sum(max(size - drained.get(key, HEADER_SIZE), 0) for key, size in files)
 
@@ -344,36 +375,23 @@ class Spool:
 
         The child's own file is made when it has something to write.
         """
-        for file in [*self._full, *([self._file] if self._file is not None else [])]:
+        for file in [*self._given_up, *self._full, *([self._file] if self._file is not None else [])]:
             file.let_go()
         self._lock = threading.RLock()
         self._buffer = bytearray()
         self._draft = None
-        self._full = []
+        self._full, self._given_up, self._file = [], [], None
         self._instance = instance
-        self._file = None
-        self.error = self._outage = None
+        self.error = self._outage = self.removed = None
 
     def close(self, *, drained: bool) -> None:
         """Give the files up, removing them where everything in them has been drained."""
         with self._lock:
             if self._buffer:
                 _log.critical("recorder: %d bytes of events could be written nowhere and are lost", len(self._buffer))
-            for file in self.files():
+            for file in [*self.files(), *self._given_up]:
                 file.close(remove=drained)
             self._full, self._file = [], None
         if drained:
             with suppress(OSError):  # another process's files are in it, or it was never empty
                 self.directory.rmdir()
-
-
-def _fdatasync(fd: int) -> None:
-    """Force a file's data to the medium (on macOS ``F_FULLFSYNC``: fsync stops at the drive's cache)."""
-    if sys.platform == "darwin":
-        import fcntl
-
-        fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
-    elif hasattr(os, "fdatasync"):
-        os.fdatasync(fd)
-    else:
-        os.fsync(fd)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar, Final, NamedTuple
@@ -109,6 +111,11 @@ class SpoolFile:
         self.size = start
         return False
 
+    @property
+    def removed(self) -> bool:
+        """Whether no directory has it any more: it is gone when this process lets it go."""
+        return os.fstat(self.fd).st_nlink == 0
+
     def read(self, start: int, size: int) -> bytes:
         """Return up to *size* bytes from *start* on."""
         return read_at(self.fd, self.path, start, size)
@@ -140,3 +147,38 @@ def read_at(fd: int, path: Path, start: int, size: int) -> bytes:
     with path.open("rb") as file:  # Windows
         file.seek(start)
         return file.read(size)
+
+
+def copy_records(files: Iterable[SpoolFile], new: SpoolFile) -> None:
+    """Append what is in some files to a new one, or remove that.
+
+    :raises OSError: there is no room for it.
+    """
+    try:
+        for file in files:
+            new.append(file.read(HEADER_SIZE, file.size - HEADER_SIZE))
+    except BaseException:
+        new.close(remove=True)
+        raise
+
+
+def sync_directory(directory: Path) -> None:
+    """Force a directory's entries to the medium, where that can be asked for."""
+    if hasattr(os, "O_DIRECTORY"):
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def fdatasync(fd: int) -> None:
+    """Force a file's data to the medium (on macOS ``F_FULLFSYNC``: fsync stops at the drive's cache)."""
+    if sys.platform == "darwin":
+        import fcntl
+
+        fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+    elif hasattr(os, "fdatasync"):
+        os.fdatasync(fd)
+    else:
+        os.fsync(fd)

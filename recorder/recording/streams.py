@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Final
+from typing import Final, Protocol
 
 from recorder.clock import Clock
 from recorder.core.chain import genesis
@@ -16,6 +16,14 @@ _SYNCED_TYPES: Final = frozenset({b"request_sent"} | {name.encode() for name in 
 _TERMINAL: Final = frozenset(name.encode() for name in TERMINAL_TYPES)
 
 _End = tuple[bytes, int, bytes | None, bytes | None]
+
+
+class Unfinished(Protocol):
+    """An exchange that may still be open when its recorder is closed."""
+
+    def recorder_closed(self) -> None:
+        """Record that what follows is not recorded, unless the exchange has ended."""
+        ...
 
 
 class StreamWriter:
@@ -46,6 +54,7 @@ class StreamWriter:
         self._receipt = Receipt(b"")
         self._candidate: Receipt | None = None  # the receipt, while an event is being appended
         self._disowned = False
+        self._lost = 0
 
     @property
     def begun(self) -> bool:
@@ -124,6 +133,7 @@ class StreamWriter:
             reason = self._spool.error or "the spool cannot be written"
             self._gap = GapRecordedMeta(events=0, bytes=0, from_ns=now, to_ns=now, reason=reason)
         if not ends:
+            self._lost += 1
             self._gap["events"] += 1
             self._gap["bytes"] += len(body or b"")
         self._gap["to_ns"] = now
@@ -142,6 +152,19 @@ class StreamWriter:
         with self._lock:
             return self._pay()
 
+    def newly_lost(self) -> int:
+        """Return how many events were lost since this was last asked; an end that is kept is not lost."""
+        lost, self._lost = self._lost, 0
+        return lost
+
+    def forgo(self) -> int:
+        """Give up what is owed; return how many events nothing tells of."""
+        with self._lock:
+            events = (self._gap["events"] if self._gap is not None else 0) + (self._late_end is not None)
+            self._lost += self._late_end is not None
+            self._gap = self._late_end = None
+            return events
+
     def report_gap(self, reason: str) -> bool:
         """Record that from now on an unknown number of events is missing; return whether that is safe."""
         with self._lock:
@@ -150,6 +173,19 @@ class StreamWriter:
                 now = self._clock.wall_ns()
                 self._gap = GapRecordedMeta(events=0, bytes=0, from_ns=now, to_ns=now, reason=reason)
             return self._pay()
+
+    def withdraw(self) -> bool:
+        """Forget the stream, and whatever is told of it from now on, if nothing of it is in the spool; return whether.
+
+        For a request that is refused because it cannot be recorded: it was never sent, so nothing is missing.
+        """
+        with self._lock:
+            self._settle()
+            if self._version:
+                return False
+            self._gap = self._late_end = None
+            self._disowned = True
+            return True
 
     def disown(self) -> None:
         """Write nothing more: after a fork the parent's streams belong to the parent.

@@ -89,7 +89,7 @@ class ExchangeTap:
         :param extra: facts of the transport: see :class:`~recorder.core.events.RequestSentMeta`.
         :raises RecordingError: what is not recorded must not happen.
         """
-        self._path.check()
+        self._path.check(self._writer)
         redaction, seen = self._path.redaction, self._seen
         self._call.attempts += 1
         kept_head = redaction.head(head, seen)
@@ -123,7 +123,7 @@ class ExchangeTap:
 
         :param head: as received, interim ``100 Continue`` heads included.
         :param framing: see :class:`~recorder.core.deframing.Deframer`.
-        :param ends_read: the read that brought the head ended with it.
+        :param ends_read: the read that brought the head ended with it; else its rest is told next.
         """
         seen = Redacted()
         kept = self._path.redaction.head(head, seen)
@@ -138,7 +138,8 @@ class ExchangeTap:
         self._tell(b"response_started", READ_END if ends_read else 0, facts, kept)
         self.started = True
         self._deframer = Deframer(framing, length)
-        self._write_pieces(self._deframer.begin())
+        if ends_read:  # else what came with it is part of the end, if this is the end already
+            self._write_pieces(self._deframer.begin())
 
     def received(self, data: bytes) -> None:
         """Record one read of the body's wire."""
@@ -197,6 +198,16 @@ class ExchangeTap:
             self._write_pieces([self._deframer.end_of_input()])
         else:
             self._end(kind, {**self._state(), "taken": self._taken(unread)}, None)
+
+    def file_closed(self) -> None:
+        """Record a malformed framing where the reader above closes the socket's file because of it.
+
+        Whoever closes the response afterwards finds no file any more: :meth:`closed` is not told then.
+        """
+        if self.ended or self._deframer is None or not self._deframer.malformed:
+            return
+        if not self._path.defers(self.file_closed):
+            self.malformed(None)
 
     def _left_behind(self, kind: bytes, taken: int) -> None:
         received = self._deframer.received if self._deframer is not None else 0

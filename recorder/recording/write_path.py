@@ -8,57 +8,29 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from recorder.clock import Clock
 from recorder.core.redaction import Redaction
 from recorder.errors import RecordingError, StoreError, StoreUnreachable
+from recorder.recording.batches import events_left
 from recorder.recording.lanes import Lanes
-from recorder.recording.mover import Mover
+from recorder.recording.mover import Health, Mover
 from recorder.recording.recovery import Recovered, recover
+from recorder.recording.reserve import Reserve, mark_closed
 from recorder.recording.rounds import Rounds
-from recorder.recording.streams import StreamWriter
+from recorder.recording.spool_file import HEADER_SIZE
+from recorder.recording.streams import StreamWriter, Unfinished
 from recorder.store.base import EventStore
 
 _log = logging.getLogger("recorder")
 
 DURABILITIES: Final = ("delivered", "batched", "synced")
 FAILURE_POLICIES: Final = ("spool", "raise")
+_FIRST_PAUSE: Final = 0.02  # seconds between two looks whether everything is in the store
+_LONGEST_PAUSE: Final = 0.5  # the same where the store fails
 _FORK_WAIT: Final = 2.0  # seconds that a fork waits for a batch that is under way
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """How recording is doing.
-
-    :ivar ok: nothing fails and nothing was lost.
-    :ivar store_error: why the store cannot be written, or None.
-    :ivar spool_error: why the spool cannot be written, or None.
-    :ivar pending_bytes: bytes in the spool that the store does not have yet.
-    :ivar drained_events: events that this process has moved to the store.
-    :ivar lost_events: events that could be written nowhere; each loss is in a ``gap_recorded``.
-    :ivar unreported_gaps: event streams with a loss whose ``gap_recorded`` could not be written yet.
-    :ivar conflicts: events set aside in ``*.conflicts`` files, because the store has others in their place.
-    """
-
-    ok: bool
-    store_error: str | None
-    spool_error: str | None
-    pending_bytes: int
-    drained_events: int
-    lost_events: int
-    unreported_gaps: int
-    conflicts: int
-
-
-class Unfinished(Protocol):
-    """An exchange that may still be open when its recorder is closed."""
-
-    def recorder_closed(self) -> None:
-        """Record that what follows is not recorded, unless the exchange has ended."""
-        ...
 
 
 class WritePath:
@@ -67,6 +39,7 @@ class WritePath:
     :param directory: the spool directory of the store.
     :param open_store: opens the store for writing.
     :param make_mover: makes what brings a process's spool to the store.
+    :param make_apart: the same for a forked child in which the store must not be opened: see :meth:`before_fork`.
     :param must_record: under ``on_failure="raise"``: what cannot be recorded must not happen.
     :param wait: seconds for which an append to a failing spool is tried again.
     """
@@ -82,17 +55,22 @@ class WritePath:
         durability: str,
         must_record: bool,
         wait: float,
+        make_apart: Callable[[Lanes, bytes], Mover] | None = None,
     ) -> None:
         self.clock = clock
         self.redaction = redaction
         self.must_record = must_record
         self.instance = clock.new_id()
         self.closed = False
+        self.apart = False  # the store must not be opened in this process
         self._open_store = open_store
         self._make_mover = make_mover
+        self._make_apart = make_apart or make_mover
+        self._clean = True  # a child that is forked now inherits nothing of an open store
         self._directory = directory
         self._spool = Lanes(directory, self.instance, clock, durability=durability, wait=wait)
         self._defers = self._spool.defers
+        self._reserve = Reserve(directory, clock)
         self._mover = make_mover(self._spool, self.instance)
         self._upkeep = Rounds("recorder-upkeep", self._keep_up)
         self._streams: weakref.WeakSet[StreamWriter] = weakref.WeakSet()
@@ -141,6 +119,7 @@ class WritePath:
     def open_stream(self, stream: bytes | None = None) -> StreamWriter:
         """Return the writer of a new event stream; nothing is written before its first event."""
         identity = self.clock.new_id() if stream is None else stream
+        self._reserve.keep()
         writer = StreamWriter(self._spool.of_thread(), self.clock, identity, self.instance, self.clock.secret(32))
         with self._lock:
             self._streams.add(writer)
@@ -211,8 +190,10 @@ class WritePath:
 
     def _note_loss(self, writer: StreamWriter) -> None:
         reason = self._spool.error or "the spool could not be written"  # before the upkeep finds it well again
+        if self.must_record and writer.withdraw():
+            raise RecordingError(f"the request was not sent because it cannot be recorded: {reason}")
         with self._lock:
-            self._lost += 1
+            self._lost += writer.newly_lost()
             if writer not in self._mending:
                 self._mending.append(writer)
         self._upkeep.wake()
@@ -228,12 +209,15 @@ class WritePath:
                 self._mending.append(writer)
             self._upkeep.wake()
 
-    def check(self) -> None:
-        """Refuse to go on where the next request could not be recorded.
+    def check(self, writer: StreamWriter) -> None:
+        """Refuse to go on where the next request could not be recorded; nothing is recorded of a refused one.
+
+        Whether the spool takes the request shows when it is written there, before it is sent.
 
         :raises RecordingError: only where what is not recorded must not happen.
         """
-        if self.must_record and (reason := self._mover.error or self._spool.error or self._spool.sync_error):
+        if self.must_record and (reason := self._mover.error or self._spool.sync_error or self._spool.removed):
+            writer.withdraw()
             raise RecordingError(f"the request was not sent because it cannot be recorded: {reason}")
 
     def _keep_up(self) -> bool:
@@ -243,6 +227,7 @@ class WritePath:
             return True
         try:
             self._writing[thread] = 1
+            self._spool.check()
             flushed = self._spool.flush()
             with self._lock:
                 owing = list(self._mending)
@@ -261,17 +246,20 @@ class WritePath:
         """
         on_hold = threading.get_ident() in self._writing
         deadline = self.clock.monotonic_ns() + int(timeout * 1e9)
+        pause = _FIRST_PAUSE
         while True:
             self._keep_up()
             self._mover.drain(timeout)
             done = self._mover.error is None and self._spool.pending(self._mover.drained) == 0
             if done or on_hold or self.clock.monotonic_ns() >= deadline:
                 return done
-            self.clock.sleep(0.02)
+            self.clock.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE) if self._mover.error is not None else _FIRST_PAUSE
 
     def health(self) -> Health:
         """Return how recording is doing."""
-        store_error, spool_error = self._mover.error, self._spool.error or self._spool.sync_error
+        self._spool.check()
+        store_error, spool_error = self._mover.error, self._spool.error or self._spool.sync_error or self._spool.removed
         conflicts = self._mover.conflicts
         return Health(
             ok=store_error is None and spool_error is None and not self._lost and not conflicts,
@@ -295,11 +283,13 @@ class WritePath:
         self._end_exchanges()  # those that began in the meantime
         _OPEN.discard(self)
         self._keep_up()
+        if self._mending:
+            self._use_reserve()
+        self._reserve.free()
         pending = self._spool.pending
         drained = self._mover.stop(timeout, lambda done: pending(done) == 0)
         if not drained and (left := pending(self._mover.drained)):
-            where = self._directory
-            _log.error("recorder: %d bytes stay in %s: `recorder recover` brings them to the store", left, where)
+            self._say_what_stays(left)
         self._spool.close(drained=drained)
 
     def abandon(self) -> None:
@@ -309,6 +299,34 @@ class WritePath:
         self._upkeep.stop(0)
         self._mover.retire()
         self._spool.close(drained=True)
+
+    def _say_what_stays(self, left: int) -> None:
+        where, drained = self._directory, self._mover.drained
+        self._spool.check()
+        if self._spool.removed is None:
+            _log.error("recorder: %d bytes stay in %s: `recorder recover` brings them to the store", left, where)
+            return
+        gone = [file for file in self._spool.files() if file.removed]
+        lost = sum(events_left(file, drained.get(file.id, HEADER_SIZE)) for file in gone)
+        self._lost += lost
+        _log.critical("recorder: %d events are lost: the spool %s", lost, self._spool.removed)
+
+    def _use_reserve(self) -> None:
+        """Write the gaps and ends that are owed in the room that was kept for them; say what fits nowhere."""
+        self._reserve.free()
+        self._spool.start_over()
+        self._keep_up()
+        with self._lock:
+            owing = list(self._mending)
+            unreported = sum(writer.forgo() for writer in owing)
+            self._lost += sum(writer.newly_lost() for writer in owing)
+        if owing:
+            told = "events of %d exchanges are lost, and there was no room to record that: %s"
+            reason = self._spool.error or self._directory
+            _log.critical("recorder: %d " + told, unreported, len(owing), reason)
+            mark_closed(self._directory, self.instance)
+        elif self._lost:
+            _log.warning("recorder: %d events were lost; the exchanges say so: see gap_recorded", self._lost)
 
     def _end_exchanges(self) -> None:
         with self._lock:
@@ -320,8 +338,12 @@ class WritePath:
                 _log.error("recorder: the end of an exchange could not be recorded: %s", error)
 
     def before_fork(self) -> None:
-        """Let no child inherit a connection in the middle of a transaction."""
-        self._mover.pause(_FORK_WAIT)
+        """Let no child inherit a connection in the middle of a transaction.
+
+        Where a batch takes too long for that, the child would find the locks in SQLite's memory taken for
+        ever: it leaves the store to another process.
+        """
+        self._clean = self._mover.pause(_FORK_WAIT)
 
     def after_fork_in_parent(self) -> None:
         """Go on."""
@@ -342,7 +364,11 @@ class WritePath:
         if (store := self._mover.inherited()) is not None:
             _INHERITED.append(store)
         self._spool.after_fork(self.instance)
+        self._reserve.after_fork()
         self._upkeep = Rounds("recorder-upkeep", self._keep_up)
+        if not self._clean:
+            _log.warning("recorder: forked while the store was being written: a process drains for this child")
+            self._make_mover, self.apart = self._make_apart, True
         self._mover = self._make_mover(self._spool, self.instance)
 
 

@@ -146,6 +146,10 @@ class EventStore(Protocol):
         """Return the number of events and of event streams."""
         ...
 
+    def let_go(self) -> None:
+        """Release connections as :meth:`close` does, without doing anything that can wait."""
+        ...
+
     def close(self) -> None:
         """Release connections; closing twice is fine."""
         ...

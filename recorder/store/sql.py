@@ -137,6 +137,10 @@ class SqlStore(ABC):
             if self._writer is not None:
                 self._close_writer(self._writer)
 
+    def let_go(self) -> None:
+        """Release the connections without doing anything that can wait."""
+        self.close()
+
     # What follows from it
 
     def select_events(self, more: str, join: str) -> str:

@@ -227,6 +227,18 @@ class SqliteStore(SqlStore):
             raw.close()
         self._checkpoint_at = (wal_size(self._path) if busy else 0) + CHECKPOINT_AT
 
+    def let_go(self) -> None:
+        """Release the connections at once: the log is left as it is, for whoever opens the store next."""
+        # The last connection that closes would move the log into the file, tens of megabytes perhaps. One that
+        # may not write cannot, so it is one of those that is closed last.
+        with self.reading() as last:
+            last.connection.cursor().execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
+            with self._thread_lock, translating(self._name, sqlite3.Error):
+                writer, self._writer = self._writer, None
+                if writer is not None:
+                    writer.close()
+        self._read.dispose()
+
     def _close_writer(self, writer: Connection) -> None:
         # Under the lock: SQLite moves the log into the file by itself when the last connection closes.
         with self._lock, translating(self._name, sqlite3.Error):

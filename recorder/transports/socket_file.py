@@ -60,6 +60,10 @@ class Tap(Protocol):
         """Take note that the consumer left."""
         ...
 
+    def file_closed(self) -> None:
+        """Take note that the socket's file was closed, by whomever."""
+        ...
+
 
 class Tee(io.RawIOBase):
     """Reads from the socket and tells the tap before it hands anything on.
@@ -150,10 +154,14 @@ class Tee(io.RawIOBase):
             self._measuring = False
 
     def close(self) -> None:
-        """Close the socket file below."""
+        """Close the socket file below; http.client does so by itself when it finds the framing malformed."""
         if not self.closed:
-            super().close()
-            self._raw.close()
+            try:
+                with self.guard:
+                    self._tap.file_closed()
+            finally:
+                super().close()
+                self._raw.close()
 
 
 class HTTPResponse(http.client.HTTPResponse):

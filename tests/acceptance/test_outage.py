@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import subprocess
 import threading
 import time
@@ -206,6 +207,8 @@ def test_who_must_not_act_unrecorded_is_stopped_before_the_request_is_sent(own_p
         own_postgres.start()
         until(lambda: recorder.health().store_error is None)
         assert ask(session, server.url, "again").content
+    prompts = [exchange.request.json["messages"][0]["content"] for exchange in exchanges(url).values()]  # type: ignore[union-attr]
+    assert "refused" not in prompts
     own_postgres.stop()
     with pytest.raises(StoreUnreachable):
         Recorder(url, on_failure="raise")
@@ -265,6 +268,24 @@ def test_a_full_disk_is_waited_for_once_reported_and_recorded_as_a_gap(
     assert all(gap["from_ns"] <= gap["to_ns"] and FULL[how] in gap["reason"] for gap in gaps)
 
 
+def test_a_recorder_that_is_closed_while_the_disk_is_full_says_what_was_lost(store_url: str) -> None:
+    program = FULL_DISK.replace("free()\n", "", 1).replace('if sys.argv[3] != "batched":', "if False:")
+    program = program.replace('told["log"] = log', 'told["log"] = log; told["lost"] = recorder.health().lost_events')
+    script = Script(chunks=40, gap=0.002, padding=100_000)
+    with (
+        serve(script) as server,
+        python(program, store_url, server.url, "delivered", "mounted", under=_mounting()) as child,
+    ):
+        out, err = child.communicate(timeout=60)
+    assert (child.returncode, err) == (0, "")
+    told = json.loads(out)
+    during = streams(store_url)[told["during"][0]]
+    assert types(during)[-2:] == ["gap_recorded", "response_completed"]
+    gaps = [event.facts["events"] for event in during if event.type == "gap_recorded"]
+    assert sum(gaps) == told["lost"] > 20
+    assert any(f"{told['lost']} events were lost" in message for level, message in told["log"] if level == "WARNING")
+
+
 @pytest.mark.parametrize("how", ["limit", "mounted"])
 def test_a_full_disk_stops_who_must_not_act_unrecorded(sqlite_url: str, how: str) -> None:
     program = FULL_DISK.replace("spool_wait=0.1", "spool_wait=0.1, on_failure='raise'")
@@ -281,6 +302,41 @@ def test_a_spool_directory_that_cannot_be_made_is_told_at_once(tmp_path: Path) -
     (tmp_path / "store.db-spool").write_text("in the way")
     with pytest.raises(StoreUnreachable, match="choose another store"):
         Recorder(f"sqlite:///{tmp_path}/store.db")
+
+
+@pytest.mark.parametrize("back", [True, False])
+def test_a_store_whose_folder_is_removed_says_what_is_lost(
+    tmp_path: Path, back: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    url = f"sqlite:///{folder}/store.db"
+    with serve(Script(chunks=3)) as server:
+        recorder = Recorder(url, close_timeout=2.0)
+        session = recorder.mount(requests.Session())
+        assert ask(session, server.url, "before").content
+        assert recorder.flush()
+        shutil.rmtree(folder)
+        assert ask(session, server.url, "after").content
+        until(lambda: recorder.health().spool_error is not None)
+        assert (recorder.health().ok, recorder.health().lost_events) == (False, 0)  # as long as the program runs
+        if back:
+            folder.mkdir()
+        recorder.close()
+    lost = recorder.health().lost_events
+    critical = [record.getMessage() for record in caplog.records if record.levelname == "CRITICAL"]
+    assert "was removed: No such file or directory" in critical[0]
+    if back:
+        assert (len(critical), lost) == (1, 0)
+        Recorder(url).close()  # the new store may not have been tried any more: then this brings it there
+        assert sorted(exchange.body for exchange in exchanges(url).values()) == sorted(
+            Script(chunks=3).body(prompt) for prompt in ("before", "after")
+        )
+    else:
+        assert lost > 3
+        assert f"{lost} events are lost" in critical[1]
+        assert "recorder recover" not in caplog.text
+        assert not folder.exists()
 
 
 def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:

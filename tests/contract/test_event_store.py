@@ -432,6 +432,17 @@ def test_closing_twice_is_fine(store: SqlStore) -> None:
     store.close()
 
 
+def test_a_store_that_was_let_go_has_everything_and_can_be_used_again(store: SqlStore) -> None:
+    built = exchange(1)
+    store.append([built.opened], built.events)
+    store.let_go()
+    assert store.counts() == (6, 1)
+    store.let_go()
+    store.append([], built.event("gap_recorded").events[-1:])
+    assert store.counts() == (7, 1)
+    store.let_go()
+
+
 def test_a_forked_child_uses_connections_of_its_own(store: SqlStore) -> None:
     built, by_child = exchange(1), exchange(2)
     store.append([built.opened], built.events)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import shutil
 import socket
 import ssl
 import struct
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -122,6 +125,69 @@ def test_malformed(answer: bytes, ended: str, kind: str, sqlite_url: str) -> Non
         events, raised = _recorded(sqlite_url, _get(server.url))
     assert raised is not None
     assert (end(events).type, end(events).facts["kind"]) == (ended, kind)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"204 No Content\r\nContent-Length: 5\r\n",
+        b"304 Not Modified\r\n",
+        b"200 OK\r\nContent-Length: 0\r\n",
+    ],
+)
+def test_what_comes_with_the_head_of_an_answer_without_a_body_is_kept(head: bytes, sqlite_url: str) -> None:
+    def send(request: Got) -> None:
+        request.connection.sendall(b"HTTP/1.1 " + head + b"\r\nSet-Cookie: s3cret\r\nhello")
+
+    def all_below(session: requests.Session, url: str) -> bytes:
+        with session.get(url, stream=True) as response:
+            return bytes(response.raw._fp.fp.peek())
+
+    with wire(send) as server:
+        with Recorder(sqlite_url) as recorder:
+            seen = all_below(recorder.mount(requests.Session()), server.url)
+        with Player(sqlite_url) as player:
+            again = all_below(player.mount(requests.Session()), server.url)
+    assert seen.endswith(b"hello")
+    assert b"s3cret" not in again
+    assert again.endswith(b"hello")
+    events = only(sqlite_url)
+    assert types(events)[-1] == "response_completed"
+    assert end(events).body == again
+
+
+READING: dict[str, Callable[[requests.Response], object]] = {
+    "iter_content": lambda response: list(response.iter_content(None)),
+    "raw.read": lambda response: response.raw.read(),
+    "raw.read(3)": lambda response: list(iter(lambda: response.raw.read(3), b"")),
+    "raw.read1": lambda response: list(iter(lambda: response.raw.read1(100), b"")),
+    "raw.stream": lambda response: list(response.raw.stream(64)),
+    "raw.readinto": lambda response: list(iter(lambda: response.raw.readinto(bytearray(9)), 0)),
+    "copyfileobj": lambda response: shutil.copyfileobj(response.raw, io.BytesIO()),
+    "_fp.read": lambda response: response.raw._fp.read(),
+    "_fp.read1": lambda response: list(iter(response.raw._fp.read1, b"")),
+    "_fp.readline": lambda response: list(iter(response.raw._fp.readline, b"")),
+    "_fp.peek": lambda response: response.raw._fp.peek(),
+    "_fp.fp.read": lambda response: response.raw._fp.fp.read(),
+}
+
+
+@pytest.mark.parametrize("body", [b"zz\r\nhello\r\n", b"1\r\na\r\n<html>\r\n", b"-5\r\nhello\r\n"])
+@pytest.mark.parametrize("reads", READING.values(), ids=READING)
+def test_malformed_however_it_is_read(
+    reads: Callable[[requests.Response], object], body: bytes, sqlite_url: str
+) -> None:
+    def send(request: Got) -> None:
+        request.connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body)
+
+    with wire(send) as server, Recorder(sqlite_url) as recorder:
+        response = recorder.mount(requests.Session()).get(server.url, stream=True)
+        with suppress(Exception):
+            reads(response)
+        response.close()
+        assert recorder.flush()
+        events = only(sqlite_url)
+    assert (end(events).type, end(events).facts["kind"]) == ("response_failed", "malformed")
 
 
 def test_disconnected_before_the_answer(sqlite_url: str) -> None:

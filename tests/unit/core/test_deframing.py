@@ -126,6 +126,8 @@ def test_what_follows_the_end_is_kept():
 @pytest.mark.parametrize(("framing", "length"), [("none", None), ("length", 0)])
 def test_a_response_without_a_body_is_complete_at_its_head(framing, length):
     assert [p.type for p in Deframer(framing, length).begin()] == ["response_completed"]
+    (piece,) = Deframer(framing, length).feed(b"hello")  # what came with the head
+    assert (piece.type, piece.body) == ("response_completed", b"hello")
 
 
 def test_the_state_names_what_was_announced_and_what_lies_in_the_framing():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -22,7 +24,7 @@ from recorder.recording.spool import Spool
 from recorder.recording.spool_file import HEADER_SIZE, SpoolFile, spool_files
 from recorder.recording.streams import StreamWriter
 from recorder.store import open_store
-from tests.recorded import streams, types
+from tests.recorded import streams, types, until
 
 CLOCK = SystemClock()
 
@@ -78,6 +80,44 @@ def test_everything_is_moved_once(place: Path, sqlite_url: str, monkeypatch: pyt
     recording.spool.close(drained=True)
     assert set(streams(sqlite_url)) == {id_text(writer.id) for writer in writers}
     assert not place.exists()
+
+
+def test_a_stream_that_goes_on_in_the_next_file_is_moved_in_its_order(place: Path, sqlite_url: str) -> None:
+    recording = Recording(place)
+    recording.spool._roll_at = 500_000
+    writer = recording.exchange(chunks=900, size=1000)
+    assert len(recording.spool.files()) > 1
+    drainer = _drainer(recording, sqlite_url)
+    with closing(open_store(sqlite_url, write=True)) as store:
+        for _ in range(3):
+            drainer._drained(_once())
+            stored = [event.version for event in store.events(writer.id)]
+            assert stored == list(range(1, len(stored) + 1))
+    assert 0 < len(stored) < 902
+    drainer.stop(0, lambda _: True)
+    recording.die()
+
+
+def _once() -> Callable[[], bool]:
+    asked = iter((True,))
+    return lambda: next(asked, False)
+
+
+def test_events_that_a_store_gets_again_are_counted_once(tmp_path: Path, place: Path) -> None:
+    recording = Recording(place)
+    recording.exchange()
+    path = tmp_path / "moved.db"
+    drainer = _drainer(recording, f"sqlite:///{path}")
+    assert drainer.drain()
+    with closing(open_store(f"sqlite:///{path}", write=True)) as store:
+        store.forget_spool(recording.spool.files()[0].id)  # as a copy from before would have it
+    drainer._close_store()
+    drainer._confirmed.clear()
+    recording.exchange(chunks=5)
+    assert drainer.drain()
+    assert drainer.events == 4 + 7
+    drainer.stop(0, lambda _: True)
+    recording.die()
 
 
 def test_a_drained_full_file_that_a_new_store_does_not_know_is_drained_again_for_nothing(
@@ -256,6 +296,62 @@ def test_two_drainers_of_one_file_do_not_both_win(place: Path, sqlite_url: str) 
         drainer.stop(0, lambda _: True)
     recording.die()
     assert [len(events) for events in streams(sqlite_url).values()] == [4, 4, 4]
+
+
+def test_whoever_waits_for_a_pause_waits_for_one_batch(place: Path, sqlite_url: str) -> None:
+    recording = Recording(place)
+    writer = recording.exchange(end=False)
+    drainer = _drainer(recording, sqlite_url)
+    going_on = threading.Event()
+    going_on.set()
+
+    def record() -> None:
+        while going_on.is_set():
+            writer.write(b"chunk_received", 3, None, b"x" * 3000)
+
+    recording_on = threading.Thread(target=record)
+    recording_on.start()
+    draining = threading.Thread(target=drainer.drain)  # never at an end: more comes all the time
+    draining.start()
+    until(lambda: drainer.events > 100)
+    assert drainer.pause(10)
+    assert drainer.inherited() is None
+    going_on.clear()
+    drainer.resume()
+    for thread in (recording_on, draining):
+        thread.join()
+    assert drainer.drain()
+    assert drainer.stop(5, lambda drained: recording.spool.pending(drained) == 0)
+    recording.die()
+    ((_, events),) = streams(sqlite_url).items()
+    assert [event.version for event in events] == list(range(1, writer._version + 1))
+
+
+def test_a_store_that_cannot_be_let_go_is_closed(place: Path, sqlite_url: str) -> None:
+    recording = Recording(place)
+    recording.exchange()
+
+    class Clinging(Failing):
+        def let_go(self) -> None:
+            raise StoreUnreachable("busy")
+
+    stores: list[Clinging] = []
+
+    def opens() -> object:
+        stores.append(Clinging(open_store(sqlite_url, write=True)))
+        return stores[-1]
+
+    drainer = Drainer(recording.spool, opens, CLOCK)  # type: ignore[arg-type]
+    assert drainer.drain()
+    assert drainer.pause(1)
+    assert drainer.inherited() is None
+    drainer.resume()
+    recording.exchange()
+    assert drainer.drain()
+    stores[-1].error = StoreUnreachable("away")
+    assert not drainer.pause(1)
+    drainer.resume()
+    recording.die()
 
 
 # Recovery

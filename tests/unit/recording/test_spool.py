@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import shutil
 import stat
 from pathlib import Path
 
 import pytest
 
 import recorder.recording.spool as spool_module
+import recorder.recording.spool_file as spool_file
 from recorder.errors import CorruptRecording, StoreUnreachable
 from recorder.recording.spool import BUFFER_LIMIT, Receipt, Spool
 from recorder.recording.spool_file import HEADER_SIZE, MAGIC, SpoolFile, read_at, read_header, spool_files
@@ -357,7 +359,7 @@ def test_what_syncing_means(platform: str, tmp_path: Path, monkeypatch: pytest.M
     import fcntl
 
     called: list[object] = []
-    monkeypatch.setattr(spool_module.sys, "platform", platform)
+    monkeypatch.setattr(spool_file.sys, "platform", platform)
     monkeypatch.setattr(fcntl, "F_FULLFSYNC", 51, raising=False)
     monkeypatch.setattr(fcntl, "fcntl", lambda fd, what: called.append(what))
     monkeypatch.setattr(os, "fdatasync", lambda fd: called.append("fdatasync"), raising=False)
@@ -366,3 +368,56 @@ def test_what_syncing_means(platform: str, tmp_path: Path, monkeypatch: pytest.M
         monkeypatch.delattr(os, "fdatasync")
     spool_module._fdatasync(0)
     assert called == [{"linux": "fdatasync", "darwin": 51, "other": "fsync"}[platform]]
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_a_spool_that_was_removed_is_made_anew_with_what_was_in_it(
+    tmp_path: Path, mapped: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    parent = tmp_path / "folder"
+    parent.mkdir()
+    spool = Spool(parent / "spool", INSTANCE, DrivenClock(), durability="delivered", wait=0.1, mapped=mapped)
+    assert spool.append(b"\0\0\0\5one")
+    spool.check()
+    before = spool.files()
+    assert caplog.records == []
+    shutil.rmtree(parent)
+    assert spool.append(b"\0\0\0\5two")
+    for _ in range(2):  # it is said once
+        spool.check()
+        assert "No such file or directory" in (spool.removed or "")
+    assert [record.levelname for record in caplog.records] == ["CRITICAL"]
+    assert spool.files() == before
+    parent.mkdir()
+    spool.check()
+    assert spool.removed is None
+    assert spool.append(b"\0\0\0\7three")
+    (path,) = spool_files(parent / "spool")
+    assert path.read_bytes()[HEADER_SIZE:].rstrip(b"\0") == b"\0\0\0\5one\0\0\0\5two\0\0\0\7three"
+    spool.close(drained=False)
+
+
+def test_a_removed_spool_for_which_there_is_no_room_stays_what_it_is(tmp_path: Path, disk: Disk) -> None:
+    spool, _ = _spool(tmp_path / "spool")
+    assert spool.append(b"abc" * 20)
+    shutil.rmtree(tmp_path / "spool")
+    disk.how = "full"
+    spool.check()
+    assert "No space left" in (spool.removed or "")
+    disk.how = ""
+    spool.check()
+    assert spool.removed is None
+    assert _written(spool) == b"abc" * 20
+    spool.close(drained=True)
+
+
+def test_a_full_file_that_was_removed_is_kept_until_it_is_drained(tmp_path: Path) -> None:
+    spool, _ = _spool(tmp_path / "spool")
+    spool._roll_at = 100
+    assert spool.append(bytes(200))
+    full, growing = spool.files()
+    full.path.unlink()
+    assert spool.pending({full.id: HEADER_SIZE, growing.id: HEADER_SIZE}) == 200
+    assert spool.pending({growing.id: HEADER_SIZE}) == 0  # as a drainer process tells it
+    assert spool.files() == [growing]
+    spool.close(drained=True)

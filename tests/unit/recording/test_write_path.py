@@ -7,6 +7,7 @@ import gc
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,13 +19,15 @@ from recorder.core.redaction import Redaction
 from recorder.errors import RecordingError, StaleSchema, StoreError, StoreUnreachable
 from recorder.recording import lanes, mapped_file
 from recorder.recording.drain import Drainer
+from recorder.recording.recovery import recover
 from recorder.recording.spool import Receipt, Spool
 from recorder.recording.spool_file import spool_files
 from recorder.recording.tap import Call, ExchangeTap
 from recorder.recording.write_path import WritePath
 from recorder.store import open_store
 from recorder.store.base import EventStore
-from tests.recorded import end, only, streams, types, until
+from tests.loopback import Script, serve
+from tests.recorded import end, exchanges, only, python, streams, types, until
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n"
 Make = Callable[..., WritePath]
@@ -111,7 +114,7 @@ def test_a_loss_is_noted_and_mended_without_another_event(
     fill(True)
     tap.received(b"12345678")
     health = path.health()
-    assert (health.ok, health.lost_events, health.unreported_gaps) == (False, 2, 1)
+    assert (health.ok, health.lost_events, health.unreported_gaps) == (False, 1, 1)  # the end is kept
     fill(False)
     until(lambda: path.health().unreported_gaps == 0)
     assert path.flush(5)
@@ -134,6 +137,29 @@ def test_who_must_record_is_told_at_once_and_before_the_next_request(
         _asked(path)
     path.close(0.1)  # the ends cannot be recorded either: that is logged, not raised
     fill(False)
+
+
+def test_a_request_that_is_refused_leaves_nothing_and_nothing_stays_broken(
+    make: Make, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make(must_record=True)
+    path.start()
+    fill = _full_disk(monkeypatch)
+    before = _answered(path)
+    before.received(b"12345678")
+    fill(True)
+    for _ in range(3):
+        tap = ExchangeTap(path, Call("c"))
+        with pytest.raises(RecordingError, match=r"was not sent because it cannot be recorded: .*No space left"):
+            tap.request_sent("GET", "http://h/", b"GET / HTTP/1.1\r\n\r\n", b"", {"client": "tests"})
+        tap.request_failed("other", "send", {"type": "recorder.RecordingError", "message": ""})  # as requests has it
+    assert (path.health().lost_events, path.health().unreported_gaps) == (0, 0)
+    fill(False)
+    after = _answered(path)
+    after.received(b"12345678")
+    path.close(5)
+    assert path.health().ok
+    assert set(streams(sqlite_url)) == {id_text(before.id), id_text(after.id)}
 
 
 def test_a_finalizer_inside_a_write_waits_until_the_write_is_over(
@@ -206,6 +232,37 @@ def test_a_gap_that_cannot_be_written_yet_is_owed(make: Make, sqlite_url: str, m
     until(lambda: path.health().unreported_gaps == 0)
     path.close(5)
     assert types(only(sqlite_url))[-2:] == ["gap_recorded", "recorder_closed"]
+
+
+def test_what_nothing_tells_of_at_the_end_is_said_and_nobody_is_taken_for_dead(
+    make: Make, tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = make()
+    path.start()
+    whole, cut = _answered(path), _answered(path)
+    whole.received(b"12345678")
+    path._reserve.free()  # the disk had no room for that either
+    fill = _full_disk(monkeypatch)
+    fill(True)
+    never = _asked(path)
+    cut.received(b"1234")
+    cut.received(b"5678")
+    never.request_failed("refused", "connect", None)
+    assert path.health().lost_events == 3
+    caplog.clear()
+    path.close(5)
+    fill(False)
+    assert path.health().lost_events == 5  # the ends came to nothing as well
+    (told,) = [record.getMessage() for record in caplog.records if record.levelname == "CRITICAL"]
+    assert "5 events of 2 exchanges are lost, and there was no room to record that" in told
+    with closing(open_store(sqlite_url, write=True)) as store:
+        found = recover(tmp_path / "spool", store, SystemClock(), b"r" * 16)
+    assert found.died == []
+    assert not (tmp_path / "spool").exists()
+    by_id = streams(sqlite_url)
+    assert types(by_id[id_text(whole.id)])[-1] == "response_completed"
+    assert types(by_id[id_text(cut.id)]) == ["request_sent", "response_started", "gap_recorded", "recorder_closed"]
+    assert len(by_id) == 2
 
 
 def test_a_store_that_is_none_is_an_error_and_one_that_is_away_is_not(make: Make) -> None:
@@ -298,3 +355,71 @@ def test_events_that_the_store_has_others_for_show_in_the_health(sqlite_url: str
         until(lambda: recorder.health().conflicts == 1)
         assert not recorder.health().ok
         assert recorder.health().drained_events == 1
+
+
+FORKING = """
+import os, sys, threading, time, requests
+import recorder.api.recorder as recorder_module
+import recorder.recording.write_path as write_path
+from recorder import Recorder
+from tests.recorded import ask
+
+store, server, how = sys.argv[1:]
+held, let_go = threading.Event(), threading.Event()
+def hold(store, go_on):
+    with store.writing():
+        held.set()
+        let_go.wait(30)
+if how == "held":
+    write_path._FORK_WAIT = 0.1
+    recorder_module.projecting = lambda **_: hold  # a transaction that takes longer than a fork waits
+recorder = Recorder(store)
+stop = threading.Event()
+def work():
+    session = recorder.mount(requests.Session())
+    while not stop.is_set():
+        assert ask(session, server, "of the parent").content
+if how == "held":
+    assert ask(recorder.mount(requests.Session()), server, "of the parent").content
+    assert held.wait(30)
+threads = [threading.Thread(target=work) for _ in range(8 if how == "busy" else 0)]
+for thread in threads:
+    thread.start()
+while how == "busy" and recorder.health().drained_events < 500:
+    time.sleep(0.01)
+started = time.monotonic()
+child = os.fork()
+took = time.monotonic() - started
+stop.set()
+if child == 0:
+    assert ask(recorder.mount(requests.Session()), server, "of the child").content
+    assert recorder.flush(), recorder.health()
+    assert recorder.health().store_error is None
+    if how == "held":
+        print("held" if not let_go.is_set() else "free", flush=True)
+    recorder.close()
+    os._exit(0)
+let_go.set()
+code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+for thread in threads:
+    thread.join()
+assert recorder.flush()
+recorder.close()
+print(code, took, flush=True)
+"""
+
+
+@pytest.mark.parametrize("how", ["busy", "held"])
+def test_a_fork_under_load_waits_for_a_batch_at_most_and_the_child_can_record(sqlite_url: str, how: str) -> None:
+    with serve(Script(chunks=50)) as server, python(FORKING, sqlite_url, server.url, how) as parent:
+        out, err = parent.communicate(timeout=60)
+    assert parent.returncode == 0, err
+    code, took = out.splitlines()[-1].split()
+    assert (code, float(took) < 1.0) == ("0", True), (out, err)
+    assert ("a process drains for this child" in err) is (how == "held")
+    prompts = set()
+    for exchange in exchanges(sqlite_url).values():
+        assert exchange.transport_end == "response_completed"
+        assert exchange.request is not None
+        prompts.add(exchange.request.json["messages"][0]["content"])
+    assert prompts == {"of the parent", "of the child"}

@@ -22,6 +22,7 @@ class Seen:
         self.told: list[object] = []
         self.ended = False
         self.refuses = False
+        self.files_closed = 0
 
     def give_up(self, reason: str) -> None:
         self.told.append(("gave up", reason))
@@ -45,6 +46,9 @@ class Seen:
         self.told.append(("closed", unread, abandoned))
         if self.refuses:
             raise RecordingError
+
+    def file_closed(self) -> None:
+        self.files_closed += 1
 
 
 @pytest.fixture
@@ -111,6 +115,17 @@ def test_what_was_not_taken_is_told_when_it_is_closed(pair: tuple[socket.socket,
     response.close()
     response.close()
     assert seen.told[1:] == [b"1234567", ("closed", 4, False)]
+
+
+def test_that_http_client_closed_the_file_itself_is_told_once(pair: tuple[socket.socket, socket.socket]) -> None:
+    response, seen = _response(pair, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")
+    with pytest.raises(http.client.IncompleteRead):
+        response.read(3)
+    assert response.fp is None  # so that closing the response has nothing to look at
+    assert seen.files_closed == 1
+    response.close()
+    assert seen.told[1:] == [b"zz\r\n"]
+    assert seen.files_closed == 1
 
 
 def test_a_failure_to_record_the_end_comes_out_of_a_close_but_not_of_a_finalizer(
