@@ -111,7 +111,9 @@ class Store:
             shown += 1
             home, _ = self.conversation_of(identity)
             spooled = {"spooled": True} if self.reader.is_spooled(row.id) else {}
-            yield {**listed(row), "conversation": home, **spooled}
+            thread = self._threads.get(home)
+            named = {"conversation_name": thread.name} if thread is not None and thread.name is not None else {}
+            yield {**listed(row), "conversation": home, **named, **spooled}
 
     def exchange(self, identity: str | Found) -> Rebuilt:
         """Return an exchange, rebuilt from its events.

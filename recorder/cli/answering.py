@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import requests
 
@@ -11,16 +12,18 @@ from recorder.cli.failures import UNREACHABLE, Failed
 from recorder.cli.output import clean
 from recorder.cli.reading import FAILURES, pieces, told
 from recorder.cli.upstream import message_of
-from recorder.core.json_text import parse_json, whole_text
+from recorder.core.json_text import parse_json, plain, whole_text
 from recorder.core.sse import ServerSentEvent, SSEParser
 
+_ORDINARY: Final = frozenset({"stop", "length", "tool_calls", "function_call"})
 _AGAIN = "what came is recorded; ask again"
 
 
-def texts(response: requests.Response, token: str = "") -> Iterator[str]:
+def texts(response: requests.Response, token: str = "", notes: list[str] | None = None) -> Iterator[str]:
     """Yield the text of an answer as it arrives.
 
     :param token: taken out of what the upstream says of an error.
+    :param notes: gets what there is to say of the answer besides its text, once it came to its end.
     :raises Failed: the answer broke off, is an error, or is not a chat completion.
     """
     streamed = "text/event-stream" in response.headers.get("Content-Type", "").lower()
@@ -36,6 +39,8 @@ def texts(response: requests.Response, token: str = "") -> Iterator[str]:
     except FAILURES as error:
         raise Failed(f"the answer broke off, {told(error)}: {_AGAIN}", UNREACHABLE) from error
     answer.check(response.headers.get("Content-Type", ""))
+    if notes is not None:
+        notes += answer.notes()
 
 
 class _Answer:
@@ -47,6 +52,9 @@ class _Answer:
         self._completions = 0
         self._unreadable = 0
         self._error: str | None = None
+        self._said = False
+        self._tools: list[str] = []
+        self._reasons: dict[str, None] = {}
 
     def feed(self, piece: bytes) -> Iterator[str]:
         for event in self._parser.feed(piece):
@@ -95,14 +103,18 @@ class _Answer:
                 yield from self._choice(choice, field)
 
     def _choice(self, choice: dict[str, Any], field: str) -> Iterator[str]:
-        if choice.get("finish_reason"):
+        reason = choice.get("finish_reason")
+        if reason:
             self._finished = True
+            self._reasons[reason if isinstance(reason, str) else json.dumps(plain(reason))] = None
         said = choice.get(field)
         if not isinstance(said, dict):
             return
+        self._tools += _tools(said)
         for key in ("content", "refusal"):
             text = said.get(key)
             if isinstance(text, str) and text:
+                self._said = True
                 text, self._held = self._held + text, ""
                 if "\ud800" <= text[-1] <= "\udbff":
                     text, self._held = text[:-1], text[-1]
@@ -116,6 +128,8 @@ class _Answer:
         """
         if self._error is not None:
             raise Failed(f"the upstream broke off with an error ({self._error}): {_AGAIN}", UNREACHABLE)
+        if not self._completions and "text/event-stream" in content_type.lower() and not self._unreadable:
+            raise Failed("the upstream ended its stream before it sent anything of an answer: ask again", UNREACHABLE)
         if not self._completions:
             kind = clean(content_type) or "a body of no type"
             raise Failed(
@@ -125,3 +139,25 @@ class _Answer:
             raise Failed(f"parts of the answer are no JSON: {_AGAIN}, or see it with `recorder show`", UNREACHABLE)
         if not self._finished:
             raise Failed(f"the answer broke off, the upstream ended it before it was finished: {_AGAIN}", UNREACHABLE)
+
+    def notes(self) -> list[str]:
+        """Return what there is to say besides the text."""
+        told = []
+        if self._tools:
+            told.append(f"the answer calls {', '.join(self._tools)}")
+        if "length" in self._reasons:
+            told.append("the answer is cut off at the upstream's limit of length")
+        others = [reason for reason in self._reasons if reason not in _ORDINARY]
+        if others:
+            told.append(f"the upstream ended the answer with {', '.join(others)}")
+        return [clean(line) for line in told] or ([] if self._said else ["the answer has no text"])
+
+
+def _tools(said: dict[str, Any]) -> Iterator[str]:
+    """Yield the names of the functions that a message, or a delta of it, begins to call."""
+    calls = said.get("tool_calls")
+    for call in [*(calls if isinstance(calls, list) else ()), {"function": said.get("function_call")}]:
+        function = call.get("function") if isinstance(call, dict) else None
+        name = function.get("name") if isinstance(function, dict) else None
+        if isinstance(name, str) and name:
+            yield name

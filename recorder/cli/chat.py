@@ -79,11 +79,27 @@ def chat(settings: Settings, prompt: str | None, system: str | None, conversatio
             before = known.messages if known is not None else []
         messages = [*_with_system(before, system), {"role": "user", "content": question}]
         recorder.mount(session)
-        with inside:
-            response = ask(session, upstream, messages, timeout)
-        with response:
-            _print(texts(response, upstream.token))
+        notes: list[str] = []
+        try:
+            with inside:
+                response = ask(session, upstream, messages, timeout)
+            try:
+                with response:
+                    _print(texts(response, upstream.token, notes))
+            except Failed as error:
+                error.asked = response
+                raise
+        except Failed as error:
+            raise Failed(error.message + _where(recorder, error.asked), error.code) from error
+        for note in notes:
+            click.echo(dim(note), err=True)
         _print_where(recorder, response)
+
+
+def _where(recorder: Recorder, asked: Any) -> str:
+    """Return under which id a call that failed is recorded, as the end of a line."""
+    identity = recorder.exchange(asked) if asked is not None else None
+    return f" (recorded as {short(identity)})" if identity is not None else ""
 
 
 def _print_where(recorder: Recorder, response: requests.Response) -> None:
@@ -93,6 +109,7 @@ def _print_where(recorder: Recorder, response: requests.Response) -> None:
     """
     identity = recorder.exchange(response)
     if identity is None:
+        click.echo(dim("nothing is recorded: RECORDER_OFF is set"), err=True)
         return
     response.close()
     if not recorder.flush():

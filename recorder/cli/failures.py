@@ -12,7 +12,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -55,11 +55,13 @@ class Failed(click.ClickException):
 
     :param message: ``what is wrong: what to do``.
     :param code: the exit code.
+    :param asked: the request or the response of requests that it is about, where there is one.
     """
 
-    def __init__(self, message: str, code: int) -> None:
+    def __init__(self, message: str, code: int, asked: Any = None) -> None:
         super().__init__(message)
         self.code = code
+        self.asked = asked
 
 
 class Unheard(Failed):

@@ -24,7 +24,7 @@ _COLUMNS: Final = (
     Column("BYTES", right=True, spare=1),
     Column("FIRST", right=True, spare=3),
     Column("TIME", right=True, spare=4),
-    Column("IN", spare=2),
+    Column("IN", shrinks=True, spare=2),
 )
 
 
@@ -48,7 +48,7 @@ def list_exchanges(
 ) -> None:
     """List the recorded exchanges, newest first.
 
-    IN is the conversation that an exchange is in.
+    IN is the conversation that an exchange is in: its name, or the end of its ID.
     """
     limit = None if as_json and count is None else min(count or _SHOWN, sys.maxsize - 1)
     with Store(settings.store) as store:
@@ -86,5 +86,5 @@ def _cells(row: dict[str, Any]) -> list[str]:
         f"{row['bytes']:,}",
         duration(row.get("first_chunk_ms")),
         duration(row.get("duration_ms")),
-        short(row.get("conversation", "")),
+        row.get("conversation_name") or short(row.get("conversation", "")),
     ]

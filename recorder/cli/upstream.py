@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from http.client import HTTPException, RemoteDisconnected
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -140,9 +141,15 @@ def ask(session: requests.Session, upstream: Upstream, messages: Messages, timeo
             timeout=(_CONNECT_SECONDS, timeout),
         )
     except (exceptions.RequestException, LocationParseError) as error:  # the latter, requests lets through
-        raise Failed(f"{upstream.host} {_unanswered(error)}", UNREACHABLE) from error
+        raise Failed(
+            f"{upstream.host} {_unanswered(error)}", UNREACHABLE, asked=getattr(error, "request", None)
+        ) from error
+    except OSError as error:  # of requests itself: the file is not there
+        raise ConfigurationError(
+            f"the TLS certificates cannot be read ({error}): correct REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE, or unset it"
+        ) from error
     if response.status_code not in (200, 201):
-        raise Failed(f"{upstream.host} {_refusal(response, upstream)}", UNREACHABLE)
+        raise Failed(f"{upstream.host} {_refusal(response, upstream)}", UNREACHABLE, asked=response)
     return response
 
 
@@ -165,6 +172,8 @@ def _unanswered(error: Exception) -> str:
     if any(isinstance(cause, NewConnectionError) for cause in causes):
         said = next((f" ({one.strerror})" for one in causes if isinstance(one, OSError) and one.strerror), "")
         return f"cannot be reached{said}: check AI_API_URL and the network"
+    if any(isinstance(cause, HTTPException) and not isinstance(cause, RemoteDisconnected) for cause in causes):
+        return "answered with something that is not HTTP: check AI_API_URL"
     if isinstance(error, exceptions.ConnectionError):
         return "closed the connection without an answer: ask again"
     return f"could not be asked ({type(error).__name__}): check AI_API_URL"
@@ -200,6 +209,8 @@ def _refusal(response: requests.Response, upstream: Upstream) -> str:
         return f"has moved, {status}: set AI_API_URL to its new address"
     if status >= 500:
         return f"failed with {status}{told}: {_when(response)}"
+    if status < 300:
+        return f"answered with {status}, which is no chat completion: check AI_API_URL"
     return f"refused the request with {status}{told}: change what is asked, or AI_MODEL_NAME ({upstream.model})"
 
 

@@ -103,6 +103,48 @@ def test_a_token_that_is_not_set_is_not_sent(sqlite_url: str) -> None:
     assert visit.body["model"] == "mine"
 
 
+def test_a_bundle_of_certificates_that_is_not_there(sqlite_url: str, tmp_path: Path) -> None:
+    missing = str(tmp_path / "missing.pem")
+    line = told(chat("https://127.0.0.1:9/chat/completions", sqlite_url, "x", REQUESTS_CA_BUNDLE=missing), 2)
+    assert missing in line
+    assert "correct REQUESTS_CA_BUNDLE" in line
+
+
+@pytest.mark.parametrize(
+    ("choice", "says"),
+    [
+        (
+            b'{"message":{"tool_calls":[{"function":{"name":"buy"}},{"function":{"name":"sell"}}]},"finish_reason":"x"}',
+            None,
+        ),
+        (b'{"message":{"function_call":{"name":"buy"}},"finish_reason":"function_call"}', "the answer calls buy\n"),
+        (b'{"message":{"content":"cut"},"finish_reason":"length"}', "cut off at the upstream's limit of length\n"),
+        (b'{"message":{"content":"no"},"finish_reason":"content_filter"}', "ended the answer with content_filter\n"),
+        (b'{"message":{"content":"odd"},"finish_reason":{"a":1}}', 'ended the answer with {"a": 1}\n'),
+        (b'{"message":{"content":""},"finish_reason":"stop"}', "the answer has no text\n"),
+        (b'{"message":{"content":"fine"},"finish_reason":"stop"}', ""),
+    ],
+)
+def test_what_there_is_to_say_besides_the_text(sqlite_url: str, choice: bytes, says: str | None) -> None:
+    with raw(whole(b'{"choices":[%s]}' % choice)) as server:
+        result = chat(server, sqlite_url, "x")
+    assert result.exit_code == 0, result.stderr
+    notes, _, _ = result.stderr.rpartition("recorded as")
+    assert notes.endswith(
+        "the answer calls buy, sell\nthe upstream ended the answer with x\n" if says is None else says
+    )
+    assert bool(notes) == (says != "")
+
+
+def test_a_call_that_failed_says_where_it_is_recorded(sqlite_url: str) -> None:
+    refused = "http://127.0.0.1:9/chat/completions"
+    with serve(Script(status=401)) as server, serve(Script(chunks=9, cut_after=3)) as cut:
+        lines = [told(chat(url, sqlite_url, "x"), 3) for url in (server.url, cut.url, refused)]
+    rows = json_lines(run("list", "--json", "--store", sqlite_url), "list")
+    ends = [f"(recorded as {row['id'][-8:]})" for row in reversed(rows)]
+    assert [line[-len(end) :] for line, end in zip(lines, ends, strict=True)] == ends
+
+
 def test_a_netrc_does_not_replace_the_token(sqlite_url: str, tmp_path: Path) -> None:
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password other\n")
     with serve(Script(chunks=1)) as server:
@@ -233,7 +275,7 @@ def test_a_broken_stream_is_told_after_what_came(sqlite_url: str, script: Script
     with serve(script) as server:
         result = chat(server.url, sqlite_url, "x")
     line = told(result, 3)
-    assert "broke off" in line or "no chat completion" in line
+    assert "broke off" in line or "before it sent anything" in line
     arrived = script.text("x")[: len(result.stdout) - 1] if script.chunks else ""
     assert result.stdout.rstrip("\n") == arrived.rstrip("\n")
     assert verdicts(sqlite_url)[0] in ("truncated", "unknown")
@@ -309,6 +351,9 @@ def test_a_proxy_that_is_none(sqlite_url: str, proxy: str) -> None:
         (whole(b'{"error":true}'), "(no reason was given)"),
         (whole(b'data: {"error":{"message":"overloaded"}}\n\n', "text/event-stream"), "(overloaded)"),
         (whole(b"event: error\ndata: it broke\n\n", "text/event-stream"), "(it broke)"),
+        (whole(b"", "text/event-stream"), "ended its stream before it sent anything"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "something that is not HTTP: check AI_API_URL"),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", "answered with 204, which is no chat completion"),
         (whole(b"data: [1]\n\ndata: no json\n\n", "text/event-stream"), "no chat completion"),
         (
             whole(b'data: {"choices":[1,{"delta":3}]}\n\ndata: x\n\ndata: [DONE]\n\n', "text/event-stream"),
@@ -410,7 +455,7 @@ def test_a_prompt_that_is_none(sqlite_url: str, args: list[str], stdin: str | by
 def test_recording_switched_off_still_chats(sqlite_url: str) -> None:
     with serve(Script(chunks=2)) as server:
         result = chat(server.url, sqlite_url, "x", RECORDER_OFF="1")
-    assert (result.exit_code, result.stderr) == (0, "")
+    assert (result.exit_code, result.stderr) == (0, "nothing is recorded: RECORDER_OFF is set\n")
     assert not Path(sqlite_url.removeprefix("sqlite:///")).exists()
 
 

@@ -259,6 +259,13 @@ def test_a_named_conversation_goes_by_its_name(store_url: str) -> None:
         rows = json_lines(run(command, *args, "--json", "--store", store_url), schema)
         assert {row["id"] for row in rows} == set(ids(*inside))
         assert {row["conversation"] for row in rows} == {identity_of(opening)}
+    named = {
+        row["id"]: row.get("conversation_name")
+        for row in json_lines(run("list", "--json", "--store", store_url), "list")
+    }
+    assert sorted(map(str, named.values())) == ["None", "desk", "desk"]
+    table = run("list", "--store", store_url, env={"COLUMNS": "200"}).stdout.splitlines()
+    assert [line.split()[-1] for line in table[2:]] == ["desk", "desk"]
     events = json_lines(run("events", "desk", "--json", "--store", store_url), "events")
     assert len(events) == sum(len(one.events) for one in inside)
     shown = run("show", "desk", "--store", store_url).stdout
