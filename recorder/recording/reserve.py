@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -35,11 +36,21 @@ class Reserve:
         self._path: Path | None = None
         self._lock: LockFile | None = None
         self._retry_at = 0
+        self._taking = threading.Lock()  # nobody waits for it: one thread takes the room, the others go on
 
     def keep(self) -> None:
         """Take the room, unless that was done; a disk that has none is asked again later."""
-        if self._path is not None or self._clock.monotonic_ns() < self._retry_at:
-            return
+        if self._wanted() and self._taking.acquire(blocking=False):
+            try:
+                if self._wanted():
+                    self._take()
+            finally:
+                self._taking.release()
+
+    def _wanted(self) -> bool:
+        return self._path is None and self._clock.monotonic_ns() >= self._retry_at
+
+    def _take(self) -> None:
         # Recovery removes what has this ending, and whose owner is dead.
         path = self._directory / f"{self._clock.new_id().hex()}-reserve.new"
         try:
@@ -69,6 +80,7 @@ class Reserve:
     def after_fork(self) -> None:
         """Begin anew in a forked child: the room is the parent's."""
         self._path = self._lock = None
+        self._taking = threading.Lock()
 
 
 def marker_of(directory: Path, instance: bytes) -> Path:

@@ -119,7 +119,8 @@ class WritePath:
     def open_stream(self, stream: bytes | None = None) -> StreamWriter:
         """Return the writer of a new event stream; nothing is written before its first event."""
         identity = self.clock.new_id() if stream is None else stream
-        self._reserve.keep()
+        if not self.closed:
+            self._reserve.keep()
         writer = StreamWriter(self._spool.of_thread(), self.clock, identity, self.instance, self.clock.secret(32))
         with self._lock:
             self._streams.add(writer)
