@@ -59,7 +59,8 @@ class Evidence:
     :ivar finish_reasons: per choice; None where none was sent.
     :ivar failed_choices: those with a finish reason by which the provider says that it failed.
     :ivar choices_asked: how many choices the request asked for, where it says so.
-    :ivar choices_missing: how many of them never came, though the answer came to its end.
+    :ivar choices_missing: how many of them (of one, where it does not say) never came, though the answer came to its
+        end.
     :ivar finished: the answer owes nothing more; None where no dialect can tell.
     :ivar coding_cut: the content coding (gzip …) ends before its own end.
     :ivar missing: the recording has a hole: a ``gap_recorded``, missing versions, or an event of an unknown type.
@@ -134,7 +135,7 @@ def _choices_missing(answer: Answer, choices_asked: int | None) -> int:
     ended = answer.sentinel_seen or answer.whole
     if not (answer.understood and ended) or answer.errors:
         return 0
-    return max(0, (choices_asked or 0) - len(answer.choices))
+    return max(0, (choices_asked or 1) - len(answer.choices))
 
 
 def _choices_finished(answer: Answer, choices_asked: int | None) -> bool:

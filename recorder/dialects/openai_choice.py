@@ -6,9 +6,10 @@ same reasoning under two names is one part that carries both names.
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
-from recorder.core.json_text import whole_text
+from recorder.core.json_text import plain, whole_text
 from recorder.core.messages import (
     Anomaly,
     Choice,
@@ -71,7 +72,7 @@ class ChoiceFold:
             self._whole, self._whole_place = message, place
         reason = choice.get("finish_reason")
         if reason is not None and reason != "":
-            self._finished(str(reason), place)
+            self._finished(reason if isinstance(reason, str) else json.dumps(plain(reason)), place)
         logprobs = choice.get("logprobs")
         if isinstance(logprobs, dict):
             self._add_logprobs(logprobs)

@@ -43,8 +43,9 @@ def rebuild(exchange: Exchange) -> Rebuilt:
 
 def _lack(evidence: Evidence) -> Iterator[Anomaly]:
     if evidence.choices_missing:
-        asked = evidence.choices_asked or 0
-        yield Anomaly("choices_missing", f"{asked} choices were asked for, {asked - evidence.choices_missing} came")
+        asked = evidence.choices_asked or 1
+        told = "one choice was" if asked == 1 else f"{asked} choices were"
+        yield Anomaly("choices_missing", f"{told} asked for, {asked - evidence.choices_missing} came")
 
 
 def _read(clues: Clues) -> Answer:

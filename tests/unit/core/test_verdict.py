@@ -136,6 +136,16 @@ def test_a_document_with_too_few_choices(n: int | None, verdict: str) -> None:
         assert (rebuilt.verdict, rebuilt.evidence.choices_missing) == (verdict, 1 if n == 2 else 0)
 
 
+@pytest.mark.parametrize("kind", ["response_completed", "consumer_closed"])
+def test_an_answer_that_came_to_its_end_without_any_choice_is_unknown_in_both_shapes(kind: str) -> None:
+    body = b'{"object": "chat.completion", "choices": []}'
+    head = {"headers": [("content-type", "application/json")], "framing": "length", "length": len(body)}
+    document = ended(asked().response(**head).chunks(body), kind)
+    for rebuilt in (document, ended(asked().response().sse(done=True), kind)):
+        assert (rebuilt.verdict, rebuilt.evidence.choices_missing) == ("unknown", 1)
+        assert rebuilt.anomalies[0].detail == "one choice was asked for, 0 came"
+
+
 def test_more_choices_than_asked_for_lack_nothing() -> None:
     both = (delta(0, "stop", content="a"), delta(1, "stop", content="b"))
     assert ended(asked(1).response().sse(*both), "response_completed").verdict == "complete"

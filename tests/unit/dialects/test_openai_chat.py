@@ -275,6 +275,11 @@ def test_perplexity_repeats_the_whole_message() -> None:
     assert (alone.choices[0].message.text, alone.choices[0].message.role) == ("1 2", "assistant")
 
 
+@pytest.mark.parametrize(("sent", "shown"), [(True, "true"), (3, "3"), ({"a": 1}, '{"a": 1}')])
+def test_a_finish_reason_that_is_no_text_is_shown_as_it_was_sent(sent: Any, shown: str) -> None:
+    assert streamed(delta(content="x"), delta(finish=sent)).choices[0].finish_reason == shown
+
+
 def test_finish_reasons_again_and_deltas_after_them() -> None:
     again = streamed(delta(content="a"), delta(finish="stop"), delta(finish="stop"))
     assert (again.choices[0].finish_reasons, kinds(again)) == (("stop",), ["finish_reason_repeated"])
