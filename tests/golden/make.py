@@ -95,7 +95,7 @@ class GoldenPath:
     def watch(self, exchange: object) -> None:
         """Nobody closes this path."""
 
-    def check(self) -> None:
+    def check(self, writer: object) -> None:
         """Nothing fails here."""
 
     def defers(self, work: object) -> bool:

@@ -176,7 +176,7 @@ def test_a_checkpoint_beyond_the_last_event(store_url: str) -> None:
         "position = position + 5000",
     )
     [detail] = findings(store_url)["checkpoints"]
-    assert detail.startswith("rows stands where no event is")
+    assert "stands where no event is" in detail
     rebuild_all(store, SqlProjected(store))
     store.close()
     assert findings(store_url) == {}
