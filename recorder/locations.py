@@ -26,6 +26,20 @@ def default_store() -> str:
     return os.environ.get("RECORDER_STORE") or DEFAULT_STORE
 
 
+def as_url(source: str | os.PathLike[str]) -> str:
+    """Return a store's URL as it was given, or that of a SQLite file whose path was given.
+
+    :raises ConfigurationError: it is neither.
+    """
+    if isinstance(source, str):
+        return source
+    given: object = source
+    path = os.fspath(given) if isinstance(given, os.PathLike) else None
+    if not isinstance(path, str):
+        raise ConfigurationError(f"a store is named by a URL or by the path of a SQLite file, not by {source!r}")
+    return f"sqlite:///{path.replace('%', '%25').replace('?', '%3F')}"
+
+
 def sqlite_path(store_url: str) -> Path | None:
     """Return the file of a SQLite store as an absolute path; None for another engine.
 
