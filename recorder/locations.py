@@ -26,6 +26,22 @@ def default_store() -> str:
     return os.environ.get("RECORDER_STORE") or DEFAULT_STORE
 
 
+def as_url(source: str | os.PathLike[str] | None) -> str:
+    """Return a store's URL as it was given, or that of a SQLite file whose path was given; the default for None.
+
+    :raises ConfigurationError: it is neither.
+    """
+    if source is None:
+        return default_store()
+    if isinstance(source, str):
+        return source
+    given: object = source
+    path = os.fspath(given) if isinstance(given, os.PathLike) else None
+    if not isinstance(path, str):
+        raise ConfigurationError(f"a store is named by a URL or by the path of a SQLite file, not by {source!r}")
+    return f"sqlite:///{path.replace('%', '%25').replace('?', '%3F')}"
+
+
 def sqlite_path(store_url: str) -> Path | None:
     """Return the file of a SQLite store as an absolute path; None for another engine.
 
@@ -95,19 +111,23 @@ def _place(store_url: str) -> str:
     return f"{host if host.startswith('/') else host.lower()}:{port}/{database}?"
 
 
-def make_state_home(store_url: str) -> None:
-    """Make the directory that a server's spools lie in; a SQLite store's lie beside it, in a folder that must be there.
+def prepared_spool_directory(store_url: str) -> Path:
+    """Return the spool directory of a store after making the one that a server's spools lie in.
+
+    A SQLite store's lie beside it, in a folder that must be there.
 
     :raises ConfigurationError: it cannot be made.
     """
+    directory = spool_directory(store_url)
     if sqlite_path(store_url) is None:
-        home = spool_directory(store_url).parent
+        home = directory.parent
         try:
             home.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigurationError(
                 f"the state directory {home} cannot be made ({error.strerror}): set XDG_STATE_HOME to another place"
             ) from error
+    return directory
 
 
 def fingerprint_key(clock: Clock) -> bytes:

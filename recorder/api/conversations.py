@@ -86,9 +86,13 @@ class Conversations:
         return made
 
 
-def _check(name: object, tags: Mapping[str, object]) -> None:
+def _check(name: object, tags: object) -> None:
     if name is not None and not (isinstance(name, str) and name.strip()):
         raise ConfigurationError(f"a conversation's name is a text that is not empty, not {name!r}")
+    if not isinstance(tags, Mapping):
+        raise ConfigurationError(f"tags are a mapping of texts to texts, not {tags!r}")
     for key, value in tags.items():
+        if not isinstance(key, str):
+            raise ConfigurationError(f"the name of a tag is a text, not {key!r}")
         if not isinstance(value, str):
             raise ConfigurationError(f"the tag {key!r} is not a text but {value!r}")

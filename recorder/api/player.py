@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -26,7 +27,7 @@ class Player:
     error. Thread-safe. A recording that is not what was written, as far as its hash chain tells, is not
     played: its request raises :class:`~recorder.errors.ChainBroken`, and so does leaving.
 
-    :param source: a store's URL, or a :class:`~recorder.Store`.
+    :param source: a store's URL, the path of a SQLite store, or a :class:`~recorder.Store`.
     :param match: ``"strict"``: method, URL and payload, JSON compared as a value.
     :param pace: 0 answers at once, 1 as fast as recorded, 2 twice as slow.
     :param exchanges: what to answer from: ids of exchanges, ids or names of conversations; everything
@@ -38,7 +39,7 @@ class Player:
 
     def __init__(
         self,
-        source: str | Store | None = None,
+        source: str | os.PathLike[str] | Store | None = None,
         *,
         match: str = "strict",
         pace: float = 0.0,
@@ -80,6 +81,7 @@ class Player:
         """Have *session* answered from the recording; return the session.
 
         :raises ConfigurationError: one of its HTTP adapters is not an ``HTTPAdapter``.
+        :raises TypeError: it is no session.
         """
         if self._transport is None:
             from recorder.transports.requests_replay import RequestsReplay

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from recorder.api.ending import Ending, projecting
 from recorder.clock import Clock, SystemClock, id_text
 from recorder.core.redaction import Redaction
 from recorder.errors import ConfigurationError, NotFound
-from recorder.locations import absolute_url, default_store, fingerprint_key, make_state_home, spool_directory
+from recorder.locations import absolute_url, as_url, fingerprint_key, prepared_spool_directory
 from recorder.recording.drain import Drainer
 from recorder.recording.lanes import Lanes
 from recorder.recording.mover import Health, Mover
@@ -46,8 +47,9 @@ class Recorder:
     long as a session that it is mounted on is in use; dropped without :meth:`close`, it is closed in the
     background when the last of them is gone.
 
-    :param store_url: ``sqlite:///FILE`` or ``postgresql+psycopg://…``; ``RECORDER_STORE`` where it is
-        left out, else ``sqlite:///recorder.db``. A SQLite store is created and upgraded as needed.
+    :param store_url: ``sqlite:///FILE``, the path of such a file, or ``postgresql+psycopg://…``;
+        ``RECORDER_STORE`` where it is left out, else ``sqlite:///recorder.db``. A SQLite store is created and
+        upgraded as needed.
     :param durability: ``"delivered"``: a killed process loses no chunk that its consumer saw;
         ``"batched"``: up to 20 ms may be lost; ``"synced"``: the request and the end of each exchange
         survive a loss of power, chunks do so 20 ms later at the latest.
@@ -66,7 +68,7 @@ class Recorder:
 
     def __init__(
         self,
-        store_url: str | None = None,
+        store_url: str | os.PathLike[str] | None = None,
         *,
         durability: str = "delivered",
         on_failure: str = "spool",
@@ -79,6 +81,7 @@ class Recorder:
         _one_of("durability", durability, DURABILITIES)
         _one_of("on_failure", on_failure, FAILURE_POLICIES)
         _one_of("drainer", drainer, _DRAINERS if os.name == "posix" else _DRAINERS[:1])
+        _seconds(spool_wait=spool_wait, close_timeout=close_timeout)
         self._timeout = close_timeout
         self._transport: RequestsRecording | None = None
         self._warned = False
@@ -88,12 +91,11 @@ class Recorder:
             _log.warning("recorder: RECORDER_OFF is set, nothing is recorded")
             return
         clock = clock or SystemClock()
-        url = default_store() if store_url is None else store_url
+        url = as_url(store_url)
         parse_url(url)  # one message for a wrong one, whoever is given it
         url = absolute_url(url)
         synchronous: Synchronous = "full" if durability == "synced" else "normal"
-        directory = spool_directory(url)
-        make_state_home(url)
+        directory = prepared_spool_directory(url)
 
         def open_for_writing() -> EventStore:
             return open_store(url, write=True, synchronous=synchronous)
@@ -137,6 +139,7 @@ class Recorder:
         Mounting twice is the same as mounting once.
 
         :raises ConfigurationError: one of its HTTP adapters is not an ``HTTPAdapter``.
+        :raises TypeError: it is no session.
         """
         if self._path is not None:
             if self._transport is None:
@@ -217,3 +220,9 @@ class Recorder:
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise ConfigurationError(f"{name}={value!r} is not known: use {' or '.join(map(repr, allowed))}")
+
+
+def _seconds(**given: object) -> None:
+    for name, value in given.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < threading.TIMEOUT_MAX:
+            raise ConfigurationError(f"{name}={value!r} is no number of seconds: use 0 or more")

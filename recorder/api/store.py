@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -17,7 +18,7 @@ from recorder.core.messages import Anomaly
 from recorder.core.rebuilt import Rebuilt
 from recorder.dialects.rebuild import rebuild
 from recorder.errors import ChainBroken, NotFound
-from recorder.locations import default_store
+from recorder.locations import as_url
 from recorder.projections.rows import listed, tags_of_row, turn_of_row
 from recorder.store.projected import ExchangeFilter
 
@@ -65,12 +66,12 @@ class Store:
 
     It shows what was there when it was opened, or at the last :meth:`refresh`.
 
-    :param url: ``RECORDER_STORE`` where it is left out, else ``sqlite:///recorder.db``.
+    :param url: or the path of a SQLite store; ``RECORDER_STORE`` where it is left out, else ``sqlite:///recorder.db``.
     :raises StoreError: the store cannot be read.
     """
 
-    def __init__(self, url: str | None = None) -> None:
-        self.reader = Reader(default_store() if url is None else url)
+    def __init__(self, url: str | os.PathLike[str] | None = None) -> None:
+        self.reader = Reader(as_url(url))
 
     def refresh(self) -> None:
         """Look again at what was recorded since."""

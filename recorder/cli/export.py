@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -15,6 +16,15 @@ from recorder.cli.output import Recorded
 from recorder.core.conversation import Conversation
 from recorder.errors import ConfigurationError
 from recorder.formats.base import formats, render
+
+
+class _File(click.Path):
+    """The path of a file to write; an empty one would be the current directory."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not str(value):
+            self.fail("the name is empty: give the name of a file, or - for standard output.", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 @click.command()
@@ -31,7 +41,7 @@ from recorder.formats.base import formats, render
     "-o",
     "--output",
     "file",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=_File(path_type=Path, dir_okay=False),
     help="Write to this file, not to standard output.",
 )
 @click.option("--force", is_flag=True, help="Replace the file where it exists.")

@@ -68,7 +68,11 @@ class Redaction:
         self._query: set[str] = set()
         self._names: set[str] = set()
         self._pointers: list[tuple[str, ...]] = []
+        if not isinstance(rules, str | Iterable):
+            raise ConfigurationError(f"redact={rules!r} is no list of rules: use a list of texts")
         for rule in (rules,) if isinstance(rules, str) else rules:
+            if not isinstance(rule, str):
+                raise ConfigurationError(f"redaction rule {rule!r} is no text: use header:NAME or another")
             self._add(rule)
 
     def _add(self, rule: str) -> None:

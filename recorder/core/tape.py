@@ -6,7 +6,6 @@ urllib3, so that every way of consuming the response behaves as it did when it w
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
@@ -14,7 +13,6 @@ from typing import Any, Final, NamedTuple
 from recorder.core.events import FRAME_CLOSED, FRAME_END, READ_END, TERMINAL_TYPES, VERBATIM, Event
 
 _CRLF: Final = b"\r\n"
-_CLOSES: Final = re.compile(rb"(?i)\AHTTP/1\.0|^connection:[^\r\n]*close", re.MULTILINE)
 
 
 class Read(NamedTuple):
@@ -32,7 +30,6 @@ class Tape:
     :ivar end: the type of the event that ended the exchange; None when the recording just stops.
     :ivar facts: the facts of that event.
     :ivar elapsed_ns: when it ended, nanoseconds after the request was sent.
-    :ivar stays_open: nothing says that the peer closed: a read after the end would have waited.
     :ivar grew: bytes that redaction added to the head; what one read held then may be longer now.
     """
 
@@ -40,7 +37,6 @@ class Tape:
     end: str | None = None
     facts: dict[str, Any] = field(default_factory=dict)
     elapsed_ns: int = 0
-    stays_open: bool = False
     grew: int = 0
 
 
@@ -81,9 +77,7 @@ class _Renderer:
             facts = event.facts
             self._chunked = facts.get("framing") == "chunked"
             self.tape.grew = facts.get("grew", 0)
-            head = event.body or b""
-            self.tape.stays_open = facts.get("framing") != "close" and not _CLOSES.search(head)
-            self._append(head, (), ends=bool(event.flags & READ_END))
+            self._append(event.body or b"", (), ends=bool(event.flags & READ_END))
         elif event.type == "trailers_received":
             self._framed(event.facts, (_CRLF if self._unclosed else b"") + b"0\r\n", event.body or b"")
             self._trailers, self._unclosed = True, False

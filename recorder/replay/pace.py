@@ -11,11 +11,12 @@ class Pace:
 
     :param factor: 0 for at once, 1 as recorded, 2 for twice as slow.
     :param clock: tells the time and waits; a test drives its own.
-    :raises ConfigurationError: the factor is negative.
+    :raises ConfigurationError: the factor is no number, or negative, or endless.
     """
 
     def __init__(self, factor: float, clock: Clock) -> None:
-        if not 0 <= factor < float("inf"):
+        given: object = factor
+        if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given < float("inf"):
             raise ConfigurationError(f"pace={factor!r} is not a factor: use 0 (at once), 1 (as recorded) or another")
         self._factor = factor
         self._clock = clock

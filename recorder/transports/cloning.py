@@ -117,7 +117,10 @@ def http_adapters(session: requests.Session) -> dict[str, HTTPAdapter]:
     """Return the adapters of a session that speak HTTP, by prefix; plain ones where a prefix has none.
 
     :raises ConfigurationError: one of them is not an ``HTTPAdapter``.
+    :raises TypeError: it is no session.
     """
+    if not hasattr(session, "adapters"):
+        raise TypeError(f"session is not a requests.Session but {session!r}")
     found: dict[str, HTTPAdapter] = {}
     for prefix, adapter in session.adapters.items():
         if not prefix.lower().startswith("http"):

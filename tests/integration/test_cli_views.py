@@ -15,7 +15,7 @@ from recorder.core.events import CONVERSATION_TYPES
 from recorder.store import open_store
 from recorder.store.schema import upgrade
 from tests.building import ExchangeBuilder, delta
-from tests.commands import STREAMED, answered, asking, fill, identity_of, json_lines, run
+from tests.commands import STREAMED, answered, asking, fill, identity_of, json_lines, run, told
 
 FIRST = answered(1, ("user", "buy?"), text="Hold — 1.0850 €")
 SECOND = answered(2, ("user", "buy?"), ("assistant", "Hold — 1.0850 €"), ("user", "stop?"), text="At 1.0815")
@@ -161,6 +161,11 @@ def test_export_replaces_a_file_only_where_told_to(url: str, tmp_path: Path) -> 
     assert "1.0850" in file.read_text(encoding="utf-8")
 
 
+def test_export_to_a_file_without_a_name(url: str) -> None:
+    line = told(run("export", identity_of(FIRST), "-o", "", "--store", url), 2)
+    assert "the name is empty: give the name of a file" in line
+
+
 def test_export_into_a_named_pipe_goes_through_it(url: str, tmp_path: Path) -> None:
     """As root, a device would otherwise be replaced by a file: /dev/null for the whole machine."""
     pipe = tmp_path / "pipe"
@@ -224,11 +229,11 @@ def test_what_was_changed_afterwards_is_not_vouched_for(store_url: str, done: st
         assert len(replayed.stderr.splitlines()) == 1
         assert ("CHANGED" in replayed.stderr, "same bytes" in replayed.stderr) == (bool(code), not code)
     assert replayed.stdout == ""
-    told = {"changed": "hash of version 4 does not verify", "removed": "version 4 is missing: 5 follows"}[done]
-    assert told in replayed.stderr
-    assert told in run("show", identity_of(touched), "--store", store_url).stdout
+    detail = {"changed": "hash of version 4 does not verify", "removed": "version 4 is missing: 5 follows"}[done]
+    assert detail in replayed.stderr
+    assert detail in run("show", identity_of(touched), "--store", store_url).stdout
     (shown,) = json_lines(run("show", identity_of(touched), "--json", "--store", store_url), "show")
-    assert shown["findings"][0] == {"kind": "not_as_written", "detail": told, "count": 1}
+    assert shown["findings"][0] == {"kind": "not_as_written", "detail": detail, "count": 1}
 
 
 def test_verify_finds_nothing_and_says_what_is_not_proved(url: str) -> None:

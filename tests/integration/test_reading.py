@@ -9,7 +9,7 @@ import pytest
 from recorder import NotFound, Player, Store
 from recorder.clock import SystemClock, id_text
 from recorder.core.codec import encode_opened, event_record
-from recorder.locations import make_state_home, spool_directory
+from recorder.locations import prepared_spool_directory, spool_directory
 from recorder.projections.runner import project
 from recorder.recording.spool import Spool
 from recorder.store import open_store
@@ -119,7 +119,7 @@ def test_a_player_of_some_exchanges_only(filled: str) -> None:
 
 def test_what_is_only_in_a_spool_is_seen_and_marked(filled: str) -> None:
     clock = SystemClock()
-    make_state_home(filled)
+    prepared_spool_directory(filled)
     spool = Spool(spool_directory(filled), b"i" * 16, clock, durability="delivered", wait=0)
     running = exchange(8, "spooled")
     spool.append(encode_opened(running.opened))
@@ -142,7 +142,7 @@ def test_an_exchange_half_in_the_store_and_half_in_a_spool(filled: str) -> None:
     writer = open_store(filled, write=True)
     writer.append([running.opened], running.events[:2])
     writer.close()
-    make_state_home(filled)
+    prepared_spool_directory(filled)
     spool = Spool(spool_directory(filled), b"i" * 16, SystemClock(), durability="delivered", wait=0)
     for event in running.events[1:]:
         spool.append(event_record(event))

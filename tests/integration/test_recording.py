@@ -484,6 +484,13 @@ def test_a_response_of_another_session_has_no_exchange(sqlite_url: str) -> None:
         {"on_failure": "shrug"},
         {"drainer": "horse"},
         {"redact": "cookie:"},
+        {"redact": 123},
+        {"redact": [None]},
+        {"close_timeout": "x"},
+        {"close_timeout": -1},
+        {"spool_wait": -1},
+        {"spool_wait": float("nan")},
+        {"store_url": 3},
         {"store_url": "sqlite://"},
         {"store_url": "mongodb://x/y"},
     ],
@@ -491,6 +498,34 @@ def test_a_response_of_another_session_has_no_exchange(sqlite_url: str) -> None:
 def test_wrong_arguments_are_told(wrong: dict[str, Any], sqlite_url: str) -> None:
     with pytest.raises(ConfigurationError):
         Recorder(**{"store_url": sqlite_url, **wrong})
+
+
+@pytest.mark.parametrize("tags", [{1: "x"}, {"x": 1}, ["x"]])
+def test_tags_that_are_no_texts_are_told(sqlite_url: str, tags: Any) -> None:
+    with Recorder(sqlite_url) as recorder, pytest.raises(ConfigurationError, match="tag"):
+        recorder.conversation("desk", tags=tags)
+
+
+def test_what_is_no_session_is_told(sqlite_url: str) -> None:
+    with Recorder(sqlite_url) as recorder:
+        with pytest.raises(TypeError, match=r"session is not a requests\.Session but None"):
+            recorder.mount(None)  # type: ignore[arg-type]
+        with Player(sqlite_url) as player, pytest.raises(TypeError, match="session is not"):
+            player.mount(3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["plain.db", "50% odd?.db"])
+def test_a_store_may_be_named_by_its_path(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    with wire(lambda _: reply(b"x")) as server:
+        with Recorder(path) as recorder:
+            recorder.mount(requests.Session()).get(server.url)
+        url = server.url
+    assert path.exists()
+    with Store(path) as store:
+        assert len(list(store.exchanges())) == 1
+    with Player(path) as player:
+        assert player.mount(requests.Session()).get(url).content == b"x"
 
 
 # Durability

@@ -287,7 +287,7 @@ def test_pace_is_that_of_the_recording_on_a_clock_that_tests_drive(sqlite_url: s
         assert clock.now / 1e6 == pytest.approx(listed["duration_ms"] * factor, rel=0.05)
 
 
-@pytest.mark.parametrize("settings", [{"match": "loose"}, {"pace": -1.0}, {"pace": float("inf")}])
+@pytest.mark.parametrize("settings", [{"match": "loose"}, {"pace": -1.0}, {"pace": float("inf")}, {"pace": "x"}])
 def test_settings_that_make_no_sense(sqlite_url: str, settings: dict[str, Any]) -> None:
     Recorder(sqlite_url).close()
     with pytest.raises(ConfigurationError):
