@@ -6,6 +6,7 @@ import functools
 import inspect
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -96,3 +97,29 @@ def fill(url: str, *built: ExchangeBuilder) -> None:
 def identity_of(built: ExchangeBuilder) -> str:
     """Return an exchange's id as text."""
     return id_text(built.opened.stream)
+
+
+def terminal(*args: str, out: bool = True, err: bool = True, **env: str) -> tuple[int, str]:
+    """Return a command's exit code and what it writes to a terminal, its line ends plain again.
+
+    :param out: standard output is that terminal, else a pipe that is thrown away; *err* likewise.
+    """
+    ours, theirs = pty.openpty()
+    whole = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "COLUMNS")}
+    whole |= {"TERM": "xterm", "COLUMNS": "300", "PYTHONIOENCODING": "utf-8", **env}
+    started = subprocess.Popen(
+        [sys.executable, "-m", "recorder", *args],
+        stdout=theirs if out else subprocess.DEVNULL,
+        stderr=theirs if err else subprocess.DEVNULL,
+        env=whole,
+    )
+    os.close(theirs)
+    got = b""
+    try:
+        while piece := os.read(ours, 65536):
+            got += piece
+    except OSError:  # Linux says so when the last writer has gone
+        pass
+    finally:
+        os.close(ours)
+    return started.wait(60), got.decode().replace("\r\n", "\n")

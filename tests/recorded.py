@@ -104,3 +104,15 @@ def traces(secret: str) -> list[bytes]:
     raw = secret.encode()
     encoded = [base64.b64encode(b" " * shift + raw)[4:-4] for shift in range(3)]
     return [raw, *encoded]
+
+
+def in_order(url: str) -> list[Exchange]:
+    """Return the folded exchanges of a store, in the order in which they began."""
+    return [exchange for _, exchange in sorted(exchanges(url).items())]
+
+
+def linked(url: str) -> list[tuple[int | None, int | None, str | None]]:
+    """Return (attempt, status, end) of every exchange; all of them must be of one call."""
+    found = in_order(url)
+    assert len({exchange.call for exchange in found}) == 1
+    return [(e.attempt, e.response.status if e.response else None, e.transport_end) for e in found]

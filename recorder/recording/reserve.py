@@ -79,6 +79,8 @@ class Reserve:
 
     def after_fork(self) -> None:
         """Begin anew in a forked child: the room is the parent's."""
+        if self._lock is not None:
+            self._lock.close()
         self._path = self._lock = None
         self._taking = threading.Lock()
 

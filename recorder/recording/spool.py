@@ -28,8 +28,7 @@ from typing import Any, Final
 from recorder.clock import Clock
 from recorder.errors import StoreUnreachable
 from recorder.recording.mapped_file import MappedSpoolFile
-from recorder.recording.spool_file import HEADER_SIZE, SpoolFile, copy_records, sync_directory
-from recorder.recording.spool_file import fdatasync as _fdatasync
+from recorder.recording.spool_file import HEADER_SIZE, SpoolFile, copy_records, fdatasync, sync_directory
 
 _log = logging.getLogger("recorder")
 
@@ -275,7 +274,7 @@ class Spool:
         if self._file is None:
             return
         try:
-            _fdatasync(self._file.fd)
+            fdatasync(self._file.fd)
             self._dirty = False
         except OSError as error:
             if self.sync_error is None:

@@ -266,28 +266,36 @@ class ExchangeTap:
     def _write_pieces(self, pieces: list[Piece]) -> None:
         try:  # as _writing does, without the generator: this is the hot path
             with self._lock:
-                self._inside = True
-                for kind, flags, meta, body, _ in pieces:
-                    if self.ended:
-                        return
-                    if kind == "chunk_received" and not flags & VERBATIM:
-                        self._path.write(self._writer, b"chunk_received", flags, meta.encode() if meta else None, body)
-                        continue
-                    if body:
-                        # Trailers, or what nobody reads as a body: another response's head may be in it.
-                        body = self._path.redaction.head(body, self._seen)
-                    if kind == "response_truncated":
-                        meta = meta_text(self._state())
-                    ends = kind not in ("chunk_received", "trailers_received")
-                    try:
-                        self._path.write(self._writer, _TYPE_BYTES[kind], flags, meta.encode() if meta else None, body)
-                    finally:  # not before: a signal handler may close the recorder first, and tell that as the end
-                        if ends:
-                            self.ended, self._completed = True, kind == "response_completed"
+                try:
+                    self._inside = True
+                    for piece in pieces:
+                        if self.ended:
+                            return
+                        kind, flags, meta, body, _ = piece
+                        if kind == "chunk_received" and not flags & VERBATIM:
+                            meta_bytes = meta.encode() if meta else None
+                            self._path.write(self._writer, b"chunk_received", flags, meta_bytes, body)
+                        else:
+                            self._write_rare_piece(piece)
+                finally:
+                    self._inside = False
         finally:
-            self._inside = False
             if self._departure is not None:
                 self._tell_departure()
+
+    def _write_rare_piece(self, piece: Piece) -> None:
+        kind, flags, meta, body, _ = piece
+        if body:
+            # Trailers, or what nobody reads as a body: another response's head may be in it.
+            body = self._path.redaction.head(body, self._seen)
+        if kind == "response_truncated":
+            meta = meta_text(self._state())
+        ends = kind not in ("chunk_received", "trailers_received")
+        try:
+            self._path.write(self._writer, _TYPE_BYTES[kind], flags, meta.encode() if meta else None, body)
+        finally:  # not before: a signal handler may close the recorder first, and tell that as the end
+            if ends:
+                self.ended, self._completed = True, kind == "response_completed"
 
     def _tell(self, type_name: bytes, flags: int, facts: Mapping[str, Any] | None, body: bytes | None) -> None:
         with self._writing():
@@ -307,10 +315,12 @@ class ExchangeTap:
         """Keep other threads out, and put off what a signal handler, or another thread, tells of the consumer."""
         try:
             with self._lock:
-                self._inside = True
-                yield
+                try:
+                    self._inside = True
+                    yield
+                finally:
+                    self._inside = False
         finally:
-            self._inside = False
             self._tell_departure()
 
     def _tell_departure(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import signal
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from recorder.core.codec import decode_batch
 from recorder.recording.spool_file import HEADER_SIZE
 from recorder.store.schema import upgrade
 from recorder.store.sqlite_file import store_lock
-from tests.commands import answered, fill, identity_of, json_lines, process, run, told
+from tests.commands import answered, fill, identity_of, json_lines, process, run, terminal, told
 from tests.loopback import Script, serve
 
 ROOT = Path(__file__).parents[2]
@@ -75,32 +74,18 @@ def test_a_reader_that_was_never_there(sqlite_url: str) -> None:
     assert (done.returncode, done.stderr) == (141, b"")
 
 
-def on_terminal(*args: str, env: dict[str, str]) -> bytes:
-    """Return what a command writes to a terminal."""
-    ours, theirs = pty.openpty()
-    whole = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "COLUMNS")} | env
-    started = subprocess.Popen([sys.executable, "-m", "recorder", *args], stdout=theirs, stderr=theirs, env=whole)
-    os.close(theirs)
-    out = b""
-    try:
-        while piece := os.read(ours, 65536):
-            out += piece
-    except OSError:  # Linux says so when the last writer has gone
-        pass
-    finally:
-        os.close(ours)
-    assert started.wait(60) == 0
-    return out
-
-
 def test_colours_only_on_a_terminal_and_not_where_unwanted(sqlite_url: str) -> None:
     fill(sqlite_url, answered(1, ("user", "hi"), text="red \x1b[31m alert"))
-    assert b"\x1b[32mcomplete" in on_terminal("list", "--store", sqlite_url, env={"TERM": "xterm"})
-    plain = on_terminal("list", "--store", sqlite_url, env={"NO_COLOR": "1"})
-    assert b"complete" in plain
-    assert b"\x1b" not in plain
-    shown = on_terminal("show", identity_of(answered(1)), "--store", sqlite_url, env={"NO_COLOR": "1"})
-    assert "red \ufffd[31m alert".encode() in shown
+    code, coloured = terminal("list", "--store", sqlite_url)
+    assert code == 0
+    assert "\x1b[32mcomplete" in coloured
+    code, plain = terminal("list", "--store", sqlite_url, NO_COLOR="1")
+    assert code == 0
+    assert "complete" in plain
+    assert "\x1b" not in plain
+    code, shown = terminal("show", identity_of(answered(1)), "--store", sqlite_url, NO_COLOR="1")
+    assert code == 0
+    assert "red \ufffd[31m alert" in shown
     assert "\x1b" not in run("list", "--store", sqlite_url, env={"NO_COLOR": None}).output
 
 

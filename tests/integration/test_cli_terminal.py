@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import answered, asking, fill, identity_of, run
+from tests.commands import answered, asking, fill, identity_of, run, terminal
 from tests.loopback import Script, serve
 
 #: Would change the title, clear the screen, colour, turn the direction, go back in the line (C0 and C1), delete.
@@ -40,32 +40,6 @@ READING = (
 def url(sqlite_url: str) -> str:
     fill(sqlite_url, SAID, BROKEN)
     return sqlite_url
-
-
-def terminal(*args: str, out: bool = True, err: bool = True, **env: str) -> tuple[int, str]:
-    """Return a command's exit code and what it writes to a terminal, its line ends plain again.
-
-    :param out: standard output is that terminal, else a pipe that is thrown away; *err* likewise.
-    """
-    ours, theirs = pty.openpty()
-    whole = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "COLUMNS")}
-    whole |= {"TERM": "xterm", "COLUMNS": "300", "PYTHONIOENCODING": "utf-8", **env}
-    started = subprocess.Popen(
-        [sys.executable, "-m", "recorder", *args],
-        stdout=theirs if out else subprocess.DEVNULL,
-        stderr=theirs if err else subprocess.DEVNULL,
-        env=whole,
-    )
-    os.close(theirs)
-    got = b""
-    try:
-        while piece := os.read(ours, 65536):
-            got += piece
-    except OSError:  # Linux says so when the last writer has gone
-        pass
-    finally:
-        os.close(ours)
-    return started.wait(60), got.decode().replace("\r\n", "\n")
 
 
 @pytest.mark.parametrize("args", READING, ids=lambda args: ascii(" ".join(args))[:30])

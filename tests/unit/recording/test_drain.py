@@ -1,4 +1,4 @@
-"""The drainer: everything, once, in order, whatever the store does; and what recovery makes of what is left."""
+"""The drainer: everything, once, in order, whatever the store does."""
 
 from __future__ import annotations
 
@@ -11,55 +11,17 @@ from pathlib import Path
 import pytest
 
 import recorder.recording.spool as spool_module
-from recorder.clock import SystemClock, id_text
+from recorder.clock import id_text
 from recorder.core.codec import decode_batch
-from recorder.core.events import Event
-from recorder.errors import CorruptRecording, StoreError, StoreUnreachable, VersionConflict
-from recorder.locks import LockFile
+from recorder.errors import CorruptRecording, StoreUnreachable
 from recorder.recording.batches import read_batch
 from recorder.recording.drain import Drainer
 from recorder.recording.drainer_process import FollowedSpool
-from recorder.recording.recovery import read_spooled, recover
-from recorder.recording.spool import Spool
-from recorder.recording.spool_file import HEADER_SIZE, SpoolFile, spool_files
+from recorder.recording.spool_file import HEADER_SIZE, spool_files
 from recorder.recording.streams import StreamWriter
 from recorder.store import open_store
-from tests.recorded import streams, types, until
-
-CLOCK = SystemClock()
-
-
-class Recording:
-    """A process's spool, and streams written to it."""
-
-    def __init__(self, directory: Path) -> None:
-        self.instance = CLOCK.new_id()
-        self.spool = Spool(directory, self.instance, CLOCK, durability="delivered", wait=0.0)
-
-    def stream(self) -> StreamWriter:
-        return StreamWriter(self.spool, CLOCK, CLOCK.new_id(), self.instance, CLOCK.secret(32))
-
-    def exchange(self, *, end: bool = True, chunks: int = 2, size: int = 10) -> StreamWriter:
-        writer = self.stream()
-        writer.write(b"request_sent", 0, b"{}", b"GET / HTTP/1.1\r\n\r\n")
-        for _ in range(chunks):
-            writer.write(b"chunk_received", 3, None, b"x" * size)
-        if end:
-            writer.write(b"response_completed")
-        return writer
-
-    def die(self) -> None:
-        """Let go of everything, as the kernel does for a process that was killed."""
-        self.spool.close(drained=False)
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    return tmp_path / "store.db-spool"
-
-
-def _drainer(recording: Recording, url: str) -> Drainer:
-    return Drainer(recording.spool, lambda: open_store(url, write=True), CLOCK)
+from tests.recorded import streams, until
+from tests.unit.recording.spooled import CLOCK, Failing, Recording, drainer_of
 
 
 def test_everything_is_moved_once(place: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +30,7 @@ def test_everything_is_moved_once(place: Path, sqlite_url: str, monkeypatch: pyt
     recording.spool._roll_at = 3000
     writers = [recording.exchange(chunks=20, size=100) for _ in range(4)]
     assert len(recording.spool.files()) > 2
-    drainer = _drainer(recording, sqlite_url)
+    drainer = drainer_of(recording, sqlite_url)
     assert drainer.drain()
     assert not drainer.drain()
     assert drainer.events == 4 * 22
@@ -87,7 +49,7 @@ def test_a_stream_that_goes_on_in_the_next_file_is_moved_in_its_order(place: Pat
     recording.spool._roll_at = 500_000
     writer = recording.exchange(chunks=900, size=1000)
     assert len(recording.spool.files()) > 1
-    drainer = _drainer(recording, sqlite_url)
+    drainer = drainer_of(recording, sqlite_url)
     with closing(open_store(sqlite_url, write=True)) as store:
         for _ in range(3):
             drainer._drained(_once())
@@ -107,7 +69,7 @@ def test_events_that_a_store_gets_again_are_counted_once(tmp_path: Path, place: 
     recording = Recording(place)
     recording.exchange()
     path = tmp_path / "moved.db"
-    drainer = _drainer(recording, f"sqlite:///{path}")
+    drainer = drainer_of(recording, f"sqlite:///{path}")
     assert drainer.drain()
     with closing(open_store(f"sqlite:///{path}", write=True)) as store:
         store.forget_spool(recording.spool.files()[0].id)  # as a copy from before would have it
@@ -125,11 +87,11 @@ def test_a_drained_full_file_that_a_new_store_does_not_know_is_drained_again_for
 ) -> None:
     recording = Recording(place)
     recording.exchange()
-    first = _drainer(recording, sqlite_url)
+    first = drainer_of(recording, sqlite_url)
     assert first.drain()
     with closing(open_store(sqlite_url, write=True)) as store:
         store.forget_spool(recording.spool.files()[0].id)
-    second = _drainer(recording, sqlite_url)
+    second = drainer_of(recording, sqlite_url)
     assert second.drain()
     first.stop(0, lambda _: True)
     second.stop(0, lambda _: True)
@@ -150,27 +112,6 @@ def test_a_record_larger_than_a_batch_is_read_whole_and_a_torn_one_left(place: P
     os.write(file.fd, b"\0\0\1\0 torn")
     assert read_batch(file, end) == ([], [], end)
     recording.die()
-
-
-class Failing:
-    """A store whose appends fail while it is told to."""
-
-    def __init__(self, store: object, error: Exception | None = None) -> None:
-        self._store = store
-        self.error = error
-
-    def append(self, *arguments: object) -> None:
-        if self.error is not None:
-            raise self.error
-        self._store.append(*arguments)  # type: ignore[attr-defined]
-
-    def close(self) -> None:
-        self._store.close()  # type: ignore[attr-defined]
-        if self.error is not None:
-            raise self.error
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._store, name)
 
 
 def test_a_store_that_fails_is_tried_again_ever_more_slowly(place: Path, sqlite_url: str) -> None:
@@ -222,7 +163,7 @@ def test_a_drain_stops_between_batches_when_its_time_is_over(
     recording = Recording(place)
     for _ in range(20):
         recording.exchange()
-    drainer = _drainer(recording, sqlite_url)
+    drainer = drainer_of(recording, sqlite_url)
     drainer.drain(0.0)
     assert drainer.events < 80
     drainer.drain()
@@ -242,7 +183,7 @@ def test_a_stream_with_a_conflict_holds_up_no_other(place: Path, sqlite_url: str
     recording = Recording(place)
     one, two = _forked_stream(recording)
     one.write(b"request_sent", 0, b"{}", b"one")
-    drainer = _drainer(recording, sqlite_url)
+    drainer = drainer_of(recording, sqlite_url)
     assert drainer.drain()
     two.write(b"request_sent", 0, b"{}", b"two")
     good = recording.exchange()
@@ -264,7 +205,7 @@ def test_what_precedes_a_conflict_is_stored(place: Path, sqlite_url: str) -> Non
     writer.write(b"chunk_received", 0, None, b"twice")
     writer.write(b"response_completed")
     good = recording.exchange()
-    drainer = _drainer(recording, sqlite_url)
+    drainer = drainer_of(recording, sqlite_url)
     assert drainer.drain()
     assert (drainer.error, drainer.events, drainer.conflicts) == (None, 8, 2)
     found = streams(sqlite_url)
@@ -282,7 +223,7 @@ def test_what_precedes_a_conflict_is_stored(place: Path, sqlite_url: str) -> Non
 def test_two_drainers_of_one_file_do_not_both_win(place: Path, sqlite_url: str) -> None:
     recording = Recording(place)
     recording.exchange()
-    first, second = _drainer(recording, sqlite_url), _drainer(recording, sqlite_url)
+    first, second = drainer_of(recording, sqlite_url), drainer_of(recording, sqlite_url)
     assert first.drain()
     assert second.drain() is False or second.events == 0
     recording.exchange()
@@ -301,7 +242,7 @@ def test_two_drainers_of_one_file_do_not_both_win(place: Path, sqlite_url: str) 
 def test_whoever_waits_for_a_pause_waits_for_one_batch(place: Path, sqlite_url: str) -> None:
     recording = Recording(place)
     writer = recording.exchange(end=False)
-    drainer = _drainer(recording, sqlite_url)
+    drainer = drainer_of(recording, sqlite_url)
     going_on = threading.Event()
     going_on.set()
 
@@ -351,157 +292,6 @@ def test_a_store_that_cannot_be_let_go_is_closed(place: Path, sqlite_url: str) -
     stores[-1].error = StoreUnreachable("away")
     assert not drainer.pause(1)
     drainer.resume()
-    recording.die()
-
-
-# Recovery
-
-
-def _recover(place: Path, url: str) -> object:
-    with closing(open_store(url, write=True)) as store:
-        return recover(place, store, CLOCK, CLOCK.new_id())
-
-
-def test_what_a_dead_process_left_is_drained_closed_and_removed(
-    place: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    recording = Recording(place)
-    recording.spool._roll_at = 500
-    open_, done = recording.exchange(end=False), recording.exchange()
-    unborn = place / "0123.new"
-    unborn.write_bytes(b"")
-    living = Recording(place)
-    living.exchange(end=False)
-    recording.die()
-    with closing(open_store(sqlite_url, write=True)) as store:
-        found = recover(place, store, CLOCK, CLOCK.new_id())
-    assert found.died == [id_text(open_.id)]
-    assert found.instances == [id_text(recording.instance)]
-    assert found.events == 7
-    assert spool_files(place) == [file.path for file in living.spool.files()]
-    assert not unborn.exists()
-    recorded = streams(sqlite_url)
-    assert types(recorded[id_text(open_.id)]) == ["request_sent", "chunk_received", "process_died"]
-    assert types(recorded[id_text(done.id)])[-1] == "response_completed"
-    living.die()
-    with closing(open_store(sqlite_url, write=True)) as store:
-        assert len(recover(place, store, CLOCK, CLOCK.new_id()).died) == 1
-        assert recover(place, store, CLOCK, CLOCK.new_id()).instances == []
-    assert not place.exists()
-
-
-def test_nothing_to_recover(place: Path, sqlite_url: str) -> None:
-    with closing(open_store(sqlite_url, write=True)) as store:
-        assert recover(place, store, CLOCK, CLOCK.new_id()).instances == []
-
-
-def test_one_process_at_a_time_recovers(place: Path, sqlite_url: str) -> None:
-    Recording(place).die()
-    turn = LockFile(place, flags=os.O_RDONLY)
-    turn.acquire()
-    with closing(open_store(sqlite_url, write=True)) as store:
-        assert recover(place, store, CLOCK, CLOCK.new_id()).instances == []
-        turn.close()
-        assert len(recover(place, store, CLOCK, CLOCK.new_id()).instances) == 1
-
-
-def test_where_directories_cannot_be_locked_a_file_is(
-    place: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import recorder.recording.recovery as recovery
-
-    monkeypatch.setattr(recovery, "LOCKS_DIRECTORIES", False)
-    Recording(place).die()
-    with closing(open_store(sqlite_url, write=True)) as store:
-        assert len(recover(place, store, CLOCK, CLOCK.new_id()).instances) == 1
-    assert (place / "recovery.lock").exists()
-
-
-def test_an_instance_of_which_one_lock_is_still_held_is_left_for_later(place: Path, sqlite_url: str) -> None:
-    recording = Recording(place)
-    recording.exchange()
-    older = recording.spool.files()[0]
-    recording.spool._full.append(older)
-    recording.spool._file = SpoolFile(place, recording.instance, CLOCK)
-    recording.exchange()
-    recording.spool.files()[1].close(remove=False)  # its owner dies, and the newest is looked at first
-    with closing(open_store(sqlite_url, write=True)) as store:
-        assert recover(place, store, CLOCK, CLOCK.new_id()).instances == []
-        older.close(remove=False)
-        assert len(recover(place, store, CLOCK, CLOCK.new_id()).instances) == 1
-    assert len(streams(sqlite_url)) == 2
-
-
-def test_a_file_that_is_no_spool_is_left_alone(place: Path, sqlite_url: str, caplog: pytest.LogCaptureFixture) -> None:
-    place.mkdir()
-    (place / "notes.spool").write_text("not one of ours")
-    with closing(open_store(sqlite_url, write=True)) as store:
-        assert recover(place, store, CLOCK, CLOCK.new_id()).instances == []
-        assert read_spooled(place, store).events == {}
-    assert (place / "notes.spool").exists()
-    assert "left alone" in caplog.text
-
-
-def test_a_damaged_spool_is_set_aside_and_what_stands_before_it_saved(place: Path, sqlite_url: str) -> None:
-    recording = Recording(place)
-    before, after = recording.exchange(end=False), recording.exchange()
-    path = recording.spool.files()[0].path
-    recording.die()
-    data = bytearray(path.read_bytes())
-    data[-5] ^= 1  # in the last record
-    path.write_bytes(data)
-    with closing(open_store(sqlite_url, write=True)) as store:
-        spooled = read_spooled(place, store)
-        assert len(spooled.events[before.id]) == 3
-        found = recover(place, store, CLOCK, CLOCK.new_id())
-    assert [Path(name).name for name in found.damaged] == [path.name + ".damaged"]
-    assert Path(found.damaged[0]).read_bytes() == bytes(data)
-    assert not path.exists()
-    assert set(found.died) <= {id_text(before.id), id_text(after.id)}
-
-
-def test_a_batch_of_a_drainer_process_that_comes_in_between_does_not_disturb(place: Path, sqlite_url: str) -> None:
-    recording = Recording(place)
-    recording.exchange()
-    recording.die()
-    with closing(open_store(sqlite_url, write=True)) as store:
-
-        class Between(Failing):
-            """Another process commits the same batch just before."""
-
-            def append(self, *arguments: object) -> None:
-                if self.error is None:
-                    self.error = StoreError("used")
-                    self._store.append(*arguments)  # type: ignore[attr-defined]
-                    raise VersionConflict("the offset has moved")
-                self._store.append(*arguments)  # type: ignore[attr-defined]
-
-        found = recover(place, Between(store), CLOCK, CLOCK.new_id())  # type: ignore[arg-type]
-        assert len(found.instances) == 1
-
-        class Always(Failing):
-            def append(self, *arguments: object) -> None:
-                raise VersionConflict("for good")
-
-        again = Recording(place)
-        again.exchange()
-        again.die()
-        with pytest.raises(VersionConflict):
-            recover(place, Always(store), CLOCK, CLOCK.new_id())  # type: ignore[arg-type]
-    assert [len(events) for events in streams(sqlite_url).values()] == [4]
-
-
-def test_readers_see_what_only_the_spool_holds(place: Path, sqlite_url: str) -> None:
-    recording = Recording(place)
-    recording.exchange()
-    drainer = _drainer(recording, sqlite_url)
-    drainer.drain()
-    fresh = recording.exchange()
-    with closing(open_store(sqlite_url, write=False)) as store:
-        spooled = read_spooled(place, store)
-    assert list(spooled.openings) == [fresh.id] == list(spooled.events)
-    assert all(isinstance(event, Event) and event.position is None for event in spooled.events[fresh.id])
-    drainer.stop(1, lambda _: True)
     recording.die()
 
 

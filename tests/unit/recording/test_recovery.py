@@ -1,23 +1,26 @@
-"""Recovery of files that a crash of the machine, or a death in the middle of an append, left behind."""
+"""What is made of the spools of dead processes: whole, damaged, cut, or still locked."""
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from recorder.clock import SystemClock, id_text
+from recorder.clock import id_text
 from recorder.core.codec import decode_records
+from recorder.core.events import Event
+from recorder.errors import StoreError, VersionConflict
+from recorder.locks import LockFile
 from recorder.recording.mapped_file import MappedSpoolFile
-from recorder.recording.recovery import Recovered, recover
+from recorder.recording.recovery import Recovered, read_spooled, recover
 from recorder.recording.spool import Spool
-from recorder.recording.spool_file import HEADER_SIZE
+from recorder.recording.spool_file import HEADER_SIZE, SpoolFile, spool_files
 from recorder.recording.streams import StreamWriter
 from recorder.store import open_store
 from tests.recorded import streams, types
-
-CLOCK = SystemClock()
+from tests.unit.recording.spooled import CLOCK, Failing, Recording, drainer_of
 
 
 class Left:
@@ -115,3 +118,151 @@ def test_a_mapped_file_ends_as_it_should(tmp_path: Path, sqlite_url: str) -> Non
     assert file.path.stat().st_size > 1024 * 1024
     with closing(open_store(sqlite_url, write=True)) as store:
         assert recover(tmp_path, store, CLOCK, CLOCK.new_id()).damaged == []
+
+
+def _recover(place: Path, url: str) -> object:
+    with closing(open_store(url, write=True)) as store:
+        return recover(place, store, CLOCK, CLOCK.new_id())
+
+
+def test_what_a_dead_process_left_is_drained_closed_and_removed(
+    place: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = Recording(place)
+    recording.spool._roll_at = 500
+    open_, done = recording.exchange(end=False), recording.exchange()
+    unborn = place / "0123.new"
+    unborn.write_bytes(b"")
+    living = Recording(place)
+    living.exchange(end=False)
+    recording.die()
+    with closing(open_store(sqlite_url, write=True)) as store:
+        found = recover(place, store, CLOCK, CLOCK.new_id())
+    assert found.died == [id_text(open_.id)]
+    assert found.instances == [id_text(recording.instance)]
+    assert found.events == 7
+    assert spool_files(place) == [file.path for file in living.spool.files()]
+    assert not unborn.exists()
+    recorded = streams(sqlite_url)
+    assert types(recorded[id_text(open_.id)]) == ["request_sent", "chunk_received", "process_died"]
+    assert types(recorded[id_text(done.id)])[-1] == "response_completed"
+    living.die()
+    with closing(open_store(sqlite_url, write=True)) as store:
+        assert len(recover(place, store, CLOCK, CLOCK.new_id()).died) == 1
+        assert recover(place, store, CLOCK, CLOCK.new_id()).instances == []
+    assert not place.exists()
+
+
+def test_nothing_to_recover(place: Path, sqlite_url: str) -> None:
+    with closing(open_store(sqlite_url, write=True)) as store:
+        assert recover(place, store, CLOCK, CLOCK.new_id()).instances == []
+
+
+def test_one_process_at_a_time_recovers(place: Path, sqlite_url: str) -> None:
+    Recording(place).die()
+    turn = LockFile(place, flags=os.O_RDONLY)
+    turn.acquire()
+    with closing(open_store(sqlite_url, write=True)) as store:
+        assert recover(place, store, CLOCK, CLOCK.new_id()).instances == []
+        turn.close()
+        assert len(recover(place, store, CLOCK, CLOCK.new_id()).instances) == 1
+
+
+def test_where_directories_cannot_be_locked_a_file_is(
+    place: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import recorder.recording.recovery as recovery
+
+    monkeypatch.setattr(recovery, "LOCKS_DIRECTORIES", False)
+    Recording(place).die()
+    with closing(open_store(sqlite_url, write=True)) as store:
+        assert len(recover(place, store, CLOCK, CLOCK.new_id()).instances) == 1
+    assert (place / "recovery.lock").exists()
+
+
+def test_an_instance_of_which_one_lock_is_still_held_is_left_for_later(place: Path, sqlite_url: str) -> None:
+    recording = Recording(place)
+    recording.exchange()
+    older = recording.spool.files()[0]
+    recording.spool._full.append(older)
+    recording.spool._file = SpoolFile(place, recording.instance, CLOCK)
+    recording.exchange()
+    recording.spool.files()[1].close(remove=False)  # its owner dies, and the newest is looked at first
+    with closing(open_store(sqlite_url, write=True)) as store:
+        assert recover(place, store, CLOCK, CLOCK.new_id()).instances == []
+        older.close(remove=False)
+        assert len(recover(place, store, CLOCK, CLOCK.new_id()).instances) == 1
+    assert len(streams(sqlite_url)) == 2
+
+
+def test_a_file_that_is_no_spool_is_left_alone(place: Path, sqlite_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    place.mkdir()
+    (place / "notes.spool").write_text("not one of ours")
+    with closing(open_store(sqlite_url, write=True)) as store:
+        assert recover(place, store, CLOCK, CLOCK.new_id()).instances == []
+        assert read_spooled(place, store).events == {}
+    assert (place / "notes.spool").exists()
+    assert "left alone" in caplog.text
+
+
+def test_a_damaged_spool_is_set_aside_and_what_stands_before_it_saved(place: Path, sqlite_url: str) -> None:
+    recording = Recording(place)
+    before, after = recording.exchange(end=False), recording.exchange()
+    path = recording.spool.files()[0].path
+    recording.die()
+    data = bytearray(path.read_bytes())
+    data[-5] ^= 1  # in the last record
+    path.write_bytes(data)
+    with closing(open_store(sqlite_url, write=True)) as store:
+        spooled = read_spooled(place, store)
+        assert len(spooled.events[before.id]) == 3
+        found = recover(place, store, CLOCK, CLOCK.new_id())
+    assert [Path(name).name for name in found.damaged] == [path.name + ".damaged"]
+    assert Path(found.damaged[0]).read_bytes() == bytes(data)
+    assert not path.exists()
+    assert set(found.died) <= {id_text(before.id), id_text(after.id)}
+
+
+def test_a_batch_of_a_drainer_process_that_comes_in_between_does_not_disturb(place: Path, sqlite_url: str) -> None:
+    recording = Recording(place)
+    recording.exchange()
+    recording.die()
+    with closing(open_store(sqlite_url, write=True)) as store:
+
+        class Between(Failing):
+            """Another process commits the same batch just before."""
+
+            def append(self, *arguments: object) -> None:
+                if self.error is None:
+                    self.error = StoreError("used")
+                    self._store.append(*arguments)  # type: ignore[attr-defined]
+                    raise VersionConflict("the offset has moved")
+                self._store.append(*arguments)  # type: ignore[attr-defined]
+
+        found = recover(place, Between(store), CLOCK, CLOCK.new_id())  # type: ignore[arg-type]
+        assert len(found.instances) == 1
+
+        class Always(Failing):
+            def append(self, *arguments: object) -> None:
+                raise VersionConflict("for good")
+
+        again = Recording(place)
+        again.exchange()
+        again.die()
+        with pytest.raises(VersionConflict):
+            recover(place, Always(store), CLOCK, CLOCK.new_id())  # type: ignore[arg-type]
+    assert [len(events) for events in streams(sqlite_url).values()] == [4]
+
+
+def test_readers_see_what_only_the_spool_holds(place: Path, sqlite_url: str) -> None:
+    recording = Recording(place)
+    recording.exchange()
+    drainer = drainer_of(recording, sqlite_url)
+    drainer.drain()
+    fresh = recording.exchange()
+    with closing(open_store(sqlite_url, write=False)) as store:
+        spooled = read_spooled(place, store)
+    assert list(spooled.openings) == [fresh.id] == list(spooled.events)
+    assert all(isinstance(event, Event) and event.position is None for event in spooled.events[fresh.id])
+    drainer.stop(1, lambda _: True)
+    recording.die()

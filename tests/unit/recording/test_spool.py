@@ -330,7 +330,7 @@ def test_synced_syncs_and_says_when_it_cannot(
 ) -> None:
     spool, _ = _spool(tmp_path, "synced")
     synced: list[int] = []
-    monkeypatch.setattr(spool_module, "_fdatasync", synced.append)
+    monkeypatch.setattr(spool_module, "fdatasync", synced.append)
     assert spool.defers
     assert spool.append(b"chunk")
     assert synced == []
@@ -345,7 +345,7 @@ def test_synced_syncs_and_says_when_it_cannot(
     def failing(fd: int) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(spool_module, "_fdatasync", failing)
+    monkeypatch.setattr(spool_module, "fdatasync", failing)
     for _ in range(2):
         assert spool.append(b"end", sync=True)
     assert spool.sync_error == f"{tmp_path} cannot be synced: Input/output error"
@@ -366,7 +366,7 @@ def test_what_syncing_means(platform: str, tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(os, "fsync", lambda fd: called.append("fsync"))
     if platform == "other":
         monkeypatch.delattr(os, "fdatasync")
-    spool_module._fdatasync(0)
+    spool_module.fdatasync(0)
     assert called == [{"linux": "fdatasync", "darwin": 51, "other": "fsync"}[platform]]
 
 

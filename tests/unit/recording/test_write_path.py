@@ -330,7 +330,7 @@ def test_what_a_durability_owes_is_done_though_the_store_hangs(
         raise StoreUnreachable("at last")
 
     synced: list[int] = []
-    monkeypatch.setattr(spool_module, "_fdatasync", synced.append)
+    monkeypatch.setattr(spool_module, "fdatasync", synced.append)
     path = make(durability=durability, opens=hanging)
     tap = _answered(path)
     size = spool_files(tmp_path / "spool")[0].stat().st_size
