@@ -317,17 +317,20 @@ class Spool:
 
         As long as this process has it open nothing is missing, but when it ends all of it would be.
         """
-        if self._file is None or not self._file.removed:
+        if not self._is_removed():
             return
         with self._lock:
-            if self._draft is not None:
-                return  # whoever is appending comes first, and this once more
+            if self._draft is not None or not self._is_removed():
+                return  # whoever is appending comes first, and this once more; or another thread has done it
             try:
                 self._replace_removed()
             except OSError as error:
                 first, self.removed = self.removed is None, f"{self.directory} was removed: {error.strerror}"
                 if first:
                     _log.critical("recorder: the spool %s: %s", self.removed, _REMOVED)
+
+    def _is_removed(self) -> bool:
+        return self._file is not None and self._file.removed
 
     def _replace_removed(self) -> None:
         removed, new = [file for file in self.files() if file.removed], self._new_file()

@@ -7,46 +7,34 @@ import logging
 import threading
 import weakref
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar, Token
-from dataclasses import dataclass, field
+from contextvars import Token
 from typing import Any, Final
 
 import requests
 from requests.models import PreparedRequest
 
 from recorder.clock import id_text
+from recorder.errors import ConfigurationError, RecordingError
 from recorder.recording.tap import Call, ExchangeTap
 from recorder.recording.write_path import WritePath
 from recorder.transports.cloning import http_adapters, users_adapter
 from recorder.transports.failures import cause_of, describe, kind_of
 from recorder.transports.guard import Guard
-from recorder.transports.prepared import CLIENT, known_payload, tell_prepared
+from recorder.transports.recording_connection import (
+    SENDING,
+    ConnectionState,
+    Http2RecordingConnection,
+    RecordingConnection,
+    Sending,
+    speaks_http2,
+)
 from recorder.transports.sharing import SharedAdapter, View, Views
-from recorder.transports.socket_file import HTTPResponse
 
 _log = logging.getLogger("recorder")
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _CHALLENGES: Final = frozenset({401, 407})
-HTTP2_NOTE: Final = "HTTP/2: the heads are rendered as HTTP/1.1, frame and read boundaries are not recorded"
-_PIECE: Final = 1024 * 1024  # bytes of a streamed payload that are held before they are recorded
-
-
-@dataclass(slots=True)
-class _Sending:
-    """One ``HTTPAdapter.send`` under way.
-
-    :ivar failure: why the last attempt could not be sent whole, where urllib3 reads an answer all the same.
-    """
-
-    request: PreparedRequest
-    call: Call
-    taps: list[ExchangeTap] = field(default_factory=list)
-    response: HTTPResponse | None = None
-    failure: BaseException | None = None
-
-
-_sending: ContextVar[_Sending | None] = ContextVar("recorder_sending", default=None)
+_OVERRIDES: Final = frozenset({"send", "get_connection", "get_connection_with_tls_context"})
 
 
 class RequestsRecording:
@@ -68,21 +56,38 @@ class RequestsRecording:
         self._conversation = conversation
         self._connections = itertools.count(1)
         self._ids: weakref.WeakKeyDictionary[object, bytes | None] = weakref.WeakKeyDictionary()
+        self._known: weakref.WeakKeyDictionary[Any, ConnectionState] = weakref.WeakKeyDictionary()
         self._last = threading.local()
+        self._must_record = must_record
+        self._told_of_bypass = False
         self.guard = Guard(None, must_record=must_record)
-        self._views = Views(_connection_behaviour, self.guard, recorder_recording=self)
+        self._views = Views(self._connection_behaviour, self.guard, recorder_recording=self)
 
     def mount(self, session: requests.Session) -> None:
         """Replace the session's HTTP adapters by recording views of them.
 
-        :raises ConfigurationError: an adapter is not an ``HTTPAdapter``.
+        :raises ConfigurationError: an adapter is not an ``HTTPAdapter``, or would go past the recording.
         """
         found = http_adapters(session)
         before = {one.recorder_recording for one in found.values() if isinstance(one, _RecordingAdapter)} - {self}
         if any(other.is_open for other in before):
             _log.warning("recorder: a session that another recorder recorded is recorded by this one from now on")
+        for adapter in found.values():
+            own = sorted(_OVERRIDES & users_adapter(adapter).__dict__.keys())
+            if own:
+                raise ConfigurationError(
+                    f"an adapter of the session has a {own[0]} that was set on the object, "
+                    "and what goes through it would not be recorded: override it in a class"
+                )
         for prefix, adapter in found.items():
             session.adapters[prefix] = self._views.adapter(users_adapter(adapter), _RecordingAdapter)
+
+    def _connection_behaviour(self, connection: Any) -> tuple[type[View], Any]:
+        """Return the mixin of a connection's view, and what is known of the connection here."""
+        known = self._known.get(connection)
+        if known is None:
+            known = self._known[connection] = ConnectionState(self)
+        return Http2RecordingConnection if speaks_http2(type(connection)) else RecordingConnection, known
 
     @property
     def is_open(self) -> bool:
@@ -101,13 +106,13 @@ class RequestsRecording:
         """Return a number for a connection that was just made."""
         return next(self._connections)
 
-    def begin(self, request: PreparedRequest) -> Token[_Sending | None]:
+    def begin(self, request: PreparedRequest) -> Token[Sending | None]:
         """Open the context of a send; an empty one where nothing is recorded (any more)."""
         sending = None
         with self.guard:
             if self._path() is not None:
-                sending = _Sending(request, self._call_of(request))
-        return _sending.set(sending)
+                sending = Sending(request, self._call_of(request))
+        return SENDING.set(sending)
 
     def _call_of(self, request: PreparedRequest) -> Call:
         """A redirect or an auth round goes on with the call that it follows from.
@@ -130,7 +135,7 @@ class RequestsRecording:
 
     def open_tap(self) -> ExchangeTap | None:
         """Return the tap of a new exchange of the send under way; None where nothing is recorded."""
-        sending, path = _sending.get(), self._path()
+        sending, path = SENDING.get(), self._path()
         if sending is None or path is None:
             return None
         self._finish_attempts(sending, sending.failure)
@@ -140,11 +145,11 @@ class RequestsRecording:
         return tap
 
     def end(
-        self, token: Token[_Sending | None], response: requests.Response | None, error: BaseException | None
+        self, token: Token[Sending | None], response: requests.Response | None, error: BaseException | None
     ) -> None:
         """Settle what is open when a send returns, and close its context."""
-        sending = _sending.get()
-        _sending.reset(token)
+        sending = SENDING.get()
+        SENDING.reset(token)
         if sending is None:
             if response is not None:
                 self._ids[response] = None
@@ -154,14 +159,28 @@ class RequestsRecording:
             status = response.status_code if response is not None else None
             self._last.sent = (sending.request, status, sending.call)
             last = sending.taps[-1].id if sending.taps else None
+            if response is not None and last is None and self._path() is not None:
+                self._bypassed(sending.request)
             self._ids[sending.request] = last
             if response is not None:
                 self._ids[response] = last
                 if sending.response is not None:
                     sending.response.consumer = weakref.ref(response)
 
+    def _bypassed(self, request: PreparedRequest) -> None:
+        """Say that an adapter has answered without its own connections.
+
+        :raises RecordingError: what is not recorded must not happen; it has, and the program is told.
+        """
+        what = "an adapter answered a request by other means than its own connections: the exchange is not recorded"
+        if not self._told_of_bypass:
+            self._told_of_bypass = True
+            _log.error("recorder: %s", what)
+        if self._must_record:
+            raise RecordingError(f"{what}: mount the adapter that sends it")
+
     @staticmethod
-    def _finish_attempts(sending: _Sending, error: BaseException | None) -> None:
+    def _finish_attempts(sending: Sending, error: BaseException | None) -> None:
         below = cause_of(error) if error is not None else None
         for tap in sending.taps:
             if not tap.started and not tap.ended:
@@ -185,191 +204,4 @@ class _RecordingAdapter(SharedAdapter):
             recording.end(token, None, error)
             raise
         recording.end(token, response, None)
-        return response
-
-
-class RecordingConnection(View):
-    """The mixin of a recording connection: tells the request, and gives the response a tap."""
-
-    recorder_recording: RequestsRecording
-    sock: Any
-    _tap: ExchangeTap | None = None
-    _guard: Guard
-    _number = 0
-    _used = False
-    _known: Any = None
-    _connecting = False
-    _payload: Any = None
-    _streamed: list[bytes] | None = None
-    _chunked = False
-    _head_sent = True
-
-    def connect(self) -> None:
-        """Connect; a failure is recorded even when nothing was sent."""
-        self._connecting = True
-        try:
-            super().connect()  # type: ignore[misc]
-        except BaseException as error:
-            with self.recorder_recording.guard:
-                self._connect_failed(error)
-            raise
-        finally:
-            self._connecting = False
-        self._numbered(used=False)
-
-    def _numbered(self, *, used: bool) -> None:
-        self._number, self._used, self._known = self.recorder_recording.next_connection(), used, self.sock
-
-    def _connect_failed(self, error: BaseException) -> None:
-        tap, sending = self._tap, _sending.get()
-        if (tap is None or tap.ended or tap.started) and sending is not None:
-            tap = self.recorder_recording.open_tap()
-            if tap is not None:
-                tell_prepared(tap, sending.request, {"unsent": True})
-        if tap is not None:
-            below = cause_of(error)
-            tap.request_failed(kind_of(below), "connect", describe(below))
-
-    def request(self, method: str, url: str, body: Any = None, *args: Any, **kwargs: Any) -> None:
-        """Send a request; it is recorded before its first byte leaves."""
-        self._tap = None
-        with self.recorder_recording.guard:
-            self._tap = self.recorder_recording.open_tap()
-        if self._tap is None:
-            super().request(method, url, body, *args, **kwargs)  # type: ignore[misc]
-            return
-        self._guard = Guard(self._tap)
-        self._payload = known_payload(body)
-        self._streamed = None if self._payload is not None else []
-        self._head_sent = False
-        try:
-            super().request(method, url, body, *args, **kwargs)  # type: ignore[misc]
-        except BaseException as error:
-            if (sending := _sending.get()) is not None:
-                sending.failure = error
-            raise
-        finally:
-            self._head_sent = True
-            self._payload = None
-            with self._guard:
-                self._flush_streamed()
-            self._streamed = None
-
-    def send(self, data: Any) -> None:
-        """Send bytes; the first ones of a request are its head."""
-        if self._tap is not None and not self._connecting:
-            with self._guard:
-                self._tell_sent(data)
-        super().send(data)  # type: ignore[misc]
-
-    def _tell_sent(self, data: Any) -> None:
-        if not self._head_sent:
-            self._head_sent = True
-            self._tell_request(bytes(data))
-        elif self._streamed is not None:
-            self._tell_payload(bytes(data))
-
-    def _tell_request(self, head: bytes) -> None:
-        sending = _sending.get()
-        if self._tap is None or sending is None:
-            return
-        extra: dict[str, Any] = {"client": CLIENT}
-        if getattr(self, "sock", None) is not None:
-            if self._known is not self.sock:  # connected before the adapter was mounted
-                self._numbered(used=True)
-            extra.update(connection=self._number, reused=self._used)
-        if self._streamed is not None:
-            extra["streamed"] = True
-            self._chunked = b"\r\ntransfer-encoding: chunked\r\n" in head.lower()
-        request = sending.request
-        self._tap.request_sent(request.method or "GET", request.url or "", head, self._payload or b"", extra)
-
-    def _tell_payload(self, data: bytes) -> None:
-        if self._streamed is None or self._tap is None:
-            return
-        if self._chunked:
-            data = data[data.find(b"\r\n") + 2 : -2]  # one send is one frame
-        if data:
-            self._streamed.append(data)
-        if sum(map(len, self._streamed)) >= _PIECE and not self._tap.reads_payloads:
-            self._flush_streamed()
-
-    def _flush_streamed(self) -> None:
-        if self._streamed and self._tap is not None:
-            self._tap.request_body_sent(b"".join(self._streamed))
-            self._streamed.clear()
-
-    def getresponse(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the response; it is told to the tap while it is read."""
-        tap, self._tap = self._tap, None
-        self._used = True
-        if tap is None:
-            return super().getresponse(*args, **kwargs)  # type: ignore[misc]
-        del self._guard  # the connection is the user's: it keeps nothing of the recording
-        made: list[HTTPResponse] = []
-
-        def response_class(sock: Any, *args: Any, **kwargs: Any) -> HTTPResponse:
-            made.append(HTTPResponse(sock, *args, tap=tap, **kwargs))
-            return made[0]
-
-        self.response_class = response_class
-        try:
-            return super().getresponse(*args, **kwargs)  # type: ignore[misc]
-        finally:
-            del self.response_class
-            sending = _sending.get()
-            if made and sending is not None:
-                sending.response = made[0]
-
-
-def _connection_behaviour(connection: type[Any]) -> type[Any]:
-    return Http2RecordingConnection if speaks_http2(connection) else RecordingConnection
-
-
-def speaks_http2(connection: type[Any]) -> bool:
-    """Whether a connection class is that of urllib3's HTTP/2: it has no socket file to stand at."""
-    return any(each.__module__.startswith("urllib3.http2") for each in connection.__mro__)
-
-
-class Http2RecordingConnection(View):
-    """The mixin of a recording HTTP/2 connection: a fall-back above the protocol.
-
-    There are no header bytes, frames or reads to record: the heads are rendered in the form of HTTP/1.1,
-    the body comes in one piece, and the recording says so (``"fallback"`` in ``request_sent``). urllib3
-    reads an HTTP/2 answer whole before it returns it, so the consumer loses nothing by that.
-    """
-
-    recorder_recording: RequestsRecording
-    _tap: ExchangeTap | None = None
-
-    def request(self, method: str, url: str, body: Any = None, *args: Any, **kwargs: Any) -> None:
-        """Send a request; it is recorded, as it was prepared, before its first byte leaves."""
-        sending = _sending.get()
-        self._tap = None
-        with self.recorder_recording.guard:
-            self._tap = self.recorder_recording.open_tap()
-        if self._tap is not None and sending is not None:
-            with Guard(self._tap):
-                tell_prepared(self._tap, sending.request, {"fallback": HTTP2_NOTE})
-        super().request(method, url, body, *args, **kwargs)  # type: ignore[misc]
-
-    def getresponse(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the response; it is recorded before."""
-        tap, self._tap = self._tap, None
-        try:
-            response = super().getresponse(*args, **kwargs)  # type: ignore[misc]
-        except BaseException as error:
-            if tap is not None:
-                with Guard(tap):
-                    below = cause_of(error)
-                    tap.request_failed(kind_of(below), "head", describe(below))
-            raise
-        if tap is not None:
-            with Guard(tap):
-                lines = "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())
-                head = f"HTTP/1.1 {response.status} {response.reason or ''}\r\n{lines}\r\n".encode("latin-1", "replace")
-                tap.response_started(head, response.status, "close", None, ends_read=True)
-                if response.data:
-                    tap.received(response.data)
-                tap.end_of_input()
         return response

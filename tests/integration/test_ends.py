@@ -313,7 +313,8 @@ def test_a_defect_of_ours_does_not_reach_the_program(
 @pytest.mark.parametrize("where", ["request_sent", "open_tap", "head_done", "connect"])
 def test_a_defect_anywhere_at_the_border(where: str, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from recorder.recording.tap import ExchangeTap
-    from recorder.transports.requests_recording import RecordingConnection, RequestsRecording
+    from recorder.transports.recording_connection import ConnectionState
+    from recorder.transports.requests_recording import RequestsRecording
     from recorder.transports.socket_file import Tee
 
     def broken(*_: object, **__: object) -> None:
@@ -323,9 +324,9 @@ def test_a_defect_anywhere_at_the_border(where: str, sqlite_url: str, monkeypatc
         "request_sent": ExchangeTap,
         "open_tap": RequestsRecording,
         "head_done": Tee,
-        "connect": RecordingConnection,
+        "connect": ConnectionState,
     }
-    monkeypatch.setattr(owner[where], {"connect": "_connect_failed"}.get(where, where), broken)
+    monkeypatch.setattr(owner[where], {"connect": "connect_failed"}.get(where, where), broken)
     script = Script(chunks=3)
     with serve(script) as server, Recorder(sqlite_url) as recorder:
         session = recorder.mount(requests.Session())

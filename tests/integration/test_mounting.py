@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import gc
 import pickle
 import ssl
 from pathlib import Path
@@ -14,7 +16,7 @@ from urllib3 import HTTPConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection
 from urllib3.util import Retry
 
-from recorder import ConfigurationError, Player, Recorder
+from recorder import ConfigurationError, Player, Recorder, RecordingError
 from tests.recorded import exchanges, linked, streams
 from tests.wire import certificate, reply, server_tls, wire
 
@@ -217,3 +219,131 @@ def test_a_pickled_session_comes_back_plain(sqlite_url: str) -> None:
         assert type(copy.get_adapter("http://x/")) is HTTPAdapter
         assert type(copy.get_adapter("https://own.x/")) is OwnAdapter
     assert exchanges(sqlite_url) == {}
+
+
+class Ending(HTTPConnection):
+    """A connection that is closed when nobody holds it any more, and counts what it sent."""
+
+    _used = 0
+
+    def __del__(self) -> None:
+        self.close()
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        self._used += 1
+        super().request(*args, **{**kwargs, "headers": {**kwargs["headers"], "X-Used": str(self._used)}})
+
+
+class Slotted(HTTPConnection):
+    __slots__ = ("mine",)
+
+    def connect(self) -> None:
+        self.mine = "set by connect"
+        super().connect()
+
+    def getresponse(self) -> Any:
+        assert self.mine == "set by connect"
+        return super().getresponse()
+
+
+def _through(connection: type[HTTPConnection]) -> requests.Session:
+    class Pool(HTTPConnectionPool):
+        ConnectionCls = connection
+
+    session = requests.Session()
+    manager: PoolManager = session.get_adapter("http://x/").poolmanager  # type: ignore[attr-defined]
+    manager.pool_classes_by_scheme = {**manager.pool_classes_by_scheme, "http": Pool}
+    return session
+
+
+@pytest.mark.parametrize("connection", [Ending, Slotted])
+def test_a_connection_class_of_the_users_is_what_it_is(connection: type[HTTPConnection], sqlite_url: str) -> None:
+    with wire(lambda _: reply()) as server, Recorder(sqlite_url) as recorder:
+        session = recorder.mount(_through(connection))
+        for _ in range(3):
+            assert session.get(server.url).ok
+        assert len({got.connection for got in server.got}) == 1
+        if connection is Ending:
+            assert [got.headers["x-used"] for got in server.got] == ["1", "2", "3"]
+    assert len(exchanges(sqlite_url)) == 3
+
+
+class SlottedAdapter(HTTPAdapter):
+    __slots__ = ("limit",)
+
+    def __init__(self) -> None:
+        self.limit = 3
+        super().__init__()
+
+    def __init_subclass__(cls, *, why: str) -> None:
+        raise AssertionError(why)
+
+    def send(self, *args: Any, **kwargs: Any) -> requests.Response:
+        self.limit -= 1
+        return super().send(*args, **kwargs)
+
+    def close(self) -> None:
+        if self.poolmanager is not None:
+            super().close()
+        self.poolmanager = None  # type: ignore[assignment]
+
+
+def test_slots_and_an_adapter_that_gives_up_its_pools(sqlite_url: str) -> None:
+    own = SlottedAdapter()
+    with wire(lambda _: reply()) as server, Recorder(sqlite_url) as recorder:
+        session = requests.Session()
+        session.mount("http://", own)
+        assert recorder.mount(session).get(server.url).ok
+        assert own.limit == 2
+        session.close()
+        session.close()
+    assert len(exchanges(sqlite_url)) == 1
+
+
+def test_the_end_of_what_is_mounted_is_not_the_end_of_the_adapter(sqlite_url: str) -> None:
+    class Closing(HTTPAdapter):
+        def __del__(self) -> None:
+            self.close()
+
+    own = Closing()
+    with wire(lambda _: reply()) as server, Recorder(sqlite_url) as recorder, requests.Session() as plain:
+        plain.mount("http://", own)
+        mounted = requests.Session()
+        mounted.mount("http://", own)
+        recorder.mount(mounted)
+        assert mounted.get(server.url).ok
+        del mounted
+        gc.collect()
+        assert plain.get(server.url).ok
+        assert len({got.connection for got in server.got}) == 1
+
+
+def test_an_adapter_that_would_go_past_the_recording_is_refused(sqlite_url: str) -> None:
+    own = HTTPAdapter()
+    own.send = functools.partial(own.send, timeout=5)  # type: ignore[method-assign]
+    with Recorder(sqlite_url) as recorder, requests.Session() as session:
+        session.mount("https://own.", own)
+        with pytest.raises(ConfigurationError, match="has a send that was set on the object"):
+            recorder.mount(session)
+        assert type(session.get_adapter("http://x/")) is HTTPAdapter
+
+
+class Delegating(HTTPAdapter):
+    inner = HTTPAdapter()
+
+    def send(self, *args: Any, **kwargs: Any) -> requests.Response:
+        return self.inner.send(*args, **kwargs)
+
+
+def test_an_adapter_that_lets_another_one_send_is_told_of(sqlite_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    with wire(lambda _: reply()) as server, requests.Session() as session:
+        session.mount("http://", Delegating())
+        with Recorder(sqlite_url) as recorder:
+            recorder.mount(session)
+            for _ in range(2):  # which is said once
+                assert recorder.exchange(session.get(server.url)) is None
+        assert [record.getMessage()[:31] for record in caplog.records] == ["recorder: an adapter answered a"]
+        with Recorder(sqlite_url, on_failure="raise") as recorder:
+            recorder.mount(session)
+            with pytest.raises(RecordingError, match="is not recorded: mount the adapter"):
+                session.get(server.url)

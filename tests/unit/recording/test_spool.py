@@ -7,6 +7,8 @@ import logging
 import os
 import shutil
 import stat
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -420,4 +422,22 @@ def test_a_full_file_that_was_removed_is_kept_until_it_is_drained(tmp_path: Path
     assert spool.pending({full.id: HEADER_SIZE, growing.id: HEADER_SIZE}) == 200
     assert spool.pending({growing.id: HEADER_SIZE}) == 0  # as a drainer process tells it
     assert spool.files() == [growing]
+    spool.close(drained=True)
+
+
+def test_a_removed_spool_is_made_anew_once_however_many_threads_look(tmp_path: Path) -> None:
+    spool, _ = _spool(tmp_path / "spool")
+    assert spool.append(b"abc" * 20)
+    shutil.rmtree(tmp_path / "spool")
+    with spool._lock:  # as an append has it: all of them see that it is gone before the first can mend that
+        looking = [threading.Thread(target=spool.check) for _ in range(4)]
+        for thread in looking:
+            thread.start()
+        while any(not thread.is_alive() for thread in looking):
+            pass
+        time.sleep(0.05)
+    for thread in looking:
+        thread.join()
+    assert [file.path for file in spool.files()] == spool_files(tmp_path / "spool")
+    assert _written(spool) == b"abc" * 20
     spool.close(drained=True)

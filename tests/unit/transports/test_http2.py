@@ -15,7 +15,7 @@ from urllib3.connection import HTTPConnection
 from urllib3.response import HTTPResponse
 
 from recorder import Player, Recorder
-from recorder.transports.requests_recording import HTTP2_NOTE, speaks_http2
+from recorder.transports.recording_connection import HTTP2_NOTE, speaks_http2
 from tests.recorded import end, exchanges, only, types
 
 ANSWER = b"data: one\n\ndata: two\n\n"
