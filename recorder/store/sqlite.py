@@ -309,7 +309,7 @@ def _insert(connection: Connection, openings: Sequence[StreamOpened], values: Se
     for at in range(0, len(values), most):
         part = list(values[at : at + most])
         rows = len(part) // _COLUMNS
-        room = _room_for(rows)
+        room = min(_room_for(rows), most // _COLUMNS)
         part += [_ABSENT] * ((room - rows) * _COLUMNS)
         part.append(rows)
         connection.exec_driver_sql(_statement(room), tuple(part))
