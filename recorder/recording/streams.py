@@ -12,7 +12,8 @@ from recorder.core.events import TERMINAL_TYPES, GapRecordedMeta, StreamOpened, 
 from recorder.core.sealing import sealer
 from recorder.recording.spool import Receipt, Spool
 
-_SYNCED_TYPES: Final = frozenset({b"request_sent"} | {name.encode() for name in TERMINAL_TYPES})
+_REQUEST_SENT: Final = b"request_sent"
+_RECORDER_CLOSED: Final = b"recorder_closed"
 _TERMINAL: Final = frozenset(name.encode() for name in TERMINAL_TYPES)
 
 _End = tuple[bytes, int, bytes | None, bytes | None]
@@ -54,6 +55,7 @@ class StreamWriter:
         self._receipt = Receipt(b"")
         self._candidate: Receipt | None = None  # the receipt, while an event is being appended
         self._disowned = False
+        self.ended = False  # an event that ends an exchange is in the spool
         self._lost = 0
 
     @property
@@ -61,14 +63,22 @@ class StreamWriter:
         """Whether anything of it was recorded, or lost."""
         return self._version > 0 or self._gap is not None or self._candidate is not None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it was begun, and no end of it is recorded or owed."""
+        return self.begun and not self.ended and self._late_end is None
+
     def write(self, type_name: bytes, flags: int = 0, meta: bytes | None = None, body: bytes | None = None) -> bool:
         """Record an event now; return whether it is safe."""
         if self._disowned:
             return True
         with self._lock:
             owing = self._candidate is not None or self._gap is not None or self._late_end is not None
-            if (not owing or self._pay()) and self._append(type_name, flags, meta, body):
-                return True
+            if not owing or self._pay():
+                if self.ended and type_name == _RECORDER_CLOSED:
+                    return True  # another thread was faster
+                if self._append(type_name, flags, meta, body):
+                    return True
             self._lose(type_name, flags, meta, body)
             return False
 
@@ -96,11 +106,11 @@ class StreamWriter:
         )
         if self._opening is not None:
             record = self._opening + record
-        receipt = self._receipt
-        receipt.record, receipt.safe, receipt.then = record, None, (version, digest, owed)
+        receipt, ends = self._receipt, type_name in _TERMINAL
+        receipt.record, receipt.safe, receipt.then = record, None, (version, digest, owed, ends)
         self._candidate = receipt
         try:
-            safe = self._spool.append(record, sync=type_name in _SYNCED_TYPES, receipt=receipt)
+            safe = self._spool.append(record, sync=ends or type_name == _REQUEST_SENT, receipt=receipt)
         except BaseException:
             self._settle()
             raise
@@ -108,6 +118,7 @@ class StreamWriter:
             self._settle()
             return False
         self._version, self._head, self._late_end = version, digest, owed  # as _settle, which does it all again
+        self.ended = self.ended or ends
         self._opening = self._gap = self._candidate = None  # where an interrupt leaves a part of it undone
         return True
 
@@ -120,7 +131,8 @@ class StreamWriter:
         if safe is None:
             safe = self._spool.settle(candidate)
         if safe:  # an interrupt between these lines has them all done again
-            self._version, self._head, self._late_end = candidate.then
+            self._version, self._head, self._late_end, ends = candidate.then
+            self.ended = self.ended or ends
             self._opening = self._gap = None
         self._candidate = None
 

@@ -57,7 +57,7 @@ class ExchangeTap:
         self._path = path
         self._call = call
         self._writer = path.open_stream()
-        path.watch(self)
+        path.watch(self, self._writer)
         self._seen = Redacted()
         self._deframer: Deframer | None = None
         self._before_read = 0  # body bytes before the last read

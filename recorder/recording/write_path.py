@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import weakref
 from collections import deque
@@ -14,6 +13,7 @@ from typing import Final
 from recorder.clock import Clock
 from recorder.core.redaction import Redaction
 from recorder.errors import RecordingError, StoreError, StoreUnreachable
+from recorder.recording import forks
 from recorder.recording.batches import events_left
 from recorder.recording.lanes import Lanes
 from recorder.recording.mover import Health, Mover
@@ -75,13 +75,14 @@ class WritePath:
         self._upkeep = Rounds("recorder-upkeep", self._keep_up)
         self._streams: weakref.WeakSet[StreamWriter] = weakref.WeakSet()
         self._unfinished: weakref.WeakSet[Unfinished] = weakref.WeakSet()
+        self._unended: set[StreamWriter] = set()  # of exchanges, whether or not anybody still holds these
         self._mending: list[StreamWriter] = []
         self._lost = 0
         self._lock = threading.RLock()
         self._writing: dict[int, int] = {}  # threads inside a write, and how many of these are on hold
         self._later: deque[Callable[[], None]] = deque()
         self.recovered = Recovered()
-        _OPEN.add(self)
+        forks.ALIVE.add(self)
 
     def start(self) -> None:
         """Open the store and take over what dead processes left.
@@ -126,10 +127,11 @@ class WritePath:
             self._streams.add(writer)
         return writer
 
-    def watch(self, exchange: Unfinished) -> None:
-        """Have *exchange* told when recording stops before it has ended."""
+    def watch(self, exchange: Unfinished, writer: StreamWriter) -> None:
+        """Have *exchange* told when recording stops before it has ended, and its stream ended even if it is gone."""
         with self._lock:
             self._unfinished.add(exchange)
+            self._unended.add(writer)
 
     def write(
         self,
@@ -161,6 +163,8 @@ class WritePath:
             self._leave(thread, outer)
             if self._later and not outer:
                 self._do_later()
+        if writer.ended:
+            self._unended.discard(writer)
         if not safe:
             self._note_loss(writer)
 
@@ -192,6 +196,7 @@ class WritePath:
     def _note_loss(self, writer: StreamWriter) -> None:
         reason = self._spool.error or "the spool could not be written"  # before the upkeep finds it well again
         if self.must_record and writer.withdraw():
+            self._unended.discard(writer)
             raise RecordingError(f"the request was not sent because it cannot be recorded: {reason}")
         with self._lock:
             self._lost += writer.newly_lost()
@@ -219,6 +224,7 @@ class WritePath:
         """
         if self.must_record and (reason := self._mover.error or self._spool.sync_error or self._spool.removed):
             writer.withdraw()
+            self._unended.discard(writer)
             raise RecordingError(f"the request was not sent because it cannot be recorded: {reason}")
 
     def _keep_up(self) -> bool:
@@ -282,7 +288,8 @@ class WritePath:
         self._end_exchanges()
         self.closed = True
         self._end_exchanges()  # those that began in the meantime
-        _OPEN.discard(self)
+        self._end_dropped()
+        forks.ALIVE.discard(self)
         self._keep_up()
         if self._mending:
             self._use_reserve()
@@ -296,7 +303,7 @@ class WritePath:
     def abandon(self) -> None:
         """Stop before anything was recorded: nothing is left in the spool's place, and nobody asks the store again."""
         self.closed = True
-        _OPEN.discard(self)
+        forks.ALIVE.discard(self)
         self._upkeep.stop(0)
         self._mover.retire()
         self._spool.close(drained=True)
@@ -338,6 +345,14 @@ class WritePath:
             except RecordingError as error:
                 _log.error("recorder: the end of an exchange could not be recorded: %s", error)
 
+    def _end_dropped(self) -> None:
+        """End the streams of exchanges that the garbage collector is at just now: they come too late for that."""
+        for writer in [writer for writer in self._unended.copy() if writer.is_open]:
+            try:
+                self.write(writer, b"recorder_closed")
+            except RecordingError as error:
+                _log.error("recorder: the end of an exchange could not be recorded: %s", error)
+
     def before_fork(self) -> None:
         """Let no child inherit a connection in the middle of a transaction.
 
@@ -356,14 +371,14 @@ class WritePath:
         for writer in self._streams:
             writer.disown()
         self._streams = weakref.WeakSet()
-        self._unfinished = weakref.WeakSet()
+        self._unfinished, self._unended = weakref.WeakSet(), set()
         self._mending = []
         self._lost = 0
         self._lock = threading.RLock()
         self._writing = {}
         self._later.clear()
         if (store := self._mover.inherited()) is not None:
-            _INHERITED.append(store)
+            forks.INHERITED.append(store)
         self._spool.after_fork(self.instance)
         self._reserve.after_fork()
         self._upkeep = Rounds("recorder-upkeep", self._keep_up)
@@ -371,30 +386,3 @@ class WritePath:
             _log.warning("recorder: forked while the store was being written: a process drains for this child")
             self._make_mover, self.apart = self._make_apart, True
         self._mover = self._make_mover(self._spool, self.instance)
-
-
-# A forked child must let go of its parent's spool lock at once, even if it never records anything:
-# only the process knows that it was forked, so this one registration is per process, not per recorder.
-_OPEN: weakref.WeakSet[WritePath] = weakref.WeakSet()
-
-#: Stores that a forked child inherited: the connections are the parent's, to close them would disturb it.
-_INHERITED: list[EventStore] = []
-
-
-def _before_fork() -> None:
-    for path in list(_OPEN):
-        path.before_fork()
-
-
-def _after_fork_in_parent() -> None:
-    for path in list(_OPEN):
-        path.after_fork_in_parent()
-
-
-def _after_fork_in_child() -> None:
-    for path in list(_OPEN):
-        path.after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

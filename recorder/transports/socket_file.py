@@ -153,6 +153,9 @@ class Tee(io.RawIOBase):
         finally:
             self._measuring = False
 
+    def __del__(self) -> None:
+        """Do nothing: see :class:`BufferedReader`."""
+
     def close(self) -> None:
         """Close the socket file below; http.client does so by itself when it finds the framing malformed."""
         if not self.closed:
@@ -162,6 +165,20 @@ class Tee(io.RawIOBase):
             finally:
                 super().close()
                 self._raw.close()
+
+
+class BufferedReader(io.BufferedReader):
+    """``io.BufferedReader`` that is closed by its response, or by whoever calls ``close``, and not by its own end.
+
+    The garbage collector ends what it finds in a cycle in an order of its own: a reader that was closed
+    before its response would no longer know how much of what had arrived was taken.
+    """
+
+    def __del__(self) -> None:
+        """Do nothing; the socket's file below ends by itself."""
+
+
+BufferedReader.__module__ = io.BufferedReader.__module__
 
 
 class HTTPResponse(http.client.HTTPResponse):
@@ -175,7 +192,7 @@ class HTTPResponse(http.client.HTTPResponse):
         self._tap = tap
         self._asked = kwargs.get("method")
         self._tee = Tee(self.fp.detach(), tap)
-        self.fp = io.BufferedReader(self._tee)
+        self.fp = BufferedReader(self._tee)
         #: the response that the user got, once there is one: when it is gone, nobody closed it
         self.consumer: weakref.ref[Any] | None = None
 

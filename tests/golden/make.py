@@ -92,7 +92,7 @@ class GoldenPath:
         identity, secret = self.clock.new_id(), self.clock.secret(32)
         return StreamWriter(spool or self.spool, self.clock, identity, self.instance, secret)
 
-    def watch(self, exchange: object) -> None:
+    def watch(self, exchange: object, writer: object) -> None:
         """Nobody closes this path."""
 
     def check(self, writer: object) -> None:

@@ -122,3 +122,16 @@ def test_a_handler_may_close_the_recorder_at_any_line(tmp_path: Path, durability
         if not struck:
             return
         after += 6  # a store each: some lines do
+
+
+def test_an_exchange_that_nobody_holds_any_more_has_an_end_when_the_recorder_is_closed(tmp_path: Path) -> None:
+    # Its response was found by the garbage collector in another thread, which has not told of it yet.
+    url = f"sqlite:///{tmp_path}/store.db"
+    with Recorder(url) as recorder:
+        tap = _answered(recorder)
+        tap.received(b"1234")
+        told = _answered(recorder)
+        _read(told)
+        del tap, told
+    ended = [types(events)[-1] for events in streams(url).values()]
+    assert sorted(ended) == ["recorder_closed", "response_completed"]
