@@ -34,7 +34,7 @@ CHUNK = 300  # bytes of body
 FRAME = b"%x\r\n%s\r\n" % (CHUNK, b"d" * CHUNK)
 HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 BATCH = 1000
-REPEATS = 3
+REPEATS = 5
 
 
 def one_exchange(recorder: Recorder, number: int) -> None:

@@ -20,7 +20,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Final
 
-from recorder.core.events import FORMAT_VERSION, TYPE_CODES, Event, StreamOpened
+from recorder.core.events import FORMAT_VERSION, Event, StreamOpened
 from recorder.errors import CorruptRecording
 
 FRAME: Final = struct.Struct(">IIB")
@@ -29,14 +29,18 @@ EVENT: Final = struct.Struct(">HH16sQQQ16s32sHII")
 _SIZE: Final = struct.Struct(">I")
 _NO_SIZE: Final = bytes(_SIZE.size)
 _FRAMED_EVENT: Final = struct.Struct(FRAME.format + EVENT.format.removeprefix(">"))
+_USUAL_TYPE: Final = b"chunk_received"
+#: The same with the type's name; kind and format, and the sizes of type and meta, are one field each.
+_USUAL_EVENT: Final = struct.Struct(f">II3sH16sQQQ16s32s6sI{len(_USUAL_TYPE)}s")
 _SIZES: Final = struct.Struct(">HII")  # of type, meta and body: the end of EVENT
 _OPENED_SIZE: Final = FRAME.size + _OPENED.size
 #: So much of a place tells where an append that was broken off there would have ended.
 BROKEN_OFF_HEAD: Final = _OPENED_SIZE + _FRAMED_EVENT.size
-_NAMES: Final = {name.encode("ascii"): name for name in TYPE_CODES}
 ABSENT: Final = 0xFFFFFFFF
 _KIND_OPENED: Final = 1
 KIND_EVENT: Final = 2
+_USUAL_KIND: Final = struct.pack(">BH", KIND_EVENT, FORMAT_VERSION)
+_USUAL_SIZES: Final = struct.pack(">HI", len(_USUAL_TYPE), ABSENT)
 _crc32 = zlib.crc32
 _KIND_CHECK: Final = [_crc32(bytes((kind,))) for kind in range(256)]  # the checksum so far, after the kind
 CHECK_OF_EVENT: Final = _KIND_CHECK[KIND_EVENT]
@@ -176,44 +180,43 @@ def decode_batch(data: bytes, offset: int = 0) -> tuple[list[StreamOpened], list
     """
     openings: list[StreamOpened] = []
     events: list[Event] = []
-    append, unpack, crc32, check_of_event = events.append, _FRAMED_EVENT.unpack_from, _crc32, CHECK_OF_EVENT
-    names, made, frame_size, header_size = _NAMES, tuple.__new__, FRAME.size, _FRAMED_EVENT.size
+    append, unpack, crc32, check_of_event = events.append, _USUAL_EVENT.unpack_from, _crc32, CHECK_OF_EVENT
+    made, frame_size, header_size = tuple.__new__, FRAME.size, _USUAL_EVENT.size
+    usual_kind, usual_sizes, usual_name = _USUAL_KIND, _USUAL_SIZES, _USUAL_TYPE
+    last = last_instance = b""
     size_of_data = len(data)
     while size_of_data - offset >= frame_size:
         if size_of_data - offset >= header_size:
-            (
-                size,
-                check,
-                kind,
-                format_,
-                flags,
-                stream,
-                version,
-                wall_ns,
-                mono_ns,
-                instance,
-                digest,
-                type_size,
-                meta_size,
-                body_size,
-            ) = unpack(data, offset)
+            size, check, kind, flags, stream, version, wall, mono, instance, digest, sizes, body_size, name = unpack(
+                data, offset
+            )
             start = offset + frame_size
             end = start - 1 + size
-            named = offset + header_size
-            at = named + type_size
-            # An event with a body and without meta, as almost all are.
+            at = offset + header_size
+            # A chunk with a body and without meta, as almost all events are.
             if (
-                meta_size == ABSENT
+                sizes == usual_sizes
+                and kind == usual_kind
+                and name == usual_name
                 and at + body_size == end <= size_of_data
-                and kind == KIND_EVENT
-                and format_ == FORMAT_VERSION
-                and (name := names.get(data[named:at])) is not None
                 and crc32(data[start:end], check_of_event) == check
             ):
-                body = data[at:end]
-                append(
-                    made(Event, (stream, version, name, wall_ns, mono_ns, instance, flags, None, body, digest, None))
+                if stream != last or instance != last_instance:  # else one object for all: they are kept for a while
+                    last, last_instance = stream, instance
+                usual = (
+                    last,
+                    version,
+                    "chunk_received",
+                    wall,
+                    mono,
+                    last_instance,
+                    flags,
+                    None,
+                    data[at:end],
+                    digest,
+                    None,
                 )
+                append(made(Event, usual))
                 offset = end
                 continue
         try:

@@ -84,9 +84,13 @@ class Deframer:
     def feed(self, data: bytes) -> list[Piece]:
         """Take one read of the wire; return its pieces in order."""
         if self._phase == _SIZE and not self._pre and not self._unclosed:
-            piece = self._whole_frame(data)
-            if piece is not None:
-                return [piece]
+            # The usual read: one frame with plain framing, nothing before or after it. The hot path.
+            line_end = data.find(_CRLF, 0, 18)
+            size = len(data) - line_end - 4
+            if line_end > 0 and size > 0 and data.endswith(_CRLF) and data[:line_end] == b"%x" % size:
+                self.received += size
+                # Made as Piece makes itself, without the call.
+                return [_made(Piece, ("chunk_received", _WHOLE_FRAME, None, data[line_end + 2 : -2], line_end + 2))]
         pieces: list[Piece] = []
         at = 0
         size = len(data)
@@ -95,16 +99,6 @@ class Deframer:
         if self._pre and not self._ended:
             self._pre_reads.append(len(self._pre))
         return pieces
-
-    def _whole_frame(self, data: bytes) -> Piece | None:
-        """The usual read: one frame with plain framing, nothing before or after it."""
-        line_end = data.find(_CRLF, 0, 18)
-        size = len(data) - line_end - 4
-        if line_end <= 0 or size <= 0 or not data.endswith(_CRLF) or data[:line_end] != b"%x" % size:
-            return None
-        self.received += size
-        # Made as Piece makes itself, without the call: this is the hot path.
-        return _made(Piece, ("chunk_received", _WHOLE_FRAME, None, data[line_end + 2 : -2], line_end + 2))
 
     # One step per phase: takes what it can from *data* at *at*, returns where the next one begins.
 

@@ -173,13 +173,13 @@ class Drainer:
         if self._store is None:
             self._store = self._open_store()
         self._store.check_present()
-        files = self._source.files()
-        for file in files:
-            if file.id not in self._confirmed:
-                self.drained[file.id] = max(self._store.drained(file.id), HEADER_SIZE)
-                self._confirmed.add(file.id)
         moved = False
         while go_on():
+            files = self._source.files()  # every time: other lanes may have begun since
+            for file in files:
+                if file.id not in self._confirmed:
+                    self.drained[file.id] = max(self._store.drained(file.id), HEADER_SIZE)
+                    self._confirmed.add(file.id)
             if not self._drain_once(self._store, files):
                 self._drop_full_ones(self._store, files)
                 break

@@ -30,6 +30,7 @@ DURABILITIES: Final = ("delivered", "batched", "synced")
 FAILURE_POLICIES: Final = ("spool", "raise")
 _FIRST_PAUSE: Final = 0.02  # seconds between two looks whether everything is in the store
 _LONGEST_PAUSE: Final = 0.5  # the same where the store fails
+_get_ident = threading.get_ident
 _FORK_WAIT: Final = 2.0  # seconds that a fork waits for a batch that is under way
 
 
@@ -145,10 +146,10 @@ class WritePath:
 
         :raises RecordingError: it could not be written, and what is not recorded must not happen.
         """
-        thread = threading.get_ident()
-        outer = self._writing.get(thread, 0)
+        thread, writing = _get_ident(), self._writing
+        outer = writing.get(thread, 0)
         try:
-            self._writing[thread] = outer + 1
+            writing[thread] = outer + 1
             if self.closed and type_name != b"recorder_closed":
                 return
             if outer:  # a signal handler, or a finalizer, records while this thread is in the middle of a write
@@ -160,19 +161,16 @@ class WritePath:
             if self._defers and self._upkeep.idle:
                 self._upkeep.wake()
         finally:
-            self._leave(thread, outer)
+            if outer:
+                writing[thread] = outer
+            else:
+                writing.pop(thread, None)
             if self._later and not outer:
                 self._do_later()
         if writer.ended:
             self._unended.discard(writer)
         if not safe:
             self._note_loss(writer)
-
-    def _leave(self, thread: int, outer: int) -> None:
-        if outer:
-            self._writing[thread] = outer
-        else:
-            self._writing.pop(thread, None)
 
     def defers(self, call: Callable[[], None]) -> bool:
         """Keep *call* for a moment later, if this thread is inside a write; return whether it was kept.
@@ -242,7 +240,7 @@ class WritePath:
             with self._lock:
                 self._mending = [writer for writer in self._mending if writer not in mended]
         finally:
-            self._leave(thread, 0)
+            self._writing.pop(thread, None)
         self._do_later()
         return bool(self._mending) or not flushed
 

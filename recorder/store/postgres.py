@@ -43,6 +43,7 @@ _COPY_HEAD: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _COPY_END: Final = b"\xff\xff"
 _COPY_ROWS: Final = 1024
 _FIXED: Final = struct.Struct(">hiqiqiqiiihih" + "i16si32s")
+_USUAL: Final = struct.Struct(f"{_FIXED.format}iii")  # the same, no instance and no meta, and the body's size
 _SIZE: Final = struct.Struct(">i")
 _NULL: Final = b"\xff\xff\xff\xff"
 _SIZE_16: Final = _SIZE.pack(16)
@@ -281,17 +282,27 @@ def _insert(
 
 def _packed(events: Sequence[Event], instances: dict[bytes, bytes], batch: int) -> bytes:
     parts: list[bytes] = []
-    add, fixed, size, codes = parts.append, _FIXED.pack, _SIZE.pack, TYPE_CODES
+    add, usual, fixed, size, codes = parts.append, _USUAL.pack, _FIXED.pack, _SIZE.pack, TYPE_CODES
+    own_of = instances.get
     try:
-        for event in events:
-            stream, own, meta, body = event.stream, event.instance, event.meta, event.body
+        for stream, version, kind, wall_ns, mono_ns, instance, flags, meta, body, digest, _ in events:
+            code = codes[kind]
+            if meta is None and body is not None and own_of(stream) == instance:  # as in almost all
+                add(
+                    usual(
+                        *(11, 8, batch, 8, wall_ns, 8, mono_ns, 4, version, 2, code, 2, flags, 16, stream),
+                        *(32, digest, -1, -1, len(body)),
+                    )
+                )
+                add(body)
+                continue
             add(
                 fixed(
-                    *(11, 8, batch, 8, event.wall_ns, 8, event.mono_ns, 4, event.version, 2, codes[event.type]),
-                    *(2, event.flags, 16, stream, 32, event.hash),
+                    *(11, 8, batch, 8, wall_ns, 8, mono_ns, 4, version, 2, code, 2, flags, 16, stream),
+                    *(32, digest),
                 )
             )
-            add(_NULL if instances.get(stream) == own else _SIZE_16 + own)
+            add(_NULL if own_of(stream) == instance else _SIZE_16 + instance)
             if meta is None:
                 add(_NULL)
             else:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from itertools import groupby, islice
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Engine, Pool
 
@@ -27,6 +27,7 @@ from recorder.core.upcasting import upcast
 from recorder.errors import CorruptRecording, UnknownEventType
 from recorder.store.base import FeedCursor, SpoolMark
 
+Value = TypeVar("Value")
 Row = Sequence[Any]
 
 #: Values in one ``IN (…)``.
@@ -352,7 +353,7 @@ def _as_stored(rows: Iterator[Row], instance: bytes) -> Iterator[Event]:
         yield new(Event, values)
 
 
-def batched(values: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
+def batched(values: Sequence[Value], size: int) -> Iterator[Sequence[Value]]:
     """Yield *values* in pieces of up to *size*."""
     for start in range(0, len(values), size):
         yield values[start : start + size]

@@ -23,7 +23,7 @@ from recorder.store import revisions
 from recorder.store.base import FeedCursor, SpoolMark
 from recorder.store.failures import translating
 from recorder.store.repeats import Stored, without_repeats
-from recorder.store.sql import Row, SnapshotRows, SqlStore, found_event
+from recorder.store.sql import Row, SnapshotRows, SqlStore, batched, found_event
 from recorder.store.sqlite_file import (
     Synchronous,
     prepare,
@@ -37,7 +37,9 @@ from recorder.store.sqlite_file import (
 #: Size of the write-ahead log at which an append moves it into the file, in bytes.
 CHECKPOINT_AT: Final = 32 << 20
 
-_OPEN: Final = "INSERT INTO event_streams (stream, instance, secret, format) VALUES (?, ?, ?, ?)"
+_OPEN: Final = "INSERT INTO event_streams (stream, instance, secret, format) VALUES %s"
+_OPENING: Final = "(?, ?, ?, ?)"
+_OPENED_AT_ONCE: Final = 64
 # What is absent is bound as 0, which no such column holds otherwise: see _values.
 _APPEND: Final = (
     "INSERT INTO events (stream, version, type, wall_ns, mono_ns, instance, flags, meta, body, hash) "
@@ -47,6 +49,14 @@ _APPEND: Final = (
 _ROW: Final = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _COLUMNS: Final = _ROW.count("?")
 _ABSENT: Final = 0
+# Of a spool that was never seen, the first batch begins where its header ends.
+_MARK: Final = (
+    "INSERT INTO spools (spool, drained) SELECT column1, column3 FROM (VALUES %s) AS marks "
+    "WHERE column2 = COALESCE((SELECT drained FROM spools WHERE spool = column1), column2) "
+    "ON CONFLICT (spool) DO UPDATE SET drained = excluded.drained"
+)
+_MARKED: Final = "(?, ?, ?)"
+_MARKED_AT_ONCE: Final = 64
 # sqlite3 gives the interpreter to another thread at every step, and has to wait until it gets it back: with
 # many rows a statement, the drainer and the program's own threads change places that many times less.
 _MOST_ROWS: Final = 2048
@@ -302,9 +312,9 @@ class _StoredHere(Stored):
 
 
 def _insert(connection: Connection, openings: Sequence[StreamOpened], values: Sequence[object]) -> None:
-    if openings:
-        opened = [(opening.stream, opening.instance, opening.secret, opening.format) for opening in openings]
-        connection.exec_driver_sql(_OPEN, opened)
+    for some in batched(openings, _OPENED_AT_ONCE):
+        opened = tuple(value for each in some for value in (each.stream, each.instance, each.secret, each.format))
+        connection.exec_driver_sql(_opening(len(some)), opened)
     most = min(_MOST_ROWS, (_most_values(connection) - 1) // _COLUMNS) * _COLUMNS
     for at in range(0, len(values), most):
         part = list(values[at : at + most])
@@ -321,6 +331,11 @@ def _room_for(rows: int) -> int:
 
 
 @cache
+def _opening(rows: int) -> str:
+    return _OPEN % ", ".join([_OPENING] * rows)
+
+
+@cache
 def _statement(rows: int) -> str:
     return _APPEND % ", ".join([_ROW] * rows)
 
@@ -334,19 +349,13 @@ def _most_values(connection: Connection) -> int:
 
 def _advance(connection: Connection, marks: Sequence[SpoolMark]) -> None:
     """Move the offsets of spools from where *marks* start to where they end."""
-    if not marks:
-        return
-    places = ", ".join("?" * len(marks))
-    known = connection.exec_driver_sql(
-        f"SELECT spool, drained FROM spools WHERE spool IN ({places})",
-        tuple(mark.spool for mark in marks),
-    )
-    drained = {row[0]: row[1] for row in known}
-    for mark in marks:  # of a spool that was never seen, the first batch begins where its header ends
-        if drained.get(mark.spool, mark.start) != mark.start:
-            raise VersionConflict(f"the spool's batch does not begin where the last one ended, at byte {mark.start}")
-    connection.exec_driver_sql(
-        f"INSERT INTO spools (spool, drained) VALUES {', '.join(['(?, ?)'] * len(marks))} "
-        "ON CONFLICT (spool) DO UPDATE SET drained = excluded.drained",
-        tuple(value for mark in marks for value in (mark.spool, mark.end)),
-    )
+    for some in batched(marks, _MARKED_AT_ONCE):
+        values = tuple(value for mark in some for value in (mark.spool, mark.start, mark.end))
+        if connection.exec_driver_sql(_marking(len(some)), values).rowcount != len(some):
+            starts = " or ".join(f"byte {mark.start}" for mark in some)
+            raise VersionConflict(f"a spool's batch does not begin where the last one ended, at {starts}")
+
+
+@cache
+def _marking(marks: int) -> str:
+    return _MARK % ", ".join([_MARKED] * marks)

@@ -178,6 +178,22 @@ def test_a_spool_batch_must_follow_on(store: SqlStore) -> None:
     assert store.drained(SPOOL) == 100
 
 
+def test_of_several_spools_each_must_follow_on(store: SqlStore) -> None:
+    built = exchange(1)
+    store.append([built.opened], built.events[:1], SpoolMark(SPOOL, 32, 100), SpoolMark(OTHER, 32, 50))
+    with pytest.raises(VersionConflict, match="byte 49"):
+        store.append([], built.events[1:], SpoolMark(SPOOL, 100, 150), SpoolMark(OTHER, 49, 80))
+    assert (store.drained(SPOOL), store.drained(OTHER)) == (100, 50)
+    store.append([], built.events[1:], SpoolMark(SPOOL, 100, 150), SpoolMark(OTHER, 50, 80))
+    assert (store.drained(SPOOL), store.drained(OTHER)) == (150, 80)
+
+
+def test_many_streams_are_opened_at_once(store: SqlStore) -> None:
+    made = [exchange(number) for number in range(1, 150)]
+    store.append([built.opened for built in made], [event for built in made for event in built.events])
+    assert list(store.openings()) == [built.opened for built in made]
+
+
 def test_a_batch_whose_acknowledgement_was_lost_may_be_repeated(store: SqlStore) -> None:
     built = exchange(1)
     for _ in range(2):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from recorder.clock import SystemClock
+from recorder.core.events import Event, StreamOpened
 from recorder.recording.drain import Drainer
 from recorder.recording.spool import Spool
 from recorder.recording.streams import StreamWriter
 from recorder.store import open_store
+from recorder.store.base import EventStore, SpoolMark
 
 CLOCK = SystemClock()
 
@@ -16,9 +19,14 @@ CLOCK = SystemClock()
 class Recording:
     """A process's spool, and streams written to it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, spool: Spool | None = None) -> None:
         self.instance = CLOCK.new_id()
-        self.spool = Spool(directory, self.instance, CLOCK, durability="delivered", wait=0.0)
+        self.spool = spool or Spool(directory, self.instance, CLOCK, durability="delivered", wait=0.0)
+
+    @classmethod
+    def at(cls, spool: Spool) -> Recording:
+        """Streams written to a spool that is there already."""
+        return cls(spool.directory, spool)
 
     def stream(self) -> StreamWriter:
         return StreamWriter(self.spool, CLOCK, CLOCK.new_id(), self.instance, CLOCK.secret(32))
@@ -53,6 +61,21 @@ class Failing:
         self._store.close()  # type: ignore[attr-defined]
         if self.error is not None:
             raise self.error
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+
+class Watched:
+    """A store that tells of what it is given before it takes it."""
+
+    def __init__(self, store: EventStore, tell: Callable[[Sequence[Event]], None]) -> None:
+        self._store = store
+        self._tell = tell
+
+    def append(self, openings: Sequence[StreamOpened], events: Sequence[Event], *marks: SpoolMark) -> None:
+        self._tell(events)
+        self._store.append(openings, events, *marks)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._store, name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -13,15 +13,17 @@ import pytest
 import recorder.recording.spool as spool_module
 from recorder.clock import id_text
 from recorder.core.codec import decode_batch
+from recorder.core.events import Event
 from recorder.errors import CorruptRecording, StoreUnreachable
 from recorder.recording.batches import read_batch
 from recorder.recording.drain import Drainer
 from recorder.recording.drainer_process import FollowedSpool
+from recorder.recording.lanes import Lanes
 from recorder.recording.spool_file import HEADER_SIZE, spool_files
 from recorder.recording.streams import StreamWriter
 from recorder.store import open_store
 from tests.recorded import streams, until
-from tests.unit.recording.spooled import CLOCK, Failing, Recording, drainer_of
+from tests.unit.recording.spooled import CLOCK, Failing, Recording, Watched, drainer_of
 
 
 def test_everything_is_moved_once(place: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,6 +65,28 @@ def test_a_stream_that_goes_on_in_the_next_file_is_moved_in_its_order(place: Pat
 def _once() -> Callable[[], bool]:
     asked = iter((True,))
     return lambda: next(asked, False)
+
+
+def test_a_lane_that_begins_meanwhile_has_its_share_at_once(tmp_path: Path, sqlite_url: str) -> None:
+    lanes = Lanes(tmp_path / "spool", CLOCK.new_id(), CLOCK, durability="delivered", wait=0.0)
+    first = Recording.at(lanes.of_thread())
+    first.exchange(chunks=1500, size=1000)
+    late: list[StreamWriter] = []
+    batches: list[set[bytes]] = []
+
+    def begin(events: Sequence[Event]) -> None:
+        beside = lanes.beside(1)
+        assert beside is not None
+        batches.append({event.stream for event in events})
+        if not late:
+            late.append(Recording.at(beside).exchange())
+
+    drainer = Drainer(lanes, lambda: Watched(open_store(sqlite_url, write=True), begin), CLOCK)
+    assert drainer.drain()
+    assert len(batches) > 2
+    assert late[0].id in batches[1]
+    drainer.stop(1.0, lambda _: True)
+    lanes.close(drained=True)
 
 
 def test_events_that_a_store_gets_again_are_counted_once(tmp_path: Path, place: Path) -> None:
