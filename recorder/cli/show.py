@@ -13,7 +13,8 @@ from recorder.cli.application import Settings, json_option, pass_settings, store
 from recorder.cli.naming import resolve
 from recorder.cli.output import clean, counted, dim, duration, emit_json, short, verdict
 from recorder.core.json_text import milliseconds, plain, rfc3339
-from recorder.core.messages import Message, Part, ReasoningPart, RefusalPart, TextPart, ToolCallPart
+from recorder.core.message_json import part_json, part_text
+from recorder.core.messages import Message, Part, ReasoningPart, RefusalPart, TextPart, ToolCallPart, ToolResultPart
 from recorder.core.rebuilt import Rebuilt, as_json
 
 _PREVIEW: Final = 400
@@ -153,7 +154,12 @@ def _text(part: Part) -> str:
     if isinstance(part, ToolCallPart):
         unfinished = "" if part.complete else "  [arguments not known to be complete]"
         return f"[tool call] {part.name or 'name not sent'}({part.arguments_text}){unfinished}"
-    return f"[{part.kind}] {json.dumps(plain(part.value), ensure_ascii=False)}"
+    if isinstance(part, ToolResultPart) and part.text is not None:
+        return f"[{part_text(part)}] {part.text}"
+    shown = part_json(part)
+    value = shown.get("value", shown.get("fields"))
+    told = "" if value is None else f" {json.dumps(value, ensure_ascii=False)}"
+    return f"[{part_text(part) or shown['kind']}]{told}"
 
 
 def _print_body(rebuilt: Rebuilt) -> None:

@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from recorder.core.json_text import parse_json, plain
-from recorder.core.messages import Message, OtherPart, ToolCallPart
+from recorder.core.messages import MediaPart, Message, OtherPart, ToolCallPart, ToolResultPart
 
 _ORIGIN: Final = hashlib.blake2b(b"recorder/thread/v1\0", digest_size=16).digest()
 _THOUGHT: Final = re.compile(r"\s*<think>.*?</think>", re.DOTALL)
@@ -68,12 +68,21 @@ def _extended(key: bytes, message: Message) -> bytes:
             message.role,
             plain(text).strip(),
             [[call.name, _arguments(call)] for call in message.tool_calls],
-            [plain(part.value) for part in message.parts if isinstance(part, OtherPart)],
+            [_identity(part) for part in message.parts if isinstance(part, OtherPart | MediaPart | ToolResultPart)],
         ],
         sort_keys=True,
         separators=(",", ":"),
     )
     return hashlib.blake2b(key + canonical.encode("ascii"), digest_size=16).digest()
+
+
+def _identity(part: OtherPart | MediaPart | ToolResultPart) -> Any:
+    """What makes it the same when it is sent again."""
+    if isinstance(part, OtherPart):
+        return plain(part.value)
+    if isinstance(part, MediaPart):
+        return [part.kind, plain(part.url), plain(part.file_id), part.sha256]
+    return ["tool_result", plain(part.text), plain(part.value)]
 
 
 def _arguments(call: ToolCallPart) -> Any:

@@ -125,6 +125,7 @@ class Exchange:
     :ivar chunks: where each recorded chunk lies in it.
     :ivar verbatim_bytes: bytes of malformed framing, which are in no body.
     :ivar ending: None while none is recorded.
+    :ivar origin_ns: the writing process's monotonic clock when it was sent: what times of chunks are told from.
     :ivar first_chunk_ns: from the request to the first body byte, monotonic.
     :ivar duration_ns: from the request to the end, monotonic; None where another process wrote the end.
     :ivar gaps: facts of every ``gap_recorded``.
@@ -140,6 +141,7 @@ class Exchange:
     chunks: tuple[Chunk, ...] = ()
     verbatim_bytes: int = 0
     ending: Ending | None = None
+    origin_ns: int = 0
     first_chunk_ns: int | None = None
     duration_ns: int | None = None
     gaps: tuple[Mapping[str, Any], ...] = ()
@@ -279,6 +281,7 @@ class _Fold:
             verbatim_bytes=self.verbatim,
             ending=self.ending,
             started_ns=origin.wall_ns,
+            origin_ns=origin.mono_ns,
             first_chunk_ns=first.mono_ns - origin.mono_ns if first else None,
             duration_ns=self.end.mono_ns - origin.mono_ns if self.end is not None and same_clock else None,
             gaps=tuple(self.gaps),

@@ -96,3 +96,13 @@ def rfc3339(wall_ns: int) -> str:
 def milliseconds(duration_ns: int) -> float:
     """Return a duration in nanoseconds as milliseconds, to the microsecond."""
     return round(duration_ns / 1_000_000, 3)
+
+
+def whole(text: str) -> str:
+    """Return *text* as text that can be encoded."""
+    return str(plain(text))
+
+
+def present(**fields: Any) -> dict[str, Any]:
+    """Return the fields that are not None: absent is absent."""
+    return {key: value for key, value in fields.items() if value is not None}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,20 @@ class Anomaly:
     version: int | None = None
 
 
+#: Where something came from: ``(first byte, byte after the last)`` in the decoded body, in order, neighbours joined.
+#: It tells where a part came from, not what it is: equal parts may differ in it.
+Ranges = tuple[tuple[int, int], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class TextPart:
-    """Text of a message."""
+    """Text of a message.
+
+    :ivar ranges: the bytes of the decoded body that made it: whole server-sent events, lines or frames.
+    """
 
     text: str
+    ranges: Ranges = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +49,19 @@ class ReasoningPart:
     """What the model thought, as far as the provider shows it.
 
     :ivar text: the text; empty where only an opaque form came.
-    :ivar fields: the fields of the wire that carried this very text.
-    :ivar details: structured reasoning as sent (signatures, encrypted blocks), fragments joined.
+    :ivar fields: the fields of the wire that carried this very text, where several can.
+    :ivar details: structured reasoning as sent, fragments joined.
+    :ivar signature: the provider's signature over it, as sent.
+    :ivar encrypted: reasoning that only the provider can read, as sent.
+    :ivar ranges: as of :class:`TextPart`.
     """
 
     text: str
     fields: tuple[str, ...] = ()
     details: tuple[Any, ...] = ()
+    signature: str | None = None
+    encrypted: str | None = None
+    ranges: Ranges = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +69,66 @@ class RefusalPart:
     """The model's refusal in its own field."""
 
     text: str
+    ranges: Ranges = field(default=(), compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CitationPart:
+    """A source that the model names for the text before it.
+
+    :ivar value: the citation as sent.
+    :ivar text: the passage it quotes, where one was sent.
+    :ivar url: where the source is, where that was sent.
+    :ivar title: what the source is called, where that was sent.
+    """
+
+    value: Any
+    text: str | None = None
+    url: str | None = None
+    title: str | None = None
+    ranges: Ranges = field(default=(), compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResultPart:
+    """What a tool answered, in a request or by a tool that the provider runs itself.
+
+    :ivar call_id: id of the call that it answers.
+    :ivar name: the tool's name, where it was sent.
+    :ivar text: its text, all pieces joined; None where it has none.
+    :ivar failed: the tool failed, where that was said.
+    :ivar value: the result as sent, where it is more than text.
+    """
+
+    call_id: str | None = None
+    name: str | None = None
+    text: str | None = None
+    failed: bool | None = None
+    value: Any = None
+    ranges: Ranges = field(default=(), compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MediaPart:
+    """An image, a sound, a video or a file, by reference: its bytes stay where they are recorded.
+
+    :ivar kind: ``image``, ``audio``, ``video`` or ``file``.
+    :ivar media_type: its MIME type, where one was sent.
+    :ivar url: where it is, where it came as a URL (a ``data:`` URL is inline).
+    :ivar file_id: the provider's id of it.
+    :ivar size: bytes that came inline, after base64.
+    :ivar sha256: their SHA-256, hex.
+    :ivar extras: other fields, as sent.
+    """
+
+    kind: str
+    media_type: str | None = None
+    url: str | None = None
+    file_id: str | None = None
+    size: int | None = None
+    sha256: str | None = None
+    extras: Mapping[str, Any] = field(default_factory=dict)
+    ranges: Ranges = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +151,19 @@ class ToolCallPart:
     index: int | None = None
     legacy: bool = False
     extras: Mapping[str, Any] = field(default_factory=dict)
+    ranges: Ranges = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class OtherPart:
-    """A part that has no form of its own here (image, audio, reference …), as sent."""
+    """A part that has no form of its own here, as sent."""
 
     kind: str
     value: Any
+    ranges: Ranges = field(default=(), compare=False, repr=False)
 
 
-Part = TextPart | ReasoningPart | RefusalPart | ToolCallPart | OtherPart
+Part = TextPart | ReasoningPart | RefusalPart | ToolCallPart | ToolResultPart | CitationPart | MediaPart | OtherPart
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +193,34 @@ class Message:
         return tuple(part for part in self.parts if isinstance(part, ToolCallPart))
 
 
+#: What a finish reason of any provider comes down to.
+FINISHES: Final = frozenset(
+    {"stop", "length", "tool_calls", "content_filter", "refusal", "error", "paused", "cancelled", "other"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCounts:
+    """Tokens as the provider counted them, under one name for each kind; what was not sent is None.
+
+    Cumulative reports are not summed: the last value of each kind counts.
+
+    :ivar input: of the request, as the provider counts it: with cached ones or without.
+    :ivar output: of the answer.
+    :ivar total: as sent; never computed.
+    :ivar cached: of the request, read from a cache.
+    :ivar cache_written: of the request, written to a cache.
+    :ivar reasoning: of the answer, spent on reasoning.
+    """
+
+    input: int | None = None
+    output: int | None = None
+    total: int | None = None
+    cached: int | None = None
+    cache_written: int | None = None
+    reasoning: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """One of the answers to a request.
@@ -124,6 +229,7 @@ class Choice:
     :ivar logprobs: as sent, lists of fragments joined.
     :ivar extras: other fields of the choice, the last value of each.
     :ivar failed: a finish reason says that the provider failed.
+    :ivar finish: the last reason in the words of :data:`FINISHES`; None where none was sent.
     """
 
     index: int
@@ -132,6 +238,7 @@ class Choice:
     logprobs: Mapping[str, Any] | None = None
     extras: Mapping[str, Any] = field(default_factory=dict)
     failed: bool = False
+    finish: str | None = None
 
     @property
     def finish_reason(self) -> str | None:
@@ -161,6 +268,7 @@ class Answer:
     :ivar understood: the dialect can tell from the bytes whether the answer is finished.
     :ivar whole: the body is one whole document; None where the shape does not have such a notion.
     :ivar usage_reports: every usage that was sent, in order, equal neighbours once; never summed.
+    :ivar tokens: what they say, in one form for all dialects; None where there is none.
     :ivar models: the models that answered, each once, in order.
     :ivar ids: the provider's ids of the answer, each once, in order.
     :ivar errors: error objects that came in the body, as sent.
@@ -176,6 +284,7 @@ class Answer:
     whole: bool | None = None
     choices: tuple[Choice, ...] = ()
     usage_reports: tuple[Any, ...] = ()
+    tokens: TokenCounts | None = None
     models: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
     errors: tuple[Any, ...] = ()

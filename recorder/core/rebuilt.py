@@ -7,23 +7,14 @@ provider sent inside a value that is shown as it came.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from recorder.core.exchange import Exchange, Headers
-from recorder.core.json_text import milliseconds, plain, rfc3339
-from recorder.core.messages import (
-    Anomaly,
-    Answer,
-    Choice,
-    Message,
-    Part,
-    ReasoningPart,
-    RefusalPart,
-    RequestReading,
-    TextPart,
-    ToolCallPart,
-)
+from recorder.core.json_text import milliseconds, plain, present, rfc3339, whole
+from recorder.core.message_json import AnswerJson, message_json, tokens_json
+from recorder.core.messages import Anomaly, Answer, Message, RequestReading
+from recorder.core.provenance import Arrivals
 from recorder.core.verdict import Evidence
 
 _SHORT = 200
@@ -37,6 +28,7 @@ class Rebuilt:
     :ivar answer: what a dialect reads from the body.
     :ivar verdict: one of ``complete``, ``truncated``, ``aborted_by_client``, ``errored``, ``unknown``.
     :ivar anomalies: of the event stream, of the content coding and of the body.
+    :ivar arrivals: tells when the bytes arrived that made a part of the answer.
     """
 
     exchange: Exchange
@@ -45,6 +37,7 @@ class Rebuilt:
     verdict: str
     evidence: Evidence
     anomalies: tuple[Anomaly, ...] = ()
+    arrivals: Arrivals = field(default_factory=lambda: Arrivals((), None, 0), compare=False, repr=False)
 
     @property
     def id(self) -> str:
@@ -76,7 +69,7 @@ def summary(rebuilt: Rebuilt, *, conversation: str | None = None) -> dict[str, A
     """
     exchange = rebuilt.exchange
     request, response = exchange.request, exchange.response
-    return _present(
+    return present(
         id=exchange.id,
         conversation=conversation or exchange.conversation,
         started_at=rfc3339(exchange.started_ns),
@@ -99,10 +92,11 @@ def as_json(rebuilt: Rebuilt, *, conversation: str | None = None, parent: str | 
     :param parent: id of the exchange that its request extends, where one is known.
     """
     exchange, answer, reading = rebuilt.exchange, rebuilt.answer, rebuilt.reading
-    messages = [_message(message, source="request") for message in rebuilt.request_messages]
-    messages += [_message(choice.message, source="answer", choice=choice.index) for choice in answer.choices]
+    shown = AnswerJson(rebuilt.arrivals)
+    messages = [message_json(message) for message in rebuilt.request_messages]
+    messages += [shown.message(choice.message, choice.index) for choice in answer.choices]
     differing = answer.usage_reports if len(answer.usage_reports) > 1 else None
-    return _present(
+    return present(
         **summary(rebuilt, conversation=conversation),
         conversation_name=exchange.conversation_name,
         parent=parent,
@@ -112,30 +106,37 @@ def as_json(rebuilt: Rebuilt, *, conversation: str | None = None, parent: str | 
         request=_request(exchange),
         response=_response(exchange),
         messages=messages,
-        choices=[_choice(choice) for choice in answer.choices],
+        choices=[shown.choice(choice) for choice in answer.choices],
         usage=plain(answer.usage),
         usage_reports=plain(differing),
+        tokens=tokens_json(answer.tokens),
         finish_reasons=[choice.finish_reason for choice in answer.choices if choice.finish_reason],
         model_requested=plain(reading.model) if reading else None,
         models_answered=plain(answer.models) or None,
         provider_ids=plain(answer.ids) or None,
+        provider_request_ids=_provider_request_ids(exchange) or None,
         provider_fields=plain(answer.extras) or None,
         evidence=_evidence(rebuilt.evidence),
         findings=_findings(rebuilt.anomalies),
     )
 
 
-def whole(text: str) -> str:
-    """Return *text* as text that can be encoded."""
-    return str(plain(text))
-
-
-def _present(**fields: Any) -> dict[str, Any]:
-    return {key: value for key, value in fields.items() if value is not None}
-
-
 def _ms(duration_ns: int | None) -> float | None:
     return None if duration_ns is None else milliseconds(duration_ns)
+
+
+#: Headers by which providers, and gateways before them, name a request in their own logs.
+_REQUEST_IDS: Final = frozenset(
+    {
+        *("x-request-id", "request-id", "apim-request-id", "x-ms-request-id", "x-amzn-requestid", "x-goog-request-id"),
+        *("x-generation-id", "x-groq-request-id", "x-kong-request-id", "mistral-correlation-id", "cf-ray"),
+    }
+)
+
+
+def _provider_request_ids(exchange: Exchange) -> dict[str, str]:
+    headers = exchange.response.headers if exchange.response else ()
+    return {name.lower(): value for name, value in headers if name.lower() in _REQUEST_IDS}
 
 
 def _fields(headers: Headers) -> list[list[str]]:
@@ -146,7 +147,7 @@ def _request(exchange: Exchange) -> dict[str, Any] | None:
     request = exchange.request
     if request is None:
         return None
-    shown = _present(
+    shown = present(
         method=request.method,
         url=whole(request.url),
         headers=_fields(request.headers),
@@ -164,7 +165,7 @@ def _response(exchange: Exchange) -> dict[str, Any] | None:
     response = exchange.response
     if response is None:
         return None
-    return _present(
+    return present(
         status=response.status,
         reason=response.reason or None,
         headers=_fields(response.headers),
@@ -173,59 +174,9 @@ def _response(exchange: Exchange) -> dict[str, Any] | None:
     )
 
 
-def _message(message: Message, *, source: str, choice: int | None = None) -> dict[str, Any]:
-    return _present(
-        source=source,
-        choice=choice,
-        role=plain(message.role),
-        name=plain(message.name),
-        tool_call_id=plain(message.tool_call_id),
-        parts=[part_json(part) for part in message.parts],
-        fields=plain(message.extras) or None,
-    )
-
-
-def part_json(part: Part) -> dict[str, Any]:
-    """Return one part of a message as JSON, with its kind in ``type``."""
-    if isinstance(part, TextPart):
-        return {"type": "text", "text": whole(part.text)}
-    if isinstance(part, ReasoningPart):
-        details = plain(part.details) or None
-        return _present(type="reasoning", text=whole(part.text), fields=list(part.fields) or None, details=details)
-    if isinstance(part, RefusalPart):
-        return {"type": "refusal", "text": whole(part.text)}
-    if isinstance(part, ToolCallPart):
-        shown = _present(
-            type="tool_call",
-            id=plain(part.id),
-            name=plain(part.name),
-            index=part.index,
-            arguments_text=whole(part.arguments_text),
-            complete=part.complete,
-            legacy=part.legacy or None,
-            fields=plain(part.extras) or None,
-        )
-        if part.complete:
-            shown["arguments"] = plain(part.arguments)
-        return shown
-    return {"type": "other", "kind": whole(part.kind), "value": plain(part.value)}
-
-
-def _choice(choice: Choice) -> dict[str, Any]:
-    reasons = choice.finish_reasons
-    return _present(
-        index=choice.index,
-        message=_message(choice.message, source="answer"),
-        finish_reason=plain(choice.finish_reason),
-        finish_reasons=plain(reasons) if len(reasons) > 1 else None,
-        logprobs=plain(choice.logprobs),
-        fields=plain(choice.extras) or None,
-    )
-
-
 def _evidence(evidence: Evidence) -> dict[str, Any]:
     reasons: Mapping[int, str | None] = evidence.finish_reasons
-    return _present(
+    return present(
         transport_end=evidence.transport_end,
         failure=plain(evidence.failure),
         http_status=evidence.http_status,
@@ -252,7 +203,7 @@ def _findings(anomalies: Iterable[Anomaly]) -> list[dict[str, Any]]:
             found[fact.kind]["count"] += 1
             continue
         detail = whole(fact.detail)
-        found[fact.kind] = _present(
+        found[fact.kind] = present(
             kind=fact.kind,
             detail=detail if len(detail) <= _SHORT else detail[:_SHORT] + "…",
             start=fact.start,

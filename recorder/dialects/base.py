@@ -130,7 +130,11 @@ def choose(clues: Clues) -> Dialect:
     return max(dialects(), key=lambda dialect: dialect.claims(clues))
 
 
-def read_request(url: str, payload: Any) -> RequestReading | None:
-    """Return the first reading of a request that a dialect offers, or None."""
-    readings = (dialect.read_request(url, payload) for dialect in dialects())
+def read_request(url: str, payload: Any, answered_by: Dialect | None = None) -> RequestReading | None:
+    """Return what a request says, as the dialect reads it that answered, else as the first one that can; or None.
+
+    Payloads of several dialects look alike (``messages`` with roles): who answered is the better witness.
+    """
+    asked = dialects() if answered_by is None else (answered_by, *dialects())
+    readings = (dialect.read_request(url, payload) for dialect in asked)
     return next((reading for reading in readings if reading is not None), None)

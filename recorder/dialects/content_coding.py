@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -52,6 +52,46 @@ def undo(body: bytes, header: str | None) -> Decoded:
     return result
 
 
+def decoded_ends(body: bytes, header: str | None, ends: Sequence[int], size: int) -> tuple[int, ...] | None:
+    """Return how much of the decoded body was there at each of *ends*, offsets in *body*; None where that is not known.
+
+    :param size: of the decoded body, which is what :func:`undo` made of the whole.
+    """
+    names = [name.strip().lower() for name in (header or "").split(",")]
+    codings = [name for name in names if name not in ("", "identity")] or ["gzip"] * body.startswith(_GZIP)
+    if len(body) == size and (not codings or not body.startswith(_GZIP)):
+        return tuple(ends)
+    decompress = _decompressor(codings[0], body) if len(codings) == 1 and size <= LARGEST else None
+    if decompress is None:
+        return None
+    found: list[int] = []
+    at = decoded = 0
+    try:
+        for end in ends:
+            decoded += len(decompress(body[at:end]))
+            found.append(decoded)
+            at = end
+    except Exception:  # noqa: BLE001 - each module has its own; what was decoded before has its places
+        found += [size] * (len(ends) - len(found))
+    return tuple(found) if decoded <= size else None
+
+
+def _decompressor(coding: str, body: bytes) -> Callable[[bytes], bytes] | None:
+    if coding in ("gzip", "x-gzip", "deflate"):
+        return zlib.decompressobj(_window(coding, body)).decompress
+    engine = _installed(coding)
+    return engine.decompress if engine is not None else None
+
+
+def _window(coding: str, body: bytes) -> int:
+    """What zlib is told of the format."""
+    if coding != "deflate":
+        return 31
+    # RFC 9110 §8.4.1.2: zlib format; some senders leave the wrapper out, and its first byte tells.
+    wrapped = body[0] & 0x0F == 8 and (len(body) < 2 or int.from_bytes(body[:2], "big") % 31 == 0)
+    return 15 if wrapped else -15
+
+
 def _undo_one(body: bytes, coding: str, before: tuple[Anomaly, ...], *, cut: bool = False) -> Decoded:
     if not body:
         return Decoded(body, cut=cut, anomalies=before)
@@ -78,12 +118,8 @@ def _undo_one(body: bytes, coding: str, before: tuple[Anomaly, ...], *, cut: boo
 
 
 def _steps(coding: str, body: bytes) -> Iterator[bytes | Anomaly] | None:
-    if coding in ("gzip", "x-gzip"):
-        return _inflate(body, 31)
-    if coding == "deflate":
-        # RFC 9110 §8.4.1.2: zlib format; some senders leave the wrapper out, and its first byte tells.
-        wrapped = body[0] & 0x0F == 8 and (len(body) < 2 or int.from_bytes(body[:2], "big") % 31 == 0)
-        return _inflate(body, 15 if wrapped else -15)
+    if coding in ("gzip", "x-gzip", "deflate"):
+        return _inflate(body, _window(coding, body))
     engine = _installed(coding)
     return None if engine is None else _stream(body, coding, engine)
 

@@ -21,11 +21,11 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from recorder.core.json_text import parse_json
-from recorder.core.messages import Anomaly, Answer, RequestReading
-from recorder.core.sse import ServerSentEvent, SSEParser
+from recorder.core.messages import Answer, RequestReading
 from recorder.dialects.base import AnswerReader, Clues
-from recorder.dialects.openai_choice import ChoiceFold, Place, read_message
+from recorder.dialects.folding import AnswerFold, Place, tokens
+from recorder.dialects.openai_choice import ChoiceFold, read_message
+from recorder.dialects.reading import DocumentReader, EventStreamReader
 
 _NAME: Final = "openai_chat"
 _PATH: Final = "/chat/completions"
@@ -34,7 +34,14 @@ _HEAD: Final = 65536
 #: Top-level fields with a place of their own, and random padding.
 _OWN: Final = frozenset({"choices", "usage", "id", "model", "error", "obfuscation", "p"})
 
-
+#: Where usage counts tokens: OpenAI's names; DeepSeek's for its cache.
+TOKENS: Final[Mapping[str, tuple[str, ...]]] = {
+    "input": ("prompt_tokens",),
+    "output": ("completion_tokens",),
+    "total": ("total_tokens",),
+    "cached": ("prompt_tokens_details.cached_tokens", "prompt_cache_hit_tokens"),
+    "reasoning": ("completion_tokens_details.reasoning_tokens", "reasoning_tokens"),
+}
 #: What Azure's filter frames have in place of the values of other chunks.
 _BLANK: Final[Mapping[str, Any]] = {"object": "", "created": 0}
 
@@ -71,7 +78,7 @@ class OpenAIChat:
 
     def reader(self, clues: Clues) -> AnswerReader:
         """Return a reader for an event stream or for one JSON document."""
-        return _DocumentReader() if clues.shape == "json" else _StreamReader(clues.shape)
+        return (DocumentReader if clues.shape == "json" else EventStreamReader)(clues.shape, _Fold())
 
 
 def _likeness(value: Any) -> float:
@@ -89,39 +96,33 @@ def _likeness(value: Any) -> float:
     return 0.9 if isinstance(first, dict) and ("delta" in first or "message" in first) else 0.0
 
 
-class _Fold:
+class _Fold(AnswerFold):
     """What chunks and documents add up to."""
 
     def __init__(self) -> None:
-        self.anomalies: list[Anomaly] = []
-        self.errors: list[Any] = []
-        self.events = 0
+        super().__init__(_NAME)
         self._choices: dict[int, ChoiceFold] = {}
-        self._usages: list[Any] = []
-        self._ids: dict[str, None] = {}
-        self._models: dict[str, None] = {}
-        self._extras: dict[str, Any] = {}
 
-    def chunk(self, chunk: Any, place: Place) -> None:
+    def take(self, value: Any, place: Place, name: str = "") -> None:
         """Take one JSON value of the answer."""
         self.events += 1
-        if not isinstance(chunk, dict):
-            self.note("not_an_object", f"a {type(chunk).__name__} where an object belongs", place)
+        if not isinstance(value, dict):
+            self.note("not_an_object", f"a {type(value).__name__} where an object belongs", place)
             return
-        if chunk.get("object") == "error" or (chunk.get("type") == "error" and not {"choices", "error"} & chunk.keys()):
-            self.errors.append(chunk)
+        if value.get("object") == "error" or (value.get("type") == "error" and not {"choices", "error"} & value.keys()):
+            self.errors.append(value)
             return
-        if chunk.get("error"):
-            self.errors.append(chunk["error"])
-        choices = chunk.get("choices")
+        if value.get("error"):
+            self.errors.append(value["error"])
+        choices = value.get("choices")
         if isinstance(choices, list):
             for at, choice in enumerate(choices):
                 self._choice(choice, at, place)
-        elif not chunk.get("error"):
+        elif not value.get("error"):
             self.note("no_choices", "an object without choices", place)
-        if chunk.get("usage"):
-            self._usage(chunk["usage"])
-        self._top(chunk)
+        if value.get("usage"):
+            self.usage(value["usage"])
+        self._top(value)
 
     def _choice(self, choice: Any, at: int, place: Place) -> None:
         if not isinstance(choice, dict):
@@ -138,117 +139,25 @@ class _Fold:
             self.errors.append(choice["error"])
         fold.take(choice, place)
 
-    def _usage(self, usage: Any) -> None:
-        if not self._usages or self._usages[-1] != usage:
-            self._usages.append(usage)
-
     def _top(self, chunk: dict[str, Any]) -> None:
-        identity, model = chunk.get("id"), chunk.get("model")
-        if identity and isinstance(identity, str):
-            self._ids[identity] = None
-        if model and isinstance(model, str):
-            self._models[model] = None
-        extras = self._extras
+        self.identity(chunk.get("id"))
+        self.model(chunk.get("model"))
+        extras = self.extras
         for key, value in chunk.items():
             if key not in _OWN and value is not None and (value != _BLANK.get(key) or key not in extras):
                 extras[key] = value
         groq = chunk.get("x_groq")
         if isinstance(groq, dict):
-            if groq.get("usage"):
-                self._usage(groq["usage"])
+            self.usage(groq.get("usage"))
             if groq.get("error"):
                 self.errors.append(groq["error"])
 
-    def note(self, kind: str, detail: str, place: Place) -> None:
-        """Keep a fact."""
-        self.anomalies.append(Anomaly(kind, detail, *place))
-
-    def answer(self, shape: str, *, sentinel: bool, whole: bool | None, tail: int) -> Answer:
+    def answer(self, shape: str, *, whole: bool | None, tail: int) -> Answer:
         """Return what came."""
-        ended = (sentinel or bool(whole)) and not self.errors
-        return Answer(
-            dialect=_NAME,
-            shape=shape,
-            understood=True,
-            whole=whole,
-            choices=tuple(self._choices[index].choice(ended=ended) for index in sorted(self._choices)),
-            usage_reports=tuple(self._usages),
-            models=tuple(self._models),
-            ids=tuple(self._ids),
-            errors=tuple(self.errors),
-            sentinel_seen=sentinel,
-            events=self.events,
-            unparsed_tail_bytes=tail,
-            extras=self._extras,
-            anomalies=tuple(self.anomalies),
-        )
-
-
-class _StreamReader:
-    def __init__(self, shape: str) -> None:
-        self._shape = shape
-        self._parser = SSEParser()
-        self._fold = _Fold()
-        self._done = False
-
-    def feed(self, data: bytes) -> None:
-        for event in self._parser.feed(data):
-            self._event(event)
-
-    def close(self) -> Answer:
-        for event in self._parser.close():
-            self._event(event)
-        for fact in self._parser.anomalies:
-            if fact.kind == "unknown_field" and fact.detail.startswith("error:"):
-                self._error(fact.detail.removeprefix("error:"))
-        self._fold.anomalies.extend(self._parser.anomalies)
-        return self._fold.answer(self._shape, sentinel=self._done, whole=None, tail=self._parser.tail_bytes)
-
-    def _event(self, event: ServerSentEvent) -> None:
-        data, place = event.data, (event.start, event.end)
-        if self._done:
-            self._fold.note("after_end_marker", data, place)
-        elif data.strip() == "[DONE]":
-            self._done = True
-        elif event.event == "error":
-            self._error(data)
-        else:
-            try:
-                value = parse_json(data)
-            except ValueError:
-                self._fold.note("data_unparsed", data, place)
-                return
-            self._fold.chunk(value, place)
-
-    def _error(self, text: str) -> None:
-        self._fold.events += 1
-        try:
-            value = parse_json(text)
-        except ValueError:
-            value = text.strip()
-        inner = value.get("error") if isinstance(value, dict) else None
-        self._fold.errors.append(inner or value)
-
-
-class _DocumentReader:
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-
-    def feed(self, data: bytes) -> None:
-        self._pieces.append(data)
-
-    def close(self) -> Answer:
-        body = b"".join(self._pieces)
-        place = (0, len(body))
-        fold = _Fold()
-        try:
-            value = parse_json(body)
-        except ValueError as error:
-            fold.note("document_unparsed", str(error), place)
-            return fold.answer("json", sentinel=False, whole=False, tail=len(body))
-        for item in value if isinstance(value, list) else [value]:
-            fold.chunk(item, place)
-        return fold.answer("json", sentinel=False, whole=True, tail=0)
+        ended = (self.sentinel or bool(whole)) and not self.errors
+        choices = [self._choices[index].choice(ended=ended) for index in sorted(self._choices)]
+        counts = tokens(self.usages, TOKENS)
+        return self.result(shape, choices, whole=whole, tail=tail, tokens=counts)
 
 
 DIALECT = OpenAIChat()

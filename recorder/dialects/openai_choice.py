@@ -7,27 +7,40 @@ same reasoning under two names is one part that carries both names.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any, Final
 
 from recorder.core.json_text import plain, whole_text
 from recorder.core.messages import (
     Anomaly,
     Choice,
+    MediaPart,
     Message,
     OtherPart,
     Part,
+    Ranges,
     ReasoningPart,
-    RefusalPart,
-    TextPart,
 )
+from recorder.dialects.folding import Origin, Place, TextFold, media
 from recorder.dialects.openai_tool_calls import ToolCalls
-
-Place = tuple[int, int]
 
 #: Reasons after which a tool call may have been cut, whether or not it happens to parse.
 _CUTTING: Final = frozenset({"length", "content_filter"})
 #: Reasons that say that the provider failed: OpenRouter, Mistral and vLLM; DeepSeek.
 _FAILING: Final = frozenset({"error", "insufficient_system_resource"})
+_FINISHES: Final = {
+    **{word: word for word in ("stop", "length", "tool_calls", "content_filter", "error")},
+    "function_call": "tool_calls",
+    "tool_use": "tool_calls",
+    "insufficient_system_resource": "error",
+    "eos": "stop",
+    "eos_token": "stop",
+    "end_turn": "stop",
+    "max_tokens": "length",
+    "model_length": "length",
+    "abort": "cancelled",
+    "cancelled": "cancelled",
+}
 _REASONING: Final = ("reasoning_content", "reasoning")
 _DETAIL_TEXTS: Final = ("text", "summary", "data")
 _CHOICE_OWN: Final = frozenset({"index", "delta", "message", "finish_reason", "logprobs"})
@@ -44,10 +57,11 @@ class ChoiceFold:
         self.index = index
         self._anomalies = anomalies
         self._role: str | None = None
-        self._content: list[Part | str] = []
-        self._refusal: list[str] = []
-        self._reasoning: dict[str, list[str]] = {}
+        self._content: list[Part | TextFold] = []
+        self._refusal = TextFold()
+        self._reasoning: dict[str, TextFold] = {}
         self._details: dict[tuple[Any, Any], dict[str, Any]] = {}
+        self._details_origin = Origin()
         self._calls = ToolCalls(anomalies)
         self._finish: list[str] = []
         self._logprobs: dict[str, Any] | None = None
@@ -88,22 +102,22 @@ class ChoiceFold:
                 continue
             if key == "content":
                 if isinstance(value, str):
-                    self._content.append(value)
+                    self._text(value, place)
                 else:
                     self._content_parts(value, place)
             elif key == "role":
                 self._set_role(str(value), place)
             elif key in _REASONING and isinstance(value, str):
-                self._reasoning.setdefault(key, []).append(value)
+                self._reason(key, value, place)
             elif key == "refusal" and isinstance(value, str):
-                self._refusal.append(value)
+                self._refusal.add(value, place)
             elif key == "tool_calls" and isinstance(value, list):
                 for entry in value:
                     self._calls.take(entry, place, whole=whole)
             elif key == "function_call":
                 self._calls.take_function(value, place)
             elif key == "reasoning_details" and isinstance(value, list):
-                self._add_details(value)
+                self._add_details(value, place)
             else:
                 self._message_extras.setdefault(key, []).append(value)
 
@@ -114,13 +128,15 @@ class ChoiceFold:
         failed = not _FAILING.isdisjoint(self._finish)
         finished = reason not in _CUTTING and not failed if reason is not None else ended
         message = self.message(finished)
-        return Choice(self.index, message, tuple(self._finish), self._logprobs, self._extras, failed)
+        finish = None if reason is None else _FINISHES.get(reason, "other")
+        return Choice(self.index, message, tuple(self._finish), self._logprobs, self._extras, failed, finish)
 
     def message(self, finished: bool) -> Message:
         """Return the message; a tool call of one that is not *finished* is not complete."""
-        parts: list[Part] = [*self._reasoning_parts(), *self._content_joined()]
+        parts: list[Part] = [*self._reasoning_parts()]
+        parts += [piece.part() if isinstance(piece, TextFold) else piece for piece in self._content]
         if self._refusal:
-            parts.append(RefusalPart(whole_text("".join(self._refusal))))
+            parts.append(self._refusal.refusal())
         parts.extend(self._calls.parts(finished))
         return Message(self._role, tuple(parts), extras=self._message_extras)
 
@@ -130,7 +146,7 @@ class ChoiceFold:
             return
         if self._content or self._calls or self._refusal or self._reasoning:
             said = self._whole.get("content")
-            text = "".join(part for part in self._content if isinstance(part, str))
+            text = "".join(piece.text for piece in self._content if isinstance(piece, TextFold))
             if isinstance(said, str) and said != text:
                 self._note_once(
                     "message_differs", "the whole message differs from the sum of its deltas", self._whole_place
@@ -161,37 +177,33 @@ class ChoiceFold:
     def _content_parts(self, value: Any, place: Place) -> None:
         if not isinstance(value, list):
             self._note_once("content_malformed", f"content is a {type(value).__name__}", place)
-            self._content.append(OtherPart("content", value))
+            self._content.append(OtherPart("content", value, (place,)))
             return
         for item in value:
             kind = item.get("type") if isinstance(item, dict) else None
             if isinstance(item, str):
-                self._content.append(item)
+                self._text(item, place)
             elif kind in ("text", "input_text", "output_text") and isinstance(item.get("text"), str):
-                self._content.append(item["text"])
+                self._text(item["text"], place)
             elif kind == "refusal" and isinstance(item.get("refusal"), str):
-                self._refusal.append(item["refusal"])
+                self._refusal.add(item["refusal"], place)
             elif kind == "thinking" and (thought := _thought(item.get("thinking"))) is not None:
-                self._reasoning.setdefault("content.thinking", []).append(thought)
+                self._reason("content.thinking", thought, place)
             else:
-                self._content.append(OtherPart(str(kind or "content"), item))
+                self._content.append(_media(kind, item, place) or OtherPart(str(kind or "content"), item, (place,)))
 
-    def _content_joined(self) -> list[Part]:
-        parts: list[Part] = []
-        text: list[str] = []
-        for piece in self._content:
-            if isinstance(piece, str):
-                text.append(piece)
-                continue
-            if text:
-                parts.append(TextPart(whole_text("".join(text))))
-                text = []
-            parts.append(piece)
-        if text:
-            parts.append(TextPart(whole_text("".join(text))))
-        return parts
+    def _text(self, piece: str, place: Place) -> None:
+        if not self._content or not isinstance(self._content[-1], TextFold):
+            self._content.append(TextFold())
+        last = self._content[-1]
+        assert isinstance(last, TextFold)
+        last.add(piece, place)
 
-    def _add_details(self, entries: list[Any]) -> None:
+    def _reason(self, field: str, piece: str, place: Place) -> None:
+        self._reasoning.setdefault(field, TextFold()).add(piece, place)
+
+    def _add_details(self, entries: list[Any], place: Place) -> None:
+        self._details_origin.add(place)
         for entry in entries:
             if not isinstance(entry, dict):
                 self._message_extras.setdefault("reasoning_details", []).append(entry)
@@ -206,9 +218,11 @@ class ChoiceFold:
                     held[name] = value
 
     def _reasoning_parts(self) -> list[ReasoningPart]:
-        texts: dict[str, list[str]] = {}
-        for name, pieces in self._reasoning.items():
-            texts.setdefault(whole_text("".join(pieces)), []).append(name)
+        fields: dict[str, list[str]] = {}
+        origins: dict[str, Ranges] = {}
+        for name, fold in self._reasoning.items():
+            fields.setdefault(fold.text, []).append(name)
+            origins.setdefault(fold.text, fold.origin.ranges)
         details = tuple(self._details.values())
         if details:
             said = "".join(
@@ -217,11 +231,18 @@ class ChoiceFold:
                 for name in ("text", "summary")
                 if isinstance(entry.get(name), str)
             )
-            where = next(iter(texts), "") if not said else whole_text(said)
-            texts.setdefault(where, []).append("reasoning_details")
+            where = next(iter(fields), "") if not said else whole_text(said)
+            fields.setdefault(where, []).append("reasoning_details")
+            origins.setdefault(where, self._details_origin.ranges)
         return [
-            ReasoningPart(text, tuple(names), details if "reasoning_details" in names else ())
-            for text, names in texts.items()
+            ReasoningPart(
+                text,
+                tuple(names),
+                details if "reasoning_details" in names else (),
+                **(_sealed(details) if "reasoning_details" in names else {}),
+                ranges=origins[text],
+            )
+            for text, names in fields.items()
         ]
 
     def _add_logprobs(self, logprobs: dict[str, Any]) -> None:
@@ -239,6 +260,35 @@ class ChoiceFold:
         if kind not in self._noted:
             self._noted.add(kind)
             self._anomalies.append(Anomaly(kind, detail, *place))
+
+
+def _sealed(details: Iterable[dict[str, Any]]) -> dict[str, str]:
+    """The signature and the encrypted text of OpenRouter's reasoning details, the last of each."""
+    found: dict[str, str] = {}
+    for entry in details:
+        if isinstance(entry.get("signature"), str):
+            found["signature"] = entry["signature"]
+        if entry.get("type") == "reasoning.encrypted" and isinstance(entry.get("data"), str):
+            found["encrypted"] = entry["data"]
+    return found
+
+
+def _media(kind: Any, item: Any, place: Place) -> MediaPart | None:
+    """An image, a sound or a file of a request, by reference."""
+    held = item.get(kind) if isinstance(item, dict) and isinstance(kind, str) else None
+    if kind == "image_url":
+        url = held.get("url") if isinstance(held, dict) else held
+        extras = {key: value for key, value in held.items() if key != "url"} if isinstance(held, dict) else {}
+        return media("image", place, url=url, extras=extras) if isinstance(url, str) else None
+    if not isinstance(held, dict):
+        return None
+    if kind == "input_audio":
+        named = held.get("format")
+        return media("audio", place, media_type=f"audio/{named}" if named else None, data=held.get("data"))
+    if kind == "file":
+        extras = {"filename": held["filename"]} if held.get("filename") else {}
+        return media("file", place, url=held.get("file_data"), file_id=held.get("file_id"), extras=extras)
+    return None
 
 
 def _thought(value: Any) -> str | None:

@@ -21,55 +21,19 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from recorder.core.json_text import parse_json, whole_text
 from recorder.core.messages import Anomaly, ToolCallPart
+from recorder.dialects.folding import CallFold
 
 _OWN: Final = frozenset({"index", "id", "type", "function", "custom"})
 
 
 _SHOWN: Final = 200
-_NO_IDS: Final = frozenset({"", "null"})
+_NO_IDS: Final = frozenset({None, "", "null"})
 
 
-class _Call:
-    __slots__ = ("arguments", "extras", "id", "index", "legacy", "name", "value")
-
-    def __init__(self, index: int | None, legacy: bool = False) -> None:
-        self.index = index
-        self.legacy = legacy
-        self.id: str | None = None
-        self.name: str | None = None
-        self.arguments: list[str] = []
-        self.value: Any = None  # arguments that came as an object
-        self.extras: dict[str, Any] = {}
-
-    @property
-    def known_by(self) -> str | None:
-        """The id, where it tells the call from others."""
-        return None if self.id in _NO_IDS else self.id
-
-    def whole(self) -> bool:
-        """Whether the arguments are a whole document so far."""
-        if self.value is not None:
-            return True
-        try:
-            parse_json("".join(self.arguments))
-        except ValueError:
-            return False
-        return True
-
-    def part(self, finished: bool) -> ToolCallPart:
-        text = whole_text("".join(self.arguments))
-        if self.value is not None and not text:
-            text = json.dumps(self.value, ensure_ascii=False, separators=(",", ":"))
-        parsed: Any = None
-        complete = finished and "custom" not in self.extras
-        if complete:
-            try:
-                parsed = parse_json(text, strict=True)
-            except ValueError:
-                complete = False
-        return ToolCallPart(text, self.id, self.name, complete, parsed, self.index, self.legacy, self.extras)
+def _known_by(call: CallFold) -> str | None:
+    """The id of a call, where it tells the call from others."""
+    return None if call.id in _NO_IDS else call.id
 
 
 def _index(entry: dict[str, Any]) -> int | None:
@@ -90,11 +54,11 @@ class ToolCalls:
 
     def __init__(self, anomalies: list[Anomaly]) -> None:
         self._anomalies = anomalies
-        self._calls: list[_Call] = []
-        self._by_index: dict[int, _Call] = {}  # the call that had the index last
-        self._by_id: dict[tuple[int, str], _Call] = {}
+        self._calls: list[CallFold] = []
+        self._by_index: dict[int, CallFold] = {}  # the call that had the index last
+        self._by_id: dict[tuple[int, str], CallFold] = {}
         self._alternating: set[int] = set()
-        self._function: _Call | None = None
+        self._function: CallFold | None = None
 
     def take(self, entry: Any, place: tuple[int, int], *, whole: bool = False) -> None:
         """Take one entry of ``tool_calls``; *whole* says that it is a call and no fragment."""
@@ -108,7 +72,7 @@ class ToolCalls:
         identity = entry.get("id")
         if identity and not isinstance(identity, str):
             call.extras["id"] = identity
-        elif identity and call.known_by is None:
+        elif identity and _known_by(call) is None:
             call.id = identity
             if call.index is not None and _identity(entry) is not None:
                 self._by_id.setdefault((call.index, identity), call)
@@ -126,18 +90,18 @@ class ToolCalls:
             self._note("tool_call_malformed", f"function_call is a {type(entry).__name__}", place)
             return
         if self._function is None:
-            self._function = _Call(None, legacy=True)
+            self._function = CallFold(legacy=True)
             self._calls.append(self._function)
         self._function_fields(self._function, entry, place)
 
     def parts(self, finished: bool) -> list[ToolCallPart]:
         """Return the calls; only *finished* ones can be complete."""
-        return [call.part(finished) for call in self._calls]
+        return [call.part(finished=finished and "custom" not in call.extras) for call in self._calls]
 
     def __bool__(self) -> bool:
         return bool(self._calls)
 
-    def _call_for(self, entry: dict[str, Any], function: dict[str, Any], place: tuple[int, int]) -> _Call:
+    def _call_for(self, entry: dict[str, Any], function: dict[str, Any], place: tuple[int, int]) -> CallFold:
         index, identity, name = _index(entry), _identity(entry), function.get("name") or None
         if index is None:
             return self._unindexed(entry, identity, name)
@@ -148,15 +112,15 @@ class ToolCalls:
             known = self._by_id.get((index, identity))
             if known is not None:
                 return self._known(index, known, place)
-            reused = call.known_by is not None
+            reused = _known_by(call) is not None
         else:
-            reused = call.known_by is None and name is not None and call.whole()
+            reused = _known_by(call) is None and name is not None and call.parses()
         if reused:
             self._note("tool_index_reused", f"index {index} again with another call: taken as a new call", place)
             return self._new(entry)
         return call
 
-    def _known(self, index: int, call: _Call, place: tuple[int, int]) -> _Call:
+    def _known(self, index: int, call: CallFold, place: tuple[int, int]) -> CallFold:
         if call is not self._by_index[index]:
             self._by_index[index] = call
             if index not in self._alternating:
@@ -164,33 +128,33 @@ class ToolCalls:
                 self._note("tool_calls_alternate", f"fragments under index {index} are told apart by their ids", place)
         return call
 
-    def _unindexed(self, entry: dict[str, Any], identity: str | None, name: Any) -> _Call:
+    def _unindexed(self, entry: dict[str, Any], identity: str | None, name: Any) -> CallFold:
         if identity is not None:
-            known = next((call for call in self._calls if call.known_by == identity), None)
+            known = next((call for call in self._calls if _known_by(call) == identity), None)
             return known or self._new(entry)
         last = self._calls[-1] if self._calls else None
-        if last is None or (name is not None and (name != last.name or last.whole())):
+        if last is None or (name is not None and (name != last.name or last.parses())):
             return self._new(entry)
         return last
 
-    def _new(self, entry: dict[str, Any]) -> _Call:
-        call = _Call(_index(entry))
+    def _new(self, entry: dict[str, Any]) -> CallFold:
+        call = CallFold(_index(entry))
         if call.index is not None:
             self._by_index[call.index] = call
         self._calls.append(call)
         return call
 
-    def _function_fields(self, call: _Call, function: dict[str, Any], place: tuple[int, int]) -> None:
+    def _function_fields(self, call: CallFold, function: dict[str, Any], place: tuple[int, int]) -> None:
         name = function.get("name")
         if isinstance(name, str) and name and name != call.name:
             if call.name:
                 self._note("tool_name_continued", f"{call.name!r} is followed by {name!r}: joined", place)
             call.name = (call.name or "") + name
         arguments = function.get("arguments")
+        call.add(arguments if isinstance(arguments, str) else "", place)
         if isinstance(arguments, str):
-            if arguments:
-                call.arguments.append(arguments)
-        elif arguments is not None:
+            return
+        if arguments is not None:
             self._note("tool_arguments_object", f"the arguments came as a {type(arguments).__name__}", place)
             if call.value is not None and call.value != arguments:
                 self._note("tool_arguments_replaced", f"{json.dumps(call.value)[:_SHOWN]} is followed by others", place)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from recorder.core.exchange import Exchange
 from recorder.core.messages import Anomaly, Answer, RequestReading
+from recorder.core.provenance import Arrivals
 from recorder.core.rebuilt import Rebuilt
 from recorder.core.verdict import Evidence, gather, verdict
-from recorder.dialects.base import Clues, choose, read_request
-from recorder.dialects.content_coding import undo
+from recorder.dialects.base import Clues, Dialect, choose, read_request
+from recorder.dialects.content_coding import decoded_ends, undo
 
 _PIECE = 1 << 16
 
@@ -17,18 +18,20 @@ _PIECE = 1 << 16
 def rebuild(exchange: Exchange) -> Rebuilt:
     """Return what *exchange* says. Never raises: what cannot be read is reported and left as bytes."""
     request, response = exchange.request, exchange.response
-    reading: RequestReading | None = None
-    if request is not None and request.json is not None:
-        reading = read_request(request.url, request.json)
     decoded = undo(exchange.body, response.header("content-encoding") if response else None)
     body = decoded.body if decoded.understood else b""
     clues = Clues(request.url if request else "", (response.header("content-type") if response else None) or "", body)
+    dialect: Dialect | None = None
     if response is None and not exchange.body:
         answer = Answer(dialect="opaque", shape="empty")
     elif not decoded.understood:
         answer = Answer(dialect="opaque", shape="binary")
     else:
-        answer = _read(clues)
+        dialect = choose(clues)
+        answer = _read(dialect, clues)
+    reading: RequestReading | None = None
+    if request is not None and request.json is not None:
+        reading = read_request(request.url, request.json, dialect)
     asked = reading.choices if reading else None
     evidence = gather(exchange, answer, asked, (decoded.understood, decoded.cut))
     return Rebuilt(
@@ -37,8 +40,17 @@ def rebuild(exchange: Exchange) -> Rebuilt:
         answer=answer,
         verdict=verdict(evidence),
         evidence=evidence,
+        arrivals=_arrivals(exchange, len(body) if decoded.understood else None),
         anomalies=(*exchange.anomalies, *decoded.anomalies, *_lack(evidence), *answer.anomalies),
     )
+
+
+def _arrivals(exchange: Exchange, size: int | None) -> Arrivals:
+    ends: Sequence[int] | None = None
+    if size is not None:
+        coding = exchange.response.header("content-encoding") if exchange.response else None
+        ends = decoded_ends(exchange.body, coding, [chunk.end for chunk in exchange.chunks], size)
+    return Arrivals(exchange.chunks, ends, exchange.origin_ns)
 
 
 def _lack(evidence: Evidence) -> Iterator[Anomaly]:
@@ -48,8 +60,8 @@ def _lack(evidence: Evidence) -> Iterator[Anomaly]:
         yield Anomaly("choices_missing", f"{told} asked for, {asked - evidence.choices_missing} came")
 
 
-def _read(clues: Clues) -> Answer:
-    reader = choose(clues).reader(clues)
+def _read(dialect: Dialect, clues: Clues) -> Answer:
+    reader = dialect.reader(clues)
     body = clues.body
     for at in range(0, len(body), _PIECE):
         reader.feed(body[at : at + _PIECE])

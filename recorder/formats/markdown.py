@@ -13,10 +13,15 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from recorder.core.conversation import Conversation
-from recorder.core.json_text import plain, rfc3339
-from recorder.core.messages import Message, Part, ReasoningPart, RefusalPart, TextPart, ToolCallPart
-from recorder.core.rebuilt import Rebuilt, whole
+from recorder.core.json_text import plain, rfc3339, whole
+from recorder.core.message_json import part_json, part_text
+from recorder.core.messages import Message, Part, ReasoningPart, RefusalPart, TextPart, ToolCallPart, ToolResultPart
+from recorder.core.rebuilt import Rebuilt
 
+#: What the line above a part that is neither text nor a call tells already.
+_TOLD: Final = frozenset(
+    {"type", "kind", "call_id", "name", "failed", "url", "title", "media_type", "file_id", "bytes"}
+)
 _WARNINGS: Final = {
     "truncated": "The answer was cut off before it was finished.",
     "aborted_by_client": "The client stopped reading before the answer was finished.",
@@ -113,7 +118,13 @@ def _part(part: Part) -> Iterator[str]:
         yield "\n\n" if part.complete else " — **arguments not known to be complete**\n\n"
         yield fenced(part.arguments_text, "json" if part.complete else "")
     else:
-        yield f"*{code(part.kind)}*\n\n" + fenced(json.dumps(plain(part.value), ensure_ascii=False, indent=2), "json")
+        shown = part_json(part)
+        title = part_text(part) or shown.pop("kind", "part")
+        text = shown.pop("text", None) if isinstance(part, ToolResultPart) else None
+        yield f"*{code(title)}*\n\n" + (fenced(text) if text else "")
+        rest = {key: value for key, value in shown.items() if key not in _TOLD}
+        if rest:
+            yield fenced(json.dumps(rest.get("value", rest), ensure_ascii=False, indent=2), "json")
 
 
 def fenced(text: str, language: str = "") -> str:

@@ -15,8 +15,9 @@ from recorder.clock import id_bytes
 from recorder.core.conversation import Turn, turn_of
 from recorder.core.events import CONVERSATION_TYPES, Event
 from recorder.core.exchange import fold
+from recorder.core.json_text import whole
 from recorder.core.matching import match_key
-from recorder.core.rebuilt import Rebuilt, summary, whole
+from recorder.core.rebuilt import Rebuilt, summary
 from recorder.dialects.rebuild import rebuild
 from recorder.errors import CorruptRecording
 from recorder.store.projected import ExchangeRow, OpeningRow, damaged_row

@@ -95,7 +95,8 @@ def test_show_as_json_obeys_its_schema(url: str) -> None:
         assert shown["id"] == identity_of(built)
     (second,) = json_lines(run("show", identity_of(SECOND), "--json", "--store", url), "show")
     assert second["parent"] == identity_of(FIRST)
-    assert second["messages"][-1]["parts"] == [{"type": "text", "text": "At 1.0815"}]
+    (part,) = second["messages"][-1]["parts"]
+    assert (part["type"], part["text"], part["origin"]["chunks"]) == ("text", "At 1.0815", [2, 3])
 
 
 def test_show_for_people_has_the_text_the_verdict_and_its_evidence(url: str) -> None:
@@ -362,7 +363,7 @@ def test_show_has_every_kind_of_part(store_url: str) -> None:
     shown = run("show", identity_of(whole), "--store", store_url).stdout
     for text in (
         "attempt      2",
-        "user (ann)\n  see\n  [image_url]",
+        "user (ann)\n  see\n  [image",
         "tool, answers c0\n  1.0850",
         "[reasoning] Let me think.\n  Buy.\n",
         '[tool call] buy({"lots":1})\n',

@@ -103,6 +103,7 @@ def test_everything_at_once() -> None:
         "arguments_text": '{"a":1}',
         "complete": True,
         "arguments": {"a": 1},
+        "origin": {"bytes": [[558, 812]], "chunks": [4, 4], "first_ms": 5.0, "last_ms": 5.0},
     }
     assert (first["finish_reason"], first["finish_reasons"]) == ("tool_calls", ["stop", "tool_calls"])
     assert first["logprobs"]["content"][0]["logprob"] == "-Infinity"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recorder.core.messages import Answer, OtherPart, ReasoningPart, RefusalPart, TextPart
+from recorder.core.messages import Answer, MediaPart, OtherPart, ReasoningPart, RefusalPart, TextPart
 from recorder.dialects.base import Clues
 from recorder.dialects.openai_chat import DIALECT
 from tests.building import URL, delta
@@ -141,10 +141,12 @@ def test_reasoning_under_two_names_with_two_texts_is_two_parts() -> None:
 def test_details_without_text_are_kept() -> None:
     secret = {"type": "reasoning.encrypted", "data": "ZZ", "index": 0}
     (choice,) = streamed(delta(reasoning_details=[secret, "odd"])).choices
-    assert choice.message.parts == (ReasoningPart("", ("reasoning_details",), (secret,)),)
+    assert choice.message.parts == (ReasoningPart("", ("reasoning_details",), (secret,), encrypted="ZZ"),)
     assert choice.message.extras == {"reasoning_details": ["odd"]}
     (beside,) = streamed(delta(reasoning="why", reasoning_details=[secret])).choices
-    assert beside.message.parts == (ReasoningPart("why", ("reasoning", "reasoning_details"), (secret,)),)
+    assert beside.message.parts == (
+        ReasoningPart("why", ("reasoning", "reasoning_details"), (secret,), encrypted="ZZ"),
+    )
     (differing,) = streamed(delta(reasoning="why", reasoning_details=[{"type": "t", "summary": "sum"}])).choices
     assert [part.text for part in differing.message.parts if isinstance(part, ReasoningPart)] == ["why", "sum"]
 
@@ -394,7 +396,7 @@ def test_reads_requests() -> None:
     assert (reading.model, reading.choices, len(reading.messages)) == ("m", 2, 5)
     system, user, assistant, tool, odd = reading.messages
     assert (system.role, system.text, user.name, user.text) == ("system", "s", "bo", "look")
-    assert isinstance(user.parts[1], OtherPart)
+    assert user.parts[1] == MediaPart("image", url="u")
     assert assistant.tool_calls[0].complete
     assert (tool.tool_call_id, tool.text, tool.extras) == ("c", "ok", {"x": 1})
     assert (odd.name, odd.extras) == (None, {"name": 5})

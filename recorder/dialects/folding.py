@@ -1,0 +1,339 @@
+"""What the folds of all dialects are made of: parts that grow piece by piece, and what an answer adds up to.
+
+Everything is appended in the order in which it came; nothing is summed, guessed or filled in. Each part keeps
+where in the body it came from.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from recorder.core.json_text import parse_json, plain, whole_text
+from recorder.core.messages import (
+    Anomaly,
+    Answer,
+    Choice,
+    MediaPart,
+    Ranges,
+    ReasoningPart,
+    RefusalPart,
+    TextPart,
+    TokenCounts,
+    ToolCallPart,
+)
+
+#: First byte, and the byte after the last, of what is taken in one go: an event, a line, a frame, a document.
+Place = tuple[int, int]
+
+
+class Origin:
+    """Where the pieces of a part came from, neighbours joined."""
+
+    __slots__ = ("_ranges",)
+
+    def __init__(self) -> None:
+        self._ranges: list[list[int]] = []
+
+    def add(self, place: Place) -> None:
+        """Take one more place; places come in order."""
+        ranges = self._ranges
+        if ranges and ranges[-1][1] >= place[0]:
+            ranges[-1][1] = max(ranges[-1][1], place[1])
+        else:
+            ranges.append(list(place))
+
+    @property
+    def ranges(self) -> Ranges:
+        """The places, as parts keep them."""
+        return tuple((start, end) for start, end in self._ranges)
+
+
+class TextFold:
+    """A text that grows."""
+
+    __slots__ = ("_pieces", "origin")
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+        self.origin = Origin()
+
+    def add(self, piece: str, place: Place) -> None:
+        """Append *piece*."""
+        self._pieces.append(piece)
+        self.origin.add(place)
+
+    @property
+    def text(self) -> str:
+        """All of it; halves of surrogate pairs that came apart are joined."""
+        return whole_text("".join(self._pieces))
+
+    def __bool__(self) -> bool:
+        return bool(self._pieces)
+
+    def part(self) -> TextPart:
+        """Return it as text."""
+        return TextPart(self.text, self.origin.ranges)
+
+    def refusal(self) -> RefusalPart:
+        """Return it as a refusal."""
+        return RefusalPart(self.text, self.origin.ranges)
+
+
+class ReasoningFold(TextFold):
+    """Reasoning that grows, with what comes beside its text.
+
+    :ivar signature: the provider's signature over it; what comes later replaces it.
+    :ivar encrypted: what only the provider can read.
+    :ivar details: other fields of it, as sent.
+    """
+
+    __slots__ = ("details", "encrypted", "signature")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.signature: str | None = None
+        self.encrypted: str | None = None
+        self.details: list[Any] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._pieces or self.signature or self.encrypted or self.details)
+
+    def reasoning(self) -> ReasoningPart:
+        """Return it."""
+        return ReasoningPart(
+            self.text,
+            details=tuple(self.details),
+            signature=self.signature,
+            encrypted=self.encrypted,
+            ranges=self.origin.ranges,
+        )
+
+
+class CallFold:
+    """A tool call that grows.
+
+    :ivar pieces: of the arguments' text.
+    :ivar value: arguments that came as a value instead.
+    """
+
+    __slots__ = ("extras", "id", "index", "legacy", "name", "origin", "pieces", "value")
+
+    def __init__(self, index: int | None = None, *, legacy: bool = False) -> None:
+        self.index = index
+        self.legacy = legacy
+        self.id: str | None = None
+        self.name: str | None = None
+        self.pieces: list[str] = []
+        self.value: Any = None
+        self.extras: dict[str, Any] = {}
+        self.origin = Origin()
+
+    def add(self, piece: str, place: Place) -> None:
+        """Append *piece* to the arguments."""
+        if piece:
+            self.pieces.append(piece)
+        self.origin.add(place)
+
+    @property
+    def text(self) -> str:
+        """The arguments so far, as they came; those that came as a value, as JSON."""
+        text = whole_text("".join(self.pieces))
+        if self.value is not None and not text:
+            return json.dumps(self.value, ensure_ascii=False, separators=(",", ":"))
+        return text
+
+    def parses(self) -> bool:
+        """Whether the arguments are a whole document so far."""
+        if self.value is not None:
+            return True
+        try:
+            parse_json("".join(self.pieces))
+        except ValueError:
+            return False
+        return True
+
+    def part(self, *, finished: bool, empty: Any = None) -> ToolCallPart:
+        """Return it.
+
+        :param finished: nothing more was to come; only then, and if its arguments parse, is the call complete.
+        :param empty: what no arguments at all stand for, where the dialect says what (Anthropic: an empty object);
+            None where they stand for nothing.
+        """
+        text = self.text
+        parsed: Any = None
+        complete = finished
+        if complete and not text and empty is not None:
+            parsed = empty
+        elif complete:
+            try:
+                parsed = parse_json(text, strict=True)
+            except ValueError:
+                complete = False
+        return ToolCallPart(
+            text, self.id, self.name, complete, parsed, self.index, self.legacy, self.extras, self.origin.ranges
+        )
+
+
+def media(
+    kind: str,
+    place: Place,
+    *,
+    media_type: Any = None,
+    url: Any = None,
+    file_id: Any = None,
+    data: Any = None,
+    extras: Mapping[str, Any] | None = None,
+) -> MediaPart:
+    """Return media by reference.
+
+    :param kind: ``image``, ``audio``, ``video`` or ``file``.
+    :param url: where it is; of a ``data:`` URL the type and the bytes are taken (RFC 2397).
+    :param data: base64 of the bytes that came inline.
+    """
+    if isinstance(url, str) and url[:5].lower() == "data:":
+        head, _, data = url[5:].partition(",")
+        named = head.partition(";")[0]
+        media_type, url = media_type or named or None, None
+        if not head.lower().endswith(";base64"):
+            data = None
+    size = digest = None
+    if isinstance(data, str):
+        try:
+            inline = base64.b64decode(data)
+        except (binascii.Error, ValueError):
+            extras = {**(extras or {}), "undecodable": True}
+        else:
+            size, digest = len(inline), hashlib.sha256(inline).hexdigest()
+    return MediaPart(
+        kind,
+        media_type if isinstance(media_type, str) else None,
+        url if isinstance(url, str) else None,
+        file_id if isinstance(file_id, str) else None,
+        size,
+        digest,
+        extras or {},
+        (place,),
+    )
+
+
+class AnswerFold:
+    """What the values of an answer add up to, whatever the dialect.
+
+    :ivar events: values taken.
+    :ivar errors: error objects, as sent.
+    :ivar extras: other top-level fields, the last value of each.
+    :ivar sentinel: the end marker came.
+    """
+
+    def __init__(self, dialect: str) -> None:
+        self._dialect = dialect
+        self.anomalies: list[Anomaly] = []
+        self.errors: list[Any] = []
+        self.events = 0
+        self.extras: dict[str, Any] = {}
+        self.sentinel = False
+        self._usages: list[Any] = []
+        self._ids: dict[str, None] = {}
+        self._models: dict[str, None] = {}
+        self._noted: set[str] = set()
+
+    def usage(self, usage: Any) -> None:
+        """Keep a report of usage."""
+        if usage and (not self._usages or self._usages[-1] != usage):
+            self._usages.append(usage)
+
+    @property
+    def usages(self) -> Sequence[Any]:
+        """The reports so far."""
+        return self._usages
+
+    def identity(self, value: Any) -> None:
+        """Keep the provider's id of the answer, if it is one."""
+        if value and isinstance(value, str):
+            self._ids[value] = None
+
+    def model(self, value: Any) -> None:
+        """Keep the name of the model that answered, if it is one."""
+        if value and isinstance(value, str):
+            self._models[value] = None
+
+    def note(self, kind: str, detail: str, place: Place) -> None:
+        """Keep a fact."""
+        self.anomalies.append(Anomaly(kind, detail, *place))
+
+    def note_once(self, kind: str, detail: str, place: Place) -> None:
+        """Keep a fact, the first time that it is one."""
+        if kind not in self._noted:
+            self._noted.add(kind)
+            self.note(kind, detail, place)
+
+    def result(
+        self,
+        shape: str,
+        choices: Iterable[Choice],
+        *,
+        whole: bool | None,
+        tail: int,
+        tokens: TokenCounts | None = None,
+    ) -> Answer:
+        """Return what came.
+
+        :param shape: what the bytes are: see :class:`~recorder.core.messages.Answer`.
+        :param whole: the body is one whole document; None for streams.
+        :param tail: bytes at the end that make no event or document.
+        """
+        return Answer(
+            dialect=self._dialect,
+            shape=shape,
+            understood=True,
+            whole=whole,
+            choices=tuple(choices),
+            usage_reports=tuple(self._usages),
+            tokens=tokens,
+            models=tuple(self._models),
+            ids=tuple(self._ids),
+            errors=tuple(self.errors),
+            sentinel_seen=self.sentinel,
+            events=self.events,
+            unparsed_tail_bytes=tail,
+            extras=self.extras,
+            anomalies=tuple(self.anomalies),
+        )
+
+
+_COUNTS: Final = ("input", "output", "total", "cached", "cache_written", "reasoning")
+
+
+def tokens(reports: Iterable[Any], names: Mapping[str, Sequence[str]]) -> TokenCounts | None:
+    """Return the token counts in *reports*; the last value of each kind counts.
+
+    :param names: ``kind -> dotted paths`` at which it may be, the preferred one first; the kinds are the fields of
+        :class:`~recorder.core.messages.TokenCounts`.
+    """
+    found: dict[str, int] = {}
+    for report in reports:
+        for kind in _COUNTS:
+            for path in names.get(kind, ()):
+                value = _at(report, path)
+                if type(value) is int:
+                    found[kind] = value
+                    break
+    return TokenCounts(**found) if found else None
+
+
+def _at(value: Any, path: str) -> Any:
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def reason_text(reason: Any) -> str | None:
+    """Return a finish reason as it was sent: one that is no text, as JSON; an empty one is none."""
+    if reason is None or reason == "":
+        return None
+    return reason if isinstance(reason, str) else json.dumps(plain(reason))

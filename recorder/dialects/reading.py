@@ -1,0 +1,166 @@
+"""Readers: from the bytes of a body to the values that a dialect's fold takes.
+
+One for each shape that several dialects share. None raises, whatever the bytes: what cannot be read is a fact
+of the fold.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from recorder.core.json_text import parse_json
+from recorder.core.messages import Anomaly, Answer
+from recorder.core.sse import ServerSentEvent, SSEParser
+from recorder.dialects.folding import Place
+
+
+class Fold(Protocol):
+    """What a dialect makes of the values of an answer, one after the other."""
+
+    anomalies: list[Anomaly]
+    errors: list[Any]
+    events: int
+    sentinel: bool
+
+    def take(self, value: Any, place: Place, name: str = "") -> None:
+        """Take one JSON value: that of an event, of a line, of a frame, or the whole document.
+
+        :param name: the event's name, where it has one.
+        """
+        ...
+
+    def note(self, kind: str, detail: str, place: Place) -> None:
+        """Keep a fact."""
+        ...
+
+    def answer(self, shape: str, *, whole: bool | None, tail: int) -> Answer:
+        """Return what came: see :meth:`recorder.dialects.folding.AnswerFold.result`."""
+        ...
+
+
+class EventStreamReader:
+    """Reads server-sent events whose data is JSON, up to ``[DONE]`` where that is sent.
+
+    An event named ``error`` and llama.cpp's ``error:`` field, which a correct parser drops, are errors.
+
+    :param shape: ``sse``; ``empty`` for a body of nothing.
+    """
+
+    def __init__(self, shape: str, fold: Fold) -> None:
+        self._shape = shape
+        self._parser = SSEParser()
+        self._fold = fold
+        self._done = False
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes of the body."""
+        for event in self._parser.feed(data):
+            self._event(event)
+
+    def close(self) -> Answer:
+        """Take the end of the body and return what it says."""
+        for event in self._parser.close():
+            self._event(event)
+        for fact in self._parser.anomalies:
+            if fact.kind == "unknown_field" and fact.detail.startswith("error:"):
+                self._error(fact.detail.removeprefix("error:"))
+        self._fold.anomalies.extend(self._parser.anomalies)
+        return self._fold.answer(self._shape, whole=None, tail=self._parser.tail_bytes)
+
+    def _event(self, event: ServerSentEvent) -> None:
+        data, place = event.data, (event.start, event.end)
+        if self._done:
+            self._fold.note("after_end_marker", data, place)
+        elif data == "[DONE]" or data.strip() == "[DONE]":
+            self._done = self._fold.sentinel = True
+        elif event.event == "error":
+            self._error(data)
+        else:
+            try:
+                value = parse_json(data)
+            except ValueError:
+                self._fold.note("data_unparsed", data, place)
+                return
+            self._fold.take(value, place, event.event)
+
+    def _error(self, text: str) -> None:
+        self._fold.events += 1
+        try:
+            value = parse_json(text)
+        except ValueError:
+            value = text.strip()
+        inner = value.get("error") if isinstance(value, dict) else None
+        self._fold.errors.append(inner or value)
+
+
+class DocumentReader:
+    """Reads a body that is one JSON document; of an array, each value is taken by itself.
+
+    :param shape: ``json``.
+    """
+
+    def __init__(self, shape: str, fold: Fold) -> None:
+        self._shape = shape
+        self._fold = fold
+        self._pieces: list[bytes] = []
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes of the body."""
+        self._pieces.append(data)
+
+    def close(self) -> Answer:
+        """Take the end of the body and return what it says."""
+        body = b"".join(self._pieces)
+        place = (0, len(body))
+        try:
+            value = parse_json(body)
+        except ValueError as error:
+            self._fold.note("document_unparsed", str(error), place)
+            return self._fold.answer(self._shape, whole=False, tail=len(body))
+        for item in value if isinstance(value, list) else [value]:
+            self._fold.take(item, place)
+        return self._fold.answer(self._shape, whole=True, tail=0)
+
+
+class LineReader:
+    """Reads newline-delimited JSON (NDJSON): one value a line, empty lines apart.
+
+    A last line without a line end is a value if it parses, else the unparsed tail.
+
+    :param shape: ``ndjson``; ``json`` where only one line has come.
+    """
+
+    def __init__(self, shape: str, fold: Fold) -> None:
+        self._shape = shape
+        self._fold = fold
+        self._pieces: list[bytes] = []
+        self._offset = 0  # where the line that has not ended yet begins
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes of the body."""
+        *lines, rest = data.split(b"\n")
+        for line in lines:
+            self._pieces.append(line)
+            self._line(ended=True)
+        self._pieces.append(rest)
+
+    def close(self) -> Answer:
+        """Take the end of the body and return what it says."""
+        tail = self._line(ended=False)
+        return self._fold.answer(self._shape, whole=None, tail=tail)
+
+    def _line(self, *, ended: bool) -> int:
+        """Take the line; return how many bytes of it make no value."""
+        line = b"".join(self._pieces)
+        self._pieces.clear()
+        place = (self._offset, self._offset + len(line) + ended)
+        self._offset = place[1]
+        if not line.strip():
+            return 0
+        try:
+            value = parse_json(line)
+        except ValueError:
+            self._fold.note("line_unparsed" if ended else "unparsed_tail", line.decode("utf-8", "replace"), place)
+            return 0 if ended else len(line)
+        self._fold.take(value, place)
+        return 0
