@@ -13,6 +13,38 @@ from recorder.core.messages import Answer, MediaPart, OtherPart, ReasoningPart, 
 from recorder.dialects.base import Clues
 from recorder.dialects.openai_chat import DIALECT
 from tests.building import URL, delta
+from tests.unit.dialects.wire import JSON, SSE, document, sse
+
+
+def _call(arguments: str, **fields: Any) -> dict[str, Any]:
+    return {"index": 0, "function": {"arguments": arguments}, **fields}
+
+
+#: Whole answers for the contract suite.
+STREAMS = [
+    (SSE, sse(delta(role="assistant", content=""), delta(content="Kurs €"), delta(finish="stop"), done=True)),
+    (
+        SSE,
+        sse(
+            delta(reasoning_content="hm"),
+            delta(tool_calls=[_call("", id="c", type="function") | {"function": {"name": "buy", "arguments": ""}}]),
+            delta(tool_calls=[_call('{"lots":1')]),
+            delta(tool_calls=[_call("0}")]),
+            delta(finish="tool_calls"),
+            {"object": "chat.completion.chunk", "choices": [], "usage": {"total_tokens": 9}},
+            done=True,
+        ),
+    ),
+    (
+        JSON,
+        document(
+            {
+                "object": "chat.completion",
+                "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}],
+            }
+        ),
+    ),
+]
 
 
 def read(body: bytes, pieces: list[bytes] | None = None) -> Answer:
