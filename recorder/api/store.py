@@ -199,10 +199,9 @@ class Store:
             raise NotFound(f"{kind}: see `recorder list`")
         return found
 
-    def find(self, text: str, *, at_least: int = 1) -> Found | None:
+    def find(self, text: str) -> Found | None:
         """Return what *text* names, as :meth:`resolve` does; None where nothing goes by it.
 
-        :param at_least: how many digits a part of an id must have.
         :raises NotFound: several things go by it.
         """
         digits = _digits(text)
@@ -213,8 +212,7 @@ class Store:
             named = next((thread.id for thread in self._threads.values() if thread.name == text), None)
             if named is not None:
                 return Found("conversation", named)
-            if len(digits) >= at_least:
-                matching = [one for one in known if _is_part(digits, one.replace("-", ""))]
+            matching = [one for one in known if digits and _is_part(digits, one.replace("-", ""))]
         if len(matching) > 1:
             some = ", ".join(matching[:4]) + (", …" if len(matching) > 4 else "")
             raise NotFound(f"{text} stands for {len(matching)} ids ({some}): give more digits")

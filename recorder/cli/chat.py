@@ -26,7 +26,6 @@ from recorder.errors import ConfigurationError
 DEFAULT_SYSTEM: Final = "You are a helpful assistant."
 #: How long a store that has gone away is waited for when the answer is there.
 FLUSH_SECONDS: Final = 10.0
-_DIGITS: Final = 8  # of an id, as list shows it: a name may be shorter than that, and hexadecimal
 
 
 class _Seconds(click.FloatRange):
@@ -150,12 +149,12 @@ class _Known:
 
 
 def _known(url: str, text: str) -> _Known | None:
-    """Return the conversation that goes by a name, an id, or a part of one as list shows it; None where it is new.
+    """Return the conversation that goes by an id, a name or a part of an id, in this order; None where it is new.
 
     :raises NotFound: the part of an id stands for several.
     """
     with Store(url) as store:
-        found = store.find(text, at_least=_DIGITS)
+        found = store.find(text)
         if found is None:
             return None
         home = found.id if found.kind == "conversation" else store.conversation_of(found.id)[0]
@@ -164,10 +163,13 @@ def _known(url: str, text: str) -> _Known | None:
 
 
 def _entered(recorder: Recorder, text: str, known: _Known | None) -> AbstractContextManager[Any]:
-    """Return the conversation to enter: the known one, else a new one of that name, and say so."""
+    """Return the conversation to enter: the known one, else a new one of that name, and say what was not named."""
     if known is None:
         click.echo(dim(f"a new conversation: {clean(text)}"), err=True)
         return recorder.conversation(text)
+    if text not in (known.name, known.id):  # a word like "bed" was perhaps meant as a new name
+        name = "" if known.name is None else f" {clean(known.name)}"
+        click.echo(dim(f"going on with the conversation{name} {short(known.id)}"), err=True)
     return Conversation(known.id, None) if known.name is None else recorder.conversation(known.name)
 
 

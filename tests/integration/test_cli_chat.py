@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from recorder import Store
+from recorder import Recorder, Store
 from recorder.cli.chat import DEFAULT_SYSTEM
 from recorder.cli.upstream import DEFAULT_MODEL
 from recorder.store.schema import upgrade
@@ -157,12 +157,38 @@ def test_a_conversation_that_has_no_name_is_continued_by_its_id(sqlite_url: str)
     assert run("verify", "--store", sqlite_url).exit_code == 0
 
 
-def test_a_short_name_of_digits_is_a_name(sqlite_url: str) -> None:
+def test_any_part_of_an_id_that_no_other_has_is_enough_and_is_told(sqlite_url: str) -> None:
     with serve(Script(chunks=1)) as server:
-        chat(server.url, sqlite_url, "1")
-        (row,) = json_lines(run("list", "--json", "--store", sqlite_url), "list")
-        name = row["id"][-3:]
-        assert f"a new conversation: {name}" in chat(server.url, sqlite_url, "2", "--conversation", name).stderr
+        chat(server.url, sqlite_url, "1", "--conversation", "desk")
+        with Store(sqlite_url) as store:
+            (desk,) = store.conversations()
+            known = [desk.id.replace("-", ""), desk.exchanges[0].replace("-", "")]
+        ends = [whole[-size:] for whole in known for size in (1, 2, 3)]
+        end = next(end for end in ends if sum(one.endswith(end) or one.startswith(end) for one in known) == 1)
+        result = chat(server.url, sqlite_url, "2", "--conversation", end)
+    assert result.exit_code == 0
+    assert f"going on with the conversation desk {desk.id[-8:]}\n" in result.stderr
+    rows = json_lines(run("list", "--json", "--store", sqlite_url), "list")
+    assert {row["conversation"] for row in rows} == {desk.id}
+
+
+def test_a_part_of_several_ids_is_refused_before_anything_is_sent(sqlite_url: str) -> None:
+    with serve(Script(chunks=1)) as server:
+        chat(server.url, sqlite_url, "1", "--conversation", "desk")
+        line = told(chat(server.url, sqlite_url, "2", "--conversation", "0"), 1)
+        assert len(server.visits(1)) == 1
+    assert line.startswith("error: 0 stands for 2 ids (")
+    assert len(json_lines(run("list", "--json", "--store", sqlite_url), "list")) == 1
+
+
+def test_a_name_goes_before_a_part_of_an_id(sqlite_url: str) -> None:
+    with Recorder(sqlite_url) as recorder, recorder.conversation("0"):
+        pass
+    with serve(Script(chunks=1)) as server:
+        result = chat(server.url, sqlite_url, "1", "--conversation", "0")
+    assert (result.exit_code, "conversation" in result.stderr) == (0, False)
+    with Store(sqlite_url) as store:
+        assert [(one.name, len(one.exchanges)) for one in store.conversations()] == [("0", 1)]
 
 
 def test_a_conversation_goes_on_from_its_last_finished_answer(sqlite_url: str) -> None:
