@@ -14,7 +14,7 @@ from recorder.core.chain import check
 from recorder.core.conversation import Conversation, group
 from recorder.core.events import Event
 from recorder.core.exchange import fold
-from recorder.core.messages import Anomaly
+from recorder.core.messages import NOT_AS_WRITTEN, Anomaly
 from recorder.core.rebuilt import Rebuilt
 from recorder.dialects.rebuild import rebuild
 from recorder.errors import ChainBroken, NotFound
@@ -135,7 +135,7 @@ class Store:
         try:
             check(self.reader.opening(exchange.stream), events)
         except ChainBroken as error:
-            broken = Anomaly("not_as_written", str(error))
+            broken = Anomaly(NOT_AS_WRITTEN, str(error))
             exchange = replace(exchange, anomalies=(broken, *exchange.anomalies))
         return rebuild(exchange)
 

@@ -13,6 +13,7 @@ from typing import Any
 from recorder.core.exchange import Exchange, Headers
 from recorder.core.json_text import milliseconds, plain, rfc3339
 from recorder.core.messages import (
+    NOT_AS_WRITTEN,
     Anomaly,
     Answer,
     Choice,
@@ -67,6 +68,11 @@ class Rebuilt:
         if self.answer.models:
             return self.answer.models[-1]
         return self.reading.model if self.reading else None
+
+    @property
+    def not_as_written(self) -> str | None:
+        """What its hash chain says against the recording; None where nothing is known against it."""
+        return next((fact.detail for fact in self.anomalies if fact.kind == NOT_AS_WRITTEN), None)
 
 
 def summary(rebuilt: Rebuilt, *, conversation: str | None = None) -> dict[str, Any]:
