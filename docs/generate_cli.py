@@ -46,6 +46,9 @@ standard error: `error: what is wrong: what to do`.
 
 **`recorder chat`** asks the upstream of `AI_API_URL` (which ends in `/chat/completions`) with the token of
 `AI_ACCESS_TOKEN` for the model of `AI_MODEL_NAME`. The token is sent, and neither shown nor recorded.
+A conversation is continued from its last finished answer that says something. Of one that also calls tools, the
+text is sent along without the calls. One that only calls tools is refused: the API takes calls only together with
+the tools' answers, and `chat` runs no tools.
 """
 
 

@@ -18,9 +18,10 @@ from recorder.api.recorder import Recorder
 from recorder.api.store import Store
 from recorder.cli.answering import texts
 from recorder.cli.application import Settings, pass_settings, store_option
-from recorder.cli.failures import UNREACHABLE, Failed
+from recorder.cli.failures import UNREACHABLE, USAGE, Failed
 from recorder.cli.output import Recorded, clean, dim, short
 from recorder.cli.upstream import ask, from_environment
+from recorder.core.messages import Message, RefusalPart
 from recorder.errors import ConfigurationError
 
 DEFAULT_SYSTEM: Final = "You are a helpful assistant."
@@ -140,7 +141,7 @@ def _question(prompt: str | None) -> str:
 class _Known:
     """A conversation that is continued.
 
-    :ivar messages: up to its last finished answer; empty where none is.
+    :ivar messages: up to its last finished answer that says something; empty where none does.
     """
 
     id: str
@@ -174,15 +175,36 @@ def _entered(recorder: Recorder, text: str, known: _Known | None) -> AbstractCon
 
 
 def _earlier(store: Store, exchanges: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the messages up to the last finished answer that says something.
+
+    :raises Failed: that answer is calls of tools and nothing else. The API takes calls only with a message of
+        each tool behind them, and there is no tool here; without its calls such an answer would be empty.
+    """
     for identity in reversed(exchanges):
         rebuilt = store.exchange(identity)
         request = rebuilt.exchange.request
         sent = request.json.get("messages") if request is not None and isinstance(request.json, dict) else None
         if not isinstance(sent, list) or not all(isinstance(message, dict) for message in sent):
             continue
-        if rebuilt.verdict == "complete" and rebuilt.answer_messages:
-            return [*sent, {"role": "assistant", "content": rebuilt.answer_messages[0].text}]
+        if rebuilt.verdict != "complete" or not rebuilt.answer_messages:
+            continue
+        answer = rebuilt.answer_messages[0]
+        if said := _said(answer):
+            return [*sent, {"role": "assistant", "content": said}]
+        if answer.tool_calls:
+            names = ", ".join(call.name or "a tool without a name" for call in answer.tool_calls)
+            raise Failed(
+                f"the last answer of the conversation, {short(identity)}, only calls tools ({names}), which chat "
+                "cannot run: go on with it where the tools are, or begin another conversation",
+                USAGE,
+            )
     return []
+
+
+def _said(answer: Message) -> str:
+    """Return what was printed of an answer: its text, else its refusal; empty where nothing but space is in it."""
+    refusal = "".join(part.text for part in answer.parts if isinstance(part, RefusalPart))
+    return next((text for text in (answer.text, refusal) if text.strip()), "")
 
 
 def _with_system(before: list[dict[str, Any]], system: str | None) -> list[dict[str, Any]]:

@@ -202,6 +202,48 @@ def test_a_conversation_goes_on_from_its_last_finished_answer(sqlite_url: str) -
     assert [message["content"] for message in last] == [DEFAULT_SYSTEM, "0", Script(chunks=2).text("0"), "3"]
 
 
+def going_on(url: str, first: bytes) -> tuple[Any, list[Any]]:
+    """Continue a conversation whose one answer is *first*; return the result and the messages that were sent."""
+    with raw(whole(b'{"choices":[{"index":0,%s}]}' % first)) as address:
+        assert chat(address, url, "1", "--conversation", "desk").exit_code == 0
+    with serve(Script(chunks=1)) as server:
+        result = chat(server.url, url, "2", "--conversation", "desk")
+        return result, [visit.body["messages"] for visit in server.visits(1 if result.exit_code == 0 else 0)]
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [
+        b'"tool_calls":[{"id":"a","type":"function","function":{"name":"buy","arguments":"{}"}}]',
+        b'"function_call":{"name":"buy","arguments":"{}"}',
+    ],
+)
+def test_an_answer_that_only_calls_tools_cannot_be_continued(sqlite_url: str, calls: bytes) -> None:
+    first = b'"message":{"role":"assistant","content":null,%s},"finish_reason":"tool_calls"' % calls
+    result, sent = going_on(sqlite_url, first)
+    rows = json_lines(run("list", "--json", "--store", sqlite_url), "list")
+    assert f"conversation, {rows[0]['id'][-8:]}, only calls tools (buy), which chat cannot run" in told(result, 2)
+    assert (sent, len(rows)) == ([], 1)
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        (
+            b'{"role":"assistant","content":"Buying.","tool_calls":[{"id":"a","function":{"name":"buy"}}]}',
+            ["1", "Buying.", "2"],
+        ),
+        (b'{"role":"assistant","content":null,"refusal":"I will not."}', ["1", "I will not.", "2"]),
+        (b'{"role":"assistant","content":" "}', ["2"]),
+    ],
+)
+def test_no_empty_answer_is_sent_back(sqlite_url: str, message: bytes, said: list[str]) -> None:
+    result, sent = going_on(sqlite_url, b'"message":%s,"finish_reason":"stop"' % message)
+    assert result.exit_code == 0, result.stderr
+    assert [[one["content"] for one in messages[1:]] for messages in sent] == [said]
+    assert all(set(one) == {"role", "content"} for one in sent[0])
+
+
 def test_another_system_prompt_takes_the_place_of_the_earlier_one(sqlite_url: str) -> None:
     with serve(Script(chunks=1)) as server:
         chat(server.url, sqlite_url, "one", "--conversation", "desk")
