@@ -13,7 +13,6 @@
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from recorder.errors import (
     CassetteExhausted,
@@ -34,7 +33,10 @@ from recorder.errors import (
     VersionConflict,
 )
 
+TYPE_CHECKING = False  # importing typing would take longer than all the rest
 if TYPE_CHECKING:
+    from typing import Any
+
     from recorder.api.player import Player
     from recorder.api.recorder import Recorder
     from recorder.api.store import Store
@@ -71,7 +73,7 @@ _WHEN_ASKED_FOR = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name not in _WHEN_ASKED_FOR:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(_WHEN_ASKED_FOR[name]), name)

@@ -24,7 +24,9 @@ Each class has one sentence; it is the default message.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+TYPE_CHECKING = False  # as in the package itself: an interrupt of the command line cannot be heeded before
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class RecorderError(Exception):

@@ -14,7 +14,7 @@ from recorder.core.chain import check
 from recorder.core.conversation import Conversation, group
 from recorder.core.events import Event
 from recorder.core.exchange import fold
-from recorder.core.messages import Anomaly
+from recorder.core.messages import NOT_AS_WRITTEN, Anomaly
 from recorder.core.rebuilt import Rebuilt
 from recorder.dialects.rebuild import rebuild
 from recorder.errors import ChainBroken, NotFound
@@ -135,7 +135,7 @@ class Store:
         try:
             check(self.reader.opening(exchange.stream), events)
         except ChainBroken as error:
-            broken = Anomaly("not_as_written", str(error))
+            broken = Anomaly(NOT_AS_WRITTEN, str(error))
             exchange = replace(exchange, anomalies=(broken, *exchange.anomalies))
         return rebuild(exchange)
 
@@ -199,10 +199,9 @@ class Store:
             raise NotFound(f"{kind}: see `recorder list`")
         return found
 
-    def find(self, text: str, *, at_least: int = 1) -> Found | None:
+    def find(self, text: str) -> Found | None:
         """Return what *text* names, as :meth:`resolve` does; None where nothing goes by it.
 
-        :param at_least: how many digits a part of an id must have.
         :raises NotFound: several things go by it.
         """
         digits = _digits(text)
@@ -213,8 +212,7 @@ class Store:
             named = next((thread.id for thread in self._threads.values() if thread.name == text), None)
             if named is not None:
                 return Found("conversation", named)
-            if len(digits) >= at_least:
-                matching = [one for one in known if _is_part(digits, one.replace("-", ""))]
+            matching = [one for one in known if digits and _is_part(digits, one.replace("-", ""))]
         if len(matching) > 1:
             some = ", ".join(matching[:4]) + (", …" if len(matching) > 4 else "")
             raise NotFound(f"{text} stands for {len(matching)} ids ({some}): give more digits")

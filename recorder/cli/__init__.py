@@ -6,14 +6,16 @@ come before the rest is there.
 
 import sys
 
-from recorder.cli.interrupts import INTERRUPTED, leave_at_once, leaving_at_once
+from recorder.cli.interrupts import INTERRUPTED, leave_at_once, raise_again
 
 
 def main() -> None:
     """Run the command line and leave the process with its exit code."""
     try:
-        with leaving_at_once():
-            from recorder.cli.application import application
+        leave_at_once()
+        from recorder.cli.application import application
+
+        raise_again()
         application(prog_name="recorder", guarded=True)
     except KeyboardInterrupt:  # a second one, while the first was told
         sys.exit(INTERRUPTED)

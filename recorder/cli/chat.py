@@ -18,15 +18,15 @@ from recorder.api.recorder import Recorder
 from recorder.api.store import Store
 from recorder.cli.answering import texts
 from recorder.cli.application import Settings, pass_settings, store_option
-from recorder.cli.failures import UNREACHABLE, Failed
+from recorder.cli.failures import UNREACHABLE, USAGE, Failed
 from recorder.cli.output import Recorded, clean, dim, short
 from recorder.cli.upstream import ask, from_environment
+from recorder.core.messages import Message, RefusalPart
 from recorder.errors import ConfigurationError
 
 DEFAULT_SYSTEM: Final = "You are a helpful assistant."
 #: How long a store that has gone away is waited for when the answer is there.
 FLUSH_SECONDS: Final = 10.0
-_DIGITS: Final = 8  # of an id, as list shows it: a name may be shorter than that, and hexadecimal
 
 
 class _Seconds(click.FloatRange):
@@ -141,7 +141,7 @@ def _question(prompt: str | None) -> str:
 class _Known:
     """A conversation that is continued.
 
-    :ivar messages: up to its last finished answer; empty where none is.
+    :ivar messages: up to its last finished answer that says something; empty where none does.
     """
 
     id: str
@@ -150,12 +150,12 @@ class _Known:
 
 
 def _known(url: str, text: str) -> _Known | None:
-    """Return the conversation that goes by a name, an id, or a part of one as list shows it; None where it is new.
+    """Return the conversation that goes by an id, a name or a part of an id, in this order; None where it is new.
 
     :raises NotFound: the part of an id stands for several.
     """
     with Store(url) as store:
-        found = store.find(text, at_least=_DIGITS)
+        found = store.find(text)
         if found is None:
             return None
         home = found.id if found.kind == "conversation" else store.conversation_of(found.id)[0]
@@ -164,23 +164,47 @@ def _known(url: str, text: str) -> _Known | None:
 
 
 def _entered(recorder: Recorder, text: str, known: _Known | None) -> AbstractContextManager[Any]:
-    """Return the conversation to enter: the known one, else a new one of that name, and say so."""
+    """Return the conversation to enter: the known one, else a new one of that name, and say what was not named."""
     if known is None:
         click.echo(dim(f"a new conversation: {clean(text)}"), err=True)
         return recorder.conversation(text)
+    if text not in (known.name, known.id):  # a word like "bed" was perhaps meant as a new name
+        name = "" if known.name is None else f" {clean(known.name)}"
+        click.echo(dim(f"going on with the conversation{name} {short(known.id)}"), err=True)
     return Conversation(known.id, None) if known.name is None else recorder.conversation(known.name)
 
 
 def _earlier(store: Store, exchanges: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the messages up to the last finished answer that says something.
+
+    :raises Failed: that answer is calls of tools and nothing else. The API takes calls only with a message of
+        each tool behind them, and there is no tool here; without its calls such an answer would be empty.
+    """
     for identity in reversed(exchanges):
         rebuilt = store.exchange(identity)
         request = rebuilt.exchange.request
         sent = request.json.get("messages") if request is not None and isinstance(request.json, dict) else None
         if not isinstance(sent, list) or not all(isinstance(message, dict) for message in sent):
             continue
-        if rebuilt.verdict == "complete" and rebuilt.answer_messages:
-            return [*sent, {"role": "assistant", "content": rebuilt.answer_messages[0].text}]
+        if rebuilt.verdict != "complete" or not rebuilt.answer_messages:
+            continue
+        answer = rebuilt.answer_messages[0]
+        if said := _said(answer):
+            return [*sent, {"role": "assistant", "content": said}]
+        if answer.tool_calls:
+            names = ", ".join(call.name or "a tool without a name" for call in answer.tool_calls)
+            raise Failed(
+                f"the last answer of the conversation, {short(identity)}, only calls tools ({names}), which chat "
+                "cannot run: go on with it where the tools are, or begin another conversation",
+                USAGE,
+            )
     return []
+
+
+def _said(answer: Message) -> str:
+    """Return what was printed of an answer: its text, else its refusal; empty where nothing but space is in it."""
+    refusal = "".join(part.text for part in answer.parts if isinstance(part, RefusalPart))
+    return next((text for text in (answer.text, refusal) if text.strip()), "")
 
 
 def _with_system(before: list[dict[str, Any]], system: str | None) -> list[dict[str, Any]]:

@@ -11,9 +11,11 @@ import click
 
 from recorder.api.store import Store
 from recorder.cli.application import Settings, pass_settings, store_option
+from recorder.cli.failures import warn
 from recorder.cli.naming import resolve
 from recorder.cli.output import Recorded
 from recorder.core.conversation import Conversation
+from recorder.core.rebuilt import Rebuilt
 from recorder.errors import ConfigurationError
 from recorder.formats.base import formats, render
 
@@ -50,12 +52,19 @@ class _File(click.Path):
 def export(settings: Settings, identity: str, name: str, file: Path | None, force: bool) -> None:
     """Export an exchange or a conversation as a transcript.
 
-    ID is what list shows, or a conversation's name.
+    ID is what list shows, or a conversation's name. A recording that was changed after it was made is
+    exported all the same; the transcript says so, and so does a warning.
     """
     if file is not None and file.exists() and not force:
         raise ConfigurationError(f"{file} exists already: give --force to replace it, or another file")
     with Store(settings.store) as store:
-        pieces = _rendered(store, identity, name)
+        exchanges, conversation = _found(store, identity)
+        for rebuilt in exchanges:
+            if rebuilt.not_as_written is not None:
+                warn(
+                    f"exchange {rebuilt.id} is not as it was written ({rebuilt.not_as_written}): see `recorder verify`"
+                )
+        pieces = render(name, exchanges, conversation)
         if file is None or str(file) == "-":
             shown = Recorded()
             for piece in pieces:
@@ -65,17 +74,16 @@ def export(settings: Settings, identity: str, name: str, file: Path | None, forc
             _write(file, pieces)
 
 
-def _rendered(store: Store, identity: str, name: str) -> Iterator[str]:
+def _found(store: Store, identity: str) -> tuple[list[Rebuilt], Conversation]:
     found = resolve(store, identity)
     if found.kind == "conversation":
         view = store.conversation(found)
         ids = tuple(rebuilt.id for rebuilt in view.exchanges)
-        return render(name, view.exchanges, Conversation(view.id, view.name, ids, view.parents))
+        return view.exchanges, Conversation(view.id, view.name, ids, view.parents)
     rebuilt = store.exchange(found)
     home, parent = store.conversation_of(found.id)
     parents = {} if parent is None else {found.id: parent}
-    conversation = Conversation(home, rebuilt.exchange.conversation_name, (found.id,), parents)
-    return render(name, [rebuilt], conversation)
+    return [rebuilt], Conversation(home, rebuilt.exchange.conversation_name, (found.id,), parents)
 
 
 def _write(file: Path, pieces: Iterator[str]) -> None:

@@ -107,5 +107,14 @@ def settle(error: BaseException) -> int:
 
 def tell(message: str) -> None:
     """Write ``error: message`` as one line to standard error; what it quotes cannot steer the terminal."""
+    _tell("error:", "red", message)
+
+
+def warn(message: str) -> None:
+    """Write ``warning: message`` as one line to standard error; the command goes on, and its exit code stays."""
+    _tell("warning:", "yellow", message)
+
+
+def _tell(head: str, tint: str, message: str) -> None:
     line = clean(" ".join(message.split()))
-    click.echo(f"{click.style('error:', fg='red', bold=True)} {line}", err=True, color=colour())
+    click.echo(f"{click.style(head, fg=tint, bold=True)} {line}", err=True, color=colour())

@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+#: Kind of the anomaly that a hash chain is broken; its detail names the first event that is changed or missing.
+NOT_AS_WRITTEN: Final = "not_as_written"
+
 
 @dataclass(frozen=True, slots=True)
 class Anomaly:

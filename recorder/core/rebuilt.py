@@ -13,7 +13,7 @@ from typing import Any, Final
 from recorder.core.exchange import Exchange, Headers
 from recorder.core.json_text import milliseconds, plain, present, rfc3339, whole
 from recorder.core.message_json import AnswerJson, message_json, tokens_json
-from recorder.core.messages import Anomaly, Answer, Message, RequestReading
+from recorder.core.messages import NOT_AS_WRITTEN, Anomaly, Answer, Message, RequestReading
 from recorder.core.provenance import Arrivals
 from recorder.core.verdict import Evidence
 
@@ -60,6 +60,11 @@ class Rebuilt:
         if self.answer.models:
             return self.answer.models[-1]
         return self.reading.model if self.reading else None
+
+    @property
+    def not_as_written(self) -> str | None:
+        """What its hash chain says against the recording; None where nothing is known against it."""
+        return next((fact.detail for fact in self.anomalies if fact.kind == NOT_AS_WRITTEN), None)
 
 
 def summary(rebuilt: Rebuilt, *, conversation: str | None = None) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 Every text that came from outside stands in a fence (or a code span) that is longer than any run of backticks
 in it, so that no message can pass for a heading, a role or another message. An answer that is not complete
-says so before its first word. Messages that an exchange repeats from the one it extends are not shown again.
+says so before its first word; what is not as it was written, at the top and again at the exchange. Messages that
+an exchange repeats from the one it extends are not shown again.
 """
 
 from __future__ import annotations
@@ -36,11 +37,13 @@ class Markdown:
     name = "markdown"
 
     def render(self, exchanges: Iterable[Rebuilt], conversation: Conversation | None = None) -> Iterator[str]:
-        """Yield the heading, then one piece for each exchange."""
+        """Yield the heading, a note where exchanges are not as they were written, then one piece for each exchange."""
         if conversation is not None:
             yield f"# Conversation {code(conversation.name or conversation.id)}\n\n"
             if conversation.name is not None:
                 yield f"id {code(conversation.id)}\n\n"
+        exchanges = list(exchanges)
+        yield from _changed(exchanges)
         parents = conversation.parents if conversation else {}
         shown: dict[str, int] = {}
         last: str | None = None
@@ -51,6 +54,14 @@ class Markdown:
             forked = parent if parent is not None and parent != last else None
             yield "".join(_exchange(rebuilt, repeated, forked))
             last = rebuilt.id
+
+
+def _changed(exchanges: Iterable[Rebuilt]) -> Iterator[str]:
+    """Yield what the hash chains say against the recording: whoever reads on must know it first."""
+    told = [(one.id, one.not_as_written) for one in exchanges if one.not_as_written is not None]
+    if told:
+        yield "> **Not as written**: the recording was changed or damaged after it was made.\n"
+        yield "".join(f"> Exchange {code(identity)}: {code(detail)}\n" for identity, detail in told) + "\n"
 
 
 def _exchange(rebuilt: Rebuilt, repeated: int, forked: str | None) -> Iterator[str]:
@@ -65,6 +76,8 @@ def _exchange(rebuilt: Rebuilt, repeated: int, forked: str | None) -> Iterator[s
         facts.append(f"model {code(rebuilt.model)}")
     facts.append(f"verdict {code(rebuilt.verdict)}")
     yield " · ".join(facts) + "\n\n"
+    if rebuilt.not_as_written is not None:
+        yield f"> **Not as written**: {code(rebuilt.not_as_written)}\n\n"
     if forked is not None:
         yield f"Goes on from exchange {code(forked)}.\n\n"
     for message in rebuilt.request_messages[repeated:]:

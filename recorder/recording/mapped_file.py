@@ -25,9 +25,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar, Final
 
-from recorder.recording.spool_file import SIZE_FIELD, SpoolFile
+from recorder.recording.spool_file import SIZE_FIELD, SMALLEST_AHEAD, SpoolFile
 
-CAPACITY: Final = 32 * 1024 * 1024  # bytes of the mapping; nothing is allocated for what is not used
+CAPACITY: Final = SMALLEST_AHEAD  # bytes of the mapping; nothing is allocated for what is not used
 _ALLOCATED_AT_ONCE: Final = 256 * 1024
 _WINDOW: Final = 16 * 1024  # bytes made writable ahead
 # Nanoseconds for which they count as writable. The kernel writes changed pages back, and has them made

@@ -26,6 +26,8 @@ from recorder.recording.batches import drain_file, read_batch
 from recorder.recording.reserve import marked_closed, marker_of
 from recorder.recording.spool_file import (
     HEADER_SIZE,
+    SIZE_FIELD,
+    SMALLEST_AHEAD,
     SUFFIX,
     SpoolHeader,
     read_at,
@@ -73,10 +75,14 @@ class _Orphan:
     def require_nothing_behind(self, end: int) -> None:
         """Look at what stands behind the last record.
 
+        The last record of a file that was allocated ahead may be missing unnoticed: zeros follow it in any case.
+
         :raises CorruptRecording: something that no record and no append that was broken off there accounts for.
         """
         fd, path = self.lock.fd, self.path
         size = os.fstat(fd).st_size
+        if size < SMALLEST_AHEAD and read_at(fd, path, end, SIZE_FIELD) == bytes(SIZE_FIELD):
+            raise CorruptRecording(f"zeros stand at byte {end}, where a record must have been")
         at = end + broken_off_end(read_at(fd, path, end, BROKEN_OFF_HEAD), size - end)
         while at < size:
             block = read_at(fd, path, at, len(_ZEROS))

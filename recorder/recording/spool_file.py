@@ -18,6 +18,8 @@ MAGIC: Final = b"recorder-spool\x01\n"
 HEADER_SIZE: Final = 48
 SUFFIX: Final = ".spool"
 SIZE_FIELD: Final = 4  # bytes at the beginning of a record that tell its size, which is never 0
+#: Bytes of the smallest file that is allocated ahead and may end in zeros (docs/format.md): never to become more.
+SMALLEST_AHEAD: Final = 32 * 1024 * 1024
 
 
 class SpoolHeader(NamedTuple):

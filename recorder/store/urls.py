@@ -12,7 +12,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from recorder.errors import ConfigurationError
-from recorder.locations import sqlite_path
+from recorder.locations import as_url, sqlite_path
 
 _SHAPES: Final = ("sqlite:///FILE", "postgresql://USER@HOST/DATABASE")
 _SQLITE: Final = frozenset({"sqlite", "sqlite+pysqlite"})
@@ -21,6 +21,9 @@ _SHOWN: Final = frozenset(
     {"application_name", "channel_binding", "connect_timeout", "host", "port", "sslmode", "target_session_attrs"}
 )
 _PLAIN: Final = re.compile(r"[\w.,/:-]*")
+# Such a text is the path of a file. No URL and no connection string is one, however badly it is written, and so
+# none that has a password in it.
+_PATH: Final = re.compile(r"(?:\.{0,2}/[\w./ +-]*\w|[\w./ +-]*\w\.[A-Za-z]\w{0,7})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +45,15 @@ def parse_url(text: str) -> StoreUrl:
 
     :raises ConfigurationError: it is no URL, its scheme or driver is not known, the driver is not
         installed, or it names a SQLite database in memory, which would die with the process. What
-        stands after the scheme is never quoted: a password may be anywhere in a URL that is wrong.
+        stands after the scheme is never quoted: a password may be anywhere in a URL that is wrong. A path is.
     """
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):  # ValueError: its port is no number, its address has no end
+        if _PATH.fullmatch(text):
+            raise ConfigurationError(
+                f"{text!r} is a path, not a store URL: write {as_url(Path(text))}, or in Python give a pathlib.Path"
+            ) from None
         raise ConfigurationError(f"what was given is not a store URL: write {' or '.join(_SHAPES)}") from None
     if url.drivername in _SQLITE:
         return _sqlite(text, url)

@@ -53,6 +53,7 @@ def test_a_server_that_does_not_answer(command: list[str]) -> None:
     ("bad", "says"),
     [
         ("nonsense", "not a store URL"),
+        ("trades.db", "'trades.db' is a path, not a store URL: write sqlite:///trades.db"),
         ("mysql://host/x", "unknown store scheme 'mysql'"),
         ("sqlite://", "file"),
         ("sqlite:///:memory:", "file"),
@@ -107,6 +108,14 @@ def test_no_store_is_made_by_python_of_an_empty_name(tmp_path: Path, monkeypatch
     for made in (Recorder, Store, Player):
         with pytest.raises(ConfigurationError, match="not a store URL"):
             made("")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_python_is_told_what_to_write_for_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for made in (Recorder, Store, Player):
+        with pytest.raises(ConfigurationError, match="is a path, not a store URL: write sqlite:///trades"):
+            made("trades.db")
     assert list(tmp_path.iterdir()) == []
 
 

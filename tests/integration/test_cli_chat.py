@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from recorder import Store
+from recorder import Recorder, Store
 from recorder.cli.chat import DEFAULT_SYSTEM
 from recorder.cli.upstream import DEFAULT_MODEL
 from recorder.store.schema import upgrade
@@ -157,12 +157,38 @@ def test_a_conversation_that_has_no_name_is_continued_by_its_id(sqlite_url: str)
     assert run("verify", "--store", sqlite_url).exit_code == 0
 
 
-def test_a_short_name_of_digits_is_a_name(sqlite_url: str) -> None:
+def test_any_part_of_an_id_that_no_other_has_is_enough_and_is_told(sqlite_url: str) -> None:
     with serve(Script(chunks=1)) as server:
-        chat(server.url, sqlite_url, "1")
-        (row,) = json_lines(run("list", "--json", "--store", sqlite_url), "list")
-        name = row["id"][-3:]
-        assert f"a new conversation: {name}" in chat(server.url, sqlite_url, "2", "--conversation", name).stderr
+        chat(server.url, sqlite_url, "1", "--conversation", "desk")
+        with Store(sqlite_url) as store:
+            (desk,) = store.conversations()
+            known = [desk.id.replace("-", ""), desk.exchanges[0].replace("-", "")]
+        ends = [whole[-size:] for whole in known for size in (1, 2, 3)]
+        end = next(end for end in ends if sum(one.endswith(end) or one.startswith(end) for one in known) == 1)
+        result = chat(server.url, sqlite_url, "2", "--conversation", end)
+    assert result.exit_code == 0
+    assert f"going on with the conversation desk {desk.id[-8:]}\n" in result.stderr
+    rows = json_lines(run("list", "--json", "--store", sqlite_url), "list")
+    assert {row["conversation"] for row in rows} == {desk.id}
+
+
+def test_a_part_of_several_ids_is_refused_before_anything_is_sent(sqlite_url: str) -> None:
+    with serve(Script(chunks=1)) as server:
+        chat(server.url, sqlite_url, "1", "--conversation", "desk")
+        line = told(chat(server.url, sqlite_url, "2", "--conversation", "0"), 1)
+        assert len(server.visits(1)) == 1
+    assert line.startswith("error: 0 stands for 2 ids (")
+    assert len(json_lines(run("list", "--json", "--store", sqlite_url), "list")) == 1
+
+
+def test_a_name_goes_before_a_part_of_an_id(sqlite_url: str) -> None:
+    with Recorder(sqlite_url) as recorder, recorder.conversation("0"):
+        pass
+    with serve(Script(chunks=1)) as server:
+        result = chat(server.url, sqlite_url, "1", "--conversation", "0")
+    assert (result.exit_code, "conversation" in result.stderr) == (0, False)
+    with Store(sqlite_url) as store:
+        assert [(one.name, len(one.exchanges)) for one in store.conversations()] == [("0", 1)]
 
 
 def test_a_conversation_goes_on_from_its_last_finished_answer(sqlite_url: str) -> None:
@@ -174,6 +200,48 @@ def test_a_conversation_goes_on_from_its_last_finished_answer(sqlite_url: str) -
         last = server.visits(4)[-1].body["messages"]
     assert codes == [0, 3, 3, 0]
     assert [message["content"] for message in last] == [DEFAULT_SYSTEM, "0", Script(chunks=2).text("0"), "3"]
+
+
+def going_on(url: str, first: bytes) -> tuple[Any, list[Any]]:
+    """Continue a conversation whose one answer is *first*; return the result and the messages that were sent."""
+    with raw(whole(b'{"choices":[{"index":0,%s}]}' % first)) as address:
+        assert chat(address, url, "1", "--conversation", "desk").exit_code == 0
+    with serve(Script(chunks=1)) as server:
+        result = chat(server.url, url, "2", "--conversation", "desk")
+        return result, [visit.body["messages"] for visit in server.visits(1 if result.exit_code == 0 else 0)]
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [
+        b'"tool_calls":[{"id":"a","type":"function","function":{"name":"buy","arguments":"{}"}}]',
+        b'"function_call":{"name":"buy","arguments":"{}"}',
+    ],
+)
+def test_an_answer_that_only_calls_tools_cannot_be_continued(sqlite_url: str, calls: bytes) -> None:
+    first = b'"message":{"role":"assistant","content":null,%s},"finish_reason":"tool_calls"' % calls
+    result, sent = going_on(sqlite_url, first)
+    rows = json_lines(run("list", "--json", "--store", sqlite_url), "list")
+    assert f"conversation, {rows[0]['id'][-8:]}, only calls tools (buy), which chat cannot run" in told(result, 2)
+    assert (sent, len(rows)) == ([], 1)
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        (
+            b'{"role":"assistant","content":"Buying.","tool_calls":[{"id":"a","function":{"name":"buy"}}]}',
+            ["1", "Buying.", "2"],
+        ),
+        (b'{"role":"assistant","content":null,"refusal":"I will not."}', ["1", "I will not.", "2"]),
+        (b'{"role":"assistant","content":" "}', ["2"]),
+    ],
+)
+def test_no_empty_answer_is_sent_back(sqlite_url: str, message: bytes, said: list[str]) -> None:
+    result, sent = going_on(sqlite_url, b'"message":%s,"finish_reason":"stop"' % message)
+    assert result.exit_code == 0, result.stderr
+    assert [[one["content"] for one in messages[1:]] for messages in sent] == [said]
+    assert all(set(one) == {"role", "content"} for one in sent[0])
 
 
 def test_another_system_prompt_takes_the_place_of_the_earlier_one(sqlite_url: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 import recorder.formats
 from recorder.core.conversation import Conversation, group, turn_of
 from recorder.core.exchange import fold
+from recorder.core.messages import NOT_AS_WRITTEN, Anomaly
 from recorder.core.rebuilt import Rebuilt, as_json
 from recorder.dialects.rebuild import rebuild
 from recorder.errors import ConfigurationError
@@ -208,3 +210,15 @@ FORMAT = Ids()
         assert list(render("ids", [one])) == [one.id]
     finally:
         base.formats.cache_clear()
+
+
+def test_markdown_names_what_is_not_as_it_was_written_before_anything_else() -> None:
+    sound, other = (exchange(number, [user(str(number))], *answer("Hold.")) for number in (1, 2))
+    touched = replace(other, anomalies=(Anomaly(NOT_AS_WRITTEN, "version `4` is missing"),))
+    text = "".join(render("markdown", iter([sound, touched])))
+    assert text.startswith(
+        "> **Not as written**: the recording was changed or damaged after it was made.\n"
+        f"> Exchange `{touched.id}`: ``version `4` is missing``\n\n"
+    )
+    assert text.count("**Not as written**: ``version") == 1
+    assert "Not as written" not in "".join(render("markdown", [sound]))

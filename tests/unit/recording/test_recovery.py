@@ -13,7 +13,7 @@ from recorder.core.codec import decode_records
 from recorder.core.events import Event
 from recorder.errors import StoreError, VersionConflict
 from recorder.locks import LockFile
-from recorder.recording.mapped_file import MappedSpoolFile
+from recorder.recording.mapped_file import CAPACITY, MappedSpoolFile
 from recorder.recording.recovery import Recovered, read_spooled, recover
 from recorder.recording.spool import Spool
 from recorder.recording.spool_file import HEADER_SIZE, SpoolFile, spool_files
@@ -24,7 +24,7 @@ from tests.unit.recording.spooled import CLOCK, Failing, Recording, drainer_of
 
 
 class Left:
-    """The spool file of a process that died: as long as a mapped one is, and with zeros at its end."""
+    """The spool file of a process that died: as long as a mapped one is, with zeros at its end, or as it was cut."""
 
     def __init__(self, place: Path, bodies: int = 40) -> None:
         instance = CLOCK.new_id()
@@ -41,10 +41,11 @@ class Left:
         self.data = bytearray(self.path.read_bytes())
         self.starts = [HEADER_SIZE]  # of its records
         self.starts += [HEADER_SIZE + end for _, end in decode_records(bytes(self.data[HEADER_SIZE:]))]
-        self.data += bytes(3 * 1024 * 1024)
+        self.size = CAPACITY
 
     def recovered(self, url: str) -> Recovered:
         self.path.write_bytes(self.data)
+        os.truncate(self.path, max(self.size, len(self.data)))
         with closing(open_store(url, write=True)) as store:
             return recover(self.path.parent, store, CLOCK, CLOCK.new_id())
 
@@ -56,7 +57,7 @@ def left(tmp_path: Path) -> Left:
 
 def _set_aside(left: Left, found: Recovered) -> None:
     (aside,) = found.damaged
-    assert Path(aside).read_bytes() == bytes(left.data)
+    assert Path(aside).read_bytes() == bytes(left.data).ljust(left.size, b"\0")
     assert not left.path.exists()
 
 
@@ -108,8 +109,32 @@ def test_an_append_that_was_broken_off_is_no_damage(left: Left, sqlite_url: str,
 
 def test_a_write_that_was_cut_short_is_no_damage(left: Left, sqlite_url: str) -> None:
     del left.data[left.starts[-1] - 200 :]
+    left.size = 0
     found = left.recovered(sqlite_url)
     assert (found.damaged, found.events) == ([], 81)
+
+
+@pytest.mark.parametrize("room", [4, 200, None])
+def test_zeros_for_the_last_record_of_a_file_that_is_not_allocated_ahead_are_damage(
+    left: Left, sqlite_url: str, room: int | None
+) -> None:
+    """Of a mapped file that its owner cut to its end, or of one that is written to: nothing else leaves them."""
+    last, end = left.starts[-2:]
+    left.data[last:] = bytes(room or end - last)
+    left.size = 0
+    found = left.recovered(sqlite_url)
+    _set_aside(left, found)
+    assert found.events == 81
+    gaps = [events[-2] for events in streams(sqlite_url).values() if events[-2].type == "gap_recorded"]
+    assert [f"zeros stand at byte {last}" in gap.facts["reason"] for gap in gaps] == [True, True]
+
+
+def test_zeros_for_the_last_record_of_a_file_that_is_allocated_ahead_are_not_told(left: Left, sqlite_url: str) -> None:
+    """What docs/design.md says of it: the exchange ends as that of a process that died a moment earlier."""
+    last = left.starts[-2]
+    left.data[last:] = bytes(len(left.data) - last)
+    found = left.recovered(sqlite_url)
+    assert (found.damaged, found.events, len(found.died)) == ([], 81, 2)
 
 
 def test_a_mapped_file_ends_as_it_should(tmp_path: Path, sqlite_url: str) -> None:

@@ -37,7 +37,7 @@ def test_postgres_means_psycopg_3_and_its_password_is_not_shown(scheme: str) -> 
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("trades.db", "is not a store URL: write sqlite:///FILE"),
+        ("trades", "what was given is not a store URL: write sqlite:///FILE"),
         ("", "is not a store URL"),
         ("mysql://root@host/db", "unknown store scheme 'mysql': recorder knows sqlite:///FILE and postgresql://"),
         ("postgresql+psycopg2://host/db", "unknown store scheme 'postgresql.psycopg2'"),
@@ -59,11 +59,32 @@ def test_what_is_refused(url: str, says: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("trades.db", "sqlite:///trades.db"),
+        ("./trades.db", "sqlite:///trades.db"),
+        ("../my runs/2026-01", "sqlite:///../my runs/2026-01"),
+        ("/var/lib/trades", "sqlite:////var/lib/trades"),
+        ("runs/käse.sqlite3", "sqlite:///runs/käse.sqlite3"),
+    ],
+)
+def test_a_path_is_named_with_the_url_to_write_instead(path: str, meant: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        parse_url(path)
+    told = f"{path!r} is a path, not a store URL: write {meant}, or in Python give a pathlib.Path"
+    assert str(raised.value) == told
+    assert parse_url(meant).path == Path(path).resolve()
+
+
+@pytest.mark.parametrize(
     "url",
     [
         "postgresql:/u:WOLF@h/db",
         "postgresql//u:WOLF@h/db",
         "u:WOLF@h/db",
+        "u:WOLF/db.example",
+        "/u:WOLF@h/x.db",
+        "eyWOLF.eyWOLF.WOLFWOLFWOLF",
         "host=h user=u password=WOLF",
         "postgresql://u:WOLF@h:abc/db",
         "postgresql://u:WOLF@h:99999/db",
