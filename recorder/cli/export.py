@@ -17,7 +17,7 @@ from recorder.cli.output import Recorded
 from recorder.core.conversation import Conversation
 from recorder.core.rebuilt import Rebuilt
 from recorder.errors import ConfigurationError
-from recorder.formats.base import formats, render
+from recorder.formats.base import Piece, formats, render
 
 
 class _File(click.Path):
@@ -37,7 +37,7 @@ class _File(click.Path):
     type=click.Choice(sorted(formats())),
     default="markdown",
     show_default=True,
-    help="markdown to read; json one document, jsonl one line for each exchange, as show --json has it.",
+    help="; ".join(f"{name}: {each.help}" for name, each in sorted(formats().items())) + ".",
 )
 @click.option(
     "-o",
@@ -68,7 +68,7 @@ def export(settings: Settings, identity: str, name: str, file: Path | None, forc
         if file is None or str(file) == "-":
             shown = Recorded()
             for piece in pieces:
-                shown.text(piece)
+                shown.text(piece) if isinstance(piece, str) else shown.data(piece)
             shown.close()
         else:
             _write(file, pieces)
@@ -86,7 +86,7 @@ def _found(store: Store, identity: str) -> tuple[list[Rebuilt], Conversation]:
     return [rebuilt], Conversation(home, rebuilt.exchange.conversation_name, (found.id,), parents)
 
 
-def _write(file: Path, pieces: Iterator[str]) -> None:
+def _write(file: Path, pieces: Iterator[Piece]) -> None:
     """Write a file whole or not at all; a device or a named pipe takes the pieces as they come.
 
     Those must not be replaced: by root, even ``/dev/null`` would be. Of a symbolic link, it is the target
@@ -94,18 +94,22 @@ def _write(file: Path, pieces: Iterator[str]) -> None:
     """
     try:
         if file.exists() and not file.is_file():
-            with file.open("w", encoding="utf-8", newline="\n") as out:
-                out.writelines(pieces)
+            with file.open("wb") as out:
+                out.writelines(map(_encoded, pieces))
             click.echo(f"{file}: written", err=True)
             return
         whole = file.resolve()
         partial = whole.with_name(f".{whole.name}.{os.getpid()}.partial")
         try:
-            with partial.open("x", encoding="utf-8", newline="\n") as out:
-                out.writelines(pieces)
+            with partial.open("xb") as out:
+                out.writelines(map(_encoded, pieces))
             partial.replace(whole)
         finally:
             partial.unlink(missing_ok=True)
     except OSError as error:
         raise ConfigurationError(f"{file} cannot be written ({error.strerror}): give another file") from error
     click.echo(f"{file}: {file.stat().st_size:,} bytes", err=True)
+
+
+def _encoded(piece: Piece) -> bytes:
+    return piece.encode() if isinstance(piece, str) else piece

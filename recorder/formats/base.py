@@ -16,6 +16,9 @@ from recorder.core.conversation import Conversation
 from recorder.core.rebuilt import Rebuilt
 from recorder.errors import ConfigurationError
 
+#: What a format yields: text, or bytes where it is no text.
+Piece = str | bytes
+
 
 class Format(Protocol):
     """One way to write exchanges down."""
@@ -25,11 +28,19 @@ class Format(Protocol):
         """The name after ``--format``."""
         ...
 
-    def render(self, exchanges: Iterable[Rebuilt], conversation: Conversation | None = None) -> Iterator[str]:
-        """Yield the text, piece by piece.
+    @property
+    def help(self) -> str:
+        """What it is for, in a few words: shown by ``recorder export --help``."""
+        ...
+
+    def render(self, exchanges: Iterable[Rebuilt], conversation: Conversation | None = None) -> Iterator[Piece]:
+        """Yield the document, piece by piece, in memory that does not grow with the number of exchanges.
+
+        An exchange that the format has no place for is left out, never bent to fit.
 
         :param exchanges: in the order in which they were sent.
         :param conversation: the conversation they make, where they make one.
+        :raises ConfigurationError: the format cannot hold them at all.
         """
         ...
 
@@ -43,8 +54,8 @@ def formats() -> dict[str, Format]:
     return {module.FORMAT.name: module.FORMAT for module in modules if hasattr(module, "FORMAT")}
 
 
-def render(name: str, exchanges: Iterable[Rebuilt], conversation: Conversation | None = None) -> Iterator[str]:
-    """Return the text of *exchanges* in the format *name*, piece by piece.
+def render(name: str, exchanges: Iterable[Rebuilt], conversation: Conversation | None = None) -> Iterator[Piece]:
+    """Return *exchanges* in the format *name*, piece by piece.
 
     :raises ConfigurationError: there is no such format.
     """

@@ -14,6 +14,7 @@ class JsonDocument:
     """One document."""
 
     name = "json"
+    help = "one document with everything"
 
     def render(self, exchanges: Iterable[Rebuilt], conversation: Conversation | None = None) -> Iterator[str]:
         """Yield the document: head, one piece for each exchange, end."""

@@ -13,6 +13,7 @@ class JsonLines:
     """One exchange a line."""
 
     name = "jsonl"
+    help = "one line for each exchange, as show --json has it"
 
     def render(self, exchanges: Iterable[Rebuilt], conversation: Conversation | None = None) -> Iterator[str]:
         """Yield a line for each exchange."""

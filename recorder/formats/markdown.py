@@ -35,6 +35,7 @@ class Markdown:
     """A transcript for people."""
 
     name = "markdown"
+    help = "a transcript to read"
 
     def render(self, exchanges: Iterable[Rebuilt], conversation: Conversation | None = None) -> Iterator[str]:
         """Yield the heading, a note where exchanges are not as they were written, then one piece for each exchange."""

@@ -60,8 +60,12 @@ def conversation_of(exchanges: list[Rebuilt]) -> Conversation:
     return conversation
 
 
+def text_of(name: str, exchanges: list[Rebuilt], conversation: Conversation | None = None) -> str:
+    return "".join(piece for piece in render(name, exchanges, conversation) if isinstance(piece, str))
+
+
 def markdown(exchanges: list[Rebuilt], conversation: Conversation | None = None) -> str:
-    return "".join(render("markdown", exchanges, conversation))
+    return text_of("markdown", exchanges, conversation)
 
 
 def test_a_transcript_shows_each_message_once_and_names_forks() -> None:
@@ -174,12 +178,12 @@ def test_fences_and_code_spans_hold_any_text(text: str) -> None:
 def test_json_is_one_document() -> None:
     one, two = exchange(1, [user("q")], *answer("a")), exchange(2, [user("q"), said("a"), user("r")], *answer("b"))
     conversation = conversation_of([one, two])
-    value = json.loads("".join(render("json", [one, two], conversation)))
+    value = json.loads(text_of("json", [one, two], conversation))
     assert value["conversation"] == {"id": one.id}
     assert value["exchanges"] == [as_json(one, conversation=one.id), as_json(two, conversation=one.id, parent=one.id)]
     named = Conversation("o", "desk", (one.id,))
-    assert json.loads("".join(render("json", [one], named)))["conversation"] == {"id": "o", "name": "desk"}
-    assert json.loads("".join(render("json", []))) == {"exchanges": []}
+    assert json.loads(text_of("json", [one], named))["conversation"] == {"id": "o", "name": "desk"}
+    assert json.loads(text_of("json", [])) == {"exchanges": []}
 
 
 def test_json_lines_are_one_exchange_a_line() -> None:
@@ -215,10 +219,10 @@ FORMAT = Ids()
 def test_markdown_names_what_is_not_as_it_was_written_before_anything_else() -> None:
     sound, other = (exchange(number, [user(str(number))], *answer("Hold.")) for number in (1, 2))
     touched = replace(other, anomalies=(Anomaly(NOT_AS_WRITTEN, "version `4` is missing"),))
-    text = "".join(render("markdown", iter([sound, touched])))
+    text = text_of("markdown", iter([sound, touched]))
     assert text.startswith(
         "> **Not as written**: the recording was changed or damaged after it was made.\n"
         f"> Exchange `{touched.id}`: ``version `4` is missing``\n\n"
     )
     assert text.count("**Not as written**: ``version") == 1
-    assert "Not as written" not in "".join(render("markdown", [sound]))
+    assert "Not as written" not in text_of("markdown", [sound])
