@@ -14,6 +14,7 @@ from recorder.core.chain import check
 from recorder.core.conversation import Conversation, group
 from recorder.core.events import Event
 from recorder.core.exchange import fold
+from recorder.core.history import Relation, relate
 from recorder.core.messages import NOT_AS_WRITTEN, Anomaly
 from recorder.core.rebuilt import Rebuilt
 from recorder.dialects.rebuild import rebuild
@@ -59,6 +60,10 @@ class ConversationView:
     tags: Mapping[str, str]
     exchanges: list[Rebuilt] = field(default_factory=list)
     parents: Mapping[str, str] = field(default_factory=dict)
+
+    def relations(self) -> dict[str, Relation]:
+        """Return what each exchange is to those before it, by id, and what the program changed in the history."""
+        return relate(self.exchanges)
 
 
 class Store:

@@ -12,12 +12,16 @@ from recorder.api.store import ConversationView, Store
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
 from recorder.cli.naming import resolve
 from recorder.cli.output import clean, counted, dim, duration, emit_json, short, verdict
+from recorder.core.history import Relation
 from recorder.core.json_text import milliseconds, plain, rfc3339
 from recorder.core.message_json import part_json, part_text
 from recorder.core.messages import Message, Part, ReasoningPart, RefusalPart, TextPart, ToolCallPart, ToolResultPart
 from recorder.core.rebuilt import Rebuilt, as_json
 
 _PREVIEW: Final = 400
+_FINDINGS: Final = 5
+_ALONE: Final = Relation("begins")
+_AGAIN: Final = {"retries": "retry of", "regenerates": "asks again", "attempts": "same call as"}
 
 
 @click.command()
@@ -35,8 +39,9 @@ def show(settings: Settings, identity: str, as_json: bool) -> None:
         if found.kind == "conversation":
             view = store.conversation(found)
             if as_json:
+                relations = view.relations()
                 for rebuilt in view.exchanges:
-                    emit_json(_json(rebuilt, view.id, view.parents.get(rebuilt.id)))
+                    emit_json(_json(rebuilt, view.id, view.parents.get(rebuilt.id), relations[rebuilt.id]))
             else:
                 _print_conversation(view)
             return
@@ -45,11 +50,12 @@ def show(settings: Settings, identity: str, as_json: bool) -> None:
     if as_json:
         emit_json(_json(rebuilt, home, parent))
     else:
-        _print(rebuilt, home, parent, repeated=0)
+        _print(rebuilt, home, parent)
 
 
-def _json(rebuilt: Rebuilt, conversation: str, parent: str | None) -> dict[str, Any]:
-    return as_json(rebuilt, conversation=conversation, parent=parent)
+def _json(rebuilt: Rebuilt, conversation: str, parent: str | None, relation: Relation = _ALONE) -> dict[str, Any]:
+    told = None if relation.of is None else (relation.kind, relation.of)
+    return as_json(rebuilt, conversation=conversation, parent=parent, relation=told, further=relation.findings)
 
 
 def _print_conversation(view: ConversationView) -> None:
@@ -57,20 +63,21 @@ def _print_conversation(view: ConversationView) -> None:
     tags = "".join(f" {clean(key)}={clean(value)}" for key, value in view.tags.items())
     click.echo(click.style(f"conversation{name}", bold=True) + dim(f"  {view.id}{tags}"))
     shown: dict[str, int] = {}
+    relations = view.relations()
     for rebuilt in view.exchanges:
         parent = view.parents.get(rebuilt.id)
         click.echo()
-        _print(rebuilt, view.id, parent, repeated=shown.get(parent or "", 0))
+        _print(rebuilt, view.id, parent, relations[rebuilt.id], repeated=shown.get(parent or "", 0))
         shown[rebuilt.id] = len(rebuilt.request_messages) + 1
 
 
-def _print(rebuilt: Rebuilt, home: str, parent: str | None, *, repeated: int) -> None:
+def _print(rebuilt: Rebuilt, home: str, parent: str | None, relation: Relation = _ALONE, *, repeated: int = 0) -> None:
     """Print one exchange.
 
     :param repeated: how many of its first messages were printed with the exchange that it goes on from.
     """
     click.echo(click.style(f"exchange {rebuilt.id}", bold=True))
-    for name, value in _facts(rebuilt, home, parent):
+    for name, value in _facts(rebuilt, home, parent, relation):
         click.echo(f"  {dim(f'{name:13}')}{value}")
     for message in rebuilt.request_messages[repeated:]:
         _print_message(message, message.role or "role not sent")
@@ -83,12 +90,14 @@ def _print(rebuilt: Rebuilt, home: str, parent: str | None, *, repeated: int) ->
         _print_body(rebuilt)
 
 
-def _facts(rebuilt: Rebuilt, home: str, parent: str | None) -> Iterator[tuple[str, str]]:
+def _facts(rebuilt: Rebuilt, home: str, parent: str | None, relation: Relation) -> Iterator[tuple[str, str]]:
     exchange = rebuilt.exchange
     name = "" if exchange.conversation_name is None else f"{clean(exchange.conversation_name)}  "
     yield "conversation", name + dim(home)
-    if parent is not None:
-        yield "goes on from", parent
+    if relation.kind in _AGAIN:
+        yield _AGAIN[relation.kind], relation.of or ""
+    elif parent is not None or relation.of is not None:
+        yield "goes on from", parent or relation.of or ""
     if exchange.attempt is not None and exchange.attempt > 1:
         yield "attempt", str(exchange.attempt)
     yield "started", rfc3339(exchange.started_ns)
@@ -106,7 +115,9 @@ def _facts(rebuilt: Rebuilt, home: str, parent: str | None) -> Iterator[tuple[st
         yield "error sent", clean(json.dumps(plain(frame), ensure_ascii=False))
     if rebuilt.evidence.failure:
         yield "failure", clean(json.dumps(plain(rebuilt.evidence.failure), ensure_ascii=False))
-    for fact in rebuilt.anomalies[:5]:
+    for fact in relation.findings[:_FINDINGS]:
+        yield "history", clean(f"{fact.kind}: {fact.detail}"[:_PREVIEW])
+    for fact in rebuilt.anomalies[:_FINDINGS]:
         yield "unusual", clean(f"{fact.kind}: {fact.detail}"[:_PREVIEW])
 
 

@@ -59,7 +59,16 @@ def _as_assistant(answer: Message) -> Message:
     return Message("assistant", answer.parts)
 
 
+def message_key(message: Message, *, answer: bool = False) -> bytes:
+    """Return the key of one message by itself, 16 bytes; of an *answer* as a client would send it back."""
+    return _extended(_ORIGIN, _as_assistant(message) if answer and not message.role else message)
+
+
 def _extended(key: bytes, message: Message) -> bytes:
+    return hashlib.blake2b(key + _canonical(message), digest_size=16).digest()
+
+
+def _canonical(message: Message) -> bytes:
     text = message.text
     if message.role == "assistant":
         text = _THOUGHT.sub("", text, count=1) if _THOUGHT.match(text) else text
@@ -73,7 +82,7 @@ def _extended(key: bytes, message: Message) -> bytes:
         sort_keys=True,
         separators=(",", ":"),
     )
-    return hashlib.blake2b(key + canonical.encode("ascii"), digest_size=16).digest()
+    return canonical.encode("ascii")
 
 
 def _identity(part: OtherPart | MediaPart | ToolResultPart) -> Any:

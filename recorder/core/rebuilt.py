@@ -90,11 +90,20 @@ def summary(rebuilt: Rebuilt, *, conversation: str | None = None) -> dict[str, A
     )
 
 
-def as_json(rebuilt: Rebuilt, *, conversation: str | None = None, parent: str | None = None) -> dict[str, Any]:
+def as_json(
+    rebuilt: Rebuilt,
+    *,
+    conversation: str | None = None,
+    parent: str | None = None,
+    relation: tuple[str, str] | None = None,
+    further: Iterable[Anomaly] = (),
+) -> dict[str, Any]:
     """Return what ``show --json`` prints.
 
     :param conversation: id of the conversation it belongs to; by default that of its opening.
     :param parent: id of the exchange that its request extends, where one is known.
+    :param relation: what it is to which earlier exchange: see :data:`recorder.core.history.RELATIONS`.
+    :param further: findings about it that need more than its own events.
     """
     exchange, answer, reading = rebuilt.exchange, rebuilt.answer, rebuilt.reading
     shown = AnswerJson(rebuilt.arrivals)
@@ -105,6 +114,7 @@ def as_json(rebuilt: Rebuilt, *, conversation: str | None = None, parent: str | 
         **summary(rebuilt, conversation=conversation),
         conversation_name=exchange.conversation_name,
         parent=parent,
+        relation=None if relation is None else {"kind": relation[0], "of": relation[1]},
         call=exchange.call,
         attempt=exchange.attempt,
         dialect=answer.dialect,
@@ -122,7 +132,7 @@ def as_json(rebuilt: Rebuilt, *, conversation: str | None = None, parent: str | 
         provider_request_ids=_provider_request_ids(exchange) or None,
         provider_fields=plain(answer.extras) or None,
         evidence=_evidence(rebuilt.evidence),
-        findings=_findings(rebuilt.anomalies),
+        findings=_findings([*rebuilt.anomalies, *further]),
     )
 
 
