@@ -11,16 +11,19 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Set
+from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import unquote_plus
 
 from recorder.core.credentials import is_credential_parameter
+from recorder.core.json_numbers import Exact, number
 from recorder.core.redaction import FORM, FORM_FIELD, MARKER
 
 _MASK: Final = "~redacted~"
 _USERINFO: Final = re.compile(r"//[^/?#]*@")
 _FIELD: Final = re.compile(r"([?&;])([^=&;#]+)=([^&;#]*)")
 _MISSING: Final = object()
+_encode: Final = json.JSONEncoder(ensure_ascii=True, sort_keys=True, separators=(",", ":")).encode
 
 
 def match_key(method: str, url: str, body: bytes, places: Iterable[str] = ()) -> bytes:
@@ -58,15 +61,31 @@ def canonical_body(body: bytes, places: Iterable[str] = ()) -> bytes:
     """Return the payload in the form in which equal payloads are equal bytes."""
     pointers = _pointers(places)
     value = _parsed(body)
-    if value is _MISSING:
-        if "" in pointers:
-            return b""
-        text = _masked_form(body.decode("utf-8", "surrogateescape"), {pointer[1:] for pointer in pointers})
-        return MARKER.sub(_MASK, text).encode("utf-8", "surrogateescape")
-    for pointer in pointers:
-        _mask_at(value, _steps(pointer))
-    text = json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
-    return MARKER.sub(_MASK, text).encode("ascii")
+    if value is not _MISSING:
+        for pointer in pointers:
+            _mask_at(value, _steps(pointer))
+        with suppress(RecursionError):  # what is nested too deeply is no JSON, here as where it is read
+            return MARKER.sub(_MASK, _text(value)).encode("ascii")
+    if "" in pointers:
+        return b""
+    text = _masked_form(body.decode("utf-8", "surrogateescape"), {pointer[1:] for pointer in pointers})
+    return MARKER.sub(_MASK, text).encode("utf-8", "surrogateescape")
+
+
+def _text(value: Any) -> str:
+    try:
+        return _encode(value)
+    except TypeError:  # a number that json does not write
+        return _written(value)
+
+
+def _written(value: Any) -> str:
+    """Write a value as :data:`_encode` does, numbers of any size included."""
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{_encode(name)}:{_written(value[name])}' for name in sorted(value))}}}"
+    if isinstance(value, list):
+        return f"[{','.join(map(_written, value))}]"
+    return value.canonical if isinstance(value, Exact) else _encode(value)
 
 
 def _pointers(places: Iterable[str]) -> list[str]:
@@ -88,13 +107,7 @@ def _masked_form(text: str, names: Set[str]) -> str:
     return FORM_FIELD.sub(masked, text)
 
 
-def _number(text: str) -> float | int:
-    """Numbers are compared by value: one without a fraction is an int, however it is written."""
-    value = float(text)
-    return int(value) if value.is_integer() else value
-
-
-_decode = json.JSONDecoder(parse_float=_number).decode
+_decode = json.JSONDecoder(parse_float=number).decode
 
 
 def _parsed(body: bytes) -> Any:
@@ -205,5 +218,5 @@ def _plain(value: Any) -> Any:
 def _short(value: Any, limit: int = 60) -> str:
     if value is _MISSING:
         return "(absent)"
-    text = repr(value) if isinstance(value, bytes) else json.dumps(value, ensure_ascii=False, default=repr)
+    text = repr(value) if isinstance(value, bytes | Exact) else json.dumps(value, ensure_ascii=False, default=repr)
     return text if len(text) <= limit else text[: limit - 1] + "…"

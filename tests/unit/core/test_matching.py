@@ -36,6 +36,72 @@ def test_large_numbers_are_exact_and_no_number_is_too_large() -> None:
     assert differences(("POST", "http://h/", b'{"a":1}'), ("POST", "http://h/", b'{"a":1.0}')) == []
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (b"12345678901234567890.1", b"12345678901234567890.2"),
+        (b"1e400", b"1e401"),
+        (b"1e400", b"-1e400"),
+        (b"1e-400", b"0"),
+        (b"1e-400", b"2e-400"),
+        (b"0.1", b"0.1000000000000000055511151231257827"),
+        (b"1e23", b"99999999999999991611392"),
+        (b"1%s.5" % (b"0" * 400), b"1%s.25" % (b"0" * 400)),
+        (b"1e5000", b"1e5001"),
+        (b"1e5000", b"Infinity"),
+        (b"12345678901234567890.1", b'"12345678901234567890.1"'),
+        (b"12345678901234567890.1", b'"123456789012345678901e-1"'),
+    ],
+)
+def test_numbers_that_no_float_holds_are_compared_by_value(one: bytes, other: bytes) -> None:
+    assert _key(b'{"b":[%s],"a":1}' % one) != _key(b'{"b":[%s],"a":1}' % other)
+    (found,) = differences(("POST", "", b"[%s]" % one), ("POST", "", b"[%s]" % other))
+    assert found.startswith("body[0]: ")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (b"12345678901234567890.1", b"1.23456789012345678901e19"),
+        (b"12345678901234567890.10", b"123456789012345678901E-1"),
+        (b"1e400", b"1%s" % (b"0" * 400)),
+        (b"10e399", b"1e+400"),
+        (b"-0.0", b"0"),
+        (b"0e999999", b"0"),
+        (b"1e23", b"1%s" % (b"0" * 23)),
+        (b"1e5000", b"10.0e4999"),
+        (b"123456789012345680000.0", b"123456789012345680000"),
+        (b"5e-324", b"50e-325"),
+    ],
+)
+def test_a_number_of_any_size_is_its_value_however_it_is_written(one: bytes, other: bytes) -> None:
+    assert _key(b'{"b":[%s],"a":{}}' % one) == _key(b'{"a":{},"b":[%s]}' % other)
+    assert differences(("POST", "", b"[%s]" % one), ("POST", "", b"[%s]" % other)) == []
+
+
+def test_numbers_that_a_float_holds_keep_the_key_that_stores_have_of_them() -> None:
+    body = b'{"a":[0.7,1.0,-0.001,0.30000000000000004,2.5e-8,5e-324,1e22,-7.0],"b":0.1}'
+    expected = b'{"a":[0.7,1,-0.001,0.30000000000000004,2.5e-08,5e-324,1%s,-7],"b":0.1}' % (b"0" * 22)
+    assert canonical_body(body) == expected
+
+
+def test_differences_show_a_number_as_it_was_written() -> None:
+    recorded, asked = ("POST", "", b'{"a":12345678901234567890.10}'), ("POST", "", b'{"a":12345678901234567890.2}')
+    assert differences(recorded, asked) == ["body.a: 12345678901234567890.10 != 12345678901234567890.2"]
+
+
+@pytest.mark.parametrize("inner", [b"1e5000", b"1"])
+def test_what_is_nested_too_deeply_is_compared_byte_by_byte(inner: bytes) -> None:
+    for depth in (400, 700, 950, 5000):
+        body = b'{"a":' * depth + inner + b"}" * depth
+        assert _key(body) == _key(body) != _key(body + b"x")
+
+
+def test_an_exponent_of_any_length_fails_nothing() -> None:
+    body = b"[1e%s]" % (b"9" * 5000)
+    assert canonical_body(body) == body
+
+
 def test_a_field_of_a_form_that_was_replaced_equals_any_value_of_it() -> None:
     recorded, places = f"password={MARK}&z=1".encode(), ("body:/password",)
     assert _key(recorded, places=places) == _key(b"password=live&z=1", places=places)
