@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 from recorder.clock import Clock
 from recorder.core.events import Event, StreamOpened
-from recorder.errors import RecorderError, VersionConflict
+from recorder.errors import CorruptRecording, RecorderError, VersionConflict
 from recorder.recording.batches import BATCH_BYTES, Drainable, drain_file, read_batch
 from recorder.recording.rounds import INTERVAL, Rounds
 from recorder.recording.spool_file import HEADER_SIZE
@@ -64,6 +64,7 @@ class Drainer:
     :ivar events: moved so far.
     :ivar conflicts: events set aside in ``*.conflicts`` files, because the store has others in their place.
     :ivar error: why the store does not take them, or None.
+    :ivar damage: which spool files cannot be read on, and where; or None.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class Drainer:
         self.events = 0
         self.conflicts = 0
         self.error: str | None = None
+        self.damage: str | None = None
 
     @property
     def idle(self) -> bool:
@@ -193,24 +195,31 @@ class Drainer:
         events: list[Event] = []
         marks: list[SpoolMark] = []
         found: list[Laned] = []
+        damaged: list[str] = []
         counted = 0
         for file in files:
             if any(file.lane == before.lane for before in found):
                 continue  # a stream may go on in its lane's next file: the older one comes first
             start = self.drained[file.id]
             again = self._counted.get(file.id, start) - start  # another store, or an older one, has it now
-            opened, told, end = read_batch(file, start, min(again, limit) if again > 0 else limit)
+            try:
+                opened, told, end = read_batch(file, start, min(again, limit) if again > 0 else limit)
+            except CorruptRecording as error:  # who is in another lane goes on
+                damaged.append(f"{file.path.name}, after byte {start}: {error}")
+                found.append(file)
+                continue
             if end > start:
                 counted += 0 if again > 0 else len(told)
                 openings += opened
                 events += told
                 marks.append(SpoolMark(file.id, start, end))
                 found.append(file)
+        self._note_damage(damaged)
         try:
             if marks:
                 store.append(openings, events, *marks)
         except VersionConflict:  # file by file: who is not in conflict goes on
-            for file in found:
+            for file in [file for file in found if any(mark.spool == file.id for mark in marks)]:
                 moved = drain_file(store, file, self.drained[file.id], lambda: False)
                 self.drained[file.id] = self._counted[file.id] = moved.end
                 self.events += moved.events
@@ -222,6 +231,15 @@ class Drainer:
         more_waits = any(mark.end - mark.start > limit // 2 for mark in marks)
         self._batch = min(self._batch * 2, _LARGEST_BATCH) if more_waits else BATCH_BYTES
         return bool(marks)
+
+    def _note_damage(self, damaged: Sequence[str]) -> None:
+        first, self.damage = self.damage is None, "; ".join(damaged) or None
+        if damaged and first:
+            _log.error(
+                "recorder: a spool file is damaged, what is behind that place stays in it for `recorder recover`, "
+                "when this process has ended: %s",
+                self.damage,
+            )
 
     def _drop_full_ones(self, store: EventStore, files: Sequence[Laned]) -> None:
         """Remove the files that are drained whole and no longer appended to."""

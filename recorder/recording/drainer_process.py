@@ -8,7 +8,7 @@ store's URL holds a password, and arguments are for everybody to see)::
 
 It reports on standard output, a line of JSON whenever something has changed::
 
-    {"drained": {file id: offset}, "events": n, "conflicts": n, "error": null | reason}
+    {"drained": {file id: offset}, "events": n, "conflicts": n, "error": null | reason, "damage": null | where}
 
 The line ``stop`` has it drain everything and end. Standard input that just closes means that the owner
 died: then it ends at once, and what is left is recovery's.
@@ -21,18 +21,19 @@ import logging
 import os
 import select
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, cast
 
 from recorder.clock import SystemClock
+from recorder.core.codec import ends_here
 from recorder.errors import CorruptRecording
 from recorder.locks import LockFile
 from recorder.recording.drain import Drainer
 from recorder.recording.rounds import INTERVAL
-from recorder.recording.spool_file import lane_of, read_header, read_records, spool_files
+from recorder.recording.spool_file import HEADER_SIZE, lane_of, read_header, read_records, spool_files
 from recorder.store import open_store
 
 _log = logging.getLogger("recorder")
@@ -93,6 +94,17 @@ class FollowedSpool:
             path.unlink(missing_ok=True)
             os.close(self._files.pop(path).fd)
 
+    def is_drained(self, drained: Mapping[bytes, int]) -> bool:
+        """Whether the store has everything that is in the files.
+
+        :param drained: how far the store has each, by id.
+        """
+        return all(
+            not file.read(start, 1) or ends_here(file.read(start, HEADER_SIZE))
+            for file in self.files()
+            if (start := drained.get(file.id, HEADER_SIZE))
+        )
+
     def check(self) -> None:
         """Do nothing: what became of its files is for their owner to see."""
 
@@ -143,8 +155,8 @@ class _Orders:
         return "stop" if b"stop" in self._pending else None
 
 
-def run(orders: _Orders, report: Iterator[None], drainer: Drainer, spool: FollowedSpool) -> None:
-    """Drain until told to stop, or until the owner is dead.
+def run(orders: _Orders, report: Iterator[None], drainer: Drainer, spool: FollowedSpool) -> bool:
+    """Drain until told to stop, or until the owner is dead; return whether it was told.
 
     :param report: is advanced after each round.
     """
@@ -157,9 +169,9 @@ def run(orders: _Orders, report: Iterator[None], drainer: Drainer, spool: Follow
         if said == "stop":
             drainer.drain()
             next(report)
-            return
+            return True
         if said == "died" or (rounds % _LOOK_EVERY == 0 and not spool.owner_lives()):
-            return
+            return False
 
 
 def _reports(drainer: Drainer, fd: int) -> Iterator[None]:
@@ -167,7 +179,7 @@ def _reports(drainer: Drainer, fd: int) -> Iterator[None]:
     while True:
         drained = {identity.hex(): offset for identity, offset in drainer.drained.items()}
         counts = {"events": drainer.events, "conflicts": drainer.conflicts}
-        now = {"drained": drained, **counts, "error": drainer.error}
+        now = {"drained": drained, **counts, "error": drainer.error, "damage": drainer.damage}
         if now != last:
             last = now
             os.write(fd, json.dumps(now).encode() + b"\n")
@@ -182,13 +194,15 @@ def main() -> int:
     line = orders.first_line()
     if not line:
         return 2
-    told = json.loads(line)
-    spool = FollowedSpool(Path(told["directory"]), bytes.fromhex(told["instance"]))
-    synchronous = cast(Literal["normal", "full"], told["synchronous"])
-    drainer = Drainer(spool, lambda: open_store(told["store"], write=True, synchronous=synchronous), clock)
+    order = json.loads(line)
+    spool = FollowedSpool(Path(order["directory"]), bytes.fromhex(order["instance"]))
+    synchronous = cast(Literal["normal", "full"], order["synchronous"])
+    drainer = Drainer(spool, lambda: open_store(order["store"], write=True, synchronous=synchronous), clock)
+    told = False
     with suppress(BrokenPipeError):  # the owner died: as above
-        run(orders, _reports(drainer, sys.stdout.fileno()), drainer, spool)
-    drainer.stop(0, lambda _: False)
+        told = run(orders, _reports(drainer, sys.stdout.fileno()), drainer, spool)
+    # The bookkeeping of files that the owner is about to remove is forgotten; of others recovery needs it.
+    drainer.stop(0, lambda drained: told and spool.is_drained(drained))
     spool.close()
     return 0
 

@@ -49,6 +49,7 @@ class Lanes:
         self._lock = threading.RLock()
         self._turn = itertools.count()
         self._own = threading.local()
+        self._told = False
         self._lanes: dict[int, Spool] = {0: self._made(0)}
 
     def _made(self, number: int) -> Spool:
@@ -84,8 +85,13 @@ class Lanes:
                 try:
                     self._lanes[number] = self._made(number)
                 except StoreError as error:
-                    _log.warning("recorder: no further spool file yet: %s", error)
+                    if not self._told:  # it is tried again for every thread: once an outage is enough
+                        self._told = True
+                        _log.warning(
+                            "recorder: threads share a spool file for now, no further one can be made: %s", error
+                        )
                     return self._lanes[0]
+                self._told = False
             return self._lanes[number]
 
     def _all(self) -> list[Spool]:

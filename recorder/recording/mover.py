@@ -15,7 +15,7 @@ class Health:
 
     :ivar ok: nothing fails and nothing was lost.
     :ivar store_error: why the store cannot be written, or None.
-    :ivar spool_error: why the spool cannot be written, or None.
+    :ivar spool_error: why the spool cannot be written, or read on, or None.
     :ivar pending_bytes: bytes in the spool that the store does not have yet.
     :ivar drained_events: events that this process has moved to the store, each counted once.
     :ivar lost_events: events that could be written nowhere; each loss is in a ``gap_recorded``. An end that is
@@ -41,6 +41,7 @@ class Mover(Protocol):
     events: int
     conflicts: int
     error: str | None
+    damage: str | None
 
     @property
     def idle(self) -> bool:

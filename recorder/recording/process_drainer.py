@@ -44,6 +44,7 @@ class ProcessDrainer:
         self.events = 0
         self.conflicts = 0
         self.error: str | None = None
+        self.damage: str | None = None
         self.idle = True
 
     @property
@@ -143,7 +144,7 @@ class ProcessDrainer:
             _log.warning("recorder: the store fails, events are kept in the spool: %s", report["error"])
         elif self.error is not None and report["error"] is None:
             _log.warning("recorder: the store answers again; what was kept in the spool is there now")
-        self.error = report["error"]
+        self.error, self.damage = report["error"], report["damage"]
         self.drained = {bytes.fromhex(name): offset for name, offset in report["drained"].items()}
         self.events = self._moved_before + report["events"]
         self.conflicts = self._refused_before + report["conflicts"]

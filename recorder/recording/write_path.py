@@ -193,8 +193,7 @@ class WritePath:
 
     def _note_loss(self, writer: StreamWriter) -> None:
         reason = self._spool.error or "the spool could not be written"  # before the upkeep finds it well again
-        if self.must_record and writer.withdraw():
-            self._unended.discard(writer)
+        if self.must_record and self.forget(writer):
             raise RecordingError(f"the request was not sent because it cannot be recorded: {reason}")
         with self._lock:
             self._lost += writer.newly_lost()
@@ -213,6 +212,13 @@ class WritePath:
                 self._mending.append(writer)
             self._upkeep.wake()
 
+    def forget(self, writer: StreamWriter) -> bool:
+        """Record nothing of a stream of which nothing is recorded yet; return whether that is so."""
+        withdrawn = writer.withdraw()
+        if withdrawn:
+            self._unended.discard(writer)
+        return withdrawn
+
     def check(self, writer: StreamWriter) -> None:
         """Refuse to go on where the next request could not be recorded; nothing is recorded of a refused one.
 
@@ -221,8 +227,7 @@ class WritePath:
         :raises RecordingError: only where what is not recorded must not happen.
         """
         if self.must_record and (reason := self._mover.error or self._spool.sync_error or self._spool.removed):
-            writer.withdraw()
-            self._unended.discard(writer)
+            self.forget(writer)
             raise RecordingError(f"the request was not sent because it cannot be recorded: {reason}")
 
     def _keep_up(self) -> bool:
@@ -265,6 +270,7 @@ class WritePath:
         """Return how recording is doing."""
         self._spool.check()
         store_error, spool_error = self._mover.error, self._spool.error or self._spool.sync_error or self._spool.removed
+        spool_error = spool_error or self._mover.damage
         conflicts = self._mover.conflicts
         return Health(
             ok=store_error is None and spool_error is None and not self._lost and not conflicts,

@@ -114,7 +114,7 @@ def backup(url: str, path: Path) -> int:
         finally:
             partial.unlink(missing_ok=True)
     except OSError as error:
-        raise StoreUnreachable(f"{path} cannot be written: {error.strerror}") from error
+        raise StoreUnreachable(f"{path} cannot be written ({error.strerror}): give another file") from error
     return path.stat().st_size
 
 

@@ -20,7 +20,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from recorder.errors import ConfigurationError
-from recorder.transports.sharing import View
+from recorder.transports.sharing import plain_of
 
 ClassMaker = Callable[[type[Any]], type[Any]]
 
@@ -36,7 +36,13 @@ def clone_adapter(adapter: HTTPAdapter, behaviour: type[Any], connection_class: 
     adapter = users_adapter(adapter)
     base = type(adapter)
     names = {"__module__": base.__module__, "__qualname__": base.__qualname__}
-    made: Any = type(base.__name__, (behaviour, base), names)
+    try:
+        made: Any = type(base.__name__, (behaviour, base), names)
+    except TypeError as error:
+        raise ConfigurationError(
+            f"an adapter of the session cannot be replayed, its class {base.__name__} allows no subclass ({error}): "
+            "mount a plain HTTPAdapter there"
+        ) from error
     clone = made.__new__(made)
     clone.__dict__.update(adapter.__dict__, **attributes, pool_classes=pools, cloned_from=adapter)
     clone.poolmanager = pools.instrument(copy.copy(adapter.poolmanager))
@@ -86,6 +92,9 @@ class ClonedAdapter:
     pool_classes: PoolClasses
     cloned_from: HTTPAdapter
 
+    def __init_subclass__(cls, **_: Any) -> None:
+        """Leave a clone's class to us: what the user's class does with its subclasses is not for it."""
+
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Make a new pool manager, as some adapters do at any time: its connections are ours too."""
         super().init_poolmanager(*args, **kwargs)  # type: ignore[misc]
@@ -106,10 +115,19 @@ class ClonedAdapter:
     def __reduce_ex__(self, protocol: Any) -> Any:
         return pickle.loads, (pickle.dumps(self.cloned_from, protocol),)
 
+    def __copy__(self) -> HTTPAdapter:
+        return copy.copy(self.cloned_from)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> HTTPAdapter:
+        return copy.deepcopy(self.cloned_from, memo)
+
+    def __del__(self) -> None:
+        """Do nothing: its end is not the end of the user's adapter."""
+
 
 def users_adapter(adapter: HTTPAdapter) -> HTTPAdapter:
     """Return the adapter that the user mounted, below whatever is mounted over it."""
-    below: HTTPAdapter = adapter.recorder_plain if isinstance(adapter, View) else adapter
+    below: HTTPAdapter = plain_of(adapter)
     return below.cloned_from if isinstance(below, ClonedAdapter) else below
 
 

@@ -18,28 +18,11 @@ from recorder.recording.tap import Call, ExchangeTap
 from recorder.transports.failures import cause_of, describe, kind_of
 from recorder.transports.guard import Guard
 from recorder.transports.prepared import CLIENT, known_payload, tell_prepared
-from recorder.transports.sharing import View
-from recorder.transports.socket_file import HTTPResponse
+from recorder.transports.sharing import Identities, View, Views
+from recorder.transports.socket_file import HTTPResponse, recording_response
 
 HTTP2_NOTE: Final = "HTTP/2: the heads are rendered as HTTP/1.1, frame and read boundaries are not recorded"
 _PIECE: Final = 1024 * 1024  # bytes of a streamed payload that are held before they are recorded
-
-
-@dataclass(slots=True)
-class Sending:
-    """One ``HTTPAdapter.send`` under way.
-
-    :ivar failure: why the last attempt could not be sent whole, where urllib3 reads an answer all the same.
-    """
-
-    request: PreparedRequest
-    call: Call
-    taps: list[ExchangeTap] = field(default_factory=list)
-    response: HTTPResponse | None = None
-    failure: BaseException | None = None
-
-
-SENDING: ContextVar[Sending | None] = ContextVar("recorder_sending", default=None)
 
 
 class Recording(Protocol):
@@ -59,16 +42,36 @@ class Recording(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class Sending:
+    """One ``HTTPAdapter.send`` under way.
+
+    :ivar recording: whom it is recorded for.
+    :ivar failure: why the last attempt could not be sent whole, where urllib3 reads an answer all the same.
+    """
+
+    recording: Recording
+    request: PreparedRequest
+    call: Call
+    taps: list[ExchangeTap] = field(default_factory=list)
+    response: HTTPResponse | None = None
+    failure: BaseException | None = None
+
+
+SENDING: ContextVar[Sending | None] = ContextVar("recorder_sending", default=None)
+
+
 class ConnectionState:
-    """What one recorder knows of one connection, and of the request that it is sending.
+    """What is known of one connection, and of the request that it is sending.
 
     :ivar tap: of the exchange under way; None where nothing is recorded.
     :ivar guard: what stops a defect of ours meanwhile.
+    :ivar response_class: in place of the connection's own while it makes a response; None at other times.
     """
 
-    def __init__(self, recording: Recording) -> None:
-        self._recording = recording
+    def __init__(self) -> None:
         self._number = 0
+        self._numbered_by: Callable[[], Any] = _nothing
         self._used = False
         self._sock: Callable[[], Any] = _nothing  # that the number is for
         self._payload: bytes | None = None
@@ -77,17 +80,19 @@ class ConnectionState:
         self._head_sent = True
         self.connecting = False
         self.tap: ExchangeTap | None = None
-        self.guard = recording.guard
+        self.guard = Guard(None)
+        self.response_class: Callable[..., Any] | None = None
 
-    def connected(self, sock: Any, *, used: bool) -> None:
-        """Take note of a socket that has no number yet."""
-        self._number, self._used, self._sock = self._recording.next_connection(), used, _weakly(sock)
+    def connected(self, recording: Recording, sock: Any, *, used: bool) -> None:
+        """Take note of a socket that has no number yet with that recording."""
+        self._number, self._used, self._sock = recording.next_connection(), used, _weakly(sock)
+        self._numbered_by = weakref.ref(recording)
 
     def connect_failed(self, error: BaseException) -> None:
         """Record that no connection could be made."""
         tap, sending = self.tap, SENDING.get()
         if (tap is None or tap.ended or tap.started) and sending is not None:
-            tap = self._recording.open_tap()
+            tap = sending.recording.open_tap()
             if tap is not None:
                 tell_prepared(tap, sending.request, {"unsent": True})
         if tap is not None:
@@ -96,9 +101,11 @@ class ConnectionState:
 
     def begin(self, body: Any) -> bool:
         """Begin an exchange; return whether it is recorded."""
-        self.tap = None
-        with self._recording.guard:
-            self.tap = self._recording.open_tap()
+        self.tap, sending = None, SENDING.get()
+        if sending is None:
+            return False
+        with sending.recording.guard:
+            self.tap = sending.recording.open_tap()
         if self.tap is None:
             return False
         self.guard = Guard(self.tap)
@@ -127,7 +134,6 @@ class ConnectionState:
         """Return the tap for the response, and keep nothing of the exchange."""
         tap, self.tap = self.tap, None
         self._used = True
-        self.guard = self._recording.guard
         return tap
 
     def _tell_request(self, head: bytes, sock: Any) -> None:
@@ -136,8 +142,11 @@ class ConnectionState:
             return
         extra: dict[str, Any] = {"client": CLIENT}
         if sock is not None:
+            recording = sending.recording
             if self._sock() is not sock:  # connected before the adapter was mounted
-                self.connected(sock, used=True)
+                self.connected(recording, sock, used=True)
+            elif self._numbered_by() is not recording:  # another recorder's number
+                self.connected(recording, sock, used=self._used)
             extra.update(connection=self._number, reused=self._used)
         if self._streamed is not None:
             extra["streamed"] = True
@@ -177,7 +186,6 @@ class RecordingConnection(View):
 
     __slots__ = ()
     recorder_state: ConnectionState
-    response_class: Any
 
     def connect(self) -> None:
         """Connect; a failure is recorded even when nothing was sent."""
@@ -186,12 +194,14 @@ class RecordingConnection(View):
         try:
             super().connect()  # type: ignore[misc]
         except BaseException as error:
-            with self.recorder_recording.guard:
-                state.connect_failed(error)
+            if (sending := SENDING.get()) is not None:
+                with sending.recording.guard:
+                    state.connect_failed(error)
             raise
         finally:
             state.connecting = False
-        state.connected(self.sock, used=False)
+        if (sending := SENDING.get()) is not None:
+            state.connected(sending.recording, self.recorder_plain.sock, used=False)
 
     def request(self, method: str, url: str, body: Any = None, *args: Any, **kwargs: Any) -> None:
         """Send a request; it is recorded before its first byte leaves."""
@@ -221,20 +231,32 @@ class RecordingConnection(View):
         tap = self.recorder_state.answering()
         if tap is None:
             return super().getresponse(*args, **kwargs)  # type: ignore[misc]
-        made: list[HTTPResponse] = []
+        below, made = self.recorder_plain.response_class, None
 
-        def response_class(sock: Any, *args: Any, **kwargs: Any) -> HTTPResponse:
-            made.append(HTTPResponse(sock, *args, tap=tap, **kwargs))
-            return made[0]
+        def response_class(sock: Any, *args: Any, **kwargs: Any) -> Any:
+            nonlocal made
+            made = recording_response(below, tap, sock, *args, **kwargs)
+            return made
 
-        self.response_class = response_class
+        state = self.recorder_state
+        state.response_class = response_class
         try:
             return super().getresponse(*args, **kwargs)  # type: ignore[misc]
         finally:
-            del self.response_class
+            state.response_class = None
             sending = SENDING.get()
-            if made and sending is not None:
-                sending.response = made[0]
+            if isinstance(made, HTTPResponse) and sending is not None:
+                sending.response = made
+
+    @property
+    def response_class(self) -> Any:
+        """What responses are made of: the connection's own, but for the time of :meth:`getresponse`."""
+        return self.recorder_state.response_class or self.recorder_plain.response_class
+
+    @response_class.setter
+    def response_class(self, made: Any) -> None:
+        """Have the connection make its responses of something else."""
+        self.recorder_plain.response_class = made
 
 
 def speaks_http2(connection: type[Any]) -> bool:
@@ -282,3 +304,20 @@ class Http2RecordingConnection(View):
                     tap.received(response.data)
                 tap.end_of_input()
         return response
+
+
+_STATES: Final = Identities[ConnectionState]()
+
+
+def _view_of(connection: Any) -> Any:
+    """Return a view of a connection; the connection itself where nothing is recorded, or where that is not possible."""
+    sending = SENDING.get()
+    if sending is None or isinstance(connection, View):
+        return connection
+    with sending.recording.guard:
+        behaviour = Http2RecordingConnection if speaks_http2(type(connection)) else RecordingConnection
+        return VIEWS.of(connection, behaviour, _STATES.get(connection, ConnectionState))
+    return connection
+
+
+VIEWS: Final = Views(_view_of)

@@ -11,6 +11,7 @@ from contextvars import Token
 from typing import Any, Final
 
 import requests
+from requests.adapters import HTTPAdapter
 from requests.models import PreparedRequest
 
 from recorder.clock import id_text
@@ -20,15 +21,8 @@ from recorder.recording.write_path import WritePath
 from recorder.transports.cloning import http_adapters, users_adapter
 from recorder.transports.failures import cause_of, describe, kind_of
 from recorder.transports.guard import Guard
-from recorder.transports.recording_connection import (
-    SENDING,
-    ConnectionState,
-    Http2RecordingConnection,
-    RecordingConnection,
-    Sending,
-    speaks_http2,
-)
-from recorder.transports.sharing import SharedAdapter, View, Views
+from recorder.transports.recording_connection import SENDING, VIEWS, Sending
+from recorder.transports.sharing import SharedAdapter
 
 _log = logging.getLogger("recorder")
 
@@ -56,12 +50,11 @@ class RequestsRecording:
         self._conversation = conversation
         self._connections = itertools.count(1)
         self._ids: weakref.WeakKeyDictionary[object, bytes | None] = weakref.WeakKeyDictionary()
-        self._known: weakref.WeakKeyDictionary[Any, ConnectionState] = weakref.WeakKeyDictionary()
+        self._adapters: weakref.WeakValueDictionary[int, _RecordingAdapter] = weakref.WeakValueDictionary()
         self._last = threading.local()
         self._must_record = must_record
         self._told_of_bypass = False
         self.guard = Guard(None, must_record=must_record)
-        self._views = Views(self._connection_behaviour, self.guard, recorder_recording=self)
 
     def mount(self, session: requests.Session) -> None:
         """Replace the session's HTTP adapters by recording views of them.
@@ -69,7 +62,7 @@ class RequestsRecording:
         :raises ConfigurationError: an adapter is not an ``HTTPAdapter``, or would go past the recording.
         """
         found = http_adapters(session)
-        before = {one.recorder_recording for one in found.values() if isinstance(one, _RecordingAdapter)} - {self}
+        before = {one.recorder_state for one in found.values() if isinstance(one, _RecordingAdapter)} - {self}
         if any(other.is_open for other in before):
             _log.warning("recorder: a session that another recorder recorded is recorded by this one from now on")
         for adapter in found.values():
@@ -79,15 +72,20 @@ class RequestsRecording:
                     f"an adapter of the session has a {own[0]} that was set on the object, "
                     "and what goes through it would not be recorded: override it in a class"
                 )
-        for prefix, adapter in found.items():
-            session.adapters[prefix] = self._views.adapter(users_adapter(adapter), _RecordingAdapter)
+        session.adapters.update({prefix: self._view_of(users_adapter(adapter)) for prefix, adapter in found.items()})
 
-    def _connection_behaviour(self, connection: Any) -> tuple[type[View], Any]:
-        """Return the mixin of a connection's view, and what is known of the connection here."""
-        known = self._known.get(connection)
-        if known is None:
-            known = self._known[connection] = ConnectionState(self)
-        return Http2RecordingConnection if speaks_http2(type(connection)) else RecordingConnection, known
+    def _view_of(self, adapter: HTTPAdapter) -> Any:
+        """Return the view of an adapter: of one adapter there is one, as long as it is in use."""
+        view = self._adapters.get(id(adapter))
+        if view is None:  # id: a view keeps its adapter alive
+            try:
+                view = self._adapters[id(adapter)] = VIEWS.of(adapter, _RecordingAdapter, self)
+            except TypeError as error:
+                raise ConfigurationError(
+                    f"an adapter of the session cannot be recorded, its class {type(adapter).__name__} allows no "
+                    f"subclass ({error}): mount a plain HTTPAdapter there"
+                ) from error
+        return view
 
     @property
     def is_open(self) -> bool:
@@ -111,7 +109,7 @@ class RequestsRecording:
         sending = None
         with self.guard:
             if self._path() is not None:
-                sending = Sending(request, self._call_of(request))
+                sending = Sending(self, request, self._call_of(request))
         return SENDING.set(sending)
 
     def _call_of(self, request: PreparedRequest) -> Call:
@@ -192,14 +190,29 @@ class _RecordingAdapter(SharedAdapter):
     """The mixin of a recording adapter."""
 
     __slots__ = ()
-    recorder_recording: RequestsRecording
+    recorder_state: RequestsRecording
 
-    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        """Send as the adapter below does, recording every attempt."""
-        recording = self.recorder_recording
+    @property
+    def send(self) -> Callable[..., requests.Response]:
+        """Sends as the adapter below does, recording every attempt."""
+        return self._recorded_send
+
+    @send.setter
+    def send(self, other: Any) -> None:
+        """Send by other means from now on, as a program may say at any time; recorded is what comes by here."""
+        self.__dict__["send"] = other
+
+    @send.deleter
+    def send(self) -> None:
+        """Send as the class does again."""
+        del self.__dict__["send"]
+
+    def _recorded_send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        recording = self.recorder_state
+        below = self.__dict__.get("send") or super().send  # type: ignore[misc]
         token = recording.begin(request)
         try:
-            response: requests.Response = super().send(request, *args, **kwargs)  # type: ignore[misc]
+            response: requests.Response = below(request, *args, **kwargs)
         except BaseException as error:
             recording.end(token, None, error)
             raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import requests
 from requests.models import PreparedRequest
@@ -18,6 +18,9 @@ from recorder.transports.cloning import ClonedAdapter, clone_adapter, http_adapt
 from recorder.transports.failures import revive
 from recorder.transports.prepared import known_payload
 from recorder.transports.recorded_socket import RecordedSocket
+
+#: Place of ``proxies`` among the arguments of ``HTTPAdapter.send`` after the request.
+_PROXIES: Final = 4
 
 
 @dataclass(slots=True)
@@ -72,19 +75,15 @@ class _ReplayingAdapter(ClonedAdapter):
 
     replay: RequestsReplay
 
-    def send(
-        self,
-        request: PreparedRequest,
-        stream: bool = False,
-        timeout: Any = None,
-        verify: Any = True,
-        cert: Any = None,
-        proxies: Any = None,
-    ) -> requests.Response:
+    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         """Send as the adapter below does; a proxy plays no part, its answers are in the recording."""
+        if len(args) > _PROXIES:
+            args = (*args[:_PROXIES], None, *args[_PROXIES + 1 :])
+        elif "proxies" in kwargs:
+            kwargs["proxies"] = None
         token = _asking.set(_Asking(request))
         try:
-            sent: requests.Response = super().send(request, stream, timeout, verify, cert, None)  # type: ignore[misc]
+            sent: requests.Response = super().send(request, *args, **kwargs)  # type: ignore[misc]
             return sent
         finally:
             _asking.reset(token)

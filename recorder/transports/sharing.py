@@ -5,18 +5,23 @@ A *view* of an object is an instance of a subclass of the object's very class, w
 both take their connections from the same pools. Only the methods of the view differ. The object itself is
 not changed, and whoever uses it directly does not meet a view: pools hold the user's own connections, and
 hand out views only to a pool that is a view.
+
+A program may keep a view of a pool, since it shares its state with the adapter. So views of pools and
+connections belong to no recorder: they record for whoever is sending.
 """
 
 from __future__ import annotations
 
+import copy
 import pickle
 import weakref
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Generic, TypeVar
 
 from requests.adapters import HTTPAdapter
 
-from recorder.transports.guard import Guard
+Value = TypeVar("Value")
+_OBJECT: Final[Any] = object
 
 
 class View:
@@ -29,8 +34,6 @@ class View:
     recorder_plain: Any
     recorder_state: Any
     recorder_views: Views
-    recorder_recording: Any
-    sock: Any
 
     def __init_subclass__(cls, **_: Any) -> None:
         """Leave a view's class to us: what the user's class does with its subclasses is not for it."""
@@ -40,58 +43,57 @@ class View:
 
 
 class Views:
-    """Makes the views of one recorder; of one adapter there is one, as long as it is in use.
+    """Makes views.
 
-    :param connection: returns the mixin for the views of a connection, and what they have for a state.
-    :param guard: what is wrong with a view of a connection must not stop the program.
-    :param attributes: of every view's class.
+    :param connection: returns the view of a connection.
     """
 
-    def __init__(self, connection: Callable[[Any], tuple[type[View], Any]], guard: Guard, **attributes: Any) -> None:
-        self._connection = connection
-        self._guard = guard
-        self._attributes = attributes
+    def __init__(self, connection: Callable[[Any], Any]) -> None:
+        self.connection = connection
         self._made: dict[tuple[type[Any], type[Any]], type[Any]] = {}
-        self._adapters: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
-
-    def adapter(self, adapter: HTTPAdapter, behaviour: type[Any]) -> Any:
-        """Return the view of an adapter.
-
-        :param behaviour: its mixin, a :class:`SharedAdapter`.
-        """
-        view = self._adapters.get(id(adapter))
-        if view is None:  # id: a view keeps its adapter alive
-            view = self._adapters[id(adapter)] = self._of(adapter, behaviour)
-        return view
 
     def pools(self, pools: Any) -> Any:
         """Return a view of what urllib3 calls a pool manager."""
-        return pools if isinstance(pools, View) else self._of(pools, _SharedPools)
+        return pools if isinstance(pools, View) else self.of(pools, _SharedPools)
 
     def pool(self, pool: Any) -> Any:
         """Return a view of a pool."""
-        return pool if isinstance(pool, View) else self._of(pool, _SharedPool)
+        return pool if isinstance(pool, View) else self.of(pool, _SharedPool)
 
-    def connection(self, connection: Any) -> Any:
-        """Return a view of a connection; the connection itself where that is not possible."""
-        with self._guard:
-            return self._of(connection, *self._connection(connection))
-        return connection
+    def of(self, plain: Any, behaviour: type[Any], state: Any = None) -> Any:
+        """Return a view.
 
-    def _of(self, plain: Any, behaviour: type[Any], state: Any = None) -> Any:
-        base = type(plain)
+        :param behaviour: the mixin that makes its methods differ.
+        :param state: what the mixin has for a state.
+        :raises TypeError: the object's class allows no subclass like that.
+        """
+        base: Any = type(plain)
         made = self._made.get((base, behaviour))
         if made is None:
             names = {"__module__": base.__module__, "__qualname__": base.__qualname__, "recorder_views": self}
             shared = {name: _passed_on(name) for name in _slots_of(base)}
             own = {"__slots__": ("recorder_plain", "recorder_state")}
-            made = type(base.__name__, (behaviour, base), shared | own | names | self._attributes)
+            by_identity = base.__eq__ is _OBJECT.__eq__ and base.__hash__ is _OBJECT.__hash__
+            alike = _AS_ONE if by_identity else {}
+            made = type(base.__name__, (behaviour, base), {**shared, **own, **names, **alike})
             self._made[base, behaviour] = made
         view: Any = object.__new__(made)
         object.__setattr__(view, "__dict__", plain.__dict__)
         object.__setattr__(view, "recorder_plain", plain)
         object.__setattr__(view, "recorder_state", state)
         return view
+
+
+def plain_of(thing: Any) -> Any:
+    """Return what a view is a view of; everything else as it is."""
+    return thing.recorder_plain if isinstance(thing, View) else thing
+
+
+#: A view and its object are one to whoever asks, as in a table of settings that adapters are the keys of.
+_AS_ONE: Final[Mapping[str, Any]] = {
+    "__eq__": lambda view, other: view.recorder_plain is plain_of(other),
+    "__hash__": lambda view: hash(view.recorder_plain),
+}
 
 
 def _slots_of(base: type[Any]) -> set[str]:
@@ -113,26 +115,55 @@ def _passed_on(name: str) -> property:
     )
 
 
+class Identities(Generic[Value]):
+    """What is known of objects, as long as they live; each is known by itself, whatever it says it is equal to."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[weakref.ref[Any], Value]] = {}
+
+    def get(self, thing: Any, make: Callable[[], Value]) -> Value:
+        """Return what is known of *thing*, made on first use.
+
+        :raises TypeError: it cannot be referred to weakly.
+        """
+        key = id(thing)
+        held = self._known.get(key)
+        if held is not None and held[0]() is thing:
+            return held[1]
+        made = make()
+        self._known[key] = (weakref.ref(thing, lambda gone: self._forget(key, gone)), made)
+        return made
+
+    def _forget(self, key: int, gone: weakref.ref[Any]) -> None:
+        held = self._known.get(key)
+        if held is not None and held[0] is gone:  # else another one has its place already
+            del self._known[key]
+
+
 class SharedAdapter(View):
-    """The mixin of an adapter's view: its pools are views too, and a pickle holds the user's adapter."""
+    """The mixin of an adapter's view: its pools are views too, and copies and pickles are of the user's adapter."""
 
     __slots__ = ()
 
     @property
     def poolmanager(self) -> Any:
-        """The adapter's pool manager, also one that it makes later."""
-        held = self.__dict__["poolmanager"] if "poolmanager" in self.__dict__ else super().poolmanager  # type: ignore[misc]
+        """The adapter's pool manager, also one that it makes later, or for each thread."""
+        held = self.recorder_plain.poolmanager
         return None if held is None else self.recorder_views.pools(held)
 
     @poolmanager.setter
     def poolmanager(self, made: Any) -> None:
         """Take another one, as some adapters make at any time."""
-        self.__dict__["poolmanager"] = made.recorder_plain if isinstance(made, View) else made
+        self.recorder_plain.poolmanager = plain_of(made)
 
     @poolmanager.deleter
     def poolmanager(self) -> None:
         """Forget it."""
-        del self.__dict__["poolmanager"]
+        del self.recorder_plain.poolmanager
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the manager of a proxy's pools."""
+        return self.recorder_views.pools(super().proxy_manager_for(*args, **kwargs))  # type: ignore[misc]
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         """Return a pool (requests 2.32 and newer), whoever made it: a proxy's manager, or the adapter itself."""
@@ -144,6 +175,14 @@ class SharedAdapter(View):
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         return pickle.loads, (pickle.dumps(self.recorder_plain, protocol),)
+
+    def __copy__(self) -> HTTPAdapter:
+        copied: HTTPAdapter = copy.copy(self.recorder_plain)
+        return copied
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> HTTPAdapter:
+        copied: HTTPAdapter = copy.deepcopy(self.recorder_plain, memo)
+        return copied
 
 
 class _SharedPools(View):
@@ -161,4 +200,4 @@ class _SharedPool(View):
         return self.recorder_views.connection(super()._get_conn(*args, **kwargs))  # type: ignore[misc]
 
     def _put_conn(self, conn: Any) -> None:
-        super()._put_conn(conn.recorder_plain if isinstance(conn, View) else conn)  # type: ignore[misc]
+        super()._put_conn(plain_of(conn))  # type: ignore[misc]

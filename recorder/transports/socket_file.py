@@ -11,6 +11,8 @@ import http.client
 import io
 import socket
 import weakref
+from collections.abc import Callable
+from functools import cache
 from typing import Any, Final, Protocol
 
 from recorder.core.deframing import head_end
@@ -236,3 +238,24 @@ class HTTPResponse(http.client.HTTPResponse):
 
 
 HTTPResponse.__module__ = http.client.HTTPResponse.__module__
+
+
+def recording_response(below: Callable[..., Any], tap: Tap, sock: socket.socket, *args: Any, **kwargs: Any) -> Any:
+    """Return a response over a :class:`Tee`, of the class that the connection makes its responses of.
+
+    :param below: that class; of what is no class, and no kind of ``http.client.HTTPResponse``, nothing is recorded,
+        and the recording says so.
+    """
+    if isinstance(below, type) and issubclass(below, http.client.HTTPResponse):
+        return _recording_class(below)(sock, *args, tap=tap, **kwargs)
+    tap.give_up("the connection makes its responses by other means than a class of http.client's")
+    make: Callable[..., Any] = below
+    return make(sock, *args, **kwargs)
+
+
+@cache
+def _recording_class(below: type[http.client.HTTPResponse]) -> Any:
+    if below is http.client.HTTPResponse:
+        return HTTPResponse
+    names = {"__module__": below.__module__, "__qualname__": below.__qualname__}
+    return type(below.__name__, (HTTPResponse, below), names)

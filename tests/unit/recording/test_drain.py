@@ -89,6 +89,35 @@ def test_a_lane_that_begins_meanwhile_has_its_share_at_once(tmp_path: Path, sqli
     lanes.close(drained=True)
 
 
+def test_damage_in_one_lane_holds_up_no_other(
+    tmp_path: Path, sqlite_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    lanes = Lanes(
+        tmp_path / "spool", CLOCK.new_id(), CLOCK, durability="batched", wait=0.0
+    )  # files that are not mapped
+    beside = lanes.beside(1)
+    assert beside is not None
+    damaged, sound = Recording.at(lanes.of_thread()), Recording.at(beside)
+    damaged.exchange(), sound.exchange()
+    assert lanes.flush()
+    drainer = Drainer(lanes, lambda: open_store(sqlite_url, write=True), CLOCK)
+    file = lanes.files()[0]
+    with file.path.open("r+b") as touched:
+        touched.seek(HEADER_SIZE + 20)
+        touched.write(b"!")
+    assert drainer.drain()
+    assert (drainer.error, drainer.events) == (None, 4)
+    assert drainer.damage is not None
+    assert drainer.damage.startswith(f"{file.path.name}, after byte {HEADER_SIZE}: ")
+    later = sound.exchange()
+    assert lanes.flush()
+    drainer.drain()
+    assert id_text(later.id) in streams(sqlite_url)
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    drainer.stop(1.0, lambda _: False)
+    lanes.close(drained=False)
+
+
 def test_events_that_a_store_gets_again_are_counted_once(tmp_path: Path, place: Path) -> None:
     recording = Recording(place)
     recording.exchange()

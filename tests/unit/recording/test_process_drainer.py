@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import requests
@@ -17,6 +19,8 @@ from recorder import Recorder
 from recorder.clock import SystemClock
 from recorder.errors import StoreUnreachable
 from recorder.recording.process_drainer import ProcessDrainer
+from recorder.store import open_store
+from recorder.store.schema import upgrade
 from tests.loopback import Script, serve
 from tests.recorded import ask, exchanges, python, until
 
@@ -184,8 +188,19 @@ def test_a_store_that_does_not_close_is_no_failure(caplog: pytest.LogCaptureFixt
 
 def test_what_is_set_aside_is_counted_over_several_processes() -> None:
     drainer = ProcessDrainer({}, SystemClock())
-    drainer._heard({"error": None, "drained": {}, "events": 5, "conflicts": 2})
-    assert (drainer.events, drainer.conflicts) == (5, 2)
+    drainer._heard({"error": None, "drained": {}, "events": 5, "conflicts": 2, "damage": "x"})
+    assert (drainer.events, drainer.conflicts, drainer.damage) == (5, 2, "x")
     drainer._moved_before, drainer._refused_before = drainer.events, drainer.conflicts
-    drainer._heard({"error": None, "drained": {}, "events": 1, "conflicts": 1})
-    assert (drainer.events, drainer.conflicts) == (6, 3)
+    drainer._heard({"error": None, "drained": {}, "events": 1, "conflicts": 1, "damage": None})
+    assert (drainer.events, drainer.conflicts, drainer.damage) == (6, 3, None)
+
+
+@pytest.mark.parametrize("kind", ["thread", "process"])
+def test_nothing_stays_in_the_store_of_spools_that_are_gone(kind: Literal["thread", "process"], store_url: str) -> None:
+    upgrade(store_url)
+    for _ in range(2):
+        with serve(Script(chunks=3)) as server, Recorder(store_url, drainer=kind) as recorder:
+            assert ask(recorder.mount(requests.Session()), server.url, "x").content
+    with closing(open_store(store_url, write=False)) as store:
+        assert [int(row[0]) for row in store._rows("SELECT count(*) FROM spools")] == [0]
+    assert len(exchanges(store_url)) == 2

@@ -1,0 +1,371 @@
+"""Adapters and connections as people write them: recorded and replayed, they do what they did without."""
+
+from __future__ import annotations
+
+import copy
+import http.client
+import threading
+import weakref
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, PoolManager
+from urllib3.connection import HTTPConnection
+from urllib3.util import Retry
+
+from recorder import ConfigurationError, Player, Recorder
+from tests.recorded import exchanges, in_order, types
+from tests.recorded import streams as recorded_streams
+from tests.wire import proxy, reply, wire
+
+
+def over(adapter: HTTPAdapter) -> requests.Session:
+    session = requests.Session()
+    session.mount("http://", adapter)
+    return session
+
+
+class WithTimeout(HTTPAdapter):
+    """The recipe that half of the world uses."""
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:  # type: ignore[override]
+        kwargs["timeout"] = kwargs.get("timeout") or 5
+        return super().send(request, **kwargs)
+
+
+def test_an_adapter_that_takes_keywords_only_is_recorded_and_replayed(sqlite_url: str) -> None:
+    with wire(lambda _: reply(b"kept")) as server:
+        with Recorder(sqlite_url) as recorder:
+            assert recorder.mount(over(WithTimeout())).get(server.url).content == b"kept"
+        url = server.url
+    with Player(sqlite_url) as player:
+        session = player.mount(over(WithTimeout()))
+        assert session.get(url).content == b"kept"
+
+
+def test_a_replayed_answer_asks_no_proxy_however_it_is_given(sqlite_url: str) -> None:
+    with wire(lambda _: reply(b"kept")) as server:
+        with Recorder(sqlite_url) as recorder:
+            for _ in range(2):
+                recorder.mount(requests.Session()).get(server.url)
+        url = server.url
+    dead = {"http": "http://127.0.0.1:1"}
+    with Player(sqlite_url) as player:
+        session = player.mount(requests.Session())
+        assert session.get(url, proxies=dead).content == b"kept"
+        prepared = session.prepare_request(requests.Request("GET", url))
+        assert session.get_adapter(url).send(prepared, False, 1, True, None, dead).content == b"kept"
+
+
+class KeepsPool(HTTPAdapter):
+    """One host, so the pool is looked up once."""
+
+    pool: Any = None
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        if self.pool is None:
+            self.pool = super().get_connection_with_tls_context(*args, **kwargs)
+        return self.pool
+
+    def get_connection(self, *args: Any, **kwargs: Any) -> Any:
+        if self.pool is None:
+            self.pool = super().get_connection(*args, **kwargs)
+        return self.pool
+
+
+class KeepsManager(HTTPAdapter):
+    """Goes to the pool manager that it found first."""
+
+    manager: Any = None
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        if self.manager is None:
+            self.manager = self.poolmanager
+        answer = self.manager.urlopen(
+            request.method, request.url, body=request.body, headers=dict(request.headers), preload_content=False
+        )
+        return self.build_response(request, answer)
+
+
+@pytest.mark.parametrize("own", [KeepsPool, KeepsManager])
+def test_what_an_adapter_keeps_of_one_recording_is_none_of_the_next(own: type[HTTPAdapter], tmp_path: Path) -> None:
+    urls = [f"sqlite:///{tmp_path}/{name}.db" for name in "ab"]
+    adapter = own()
+    with wire(lambda _: reply()) as server:
+        session = over(adapter)
+        for url in urls:
+            with Recorder(url) as recorder:
+                recorder.mount(session)
+                assert session.get(server.url).ok
+        assert session.get(server.url).ok
+    assert [len(exchanges(url)) for url in urls] == [1, 1]
+
+
+@pytest.mark.parametrize("own", [KeepsPool, KeepsManager])
+def test_an_adapter_of_two_recorders_records_for_the_session_and_by_its_rules(
+    own: type[HTTPAdapter], tmp_path: Path
+) -> None:
+    urls = [f"sqlite:///{tmp_path}/{name}.db" for name in ("open", "private")]
+    adapter = own()
+    with wire(lambda _: reply()) as server, Recorder(urls[0]) as first:
+        with Recorder(urls[1], redact=["body:password"], on_failure="raise") as second:
+            plain, private = first.mount(over(adapter)), second.mount(over(adapter))
+            assert plain.post(server.url, json={"a": 1}).ok
+            sent = private.post(server.url, json={"password": "SEKRIT"})
+            assert second.exchange(sent) is not None
+    assert [len(exchanges(url)) for url in urls] == [1, 1]
+    assert not [path for path in tmp_path.iterdir() if path.is_file() and b"SEKRIT" in path.read_bytes()]
+    assert [one.request.payload for one in in_order(urls[0]) if one.request] == [b'{"a": 1}']
+
+
+class PoolPerThread(HTTPAdapter):
+    """One pool manager for each thread."""
+
+    def __init__(self) -> None:
+        self._own = threading.local()
+        super().__init__()
+
+    @property
+    def poolmanager(self) -> Any:  # type: ignore[override]
+        if not hasattr(self._own, "manager"):
+            self._own.manager = PoolManager(1, 1)
+        return self._own.manager
+
+    @poolmanager.setter
+    def poolmanager(self, made: Any) -> None:
+        self._own.manager = made
+
+
+def test_a_pool_manager_that_is_a_property_stays_one(sqlite_url: str) -> None:
+    own = PoolPerThread()
+    found: list[int] = []
+    with wire(lambda _: reply()) as server, Recorder(sqlite_url) as recorder:
+        session = recorder.mount(over(own))
+
+        def work() -> None:
+            assert session.get(server.url).ok
+            found.append(id(own.poolmanager))
+
+        for _ in range(2):
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()
+        assert session.get(server.url).ok
+        assert "poolmanager" not in own.__dict__
+        assert server.connections == 3
+    assert len(exchanges(sqlite_url)) == 3
+
+
+def test_a_send_that_is_set_after_mounting_is_used_and_told_of(
+    sqlite_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    own = HTTPAdapter()
+    with wire(lambda _: reply()) as server, Recorder(sqlite_url) as recorder:
+        session = recorder.mount(over(own))
+        asked: list[str] = []
+        plain = own.send
+
+        def send(request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+            asked.append(str(request.url))
+            return plain(request, **kwargs)
+
+        session.get_adapter(server.url).send = send  # type: ignore[method-assign]
+        assert own.send is send
+        assert session.get(server.url).ok
+        assert len(asked) == 1
+        assert "an adapter answered a request by other means" in caplog.text
+        del session.get_adapter(server.url).send
+        assert session.get(server.url).ok
+    assert len(exchanges(sqlite_url)) == 1
+
+
+def test_what_an_adapter_sends_through_a_proxys_manager_is_recorded(sqlite_url: str) -> None:
+    with wire(proxy) as server, Recorder(sqlite_url) as recorder:
+
+        class Proxied(HTTPAdapter):
+            def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+                manager = self.proxy_manager_for(server.url)
+                return self.build_response(request, manager.urlopen("GET", request.url, preload_content=False))
+
+        with wire(lambda _: reply(b"far")) as target:
+            assert recorder.mount(over(Proxied())).get(target.url).content == b"far"
+    assert len(exchanges(sqlite_url)) == 1
+
+
+class Equal(HTTPConnection):
+    """A connection that is equal to any other to the same host."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Equal) and (self.host, self.port) == (other.host, other.port)
+
+    def __hash__(self) -> int:
+        return hash((self.host, self.port))
+
+
+class Unhashable(HTTPConnection):
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _through(connection: type[HTTPConnection]) -> requests.Session:
+    class Pool(HTTPConnectionPool):
+        ConnectionCls = connection
+
+    adapter = HTTPAdapter(pool_maxsize=8)
+    manager = adapter.poolmanager
+    manager.pool_classes_by_scheme = {**manager.pool_classes_by_scheme, "http": Pool}
+    return over(adapter)
+
+
+@pytest.mark.parametrize("connection", [Equal, Unhashable])
+def test_connections_are_told_apart_whatever_they_say_they_are_equal_to(
+    connection: type[HTTPConnection], sqlite_url: str
+) -> None:
+    with wire(lambda _: reply(b"x" * 2000)) as server, Recorder(sqlite_url) as recorder:
+        session = recorder.mount(_through(connection))
+
+        def work() -> None:
+            for _ in range(10):
+                assert session.get(server.url).ok
+
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert recorder.health().ok
+    kinds = [types(events) for events in recorded_streams(sqlite_url).values()]
+    assert len(kinds) == 80
+    assert {(each[0], each[-1]) for each in kinds} == {("request_sent", "response_completed")}
+
+
+class Marked(http.client.HTTPResponse):
+    def begin(self) -> None:
+        super().begin()
+        self.headers["X-Seen"] = "1"
+
+
+class MakesMarked(HTTPConnection):
+    response_class = Marked
+
+
+class MakesMarkedItself(HTTPConnection):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.response_class = Marked
+
+
+class MakesByFunction(HTTPConnection):
+    @staticmethod
+    def response_class(*args: Any, **kwargs: Any) -> Any:
+        return Marked(*args, **kwargs)
+
+
+@pytest.mark.parametrize("connection", [MakesMarked, MakesMarkedItself, MakesByFunction])
+def test_responses_are_of_the_class_that_the_connection_makes_them_of(
+    connection: type[HTTPConnection], sqlite_url: str
+) -> None:
+    with wire(lambda _: reply()) as server:
+        with Recorder(sqlite_url) as recorder:
+            session = _through(connection)
+            recorder.mount(session)
+            for _ in range(2):
+                assert session.get(server.url).headers["X-Seen"] == "1"
+        assert session.get(server.url).headers["X-Seen"] == "1"
+    kinds = [types(events) for events in recorded_streams(sqlite_url).values()]
+    if connection is MakesByFunction:
+        assert [each[-2:] for each in kinds] == [["gap_recorded", "recorder_closed"]] * 2
+    else:
+        assert [each[-1] for each in kinds] == ["response_completed"] * 2
+
+
+def test_settings_that_are_kept_by_adapter_are_found(sqlite_url: str) -> None:
+    settings: weakref.WeakKeyDictionary[HTTPAdapter, dict[str, str]] = weakref.WeakKeyDictionary()
+
+    class Configured(HTTPAdapter):
+        def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+            request.headers.update(settings[self])
+            return super().send(request, *args, **kwargs)
+
+    own = Configured()
+    settings[own] = {"X-Desk": "eurusd"}
+    with wire(lambda _: reply()) as server, Recorder(sqlite_url) as recorder:
+        session = recorder.mount(over(own))
+        assert session.get(server.url).ok
+        assert [got.headers["x-desk"] for got in server.got] == ["eurusd"]
+        assert session.get_adapter(server.url) == own
+        assert session.get_adapter(server.url) != HTTPAdapter()
+
+
+@pytest.mark.parametrize("mounting", ["recorder", "player"])
+def test_a_deep_copy_of_a_session_is_plain_whatever_its_adapters_are(mounting: str, sqlite_url: str) -> None:
+    class Local(HTTPAdapter):
+        pass
+
+    class Patient(Retry):
+        pass
+
+    with wire(lambda _: reply()) as server, Recorder(sqlite_url) as recorder:
+        session = recorder.mount(over(Local(max_retries=Patient(1))))
+        assert session.get(server.url).ok
+        recorder.flush()
+        with Player(sqlite_url) as player:
+            if mounting == "player":
+                player.mount(session)
+                assert session.get(server.url).ok
+            copied = copy.deepcopy(session)
+            assert type(copied.get_adapter(server.url)) is Local
+            assert type(copied.get_adapter(server.url).max_retries) is Patient
+            assert type(copy.copy(session.get_adapter(server.url))) is Local
+            assert copied.get(server.url).ok
+            assert len(server.got) == 2
+            if mounting == "recorder":
+                player.mount(requests.Session()).get(server.url)
+    assert len(exchanges(sqlite_url)) == 1
+
+
+class Final(type):
+    """A metaclass that allows no subclass."""
+
+    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> Any:
+        if any(isinstance(base, Final) for base in bases):
+            raise TypeError(f"{bases[-1].__name__} is final")
+        return super().__new__(mcs, name, bases, namespace)
+
+
+def test_an_adapter_whose_class_allows_no_subclass_is_refused(sqlite_url: str) -> None:
+    class Sealed(HTTPAdapter, metaclass=Final):
+        pass
+
+    with Recorder(sqlite_url) as recorder:
+        with pytest.raises(ConfigurationError, match="its class Sealed allows no subclass"):
+            recorder.mount(over(Sealed()))
+        recorder.flush()
+        with Player(sqlite_url) as player, pytest.raises(ConfigurationError, match="cannot be replayed, its class"):
+            player.mount(over(Sealed()))
+
+
+def test_the_end_of_a_replaying_adapter_is_not_the_end_of_the_users(sqlite_url: str) -> None:
+    ended: list[int] = []
+
+    class Closing(HTTPAdapter):
+        def __init_subclass__(cls, **_: Any) -> None:
+            raise AssertionError("no subclass of this one")
+
+        def __del__(self) -> None:
+            ended.append(id(self))
+
+    own = Closing()
+    with Recorder(sqlite_url):
+        pass
+    with Player(sqlite_url) as player:
+        session = player.mount(over(own))
+        session.adapters.clear()
+        assert ended == []
+    del own, session
+    assert len(ended) == 1
