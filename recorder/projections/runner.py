@@ -11,7 +11,7 @@ from recorder.projections.rows import exchange_row, is_opening, opening_row
 from recorder.store.base import EventStore, FeedCursor
 from recorder.store.projected import ExchangeRow, OpeningRow, Projected
 
-NAME: Final = "rows/3"  # another name where a fold gives other rows than before: all are made again
+NAME: Final = "rows/4"  # another name where a fold gives other rows than before: all are made again
 _AT_ONCE: Final = 4096  # events of the feed
 
 
