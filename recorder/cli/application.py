@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "recover": "recorder.cli.recover:recover",
     "replay": "recorder.cli.replay:replay",
     "show": "recorder.cli.show:show",
+    "stats": "recorder.cli.stats:stats",
     "verify": "recorder.cli.verify:verify",
 }
 

@@ -11,9 +11,9 @@ import click
 from recorder.api.store import Store
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
 from recorder.cli.output import Column, duration, emit_json, short, table, terminal_width, verdict
+from recorder.cli.selecting import Selection, selection_options
 
 _SHOWN: Final = 20
-_VERDICTS: Final = ("complete", "truncated", "aborted_by_client", "errored", "unknown")
 _COLUMNS: Final = (
     Column("ID"),
     Column("STARTED (UTC)"),
@@ -30,29 +30,18 @@ _COLUMNS: Final = (
 
 @click.command("list")
 @click.option("-n", "count", type=click.IntRange(min=1), metavar="N", help=f"How many; {_SHOWN}, with --json all.")
-@click.option("--model", metavar="NAME", help="Only those that this model answered.")
-@click.option("--verdict", "which", type=click.Choice(_VERDICTS), help="Only those that ended so.")
-@click.option("--conversation", metavar="ID", help="Only those of this conversation: name or ID.")
-@click.option("--status", type=click.IntRange(100, 999), metavar="CODE", help="Only those with this HTTP status.")
+@selection_options
 @json_option
 @store_option
 @pass_settings
-def list_exchanges(
-    settings: Settings,
-    count: int | None,
-    model: str | None,
-    which: str | None,
-    conversation: str | None,
-    status: int | None,
-    as_json: bool,
-) -> None:
+def list_exchanges(settings: Settings, selection: Selection, count: int | None, as_json: bool) -> None:
     """List the recorded exchanges, newest first.
 
     IN is the conversation that an exchange is in: its name, or the end of its ID.
     """
     limit = None if as_json and count is None else min(count or _SHOWN, sys.maxsize - 1)
     with Store(settings.store) as store:
-        found = store.exchanges(conversation=conversation, model=model, verdict=which, status=status)
+        found = selection.of(store)
         if as_json:
             for row in islice(found, limit):
                 emit_json(row)

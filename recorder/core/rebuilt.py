@@ -87,7 +87,17 @@ def summary(rebuilt: Rebuilt, *, conversation: str | None = None) -> dict[str, A
         bytes=len(exchange.body),
         duration_ms=_ms(exchange.duration_ns),
         first_chunk_ms=_ms(exchange.first_chunk_ns),
+        dialect=rebuilt.answer.dialect,
+        finish=[choice.finish for choice in rebuilt.answer.choices if choice.finish] or None,
+        tools=plain(_tools(rebuilt)) or None,
+        tokens=tokens_json(rebuilt.answer.tokens),
     )
+
+
+def _tools(rebuilt: Rebuilt) -> list[str]:
+    """The names of the tools that the answer calls, each once."""
+    calls = (call for message in rebuilt.answer_messages for call in message.tool_calls)
+    return list(dict.fromkeys(call.name for call in calls if call.name))
 
 
 def as_json(
@@ -117,14 +127,12 @@ def as_json(
         relation=None if relation is None else {"kind": relation[0], "of": relation[1]},
         call=exchange.call,
         attempt=exchange.attempt,
-        dialect=answer.dialect,
         request=_request(exchange),
         response=_response(exchange),
         messages=messages,
         choices=[shown.choice(choice) for choice in answer.choices],
         usage=plain(answer.usage),
         usage_reports=plain(differing),
-        tokens=tokens_json(answer.tokens),
         finish_reasons=[choice.finish_reason for choice in answer.choices if choice.finish_reason],
         model_requested=plain(reading.model) if reading else None,
         models_answered=plain(answer.models) or None,

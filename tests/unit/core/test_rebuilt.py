@@ -132,6 +132,10 @@ def test_a_line_of_the_list() -> None:
         "bytes": len(rebuilt(full()).exchange.body),
         "duration_ms": 10.0,
         "first_chunk_ms": 2.0,
+        "dialect": "openai_chat",
+        "finish": ["tool_calls"],
+        "tools": ["f"],
+        "tokens": {"total": 2},
     }
 
 

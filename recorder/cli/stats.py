@@ -1,0 +1,134 @@
+"""``recorder stats``: how many exchanges, how they ended, tokens and times."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import click
+
+from recorder.api.store import Store
+from recorder.cli.application import Settings, json_option, pass_settings, store_option
+from recorder.cli.output import Column, clean, counted, dim, duration, emit_json, table, terminal_width, verdict
+from recorder.cli.selecting import Selection, selection_options
+from recorder.core.statistics import GROUPINGS, Group, collect, read_prices
+from recorder.errors import ConfigurationError
+
+_BAR: Final = 20  # columns of the longest bar
+_COLUMNS: Final = (
+    Column("", shrinks=True),
+    Column("EXCHANGES", right=True),
+    Column("", spare=1),
+    Column("NOT COMPLETE", right=True),
+    Column("TOKENS IN", right=True),
+    Column("TOKENS OUT", right=True),
+    Column("COMPUTED COST", right=True),
+    Column("FIRST p50", right=True, spare=3),
+    Column("p99", right=True, spare=4),
+    Column("TIME p50", right=True, spare=2),
+    Column("p99", right=True, spare=5),
+)
+
+
+@click.command()
+@click.option("--by", type=click.Choice(GROUPINGS), help="One line for each.")
+@click.option(
+    "--prices",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help='Compute costs from this file: JSON, {"MODEL": {"input": PRICE, "output": PRICE}}, per million tokens.',
+)
+@selection_options
+@json_option
+@store_option
+@pass_settings
+def stats(settings: Settings, selection: Selection, by: str | None, file: Path | None, as_json: bool) -> None:
+    """Count exchanges, tokens and times.
+
+    Tokens are those that the providers reported. Percentiles are by nearest rank.
+    """
+    prices = None if file is None else _prices(file)
+    with Store(settings.store) as store:
+        total, groups = collect(selection.of(store), by, prices)
+    ordered = sorted(groups.items(), key=lambda each: each[0] if by == "day" else (-each[1].exchanges, each[0]))
+    if as_json:
+        for name, group in ordered:
+            emit_json(group.as_json(name))
+        if by is None:
+            emit_json(total.as_json(None))
+        return
+    if not total.exchanges:
+        click.echo("nothing is recorded that fits", err=True)
+        return
+    for line in [*_whole(total), *_grouped(ordered, by or "")]:
+        click.echo(line)
+
+
+def _prices(file: Path) -> dict[str, dict[str, float]]:
+    try:
+        return read_prices(json.loads(file.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be read ({error.strerror}): give a file with prices") from error
+    except ValueError as error:
+        raise ConfigurationError(f"{file} is no price file: {error}") from error
+
+
+def _whole(total: Group) -> Iterator[str]:
+    def line(name: str, text: str) -> str:
+        return f"{dim(f'{name:17}')}{text}"
+
+    ended = ", ".join(f"{verdict(word)} {number:,}" for word, number in total.verdicts.most_common())
+    yield line("exchanges", f"{total.exchanges:,} ({ended})")
+    yield line("received", f"{counted(total.chunks, 'chunk')}, {counted(total.bytes, 'byte')}")
+    if total.tokens:
+        kinds = ", ".join(f"{kind} {number:,}" for kind, number in total.tokens.most_common())
+        missing = total.exchanges - total.reported
+        yield line("tokens", kinds + (f"; {counted(missing, 'exchange')} reported none" if missing else ""))
+    costs = [] if total.cost is None else [f"{total.cost:,.4f}"]
+    if total.unpriced:
+        costs.append(f"{counted(total.unpriced, 'exchange')} of models without a price")
+    if costs:
+        yield line("computed cost", "; ".join(costs))
+    for name, sample in (("first chunk", total.first_chunk_ms), ("time", total.duration_ms)):
+        found = sample.percentiles()
+        if found is not None:
+            yield line(name, ", ".join(f"{each} {duration(value)}" for each, value in found.items()))
+    rates = total.chunks_per_second.percentiles()
+    if rates is not None:
+        yield line("chunks a second", ", ".join(f"{each} {value:,.1f}" for each, value in rates.items()))
+
+
+def _grouped(groups: list[tuple[str, Group]], by: str) -> list[str]:
+    if not groups:
+        return []
+    most = max(group.exchanges for _, group in groups)
+    rows = [_cells(name, group, most) for name, group in groups]
+    columns = (Column(by.upper(), shrinks=True), *_COLUMNS[1:])
+    return ["", *table(columns, rows, terminal_width())]
+
+
+def _cells(name: str, group: Group, most: int) -> list[str]:
+    first, took = group.first_chunk_ms.percentiles(), group.duration_ms.percentiles()
+
+    def shown(found: dict[str, float] | None, which: str) -> str:
+        return "" if found is None else duration(found[which])
+
+    def tokens(kind: str) -> str:
+        return f"{group.tokens[kind]:,}" if kind in group.tokens else ""
+
+    unfinished = group.exchanges - group.verdicts["complete"]
+    return [
+        clean(name) or "(none)",
+        f"{group.exchanges:,}",
+        "█" * max(round(group.exchanges / most * _BAR), 1),
+        f"{unfinished:,}" if unfinished else "",
+        tokens("input"),
+        tokens("output"),
+        "" if group.cost is None else f"{group.cost:,.4f}",
+        shown(first, "p50"),
+        shown(first, "p99"),
+        shown(took, "p50"),
+        shown(took, "p99"),
+    ]

@@ -1,0 +1,58 @@
+"""Points in time on the command line: ``2h``, ``2026-11-01``, ``2026-11-01T09:30``."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from recorder.clock import SystemClock
+
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_AGO: Final = re.compile(r"(\d+)\s*([smhdw])", re.IGNORECASE)
+_SECOND: Final = 1_000_000_000
+
+
+def nanoseconds(text: str, now_ns: int) -> int:
+    """Return a point in time as UTC nanoseconds.
+
+    :param text: an age (``90s``, ``15m``, ``2h``, ``3d``, ``1w``), or a date or time after ISO 8601; without an
+        offset it is UTC, as all times that are shown.
+    :param now_ns: what an age is told from.
+    :raises ValueError: it is neither.
+    """
+    ago = _AGO.fullmatch(text.strip())
+    if ago is not None:
+        return now_ns - int(ago[1]) * _UNITS[ago[2].lower()] * _SECOND
+    moment = datetime.fromisoformat(text.strip())
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since.days * 86_400 + since.seconds) * _SECOND + since.microseconds * 1000
+
+
+if TYPE_CHECKING:
+    _Type = click.ParamType[int]
+else:  # older versions of click know no [int]
+    _Type = click.ParamType
+
+
+class PointInTime(_Type):
+    """An option's value: UTC nanoseconds."""
+
+    name = "TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read it."""
+        if isinstance(value, int):
+            return value
+        try:
+            return nanoseconds(str(value), SystemClock().wall_ns())
+        except (ValueError, OverflowError):
+            self.fail(
+                f"{value!r} is no time: write an age like 15m, 2h or 3d, or a date like 2026-11-01 or "
+                "2026-11-01T09:30 (UTC).",
+                param,
+                ctx,
+            )
