@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "chat": "recorder.cli.chat:chat",
     "db": "recorder.cli.db:db",
     "demo": "recorder.cli.demo:demo",
+    "diff": "recorder.cli.diff:diff",
     "events": "recorder.cli.events:events",
     "export": "recorder.cli.export:export",
     "list": "recorder.cli.listing:list_exchanges",
