@@ -30,7 +30,7 @@ class OpenAIJsonLines:
     whole, so there is none of one whose verdict is not ``complete``, whose finish reason says that it was cut, or whose
     recording was changed afterwards. What has no place is left out, and where that would change what was asked or
     answered, the whole line: see :mod:`recorder.formats.openai_messages`. Where the request was OpenAI's own, its
-    messages and tools are as they were sent.
+    messages and functions are as they were sent.
     """
 
     name = "openai-jsonl"
@@ -68,9 +68,16 @@ def _is_own(rebuilt: Rebuilt) -> bool:
 
 
 def _offered(payload: Any) -> dict[str, Any]:
-    """What else of a request belongs to an example, as sent."""
-    found: dict[str, Any] = plain({key: payload.get(key) for key in ("tools", "functions", "parallel_tool_calls")})
+    """Return what else of a request belongs to an example, as sent; of the tools, the functions."""
+    tools = payload.get("tools")
+    functions = [tool for tool in tools if _is_function(tool)] if isinstance(tools, list) else None
+    rest = {key: payload.get(key) for key in ("functions", "parallel_tool_calls")}
+    found: dict[str, Any] = plain({"tools": functions, **rest})
     return found
+
+
+def _is_function(tool: Any) -> bool:
+    return isinstance(tool, dict) and tool.get("type") == "function" and isinstance(tool.get("function"), dict)
 
 
 def _answer(answer: Message) -> dict[str, Any]:

@@ -9,6 +9,9 @@ from recorder.core.json_text import plain
 
 _SCHEMAS: Final = ("parameters", "parametersJsonSchema", "input_schema", "inputSchema")
 
+#: https://ai.google.dev/api/caching#Type
+_GEMINI_TYPES: Final = frozenset({"STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT", "NULL"})
+
 
 def offered_tools(payload: Any) -> list[dict[str, Any]]:
     """Return the functions that a request's JSON *payload* offers, as ``{"type": "function", "function": {…}}``.
@@ -50,11 +53,22 @@ def _function(entry: Any) -> dict[str, Any] | None:
         schema = schema["json"]
     shown = {key: told[key] for key in ("name", "description") if isinstance(told.get(key), str)}
     if isinstance(schema, dict):
-        shown["parameters"] = schema
+        shown["parameters"] = _json_schema(schema)
     if isinstance(told.get("strict"), bool):
         shown["strict"] = told["strict"]
     found: dict[str, Any] = plain(shown)
     return found
+
+
+def _json_schema(value: Any) -> Any:
+    """Return a schema with the types of Gemini's (``OBJECT``) by JSON Schema's names."""
+    if isinstance(value, list):
+        return [_json_schema(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    found = {key: _json_schema(item) for key, item in value.items()}
+    kind = found.get("type")
+    return found | {"type": kind.lower()} if isinstance(kind, str) and kind in _GEMINI_TYPES else found
 
 
 def _first(value: Any, *keys: str) -> Any:

@@ -57,7 +57,8 @@ def test_an_openai_request_is_as_it_was_sent() -> None:
             ],
         },
     ]
-    payload = {"messages": sent, "tools": [FUNCTION], "parallel_tool_calls": False, "temperature": 0}
+    tools = [FUNCTION, {"type": "openrouter:web_search", "parameters": {}}, {"type": "function"}, None]
+    payload = {"messages": sent, "tools": tools, "parallel_tool_calls": False, "temperature": 0}
     one = asked(payload, delta(role="assistant", content="It is "), delta(content="red.", finish="stop"))
     assert examples(one) == [
         {

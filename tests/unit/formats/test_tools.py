@@ -9,6 +9,7 @@ import pytest
 from recorder.formats.tools import offered_tools
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}}
+GEMINI_SCHEMA = {"type": "OBJECT", "properties": {"a": {"type": "INTEGER"}}}
 WHOLE = {"name": "f", "description": "adds", "parameters": SCHEMA}
 
 
@@ -20,7 +21,7 @@ WHOLE = {"name": "f", "description": "adds", "parameters": SCHEMA}
         {"functions": [WHOLE]},
         {"tools": [{"name": "f", "description": "adds", "input_schema": SCHEMA}]},
         {"tools": [{"type": "custom", "name": "f", "description": "adds", "input_schema": SCHEMA}]},
-        {"tools": [{"functionDeclarations": [WHOLE]}, {"googleSearch": {}}]},
+        {"tools": [{"functionDeclarations": [{**WHOLE, "parameters": GEMINI_SCHEMA}]}, {"googleSearch": {}}]},
         {"tools": [{"functionDeclarations": [{"name": "f", "description": "adds", "parametersJsonSchema": SCHEMA}]}]},
         {"toolConfig": {"tools": [{"toolSpec": {**WHOLE, "parameters": None, "inputSchema": {"json": SCHEMA}}}]}},
     ],
