@@ -70,7 +70,7 @@ class _Seen:
 
     def take(self, rebuilt: Rebuilt) -> None:
         self.count += 1
-        self.last = rebuilt.id
+        before, self.last = self.last, rebuilt.id
         if self.parents:
             self.numbers[rebuilt.id] = self.count
             self.lengths[rebuilt.id] = len(rebuilt.request_messages) + 1
@@ -79,8 +79,8 @@ class _Seen:
             self.changed.append(f"<p>Exchange {place}{self.count}</a>: {shown(rebuilt.not_as_written)}</p>\n")
         if self.count > _LISTED:
             return
-        parent = self.numbers.get(self.parents.get(rebuilt.id, ""))
-        fork = "" if parent is None else f" · from {parent}"
+        parent = self.parents.get(rebuilt.id, before)
+        fork = f" · from {self.numbers[parent]}" if parent != before and parent in self.numbers else ""
         self.lines.append(
             f'<li class="{rebuilt.verdict}">{place}{self.count}. {_subject(rebuilt)}'
             f"<small>{rfc3339(rebuilt.exchange.started_ns)[:19]} · {rebuilt.verdict}{fork}</small></a></li>\n"
@@ -109,7 +109,7 @@ def _head(conversation: Conversation | None) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{bare(name)}</title>\n<style>\n{STYLE}</style>\n</head>\n"
         f'<body>\n<div class="page">\n<header>\n<h1>{shown(name)}</h1>\n{identity}'
-        '<p class="facts"><a href="#contents">Contents</a></p>\n</header>\n<main>\n'
+        '<p class="facts skip"><a href="#contents">Contents</a></p>\n</header>\n<main>\n'
     )
 
 
@@ -143,7 +143,7 @@ def _request(rebuilt: Rebuilt, seen: _Seen) -> Iterator[str]:
         place = f'<a href="#x-{parent}">exchange {seen.numbers[parent]}</a>'
         again = min(repeated, len(rebuilt.request_messages))
         told = f"Goes on from {place}" if parent != seen.last else f"Goes on from {place}, the one before"
-        yield f'<p class="dim">{told}; {again:,} messages as there.</p>\n'
+        yield f'<p class="dim">{told}; {_counted(again, "message")} as there.</p>\n'
     elif parent is not None:
         yield f'<p class="dim">Goes on from exchange {code(parent)}.</p>\n'
     for message in rebuilt.request_messages[repeated:]:
@@ -179,10 +179,14 @@ def _answer_body(exchange: Exchange) -> str:
 
 def _body(title: str, body: bytes, media_type: str | None) -> str:
     text = as_text(body, media_type or "")
-    told = f"{title} ({len(body):,} bytes)"
+    told = f"{title} ({_counted(len(body), 'byte')})"
     if text is None:
         return f'<p class="dim">{told}: it is no text, and not shown.</p>\n'
     return folded(told, block(text, "mono"))
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _header(headers: Iterable[tuple[str, str]], name: str) -> str | None:
@@ -200,7 +204,7 @@ def _facts(rebuilt: Rebuilt) -> Iterator[str]:
         yield f"model {code(rebuilt.model)}"
     if exchange.attempt is not None and exchange.attempt > 1:
         yield f"attempt {exchange.attempt}"
-    yield f"{len(exchange.chunks):,} chunks, {len(exchange.body):,} bytes"
+    yield f"{_counted(len(exchange.chunks), 'chunk')}, {_counted(len(exchange.body), 'byte')}"
     if exchange.first_chunk_ns is not None:
         yield f"first after {milliseconds(exchange.first_chunk_ns):,} ms"
     if exchange.duration_ns is not None:

@@ -19,6 +19,7 @@ body{margin:0;background:var(--paper);color:var(--ink);font:1rem/1.55 system-ui,
 margin:0 auto;padding:1.5rem}
 .page>header{grid-area:head}.page>.first{grid-area:first}.page>nav{grid-area:toc}.page>main{grid-area:main}
 @media (min-width:60rem){.page{grid-template:"head head" "first first" "toc main" 1fr/17rem minmax(0,1fr)}
+.page>header .skip{display:none}
 .page>nav{position:sticky;top:0;align-self:start;max-height:100vh;overflow:auto;padding:1rem 0}}
 h1{font-size:1.6rem;line-height:1.25;margin:.2rem 0}
 h2{font-size:1.1rem;margin:0;display:flex;flex-wrap:wrap;gap:.3rem .7rem;align-items:baseline}
@@ -27,6 +28,7 @@ a{color:var(--link)}h2 a{color:inherit;text-decoration:none}h2 a:hover{text-deco
 code,.mono{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:.875em}
 code{unicode-bidi:isolate;background:var(--card);border-radius:.25rem;padding:.1em .3em}
 .text,.mono{white-space:pre-wrap;overflow-wrap:anywhere;unicode-bidi:plaintext;tab-size:4;margin:.25rem 0}
+.segment{display:block;unicode-bidi:plaintext;content-visibility:auto;contain-intrinsic-size:auto 40rem}
 .mono{background:var(--card);border:1px solid var(--line);border-radius:.4rem;padding:.5rem .7rem}
 .char{background:var(--charback);color:var(--bad);border-radius:.2rem;padding:0 .2em;font:600 .75em ui-monospace,
 monospace;unicode-bidi:isolate}
@@ -34,7 +36,7 @@ monospace;unicode-bidi:isolate}
 nav h2{font-size:.85rem;color:var(--dim)}nav ol{list-style:none;margin:.4rem 0;padding:0;font-size:.875rem}
 nav li a{display:block;padding:.3rem .5rem;border-left:3px solid var(--mark,var(--line));text-decoration:none}
 nav li a:hover{background:var(--card)}nav small{color:var(--dim);display:block}
-.exchange{border-top:1px solid var(--line);padding:1.5rem 0;content-visibility:auto;contain-intrinsic-size:auto 30rem}
+.exchange{border-top:1px solid var(--line);padding:1.5rem 0}
 .message{border-left:3px solid var(--role,var(--line));padding:.1rem 0 .1rem 1rem;margin:1rem 0}
 .user{--role:var(--user)}.assistant{--role:var(--assistant)}.system{--role:var(--system)}.tool{--role:var(--tool)}
 .part{border:1px solid var(--line);border-radius:.5rem;padding:.6rem .8rem;margin:.5rem 0}
@@ -48,5 +50,5 @@ color:var(--mark)}
 .complete{--mark:var(--good);--back:var(--goodback)}.errored,.changed{--mark:var(--bad);--back:var(--badback)}
 .truncated,.aborted_by_client,.unknown,.unfinished{--mark:var(--warn);--back:var(--warnback)}
 .unfinished{color:var(--warn);font-weight:600}
-@media print{.page{display:block}.page>nav{position:static;max-height:none}.exchange{content-visibility:visible}}
+@media print{.page{display:block}.page>nav{position:static;max-height:none}.segment{content-visibility:visible}}
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -12,13 +13,35 @@ from recorder.core.characters import STEERING
 from recorder.core.json_text import plain, whole
 
 _RUN: Final = re.compile(f"({STEERING.pattern})\\1*")
+#: Characters of a segment of a long text.
+_SEGMENT: Final = 16384
 #: The characters of a URL (RFC 3986 §2); others can make it look like another one.
 _URL: Final = re.compile(r"https?://[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+", re.IGNORECASE)
 
 
 def shown(text: str) -> str:
-    """Return *text* as HTML, its line ends as LF, what would steer the reader by its number: ``U+202E``."""
+    """Return *text* as HTML, its line ends as LF, what would steer the reader by its number: ``U+202E``.
+
+    A long text is cut in segments, at line ends where there are any: a browser lays out those that are in sight,
+    where it would work for minutes on one line of millions of characters.
+    """
     text = whole(text).replace("\r\n", "\n").replace("\r", "\n")
+    if len(text) <= _SEGMENT:
+        return _escaped(text)
+    return "".join(f'<span class="segment">{_escaped(piece)}</span>' for piece in _segments(text))
+
+
+def _segments(text: str) -> Iterator[str]:
+    at = 0
+    while at < len(text):
+        end = at + _SEGMENT
+        if end < len(text):
+            end = text.rfind("\n", at, end) + 1 or end
+        yield text[at:end]
+        at = end
+
+
+def _escaped(text: str) -> str:
     return _RUN.sub(_named, html.escape(text))
 
 
@@ -61,7 +84,7 @@ def link(url: str) -> str:
     """
     if not _is_plain(url):
         return code(url)
-    return f'<a href="{html.escape(url)}" rel="noopener noreferrer nofollow">{html.escape(url)}</a>'
+    return f'<a href="{html.escape(url)}" rel="noopener noreferrer nofollow">{shown(url)}</a>'
 
 
 def _is_plain(url: str) -> bool:

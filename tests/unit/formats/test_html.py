@@ -118,7 +118,7 @@ def test_a_conversation_has_contents_messages_once_and_forks() -> None:
     (contents,) = root.iter(HTML + "nav")
     lines = ["".join(line.itertext()) for line in contents.iter(HTML + "li")]
     assert [line.split("2026")[0] for line in lines] == ["1. Buy?", "2. Why?", "3. Sell?"]
-    assert [line.rpartition(" · ")[2] for line in lines] == ["complete", "from 1", "from 1"]
+    assert [line.rpartition(" · ")[2] for line in lines] == ["complete", "complete", "from 1"]
     text = all_text(root)
     assert "Goes on from exchange 1, the one before; 3 messages as there." in text
     assert "Goes on from exchange 1; 3 messages as there." in text
@@ -139,7 +139,9 @@ def test_an_exchange_alone_says_what_it_goes_on_from() -> None:
     assert "Exchanges" in all_text(document())
 
 
-@pytest.mark.parametrize("hostile", [HOSTILE, "x" * 10_000_000, "\n\n a\tb \n", "`" * 50, "ü€😀\ufffd"])
+@pytest.mark.parametrize(
+    "hostile", [HOSTILE, "x" * 10_000_000, "a\n" * 9_000 + "b" * 40_000 + "\n", "\n\n a\tb \n", "`" * 50, "ü€😀\ufffd"]
+)
 def test_any_text_is_shown_as_it_is(hostile: str) -> None:
     one = exchange(*answer(hostile), said=hostile)
     root = document(one, conversation=Conversation("o", hostile[:100], (one.id,)))
@@ -252,6 +254,12 @@ def test_errors_failures_and_bodies_that_no_dialect_reads() -> None:
     assert "no event yet" in text
     assert "Answer, as it came (7 bytes)\n<html>U+0000" in text
     assert "Answer, as it came (2 bytes): it is no text, and not shown." in all_text(document(rebuild(binary)))
+
+
+def test_an_attempt_that_is_not_the_first_says_so() -> None:
+    again = fold(ExchangeBuilder().request({}, attempt=2).events)
+    assert again is not None
+    assert " · attempt 2 · 0 chunks, 0 bytes\n" in all_text(document(rebuild(again)))
 
 
 def test_several_choices_roles_names_and_calls() -> None:
