@@ -13,11 +13,11 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
-from recorder import __version__
 from recorder.core.conversation import Conversation
 from recorder.core.exchange import Exchange, Headers, Request
 from recorder.core.json_text import milliseconds, plain, present, rfc3339
 from recorder.core.rebuilt import Rebuilt
+from recorder.core.version import VERSION
 from recorder.formats.bodies import as_text, decoded_body
 from recorder.formats.endings import WARNINGS, error_text
 
@@ -47,7 +47,7 @@ class Har:
 
     def render(self, exchanges: Iterable[Rebuilt], conversation: Conversation | None = None) -> Iterator[str]:
         """Yield the document: head, one piece for each exchange, end."""
-        head: dict[str, Any] = {"version": "1.2", "creator": {"name": "recorder", "version": __version__}, "pages": []}
+        head: dict[str, Any] = {"version": "1.2", "creator": {"name": "recorder", "version": VERSION}, "pages": []}
         if conversation is not None:
             head["_conversation"] = present(id=conversation.id, name=conversation.name)
         yield '{"log": ' + _json(head).removesuffix("}") + ', "entries": ['
@@ -67,7 +67,6 @@ def _entry(rebuilt: Rebuilt, request: Request, conversation: Conversation | None
     exchange = rebuilt.exchange
     timings = _timings(exchange)
     times = [value for name, value in timings.items() if name != "comment" and value >= 0]
-    response = exchange.response
     return present(
         startedDateTime=rfc3339(exchange.started_ns),
         time=round(sum(times), 3),
@@ -85,7 +84,6 @@ def _entry(rebuilt: Rebuilt, request: Request, conversation: Conversation | None
         _transport_end=exchange.transport_end,
         _recording_has_gaps=rebuilt.evidence.missing or None,
         _not_as_written=rebuilt.not_as_written,
-        _redacted=[*request.redacted, *(response.redacted if response else ())] or None,
         _first_chunk_ms=None if exchange.first_chunk_ns is None else milliseconds(exchange.first_chunk_ns),
         _duration_ms=None if exchange.duration_ns is None else milliseconds(exchange.duration_ns),
         _chunks=[
@@ -122,6 +120,7 @@ def _request(request: Request) -> dict[str, Any]:
         postData=_post_data(request),
         headersSize=_UNKNOWN,
         bodySize=_UNKNOWN if redacted else len(request.payload),
+        _redacted=list(request.redacted) or None,
     )
 
 
@@ -171,6 +170,7 @@ def _response(rebuilt: Rebuilt) -> dict[str, Any]:
         headersSize=_UNKNOWN,
         bodySize=_UNKNOWN if rebuilt.evidence.missing else len(exchange.body),
         _error=error,
+        _redacted=list(response.redacted) or None,
     )
 
 
@@ -203,7 +203,7 @@ def _timings(exchange: Exchange) -> dict[str, Any]:
     if head is not None:
         phases["wait"] = _ms(head)
         if whole is not None:
-            phases["receive"] = round(_ms(whole) - _ms(head), 3)
+            phases["receive"] = _ms(whole - head)
     elif whole is not None:
         connecting = exchange.ending is not None and exchange.ending.facts.get("phase") == "connect"
         phases["connect" if connecting else "wait"] = _ms(whole)

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+import recorder
 from recorder.core.conversation import Conversation
 from recorder.core.exchange import fold
 from recorder.core.messages import NOT_AS_WRITTEN, Anomaly
@@ -276,7 +277,8 @@ def test_sizes_of_what_was_redacted_or_lost_are_not_known() -> None:
     builder.response(redacted=["header:set-cookie"]).chunks(b"x")
     entry = entry_of(builder.event("gap_recorded", {"events": 1}).completed())
     assert (entry["request"]["bodySize"], entry["response"]["bodySize"]) == (-1, -1)
-    assert entry["_redacted"] == ["body:/key", "header:authorization", "header:set-cookie"]
+    assert entry["request"]["_redacted"] == ["body:/key", "header:authorization"]
+    assert entry["response"]["_redacted"] == ["header:set-cookie"]
     assert entry["_recording_has_gaps"] is True
 
 
@@ -301,6 +303,10 @@ def test_cookies_and_redirects() -> None:
         {"name": "a", "value": "b", "expires": "2026-10-21T07:28:00+00:00", **plain},
         {"name": "c", "value": "d", **plain},
     ]
+
+
+def test_the_log_says_what_wrote_it() -> None:
+    assert log_of()["creator"] == {"name": "recorder", "version": recorder.__version__}
 
 
 def test_a_conversation_is_named_and_parents_are_told() -> None:
