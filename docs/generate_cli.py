@@ -29,8 +29,9 @@ ID goes before a name, a name before a part of an ID. Tables show the last 8 dig
 **Output.** Tables are for people: they keep to the terminal's width, are coloured on terminals only, and never
 where `NO_COLOR` is set. `--json` is for programs: one object a line, described by the JSON Schemas in
 [`schema/`](schema). A terminal is sent nothing of a recording that it would obey: such characters show as U+FFFD.
-Files and pipes get from `chat`, `export`, `replay` and `--json` exactly what was recorded. Errors are one line on
-standard error: `error: what is wrong: what to do`.
+Files and pipes get from `chat`, `export`, `replay` and `--json` exactly what was recorded; only in `html` and `csv`,
+which are made to be opened, such characters are shown by their numbers or as U+FFFD. Errors are one line on standard
+error: `error: what is wrong: what to do`.
 
 | exit code | meaning |
 |---|---|

@@ -14,6 +14,7 @@
 
 from importlib import import_module
 
+from recorder.core.version import VERSION
 from recorder.errors import (
     CassetteExhausted,
     ChainBroken,
@@ -62,7 +63,7 @@ __all__ = [
     "UnknownEventType",
     "VersionConflict",
 ]
-__version__ = "0.1.0"
+__version__ = VERSION
 
 # Imported when asked for. With SQLAlchemy and requests they take a third of a second, in which the command
 # line, whose modules lie in this package too, could not yet have said what an interrupt should do.

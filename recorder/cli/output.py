@@ -15,6 +15,8 @@ from typing import Any, Final
 
 import click
 
+from recorder.core.characters import STEERING
+
 _COLOURS: Final = {
     "complete": "green",
     "truncated": "yellow",
@@ -46,17 +48,13 @@ def clean(text: str, *, lines: bool = False) -> str:
 
     :param lines: leave tabs, and line ends of every kind as ``\\n``.
     """
-    kept = "\n\t" if lines else ""
-    if lines:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return "".join(
-        char if char in kept or not (unicodedata.category(char) in ("Cc", "Cs") or char in _TURNS) else "\ufffd"
-        for char in text
-    )
+    for steering, shown in _LINES if lines else _ONE_LINE:
+        text = text.replace(steering, shown)
+    return STEERING.sub("\ufffd", text)
 
 
-#: Characters that turn the direction of what follows (Unicode UAX #9): they can make a text read as another.
-_TURNS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_LINES: Final = (("\r\n", "\n"), ("\r", "\n"))
+_ONE_LINE: Final = (("\n", "\ufffd"), ("\t", "\ufffd"))
 
 
 class Recorded:

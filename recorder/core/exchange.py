@@ -68,6 +68,7 @@ class Request:
     :ivar headers: names and values in the order sent, latin-1.
     :ivar payload: the body's bytes.
     :ivar redacted: the places that were replaced by markers.
+    :ivar version: of HTTP, as its first line has it (``HTTP/1.1``); empty where that is not known.
     """
 
     method: str
@@ -75,6 +76,7 @@ class Request:
     headers: Headers = ()
     payload: bytes = b""
     redacted: tuple[str, ...] = ()
+    version: str = ""
 
     @cached_property
     def json(self) -> Any:
@@ -91,6 +93,7 @@ class Response:
 
     :ivar framing: ``chunked``, ``length``, ``close`` or ``none``; empty where that is not known.
     :ivar length: the announced Content-Length.
+    :ivar version: of HTTP, as its first line has it (``HTTP/1.1``); empty where that is not known.
     """
 
     status: int
@@ -99,6 +102,7 @@ class Response:
     framing: str = ""
     length: int | None = None
     redacted: tuple[str, ...] = ()
+    version: str = ""
 
     def header(self, name: str) -> str | None:
         """Return the values of a header, joined by commas; None where it was not sent."""
@@ -126,6 +130,7 @@ class Exchange:
     :ivar verbatim_bytes: bytes of malformed framing, which are in no body.
     :ivar ending: None while none is recorded.
     :ivar origin_ns: the writing process's monotonic clock when it was sent: what times of chunks are told from.
+    :ivar head_ns: from the request to the head of the answer, monotonic.
     :ivar first_chunk_ns: from the request to the first body byte, monotonic.
     :ivar duration_ns: from the request to the end, monotonic; None where another process wrote the end.
     :ivar gaps: facts of every ``gap_recorded``.
@@ -142,6 +147,7 @@ class Exchange:
     verbatim_bytes: int = 0
     ending: Ending | None = None
     origin_ns: int = 0
+    head_ns: int | None = None
     first_chunk_ns: int | None = None
     duration_ns: int | None = None
     gaps: tuple[Mapping[str, Any], ...] = ()
@@ -182,6 +188,7 @@ class _Fold:
     request_body: list[bytes] = field(default_factory=list)
     redacted_later: tuple[str, ...] = ()
     response: Response | None = None
+    head: Event | None = None
     bodies: list[bytes] = field(default_factory=list)
     chunks: list[Chunk] = field(default_factory=list)
     size: int = 0
@@ -244,7 +251,8 @@ class _Fold:
 
     def _response(self, event: Event) -> None:
         facts = self._facts(event)
-        status, reason, headers = _answer_head(event.body or b"")
+        version, status, reason, headers = _answer_head(event.body or b"")
+        self.head = event
         self.response = Response(
             _number(facts.get("status")) or status,
             reason,
@@ -252,6 +260,7 @@ class _Fold:
             str(facts.get("framing", "")),
             _number(facts.get("length")),
             _texts(facts.get("redacted")),
+            version,
         )
 
     def _request(self) -> Request | None:
@@ -259,18 +268,22 @@ class _Fold:
             return None
         facts, body = self.request_facts, self.sent.body or b""
         size = _number(facts.get("head")) or 0
+        start, *lines = body[:size].split(b"\r\n")
+        last = start.rpartition(b" ")[2]
         return Request(
             str(facts.get("method", "")),
             str(facts.get("url", "")),
-            _headers(body[:size].split(b"\r\n")[1:]),
+            _headers(lines),
             body[size:] + b"".join(self.request_body),
             _texts(facts.get("redacted")) + self.redacted_later,
+            last.decode("latin-1") if last.startswith(b"HTTP/") else "",
         )
 
     def result(self) -> Exchange:
         origin = self.sent or self.first
         facts = self.request_facts
         first = next((chunk for chunk in self.chunks if chunk.end > chunk.start), None)
+        head = self.head
         same_clock = self.end is not None and self.end.instance == origin.instance
         return Exchange(
             stream=self.first.stream,
@@ -282,6 +295,7 @@ class _Fold:
             ending=self.ending,
             started_ns=origin.wall_ns,
             origin_ns=origin.mono_ns,
+            head_ns=head.mono_ns - origin.mono_ns if head is not None and head.instance == origin.instance else None,
             first_chunk_ns=first.mono_ns - origin.mono_ns if first else None,
             duration_ns=self.end.mono_ns - origin.mono_ns if self.end is not None and same_clock else None,
             gaps=tuple(self.gaps),
@@ -293,18 +307,19 @@ class _Fold:
         )
 
 
-def _answer_head(head: bytes) -> tuple[int, str, Headers]:
-    """Return status, reason and headers of the last answer in *head*: 100 and 103 may stand before it."""
-    status, reason = 0, ""
+def _answer_head(head: bytes) -> tuple[str, int, str, Headers]:
+    """Return version, status, reason and headers of the last answer in *head*: 100 and 103 may stand before it."""
+    version, status, reason = "", 0, ""
     headers: Headers = ()
     for block in head.replace(b"\r\n", b"\n").split(b"\n\n"):
         lines = block.strip(b"\n").split(b"\n")
         words = lines[0].decode("latin-1").split(" ", 2)
         if words[0].startswith("HTTP/"):
+            version = words[0]
             status = int(words[1]) if len(words) > 1 and words[1].isascii() and words[1].isdigit() else 0
             reason = words[2] if len(words) > 2 else ""
             headers = _headers(lines[1:])
-    return status, reason, headers
+    return version, status, reason, headers
 
 
 def _headers(lines: Iterable[bytes]) -> Headers:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from recorder.core.content_coding import decoded_ends, undo
 from recorder.core.exchange import Exchange
 from recorder.core.messages import Anomaly, Answer, RequestReading
 from recorder.core.provenance import Arrivals
 from recorder.core.rebuilt import Rebuilt
 from recorder.core.verdict import Evidence, gather, verdict
 from recorder.dialects.base import Clues, Dialect, choose, read_request
-from recorder.dialects.content_coding import decoded_ends, undo
 
 _PIECE = 1 << 16
 

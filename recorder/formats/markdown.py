@@ -18,17 +18,12 @@ from recorder.core.json_text import plain, rfc3339, whole
 from recorder.core.message_json import part_json, part_text
 from recorder.core.messages import Message, Part, ReasoningPart, RefusalPart, TextPart, ToolCallPart, ToolResultPart
 from recorder.core.rebuilt import Rebuilt
+from recorder.formats.endings import WARNINGS
 
 #: What the line above a part that is neither text nor a call tells already.
 _TOLD: Final = frozenset(
     {"type", "kind", "call_id", "name", "failed", "url", "title", "media_type", "file_id", "bytes"}
 )
-_WARNINGS: Final = {
-    "truncated": "The answer was cut off before it was finished.",
-    "aborted_by_client": "The client stopped reading before the answer was finished.",
-    "errored": "The exchange failed.",
-    "unknown": "It is not known whether this answer is whole.",
-}
 
 
 class Markdown:
@@ -95,7 +90,7 @@ def _exchange(rebuilt: Rebuilt, repeated: int, forked: str | None) -> Iterator[s
 
 
 def _warning(rebuilt: Rebuilt) -> Iterator[str]:
-    warning = _WARNINGS.get(rebuilt.verdict)
+    warning = WARNINGS.get(rebuilt.verdict)
     if warning is None:
         return
     evidence = rebuilt.evidence

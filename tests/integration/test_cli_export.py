@@ -71,3 +71,25 @@ def test_nothing_is_said_of_what_is_as_it_was_written(url: str) -> None:
     result = run("export", SOUND_ID, "--store", url)
     assert (result.exit_code, result.stderr) == (0, "")
     assert "Not as written" not in result.stdout
+
+
+def test_what_a_format_refuses_is_one_line_and_leaves_no_file(url: str, tmp_path: Path) -> None:
+    result = run("export", "desk", "--format", "sse", "--store", url, "-o", str(tmp_path / "desk.sse"))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == (
+        f"{WARNING}error: sse holds the body of one exchange and several exchanges are given: "
+        "name one exchange by its ID (`recorder list`)\n"
+    )
+    assert list(tmp_path.glob("*.sse*")) == []
+    result = run("export", SOUND_ID, "--format", "sse", "--store", url)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout_bytes == b"".join(
+        event.body or b"" for event in SOUND.events if event.type == "chunk_received"
+    )
+
+
+@pytest.mark.parametrize("name", ["har", "html", "csv"])
+def test_other_formats_say_it_too(url: str, name: str) -> None:
+    result = run("export", "desk", "--format", name, "--store", url)
+    assert (result.exit_code, result.stderr) == (0, WARNING)
+    assert result.stdout.count(DETAIL) == {"har": 2, "html": 2, "csv": 1}[name]

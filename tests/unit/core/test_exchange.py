@@ -45,6 +45,8 @@ def test_a_whole_exchange() -> None:
     assert (exchange.call, exchange.attempt) == ("call-1", 2)
     assert (exchange.conversation, exchange.conversation_name) == ("c-1", "desk")
     assert exchange.started_ns == builder.events[0].wall_ns
+    assert (exchange.request.version, exchange.response.version) == ("HTTP/1.1", "HTTP/1.1")
+    assert exchange.head_ns == 1_000_000
     assert exchange.first_chunk_ns == 2_000_000
     assert exchange.duration_ns == 6_000_000
     assert exchange.transport_end == "response_completed"
@@ -72,11 +74,23 @@ def test_heads_of_all_kinds() -> None:
     response = folded(ExchangeBuilder().event("response_started", {"framing": "close"}, head)).response
     assert response is not None
     assert (response.status, response.reason, response.framing) == (200, "", "close")
+    assert response.version == "HTTP/1.0"
     assert response.headers == (("Folded", "one two"), ("B", "é"))
     for strange in (b"", b"\x00\xff", b"HTTP/1.1", b"HTTP/1.1 abc", b" folded first\r\n"):
         odd = folded(ExchangeBuilder().event("response_started", None, strange)).response
         assert odd is not None
         assert (odd.status, odd.headers) == (0, ())
+
+
+def test_where_no_head_was_recorded_its_version_and_time_are_not_known() -> None:
+    facts = {"method": "GET", "url": URL, "head": 0}
+    exchange = folded(ExchangeBuilder().event("request_sent", facts).event("response_started", {"status": 200}))
+    assert exchange.request is not None
+    assert exchange.response is not None
+    assert (exchange.request.version, exchange.response.version) == ("", "")
+    assert folded(ExchangeBuilder().request()).head_ns is None
+    elsewhere = ExchangeBuilder().request().event("response_started", {"status": 200}, instance=b"o" * 16)
+    assert folded(elsewhere).head_ns is None
 
 
 def test_a_streamed_request_body_follows_its_head() -> None:

@@ -194,7 +194,9 @@ def test_json_lines_are_one_exchange_a_line() -> None:
 
 
 def test_an_unknown_format_names_the_known_ones() -> None:
-    with pytest.raises(ConfigurationError, match="unknown format 'pdf': use one of json, jsonl, markdown"):
+    known = ", ".join(sorted(base.formats()))
+    assert {"json", "jsonl", "markdown"} <= set(base.formats())
+    with pytest.raises(ConfigurationError, match=f"unknown format 'pdf': use one of {known}$"):
         render("pdf", [])
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recorder.dialects import content_coding
-from recorder.dialects.content_coding import undo
+from recorder.core import content_coding
+from recorder.core.content_coding import undo
 
 TEXT = b"data: {}\n\n" * 500
 RAW = zlib.compressobj(9, zlib.DEFLATED, -15)

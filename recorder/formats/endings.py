@@ -1,0 +1,34 @@
+"""How an exchange ended, in sentences that several formats share."""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+from recorder.core.json_text import plain
+from recorder.core.verdict import Evidence
+
+#: What a reader must know before an answer that is not complete.
+WARNINGS: Final = {
+    "truncated": "The answer was cut off before it was finished.",
+    "aborted_by_client": "The client stopped reading before the answer was finished.",
+    "errored": "The exchange failed.",
+    "unknown": "It is not known whether this answer is whole.",
+}
+_FAILED_ENDS: Final = ("request_failed", "response_failed", "response_truncated")
+
+
+def error_text(evidence: Evidence) -> str | None:
+    """Return what went wrong, on one line: how the transport failed, then the errors in the body; else None.
+
+    A status of 400 or above and a client that stopped reading are told elsewhere, and no errors here.
+    """
+    told = []
+    if evidence.transport_end in _FAILED_ENDS:
+        facts = evidence.failure or {}
+        words = [evidence.transport_end, *(str(facts[key]) for key in ("kind", "phase") if facts.get(key))]
+        error = facts.get("error")
+        message = error.get("message") if isinstance(error, dict) else None
+        told.append(" ".join(words) + (f": {message}" if isinstance(message, str) and message else ""))
+    told += [json.dumps(plain(frame), ensure_ascii=False, allow_nan=False) for frame in evidence.error_frames]
+    return " ".join(plain("; ".join(told)).split()) or None

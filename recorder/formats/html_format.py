@@ -1,0 +1,228 @@
+"""HTML: a transcript for people, in one file that needs nothing and runs nothing.
+
+No script, no network: the Content-Security-Policy (https://www.w3.org/TR/CSP3/, as a ``meta`` element, WHATWG HTML
+§4.2.5.3) allows the style sheet in the document and nothing else, and everything that was recorded is text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from recorder.core.conversation import Conversation
+from recorder.core.exchange import Exchange
+from recorder.core.json_text import milliseconds, rfc3339
+from recorder.core.message_json import tokens_json
+from recorder.core.rebuilt import Rebuilt
+from recorder.formats.bodies import as_text, decoded_body
+from recorder.formats.endings import WARNINGS
+from recorder.formats.html_parts import message_html
+from recorder.formats.html_style import STYLE
+from recorder.formats.html_text import bare, block, code, folded, json_block, shown
+
+_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+#: A longer list helps nobody, and what is kept for it would grow with the document.
+_LISTED: Final = 2000
+_TITLE: Final = 80
+
+
+class Html:
+    """A transcript in one file: contents, each exchange with its messages, how its answer ended.
+
+    Recorded text is escaped; control characters and those that turn the direction of a text are shown by their
+    numbers (``U+202E``), so that nothing hides. Recorded URLs are text, but for plain ones of http and https that a
+    citation or an image names. Messages that an exchange repeats from the one it extends are not shown again.
+
+    An answer that is not complete says so in a banner above it, by its verdict in the contents and in its heading;
+    a tool call whose arguments may be cut says it in its title; what is not as it was written, above everything and
+    at the exchange. The contents list the first 2,000 exchanges.
+    """
+
+    name = "html"
+    help = "a transcript to read in a browser"
+
+    def render(self, exchanges: Iterable[Rebuilt], conversation: Conversation | None = None) -> Iterator[str]:
+        """Yield head and title, one piece for each exchange, then the contents: the style puts them in front."""
+        seen = _Seen(dict(conversation.parents) if conversation else {})
+        yield _head(conversation)
+        for rebuilt in exchanges:
+            yield "".join(_exchange(rebuilt, seen))
+            seen.take(rebuilt)
+        yield "</main>\n" + seen.contents() + seen.warning() + "</div>\n</body>\n</html>\n"
+
+
+@dataclass
+class _Seen:
+    """What later exchanges and the contents need to know of those before.
+
+    :ivar numbers: ``exchange -> its number in the document``, of those that others may extend.
+    :ivar lengths: how many messages it showed, its answer's included.
+    """
+
+    parents: dict[str, str]
+    count: int = 0
+    last: str | None = None
+    numbers: dict[str, int] = field(default_factory=dict)
+    lengths: dict[str, int] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+
+    def take(self, rebuilt: Rebuilt) -> None:
+        self.count += 1
+        before, self.last = self.last, rebuilt.id
+        if self.parents:
+            self.numbers[rebuilt.id] = self.count
+            self.lengths[rebuilt.id] = len(rebuilt.request_messages) + 1
+        place = f'<a href="#x-{rebuilt.id}">'
+        if rebuilt.not_as_written is not None and len(self.changed) < _LISTED:
+            self.changed.append(f"<p>Exchange {place}{self.count}</a>: {shown(rebuilt.not_as_written)}</p>\n")
+        if self.count > _LISTED:
+            return
+        parent = self.parents.get(rebuilt.id, before)
+        fork = f" · from {self.numbers[parent]}" if parent != before and parent in self.numbers else ""
+        self.lines.append(
+            f'<li class="{rebuilt.verdict}">{place}{self.count}. {_subject(rebuilt)}'
+            f"<small>{rfc3339(rebuilt.exchange.started_ns)[:19]} · {rebuilt.verdict}{fork}</small></a></li>\n"
+        )
+
+    def contents(self) -> str:
+        more = f'<p class="dim">and {self.count - _LISTED:,} more</p>\n' if self.count > _LISTED else ""
+        listed = "".join(self.lines)
+        return f'<nav id="contents" aria-label="Contents">\n<h2>Contents</h2>\n<ol>\n{listed}</ol>\n{more}</nav>\n'
+
+    def warning(self) -> str:
+        if not self.changed:
+            return ""
+        text = "<p><strong>Not as written</strong>: the recording was changed or damaged after it was made.</p>\n"
+        return f'<aside class="first banner changed">\n{text}{"".join(self.changed)}</aside>\n'
+
+
+def _head(conversation: Conversation | None) -> str:
+    name = (conversation.name or conversation.id) if conversation else "Exchanges"
+    named = conversation is not None and conversation.name is not None
+    identity = f'<p class="facts">Conversation {code(conversation.id)}</p>\n' if conversation and named else ""
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        '<meta name="referrer" content="no-referrer">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{bare(name)}</title>\n<style>\n{STYLE}</style>\n</head>\n"
+        f'<body>\n<div class="page">\n<header>\n<h1>{shown(name)}</h1>\n{identity}'
+        '<p class="facts skip"><a href="#contents">Contents</a></p>\n</header>\n<main>\n'
+    )
+
+
+def _subject(rebuilt: Rebuilt) -> str:
+    """The last words that the application sent, else the request's URL, else the id."""
+    said = next((message.text for message in reversed(rebuilt.request_messages) if message.text.strip()), None)
+    request = rebuilt.exchange.request
+    text = said or (request.url if request else rebuilt.id)
+    text = " ".join(text[: 4 * _TITLE].split())
+    return shown(text if len(text) <= _TITLE else text[:_TITLE] + "…")
+
+
+def _exchange(rebuilt: Rebuilt, seen: _Seen) -> Iterator[str]:
+    number = seen.count + 1
+    yield f'<section class="exchange" id="x-{rebuilt.id}">\n<h2><a href="#x-{rebuilt.id}">Exchange {number}</a>'
+    yield f' {code(rebuilt.id)} <span class="verdict {rebuilt.verdict}">{rebuilt.verdict}</span></h2>\n'
+    yield f'<p class="facts">{" · ".join(_facts(rebuilt))}</p>\n'
+    if rebuilt.not_as_written is not None:
+        told = shown(rebuilt.not_as_written)
+        yield f'<div class="banner changed"><p><strong>Not as written</strong>: {told}</p></div>\n'
+    yield from _request(rebuilt, seen)
+    yield from _banner(rebuilt)
+    yield from _answer(rebuilt)
+    yield "</section>\n"
+
+
+def _request(rebuilt: Rebuilt, seen: _Seen) -> Iterator[str]:
+    parent = seen.parents.get(rebuilt.id)
+    repeated = seen.lengths.get(parent, 0) if parent else 0
+    if parent is not None and parent in seen.numbers:
+        place = f'<a href="#x-{parent}">exchange {seen.numbers[parent]}</a>'
+        again = min(repeated, len(rebuilt.request_messages))
+        told = f"Goes on from {place}" if parent != seen.last else f"Goes on from {place}, the one before"
+        yield f'<p class="dim">{told}; {_counted(again, "message")} as there.</p>\n'
+    elif parent is not None:
+        yield f'<p class="dim">Goes on from exchange {code(parent)}.</p>\n'
+    for message in rebuilt.request_messages[repeated:]:
+        yield from message_html(message, message.role or "role not sent")
+    request = rebuilt.exchange.request
+    if request is not None and request.payload and not rebuilt.request_messages:
+        yield _body("Request body", request.payload, _header(request.headers, "content-type"))
+
+
+def _answer(rebuilt: Rebuilt) -> Iterator[str]:
+    exchange, answer = rebuilt.exchange, rebuilt.answer
+    several = len(answer.choices) > 1
+    for choice in answer.choices:
+        role = choice.message.role or "answer, role not sent"
+        title = f"{role} (choice {choice.index})" if several else role
+        reason = "" if choice.finish_reason is None else f" · finish reason {code(choice.finish_reason)}"
+        yield from message_html(choice.message, title, reason)
+    if exchange.body and not answer.choices:
+        yield _answer_body(exchange)
+    tokens = tokens_json(answer.tokens)
+    if tokens:
+        counts = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in tokens.items())
+        yield f'<p class="facts">Tokens: {counts}</p>\n'
+    if answer.usage is not None:
+        yield folded("Usage as sent", json_block(answer.usage))
+
+
+def _answer_body(exchange: Exchange) -> str:
+    decoded = decoded_body(exchange)
+    media_type = exchange.response.header("content-type") if exchange.response else None
+    return _body("Answer, as it came", decoded.body, media_type if decoded.understood else None)
+
+
+def _body(title: str, body: bytes, media_type: str | None) -> str:
+    text = as_text(body, media_type or "")
+    told = f"{title} ({_counted(len(body), 'byte')})"
+    if text is None:
+        return f'<p class="dim">{told}: it is no text, and not shown.</p>\n'
+    return folded(told, block(text, "mono"))
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _header(headers: Iterable[tuple[str, str]], name: str) -> str | None:
+    return next((value for key, value in headers if key.lower() == name), None)
+
+
+def _facts(rebuilt: Rebuilt) -> Iterator[str]:
+    exchange = rebuilt.exchange
+    yield rfc3339(exchange.started_ns)
+    if exchange.request is not None:
+        yield code(f"{exchange.request.method} {exchange.request.url}")
+    if exchange.response is not None:
+        yield f"status {exchange.response.status}"
+    if rebuilt.model is not None:
+        yield f"model {code(rebuilt.model)}"
+    if exchange.attempt is not None and exchange.attempt > 1:
+        yield f"attempt {exchange.attempt}"
+    yield f"{_counted(len(exchange.chunks), 'chunk')}, {_counted(len(exchange.body), 'byte')}"
+    if exchange.first_chunk_ns is not None:
+        yield f"first after {milliseconds(exchange.first_chunk_ns):,} ms"
+    if exchange.duration_ns is not None:
+        yield f"all after {milliseconds(exchange.duration_ns):,} ms"
+
+
+def _banner(rebuilt: Rebuilt) -> Iterator[str]:
+    warning, evidence = WARNINGS.get(rebuilt.verdict), rebuilt.evidence
+    if warning is None:
+        return
+    status = f", status {evidence.http_status}" if evidence.http_status is not None else ""
+    yield f'<div class="banner {rebuilt.verdict}">\n<p><strong>{rebuilt.verdict}</strong>: {warning} '
+    yield f"The transport ended with {code(evidence.transport_end or 'no event yet')}{status}.</p>\n"
+    for frame in evidence.error_frames:
+        yield "<p>Error sent:</p>\n" + json_block(frame)
+    if evidence.failure:
+        yield "<p>Failure:</p>\n" + json_block(evidence.failure)
+    yield "</div>\n"
+
+
+FORMAT = Html()
