@@ -78,7 +78,7 @@ class OpenAIChat:
 
     def reader(self, clues: Clues) -> AnswerReader:
         """Return a reader for an event stream or for one JSON document."""
-        return (DocumentReader if clues.shape == "json" else EventStreamReader)(clues.shape, _Fold())
+        return (DocumentReader if clues.shape == "json" else EventStreamReader)(clues.shape, ChatFold())
 
 
 def _likeness(value: Any) -> float:
@@ -96,11 +96,11 @@ def _likeness(value: Any) -> float:
     return 0.9 if isinstance(first, dict) and ("delta" in first or "message" in first) else 0.0
 
 
-class _Fold(AnswerFold):
+class ChatFold(AnswerFold):
     """What chunks and documents add up to."""
 
-    def __init__(self) -> None:
-        super().__init__(_NAME)
+    def __init__(self, dialect: str = _NAME) -> None:
+        super().__init__(dialect)
         self._choices: dict[int, ChoiceFold] = {}
 
     def take(self, value: Any, place: Place, name: str = "") -> None:
@@ -137,7 +137,11 @@ class _Fold(AnswerFold):
             fold = self._choices[index] = ChoiceFold(index, self.anomalies)
         if choice.get("error"):
             self.errors.append(choice["error"])
-        fold.take(choice, place)
+        fold.take(self.entry(choice, place), place)
+
+    def entry(self, choice: dict[str, Any], place: Place) -> dict[str, Any]:
+        """Return an entry of ``choices`` with its text in a ``delta`` or a ``message``."""
+        return choice
 
     def _top(self, chunk: dict[str, Any]) -> None:
         self.identity(chunk.get("id"))
