@@ -359,7 +359,7 @@ class _Fold(AnswerFold):
     def _finished(self, item: ItemFold, last: bool) -> bool:
         """Whether nothing more was to come of an item; its own status is looked at by the item."""
         if not item.done:
-            return self._status == "completed"
+            return bool(self._status == "completed")
         cut = self._status == "incomplete" and last and item.fields.get("status") is None
         return not cut and self._status not in _PENDING
 
