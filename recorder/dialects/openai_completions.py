@@ -15,7 +15,7 @@ from typing import Any, Final
 from recorder.core.messages import Message, OtherPart, Part, RequestReading, TextPart
 from recorder.dialects.base import AnswerReader, Clues
 from recorder.dialects.folding import Place
-from recorder.dialects.openai_chat import ChatFold
+from recorder.dialects.openai_chat import ChatFold, is_error
 from recorder.dialects.reading import DocumentReader, EventStreamReader
 
 _NAME: Final = "openai_completions"
@@ -46,10 +46,7 @@ class OpenAICompletions:
             return 0.9
         if not _PATH.search(clues.path):
             return 0.0
-        speaks_otherwise = clues.samples and not any(
-            isinstance(item, dict) and "error" in item for item in clues.samples
-        )
-        return 0.0 if speaks_otherwise else 0.5
+        return 0.0 if clues.samples and not any(map(is_error, clues.samples)) else 0.5
 
     def read_request(self, url: str, payload: Any) -> RequestReading | None:
         """Return each prompt as a message without a role."""
@@ -78,14 +75,13 @@ class OpenAICompletions:
 def _likeness(value: Any) -> float:
     if not isinstance(value, dict):
         return 0.0
-    kind = value.get("object")
+    kind, choices = value.get("object"), value.get("choices")
+    entry = choices[0] if isinstance(choices, list) and choices else None
+    first: dict[str, Any] = entry if isinstance(entry, dict) else {}
+    chat = bool({"delta", "message"} & first.keys())
     if kind:
-        return 1.0 if kind in _KINDS else 0.0
-    choices = value.get("choices")
-    first = choices[0] if isinstance(choices, list) and choices else None
-    if not isinstance(first, dict) or {"delta", "message"} & first.keys():
-        return 0.0
-    return 0.9 if isinstance(first.get("text"), str) else 0.0
+        return 1.0 if kind in _KINDS and not (chat and "text" not in first) else 0.0
+    return 0.9 if not chat and isinstance(first.get("text"), str) else 0.0
 
 
 def _is_tokens(value: Any) -> bool:

@@ -25,6 +25,7 @@ from typing import Any, Final
 from recorder.core.messages import Answer, Choice, Message, Part, RequestReading
 from recorder.dialects.base import AnswerReader, Clues
 from recorder.dialects.folding import AnswerFold, Place, tokens
+from recorder.dialects.openai_chat import is_error
 from recorder.dialects.openai_response_items import ItemFold
 from recorder.dialects.openai_response_requests import PATH, read_request
 from recorder.dialects.reading import DocumentReader, EventStreamReader
@@ -97,8 +98,8 @@ class OpenAIResponses:
             return 0.9  # the first event, or the document, is longer than what was looked at, or cut
         if not PATH.search(clues.path):
             return 0.0
-        speaks_otherwise = clues.samples and not any(map(_says_little, clues.samples))
-        return 0.0 if speaks_otherwise else 0.5
+        little = [is_error(item) or _kind(item) in ("keepalive", "ping") for item in clues.samples]
+        return 0.0 if little and not any(little) else 0.5
 
     def read_request(self, url: str, payload: Any) -> RequestReading | None:
         """Return the input items of a payload with ``input``, ``instructions`` as a system message before them."""
@@ -132,8 +133,8 @@ def _is_item(value: Any) -> bool:
     return isinstance(value, dict) and isinstance(value.get("type"), str)
 
 
-def _says_little(value: Any) -> bool:
-    return isinstance(value, dict) and ("error" in value or value.get("type") in ("error", "keepalive", "ping"))
+def _kind(value: Any) -> Any:
+    return value.get("type") if isinstance(value, dict) else None
 
 
 class _Fold(AnswerFold):
@@ -169,8 +170,8 @@ class _Fold(AnswerFold):
             self._event(kind.removeprefix("response."), value, place)
         elif _is_document(value):
             self._response(value, place, None)
-        elif value.get("error"):
-            self.errors.append(value["error"])
+        elif value.get("error") or value.get("object") == "error":
+            self.errors.append(value.get("error") or value)
         elif kind == "keepalive":
             self._number(value, kind, place)
         elif kind not in self._unknown:

@@ -231,6 +231,7 @@ def test_content_after_the_final_event_is_a_fact() -> None:
         ({"type": "error", "error": {"message": "m"}}, {"message": "m"}),
         ({"type": "response.error", "message": "m"}, {"type": "response.error", "message": "m"}),
         ({"error": {"message": "m"}}, {"message": "m"}),
+        ({"object": "error", "message": "m"}, {"object": "error", "message": "m"}),
         ('{"type": "response.failed", "response": {"status": "failed", "error": {"code": 1}}}', {"code": 1}),
     ],
 )
