@@ -35,7 +35,7 @@ def read_request(dialect: str, url: str, payload: Any) -> RequestReading | None:
             return None
     elif not _speaks(payload):
         return None
-    messages = [*_messages(payload.get("instructions"), "system"), *_messages(payload.get("input"), "user")]
+    messages = [*_messages(payload.get("instructions") or None, "system"), *_messages(payload.get("input"), "user")]
     model = payload.get("model")
     return RequestReading(dialect, tuple(messages), model if isinstance(model, str) else None)
 

@@ -32,7 +32,10 @@ from recorder.dialects.reading import DocumentReader, EventStreamReader
 
 _NAME: Final = "openai_responses"
 _HEAD: Final = 65536
-_EVENT: Final = re.compile(rb'(?:^|[\r\n])(?:event:[ ]?response\.[a-z_]+[\r\n]|data:[ ]?\{"type":[ ]?"response\.)')
+_EVENT: Final = re.compile(
+    rb"(?:^|[\r\n])(?:event:[ ]?response\.[a-z_.]+[\r\n]|"
+    rb'data:[ ]?\{[ ]?(?:"type":[ ]?"response\.|"response":[ ]?\{))'
+)
 _OBJECT: Final = re.compile(rb'"object"\s*:\s*"response"')
 
 #: Where usage counts tokens.

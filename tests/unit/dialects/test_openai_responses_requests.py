@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from recorder.core.conversation import turn_of
 from recorder.core.messages import MediaPart, OtherPart, ReasoningPart, TextPart, ToolResultPart
+from recorder.core.rebuilt import as_json
 from recorder.dialects.base import Clues, choose
 from recorder.dialects.openai_responses import DIALECT
 from tests.building import delta as chat_delta
@@ -20,7 +24,9 @@ from tests.unit.dialects.responses import (
     completed,
     done,
     event,
+    exchange,
     message,
+    read,
     response,
     streamed,
     text,
@@ -38,6 +44,14 @@ ELSEWHERE = "https://gateway.example.test/llm"
         (ELSEWHERE, sse(*CALLED[4:6]), "openai_responses"),
         (ELSEWHERE, b": OPENROUTER PROCESSING\n\n" + sse(*HELLO), "openai_responses"),
         (ELSEWHERE, sse(event("created", response=response(instructions="x" * 70000))), "openai_responses"),
+        (
+            ELSEWHERE,
+            sse({"response": response(instructions="x" * 70000), "type": "response.created"}),
+            "openai_responses",
+        ),
+        (ELSEWHERE, sse(HELLO[4], named="type")[:40], "openai_responses"),
+        (URL, b"event: resp", "openai_responses"),
+        (URL, b"", "openai_responses"),
         (ELSEWHERE, sse({"type": "error", "code": "c", "message": "m", "sequence_number": 3}), "openai_responses"),
         (ELSEWHERE, document(response()), "openai_responses"),
         (ELSEWHERE, document(response(output=[message(text("Hi"))]))[:-9], "openai_responses"),
@@ -113,6 +127,7 @@ def test_requests_are_read_as_messages() -> None:
     ("url", "payload", "texts"),
     [
         (URL, {"input": "hi"}, ["hi"]),
+        (URL, {"input": "hi", "instructions": ""}, ["hi"]),
         (URL + "/?a=b", {"prompt": {"id": "p"}}, []),
         (ELSEWHERE, {"input": "hi", "store": False}, ["hi"]),
         (ELSEWHERE, {"input": [{"role": "user", "content": "hi"}]}, ["hi"]),
@@ -150,3 +165,52 @@ def test_a_request_that_goes_on_belongs_to_the_answer_before() -> None:
     before = turn_of("a", 1, readings[0].messages, [answer.choices[0].message])
     after = turn_of("b", 2, readings[1].messages, [])
     assert before.answers[0] in after.keys
+
+
+KINDS = [
+    *(f"response.{name}" for name in ("created", "completed", "incomplete", "failed", "output_item.added", "x.delta")),
+    *(f"response.{name}" for name in ("output_item.done", "content_part.added", "content_part.done", "refusal.delta")),
+    *(f"response.output_text.{name}" for name in ("delta", "done", "annotation.added")),
+    *(f"response.function_call_arguments.{name}" for name in ("delta", "done")),
+    *(f"response.reasoning_summary_text.{name}" for name in ("delta", "done")),
+    *("response.image_generation_call.partial_image", "response.", "error", "keepalive"),
+    *("message", "reasoning", "function_call", "mcp_call", "custom_tool_call", "image_generation_call"),
+    *("function_call_output", "web_search_call", "output_text", "refusal", "summary_text", "url_citation"),
+    *("completed", "in_progress", "response", "{}", "", "a"),
+]
+FIELDS = [
+    *("type", "response", "item", "part", "delta", "output_index", "content_index", "summary_index", "item_id", "id"),
+    *("sequence_number", "text", "refusal", "arguments", "input", "code", "annotation", "annotations", "logprobs"),
+    *("output", "status", "error", "incomplete_details", "reason", "usage", "content", "summary", "name", "call_id"),
+    *("result", "partial_image_b64", "encrypted_content", "role", "object", "queries", "output_format", "code"),
+]
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 3) | st.sampled_from(KINDS),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=6),
+    max_leaves=25,
+)
+EVENTS = st.builds(
+    lambda kind, fields: fields | {"type": kind},
+    st.sampled_from(KINDS),
+    st.dictionaries(st.sampled_from(FIELDS), VALUES, max_size=6),
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(values=st.lists(EVENTS, max_size=6), cut=st.integers(0, 400), json_body=st.booleans())
+def test_never_raises_and_any_partition_reads_the_same(values: list[Any], cut: int, json_body: bool) -> None:
+    body = document(values[0] | {"object": "response"}) if json_body and values else sse(*values)
+    clues = Clues(URL, "", body)
+    assert 0 <= DIALECT.claims(clues) <= 1
+    whole = read(body)
+    for choice in whole.choices:
+        for part in choice.message.parts:
+            assert list(part.ranges) == sorted(part.ranges)
+    json.dumps(as_json(exchange(body, "")), allow_nan=False)
+    for value in values:
+        DIALECT.read_request(URL, value)
+        DIALECT.read_request(ELSEWHERE, {"input": [value], "instructions": values})
+    reader = DIALECT.reader(clues)
+    for piece in (body[:cut], body[cut:]):
+        reader.feed(piece)
+    assert reader.close() == whole
