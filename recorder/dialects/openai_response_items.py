@@ -32,7 +32,7 @@ _MEDIA_OWN: Final = frozenset({"type", "image_url", "file_url", "file_data", "fi
 #: Calls with a name and arguments: where the arguments are.
 _CALLS: Final = {"function_call": "arguments", "custom_tool_call": "input", "mcp_call": "arguments"}
 _CALL_OWN: Final = frozenset({"type", "id", "call_id", "name", "arguments", "input", "output", "error"})
-_RESULTS: Final = frozenset({"function_call_output", "custom_tool_call_output"})
+_RESULTS: Final = frozenset({"function_call_output", "custom_tool_call_output", "computer_call_output"})
 _SLOTS: Final = ("arguments", "input", "code")
 _OK: Final = (None, "completed")
 
@@ -232,7 +232,7 @@ class ItemFold:
         elif kind == "reasoning":
             yield from self._reasoning(resumed)
         elif kind in _RESULTS:
-            yield self._result()
+            yield from self._result()
         elif kind == "image_generation_call" and (image := self._picture()) is not None:
             yield image
         elif kind in ("message", None):
@@ -298,19 +298,22 @@ class ItemFold:
             yield ReasoningPart("", encrypted=encrypted, ranges=self.origin.ranges)
         yield from others
 
-    def _result(self) -> ToolResultPart:
+    def _result(self) -> Iterator[Part]:
+        """The result of a tool; images and files in it are parts of their own after it, by reference."""
         call, name, output = self.fields.get("call_id"), self.fields.get("name"), self.fields.get("output")
-        pieces = output if isinstance(output, list) else []
+        pieces = output if isinstance(output, list) else [output] if isinstance(output, dict) else []
         texts = [item["text"] for item in pieces if isinstance(item, dict) and isinstance(item.get("text"), str)]
-        only_text = isinstance(output, str) or (bool(pieces) and len(texts) == len(pieces))
-        return ToolResultPart(
+        others = [_other(item, self.origin) for item in pieces if isinstance(item, dict) and item.get("type") in _MEDIA]
+        told = isinstance(output, str) or (bool(pieces) and len(texts) + len(others) == len(pieces))
+        yield ToolResultPart(
             call if isinstance(call, str) else None,
             name if isinstance(name, str) else None,
             output if isinstance(output, str) else "".join(texts) if texts else None,
             None,
-            None if only_text else output,
+            None if told else output,
             self.origin.ranges,
         )
+        yield from others if told else ()
 
     def _picture(self) -> Part | None:
         fields, place = self.fields, self.origin.ranges[-1]

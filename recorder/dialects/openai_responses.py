@@ -151,6 +151,7 @@ class _Fold(AnswerFold):
         self._reasons: list[str] = []
         self._status: Any = None
         self._final = False
+        self._earlier = 0  # items of responses before the last one
         self._sequence: int | None = None
         self._resumed = False
         self._unknown: set[str] = set()
@@ -214,7 +215,9 @@ class _Fold(AnswerFold):
         elif what in _GROWING and state == "done":
             self._done(what, value, place)
         elif kind == "output_text.annotation.added":
-            self._item(value, place).piece("content", _at(value)).annotations.append((value.get("annotation"), place))
+            if value.get("annotation") is not None:
+                piece = self._item(value, place).piece("content", _at(value))
+                piece.annotations.append((value["annotation"], place))
         elif kind == "image_generation_call.partial_image":
             self._item(value, place).image(value, place)
         elif state not in _STATES and kind not in self._unknown:
@@ -299,6 +302,8 @@ class _Fold(AnswerFold):
         self.usage(response.get("usage"))
         self.extras.update({key: value for key, value in response.items() if key not in _OWN and value is not None})
         status = response.get("status")
+        if event == "created" and self._final:
+            self._another(place)
         if event in _FINAL and status not in _FINAL:
             status = event
         output = response.get("output")
@@ -315,6 +320,15 @@ class _Fold(AnswerFold):
             reason = details.get("reason") if status == "incomplete" and isinstance(details, dict) else None
             self._finish(reason if isinstance(reason, str) and reason else str(status))
 
+    def _another(self, place: Place) -> None:
+        """Begin another response in the same stream: indexes count anew, and the end is to come once more."""
+        self.note("another_response", f"after {self._reasons[-1]!r} another response begins", place)
+        self._earlier = len(self._items)
+        self._by_index.clear()
+        self._by_id.clear()
+        self._reasons.clear()
+        self._final, self._status = False, None
+
     def _finish(self, reason: str) -> None:
         if not self._reasons or self._reasons[-1] != reason:
             self._reasons.append(reason)
@@ -322,7 +336,7 @@ class _Fold(AnswerFold):
     def _output(self, output: list[Any], place: Place, *, whole: bool) -> None:
         """Take the items of a final object: those that events told of are compared, others are new."""
         items = [item for item in output if isinstance(item, dict)]
-        told = sorted(self._items, key=lambda item: (item.index is None, item.index or 0))
+        told = self._ordered(self._earlier)
         if told and len(told) != len(items):
             self.note("output_differs", f"{len(items)} items in the final object, events told of {len(told)}", place)
         for at, item in enumerate(items):
@@ -342,7 +356,7 @@ class _Fold(AnswerFold):
         return self.result(shape, choices, whole=whole, tail=tail, tokens=counts)
 
     def _choice(self) -> Choice:
-        items = sorted(self._items, key=lambda item: (item.index is None, item.index or 0))
+        items = [*self._ordered(0, self._earlier), *self._ordered(self._earlier)]
         parts: list[Part] = []
         for item in items:
             parts.extend(item.parts(finished=self._finished(item, item is items[-1]), resumed=self._resumed))
@@ -359,6 +373,9 @@ class _Fold(AnswerFold):
             failed="failed" in self._reasons,
             finish=None if reason is None else _FINISHES.get(reason, "other"),
         )
+
+    def _ordered(self, start: int, end: int | None = None) -> list[ItemFold]:
+        return sorted(self._items[start:end], key=lambda item: (item.index is None, item.index or 0))
 
     def _finished(self, item: ItemFold, last: bool) -> bool:
         """Whether nothing more was to come of an item; its own status is looked at by the item."""

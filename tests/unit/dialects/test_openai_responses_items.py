@@ -128,6 +128,26 @@ def test_images_are_media_by_reference() -> None:
     assert parts(streamed(added(item))) == (OtherPart("image_generation_call", item),)
 
 
+def test_images_in_the_result_of_a_tool_are_media_by_reference() -> None:
+    image = {"type": "input_image", "image_url": "data:image/png;base64,QUJD"}
+    shot = {"type": "computer_screenshot", "image_url": "https://a.test/shot.png"}
+    result, seen, screen, taken = parts(
+        streamed(
+            completed(
+                {
+                    "type": "function_call_output",
+                    "call_id": "c",
+                    "output": [{"type": "input_text", "text": "a"}, image],
+                },
+                {"type": "computer_call_output", "call_id": "d", "output": shot},
+            )
+        )
+    )
+    assert (result, screen) == (ToolResultPart("c", None, "a"), ToolResultPart("d"))
+    assert (seen.kind, seen.media_type, seen.size) == ("image", "image/png", 3)
+    assert (taken.kind, taken.url) == ("image", "https://a.test/shot.png")
+
+
 def test_results_among_the_items_and_parts_without_a_form() -> None:
     answer = streamed(
         completed(

@@ -219,6 +219,18 @@ def test_unknown_events_are_facts_each_kind_once() -> None:
     ]
 
 
+def test_another_response_in_the_same_stream_has_its_own_items_and_its_own_end() -> None:
+    """Gateways that run tools themselves send one response after the other."""
+    created = event("created", response=response("in_progress") | {"id": "resp_2"})
+    both = [*HELLO, created, added(message()), delta("output_text", "!"), completed(message(text("!")))]
+    answer = streamed(*both)
+    assert (answer.choices[0].message.text, kinds(answer)) == ("Kurs €!", ["another_response"])
+    assert (answer.ids, answer.choices[0].finish_reasons) == (("resp_1", "resp_2"), ("completed",))
+    assert exchange(sse(*both)).verdict == "complete"
+    for upto in range(len(HELLO) + 1, len(both)):
+        assert exchange(sse(*both[:upto])).verdict == "truncated"
+
+
 def test_content_after_the_final_event_is_a_fact() -> None:
     answer = streamed(completed(message(text("a"))), delta("output_text", "a"))
     assert kinds(answer) == ["delta_after_finish"]
