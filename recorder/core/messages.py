@@ -270,6 +270,7 @@ class Answer:
         ``empty``.
     :ivar understood: the dialect can tell from the bytes whether the answer is finished.
     :ivar whole: the body is one whole document; None where the shape does not have such a notion.
+    :ivar pending: the document says that the answer is still being made: it is to be asked for again.
     :ivar usage_reports: every usage that was sent, in order, equal neighbours once; never summed.
     :ivar tokens: what they say, in one form for all dialects; None where there is none.
     :ivar models: the models that answered, each once, in order.
@@ -296,6 +297,7 @@ class Answer:
     unparsed_tail_bytes: int = 0
     extras: Mapping[str, Any] = field(default_factory=dict)
     anomalies: tuple[Anomaly, ...] = ()
+    pending: bool = False
 
     @property
     def usage(self) -> Any:

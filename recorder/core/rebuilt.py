@@ -215,6 +215,7 @@ def _evidence(evidence: Evidence) -> dict[str, Any]:
         finished=evidence.finished,
         content_coding_cut=evidence.coding_cut or None,
         recording_has_gaps=evidence.missing or None,
+        answer_pending=evidence.pending or None,
     )
 
 

@@ -4,7 +4,8 @@ The first row that applies decides. *Finished* means that the answer owes nothin
 was asked for came and has a finish reason, or the end marker came and no choice has one (some providers never
 send them), or the body is one whole document. *Lacking* means that the answer came to its end all the same (the
 end marker, or one whole document), and a choice has no finish reason or one that was asked for never came: the
-provider may not know ``n``, or have dropped it; nothing was cut, and nothing says that this was all.
+provider may not know ``n``, or have dropped it; nothing was cut, and nothing says that this was all. A document
+that says that the answer is still being made is lacking too.
 *Bytes are missing* means a ``gap_recorded``, a hole in the event stream, or an event of a type that is not known here:
 a newer recorder wrote it, and what it says could change everything.
 
@@ -64,6 +65,7 @@ class Evidence:
     :ivar finished: the answer owes nothing more; None where no dialect can tell.
     :ivar coding_cut: the content coding (gzip …) ends before its own end.
     :ivar missing: the recording has a hole: a ``gap_recorded``, missing versions, or an event of an unknown type.
+    :ivar pending: a whole document says that the answer is still being made.
     """
 
     transport_end: str | None
@@ -80,6 +82,7 @@ class Evidence:
     finished: bool | None
     coding_cut: bool
     missing: bool
+    pending: bool = False
 
 
 def gather(exchange: Exchange, answer: Answer, choices_asked: int | None, coding: tuple[bool, bool]) -> Evidence:
@@ -108,6 +111,7 @@ def gather(exchange: Exchange, answer: Answer, choices_asked: int | None, coding
         coding_cut=cut,
         missing=bool(exchange.gaps)
         or any(fact.kind in ("missing_events", "unknown_type") for fact in exchange.anomalies),
+        pending=answer.pending,
     )
 
 
@@ -115,7 +119,7 @@ def _finished(exchange: Exchange, answer: Answer, choices_asked: int | None) -> 
     response = exchange.response
     if answer.understood and not (response and _bodiless(response)):
         if answer.whole is not None:
-            return answer.whole and not _choices_missing(answer, choices_asked)
+            return answer.whole and not answer.pending and not _choices_missing(answer, choices_asked)
         return _choices_finished(answer, choices_asked)
     if answer.shape in _STREAMS or response is None:
         return None
@@ -132,7 +136,7 @@ def _bodiless(response: Response) -> bool:
 
 
 def _choices_missing(answer: Answer, choices_asked: int | None) -> int:
-    ended = answer.sentinel_seen or answer.whole
+    ended = answer.sentinel_seen or (answer.whole and not answer.pending)
     if not (answer.understood and ended) or answer.errors:
         return 0
     return max(0, (choices_asked or 1) - len(answer.choices))
@@ -153,7 +157,7 @@ def _failed_transport(evidence: Evidence) -> bool:
 
 
 def _lacking(evidence: Evidence) -> bool:
-    return not evidence.finished and (evidence.sentinel_seen or evidence.choices_missing > 0)
+    return not evidence.finished and (evidence.sentinel_seen or evidence.choices_missing > 0 or evidence.pending)
 
 
 #: ``(verdict, does it apply)``: the first that applies decides; see the table above.

@@ -228,6 +228,7 @@ class AnswerFold:
     :ivar errors: error objects, as sent.
     :ivar extras: other top-level fields, the last value of each.
     :ivar sentinel: the end marker came.
+    :ivar pending: a whole document says that the answer is still being made.
     """
 
     def __init__(self, dialect: str) -> None:
@@ -237,6 +238,7 @@ class AnswerFold:
         self.events = 0
         self.extras: dict[str, Any] = {}
         self.sentinel = False
+        self.pending = False
         self._usages: list[Any] = []
         self._ids: dict[str, None] = {}
         self._models: dict[str, None] = {}
@@ -303,6 +305,7 @@ class AnswerFold:
             unparsed_tail_bytes=tail,
             extras=self.extras,
             anomalies=tuple(self.anomalies),
+            pending=self.pending,
         )
 
 

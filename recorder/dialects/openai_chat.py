@@ -6,7 +6,7 @@ JSON document with ``choices[{message}]``, whatever the request asked for. What 
 * ``role`` in every chunk; ``id``, ``model`` and ``created`` that change; Azure's first chunk without choices and
   with empty ids, its filter frames without a delta;
 * ``usage`` in a chunk of its own, on a chunk with choices, on every chunk (cumulative: never summed), under
-  ``x_groq``, followed by chunks without it;
+  ``x_groq``, in a choice (Moonshot), followed by chunks without it;
 * several choices in any order; finish reasons that come twice, and deltas after them; none at all;
 * errors under status 200: an ``event: error``, a top-level ``error``, ``{"object": "error"}``, ``{"type": "error"}``,
   an ``error`` in a choice, and llama.cpp's ``error:`` *field*, which a correct event-stream parser drops;
@@ -58,10 +58,7 @@ class OpenAIChat:
         likeness = max(map(_likeness, clues.samples), default=0.0)
         if likeness or not clues.path.endswith(_PATH):
             return likeness or (0.9 if _OBJECT.search(clues.body[:_HEAD]) else 0.0)
-        speaks_otherwise = clues.samples and not any(
-            isinstance(item, dict) and "error" in item for item in clues.samples
-        )
-        return 0.0 if speaks_otherwise else 0.5
+        return 0.0 if clues.samples and not any(map(is_error, clues.samples)) else 0.5
 
     def read_request(self, url: str, payload: Any) -> RequestReading | None:
         """Return the messages of any payload that has ``messages`` with roles."""
@@ -78,29 +75,37 @@ class OpenAIChat:
 
     def reader(self, clues: Clues) -> AnswerReader:
         """Return a reader for an event stream or for one JSON document."""
-        return (DocumentReader if clues.shape == "json" else EventStreamReader)(clues.shape, _Fold())
+        return (DocumentReader if clues.shape == "json" else EventStreamReader)(clues.shape, ChatFold())
+
+
+def is_error(value: Any) -> bool:
+    """Return whether a value is an error as OpenAI and its imitators send them, under any of their URLs."""
+    return isinstance(value, dict) and ("error" in value or "error" in (value.get("object"), value.get("type")))
 
 
 def _likeness(value: Any) -> float:
     if not isinstance(value, dict):
         return 0.0
     kind = str(value.get("object") or "")
-    if kind:
-        return 1.0 if kind.startswith("chat.completion") else 0.0
+    if kind.startswith("chat.completion"):
+        return 1.0
     choices = value.get("choices")
     if not isinstance(choices, list):
         return 0.0
     if not choices:
-        return 0.8 if "usage" in value or "prompt_filter_results" in value else 0.0
+        return 0.8 if not kind and ("usage" in value or "prompt_filter_results" in value) else 0.0
     first = choices[0]
-    return 0.9 if isinstance(first, dict) and ("delta" in first or "message" in first) else 0.0
+    if not isinstance(first, dict) or not {"delta", "message"} & first.keys():
+        return 0.0
+    # Old versions of TGI call chat chunks text_completion; Together's text completions have both fields.
+    return 0.9 if not kind or "text" not in first else 0.0
 
 
-class _Fold(AnswerFold):
+class ChatFold(AnswerFold):
     """What chunks and documents add up to."""
 
-    def __init__(self) -> None:
-        super().__init__(_NAME)
+    def __init__(self, dialect: str = _NAME) -> None:
+        super().__init__(dialect)
         self._choices: dict[int, ChoiceFold] = {}
 
     def take(self, value: Any, place: Place, name: str = "") -> None:
@@ -137,7 +142,12 @@ class _Fold(AnswerFold):
             fold = self._choices[index] = ChoiceFold(index, self.anomalies)
         if choice.get("error"):
             self.errors.append(choice["error"])
-        fold.take(choice, place)
+        self.usage(choice.get("usage"))
+        fold.take(self.entry(choice, place), place)
+
+    def entry(self, choice: dict[str, Any], place: Place) -> dict[str, Any]:
+        """Return an entry of ``choices`` with its text in a ``delta`` or a ``message``."""
+        return choice
 
     def _top(self, chunk: dict[str, Any]) -> None:
         self.identity(chunk.get("id"))

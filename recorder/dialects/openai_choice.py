@@ -14,25 +14,31 @@ from recorder.core.json_text import plain, whole_text
 from recorder.core.messages import (
     Anomaly,
     Choice,
-    MediaPart,
     Message,
     OtherPart,
     Part,
     Ranges,
     ReasoningPart,
 )
-from recorder.dialects.folding import Origin, Place, TextFold, media
+from recorder.dialects.folding import Origin, Place, TextFold
+from recorder.dialects.openai_parts import SoundFold, citation, media_part, signature, thought
 from recorder.dialects.openai_tool_calls import ToolCalls
 
-#: Reasons after which a tool call may have been cut, whether or not it happens to parse.
-_CUTTING: Final = frozenset({"length", "content_filter"})
-#: Reasons that say that the provider failed: OpenRouter, Mistral and vLLM; DeepSeek.
-_FAILING: Final = frozenset({"error", "insufficient_system_resource"})
+#: Finishes after which a tool call may have been cut, whether or not it happens to parse.
+_CUTTING: Final = frozenset({"length", "content_filter", "cancelled", "error"})
+#: Reasons that say that the provider failed: OpenRouter, Mistral and vLLM; DeepSeek; Z.ai.
+_FAILING: Final = frozenset({"error", "insufficient_system_resource", "network_error"})
+#: What a reason comes down to; some proxies send other providers' reasons, and in capitals.
 _FINISHES: Final = {
     **{word: word for word in ("stop", "length", "tool_calls", "content_filter", "error")},
     "function_call": "tool_calls",
     "tool_use": "tool_calls",
     "insufficient_system_resource": "error",
+    "network_error": "error",
+    "sensitive": "content_filter",
+    "safety": "content_filter",
+    "model_context_window_exceeded": "length",
+    "stop_sequence": "stop",
     "eos": "stop",
     "eos_token": "stop",
     "end_turn": "stop",
@@ -43,7 +49,7 @@ _FINISHES: Final = {
 }
 _REASONING: Final = ("reasoning_content", "reasoning")
 _DETAIL_TEXTS: Final = ("text", "summary", "data")
-_CHOICE_OWN: Final = frozenset({"index", "delta", "message", "finish_reason", "logprobs"})
+_CHOICE_OWN: Final = frozenset({"index", "delta", "message", "finish_reason", "logprobs", "usage"})
 
 
 class ChoiceFold:
@@ -59,6 +65,9 @@ class ChoiceFold:
         self._role: str | None = None
         self._content: list[Part | TextFold] = []
         self._refusal = TextFold()
+        self._sound = SoundFold()
+        self._after: list[Part] = []
+        self._signature: str | None = None
         self._reasoning: dict[str, TextFold] = {}
         self._details: dict[tuple[Any, Any], dict[str, Any]] = {}
         self._details_origin = Origin()
@@ -91,9 +100,7 @@ class ChoiceFold:
         if isinstance(logprobs, dict):
             self._add_logprobs(logprobs)
         if not _CHOICE_OWN.issuperset(choice):
-            self._extras.update(
-                (key, value) for key, value in choice.items() if key not in _CHOICE_OWN and value is not None
-            )
+            self._add_fields(choice)
 
     def delta(self, delta: dict[str, Any], place: Place, *, whole: bool = False) -> None:
         """Take a delta, or with *whole* a whole message."""
@@ -116,19 +123,28 @@ class ChoiceFold:
                     self._calls.take(entry, place, whole=whole)
             elif key == "function_call":
                 self._calls.take_function(value, place)
-            elif key == "reasoning_details" and isinstance(value, list):
-                self._add_details(value, place)
             else:
-                self._message_extras.setdefault(key, []).append(value)
+                self._other(key, value, place)
+
+    def _other(self, key: str, value: Any, place: Place) -> None:
+        """Take a field of a delta that few send."""
+        if key == "reasoning_details" and isinstance(value, list):
+            self._add_details(value, place)
+        elif key in ("annotations", "images") and isinstance(value, list):
+            self._beside(key, value, place)
+        elif key == "audio" and isinstance(value, dict):
+            self._sound.take(value, place)
+        else:
+            self._message_extras.setdefault(key, []).append(value)
 
     def choice(self, *, ended: bool) -> Choice:
         """Return what came; *ended* says that the end marker was seen and no error."""
         self._settle_whole_message()
         reason = self._finish[-1] if self._finish else None
         failed = not _FAILING.isdisjoint(self._finish)
-        finished = reason not in _CUTTING and not failed if reason is not None else ended
+        finish = None if reason is None else _FINISHES.get(reason.lower(), "other")
+        finished = finish not in _CUTTING and not failed if reason is not None else ended
         message = self.message(finished)
-        finish = None if reason is None else _FINISHES.get(reason, "other")
         return Choice(self.index, message, tuple(self._finish), self._logprobs, self._extras, failed, finish)
 
     def message(self, finished: bool) -> Message:
@@ -137,6 +153,9 @@ class ChoiceFold:
         parts += [piece.part() if isinstance(piece, TextFold) else piece for piece in self._content]
         if self._refusal:
             parts.append(self._refusal.refusal())
+        if self._sound:
+            parts.append(self._sound.part())
+        parts.extend(self._after)
         parts.extend(self._calls.parts(finished))
         return Message(self._role, tuple(parts), extras=self._message_extras)
 
@@ -187,10 +206,21 @@ class ChoiceFold:
                 self._text(item["text"], place)
             elif kind == "refusal" and isinstance(item.get("refusal"), str):
                 self._refusal.add(item["refusal"], place)
-            elif kind == "thinking" and (thought := _thought(item.get("thinking"))) is not None:
-                self._reason("content.thinking", thought, place)
+            elif isinstance(item, dict) and (thinking := thought(kind, item)) is not None:
+                self._reason(f"content.{kind}", thinking, place)
+                self._signature = signature(item) or self._signature
             else:
-                self._content.append(_media(kind, item, place) or OtherPart(str(kind or "content"), item, (place,)))
+                self._content.append(media_part(kind, item, place) or OtherPart(str(kind or "content"), item, (place,)))
+
+    def _beside(self, key: str, values: list[Any], place: Place) -> None:
+        """Take annotations or images, each once: OpenRouter sends the same annotations in several chunks."""
+        for value in values:
+            kind = value.get("type") if isinstance(value, dict) else None
+            part = citation(value, place) if key == "annotations" else media_part(kind, value, place)
+            if part is None:
+                self._message_extras.setdefault(key, []).append([value])
+            elif part not in self._after:
+                self._after.append(part)
 
     def _text(self, piece: str, place: Place) -> None:
         if not self._content or not isinstance(self._content[-1], TextFold):
@@ -234,16 +264,14 @@ class ChoiceFold:
             where = next(iter(fields), "") if not said else whole_text(said)
             fields.setdefault(where, []).append("reasoning_details")
             origins.setdefault(where, self._details_origin.ranges)
-        return [
-            ReasoningPart(
-                text,
-                tuple(names),
-                details if "reasoning_details" in names else (),
-                **(_sealed(details) if "reasoning_details" in names else {}),
-                ranges=origins[text],
-            )
-            for text, names in fields.items()
-        ]
+        found: list[ReasoningPart] = []
+        for text, names in fields.items():
+            sealed = _sealed(details) if "reasoning_details" in names else {}
+            if self._signature and "content.reasoning" in names:
+                sealed["signature"] = self._signature
+            told = details if "reasoning_details" in names else ()
+            found.append(ReasoningPart(text, tuple(names), told, **sealed, ranges=origins[text]))
+        return found
 
     def _add_logprobs(self, logprobs: dict[str, Any]) -> None:
         if self._logprobs is None:
@@ -255,6 +283,15 @@ class ChoiceFold:
                     held.extend(value)
             elif value is not None:
                 self._logprobs[key] = value
+
+    def _add_fields(self, choice: dict[str, Any]) -> None:
+        """Take the other fields of an entry: the last value of each; vLLM's ``token_ids`` are fragments."""
+        for key, value in choice.items():
+            if key in _CHOICE_OWN or value is None:
+                continue
+            held = self._extras.get(key)
+            joined = key == "token_ids" and isinstance(value, list) and isinstance(held, list)
+            self._extras[key] = [*held, *value] if joined and held else value
 
     def _note_once(self, kind: str, detail: str, place: Place) -> None:
         if kind not in self._noted:
@@ -271,33 +308,6 @@ def _sealed(details: Iterable[dict[str, Any]]) -> dict[str, str]:
         if entry.get("type") == "reasoning.encrypted" and isinstance(entry.get("data"), str):
             found["encrypted"] = entry["data"]
     return found
-
-
-def _media(kind: Any, item: Any, place: Place) -> MediaPart | None:
-    """An image, a sound or a file of a request, by reference."""
-    held = item.get(kind) if isinstance(item, dict) and isinstance(kind, str) else None
-    if kind == "image_url":
-        url = held.get("url") if isinstance(held, dict) else held
-        extras = {key: value for key, value in held.items() if key != "url"} if isinstance(held, dict) else {}
-        return media("image", place, url=url, extras=extras) if isinstance(url, str) else None
-    if not isinstance(held, dict):
-        return None
-    if kind == "input_audio":
-        named = held.get("format")
-        return media("audio", place, media_type=f"audio/{named}" if named else None, data=held.get("data"))
-    if kind == "file":
-        extras = {"filename": held["filename"]} if held.get("filename") else {}
-        return media("file", place, url=held.get("file_data"), file_id=held.get("file_id"), extras=extras)
-    return None
-
-
-def _thought(value: Any) -> str | None:
-    """Return the text of Mistral's ``thinking``: a string or a list of text parts."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list) and all(isinstance(item, dict) and isinstance(item.get("text"), str) for item in value):
-        return "".join(item["text"] for item in value)
-    return None
 
 
 def read_message(message: dict[str, Any]) -> Message:

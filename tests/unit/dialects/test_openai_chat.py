@@ -1,4 +1,4 @@
-"""The OpenAI chat dialect, quirk by quirk; the same for every partition of the bytes."""
+"""The OpenAI chat dialect: chunks, choices, usage, ends and errors; the same for every partition of the bytes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recorder.core.messages import Answer, MediaPart, OtherPart, ReasoningPart, RefusalPart, TextPart
-from recorder.dialects.base import Clues
-from recorder.dialects.openai_chat import DIALECT
-from tests.building import URL, delta
+from recorder.core.messages import TextPart
+from tests.building import delta
+from tests.unit.dialects.chat import kinds, read, streamed
 from tests.unit.dialects.wire import JSON, SSE, document, sse
 
 
@@ -45,22 +44,6 @@ STREAMS = [
         ),
     ),
 ]
-
-
-def read(body: bytes, pieces: list[bytes] | None = None) -> Answer:
-    reader = DIALECT.reader(Clues(URL, "text/event-stream", body))
-    for piece in [body] if pieces is None else pieces:
-        reader.feed(piece)
-    return reader.close()
-
-
-def streamed(*values: Any, done: bool = True) -> Answer:
-    texts = [value if isinstance(value, str) else f"data: {json.dumps(value)}" for value in values]
-    return read("".join(f"{text}\n\n" for text in [*texts, *(["data: [DONE]"] if done else [])]).encode())
-
-
-def kinds(answer: Answer) -> list[str]:
-    return [fact.kind for fact in answer.anomalies]
 
 
 def test_text_finish_reason_and_usage_in_a_chunk_of_its_own() -> None:
@@ -107,14 +90,6 @@ def test_usage_stays_when_a_chunk_without_it_follows() -> None:
     }
 
 
-def test_groq_reports_usage_twice_and_an_error_in_its_own_place() -> None:
-    usage = {"total_tokens": 4}
-    twice = streamed(delta(finish="stop") | {"x_groq": {"id": "r", "usage": usage}}, {"choices": [], "usage": usage})
-    assert twice.usage_reports == (usage,)
-    assert twice.extras["x_groq"]["id"] == "r"
-    assert streamed(delta(content="a") | {"x_groq": {"error": "over"}}).errors == ("over",)
-
-
 def test_choices_may_come_in_any_order() -> None:
     answer = streamed(
         delta(1, content="b1"),
@@ -134,117 +109,6 @@ def test_a_choice_without_an_index_is_taken_by_its_place() -> None:
     answer = streamed({"choices": [{"delta": {"content": "a"}}, {"index": "1", "delta": {"content": "b"}}, 7]})
     assert [(choice.index, choice.message.text) for choice in answer.choices] == [(0, "a"), (1, "b")]
     assert kinds(answer) == ["choice_without_index", "choice_without_index", "choice_malformed"]
-
-
-def test_refusals_and_logprobs() -> None:
-    def entry(token: str) -> dict[str, Any]:
-        return {"token": token, "logprob": -0.5}
-
-    first, second = delta(refusal="I am "), delta(refusal="sorry")
-    first["choices"][0]["logprobs"] = {"content": None, "refusal": [entry("I")]}
-    second["choices"][0]["logprobs"] = {"content": [entry("x")], "refusal": [entry("s")], "mean": 1}
-    (choice,) = streamed(first, second).choices
-    assert choice.message.parts == (RefusalPart("I am sorry"),)
-    assert choice.logprobs == {"refusal": [entry("I"), entry("s")], "content": [entry("x")], "mean": 1}
-
-
-def test_reasoning_under_two_names_with_one_text_is_one_part() -> None:
-    answer = streamed(
-        delta(reasoning="Let ", reasoning_details=[{"type": "reasoning.text", "text": "Let ", "index": 0}]),
-        delta(
-            reasoning="me", reasoning_details=[{"type": "reasoning.text", "text": "me", "index": 0, "signature": "s"}]
-        ),
-        delta(content="ok"),
-    )
-    reasoning, text = answer.choices[0].message.parts
-    assert isinstance(reasoning, ReasoningPart)
-    assert (reasoning.text, reasoning.fields) == ("Let me", ("reasoning", "reasoning_details"))
-    assert reasoning.details == ({"type": "reasoning.text", "text": "Let me", "index": 0, "signature": "s"},)
-    assert text == TextPart("ok")
-
-
-def test_reasoning_under_two_names_with_two_texts_is_two_parts() -> None:
-    (choice,) = streamed(delta(reasoning_content="a", reasoning="b")).choices
-    assert choice.message.parts == (ReasoningPart("a", ("reasoning_content",)), ReasoningPart("b", ("reasoning",)))
-    (same,) = streamed(delta(reasoning_content="a", reasoning="a")).choices
-    assert same.message.parts == (ReasoningPart("a", ("reasoning_content", "reasoning")),)
-
-
-def test_details_without_text_are_kept() -> None:
-    secret = {"type": "reasoning.encrypted", "data": "ZZ", "index": 0}
-    (choice,) = streamed(delta(reasoning_details=[secret, "odd"])).choices
-    assert choice.message.parts == (ReasoningPart("", ("reasoning_details",), (secret,), encrypted="ZZ"),)
-    assert choice.message.extras == {"reasoning_details": ["odd"]}
-    (beside,) = streamed(delta(reasoning="why", reasoning_details=[secret])).choices
-    assert beside.message.parts == (
-        ReasoningPart("why", ("reasoning", "reasoning_details"), (secret,), encrypted="ZZ"),
-    )
-    (differing,) = streamed(delta(reasoning="why", reasoning_details=[{"type": "t", "summary": "sum"}])).choices
-    assert [part.text for part in differing.message.parts if isinstance(part, ReasoningPart)] == ["why", "sum"]
-
-
-def test_content_as_a_list() -> None:
-    thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
-    reference = {"type": "reference", "reference_ids": [1]}
-    answer = streamed(
-        delta(content=[thinking]),
-        delta(content=[{"type": "thinking", "thinking": "m"}, {"type": "text", "text": "4"}, "2"]),
-        delta(content=[reference, {"type": "refusal", "refusal": "no"}]),
-        delta(content="!"),
-        delta(content=[{"type": "thinking", "thinking": 5}]),
-        delta(content=5),
-    )
-    assert answer.choices[0].message.parts == (
-        ReasoningPart("hmm", ("content.thinking",)),
-        TextPart("42"),
-        OtherPart("reference", reference),
-        TextPart("!"),
-        OtherPart("thinking", {"type": "thinking", "thinking": 5}),
-        OtherPart("content", 5),
-        RefusalPart("no"),
-    )
-    assert kinds(answer) == ["content_malformed"]
-
-
-def test_azure() -> None:
-    filters = {"hate": {"filtered": False, "severity": "safe"}}
-    first = {
-        "choices": [],
-        "created": 0,
-        "id": "",
-        "model": "",
-        "object": "",
-        "prompt_filter_results": [{"prompt_index": 0}],
-    }
-    late = {
-        "choices": [
-            {
-                "index": 0,
-                "finish_reason": None,
-                "content_filter_results": filters,
-                "content_filter_offsets": {"check_offset": 1},
-            }
-        ],
-        "id": "",
-        "model": "",
-        "object": "",
-        "created": 0,
-    }
-    hi = delta(content="hi") | {"created": 1790000000, "cached": True}
-    answer = streamed(first, hi, delta(finish="stop") | {"cached": False}, late)
-    assert answer.choices[0].message.text == "hi"
-    assert answer.choices[0].extras == {
-        "content_filter_results": filters,
-        "content_filter_offsets": {"check_offset": 1},
-    }
-    assert (answer.ids, answer.models) == (("chatcmpl-1",), ("m-1",))
-    assert answer.extras == {
-        "prompt_filter_results": [{"prompt_index": 0}],
-        "object": "chat.completion.chunk",
-        "created": 1790000000,
-        "cached": False,
-    }
-    assert answer.anomalies == ()
 
 
 @pytest.mark.parametrize(
@@ -277,36 +141,6 @@ def test_an_error_beside_choices_keeps_both() -> None:
         "ab",
         {"total_tokens": 1},
     )
-
-
-def _grown(done: dict[str, Any]) -> list[dict[str, Any]]:
-    """Chunks that each carry the whole message so far beside an empty delta, the last one all of it."""
-    (choice,) = done["choices"]
-    partial = choice | {"message": {"role": "assistant", "content": "1 "}, "finish_reason": None}
-    return [done | {"object": "chat.completion.chunk", "choices": [partial]}, done]
-
-
-def test_perplexity_repeats_the_whole_message() -> None:
-    done = {
-        "object": "chat.completion.done",
-        "choices": [
-            {
-                "index": 0,
-                "message": {"role": "assistant", "content": "1 2"},
-                "delta": {"role": "assistant", "content": ""},
-                "finish_reason": "stop",
-            }
-        ],
-    }
-    answer = streamed(delta(role="assistant", content="1 "), delta(content="2"), done, done=False)
-    assert answer.choices[0].message.text == "1 2"
-    assert kinds(answer) == []
-    other = streamed(delta(content="1"), done)
-    assert (other.choices[0].message.text, kinds(other)) == ("1", ["message_differs"])
-    doubled = streamed(delta(content="1 "), delta(content="2"), *_grown(done))
-    assert (doubled.choices[0].message.text, kinds(doubled)) == ("1 2", [])
-    alone = streamed(done)
-    assert (alone.choices[0].message.text, alone.choices[0].message.role) == ("1 2", "assistant")
 
 
 @pytest.mark.parametrize(("sent", "shown"), [(True, "true"), (3, "3"), ({"a": 1}, '{"a": 1}')])
@@ -403,49 +237,6 @@ def test_json_errors_alone_and_in_a_list() -> None:
     assert read(b'[{"error": {"message": "m"}}]').errors == ({"message": "m"},)
 
 
-def test_reads_requests() -> None:
-    payload = {
-        "model": "m",
-        "n": 2,
-        "messages": [
-            {"role": "system", "content": "s"},
-            {
-                "role": "user",
-                "name": "bo",
-                "content": [{"type": "text", "text": "look"}, {"type": "image_url", "image_url": {"url": "u"}}],
-            },
-            {
-                "role": "assistant",
-                "content": None,
-                "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
-            },
-            {"role": "tool", "tool_call_id": "c", "content": "ok", "x": 1},
-            {"role": "function", "name": 5, "content": "ok"},
-        ],
-    }
-    reading = DIALECT.read_request(URL, payload)
-    assert reading is not None
-    assert (reading.model, reading.choices, len(reading.messages)) == ("m", 2, 5)
-    system, user, assistant, tool, odd = reading.messages
-    assert (system.role, system.text, user.name, user.text) == ("system", "s", "bo", "look")
-    assert user.parts[1] == MediaPart("image", url="u")
-    assert assistant.tool_calls[0].complete
-    assert (tool.tool_call_id, tool.text, tool.extras) == ("c", "ok", {"x": 1})
-    assert (odd.name, odd.extras) == (None, {"name": 5})
-
-
-@pytest.mark.parametrize("n", [True, "2", 2.0, None])
-def test_a_number_of_choices_that_is_none_is_not_asked(n: Any) -> None:
-    reading = DIALECT.read_request(URL, {"messages": [], "n": n})
-    assert reading is not None
-    assert reading.choices is None
-
-
-@pytest.mark.parametrize("payload", [None, [], {}, {"messages": "x"}, {"messages": [1]}, {"prompt": "x"}])
-def test_other_requests_are_not_read(payload: Any) -> None:
-    assert DIALECT.read_request(URL, payload) is None
-
-
 FIELDS = [
     "choices",
     "delta",
@@ -473,6 +264,8 @@ FIELDS = [
     "thinking",
     "custom",
 ]
+
+
 FRAGMENTS = st.recursive(
     st.none() | st.booleans() | st.integers(-2, 3) | st.sampled_from(["", "a", "stop", "{}", "assistant"]),
     lambda inner: (

@@ -8,7 +8,7 @@ import pytest
 
 from recorder.core.messages import Answer, ToolCallPart
 from tests.building import delta
-from tests.unit.dialects.test_openai_chat import kinds, streamed
+from tests.unit.dialects.chat import kinds, streamed
 
 
 def entry(
