@@ -14,6 +14,7 @@ import zlib
 from functools import cache, cached_property
 from typing import Any, Final, Protocol
 
+from recorder.core.eventstream import Frame, FrameParser
 from recorder.core.json_text import parse_json
 from recorder.core.messages import Answer, RequestReading
 from recorder.core.sse import SSEParser
@@ -67,6 +68,14 @@ class Clues:
             except ValueError:
                 continue
         return tuple(found)
+
+    @cached_property
+    def frames(self) -> tuple[Frame, ...]:
+        """The first frames of an AWS event stream; of another shape, none."""
+        if self.shape != "eventstream":
+            return ()
+        found = FrameParser().feed(self.body[:_HEAD]) or FrameParser().feed(self.body)
+        return tuple(found[:_SAMPLES])
 
 
 def _is_eventstream(body: bytes) -> bool:
