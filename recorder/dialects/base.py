@@ -49,6 +49,8 @@ class Clues:
         if head[:1] in (b"{", b"["):
             first, newline, rest = head.partition(b"\n")
             return "ndjson" if newline and rest.lstrip()[:1] == b"{" and _is_json(first) else "json"
+        if self.content_type == "application/vnd.amazon.eventstream":
+            return "eventstream"  # its first frame is cut or damaged
         if _SSE_LINE.match(head) or self.content_type == "text/event-stream":
             return "sse"
         return "binary" if b"\0" in head else "text"
