@@ -172,8 +172,8 @@ class FrameReader:
     """Reads AWS event-stream frames whose payload is JSON: one value a frame, named by its ``:event-type``.
 
     A frame of the type ``exception`` or ``error`` is an error, with what its headers say beside what its payload says.
-    Where bytes between frames are damaged, nobody can tell whether the answer is finished, and no call is complete:
-    what was there could have been part of it.
+    Where bytes between frames are lost, the body is not whole, whatever its end says, and no call is complete: what
+    was lost could have been part of it.
 
     :param shape: ``eventstream``; any other where the first bytes of the body are cut or damaged.
     """
@@ -225,4 +225,4 @@ def _with_holes(answer: Answer) -> Answer:
             for part in choice.message.parts
         )
         choices.append(replace(choice, message=replace(choice.message, parts=parts)))
-    return replace(answer, understood=False, choices=tuple(choices))
+    return replace(answer, whole=False, choices=tuple(choices))

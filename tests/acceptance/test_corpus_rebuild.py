@@ -151,6 +151,7 @@ def test_no_bug_is_listed_for_a_stream_that_is_not_there() -> None:
 OURS = {
     "openai-chat": "openai_chat",
     "anthropic-messages": "anthropic_messages",
+    "bedrock-converse": "bedrock_converse",
 }
 
 
