@@ -152,6 +152,7 @@ OURS = {
     "openai-chat": "openai_chat",
     "anthropic-messages": "anthropic_messages",
     "bedrock-converse": "bedrock_converse",
+    "bedrock-invoke": "bedrock_invoke",
 }
 
 
