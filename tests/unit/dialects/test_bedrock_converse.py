@@ -475,8 +475,26 @@ ANY = st.recursive(
         st.lists(inner, max_size=3)
         | st.dictionaries(
             st.sampled_from(
-                "contentBlockIndex start delta toolUse toolResult reasoningContent citation image text input content "
-                "source bytes usage stopReason role toolUseId name".split()
+                [
+                    "contentBlockIndex",
+                    "start",
+                    "delta",
+                    "toolUse",
+                    "toolResult",
+                    "reasoningContent",
+                    "citation",
+                    "image",
+                    "text",
+                    "input",
+                    "content",
+                    "source",
+                    "bytes",
+                    "usage",
+                    "stopReason",
+                    "role",
+                    "toolUseId",
+                    "name",
+                ]
             ),
             inner,
             max_size=4,
