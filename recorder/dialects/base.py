@@ -14,6 +14,7 @@ import zlib
 from functools import cache, cached_property
 from typing import Any, Final, Protocol
 
+from recorder.core.eventstream import Frame, FrameParser
 from recorder.core.json_text import parse_json
 from recorder.core.messages import Answer, RequestReading
 from recorder.core.sse import SSEParser
@@ -48,6 +49,8 @@ class Clues:
         if head[:1] in (b"{", b"["):
             first, newline, rest = head.partition(b"\n")
             return "ndjson" if newline and rest.lstrip()[:1] == b"{" and _is_json(first) else "json"
+        if self.content_type == "application/vnd.amazon.eventstream":
+            return "eventstream"  # its first frame is cut or damaged
         if _SSE_LINE.match(head) or self.content_type == "text/event-stream":
             return "sse"
         return "binary" if b"\0" in head else "text"
@@ -67,6 +70,14 @@ class Clues:
             except ValueError:
                 continue
         return tuple(found)
+
+    @cached_property
+    def frames(self) -> tuple[Frame, ...]:
+        """The first frames of an AWS event stream; of another shape, none."""
+        if self.shape != "eventstream":
+            return ()
+        found = FrameParser().feed(self.body[:_HEAD]) or FrameParser().feed(self.body)
+        return tuple(found[:_SAMPLES])
 
 
 def _is_eventstream(body: bytes) -> bool:

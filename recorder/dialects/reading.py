@@ -6,10 +6,12 @@ of the fold.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Protocol
 
+from recorder.core.eventstream import Frame, FrameParser
 from recorder.core.json_text import parse_json
-from recorder.core.messages import Anomaly, Answer
+from recorder.core.messages import Anomaly, Answer, ToolCallPart
 from recorder.core.sse import ServerSentEvent, SSEParser
 from recorder.dialects.folding import Place
 
@@ -164,3 +166,63 @@ class LineReader:
             return 0 if ended else len(line)
         self._fold.take(value, place)
         return 0
+
+
+class FrameReader:
+    """Reads AWS event-stream frames whose payload is JSON: one value a frame, named by its ``:event-type``.
+
+    A frame of the type ``exception`` or ``error`` is an error, with what its headers say beside what its payload says.
+    Where bytes between frames are lost, the body is not whole, whatever its end says, and no call is complete: what
+    was lost could have been part of it.
+
+    :param shape: ``eventstream``; any other where the first bytes of the body are cut or damaged.
+    """
+
+    def __init__(self, shape: str, fold: Fold) -> None:
+        self._shape = shape
+        self._parser = FrameParser()
+        self._fold = fold
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes of the body."""
+        for frame in self._parser.feed(data):
+            self._frame(frame)
+
+    def close(self) -> Answer:
+        """Take the end of the body and return what it says."""
+        self._parser.close()
+        self._fold.anomalies.extend(self._parser.anomalies)
+        answer = self._fold.answer(self._shape, whole=None, tail=self._parser.tail_bytes)
+        return _with_holes(answer) if self._parser.damaged else answer
+
+    def _frame(self, frame: Frame) -> None:
+        place = (frame.start, frame.end)
+        failed = frame.headers.get(":message-type") in ("exception", "error")
+        value: Any = {}
+        if frame.payload:
+            try:
+                value = parse_json(frame.payload)
+            except ValueError:
+                value = frame.payload.decode("utf-8", "replace")
+                if not failed:
+                    self._fold.note("data_unparsed", value, place)
+                    return
+        if failed:
+            named = (":exception-type", ":error-code", ":error-message")
+            error = {name: frame.headers[name] for name in named if isinstance(frame.headers.get(name), str)}
+            self._fold.events += 1
+            self._fold.errors.append({**error, **(value if isinstance(value, dict) else {"payload": value})})
+            return
+        name = frame.headers.get(":event-type")
+        self._fold.take(value, place, name if isinstance(name, str) else "")
+
+
+def _with_holes(answer: Answer) -> Answer:
+    choices = []
+    for choice in answer.choices:
+        parts = tuple(
+            replace(part, complete=False, arguments=None) if isinstance(part, ToolCallPart) else part
+            for part in choice.message.parts
+        )
+        choices.append(replace(choice, message=replace(choice.message, parts=parts)))
+    return replace(answer, whole=False, choices=tuple(choices))

@@ -18,7 +18,7 @@ from recorder.dialects.base import Clues, choose, dialects
 from recorder.dialects.rebuild import rebuild
 from tests.building import URL, ExchangeBuilder, delta
 
-OTHER = "https://api.example.test/v1/messages?beta=1"
+OTHER = "https://api.example.test/v1/anything?beta=1"
 CHUNK = f"data: {json.dumps(delta(content='x'))}\n\n".encode()
 PRELUDE = b"\0\0\0\x40\0\0\0\x10"
 
@@ -64,6 +64,8 @@ def test_the_bytes_the_content_type_and_the_url_choose(url: str, content_type: s
         ("", b'{\n{"b":2}}', "json"),
         ("", b"hello", "text"),
         ("", b"a\0b", "binary"),
+        ("application/vnd.amazon.eventstream", b"\0\0", "eventstream"),
+        ("application/vnd.amazon.eventstream", b'{"message":"no"}', "json"),
         ("", PRELUDE + zlib.crc32(PRELUDE).to_bytes(4, "big") + b"...", "eventstream"),
     ],
 )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import zlib
+from collections.abc import Mapping
 from typing import Any
 
 SSE = "text/event-stream"
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
+EVENTSTREAM = "application/vnd.amazon.eventstream"
 
 
 def sse(*values: Any, named: str | None = None, done: bool = False) -> bytes:
@@ -31,3 +34,30 @@ def document(value: Any) -> bytes:
 def ndjson(*values: Any) -> bytes:
     """Return one value a line."""
     return b"".join(json.dumps(value, ensure_ascii=False).encode() + b"\n" for value in values)
+
+
+def frame(payload: bytes, headers: Mapping[str, str] | bytes) -> bytes:
+    """Return an AWS event-stream frame.
+
+    :param headers: texts by name; bytes are taken as they are.
+    """
+    if not isinstance(headers, bytes):
+        named = [(name.encode(), value.encode()) for name, value in headers.items()]
+        headers = b"".join(
+            bytes([len(name)]) + name + b"\x07" + len(value).to_bytes(2, "big") + value for name, value in named
+        )
+    prelude = (16 + len(headers) + len(payload)).to_bytes(4, "big") + len(headers).to_bytes(4, "big")
+    whole = prelude + zlib.crc32(prelude).to_bytes(4, "big") + headers + payload
+    return whole + zlib.crc32(whole).to_bytes(4, "big")
+
+
+def framed(kind: str, value: Any) -> bytes:
+    """Return a value as the frame of an event of a kind, as Bedrock sends it."""
+    headers = {":event-type": kind, ":content-type": "application/json", ":message-type": "event"}
+    return frame(json.dumps(value, ensure_ascii=False).encode(), headers)
+
+
+def excepted(kind: str, message: str) -> bytes:
+    """Return an exception as a frame, as Bedrock sends it."""
+    headers = {":exception-type": kind, ":content-type": "application/json", ":message-type": "exception"}
+    return frame(json.dumps({"message": message}).encode(), headers)

@@ -1,0 +1,190 @@
+"""Content blocks that grow side by side, as Anthropic Messages and Bedrock Converse stream them.
+
+A message is a list of blocks; each event names the index of the block that it starts, continues or stops. Blocks
+may interleave, indexes may have gaps, begin anywhere or come again, and a start or a stop may be missing: what came
+is kept, and what is unusual is a fact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from recorder.core.messages import CitationPart, OtherPart, Part, ToolResultPart
+from recorder.dialects.folding import CallFold, Origin, Place, ReasoningFold, TextFold
+
+_NO_ARGUMENTS: Final[dict[str, Any]] = {}
+
+
+class Block:
+    """One block that grows. What comes for it makes it what it is: text, reasoning, a call, or what is whole.
+
+    :ivar index: its index on the wire, where one was sent.
+    :ivar closed: its stop event came.
+    :ivar other: the kind and the value of a block that has no form of its own.
+    :ivar origin: where the pieces of *other* came from.
+    """
+
+    __slots__ = ("_call", "_reasoning", "_text", "citations", "closed", "index", "origin", "other", "whole")
+
+    def __init__(self, index: int | None) -> None:
+        self.index = index
+        self.closed = False
+        self.citations: list[CitationPart] = []
+        self.whole: list[Part] = []
+        self.other: tuple[str, Any] | None = None
+        self.origin = Origin()
+        self._text: TextFold | None = None
+        self._reasoning: ReasoningFold | None = None
+        self._call: CallFold | None = None
+
+    @property
+    def text(self) -> TextFold:
+        """Its text."""
+        if self._text is None:
+            self._text = TextFold()
+        return self._text
+
+    @property
+    def reasoning(self) -> ReasoningFold:
+        """Its reasoning."""
+        if self._reasoning is None:
+            self._reasoning = ReasoningFold()
+        return self._reasoning
+
+    @property
+    def call(self) -> CallFold:
+        """Its call of a tool."""
+        if self._call is None:
+            self._call = CallFold(self.index)
+        return self._call
+
+    @property
+    def calls(self) -> bool:
+        """Whether it is a call of a tool."""
+        return self._call is not None
+
+    def parts(self, *, finished: bool) -> list[Part]:
+        """Return what came; a call in a block that is not *finished* is not complete."""
+        found: list[Part] = []
+        if self._reasoning is not None:
+            found.append(self._reasoning.reasoning())
+        if self._text is not None:
+            found.append(self._text.part())
+        found += self.citations
+        if self._call is not None:
+            found.append(self._call.part(finished=finished, empty=_NO_ARGUMENTS))
+        found += self.whole
+        if self.other is not None:
+            found.append(OtherPart(*self.other, self.origin.ranges))
+        return found
+
+
+class Blocks:
+    """The blocks of one message.
+
+    :param note: takes a fact once for its kind: see :meth:`recorder.dialects.folding.AnswerFold.note_once`.
+    """
+
+    def __init__(self, note: Callable[[str, str, Place], None]) -> None:
+        self._note = note
+        self._all: list[Block] = []
+        self._last: dict[int, Block] = {}  # the block that had the index last
+        self._reused = False
+
+    def __bool__(self) -> bool:
+        return bool(self._all)
+
+    def whole(self) -> Block:
+        """Return a new block that came as a whole."""
+        block = Block(None)
+        block.closed = True
+        self._all.append(block)
+        return block
+
+    def start(self, index: Any, place: Place) -> Block:
+        """Return a new block for a start event."""
+        if type(index) is not int:
+            self._note("block_without_index", f"a block starts with the index {index!r}", place)
+            index = None
+        elif index in self._last:
+            self._note("block_index_reused", f"index {index} again: taken as a new block", place)
+            self._reused = True
+        block = Block(index)
+        self._all.append(block)
+        if index is not None:
+            self._last[index] = block
+        return block
+
+    def at(self, index: Any, place: Place, *, start_owed: bool = True) -> Block:
+        """Return the block that a delta continues.
+
+        :param start_owed: a block begins with a start event: one without is a fact.
+        """
+        if type(index) is not int:
+            self._note("block_without_index", f"a delta has the index {index!r}: taken for the last block", place)
+            return self._all[-1] if self._all else self.start(None, place)
+        block = self._last.get(index)
+        if block is None:
+            if start_owed:
+                self._note("block_not_started", f"a delta for block {index}, which never started", place)
+            block = self._last[index] = Block(index)
+            self._all.append(block)
+        elif block.closed:
+            self._note("delta_after_stop", f"a delta for block {index}, which had stopped", place)
+        return block
+
+    def stop(self, index: Any, place: Place) -> None:
+        """Take a stop event."""
+        block = self._last.get(index) if type(index) is int else (self._all[-1] if self._all else None)
+        if block is None:
+            self._note("block_not_started", f"block {index!r} stops, which never started", place)
+        else:
+            block.closed = True
+
+    def parts(self, *, ended: bool, cut: bool) -> list[Part]:
+        """Return the parts of all blocks, in the order of their indexes.
+
+        :param ended: the message came to its end: blocks whose stop event is missing are finished too.
+        :param cut: the finish reason says that the message was cut: where it was cut is in the last block.
+        """
+        blocks = list(self._all)
+        if not self._reused and all(block.index is not None for block in blocks):
+            blocks.sort(key=lambda block: block.index or 0)
+        last = blocks[-1] if blocks else None
+        found: list[Part] = []
+        for block in blocks:
+            finished = (block.closed or (ended and not cut)) and not (cut and block is last)
+            found += block.parts(finished=finished)
+        return found
+
+
+def result_text(content: Any, is_text: Callable[[Any], bool]) -> tuple[str | None, bool]:
+    """Return the text of a tool's result, and whether that is all of it.
+
+    :param content: a text, or a list of blocks.
+    :param is_text: tells blocks that are nothing but text.
+    """
+    if isinstance(content, str):
+        return content, True
+    if not isinstance(content, list):
+        return None, content is None
+    texts = [
+        item if isinstance(item, str) else item["text"]
+        for item in content
+        if isinstance(item, str) or (isinstance(item, dict) and isinstance(item.get("text"), str))
+    ]
+    only = all(isinstance(item, str) or is_text(item) for item in content)
+    return ("".join(texts) if texts else None), only
+
+
+def tool_result(call_id: Any, text: str | None, failed: Any, value: Any, place: Place) -> ToolResultPart:
+    """Return what a tool answered; fields of a wrong type are in *value* alone."""
+    return ToolResultPart(
+        call_id if isinstance(call_id, str) else None,
+        None,
+        text,
+        failed if isinstance(failed, bool) else None,
+        value,
+        (place,),
+    )
