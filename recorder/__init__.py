@@ -14,7 +14,6 @@
 
 from importlib import import_module
 
-from recorder.core.version import VERSION
 from recorder.errors import (
     CassetteExhausted,
     ChainBroken,
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from recorder.api.player import Player
     from recorder.api.recorder import Recorder
     from recorder.api.store import Store
+    from recorder.core.version import __version__ as __version__
 
 __all__ = [
     "CassetteExhausted",
@@ -63,7 +63,6 @@ __all__ = [
     "UnknownEventType",
     "VersionConflict",
 ]
-__version__ = VERSION
 
 # Imported when asked for. With SQLAlchemy and requests they take a third of a second, in which the command
 # line, whose modules lie in this package too, could not yet have said what an interrupt should do.
@@ -71,6 +70,7 @@ _WHEN_ASKED_FOR = {
     "Player": "recorder.api.player",
     "Recorder": "recorder.api.recorder",
     "Store": "recorder.api.store",
+    "__version__": "recorder.core.version",
 }
 
 

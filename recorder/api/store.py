@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 from recorder.api.reader import Reader
 from recorder.clock import id_bytes, id_text
 from recorder.core.chain import check
-from recorder.core.conversation import Conversation, group
+from recorder.core.conversation import Conversation, Relation, group
 from recorder.core.events import Event
 from recorder.core.exchange import fold
-from recorder.core.history import Relation, relate
+from recorder.core.history import relate
 from recorder.core.messages import NOT_AS_WRITTEN, Anomaly
 from recorder.core.rebuilt import Rebuilt
 from recorder.dialects.rebuild import rebuild

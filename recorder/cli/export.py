@@ -79,7 +79,7 @@ def _found(store: Store, identity: str) -> tuple[list[Rebuilt], Conversation]:
     if found.kind == "conversation":
         view = store.conversation(found)
         ids = tuple(rebuilt.id for rebuilt in view.exchanges)
-        return view.exchanges, Conversation(view.id, view.name, ids, view.parents)
+        return view.exchanges, Conversation(view.id, view.name, ids, view.parents, view.relations())
     rebuilt = store.exchange(found)
     home, parent = store.conversation_of(found.id)
     parents = {} if parent is None else {found.id: parent}

@@ -12,7 +12,7 @@ from recorder.api.store import ConversationView, Store
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
 from recorder.cli.naming import resolve
 from recorder.cli.output import clean, counted, dim, duration, emit_json, short, verdict
-from recorder.core.history import Relation
+from recorder.core.conversation import Relation
 from recorder.core.json_text import milliseconds, plain, rfc3339
 from recorder.core.message_json import part_json, part_text
 from recorder.core.messages import Message, Part, ReasoningPart, RefusalPart, TextPart, ToolCallPart, ToolResultPart
@@ -54,8 +54,7 @@ def show(settings: Settings, identity: str, as_json: bool) -> None:
 
 
 def _json(rebuilt: Rebuilt, conversation: str, parent: str | None, relation: Relation = _ALONE) -> dict[str, Any]:
-    told = None if relation.of is None else (relation.kind, relation.of)
-    return as_json(rebuilt, conversation=conversation, parent=parent, relation=told, further=relation.findings)
+    return as_json(rebuilt, conversation=conversation, parent=parent, relation=relation)
 
 
 def _print_conversation(view: ConversationView) -> None:

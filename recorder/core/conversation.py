@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from recorder.core.json_text import parse_json, plain
-from recorder.core.messages import MediaPart, Message, OtherPart, ToolCallPart, ToolResultPart
+from recorder.core.messages import Anomaly, MediaPart, Message, OtherPart, ToolCallPart, ToolResultPart
 
 _ORIGIN: Final = hashlib.blake2b(b"recorder/thread/v1\0", digest_size=16).digest()
 _THOUGHT: Final = re.compile(r"\s*<think>.*?</think>", re.DOTALL)
@@ -125,6 +125,32 @@ class Turn:
     name: str | None = None
 
 
+#: What an exchange can be to an earlier one.
+RELATIONS: Final[Mapping[str, str]] = {
+    "begins": "nothing before it has to do with it",
+    "attempts": "another attempt of the same call: a retry of the transport, a redirect, an auth round",
+    "retries": "the same request again, after one whose answer was not complete",
+    "regenerates": "the same request again, although the answer was complete",
+    "continues": "goes on from an answer",
+    "forks": "goes on from an answer from which another exchange went on before",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """What an exchange is to an earlier one.
+
+    :ivar kind: one of :data:`RELATIONS`.
+    :ivar of: id of the earlier exchange; None where it begins.
+    :ivar findings: how the history that was sent differs from what had been sent and answered: ``answer_edited``,
+        ``answer_dropped``, ``message_edited``, ``message_dropped``, ``message_inserted``, ``message_moved``.
+    """
+
+    kind: str
+    of: str | None = None
+    findings: tuple[Anomaly, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Conversation:
     """A tree of exchanges.
@@ -133,12 +159,14 @@ class Conversation:
     :ivar name: as the user named it.
     :ivar exchanges: ids in the order in which they were sent.
     :ivar parents: ``exchange id -> id of the exchange that it extends``; roots are not in it.
+    :ivar relations: what each exchange is to those before it, where somebody looked: see :mod:`recorder.core.history`.
     """
 
     id: str
     name: str | None = None
     exchanges: tuple[str, ...] = ()
     parents: Mapping[str, str] = field(default_factory=dict)
+    relations: Mapping[str, Relation] = field(default_factory=dict)
 
 
 def turn_of(

@@ -8,41 +8,16 @@ elsewhere; each difference is a finding. What clients never send back unchanged 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Final
 
-from recorder.core.conversation import message_key
+from recorder.core.conversation import Relation, message_key
 from recorder.core.messages import Anomaly, Message
 from recorder.core.rebuilt import Rebuilt
 
 _SHOWN: Final = 60
-
-#: What an exchange can be to an earlier one.
-RELATIONS: Final[Mapping[str, str]] = {
-    "begins": "nothing before it has to do with it",
-    "attempts": "another attempt of the same call: a retry of the transport, a redirect, an auth round",
-    "retries": "the same request again, after one whose answer was not complete",
-    "regenerates": "the same request again, although the answer was complete",
-    "continues": "goes on from an answer",
-    "forks": "goes on from an answer from which another exchange went on before",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Relation:
-    """What an exchange is to an earlier one.
-
-    :ivar kind: one of :data:`RELATIONS`.
-    :ivar of: id of the earlier exchange; None where it begins.
-    :ivar findings: how the history that was sent differs from what had been sent and answered: ``answer_edited``,
-        ``answer_dropped``, ``message_edited``, ``message_dropped``, ``message_inserted``, ``message_moved``.
-    """
-
-    kind: str
-    of: str | None = None
-    findings: tuple[Anomaly, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from recorder.core.conversation import Relation
 from recorder.core.exchange import Exchange, Headers
 from recorder.core.json_text import milliseconds, plain, present, rfc3339, whole
 from recorder.core.message_json import AnswerJson, message_json, tokens_json
@@ -105,15 +106,13 @@ def as_json(
     *,
     conversation: str | None = None,
     parent: str | None = None,
-    relation: tuple[str, str] | None = None,
-    further: Iterable[Anomaly] = (),
+    relation: Relation | None = None,
 ) -> dict[str, Any]:
     """Return what ``show --json`` prints.
 
     :param conversation: id of the conversation it belongs to; by default that of its opening.
     :param parent: id of the exchange that its request extends, where one is known.
-    :param relation: what it is to which earlier exchange: see :data:`recorder.core.history.RELATIONS`.
-    :param further: findings about it that need more than its own events.
+    :param relation: what it is to those before it, with what was changed in the history that it sent.
     """
     exchange, answer, reading = rebuilt.exchange, rebuilt.answer, rebuilt.reading
     shown = AnswerJson(rebuilt.arrivals)
@@ -124,7 +123,7 @@ def as_json(
         **summary(rebuilt, conversation=conversation),
         conversation_name=exchange.conversation_name,
         parent=parent,
-        relation=None if relation is None else {"kind": relation[0], "of": relation[1]},
+        relation={"kind": relation.kind, "of": relation.of} if relation is not None and relation.of else None,
         call=exchange.call,
         attempt=exchange.attempt,
         request=_request(exchange),
@@ -140,7 +139,7 @@ def as_json(
         provider_request_ids=_provider_request_ids(exchange) or None,
         provider_fields=plain(answer.extras) or None,
         evidence=_evidence(rebuilt.evidence),
-        findings=_findings([*rebuilt.anomalies, *further]),
+        findings=_findings([*rebuilt.anomalies, *(relation.findings if relation else ())]),
     )
 
 

@@ -14,7 +14,7 @@ from recorder.core.rebuilt import Rebuilt, summary
 from recorder.formats.endings import error_text
 
 _LISTED: Final = ("id", "conversation", "conversation_name", "started_at", "method", "url", "status", "model")
-_MEASURED: Final = ("verdict", "chunks", "bytes", "duration_ms", "first_chunk_ms")
+_MEASURED: Final = ("verdict", "chunks", "bytes", "duration_ms", "first_chunk_ms", "dialect")
 _TOKENS: Final = ("input", "output", "total", "cached", "cache_written", "reasoning")
 COLUMNS: Final = (
     *_LISTED,
@@ -22,6 +22,7 @@ COLUMNS: Final = (
     *(f"tokens_{kind}" for kind in _TOKENS),
     "finish",
     "finish_reasons",
+    "tools",
     "error",
     "call",
     "attempt",
@@ -63,12 +64,14 @@ class Csv:
 def _row(rebuilt: Rebuilt, conversation: Conversation | None) -> dict[str, Any]:
     exchange, choices = rebuilt.exchange, rebuilt.answer.choices
     named = conversation.name if conversation else exchange.conversation_name
+    told = summary(rebuilt, conversation=conversation.id if conversation else None)
     return {
-        **summary(rebuilt, conversation=conversation.id if conversation else None),
+        **told,
         "conversation_name": named,
         **{f"tokens_{kind}": count for kind, count in (tokens_json(rebuilt.answer.tokens) or {}).items()},
         "finish": _of_choices(choices, [choice.finish for choice in choices]),
         "finish_reasons": _of_choices(choices, [choice.finish_reason for choice in choices]),
+        "tools": " ".join(told.get("tools", ())) or None,
         "error": error_text(rebuilt.evidence),
         "call": exchange.call,
         "attempt": exchange.attempt,

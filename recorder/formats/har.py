@@ -17,7 +17,7 @@ from recorder.core.conversation import Conversation
 from recorder.core.exchange import Exchange, Headers, Request
 from recorder.core.json_text import milliseconds, plain, present, rfc3339
 from recorder.core.rebuilt import Rebuilt
-from recorder.core.version import VERSION
+from recorder.core.version import __version__
 from recorder.formats.bodies import as_text, decoded_body
 from recorder.formats.endings import WARNINGS, error_text
 
@@ -47,7 +47,7 @@ class Har:
 
     def render(self, exchanges: Iterable[Rebuilt], conversation: Conversation | None = None) -> Iterator[str]:
         """Yield the document: head, one piece for each exchange, end."""
-        head: dict[str, Any] = {"version": "1.2", "creator": {"name": "recorder", "version": VERSION}, "pages": []}
+        head: dict[str, Any] = {"version": "1.2", "creator": {"name": "recorder", "version": __version__}, "pages": []}
         if conversation is not None:
             head["_conversation"] = present(id=conversation.id, name=conversation.name)
         yield '{"log": ' + _json(head).removesuffix("}") + ', "entries": ['

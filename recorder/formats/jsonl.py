@@ -23,10 +23,12 @@ class JsonLines:
 
 def document(rebuilt: Rebuilt, conversation: Conversation | None, indent: int | None = None) -> str:
     """Return one exchange as a JSON document."""
+    relation = conversation.relations.get(rebuilt.id) if conversation else None
     value = as_json(
         rebuilt,
         conversation=conversation.id if conversation else None,
         parent=conversation.parents.get(rebuilt.id) if conversation else None,
+        relation=relation,
     )
     return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from recorder.core.conversation import RELATIONS, Relation
 from recorder.core.exchange import fold
-from recorder.core.history import RELATIONS, Relation, relate
+from recorder.core.history import relate
 from recorder.core.rebuilt import Rebuilt
 from recorder.dialects.rebuild import rebuild
 from tests.building import ExchangeBuilder, delta
