@@ -85,16 +85,17 @@ DIALECT = Shout()
 """
     (tmp_path / "shout.py").write_text(source, encoding="utf-8")
     monkeypatch.setattr(recorder.dialects, "__path__", [*recorder.dialects.__path__, str(tmp_path)])
+    before = {dialect.name for dialect in dialects()}
     base.dialects.cache_clear()
     try:
-        assert [dialect.name for dialect in dialects()] == ["opaque", "openai_chat", "shout"]
+        assert {dialect.name for dialect in dialects()} - before == {"shout"}
         exchange = fold(ExchangeBuilder().request().response(headers=[]).chunks(b"HELLO").completed().events)
         assert exchange is not None
         assert rebuild(exchange).answer.dialect == "shout"
     finally:
         monkeypatch.undo()
         base.dialects.cache_clear()
-    assert [dialect.name for dialect in dialects()] == ["opaque", "openai_chat"]
+    assert {dialect.name for dialect in dialects()} == before
 
 
 @given(
