@@ -147,10 +147,20 @@ def test_no_bug_is_listed_for_a_stream_that_is_not_there() -> None:
     assert set(SDK_BUGS) <= {name.rpartition("/")[2] for name in corpus.names("openai-chat")}
 
 
+#: What the manifest calls a dialect -> what it is called here; the others are read by none.
+DIALECTS = {
+    "cohere-v1": "cohere_v1",
+    "cohere-v2": "cohere_v2",
+    "gemini": "gemini",
+    "ollama": "ollama",
+    "openai-chat": "openai_chat",
+}
+
+
 @pytest.mark.parametrize("name", corpus.names(""))
 def test_every_stream_of_every_dialect_is_shown(name: str) -> None:
     """What is not understood is opaque; nothing fails."""
     stream = corpus.stream(name)
     _, rebuilt = by_recorder(stream)
     json.dumps(as_json(rebuilt), allow_nan=False).encode()
-    assert (rebuilt.answer.dialect == "openai_chat") == (stream.dialect == "openai-chat")
+    assert rebuilt.answer.dialect == DIALECTS.get(stream.dialect, "opaque")
