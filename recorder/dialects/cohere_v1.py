@@ -14,6 +14,7 @@ Events whose ``event_type`` says what they are, one a line (``application/stream
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -31,6 +32,8 @@ _EVENTS: Final = frozenset(
         *("tool-calls-chunk", "tool-calls-generation", "tool-input-generation", "debug", "stream-end", "stream-error"),
     }
 )
+_EVENT: Final = re.compile(rb'"event_type"\s*:\s*"(?:' + "|".join(sorted(_EVENTS)).encode() + rb')"')
+_HEAD: Final = 4096
 #: Fields of an event and of a response that have a place of their own.
 _OWN: Final = frozenset(
     {
@@ -61,6 +64,8 @@ class CohereV1:
         if clues.shape not in ("sse", "json", "ndjson", "empty"):
             return 0.0
         likeness = max(map(_likeness, clues.samples), default=0.0)
+        if not clues.samples and _EVENT.search(clues.body[:_HEAD]):
+            return 0.9
         if likeness or not clues.path.endswith(_PATHS):
             return likeness
         return 0.5 if not clues.samples or any(map(_is_error, clues.samples)) else 0.0

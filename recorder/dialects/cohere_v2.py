@@ -14,6 +14,7 @@ peculiar:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -31,6 +32,8 @@ _EVENTS: Final = frozenset(
         *("tool-call-start", "tool-call-delta", "tool-call-end", "citation-start", "citation-end"),
     }
 )
+_EVENT: Final = re.compile(rb'"type"\s*:\s*"(?:' + "|".join(sorted(_EVENTS)).encode() + rb')"')
+_HEAD: Final = 4096
 #: Fields of an event, of a document and of a message that have a place of their own.
 _OWN: Final = frozenset({"id", "type", "index", "delta", "message", "finish_reason", "usage", "error", "logprobs"})
 _MESSAGE_OWN: Final = frozenset({"role", "content", "tool_plan", "tool_calls", "citations"})
@@ -70,6 +73,8 @@ class CohereV2:
         if clues.shape not in ("sse", "json", "ndjson", "empty"):
             return 0.0
         likeness = max(map(_likeness, clues.samples), default=0.0)
+        if not clues.samples and _EVENT.search(clues.body[:_HEAD]):
+            return 0.9
         if likeness or not clues.path.endswith(_PATH):
             return likeness
         return 0.5 if not clues.samples or any(map(_is_error, clues.samples)) else 0.0

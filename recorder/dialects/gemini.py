@@ -27,14 +27,17 @@ from recorder.dialects.json_array import ArrayReader
 from recorder.dialects.reading import EventStreamReader
 
 _NAME: Final = "gemini"
-_METHOD: Final = re.compile(r":(?:generateContent|streamGenerateContent)$")
-_MODEL: Final = re.compile(r"/models/([^/:?#]+)")
+#: The colon may be escaped.
+_METHOD: Final = re.compile(r"(?::|%3a)(?:generateContent|streamGenerateContent)$", re.IGNORECASE)
+_MODEL: Final = re.compile(r"/models/((?:(?!%3a)[^/:?#])+)", re.IGNORECASE)
 _CANDIDATES: Final = re.compile(
     rb'"candidates"\s*:\s*\[\s*\{\s*"(?:content"\s*:\s*\{|finishReason|index|safetyRatings|citationMetadata)'
 )
 _HEAD: Final = 65536
 _OF_CANDIDATES: Final = frozenset({"content", "finishReason", "safetyRatings", "citationMetadata", "groundingMetadata"})
 _OF_ANSWERS: Final = frozenset({"usageMetadata", "modelVersion", "responseId"})
+#: All that a value without candidates may have; embeddings come with ``usageMetadata`` too.
+_ANSWER_FIELDS: Final = _OF_ANSWERS | {"candidates", "promptFeedback", "createTime", "modelStatus"}
 _OWN: Final = frozenset({"candidates", "usageMetadata", "modelVersion", "responseId", "error"})
 _CANDIDATE_OWN: Final = frozenset({"index", "content", "finishReason", "logprobsResult"})
 #: Fields of a candidate that are kept with the message, every value that comes.
@@ -129,8 +132,8 @@ def _likeness(value: Any) -> float:
         if any(isinstance(item, dict) and _is_candidate(item) for item in candidates):
             return 1.0 if _OF_ANSWERS & value.keys() else 0.95
         return 0.0
-    usage = value.get("usageMetadata")
-    if isinstance(value.get("promptFeedback"), dict) or (isinstance(usage, dict) and "promptTokenCount" in usage):
+    told = value.get("promptFeedback", value.get("usageMetadata"))
+    if isinstance(told, dict) and value.keys() <= _ANSWER_FIELDS:
         return 0.9
     return _likeness(value["response"]) if isinstance(value.get("response"), dict) else 0.0
 

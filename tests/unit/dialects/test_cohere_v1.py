@@ -290,6 +290,7 @@ def test_a_document() -> None:
     [
         ("", ndjson(START, *said("a")), 1.0),
         (OPENAI, sse(*said("a")), 1.0),
+        ("", ndjson(*said("a" * 50))[:-3].replace(b'"event', b'"x":1,"event'), 0.9),
         ("", document({"text": "a", "generation_id": "g"}), 0.95),
         ("", document({"id": "i", "generations": [{"id": "x", "text": "a"}]}), 0.95),
         (URL, b"", 0.5),

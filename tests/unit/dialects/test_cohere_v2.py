@@ -309,6 +309,7 @@ def test_one_event_alone_is_no_whole_document() -> None:
     [
         ("", sse(START), 1.0),
         (OPENAI, sse(*block(0, "text", "a"), done=True), 1.0),
+        ("", sse(START)[:-9], 0.9),
         ("", document(DOCUMENT), 0.95),
         (URL, b"", 0.5),
         (URL, b'{"message":"no"}', 0.5),

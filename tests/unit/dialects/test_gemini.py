@@ -491,9 +491,17 @@ def test_values_that_are_none() -> None:
         ("", crlf({"promptFeedback": {"blockReason": "SAFETY"}}), 0.9),
         (URL, b"", 0.5),
         (VERTEX, b"[", 0.5),
+        ("https://l-example/v1beta1/projects/p/locations/l/endpoints/1:generateContent", b"", 0.5),
+        ("https://example/v1/publishers/google/models/m%3AstreamGenerateContent?key=k", b"", 0.5),
+        (VERTEX.replace("streamGenerateContent", "streamRawPredict"), b"", 0.0),
         (URL, b'{"object":"chat.completion","choices":[]}', 0.0),
         (URL, b"<html>", 0.0),
         (URL.replace("streamGenerateContent", "embedContent"), document({"embedding": {"values": []}}), 0.0),
+        (
+            URL.replace("streamGenerateContent", "embedContent"),
+            document({"embedding": {}, "usageMetadata": USAGE}),
+            0.0,
+        ),
         ("", crlf({"candidates": [{"content": "x", "author": "1"}]}), 0.0),
         ("", crlf({"type": "response.created", "response": {"object": "response"}}), 0.0),
         ("", crlf({"event_type": "content.delta", "delta": {"text": "a"}}), 0.0),
@@ -540,6 +548,10 @@ def test_a_system_instruction_that_is_a_text_and_a_model_that_is_named() -> None
     reading = DIALECT.read_request("", {"system_instruction": "s", "contents": [], "model": "models/m"})
     assert reading is not None
     assert ([message.text for message in reading.messages], reading.model) == (["s"], "models/m")
+    for url in (VERTEX, VERTEX.replace(":stream", "%3Astream"), VERTEX + "?alt=sse"):
+        named = DIALECT.read_request(url, {"contents": []})
+        assert named is not None
+        assert named.model == "gemini-x"
 
 
 @pytest.mark.parametrize(
@@ -547,3 +559,10 @@ def test_a_system_instruction_that_is_a_text_and_a_model_that_is_named() -> None
 )
 def test_other_requests_are_not_read(payload: Any) -> None:
     assert DIALECT.read_request(URL, payload) is None
+
+
+def test_roles_that_change_and_fields_of_the_content() -> None:
+    other = {"candidates": [{"content": {"role": "user", "parts": {"text": "b"}, "x": 1}}]}
+    answer = streamed(said({"text": "a"}), other)
+    message = only(answer).message
+    assert (message.role, message.text, message.extras, kinds(answer)) == ("model", "ab", {"x": [1]}, ["role_changed"])
