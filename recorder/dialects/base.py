@@ -57,13 +57,15 @@ class Clues:
 
     @cached_property
     def samples(self) -> tuple[Any, ...]:
-        """The JSON values of the first server-sent events, or of the whole JSON document."""
+        """The JSON values of the first server-sent events or lines, or of the whole JSON document."""
         found: list[Any] = []
         texts: list[str | bytes] = []
         if self.shape == "json":
             texts.append(self.body)
         elif self.shape == "sse":
             texts.extend(event.data for event in SSEParser().feed(self.body[:_HEAD])[:_SAMPLES])
+        elif self.shape == "ndjson":
+            texts.extend(self.body[:_HEAD].split(b"\n", _SAMPLES)[:_SAMPLES])
         for text in texts:
             try:
                 found.append(parse_json(text))

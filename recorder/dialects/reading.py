@@ -6,6 +6,7 @@ of the fold.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -43,7 +44,8 @@ class Fold(Protocol):
 class EventStreamReader:
     """Reads server-sent events whose data is JSON, up to ``[DONE]`` where that is sent.
 
-    An event named ``error`` and llama.cpp's ``error:`` field, which a correct parser drops, are errors.
+    An event named ``error`` is an error. So is what a correct parser drops: llama.cpp's ``error:`` field, and an
+    object with ``error`` that comes without ``data:``, on one line or on many (Google's servers).
 
     :param shape: ``sse``; ``empty`` for a body of nothing.
     """
@@ -66,6 +68,8 @@ class EventStreamReader:
         for fact in self._parser.anomalies:
             if fact.kind == "unknown_field" and fact.detail.startswith("error:"):
                 self._error(fact.detail.removeprefix("error:"))
+        for text in _bare_errors(self._parser.anomalies):
+            self._error(text)
         self._fold.anomalies.extend(self._parser.anomalies)
         return self._fold.answer(self._shape, whole=None, tail=self._parser.tail_bytes)
 
@@ -93,6 +97,35 @@ class EventStreamReader:
             value = text.strip()
         inner = value.get("error") if isinstance(value, dict) else None
         self._fold.errors.append(inner or value)
+
+
+def _bare_errors(facts: Iterable[Anomaly]) -> list[str]:
+    """Return the JSON objects with ``error`` among the lines that a parser of event streams drops."""
+    blocks: list[list[str]] = []
+    begin = end = -1
+    for fact in facts:
+        start, until = fact.start or 0, fact.end or 0
+        if fact.kind == "unknown_field":
+            if start != end:
+                blocks.append([])
+                begin = start
+            blocks[-1].append(fact.detail)
+            end = until
+        elif fact.kind == "unparsed_tail":
+            # Its range is that of its block, its text only what follows the lines that were dropped one by one.
+            if blocks and start == begin:
+                blocks[-1].append(fact.detail)
+            elif until - start == len(fact.detail.encode()):
+                blocks.append([fact.detail])
+    return [text for text in map("\n".join, blocks) if _is_error(text)]
+
+
+def _is_error(text: str) -> bool:
+    try:
+        value = parse_json(text)
+    except ValueError:
+        return False
+    return isinstance(value, dict) and bool(value.get("error"))
 
 
 class DocumentReader:

@@ -29,6 +29,10 @@ DIALECTS = {
     "anthropic-messages": "anthropic_messages",
     "bedrock-converse": "bedrock_converse",
     "bedrock-invoke": "bedrock_invoke",
+    "cohere-v1": "cohere_v1",
+    "cohere-v2": "cohere_v2",
+    "gemini": "gemini",
+    "ollama": "ollama",
     "openai-chat": "openai_chat",
     "openai-completions": "openai_completions",
     "openai-responses": "openai_responses",
@@ -154,9 +158,6 @@ def test_same_as_the_sdk_but_for_its_bugs(name: str) -> None:
 
 def test_no_bug_is_listed_for_a_stream_that_is_not_there() -> None:
     assert set(SDK_BUGS) <= {name.rpartition("/")[2] for name in corpus.names("openai-chat")}
-
-
-#: Dialects of the manifest and who reads them here; all others are opaque.
 
 
 @pytest.mark.parametrize("name", corpus.names(""))

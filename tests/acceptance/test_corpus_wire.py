@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -111,6 +112,18 @@ def _directly(stream: corpus.CorpusStream, request: Rebuilt) -> Rebuilt:
     return rebuild(exchange)
 
 
+def _timeless(value: Any) -> Any:
+    """Return what was rebuilt without the times and the chunks of its parts: they are those of the wire."""
+    if isinstance(value, list):
+        return [_timeless(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: {"bytes": item["bytes"]} if key == "origin" and "bytes" in item else _timeless(item)
+        for key, item in value.items()
+    }
+
+
 @pytest.mark.parametrize("name", corpus.names(""))
 def test_recorded_rebuilt_and_replayed(name: str, recorded: Recorded, store: Store, offline: requests.Session) -> None:
     stream = corpus.stream(name)
@@ -120,7 +133,7 @@ def test_recorded_rebuilt_and_replayed(name: str, recorded: Recorded, store: Sto
     assert b"".join(recorded_chunks) == stream.body
     assert len(recorded_chunks) >= len([chunk for chunk in stream.transport_chunks if chunk])
     ours, direct = as_json(rebuilt), as_json(_directly(stream, rebuilt))
-    assert {key: ours.get(key) for key in REBUILT} == {key: direct.get(key) for key in REBUILT}
+    assert all(_timeless(ours.get(key)) == _timeless(direct.get(key)) for key in REBUILT)
     response = offline.post(recorded.base + name, data=_payload(stream), stream=True)
     frames = list(response.raw.stream(None, decode_content=False))
     assert hashlib.sha256(b"".join(frames)).hexdigest() == hashlib.sha256(stream.body).hexdigest()

@@ -1,0 +1,160 @@
+"""One answer of Cohere's first API: what its events say, and what the whole response adds to them.
+
+See :mod:`recorder.dialects.cohere_v1` for the format and its source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from recorder.core.messages import Choice, CitationPart, Message, Part
+from recorder.dialects.cohere_v2 import CUTTING, FINISHES
+from recorder.dialects.folding import AnswerFold, CallFold, Place, TextFold, reason_text
+
+_CALL_OWN: Final = frozenset({"name", "parameters", "index", "text"})
+
+
+def text_or_none(value: Any) -> str | None:
+    """Return a text that is not empty."""
+    return value if isinstance(value, str) and value else None
+
+
+def objects(value: Any) -> list[dict[str, Any]]:
+    """Return the objects of a list."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def whole_call(entry: dict[str, Any], place: Place) -> CallFold:
+    """Return a call that came whole."""
+    call = CallFold()
+    call.name = text_or_none(entry.get("name"))
+    parameters = entry.get("parameters")
+    call.add(parameters if isinstance(parameters, str) else "", place)
+    call.value = None if isinstance(parameters, str) else parameters
+    call.extras.update((key, entry[key]) for key in entry.keys() - _CALL_OWN)
+    return call
+
+
+def _citation(item: Any, documents: Mapping[str, dict[str, Any]], place: Place) -> CitationPart:
+    """Return a citation, with the address and the title of the first document that it names."""
+    fields = item if isinstance(item, dict) else {}
+    named = fields.get("document_ids")
+    known = (
+        [documents[name] for name in named if isinstance(name, str) and name in documents]
+        if isinstance(named, list)
+        else []
+    )
+    source = known[0] if known else {}
+    return CitationPart(
+        item,
+        text_or_none(fields.get("text")),
+        text_or_none(source.get("url")),
+        text_or_none(source.get("title")),
+        (place,),
+    )
+
+
+class Generation:
+    """One answer: what its events say, and what the whole response adds to them."""
+
+    def __init__(self, index: int, answer: AnswerFold) -> None:
+        self._index = index
+        self._answer = answer
+        self._text = TextFold()
+        self._cited: list[tuple[Any, Place]] = []
+        self._pieces: dict[Any, CallFold] = {}
+        self._calls: list[CallFold] = []
+        self._finish: list[str] = []
+        self._extras: dict[str, Any] = {}
+        self._message_extras: dict[str, list[Any]] = {}
+
+    def say(self, text: Any, place: Place) -> None:
+        """Take a piece of text."""
+        if isinstance(text, str) and text:
+            self._text.add(text, place)
+        elif text:
+            self._message_extras.setdefault("text", []).append(text)
+
+    def say_all(self, text: Any, place: Place) -> None:
+        """Take the whole text, which may have come before."""
+        if not self._text:
+            self.say(text, place)
+        elif isinstance(text, str) and text and text != self._text.text:
+            self._answer.note_once("response_differs", "the whole text differs from the sum of its pieces", place)
+
+    def cite(self, citations: Any, place: Place) -> None:
+        """Take citations, those that are new."""
+        for item in citations if isinstance(citations, list) else []:
+            if not any(item == known for known, _ in self._cited):
+                self._cited.append((item, place))
+
+    def call_piece(self, delta: Any, place: Place) -> None:
+        """Take a piece of a call."""
+        fields = delta if isinstance(delta, dict) else {}
+        self.say(fields.get("text"), place)
+        index, name, piece = fields.get("index"), text_or_none(fields.get("name")), fields.get("parameters")
+        if index is None and name is None and piece is None:
+            return
+        key = index if isinstance(index, int | float | str) else None
+        call = self._pieces.get(key)
+        if call is None:
+            call = self._pieces[key] = CallFold(index if type(index) is int else None)
+        call.name = call.name or name
+        call.add(piece if isinstance(piece, str) else "", place)
+        call.value = call.value if piece is None or isinstance(piece, str) else piece
+
+    def call_all(self, calls: Any, place: Place) -> None:
+        """Take the whole calls, which may have come before, whole or in pieces."""
+        if self._calls:
+            return
+        pieces = list(self._pieces.values())
+        for at, entry in enumerate(objects(calls)):
+            call = whole_call(entry, place)
+            if at < len(pieces):
+                self._settle(pieces[at], call, place)
+                call = pieces[at]
+            self._calls.append(call)
+
+    def finish(self, reason: Any) -> None:
+        """Take a finish reason."""
+        told = reason_text(reason)
+        if told is not None and self._finish[-1:] != [told]:
+            self._finish.append(told)
+
+    @property
+    def finished(self) -> bool:
+        """A finish reason came."""
+        return bool(self._finish)
+
+    def keep(self, name: str, value: Any) -> None:
+        """Keep another field."""
+        if value is not None:
+            self._extras[name] = value
+
+    def choice(self, documents: Mapping[str, dict[str, Any]], *, ended: bool, failed: bool) -> Choice:
+        """Return it.
+
+        :param documents: those that citations may name, by their ids.
+        :param ended: the answer came to its end.
+        :param failed: an error came.
+        """
+        finish = FINISHES.get(self._finish[-1].upper(), "other") if self._finish else None
+        whole = finish not in CUTTING and not failed
+        # Pieces are finished by the whole call, or by the end; a call of no parameters is one without any text.
+        calls = [call.part(finished=whole, empty={}) for call in self._calls]
+        others = [call for call in self._pieces.values() if call not in self._calls]
+        calls += [call.part(finished=whole and ended, empty={}) for call in others]
+        parts: list[Part] = [self._text.part()] if self._text else []
+        cited = [_citation(item, documents, place) for item, place in self._cited]
+        message = Message(None, (*parts, *cited, *calls), extras=self._message_extras)
+        return Choice(self._index, message, tuple(self._finish), None, self._extras, finish == "error", finish)
+
+    def _settle(self, pieces: CallFold, call: CallFold, place: Place) -> None:
+        pieces.origin.add(place)
+        pieces.extras.update(call.extras)
+        if not pieces.text:
+            pieces.value = call.value
+        told = call.part(finished=True, empty={}).arguments
+        if pieces.name != call.name or pieces.part(finished=True, empty={}).arguments != told:
+            self._answer.note_once("response_differs", "a whole call differs from the sum of its pieces", place)

@@ -1,0 +1,288 @@
+"""Ollama's own ``/api/chat`` and ``/api/generate`` (Ollama's docs/api.md; its client's ``_types.py``).
+
+One JSON object a line (NDJSON), or one document where streaming is off: ``{model, created_at, message{role, content,
+thinking, tool_calls}, done: false}`` or, from ``generate``, ``{…, response, thinking, …}``; the last one has
+``done: true``, ``done_reason``, counts of tokens and durations in nanoseconds. Only ``done: true`` ends an answer,
+also one that is a single line. Arguments of tool calls are objects, and calls come whole. A failure after the
+stream began is a line ``{"error": "…"}`` under status 200.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from recorder.core.messages import Answer, Choice, Message, OtherPart, Part, ReasoningPart, RequestReading, TextPart
+from recorder.dialects.base import AnswerReader, Clues
+from recorder.dialects.folding import (
+    AnswerFold,
+    CallFold,
+    Place,
+    ReasoningFold,
+    TextFold,
+    media,
+    reason_text,
+    tokens,
+)
+from recorder.dialects.reading import DocumentReader, EventStreamReader, LineReader
+
+_NAME: Final = "ollama"
+_PATHS: Final = ("/api/chat", "/api/generate")
+_OBJECT: Final = re.compile(
+    rb'"model"\s*:\s*"[^"]*"\s*,(?:\s*"remote_\w+"\s*:\s*"[^"]*"\s*,)*\s*"created_at"\s*:\s*"[^"]*"\s*,'
+    rb'\s*"(?:message|response|thinking)"'
+)
+_HEAD: Final = 4096
+_COUNTS: Final = ("prompt_eval_count", "eval_count")
+#: Fields with a place of their own.
+_OWN: Final = frozenset(
+    {*_COUNTS, "model", "message", "response", "thinking", "tool_calls", "image"}
+    | {"done", "done_reason", "error", "logprobs"}
+)
+_MESSAGE_OWN: Final = frozenset({"role", "content", "thinking", "tool_calls", "images"})
+_FINISHES: Final[Mapping[str, str]] = {"stop": "stop", "length": "length", "tool_calls": "tool_calls"}
+#: Options that only Ollama has, by which a request is known whose URL says nothing.
+_OPTIONS: Final = frozenset({"num_ctx", "num_predict", "num_gpu", "num_thread", "repeat_last_n", "mirostat"})
+
+TOKENS: Final[Mapping[str, tuple[str, ...]]] = {"input": ("prompt_eval_count",), "output": ("eval_count",)}
+
+
+class Ollama:
+    """The dialect of ``/api/chat`` and ``/api/generate``."""
+
+    name = _NAME
+
+    def claims(self, clues: Clues) -> float:
+        """Return how much the body looks like Ollama's; the URL counts where the body says little."""
+        if clues.shape not in ("ndjson", "json", "sse", "empty"):
+            return 0.0
+        likeness = max(map(_likeness, clues.samples), default=0.0)
+        if likeness:
+            return likeness
+        if not clues.samples and _OBJECT.search(clues.body[:_HEAD]):
+            return 0.9
+        told = not clues.samples or any(isinstance(item, dict) and "error" in item for item in clues.samples)
+        return 0.5 if told and clues.path.endswith(_PATHS) else 0.0
+
+    def read_request(self, url: str, payload: Any) -> RequestReading | None:
+        """Return the messages of a chat, or the prompt of a completion."""
+        if not isinstance(payload, dict) or not _is_request(url, payload):
+            return None
+        messages = payload.get("messages")
+        if isinstance(messages, list):
+            read = [_read_message(message) for message in messages if isinstance(message, dict)]
+        else:
+            read = _read_prompt(payload)
+        model = payload.get("model")
+        return RequestReading(_NAME, tuple(read), model if isinstance(model, str) else None)
+
+    def reader(self, clues: Clues) -> AnswerReader:
+        """Return a reader for lines, for one document, or for events (of a gateway)."""
+        if clues.shape == "ndjson":
+            return LineReader(clues.shape, _Fold())
+        return (DocumentReader if clues.shape == "json" else EventStreamReader)(clues.shape, _Fold())
+
+
+def _likeness(value: Any) -> float:
+    if not isinstance(value, dict) or not isinstance(value.get("model"), str) or type(value.get("done")) is not bool:
+        return 0.0
+    said = isinstance(value.get("message"), dict) or isinstance(value.get("response"), str)
+    if said or isinstance(value.get("image"), str):
+        return 1.0 if "created_at" in value else 0.9
+    return 0.0
+
+
+def _is_request(url: str, payload: dict[str, Any]) -> bool:
+    path = url.partition("?")[0].partition("#")[0].rstrip("/")
+    if path.endswith(_PATHS):
+        return "messages" in payload or "prompt" in payload
+    options = payload.get("options")
+    return isinstance(payload.get("messages"), list) and (
+        "keep_alive" in payload or (isinstance(options, dict) and not _OPTIONS.isdisjoint(options))
+    )
+
+
+def _read_message(message: dict[str, Any]) -> Message:
+    fold = _MessageFold()
+    fold.take(message, (0, 0))
+    read = fold.message(finished=True)
+    extras = {name: values[0] for name, values in read.extras.items()}
+    name, answered = extras.get("tool_name"), extras.get("tool_call_id")
+    if isinstance(name, str):
+        del extras["tool_name"]
+    if isinstance(answered, str):
+        del extras["tool_call_id"]
+    return Message(
+        read.role,
+        read.parts,
+        name if isinstance(name, str) else None,
+        answered if isinstance(answered, str) else None,
+        extras,
+    )
+
+
+def _read_prompt(payload: dict[str, Any]) -> list[Message]:
+    """``generate`` has no roles but that of its system prompt."""
+    read: list[Message] = []
+    system, prompt = payload.get("system"), payload.get("prompt")
+    if isinstance(system, str) and system:
+        read.append(Message("system", (TextPart(system, ((0, 0),)),)))
+    parts: list[Part] = [TextPart(prompt, ((0, 0),))] if isinstance(prompt, str) and prompt else []
+    parts += _images(payload.get("images"), (0, 0))
+    return [*read, Message(None, tuple(parts))] if parts else read
+
+
+def _images(images: Any, place: Place) -> list[Part]:
+    if not isinstance(images, list):
+        return [] if images is None else [OtherPart("images", images, (place,))]
+    return [
+        media("image", place, data=item) if isinstance(item, str) else OtherPart("images", item, (place,))
+        for item in images
+    ]
+
+
+class _MessageFold:
+    """What the pieces of the message add up to; a message of a request is one piece."""
+
+    def __init__(self) -> None:
+        self._role: str | None = None
+        self._parts: list[Part | TextFold | CallFold] = []
+        self._extras: dict[str, list[Any]] = {}
+
+    def take(self, message: dict[str, Any], place: Place) -> None:
+        """Take a piece."""
+        role = message.get("role")
+        if self._role is None and isinstance(role, str) and role:
+            self._role = role
+        elif role and role != self._role:
+            self._extras.setdefault("role", []).append(role)
+        self.thought(message.get("thinking"), place)
+        self.said(message.get("content"), place)
+        self.called(message.get("tool_calls"), place)
+        self._parts += _images(message.get("images"), place)
+        for name, value in message.items():
+            if name not in _MESSAGE_OWN and value is not None:
+                self._extras.setdefault(name, []).append(value)
+
+    def said(self, text: Any, place: Place) -> None:
+        """Take a piece of the text."""
+        if isinstance(text, str):
+            self._grow(TextFold, text, place)
+        elif text is not None:
+            self._parts.append(OtherPart("content", text, (place,)))
+
+    def thought(self, text: Any, place: Place) -> None:
+        """Take a piece of the reasoning."""
+        if isinstance(text, str):
+            self._grow(ReasoningFold, text, place)
+        elif text is not None:
+            self._parts.append(OtherPart("thinking", text, (place,)))
+
+    def called(self, calls: Any, place: Place) -> None:
+        """Take calls; each is whole."""
+        for entry in calls if isinstance(calls, list) else [] if calls is None else [calls]:
+            function = entry.get("function") if isinstance(entry, dict) else None
+            if not isinstance(function, dict):
+                self._parts.append(OtherPart("tool_calls", entry, (place,)))
+                continue
+            index, name, identity = function.get("index"), function.get("name"), entry.get("id")
+            call = CallFold(index if type(index) is int else None)
+            call.name = name if isinstance(name, str) else None
+            call.id = identity if isinstance(identity, str) and identity else None
+            arguments = function.get("arguments")
+            call.add(arguments if isinstance(arguments, str) else "", place)
+            call.value = None if isinstance(arguments, str) else arguments
+            call.extras.update((key, entry[key]) for key in entry.keys() - {"function", "id", "type"})
+            call.extras.update((key, function[key]) for key in function.keys() - {"index", "name", "arguments"})
+            self._parts.append(call)
+
+    def shown(self, image: Any, place: Place) -> None:
+        """Take an image that was made."""
+        if image is not None:
+            self._parts += _images([image], place)
+
+    def message(self, finished: bool) -> Message:
+        """Return it; the calls of one that is not *finished* are not complete."""
+        parts = tuple(_part(part, finished) for part in self._parts)
+        return Message(self._role, parts, extras=self._extras)
+
+    def _grow(self, kind: type[TextFold], text: str, place: Place) -> None:
+        if not text:
+            return
+        last = self._parts[-1] if self._parts else None
+        if type(last) is not kind:
+            last = kind()
+            self._parts.append(last)
+        last.add(text, place)
+
+
+def _part(part: Part | TextFold | CallFold, finished: bool) -> Part:
+    if isinstance(part, ReasoningFold):
+        read: ReasoningPart = part.reasoning()
+        return read
+    if isinstance(part, TextFold):
+        return part.part()
+    return part.part(finished=finished) if isinstance(part, CallFold) else part
+
+
+class _Fold(AnswerFold):
+    """What the objects of an answer add up to."""
+
+    def __init__(self) -> None:
+        super().__init__(_NAME)
+        self._message: _MessageFold | None = None
+        self._finish: str | None = None
+        self._logprobs: list[Any] = []
+
+    def take(self, value: Any, place: Place, name: str = "") -> None:
+        """Take one object of the answer."""
+        self.events += 1
+        if not isinstance(value, dict):
+            self.note("not_an_object", f"a {type(value).__name__} where an object belongs", place)
+            return
+        if value.get("error"):
+            self.errors.append(value["error"])
+        elif self.sentinel:
+            self.note("after_end_marker", "an object came after the one with done", place)
+        if value.keys() & {"message", "response", "thinking", "image"}:
+            self._said(value, place)
+        elif not value.get("error"):
+            self.note("no_choices", "an object without a message", place)
+        self.model(value.get("model"))
+        self.usage({name: value[name] for name in _COUNTS if value.get(name) is not None})
+        self.extras.update((key, held) for key, held in value.items() if key not in _OWN and held is not None)
+        if value.get("done") is True:
+            self.sentinel = True
+            self._finish = reason_text(value.get("done_reason"))
+
+    def _said(self, value: dict[str, Any], place: Place) -> None:
+        if self._message is None:
+            self._message = _MessageFold()
+        message = value.get("message")
+        if isinstance(message, dict):
+            self._message.take(message, place)
+        elif message is not None:
+            self.note_once("message_malformed", f"message is a {type(message).__name__}", place)
+        self._message.thought(value.get("thinking"), place)
+        self._message.said(value.get("response"), place)
+        self._message.called(value.get("tool_calls"), place)
+        self._message.shown(value.get("image"), place)
+        if isinstance(value.get("logprobs"), list):
+            self._logprobs += value["logprobs"]
+
+    def answer(self, shape: str, *, whole: bool | None, tail: int) -> Answer:
+        """Return what came. A document that parses is not whole for that: a stream's first line parses too."""
+        choices = [] if self._message is None else [self._choice(self._message)]
+        counts = tokens(self.usages, TOKENS)
+        return self.result(shape, choices, whole=None if whole else whole, tail=tail, tokens=counts)
+
+    def _choice(self, fold: _MessageFold) -> Choice:
+        finish = None if self._finish is None else _FINISHES.get(self._finish, "other")
+        message = fold.message(self.sentinel and finish != "length" and not self.errors)
+        reasons = () if self._finish is None else (self._finish,)
+        logprobs = {"logprobs": self._logprobs} if self._logprobs else None
+        return Choice(0, message, reasons, logprobs, finish=finish)
+
+
+DIALECT = Ollama()
