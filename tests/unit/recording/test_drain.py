@@ -9,8 +9,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import requests
 
 import recorder.recording.spool as spool_module
+from recorder import Recorder, RecordingError
 from recorder.clock import id_text
 from recorder.core.codec import decode_batch
 from recorder.core.events import Event
@@ -19,10 +21,13 @@ from recorder.recording.batches import read_batch
 from recorder.recording.drain import Drainer
 from recorder.recording.drainer_process import FollowedSpool
 from recorder.recording.lanes import Lanes
+from recorder.recording.recovery import recover
 from recorder.recording.spool_file import HEADER_SIZE, spool_files
 from recorder.recording.streams import StreamWriter
 from recorder.store import open_store
-from tests.recorded import streams, until
+from tests.commands import run
+from tests.loopback import Script, serve
+from tests.recorded import ask, streams, until
 from tests.unit.recording.spooled import CLOCK, Failing, Recording, Watched, drainer_of
 
 
@@ -114,8 +119,62 @@ def test_damage_in_one_lane_holds_up_no_other(
     drainer.drain()
     assert id_text(later.id) in streams(sqlite_url)
     assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert lanes.of_thread(drainer.damaged_lanes).files()[0].lane != file.lane
+    assert lanes.of_thread(frozenset(range(8))).files()[0].lane not in range(8)
     drainer.stop(1.0, lambda _: False)
     lanes.close(drained=False)
+
+
+def test_a_damaged_file_is_kept_whatever_comes_after_it(place: Path, sqlite_url: str) -> None:
+    recording = Recording(place)
+    recording.spool._roll_at = 3000
+    recording.exchange(chunks=40, size=100)
+    damaged, *later = recording.spool.files()
+    assert later
+    with damaged.path.open("r+b") as touched:
+        touched.seek(damaged.size - 50)
+        touched.write(b"!!")
+    drainer = drainer_of(recording, sqlite_url)
+    assert drainer.drain()
+    moved = drainer.events
+    assert 0 < moved < 42
+    assert not drainer.drain()
+    assert drainer.damage is not None
+    assert drainer.events == moved
+    assert all(file.path.exists() for file in (damaged, *later))
+    assert not drainer.stop(1.0, lambda drained: recording.spool.pending(drained) == 0)
+    recording.die()
+    with closing(open_store(sqlite_url, write=True)) as store:
+        assert recover(place, store, CLOCK, CLOCK.new_id()).damaged
+    assert list(place.glob("*.damaged"))
+
+
+def test_must_record_refuses_what_a_damaged_spool_would_keep_from_the_store(sqlite_url: str) -> None:
+    with serve(Script(chunks=5)) as server:
+        recorder = Recorder(sqlite_url, on_failure="raise", close_timeout=1)
+        session = recorder.mount(requests.Session())
+        assert ask(session, server.url, "first").content
+        assert recorder.flush()
+        assert recorder._path is not None
+        mover = recorder._path._mover
+        assert isinstance(mover, Drainer)
+        mover._giving_way = True
+        assert ask(session, server.url, "held up").content
+        (file,) = recorder._path._spool.files()
+        with file.path.open("r+b") as touched:
+            touched.seek(file.size - 100)
+            touched.write(b"!!")
+        mover._giving_way = False
+        mover.wake()
+        until(lambda: recorder.health().spool_error is not None)
+        with pytest.raises(RecordingError, match=r"cannot be recorded: .*fails its checksum"):
+            ask(session, server.url, "refused")
+        recorder.close()
+        assert len(server.visits(2)) == 2
+    assert file.path.exists()
+    result = run("recover", "--store", sqlite_url)
+    assert result.exit_code == 1
+    assert file.path.name in result.stdout + result.stderr
 
 
 def test_events_that_a_store_gets_again_are_counted_once(tmp_path: Path, place: Path) -> None:
