@@ -239,7 +239,7 @@ class Drainer:
         self.damaged_lanes = frozenset(file.lane for file in damaged)
         if damaged and first:
             _log.error(
-                "recorder: a spool file is damaged; what is behind that place stays there until this process has ended, "
+                "recorder: a spool file is damaged; what is behind that place stays there until this process ends, "
                 "then `recorder recover` says what it holds: %s",
                 self.damage,
             )
