@@ -94,22 +94,27 @@ def test_a_lane_that_begins_meanwhile_has_its_share_at_once(tmp_path: Path, sqli
     lanes.close(drained=True)
 
 
+def damage(path: Path, at: int) -> None:
+    with path.open("r+b") as file:
+        file.seek(at)
+        (byte,) = file.read(1)
+        file.seek(at)
+        file.write(bytes([byte ^ 1]))
+
+
 def test_damage_in_one_lane_holds_up_no_other(
     tmp_path: Path, sqlite_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    lanes = Lanes(
-        tmp_path / "spool", CLOCK.new_id(), CLOCK, durability="batched", wait=0.0
-    )  # files that are not mapped
+    lanes = Lanes(tmp_path / "spool", CLOCK.new_id(), CLOCK, durability="batched", wait=0.0)  # so no file is mapped
     beside = lanes.beside(1)
     assert beside is not None
     damaged, sound = Recording.at(lanes.of_thread()), Recording.at(beside)
-    damaged.exchange(), sound.exchange()
+    damaged.exchange()
+    sound.exchange()
     assert lanes.flush()
     drainer = Drainer(lanes, lambda: open_store(sqlite_url, write=True), CLOCK)
     file = lanes.files()[0]
-    with file.path.open("r+b") as touched:
-        touched.seek(HEADER_SIZE + 20)
-        touched.write(b"!")
+    damage(file.path, HEADER_SIZE + 20)
     assert drainer.drain()
     assert (drainer.error, drainer.events) == (None, 4)
     assert drainer.damage is not None
@@ -129,11 +134,9 @@ def test_a_damaged_file_is_kept_whatever_comes_after_it(place: Path, sqlite_url:
     recording = Recording(place)
     recording.spool._roll_at = 3000
     recording.exchange(chunks=40, size=100)
-    damaged, *later = recording.spool.files()
+    first, *later = recording.spool.files()
     assert later
-    with damaged.path.open("r+b") as touched:
-        touched.seek(damaged.size - 50)
-        touched.write(b"!!")
+    damage(first.path, first.size - 50)
     drainer = drainer_of(recording, sqlite_url)
     assert drainer.drain()
     moved = drainer.events
@@ -141,7 +144,7 @@ def test_a_damaged_file_is_kept_whatever_comes_after_it(place: Path, sqlite_url:
     assert not drainer.drain()
     assert drainer.damage is not None
     assert drainer.events == moved
-    assert all(file.path.exists() for file in (damaged, *later))
+    assert all(file.path.exists() for file in (first, *later))
     assert not drainer.stop(1.0, lambda drained: recording.spool.pending(drained) == 0)
     recording.die()
     with closing(open_store(sqlite_url, write=True)) as store:
@@ -161,9 +164,7 @@ def test_must_record_refuses_what_a_damaged_spool_would_keep_from_the_store(sqli
         mover._giving_way = True
         assert ask(session, server.url, "held up").content
         (file,) = recorder._path._spool.files()
-        with file.path.open("r+b") as touched:
-            touched.seek(file.size - 100)
-            touched.write(b"!!")
+        damage(file.path, file.size - 100)
         mover._giving_way = False
         mover.wake()
         until(lambda: recorder.health().spool_error is not None)
