@@ -271,6 +271,7 @@ class RecordingConnection(View):
             sending = sending_now()
             if isinstance(made, HTTPResponse) and sending is not None:
                 sending.response = made
+                made.kept_alive = sending.recording  # by whoever still reads it, whatever else is let go of
 
     @property
     def response_class(self) -> Any:

@@ -199,6 +199,7 @@ class HTTPResponse(http.client.HTTPResponse):
             self.fp = BufferedReader(self._tee)
         else:
             tap.give_up("the connection's responses read from a file of their own")
+        self.kept_alive: object = None
         #: the response that the user got, once there is one: when it is gone, nobody closed it
         self.consumer: weakref.ref[Any] | None = None
 
