@@ -59,7 +59,7 @@ class Ending:
         if not self._path.closed:
             try:
                 self._path.close(self._timeout)
-                if not self._path.apart and self._path.health().store_error is None:
+                if not self._path.apart and self._path.reaches_store:
                     self._settle()
             finally:
                 atexit.unregister(self._at_exit)

@@ -183,6 +183,7 @@ class FailedMeta(TypedDict):
     kind: str  # "dns", "refused", "tls", "timeout", "reset", "disconnected", "malformed", "other"
     phase: str  # "connect", "send", "head", "body"
     error: NotRequired[ErrorFacts]
+    proxy: NotRequired[bool]  # it was the proxy that could not be reached
     tail: NotRequired[str]  # framing bytes received after the last chunk, verbatim, latin-1
 
 

@@ -65,6 +65,7 @@ class Drainer:
     :ivar conflicts: events set aside in ``*.conflicts`` files, because the store has others in their place.
     :ivar error: why the store does not take them, or None.
     :ivar damage: which spool files cannot be read on, and where; or None.
+    :ivar damaged_lanes: the lanes that they are in.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class Drainer:
         self.conflicts = 0
         self.error: str | None = None
         self.damage: str | None = None
+        self.damaged_lanes: frozenset[int] = frozenset()
 
     @property
     def idle(self) -> bool:
@@ -195,7 +197,7 @@ class Drainer:
         events: list[Event] = []
         marks: list[SpoolMark] = []
         found: list[Laned] = []
-        damaged: list[str] = []
+        damaged: dict[Laned, str] = {}
         counted = 0
         for file in files:
             if any(file.lane == before.lane for before in found):
@@ -205,7 +207,7 @@ class Drainer:
             try:
                 opened, told, end = read_batch(file, start, min(again, limit) if again > 0 else limit)
             except CorruptRecording as error:  # who is in another lane goes on
-                damaged.append(f"{file.path.name}, after byte {start}: {error}")
+                damaged[file] = f"{file.path.name}, after byte {start}: {error}"
                 found.append(file)
                 continue
             if end > start:
@@ -232,12 +234,13 @@ class Drainer:
         self._batch = min(self._batch * 2, _LARGEST_BATCH) if more_waits else BATCH_BYTES
         return bool(marks)
 
-    def _note_damage(self, damaged: Sequence[str]) -> None:
-        first, self.damage = self.damage is None, "; ".join(damaged) or None
+    def _note_damage(self, damaged: Mapping[Laned, str]) -> None:
+        first, self.damage = self.damage is None, "; ".join(damaged.values()) or None
+        self.damaged_lanes = frozenset(file.lane for file in damaged)
         if damaged and first:
             _log.error(
-                "recorder: a spool file is damaged, what is behind that place stays in it for `recorder recover`, "
-                "when this process has ended: %s",
+                "recorder: a spool file is damaged; what is behind that place stays there until this process ends, "
+                "then `recorder recover` says what it holds: %s",
                 self.damage,
             )
 
@@ -245,7 +248,7 @@ class Drainer:
         """Remove the files that are drained whole and no longer appended to."""
         growing = {file.lane: file.id for file in files}
         for file in files:
-            if file.id != growing[file.lane]:
+            if file.id != growing[file.lane] and file.lane not in self.damaged_lanes:
                 store.forget_spool(file.id)
                 self._source.drop(file.id)
                 self._confirmed.discard(file.id)

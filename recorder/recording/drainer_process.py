@@ -8,7 +8,8 @@ store's URL holds a password, and arguments are for everybody to see)::
 
 It reports on standard output, a line of JSON whenever something has changed::
 
-    {"drained": {file id: offset}, "events": n, "conflicts": n, "error": null | reason, "damage": null | where}
+    {"drained": {file id: offset}, "events": n, "conflicts": n, "error": null | reason, "damage": null | where,
+     "damaged_lanes": [lane, …]}
 
 The line ``stop`` has it drain everything and end. Standard input that just closes means that the owner
 died: then it ends at once, and what is left is recovery's.
@@ -179,7 +180,8 @@ def _reports(drainer: Drainer, fd: int) -> Iterator[None]:
     while True:
         drained = {identity.hex(): offset for identity, offset in drainer.drained.items()}
         counts = {"events": drainer.events, "conflicts": drainer.conflicts}
-        now = {"drained": drained, **counts, "error": drainer.error, "damage": drainer.damage}
+        damage = {"damage": drainer.damage, "damaged_lanes": sorted(drainer.damaged_lanes)}
+        now = {"drained": drained, **counts, "error": drainer.error, **damage}
         if now != last:
             last = now
             os.write(fd, json.dumps(now).encode() + b"\n")

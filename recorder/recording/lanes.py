@@ -29,6 +29,7 @@ from recorder.recording.spool_file import SpoolFile
 _log = logging.getLogger("recorder")
 
 _LANES: Final = 8
+_SPARE: Final = 1000  # the lane of all threads where every other one is damaged; those in between are for nested writes
 
 
 class Lanes:
@@ -63,11 +64,15 @@ class Lanes:
             mapped=self._mapped,
         )
 
-    def of_thread(self) -> Spool:
-        """Return the spool that the current thread keeps to."""
+    def of_thread(self, avoid: frozenset[int] = frozenset()) -> Spool:
+        """Return the spool that the current thread keeps to.
+
+        :param avoid: lanes in which a file is damaged: what is appended there waits for recovery.
+        """
         number: int | None = getattr(self._own, "lane", None)
-        if number is None:
-            number = self._own.lane = next(self._turn) % _LANES
+        if number is None or number in avoid:
+            turns = (next(self._turn) % _LANES for _ in range(_LANES))
+            number = self._own.lane = next((turn for turn in turns if turn not in avoid), _SPARE)
         return self._lanes.get(number) or self._opened(number)
 
     def beside(self, depth: int) -> Spool | None:

@@ -42,6 +42,7 @@ class Mover(Protocol):
     conflicts: int
     error: str | None
     damage: str | None
+    damaged_lanes: frozenset[int]
 
     @property
     def idle(self) -> bool:

@@ -45,6 +45,7 @@ class ProcessDrainer:
         self.conflicts = 0
         self.error: str | None = None
         self.damage: str | None = None
+        self.damaged_lanes: frozenset[int] = frozenset()
         self.idle = True
 
     @property
@@ -145,6 +146,7 @@ class ProcessDrainer:
         elif self.error is not None and report["error"] is None:
             _log.warning("recorder: the store answers again; what was kept in the spool is there now")
         self.error, self.damage = report["error"], report["damage"]
+        self.damaged_lanes = frozenset(report["damaged_lanes"])
         self.drained = {bytes.fromhex(name): offset for name, offset in report["drained"].items()}
         self.events = self._moved_before + report["events"]
         self.conflicts = self._refused_before + report["conflicts"]

@@ -114,12 +114,15 @@ class ExchangeTap:
         self._seen.secrets += seen.secrets
         self._tell(b"request_body_sent", 0, {"redacted": seen.places} if seen.places else None, kept)
 
-    def request_failed(self, kind: str, phase: str, error: ErrorFacts | None) -> None:
-        """Record that nothing came back; nothing is told where not even a request went out."""
+    def request_failed(self, kind: str, phase: str, error: ErrorFacts | None, **facts: Any) -> None:
+        """Record that nothing came back; nothing is told where not even a request went out.
+
+        :param facts: more of it: see :class:`~recorder.core.events.FailedMeta`.
+        """
         if not self._writer.begun and not self.ended:
             self.ended = self._path.forget(self._writer)
             return
-        self._end(b"request_failed", self._failure(kind, phase, error), None)
+        self._end(b"request_failed", {**self._failure(kind, phase, error), **facts}, None)
 
     def response_started(self, head: bytes, status: int, framing: str, length: int | None, *, ends_read: bool) -> None:
         """Record the head of the response; what follows goes to :meth:`received`.

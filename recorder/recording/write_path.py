@@ -123,7 +123,8 @@ class WritePath:
         identity = self.clock.new_id() if stream is None else stream
         if not self.closed:
             self._reserve.keep()
-        writer = StreamWriter(self._spool.of_thread(), self.clock, identity, self.instance, self.clock.secret(32))
+        spool = self._spool.of_thread(self._mover.damaged_lanes)
+        writer = StreamWriter(spool, self.clock, identity, self.instance, self.clock.secret(32))
         with self._lock:
             self._streams.add(writer)
         return writer
@@ -226,9 +227,15 @@ class WritePath:
 
         :raises RecordingError: only where what is not recorded must not happen.
         """
-        if self.must_record and (reason := self._mover.error or self._spool.sync_error or self._spool.removed):
+        spool, mover = self._spool, self._mover
+        if self.must_record and (trouble := mover.error or mover.damage or spool.sync_error or spool.removed):
             self.forget(writer)
-            raise RecordingError(f"the request was not sent because it cannot be recorded: {reason}")
+            raise RecordingError(f"the request was not sent because it cannot be recorded: {trouble}")
+
+    @property
+    def reaches_store(self) -> bool:
+        """Whether nothing is known that keeps what is in the spool from the store."""
+        return not (self._mover.error or self._mover.damage)
 
     def _keep_up(self) -> bool:
         """What is to be done between two writes; return whether to come back soon."""

@@ -172,6 +172,21 @@ class Answers:
             self._misses.append(miss)
         raise miss
 
+    def bypassed(self, method: str, url: str) -> NoMatchingExchange:
+        """Return the miss that an adapter makes which has its answer from elsewhere: it is kept as one.
+
+        :param url: after redaction.
+        """
+        told = f"{method} {canonical_url(url, self._hidden())}"
+        miss = NoMatchingExchange(
+            f"{told} was answered by other means than the adapter's own connections, perhaps by the network: "
+            "mount the adapter that sends",
+            request=told,
+        )
+        with self._lock:
+            self._misses.append(miss)
+        return miss
+
     def _hidden(self) -> frozenset[str]:
         """Every place that some recording has redacted: no message shows what a live request has there."""
         return frozenset(place for places in self._index.places() for place in places)

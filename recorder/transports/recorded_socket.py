@@ -121,3 +121,7 @@ class RecordedSocket:
             for end in self._pair:
                 end.close()
             self._pair = None
+
+    def __del__(self) -> None:
+        """Close: a connection to a recording may just be forgotten, with its player."""
+        self._release()

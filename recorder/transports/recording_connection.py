@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -18,7 +17,7 @@ from recorder.recording.tap import Call, ExchangeTap
 from recorder.transports.failures import cause_of, describe, kind_of
 from recorder.transports.guard import Guard
 from recorder.transports.prepared import CLIENT, known_payload, tell_prepared
-from recorder.transports.sharing import Identities, View, Views
+from recorder.transports.sharing import SENDING, VIEWS, Identities, View
 from recorder.transports.socket_file import HTTPResponse, recording_response
 
 HTTP2_NOTE: Final = "HTTP/2: the heads are rendered as HTTP/1.1, frame and read boundaries are not recorded"
@@ -57,8 +56,23 @@ class Sending:
     response: HTTPResponse | None = None
     failure: BaseException | None = None
 
+    def take(self, pool: Any, usual: Callable[[], Any]) -> Any:
+        """Return a view of one of the pool's connections; the connection itself where that is not possible."""
+        connection = usual()
+        with self.recording.guard:
+            behaviour = Http2RecordingConnection if speaks_http2(type(connection)) else RecordingConnection
+            return VIEWS.of(connection, behaviour, _STATES.get(connection, ConnectionState))
+        return connection
 
-SENDING: ContextVar[Sending | None] = ContextVar("recorder_sending", default=None)
+    def put(self, pool: Any, connection: Any) -> bool:
+        """Return False: connections are the pool's."""
+        return False
+
+
+def sending_now() -> Sending | None:
+    """Return the send under way that is recorded; None where there is none."""
+    send = SENDING.get()
+    return send if isinstance(send, Sending) else None
 
 
 class ConnectionState:
@@ -83,25 +97,33 @@ class ConnectionState:
         self.guard = Guard(None)
         self.response_class: Callable[..., Any] | None = None
 
+    def put(self, pool: Any, connection: Any) -> bool:
+        """Return False: the connection is the pool's."""
+        return False
+
     def connected(self, recording: Recording, sock: Any, *, used: bool) -> None:
         """Take note of a socket that has no number yet with that recording."""
         self._number, self._used, self._sock = recording.next_connection(), used, _weakly(sock)
         self._numbered_by = weakref.ref(recording)
 
-    def connect_failed(self, error: BaseException) -> None:
-        """Record that no connection could be made."""
-        tap, sending = self.tap, SENDING.get()
+    def connect_failed(self, error: BaseException, *, proxy: bool) -> None:
+        """Record that no connection could be made.
+
+        :param proxy: it was the one to the proxy.
+        """
+        tap, sending = self.tap, sending_now()
         if (tap is None or tap.ended or tap.started) and sending is not None:
             tap = sending.recording.open_tap()
             if tap is not None:
                 tell_prepared(tap, sending.request, {"unsent": True})
         if tap is not None:
             below = cause_of(error)
-            tap.request_failed(kind_of(below), "connect", describe(below))
+            facts = {"proxy": True} if proxy else {}
+            tap.request_failed(kind_of(below), "connect", describe(below), **facts)
 
     def begin(self, body: Any) -> bool:
         """Begin an exchange; return whether it is recorded."""
-        self.tap, sending = None, SENDING.get()
+        self.tap, sending = None, sending_now()
         if sending is None:
             return False
         with sending.recording.guard:
@@ -137,7 +159,7 @@ class ConnectionState:
         return tap
 
     def _tell_request(self, head: bytes, sock: Any) -> None:
-        sending = SENDING.get()
+        sending = sending_now()
         if self.tap is None or sending is None:
             return
         extra: dict[str, Any] = {"client": CLIENT}
@@ -186,6 +208,7 @@ class RecordingConnection(View):
 
     __slots__ = ()
     recorder_state: ConnectionState
+    has_connected_to_proxy: bool
 
     def connect(self) -> None:
         """Connect; a failure is recorded even when nothing was sent."""
@@ -194,13 +217,14 @@ class RecordingConnection(View):
         try:
             super().connect()  # type: ignore[misc]
         except BaseException as error:
-            if (sending := SENDING.get()) is not None:
+            if (sending := sending_now()) is not None:
                 with sending.recording.guard:
-                    state.connect_failed(error)
+                    proxied = getattr(self, "proxy", None) is not None
+                    state.connect_failed(error, proxy=proxied and not self.has_connected_to_proxy)
             raise
         finally:
             state.connecting = False
-        if (sending := SENDING.get()) is not None:
+        if (sending := sending_now()) is not None:
             state.connected(sending.recording, self.recorder_plain.sock, used=False)
 
     def request(self, method: str, url: str, body: Any = None, *args: Any, **kwargs: Any) -> None:
@@ -212,7 +236,7 @@ class RecordingConnection(View):
         try:
             super().request(method, url, body, *args, **kwargs)  # type: ignore[misc]
         except BaseException as error:
-            if (sending := SENDING.get()) is not None:
+            if (sending := sending_now()) is not None:
                 sending.failure = error
             raise
         finally:
@@ -244,9 +268,10 @@ class RecordingConnection(View):
             return super().getresponse(*args, **kwargs)  # type: ignore[misc]
         finally:
             state.response_class = None
-            sending = SENDING.get()
+            sending = sending_now()
             if isinstance(made, HTTPResponse) and sending is not None:
                 sending.response = made
+                made.kept_alive = sending.recording  # by whoever still reads it, whatever else is let go of
 
     @property
     def response_class(self) -> Any:
@@ -277,7 +302,7 @@ class Http2RecordingConnection(View):
 
     def request(self, method: str, url: str, body: Any = None, *args: Any, **kwargs: Any) -> None:
         """Send a request; it is recorded, as it was prepared, before its first byte leaves."""
-        state, sending = self.recorder_state, SENDING.get()
+        state, sending = self.recorder_state, sending_now()
         state.begin(body)
         if state.tap is not None and sending is not None:
             with state.guard:
@@ -307,17 +332,3 @@ class Http2RecordingConnection(View):
 
 
 _STATES: Final = Identities[ConnectionState]()
-
-
-def _view_of(connection: Any) -> Any:
-    """Return a view of a connection; the connection itself where nothing is recorded, or where that is not possible."""
-    sending = SENDING.get()
-    if sending is None or isinstance(connection, View):
-        return connection
-    with sending.recording.guard:
-        behaviour = Http2RecordingConnection if speaks_http2(type(connection)) else RecordingConnection
-        return VIEWS.of(connection, behaviour, _STATES.get(connection, ConnectionState))
-    return connection
-
-
-VIEWS: Final = Views(_view_of)

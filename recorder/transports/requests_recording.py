@@ -11,24 +11,22 @@ from contextvars import Token
 from typing import Any, Final
 
 import requests
-from requests.adapters import HTTPAdapter
 from requests.models import PreparedRequest
 
 from recorder.clock import id_text
-from recorder.errors import ConfigurationError, RecordingError
+from recorder.errors import RecordingError
 from recorder.recording.tap import Call, ExchangeTap
 from recorder.recording.write_path import WritePath
-from recorder.transports.cloning import http_adapters, users_adapter
 from recorder.transports.failures import cause_of, describe, kind_of
 from recorder.transports.guard import Guard
-from recorder.transports.recording_connection import SENDING, VIEWS, Sending
-from recorder.transports.sharing import SharedAdapter
+from recorder.transports.mounting import AdapterViews, came_by_a_connection
+from recorder.transports.recording_connection import Sending, sending_now
+from recorder.transports.sharing import SENDING, Send
 
 _log = logging.getLogger("recorder")
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _CHALLENGES: Final = frozenset({401, 407})
-_OVERRIDES: Final = frozenset({"send", "get_connection", "get_connection_with_tls_context"})
 
 
 class RequestsRecording:
@@ -50,7 +48,7 @@ class RequestsRecording:
         self._conversation = conversation
         self._connections = itertools.count(1)
         self._ids: weakref.WeakKeyDictionary[object, bytes | None] = weakref.WeakKeyDictionary()
-        self._adapters: weakref.WeakValueDictionary[int, _RecordingAdapter] = weakref.WeakValueDictionary()
+        self._adapters = AdapterViews(self, "recorded")
         self._last = threading.local()
         self._must_record = must_record
         self._told_of_bypass = False
@@ -61,31 +59,9 @@ class RequestsRecording:
 
         :raises ConfigurationError: an adapter is not an ``HTTPAdapter``, or would go past the recording.
         """
-        found = http_adapters(session)
-        before = {one.recorder_state for one in found.values() if isinstance(one, _RecordingAdapter)} - {self}
-        if any(other.is_open for other in before):
+        before = self._adapters.mount(session)
+        if any(isinstance(other, RequestsRecording) and other is not self and other.is_open for other in before):
             _log.warning("recorder: a session that another recorder recorded is recorded by this one from now on")
-        for adapter in found.values():
-            own = sorted(_OVERRIDES & users_adapter(adapter).__dict__.keys())
-            if own:
-                raise ConfigurationError(
-                    f"an adapter of the session has a {own[0]} that was set on the object, "
-                    "and what goes through it would not be recorded: override it in a class"
-                )
-        session.adapters.update({prefix: self._view_of(users_adapter(adapter)) for prefix, adapter in found.items()})
-
-    def _view_of(self, adapter: HTTPAdapter) -> Any:
-        """Return the view of an adapter: of one adapter there is one, as long as it is in use."""
-        view = self._adapters.get(id(adapter))
-        if view is None:  # id: a view keeps its adapter alive
-            try:
-                view = self._adapters[id(adapter)] = VIEWS.of(adapter, _RecordingAdapter, self)
-            except TypeError as error:
-                raise ConfigurationError(
-                    f"an adapter of the session cannot be recorded, its class {type(adapter).__name__} allows no "
-                    f"subclass ({error}): mount a plain HTTPAdapter there"
-                ) from error
-        return view
 
     @property
     def is_open(self) -> bool:
@@ -104,7 +80,20 @@ class RequestsRecording:
         """Return a number for a connection that was just made."""
         return next(self._connections)
 
-    def begin(self, request: PreparedRequest) -> Token[Sending | None]:
+    def send(
+        self, below: Callable[..., requests.Response], request: PreparedRequest, *args: Any, **kwargs: Any
+    ) -> requests.Response:
+        """Send as the adapter below does, recording every attempt."""
+        token = self._begin(request)
+        try:
+            response = below(request, *args, **kwargs)
+        except BaseException as error:
+            self._end(token, None, error)
+            raise
+        self._end(token, response, None)
+        return response
+
+    def _begin(self, request: PreparedRequest) -> Token[Send | None]:
         """Open the context of a send; an empty one where nothing is recorded (any more)."""
         sending = None
         with self.guard:
@@ -133,7 +122,7 @@ class RequestsRecording:
 
     def open_tap(self) -> ExchangeTap | None:
         """Return the tap of a new exchange of the send under way; None where nothing is recorded."""
-        sending, path = SENDING.get(), self._path()
+        sending, path = sending_now(), self._path()
         if sending is None or path is None:
             return None
         self._finish_attempts(sending, sending.failure)
@@ -142,11 +131,9 @@ class RequestsRecording:
         sending.failure = None
         return tap
 
-    def end(
-        self, token: Token[Sending | None], response: requests.Response | None, error: BaseException | None
-    ) -> None:
+    def _end(self, token: Token[Send | None], response: requests.Response | None, error: BaseException | None) -> None:
         """Settle what is open when a send returns, and close its context."""
-        sending = SENDING.get()
+        sending = sending_now()
         SENDING.reset(token)
         if sending is None:
             if response is not None:
@@ -157,15 +144,15 @@ class RequestsRecording:
             status = response.status_code if response is not None else None
             self._last.sent = (sending.request, status, sending.call)
             last = sending.taps[-1].id if sending.taps else None
-            if response is not None and last is None and self._path() is not None:
-                self._bypassed(sending.request)
+            if response is not None and last is None and came_by_a_connection(response) and self.is_open:
+                self._bypassed()
             self._ids[sending.request] = last
             if response is not None:
                 self._ids[response] = last
                 if sending.response is not None:
                     sending.response.consumer = weakref.ref(response)
 
-    def _bypassed(self, request: PreparedRequest) -> None:
+    def _bypassed(self) -> None:
         """Say that an adapter has answered without its own connections.
 
         :raises RecordingError: what is not recorded must not happen; it has, and the program is told.
@@ -184,37 +171,3 @@ class RequestsRecording:
             if not tap.started and not tap.ended:
                 facts = describe(below) if below is not None else None
                 tap.request_failed(kind_of(below) if below is not None else "other", "send", facts)
-
-
-class _RecordingAdapter(SharedAdapter):
-    """The mixin of a recording adapter."""
-
-    __slots__ = ()
-    recorder_state: RequestsRecording
-
-    @property
-    def send(self) -> Callable[..., requests.Response]:
-        """Sends as the adapter below does, recording every attempt."""
-        return self._recorded_send
-
-    @send.setter
-    def send(self, other: Any) -> None:
-        """Send by other means from now on, as a program may say at any time; recorded is what comes by here."""
-        self.__dict__["send"] = other
-
-    @send.deleter
-    def send(self) -> None:
-        """Send as the class does again."""
-        del self.__dict__["send"]
-
-    def _recorded_send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        recording = self.recorder_state
-        below = self.__dict__.get("send") or super().send  # type: ignore[misc]
-        token = recording.begin(request)
-        try:
-            response: requests.Response = below(request, *args, **kwargs)
-        except BaseException as error:
-            recording.end(token, None, error)
-            raise
-        recording.end(token, response, None)
-        return response

@@ -3,35 +3,54 @@
 from __future__ import annotations
 
 import ssl
-from contextvars import ContextVar
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any, Final
 
 import requests
 from requests.models import PreparedRequest
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionError, NewConnectionError, ProxyError
+from urllib3.util.connection import is_connection_dropped
 
 from recorder.core.redaction import Redacted, Redaction
 from recorder.replay.answers import Answer, Answers
 from recorder.replay.pace import Pace
-from recorder.transports.cloning import ClonedAdapter, clone_adapter, http_adapters
 from recorder.transports.failures import revive
+from recorder.transports.mounting import AdapterViews, came_by_a_connection
 from recorder.transports.prepared import known_payload
 from recorder.transports.recorded_socket import RecordedSocket
+from recorder.transports.sharing import SENDING, VIEWS, Identities, View
 
 #: Place of ``proxies`` among the arguments of ``HTTPAdapter.send`` after the request.
 _PROXIES: Final = 4
 
 
-@dataclass(slots=True)
 class _Asking:
-    """One ``HTTPAdapter.send`` under way, and the answer that its next attempt gets."""
+    """One ``HTTPAdapter.send`` under way.
 
-    request: PreparedRequest
-    answer: Answer | None = None
+    :ivar answer: what its next attempt gets.
+    :ivar asked: a connection of ours was asked.
+    """
 
+    def __init__(self, request: PreparedRequest, replay: RequestsReplay) -> None:
+        self.request = request
+        self.answer: Answer | None = None
+        self.asked = False
+        self._replay = replay
 
-_asking: ContextVar[_Asking | None] = ContextVar("recorder_asking", default=None)
+    def take(self, pool: Any, usual: Callable[[], Any]) -> Any:
+        """Return a connection that answers from the recording: none of the pool's own, which are connected."""
+        self.asked = True
+        try:
+            connection = self._replay.idle(pool).pop()
+        except IndexError:
+            return VIEWS.of(pool._new_conn(), _ReplayingConnection, _Replaying(self._replay))
+        if is_connection_dropped(connection):
+            connection.close()
+        return connection
+
+    def put(self, pool: Any, connection: Any) -> bool:
+        """Return True: what is lost was none of the pool's."""
+        return True
 
 
 class RequestsReplay:
@@ -46,19 +65,41 @@ class RequestsReplay:
         self._answers = answers
         self._redaction = redaction
         self.pace = pace
+        self._adapters = AdapterViews(self, "replayed")
+        self._idle = Identities[list[Any]]()
 
     def mount(self, session: requests.Session) -> None:
-        """Replace the session's HTTP adapters by replaying clones; their retries stay.
+        """Replace the session's HTTP adapters by replaying views of them; their retries stay.
 
-        :raises ConfigurationError: an adapter is not an ``HTTPAdapter``.
+        :raises ConfigurationError: an adapter is not an ``HTTPAdapter``, or would go past the recording.
         """
-        for prefix, adapter in http_adapters(session).items():
-            if getattr(adapter, "replay", None) is not self:
-                session.adapters[prefix] = clone_adapter(adapter, _ReplayingAdapter, self._connection, replay=self)
+        self._adapters.mount(session)
 
-    def _connection(self, base: type[Any]) -> type[Any]:
-        names = {"__module__": base.__module__, "__qualname__": base.__qualname__}
-        return type(base.__name__, (_ReplayingConnection, base), {**names, "replay": self})
+    def idle(self, pool: Any) -> list[Any]:
+        """Return the connections to the recording that are kept for a pool."""
+        return self._idle.get(pool, list)
+
+    def send(
+        self, below: Callable[..., requests.Response], request: PreparedRequest, *args: Any, **kwargs: Any
+    ) -> requests.Response:
+        """Send as the adapter below does; a proxy plays no part, its answers are in the recording.
+
+        :raises NoMatchingExchange: there is no recorded answer, or the adapter went past the recording.
+        """
+        if len(args) > _PROXIES:
+            args = (*args[:_PROXIES], None, *args[_PROXIES + 1 :])
+        elif "proxies" in kwargs:
+            kwargs["proxies"] = None
+        asking = _Asking(request, self)
+        token = SENDING.set(asking)
+        try:
+            response = below(request, *args, **kwargs)
+        finally:
+            SENDING.reset(token)
+        if not asking.asked and came_by_a_connection(response):
+            response.close()
+            raise self._answers.bypassed(request.method or "GET", self._redaction.url(request.url or "", Redacted()))
+        return response
 
     def answer(self, request: PreparedRequest, payload: bytes) -> Answer:
         """Return the recorded answer to a request.
@@ -70,39 +111,46 @@ class RequestsReplay:
         return self._answers.answer(request.method or "GET", url, self._redaction.body(payload, seen))
 
 
-class _ReplayingAdapter(ClonedAdapter):
-    """The mixin of a replaying adapter."""
+class _Replaying:
+    """What is known of one connection to the recording."""
 
-    replay: RequestsReplay
+    def __init__(self, replay: RequestsReplay) -> None:
+        self.replay = replay
+        self.streamed: list[bytes] | None = None
 
-    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        """Send as the adapter below does; a proxy plays no part, its answers are in the recording."""
-        if len(args) > _PROXIES:
-            args = (*args[:_PROXIES], None, *args[_PROXIES + 1 :])
-        elif "proxies" in kwargs:
-            kwargs["proxies"] = None
-        token = _asking.set(_Asking(request))
-        try:
-            sent: requests.Response = super().send(request, *args, **kwargs)  # type: ignore[misc]
-            return sent
-        finally:
-            _asking.reset(token)
+    def put(self, pool: Any, connection: Any) -> bool:
+        """Keep the connection: it is none of the pool's."""
+        self.replay.idle(pool).append(connection)
+        return True
+
+    def sent_payload(self) -> bytes:
+        """Return a payload that came in pieces."""
+        head, *pieces = self.streamed or [b""]
+        if b"\r\ntransfer-encoding: chunked\r\n" in head.lower():
+            pieces = [piece[piece.find(b"\r\n") + 2 : -2] for piece in pieces]
+        return b"".join(pieces)
 
 
-class _ReplayingConnection:
+def _asking_now() -> _Asking | None:
+    send = SENDING.get()
+    return send if isinstance(send, _Asking) else None
+
+
+class _ReplayingConnection(View):
     """The mixin of a replaying connection."""
 
-    replay: RequestsReplay
+    __slots__ = ()
+    recorder_state: _Replaying
     sock: Any
-    _streamed: list[bytes] | None = None
+    is_verified: Any
 
     def connect(self) -> None:
         """Connect to the recording, or fail as the recorded connection failed."""
-        asking = _asking.get()
-        if asking is not None and asking.answer is None and self._streamed is None:
+        asking, state = _asking_now(), self.recorder_state
+        if asking is not None and asking.answer is None and state.streamed is None:
             payload = known_payload(asking.request.body)
             if payload is not None:
-                asking.answer = self.replay.answer(asking.request, payload)
+                asking.answer = state.replay.answer(asking.request, payload)
         if asking is not None and asking.answer is not None:
             self._fail_as_recorded(asking, "connect")
         self.sock = RecordedSocket()
@@ -116,25 +164,32 @@ class _ReplayingConnection:
         asking.answer = None
         if "error" not in tape.facts:
             return
-        self.replay.pace.start().wait(tape.elapsed_ns)
+        self.recorder_state.replay.pace.start().wait(tape.elapsed_ns)
         error = revive(tape.facts["error"])
         if phase != "connect" or isinstance(error, ssl.SSLError):
             raise error
-        kind = tape.facts.get("kind")
+        failure = self._as_urllib3_says(str(tape.facts.get("kind")), error)
+        if tape.facts.get("proxy"):
+            raise ProxyError("Unable to connect to proxy", failure) from failure
+        raise failure from error
+
+    def _as_urllib3_says(self, kind: str, error: BaseException) -> HTTPError:
+        """Return the failure to connect that urllib3 makes of *error*."""
+        connection: Any = self
         if kind == "dns":
-            raise NameResolutionError(self.host, self, error) from error  # type: ignore[attr-defined, arg-type]
+            return NameResolutionError(connection.host, connection, error)  # type: ignore[arg-type]
         if kind == "timeout":
-            told = f"Connection to {self.host} timed out. (connect timeout={self.timeout})"  # type: ignore[attr-defined]
-            raise ConnectTimeoutError(self, told) from error
-        raise NewConnectionError(self, f"Failed to establish a new connection: {error}") from error  # type: ignore[arg-type]
+            told = f"Connection to {connection.host} timed out. (connect timeout={connection.timeout})"
+            return ConnectTimeoutError(connection, told)
+        return NewConnectionError(connection, f"Failed to establish a new connection: {error}")
 
     def request(self, method: str, url: str, body: Any = None, *args: Any, **kwargs: Any) -> None:
         """Send a request to the recording."""
-        asking = _asking.get()
+        asking, state = _asking_now(), self.recorder_state
         payload = known_payload(body)
-        self._streamed = [] if payload is None else None
+        state.streamed = [] if payload is None else None
         if asking is not None and asking.answer is None and payload is not None:
-            asking.answer = self.replay.answer(asking.request, payload)
+            asking.answer = state.replay.answer(asking.request, payload)
         super().request(method, url, body, *args, **kwargs)  # type: ignore[misc]
         if asking is not None and asking.answer is not None:
             self._fail_as_recorded(asking, "send")
@@ -143,21 +198,15 @@ class _ReplayingConnection:
         """Take what is sent; a payload that comes in pieces is matched once it is whole."""
         if self.sock is None:
             self.connect()
-        if self._streamed is not None:
-            self._streamed.append(bytes(data))
+        if self.recorder_state.streamed is not None:
+            self.recorder_state.streamed.append(bytes(data))
 
     def getresponse(self, *args: Any, **kwargs: Any) -> Any:
         """Return the recorded answer."""
-        asking = _asking.get()
+        asking, state = _asking_now(), self.recorder_state
         if asking is not None:
             if asking.answer is None:
-                asking.answer = self.replay.answer(asking.request, self._sent_payload())
-            self.sock.load(asking.answer.tape, self.replay.pace.start())
+                asking.answer = state.replay.answer(asking.request, state.sent_payload())
+            self.sock.load(asking.answer.tape, state.replay.pace.start())
             asking.answer = None
         return super().getresponse(*args, **kwargs)  # type: ignore[misc]
-
-    def _sent_payload(self) -> bytes:
-        head, *pieces = self._streamed or [b""]
-        if b"\r\ntransfer-encoding: chunked\r\n" in head.lower():
-            pieces = [piece[piece.find(b"\r\n") + 2 : -2] for piece in pieces]
-        return b"".join(pieces)

@@ -7,7 +7,7 @@ not changed, and whoever uses it directly does not meet a view: pools hold the u
 hand out views only to a pool that is a view.
 
 A program may keep a view of a pool, since it shares its state with the adapter. So views of pools and
-connections belong to no recorder: they record for whoever is sending.
+connections belong to no recorder and no player: they are for whoever is sending (:data:`SENDING`).
 """
 
 from __future__ import annotations
@@ -16,9 +16,13 @@ import copy
 import pickle
 import weakref
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Generic, TypeVar
+from contextvars import ContextVar
+from functools import partial
+from typing import Any, Final, Generic, Protocol, TypeVar
 
+import requests
 from requests.adapters import HTTPAdapter
+from requests.models import PreparedRequest
 
 Value = TypeVar("Value")
 _OBJECT: Final[Any] = object
@@ -42,14 +46,41 @@ class View:
         """Do nothing."""
 
 
+class Send(Protocol):
+    """One send of an adapter under way: it says what connections it goes over."""
+
+    def take(self, pool: Any, usual: Callable[[], Any]) -> Any:
+        """Return a connection for the next attempt.
+
+        :param pool: the user's own pool that is asked.
+        :param usual: takes one of the pool's, or makes one.
+        """
+        ...
+
+    def put(self, pool: Any, connection: Any) -> bool:
+        """Take back a connection, or None in the place of one that is lost; False: it is the pool's."""
+        ...
+
+
+#: The send under way in this context; None where nothing is recorded or replayed.
+SENDING: Final[ContextVar[Send | None]] = ContextVar("recorder_sending", default=None)
+
+
+class Sender(Protocol):
+    """What the views of adapters send by."""
+
+    def send(self, below: Callable[..., requests.Response], request: PreparedRequest, *args: Any, **kwargs: Any) -> Any:
+        """Send, and return the response.
+
+        :param below: sends as the user's adapter does.
+        """
+        ...
+
+
 class Views:
-    """Makes views.
+    """Makes views."""
 
-    :param connection: returns the view of a connection.
-    """
-
-    def __init__(self, connection: Callable[[Any], Any]) -> None:
-        self.connection = connection
+    def __init__(self) -> None:
         self._made: dict[tuple[type[Any], type[Any]], type[Any]] = {}
 
     def pools(self, pools: Any) -> Any:
@@ -144,6 +175,27 @@ class SharedAdapter(View):
     """The mixin of an adapter's view: its pools are views too, and copies and pickles are of the user's adapter."""
 
     __slots__ = ()
+    recorder_state: Sender
+
+    @property
+    def send(self) -> Callable[..., requests.Response]:
+        """Sends as the adapter below does, through the recorder or the player."""
+        return self._send
+
+    @send.setter
+    def send(self, other: Any) -> None:
+        """Send by other means from now on, as a program may say at any time; what comes by here is seen."""
+        self.__dict__["send"] = other
+
+    @send.deleter
+    def send(self) -> None:
+        """Send as the class does again."""
+        del self.__dict__["send"]
+
+    def _send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        below = self.__dict__.get("send") or super().send  # type: ignore[misc]
+        sent: requests.Response = self.recorder_state.send(below, request, *args, **kwargs)
+        return sent
 
     @property
     def poolmanager(self) -> Any:
@@ -197,7 +249,17 @@ class _SharedPool(View):
     __slots__ = ()
 
     def _get_conn(self, *args: Any, **kwargs: Any) -> Any:
-        return self.recorder_views.connection(super()._get_conn(*args, **kwargs))  # type: ignore[misc]
+        sending = SENDING.get()
+        if sending is None:
+            return super()._get_conn(*args, **kwargs)  # type: ignore[misc]
+        usual = partial(super()._get_conn, *args, **kwargs)  # type: ignore[misc]
+        return sending.take(self.recorder_plain, usual)
 
     def _put_conn(self, conn: Any) -> None:
-        super()._put_conn(plain_of(conn))  # type: ignore[misc]
+        # Of a response that is read later, the connection knows whose it is; of a lost one, only the send does.
+        owner = conn.recorder_state if isinstance(conn, View) else SENDING.get() if conn is None else None
+        if owner is None or not owner.put(self.recorder_plain, conn):
+            super()._put_conn(plain_of(conn))  # type: ignore[misc]
+
+
+VIEWS: Final = Views()

@@ -193,8 +193,13 @@ class HTTPResponse(http.client.HTTPResponse):
         super().__init__(sock, *args, **kwargs)
         self._tap = tap
         self._asked = kwargs.get("method")
-        self._tee = Tee(self.fp.detach(), tap)
-        self.fp = BufferedReader(self._tee)
+        self._tee: Tee | None = None
+        if type(self.fp) is io.BufferedReader:  # else the user's class has put something of its own there
+            self._tee = Tee(self.fp.detach(), tap)
+            self.fp = BufferedReader(self._tee)
+        else:
+            tap.give_up("the connection's responses read from a file of their own")
+        self.kept_alive: object = None
         #: the response that the user got, once there is one: when it is gone, nobody closed it
         self.consumer: weakref.ref[Any] | None = None
 
@@ -202,14 +207,18 @@ class HTTPResponse(http.client.HTTPResponse):
         """Read the head, and tell it."""
         if self.status != http.client._UNKNOWN:  # type: ignore[attr-defined]
             return
+        tee = self._tee
+        if tee is None:
+            super().begin()
+            return
         try:
             super().begin()
         except BaseException as error:
-            with self._tee.guard:
-                self._tee.head_failed(error)
+            with tee.guard:
+                tee.head_failed(error)
             raise
-        with self._tee.guard:
-            self._tee.head_done(self.status, *self._framing())
+        with tee.guard:
+            tee.head_done(self.status, *self._framing())
 
     def _framing(self) -> tuple[str, int | None]:
         """How the body is framed, by the rules of http.client and of urllib3, which also reads this file."""
@@ -227,9 +236,10 @@ class HTTPResponse(http.client.HTTPResponse):
         """Close, and tell how much had been taken if that is not everything."""
         abandoned = self.consumer is not None and self.consumer() is None
         try:
-            if self.fp is not None and not self.fp.closed:  # type: ignore[redundant-expr]
-                with self._tee.guard:
-                    self._tap.closed(self._tee.unread(self.fp), abandoned=abandoned)
+            tee = self._tee
+            if tee is not None and self.fp is not None and not self.fp.closed:  # type: ignore[redundant-expr]
+                with tee.guard:
+                    self._tap.closed(tee.unread(self.fp), abandoned=abandoned)
         except RecordingError:
             if not abandoned:  # else the garbage collector is at work, and nobody is there to be told
                 raise

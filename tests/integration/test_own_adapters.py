@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import copy
 import http.client
+import io
 import threading
 import weakref
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, PoolManager
+from urllib3 import HTTPConnectionPool, HTTPResponse, PoolManager
 from urllib3.connection import HTTPConnection
 from urllib3.util import Retry
 
-from recorder import ConfigurationError, Player, Recorder
+from recorder import ConfigurationError, NoMatchingExchange, Player, Recorder
 from tests.recorded import exchanges, in_order, types
 from tests.recorded import streams as recorded_streams
 from tests.wire import proxy, reply, wire
@@ -58,6 +61,21 @@ def test_a_replayed_answer_asks_no_proxy_however_it_is_given(sqlite_url: str) ->
         assert session.get(url, proxies=dead).content == b"kept"
         prepared = session.prepare_request(requests.Request("GET", url))
         assert session.get_adapter(url).send(prepared, False, 1, True, None, dead).content == b"kept"
+
+
+def test_a_proxy_that_could_not_be_reached_is_that_again(sqlite_url: str) -> None:
+    dead = {"http": "http://127.0.0.1:1", "https": "http://127.0.0.1:1"}
+    urls = ("http://far.example/", "https://far.example/")
+    with Recorder(sqlite_url) as recorder, requests.Session() as session:
+        recorder.mount(session)
+        for url in urls:
+            with pytest.raises(requests.exceptions.ProxyError):
+                session.get(url, proxies=dead)
+    with Player(sqlite_url) as player, requests.Session() as session:
+        player.mount(session)
+        for url in urls:
+            with pytest.raises(requests.exceptions.ProxyError, match="Unable to connect to proxy"):
+                session.get(url, proxies=dead)
 
 
 class KeepsPool(HTTPAdapter):
@@ -266,7 +284,25 @@ class MakesByFunction(HTTPConnection):
         return Marked(*args, **kwargs)
 
 
-@pytest.mark.parametrize("connection", [MakesMarked, MakesMarkedItself, MakesByFunction])
+class Counted(io.BufferedReader):
+    """A file that is put in the place of the socket's, as by those who count bytes."""
+
+
+class Counting(http.client.HTTPResponse):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fp = Counted(self.fp.detach())
+
+    def begin(self) -> None:
+        super().begin()
+        self.headers["X-Seen"] = "1"
+
+
+class MakesCounting(HTTPConnection):
+    response_class = Counting
+
+
+@pytest.mark.parametrize("connection", [MakesMarked, MakesMarkedItself, MakesByFunction, MakesCounting])
 def test_responses_are_of_the_class_that_the_connection_makes_them_of(
     connection: type[HTTPConnection], sqlite_url: str
 ) -> None:
@@ -278,7 +314,7 @@ def test_responses_are_of_the_class_that_the_connection_makes_them_of(
                 assert session.get(server.url).headers["X-Seen"] == "1"
         assert session.get(server.url).headers["X-Seen"] == "1"
     kinds = [types(events) for events in recorded_streams(sqlite_url).values()]
-    if connection is MakesByFunction:
+    if connection in (MakesByFunction, MakesCounting):
         assert [each[-2:] for each in kinds] == [["gap_recorded", "recorder_closed"]] * 2
     else:
         assert [each[-1] for each in kinds] == ["response_completed"] * 2
@@ -369,3 +405,70 @@ def test_the_end_of_a_replaying_adapter_is_not_the_end_of_the_users(sqlite_url: 
         assert ended == []
     del own, session
     assert len(ended) == 1
+
+
+class OwnPools(HTTPAdapter):
+    """Makes its pools by itself, as adapters for other kinds of sockets do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.own: dict[str, HTTPConnectionPool] = {}
+
+    def get_connection_with_tls_context(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
+        url = urlsplit(str(request.url))
+        return self.own.setdefault(url.netloc, HTTPConnectionPool(str(url.hostname), url.port))
+
+    def get_connection(self, url: Any, proxies: Any = None) -> Any:
+        parts = urlsplit(str(url))
+        return self.own.setdefault(parts.netloc, HTTPConnectionPool(str(parts.hostname), parts.port))
+
+
+@pytest.mark.parametrize("own", [KeepsPool, OwnPools, PoolPerThread, WithTimeout, HTTPAdapter])
+@pytest.mark.parametrize("used", [False, True])
+def test_a_player_answers_for_every_adapter_and_never_asks_the_network(
+    own: type[HTTPAdapter], used: bool, sqlite_url: str
+) -> None:
+    adapter = own()
+    with wire(lambda _: reply(b"live")) as server:
+        if used:  # so that there are live connections in its pools
+            assert over(adapter).get(server.url).content == b"live"
+        with Recorder(sqlite_url) as recorder:
+            assert recorder.mount(over(own())).get(server.url).content == b"live"
+        asked = len(server.got)
+        with pytest.raises(NoMatchingExchange), Player(sqlite_url) as player:
+            session = player.mount(over(adapter))
+            assert session.get(server.url).content == b"live"
+            assert len(server.got) == asked
+            with pytest.raises(NoMatchingExchange):
+                session.post(server.url, json={"buy": 1_000_000})
+            assert len(player.misses) == 1
+        assert len(server.got) == asked
+        assert over(adapter).get(server.url).content == b"live"  # and it is the user's again
+        assert len(server.got) == asked + 1
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_an_answer_from_elsewhere_is_a_miss_but_not_one_from_a_cache(cached: bool, sqlite_url: str) -> None:
+    class Elsewhere(HTTPAdapter):
+        other = HTTPAdapter()
+
+        def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+            if cached:
+                kept = HTTPResponse(io.BytesIO(b"kept"), status=200, preload_content=False)
+                return self.build_response(request, kept)
+            return self.other.send(request, *args, **kwargs)
+
+    with Recorder(sqlite_url, on_failure="raise") as recorder:
+        if cached:
+            assert recorder.mount(over(Elsewhere())).get("http://far.example/").content == b"kept"
+    leaving: AbstractContextManager[Any] = nullcontext() if cached else pytest.raises(NoMatchingExchange)
+    with wire(lambda _: reply(b"live")) as server, leaving, Player(sqlite_url) as player:
+        session = player.mount(over(Elsewhere()))
+        if cached:
+            assert session.get(server.url).content == b"kept"
+            assert player.misses == ()
+        else:
+            with pytest.raises(NoMatchingExchange, match="mount the adapter that sends"):
+                session.get(server.url)
+            (miss,) = player.misses
+            assert miss.request == f"GET {server.url}/"

@@ -188,10 +188,10 @@ def test_a_store_that_does_not_close_is_no_failure(caplog: pytest.LogCaptureFixt
 
 def test_what_is_set_aside_is_counted_over_several_processes() -> None:
     drainer = ProcessDrainer({}, SystemClock())
-    drainer._heard({"error": None, "drained": {}, "events": 5, "conflicts": 2, "damage": "x"})
+    drainer._heard({"error": None, "drained": {}, "events": 5, "conflicts": 2, "damage": "x", "damaged_lanes": [1]})
     assert (drainer.events, drainer.conflicts, drainer.damage) == (5, 2, "x")
     drainer._moved_before, drainer._refused_before = drainer.events, drainer.conflicts
-    drainer._heard({"error": None, "drained": {}, "events": 1, "conflicts": 1, "damage": None})
+    drainer._heard({"error": None, "drained": {}, "events": 1, "conflicts": 1, "damage": None, "damaged_lanes": []})
     assert (drainer.events, drainer.conflicts, drainer.damage) == (6, 3, None)
 
 
