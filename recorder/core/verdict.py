@@ -37,12 +37,13 @@ A consumer that closes right after the end (as the openai SDK does at ``[DONE]``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from recorder.core.exchange import Exchange, Response
-from recorder.core.messages import Answer
+from recorder.core.json_text import parse_json
+from recorder.core.messages import Answer, ToolCallPart
 
 #: Shapes that end where the connection does: only their dialect knows whether that was the end.
 _STREAMS: Final = frozenset({"sse", "ndjson", "eventstream"})
@@ -142,13 +143,30 @@ def _choices_missing(answer: Answer, choices_asked: int | None) -> int:
     return max(0, (choices_asked or 1) - len(answer.choices))
 
 
-def _choices_finished(answer: Answer, choices_asked: int | None) -> bool:
-    """Whether every choice is finished; some providers send the end marker and never a finish reason."""
+def _choices_finished(answer: Answer, choices_asked: int | None) -> bool | None:
+    """Whether every choice is finished; some providers send the end marker and never a finish reason.
+
+    Others send a finish reason after each of several tool calls: where no end marker came, and the last call's
+    arguments break off, nobody can tell. That they do with a call by itself is the model's mistake.
+    """
     choices = answer.choices
     reasons = [bool(choice.finish_reasons) for choice in choices]
     if answer.sentinel_seen:
         return len(choices) >= (choices_asked or 1) and (all(reasons) or not any(reasons))
-    return len(choices) >= (choices_asked or 1) and all(reasons)
+    if len(choices) < (choices_asked or 1) or not all(reasons):
+        return False
+    return None if any(_breaks_off(choice.message.tool_calls) for choice in choices) else True
+
+
+def _breaks_off(calls: Sequence[ToolCallPart]) -> bool:
+    """Whether the last of several calls has arguments that begin as JSON and do not end so."""
+    if len(calls) < 2 or calls[-1].complete or calls[-1].arguments_text.lstrip()[:1] not in ("{", "["):
+        return False
+    try:
+        parse_json(calls[-1].arguments_text)
+    except ValueError:
+        return True
+    return False
 
 
 def _failed_transport(evidence: Evidence) -> bool:

@@ -1,8 +1,9 @@
 """What a dialect owes, and how one is chosen.
 
 A dialect is one provider wire format. Adding one is adding one file to this package: a module whose
-``DIALECT`` is an object of this Protocol; nothing else names it. It is chosen by the bytes, the content
-type and the URL. What the request asked for (``stream: true``) does not count: servers answer as they like.
+``DIALECT`` is an object of this Protocol; nothing else names it. Another package adds one by an entry point.
+It is chosen by the bytes, the content type and the URL. What the request asked for (``stream: true``) does not
+count: servers answer as they like.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
+import warnings
 import zlib
 from functools import cache, cached_property
+from importlib.metadata import entry_points
 from typing import Any, Final, Protocol
 
 from recorder.core.eventstream import Frame, FrameParser
@@ -19,6 +22,8 @@ from recorder.core.json_text import parse_json
 from recorder.core.messages import Answer, RequestReading
 from recorder.core.sse import SSEParser
 
+#: The entry point group of dialects: each names an object of :class:`Dialect`.
+ENTRY_POINTS: Final = "recorder.dialects"
 _HEAD: Final = 65536
 _SAMPLES: Final = 8
 _SSE_LINE: Final = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*(?::|(?:data|event|id|retry|error)(?::|[\r\n]))")
@@ -130,17 +135,44 @@ class Dialect(Protocol):
 
 @cache
 def dialects() -> tuple[Dialect, ...]:
-    """Return every dialect of this package, in the order of their names."""
+    """Return every dialect, in the order of their names: those of this package, and those of others.
+
+    Others register one under the entry point group :data:`ENTRY_POINTS`; what cannot be loaded is left out, with a
+    warning, and so is one that has a name of ours.
+    """
     package = importlib.import_module(__package__ or "")
     modules = [
         importlib.import_module(f"{package.__name__}.{found.name}") for found in pkgutil.iter_modules(package.__path__)
     ]
-    return tuple(sorted((module.DIALECT for module in modules if hasattr(module, "DIALECT")), key=lambda d: d.name))
+    known: dict[str, Dialect] = {
+        module.DIALECT.name: module.DIALECT for module in modules if hasattr(module, "DIALECT")
+    }
+    for point in entry_points(group=ENTRY_POINTS):
+        try:
+            found: Dialect = point.load()
+            name = found.name
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the others are read
+            warnings.warn(f"the dialect {point.name!r} cannot be loaded: {error!r}", RuntimeWarning, stacklevel=2)
+            continue
+        if name in known:
+            warnings.warn(
+                f"the dialect {point.name!r} has the name {name!r} of another one", RuntimeWarning, stacklevel=2
+            )
+            continue
+        known[name] = found
+    return tuple(sorted(known.values(), key=lambda dialect: dialect.name))
 
 
 def choose(clues: Clues) -> Dialect:
     """Return the dialect that claims the body best; ``opaque`` claims everything a little."""
-    return max(dialects(), key=lambda dialect: dialect.claims(clues))
+    return max(dialects(), key=lambda dialect: _claim(dialect, clues))
+
+
+def _claim(dialect: Dialect, clues: Clues) -> float:
+    try:
+        return dialect.claims(clues)
+    except Exception:  # noqa: BLE001 - a dialect of somebody else's: what it fails at is not its own
+        return 0.0
 
 
 def read_request(url: str, payload: Any, answered_by: Dialect | None = None) -> RequestReading | None:
@@ -149,5 +181,12 @@ def read_request(url: str, payload: Any, answered_by: Dialect | None = None) -> 
     Payloads of several dialects look alike (``messages`` with roles): who answered is the better witness.
     """
     asked = dialects() if answered_by is None else (answered_by, *dialects())
-    readings = (dialect.read_request(url, payload) for dialect in asked)
+    readings = (_reading(dialect, url, payload) for dialect in asked)
     return next((reading for reading in readings if reading is not None), None)
+
+
+def _reading(dialect: Dialect, url: str, payload: Any) -> RequestReading | None:
+    try:
+        return dialect.read_request(url, payload)
+    except Exception:  # noqa: BLE001 - as above
+        return None

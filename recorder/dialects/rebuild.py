@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from recorder.core.content_coding import decoded_ends, undo
 from recorder.core.exchange import Exchange
@@ -11,6 +12,7 @@ from recorder.core.provenance import Arrivals
 from recorder.core.rebuilt import Rebuilt
 from recorder.core.verdict import Evidence, gather, verdict
 from recorder.dialects.base import Clues, Dialect, choose, read_request
+from recorder.dialects.opaque import DIALECT as OPAQUE
 
 _PIECE = 1 << 16
 
@@ -61,6 +63,15 @@ def _lack(evidence: Evidence) -> Iterator[Anomaly]:
 
 
 def _read(dialect: Dialect, clues: Clues) -> Answer:
+    try:
+        return _read_by(dialect, clues)
+    except Exception as error:  # noqa: BLE001 - a dialect that fails, perhaps somebody else's: the bytes are still there
+        answer = _read_by(OPAQUE, clues)
+        failed = Anomaly("dialect_failed", f"the dialect {dialect.name} failed: {type(error).__name__}: {error}")
+        return replace(answer, whole=None, anomalies=(*answer.anomalies, failed))
+
+
+def _read_by(dialect: Dialect, clues: Clues) -> Answer:
     reader = dialect.reader(clues)
     body = clues.body
     for at in range(0, len(body), _PIECE):

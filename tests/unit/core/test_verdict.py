@@ -229,3 +229,23 @@ def test_chunks_without_a_head_are_still_read() -> None:
     assert rebuilt.answer_messages[0].text == "Buy or hold"
     assert rebuilt.verdict == "complete"
     assert rebuilt.evidence.http_status is None
+
+
+def _call(index: int, arguments: str) -> dict[str, Any]:
+    return {"index": index, "id": f"c{index}", "type": "function", "function": {"name": "buy", "arguments": arguments}}
+
+
+@pytest.mark.parametrize(
+    ("calls", "done", "verdict"),
+    [
+        (['{"a":1}', '{"a":'], False, "unknown"),  # Together sends a finish reason after each call
+        (['{"a":1}', '{"a":'], True, "complete"),
+        (['{"a":1}', '{"a":2}'], False, "complete"),
+        (['{"a":'], False, "complete"),
+        (['{"a":1}', "no JSON"], False, "complete"),
+    ],
+)
+def test_a_call_that_breaks_off_after_the_finish_reason(calls: list[str], done: bool, verdict: str) -> None:
+    first, *rest = (delta(tool_calls=[_call(index, text)]) for index, text in enumerate(calls))
+    rebuilt = ended(asked().response().sse(first, delta(finish="tool_calls"), *rest, done=done), "response_completed")
+    assert rebuilt.verdict == verdict

@@ -127,3 +127,57 @@ def test_opaque_counts_events_and_the_tail() -> None:
     assert (stream.dialect, stream.shape, stream.events, stream.unparsed_tail_bytes) == ("opaque", "sse", 3, 0)
     assert read(b"data: a\n\ndata").unparsed_tail_bytes == 4
     assert (read(b"[1]").whole, read(b"[1").whole, read(b"text").whole) == (True, None, None)
+
+
+def _installed(folder: Path, **modules: str) -> None:
+    """Put a distribution into *folder* whose modules each register a dialect."""
+    info = folder / "shouting-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: shouting\nVersion: 1.0\n")
+    lines = "".join(f"{name} = {name}:DIALECT\n" for name in modules)
+    (info / "entry_points.txt").write_text(f"[{base.ENTRY_POINTS}]\n{lines}")
+    for name, source in modules.items():
+        (folder / f"{name}.py").write_text(source, encoding="utf-8")
+
+
+SHOUT = """
+class Shout:
+    name = "{name}"
+    def claims(self, clues):
+        {claims}
+    def read_request(self, url, payload):
+        raise KeyError("payload")
+    def reader(self, clues):
+        raise ValueError("never liked it")
+DIALECT = Shout()
+"""
+
+
+def test_a_dialect_of_another_package_is_read_and_what_is_wrong_with_it_harms_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _installed(
+        tmp_path,
+        shouting=SHOUT.format(name="shout", claims="return 1.0 if clues.body.startswith(b'HELLO') else 0.0"),
+        raising=SHOUT.format(name="raising", claims="raise LookupError"),
+        taken=SHOUT.format(name="opaque", claims="return 1.0"),
+        broken="import nothing_of_that_name",
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    base.dialects.cache_clear()
+    try:
+        with pytest.warns(RuntimeWarning) as told:
+            names = {dialect.name for dialect in dialects()}
+        assert sorted(str(one.message)[:24] for one in told) == ["the dialect 'broken' can", "the dialect 'taken' has "]
+        assert {"shout", "raising"} <= names
+        built = ExchangeBuilder().request({"messages": []}).response(headers=[]).chunks(b"HELLO").completed()
+        exchange = fold(built.events)
+        assert exchange is not None
+        rebuilt = rebuild(exchange)
+        assert (rebuilt.answer.dialect, rebuilt.verdict) == ("opaque", "complete")
+        assert [fact.detail for fact in rebuilt.anomalies] == ["the dialect shout failed: ValueError: never liked it"]
+        assert rebuilt.reading is not None
+        assert rebuilt.reading.dialect == "openai_chat"
+    finally:
+        monkeypatch.undo()
+        base.dialects.cache_clear()
