@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, NoReturn
 
 _DEEPEST: Final = 200
-_decode = json.JSONDecoder().decode
+_decode, _raw_decode = json.JSONDecoder().decode, json.JSONDecoder().raw_decode
 
 
 def _refuse(name: str) -> NoReturn:
@@ -39,12 +39,21 @@ def parse_json(text: str | bytes, *, strict: bool = False) -> Any:
     if isinstance(text, bytes):
         text = text.decode("utf-8-sig")
     try:
-        value = _decode_strictly(text) if strict else _decode(text)
+        value = _decode_strictly(text) if strict else _whole(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if text.count("[") + text.count("{") > _DEEPEST and _deeper_than(value, _DEEPEST):
         raise ValueError("nested too deeply")
     return value
+
+
+def _whole(text: str) -> Any:
+    """As the decoder's ``decode``, which looks for spaces around the document with regular expressions first."""
+    try:
+        value, end = _raw_decode(text)
+    except ValueError:  # a document may begin with spaces
+        return _decode(text)
+    return value if end == len(text) else _decode(text)
 
 
 def _deeper_than(value: Any, limit: int) -> bool:

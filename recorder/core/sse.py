@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 from recorder.core.messages import Anomaly
 
 _BOM: Final = b"\xef\xbb\xbf"
+_MOST_NAMES: Final = 64
 _LINE_END: Final = re.compile(rb"\r\n|\n|\r")
 
 
@@ -61,6 +62,7 @@ class SSEParser:
         self._data: list[bytes] = []
         self._event = ""
         self._last_event_id = ""
+        self._names: dict[bytes, str] = {}
 
     def feed(self, chunk: bytes) -> list[ServerSentEvent]:
         """Take the next bytes and return the events that they complete."""
@@ -117,32 +119,46 @@ class SSEParser:
             return events
         lines = region.split(b"\n")
         lines.pop()
-        # The loop of nearly every stream: a block of one data line. All else goes the general way.
-        pending = self._start >= 0
-        previous: bytes | None = None
-        for line in lines:
-            end = offset + len(line) + 1
-            if previous is not None:
-                if not line:
-                    start = offset - len(previous) - 1
-                    events.append(
-                        ServerSentEvent(self._text(previous[6:], start, end), "", self._last_event_id, start, end)
-                    )
-                    previous = None
-                    offset = self._offset = end
-                    continue
-                self._line(previous, offset, events)
-                previous = None
-                pending = True
-            if not pending and line.startswith(b"data: "):
-                previous = line
-            else:
-                self._line(line, end, events)
-                pending = self._start >= 0
-            offset = end
-        if previous is not None:
-            self._line(previous, offset, events)
+        self._lines(lines, events)
         return events
+
+    def _lines(self, lines: list[bytes], events: list[ServerSentEvent]) -> None:
+        """Take lines that ended LF. Nearly all streams are blocks of one data line, many with the event's name before.
+
+        Such a block is taken as a whole; all else goes the general way.
+        """
+        at, count, offset = 0, len(lines), self._offset
+        pending = self._start >= 0
+        add, made, text, names = events.append, tuple.__new__, self._text, self._names
+        while at < count:
+            line = lines[at]
+            if not pending:
+                head = line[:6]
+                if head == b"data: " and at + 1 < count and not lines[at + 1]:
+                    end = offset + len(line) + 2
+                    add(made(ServerSentEvent, (text(line[6:], offset, end), "", self._last_event_id, offset, end)))
+                    at, offset = at + 2, end
+                    self._offset = end
+                    continue
+                if head == b"event:" and at + 2 < count and not lines[at + 2] and lines[at + 1][:6] == b"data: ":
+                    data = lines[at + 1]
+                    end = offset + len(line) + len(data) + 3
+                    name = names.get(line) or self._named(line, offset, offset + len(line) + 1)
+                    add(made(ServerSentEvent, (text(data[6:], offset, end), name, self._last_event_id, offset, end)))
+                    at, offset = at + 3, end
+                    self._offset = end
+                    continue
+            offset += len(line) + 1
+            self._line(line, offset, events)
+            pending = self._start >= 0
+            at += 1
+
+    def _named(self, line: bytes, start: int, end: int) -> str:
+        """Return the name in an ``event:`` line; a stream has few, and they are kept."""
+        name = self._text(line[6:].removeprefix(b" "), start, end)
+        if len(self._names) < _MOST_NAMES and "\ufffd" not in name:  # else its anomaly would be told once only
+            self._names[line] = name
+        return name
 
     def _line(self, line: bytes, end: int, events: list[ServerSentEvent]) -> None:
         """Take one line without its end; *end* is the offset after it."""

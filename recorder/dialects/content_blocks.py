@@ -116,6 +116,11 @@ class Blocks:
             self._last[index] = block
         return block
 
+    def open_block(self, index: Any) -> Block | None:
+        """Return the block that a delta continues, where there is nothing to be said about that."""
+        block = self._last.get(index) if type(index) is int else None
+        return None if block is None or block.closed else block
+
     def at(self, index: Any, place: Place, *, start_owed: bool = True) -> Block:
         """Return the block that a delta continues.
 

@@ -65,7 +65,11 @@ class TextFold:
     def add(self, piece: str, place: Place) -> None:
         """Append *piece*."""
         self._pieces.append(piece)
-        self.origin.add(place)
+        ranges = self.origin._ranges  # as Origin.add, without the call: nearly every event comes by here
+        if ranges and ranges[-1][1] == place[0]:
+            ranges[-1][1] = place[1]
+        else:
+            self.origin.add(place)
 
     @property
     def text(self) -> str:

@@ -74,12 +74,13 @@ class EventStreamReader:
         return self._fold.answer(self._shape, whole=None, tail=self._parser.tail_bytes)
 
     def _event(self, event: ServerSentEvent) -> None:
-        data, place = event.data, (event.start, event.end)
+        data, name, _, start, end = event
+        place = (start, end)
         if self._done:
             self._fold.note("after_end_marker", data, place)
-        elif data == "[DONE]" or data.strip() == "[DONE]":
+        elif data[:1] != "{" and data.strip() == "[DONE]":
             self._done = self._fold.sentinel = True
-        elif event.event == "error":
+        elif name == "error":
             self._error(data)
         else:
             try:
@@ -87,7 +88,7 @@ class EventStreamReader:
             except ValueError:
                 self._fold.note("data_unparsed", data, place)
                 return
-            self._fold.take(value, place, event.event)
+            self._fold.take(value, place, name)
 
     def _error(self, text: str) -> None:
         self._fold.events += 1
