@@ -358,7 +358,7 @@ def test_events_that_the_store_has_others_for_show_in_the_health(sqlite_url: str
 
 
 FORKING = """
-import os, sys, threading, time, requests
+import os, sys, threading, time, traceback, requests
 import recorder.api.recorder as recorder_module
 import recorder.recording.write_path as write_path
 from recorder import Recorder
@@ -392,13 +392,18 @@ child = os.fork()
 took = time.monotonic() - started
 stop.set()
 if child == 0:
-    assert ask(recorder.mount(requests.Session()), server, "of the child").content
-    assert recorder.flush(), recorder.health()
-    assert recorder.health().store_error is None
-    if how == "held":
-        print("held" if not let_go.is_set() else "free", flush=True)
-    recorder.close()
-    os._exit(0)
+    try:  # whatever goes wrong, by os._exit: at a regular end, others may want SQLite, which is not this child's to use
+        assert ask(recorder.mount(requests.Session()), server, "of the child").content
+        assert recorder.flush(), recorder.health()
+        assert recorder.health().store_error is None
+        if how == "held":
+            print("held" if not let_go.is_set() else "free", flush=True)
+        recorder.close()
+        os._exit(0)
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
 let_go.set()
 code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 for thread in threads:
