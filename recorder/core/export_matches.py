@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Final, NamedTuple
 
-from recorder.core.export_rules import MARKER, Rule, literal
+from recorder.core.export_rules import MARKER, URL_MARKER, Rule, literal
 from recorder.core.json_pieces import COPY, NUMBER, RAW, STRING, WORD, Piece
 from recorder.core.text_views import View, views
 
@@ -187,9 +187,10 @@ class Matcher:
         for number, view in enumerate(views(text, literal=is_literal, form=form)):
             for rule in self._looked_for:
                 for start, end in rule.find(view.text):
-                    if not view.text[start:end].strip():
+                    said = view.text[start:end]
+                    if not said.strip() or _is_marker(said):
                         continue
-                    self.learn(view.text[start:end], rule)
+                    self.learn(said, rule)
                     shown = marker
                     if number == 0 and is_literal and _is_number(view, start, end):
                         start, end = _whole_number(view.text, start, end)
@@ -201,6 +202,14 @@ class Matcher:
     def _count(self, place: object, hits: Iterable[_Hit]) -> None:
         for hit in hits:
             self.counts[hit.rule.number].add((place, hit.start, hit.end))
+
+
+def _is_marker(said: str) -> bool:
+    """Whether what was found is what stands in the place of what was left out, with nothing but signs around it."""
+    for marker in (MARKER, URL_MARKER):
+        if marker in said:
+            return not any(letter.isalnum() for letter in said.replace(marker, ""))
+    return False
 
 
 def _whole_number(text: str, start: int, end: int) -> tuple[int, int]:

@@ -22,7 +22,7 @@ from recorder.core.exchange import Chunk, Exchange, Headers, Request, Response
 from recorder.core.export_bodies import body_edits, edited, moved, text_edits
 from recorder.core.export_matches import Matcher
 from recorder.core.export_residue import Guard, residue
-from recorder.core.export_rules import URL_MARKER, parse_rules
+from recorder.core.export_rules import URL_MARKER, known_texts, parse_rules
 from recorder.core.messages import Anomaly
 from recorder.core.rebuilt import Rebuilt
 from recorder.core.verdict import verdict
@@ -45,7 +45,7 @@ class ExportRedaction:
     def __init__(self, rules: Iterable[str], rebuild: Callable[[Exchange], Rebuilt]) -> None:
         self.rules = parse_rules(rules)
         self._rebuild = rebuild
-        self._matcher = Matcher(self.rules)
+        self._matcher = Matcher(self.rules, known_texts(self.rules))
         self._totals: dict[int, int] = dict.fromkeys((rule.number for rule in self.rules), 0)
 
     @property
@@ -275,18 +275,24 @@ def _as_it_was(before: Rebuilt, after: Rebuilt) -> Rebuilt:
 
 def _same_answer(before: Rebuilt, after: Rebuilt) -> None:
     """Make sure that an answer is still what it was, but for the texts in it."""
-    if _form(before) != _form(after):
+    asked = _asked(before)
+    if _form(before) != _form(after) or (asked is not None and asked != _asked(after)):
         raise RedactionRefused(
-            f"the answer of exchange {before.id} would not be read as what it is: a rule finds words of the wire "
+            f"exchange {before.id} would no longer be read as what it is: a rule finds words of the wire "
             "format, or more than one value of the JSON in a tool call; make it more specific"
         )
 
 
 def _form(rebuilt: Rebuilt) -> tuple[Any, ...]:
-    answer, reading = rebuilt.answer, rebuilt.reading
+    answer = rebuilt.answer
     choices = [
         (choice.index, choice.finish, [call.complete for call in choice.message.tool_calls])
         for choice in answer.choices
     ]
-    asked = None if reading is None else (reading.dialect, len(reading.messages), reading.choices)
-    return answer.dialect, answer.shape, rebuilt.verdict, choices, len(answer.errors), asked
+    return answer.dialect, answer.shape, rebuilt.verdict, choices, len(answer.errors)
+
+
+def _asked(rebuilt: Rebuilt) -> tuple[Any, ...] | None:
+    """What a request is, but for the texts in it; None where it could not be read."""
+    reading = rebuilt.reading
+    return None if reading is None else (reading.dialect, len(reading.messages), reading.choices)

@@ -28,6 +28,14 @@ _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 #: What recorder itself writes is full of such: ids, hashes, times, sizes. They count where they stand alone.
 _NUMBER_LIKE: Final = re.compile(r"[0-9a-fA-F:.TZ-]+")
 
+_PLACES: Final = {
+    "exchange": "the heads and facts",
+    "reading": "the request",
+    "answer": "the answer",
+    "evidence": "the end",
+    "anomalies": "the findings",
+}
+
 
 def residue(rebuilt: Rebuilt, matcher: Matcher) -> tuple[str, Rule] | None:
     """Return where something is still to be found, and the rule that finds it; None where nothing is.
@@ -47,14 +55,14 @@ def residue(rebuilt: Rebuilt, matcher: Matcher) -> tuple[str, Rule] | None:
         if exchange.request and any(form in exchange.request.payload for form in _encodings(text)):
             return "the request", rule
     seen: set[str] = set()
-    for name in ("exchange", "reading", "answer", "evidence", "anomalies"):
+    for name in _PLACES:
         for text in _texts(getattr(rebuilt, name)):
             if text in seen:
                 continue
             seen.add(text)
             found = looking.finds(text)
             if found is not None:
-                return f"the {name}", found
+                return _PLACES[name], found
     return None
 
 

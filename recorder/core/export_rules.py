@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from recorder.core.detectors import DETECTORS, Span
@@ -43,12 +43,14 @@ class Rule:
     :ivar kind: ``text``, ``re``, ``json`` or ``detect:NAME``; with the number all that is ever told of it.
     :ivar find: yields what it finds in a text; nothing for a path.
     :ivar path: of a ``json`` rule: names, indices, ``*`` and ``..``.
+    :ivar text: of a ``text`` rule: the text.
     """
 
     number: int
     kind: str
     find: Callable[[str], Iterator[Span]]
     path: Path = ()
+    text: str | None = None
 
     @property
     def label(self) -> str:
@@ -75,6 +77,11 @@ def literal(number: int, kind: str, *texts: str) -> Rule:
     return Rule(number, kind, lambda where: (one.span() for one in found.finditer(where)))
 
 
+def known_texts(rules: Iterable[Rule]) -> dict[str, Rule]:
+    """Return what is known to be looked for before anything is found: ``text -> its rule``."""
+    return {rule.text: rule for rule in rules if rule.text is not None}
+
+
 def parse_rules(given: Iterable[str]) -> tuple[Rule, ...]:
     """Return the rules that are written so.
 
@@ -95,7 +102,10 @@ def _parse(number: int, text: str) -> Rule:
             names = ", ".join(sorted(DETECTORS))
             raise ConfigurationError(f"redaction rule {number} names no detector: use one of {names}")
         return Rule(number, f"detect:{what}", DETECTORS[what])
-    rule = literal(number, kind, what) if kind == "text" else Rule(number, kind, _expression(number, what))
+    if kind == "text":
+        rule = replace(literal(number, kind, what), text=what)
+    else:
+        rule = Rule(number, kind, _expression(number, what))
     if any(True for marker in (MARKER, URL_MARKER) for _ in rule.find(marker)):
         raise ConfigurationError(
             f"redaction rule {number} finds the word {MARKER} itself, which stands in the place of what was left out: "

@@ -19,10 +19,12 @@ from urllib.parse import unquote_to_bytes
 _ESCAPE: Final = re.compile(r'\\(?:u([0-9a-fA-F]{4})|(["\\/bfnrt]))')
 _SHORT: Final = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _PERCENT: Final = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
+_ZERO: Final = re.compile("\0")
 _PLUS: Final = re.compile(r"\+")
 _ENTITY: Final = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,8});")
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}")
 _PAIR: Final = re.compile(r"[\ud800-\udbff][\udc00-\udfff]")
+_BYTE: Final = re.compile("[\udc80-\udcff]")  # no UTF-8, as the error handler surrogateescape keeps it
 _DEEPEST: Final = 3
 _MOST: Final = 24
 
@@ -82,6 +84,10 @@ def _readings(text: str, *, form: bool) -> Iterator[list[_Change]]:
         found.append([(one.start(), one.end(), " ") for one in _PLUS.finditer(text)])
     if "&" in text:
         found.append([(one.start(), one.end(), html.unescape(one[0])) for one in _ENTITY.finditer(text)])
+    if _BYTE.search(text):
+        found.append([(one.start(), one.end(), chr(ord(one[0]) - 0xDC00)) for one in _BYTE.finditer(text)])
+    if "\0" in text:  # UTF-16, of letters that have one byte
+        found.append([(one.start(), one.end(), "") for one in _ZERO.finditer(text)])
     if _PAIR.search(text):
         found.append([(one.start(), one.end(), _joined(one[0])) for one in _PAIR.finditer(text)])
     found.append(_unbased(text))
