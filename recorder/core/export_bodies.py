@@ -12,7 +12,7 @@ import binascii
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from recorder.core.eventstream import Frame, FrameParser
 from recorder.core.export_chains import chains_of, within_bytes, within_places
@@ -32,46 +32,59 @@ class ByteEdit(NamedTuple):
     new: bytes
 
 
-def body_edits(body: bytes, answer: Answer, matcher: Matcher) -> list[ByteEdit]:
-    """Return what has to be changed in a body, in order and apart.
+class Source(Protocol):
+    """Bytes that are looked through, several times."""
+
+    def edits(self, matcher: Matcher) -> list[ByteEdit]:
+        """Return what has to be changed, in order and apart."""
+        ...
+
+
+def body_source(body: bytes, answer: Answer) -> Source:
+    """Return a body to be looked through.
 
     :param body: below its content coding.
     :param answer: what was read from it.
     """
     messages = [choice.message for choice in answer.choices]
     if answer.shape == "eventstream":
-        return _Frames(body).edits(matcher, messages)
-    return text_edits(body, answer.shape, matcher, "body", messages=messages)
+        return _Frames(body, messages)
+    return TextSource(body, answer.shape, "body", messages)
 
 
-def text_edits(
-    body: bytes,
-    shape: str,
-    matcher: Matcher,
-    place: object,
-    *,
-    messages: Sequence[Message] = (),
-    form: bool = False,
-) -> list[ByteEdit]:
-    """Return what has to be changed in bytes that are text (UTF-8, as far as they are), in order and apart.
+class TextSource:
+    """Bytes that are text: UTF-8, as far as they are.
 
+    :param shape: as :func:`~recorder.core.json_pieces.pieces_of` has it.
+    :param place: names them, for the counts.
     :param messages: what was read from them, where that says which bytes made which part.
+    :param form: they are a form, where ``+`` is a space.
     """
-    text = body.decode("utf-8", "surrogateescape")
-    pieces = pieces_of(text, shape)
-    chains = chains_of(text, pieces, messages, within_bytes(text)) if messages else ()
-    edits = matcher.edits(text, pieces, place, chains=chains, form=form)
-    if text.isascii():
-        return [ByteEdit(start, end, new.encode()) for start, end, new in edits]
-    made: list[ByteEdit] = []
-    at = offset = 0
-    for start, end, new in edits:
-        offset += len(text[at:start].encode("utf-8", "surrogateescape"))
-        size = len(text[start:end].encode("utf-8", "surrogateescape"))
-        made.append(ByteEdit(offset, offset + size, new.encode()))
-        offset += size
-        at = end
-    return made
+
+    def __init__(
+        self, body: bytes, shape: str, place: str, messages: Sequence[Message] = (), *, form: bool = False
+    ) -> None:
+        self._text = text = body.decode("utf-8", "surrogateescape")
+        self._place = place
+        self._form = form
+        self._pieces = pieces_of(text, shape)
+        self._chains = chains_of(text, self._pieces, messages, within_bytes(text)) if messages else ()
+
+    def edits(self, matcher: Matcher) -> list[ByteEdit]:
+        """Return what has to be changed, in order and apart."""
+        text = self._text
+        edits = matcher.edits(text, self._pieces, self._place, chains=self._chains, form=self._form)
+        if text.isascii():
+            return [ByteEdit(start, end, new.encode()) for start, end, new in edits]
+        made: list[ByteEdit] = []
+        at = offset = 0
+        for start, end, new in edits:
+            offset += len(text[at:start].encode("utf-8", "surrogateescape"))
+            size = len(text[start:end].encode("utf-8", "surrogateescape"))
+            made.append(ByteEdit(offset, offset + size, new.encode()))
+            offset += size
+            at = end
+        return made
 
 
 def edited(body: bytes, edits: Iterable[ByteEdit]) -> bytes:
@@ -109,29 +122,29 @@ class _Held:
 
 
 class _Frames:
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-        parser = FrameParser()
-        self._held = [_opened(frame) for frame in parser.feed(body)]
-        parser.close()
+    """A body of frames. All payloads are one text for the matcher, so that it sees what was split over frames."""
 
-    def edits(self, matcher: Matcher, messages: Sequence[Message]) -> list[ByteEdit]:
-        """Return what has to be changed; what is in no frame cannot be looked into and is filled with zeros."""
-        # All payloads are one text for the matcher, so that it sees what was split over frames.
+    def __init__(self, body: bytes, messages: Sequence[Message]) -> None:
+        self._body = body
+        self._held = [_opened(frame) for frame in FrameParser().feed(body)]
         texts: list[str] = []
-        pieces: list[Piece] = []
+        self._pieces: list[Piece] = []
         at = 0
         for number, held in enumerate(self._held):
             for text, found in ((held.outer, held.pieces), (held.inner, _inner_pieces(held.inner))):
                 if text is not None:
                     texts.append(text)
                     name = held.frame.headers.get(":event-type", "")
-                    pieces += [_placed(piece, at, number, name) for piece in found]
+                    self._pieces += [_placed(piece, at, number, name) for piece in found]
                     at += len(text)
-        whole = "".join(texts)
+        self._text = "".join(texts)
         within = within_places([(held.frame.start, held.frame.end) for held in self._held])
-        edits = matcher.edits(whole, pieces, "body", chains=chains_of(whole, pieces, messages, within))
-        made = list(self._unread())
+        self._chains = chains_of(self._text, self._pieces, messages, within)
+
+    def edits(self, matcher: Matcher) -> list[ByteEdit]:
+        """Return what has to be changed; what is in no frame cannot be looked into and is filled with zeros."""
+        edits = matcher.edits(self._text, self._pieces, "body", chains=self._chains)
+        made = self._unread()
         at = number = 0
         for held in self._held:
             outer, at, number = _taken(edits, number, at, held.outer)

@@ -21,6 +21,8 @@ from recorder.core.text_views import View, views
 
 #: Shorter texts are taken out where a rule finds them, and not looked for anywhere else: they are in everything.
 LEAST: Final = 6
+#: Names the payload of a request.
+REQUEST: Final = "request"
 _QUOTED: Final = json.dumps(MARKER)
 _DIGITS: Final = re.compile(r"[-\d.eE+]")
 _NUMERIC: Final = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
@@ -121,7 +123,7 @@ class Matcher:
             if key not in known:
                 known[key] = self._in_piece(piece, raw, form=form)
             hits = [_Hit(hit.rule, piece.start + hit.start, piece.start + hit.end, hit.marker) for hit in known[key]]
-            hits += self._at_path(piece, raw, learning=place == "request")
+            hits += self._at_path(piece, raw, learning=place == REQUEST)
             self._count(place, hits)
             found += [Edit(hit.start, hit.end, hit.marker) for hit in hits]
         for group in _groups(pieces, chains):

@@ -19,8 +19,8 @@ from typing import Any, Final
 from recorder.core.content_coding import decoded_ends, undo
 from recorder.core.conversation import Conversation, Relation
 from recorder.core.exchange import Chunk, Exchange, Headers, Request, Response
-from recorder.core.export_bodies import body_edits, edited, moved, text_edits
-from recorder.core.export_matches import Matcher
+from recorder.core.export_bodies import Source, TextSource, body_source, edited, moved
+from recorder.core.export_matches import REQUEST, Matcher
 from recorder.core.export_residue import Guard, residue
 from recorder.core.export_rules import URL_MARKER, known_texts, parse_rules
 from recorder.core.messages import Anomaly
@@ -65,7 +65,7 @@ class ExportRedaction:
             return
         if isinstance(exchanges, Sequence):
             for rebuilt in exchanges:
-                self._learn(rebuilt)
+                self._learn(_Whole(rebuilt))
         for rebuilt in exchanges:
             yield self.exchange(rebuilt)
 
@@ -75,8 +75,9 @@ class ExportRedaction:
         :raises RedactionRefused: something would still be found, or the answer would be another one.
         """
         _readable(rebuilt)
-        matcher = self._learn(rebuilt)
-        changed = _Changed(rebuilt, matcher).exchange()
+        whole = _Whole(rebuilt)
+        matcher = self._learn(whole)
+        changed = whole.without(matcher)
         if changed == rebuilt.exchange:
             made = rebuilt
         else:
@@ -111,11 +112,11 @@ class ExportRedaction:
         """
         return Guard(self._matcher.again().secrets).checked(pieces)
 
-    def _learn(self, rebuilt: Rebuilt) -> Matcher:
+    def _learn(self, whole: _Whole) -> Matcher:
         """Look through an exchange until nothing new is found; return a matcher for all that was."""
         matcher = self._matcher.again()
         for _ in range(_PASSES):
-            _Changed(rebuilt, matcher).exchange()
+            whole.without(matcher)
             if not matcher.learns:
                 break
             matcher = matcher.again()
@@ -129,30 +130,37 @@ class ExportRedaction:
         return ", ".join(f"{rule.label}: {count}" for rule, count in counts if count)
 
 
-class _Changed:
-    """An exchange with what is found in it left out."""
+class _Whole:
+    """An exchange as it was recorded, taken apart once."""
 
-    def __init__(self, rebuilt: Rebuilt, matcher: Matcher) -> None:
-        self._exchange = rebuilt.exchange
-        self._read = rebuilt.answer
-        self._matcher = matcher
+    def __init__(self, rebuilt: Rebuilt) -> None:
+        self._exchange = exchange = rebuilt.exchange
+        self._coding = exchange.response.header(_CODED) if exchange.response else None
+        self._body = undo(exchange.body, self._coding).body
+        self._answer = body_source(self._body, rebuilt.answer)
+        self._payload = b""
+        self._asked: Source | None = None
+        if exchange.request is not None:
+            headers = exchange.request.headers
+            kind = (_header(headers, "content-type") or "").lower()
+            self._payload = undo(exchange.request.payload, _header(headers, _CODED)).body
+            self._asked = TextSource(self._payload, "json", REQUEST, form="form-urlencoded" in kind)
 
-    def exchange(self) -> Exchange:
-        """Return it."""
-        exchange, matcher = self._exchange, self._matcher
-        body, chunks, response = self._answer()
-        ending = exchange.ending
+    def without(self, matcher: Matcher) -> Exchange:
+        """Return it without what is found in it."""
+        exchange, ending = self._exchange, self._exchange.ending
+        body, chunks, response = self._answered(matcher)
         if ending is not None:
-            ending = replace(ending, facts=self._value(ending.facts, "ending"))
+            ending = replace(ending, facts=_value(ending.facts, "ending", matcher))
         name = exchange.conversation_name
         return replace(
             exchange,
-            request=self._request(exchange.request) if exchange.request else None,
+            request=self._request(exchange.request, matcher) if exchange.request else None,
             response=response,
             body=body,
             chunks=chunks,
             ending=ending,
-            gaps=tuple(self._value(gap, "gap") for gap in exchange.gaps),
+            gaps=tuple(_value(gap, "gap", matcher) for gap in exchange.gaps),
             conversation_name=None if name is None else matcher.text(name, "name"),
             anomalies=tuple(
                 replace(fact, detail=matcher.text(fact.detail, ("anomaly", at)))
@@ -160,29 +168,13 @@ class _Changed:
             ),
         )
 
-    def _value(self, value: Any, place: str) -> Any:
-        if isinstance(value, str):
-            return self._matcher.text(value, place)
-        if isinstance(value, Mapping):
-            return {key: self._value(held, f"{place}/{key}") for key, held in value.items()}
-        if isinstance(value, list | tuple):
-            return [self._value(held, f"{place}/{at}") for at, held in enumerate(value)]
-        return value
-
-    def _headers(self, headers: Headers, side: str) -> tuple[Headers, list[str]]:
-        made = tuple((name, self._matcher.text(value, (side, name))) for name, value in headers)
-        places = [f"export:header:{new[0].lower()}" for old, new in zip(headers, made, strict=True) if old != new]
-        return made, places
-
-    def _request(self, request: Request) -> Request:
-        url = self._matcher.text(request.url, "url", marker=URL_MARKER, form=True)
-        headers, places = self._headers(request.headers, "request")
+    def _request(self, request: Request, matcher: Matcher) -> Request:
+        url = matcher.text(request.url, "url", marker=URL_MARKER, form=True)
+        headers, places = _headers(request.headers, "request", matcher)
         payload = request.payload
-        decoded = undo(payload, _header(headers, _CODED))
-        kind = (_header(headers, "content-type") or "").lower()
-        edits = text_edits(decoded.body, "json", self._matcher, "request", form="form-urlencoded" in kind)
+        edits = self._asked.edits(matcher) if self._asked is not None else []
         if edits:
-            payload = edited(decoded.body, edits)
+            payload = edited(self._payload, edits)
             headers = _sized(_bare(headers), len(payload))
             places.append("export:body:")
         if url != request.url:
@@ -191,30 +183,44 @@ class _Changed:
             return request
         return replace(request, url=url, headers=headers, payload=payload, redacted=(*request.redacted, *places))
 
-    def _answer(self) -> tuple[bytes, tuple[Chunk, ...], Response | None]:
+    def _answered(self, matcher: Matcher) -> tuple[bytes, tuple[Chunk, ...], Response | None]:
         exchange, response = self._exchange, self._exchange.response
         places: list[str] = []
         if response is not None:
-            headers, places = self._headers(response.headers, "response")
-            reason = self._matcher.text(response.reason, "reason")
+            headers, places = _headers(response.headers, "response", matcher)
+            reason = matcher.text(response.reason, "reason")
             if places or reason != response.reason:
                 response = replace(response, headers=headers, reason=reason)
-        coding = response.header(_CODED) if response else None
-        decoded = undo(exchange.body, coding)
-        edits = body_edits(decoded.body, self._read, self._matcher)
+        edits = self._answer.edits(matcher)
         body, chunks = exchange.body, exchange.chunks
         if edits:
-            body = edited(decoded.body, edits)
-            ends = decoded_ends(exchange.body, coding, [chunk.end for chunk in chunks], len(decoded.body))
+            body = edited(self._body, edits)
+            ends = decoded_ends(exchange.body, self._coding, [chunk.end for chunk in chunks], len(self._body))
             if ends is None:  # the coding does not let it be told: all of it is there with the last chunk
-                ends = (*([0] * (len(chunks) - 1)), len(decoded.body))
+                ends = (*([0] * (len(chunks) - 1)), len(self._body))
             chunks = _cut_at(chunks, moved(ends, edits), len(body))
-            places.append("export:body")
+            places.append("export:body:")
             if response is not None:
                 response = _resized(response, exchange.body, body)
         if response is not None and places:
             response = replace(response, redacted=(*response.redacted, *places))
         return body, chunks, response
+
+
+def _value(value: Any, place: str, matcher: Matcher) -> Any:
+    if isinstance(value, str):
+        return matcher.text(value, place)
+    if isinstance(value, Mapping):
+        return {key: _value(held, f"{place}/{key}", matcher) for key, held in value.items()}
+    if isinstance(value, list | tuple):
+        return [_value(held, f"{place}/{at}", matcher) for at, held in enumerate(value)]
+    return value
+
+
+def _headers(headers: Headers, side: str, matcher: Matcher) -> tuple[Headers, list[str]]:
+    made = tuple((name, matcher.text(value, (side, name))) for name, value in headers)
+    places = [f"export:header:{new[0].lower()}" for old, new in zip(headers, made, strict=True) if old != new]
+    return made, places
 
 
 def _cut_at(chunks: Sequence[Chunk], ends: Sequence[int], size: int) -> tuple[Chunk, ...]:

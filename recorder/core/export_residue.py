@@ -17,8 +17,8 @@ from typing import Any, Final
 from urllib.parse import quote, quote_plus
 
 from recorder.core.content_coding import undo
-from recorder.core.export_bodies import body_edits, text_edits
-from recorder.core.export_matches import LEAST, Matcher
+from recorder.core.export_bodies import TextSource, body_source
+from recorder.core.export_matches import LEAST, REQUEST, Matcher
 from recorder.core.export_rules import Rule
 from recorder.core.messages import Message, ReasoningPart, RefusalPart, TextPart
 from recorder.core.rebuilt import Rebuilt
@@ -45,14 +45,15 @@ def residue(rebuilt: Rebuilt, matcher: Matcher) -> tuple[str, Rule] | None:
     looking = matcher.again()
     exchange = rebuilt.exchange
     body = undo(exchange.body, exchange.response.header("content-encoding") if exchange.response else None).body
-    if body_edits(body, rebuilt.answer, looking) and looking.counts:
+    if body_source(body, rebuilt.answer).edits(looking) and looking.counts:
         return "the body", _rule(looking)
-    if exchange.request and text_edits(exchange.request.payload, "json", looking, "request") and looking.counts:
+    payload = exchange.request.payload if exchange.request else b""
+    if TextSource(payload, "json", REQUEST).edits(looking) and looking.counts:
         return "the request", _rule(looking)
     for text, rule in looking.secrets.items():
         if any(form in body for form in _encodings(text)):
             return "the body", rule
-        if exchange.request and any(form in exchange.request.payload for form in _encodings(text)):
+        if any(form in payload for form in _encodings(text)):
             return "the request", rule
     seen: set[str] = set()
     for name in _PLACES:

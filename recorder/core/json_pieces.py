@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 _TOKEN: Final = re.compile(
@@ -41,6 +42,7 @@ class Piece(NamedTuple):
     :ivar path: names and indices from the root of the document to it.
     :ivar track: what is equal of pieces that continue each other.
     :ivar channel: the same, told less exactly.
+    :ivar cut: its document ends before its own end.
     """
 
     kind: str
@@ -50,6 +52,7 @@ class Piece(NamedTuple):
     path: Place = ()
     track: Any = None
     channel: Any = None
+    cut: bool = False
 
 
 @dataclass(slots=True)
@@ -128,11 +131,14 @@ class _Document:
         """Return them."""
         made = []
         for kind, start, end, path, levels in self._found:
+            if kind not in (STRING, RAW):
+                made.append(Piece(kind, start, end, self._number, path))
+                continue
             indices = tuple(value for level in levels for name, value in level.marks.items() if name != "type")
             kinds = levels[0].marks.get("type", "") if levels else ""
             track = (self._name, kinds, _joinable(path), indices)
             channel = (path[-1] if path else "", indices, *(step for step in path[:2] if isinstance(step, int)))
-            made.append(Piece(kind, start, end, self._number, path, track, channel))
+            made.append(Piece(kind, start, end, self._number, path, track, channel, bool(self._levels)))
         return made
 
 
@@ -140,6 +146,7 @@ class _Document:
 _PARTS: Final = frozenset({"content", "parts", "text", "summary", "details", "reasoning_details", "thinking", "tokens"})
 
 
+@lru_cache(maxsize=512)
 def _joinable(path: Place) -> Place:
     """Return *path* with the last index of such an array left out."""
     for at in range(len(path) - 1, 0, -1):
@@ -158,13 +165,31 @@ def pieces_of(text: str, shape: str) -> list[Piece]:
     :param shape: ``sse`` (server-sent events), ``ndjson`` (JSON, a value a line), else JSON or any other text.
     """
     if shape == "sse":
-        return _events(text)
+        return _continued(_events(text))
     if shape == "ndjson":
         found: list[Piece] = []
         for number, (start, end) in enumerate(_lines(text)):
             found += _value(text, [(start, end)], number, "")
-        return found
+        return _continued(found)
     return _value(text, [(0, len(text))], 0, "")
+
+
+def _continued(pieces: list[Piece]) -> list[Piece]:
+    """Return *pieces* with those of a last document that was cut in the tracks of the ones before it.
+
+    What tells its own (an index, a type) may not have come.
+    """
+    cut = {piece.document for piece in pieces if piece.cut}
+    if not cut:
+        return pieces
+    last = max(cut)
+    known = {piece.path: piece for piece in pieces if piece.document < last}
+    return [
+        piece._replace(track=known[piece.path].track, channel=known[piece.path].channel)
+        if piece.document == last and piece.kind == STRING and piece.path in known
+        else piece
+        for piece in pieces
+    ]
 
 
 def _value(text: str, segments: list[tuple[int, int]], number: int, name: str) -> list[Piece]:
