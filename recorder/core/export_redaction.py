@@ -85,7 +85,7 @@ class ExportRedaction:
             _same_answer(rebuilt, made)
         if matcher.counts:
             made = replace(made, anomalies=(*made.anomalies, Anomaly(REDACTED, self._told(matcher))))
-        left = residue(made, matcher)
+        left = residue(made, matcher, changed=made.exchange is not rebuilt.exchange)
         if left is not None:
             place, rule = left
             raise RedactionRefused(
@@ -292,7 +292,7 @@ def _same_answer(before: Rebuilt, after: Rebuilt) -> None:
 def _form(rebuilt: Rebuilt) -> tuple[Any, ...]:
     answer = rebuilt.answer
     choices = [
-        (choice.index, choice.finish, [call.complete for call in choice.message.tool_calls])
+        (choice.index, choice.finish, choice.message.role, [call.complete for call in choice.message.tool_calls])
         for choice in answer.choices
     ]
     return answer.dialect, answer.shape, rebuilt.verdict, choices, len(answer.errors)
@@ -301,4 +301,4 @@ def _form(rebuilt: Rebuilt) -> tuple[Any, ...]:
 def _asked(rebuilt: Rebuilt) -> tuple[Any, ...] | None:
     """What a request is, but for the texts in it; None where it could not be read."""
     reading = rebuilt.reading
-    return None if reading is None else (reading.dialect, len(reading.messages), reading.choices)
+    return None if reading is None else (reading.dialect, reading.choices, [each.role for each in reading.messages])

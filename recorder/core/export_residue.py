@@ -20,10 +20,11 @@ from recorder.core.content_coding import undo
 from recorder.core.export_bodies import TextSource, body_source
 from recorder.core.export_matches import LEAST, REQUEST, Matcher
 from recorder.core.export_rules import Rule
-from recorder.core.messages import Message, ReasoningPart, RefusalPart, TextPart
+from recorder.core.messages import Answer, Message, ReasoningPart, RefusalPart, TextPart
 from recorder.core.rebuilt import Rebuilt
 from recorder.errors import RedactionRefused
 
+_SURE: Final = 4
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 #: What recorder itself writes is full of such: ids, hashes, times, sizes. They count where they stand alone.
 _NUMBER_LIKE: Final = re.compile(r"[0-9a-fA-F:.TZ-]+")
@@ -37,24 +38,39 @@ _PLACES: Final = {
 }
 
 
-def residue(rebuilt: Rebuilt, matcher: Matcher) -> tuple[str, Rule] | None:
+def residue(rebuilt: Rebuilt, matcher: Matcher, *, changed: bool) -> tuple[str, Rule] | None:
     """Return where something is still to be found, and the rule that finds it; None where nothing is.
 
     :param matcher: knows the rules and what they have found.
+    :param changed: the exchange is another one than that which the matcher has gone through.
     """
     looking = matcher.again()
     exchange = rebuilt.exchange
-    body = undo(exchange.body, exchange.response.header("content-encoding") if exchange.response else None).body
-    if body_source(body, rebuilt.answer).edits(looking) and looking.counts:
-        return "the body", _rule(looking)
+    coding = exchange.response.header("content-encoding") if exchange.response else None
+    body = undo(exchange.body, coding).body
     payload = exchange.request.payload if exchange.request else b""
+    found = _in_bodies(body, payload, rebuilt.answer, looking) if changed else None
+    return found or _in_bytes(body, payload, looking) or _in_texts(rebuilt, looking)
+
+
+def _in_bodies(body: bytes, payload: bytes, answer: Answer, looking: Matcher) -> tuple[str, Rule] | None:
+    if body_source(body, answer).edits(looking) and looking.counts:
+        return "the body", _rule(looking)
     if TextSource(payload, "json", REQUEST).edits(looking) and looking.counts:
         return "the request", _rule(looking)
+    return None
+
+
+def _in_bytes(body: bytes, payload: bytes, looking: Matcher) -> tuple[str, Rule] | None:
     for text, rule in looking.secrets.items():
         if any(form in body for form in _encodings(text)):
             return "the body", rule
         if any(form in payload for form in _encodings(text)):
             return "the request", rule
+    return None
+
+
+def _in_texts(rebuilt: Rebuilt, looking: Matcher) -> tuple[str, Rule] | None:
     seen: set[str] = set()
     for name in _PLACES:
         for text in _texts(getattr(rebuilt, name)):
@@ -75,9 +91,11 @@ def _rule(matcher: Matcher) -> Rule:
 def _encodings(text: str) -> Iterator[bytes]:
     for encoding in ("utf-8", "latin-1", "utf-16-le", "utf-16-be"):
         try:
-            yield text.encode(encoding)
+            form = text.encode(encoding)
         except UnicodeEncodeError:
             continue
+        if len(form) >= _SURE:  # what is shorter stands in any bytes, of checksums and of sounds
+            yield form
 
 
 def _texts(value: Any) -> Iterator[str]:
