@@ -19,9 +19,35 @@ _EMAIL: Final = re.compile(
     r"(?<![\w.+-])[\w!#$%&'*+/=?^`{|}~-][\w.!#$%&'*+/=?^`{|}~-]{0,63}"
     r"@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}[^\W\d_]{2,24}(?![\w-])"
 )
-#: Country, check digits, then up to 30 letters and digits, in groups or not (ISO 13616-1 §5).
-_IBAN: Final = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){11,30}(?![A-Za-z0-9])")
-_IBAN_START: Final = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){11,30}")
+#: Country, check digits, then up to 30 letters of one case and digits, in groups or not (ISO 13616-1 §5).
+_IBAN: Final = re.compile(
+    r"(?<![A-Za-z0-9])(?:[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]){11,30}|[a-z]{2}\d{2}(?:[ -]?[a-z0-9]){11,30})"
+)
+#: Characters of an IBAN by country (SWIFT, IBAN registry).
+_IBAN_SIZES: Final = {
+    country: size
+    for size, countries in {
+        15: "NO",
+        16: "BE",
+        18: "DK FI FK FO GL NL SD",
+        19: "MK SI",
+        20: "AT BA EE KZ LT LU MN XK",
+        21: "CH HR LI LV",
+        22: "BG BH CR DE GB GE IE ME RS VA",
+        23: "AE GI IL IQ OM SO TL",
+        24: "AD CZ ES MD PK RO SA SE SK TN VG",
+        25: "LY PT ST",
+        26: "IS TR",
+        27: "BI DJ FR GR IT MC MR SM",
+        28: "AL AZ BY CY DO GT HN HU LB NI PL SV",
+        29: "BR EG PS QA UA",
+        30: "JO KW MU YE",
+        31: "MT SC",
+        32: "LC",
+        33: "RU",
+    }.items()
+    for country in countries.split()
+}
 #: 13 to 19 digits (ISO/IEC 7812-1), in groups or not; 2 to 6 are what banks and card companies begin with.
 _CARD: Final = re.compile(r"(?<![\w.-])[2-6](?:[ -]?\d){12,18}(?![\w]|[.-]\d)")
 #: International (ITU-T E.123), or national in groups, where the first is an area code.
@@ -56,17 +82,24 @@ def _emails(text: str) -> Iterator[Span]:
 
 
 def _ibans(text: str) -> Iterator[Span]:
-    """Yield what has the right check digits (ISO 7064, MOD 97-10); where a word follows, it is left out."""
+    """Yield what is as long as its country says and has the right check digits (ISO 7064, MOD 97-10)."""
     at = 0
-    while found := _IBAN_START.search(text, at):
+    while found := _IBAN.search(text, at):
         at = found.start() + 4
-        for end in range(found.end(), found.start() + 14, -1):
-            if _IBAN.fullmatch(text, found.start(), end) and not text[end : end + 1].isalnum():
+        left = _IBAN_SIZES.get(found[0][:2].upper(), 0)
+        for end, letter in enumerate(found[0] if left else "", found.start() + 1):
+            left -= letter.isalnum()
+            if not left:
                 plain = re.sub(r"[ -]", "", text[found.start() : end]).upper()
-                if int("".join(str(int(letter, 36)) for letter in plain[4:] + plain[:4])) % 97 == 1:
+                follows = text[end : end + 1]
+                if not (follows.isascii() and follows.isalnum()) and _remainder(plain) == 1:
                     yield found.start(), end
                     at = end
-                    break
+                break
+
+
+def _remainder(plain: str) -> int:
+    return int("".join(str(int(letter, 36)) for letter in plain[4:] + plain[:4])) % 97
 
 
 def _cards(text: str) -> Iterator[Span]:
