@@ -25,6 +25,7 @@ _ENTITY: Final = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,8});
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}")
 _PAIR: Final = re.compile(r"[\ud800-\udbff][\udc00-\udfff]")
 _BYTE: Final = re.compile("[\udc80-\udcff]")  # no UTF-8, as the error handler surrogateescape keeps it
+_MISREAD: Final = re.compile("[\x80-\xff]{2,}")
 _DEEPEST: Final = 3
 _MOST: Final = 24
 
@@ -86,6 +87,8 @@ def _readings(text: str, *, form: bool) -> Iterator[list[_Change]]:
         found.append([(one.start(), one.end(), html.unescape(one[0])) for one in _ENTITY.finditer(text)])
     if _BYTE.search(text):
         found.append([(one.start(), one.end(), chr(ord(one[0]) - 0xDC00)) for one in _BYTE.finditer(text)])
+    if _MISREAD.search(text):
+        found.append(_misread(text))
     if "\0" in text:  # UTF-16, of letters that have one byte
         found.append([(one.start(), one.end(), "") for one in _ZERO.finditer(text)])
     if _PAIR.search(text):
@@ -123,6 +126,22 @@ def _unquoted(text: str) -> list[_Change]:
         at = one.start()
         for letter in letters:
             end = at + 3 * len(letter.encode("utf-8"))
+            changes.append((at, end, letter))
+            at = end
+    return changes
+
+
+def _misread(text: str) -> list[_Change]:
+    """UTF-8 that was read as Latin-1, as headers are."""
+    changes: list[_Change] = []
+    for one in _MISREAD.finditer(text):
+        try:
+            letters = one[0].encode("latin-1").decode("utf-8")
+        except UnicodeDecodeError:
+            continue
+        at = one.start()
+        for letter in letters:
+            end = at + len(letter.encode("utf-8"))
             changes.append((at, end, letter))
             at = end
     return changes

@@ -53,6 +53,8 @@ def test_a_secret_is_read_in_every_form_and_found_where_it_stands(written: str, 
 
 
 def test_other_encodings_are_read() -> None:
+    misread = SECRET.encode().decode("latin-1")
+    assert places(f"to {misread}!") == {misread}
     assert places("Zoë Smith".encode("latin-1").decode("utf-8", "surrogateescape"), "Zoë Smith")
     assert places("Smith".encode("utf-16-le").decode("utf-8", "surrogateescape"), "Smith") == {"S\0m\0i\0t\0h"}
 
