@@ -21,7 +21,7 @@ from recorder.core.conversation import Conversation, Relation
 from recorder.core.exchange import Chunk, Exchange, Headers, Request, Response
 from recorder.core.export_bodies import Source, TextSource, body_source, edited, moved
 from recorder.core.export_matches import REQUEST, Matcher
-from recorder.core.export_residue import Guard, residue
+from recorder.core.export_residue import Guard, left_over, residue
 from recorder.core.export_rules import URL_MARKER, known_texts, parse_rules
 from recorder.core.messages import Anomaly
 from recorder.core.rebuilt import Rebuilt
@@ -83,6 +83,11 @@ class ExportRedaction:
         else:
             made = _as_it_was(rebuilt, self._rebuild(changed))
             _same_answer(rebuilt, made)
+            if left_over(rebuilt, made, matcher):
+                raise RedactionRefused(
+                    f"a part of what is found in exchange {rebuilt.id} would stay, because it cannot be told which of "
+                    "its bytes made it: nothing is exported of it; leave this exchange out"
+                )
         if matcher.counts:
             made = replace(made, anomalies=(*made.anomalies, Anomaly(REDACTED, self._told(matcher))))
         left = residue(made, matcher, changed=made.exchange is not rebuilt.exchange)

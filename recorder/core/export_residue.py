@@ -19,7 +19,7 @@ from urllib.parse import quote, quote_plus
 from recorder.core.content_coding import undo
 from recorder.core.export_bodies import TextSource, body_source
 from recorder.core.export_matches import LEAST, REQUEST, Matcher
-from recorder.core.export_rules import Rule
+from recorder.core.export_rules import MARKER, Rule
 from recorder.core.messages import Answer, Message, ReasoningPart, RefusalPart, TextPart
 from recorder.core.rebuilt import Rebuilt
 from recorder.errors import RedactionRefused
@@ -29,6 +29,8 @@ _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 #: What recorder itself writes is full of such: ids, hashes, times, sizes. They count where they stand alone.
 _NUMBER_LIKE: Final = re.compile(r"[0-9a-fA-F:.TZ-]+")
 
+#: The parts whose texts formats join.
+_TEXTS: Final = (TextPart, ReasoningPart, RefusalPart)
 _PLACES: Final = {
     "exchange": "the heads and facts",
     "reading": "the request",
@@ -104,8 +106,7 @@ def _texts(value: Any) -> Iterator[str]:
         if not _UUID.fullmatch(value):
             yield value
     elif isinstance(value, Message):
-        for kind in (TextPart, ReasoningPart, RefusalPart):
-            yield "".join(part.text for part in value.parts if isinstance(part, kind))
+        yield from _joined(value)
         for each in fields(value):
             yield from _texts(getattr(value, each.name))
     elif isinstance(value, Mapping):
@@ -118,6 +119,45 @@ def _texts(value: Any) -> Iterator[str]:
     elif is_dataclass(value) and not isinstance(value, type):
         for each in fields(value):
             yield from _texts(getattr(value, each.name))
+
+
+def left_over(before: Rebuilt, after: Rebuilt, matcher: Matcher) -> bool:
+    """Whether a text says more than it should: a part of a secret is still there, without the rest of it.
+
+    Less may be there: what a rule finds in a single delta is left out too.
+    """
+    looking = matcher.again()
+    pairs = zip((*_said(before), *_asked(before)), (*_said(after), *_asked(after)), strict=False)
+    for was, now in pairs:
+        for text, text_now in zip(was, now, strict=True):
+            if text_now != text and not _is_part(_bare(text_now), _bare(looking.text(text, "text"))):
+                return True
+    return False
+
+
+def _said(rebuilt: Rebuilt) -> list[list[str]]:
+    return [_joined(message) for message in rebuilt.answer_messages]
+
+
+def _asked(rebuilt: Rebuilt) -> list[list[str]]:
+    return [_joined(message) for message in rebuilt.request_messages]
+
+
+def _joined(message: Message) -> list[str]:
+    """The texts of a message as formats join them, and what its calls say."""
+    found = ["".join(part.text for part in message.parts if isinstance(part, kind)) for kind in _TEXTS]
+    return [*found, "".join(call.arguments_text for call in message.tool_calls)]
+
+
+def _bare(text: str) -> str:
+    """Return a text without markers, and without the quotes that a marker has where a number was."""
+    return re.sub(r'["\\]', "", text.replace(MARKER, ""))
+
+
+def _is_part(text: str, whole: str) -> bool:
+    """Whether *text* is *whole* with some characters left out."""
+    letters = iter(whole)
+    return all(letter in letters for letter in text)
 
 
 class Guard:

@@ -28,6 +28,7 @@ _BYTE: Final = re.compile("[\udc80-\udcff]")  # no UTF-8, as the error handler s
 _MISREAD: Final = re.compile("[\x80-\xff]{2,}")
 _DEEPEST: Final = 3
 _MOST: Final = 24
+_LEAST_TEXT: Final = 4  # of so many bytes more than one is no UTF-8
 
 #: ``(start, end, what stands there in another form)``; the texts of one have their places inside it where known.
 _Change = tuple[int, int, str]
@@ -71,8 +72,13 @@ def views(text: str, *, literal: bool, form: bool = False) -> Iterator[View]:
             continue
         seen.add(view.text)
         yield view
-        if depth < _DEEPEST:
+        if depth < _DEEPEST and not _is_binary(view.text):
             waiting += [(_changed(view, changes), depth + 1) for changes in _readings(view.text, form=form)]
+
+
+def _is_binary(text: str) -> bool:
+    """Whether most of it is no text, so that it has no other reading: a sound, an image."""
+    return not text.isascii() and len(_BYTE.findall(text)) * _LEAST_TEXT > len(text)
 
 
 def _readings(text: str, *, form: bool) -> Iterator[list[_Change]]:

@@ -16,7 +16,10 @@ import pytest
 
 from recorder.core.conversation import Conversation, Relation
 from recorder.core.exchange import fold
+from recorder.core.export_matches import Matcher
 from recorder.core.export_redaction import REDACTED, ExportRedaction
+from recorder.core.export_residue import left_over
+from recorder.core.export_rules import parse_rules
 from recorder.core.messages import Anomaly
 from recorder.core.rebuilt import Rebuilt, as_json
 from recorder.dialects.rebuild import rebuild
@@ -383,6 +386,24 @@ def test_another_encoding_is_searched() -> None:
     latin = page(500, f"bad {SECRET}".encode("latin-1"), "text/plain; charset=latin-1")
     after = ExportRedaction([f"text:{SECRET}"], rebuild).exchange(exchange(latin))
     assert after.exchange.body == b"bad [redacted]"
+
+
+@pytest.mark.parametrize(("now", "left"), [("[redacted] is", False), (" is", False), ("[redacted]son is", True)])
+def test_a_part_of_a_secret_that_stays_is_noticed(now: str, left: bool) -> None:
+    before, after = (exchange(asked(user("hi"), *told(text))) for text in ("Smithson is", now))
+    matcher = Matcher(parse_rules(["text:Smithson"]))
+    assert left_over(before, after, matcher) == left
+    asking, asked_now = (exchange(asked(user(text))) for text in ("Smithson is", now))
+    assert left_over(asking, asked_now, matcher) == left
+
+
+def test_a_sound_in_a_request_is_passed_over_and_the_texts_beside_it_are_not() -> None:
+    sound = bytes(range(256)) * 4000
+    payload = b"--b\r\nwho: " + SECRET.encode() + b"\r\n\r\n" + sound + b"\r\n--b--"
+    before = exchange(asked(payload, headers=[("content-type", "multipart/form-data; boundary=b")]))
+    after = ExportRedaction([f"text:{SECRET}"], rebuild).exchange(before).exchange.request
+    assert after is not None
+    assert after.payload == payload.replace(SECRET.encode(), b"[redacted]")
 
 
 def test_a_conversation_is_redacted_too() -> None:
