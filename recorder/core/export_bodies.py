@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 from recorder.core.eventstream import Frame, FrameParser
+from recorder.core.exchange import Request
 from recorder.core.export_chains import chains_of, within_bytes, within_places
-from recorder.core.export_matches import Edit, Matcher, replaced
+from recorder.core.export_matches import REQUEST, Edit, Matcher, replaced
 from recorder.core.json_pieces import STRING, Piece, pieces_of
 from recorder.core.messages import Answer, Message
 
@@ -50,6 +51,15 @@ def body_source(body: bytes, answer: Answer) -> Source:
     if answer.shape == "eventstream":
         return _Frames(body, messages)
     return TextSource(body, answer.shape, "body", messages)
+
+
+def request_source(request: Request | None, payload: bytes) -> Source:
+    """Return the payload of a request to be looked through.
+
+    :param payload: below its content coding; empty where there is no request.
+    """
+    kinds = [value for name, value in (request.headers if request else ()) if name.lower() == "content-type"]
+    return TextSource(payload, "json", REQUEST, form="form-urlencoded" in "".join(kinds).lower())
 
 
 class TextSource:

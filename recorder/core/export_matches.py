@@ -96,9 +96,9 @@ class Matcher:
         self._count(place, hits)
         return replaced(text, _merged([Edit(hit.start, hit.end, hit.marker) for hit in hits]))
 
-    def finds(self, text: str) -> Rule | None:
+    def finds(self, text: str, *, form: bool = False) -> Rule | None:
         """Return a rule that finds something in *text*, in any form."""
-        return next((hit.rule for hit in self._hits(text, is_literal=False)), None)
+        return next((hit.rule for hit in self._hits(text, is_literal=False, form=form)), None)
 
     def edits(
         self,

@@ -19,8 +19,8 @@ from typing import Any, Final
 from recorder.core.content_coding import decoded_ends, undo
 from recorder.core.conversation import Conversation, Relation
 from recorder.core.exchange import Chunk, Exchange, Headers, Request, Response
-from recorder.core.export_bodies import Source, TextSource, body_source, edited, moved
-from recorder.core.export_matches import REQUEST, Matcher
+from recorder.core.export_bodies import Source, body_source, edited, moved, request_source
+from recorder.core.export_matches import Matcher
 from recorder.core.export_residue import Guard, left_over, residue
 from recorder.core.export_rules import URL_MARKER, known_texts, parse_rules
 from recorder.core.messages import Anomaly
@@ -146,10 +146,8 @@ class _Whole:
         self._payload = b""
         self._asked: Source | None = None
         if exchange.request is not None:
-            headers = exchange.request.headers
-            kind = (_header(headers, "content-type") or "").lower()
-            self._payload = undo(exchange.request.payload, _header(headers, _CODED)).body
-            self._asked = TextSource(self._payload, "json", REQUEST, form="form-urlencoded" in kind)
+            self._payload = undo(exchange.request.payload, _header(exchange.request.headers, _CODED)).body
+            self._asked = request_source(exchange.request, self._payload)
 
     def without(self, matcher: Matcher) -> Exchange:
         """Return it without what is found in it."""

@@ -17,10 +17,10 @@ from typing import Any, Final
 from urllib.parse import quote, quote_plus
 
 from recorder.core.content_coding import undo
-from recorder.core.export_bodies import TextSource, body_source
-from recorder.core.export_matches import LEAST, REQUEST, Matcher
+from recorder.core.export_bodies import body_source, request_source
+from recorder.core.export_matches import LEAST, Matcher
 from recorder.core.export_rules import MARKER, Rule
-from recorder.core.messages import Answer, Message, ReasoningPart, RefusalPart, TextPart
+from recorder.core.messages import Message, ReasoningPart, RefusalPart, TextPart
 from recorder.core.rebuilt import Rebuilt
 from recorder.errors import RedactionRefused
 
@@ -51,16 +51,12 @@ def residue(rebuilt: Rebuilt, matcher: Matcher, *, changed: bool) -> tuple[str, 
     coding = exchange.response.header("content-encoding") if exchange.response else None
     body = undo(exchange.body, coding).body
     payload = exchange.request.payload if exchange.request else b""
-    found = _in_bodies(body, payload, rebuilt.answer, looking) if changed else None
+    found: tuple[str, Rule] | None = None
+    if changed and body_source(body, rebuilt.answer).edits(looking) and looking.counts:
+        found = "the body", _rule(looking)
+    elif changed and request_source(exchange.request, payload).edits(looking) and looking.counts:
+        found = "the request", _rule(looking)
     return found or _in_bytes(body, payload, looking) or _in_texts(rebuilt, looking)
-
-
-def _in_bodies(body: bytes, payload: bytes, answer: Answer, looking: Matcher) -> tuple[str, Rule] | None:
-    if body_source(body, answer).edits(looking) and looking.counts:
-        return "the body", _rule(looking)
-    if TextSource(payload, "json", REQUEST).edits(looking) and looking.counts:
-        return "the request", _rule(looking)
-    return None
 
 
 def _in_bytes(body: bytes, payload: bytes, looking: Matcher) -> tuple[str, Rule] | None:
@@ -73,6 +69,10 @@ def _in_bytes(body: bytes, payload: bytes, looking: Matcher) -> tuple[str, Rule]
 
 
 def _in_texts(rebuilt: Rebuilt, looking: Matcher) -> tuple[str, Rule] | None:
+    request = rebuilt.exchange.request
+    in_url = looking.finds(request.url, form=True) if request else None
+    if in_url is not None:
+        return "the URL", in_url
     seen: set[str] = set()
     for name in _PLACES:
         for text in _texts(getattr(rebuilt, name)):

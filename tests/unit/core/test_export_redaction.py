@@ -7,7 +7,6 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -16,10 +15,7 @@ import pytest
 
 from recorder.core.conversation import Conversation, Relation
 from recorder.core.exchange import fold
-from recorder.core.export_matches import Matcher
 from recorder.core.export_redaction import REDACTED, ExportRedaction
-from recorder.core.export_residue import left_over
-from recorder.core.export_rules import parse_rules
 from recorder.core.messages import Anomaly
 from recorder.core.rebuilt import Rebuilt, as_json
 from recorder.dialects.rebuild import rebuild
@@ -342,6 +338,11 @@ def test_what_was_found_in_an_iterator_is_left_out_of_what_follows() -> None:
     assert not any(holds(documents(each)["json"], "hunter-22") for each in found)
 
 
+def test_without_rules_everything_is_as_it_is() -> None:
+    before = exchange(asked(user("hi")))
+    assert list(ExportRedaction([], rebuild).exchanges([before])) == [before]
+
+
 def test_several_rules_each_count_their_own() -> None:
     redaction = ExportRedaction(["detect:email", r"re:\b\d{4}-\d{4}\b", "text:nobody"], rebuild)
     after = redaction.exchange(exchange(asked(user(f"{MAIL} 1234-5678"), *told(f"To {MAIL}, about 1234-5678"))))
@@ -388,15 +389,6 @@ def test_another_encoding_is_searched() -> None:
     assert after.exchange.body == b"bad [redacted]"
 
 
-@pytest.mark.parametrize(("now", "left"), [("[redacted] is", False), (" is", False), ("[redacted]son is", True)])
-def test_a_part_of_a_secret_that_stays_is_noticed(now: str, left: bool) -> None:
-    before, after = (exchange(asked(user("hi"), *told(text))) for text in ("Smithson is", now))
-    matcher = Matcher(parse_rules(["text:Smithson"]))
-    assert left_over(before, after, matcher) == left
-    asking, asked_now = (exchange(asked(user(text))) for text in ("Smithson is", now))
-    assert left_over(asking, asked_now, matcher) == left
-
-
 def test_a_sound_in_a_request_is_passed_over_and_the_texts_beside_it_are_not() -> None:
     sound = bytes(range(256)) * 4000
     payload = b"--b\r\nwho: " + SECRET.encode() + b"\r\n\r\n" + sound + b"\r\n--b--"
@@ -412,20 +404,3 @@ def test_a_conversation_is_redacted_too() -> None:
     found = redaction.conversation(Conversation("c", f"desk of {SECRET}", ("a",)), relations)
     assert (found.name, found.relations) == ("desk of [redacted]", relations)
     assert redaction.conversation(Conversation("c"), {}).name is None
-
-
-def checked(pieces: Sequence[str | bytes], *rules: str) -> list[str | bytes]:
-    return list(ExportRedaction(rules, rebuild).guard(pieces))
-
-
-def test_the_last_look_stops_before_a_piece_that_holds_a_secret() -> None:
-    assert checked(["a", b"b", "Smith"], "text:Smithson") == ["a", b"b", "Smith"]
-    for written in (["Smith", "son"], [b"Smith", "son"], [base64.b64encode(b"xxSmithsonxx")], ["&amp; Smithson"]):
-        with pytest.raises(RedactionRefused, match="in what this format writes"):
-            checked(["a", *written], "text:Smithson")
-
-
-def test_numbers_of_recorder_itself_are_no_secrets() -> None:
-    assert checked(['"at": "2026-11-25T12:34:56.123456789Z", "id": "0190-123456-7"'], "text:123456")
-    with pytest.raises(RedactionRefused):
-        checked(['"pin": "123456"'], "text:123456")
