@@ -13,6 +13,7 @@
     │   ├── UnknownEventType
     │   └── ChainBroken
     ├── DialectError                a body does not follow its dialect (views fall back to bytes)
+    ├── RedactionRefused            an export would still hold what it was to leave out
     ├── NotFound                    no exchange or conversation goes by that name, or more than one does
     └── ReplayError
         ├── NoMatchingExchange      the request was never recorded
@@ -82,6 +83,10 @@ class ChainBroken(CorruptRecording):
 
 class DialectError(RecorderError):
     """The body does not follow its dialect."""
+
+
+class RedactionRefused(RecorderError):
+    """The export would still hold what it was to leave out."""
 
 
 class NotFound(RecorderError):

@@ -14,7 +14,9 @@ from recorder.cli.application import Settings, pass_settings, store_option
 from recorder.cli.failures import warn
 from recorder.cli.naming import resolve
 from recorder.cli.output import Recorded
+from recorder.cli.redacting import redact_options, redacted, tell_redacted
 from recorder.core.conversation import Conversation
+from recorder.core.export_redaction import ExportRedaction
 from recorder.core.rebuilt import Rebuilt
 from recorder.errors import ConfigurationError
 from recorder.formats.base import Piece, formats, render
@@ -47,9 +49,12 @@ class _File(click.Path):
     help="Write to this file, not to standard output.",
 )
 @click.option("--force", is_flag=True, help="Replace the file where it exists.")
+@redact_options
 @store_option
 @pass_settings
-def export(settings: Settings, identity: str, name: str, file: Path | None, force: bool) -> None:
+def export(
+    settings: Settings, identity: str, name: str, file: Path | None, force: bool, redaction: ExportRedaction
+) -> None:
     """Export an exchange or a conversation as a transcript.
 
     ID is what list shows, or a conversation's name. A recording that was changed after it was made is
@@ -64,7 +69,8 @@ def export(settings: Settings, identity: str, name: str, file: Path | None, forc
                 warn(
                     f"exchange {rebuilt.id} is not as it was written ({rebuilt.not_as_written}): see `recorder verify`"
                 )
-        pieces = render(name, exchanges, conversation)
+        exchanges, conversation = redacted(redaction, exchanges, conversation)
+        pieces = redaction.guard(render(name, exchanges, conversation))
         if file is None or str(file) == "-":
             shown = Recorded()
             for piece in pieces:
@@ -72,6 +78,7 @@ def export(settings: Settings, identity: str, name: str, file: Path | None, forc
             shown.close()
         else:
             _write(file, pieces)
+        tell_redacted(redaction)
 
 
 def _found(store: Store, identity: str) -> tuple[list[Rebuilt], Conversation]:

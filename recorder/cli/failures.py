@@ -25,6 +25,7 @@ from recorder.errors import (
     NotFound,
     RecorderError,
     RecordingError,
+    RedactionRefused,
     ReplayError,
     StaleSchema,
     StoreError,
@@ -45,6 +46,7 @@ _CODES: Final[tuple[tuple[type[RecorderError], int], ...]] = (
     (RecordingError, UNREACHABLE),
     (CorruptRecording, FOUND),
     (DialectError, FOUND),
+    (RedactionRefused, FOUND),
     (NotFound, FOUND),
     (ReplayError, FOUND),
 )

@@ -18,6 +18,7 @@ EXPECTED = {
     "StoreUnreachable": 3,
     "StaleSchema": 2,
     "VersionConflict": 1,
+    "RedactionRefused": 1,
     "RecordingError": 3,
     "CorruptRecording": 1,
     "UnknownEventType": 1,

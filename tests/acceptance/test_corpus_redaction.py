@@ -1,0 +1,52 @@
+"""Streams of the corpus with a part of what they say left out: found nowhere, the rest as it was, or refused."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from recorder.core.export_redaction import ExportRedaction
+from recorder.core.rebuilt import as_json
+from recorder.dialects.rebuild import rebuild
+from recorder.errors import RedactionRefused
+from recorder.formats.base import formats, render
+from tests import corpus
+from tests.acceptance.test_corpus_formats import exchange
+from tests.redacting import holds, rows_of, texts_of
+
+pytestmark = corpus.needs_corpus
+
+SAMPLE = corpus.names("")[::7]
+LENGTH = 14
+
+
+@pytest.mark.parametrize("path", SAMPLE)
+def test_the_middle_of_what_was_said_can_be_left_out(path: str) -> None:
+    before = exchange(1, path)
+    texts = [text for text in texts_of(before) if len(text) >= LENGTH and text[0] != "{"]
+    if not texts:
+        pytest.skip("it says nothing that is long enough")
+    middle = (len(texts[0]) - LENGTH) // 2
+    secret = texts[0][middle : middle + LENGTH].strip()
+    redaction = ExportRedaction([f"text:{secret}"], rebuild)
+    try:
+        after = redaction.exchange(before)
+    except RedactionRefused as error:
+        pytest.fail(str(error))
+    assert any("[redacted]" in text for text in texts_of(after))
+    assert len(after.exchange.chunks) == len(before.exchange.chunks)
+    for name in formats():
+        whole = list(redaction.guard(render(name, [after])))
+        document = b"".join(piece.encode() if isinstance(piece, str) else piece for piece in whole)
+        assert not holds(rows_of(document) if name == "parquet" else document, secret), name
+
+
+@pytest.mark.parametrize("path", corpus.names("")[3::7])
+def test_what_holds_no_secret_is_as_it_was(path: str) -> None:
+    before = exchange(1, path)
+    after = ExportRedaction(["text:nobody says this", "json:$.nowhere", r"re:\bnobody\s+says\b"], rebuild).exchange(
+        before
+    )
+    assert after.exchange == before.exchange or after.answer.shape == "eventstream"
+    assert json.dumps(as_json(after)["messages"]) == json.dumps(as_json(before)["messages"])

@@ -1,0 +1,406 @@
+"""Redaction of whole exchanges: every place in which a secret can stand, every way in which it can be written there."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import re
+import zlib
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+import pytest
+
+from recorder.core.conversation import Conversation, Relation
+from recorder.core.exchange import fold
+from recorder.core.export_redaction import REDACTED, ExportRedaction
+from recorder.core.messages import Anomaly
+from recorder.core.rebuilt import Rebuilt, as_json
+from recorder.dialects.rebuild import rebuild
+from recorder.errors import RedactionRefused
+from recorder.formats.base import formats, render
+from tests.building import ExchangeBuilder, delta
+from tests.redacting import holds, rows_of, texts_of
+from tests.unit.dialects.wire import framed
+
+SECRET = "Zoë Smith-Waterman"
+MAIL = "zoe.s@mail.example"
+STOP = delta(finish="stop")
+
+
+def cut(text: str, size: int = 4) -> list[str]:
+    return [text[at : at + size] for at in range(0, len(text), size)]
+
+
+def told(text: str) -> list[Any]:
+    return [*(delta(content=piece) for piece in cut(text)), STOP]
+
+
+def call(*pieces: str) -> list[Any]:
+    def one(arguments: str, **more: Any) -> Any:
+        return delta(
+            tool_calls=[{"index": 0, "function": {"arguments": arguments, **more}, **({"id": "c"} if more else {})}]
+        )
+
+    return [one("", name="f"), *map(one, pieces), delta(finish="tool_calls")]
+
+
+def asked(payload: Any = None, *values: Any, **request: Any) -> ExchangeBuilder:
+    return (
+        ExchangeBuilder()
+        .request({} if payload is None else payload, **request)
+        .response()
+        .sse(*values or (STOP,))
+        .completed()
+    )
+
+
+def user(content: Any, **more: Any) -> dict[str, Any]:
+    return {"model": "m", "messages": [{"role": "user", "content": content}], **more}
+
+
+def coded(body: bytes) -> tuple[list[bytes], bytes]:
+    """The body as gzip, each 100 bytes a chunk."""
+    engine = zlib.compressobj(wbits=31)
+    chunks = [engine.compress(body[at : at + 100]) + engine.flush(zlib.Z_SYNC_FLUSH) for at in range(0, len(body), 100)]
+    return [*chunks, engine.flush()], body
+
+
+def exchange(builder: ExchangeBuilder) -> Rebuilt:
+    folded = fold(builder.events)
+    assert folded is not None
+    return rebuild(folded)
+
+
+def redacted(builder: ExchangeBuilder, *rules: str, secret: str = SECRET) -> Rebuilt:
+    """Return the exchange redacted, after looking for the secret in every format."""
+    before = exchange(builder)
+    assert any(holds(document, secret) for document in documents(before).values())
+    redaction = ExportRedaction(rules or [f"text:{secret}"], rebuild)
+    (after,) = redaction.exchanges([before])
+    assert (after.verdict, len(after.exchange.chunks)) == (before.verdict, len(before.exchange.chunks))
+    for name, document in documents(after, redaction).items():
+        assert not holds(document, secret), name
+    assert [fact.kind for fact in after.anomalies].count(REDACTED) == 1
+    return after
+
+
+def documents(rebuilt: Rebuilt, redaction: ExportRedaction | None = None) -> dict[str, str]:
+    found = {}
+    for name in formats():
+        if name == "sse" and rebuilt.exchange.response is None:
+            continue
+        pieces = render(name, [rebuilt])
+        whole = [*(redaction.guard(pieces) if redaction else pieces)]
+        data = b"".join(piece.encode() if isinstance(piece, str) else piece for piece in whole)
+        found[name] = rows_of(data) if name == "parquet" else data.decode("utf-8", "replace")
+    return found
+
+
+HTML = [("content-type", "text/html")]
+EVENTS = ("content-type", "text/event-stream")
+TOKENS = [{"token": piece, "bytes": [*piece.encode()], "logprob": -1.0, "top_logprobs": []} for piece in cut(SECRET)]
+FAILURE = {"type": "x", "message": f"cannot reach {SECRET}", "args": [SECRET]}
+
+
+def failing(kind: str, facts: dict[str, Any]) -> ExchangeBuilder:
+    return ExchangeBuilder().request({}).event(kind, facts)
+
+
+def page(status: int, body: bytes, kind: str = "text/html") -> ExchangeBuilder:
+    return (
+        ExchangeBuilder()
+        .request({})
+        .response(status, headers=[("content-type", kind)])
+        .chunks(*cut_bytes(body))
+        .completed()
+    )
+
+
+def cut_bytes(body: bytes) -> list[bytes]:
+    return [body[at : at + 7] for at in range(0, len(body), 7)]
+
+
+PLACES = {
+    "text": asked(user("hi"), *told(f"I am {SECRET}!")),
+    "one delta": asked(user("hi"), delta(content=f"I am {SECRET}!"), STOP),
+    "reasoning": asked(
+        user("hi"), *(delta(reasoning_content=piece) for piece in cut(SECRET)), delta(content="x"), STOP
+    ),
+    "refusal": asked(user("hi"), *(delta(refusal=piece) for piece in cut(SECRET)), STOP),
+    "arguments": asked(user("hi"), *call(*cut(json.dumps({"name": SECRET}, ensure_ascii=False)))),
+    "escaped arguments": asked(user("hi"), *call(*cut(json.dumps({"name": SECRET}), 3))),
+    "choices side by side": asked(
+        {"n": 2}, *(delta(i, content=p) for p in cut(SECRET) for i in (0, 1)), STOP, delta(1, "stop")
+    ),
+    "log probabilities": asked(
+        {},
+        {
+            **STOP,
+            "choices": [
+                {"index": 0, "delta": {"content": SECRET}, "finish_reason": "stop", "logprobs": {"content": TOKENS}}
+            ],
+        },
+    ),
+    "an error event": asked({}, {"error": {"message": f"bad {SECRET}"}}),
+    "an unknown field": asked({}, {**STOP, "x_custom": {SECRET: [SECRET]}}),
+    "request text": asked(user(SECRET)),
+    "request parts": asked(user([{"type": "text", "text": SECRET[:5]}, {"type": "text", "text": SECRET[5:]}])),
+    "request name": asked({**user("x"), "metadata": {SECRET: 1}}),
+    "tool result in JSON in JSON": asked(user(json.dumps({"r": json.dumps({"name": SECRET})}))),
+    "a data URL": asked(
+        user(
+            [
+                {
+                    "type": "image_url",
+                    "image_url": {"url": "data:text/plain;base64," + base64.b64encode(f"x {SECRET}".encode()).decode()},
+                }
+            ]
+        )
+    ),
+    "URL": asked(user("x"), url=f"https://a.test/v1/chat/completions?who={quote(SECRET)}"),
+    "URL, plus": asked(user("x"), url=f"https://a.test/v1/chat/completions?who={quote_plus(SECRET)}"),
+    "a form": asked(
+        f"a=1&who={quote_plus(SECRET)}".encode(), headers=[("content-type", "application/x-www-form-urlencoded")]
+    ),
+    "no JSON": asked(f"who: {SECRET}".encode(), headers=[("content-type", "text/plain")]),
+    "request header": asked(
+        user("x"), headers=[("x-who", quote(SECRET)), ("x-b", base64.b64encode(SECRET.encode()).decode())]
+    ),
+    "header": ExchangeBuilder().request({}).response(headers=[EVENTS, ("x-who", quote(SECRET))]).sse(STOP).completed(),
+    "reason": ExchangeBuilder().request({}).response(400, quote(SECRET)).sse(STOP).completed(),
+    "a page": page(502, f"<h1>bad {SECRET}</h1>".encode()),
+    "a page with entities": page(502, b"<h1>bad Zo&euml; Smith-Waterman</h1>"),
+    "other lines": ExchangeBuilder()
+    .request({})
+    .response()
+    .chunks(f": {SECRET}\n\nerror: {SECRET}\n\n".encode())
+    .completed(),
+    "a broken event": ExchangeBuilder()
+    .request({})
+    .response()
+    .chunks(f'data: {{"a": "{SECRET}\n\n'.encode())
+    .completed(),
+    "a failure": failing("request_failed", {"kind": "dns", "phase": "connect", "error": FAILURE}),
+    "a name": asked({}, conversation="o", name=f"desk of {SECRET}"),
+    "frames": ExchangeBuilder()
+    .request({})
+    .response(headers=[])
+    .chunks(*(framed("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": piece}}) for piece in cut(SECRET)))
+    .completed(),
+}
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_a_text_is_left_out_wherever_it_stands(name: str) -> None:
+    redacted(PLACES[name])
+
+
+def test_the_recording_stays_and_the_rest_of_the_bytes_too() -> None:
+    before = exchange(asked(user("hi"), *told(f"I am {SECRET}!")))
+    body = before.exchange.body
+    after = redacted(asked(user("hi"), *told(f"I am {SECRET}!")))
+    assert before.exchange.body == body
+    assert texts_of(after) == ["I am [redacted]!"]
+    events, events_after = body.split(b"\n\n"), after.exchange.body.split(b"\n\n")
+    assert len(events) == len(events_after)
+    differing = [at for at, pair in enumerate(zip(events, events_after, strict=True)) if pair[0] != pair[1]]
+    assert differing == [1, 2, 3, 4, 5]  # "I am" stands in the first
+    assert [json.loads(event[6:])["choices"][0]["delta"]["content"] for event in events_after[:6]] == [
+        *("I am", " [redacted]", "", "", ""),
+        "!",
+    ]
+    assert after.exchange.request == before.exchange.request
+    assert as_json(after)["findings"] == [{"kind": REDACTED, "detail": "rule 1 (text): 1", "count": 1}]
+    assert after.exchange.response is not None
+    assert after.exchange.response.redacted == ("export:body:",)
+
+
+def test_chunks_and_their_times_stay_whatever_they_cut() -> None:
+    body = f"data: {json.dumps(delta(content=SECRET), ensure_ascii=False)}\n\ndata: [DONE]\n\n".encode()
+    builder = ExchangeBuilder().request({}).response().chunks(*(bytes([byte]) for byte in body)).completed()
+    before, after = exchange(builder), redacted(builder)
+    assert [chunk.mono_ns for chunk in after.exchange.chunks] == [chunk.mono_ns for chunk in before.exchange.chunks]
+    ends = [chunk.end for chunk in after.exchange.chunks]
+    assert ends == sorted(ends)
+    assert [chunk.start for chunk in after.exchange.chunks] == [0, *ends[:-1]]
+    assert ends[-1] == len(after.exchange.body)
+
+
+@pytest.mark.parametrize("kept", [100, -3])
+def test_a_coded_body_is_put_below_its_coding(kept: int) -> None:
+    chunks, body = coded(b"".join(f"data: {json.dumps(value)}\n\n".encode() for value in told(f"I am {SECRET}!")))
+    headers = [EVENTS, ("content-encoding", "gzip"), ("x-a", "b")]
+    builder = ExchangeBuilder().request({}).response(headers=headers).chunks(*chunks[:kept]).completed()
+    after = redacted(builder)
+    assert after.exchange.response is not None
+    assert after.exchange.response.headers == (EVENTS, ("x-a", "b"))
+    assert after.exchange.body.startswith(body[:60])
+    assert after.evidence.coding_cut == (kept < 0)
+    origin = after.arrivals.of(after.answer.choices[0].message.parts[0].ranges)
+    assert origin is not None
+    assert (origin.first_chunk or 0) < (origin.last_chunk or 0)
+
+
+def test_a_coded_body_without_a_secret_stays_coded() -> None:
+    chunks, _ = coded(b'data: {"a": 1}\n\n')
+    builder = ExchangeBuilder().request({}).response(headers=[EVENTS, ("content-encoding", "gzip")]).chunks(*chunks)
+    before = exchange(builder.completed())
+    assert ExportRedaction([f"text:{SECRET}"], rebuild).exchange(before) is before
+
+
+def test_announced_lengths_are_those_of_what_is_exported() -> None:
+    document = json.dumps({"x": SECRET}).encode()
+    length = len(document)
+    headers = [("content-type", "application/json"), ("content-length", str(length))]
+    builder = ExchangeBuilder().request(user(SECRET), headers=headers)
+    after = redacted(builder.response(headers=headers, framing="length", length=length).chunks(document).completed())
+    response, request = after.exchange.response, after.exchange.request
+    assert response is not None
+    assert request is not None
+    assert response.length == len(after.exchange.body)
+    assert response.header("content-length") == str(len(after.exchange.body))
+    assert dict(request.headers)["content-length"] == str(len(request.payload))
+    assert request.redacted == ("export:body:",)
+
+
+def test_every_prefix_of_a_stream_that_was_cut_is_redacted() -> None:
+    values = [{"choices": [{"delta": {"content": piece}, "index": 0}]} for piece in cut(f"I am {SECRET}!")]
+    body = b"".join(f"data: {json.dumps(value)}\n\n".encode() for value in values)
+    for end in range(len(body)):
+        builder = ExchangeBuilder().request({}).response().chunks(body[:end]).event("response_truncated", {})
+        after = ExportRedaction([f"text:{SECRET}"], rebuild).exchange(exchange(builder))
+        said = "".join(re.findall(r'"content": "((?:[^"\\]|\\u....)*)', after.exchange.body.decode()))
+        assert SECRET not in json.loads(f'"{said}"')
+
+
+def test_text_that_no_dialect_reads_is_redacted_over_events() -> None:
+    pieces = [f"data: {piece}\n\n".encode() for piece in cut(f"I am {SECRET}!")]
+    before = exchange(ExchangeBuilder().request({}).response().chunks(*pieces).completed())
+    after = ExportRedaction([f"text:{SECRET}"], rebuild).exchange(before)
+    assert after.exchange.body.replace(b"data: ", b"").replace(b"\n", b"") == b"I am [redacted]!"
+
+
+def test_a_request_under_gzip_is_put_below_it() -> None:
+    packed = gzip.compress(json.dumps(user(SECRET)).encode())
+    before = exchange(asked(packed, headers=[("content-encoding", "gzip"), ("x-a", "b")]))
+    after = ExportRedaction([f"text:{SECRET}"], rebuild).exchange(before).exchange.request
+    assert after is not None
+    assert after.headers == (("x-a", "b"),)
+    assert after.json == user("[redacted]")
+
+
+def test_what_is_in_no_frame_is_filled_with_zeros() -> None:
+    whole = framed("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": SECRET}})
+    builder = (
+        ExchangeBuilder().request({}).response(headers=[]).chunks(whole + whole[:-9]).event("response_truncated", {})
+    )
+    before = exchange(builder)
+    after = redacted(builder)
+    assert after.evidence.unparsed_tail_bytes == before.evidence.unparsed_tail_bytes
+    assert after.exchange.body.endswith(whole[:12] + bytes(len(whole) - 21))
+
+
+def test_numbers_become_texts_and_a_call_stays_whole() -> None:
+    number = "4111111111111111"
+    builder = asked({"card": int(number), "messages": []}, *call(*cut(f'{{"card": {number}, "n": [1]}}', 5)))
+    after = redacted(builder, "detect:card", secret=number)
+    (tool,) = after.answer_messages[0].tool_calls
+    assert (tool.complete, tool.arguments) == (True, {"card": "[redacted]", "n": [1]})
+    assert after.exchange.request is not None
+    assert after.exchange.request.json["card"] == "[redacted]"
+
+
+def test_a_path_selects_places_and_what_stands_there_in_a_request_is_a_secret() -> None:
+    payload = {**user(f"I am {MAIL}"), "user": {"email": MAIL, "age": 41, "ok": True, "none": None}}
+    after = redacted(asked(payload, *told(f"Hello {MAIL}")), "json:$.user", secret=MAIL)
+    assert after.exchange.request is not None
+    assert after.exchange.request.json["user"] == {**dict.fromkeys(("email", "age", "ok"), "[redacted]"), "none": None}
+    assert texts_of(after) == ["Hello [redacted]"]
+    after = redacted(asked({}, *told(MAIL)), "json:$.choices[*].delta.content", secret=MAIL)
+    assert texts_of(after) == ["[redacted]" * len(cut(MAIL))]
+
+
+def test_what_a_rule_finds_once_is_left_out_everywhere() -> None:
+    first = exchange(asked(user("my password: hunter-22"), *told("Thanks.")))
+    second = replace(exchange(asked(user("again"), *told("You said hunter-22?"))))
+    redaction = ExportRedaction([r"re:(?<=password: )\S+"], rebuild)
+    for each in redaction.exchanges([second, first]):
+        assert not holds(documents(each)["json"], "hunter-22")
+    assert redaction.totals == {"rule 1 (re)": 2}
+
+
+def test_what_was_found_in_an_iterator_is_left_out_of_what_follows() -> None:
+    first, second = exchange(asked(user("password: hunter-22"))), exchange(asked(user("hunter-22")))
+    found = list(ExportRedaction([r"re:(?<=password: )\S+"], rebuild).exchanges(iter([first, second])))
+    assert not any(holds(documents(each)["json"], "hunter-22") for each in found)
+
+
+def test_without_rules_everything_is_as_it_is() -> None:
+    before = exchange(asked(user("hi")))
+    assert list(ExportRedaction([], rebuild).exchanges([before])) == [before]
+
+
+def test_several_rules_each_count_their_own() -> None:
+    redaction = ExportRedaction(["detect:email", r"re:\b\d{4}-\d{4}\b", "text:nobody"], rebuild)
+    after = redaction.exchange(exchange(asked(user(f"{MAIL} 1234-5678"), *told(f"To {MAIL}, about 1234-5678"))))
+    assert texts_of(after) == ["To [redacted], about [redacted]"]
+    assert list(redaction.totals.values()) == [2, 2, 0]
+    assert [fact.detail for fact in after.anomalies] == ["rule 1 (detect:email): 2, rule 2 (re): 2"]
+
+
+def refused(builder: ExchangeBuilder, *rules: str) -> str:
+    with pytest.raises(RedactionRefused) as caught:
+        ExportRedaction(rules, rebuild).exchange(exchange(builder))
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("word", ["assistant", "choices", "content", "stop", "data"])
+def test_words_of_the_wire_format_are_refused(word: str) -> None:
+    told_why = refused(asked(user("x"), delta(role="assistant", content="x"), STOP), f"text:{word}")
+    assert "rule 1 (text)" in told_why or "would no longer be read" in told_why
+    assert word not in told_why.replace("would no longer be read as what it is", "").replace("content coding", "")
+
+
+def test_a_rule_that_breaks_the_arguments_of_a_call_is_refused() -> None:
+    assert "tool call" in refused(asked(user("x"), *call('{"a":', '"b",', '"c":1}')), 're:"b","c"')
+
+
+def test_what_cannot_be_searched_is_refused() -> None:
+    builder = ExchangeBuilder().request({}).response(headers=[("content-encoding", "x-own")]).chunks(b"?").completed()
+    assert "the body of the answer" in refused(builder, "detect:email")
+    builder = asked(b"?", headers=[("content-encoding", "x-own")])
+    assert "'x-own' cannot be undone" in refused(builder, "detect:email")
+
+
+def test_a_secret_in_the_head_of_a_frame_is_refused() -> None:
+    body = framed(SECRET, {"a": 1})
+    assert "still finds something" in refused(
+        ExchangeBuilder().request({}).response().chunks(body).completed(), f"text:{SECRET}"
+    )
+
+
+def test_another_encoding_is_searched() -> None:
+    latin = page(500, f"bad {SECRET}".encode("latin-1"), "text/plain; charset=latin-1")
+    after = ExportRedaction([f"text:{SECRET}"], rebuild).exchange(exchange(latin))
+    assert after.exchange.body == b"bad [redacted]"
+
+
+def test_a_sound_in_a_request_is_passed_over_and_the_texts_beside_it_are_not() -> None:
+    sound = bytes(range(256)) * 4000
+    payload = b"--b\r\nwho: " + SECRET.encode() + b"\r\n\r\n" + sound + b"\r\n--b--"
+    before = exchange(asked(payload, headers=[("content-type", "multipart/form-data; boundary=b")]))
+    after = ExportRedaction([f"text:{SECRET}"], rebuild).exchange(before).exchange.request
+    assert after is not None
+    assert after.payload == payload.replace(SECRET.encode(), b"[redacted]")
+
+
+def test_a_conversation_is_redacted_too() -> None:
+    redaction = ExportRedaction([f"text:{SECRET}"], rebuild)
+    relations = {"a": Relation("continues", "b", (Anomaly("x", "y"),))}
+    found = redaction.conversation(Conversation("c", f"desk of {SECRET}", ("a",)), relations)
+    assert (found.name, found.relations) == ("desk of [redacted]", relations)
+    assert redaction.conversation(Conversation("c"), {}).name is None
