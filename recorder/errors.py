@@ -13,6 +13,7 @@
     │   ├── UnknownEventType
     │   └── ChainBroken
     ├── DialectError                a body does not follow its dialect (views fall back to bytes)
+    ├── ImportRefused               a file, or the rest of one, cannot be imported
     ├── NotFound                    no exchange or conversation goes by that name, or more than one does
     └── ReplayError
         ├── NoMatchingExchange      the request was never recorded
@@ -82,6 +83,10 @@ class ChainBroken(CorruptRecording):
 
 class DialectError(RecorderError):
     """The body does not follow its dialect."""
+
+
+class ImportRefused(RecorderError):
+    """The file cannot be imported."""
 
 
 class NotFound(RecorderError):

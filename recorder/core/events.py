@@ -160,6 +160,24 @@ class RequestSentMeta(TypedDict):
     name: NotRequired[str]  # name of that conversation
 
 
+class ImportedMeta(TypedDict):
+    """Facts of ``imported``, the first event of an exchange that something else had recorded."""
+
+    file: str  # its name, without folders
+    sha256: str  # of its bytes, hexadecimal
+    size: int
+    entry: int  # which exchange of the file it is, from 1
+    format: str  # "har", "vcrpy", "ruby-vcr", …
+    by: str  # "recorder 0.1.0"
+    missing: list[str]  # what the file does not tell of it: docs/format.md has the words
+    version: NotRequired[str]  # of the format
+    creator: NotRequired[str]  # what had recorded it, in the words of the file
+    recorded_at: NotRequired[str]  # when it was written down, in the words of the file
+    http: NotRequired[dict[str, str]]  # versions of HTTP by side, in the words of the file
+    replaced: NotRequired[list[str]]  # headers whose values something had replaced before: "request:authorization"
+    set_aside: NotRequired[list[list[str]]]  # headers that contradict the body as it is kept: side, name, value
+
+
 class ResponseStartedMeta(TypedDict):
     """Facts of ``response_started``; the body is the head as received, after redaction."""
 
