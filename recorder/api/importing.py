@@ -22,7 +22,7 @@ from recorder.store.base import EventStore
 from recorder.store.sql import SqlStore
 from recorder.store.urls import parse_url
 
-_BATCH: Final = 256  # exchanges in one transaction
+_BATCH: Final = 1024  # exchanges in one transaction
 _BATCH_BYTES: Final = 16 * 1024 * 1024
 #: Folders that hold no recordings, and thousands of files.
 _PASSED_OVER: Final = frozenset({".git", ".hg", ".svn", "node_modules", "__pycache__", ".venv"})
@@ -124,6 +124,15 @@ class Import:
         self._advance = advance
         self._store: SqlStore | None = None
 
+    def open(self) -> EventStore:
+        """Open the store, if it is not open yet; make it where there is none.
+
+        :raises StoreError: it cannot be opened.
+        """
+        if self._store is None:
+            self._store = open_store(self._url, write=True)
+        return self._store
+
     def file(self, path: Path, *, found: bool = False) -> FileReport:
         """Import one file.
 
@@ -180,14 +189,13 @@ class Import:
     def _commit(self, batch: list[Made], report: FileReport) -> None:
         if not batch:
             return
-        if self._store is None:
-            self._store = open_store(self._url, write=True)
+        store = self.open()
         for one in batch:
             report.lacks.update(one.missing)
         try:
-            new = self._append(self._store, batch)
+            new = self._append(store, batch)
         except VersionConflict:  # somebody imports the same at the same time
-            new = self._append(self._store, batch)
+            new = self._append(store, batch)
         report.imported += new
         report.present += len(batch) - new
 

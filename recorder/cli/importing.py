@@ -88,9 +88,9 @@ def _print(reports: list[FileReport]) -> None:
 def _complain(report: FileReport) -> None:
     """Tell on standard error what was not imported, a line each."""
     if report.reason is not None and report.status == "refused":
-        tell(f"{report.path} is not imported: {report.reason}")
+        tell(f"{report.path} is not imported, {report.reason}: save it again with what recorded it, or leave it out")
     elif report.reason is not None and report.status == "imported":
         kept = counted(report.imported + report.present, _NOUN)
-        tell(f"{report.path} is damaged: {report.reason}; {kept} before that are imported")
+        tell(f"{report.path} is damaged, {report.reason}: {kept} before that are imported, save it again for the rest")
     for one in report.refused:
-        tell(f"{report.path}: entry {one.number} is not imported: {one.reason}")
+        tell(f"entry {one.number} of {report.path} is not imported, {one.reason}: the others are")

@@ -82,6 +82,7 @@ def _entry(rebuilt: Rebuilt, request: Request, conversation: Conversation | None
         _parent=conversation.parents.get(exchange.id) if conversation else None,
         _verdict=rebuilt.verdict,
         _transport_end=exchange.transport_end,
+        _failure=plain(rebuilt.evidence.failure),
         _recording_has_gaps=rebuilt.evidence.missing or None,
         _not_as_written=rebuilt.not_as_written,
         _first_chunk_ms=None if exchange.first_chunk_ns is None else milliseconds(exchange.first_chunk_ns),

@@ -11,6 +11,7 @@ none, they have the wall time of the import, and ``missing`` of the ``imported``
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -38,9 +39,10 @@ from recorder.formats.importing.base import Foreign
 _WHOLE_FRAME: Final = FRAME_END | READ_END | FRAME_CLOSED
 #: What tools leave in the place of a credential.
 _REPLACED: Final = re.compile(
-    r"(?i)(?:bearer |basic )?[*<\[{(\s]*"
-    r"(?:redacted|filtered|masked|scrubbed|removed|hidden|x{3,}|\*{3,}|<[a-z_ ]+>)[*>\]})\s]*"
+    r"(?im)^(?:bearer |basic )?[*<\[{( ]*"
+    r"(?:redacted|filtered|masked|scrubbed|removed|hidden|x{3,}|\*{3,}|<[a-z_ ]+>)[*>\]}) ]*$"
 )
+_encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 _BREAKS: Final = re.compile(r"[\r\n\0]+")
 _GZIP: Final = b"\x1f\x8b"
 
@@ -87,15 +89,10 @@ class Identities:
 
 
 def _content(foreign: Foreign) -> bytes:
-    digest = hashlib.sha256()
-    parts: list[Any] = [foreign.method, foreign.url, foreign.status, foreign.started_ns, foreign.end, foreign.reason]
-    parts += [part for field in (*foreign.request_headers, ("", ""), *foreign.response_headers) for part in field]
-    parts += [foreign.payload, foreign.body]
-    for part in parts:
-        encoded = part if isinstance(part, bytes) else str(part).encode("utf-8", "surrogatepass")
-        digest.update(len(encoded).to_bytes(8, "big"))
-        digest.update(encoded)
-    return digest.digest()
+    told = [foreign.method, foreign.url, foreign.status, foreign.reason, foreign.started_ns, foreign.end]
+    fields = [foreign.request_headers, foreign.response_headers]
+    head = _encode([told, fields, len(foreign.payload)]).encode("ascii")
+    return hashlib.sha256(b"".join((len(head).to_bytes(8, "big"), head, foreign.payload, foreign.body))).digest()
 
 
 class Writer:
@@ -153,8 +150,9 @@ class Writer:
         written = _head(f"HTTP/1.1 {foreign.status} {foreign.reason}", foreign.response_headers)
         head = self._redaction.head(written, seen)
         told: dict[str, Any] = {"status": foreign.status, "framing": notes.framing}
-        if notes.framing == "length":
-            told["length"] = len(foreign.body)
+        length = foreign.header("content-length")
+        if notes.framing == "length" and length is not None and length.strip().isdigit():
+            told["length"] = int(length)
         places = _places(seen, foreign.origin.redacted_response if foreign.origin else ())
         if places:
             told |= {"redacted": places, "grew": len(head) - len(written)}
@@ -168,7 +166,7 @@ class Writer:
             facts["error"] = {**error, "message": self._redaction.url(error["message"], Redacted())}
         if end not in ("response_completed", "request_failed"):
             facts.setdefault("received", len(foreign.body))
-        stream.tell(end, facts, at_ns=foreign.end_ns)
+        stream.tell(end, facts or None, at_ns=foreign.end_ns)
 
 
 def _gap(now_ns: int) -> GapRecordedMeta:
@@ -242,31 +240,32 @@ def coherent(foreign: Foreign) -> tuple[Foreign, Notes]:
     Recorders store decoded bodies under ``content-encoding`` and change bodies without changing ``content-length``.
     Such a header is taken out of the head and kept in the ``imported`` event.
     """
-    notes = Notes()
-    names = {name.lower(): value for name, value in foreign.response_headers}
-    bodiless = foreign.method == "HEAD" or foreign.status in (204, 304) or (foreign.status or 200) < 200
+    names = {name.lower(): value.strip() for name, value in foreign.response_headers}
+    notes = Notes(_framing(foreign, names))
+    coding, length = names.get("content-encoding", "").lower(), names.get("content-length")
+    # Our own recordings are what came over the wire, and of what was cut the length is that of the whole.
     untrue = set()
-    coding = names.get("content-encoding", "").strip().lower()
-    if foreign.body and coding not in ("", "identity") and not _is_coded(foreign.body, coding):
-        untrue.add("content-encoding")
-        notes.lacks.append("content_coding")
-    chunked = names.get("transfer-encoding", "").strip().lower() == "chunked"
-    length = names.get("content-length", "").strip()
-    if length and not bodiless and not (length.isascii() and length.isdigit() and int(length) == len(foreign.body)):
-        untrue.add("content-length")
-    if bodiless:
-        notes.framing = "none"
-    elif chunked:
-        notes.framing = "chunked"
-    else:
-        notes.framing = "length" if length and "content-length" not in untrue else "close"
-    for name, value in foreign.response_headers:
-        if name.lower() in untrue:
-            notes.set_aside.append(["response", name, value])
-    if not untrue:
-        return foreign, notes
+    if foreign.origin is None and foreign.end in (None, "response_completed"):
+        if foreign.body and coding not in ("", "identity") and not _is_coded(foreign.body, coding):
+            untrue.add("content-encoding")
+            notes.lacks.append("content_coding")
+        if length is not None and notes.framing != "none" and length != str(len(foreign.body)):
+            untrue.add("content-length")
+            notes.framing = "close" if notes.framing == "length" else notes.framing
+    notes.set_aside += [["response", name, value] for name, value in foreign.response_headers if name.lower() in untrue]
     kept = tuple(field for field in foreign.response_headers if field[0].lower() not in untrue)
-    return replace(foreign, response_headers=kept), notes
+    return replace(foreign, response_headers=kept) if untrue else foreign, notes
+
+
+def _framing(foreign: Foreign, names: Mapping[str, str]) -> str:
+    """How the end of the answer's body is told (RFC 9112 §6.3)."""
+    if foreign.framing is not None:
+        return foreign.framing
+    if foreign.method == "HEAD" or foreign.status in (204, 304) or (foreign.status or 200) < 200:
+        return "none"
+    if names.get("transfer-encoding", "").lower() == "chunked":
+        return "chunked"
+    return "length" if names.get("content-length", "").isdigit() else "close"
 
 
 def _is_coded(body: bytes, coding: str) -> bool:
@@ -315,8 +314,10 @@ def _imported(foreign: Foreign, file: File, notes: Notes) -> ImportedMeta:
 
 
 def _replaced(side: str, fields: Headers) -> Iterator[str]:
+    if _REPLACED.search("\n".join(value for _, value in fields)) is None:
+        return
     names = (name.lower() for name, value in fields if _REPLACED.fullmatch(value))
-    return (f"{side}:{name}" for name in dict.fromkeys(names))
+    yield from (f"{side}:{name}" for name in dict.fromkeys(names))
 
 
 def _request_head(foreign: Foreign) -> bytes:
@@ -332,15 +333,14 @@ def _request_head(foreign: Foreign) -> bytes:
 
 def _head(start: str, fields: Iterable[tuple[str, str]]) -> bytes:
     lines = [start, *(f"{name}: {value}" for name, value in fields)]
-    return b"".join(_line(line) + b"\r\n" for line in (*lines, ""))
-
-
-def _line(text: str) -> bytes:
-    line = _BREAKS.sub(" ", text)
+    joined = "\n".join(lines)
+    if joined.count("\n") != len(lines) - 1 or "\r" in joined or "\0" in joined:
+        joined = "\n".join(_BREAKS.sub(" ", line) for line in lines)
+    head = joined.replace("\n", "\r\n") + "\r\n\r\n"
     try:
-        return line.encode("latin-1")
+        return head.encode("latin-1")
     except UnicodeEncodeError:
-        return line.encode("utf-8", "replace")
+        return head.encode("utf-8", "replace")
 
 
 def _body(stream: _Stream, foreign: Foreign, framing: str) -> None:

@@ -85,6 +85,7 @@ class Foreign:
     :ivar missing: names of :data:`LACKS`.
     :ivar versions: of HTTP, by side (``request``, ``response``).
     :ivar recorded: when it was written down, in the words of the file; it was over then.
+    :ivar framing: of the answer, where our own recording says it.
     :ivar gaps: the recording says itself that bytes are missing from it.
     :ivar number: its place in the file, from 1.
     """
@@ -108,6 +109,7 @@ class Foreign:
     versions: Mapping[str, str] = field(default_factory=dict)
     recorded: str | None = None
     gaps: bool = False
+    framing: str | None = None
     origin: Origin | None = None
 
     def header(self, name: str) -> str | None:

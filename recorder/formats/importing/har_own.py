@@ -33,7 +33,7 @@ def entry_of_ours(exchange: Foreign, entry: dict[str, Any]) -> Foreign:
         lacks.discard("response_body")
     told = entry.get("_imported")
     lacks |= set(told.get("missing", ())) if isinstance(told, dict) else set()
-    end = entry.get("_transport_end")
+    end, failure = entry.get("_transport_end"), entry.get("_failure")
     known = end in TERMINAL_TYPES
     if not known:
         lacks.add("end")
@@ -42,11 +42,17 @@ def entry_of_ours(exchange: Foreign, entry: dict[str, Any]) -> Foreign:
         body=body,
         cuts=cuts,
         end=end if known else None,
-        failure=exchange.failure if end in ("request_failed", "response_failed") else {},
+        failure=failure if isinstance(failure, dict) else exchange.failure if end == "request_failed" else {},
         missing=tuple(sorted(lacks)),
         gaps=entry.get("_recording_has_gaps") is True,
-        origin=origin_of(entry, prefix="_"),
+        origin=origin_of(entry, prefix="_", redacted=(places(entry.get("request")), places(held))),
     )
+
+
+def places(holder: Any, name: str = "_redacted") -> tuple[str, ...]:
+    """Return the places of a request or an answer that were redacted."""
+    told = holder.get(name) if isinstance(holder, dict) else None
+    return tuple(one for one in told if isinstance(one, str)) if isinstance(told, list) else ()
 
 
 def cuts_of(chunks: list[Any], size: int) -> tuple[Cut, ...] | None:
@@ -65,9 +71,12 @@ def cuts_of(chunks: list[Any], size: int) -> tuple[Cut, ...] | None:
     return tuple(cuts) if before == size else None
 
 
-def origin_of(entry: dict[str, Any], *, prefix: str = "") -> Origin | None:
+def origin_of(
+    entry: dict[str, Any], *, prefix: str = "", redacted: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+) -> Origin | None:
     """Return what it was given when it was recorded; None where it has no id.
 
+    :param redacted: places of the request and of the answer.
     :raises EntryError: its id is none.
     """
     identity = entry.get("_exchange" if prefix else "id")
@@ -82,6 +91,5 @@ def origin_of(entry: dict[str, Any], *, prefix: str = "") -> Origin | None:
         raise EntryError("its id is no UUID") from None
     told = {name: entry.get(prefix + name) for name in ("call", "conversation", "conversation_name")}
     words = {name: value if isinstance(value, str) else None for name, value in told.items()}
-    return Origin(
-        own, words["call"], integer(entry.get(prefix + "attempt")), words["conversation"], words["conversation_name"]
-    )
+    attempt = integer(entry.get(prefix + "attempt"))
+    return Origin(own, words["call"], attempt, words["conversation"], words["conversation_name"], *redacted)

@@ -8,7 +8,6 @@ framed the chunks, what the program did with the answer, the tags of conversatio
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, Final
 
 from recorder.core.events import TERMINAL_TYPES
@@ -16,8 +15,8 @@ from recorder.core.exchange import Headers
 from recorder.core.json_text import parse_json
 from recorder.core.messages import NOT_AS_WRITTEN
 from recorder.errors import ImportRefused
-from recorder.formats.importing.base import WHOLE, Foreign, Origin, Recording, Refused
-from recorder.formats.importing.har_own import cuts_of, origin_of
+from recorder.formats.importing.base import WHOLE, Foreign, Recording, Refused
+from recorder.formats.importing.har_own import cuts_of, origin_of, places
 from recorder.formats.importing.source import Source
 from recorder.formats.importing.values import (
     EntryError,
@@ -46,9 +45,8 @@ class Own:
         """A document of exchanges, or a line that is one."""
         if not source.looks_like_json:
             return False
-        line = source.first_line
-        if isinstance(line, dict):
-            return line.keys() >= _SHAPE
+        if _is_line(source):
+            return True
         value = source.json
         if not isinstance(value, dict) or not isinstance(value.get("exchanges"), list):
             return False
@@ -56,10 +54,15 @@ class Own:
 
     def read(self, source: Source) -> Recording:
         """Return the recording."""
-        if isinstance(source.first_line, dict):
+        if _is_line(source):
             return Recording(self.name, _lines(source.data), "jsonl")
         found = source.required_json()["exchanges"]
         return Recording(self.name, _document(found), "json")
+
+
+def _is_line(source: Source) -> bool:
+    line = source.first_line
+    return isinstance(line, dict) and line.keys() >= _SHAPE
 
 
 def _document(found: list[Any]) -> Iterator[Foreign | Refused]:
@@ -127,17 +130,10 @@ def _exchange(number: int, value: dict[str, Any]) -> Foreign:
         versions={
             side: text(told) for side, told in _dict(kept.get("http")).items() if side in ("request", "response")
         },
+        framing=text(answer.get("framing")) or None,
         gaps=evidence.get("recording_has_gaps") is True,
-        origin=_origin(value, fields, answer),
+        origin=origin_of(value, redacted=(places(fields, "redacted"), places(answer, "redacted"))),
     )
-
-
-def _origin(value: dict[str, Any], request: dict[str, Any], response: dict[str, Any]) -> Origin | None:
-    origin = origin_of(value)
-    if origin is None:
-        return None
-    redacted = tuple(_texts(request.get("redacted"))), tuple(_texts(response.get("redacted")))
-    return replace(origin, redacted_request=redacted[0], redacted_response=redacted[1])
 
 
 def _pairs(holder: dict[str, Any]) -> Headers:

@@ -142,7 +142,11 @@ def headers(value: Any) -> Headers:
     if value is None:
         return ()
     if isinstance(value, dict):
-        return tuple((text(name), text(one)) for name, held in value.items() for one in _several(held))
+        return tuple(
+            (name, one) if isinstance(one, str) and isinstance(name, str) else (text(name), text(one))
+            for name, held in value.items()
+            for one in (held if isinstance(held, list) else (held,))
+        )
     if isinstance(value, list):
         return tuple(field for one in value for field in _field(one))
     raise EntryError(f"its headers are a {type(value).__name__}")

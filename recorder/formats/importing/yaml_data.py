@@ -103,7 +103,7 @@ class _Builder:
     def _value(self, event: Any, parser: Any) -> Any:
         """Build the value that begins with *event*: one loop, no recursion, which is what makes it fast."""
         scalar, mapping, sequence, alias = self._scalar, self._mapping, self._sequence, self._alias
-        next_event = parser.get_event
+        next_event, may_be_other = parser.get_event, _MAY_BE_OTHER
         open_: list[tuple[Any, Any, Any]] = []  # container, its pending key, the event that began it
         current: Any = None
         key: Any = _NO_KEY
@@ -112,10 +112,10 @@ class _Builder:
             kind = event.__class__
             if kind is scalar:
                 value = event.value
-                if not event.style or event.tag is not None:
-                    value = _resolved(event)
-                if event.anchor is not None:
-                    self._anchors[event.anchor] = value
+                if event.tag is not None or event.anchor is not None:
+                    value = self._marked(event)
+                elif not event.style and (not value or value[0] in may_be_other):
+                    value = _plain(value)
             elif kind is mapping or kind is sequence:
                 open_.append((current, key, began))
                 if len(open_) > _DEEPEST:
@@ -140,6 +140,17 @@ class _Builder:
                 current[key] = value
                 key = _NO_KEY
             event = next_event()
+
+    def _marked(self, event: Any) -> Any:
+        """Return the value of a scalar with a tag or an anchor."""
+        value = event.value
+        if event.tag is not None:
+            value = _tagged(event.tag, value)
+        elif not event.style:
+            value = _plain(value)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = value
+        return value
 
     def _aliased(self, event: Any) -> Any:
         if event.anchor not in self._anchors:
@@ -168,16 +179,8 @@ def _key(value: Any) -> str:
     return value if isinstance(value, str) else str(value)
 
 
-def _resolved(event: Any) -> Any:
-    tag, text = event.tag, event.value
-    if tag is not None and tag != "!":
-        return _tagged(tag, text)
-    if event.style or tag == "!":
-        return text
-    return _plain(text)
-
-
 def _tagged(tag: str, text: str) -> Any:
+    """Return the value of a scalar that has a tag."""
     if tag in _BINARY:
         try:
             return base64.b64decode("".join(text.split()), validate=True)
@@ -190,8 +193,6 @@ def _tagged(tag: str, text: str) -> Any:
 
 def _plain(text: str) -> Any:
     """Return the value of a scalar that is not quoted (YAML 1.1, "core" types); a time stays text."""
-    if text and text[0] not in _MAY_BE_OTHER:
-        return text
     if text in _WORDS:
         return _WORDS[text]
     if _INTEGER.fullmatch(text) and len(text) < _LONGEST_NUMBER:
