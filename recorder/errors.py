@@ -14,6 +14,7 @@
     │   └── ChainBroken
     ├── DialectError                a body does not follow its dialect (views fall back to bytes)
     ├── RedactionRefused            an export would still hold what it was to leave out
+    ├── ImportRefused               a file, or the rest of one, cannot be imported
     ├── NotFound                    no exchange or conversation goes by that name, or more than one does
     └── ReplayError
         ├── NoMatchingExchange      the request was never recorded
@@ -87,6 +88,10 @@ class DialectError(RecorderError):
 
 class RedactionRefused(RecorderError):
     """The export would still hold what it was to leave out."""
+
+
+class ImportRefused(RecorderError):
+    """The file cannot be imported."""
 
 
 class NotFound(RecorderError):

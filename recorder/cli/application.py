@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "diff": "recorder.cli.diff:diff",
     "events": "recorder.cli.events:events",
     "export": "recorder.cli.export:export",
+    "import": "recorder.cli.importing:import_files",
     "list": "recorder.cli.listing:list_exchanges",
     "recover": "recorder.cli.recover:recover",
     "replay": "recorder.cli.replay:replay",

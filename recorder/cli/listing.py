@@ -64,16 +64,21 @@ def _print(rows: list[dict[str, Any]], *, more: bool) -> None:
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
-    started = row["started_at"]
     return [
         short(row["id"]) + ("*" if row.get("spooled") else ""),
-        f"{started[5:10]} {started[11:19]}",
+        _started(row),
         str(row.get("status", "")),
         row["verdict"],
         row.get("model", ""),
-        f"{row['chunks']:,}",
+        f"{row['chunks']:,}" if "chunks" in row else "",
         f"{row['bytes']:,}",
         duration(row.get("first_chunk_ms")),
         duration(row.get("duration_ms")),
         row.get("conversation_name") or short(row.get("conversation", "")),
     ]
+
+
+def _started(row: dict[str, Any]) -> str:
+    """When it was sent; empty where it was imported and nothing tells."""
+    started = row.get("started_at")
+    return "" if started is None else f"{started[5:10]} {started[11:19]}"

@@ -13,6 +13,7 @@ from recorder.cli.application import Settings, json_option, pass_settings, store
 from recorder.cli.naming import resolve
 from recorder.cli.output import clean, counted, dim, duration, emit_json, short, verdict
 from recorder.core.conversation import Relation
+from recorder.core.exchange import Exchange
 from recorder.core.json_text import milliseconds, plain, rfc3339
 from recorder.core.message_json import part_json, part_text
 from recorder.core.messages import Message, Part, ReasoningPart, RefusalPart, TextPart, ToolCallPart, ToolResultPart
@@ -99,7 +100,9 @@ def _facts(rebuilt: Rebuilt, home: str, parent: str | None, relation: Relation) 
         yield "goes on from", parent or relation.of or ""
     if exchange.attempt is not None and exchange.attempt > 1:
         yield "attempt", str(exchange.attempt)
-    yield "started", rfc3339(exchange.started_ns)
+    if not exchange.lacks("started_at"):
+        yield "started", rfc3339(exchange.started_ns)
+    yield from _origin(exchange)
     if exchange.request is not None:
         yield "request", clean(f"{exchange.request.method} {exchange.request.url}")
     if exchange.response is not None:
@@ -114,15 +117,27 @@ def _facts(rebuilt: Rebuilt, home: str, parent: str | None, relation: Relation) 
         yield "error sent", clean(json.dumps(plain(frame), ensure_ascii=False))
     if rebuilt.evidence.failure:
         yield "failure", clean(json.dumps(plain(rebuilt.evidence.failure), ensure_ascii=False))
-    for fact in relation.findings[:_FINDINGS]:
-        yield "history", clean(f"{fact.kind}: {fact.detail}"[:_PREVIEW])
-    for fact in rebuilt.anomalies[:_FINDINGS]:
-        yield "unusual", clean(f"{fact.kind}: {fact.detail}"[:_PREVIEW])
+    for title, facts in (("history", relation.findings), ("unusual", rebuilt.anomalies)):
+        yield from ((title, clean(f"{fact.kind}: {fact.detail}"[:_PREVIEW])) for fact in facts[:_FINDINGS])
+
+
+def _origin(exchange: Exchange) -> Iterator[tuple[str, str]]:
+    """Where it was imported from, and what that does not tell."""
+    told = exchange.imported
+    if told is None:
+        return
+    source = " ".join(str(told[key]) for key in ("format", "version") if told.get(key))
+    maker = f", written by {told['creator']}" if told.get("creator") else ""
+    yield "imported", clean(f"{rfc3339(exchange.imported_ns or 0)} from {told.get('file')} ({source}{maker})")
+    missing = told.get("missing")
+    if isinstance(missing, list) and missing:
+        yield "not told", clean(", ".join(map(str, missing)))
 
 
 def _arrived(rebuilt: Rebuilt) -> str:
     exchange = rebuilt.exchange
-    facts = [counted(len(exchange.chunks), "chunk"), counted(len(exchange.body), "byte")]
+    cuts = [] if exchange.lacks("chunk_boundaries") else [counted(len(exchange.chunks), "chunk")]
+    facts = [*cuts, counted(len(exchange.body), "byte")]
     if exchange.first_chunk_ns is not None:
         facts.append(f"first after {duration(milliseconds(exchange.first_chunk_ns))}")
     if exchange.duration_ns is not None:

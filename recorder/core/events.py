@@ -128,9 +128,13 @@ class StreamOpened:
     format: int = FORMAT_VERSION
 
 
+# One for all: json.dumps makes a new one each time, which takes as long as the encoding.
+_encode: Final = json.JSONEncoder(ensure_ascii=True, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+
+
 def meta_text(facts: Any) -> str:
     """Return *facts* as the JSON text that is stored and hashed: ASCII, sorted keys, no spaces."""
-    return json.dumps(facts, ensure_ascii=True, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _encode(facts)
 
 
 class ErrorFacts(TypedDict):
@@ -158,6 +162,24 @@ class RequestSentMeta(TypedDict):
     redacted: NotRequired[list[str]]  # places replaced by markers: "header:authorization", "url:key", "body:/a/b"
     conversation: NotRequired[str]  # id of the conversation opening it was sent in
     name: NotRequired[str]  # name of that conversation
+
+
+class ImportedMeta(TypedDict):
+    """Facts of ``imported``, the first event of an exchange that something else had recorded."""
+
+    file: str  # its name, without folders
+    sha256: str  # of its bytes, hexadecimal
+    size: int
+    entry: int  # which exchange of the file it is, from 1
+    format: str  # "har", "vcrpy", "ruby-vcr", …
+    by: str  # "recorder 0.1.0"
+    missing: list[str]  # what the file does not tell of it: docs/format.md has the words
+    version: NotRequired[str]  # of the format
+    creator: NotRequired[str]  # what had recorded it, in the words of the file
+    recorded_at: NotRequired[str]  # when it was written down, in the words of the file
+    http: NotRequired[dict[str, str]]  # versions of HTTP by side, in the words of the file
+    replaced: NotRequired[list[str]]  # headers whose values something had replaced before: "request:authorization"
+    set_aside: NotRequired[list[list[str]]]  # headers that contradict the body as it is kept: side, name, value
 
 
 class ResponseStartedMeta(TypedDict):

@@ -6,6 +6,7 @@ A type that may not or that is not known, a version that is missing, facts that 
 
     new ── request_sent ──> asked ── response_started ──> answering ── chunk_received* ──> answering
     asked ── request_failed ──> ended          answering ── any other end ──> ended
+    new ── imported ──> new, asked or answering: what the file does not tell has no event
     answering ── response_completed ──> completed ── consumer_closed | consumer_abandoned ──> ended
 
 The first end is the transport's, and the one that counts: a consumer that leaves a completed response
@@ -136,6 +137,9 @@ class Exchange:
     :ivar gaps: facts of every ``gap_recorded``.
     :ivar call: id shared by the exchanges of one send.
     :ivar conversation: id of the conversation opening that it was sent in.
+    :ivar imported: facts of ``imported``, where something else had recorded it. What it lacks is None above, or left at
+        what an empty one has: :meth:`lacks` tells. ``started_ns`` is then when it was imported.
+    :ivar imported_ns: when that was, UTC nanoseconds.
     """
 
     stream: bytes
@@ -156,6 +160,12 @@ class Exchange:
     conversation: str | None = None
     conversation_name: str | None = None
     anomalies: tuple[Anomaly, ...] = ()
+    imported: Mapping[str, Any] | None = None
+    imported_ns: int | None = None
+
+    def lacks(self, what: str) -> bool:
+        """Whether it was imported from a file that does not tell *what* (docs/format.md, "imported")."""
+        return self.imported is not None and what in _texts(self.imported.get("missing"))
 
     @property
     def id(self) -> str:
@@ -197,6 +207,8 @@ class _Fold:
     end: Event | None = None
     gaps: list[dict[str, Any]] = field(default_factory=list)
     anomalies: list[Anomaly] = field(default_factory=list)
+    imported: dict[str, Any] | None = None
+    imported_ns: int | None = None
 
     def take(self, event: Event) -> None:
         if event.version != self.version + 1:
@@ -217,16 +229,35 @@ class _Fold:
         elif kind == "request_sent":
             self.sent = event
             self.request_facts = self._facts(event)
+            if self._lacks("response_head"):
+                self.state = "answering"
         elif kind == "request_body_sent":
             self.request_body.append(event.body or b"")
             self.redacted_later += _texts(self._facts(event).get("redacted"))
         elif kind == "response_started":
             self._response(event)
+        elif kind == "imported":
+            self._imported(event)
         elif kind == "gap_recorded":
             self.gaps.append(self._facts(event))
         elif kind in TERMINAL_TYPES and self.ending is None:
             self.end = event
             self.ending = Ending(kind, self._facts(event), event.version)
+
+    def _imported(self, event: Event) -> None:
+        self.imported, self.imported_ns = self._facts(event), event.wall_ns
+        if self.state == "new" and self._lacks("request"):
+            self.state = "answering" if self._lacks("response_head") else "asked"
+
+    def _lacks(self, what: str) -> bool:
+        return self.imported is not None and what in _texts(self.imported.get("missing"))
+
+    def _http_version(self, side: str, written: str) -> str:
+        """An imported head is written as one of HTTP/1.1, whatever it was."""
+        if self.imported is None:
+            return written
+        told = self.imported.get("http")
+        return str(told.get(side, "")) if isinstance(told, dict) else ""
 
     def _facts(self, event: Event) -> dict[str, Any]:
         try:
@@ -260,7 +291,7 @@ class _Fold:
             str(facts.get("framing", "")),
             _number(facts.get("length")),
             _texts(facts.get("redacted")),
-            version,
+            self._http_version("response", version),
         )
 
     def _request(self) -> Request | None:
@@ -276,7 +307,7 @@ class _Fold:
             _headers(lines),
             body[size:] + b"".join(self.request_body),
             _texts(facts.get("redacted")) + self.redacted_later,
-            last.decode("latin-1") if last.startswith(b"HTTP/") else "",
+            self._http_version("request", last.decode("latin-1") if last.startswith(b"HTTP/") else ""),
         )
 
     def result(self) -> Exchange:
@@ -284,7 +315,11 @@ class _Fold:
         facts = self.request_facts
         first = next((chunk for chunk in self.chunks if chunk.end > chunk.start), None)
         head = self.head
-        same_clock = self.end is not None and self.end.instance == origin.instance
+        timed = self.end is not None and self.end.instance == origin.instance and not self._lacks("end_time")
+        if first is not None and self._lacks("chunk_times"):
+            first = None
+        if head is not None and (head.instance != origin.instance or self._lacks("head_time")):
+            head = None
         return Exchange(
             stream=self.first.stream,
             request=self._request(),
@@ -295,15 +330,17 @@ class _Fold:
             ending=self.ending,
             started_ns=origin.wall_ns,
             origin_ns=origin.mono_ns,
-            head_ns=head.mono_ns - origin.mono_ns if head is not None and head.instance == origin.instance else None,
+            head_ns=head.mono_ns - origin.mono_ns if head is not None else None,
             first_chunk_ns=first.mono_ns - origin.mono_ns if first else None,
-            duration_ns=self.end.mono_ns - origin.mono_ns if self.end is not None and same_clock else None,
+            duration_ns=self.end.mono_ns - origin.mono_ns if self.end is not None and timed else None,
             gaps=tuple(self.gaps),
             call=_text(facts.get("call")),
             attempt=_number(facts.get("attempt")),
             conversation=_text(facts.get("conversation")),
             conversation_name=_text(facts.get("name")),
             anomalies=tuple(self.anomalies),
+            imported=self.imported,
+            imported_ns=self.imported_ns,
         )
 
 

@@ -34,10 +34,10 @@ class Arrivals:
 
     :param chunks: the chunks of the body.
     :param ends: how much of the decoded body was there after each; None where that is not known.
-    :param origin_ns: the monotonic clock when the request was sent.
+    :param origin_ns: the monotonic clock when the request was sent; None where the times of the chunks are not known.
     """
 
-    def __init__(self, chunks: Sequence[Chunk], ends: Sequence[int] | None, origin_ns: int) -> None:
+    def __init__(self, chunks: Sequence[Chunk], ends: Sequence[int] | None, origin_ns: int | None) -> None:
         self._chunks = chunks
         self._ends = ends
         self._origin_ns = origin_ns
@@ -51,5 +51,8 @@ class Arrivals:
         last = len(self._ends) - 1
         first = min(bisect_right(self._ends, ranges[0][0]), last)
         final = min(bisect_left(self._ends, ranges[-1][1]), last)
-        times = (self._chunks[at].mono_ns - self._origin_ns for at in (first, final))
+        if self._origin_ns is None:
+            return Provenance(ranges, first + 1, final + 1)
+        origin_ns = self._origin_ns
+        times = (self._chunks[at].mono_ns - origin_ns for at in (first, final))
         return Provenance(ranges, first + 1, final + 1, *times)

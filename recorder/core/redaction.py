@@ -26,6 +26,9 @@ _URL_HEADERS: Final = frozenset({"location", "content-location", "referer", "lin
 _SCHEMES: Final = re.compile(r"(?i)(basic|bearer|digest|negotiate|token|apikey|key|aws4-hmac-sha256)[ \t]+(?=\S)")
 # Readers differ in what ends a line (RFC 9112 §2.2): whatever one of them takes for a header is one.
 _LINE_END: Final = re.compile(rb"(\r\n|\n|\r)")
+_LABELS: Final = re.compile(rb"[\r\n]([^:\r\n]+)(:?)")
+_FIRST_LINE: Final = re.compile(rb"[^\r\n]*")
+_MOST_KNOWN: Final = 512
 _START_LINE: Final = re.compile(rb"HTTP/|[^\s:]+ [^\s:].*HTTP/\d")
 _ATTRIBUTE: Final = re.compile(
     r"(?i)(?:expires=\w{3,9}, [\w :+-]*|(?:path|domain|expires|max-age|samesite|priority)=[^,\"]*"
@@ -68,6 +71,7 @@ class Redaction:
         self._query: set[str] = set()
         self._names: set[str] = set()
         self._pointers: list[tuple[str, ...]] = []
+        self._harmless: dict[tuple[tuple[bytes, bytes], ...], bool] = {}  # by the names of a head's headers
         if not isinstance(rules, str | Iterable):
             raise ConfigurationError(f"redact={rules!r} is no list of rules: use a list of texts")
         for rule in (rules,) if isinstance(rules, str) else rules:
@@ -119,6 +123,8 @@ class Redaction:
 
         :param head: start line and header lines as on the wire.
         """
+        if self._holds_nothing(head):
+            return head
         parts = [*_LINE_END.split(head), b""]
         kept: list[bytes] = []
         hiding = False  # inside a value that is a credential
@@ -140,6 +146,23 @@ class Redaction:
             before = end
             kept += [redacted, end]
         return b"".join(kept)
+
+    def _holds_nothing(self, head: bytes) -> bool:
+        """Whether nothing in *head* could be replaced: told by the names of its headers, which come again and again."""
+        first = _FIRST_LINE.match(head)
+        if first is None or not _START_LINE.match(first[0]) or b"=" in first[0] or b"@" in first[0]:
+            return False
+        names = tuple(_LABELS.findall(head))
+        known = self._harmless.get(names)
+        if known is None:
+            known = all(colon and not self._may_hold(name.decode("latin-1")) for name, colon in names)
+            if len(self._harmless) >= _MOST_KNOWN:
+                self._harmless.clear()
+            self._harmless[names] = known
+        return known
+
+    def _may_hold(self, name: str) -> bool:
+        return self._hides(name) or canonical(name) in _URL_HEADERS
 
     def _head_line(self, line: bytes, first: bool, seen: Redacted) -> tuple[bytes, bool, bool]:
         """The line redacted; whether its value is a credential; whether a marker stands for it."""

@@ -73,7 +73,8 @@ class Group:
         """
         self.exchanges += 1
         self.bytes += row["bytes"]
-        self.chunks += row["chunks"]
+        chunks = row.get("chunks", 0)
+        self.chunks += chunks
         self.verdicts[row["verdict"]] += 1
         counted: Mapping[str, int] = row.get("tokens") or {}
         if counted:
@@ -84,8 +85,8 @@ class Group:
         self.first_chunk_ms.add(row.get("first_chunk_ms"))
         took = row.get("duration_ms")
         self.duration_ms.add(took)
-        if took and row["chunks"]:
-            self.chunks_per_second.add(row["chunks"] * 1000 / took)
+        if took and chunks:
+            self.chunks_per_second.add(chunks * 1000 / took)
 
     def _price(self, counted: Mapping[str, int], price: Mapping[str, float] | None) -> None:
         if price is None:
@@ -135,7 +136,7 @@ def collect(
 
 def _name(row: Mapping[str, Any], by: str) -> str:
     if by == "day":
-        return str(row["started_at"][:10])
+        return str(row["started_at"][:10]) if "started_at" in row else ""
     if by == "conversation":
         return str(row.get("conversation_name") or row.get("conversation") or "")
     return str(row.get(by) or "")

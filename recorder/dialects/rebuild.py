@@ -49,10 +49,10 @@ def rebuild(exchange: Exchange) -> Rebuilt:
 
 def _arrivals(exchange: Exchange, size: int | None) -> Arrivals:
     ends: Sequence[int] | None = None
-    if size is not None:
+    if size is not None and not exchange.lacks("chunk_boundaries"):
         coding = exchange.response.header("content-encoding") if exchange.response else None
         ends = decoded_ends(exchange.body, coding, [chunk.end for chunk in exchange.chunks], size)
-    return Arrivals(exchange.chunks, ends, exchange.origin_ns)
+    return Arrivals(exchange.chunks, ends, None if exchange.lacks("chunk_times") else exchange.origin_ns)
 
 
 def _lack(evidence: Evidence) -> Iterator[Anomaly]:

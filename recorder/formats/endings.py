@@ -1,11 +1,12 @@
-"""How an exchange ended, in sentences that several formats share."""
+"""How an exchange began and ended, in sentences that several formats share."""
 
 from __future__ import annotations
 
 import json
 from typing import Final
 
-from recorder.core.json_text import plain
+from recorder.core.exchange import Exchange
+from recorder.core.json_text import plain, rfc3339
 from recorder.core.verdict import Evidence
 
 #: What a reader must know before an answer that is not complete.
@@ -16,6 +17,13 @@ WARNINGS: Final = {
     "unknown": "It is not known whether this answer is whole.",
 }
 _FAILED_ENDS: Final = ("request_failed", "response_failed", "response_truncated")
+
+
+def started(exchange: Exchange) -> str:
+    """Return when it was sent; of an imported one of which nothing tells that, when it was imported."""
+    if exchange.lacks("started_at"):
+        return f"imported {rfc3339(exchange.imported_ns or 0)}"
+    return rfc3339(exchange.started_ns)
 
 
 def error_text(evidence: Evidence) -> str | None:

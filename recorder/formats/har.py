@@ -82,24 +82,33 @@ def _entry(rebuilt: Rebuilt, request: Request, conversation: Conversation | None
         _parent=conversation.parents.get(exchange.id) if conversation else None,
         _verdict=rebuilt.verdict,
         _transport_end=exchange.transport_end,
+        _failure=plain(rebuilt.evidence.failure),
         _recording_has_gaps=rebuilt.evidence.missing or None,
         _not_as_written=rebuilt.not_as_written,
         _first_chunk_ms=None if exchange.first_chunk_ns is None else milliseconds(exchange.first_chunk_ns),
         _duration_ms=None if exchange.duration_ns is None else milliseconds(exchange.duration_ns),
-        _chunks=[
-            {
-                "version": chunk.version,
-                "elapsed_ns": chunk.mono_ns - exchange.origin_ns,
-                "size": chunk.end - chunk.start,
-                "end": chunk.end,
-            }
-            for chunk in exchange.chunks
-        ],
+        _imported=plain(exchange.imported),
+        _chunks=None if exchange.lacks("chunk_boundaries") else _chunks(exchange),
     )
+
+
+def _chunks(exchange: Exchange) -> list[dict[str, int]]:
+    timed = not exchange.lacks("chunk_times")
+    return [
+        present(
+            version=chunk.version,
+            elapsed_ns=chunk.mono_ns - exchange.origin_ns if timed else None,
+            size=chunk.end - chunk.start,
+            end=chunk.end,
+        )
+        for chunk in exchange.chunks
+    ]
 
 
 def _comment(rebuilt: Rebuilt) -> str | None:
     told = []
+    if rebuilt.exchange.lacks("started_at"):
+        told.append("Imported: nothing tells when it was sent, startedDateTime is that of the import.")
     if rebuilt.not_as_written is not None:
         told.append(f"Not as written: {rebuilt.not_as_written}.")
     if rebuilt.verdict in WARNINGS:

@@ -12,11 +12,11 @@ from typing import Final
 
 from recorder.core.conversation import Conversation
 from recorder.core.exchange import Exchange
-from recorder.core.json_text import milliseconds, rfc3339
+from recorder.core.json_text import milliseconds
 from recorder.core.message_json import tokens_json
 from recorder.core.rebuilt import Rebuilt
 from recorder.formats.bodies import as_text, decoded_body
-from recorder.formats.endings import WARNINGS
+from recorder.formats.endings import WARNINGS, started
 from recorder.formats.html_parts import message_html
 from recorder.formats.html_style import STYLE
 from recorder.formats.html_text import bare, block, code, folded, json_block, shown
@@ -83,7 +83,7 @@ class _Seen:
         fork = f" · from {self.numbers[parent]}" if parent != before and parent in self.numbers else ""
         self.lines.append(
             f'<li class="{rebuilt.verdict}">{place}{self.count}. {_subject(rebuilt)}'
-            f"<small>{rfc3339(rebuilt.exchange.started_ns)[:19]} · {rebuilt.verdict}{fork}</small></a></li>\n"
+            f"<small>{started(rebuilt.exchange).partition('.')[0]} · {rebuilt.verdict}{fork}</small></a></li>\n"
         )
 
     def contents(self) -> str:
@@ -195,7 +195,7 @@ def _header(headers: Iterable[tuple[str, str]], name: str) -> str | None:
 
 def _facts(rebuilt: Rebuilt) -> Iterator[str]:
     exchange = rebuilt.exchange
-    yield rfc3339(exchange.started_ns)
+    yield started(exchange)
     if exchange.request is not None:
         yield code(f"{exchange.request.method} {exchange.request.url}")
     if exchange.response is not None:
@@ -204,7 +204,8 @@ def _facts(rebuilt: Rebuilt) -> Iterator[str]:
         yield f"model {code(rebuilt.model)}"
     if exchange.attempt is not None and exchange.attempt > 1:
         yield f"attempt {exchange.attempt}"
-    yield f"{_counted(len(exchange.chunks), 'chunk')}, {_counted(len(exchange.body), 'byte')}"
+    size = _counted(len(exchange.body), "byte")
+    yield size if exchange.lacks("chunk_boundaries") else f"{_counted(len(exchange.chunks), 'chunk')}, {size}"
     if exchange.first_chunk_ns is not None:
         yield f"first after {milliseconds(exchange.first_chunk_ns):,} ms"
     if exchange.duration_ns is not None:

@@ -14,11 +14,11 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from recorder.core.conversation import Conversation
-from recorder.core.json_text import plain, rfc3339, whole
+from recorder.core.json_text import plain, whole
 from recorder.core.message_json import part_json, part_text
 from recorder.core.messages import Message, Part, ReasoningPart, RefusalPart, TextPart, ToolCallPart, ToolResultPart
 from recorder.core.rebuilt import Rebuilt
-from recorder.formats.endings import WARNINGS
+from recorder.formats.endings import WARNINGS, started
 
 #: What the line above a part that is neither text nor a call tells already.
 _TOLD: Final = frozenset(
@@ -63,7 +63,7 @@ def _changed(exchanges: Iterable[Rebuilt]) -> Iterator[str]:
 def _exchange(rebuilt: Rebuilt, repeated: int, forked: str | None) -> Iterator[str]:
     exchange = rebuilt.exchange
     yield f"## Exchange {code(rebuilt.id)}\n\n"
-    facts = [rfc3339(exchange.started_ns)]
+    facts = [started(exchange)]
     if exchange.request is not None:
         facts.append(f"{code(exchange.request.method)} {code(exchange.request.url)}")
     if exchange.response is not None:

@@ -70,7 +70,7 @@ def _span(rebuilt: Rebuilt, conversation: Conversation | None) -> dict[str, Any]
         spanId=_span_id(rebuilt.id),
         name=_name(rebuilt, url),
         kind=_CLIENT,
-        startTimeUnixNano=str(exchange.started_ns),
+        startTimeUnixNano=None if exchange.lacks("started_at") else str(exchange.started_ns),
         endTimeUnixNano=_end(exchange),
         attributes=attributes,
         links=[{"traceId": trace, "spanId": _span_id(parent)}] if parent is not None else None,
@@ -126,9 +126,11 @@ def _error_type(rebuilt: Rebuilt) -> str | None:
 
 
 def _end(exchange: Exchange) -> str | None:
+    if exchange.lacks("started_at"):
+        return None
     if exchange.duration_ns is not None:
         return str(exchange.started_ns + exchange.duration_ns)
-    if exchange.chunks:
+    if exchange.chunks and not exchange.lacks("chunk_times"):
         return str(exchange.started_ns + exchange.chunks[-1].mono_ns - exchange.origin_ns)
     return None
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from recorder.core.conversation import Conversation
+from recorder.core.exchange import Exchange
 from recorder.core.json_text import milliseconds, plain, whole
 from recorder.core.message_json import part_json
 from recorder.core.messages import (
@@ -153,7 +154,7 @@ class _Rows:
             "conversation": _text(conversation.id if conversation else exchange.conversation),
             "conversation_name": _text(conversation.name if conversation else exchange.conversation_name),
             "parent": parent,
-            "started_at": exchange.started_ns if exchange.started_ns < _INT64 else None,
+            "started_at": _started(exchange),
             "verdict": rebuilt.verdict,
             "model": _text(rebuilt.model),
             "model_requested": _text(rebuilt.reading.model if rebuilt.reading else None),
@@ -163,6 +164,11 @@ class _Rows:
             "call": _text(exchange.call),
             "not_as_written": _text(rebuilt.not_as_written),
         } | dict(zip(("first_chunk_ms", "duration_ms"), ms, strict=True))
+
+
+def _started(exchange: Exchange) -> int | None:
+    known = exchange.started_ns < _INT64 and not exchange.lacks("started_at")
+    return exchange.started_ns if known else None
 
 
 def _answered(choice: Choice) -> dict[str, Any]:

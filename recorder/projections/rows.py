@@ -111,7 +111,7 @@ def listed(row: ExchangeRow) -> dict[str, Any]:
         return shown
 
 
-_LISTED: Final = ("id", "started_at", "verdict", "chunks", "bytes")  # what every exchange has
+_LISTED: Final = ("id", "verdict", "bytes")  # what every exchange has
 
 
 def turn_of_row(row: ExchangeRow, identity: str) -> Turn:

@@ -56,6 +56,7 @@ def test_json_says_it_as_show_does(url: str, name: str) -> None:
     exported = (
         json.loads(result.stdout)["exchanges"] if name == "json" else [*map(json.loads, result.stdout.splitlines())]
     )
+    assert all(one.pop("recording")["response_body"] for one in exported)
     assert exported == json_lines(run("show", "desk", "--json", "--store", url), "show")
     findings = {one["id"]: [found["kind"] for found in one["findings"]] for one in exported}
     assert findings == {SOUND_ID: [], TOUCHED_ID: ["not_as_written"]}

@@ -310,3 +310,32 @@ def test_in_any_json_only_the_named_fields_change(value: object, indent: int | N
 
 def test_messages_are_scrubbed_of_secrets_longest_first() -> None:
     assert scrub("a token-1 and token-12", ["token-1", "token-12", "a"]) == "a ~redacted~ and ~redacted~"
+
+
+_LINES = st.lists(
+    st.sampled_from(
+        [
+            *(b"accept: */*", b"Authorization: Bearer s3cret", b"location: https://u:p@a.test/?key=s3cret", b" folded"),
+            *(b"no colon", b"", b": nameless", b"x-api-key : s3cret", b"Via: 1.1 a", b"HTTP/1.1 200 OK", b"a: b?key=c"),
+        ]
+    ),
+    max_size=6,
+)
+
+
+@given(
+    st.sampled_from([b"GET / HTTP/1.1", b"GET /?key=s3cret HTTP/1.1", b"HTTP/1.1 200 OK", b"cookie: s3cret", b""]),
+    _LINES,
+    st.sampled_from([b"\r\n", b"\n", b"\r"]),
+)
+def test_a_head_that_was_seen_before_is_redacted_as_a_new_one(start: bytes, lines: list[bytes], end: bytes) -> None:
+    head = end.join([start, *lines, b"", b""])
+    seasoned = Redaction(b"key")
+    # The names are those of a head that holds nothing, or did: what is known of names says nothing of the first line.
+    for before in (b"GET / HTTP/1.1", start):
+        seasoned.head(end.join([before, *lines, b"", b""]), Redacted())
+    first, again = Redacted(), Redacted()
+    assert seasoned.head(head, again) == Redaction(b"key").head(head, first)
+    assert (again.places, again.secrets) == (first.places, first.secrets)
+    kept = Redaction(b"key").head(head, Redacted())
+    assert b"s3cret" not in kept.replace(b"a: b?key=c", b"")

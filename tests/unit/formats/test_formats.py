@@ -180,6 +180,7 @@ def test_json_is_one_document() -> None:
     conversation = conversation_of([one, two])
     value = json.loads(text_of("json", [one, two], conversation))
     assert value["conversation"] == {"id": one.id}
+    assert all(each.pop("recording")["response_body"] for each in value["exchanges"])
     assert value["exchanges"] == [as_json(one, conversation=one.id), as_json(two, conversation=one.id, parent=one.id)]
     named = Conversation("o", "desk", (one.id,))
     assert json.loads(text_of("json", [one], named))["conversation"] == {"id": "o", "name": "desk"}
@@ -189,7 +190,12 @@ def test_json_is_one_document() -> None:
 def test_json_lines_are_one_exchange_a_line() -> None:
     exchanges = [exchange(1, [user("q\u2028")], *answer("a\nb")), exchange(2, [], *answer("c"))]
     lines = list(render("jsonl", exchanges))
-    assert [json.loads(line) for line in lines] == [as_json(one) for one in exchanges]
+    found = [json.loads(line) for line in lines]
+    for value, one in zip(found, exchanges, strict=True):
+        recording = value.pop("recording")
+        assert recording["response_body"].encode() == one.exchange.body
+        assert [chunk["end"] for chunk in recording["chunks"]] == [chunk.end for chunk in one.exchange.chunks]
+    assert found == [as_json(one) for one in exchanges]
     assert all(line.count("\n") == 1 for line in lines)
 
 

@@ -1,0 +1,242 @@
+"""Import: files that something else recorded, brought to a store, with a report of what could not be kept."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from recorder.clock import Clock, SystemClock
+from recorder.core.json_text import present
+from recorder.core.redaction import Redaction
+from recorder.errors import ConfigurationError, ImportRefused, VersionConflict
+from recorder.formats.importing.base import Foreign, Refused, importer_for
+from recorder.formats.importing.source import Source
+from recorder.locations import absolute_url, fingerprint_key
+from recorder.recording.imports import File, Identities, Made, Writer
+from recorder.store import open_store
+from recorder.store.base import EventStore
+from recorder.store.sql import SqlStore
+from recorder.store.urls import parse_url
+
+_BATCH: Final = 1024  # exchanges in one transaction
+_BATCH_BYTES: Final = 16 * 1024 * 1024
+#: Folders that hold no recordings, and thousands of files.
+_PASSED_OVER: Final = frozenset({".git", ".hg", ".svn", "node_modules", "__pycache__", ".venv"})
+
+
+@dataclass(slots=True)
+class FileReport:
+    """What became of one file.
+
+    :ivar path: as it was given, or found in a folder that was given.
+    :ivar status: ``imported``; ``refused``; ``passed_over``: found in a folder and in no known format.
+    :ivar imported: exchanges that the store did not have; ``present``: those that it had.
+    :ivar refused: entries that could not be imported, and why.
+    :ivar lacks: how many of the exchanges lack what, by name.
+    :ivar reason: why the file, or the rest of it, was not imported.
+    """
+
+    path: str
+    status: str = "imported"
+    sha256: str | None = None
+    format: str | None = None
+    version: str | None = None
+    creator: str | None = None
+    imported: int = 0
+    present: int = 0
+    refused: list[Refused] = field(default_factory=list)
+    lacks: Counter[str] = field(default_factory=Counter)
+    reason: str | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything in it is in the store now."""
+        return self.status != "refused" and self.reason is None and not self.refused
+
+    def as_json(self) -> dict[str, Any]:
+        """Return a line of ``import --json``."""
+        return present(
+            file=self.path,
+            status=self.status,
+            sha256=self.sha256,
+            format=self.format,
+            version=self.version,
+            creator=self.creator,
+            imported=self.imported,
+            present=self.present,
+            refused=[{"entry": one.number, "reason": one.reason} for one in self.refused],
+            lacks=dict(sorted(self.lacks.items())),
+            reason=self.reason,
+        )
+
+
+def files_in(paths: Iterable[Path]) -> list[tuple[Path, bool]]:
+    """Return the files of *paths*, folders walked in the order of names, each with whether it was found in one.
+
+    :raises ConfigurationError: a path does not exist.
+    """
+    found: dict[Path, bool] = {}
+    for path in paths:
+        if path.is_dir():
+            for one in _walked(path):
+                found.setdefault(one, True)
+        elif path.exists():
+            found[path] = False
+        else:
+            raise ConfigurationError(f"{path} does not exist: give files or folders with recordings")
+    return list(found.items())
+
+
+def _walked(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and not path.is_symlink():
+            if path.name not in _PASSED_OVER:
+                yield from _walked(path)
+        elif path.is_file():
+            yield path
+
+
+class Import:
+    """One import into a store; the store is opened, and made where there is none, when there is something to write.
+
+    :param url: the store.
+    :param redact: rules beside the built-in ones, as for a recorder.
+    :param advance: told of bytes of files as they are done.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        redact: Iterable[str] = (),
+        *,
+        clock: Clock | None = None,
+        advance: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        clock = clock or SystemClock()
+        parse_url(url)
+        self._url = absolute_url(url)
+        redaction = Redaction(fingerprint_key(clock), redact)
+        self._writer = Writer(redaction, clock.new_id(), clock.secret, clock.wall_ns())
+        self._advance = advance
+        self._store: SqlStore | None = None
+
+    def open(self) -> EventStore:
+        """Open the store, if it is not open yet; make it where there is none.
+
+        :raises StoreError: it cannot be opened.
+        """
+        if self._store is None:
+            self._store = open_store(self._url, write=True)
+        return self._store
+
+    def file(self, path: Path, *, found: bool = False) -> FileReport:
+        """Import one file.
+
+        :param found: nobody named it: it was found in a folder, and may be something else.
+        :raises StoreError: the store failed; what was imported before is in it, and is passed over the next time.
+        :raises ConfigurationError: what its format needs is not installed.
+        """
+        report = FileReport(str(path))
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            report.status, report.reason = "refused", f"it cannot be read ({error.strerror})"
+            return report
+        report.sha256 = hashlib.sha256(data).hexdigest()
+        left = _Left(len(data), self._advance)
+        try:
+            source = Source.of(data)
+            importer = importer_for(source)
+            if importer is None:
+                report.status, report.reason = "passed_over" if found else "refused", source.unknown()
+                left.done()
+                return report
+            report.format = importer.name
+            recording = importer.read(source)
+            report.format, report.version, report.creator = recording.format, recording.version, recording.creator
+            file = File(path.name, report.sha256, len(data), report.format, report.version, report.creator)
+            self._entries(recording.entries, file, report, left)
+        except ImportRefused as error:
+            report.reason = str(error)
+            if not report.imported and not report.present:
+                report.status = "refused"
+        left.done()
+        return report
+
+    def _entries(self, entries: Iterator[Foreign | Refused], file: File, report: FileReport, left: _Left) -> None:
+        identities, batch, size = Identities(), list[Made](), 0
+        try:
+            for entry in entries:
+                if isinstance(entry, Refused):
+                    report.refused.append(entry)
+                    continue
+                made = self._writer.made(identities.of(entry), entry, file)
+                batch.append(made)
+                size += len(entry.body) + len(entry.payload)
+                left.take(len(entry.body) + len(entry.payload))
+                if len(batch) >= _BATCH or size >= _BATCH_BYTES:
+                    self._commit(batch, report)
+                    batch, size = [], 0
+        finally:
+            self._commit(batch, report)  # what could be read before the file went wrong
+        if report.refused and not report.imported and not report.present:
+            report.status = "refused"
+
+    def _commit(self, batch: list[Made], report: FileReport) -> None:
+        if not batch:
+            return
+        store = self.open()
+        for one in batch:
+            report.lacks.update(one.missing)
+        try:
+            new = self._append(store, batch)
+        except VersionConflict:  # somebody imports the same at the same time
+            new = self._append(store, batch)
+        report.imported += new
+        report.present += len(batch) - new
+
+    def _append(self, store: EventStore, batch: list[Made]) -> int:
+        known = store.heads([one.opened.stream for one in batch])
+        new = {one.opened.stream: one for one in batch if one.opened.stream not in known}
+        if new:
+            store.append([one.opened for one in new.values()], [event for one in new.values() for event in one.events])
+        return len(new)
+
+    def project(self) -> None:
+        """Bring the tables behind ``list`` up to date, where something was written."""
+        if self._store is None:
+            return
+        from recorder.projections.runner import project  # what rebuilds
+        from recorder.store.projected import SqlProjected
+
+        project(self._store, SqlProjected(self._store))
+
+    def close(self) -> None:
+        """Release the store."""
+        if self._store is not None:
+            self._store.close()
+
+    def __enter__(self) -> Import:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+class _Left:
+    """Shares a file's bytes out over its exchanges: how far a reader is in its file, it does not tell."""
+
+    def __init__(self, size: int, advance: Callable[[int], None]) -> None:
+        self._left, self._advance = size, advance
+
+    def take(self, size: int) -> None:
+        part = min(size, self._left)
+        self._left -= part
+        self._advance(part)
+
+    def done(self) -> None:
+        self.take(self._left)

@@ -1,0 +1,96 @@
+"""``recorder import``: recordings of other tools, brought to the store."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import click
+
+from recorder.api.importing import FileReport, Import, files_in
+from recorder.cli.application import Settings, json_option, pass_settings, store_option
+from recorder.cli.failures import FOUND, tell
+from recorder.cli.output import counted, dim, emit_json
+from recorder.formats.importing.base import LACKS, importers
+
+_NOUN: Final = "exchange"
+
+
+@click.command(
+    "import",
+    epilog="Formats, found by what a file holds: "
+    + "; ".join(f"{each.name}: {each.help}" for each in importers())
+    + ". Any of them may be gzipped.",
+)
+@click.argument("files", metavar="FILE…", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--redact", "rules", multiple=True, metavar="RULE", help="Redact more: header:NAME, query:NAME, body:NAME."
+)
+@json_option
+@store_option
+@pass_settings
+def import_files(settings: Settings, files: tuple[Path, ...], rules: tuple[str, ...], as_json: bool) -> None:
+    """Import recordings that other tools made; folders are walked.
+
+    Credentials are replaced as in a recording of our own. What a file does not tell (times, chunks, how it ended) stays
+    unknown; the report says what. Importing a file again adds nothing, also after an import that was interrupted.
+    """
+    found = files_in(files)
+    reports: list[FileReport] = []
+    with _progress([path for path, _ in found]) as advance, Import(settings.store, rules, advance=advance) as importing:
+        try:
+            for path, walked in found:
+                report = importing.file(path, found=walked)
+                reports.append(report)
+                if as_json:
+                    emit_json(report.as_json())
+        finally:
+            importing.project()
+    if not as_json:
+        _print(reports)
+    for report in reports:
+        _complain(report)
+    if not all(report.is_whole or report.status == "passed_over" for report in reports):
+        sys.exit(FOUND)
+
+
+@contextmanager
+def _progress(paths: list[Path]) -> Iterator[Callable[[int], None]]:
+    """Show how far it is, on a terminal; elsewhere nothing."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    size = sum(path.stat().st_size for path in paths if path.is_file())
+    with click.progressbar(length=size, label="importing", file=sys.stderr, show_pos=False) as bar:
+        yield bar.update
+
+
+def _print(reports: list[FileReport]) -> None:
+    imported, present = sum(one.imported for one in reports), sum(one.present for one in reports)
+    used = [one for one in reports if one.imported or one.present]
+    click.echo(f"{counted(imported, 'exchange')} imported from {counted(len(used), 'file')}")
+    if present:
+        click.echo(f"{counted(present, 'exchange')} there already")
+    passed = sum(one.status == "passed_over" for one in reports)
+    if passed:
+        click.echo(f"{counted(passed, 'file')} passed over: in no known format")
+    lacks = {name: sum(one.lacks[name] for one in reports) for name in LACKS}
+    known = {name: count for name, count in lacks.items() if count}
+    if known:
+        click.echo("not told by the files:")
+    for name, count in known.items():
+        click.echo(f"  {LACKS[name]}  {dim(f'in {counted(count, _NOUN)}')}")
+
+
+def _complain(report: FileReport) -> None:
+    """Tell on standard error what was not imported, a line each."""
+    if report.reason is not None and report.status == "refused":
+        tell(f"{report.path} is not imported, {report.reason}: save it again with what recorded it, or leave it out")
+    elif report.reason is not None and report.status == "imported":
+        kept = counted(report.imported + report.present, _NOUN)
+        tell(f"{report.path} is damaged, {report.reason}: {kept} before that are imported, save it again for the rest")
+    for one in report.refused:
+        tell(f"entry {one.number} of {report.path} is not imported, {one.reason}: the others are")

@@ -1,0 +1,203 @@
+"""What an importer owes, and how the one for a file is found: by what is in it, never by its name.
+
+An importer is pure: bytes in, foreign exchanges out. Adding one is adding one file to this package: a module
+whose ``IMPORTER`` is an object of :class:`Importer`; nothing else names it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Final, Protocol
+
+from recorder.core.exchange import Headers
+from recorder.errors import ImportRefused
+from recorder.formats.importing.source import Source
+
+#: What a foreign recording may lack, as ``missing`` of an ``imported`` event says it (docs/format.md).
+LACKS: Final[Mapping[str, str]] = {
+    "request": "the request",
+    "request_head": "method, URL or headers of the request",
+    "request_body": "the body of the request",
+    "request_bytes": "the bytes of the request's body: it is written again from its value",
+    "response_head": "status and headers of the answer",
+    "response_body": "the body of the answer, or a part of it",
+    "response_bytes": "the bytes of the answer's body: it is written again from its value",
+    "content_coding": "the coded bytes of a body that is stored decoded",
+    "chunk_boundaries": "where the chunks were cut",
+    "chunk_times": "when the chunks arrived",
+    "started_at": "when the request was sent",
+    "head_time": "when the head of the answer arrived",
+    "end_time": "when the answer ended",
+    "end": "how the exchange ended",
+    "header_values": "values of headers, replaced before the import",
+    "http_version": "the versions of HTTP",
+}
+#: What a recording lacks that holds no times.
+UNTIMED: Final = ("started_at", "head_time", "end_time", "chunk_times")
+#: What a recording lacks that holds bodies in one piece.
+WHOLE: Final = ("chunk_boundaries", "chunk_times")
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Where a chunk ends in the body, and when it arrived, nanoseconds after the request; None: not known.
+
+    :ivar flags: those of our own event, where it is one.
+    """
+
+    end: int
+    elapsed_ns: int | None = None
+    flags: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a recording of our own says of an exchange that it had been given already.
+
+    :ivar id: its id, 16 bytes.
+    :ivar redacted_request: places that had been redacted, as in our own events; ``redacted_response`` of the answer.
+    """
+
+    id: bytes
+    call: str | None = None
+    attempt: int | None = None
+    conversation: str | None = None
+    name: str | None = None
+    redacted_request: tuple[str, ...] = ()
+    redacted_response: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """An exchange as something else recorded it. What is not known is None, and its name is in ``missing``.
+
+    :ivar status: of the answer; None where there is none.
+    :ivar body: of the answer, as the file has it: coded or not.
+    :ivar cuts: the chunks of the body, the last one ending where it does; None where they are not known.
+    :ivar started_ns: wall time of the request, UTC nanoseconds.
+    :ivar head_ns: from the request to the head of the answer; ``end_ns`` to its end.
+    :ivar end: type of the event that ends it; None where nothing tells how it ended.
+    :ivar failure: facts of that event.
+    :ivar missing: names of :data:`LACKS`.
+    :ivar versions: of HTTP, by side (``request``, ``response``).
+    :ivar recorded: when it was written down, in the words of the file; it was over then.
+    :ivar framing: of the answer, where our own recording says it.
+    :ivar gaps: the recording says itself that bytes are missing from it.
+    :ivar number: its place in the file, from 1.
+    """
+
+    number: int
+    method: str = ""
+    url: str = ""
+    request_headers: Headers = ()
+    payload: bytes = b""
+    status: int | None = None
+    reason: str = ""
+    response_headers: Headers = ()
+    body: bytes = b""
+    cuts: tuple[Cut, ...] | None = None
+    started_ns: int | None = None
+    head_ns: int | None = None
+    end_ns: int | None = None
+    end: str | None = "response_completed"
+    failure: Mapping[str, Any] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    recorded: str | None = None
+    gaps: bool = False
+    framing: str | None = None
+    origin: Origin | None = None
+
+    def header(self, name: str) -> str | None:
+        """Return the first value of a header of the answer."""
+        return next((value for key, value in self.response_headers if key.lower() == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An entry of a file that cannot be imported.
+
+    :ivar reason: what is wrong with it, in one sentence.
+    """
+
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A foreign file, being read.
+
+    :ivar format: name of the importer.
+    :ivar version: of the format; None where it has none.
+    :ivar creator: what wrote it, where it says so.
+    :ivar entries: its exchanges in order, read as they are asked for. Asking may raise
+        :class:`~recorder.errors.ImportRefused` where the file cannot be read any further.
+    """
+
+    format: str
+    entries: Iterator[Foreign | Refused]
+    version: str | None = None
+    creator: str | None = None
+
+
+class Importer(Protocol):
+    """Reads one format."""
+
+    @property
+    def name(self) -> str:
+        """The format's name, in reports and in ``imported`` events."""
+        ...
+
+    @property
+    def help(self) -> str:
+        """What it reads, in a few words."""
+        ...
+
+    @property
+    def order(self) -> int:
+        """Who is asked first, where the bytes could be several formats: the smallest number."""
+        ...
+
+    def recognises(self, source: Source) -> bool:
+        """Whether *source* is of this format, so far as can be told without reading all of it."""
+        ...
+
+    def read(self, source: Source) -> Recording:
+        """Return the recording.
+
+        :raises ImportRefused: it is of this format and cannot be read.
+        """
+        ...
+
+
+@cache
+def importers() -> tuple[Importer, ...]:
+    """Return every importer of this package, in the order in which they are asked."""
+    package = importlib.import_module(__package__ or "")
+    names = (found.name for found in pkgutil.iter_modules(package.__path__))
+    modules = [importlib.import_module(f"{package.__name__}.{name}") for name in names]
+    found = [module.IMPORTER for module in modules if hasattr(module, "IMPORTER")]
+    return tuple(sorted(found, key=lambda each: (each.order, each.name)))
+
+
+def importer_for(source: Source) -> Importer | None:
+    """Return the first importer that recognises *source*; None where none does."""
+    return next((each for each in importers() if each.recognises(source)), None)
+
+
+def read_recording(data: bytes) -> Recording:
+    """Return the recording that *data* is, by whichever importer recognises it.
+
+    :raises ImportRefused: none does, or it cannot be read.
+    :raises ConfigurationError: what reads this format is not installed.
+    """
+    source = Source.of(data)
+    found = importer_for(source)
+    if found is None:
+        raise ImportRefused(source.unknown())
+    return found.read(source)

@@ -1,0 +1,160 @@
+"""Our own JSON and JSON Lines, as ``recorder export --format json`` and ``jsonl`` write them.
+
+What they say of the answer is derived; what is imported is its body, its chunks with their times, and its end. Exports
+of versions that did not write the body (``recording``) cannot be imported. What such an export has not: how HTTP
+framed the chunks, what the program did with the answer, the tags of conversations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from recorder.core.events import TERMINAL_TYPES
+from recorder.core.exchange import Headers
+from recorder.core.json_text import parse_json
+from recorder.core.messages import NOT_AS_WRITTEN
+from recorder.errors import ImportRefused
+from recorder.formats.importing.base import WHOLE, Foreign, Recording, Refused
+from recorder.formats.importing.har_own import cuts_of, origin_of, places
+from recorder.formats.importing.source import Source
+from recorder.formats.importing.values import (
+    EntryError,
+    as_bytes,
+    from_base64,
+    headers,
+    iso_ns,
+    mapping,
+    ms_ns,
+    refuse_empty,
+    status_of,
+    text,
+)
+
+_SHAPE: Final = frozenset({"id", "verdict", "evidence", "messages"})
+
+
+class Own:
+    """Our own exports."""
+
+    name = "recorder"
+    help = "our own export as json or jsonl"
+    order = 15
+
+    def recognises(self, source: Source) -> bool:
+        """A document of exchanges, or a line that is one."""
+        if not source.looks_like_json:
+            return False
+        if _is_line(source):
+            return True
+        value = source.json
+        if not isinstance(value, dict) or not isinstance(value.get("exchanges"), list):
+            return False
+        return all(isinstance(one, dict) and one.keys() >= _SHAPE for one in value["exchanges"][:1])
+
+    def read(self, source: Source) -> Recording:
+        """Return the recording."""
+        if _is_line(source):
+            return Recording(self.name, _lines(source.data), "jsonl")
+        found = source.required_json()["exchanges"]
+        return Recording(self.name, _document(found), "json")
+
+
+def _is_line(source: Source) -> bool:
+    line = source.first_line
+    return isinstance(line, dict) and line.keys() >= _SHAPE
+
+
+def _document(found: list[Any]) -> Iterator[Foreign | Refused]:
+    for number, value in enumerate(found, 1):
+        yield _entry(number, value)
+    refuse_empty(bool(found), "exchanges")
+
+
+def _lines(data: bytes) -> Iterator[Foreign | Refused]:
+    number = 0
+    for line in data.split(b"\n"):
+        if not line.strip():
+            continue
+        number += 1
+        try:
+            value = parse_json(line)
+        except ValueError as error:
+            raise ImportRefused(f"line {number} is no JSON ({error})") from None
+        yield _entry(number, value)
+
+
+def _entry(number: int, value: Any) -> Foreign | Refused:
+    try:
+        return _exchange(number, mapping(value, "exchange"))
+    except EntryError as error:
+        return Refused(number, str(error))
+
+
+def _exchange(number: int, value: dict[str, Any]) -> Foreign:
+    changed = next((one for one in _dicts(value.get("findings")) if one.get("kind") == NOT_AS_WRITTEN), None)
+    if changed is not None:
+        raise EntryError(f"its recording was changed after it was made ({text(changed.get('detail'))})")
+    if not isinstance(value.get("recording"), dict):
+        raise EntryError("it has no bodies: export it again, as har or with this version of recorder")
+    kept = value["recording"]
+    request, response, evidence = value.get("request"), value.get("response"), mapping(value["evidence"], "evidence")
+    lacks = set(_texts(_dict(value.get("imported")).get("missing")))
+    body = _bytes(kept, "response_body")
+    chunks = kept.get("chunks")
+    cuts = cuts_of(chunks, len(body)) if isinstance(chunks, list) else None
+    lacks |= set(WHOLE) if cuts is None else set()
+    times = (iso_ns(value.get("started_at")), ms_ns(value.get("duration_ms")))
+    lacks |= {name for name, found in zip(("started_at", "end_time"), times, strict=True) if found is None}
+    end = evidence.get("transport_end")
+    lacks |= set() if request is not None else {"request"}
+    fields = _dict(request)
+    answer = _dict(response)
+    return Foreign(
+        number,
+        text(fields.get("method")),
+        text(fields.get("url")),
+        _pairs(fields),
+        _bytes(kept, "request_body"),
+        status_of(answer.get("status")) if response is not None else None,
+        text(answer.get("reason")),
+        _pairs(answer),
+        body,
+        cuts=cuts,
+        started_ns=times[0],
+        head_ns=kept.get("head_ns") if isinstance(kept.get("head_ns"), int) else None,
+        end_ns=times[1],
+        end=end if end in TERMINAL_TYPES else None,
+        failure=_dict(evidence.get("failure")),
+        missing=tuple(sorted(lacks)),
+        versions={
+            side: text(told) for side, told in _dict(kept.get("http")).items() if side in ("request", "response")
+        },
+        framing=text(answer.get("framing")) or None,
+        gaps=evidence.get("recording_has_gaps") is True,
+        origin=origin_of(value, redacted=(places(fields, "redacted"), places(answer, "redacted"))),
+    )
+
+
+def _pairs(holder: dict[str, Any]) -> Headers:
+    return headers(holder.get("headers"))
+
+
+def _bytes(kept: dict[str, Any], name: str) -> bytes:
+    coded = kept.get(f"{name}_base64")
+    return as_bytes(kept.get(name)) if coded is None else from_base64(coded)
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def _texts(value: Any) -> list[str]:
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
+
+
+IMPORTER = Own()

@@ -1,0 +1,121 @@
+"""The content of a file that is to be imported, looked at from several sides, each worked out once."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+from recorder.core.json_text import parse_json
+from recorder.errors import ImportRefused
+
+_BOM: Final = b"\xef\xbb\xbf"
+_GZIP: Final = b"\x1f\x8b"
+_HEAD: Final = 64 * 1024
+#: A file that unpacks to more is refused: it would be held in memory.
+LARGEST: Final = 2 * 1024 * 1024 * 1024
+_STEP: Final = 1024 * 1024
+_NO_JSON: Final = object()
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file's bytes.
+
+    :ivar raw: unpacked where they were gzip.
+    """
+
+    raw: bytes
+
+    @classmethod
+    def of(cls, data: bytes) -> Source:
+        """Return the source that a file's bytes are.
+
+        :raises ImportRefused: it is gzip (RFC 1952), and damaged or too large.
+        """
+        return cls(_unpacked(data) if data.startswith(_GZIP) else data)
+
+    @cached_property
+    def data(self) -> bytes:
+        """The bytes without a byte order mark."""
+        return self.raw.removeprefix(_BOM)
+
+    @cached_property
+    def head(self) -> bytes:
+        """Its beginning, without white space before it."""
+        return self.data[:_HEAD].lstrip()
+
+    @property
+    def looks_like_json(self) -> bool:
+        """Whether it begins as an object or an array of JSON does."""
+        return self.head[:1] in (b"{", b"[")
+
+    @cached_property
+    def _parsed(self) -> tuple[Any, str]:
+        if not self.looks_like_json:
+            return _NO_JSON, "it does not begin as JSON does"
+        try:
+            return parse_json(self.data), ""
+        except ValueError as error:
+            return _NO_JSON, " ".join(str(error).split())
+
+    @property
+    def json(self) -> Any:
+        """Its value as one JSON document; None where it is none."""
+        value = self._parsed[0]
+        return None if value is _NO_JSON else value
+
+    @cached_property
+    def first_line(self) -> Any:
+        """The JSON value of its first line that is not blank; None where it is none."""
+        line = self.data.lstrip().partition(b"\n")[0]
+        try:
+            return parse_json(line) if line[:1] == b"{" else None
+        except ValueError:
+            return None
+
+    def holds(self, pattern: bytes) -> bool:
+        """Whether a regular expression (many lines) matches somewhere in the beginning."""
+        return re.search(pattern, self.head, re.MULTILINE) is not None
+
+    def required_json(self) -> Any:
+        """Return its value as one JSON document.
+
+        :raises ImportRefused: it is none.
+        """
+        value, wrong = self._parsed
+        if value is _NO_JSON:
+            raise ImportRefused(f"it is no whole JSON document ({wrong})")
+        return value
+
+    def unknown(self) -> str:
+        """Return why no importer knows it, in one sentence."""
+        if not self.data.strip():
+            return "it is empty"
+        if self.looks_like_json and self._parsed[0] is _NO_JSON and self.first_line is None:
+            return f"it is no whole JSON document ({self._parsed[1]})"
+        return "it is in none of the known formats"
+
+
+def _unpacked(data: bytes) -> bytes:
+    """Unpack all members of a gzip file."""
+    pieces: list[bytes] = []
+    size, left = 0, data
+    while left.startswith(_GZIP):
+        engine = zlib.decompressobj(31)
+        try:
+            given = left
+            while given and not engine.eof:
+                pieces.append(engine.decompress(given, _STEP))
+                size += len(pieces[-1])
+                given = engine.unconsumed_tail
+                if size > LARGEST:
+                    raise ImportRefused(f"it unpacks to more than {LARGEST:,} bytes")
+        except zlib.error as error:
+            raise ImportRefused(f"its gzip is damaged ({error})") from None
+        if not engine.eof:
+            raise ImportRefused("its gzip ends before its own end")
+        left = engine.unused_data
+    return b"".join(pieces)

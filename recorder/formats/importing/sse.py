@@ -1,0 +1,32 @@
+"""The body of an answer alone, as ``curl -N`` or ``recorder export --format sse`` writes it: server-sent events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from recorder.formats.importing.base import UNTIMED, WHOLE, Foreign, Recording
+from recorder.formats.importing.source import Source
+
+
+class RawSse:
+    """A stream of events, and nothing about it."""
+
+    name = "sse"
+    help = "a stream of server-sent events, as curl writes it"
+    order = 60
+
+    def recognises(self, source: Source) -> bool:
+        """Its first line is one of an event stream, and a line with data follows sooner or later."""
+        return source.holds(rb"\A(data|event|id|retry|):") and source.holds(rb"(^|\r)data:")
+
+    def read(self, source: Source) -> Recording:
+        """Return the recording: one exchange, of which only the body is known."""
+        return Recording(self.name, _entries(source.raw))
+
+
+def _entries(data: bytes) -> Iterator[Foreign]:
+    lacks = ("request", "response_head", "http_version", "end", *UNTIMED, *WHOLE)
+    yield Foreign(1, body=data, end=None, missing=lacks)
+
+
+IMPORTER = RawSse()

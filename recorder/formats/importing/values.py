@@ -1,0 +1,220 @@
+"""What importers share: values of a foreign file, of whatever type they turn out to be, as parts of an exchange."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+from recorder.core.exchange import Headers
+from recorder.core.json_text import plain, whole_text
+from recorder.errors import ImportRefused
+from recorder.formats.importing.source import Source
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_FRACTION: Final = re.compile(r"(?<=:\d\d)\.(\d+)")
+_MOST_NODES: Final = 5_000_000
+_LATEST_NS: Final = 1 << 62
+
+
+class EntryError(Exception):
+    """One entry of a file cannot be imported; the message is one sentence."""
+
+
+def items(source: Source) -> Iterator[tuple[str | None, Any]]:
+    """Yield what a YAML or JSON document holds: (key, value), a list's items one by one; of a list, (None, item).
+
+    :raises ImportRefused: it is neither, from somewhere on.
+    :raises ConfigurationError: it is YAML, and PyYAML is not installed.
+    """
+    if not source.looks_like_json or source.json is None:
+        from recorder.formats.importing.yaml_data import items as yaml_items
+
+        yield from yaml_items(source.data)
+        return
+    value = source.json
+    for key, held in value.items() if isinstance(value, dict) else [(None, value)]:
+        for item in held if isinstance(held, list) else [held]:
+            yield key, item
+
+
+def mapping(value: Any, name: str) -> dict[str, Any]:
+    """Return *value* as the mapping that it must be.
+
+    :raises EntryError: it is none.
+    """
+    if not isinstance(value, dict):
+        raise EntryError(f"its {name} is no mapping")
+    return value
+
+
+def text(value: Any) -> str:
+    """Return a scalar as text; of None, nothing."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return "" if value is None else value if isinstance(value, str) else str(value)
+
+
+def integer(value: Any) -> int | None:
+    """Return a number, or a text of digits, as an integer; None for anything else."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
+        return int(value)
+    return value if isinstance(value, int) else None
+
+
+def status_of(value: Any) -> int:
+    """Return an HTTP status.
+
+    :raises EntryError: it is none.
+    """
+    found = integer(value)
+    if found is None or not 100 <= found <= 999:
+        raise EntryError(f"its status {value!r:.40} is none of HTTP")
+    return found
+
+
+def as_bytes(value: Any) -> bytes:
+    """Return a text in UTF-8, half characters replaced; bytes as they are; of None, nothing.
+
+    :raises EntryError: it is something else.
+    """
+    if value is None:
+        return b""
+    if isinstance(value, str):
+        return whole_text(value).encode()
+    if isinstance(value, bytes):
+        return value
+    raise EntryError(f"a body in it is a {type(value).__name__}, neither text nor bytes")
+
+
+def from_base64(value: Any) -> bytes:
+    """Return what a text in base64 stands for; white space in it does not count.
+
+    :raises EntryError: it is no base64.
+    """
+    try:
+        return base64.b64decode("".join(text(value).split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise EntryError(f"a body in it is no base64 ({error})") from None
+
+
+def json_bytes(value: Any) -> bytes:
+    """Return a value written as JSON, as most clients write it.
+
+    :raises EntryError: it is nested too deeply, or aliases in it make it too large.
+    """
+    try:
+        _count(value)
+        return json.dumps(plain(value), ensure_ascii=False, separators=(",", ":"), default=text).encode()
+    except (RecursionError, TypeError, ValueError) as error:
+        raise EntryError(f"a value in it cannot be written as JSON ({error})") from None
+
+
+def _count(value: Any) -> None:
+    """Refuse what a few aliases of YAML blow up: shared values are written each time."""
+    left = [value]
+    nodes = 0
+    while left:
+        one = left.pop()
+        nodes += 1
+        if nodes > _MOST_NODES:
+            raise EntryError(f"a value in it has more than {_MOST_NODES:,} parts")
+        if isinstance(one, dict):
+            left += one.values()
+        elif isinstance(one, list):
+            left += one
+
+
+def headers(value: Any) -> Headers:
+    """Return header fields from any of the shapes in which recorders write them.
+
+    A mapping of names to a value or a list of values; a list of ``[name, value]``, of ``{name, value}`` or of lines.
+
+    :raises EntryError: it is none of these.
+    """
+    if value is None:
+        return ()
+    if isinstance(value, dict):
+        return tuple(
+            (name, one) if isinstance(one, str) and isinstance(name, str) else (text(name), text(one))
+            for name, held in value.items()
+            for one in (held if isinstance(held, list) else (held,))
+        )
+    if isinstance(value, list):
+        return tuple(field for one in value for field in _field(one))
+    raise EntryError(f"its headers are a {type(value).__name__}")
+
+
+def _several(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _field(value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        name, colon, rest = value.partition(":")
+        if not colon:
+            raise EntryError("a line among its headers has no colon")
+        yield name.strip(), rest.strip()
+    elif isinstance(value, dict):
+        yield text(value.get("name")), text(value.get("value"))
+    elif isinstance(value, list) and len(value) == 2:
+        yield from ((text(value[0]), text(one)) for one in _several(value[1]))
+    else:
+        raise EntryError("one of its headers is no name with a value")
+
+
+def iso_ns(value: Any) -> int | None:
+    """Return an ISO 8601 time as UTC nanoseconds since 1970, all its decimals kept; None where it is none.
+
+    A time without a zone is not known: which one was meant, nothing says.
+    """
+    if not isinstance(value, str):
+        return None
+    found = _FRACTION.search(value)
+    fraction = found[1] if found else ""
+    try:
+        moment = datetime.fromisoformat(_FRACTION.sub("", value.strip()))
+    except ValueError:
+        return None
+    return None if moment.tzinfo is None else _ns(moment, fraction)
+
+
+def http_date_ns(value: Any) -> int | None:
+    """Return a date of HTTP or of e-mail (RFC 9110 §5.6.7) as UTC nanoseconds; None where it is none."""
+    try:
+        moment = parsedate_to_datetime(text(value))
+    except (ValueError, TypeError, LookupError, OverflowError):
+        return None
+    return None if moment.tzinfo is None else _ns(moment, "")
+
+
+def _ns(moment: datetime, fraction: str) -> int | None:
+    try:
+        since = moment - _EPOCH
+    except OverflowError:
+        return None
+    found = (since.days * 86_400 + since.seconds) * 1_000_000_000 + int((fraction + "0" * 9)[:9])
+    return found if 0 <= found < _LATEST_NS else None
+
+
+def ms_ns(value: Any) -> int | None:
+    """Return milliseconds as nanoseconds; None where it is no number, or negative: not known."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return round(value * 1_000_000) if 0 <= value < 1e12 else None
+
+
+def refuse_empty(found: bool, what: str) -> None:
+    """End the reading of a file that had nothing in it.
+
+    :raises ImportRefused: *found* is false.
+    """
+    if not found:
+        raise ImportRefused(f"it holds no {what}")

@@ -1,0 +1,208 @@
+"""YAML as data: no tag ever makes an object or calls anything.
+
+PyYAML's safe loader refuses the tags that old cassettes have (``!!python/object/apply:multidict…istr``), its
+unsafe one runs what they name. So the document is built here from the parser's events: of a tag that names
+something to run, the arguments are the value. Events cost a tenth of what node graphs and resolvers do.
+
+YAML 1.1 (https://yaml.org/spec/1.1/), as PyYAML and Ruby's Psych write it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import importlib
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from recorder.errors import ConfigurationError, ImportRefused
+
+_BINARY: Final = frozenset({"tag:yaml.org,2002:binary", "!binary", "tag:yaml.org,2002:python/bytes"})
+_APPLIED: Final = re.compile(r"tag:yaml\.org,2002:python/object/(?:apply|new):")
+#: Where a plain scalar begins with something else, it is text.
+_MAY_BE_OTHER: Final = frozenset("-+.0123456789~nNtTfFyYoO")
+_WORDS: Final = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"), True),
+    **dict.fromkeys(("no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"), False),
+}
+_INTEGER: Final = re.compile(r"[-+]?(?:0|[1-9][0-9_]*)")
+_BASED: Final = re.compile(r"(?P<sign>[-+]?)(?:0b(?P<b>[01_]+)|0x(?P<x>[0-9a-fA-F_]+)|0(?P<o>[0-7_]+))")
+_FLOAT: Final = re.compile(r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+][0-9]+)?")
+_STRANGE: Final = re.compile(r"([-+]?)\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_LONGEST_NUMBER: Final = 4000  # digits; Python refuses to read longer ones
+#: A document nested deeper is none that anybody recorded, and could not be written as JSON.
+_DEEPEST: Final = 200
+
+
+def items(data: bytes) -> Iterator[tuple[str | None, Any]]:
+    """Yield what a document holds, as it is read: nothing of it is kept here.
+
+    :returns: ``(key, value)`` of a mapping, where a list yields each of its items under its key; of a list, its
+        items under None.
+    :raises ImportRefused: it is no YAML, from somewhere on.
+    :raises ConfigurationError: PyYAML is not installed.
+    """
+    try:
+        yaml: Any = importlib.import_module("yaml")
+    except ImportError:
+        raise ConfigurationError(
+            "reading YAML needs PyYAML: install it with `pip install 'conversation-recorder[import]'`"
+        ) from None
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        parser = loader(data)
+        yield from _Builder(yaml).items(parser)
+    except yaml.YAMLError as error:
+        raise ImportRefused(f"it is no YAML ({_told(error)})") from None
+
+
+def _told(error: Any) -> str:
+    mark = getattr(error, "problem_mark", None)
+    where = "" if mark is None else f" in line {mark.line + 1}"
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or type(error).__name__
+    return f"{problem}{where}"
+
+
+class _Builder:
+    """Makes values of a parser's events, one top-level item at a time."""
+
+    def __init__(self, yaml: Any) -> None:
+        self._scalar, self._alias = yaml.ScalarEvent, yaml.AliasEvent
+        self._mapping, self._sequence = yaml.MappingStartEvent, yaml.SequenceStartEvent
+        self._mapping_end, self._sequence_end = yaml.MappingEndEvent, yaml.SequenceEndEvent
+        self._anchors: dict[str, Any] = {}
+
+    def items(self, parser: Any) -> Iterator[tuple[str | None, Any]]:
+        """Yield the top-level items."""
+        event = self._first(parser)
+        if isinstance(event, self._sequence):
+            yield from ((None, item) for item in self._listed(parser))
+        elif isinstance(event, self._mapping):
+            while not isinstance(event := parser.get_event(), self._mapping_end):
+                key = _key(self._value(event, parser))
+                event = parser.get_event()
+                if isinstance(event, self._sequence) and event.anchor is None:
+                    yield from ((key, item) for item in self._listed(parser))
+                else:
+                    yield key, self._value(event, parser)
+        while parser.get_event() is not None:
+            pass  # what is wrong behind it is told too
+
+    def _first(self, parser: Any) -> Any:
+        while (event := parser.get_event()) is not None:
+            if isinstance(event, self._mapping | self._sequence | self._scalar):
+                return event
+        return None
+
+    def _listed(self, parser: Any) -> Iterator[Any]:
+        while not isinstance(event := parser.get_event(), self._sequence_end):
+            yield self._value(event, parser)
+
+    def _value(self, event: Any, parser: Any) -> Any:
+        """Build the value that begins with *event*: one loop, no recursion, which is what makes it fast."""
+        scalar, mapping, sequence, alias = self._scalar, self._mapping, self._sequence, self._alias
+        next_event, may_be_other = parser.get_event, _MAY_BE_OTHER
+        open_: list[tuple[Any, Any, Any]] = []  # container, its pending key, the event that began it
+        current: Any = None
+        key: Any = _NO_KEY
+        began: Any = None
+        while True:
+            kind = event.__class__
+            if kind is scalar:
+                value = event.value
+                if event.tag is not None or event.anchor is not None:
+                    value = self._marked(event)
+                elif not event.style and (not value or value[0] in may_be_other):
+                    value = _plain(value)
+            elif kind is mapping or kind is sequence:
+                open_.append((current, key, began))
+                if len(open_) > _DEEPEST:
+                    raise ImportRefused(f"it is nested deeper than {_DEEPEST} levels")
+                current, key, began = ({} if kind is mapping else []), _NO_KEY, event
+                event = next_event()
+                continue
+            elif kind is alias:
+                value = self._aliased(event)
+            else:  # the end of what is open
+                value = _finished(current, began)
+                if began.anchor is not None:
+                    self._anchors[began.anchor] = value
+                current, key, began = open_.pop()
+            if current is None:
+                return value
+            if current.__class__ is list:
+                current.append(value)
+            elif key is _NO_KEY:
+                key = value if value.__class__ is str else _key(value)
+            else:
+                current[key] = value
+                key = _NO_KEY
+            event = next_event()
+
+    def _marked(self, event: Any) -> Any:
+        """Return the value of a scalar with a tag or an anchor."""
+        value = event.value
+        if event.tag is not None:
+            value = _tagged(event.tag, value)
+        elif not event.style:
+            value = _plain(value)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = value
+        return value
+
+    def _aliased(self, event: Any) -> Any:
+        if event.anchor not in self._anchors:
+            raise ImportRefused(f"*{event.anchor} stands in it before, or inside, what it names")
+        return self._anchors[event.anchor]
+
+
+_NO_KEY: Final = object()
+
+
+def _finished(value: Any, began: Any) -> Any:
+    """Of a tag that names something to call: its arguments, one of which is the value itself."""
+    if began.tag is not None and _APPLIED.match(began.tag):
+        if isinstance(value, dict):
+            value = value.get("args", value)
+        if isinstance(value, list) and len(value) == 1:
+            return value[0]
+    return value
+
+
+def _key(value: Any) -> str:
+    while isinstance(value, list) and len(value) == 1:
+        (value,) = value
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return value if isinstance(value, str) else str(value)
+
+
+def _tagged(tag: str, text: str) -> Any:
+    """Return the value of a scalar that has a tag."""
+    if tag in _BINARY:
+        try:
+            return base64.b64decode("".join(text.split()), validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise ImportRefused(f"a binary value in it is no base64 ({error})") from None
+    if tag.startswith("tag:yaml.org,2002:") and tag.rpartition(":")[2] in ("int", "float", "bool", "null"):
+        return _plain(text)
+    return text
+
+
+def _plain(text: str) -> Any:
+    """Return the value of a scalar that is not quoted (YAML 1.1, "core" types); a time stays text."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INTEGER.fullmatch(text) and len(text) < _LONGEST_NUMBER:
+        return int(text.replace("_", ""))
+    if based := _BASED.fullmatch(text):
+        digits, base = next((based[name], size) for name, size in (("b", 2), ("x", 16), ("o", 8)) if based[name])
+        digits = digits.replace("_", "")
+        return int(based["sign"] + digits, base) if digits else text
+    if _FLOAT.fullmatch(text):
+        return float(text.replace("_", ""))
+    if strange := _STRANGE.fullmatch(text):
+        return float(f"{strange[1]}inf") if strange[2] else float("nan")
+    return text

@@ -1,0 +1,198 @@
+"""``recorder import``: what is told, what is added, and that what was exported comes back."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from jsonschema import Draft202012Validator
+
+from recorder import Player, Store
+from recorder.store import open_store
+from tests.building import ExchangeBuilder, delta
+from tests.commands import SCHEMAS, json_lines, run, terminal, told
+from tests.recorded import exchanges
+from tests.unit.formats.importing.test_cassettes import RUBY, VCRPY
+from tests.unit.formats.importing.test_har import entry, har
+
+
+@pytest.fixture
+def cassette(tmp_path: Path) -> Path:
+    file = tmp_path / "cassette.yaml"
+    file.write_text(VCRPY)
+    return file
+
+
+def reports(url: str, *files: Path, code: int = 0) -> list[dict[str, Any]]:
+    result = run("import", *map(str, files), "--json", "--store", url)
+    assert result.exit_code == code, result.output
+    found = [json.loads(line) for line in result.stdout.splitlines()]
+    schema = Draft202012Validator(json.loads((SCHEMAS / "import.schema.json").read_text(encoding="utf-8")))
+    for one in found:
+        schema.validate(one)
+    return found
+
+
+def test_a_cassette_is_imported_once(store_url: str, cassette: Path) -> None:
+    (first,) = reports(store_url, cassette)
+    assert (first["status"], first["format"], first["imported"], first["present"]) == ("imported", "vcrpy", 1, 0)
+    assert first["lacks"]["started_at"] == 1
+    renamed = cassette.rename(cassette.with_suffix(".txt"))
+    copy = cassette.with_suffix(".yaml.gz")
+    copy.write_bytes(gzip.compress(VCRPY.encode()))
+    assert [(one["imported"], one["present"]) for one in reports(store_url, renamed, copy)] == [(0, 1), (0, 1)]
+    assert len(exchanges(store_url)) == 1
+
+
+def test_a_cassette_that_grew_brings_what_is_new(store_url: str, cassette: Path) -> None:
+    reports(store_url, cassette)
+    pair = VCRPY.removeprefix("interactions:\n").removesuffix("version: 1\n")
+    cassette.write_text(VCRPY.replace("version: 1\n", "") + pair + pair.replace("v1", "v2"))
+    (again,) = reports(store_url, cassette)
+    assert (again["imported"], again["present"]) == (2, 1)
+
+
+def test_what_is_printed(store_url: str, cassette: Path) -> None:
+    result = run("import", str(cassette), "--store", store_url)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.splitlines()[0] == "1 exchange imported from 1 file"
+    assert "when the request was sent  in 1 exchange" in result.stdout
+    (shown,) = json_lines(run("list", "--json", "--store", store_url), "list")
+    assert "started_at" not in shown
+    assert "chunks" not in shown
+    assert shown["imported_at"]
+    assert "from cassette.yaml (vcrpy 1)" in run("show", shown["id"], "--store", store_url).stdout
+    (whole,) = json_lines(run("show", shown["id"], "--json", "--store", store_url), "show")
+    assert whole["imported"]["file"] == "cassette.yaml"
+    assert shown["id"][-8:] in run("list", "--store", store_url).stdout
+    assert run("stats", "--by", "day", "--store", store_url).exit_code == 0
+    for name in ("markdown", "html", "har", "csv", "otlp", "sse", "json", "jsonl"):
+        assert run("export", shown["id"], "--format", name, "--store", store_url).exit_code == 0, name
+
+
+def test_folders_are_walked(store_url: str, cassette: Path) -> None:
+    deeper = cassette.parent / "a/b"
+    deeper.mkdir(parents=True)
+    (deeper / "ruby.yml").write_text(RUBY)
+    (deeper / "README.md").write_text("# Read me\n")
+    (cassette.parent / "node_modules").mkdir()
+    (cassette.parent / "node_modules/one.yaml").write_text(VCRPY)
+    found = {Path(one["file"]).name: one["status"] for one in reports(store_url, cassette.parent)}
+    assert found == {"ruby.yml": "imported", "README.md": "passed_over", "cassette.yaml": "imported"}
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b'{"log":\n[\n 2,1,3\n]\n"request:"}', "no whole JSON document"),
+        (b"This is not a cassette", "none of the known formats"),
+        (b"", "it is empty"),
+        (b"interactions:\n- {", "no YAML"),
+        (b"\x1f\x8b\x08", "gzip ends before its own end"),
+    ],
+)
+def test_what_cannot_be_read_is_one_line(tmp_path: Path, content: bytes, reason: str) -> None:
+    file = tmp_path / "broken"
+    file.write_bytes(content)
+    store = tmp_path / "store.db"
+    line = told(run("import", str(file), "--store", f"sqlite:///{store}"), 1)
+    assert reason in line
+    assert not store.exists()  # nothing was written, so none was made
+
+
+def test_what_stands_before_the_damage_is_imported(store_url: str, cassette: Path) -> None:
+    cassette.write_text(VCRPY.replace("version: 1\n", "- request: {\n"))
+    (one,) = reports(store_url, cassette, code=1)
+    assert (one["status"], one["imported"]) == ("imported", 1)
+    assert "no YAML" in one["reason"]
+
+
+def test_an_entry_that_is_refused_is_told(store_url: str, tmp_path: Path) -> None:
+    bad = entry()
+    bad["response"]["content"] = {"encoding": "base64", "text": "!"}
+    file = tmp_path / "two.har"
+    file.write_text(json.dumps(har(entry(), bad)))
+    (one,) = reports(store_url, file, code=1)
+    assert [refused["entry"] for refused in one["refused"]] == [2]
+    assert one["imported"] == 1
+
+
+def test_wrong_usage(tmp_path: Path, store_url: str) -> None:
+    assert "does not exist" in told(run("import", str(tmp_path / "no"), "--store", store_url), 2)
+    assert run("import", "--store", store_url).exit_code == 2
+    file = tmp_path / "a"
+    file.write_text(VCRPY)
+    assert "not understood" in told(run("import", str(file), "--redact", "what:", "--store", store_url), 2)
+
+
+def test_redaction_rules_count(store_url: str, cassette: Path) -> None:
+    assert run("import", str(cassette), "--redact", "body:a", "--store", store_url).exit_code == 0
+    (exchange,) = exchanges(store_url).values()
+    assert exchange.request is not None
+    assert exchange.request.redacted == ("body:/a",)
+
+
+def test_an_imported_exchange_is_replayed(store_url: str, cassette: Path) -> None:
+    reports(store_url, cassette)
+    with Player(store_url) as player:
+        session = player.mount(requests.Session())
+        answer = session.post("https://api.example.test/v1", json={"a": 1})
+    assert (answer.status_code, answer.content) == (200, "data: é\n\n".encode())
+
+
+def built() -> list[ExchangeBuilder]:
+    """Return exchanges of a conversation, one of which failed in the middle."""
+    asked = [{"role": "user", "content": "q"}]
+    first = ExchangeBuilder(1).request({"model": "m", "messages": asked})
+    first.response().sse(delta(role="assistant", content="é"), delta(finish="stop")).completed()
+    said = [*asked, {"role": "assistant", "content": "é"}, {"role": "user", "content": "r"}]
+    second = ExchangeBuilder(2).request({"model": "m", "messages": said}, redacted=["header:authorization"])
+    second.response().sse(delta(role="assistant", content="b"), done=False)
+    second.event("response_failed", {"kind": "reset", "phase": "body", "received": 10})
+    third = ExchangeBuilder(3).request(b"\xff\x00").response(204, "No Content", (), framing="none").completed()
+    return [first, second, third]
+
+
+@pytest.mark.parametrize("name", ["json", "jsonl", "har"])
+def test_what_was_exported_comes_back(tmp_path: Path, name: str) -> None:
+    urls = [f"sqlite:///{tmp_path}/{side}.db" for side in ("first", "second")]
+    store = open_store(urls[0], write=True)
+    for one in built():
+        store.append([one.opened], one.events)
+    store.close()
+    ids = [row["id"] for row in json_lines(run("list", "--json", "--store", urls[0]), "list")]
+    files = {identity: tmp_path / f"{number}.export" for number, identity in enumerate(ids)}
+    for identity, file in files.items():
+        assert run("export", identity, "--format", name, "-o", str(file), "--store", urls[0]).exit_code == 0
+        (report,) = reports(urls[1], file)
+        assert report["imported"] == 1, report
+        (known,) = reports(urls[0], file)
+        assert known["present"] == 1  # it keeps its id
+    for identity, file in files.items():
+        again = run("export", identity, "--format", name, "--store", urls[1]).stdout
+        assert comparable(again, name) == comparable(file.read_text(encoding="utf-8"), name)
+    with Store(urls[0]) as one, Store(urls[1]) as other:
+        assert [each.exchanges for each in one.conversations()] == [each.exchanges for each in other.conversations()]
+
+
+def comparable(document: str, name: str) -> Any:
+    """Return an export without what only says that it was imported, and without numbers of events."""
+    value = json.loads(document)
+    entries = value["log"]["entries"] if name == "har" else value["exchanges"] if name == "json" else [value]
+    for each in entries:
+        for key in ("imported", "imported_at", "_imported"):
+            each.pop(key, None)
+        for chunk in each.get("_chunks", ()):
+            del chunk["version"]
+    return value
+
+
+def test_progress_is_shown_on_a_terminal(tmp_path: Path, cassette: Path) -> None:
+    code, output = terminal("import", str(cassette), "--store", f"sqlite:///{tmp_path}/store.db")
+    assert code == 0
+    assert "importing" in output
+    assert "1 exchange imported from 1 file" in output
