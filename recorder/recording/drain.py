@@ -240,7 +240,7 @@ class Drainer:
         if damaged and first:
             _log.error(
                 "recorder: a spool file is damaged; what is behind that place stays there until this process ends, "
-                "then `recorder recover` says what it holds: %s",
+                "then `recorder recover` sets the file aside and says where: %s",
                 self.damage,
             )
 

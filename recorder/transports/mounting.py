@@ -35,11 +35,15 @@ class AdapterViews:
         """
         found = http_adapters(session)
         before = [adapter.recorder_state for adapter in found.values() if isinstance(adapter, SharedAdapter)]
-        views = {prefix: self._view_of(plain_of(adapter)) for prefix, adapter in found.items()}
+        views = {prefix: self.view_of(plain_of(adapter)) for prefix, adapter in found.items()}
         session.adapters.update(views)
         return before
 
-    def _view_of(self, adapter: HTTPAdapter) -> Any:
+    def view_of(self, adapter: HTTPAdapter) -> Any:
+        """Return the view of an adapter.
+
+        :raises ConfigurationError: it would send past its view, or cannot have one.
+        """
         own = sorted(_OVERRIDES & adapter.__dict__.keys())
         if own:
             raise ConfigurationError(

@@ -46,6 +46,7 @@ class Sending:
     """One ``HTTPAdapter.send`` under way.
 
     :ivar recording: whom it is recorded for.
+    :ivar given: the responses that recorded connections gave, each with the id of its exchange.
     :ivar failure: why the last attempt could not be sent whole, where urllib3 reads an answer all the same.
     """
 
@@ -54,6 +55,7 @@ class Sending:
     call: Call
     taps: list[ExchangeTap] = field(default_factory=list)
     response: HTTPResponse | None = None
+    given: list[tuple[Any, bytes]] = field(default_factory=list)
     failure: BaseException | None = None
 
     def take(self, pool: Any, usual: Callable[[], Any]) -> Any:
@@ -264,11 +266,14 @@ class RecordingConnection(View):
 
         state = self.recorder_state
         state.response_class = response_class
+        sending = sending_now()
         try:
-            return super().getresponse(*args, **kwargs)  # type: ignore[misc]
+            response = super().getresponse(*args, **kwargs)  # type: ignore[misc]
+            if sending is not None:
+                sending.given.append((response, tap.id))
+            return response
         finally:
             state.response_class = None
-            sending = sending_now()
             if isinstance(made, HTTPResponse) and sending is not None:
                 sending.response = made
                 made.kept_alive = sending.recording  # by whoever still reads it, whatever else is let go of
@@ -321,6 +326,8 @@ class Http2RecordingConnection(View):
                     tap.request_failed(kind_of(below), "head", describe(below))
             raise
         if tap is not None:
+            if (sending := sending_now()) is not None:
+                sending.given.append((response, tap.id))
             with Guard(tap):
                 lines = "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())
                 head = f"HTTP/1.1 {response.status} {response.reason or ''}\r\n{lines}\r\n".encode("latin-1", "replace")

@@ -11,6 +11,7 @@ from contextvars import Token
 from typing import Any, Final
 
 import requests
+from requests.adapters import HTTPAdapter
 from requests.models import PreparedRequest
 
 from recorder.clock import id_text
@@ -93,6 +94,14 @@ class RequestsRecording:
         self._end(token, response, None)
         return response
 
+    def copied(self, adapter: HTTPAdapter) -> Any:
+        """Return a copy of an adapter as it is: a copied session is not recorded until it is mounted."""
+        return adapter
+
+    def pickled(self, adapter: HTTPAdapter) -> HTTPAdapter:
+        """Return the user's own adapter."""
+        return adapter
+
     def _begin(self, request: PreparedRequest) -> Token[Send | None]:
         """Open the context of a send; an empty one where nothing is recorded (any more)."""
         sending = None
@@ -143,14 +152,25 @@ class RequestsRecording:
             self._finish_attempts(sending, sending.failure or error)
             status = response.status_code if response is not None else None
             self._last.sent = (sending.request, status, sending.call)
-            last = sending.taps[-1].id if sending.taps else None
-            if response is not None and last is None and came_by_a_connection(response) and self.is_open:
-                self._bypassed()
-            self._ids[sending.request] = last
+            self._ids[sending.request] = sending.taps[-1].id if sending.taps else None
             if response is not None:
-                self._ids[response] = last
+                self._ids[response] = self._exchange_given(sending, response)
                 if sending.response is not None:
                     sending.response.consumer = weakref.ref(response)
+
+    def _exchange_given(self, sending: Sending, response: requests.Response) -> bytes | None:
+        """Return the id of the exchange that a response came from; None where it came past the recording.
+
+        One that came by no connection, from a cache perhaps, belongs to what was last asked about it.
+        """
+        for raw, exchange in sending.given:
+            if raw is response.raw:
+                return exchange
+        if came_by_a_connection(response):
+            if self.is_open:
+                self._bypassed()
+            return None
+        return sending.taps[-1].id if sending.taps else None
 
     def _bypassed(self) -> None:
         """Say that an adapter has answered without its own connections.

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import requests
+from requests.adapters import HTTPAdapter
 from requests.models import PreparedRequest
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionError, NewConnectionError, ProxyError
 from urllib3.util.connection import is_connection_dropped
 
 from recorder.core.redaction import Redacted, Redaction
+from recorder.errors import NoMatchingExchange
 from recorder.replay.answers import Answer, Answers
 from recorder.replay.pace import Pace
 from recorder.transports.failures import revive
@@ -24,17 +26,30 @@ from recorder.transports.sharing import SENDING, VIEWS, Identities, View
 _PROXIES: Final = 4
 
 
+#: What a request over the network fails with; requests has others for what never got so far.
+_NETWORK: Final = (requests.ConnectionError, requests.Timeout, HTTPError, OSError)
+
+
+def _from_below(error: BaseException) -> bool:
+    """Whether it is a failure of the network, and no other of requests' own, which are OSErrors too."""
+    return isinstance(error, requests.ConnectionError | requests.Timeout) or not isinstance(
+        error, requests.RequestException
+    )
+
+
 class _Asking:
     """One ``HTTPAdapter.send`` under way.
 
     :ivar answer: what its next attempt gets.
     :ivar asked: a connection of ours was asked.
+    :ivar given: the responses that our connections gave.
     """
 
     def __init__(self, request: PreparedRequest, replay: RequestsReplay) -> None:
         self.request = request
         self.answer: Answer | None = None
         self.asked = False
+        self.given: list[Any] = []
         self._replay = replay
 
     def take(self, pool: Any, usual: Callable[[], Any]) -> Any:
@@ -94,12 +109,30 @@ class RequestsReplay:
         token = SENDING.set(asking)
         try:
             response = below(request, *args, **kwargs)
+        except _NETWORK as error:
+            if asking.asked or not _from_below(error):
+                raise
+            raise self._bypassed(request) from error
         finally:
             SENDING.reset(token)
-        if not asking.asked and came_by_a_connection(response):
+        if came_by_a_connection(response) and not any(response.raw is given for given in asking.given):
             response.close()
-            raise self._answers.bypassed(request.method or "GET", self._redaction.url(request.url or "", Redacted()))
+            raise self._bypassed(request)
         return response
+
+    def _bypassed(self, request: PreparedRequest) -> NoMatchingExchange:
+        return self._answers.bypassed(request.method or "GET", self._redaction.url(request.url or "", Redacted()))
+
+    def copied(self, adapter: HTTPAdapter) -> Any:
+        """Return a replaying view of a copy of an adapter: a copied session must not ask the network."""
+        return self._adapters.view_of(adapter)
+
+    def pickled(self, adapter: HTTPAdapter) -> HTTPAdapter:
+        """Refuse to pickle an adapter.
+
+        :raises TypeError: always.
+        """
+        raise TypeError("a session that a Player answers cannot be pickled: what is made of it would ask the network")
 
     def answer(self, request: PreparedRequest, payload: bytes) -> Answer:
         """Return the recorded answer to a request.
@@ -208,5 +241,8 @@ class _ReplayingConnection(View):
             if asking.answer is None:
                 asking.answer = state.replay.answer(asking.request, state.sent_payload())
             self.sock.load(asking.answer.tape, state.replay.pace.start())
-            asking.answer = None
-        return super().getresponse(*args, **kwargs)  # type: ignore[misc]
+            asking.answer = state.streamed = None
+        response = super().getresponse(*args, **kwargs)  # type: ignore[misc]
+        if asking is not None:
+            asking.given.append(response)
+        return response

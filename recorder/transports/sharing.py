@@ -76,6 +76,14 @@ class Sender(Protocol):
         """
         ...
 
+    def copied(self, adapter: HTTPAdapter) -> Any:
+        """Return what takes the place of a view in a copied session, for a copy of its adapter."""
+        ...
+
+    def pickled(self, adapter: HTTPAdapter) -> HTTPAdapter:
+        """Return what is pickled in place of the view of an adapter."""
+        ...
+
 
 class Views:
     """Makes views."""
@@ -226,15 +234,13 @@ class SharedAdapter(View):
         return self.recorder_views.pool(super().get_connection(*args, **kwargs))  # type: ignore[misc]
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return pickle.loads, (pickle.dumps(self.recorder_plain, protocol),)
+        return pickle.loads, (pickle.dumps(self.recorder_state.pickled(self.recorder_plain), protocol),)
 
-    def __copy__(self) -> HTTPAdapter:
-        copied: HTTPAdapter = copy.copy(self.recorder_plain)
-        return copied
+    def __copy__(self) -> Any:
+        return self.recorder_state.copied(copy.copy(self.recorder_plain))
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> HTTPAdapter:
-        copied: HTTPAdapter = copy.deepcopy(self.recorder_plain, memo)
-        return copied
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return self.recorder_state.copied(copy.deepcopy(self.recorder_plain, memo))
 
 
 class _SharedPools(View):

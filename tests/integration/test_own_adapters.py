@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 import http.client
 import io
+import pickle
 import threading
 import weakref
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,10 +20,10 @@ from urllib3 import HTTPConnectionPool, HTTPResponse, PoolManager
 from urllib3.connection import HTTPConnection
 from urllib3.util import Retry
 
-from recorder import ConfigurationError, NoMatchingExchange, Player, Recorder
+from recorder import ConfigurationError, NoMatchingExchange, Player, Recorder, RecordingError
 from tests.recorded import exchanges, in_order, types
 from tests.recorded import streams as recorded_streams
-from tests.wire import proxy, reply, wire
+from tests.wire import Got, proxy, reply, wire
 
 
 def over(adapter: HTTPAdapter) -> requests.Session:
@@ -339,7 +340,7 @@ def test_settings_that_are_kept_by_adapter_are_found(sqlite_url: str) -> None:
 
 
 @pytest.mark.parametrize("mounting", ["recorder", "player"])
-def test_a_deep_copy_of_a_session_is_plain_whatever_its_adapters_are(mounting: str, sqlite_url: str) -> None:
+def test_a_deep_copy_of_a_session_works_whatever_its_adapters_are(mounting: str, sqlite_url: str) -> None:
     class Local(HTTPAdapter):
         pass
 
@@ -355,12 +356,13 @@ def test_a_deep_copy_of_a_session_is_plain_whatever_its_adapters_are(mounting: s
                 player.mount(session)
                 assert session.get(server.url).ok
             copied = copy.deepcopy(session)
-            assert type(copied.get_adapter(server.url)) is Local
+            assert isinstance(copied.get_adapter(server.url), Local)
             assert type(copied.get_adapter(server.url).max_retries) is Patient
-            assert type(copy.copy(session.get_adapter(server.url))) is Local
-            assert copied.get(server.url).ok
-            assert len(server.got) == 2
+            assert isinstance(copy.copy(session.get_adapter(server.url)), Local)
             if mounting == "recorder":
+                assert type(copied.get_adapter(server.url)) is Local
+                assert copied.get(server.url).ok
+                assert len(server.got) == 2
                 player.mount(requests.Session()).get(server.url)
     assert len(exchanges(sqlite_url)) == 1
 
@@ -472,3 +474,96 @@ def test_an_answer_from_elsewhere_is_a_miss_but_not_one_from_a_cache(cached: boo
                 session.get(server.url)
             (miss,) = player.misses
             assert miss.request == f"GET {server.url}/"
+
+
+class Failover(HTTPAdapter):
+    """Asks another place by another adapter when the first one is busy, or gone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backup = HTTPAdapter()
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        try:
+            response = super().send(request, *args, **kwargs)
+        except requests.ConnectionError:
+            response = None
+        if response is not None and response.status_code != 503:
+            return response
+        if response is not None:
+            response.close()
+        again = request.copy()
+        again.url = str(request.url).replace("/primary", "/backup")
+        return self.backup.send(again, *args, **kwargs)
+
+
+def test_an_answer_from_elsewhere_after_one_of_ours_is_noticed_too(sqlite_url: str) -> None:
+    def busy(got: Got) -> bytes:
+        return reply(b"done") if got.target.startswith("/backup") else reply(status="503 Busy")
+
+    with wire(busy) as server:
+        url = f"{server.url}/primary"
+        with Recorder(sqlite_url, on_failure="raise") as recorder:
+            session = recorder.mount(over(Failover()))
+            with pytest.raises(RecordingError, match="mount the adapter"):
+                session.post(url, json={"buy": 1})
+        with Recorder(sqlite_url) as recorder:
+            response = recorder.mount(over(Failover())).post(url, json={"buy": 1})
+            assert response.content == b"done"
+            assert recorder.exchange(response) is None
+        with pytest.raises(NoMatchingExchange), Player(sqlite_url) as player:
+            with pytest.raises(NoMatchingExchange, match="mount the adapter"):
+                player.mount(over(Failover())).post(url, json={"buy": 1})
+            assert len(player.misses) == 1
+
+
+def test_a_failure_of_the_network_in_a_replay_is_a_miss(sqlite_url: str) -> None:
+    class Handing(HTTPAdapter):
+        other = HTTPAdapter()
+
+        def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+            return self.other.send(request, *args, **kwargs)
+
+    with Recorder(sqlite_url):
+        pass
+    with pytest.raises(NoMatchingExchange), Player(sqlite_url) as player:
+        session = player.mount(over(Handing()))
+        with suppress(requests.ConnectionError, NoMatchingExchange):
+            session.post("http://127.0.0.1:1/", json={"buy": 1})
+        assert len(player.misses) == 1
+
+
+def test_what_never_got_so_far_is_no_miss(sqlite_url: str) -> None:
+    with Recorder(sqlite_url):
+        pass
+    with Player(sqlite_url) as player, pytest.raises(requests.exceptions.InvalidURL):
+        player.mount(requests.Session()).get("http://exa mple:x/")
+
+
+def test_a_copy_of_a_replayed_session_is_replayed_and_a_pickle_is_refused(sqlite_url: str) -> None:
+    with wire(lambda _: reply(b"live")) as server:
+        with Recorder(sqlite_url) as recorder:
+            assert recorder.mount(over(WithTimeout())).get(server.url).ok
+        asked = len(server.got)
+        with Player(sqlite_url) as player:
+            session = player.mount(over(WithTimeout()))
+            with pytest.raises(TypeError, match="would ask the network"):
+                pickle.dumps(session)
+            assert copy.deepcopy(session).get(server.url).content == b"live"
+        assert len(server.got) == asked
+
+
+def test_a_connection_that_is_refused_after_a_streamed_payload_is_refused_again(sqlite_url: str) -> None:
+    with wire(lambda _: reply(b"ok", "connection: close")) as server:
+        url = server.url
+        with Recorder(sqlite_url) as recorder:
+            session = recorder.mount(requests.Session())
+            assert session.post(url, data=iter([b"ab", b"cd"])).ok
+    with Recorder(sqlite_url) as recorder, pytest.raises(requests.ConnectionError) as live:
+        recorder.mount(requests.Session()).post(url, data=b"later")
+    with Player(sqlite_url) as player:
+        session = player.mount(requests.Session())
+        assert session.post(url, data=iter([b"ab", b"cd"])).ok
+        with pytest.raises(requests.ConnectionError) as again:
+            session.post(url, data=b"later")
+    assert type(again.value.args[0]) is type(live.value.args[0])
