@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "list": "recorder.cli.listing:list_exchanges",
     "recover": "recorder.cli.recover:recover",
     "replay": "recorder.cli.replay:replay",
+    "search": "recorder.cli.search:search",
     "show": "recorder.cli.show:show",
     "stats": "recorder.cli.stats:stats",
     "verify": "recorder.cli.verify:verify",

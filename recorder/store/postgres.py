@@ -89,6 +89,11 @@ class PostgresStore(SqlStore):
     def _key(self, identity: bytes) -> object:
         return identity.hex()
 
+    @staticmethod
+    def id_literal(identity: bytes) -> str:
+        """Return an id as it stands in a statement."""
+        return f"'{identity.hex()}'::uuid"
+
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Yield a connection in a read-only session; errors arrive translated."""

@@ -114,6 +114,11 @@ class SqlStore(ABC):
     def _close_writer(self, writer: Connection) -> None:
         """Close the writer's connection and set :attr:`_writer` to None; the thread lock is held."""
 
+    @staticmethod
+    def id_literal(identity: bytes) -> str:
+        """Return an id as it stands in a statement."""
+        return f"x'{identity.hex()}'"
+
     # Life
 
     def _after_fork(self) -> None:

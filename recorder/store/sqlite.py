@@ -279,12 +279,16 @@ class _Snapshot(SnapshotRows):
         cursor = self._connection.cursor()
         self._cursors.append(cursor)
         # These rows are read wherever the caller is, not within the block that made the snapshot.
-        with translating(self._name, sqlite3.Error):
-            yield from cursor.execute(sql)
+        try:
+            with translating(self._name, sqlite3.Error):
+                yield from cursor.execute(sql)
+        finally:
+            self._cursors.remove(cursor)
+            cursor.close()
 
     def close(self) -> None:
         """End the snapshot; a query that was not read to its end would keep it alive."""
-        for cursor in self._cursors[1:]:
+        for cursor in list(self._cursors[1:]):
             cursor.close()
         raw = self._connection.dbapi_connection
         if raw is not None and raw.in_transaction:  # damage ends a transaction by itself
