@@ -35,6 +35,7 @@ COMMANDS: Final = {
     "search": "recorder.cli.search:search",
     "show": "recorder.cli.show:show",
     "stats": "recorder.cli.stats:stats",
+    "tail": "recorder.cli.tail:tail",
     "verify": "recorder.cli.verify:verify",
 }
 

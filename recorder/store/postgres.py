@@ -134,6 +134,15 @@ class PostgresStore(SqlStore):
             return [], after
         return [found_event(row) for row in rows], FeedCursor(rows[-1][12], rows[-1][10])
 
+    def feed_end(self) -> FeedCursor:
+        """Return where the feed ends: what is committed from now on comes after it."""
+        last = "(SELECT max(xid) FROM batches WHERE xid < pg_snapshot_xmin(pg_current_snapshot()))"
+        sql = (
+            "SELECT b.xid::text::bigint, max(e.position) FROM batches b JOIN events e ON e.batch = b.id "
+            f"WHERE b.xid = {last} GROUP BY b.xid"
+        )
+        return next((FeedCursor(*row) for row in self._rows(sql)), FeedCursor())
+
     # Writing
 
     @contextmanager

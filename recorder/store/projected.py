@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from operator import attrgetter
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias, TypeVar
 
@@ -287,8 +288,9 @@ class SqlProjected:
     ) -> Iterator[tuple[MessageRow, ExchangeRow]]:
         """Yield the messages that a query finds, each once: in the first exchange that had it."""
         with self._store.reading() as connection:
+            restrict = None if which == ExchangeFilter() else partial(_restricted, which=which)
             for message, exchange in found_messages(
-                connection, query, lambda found: _restricted(found, which), newest_first=newest_first, limit=limit
+                connection, query, restrict, newest_first=newest_first, limit=limit
             ):
                 yield message, ExchangeRow(*exchange)
 

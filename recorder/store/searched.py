@@ -12,7 +12,21 @@ from dataclasses import asdict, dataclass, fields
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, Select, column, delete, exists, func, insert, literal, or_, select, table, text
+from sqlalchemy import (
+    Connection,
+    Select,
+    column,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    literal_column,
+    or_,
+    select,
+    table,
+    text,
+)
 
 from recorder.core.searching import Query, Term, words_of
 from recorder.store.sql import batched
@@ -22,7 +36,8 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
 
 _AT_ONCE: Final = 500
-_FREQUENT: Final = 2000  # messages with all the words: from here on the newest are looked at one by one
+_FREQUENT: Final = 2000  # messages with all the words: from here on the newest are looked at in their order
+_VERY_FREQUENT: Final = 20_000  # from here on each of these is asked for by itself
 
 # https://www.postgresql.org/docs/current/textsearch-limitations.html
 _LAST_PLACE: Final = 16383
@@ -196,16 +211,17 @@ def found_messages(
 
     An answer that was sent back is found as the answer.
 
-    :param restrict: adds the conditions for their exchanges to a statement.
+    :param restrict: adds the conditions for their exchanges to a statement; None for none.
     :param newest_first: else the ones that fit best come first.
     """
     sqlite = connection.dialect.name == "sqlite"
     where = _on_sqlite if sqlite else _on_postgres
-    found = where(connection, query, newest_first)
+    found = where(connection, query, newest_first, restrict is not None)
     answers = messages.alias("answers")
     again = exists().where(answers.c.thread_key == messages.c.key)
     statement = found.where(or_(messages.c.answered == 1, ~again))
-    statement = restrict(statement)
+    if restrict is not None:
+        statement = restrict(statement)
     if newest_first:
         statement = statement.order_by(messages.c.started_ns.desc(), messages.c.exchange.desc(), messages.c.place)
     with connection.execute(statement.limit(limit), execution_options={"stream_results": True}) as rows:
@@ -217,17 +233,22 @@ def _select() -> Select[Any]:
     return select(*_COLUMNS, *exchanges.c).join(exchanges, exchanges.c.id == messages.c.exchange)
 
 
-def _on_sqlite(connection: Connection, query: Query, newest_first: bool) -> Select[Any]:
+def _on_sqlite(connection: Connection, query: Query, newest_first: bool, filtered: bool) -> Select[Any]:
     index = table("message_index", column("rowid"), column("rank"))
     number: ColumnElement[int] = column("number", _selectable=messages)
     matches = text("message_index MATCH :words").bindparams(words=sqlite_words(query))
     if not newest_first:
         return _select().join(index, index.c.rowid == number).where(matches).order_by(index.c.rank)
-    several = select(literal(1)).select_from(index).where(matches).limit(_FREQUENT).subquery()
-    frequent = connection.execute(select(func.count()).select_from(several)).scalar() == _FREQUENT
-    if frequent:  # all of them would take longer to sort than the newest to be looked at
-        return _select().where(exists().select_from(index).where(matches, index.c.rowid == number))
-    return _select().where(number.in_(select(index.c.rowid).where(matches)))
+    found = select(index.c.rowid).where(matches)
+    if not any(term.prefix for term in query.wanted):  # to count what begins so takes as long as to find it
+        several = select(literal(1)).select_from(index).where(matches).limit(_VERY_FREQUENT).subquery()
+        count = connection.execute(select(func.count()).select_from(several)).scalar() or 0
+        if count < _FREQUENT:
+            return _select().where(number.in_(found))
+        if count == _VERY_FREQUENT and not filtered:
+            return _select().where(exists().select_from(index).where(matches, index.c.rowid == number))
+    # The plus keeps SQLite from looking up and sorting every one: it goes from the newest on until there are enough.
+    return _select().where(literal_column("+message_rows.number").in_(found))
 
 
 def sqlite_words(query: Query) -> str:
@@ -240,7 +261,7 @@ def sqlite_words(query: Query) -> str:
     return f"({wanted})" + "".join(f" NOT {told(term)}" for term in query.unwanted)
 
 
-def _on_postgres(_: Connection, query: Query, newest_first: bool) -> Select[Any]:
+def _on_postgres(_: Connection, query: Query, newest_first: bool, __: bool) -> Select[Any]:
     words: ColumnElement[Any] = column("words", _selectable=messages)
     asked = text("CAST(:asked AS tsquery)").bindparams(asked=postgres_words(query))
     found = _select().where(words.op("@@")(asked))

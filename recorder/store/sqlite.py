@@ -132,6 +132,10 @@ class SqliteStore(SqlStore):
         events = [found_event(row) for row in self._rows(sql, (after.position, limit))]
         return events, FeedCursor(0, events[-1].position or 0) if events else after
 
+    def feed_end(self) -> FeedCursor:
+        """Return where the feed ends: what is committed from now on comes after it."""
+        return FeedCursor(0, next((int(row[0]) for row in self._rows("SELECT max(position) FROM events") if row[0]), 0))
+
     # Writing
 
     @contextmanager

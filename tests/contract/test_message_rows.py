@@ -244,6 +244,7 @@ def test_frequent_words_are_found_newest_first_as_well(store: SqlStore) -> None:
     found = searched(store, "common", limit=701)
     assert found == [*((identity(4), 0, place) for place in range(700)), (identity(3), 0, 0)]
     assert searched(store, "common -4", limit=1) == [(identity(3), 0, 0)]
+    assert searched(store, "comm*", limit=701) == found
     assert [found[0] for found in searched(store, "rare")] == [identity(number) for number in (4, 3, 2, 1)]
     assert len(searched(store, "common", newest_first=False)) == 2800
 
