@@ -251,7 +251,9 @@ def test_frequent_words_are_found_newest_first_as_well(store: SqlStore) -> None:
 
 def test_what_a_column_cannot_hold(store: SqlStore) -> None:
     huge = " ".join(f"w{number}" for number in range(150_000)) + " " + "x" * 5000
-    fill(store, answered(1, ("user", "nul \0 and \ud800 lone"), ("user", huge), text="O'Reilly \\ 'quoted'"))
+    script = "한" * 3000  # one word, for want of spaces
+    fill(store, answered(1, ("user", "nul \0 and \ud800 lone"), ("user", huge), text=f"O'Reilly \\ 'quoted' {script}"))
+    assert searched(store, script) == searched(store, "한한*") == [(identity(1), 1, 0)]
     assert searched(store, "nul lone") == [(identity(1), 0, 0)]
     assert searched(store, "reilly quoted") == [(identity(1), 1, 0)]
     assert searched(store, '"w16 w17"') == [(identity(1), 0, 1)]
