@@ -9,7 +9,10 @@ import sys
 
 from bench.measure import ROOT
 
-NAMES = ("latency", "recording", "cpu", "replay", "rebuild", "importing", "verify", "size", "imports", "peers")
+NAMES = (
+    *("latency", "recording", "cpu", "replay", "rebuild", "importing", "verify", "searching", "size", "imports"),
+    "peers",
+)
 PAGE = ROOT / "docs" / "benchmarks.md"
 FIGURE = re.compile(r"^(?:(?P<name>[^:]+): )?(?P<value>.+) \(goal:? ?(?P<goal>[^()]*)\)$")
 TABLE = re.compile(r"(<!-- figures -->\n).*?(<!-- end of figures -->)", re.DOTALL)

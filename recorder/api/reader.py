@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from recorder.core.chain import check
 from recorder.core.events import Event, StreamOpened
+from recorder.core.searching import Query
 from recorder.locations import absolute_url, spool_directory
 from recorder.recording.recovery import Spooled, read_spooled
 from recorder.store import open_store
 from recorder.store.projected import ExchangeFilter, ExchangeRow, OpeningRow, RequestRow, SqlProjected
+from recorder.store.searched import MessageRow
 from recorder.store.urls import parse_url
 
 if TYPE_CHECKING:
@@ -45,13 +48,22 @@ class Reader:
         # The spool first: what is drained between the two looks is then seen twice rather than never.
         self.spooled = read_spooled(spool_directory(self.url), self.store)
         self.__dict__.pop("_fresh", None)
+        self.__dict__.pop("_fresh_messages", None)
 
     @cached_property
     def _fresh(self) -> Rows:
         """Made when it is first asked for: an audit must get to events that no fold can read."""
+        known: Rows | None = self.__dict__.get("_fresh_messages")
+        return known or self._folded(messages=False)
+
+    @cached_property
+    def _fresh_messages(self) -> Rows:
+        return self._folded(messages=True)
+
+    def _folded(self, *, messages: bool) -> Rows:
         from recorder.projections.runner import unprojected  # what rebuilds: only where a fold is asked for
 
-        rows = unprojected(self.store, self.projected)
+        rows = unprojected(self.store, self.projected, messages=messages)
         for stream in self.spooled.events:
             rows.fold(list(self.found_events(stream)))
         return rows
@@ -125,6 +137,54 @@ class Reader:
         known = self._fresh.exchanges
         return merge_newest((row for row in stored if row.id not in known), fresh)
 
+    def search(
+        self, query: Query, which: ExchangeFilter, *, newest_first: bool = True, limit: int | None = None
+    ) -> Iterator[tuple[MessageRow, ExchangeRow]]:
+        """Yield the messages that a query finds, each once: in the first exchange that had it.
+
+        :param newest_first: else those that fit best come first, after those that no index has yet.
+        :param limit: how many are wanted at most; there may be more.
+        """
+        rows = self._fresh_messages
+        fresh = rows.messages or {}
+        answers = {row.thread_key for row in fresh.values() if row.answered}
+
+        def current(found: tuple[MessageRow, ExchangeRow]) -> bool:
+            message, exchange = found
+            newer = fresh.get(message.key)
+            return not (
+                exchange.id in rows.exchanges
+                or (newer is not None and newer.precedes(message))
+                or (not message.answered and message.key in answers)
+            )
+
+        found = sorted(self._found_fresh(query, which, answers), key=_newest)
+        stored = self.projected.search(query, which, newest_first=newest_first, limit=None if rows.exchanges else limit)
+        kept = filter(current, stored)
+        return heapq.merge(found, kept, key=_newest) if newest_first else chain(found, kept)
+
+    def _found_fresh(
+        self, query: Query, which: ExchangeFilter, answers: Container[bytes | None]
+    ) -> Iterator[tuple[MessageRow, ExchangeRow]]:
+        rows = self._fresh_messages
+        found = {
+            key: row
+            for key, row in (rows.messages or {}).items()
+            if which.selects(rows.exchanges[row.exchange])
+            and (row.answered or key not in answers)
+            and query.selects(row.searched)
+        }
+        sent = [key for key, row in found.items() if not row.answered]
+        again = self.projected.sent_back(sent)
+        again |= {
+            row.key
+            for row in self.projected.messages(sent)
+            if row.exchange not in rows.exchanges and row.precedes(found[row.key])
+        }
+        for key, row in found.items():
+            if row.answered or key not in again:
+                yield row, rows.exchanges[row.exchange]
+
     def openings(self) -> dict[bytes, OpeningRow]:
         """Return every opening of a conversation."""
         return {row.id: row for row in self.projected.openings()} | self._fresh.openings
@@ -139,6 +199,11 @@ class Reader:
     def close(self) -> None:
         """Release the store."""
         self.store.close()
+
+
+def _newest(found: tuple[MessageRow, ExchangeRow]) -> tuple[int, int, int]:
+    message, _ = found
+    return -message.started_ns, -int.from_bytes(message.exchange), message.place
 
 
 def _age(row: ExchangeRow) -> tuple[int, bytes]:

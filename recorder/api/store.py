@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 from typing import Any, NamedTuple
 
 from recorder.api.reader import Reader
@@ -15,13 +16,16 @@ from recorder.core.conversation import Conversation, Relation, group
 from recorder.core.events import Event
 from recorder.core.exchange import fold
 from recorder.core.history import relate
+from recorder.core.json_text import present
 from recorder.core.messages import NOT_AS_WRITTEN, Anomaly
 from recorder.core.rebuilt import Rebuilt
+from recorder.core.searching import Query, parse_query, passage
 from recorder.dialects.rebuild import rebuild
 from recorder.errors import ChainBroken, NotFound
 from recorder.locations import as_url
 from recorder.projections.rows import listed, tags_of_row, turn_of_row
-from recorder.store.projected import ExchangeFilter
+from recorder.store.projected import ExchangeFilter, ExchangeRow
+from recorder.store.searched import MessageRow
 
 
 class Found(NamedTuple):
@@ -83,6 +87,7 @@ class Store:
         self.reader.refresh()
         self.__dict__.pop("_threads", None)
         self.__dict__.pop("_homes", None)
+        self.__dict__.pop("_tagged", None)
 
     def exchanges(
         self,
@@ -93,20 +98,30 @@ class Store:
         status: int | None = None,
         since_ns: int | None = None,
         until_ns: int | None = None,
+        tool: str | None = None,
+        finish: str | None = None,
+        tags: Mapping[str, str] | None = None,
         limit: int | None = None,
     ) -> Iterator[dict[str, Any]]:
         """Yield one object per exchange, newest first, as ``recorder list --json`` prints it.
 
         :param conversation: id or name, or a part of the id.
         :param since_ns: started at or after, UTC nanoseconds; ``until_ns``: before.
+        :param tool: name of a tool that the answer calls.
+        :param finish: a finish reason, in the words of all dialects.
+        :param tags: tags that its conversation has, all of them.
         :raises NotFound: there is no such conversation, or several.
         """
-        which = ExchangeFilter(model=model, verdict=verdict, status=status, since_ns=since_ns, until_ns=until_ns)
-        wanted = None
-        if conversation is not None:
-            found = self.resolve(conversation)
-            home = found.id if found.kind == "conversation" else self.conversation_of(found.id)[0]
-            wanted = set(self._thread(home).exchanges)
+        which = ExchangeFilter(
+            model=model,
+            status=status,
+            verdict=verdict,
+            since_ns=since_ns,
+            until_ns=until_ns,
+            tool=tool,
+            finish=finish,
+        )
+        wanted = self._members(conversation, tags)
         shown = 0
         for row in self.reader.exchanges(which):
             identity = id_text(row.id)
@@ -120,6 +135,63 @@ class Store:
             thread = self._threads.get(home)
             named = {"conversation_name": thread.name} if thread is not None and thread.name is not None else {}
             yield {**listed(row), "conversation": home, **named, **spooled}
+
+    def _members(self, conversation: str | None, tags: Mapping[str, str] | None) -> set[str] | None:
+        """The ids of the exchanges that are in a conversation and in one with these tags; None for all."""
+        wanted: set[str] | None = None
+        if conversation is not None:
+            found = self.resolve(conversation)
+            home = found.id if found.kind == "conversation" else self.conversation_of(found.id)[0]
+            wanted = set(self._thread(home).exchanges)
+        if tags:
+            tagged = [home for home, own in self._tagged.items() if tags.items() <= own.items()]
+            members = {one for home in tagged if home in self._threads for one in self._threads[home].exchanges}
+            wanted = members if wanted is None else wanted & members
+        return wanted
+
+    def search(
+        self,
+        query: str,
+        *,
+        newest_first: bool = True,
+        conversation: str | None = None,
+        model: str | None = None,
+        verdict: str | None = None,
+        status: int | None = None,
+        since_ns: int | None = None,
+        until_ns: int | None = None,
+        tool: str | None = None,
+        finish: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        limit: int | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the messages in which words stand, as ``recorder search --json`` prints them.
+
+        Each message is found once, in the exchange that sent or answered it first.
+
+        :param query: words that are all wanted, ``"side by side"``, ``-unwanted``, ``pre*``.
+        :param newest_first: else those that fit best come first.
+        :raises ValueError: the query wants no word.
+        :raises NotFound: there is no such conversation, or several.
+
+        The other parameters are those of :meth:`exchanges`.
+        """
+        asked = parse_query(query)
+        which = ExchangeFilter(
+            model=model,
+            status=status,
+            verdict=verdict,
+            since_ns=since_ns,
+            until_ns=until_ns,
+            tool=tool,
+            finish=finish,
+        )
+        wanted = self._members(conversation, tags)
+        most = limit if wanted is None else None
+        found = self.reader.search(asked, which, newest_first=newest_first, limit=most)
+        kept = (each for each in found if wanted is None or id_text(each[1].id) in wanted)
+        hits = (_hit(asked, message, exchange) for message, exchange in islice(kept, limit))
+        return hits if limit is None else iter(list(hits))  # nothing is left half read when the store is closed
 
     def exchange(self, identity: str | Found) -> Rebuilt:
         """Return an exchange, rebuilt from its events.
@@ -253,12 +325,16 @@ class Store:
         return thread
 
     def _tags(self, thread: Conversation) -> dict[str, str]:
-        """The tags of all openings of a conversation; of the same tag, the last opening's value."""
-        tags: dict[str, str] = {}
+        return dict(self._tagged.get(thread.id, {}))
+
+    @cached_property
+    def _tagged(self) -> dict[str, dict[str, str]]:
+        """The tags of all openings of each conversation; of the same tag, the last opening's value."""
+        tagged: dict[str, dict[str, str]] = {}
+        homes = self._openings
         for identity, row in sorted(self.reader.openings().items()):
-            if id_text(identity) == thread.id or (thread.name is not None and row.name == thread.name):
-                tags.update(tags_of_row(row))
-        return tags
+            tagged.setdefault(homes[id_text(identity)], {}).update(tags_of_row(row))
+        return tagged
 
     def _summary(self, thread: Conversation) -> ConversationSummary:
         rows = [self.reader.exchange(id_bytes(exchange)) for exchange in thread.exchanges]
@@ -277,6 +353,26 @@ class Store:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+
+def _hit(query: Query, message: MessageRow, exchange: ExchangeRow) -> dict[str, Any]:
+    shown = listed(exchange)
+    named = turn_of_row(exchange, shown["id"]).name
+    pieces = passage(query, message.searched)
+    return present(
+        exchange=shown["id"],
+        conversation=shown.get("conversation"),
+        conversation_name=named,
+        started_at=shown["started_at"],
+        status=shown.get("status"),
+        model=shown.get("model"),
+        verdict=shown["verdict"],
+        side="answered" if message.answered else "sent",
+        place=message.place,
+        role=message.role,
+        finish=message.finish,
+        passage=[{"text": text, **({"found": True} if hit else {})} for text, hit in pieces],
+    )
 
 
 def _digits(text: str) -> str:

@@ -33,8 +33,10 @@ COMMANDS: Final = {
     "list": "recorder.cli.listing:list_exchanges",
     "recover": "recorder.cli.recover:recover",
     "replay": "recorder.cli.replay:replay",
+    "search": "recorder.cli.search:search",
     "show": "recorder.cli.show:show",
     "stats": "recorder.cli.stats:stats",
+    "tail": "recorder.cli.tail:tail",
     "verify": "recorder.cli.verify:verify",
 }
 

@@ -5,12 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from recorder.api.store import Store
 from recorder.cli.times import PointInTime
+from recorder.core.messages import FINISHES
+
+if TYPE_CHECKING:
+    _Type = click.ParamType[tuple[str, str]]
+else:  # older versions of click know no [tuple]
+    _Type = click.ParamType
+
+
+class Tag(_Type):
+    """An option's value: the name of a tag and what it says."""
+
+    name = "NAME=VALUE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        """Read it."""
+        if isinstance(value, tuple):
+            return value
+        name, equals, told = str(value).partition("=")
+        if not equals or not name:
+            self.fail(f"{value!r} is no tag: write NAME=VALUE, as in bot=elion.", param, ctx)
+        return name, told
+
 
 _VERDICTS: Final = ("complete", "truncated", "aborted_by_client", "errored", "unknown")
 _OPTIONS: Final = (
@@ -18,6 +40,9 @@ _OPTIONS: Final = (
     click.option("--verdict", type=click.Choice(_VERDICTS), help="Only those that ended so."),
     click.option("--conversation", metavar="ID", help="Only those of this conversation: name or ID."),
     click.option("--status", type=click.IntRange(100, 999), metavar="CODE", help="Only those with this HTTP status."),
+    click.option("--tool", metavar="NAME", help="Only those that call this tool."),
+    click.option("--finish", type=click.Choice(sorted(FINISHES)), help="Only those that the model ended so."),
+    click.option("--tag", "tags", type=Tag(), multiple=True, help="Only those of a conversation with this tag."),
     click.option("--since", "since_ns", type=PointInTime(), help="Only those sent at or after: 2h, 3d, 2026-11-01."),
     click.option("--until", "until_ns", type=PointInTime(), help="Only those sent before."),
 )
@@ -33,13 +58,22 @@ class Selection:
     status: int | None = None
     since_ns: int | None = None
     until_ns: int | None = None
+    tool: str | None = None
+    finish: str | None = None
+    tags: tuple[tuple[str, str], ...] = ()
 
     def of(self, store: Store) -> Iterator[dict[str, Any]]:
         """Yield the exchanges of a store that fit, newest first.
 
         :raises NotFound: there is no such conversation, or several.
         """
-        return store.exchanges(**{name: getattr(self, name) for name in self.__dataclass_fields__})
+        return store.exchanges(**self.filters)
+
+    @property
+    def filters(self) -> dict[str, Any]:
+        """The filters as parameters."""
+        given = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {**given, "tags": dict(self.tags)}
 
 
 def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -49,10 +49,15 @@ def answer_key(request_messages: Sequence[Message], answer: Message) -> bytes | 
 
     None where the answer has neither text nor tool calls: nothing is there to be sent back.
     """
+    keys = thread_keys(request_messages)
+    return extended_key(keys[-1] if keys else _ORIGIN, answer)
+
+
+def extended_key(key: bytes, answer: Message) -> bytes | None:
+    """Return the key of an answer to the messages that have *key*, as :func:`answer_key` does."""
     if not answer.text.strip() and not answer.tool_calls:
         return None
-    keys = thread_keys(request_messages)
-    return _extended(keys[-1] if keys else _ORIGIN, answer if answer.role else _as_assistant(answer))
+    return _extended(key, answer if answer.role else _as_assistant(answer))
 
 
 def _as_assistant(answer: Message) -> Message:
@@ -181,12 +186,13 @@ def turn_of(
     name: str | None = None,
 ) -> Turn:
     """Return the :class:`Turn` of an exchange with these messages."""
-    answers = (answer_key(request_messages, answer) for answer in answer_messages)
+    keys = thread_keys(request_messages)
+    answers = [extended_key(keys[-1], answer) for answer in answer_messages] if keys else []
     return Turn(
         exchange_id,
         started_ns,
-        tuple(thread_keys(request_messages)),
-        tuple(dict.fromkeys(key for key in answers if key is not None)) if request_messages else (),
+        tuple(keys),
+        tuple(dict.fromkeys(key for key in answers if key is not None)),
         call,
         attempt or 1,
         opening,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import Final
 
 from recorder.clock import id_text
 from recorder.core.chain import Finding
-from recorder.projections.rows import exchange_row, is_opening, opening_row
+from recorder.projections.rows import ExchangeRows, exchange_rows, is_opening, opening_row
 from recorder.projections.runner import NAME
 from recorder.store.compared import Compared, compared
 from recorder.store.projected import ExchangeRow, OpeningRow
+from recorder.store.searched import CallRow, MessageRow
 from recorder.store.sql import SqlStore
 
 _KEPT: Final = 20  # findings; the others are counted
@@ -47,20 +49,45 @@ def audit_rows(store: SqlStore) -> RowAudit:
             audit.pending += 1
             continue
         exchange, opening = _folded(one)
-        _compare(audit, one.stream, "exchanges", exchange, one.exchange)
+        _compare(audit, one.stream, "exchange_rows", exchange.exchange if exchange else None, one.exchange)
         _compare(audit, one.stream, "openings", opening, one.opening)
+        _compare_messages(audit, one, {row.key: row for row in exchange.messages} if exchange else {})
+        _compare_calls(audit, one, exchange.calls if exchange else ())
     return audit
 
 
-def _folded(one: Compared) -> tuple[ExchangeRow | None, OpeningRow | None]:
+def _folded(one: Compared) -> tuple[ExchangeRows | None, OpeningRow | None]:
     events = one.events()
     if not events:
         return None, None
-    return (None, opening_row(events)) if is_opening(events[0]) else (exchange_row(events), None)
+    return (None, opening_row(events)) if is_opening(events[0]) else (exchange_rows(events), None)
+
+
+def _compare_messages(audit: RowAudit, one: Compared, said: dict[bytes, MessageRow]) -> None:
+    """A message has its row with the first exchange that had it, which may be another one."""
+    stored = {row.key: row for row in one.messages}
+    missing = [key for key in said if key not in stored]
+    elsewhere = one.elsewhere(missing)
+    for key in missing:
+        if key not in elsewhere or elsewhere[key] > (said[key].started_ns, one.stream):
+            _compare(audit, one.stream, "message_rows", said[key], None)
+    for key, row in stored.items():
+        _compare(audit, one.stream, "message_rows", said.get(key), row)
+
+
+def _compare_calls(audit: RowAudit, one: Compared, folded: Iterable[CallRow]) -> None:
+    said = {(row.choice, row.place): row for row in folded}
+    stored = {(row.choice, row.place): row for row in one.calls}
+    for place in sorted(said.keys() | stored.keys()):
+        _compare(audit, one.stream, "call_rows", said.get(place), stored.get(place))
 
 
 def _compare(
-    audit: RowAudit, stream: bytes, table: str, said: ExchangeRow | OpeningRow | None, stored: object | None
+    audit: RowAudit,
+    stream: bytes,
+    table: str,
+    said: ExchangeRow | OpeningRow | MessageRow | CallRow | None,
+    stored: object | None,
 ) -> None:
     audit.rows += stored is not None
     if said == stored:

@@ -9,18 +9,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from recorder.clock import id_bytes
 from recorder.core.conversation import Turn, turn_of
 from recorder.core.events import CONVERSATION_TYPES, Event
 from recorder.core.exchange import fold
-from recorder.core.json_text import whole
 from recorder.core.matching import match_key
 from recorder.core.rebuilt import Rebuilt, summary
 from recorder.dialects.rebuild import rebuild
 from recorder.errors import CorruptRecording
+from recorder.projections.messages import call_rows, message_rows, storable
 from recorder.store.projected import ExchangeRow, OpeningRow, damaged_row
+from recorder.store.searched import CallRow, MessageRow
 
 
 def opening_row(events: Sequence[Event]) -> OpeningRow:
@@ -32,7 +33,7 @@ def opening_row(events: Sequence[Event]) -> OpeningRow:
     tags = json.dumps(facts.get("tags", {}), sort_keys=True)
     return OpeningRow(
         events[0].stream,
-        _storable(facts["name"]) if "name" in facts else None,
+        storable(facts["name"]) if "name" in facts else None,
         tags,
         events[0].wall_ns,
         events[-1].wall_ns,
@@ -41,43 +42,77 @@ def opening_row(events: Sequence[Event]) -> OpeningRow:
 
 def exchange_row(events: Sequence[Event]) -> ExchangeRow:
     """Return the row of an exchange."""
+    return _row(_rebuilt(events), events[-1].version)
+
+
+class ExchangeRows(NamedTuple):
+    """All the rows that stand for an exchange; those of messages only where no earlier exchange has them."""
+
+    exchange: ExchangeRow
+    messages: tuple[MessageRow, ...]
+    calls: tuple[CallRow, ...]
+
+
+def exchange_rows(events: Sequence[Event]) -> ExchangeRows:
+    """Return the rows of an exchange, of its messages and of the calls in its answers."""
+    rebuilt = _rebuilt(events)
+    return ExchangeRows(_row(rebuilt, events[-1].version), tuple(message_rows(rebuilt)), tuple(call_rows(rebuilt)))
+
+
+def _rebuilt(events: Sequence[Event]) -> Rebuilt:
     exchange = fold(events)
     if exchange is None:
         raise ValueError("an exchange without events has no row")
-    rebuilt = rebuild(exchange)
+    return rebuild(exchange)
+
+
+def _row(rebuilt: Rebuilt, version: int) -> ExchangeRow:
+    exchange = rebuilt.exchange
     request, response = exchange.request, exchange.response
+    listed = summary(rebuilt)
+    tokens, finishes, tools = (listed.get(name) for name in ("tokens", "finish", "tools"))
     opening = _identity(exchange.conversation)
     return ExchangeRow(
         id=exchange.stream,
         opening=opening,
-        call=_storable(exchange.call) if exchange.call is not None else None,
+        call=storable(exchange.call) if exchange.call is not None else None,
         attempt=exchange.attempt or 1,
         started_ns=exchange.started_ns or 0,
-        method=_storable(request.method) if request else "",
-        url=_storable(request.url) if request else "",
+        method=storable(request.method) if request else "",
+        url=storable(request.url) if request else "",
         status=response.status if response else None,
-        model=_storable(rebuilt.model) if rebuilt.model is not None else None,
+        model=storable(rebuilt.model) if rebuilt.model is not None else None,
         verdict=rebuilt.verdict,
         chunks=len(exchange.chunks),
         bytes=len(exchange.body),
         duration_ns=exchange.duration_ns,
         first_chunk_ns=exchange.first_chunk_ns,
         dialect=rebuilt.answer.dialect,
+        finish=",".join(dict.fromkeys(finishes)) if finishes else None,
+        tools="".join(f"{_line(tool)}\n" for tool in tools) if tools else None,
+        **{f"{kind}_tokens": _countable((tokens or {}).get(kind)) for kind in _COUNTED},
         match_key=match_key(request.method, request.url, request.payload, request.redacted) if request else None,
         match_places=json.dumps(request.redacted) if request and request.redacted else None,
-        last_version=events[-1].version,
-        summary=json.dumps({"list": summary(rebuilt), "turn": _turn_json(rebuilt)}, sort_keys=True),
+        last_version=version,
+        summary=json.dumps({"list": listed, "turn": _turn_json(rebuilt)}, sort_keys=True),
     )
+
+
+_COUNTED: Final = ("input", "output", "total", "cached", "cache_written", "reasoning")
+
+
+def _countable(tokens: int | None) -> int | None:
+    """A number as a column takes it; what no provider can have counted is in the summary alone."""
+    return tokens if tokens is not None and abs(tokens) < 1 << 63 else None
+
+
+def _line(name: str) -> str:
+    return " ".join(storable(name).splitlines())
 
 
 def is_opening(first: Event) -> bool:
     """Whether a stream that begins with *first* opens a conversation (else it is an exchange)."""
     return first.type in CONVERSATION_TYPES
-
-
-def _storable(text: str) -> str:
-    """Return *text* as a column takes it: Postgres has no NUL in text, no engine has lone surrogates."""
-    return whole(text).replace("\0", "\ufffd")
 
 
 def _identity(text: str | None) -> bytes | None:
@@ -104,7 +139,7 @@ def listed(row: ExchangeRow) -> dict[str, Any]:
 
     :raises CorruptRecording: the row is damaged.
     """
-    with _reading("exchanges", row.id, "summary"):
+    with _reading("exchange_rows", row.id, "summary"):
         shown: dict[str, Any] = json.loads(row.summary)["list"]
         for name in _LISTED:
             shown[name]
@@ -120,7 +155,7 @@ def turn_of_row(row: ExchangeRow, identity: str) -> Turn:
     :param identity: the exchange's id as text.
     :raises CorruptRecording: the row is damaged.
     """
-    with _reading("exchanges", row.id, "summary"):
+    with _reading("exchange_rows", row.id, "summary"):
         told = json.loads(row.summary)["turn"]
         opening = told.get("opening")
         return Turn(
@@ -149,7 +184,7 @@ def places_of_row(identity: bytes, text: str | None) -> tuple[str, ...]:
 
     :raises CorruptRecording: the row is damaged.
     """
-    with _reading("exchanges", identity, "match_places"):
+    with _reading("exchange_rows", identity, "match_places"):
         return tuple(map(str, json.loads(text or "[]")))
 
 

@@ -7,27 +7,45 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from recorder.core.events import Event
-from recorder.projections.rows import exchange_row, is_opening, opening_row
+from recorder.projections.rows import exchange_row, exchange_rows, is_opening, opening_row
 from recorder.store.base import EventStore, FeedCursor
 from recorder.store.projected import ExchangeRow, OpeningRow, Projected
+from recorder.store.searched import CallRow, MessageRow
 
-NAME: Final = "rows/4"  # another name where a fold gives other rows than before: all are made again
+NAME: Final = "rows/5"  # another name where a fold gives other rows than before: all are made again
 _AT_ONCE: Final = 4096  # events of the feed
 
 
 @dataclass(slots=True)
 class Rows:
-    """Rows of streams, by id."""
+    """Rows of streams, by id.
+
+    :ivar messages: by key, of each message the row that stands for it; None where nobody asks for them.
+    :ivar calls: those of all streams that were folded, where messages are asked for.
+    """
 
     exchanges: dict[bytes, ExchangeRow] = field(default_factory=dict)
     openings: dict[bytes, OpeningRow] = field(default_factory=dict)
+    messages: dict[bytes, MessageRow] | None = None
+    calls: list[CallRow] = field(default_factory=list)
 
     def fold(self, events: Sequence[Event]) -> None:
-        """Take the row of one whole stream."""
-        if events and is_opening(events[0]):
-            self.openings[events[0].stream] = opening_row(events)
-        elif events:
-            self.exchanges[events[0].stream] = exchange_row(events)
+        """Take the rows of one whole stream."""
+        if not events:
+            return
+        stream = events[0].stream
+        if is_opening(events[0]):
+            self.openings[stream] = opening_row(events)
+        elif self.messages is None:
+            self.exchanges[stream] = exchange_row(events)
+        else:
+            found = exchange_rows(events)
+            self.exchanges[stream] = found.exchange
+            self.calls += found.calls
+            for row in found.messages:
+                known = self.messages.get(row.key)
+                if known is None or row.precedes(known):
+                    self.messages[row.key] = row
 
 
 def project(
@@ -44,16 +62,25 @@ def project(
         events, after = store.feed(before, at_once)
         if not events:
             return True
-        rows = folded(store, dict.fromkeys(event.stream for event in events))
+        rows = folded(store, dict.fromkeys(event.stream for event in events), messages=True)
         projected.commit(
-            NAME, before, after, exchanges=list(rows.exchanges.values()), openings=list(rows.openings.values())
+            NAME,
+            before,
+            after,
+            exchanges=list(rows.exchanges.values()),
+            openings=list(rows.openings.values()),
+            messages=list((rows.messages or {}).values()),
+            calls=rows.calls,
         )
     return False
 
 
-def unprojected(store: EventStore, projected: Projected) -> Rows:
-    """Return the rows of the streams that have changed since the checkpoint; the store stays as it is."""
-    return folded(store, _changed(store, projected.checkpoint(NAME)))
+def unprojected(store: EventStore, projected: Projected, *, messages: bool = False) -> Rows:
+    """Return the rows of the streams that have changed since the checkpoint; the store stays as it is.
+
+    :param messages: with those of their messages.
+    """
+    return folded(store, _changed(store, projected.checkpoint(NAME)), messages=messages)
 
 
 def _changed(store: EventStore, cursor: FeedCursor) -> dict[bytes, None]:
@@ -66,9 +93,12 @@ def _changed(store: EventStore, cursor: FeedCursor) -> dict[bytes, None]:
         streams.update(dict.fromkeys(event.stream for event in events))
 
 
-def folded(store: EventStore, streams: Iterable[bytes]) -> Rows:
-    """Return the rows of the given streams."""
-    rows = Rows()
+def folded(store: EventStore, streams: Iterable[bytes], *, messages: bool = False) -> Rows:
+    """Return the rows of the given streams.
+
+    :param messages: with those of their messages.
+    """
+    rows = Rows(messages={} if messages else None)
     for stream in streams:
         rows.fold(list(store.found_events(stream)))
     return rows
@@ -85,7 +115,7 @@ def rebuild_all(store: EventStore, projected: Projected) -> tuple[int, int]:
     :raises CorruptRecording: the store is damaged.
     """
     for stream in _changed(store, FeedCursor()):
-        folded(store, (stream,))
+        folded(store, (stream,), messages=True)
     projected.drop_all()
     project(store, projected)
     return projected.counts()

@@ -142,6 +142,13 @@ class EventStore(Protocol):
         """
         ...
 
+    def feed_end(self) -> FeedCursor:
+        """Return where the feed ends: what is committed from now on comes after it.
+
+        What another transaction that is still running keeps back now may come as well.
+        """
+        ...
+
     def counts(self) -> tuple[int, int]:
         """Return the number of events and of event streams."""
         ...

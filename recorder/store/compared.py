@@ -1,12 +1,12 @@
 """The projections' rows side by side with the events that they were folded from, for audits.
 
-One pass over three sorted sequences in one snapshot: what is held in memory is one event stream at a
+One pass over five sorted sequences in one snapshot: what is held in memory is one event stream at a
 time, however large the store is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter, itemgetter
@@ -17,8 +17,9 @@ from sqlalchemy import Table
 from recorder.core.events import Event
 from recorder.store.base import FeedCursor
 from recorder.store.projected import ExchangeRow, OpeningRow
-from recorder.store.sql import Row, SnapshotRows, SqlStore, found_event
-from recorder.store.tables import Identity16, exchanges, openings, projection_checkpoints
+from recorder.store.searched import CallRow, MessageRow
+from recorder.store.sql import Row, SnapshotRows, SqlStore, batched, found_event
+from recorder.store.tables import Identity16, calls, exchanges, messages, openings, projection_checkpoints
 
 #: Columns of a row that :func:`recorder.store.sql.found_event` reads; the event's place in the feed follows.
 _OF_EVENT = 12
@@ -29,7 +30,10 @@ class Compared:
     """One id with all that is stored under it.
 
     :ivar stream: the id.
-    :ivar exchange: its row in ``exchanges``; ``opening``: in ``openings``.
+    :ivar exchange: its row in ``exchange_rows``; ``opening``: in ``openings``.
+    :ivar messages: rows of messages for which it is the first exchange.
+    :ivar calls: rows of the calls in its answers.
+    :ivar elsewhere: tells of keys of messages which exchange their row names, and when that began.
     :ivar rows: its events as they are read, in order.
     :ivar pending: some of them come after the projection's checkpoint: its rows may still be missing or
         of an earlier moment, and no view believes them.
@@ -38,6 +42,9 @@ class Compared:
     stream: bytes
     exchange: ExchangeRow | None
     opening: OpeningRow | None
+    messages: tuple[MessageRow, ...]
+    calls: tuple[CallRow, ...]
+    elsewhere: Callable[[Sequence[bytes]], dict[bytes, tuple[int, bytes]]]
     rows: tuple[Row, ...]
     pending: bool
 
@@ -58,12 +65,32 @@ def compared(store: SqlStore, projection: str) -> Iterator[Compared]:
         sorted_ones = (
             _keyed((ExchangeRow(*row) for row in rows(_select(store, exchanges))), attrgetter("id")),
             _keyed((OpeningRow(*row) for row in rows(_select(store, openings))), attrgetter("id")),
+            groupby((MessageRow(*row) for row in rows(_select(store, messages, "exchange, key"))), _exchange_of),
+            groupby((CallRow(*row) for row in rows(_select(store, calls, "exchange, choice, place"))), _exchange_of),
             groupby(rows(events), itemgetter(0)),
         )
-        for stream, exchange, opening, found in _side_by_side(*sorted_ones):
+
+        def elsewhere(keys: Sequence[bytes]) -> dict[bytes, tuple[int, bytes]]:
+            return _named_by(store, rows, keys)
+
+        for stream, exchange, opening, said, called, found in _side_by_side(*sorted_ones):
             told = tuple(found or ())
             pending = any(FeedCursor(*row[_OF_EVENT:]) > checkpoint for row in told)
-            yield Compared(stream, exchange, opening, told, pending)
+            yield Compared(stream, exchange, opening, tuple(said or ()), tuple(called or ()), elsewhere, told, pending)
+
+
+_exchange_of = attrgetter("exchange")
+
+
+def _named_by(store: SqlStore, rows: SnapshotRows, keys: Sequence[bytes]) -> dict[bytes, tuple[int, bytes]]:
+    name, found = messages.name, {}
+    columns = f"{store.id_out.format('key')}, started_ns, {store.id_out.format('exchange')}"
+    for some in batched(keys, 500):
+        for key, started_ns, exchange in rows(
+            f"SELECT {columns} FROM {name} WHERE key IN ({', '.join(map(store.id_literal, some))})"
+        ):
+            found[key] = started_ns, exchange
+    return found
 
 
 def _checkpoint(rows: SnapshotRows, projection: str) -> FeedCursor:
@@ -72,9 +99,9 @@ def _checkpoint(rows: SnapshotRows, projection: str) -> FeedCursor:
     return found.get(projection, FeedCursor())
 
 
-def _select(store: SqlStore, table: Table) -> str:
+def _select(store: SqlStore, table: Table, order: str = "id") -> str:
     columns = (store.id_out.format(c.name) if isinstance(c.type, Identity16) else c.name for c in table.c)
-    return f"SELECT {', '.join(columns)} FROM {table.name} ORDER BY id"
+    return f"SELECT {', '.join(columns)} FROM {table.name} ORDER BY {order}"
 
 
 def _keyed(rows: Iterable[Any], key: Any) -> Iterator[tuple[bytes, Any]]:

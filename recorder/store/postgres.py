@@ -89,6 +89,11 @@ class PostgresStore(SqlStore):
     def _key(self, identity: bytes) -> object:
         return identity.hex()
 
+    @staticmethod
+    def id_literal(identity: bytes) -> str:
+        """Return an id as it stands in a statement."""
+        return f"'{identity.hex()}'::uuid"
+
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Yield a connection in a read-only session; errors arrive translated."""
@@ -128,6 +133,15 @@ class PostgresStore(SqlStore):
         if not rows:
             return [], after
         return [found_event(row) for row in rows], FeedCursor(rows[-1][12], rows[-1][10])
+
+    def feed_end(self) -> FeedCursor:
+        """Return where the feed ends: what is committed from now on comes after it."""
+        last = "(SELECT max(xid) FROM batches WHERE xid < pg_snapshot_xmin(pg_current_snapshot()))"
+        sql = (
+            "SELECT b.xid::text::bigint, max(e.position) FROM batches b JOIN events e ON e.batch = b.id "
+            f"WHERE b.xid = {last} GROUP BY b.xid"
+        )
+        return next((FeedCursor(*row) for row in self._rows(sql)), FeedCursor())
 
     # Writing
 

@@ -5,17 +5,31 @@ They can be dropped at any time (:meth:`Projected.drop_all`) and are then built 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from functools import partial
+from operator import attrgetter
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from sqlalchemy import Connection, Select, Table, and_, delete, func, select
 
 from recorder.clock import id_text
+from recorder.core.searching import Query
 from recorder.errors import CorruptRecording
 from recorder.store.base import FeedCursor
+from recorder.store.checkpoints import checkpoint_of, insert_into, move_checkpoint
+from recorder.store.searched import (
+    CallRow,
+    MessageRow,
+    forget_messages,
+    found_messages,
+    sent_back,
+    store_calls,
+    store_messages,
+    stored_messages,
+)
 from recorder.store.sql import SqlStore
-from recorder.store.tables import caches, exchanges, openings, projection_checkpoints
+from recorder.store.tables import caches, exchanges, messages, openings, projection_checkpoints
 
 _EQUAL: Final = ("opening", "call", "model", "status", "verdict", "method")  # fields that restrict by equality
 
@@ -33,6 +47,9 @@ class ExchangeRow:
     :ivar call: id shared by the exchanges of one send; ``attempt`` counts within it.
     :ivar bytes: body bytes received, in ``chunks`` pieces.
     :ivar duration_ns: from the request to the end; ``first_chunk_ns``: to the first chunk.
+    :ivar finish: the finish reasons of its answers in the words of all dialects, commas between them.
+    :ivar tools: names of the tools that its answers call, each in a line that is ended.
+    :ivar input_tokens: and the others: what the provider counted.
     :ivar match_key: 32 bytes under which replay finds it; ``match_places``: JSON, the places where a
         redaction marker matches anything.
     :ivar last_version: version of the last event that was folded.
@@ -54,6 +71,14 @@ class ExchangeRow:
     duration_ns: int | None
     first_chunk_ns: int | None
     dialect: str
+    finish: str | None
+    tools: str | None
+    input_tokens: int | None
+    output_tokens: int | None
+    total_tokens: int | None
+    cached_tokens: int | None
+    cache_written_tokens: int | None
+    reasoning_tokens: int | None
     match_key: Digest | None
     match_places: str | None
     last_version: int
@@ -86,6 +111,7 @@ class ExchangeFilter:
     """Which exchanges to list; a field that is None does not restrict.
 
     :ivar url: a part of the URL.
+    :ivar tool: name of a tool that it calls; ``finish``: one of its finish reasons.
     :ivar since_ns: started at or after; ``until_ns``: before.
     """
 
@@ -98,12 +124,16 @@ class ExchangeFilter:
     url: str | None = None
     since_ns: int | None = None
     until_ns: int | None = None
+    tool: str | None = None
+    finish: str | None = None
 
     def selects(self, row: ExchangeRow) -> bool:
         """Whether *row*, wherever it comes from, is one of them."""
         return (
             all(getattr(self, name) in (None, getattr(row, name)) for name in _EQUAL)
             and (self.url is None or self.url in row.url)
+            and (self.tool is None or f"\n{self.tool}\n" in f"\n{row.tools or ''}")
+            and (self.finish is None or self.finish in (row.finish or "").split(","))
             and (self.since_ns is None or row.started_ns >= self.since_ns)
             and (self.until_ns is None or row.started_ns < self.until_ns)
         )
@@ -124,8 +154,13 @@ class Projected(Protocol):
         *,
         exchanges: Sequence[ExchangeRow] = (),
         openings: Sequence[OpeningRow] = (),
+        messages: Sequence[MessageRow] = (),
+        calls: Sequence[CallRow] = (),
     ) -> bool:
         """Store rows (new ones, or in place of those with the same key) and move the checkpoint, in one transaction.
+
+        Of a message, the row of the first exchange that has it stays. At the feed's beginning nothing that
+        was there of messages before is kept.
 
         :param before: where the checkpoint was when the work began.
         :returns: False when another process has moved it meanwhile; then nothing is stored.
@@ -149,6 +184,20 @@ class Projected(Protocol):
 
     def openings(self) -> Iterator[OpeningRow]:
         """Yield every opening of a conversation, in the order of their ids."""
+        ...
+
+    def messages(self, keys: Iterable[bytes]) -> Iterator[MessageRow]:
+        """Yield the messages with these keys."""
+        ...
+
+    def search(
+        self, query: Query, which: ExchangeFilter, *, newest_first: bool = True, limit: int | None = None
+    ) -> Iterator[tuple[MessageRow, ExchangeRow]]:
+        """Yield the messages that a query finds, each once: in the first exchange that had it."""
+        ...
+
+    def sent_back(self, keys: Iterable[bytes]) -> set[bytes]:
+        """Return those of the keys of messages that stored answers have when they are sent back."""
         ...
 
     def counts(self) -> tuple[int, int]:
@@ -181,7 +230,7 @@ class SqlProjected:
     def checkpoint(self, name: str) -> FeedCursor:
         """Return how far a projection has read the feed."""
         with self._store.reading() as connection:
-            return _checkpoint(connection, name)
+            return checkpoint_of(connection, name)
 
     def commit(
         self,
@@ -191,11 +240,18 @@ class SqlProjected:
         *,
         exchanges: Sequence[ExchangeRow] = (),
         openings: Sequence[OpeningRow] = (),
+        messages: Sequence[MessageRow] = (),
+        calls: Sequence[CallRow] = (),
     ) -> bool:
         """Store rows and move the checkpoint, unless another process has moved it."""
         with self._store.writing() as connection:
-            if not _move(connection, name, before, after):
+            if not move_checkpoint(connection, name, before, after):
                 return False
+            if before == FeedCursor():
+                forget_messages(connection)
+            folded = [row.id for row in exchanges]
+            store_messages(connection, messages, folded)
+            store_calls(connection, calls, folded)
             for table, rows in _per_table(exchanges, openings):
                 _upsert(connection, table, rows)
         return True
@@ -222,6 +278,27 @@ class SqlProjected:
         """Yield every opening of a conversation, in the order of their ids."""
         yield from self._all(OpeningRow, select(openings).order_by(openings.c.id))
 
+    def messages(self, keys: Iterable[bytes]) -> Iterator[MessageRow]:
+        """Yield the messages with these keys."""
+        with self._store.reading() as connection:
+            yield from stored_messages(connection, keys)
+
+    def search(
+        self, query: Query, which: ExchangeFilter, *, newest_first: bool = True, limit: int | None = None
+    ) -> Iterator[tuple[MessageRow, ExchangeRow]]:
+        """Yield the messages that a query finds, each once: in the first exchange that had it."""
+        with self._store.reading() as connection:
+            restrict = None if which == ExchangeFilter() else partial(_restricted, which=which)
+            for message, exchange in found_messages(
+                connection, query, restrict, newest_first=newest_first, limit=limit
+            ):
+                yield message, ExchangeRow(*exchange)
+
+    def sent_back(self, keys: Iterable[bytes]) -> set[bytes]:
+        """Return those of the keys of messages that stored answers have when they are sent back."""
+        with self._store.reading() as connection:
+            return set(sent_back(connection, keys))
+
     def counts(self) -> tuple[int, int]:
         """Return the number of exchanges and of openings."""
         number = select(func.count()).select_from
@@ -239,7 +316,9 @@ class SqlProjected:
                 # else the two could wait for each other's rows, or rows be stored behind the one that deletes.
                 connection.exec_driver_sql(f"LOCK TABLE {projection_checkpoints.name} IN EXCLUSIVE MODE")
             for table in caches.tables.values():
-                connection.execute(delete(table))
+                if table is not messages:
+                    connection.execute(delete(table))
+            forget_messages(connection)
 
     def _all(self, kind: type[RowType], query: Select[Any]) -> Iterator[RowType]:
         with self._store.reading() as connection:
@@ -255,39 +334,6 @@ def damaged_row(table: str, identity: Digest, column: str) -> CorruptRecording:
     return CorruptRecording(f"the row of {name} in {table} is damaged ({column}): run `recorder db rebuild`")
 
 
-def _checkpoint(connection: Connection, name: str) -> FeedCursor:
-    table = projection_checkpoints
-    query = select(table.c.xid, table.c.position).where(table.c.name == name)
-    row = connection.execute(query).first()
-    return FeedCursor() if row is None else FeedCursor(*row)
-
-
-def _move(connection: Connection, name: str, before: FeedCursor, after: FeedCursor) -> bool:
-    """Set a checkpoint if it stands at *before*."""
-    table = projection_checkpoints
-    values = {"xid": after.xid, "position": after.position}
-    moved = connection.execute(
-        table.update()
-        .where(table.c.name == name, table.c.xid == before.xid, table.c.position == before.position)
-        .values(**values)
-    ).rowcount
-    if not moved and before == FeedCursor():
-        insert = _insert(connection, table).values(name=name, **values).on_conflict_do_nothing()
-        moved = len(connection.execute(insert.returning(table.c.name)).all())
-    return bool(moved)
-
-
-def _insert(connection: Connection, table: Table) -> Any:
-    # Imported here: a dialect takes longer to import than all of recorder, and one of them is in use already.
-    if connection.dialect.name == "postgresql":
-        from sqlalchemy.dialects import postgresql
-
-        return postgresql.insert(table)
-    from sqlalchemy.dialects import sqlite
-
-    return sqlite.insert(table)
-
-
 def _per_table(
     new_exchanges: Sequence[ExchangeRow], new_openings: Sequence[OpeningRow]
 ) -> list[tuple[Table, Sequence[Any]]]:
@@ -297,12 +343,13 @@ def _per_table(
 def _upsert(connection: Connection, table: Table, rows: Sequence[Any]) -> None:
     if not rows:
         return
-    insert = _insert(connection, table)
+    insert = insert_into(connection, table)
     keys = {column.name for column in table.primary_key}
     changed = {column.name: insert.excluded[column.name] for column in table.c if column.name not in keys}
     names = [field.name for field in fields(rows[0])]
     statement = insert.on_conflict_do_update(index_elements=sorted(keys), set_=changed)
-    connection.execute(statement, [dict(zip(names, astuple(row), strict=True)) for row in rows])
+    values = attrgetter(*names)  # astuple copies every value
+    connection.execute(statement, [dict(zip(names, values(row), strict=True)) for row in rows])
 
 
 def _restricted(query: Select[Any], which: ExchangeFilter) -> Select[Any]:
@@ -314,6 +361,11 @@ def _restricted(query: Select[Any], which: ExchangeFilter) -> Select[Any]:
     if which.url:
         # Not LIKE, which tells upper from lower case on one engine and not on the other.
         query = query.where(func.replace(c.url, which.url, "") != c.url)
+    if which.tool is not None:
+        called = func.coalesce("\n" + c.tools, "")
+        query = query.where(func.replace(called, f"\n{which.tool}\n", "") != called)
+    if which.finish is not None:
+        query = query.where(("," + c.finish + ",").contains(f",{which.finish},", autoescape=True))
     bounds = []
     if which.since_ns is not None:
         bounds.append(c.started_ns >= which.since_ns)

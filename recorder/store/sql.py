@@ -111,8 +111,17 @@ class SqlStore(ABC):
         """Return up to *limit* events committed after *after*, and where to go on."""
 
     @abstractmethod
+    def feed_end(self) -> FeedCursor:
+        """Return where the feed ends: what is committed from now on comes after it."""
+
+    @abstractmethod
     def _close_writer(self, writer: Connection) -> None:
         """Close the writer's connection and set :attr:`_writer` to None; the thread lock is held."""
+
+    @staticmethod
+    def id_literal(identity: bytes) -> str:
+        """Return an id as it stands in a statement."""
+        return f"x'{identity.hex()}'"
 
     # Life
 

@@ -132,6 +132,10 @@ class SqliteStore(SqlStore):
         events = [found_event(row) for row in self._rows(sql, (after.position, limit))]
         return events, FeedCursor(0, events[-1].position or 0) if events else after
 
+    def feed_end(self) -> FeedCursor:
+        """Return where the feed ends: what is committed from now on comes after it."""
+        return FeedCursor(0, next((int(row[0]) for row in self._rows("SELECT max(position) FROM events") if row[0]), 0))
+
     # Writing
 
     @contextmanager
@@ -279,12 +283,16 @@ class _Snapshot(SnapshotRows):
         cursor = self._connection.cursor()
         self._cursors.append(cursor)
         # These rows are read wherever the caller is, not within the block that made the snapshot.
-        with translating(self._name, sqlite3.Error):
-            yield from cursor.execute(sql)
+        try:
+            with translating(self._name, sqlite3.Error):
+                yield from cursor.execute(sql)
+        finally:
+            self._cursors.remove(cursor)
+            cursor.close()
 
     def close(self) -> None:
         """End the snapshot; a query that was not read to its end would keep it alive."""
-        for cursor in self._cursors[1:]:
+        for cursor in list(self._cursors[1:]):
             cursor.close()
         raw = self._connection.dbapi_connection
         if raw is not None and raw.in_transaction:  # damage ends a transaction by itself

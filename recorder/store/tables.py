@@ -60,6 +60,16 @@ class Xid8(UserDefinedType[int]):
         return "xid8"
 
 
+class SearchedWords(UserDefinedType[str]):
+    """Words with their places, as Postgres searches them (tsvector); what goes in is its text form."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        """Return the type's name in DDL."""
+        return "tsvector"
+
+
 # STRICT tables of SQLite know one integer type.
 _SMALL = Integer().with_variant(SmallInteger(), "postgresql")
 _BIG = Integer().with_variant(BigInteger(), "postgresql")
@@ -130,7 +140,12 @@ def metadata_for(engine: str) -> MetaData:
             UniqueConstraint("stream", "version"),
         )
     for table in caches.tables.values():
-        table.to_metadata(metadata)
+        if table is not messages:
+            table.to_metadata(metadata)
+    if engine == "postgresql":
+        _messages(metadata, *_searched(), Index("message_rows_words", "words", postgresql_using="gin"))
+    else:
+        _messages(metadata, Column("number", Integer, primary_key=True), UniqueConstraint("key"), primary=False)
     return metadata
 
 
@@ -138,7 +153,7 @@ def metadata_for(engine: str) -> MetaData:
 caches = MetaData()
 
 exchanges = Table(
-    "exchanges",
+    "exchange_rows",
     caches,
     Column("id", Identity16, primary_key=True),
     Column("opening", Identity16),
@@ -155,14 +170,22 @@ exchanges = Table(
     Column("duration_ns", _BIG),
     Column("first_chunk_ns", _BIG),
     Column("dialect", Text, nullable=False),
+    Column("finish", Text),
+    Column("tools", Text),
+    Column("input_tokens", _BIG),
+    Column("output_tokens", _BIG),
+    Column("total_tokens", _BIG),
+    Column("cached_tokens", _BIG),
+    Column("cache_written_tokens", _BIG),
+    Column("reasoning_tokens", _BIG),
     Column("match_key", LargeBinary),
     Column("match_places", Text),
     Column("last_version", Integer, nullable=False),
     Column("summary", Text, nullable=False),
-    Index("exchanges_started", "started_ns"),
-    Index("exchanges_match", "match_key"),
-    Index("exchanges_opening", "opening"),
-    Index("exchanges_call", "call"),
+    Index("exchange_rows_started", "started_ns"),
+    Index("exchange_rows_match", "match_key"),
+    Index("exchange_rows_opening", "opening"),
+    Index("exchange_rows_call", "call"),
 )
 
 openings = Table(
@@ -174,6 +197,52 @@ openings = Table(
     Column("first_ns", _BIG, nullable=False),
     Column("last_ns", _BIG, nullable=False),
     Index("openings_name", "name"),
+)
+
+
+def _messages(metadata: MetaData, *own: Any, primary: bool = True) -> Table:
+    return Table(
+        "message_rows",
+        metadata,
+        Column("key", Identity16, primary_key=primary, nullable=False),
+        Column("exchange", Identity16, nullable=False),
+        Column("started_ns", _BIG, nullable=False),
+        Column("answered", _SMALL, nullable=False),
+        Column("place", Integer, nullable=False),
+        Column("follows", Identity16),
+        Column("thread_key", Identity16),
+        Column("role", Text),
+        Column("text", Text),
+        Column("reasoning", Text),
+        Column("rest", Text),
+        Column("finish", Text),
+        Index("message_rows_exchange", "exchange"),
+        Index("message_rows_thread", "thread_key"),
+        Index("message_rows_started", "started_ns"),
+        *own,
+    )
+
+
+def _searched() -> tuple[Column[Any], ...]:
+    return (Column("words", SearchedWords, nullable=False),)
+
+
+#: Every message once, with what both engines have; SQLite numbers the rows for its full-text index besides.
+messages = _messages(caches)
+
+#: The same as Postgres has it.
+messages_with_words = _messages(MetaData(), *_searched())
+
+calls = Table(
+    "call_rows",
+    caches,
+    Column("exchange", Identity16, primary_key=True),
+    Column("choice", Integer, primary_key=True, autoincrement=False),
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("call_id", Text),
+    Column("name", Text),
+    Column("arguments", Text, nullable=False),
+    Column("complete", _SMALL, nullable=False),
 )
 
 projection_checkpoints = Table(

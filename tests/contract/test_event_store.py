@@ -320,6 +320,18 @@ def test_the_feed_brings_everything_in_pieces(store: SqlStore) -> None:
     assert [event.type for event in events] == ["gap_recorded"]
 
 
+def test_what_is_appended_after_the_end_of_the_feed_follows_it(store: SqlStore) -> None:
+    assert store.feed_end() == FeedCursor()
+    for number in (1, 2):
+        built = exchange(number, number)
+        before = store.feed_end()
+        store.append([built.opened], built.events)
+        events, after = store.feed(before, 100)
+        assert unplaced(events) == built.events
+        assert store.feed_end() == after
+        assert store.feed(after, 100) == ([], after)
+
+
 def of_newer_type(store: SqlStore, built: ExchangeBuilder) -> None:
     """Add an event as a newer recorder would write it."""
     columns = "stream, version, type, wall_ns, mono_ns, instance, flags, meta, body, hash"

@@ -46,6 +46,14 @@ def row(number: int, **fields: object) -> ExchangeRow:
         duration_ns=2**40,
         first_chunk_ns=None,
         dialect="openai-chat",
+        finish="stop",
+        tools=None,
+        input_tokens=None,
+        output_tokens=None,
+        total_tokens=None,
+        cached_tokens=None,
+        cache_written_tokens=None,
+        reasoning_tokens=None,
         match_key=b"k" * 32,
         match_places=None,
         last_version=9,
@@ -101,6 +109,12 @@ def test_a_checkpoint_moves_only_from_where_it_was_seen(projected: Projected) ->
         (ExchangeFilter(url=""), [5, 4, 3, 2, 1]),
         (ExchangeFilter(since_ns=1_790_000_000_000_000_002, until_ns=1_790_000_000_000_000_004), [3, 2]),
         (ExchangeFilter(verdict="unknown"), []),
+        (ExchangeFilter(finish="stop"), [5, 3, 2, 1]),
+        (ExchangeFilter(finish="tool_calls"), [4]),
+        (ExchangeFilter(finish="toolxcalls"), []),
+        (ExchangeFilter(tool="sell"), [4]),
+        (ExchangeFilter(tool="buy_%"), [5, 4]),
+        (ExchangeFilter(tool="buy"), []),
     ],
 )
 def test_filters(projected: Projected, which: ExchangeFilter, numbers: list[int]) -> None:
@@ -108,8 +122,8 @@ def test_filters(projected: Projected, which: ExchangeFilter, numbers: list[int]
         row(1, model="m-2", method="GET"),
         row(2, opening=identity(9), url="https://h/50%_off"),
         row(3),
-        row(4, call="d"),
-        row(5, status=500, verdict="errored"),
+        row(4, call="d", finish="tool_calls,length", tools="sell\nbuy_%\n"),
+        row(5, status=500, verdict="errored", tools="buy_%\n"),
     ]
     projected.commit("p", START, FeedCursor(1, 1), exchanges=rows)
     assert [found.chunks for found in projected.exchanges(which)] == numbers

@@ -73,7 +73,7 @@ def everything(store: SqlStore) -> tuple[Any, ...]:
 
 def test_rows_as_they_were_folded_have_no_findings(filled: SqlStore) -> None:
     audit = audit_rows(filled)
-    assert (audit.rows, audit.pending, audit.found, audit.findings) == (5, 0, 0, [])
+    assert (audit.rows, audit.pending, audit.found, audit.findings) == (5 + 6, 0, 0, [])  # with the messages
 
 
 def test_nothing_at_all_has_no_findings(store: SqlStore) -> None:
@@ -83,24 +83,32 @@ def test_nothing_at_all_has_no_findings(store: SqlStore) -> None:
 @pytest.mark.parametrize(
     ("table", "number", "field", "value"),
     [
-        ("exchanges", 3, "verdict", "'truncated'"),
-        ("exchanges", 3, "opening", "NULL"),
-        ("exchanges", 3, "call", "NULL"),
-        ("exchanges", 1, "attempt", "2"),
-        ("exchanges", 1, "started_ns", "started_ns + 1"),
-        ("exchanges", 1, "method", "'GET'"),
-        ("exchanges", 1, "url", "url || '?'"),
-        ("exchanges", 1, "status", "500"),
-        ("exchanges", 5, "model", "'m-2'"),
-        ("exchanges", 5, "chunks", "chunks - 1"),
-        ("exchanges", 5, "bytes", "1"),
-        ("exchanges", 5, "duration_ns", "NULL"),
-        ("exchanges", 5, "first_chunk_ns", "0"),
-        ("exchanges", 5, "dialect", "'opaque'"),
-        ("exchanges", 5, "match_key", "NULL"),
-        ("exchanges", 5, "match_places", "'[]'"),
-        ("exchanges", 5, "last_version", "1"),
-        ("exchanges", 5, "summary", "'{}'"),
+        ("exchange_rows", 3, "verdict", "'truncated'"),
+        ("exchange_rows", 3, "opening", "NULL"),
+        ("exchange_rows", 3, "call", "NULL"),
+        ("exchange_rows", 1, "attempt", "2"),
+        ("exchange_rows", 1, "started_ns", "started_ns + 1"),
+        ("exchange_rows", 1, "method", "'GET'"),
+        ("exchange_rows", 1, "url", "url || '?'"),
+        ("exchange_rows", 1, "status", "500"),
+        ("exchange_rows", 5, "model", "'m-2'"),
+        ("exchange_rows", 5, "chunks", "chunks - 1"),
+        ("exchange_rows", 5, "bytes", "1"),
+        ("exchange_rows", 5, "duration_ns", "NULL"),
+        ("exchange_rows", 5, "first_chunk_ns", "0"),
+        ("exchange_rows", 5, "dialect", "'opaque'"),
+        ("exchange_rows", 5, "finish", "'length'"),
+        ("exchange_rows", 5, "tools", "'x'"),
+        ("exchange_rows", 5, "input_tokens", "1"),
+        ("exchange_rows", 5, "output_tokens", "1"),
+        ("exchange_rows", 5, "total_tokens", "1"),
+        ("exchange_rows", 5, "cached_tokens", "1"),
+        ("exchange_rows", 5, "cache_written_tokens", "1"),
+        ("exchange_rows", 5, "reasoning_tokens", "1"),
+        ("exchange_rows", 5, "match_key", "NULL"),
+        ("exchange_rows", 5, "match_places", "'[]'"),
+        ("exchange_rows", 5, "last_version", "1"),
+        ("exchange_rows", 5, "summary", "'{}'"),
         ("openings", 2, "name", "'other'"),
         ("openings", 4, "tags", "'{}'"),
         ("openings", 4, "first_ns", "0"),
@@ -121,13 +129,15 @@ def test_a_changed_field_is_found_and_named(filled: SqlStore, table: str, number
 
 
 def test_several_fields_of_a_row_are_one_finding(filled: SqlStore) -> None:
-    execute(filled, f"UPDATE exchanges SET verdict = 'x', status = 1 WHERE id = {key(filled, 1)}")
+    execute(filled, f"UPDATE exchange_rows SET verdict = 'x', status = 1 WHERE id = {key(filled, 1)}")
     finding = only(filled)
     assert finding.field == "status, verdict"
-    assert finding.detail == "in exchanges, status and verdict are not what the events say"
+    assert finding.detail == "in exchange_rows, status and verdict are not what the events say"
 
 
-@pytest.mark.parametrize(("table", "number"), [("exchanges", 1), ("exchanges", 5), ("openings", 2), ("openings", 4)])
+@pytest.mark.parametrize(
+    ("table", "number"), [("exchange_rows", 1), ("exchange_rows", 5), ("openings", 2), ("openings", 4)]
+)
 def test_a_missing_row_is_found(filled: SqlStore, table: str, number: int) -> None:
     execute(filled, f"DELETE FROM {table} WHERE id = {key(filled, number)}")
     finding = only(filled)
@@ -135,10 +145,14 @@ def test_a_missing_row_is_found(filled: SqlStore, table: str, number: int) -> No
     assert finding.detail == f"its row in {table} is missing"
 
 
-@pytest.mark.parametrize(("table", "number"), [("exchanges", 0), ("exchanges", 4), ("openings", 3), ("openings", 9)])
+@pytest.mark.parametrize(
+    ("table", "number"), [("exchange_rows", 0), ("exchange_rows", 4), ("openings", 3), ("openings", 9)]
+)
 def test_a_row_that_no_event_stands_behind_is_found(filled: SqlStore, table: str, number: int) -> None:
-    like = 1 if table == "exchanges" else 2
-    columns = {"exchanges": "attempt, started_ns, method, url, verdict, chunks, bytes, dialect, last_version, summary"}
+    like = 1 if table == "exchange_rows" else 2
+    columns = {
+        "exchange_rows": "attempt, started_ns, method, url, verdict, chunks, bytes, dialect, last_version, summary"
+    }
     others = columns.get(table, "tags, first_ns, last_ns")
     copied = f"SELECT {key(filled, number)}, {others} FROM {table} WHERE id = {key(filled, like)}"
     execute(filled, f"INSERT INTO {table} (id, {others}) {copied}")
@@ -158,7 +172,7 @@ def test_an_id_of_another_size_is_found(sqlite_url: str) -> None:
 def test_findings_beyond_the_first_are_counted(store: SqlStore) -> None:
     fill(store, *(ExchangeBuilder(number).request({}).completed() for number in range(1, 31)))
     project(store, SqlProjected(store))
-    execute(store, "UPDATE exchanges SET method = 'x'")
+    execute(store, "UPDATE exchange_rows SET method = 'x'")
     audit = audit_rows(store)
     assert (audit.found, len(audit.findings)) == (30, 20)
 
@@ -170,8 +184,8 @@ def test_what_is_not_projected_yet_is_no_finding(filled: SqlStore) -> None:
     project(filled, SqlProjected(filled))
     filled.append([new.opened], [*more.events[2:], *new.events])
     audit = audit_rows(filled)
-    assert (audit.rows, audit.pending, audit.found) == (5, 2, 0)
-    execute(filled, f"DELETE FROM exchanges WHERE id = {key(filled, 1)}")
+    assert (audit.rows, audit.pending, audit.found) == (5 + 6, 2, 0)
+    execute(filled, f"DELETE FROM exchange_rows WHERE id = {key(filled, 1)}")
     assert only(filled).exchange == id_text(identity(1))
     project(filled, SqlProjected(filled))
     assert (audit_rows(filled).pending, only(filled).exchange) == (0, id_text(identity(1)))
@@ -179,7 +193,7 @@ def test_what_is_not_projected_yet_is_no_finding(filled: SqlStore) -> None:
 
 def test_without_a_checkpoint_nothing_is_believed(filled: SqlStore) -> None:
     execute(filled, "DELETE FROM projection_checkpoints")
-    execute(filled, "UPDATE exchanges SET method = 'x'")
+    execute(filled, "UPDATE exchange_rows SET method = 'x'")
     assert (audit_rows(filled).pending, audit_rows(filled).found) == (5, 0)
 
 
@@ -187,7 +201,7 @@ def test_an_event_of_an_unknown_type_is_folded_as_such(filled: SqlStore) -> None
     table = " ON events" if filled.name.startswith("postgresql") else ""
     execute(filled, f"DROP TRIGGER events_no_update{table}")
     execute(filled, f"UPDATE events SET type = 99 WHERE version = 2 AND stream = {key(filled, 1)}")
-    execute(filled, f"UPDATE exchanges SET method = 'x' WHERE id = {key(filled, 5)}")
+    execute(filled, f"UPDATE exchange_rows SET method = 'x' WHERE id = {key(filled, 5)}")
     first, second = audit_rows(filled).findings
     assert (first.exchange, first.field) == (id_text(identity(1)), "status, verdict, summary")
     assert (second.exchange, second.field) == (id_text(identity(5)), "method")
@@ -198,7 +212,7 @@ def test_an_event_of_an_unknown_type_is_folded_as_such(filled: SqlStore) -> None
 def test_a_reader_audits_but_does_not_rebuild(filled: SqlStore, store_url: str) -> None:
     before = everything(filled)
     with closing(open_store(store_url, write=False)) as reader:
-        assert audit_rows(reader).rows == 5
+        assert audit_rows(reader).rows == 5 + 6
         with pytest.raises(StoreError, match="reading only"):
             rebuild_all(reader, SqlProjected(reader))
     assert everything(filled) == before
@@ -270,11 +284,11 @@ def test_a_rebuild_waits_for_a_commit_that_is_under_way(postgres_url: str) -> No
         dropping = threading.Thread(target=SqlProjected(other).drop_all)
         with store.writing() as connection:
             connection.exec_driver_sql("UPDATE projection_checkpoints SET position = position")
-            connection.exec_driver_sql(f"UPDATE exchanges SET method = 'x' WHERE id = {key(store, 2)}")
+            connection.exec_driver_sql(f"UPDATE exchange_rows SET method = 'x' WHERE id = {key(store, 2)}")
             dropping.start()
             dropping.join(0.5)
             assert dropping.is_alive()
-            connection.exec_driver_sql(f"UPDATE exchanges SET method = 'x' WHERE id = {key(store, 1)}")
+            connection.exec_driver_sql(f"UPDATE exchange_rows SET method = 'x' WHERE id = {key(store, 1)}")
         dropping.join()
         assert everything(store) == ([], [], FeedCursor())
 
@@ -285,5 +299,5 @@ def test_the_store_on_disk_is_not_touched_by_an_audit(sqlite_url: str, tmp_path:
         project(store, SqlProjected(store))
     before = (tmp_path / "store.db").read_bytes()
     with closing(open_store(sqlite_url, write=False)) as reader:
-        assert audit_rows(reader).rows == 1
+        assert audit_rows(reader).rows == 1 + 2
     assert (tmp_path / "store.db").read_bytes() == before

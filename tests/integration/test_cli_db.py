@@ -32,14 +32,14 @@ def test_a_spoilt_row_is_found_by_the_check_and_mended_by_a_rebuild(store_url: s
     first = answered(1, ("user", "a"))
     fill(store_url, first, answered(2, ("user", "b")), DESK)
     lie = "model = 'gpt-9', summary = replace(summary, 'm-1', 'gpt-9')"
-    spoilt(store_url, f"UPDATE exchanges SET {lie} WHERE started_ns = (SELECT min(started_ns) FROM exchanges)")
+    spoilt(store_url, f"UPDATE exchange_rows SET {lie} WHERE started_ns = (SELECT min(started_ns) FROM exchange_rows)")
     assert "gpt-9" in run("list", "--store", store_url).stdout
     checked = run("db", "check", "--store", store_url)
     assert checked.exit_code == 1
     [row, advice] = [line for line in checked.stdout.splitlines() if line.startswith("!!")]
     assert (
         row.split()
-        == f"!! views {identity_of(first)}: in exchanges, model and summary are not what the events say".split()
+        == f"!! views {identity_of(first)}: in exchange_rows, model and summary are not what the events say".split()
     )
     assert "1 row to be made again" in advice
     assert "`recorder db rebuild`" in advice
@@ -51,7 +51,7 @@ def test_a_spoilt_row_is_found_by_the_check_and_mended_by_a_rebuild(store_url: s
     assert "gpt-9" not in run("list", "--store", store_url).stdout
     checked = run("db", "check", "--store", store_url)
     assert checked.exit_code == 0
-    assert "3 rows compared, each is what the events say" in checked.stdout
+    assert "7 rows compared, each is what the events say" in checked.stdout
 
 
 def test_a_rebuild_for_programs(store_url: str) -> None:
@@ -101,7 +101,7 @@ def test_a_database_that_can_only_be_read_is_refused_and_stays_as_it_is(postgres
         name = connection.info.dbname
         connection.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')  # as on a standby
     assert "refused to write" in told(run("db", "rebuild", "--store", postgres_url), 3)
-    assert "1 row compared" in run("db", "check", "--store", postgres_url).stdout
+    assert "3 rows compared" in run("db", "check", "--store", postgres_url).stdout
 
 
 def test_a_file_that_can_only_be_read_is_refused(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

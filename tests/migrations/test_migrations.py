@@ -59,14 +59,14 @@ def test_the_code_and_the_schema_agree(upgraded: str) -> None:
 
 def test_the_check_can_fail(upgraded: str) -> None:
     with engine_of(upgraded).connect() as connection, connection.begin():
-        connection.exec_driver_sql("DROP INDEX exchanges_match")
-        connection.exec_driver_sql("ALTER TABLE exchanges ADD COLUMN surplus INTEGER")
+        connection.exec_driver_sql("DROP INDEX exchange_rows_match")
+        connection.exec_driver_sql("ALTER TABLE exchange_rows ADD COLUMN surplus INTEGER")
         config = revisions.alembic_config(connection)
         config.attributes["metadata"] = metadata_for(connection.dialect.name)
         with pytest.raises(Exception, match="New upgrade operations detected") as caught:
             command.check(config)
     assert "surplus" in str(caught.value)
-    assert "exchanges_match" in str(caught.value)
+    assert "exchange_rows_match" in str(caught.value)
 
 
 def test_the_codes_of_the_types_are_those_of_the_code(upgraded: str) -> None:
@@ -83,15 +83,15 @@ def test_upgrading_twice_changes_nothing(store_url: str) -> None:
 
 
 def test_upgrading_an_empty_store_tells_what_was_done(sqlite_url: str, empty_postgres_url: str) -> None:
-    assert schema.upgrade(sqlite_url) == ("0001",)
-    assert schema.upgrade(empty_postgres_url) == ("0001",)
+    assert schema.upgrade(sqlite_url) == ("0001", "0002")
+    assert schema.upgrade(empty_postgres_url) == ("0001", "0002")
 
 
 def test_several_upgrade_at_once(sqlite_url: str, empty_postgres_url: str) -> None:
     for url in (sqlite_url, empty_postgres_url):
         with ThreadPoolExecutor(6) as threads:
             results = list(threads.map(schema.upgrade, [url] * 6))
-        assert sorted(results) == [()] * 5 + [("0001",)]
+        assert sorted(results) == [()] * 5 + [("0001", "0002")]
 
 
 @pytest.mark.parametrize("write", [True, False])
@@ -111,9 +111,9 @@ def test_a_newer_schema_is_refused_with_what_to_do(upgraded: str, write: bool) -
 
 
 def test_an_older_schema_is_refused_by_readers(upgraded: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if there were a revision 0002 already."""
-    monkeypatch.setattr(revisions, "HEAD", "0002")
-    with pytest.raises(StaleSchema, match=r"has schema 0001, not 0002: run `recorder db upgrade"):
+    """As if there were a revision 0003 already."""
+    monkeypatch.setattr(revisions, "HEAD", "0003")
+    with pytest.raises(StaleSchema, match=r"has schema 0002, not 0003: run `recorder db upgrade"):
         open_store(upgraded, write=False)
 
 
@@ -143,7 +143,7 @@ def test_a_migration_that_fails_leaves_nothing(
         assert revisions.revision(connection) is None
     engine.dispose()
     for url in (sqlite_url, empty_postgres_url):
-        assert schema.upgrade(url) == ("0001",)
+        assert schema.upgrade(url) == ("0001", "0002")
         open_store(url, write=True).close()
 
 
@@ -156,7 +156,7 @@ def test_a_developer_reaches_a_store_through_alembic_ini(upgraded: str) -> None:
             [*run, "-x", f"url={url}", *arguments], capture_output=True, text=True, cwd=ROOT, check=False
         )
         assert done.returncode == 0, done.stderr
-    assert "0001" in done.stdout
+    assert "0002" in done.stdout
     unnamed = subprocess.run([*run, "current"], capture_output=True, text=True, cwd=ROOT, check=False)
     assert unnamed.returncode == 1
     assert "name the store" in unnamed.stderr

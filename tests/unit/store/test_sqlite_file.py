@@ -342,7 +342,7 @@ def test_damaged_pages_are_one_clear_line(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
     built = filled(path, 3000)
     data = bytearray(path.read_bytes())
-    for page in range(20, len(data) // 8192 - 2):
+    for page in range(40, len(data) // 8192 - 2):
         data[page * 8192 : page * 8192 + 200] = b"\xff" * 200
     path.write_bytes(data)
     store = open_store(f"sqlite:///{path}", write=False)

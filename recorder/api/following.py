@@ -1,0 +1,125 @@
+"""Exchanges as they begin and end, whichever process records them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any, Final
+
+from recorder.api.reader import Reader
+from recorder.clock import id_text
+from recorder.core.events import TERMINAL_TYPES, Event
+from recorder.core.json_text import present
+from recorder.projections.rows import exchange_row, is_opening, listed, opening_row, tags_of_row, turn_of_row
+from recorder.store.projected import ExchangeFilter, ExchangeRow, OpeningRow
+
+_AT_ONCE: Final = 1024  # events of the feed
+_ASKING: Final = frozenset({"request_sent", "request_body_sent"})
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """Which exchanges are followed.
+
+    :ivar which: the fields of an exchange; what only its end tells keeps its beginning back.
+    :ivar conversation: name of the conversation that the program had opened, or a part of its id.
+    :ivar tags: tags that it gave that conversation, all of them.
+    """
+
+    which: ExchangeFilter
+    conversation: str | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def beginnings(self) -> bool:
+        """Whether the beginning of an exchange can tell that it is one of them."""
+        which = self.which
+        return which.verdict is None and which.status is None and which.finish is None and which.tool is None
+
+
+class Following:
+    """Follows a store from the moment at which this is made.
+
+    :param reader: the store.
+    :param followed: what is told; all where it is left out.
+    :raises StoreError: the store cannot be read.
+    """
+
+    def __init__(self, reader: Reader, followed: Followed | None = None) -> None:
+        self._store = reader.store
+        self._reader = reader
+        self._followed = followed or Followed(ExchangeFilter())
+        self._cursor = self._store.feed_end()
+        self._began: set[bytes] = set()  # told by last(); their events may come again
+        self._ended: set[bytes] = set()
+
+    def last(self, count: int) -> list[dict[str, Any]]:
+        """Return what is known of the last exchanges, the newest last; to be called before :meth:`changes`."""
+        self._reader.refresh()
+        found = (row for row in self._reader.exchanges(self._followed.which) if self._is_followed(row))
+        rows = list(islice(found, count))
+        self._began = {row.id for row in rows}
+        self._ended = {row.id for row in rows if row.duration_ns is not None}
+        return [_change(row, ended=row.duration_ns is not None) for row in reversed(rows)]
+
+    def changes(self) -> Iterator[dict[str, Any]]:
+        """Yield what began and what ended since the last time, in the order of the feed.
+
+        :raises StoreUnreachable: the store is not there any more.
+        """
+        self._store.check_present()
+        while True:
+            events, self._cursor = self._store.feed(self._cursor, _AT_ONCE)
+            if not events:
+                return
+            for event in events:
+                yield from self._change_of(event)
+
+    def _change_of(self, event: Event) -> Iterator[dict[str, Any]]:
+        begins = event.version == 1 and not is_opening(event) and event.stream not in self._began
+        ends = event.type in TERMINAL_TYPES and event.stream not in self._ended
+        if not (begins and self._followed.beginnings) and not ends:
+            return
+        events = list(self._store.found_events(event.stream))
+        if begins:
+            row = exchange_row([one for one in events if one.type in _ASKING] or events[:1])
+        elif event.version == next(one.version for one in events if one.type in TERMINAL_TYPES):
+            row = exchange_row(events)
+        else:
+            return  # the consumer's end after the server's, or the other way round: it is told already
+        if self._followed.which.selects(row) and self._is_followed(row):
+            yield _change(row, ended=not begins)
+
+    def _is_followed(self, row: ExchangeRow) -> bool:
+        followed = self._followed
+        if followed.conversation is None and not followed.tags:
+            return True
+        opening = self._opening(row.opening)
+        if opening is None:
+            return False
+        digits = followed.conversation.replace("-", "").lower() if followed.conversation is not None else ""
+        whole = opening.id.hex()
+        named = followed.conversation in (None, opening.name)
+        return (named or (digits != "" and (whole.startswith(digits) or whole.endswith(digits)))) and dict(
+            followed.tags
+        ).items() <= tags_of_row(opening).items()
+
+    def _opening(self, identity: bytes | None) -> OpeningRow | None:
+        events: Sequence[Event] = list(self._reader.found_events(identity)) if identity is not None else ()
+        return opening_row(events) if events else None
+
+
+def _change(row: ExchangeRow, *, ended: bool) -> dict[str, Any]:
+    shown = listed(row)
+    named = turn_of_row(row, id_text(row.id)).name
+    told = present(**shown, conversation_name=named)
+    if not ended:
+        for name in ("verdict", "chunks", "bytes", "duration_ms", "first_chunk_ms", "dialect", "status"):
+            told.pop(name, None)
+    return {"state": "ended" if ended else "began", **told}
+
+
+def followed(*, conversation: str | None = None, tags: dict[str, str] | None = None, **filters: Any) -> Followed:
+    """Return what :meth:`recorder.Store.exchanges` would be given, for following."""
+    return Followed(replace(ExchangeFilter(), **filters), conversation, tuple((tags or {}).items()))

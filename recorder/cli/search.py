@@ -1,0 +1,108 @@
+"""``recorder search``: the messages in which words stand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any, Final
+
+import click
+
+from recorder.api.store import Store
+from recorder.cli.application import Settings, json_option, pass_settings, store_option
+from recorder.cli.output import clean, dim, emit_json, short, verdict
+from recorder.cli.selecting import Selection, selection_options
+from recorder.errors import ConfigurationError
+
+_SHOWN: Final = 20
+_PLAIN: Final = re.compile(r'[^"*]*\s[^"*]*')
+_SPACE: Final = re.compile(r"\s+")
+
+
+class _Words(click.Command):
+    """A command that takes ``-word`` for a word, where it is none of its options."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Move such words to where click takes everything for a word."""
+        takes_value = {
+            name
+            for option in self.get_params(ctx)
+            if isinstance(option, click.Option) and not option.is_flag
+            for name in option.opts
+        }
+        end = args.index("--") if "--" in args else len(args)
+        options: list[str] = []
+        words, before = args[end + 1 :], ""
+        for arg in args[:end]:
+            is_word = re.match(r"-[^-]", arg) and not re.fullmatch(r"-h|-n\d*", arg) and before not in takes_value
+            (words if is_word else options).append(arg)
+            before = arg
+        return super().parse_args(ctx, [*options, *(["--", *words] if words else [])])
+
+
+@click.command(cls=_Words)
+@click.argument("words", nargs=-1, required=True)
+@click.option("-n", "count", type=click.IntRange(min=1), metavar="N", help=f"How many; {_SHOWN}, with --json all.")
+@click.option("--best", is_flag=True, help="Those that fit best first, not the newest.")
+@selection_options
+@json_option
+@store_option
+@pass_settings
+def search(
+    settings: Settings, selection: Selection, words: Sequence[str], count: int | None, best: bool, as_json: bool
+) -> None:
+    """Find the messages in which WORDS stand, of requests and of answers, the newest first.
+
+    All the words are wanted, in one message, in any order. "Words in quotes" stand side by side, -word is not
+    wanted, pre* is the beginning of a word; everything else is literal. Upper and lower case are the same, accents
+    do not count. What stands in reasoning, refusals, calls of tools and their results is found as well.
+
+    A message that was sent again with later requests is found once: in the exchange that sent or answered it first.
+    The filters are about that exchange.
+    """
+    limit = None if as_json and count is None else count or _SHOWN
+    with Store(settings.store) as store:
+        try:
+            found = store.search(
+                _query(words),
+                newest_first=not best,
+                limit=None if limit is None else limit + (not as_json),
+                **selection.filters,
+            )
+        except ValueError as error:
+            raise ConfigurationError(f"{error}: give a word of letters or digits to search for") from error
+        if as_json:
+            for hit in found:
+                emit_json(hit)
+            return
+        hits = list(islice(found, limit))
+        more = next(found, None) is not None
+    if not hits:
+        click.echo("nothing is recorded that fits", err=True)
+    for hit in hits:
+        _print(hit)
+    if more:
+        click.echo(f"there are more: give -n, as in -n {len(hits) * 5}", err=True)
+
+
+def _query(words: Sequence[str]) -> str:
+    """One query of all arguments; one with spaces is a phrase, since the shell has taken its quotes."""
+    told = [word + '"' * (word.count('"') % 2) for word in words]
+    return " ".join(
+        f'"{word}"' if _PLAIN.fullmatch(word) and not re.search(r"(^|\s)-\w", word) else word for word in told
+    )
+
+
+def _print(hit: dict[str, Any]) -> None:
+    started = hit["started_at"]
+    facts = [f"{started[5:10]} {started[11:19]}", hit["side"], hit.get("role", ""), hit.get("model", "")]
+    named = hit.get("conversation_name") or short(hit.get("conversation", ""))
+    shown = "  ".join(clean(fact) for fact in [*facts, named] if fact)
+    click.echo(f"{click.style(short(hit['exchange']), bold=True)}  {dim(shown)}  {verdict(hit['verdict'])}")
+    click.echo("    " + "".join(_piece(piece) for piece in hit["passage"]).strip())
+
+
+def _piece(piece: dict[str, Any]) -> str:
+    text = clean(_SPACE.sub(" ", piece["text"]))
+    return click.style(f"[{text}]", fg="yellow", bold=True) if piece.get("found") else text

@@ -1,0 +1,160 @@
+"""What is searched for, word by word: queries, the words of a text, and the passage in which they stand.
+
+A word is a run of letters and digits, of any case and with or without diacritics of U+0300 to U+036F: what the
+tokenizer unicode61 of SQLite's FTS5 takes (https://sqlite.org/fts5.html#unicode61_tokenizer), so that rows which
+no index has yet are found by the same words. A query::
+
+    word          is wanted; in any order, anywhere in one message
+    "two words"   are wanted in this order, side by side
+    pre*          is wanted, or any word that begins so
+    -word         is not wanted; likewise -"two words" and -pre*
+
+Everything else is literal: what is no letter and no digit only separates words, so there are no syntax errors.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+_WORD: Final = re.compile(r"[^\W_](?:[^\W_]|[\u0300-\u036f])*")
+_MARKS: Final = re.compile(r"[\u0300-\u036f]+")
+_TERM: Final = re.compile(r'(?P<minus>-(?=["\w]))?(?:"(?P<quoted>[^"]*)(?:"|$)|(?P<word>[^\s"]+))(?P<star>(?<=")\*)?')
+_BEFORE: Final = 60  # characters of a passage before the first word that was found
+_LENGTH: Final = 200
+_LONGEST: Final = 1 << 20  # characters of a field in which a passage is looked for
+
+#: One word of a text: its first character, the one after it, and the word as it is compared.
+Word = tuple[int, int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One thing to be found.
+
+    :ivar words: words that stand side by side, as they are compared; at least one.
+    :ivar prefix: the last of them is the beginning of a word.
+    """
+
+    words: tuple[str, ...]
+    prefix: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a message has to contain, and must not.
+
+    :ivar wanted: all of them, anywhere in the message.
+    :ivar unwanted: none of them.
+    """
+
+    wanted: tuple[Term, ...]
+    unwanted: tuple[Term, ...] = ()
+
+    def selects(self, fields: Sequence[str | None]) -> bool:
+        """Whether a message with these texts is found; side by side means within one of them."""
+        texts = [[word for _, _, word in words_of(field)] for field in fields if field]
+        return all(_stands(term, texts) for term in self.wanted) and not any(
+            _stands(term, texts) for term in self.unwanted
+        )
+
+
+def parse_query(text: str) -> Query:
+    """Return what *text* asks for; what holds no word asks for nothing.
+
+    :raises ValueError: no word is wanted.
+    """
+    wanted: list[Term] = []
+    unwanted: list[Term] = []
+    for found in _TERM.finditer(text):
+        told = found["quoted"] if found["quoted"] is not None else found["word"]
+        words = tuple(word for _, _, word in words_of(told))
+        star = bool(found["star"]) or (found["word"] is not None and told.endswith("*"))
+        if words:
+            (unwanted if found["minus"] else wanted).append(Term(words, star))
+    if not wanted:
+        raise ValueError("no word is wanted")
+    return Query(tuple(dict.fromkeys(wanted)), tuple(dict.fromkeys(unwanted)))
+
+
+def words_of(text: str) -> Iterator[Word]:
+    """Yield the words of a text in order."""
+    for found in _WORD.finditer(text):
+        yield found.start(), found.end(), _compared(found[0])
+
+
+def _compared(word: str) -> str:
+    if word.isascii():
+        return word.lower()
+    return unicodedata.normalize("NFC", _MARKS.sub("", unicodedata.normalize("NFD", word.lower())))
+
+
+def _stands(term: Term, texts: Sequence[Sequence[str]]) -> bool:
+    return any(_fits(term, text, at) for text in texts for at in range(len(text) - len(term.words) + 1))
+
+
+def _fits(term: Term, words: Sequence[str], at: int) -> bool:
+    last = at + len(term.words) - 1
+    if last >= len(words) or any(words[at + number] != word for number, word in enumerate(term.words[:-1])):
+        return False
+    return words[last].startswith(term.words[-1]) if term.prefix else words[last] == term.words[-1]
+
+
+#: Pieces of a passage in order, and whether each is what was searched for.
+Passage = tuple[tuple[str, bool], ...]
+
+
+def passage(query: Query, fields: Sequence[str | None]) -> Passage:
+    """Return the passage around the first words that were found, in the first of the texts that has any.
+
+    :param fields: the texts of a message, the one to be shown first.
+    """
+    for field in fields:
+        found = _passage(query, (field or "")[:_LONGEST])
+        if found:
+            return found
+    return ()
+
+
+def _passage(query: Query, text: str) -> Passage:
+    longest = max(len(term.words) for term in query.wanted)
+    words: list[Word] = []
+    marked: list[tuple[int, int]] = []
+    end = len(text)
+    for word in words_of(text):
+        if word[0] >= end:
+            break
+        words.append(word)
+        recent = [each[2] for each in words[-longest:]]
+        for term in query.wanted:
+            at = len(recent) - len(term.words)
+            if at >= 0 and _fits(term, recent, at):
+                marked += [(start, stop) for start, stop, _ in words[-len(term.words) :]]
+                end = min(end, marked[0][0] - _BEFORE + _LENGTH)
+    return _cut(text, sorted(set(marked)), end) if marked else ()
+
+
+def _cut(text: str, marked: Sequence[tuple[int, int]], end: int) -> Passage:
+    """Cut a passage out of a text, at spaces where there are any near."""
+    start = max(marked[0][0] - _BEFORE, 0)
+    if start:
+        start = max(text.find(" ", start, marked[0][0]) + 1, start)
+    if end < len(text):
+        end = max(text.rfind(" ", marked[-1][1], end), marked[-1][1]) if " " in text[marked[-1][1] : end] else end
+        end = max(end, marked[-1][1])
+    pieces = [("… ", False)] if start else []
+    at = start
+    for first, after in marked:
+        pieces += [(text[at:first], False), (text[first:after], True)]
+        at = after
+    pieces += [(text[at:end], False), (" …" if end < len(text) else "", False)]
+    joined: list[tuple[str, bool]] = []
+    for piece, hit in pieces:
+        if joined and joined[-1][1] == hit and not hit:
+            joined[-1] = (joined[-1][0] + piece, hit)
+        elif piece:
+            joined.append((piece, hit))
+    return tuple(joined)

@@ -1,0 +1,107 @@
+"""The messages of one exchange, as rows that can be searched."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any, Final
+
+from recorder.core.conversation import extended_key, thread_keys
+from recorder.core.json_text import whole
+from recorder.core.messages import Message, ReasoningPart, RefusalPart, TextPart, ToolCallPart, ToolResultPart
+from recorder.core.rebuilt import Rebuilt
+from recorder.store.searched import CallRow, MessageRow
+
+_ANSWER: Final = b"recorder/answer/v1\0"
+
+
+def storable(text: str) -> str:
+    """Return *text* as a column takes it: Postgres has no NUL in text, no engine has lone surrogates."""
+    return whole(text).replace("\0", "\ufffd")
+
+
+def message_rows(rebuilt: Rebuilt) -> Iterator[MessageRow]:
+    """Yield a row for each message of an exchange's request and for each of its answers."""
+    messages = rebuilt.request_messages
+    keys = thread_keys(messages)
+    for place, (key, message) in enumerate(zip(keys, messages, strict=True)):
+        yield _row(rebuilt, message, key=key, place=place, follows=keys[place - 1] if place else None)
+    last = keys[-1] if keys else None
+    for choice in rebuilt.answer.choices:
+        yield _row(
+            rebuilt,
+            choice.message,
+            key=answer_row_key(rebuilt.exchange.stream, choice.index),
+            answered=1,
+            place=choice.index,
+            follows=last,
+            thread_key=extended_key(last, choice.message) if last is not None else None,
+            finish=choice.finish,
+        )
+
+
+def answer_row_key(exchange: bytes, choice: int) -> bytes:
+    """Return the key of the row of an answer: BLAKE2b-128 of the exchange and the choice."""
+    return hashlib.blake2b(_ANSWER + exchange + str(choice).encode(), digest_size=16).digest()
+
+
+def _row(
+    rebuilt: Rebuilt, message: Message, *, key: bytes, place: int, follows: bytes | None, **answer: Any
+) -> MessageRow:
+    parts = message.parts
+    values = {"answered": 0, "thread_key": None, "finish": None, **answer}
+    return MessageRow(
+        key=key,
+        exchange=rebuilt.exchange.stream,
+        started_ns=rebuilt.exchange.started_ns or 0,
+        place=place,
+        follows=follows,
+        role=storable(message.role) if message.role is not None else None,
+        text=_joined("", [part.text for part in parts if isinstance(part, TextPart)]),
+        reasoning=_joined("\n", [part.text for part in parts if isinstance(part, ReasoningPart)]),
+        rest=_joined("\n", [piece for part in parts for piece in _rest(part)]),
+        **values,
+    )
+
+
+def _joined(between: str, texts: list[str]) -> str | None:
+    return storable(between.join(texts)) if any(texts) else None
+
+
+def _rest(part: object) -> Iterator[str]:
+    if isinstance(part, RefusalPart):
+        yield part.text
+    elif isinstance(part, ToolResultPart):
+        yield part.text or ""
+    elif isinstance(part, ToolCallPart):
+        yield part.name or ""
+        yield from _leaves(part.arguments) if part.complete else [part.arguments_text]
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    """The texts and numbers in the arguments of a call, with the names they have, in order."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            for name, inner in reversed(one.items()):
+                waiting += [inner, name]
+        elif isinstance(one, list):
+            waiting += reversed(one)
+        elif one is not None:
+            yield str(one)
+
+
+def call_rows(rebuilt: Rebuilt) -> Iterator[CallRow]:
+    """Yield a row for each call of a tool in the answers of an exchange."""
+    for choice in rebuilt.answer.choices:
+        for place, call in enumerate(choice.message.tool_calls):
+            yield CallRow(
+                exchange=rebuilt.exchange.stream,
+                choice=choice.index,
+                place=place,
+                call_id=storable(call.id) if call.id is not None else None,
+                name=storable(call.name) if call.name is not None else None,
+                arguments=storable(call.arguments_text),
+                complete=int(call.complete),
+            )

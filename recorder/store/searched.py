@@ -1,0 +1,305 @@
+"""Rows of messages, and finding them by their words: SQLite's FTS5, Postgres' tsvector.
+
+Each message is stored once, as it stood in the first exchange that had it: a long conversation is sent again
+with every request. What belongs to a row is decided by ``(started_ns, exchange)`` alone, so that the order in
+which exchanges are projected does not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import (
+    Connection,
+    Select,
+    column,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    literal_column,
+    or_,
+    select,
+    table,
+    text,
+)
+
+from recorder.core.searching import Query, Term, words_of
+from recorder.store.sql import batched
+from recorder.store.tables import calls, exchanges, messages, messages_with_words
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
+
+_AT_ONCE: Final = 500
+_FREQUENT: Final = 2000  # messages with all the words: from here on the newest are looked at in their order
+_VERY_FREQUENT: Final = 20_000  # from here on each of these is asked for by itself
+
+# https://www.postgresql.org/docs/current/textsearch-limitations.html
+_LAST_PLACE: Final = 16383
+_MOST_PLACES: Final = 255  # of one word
+_MOST_BYTES: Final = 900_000  # of a tsvector: it holds 1 MiB
+_LONGEST_WORD: Final = 500  # characters; 2,046 bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRow:
+    """One message of a request or an answer, as it was in the first exchange that had it.
+
+    :ivar key: of a request's message, its thread key (:mod:`recorder.core.conversation`); of an answer, one of its own.
+    :ivar exchange: the first that sent it, or the one that got it as an answer.
+    :ivar started_ns: when that exchange began.
+    :ivar answered: 1 for an answer, 0 for a message of a request.
+    :ivar place: its index in the request; of an answer, its choice.
+    :ivar follows: thread key of the message before it.
+    :ivar thread_key: of an answer, the key it has when it is sent back; None where it cannot be.
+    :ivar rest: what else can be searched for: refusals, calls of tools and their results.
+    :ivar finish: of an answer, its finish reason in the words of all dialects.
+    """
+
+    key: bytes
+    exchange: bytes
+    started_ns: int
+    answered: int
+    place: int
+    follows: bytes | None
+    thread_key: bytes | None
+    role: str | None
+    text: str | None
+    reasoning: str | None
+    rest: str | None
+    finish: str | None
+
+    @property
+    def searched(self) -> tuple[str | None, str | None, str | None]:
+        """The texts in which words are looked for, the one to be shown first."""
+        return self.text, self.rest, self.reasoning
+
+    def precedes(self, other: MessageRow) -> bool:
+        """Whether this one stands for the message rather than *other*, which has the same key."""
+        return (self.started_ns, self.exchange) <= (other.started_ns, other.exchange)
+
+
+@dataclass(frozen=True, slots=True)
+class CallRow:
+    """One call of a tool in an answer.
+
+    :ivar exchange: whose answer.
+    :ivar place: its index among the calls of that choice.
+    :ivar call_id: the provider's id of it.
+    :ivar arguments: exactly as they came, however incomplete.
+    :ivar complete: 1 where they parse and the call is known to be finished, else 0.
+    """
+
+    exchange: bytes
+    choice: int
+    place: int
+    call_id: str | None
+    name: str | None
+    arguments: str
+    complete: int
+
+
+_FIELDS: Final = tuple(field.name for field in fields(MessageRow))
+_values: Final = attrgetter(*_FIELDS)
+_COLUMNS: Final = tuple(messages.c[name] for name in _FIELDS)
+
+
+def store_messages(connection: Connection, rows: Sequence[MessageRow], folded: Sequence[bytes]) -> None:
+    """Store rows where no earlier exchange has the message.
+
+    Whoever calls has moved the checkpoint in the same transaction, so nobody else does this at the same time.
+
+    :param folded: the exchanges that they were folded from: other answers of these are removed.
+    """
+    known = {key: (started_ns, exchange) for key, started_ns, exchange in _known(connection, rows)}
+    new = {row.key: row for row in rows if (row.started_ns, row.exchange) <= known.get(row.key, _LAST)}
+    for stored in stored_messages(connection, new.keys() & known.keys()):
+        if new[stored.key] == stored:
+            del new[stored.key]
+    gone = [*(new.keys() & known.keys()), *_other_answers(connection, rows, folded)]
+    on_sqlite = connection.dialect.name == "sqlite"
+    for some in batched(gone, _AT_ONCE):
+        if on_sqlite:
+            _index(connection, some, remove=True)
+        connection.execute(delete(messages).where(messages.c.key.in_(some)))
+    if new:
+        values = [dict(zip(_FIELDS, _values(row), strict=True)) for row in new.values()]
+        if on_sqlite:
+            connection.execute(insert(messages), values)
+        else:
+            words = ({"words": word_places(row.searched)} for row in new.values())
+            connection.execute(insert(messages_with_words), [a | b for a, b in zip(values, words, strict=True)])
+    if on_sqlite:
+        for some in batched(list(new), _AT_ONCE):
+            _index(connection, some, remove=False)
+
+
+def store_calls(connection: Connection, rows: Sequence[CallRow], folded: Sequence[bytes]) -> None:
+    """Store the calls of exchanges in place of those that were there.
+
+    :param folded: the exchanges that they were folded from.
+    """
+    for some in batched(folded, _AT_ONCE):
+        connection.execute(delete(calls).where(calls.c.exchange.in_(some)))
+    if rows:
+        connection.execute(insert(calls), [asdict(row) for row in rows])
+
+
+_LAST: Final = (1 << 63, b"")  # comes after every exchange
+
+
+def _known(connection: Connection, rows: Sequence[MessageRow]) -> Iterator[Any]:
+    c = messages.c
+    for some in batched(rows, _AT_ONCE):
+        keys = [row.key for row in some]
+        yield from connection.execute(select(c.key, c.started_ns, c.exchange).where(c.key.in_(keys)))
+
+
+def _other_answers(connection: Connection, rows: Sequence[MessageRow], folded: Sequence[bytes]) -> Iterator[bytes]:
+    c, keys = messages.c, {row.key for row in rows}
+    for some in batched(folded, _AT_ONCE):
+        found = connection.execute(select(c.key).where(c.exchange.in_(some), c.answered == 1)).scalars()
+        yield from (key for key in found if key not in keys)
+
+
+def _index(connection: Connection, keys: Sequence[bytes], *, remove: bool) -> None:
+    """Add rows to SQLite's full-text index, or remove them while they are still as they were added.
+
+    https://sqlite.org/fts5.html#external_content_tables; in the order of their numbers, else each is written by itself.
+    """
+    names = "text, reasoning, rest"
+    into, first = ("message_index, rowid", "'delete', number") if remove else ("rowid", "number")
+    places = ", ".join("?" * len(keys))
+    connection.exec_driver_sql(
+        f"INSERT INTO message_index ({into}, {names}) "
+        f"SELECT {first}, {names} FROM message_rows WHERE key IN ({places}) ORDER BY number",
+        tuple(keys),
+    )
+
+
+def forget_messages(connection: Connection) -> None:
+    """Remove every row, and whatever the index has beside them."""
+    connection.execute(delete(messages))
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("INSERT INTO message_index (message_index) VALUES ('rebuild')")
+
+
+def stored_messages(connection: Connection, keys: Iterable[bytes]) -> Iterator[MessageRow]:
+    """Yield the rows with these keys."""
+    for some in batched(list(keys), _AT_ONCE):
+        for row in connection.execute(select(*_COLUMNS).where(messages.c.key.in_(some))):
+            yield MessageRow(*row)
+
+
+def sent_back(connection: Connection, keys: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield those of the keys that an answer has when it is sent back."""
+    for some in batched(list(keys), _AT_ONCE):
+        yield from connection.execute(
+            select(messages.c.thread_key).where(messages.c.thread_key.in_(some)).distinct()
+        ).scalars()
+
+
+def found_messages(
+    connection: Connection, query: Query, restrict: Any, *, newest_first: bool, limit: int | None
+) -> Iterator[tuple[MessageRow, Any]]:
+    """Yield the messages that a query finds, each with the row of the first exchange that had it.
+
+    An answer that was sent back is found as the answer.
+
+    :param restrict: adds the conditions for their exchanges to a statement; None for none.
+    :param newest_first: else the ones that fit best come first.
+    """
+    sqlite = connection.dialect.name == "sqlite"
+    where = _on_sqlite if sqlite else _on_postgres
+    found = where(connection, query, newest_first, restrict is not None)
+    answers = messages.alias("answers")
+    again = exists().where(answers.c.thread_key == messages.c.key)
+    statement = found.where(or_(messages.c.answered == 1, ~again))
+    if restrict is not None:
+        statement = restrict(statement)
+    if newest_first:
+        statement = statement.order_by(messages.c.started_ns.desc(), messages.c.exchange.desc(), messages.c.place)
+    with connection.execute(statement.limit(limit), execution_options={"stream_results": True}) as rows:
+        for row in rows:
+            yield MessageRow(*row[: len(_COLUMNS)]), row[len(_COLUMNS) :]
+
+
+def _select() -> Select[Any]:
+    return select(*_COLUMNS, *exchanges.c).join(exchanges, exchanges.c.id == messages.c.exchange)
+
+
+def _on_sqlite(connection: Connection, query: Query, newest_first: bool, filtered: bool) -> Select[Any]:
+    index = table("message_index", column("rowid"), column("rank"))
+    number: ColumnElement[int] = column("number", _selectable=messages)
+    matches = text("message_index MATCH :words").bindparams(words=sqlite_words(query))
+    if not newest_first:
+        return _select().join(index, index.c.rowid == number).where(matches).order_by(index.c.rank)
+    found = select(index.c.rowid).where(matches)
+    if not any(term.prefix for term in query.wanted):  # to count what begins so takes as long as to find it
+        several = select(literal(1)).select_from(index).where(matches).limit(_VERY_FREQUENT).subquery()
+        count = connection.execute(select(func.count()).select_from(several)).scalar() or 0
+        if count < _FREQUENT:
+            return _select().where(number.in_(found))
+        if count == _VERY_FREQUENT and not filtered:
+            return _select().where(exists().select_from(index).where(matches, index.c.rowid == number))
+    # The plus keeps SQLite from looking up and sorting every one: it goes from the newest on until there are enough.
+    return _select().where(literal_column("+message_rows.number").in_(found))
+
+
+def sqlite_words(query: Query) -> str:
+    """Return a query as FTS5 takes it (https://sqlite.org/fts5.html#full_text_query_syntax)."""
+
+    def told(term: Term) -> str:
+        return f'"{" ".join(term.words)}"{"*" if term.prefix else ""}'
+
+    wanted = " AND ".join(map(told, query.wanted))
+    return f"({wanted})" + "".join(f" NOT {told(term)}" for term in query.unwanted)
+
+
+def _on_postgres(_: Connection, query: Query, newest_first: bool, __: bool) -> Select[Any]:
+    words: ColumnElement[Any] = column("words", _selectable=messages)
+    asked = text("CAST(:asked AS tsquery)").bindparams(asked=postgres_words(query))
+    found = _select().where(words.op("@@")(asked))
+    return found if newest_first else found.order_by(func.ts_rank_cd(words, asked).desc(), messages.c.started_ns.desc())
+
+
+def postgres_words(query: Query) -> str:
+    """Return a query as a tsquery (https://www.postgresql.org/docs/current/datatype-textsearch.html)."""
+
+    def told(term: Term) -> str:
+        *before, last = term.words
+        words = [f"'{word[:_LONGEST_WORD]}'" for word in before]
+        return "(" + " <-> ".join([*words, f"'{last[:_LONGEST_WORD]}'{':*' if term.prefix else ''}"]) + ")"
+
+    return " & ".join([*map(told, query.wanted), *(f"!{told(term)}" for term in query.unwanted)])
+
+
+def word_places(texts: Sequence[str | None]) -> str:
+    """Return the words of some texts as a tsvector; a word at the end of one does not stand beside the next one's.
+
+    What a tsvector cannot hold (1 MiB, 16,383 places) is left out: of very long messages the end is not found.
+    """
+    places: dict[str, list[str]] = {}
+    at, size = 0, 0
+    for field in texts:
+        at += 2
+        for _, _, word in words_of(field or ""):
+            at += 1
+            told = places.setdefault(word[:_LONGEST_WORD], [])
+            if len(told) < _MOST_PLACES and at <= _LAST_PLACE:
+                told.append(str(at))
+                size += 2
+            if len(told) <= 1:
+                size += 4 * len(word[:_LONGEST_WORD]) + 8
+            if size > _MOST_BYTES:
+                return _as_text(places)
+    return _as_text(places)
+
+
+def _as_text(places: Mapping[str, Sequence[str]]) -> str:
+    return " ".join(f"'{word}':{','.join(told)}" if told else f"'{word}'" for word, told in places.items())

@@ -1,0 +1,146 @@
+"""Queries, words and passages."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recorder.core.searching import Query, Term, parse_query, passage, words_of
+from recorder.store.searched import postgres_words, sqlite_words, word_places
+
+
+def term(*words: str, prefix: bool = False) -> Term:
+    return Term(words, prefix)
+
+
+@pytest.mark.parametrize(
+    ("text", "query"),
+    [
+        ("sell now", Query((term("sell"), term("now")))),
+        ("sell sell SELL", Query((term("sell"),))),
+        ('"take profit" -loss', Query((term("take", "profit"),), (term("loss"),))),
+        ('-"take profit" x -y*', Query((term("x"),), (term("take", "profit"), term("y", prefix=True)))),
+        ("pro* -x", Query((term("pro", prefix=True),), (term("x"),))),
+        ('"take pro"*', Query((term("take", "pro", prefix=True),))),
+        ("1.0850", Query((term("1", "0850"),))),
+        ("take-profit", Query((term("take", "profit"),))),
+        ("snake_case", Query((term("snake", "case"),))),
+        ('"not closed', Query((term("not", "closed"),))),
+        ("a - b", Query((term("a"), term("b")))),
+        ("a --b", Query((term("a"), term("b")))),
+        ("Café cafe\u0301", Query((term("cafe"),))),
+        ("STRASSE straße", Query((term("strasse"), term("straße")))),
+        ("AND or NOT near(x)", Query((term("and"), term("or"), term("not"), term("near", "x")))),
+        ('"" * ? x', Query((term("x"),))),
+        ("한국어 日本", Query((term("한국어"), term("日本")))),
+    ],
+)
+def test_what_a_query_asks_for(text: str, query: Query) -> None:
+    assert parse_query(text) == query
+
+
+@pytest.mark.parametrize("text", ["", " ", "-", "*", '""', "-x", '-"x y"', "?! …"])
+def test_a_query_that_wants_no_word(text: str) -> None:
+    with pytest.raises(ValueError, match="no word is wanted"):
+        parse_query(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("sell", True),
+        ("now sell", True),
+        ('"now sell"', False),
+        ('"sell it now"', True),
+        ("sel", False),
+        ("sel*", True),
+        ('"it no"*', True),
+        ("sell -later", False),
+        ("sell -lat*", False),
+        ("sell -never", True),
+        ('"now later"', False),  # of two texts
+        ("later sell", True),
+    ],
+)
+def test_what_a_query_selects(text: str, found: bool) -> None:
+    assert parse_query(text).selects(["Sell it now!", None, "", "later"]) is found
+
+
+def shown(query: str, *fields: str | None) -> str:
+    return "".join(f"[{text}]" if hit else text for text, hit in passage(parse_query(query), fields))
+
+
+def test_a_passage_marks_what_was_found() -> None:
+    assert shown("sell now", "Sell it  NOW, or never") == "[Sell] it  [NOW], or never"
+    assert shown('"it now" x', "Sell it\nnow, x") == "Sell [it]\n[now], [x]"
+    assert shown("s*", "Sell it so") == "[Sell] it [so]"
+    assert shown("late", None, "Sell", "too late") == "too [late]"
+    assert shown("nowhere", "Sell") == ""
+    assert shown("cafe", "the Cafe\u0301.") == "the [Cafe\u0301]."
+
+
+def test_a_passage_is_cut_out_of_a_long_text() -> None:
+    text = "before " * 100 + "target one " + "after " * 100 + "target"
+    found = shown("target", text)
+    assert found.startswith("… before before ")
+    assert "before [target] one after " in found
+    assert found.endswith("after after …")
+    assert len(found) < 230
+    assert shown("target", "x" * 500 + " target " + "y" * 500).startswith("… ")
+    assert "[target]" in shown("target", "x" * 500 + "-target-" + "y" * 500)
+
+
+@given(st.text(max_size=60), st.text(max_size=300))
+def test_any_query_over_any_text(query: str, text: str) -> None:
+    try:
+        parsed = parse_query(query)
+    except ValueError:
+        return
+    pieces = passage(parsed, [text])
+    marked = [piece for piece, hit in pieces if hit]
+    assert all(piece in text for piece in marked)
+    if parsed.selects([text]):
+        assert marked
+    assert postgres_words(parsed).count("'") % 2 == 0
+
+
+@given(st.text(max_size=40), st.text(max_size=200))
+def test_any_query_is_one_that_sqlite_understands(query: str, text: str) -> None:
+    """And it finds what we find, of letters that both know: SQLite's Unicode is older than Python's."""
+    try:
+        parsed = parse_query(query)
+    except ValueError:
+        return
+    connection = sqlite3.connect(":memory:")
+    connection.execute("CREATE VIRTUAL TABLE found USING fts5(text, tokenize='unicode61 remove_diacritics 2')")
+    connection.execute("INSERT INTO found VALUES (?)", (text.encode("utf-8", "replace").decode(),))
+    rows = connection.execute("SELECT 1 FROM found WHERE found MATCH ?", (sqlite_words(parsed),)).fetchall()
+    if query.isascii() and text.isascii() and "\0" not in text:
+        assert bool(rows) is parsed.selects([text])
+    connection.close()
+
+
+@given(
+    st.lists(st.sampled_from(["sell", "Sells", "a", "b", "-a", '"a b"', "s*", "-b*", '"sell a"', "c.d"]), max_size=5)
+)
+def test_the_index_and_the_fold_select_the_same(words: list[str]) -> None:
+    texts = ["sell a b", "Sells b a", "a. B!", "c d", "d c sell"]
+    try:
+        parsed = parse_query(" ".join(words))
+    except ValueError:
+        return
+    connection = sqlite3.connect(":memory:")
+    connection.execute("CREATE VIRTUAL TABLE found USING fts5(text, tokenize='unicode61 remove_diacritics 2')")
+    connection.executemany("INSERT INTO found VALUES (?)", [(text,) for text in texts])
+    rows = connection.execute("SELECT text FROM found WHERE found MATCH ? ORDER BY rowid", (sqlite_words(parsed),))
+    assert [row[0] for row in rows] == [text for text in texts if parsed.selects([text])]
+    connection.close()
+
+
+def test_the_places_of_words_for_postgres() -> None:
+    assert word_places(["Sell it, sell", None, "it"]) == "'sell':3,5 'it':4,10"
+    assert word_places(["", None]) == ""
+    assert [word for _, _, word in words_of("O'Reilly's \\'")] == ["o", "reilly", "s"]
