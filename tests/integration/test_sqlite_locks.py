@@ -50,7 +50,7 @@ def test_looking_into_the_own_store_loses_nothing(how: str, sqlite_url: str) -> 
 
 
 EVERYTHING = """
-import json, os, sys, requests
+import json, os, signal, sys, requests
 from pathlib import Path
 
 opened = []
@@ -74,10 +74,10 @@ def descriptors():
     return sum(os.path.realpath(fd) == file for fd in here.iterdir()) if here.is_dir() else 0
 
 ran, failed = set(), []
-def command(*arguments):
+def command(*arguments, code=0):
     ran.add(" ".join(arguments[:2] if arguments[0] == "db" else arguments[:1]))
     result = CliRunner().invoke(application, [*arguments, "--store", store])
-    if result.exit_code:
+    if result.exit_code != code:
         failed.append([arguments, result.output, repr(result.exception)])
 
 with Recorder(store) as recorder, recorder.mount(requests.Session()) as session:
@@ -95,11 +95,18 @@ with Recorder(store) as recorder, recorder.mount(requests.Session()) as session:
         with Recorder(store) as second:
             second.flush(), second.health()
     after = descriptors()
-    for name in ("list", "verify", "recover", "db status", "db path", "db upgrade", "db check", "db rebuild"):
+    for name in ("list", "stats", "verify", "recover", "db status", "db path", "db upgrade", "db check", "db rebuild"):
         command(*name.split(" "))
     for name in ("show", "events", "export", "replay", "verify"):
         command(name, "desk")
     command("export", "desk", "-o", folder + "/out.md")
+    command("export", "desk", "--format", "jsonl", "-o", folder + "/out.jsonl")
+    command("import", folder + "/out.jsonl")
+    command("search", "x")
+    command("diff", "desk", "desk")
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
+    command("tail", code=130)
     command("db", "backup", folder + "/copy.db")
     command("chat", "hello")
     command("demo")

@@ -19,6 +19,7 @@ EXPECTED = {
     "StaleSchema": 2,
     "VersionConflict": 1,
     "RedactionRefused": 1,
+    "ImportRefused": 1,
     "RecordingError": 3,
     "CorruptRecording": 1,
     "UnknownEventType": 1,
