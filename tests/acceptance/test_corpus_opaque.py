@@ -6,8 +6,8 @@ MCP, batch results, transcriptions and Ollama's downloads come in the same forms
 from __future__ import annotations
 
 import pytest
-from recorder.core.content_coding import undo
 
+from recorder.core.content_coding import undo
 from recorder.dialects.base import Clues, choose, dialects
 from tests import corpus
 from tests.acceptance.test_corpus_rebuild import by_recorder
