@@ -323,7 +323,8 @@ class WritePath:
         where, drained = self._directory, self._mover.drained
         self._spool.check()
         if self._spool.removed is None:
-            _log.error("recorder: %d bytes stay in %s: `recorder recover` brings them to the store", left, where)
+            brings = "what can be read of them" if self._mover.damage else "them"
+            _log.error("recorder: %d bytes stay in %s: `recorder recover` brings %s to the store", left, where, brings)
             return
         gone = [file for file in self._spool.files() if file.removed]
         lost = sum(events_left(file, drained.get(file.id, HEADER_SIZE)) for file in gone)

@@ -84,13 +84,21 @@ class _Index:
         """Return every set of places that an exchange has redacted and that count."""
         return self._first
 
+    def look(self, keys: dict[tuple[str, ...], bytes]) -> int | None:
+        """Return what :meth:`take` would, and leave it."""
+        number, _ = self._next_of(keys)
+        return None if number == _NONE else number
+
+    def _next_of(self, keys: dict[tuple[str, ...], bytes]) -> tuple[int, tuple[str, ...]]:
+        left = [(self._first[places].get(key, _NONE), places) for places, key in keys.items()]
+        return min((found for found in left if found[0] != _NONE), default=(_NONE, ()))
+
     def take(self, keys: dict[tuple[str, ...], bytes]) -> int | None:
         """Return the first exchange that is left under one of *keys*, and take it out; None where none is.
 
         :param keys: a request's key for each of :meth:`places`.
         """
-        left = [(self._first[places].get(key, _NONE), places) for places, key in keys.items()]
-        number, places = min((found for found in left if found[0] != _NONE), default=(_NONE, ()))
+        number, places = self._next_of(keys)
         if number == _NONE:
             return None
         following = self._next[number]
@@ -157,6 +165,21 @@ class Answers:
             with self._lock:
                 self._refused.append(error)
             raise
+
+    def refusal(self, method: str, url: str) -> Answer | None:
+        """Return the next recorded answer to a request whose payload was never read, if no connection could be made.
+
+        :param url: after redaction.
+        """
+        keys = {places: match_key(method, url, b"", places) for places in self._index.places()}
+        with self._lock:
+            number = self._index.look(keys)
+        if number is None:
+            return None
+        tape = render(self._events(self._index.exchanges[number]))
+        if tape.end != "request_failed" or tape.facts.get("phase") != "connect":
+            return None
+        return self.answer(method, url, b"")
 
     def _next(self, method: str, url: str, body: bytes) -> bytes:
         keys = {places: match_key(method, url, body, places) for places in self._index.places()}

@@ -120,6 +120,10 @@ class RequestsReplay:
             raise self._bypassed(request)
         return response
 
+    def refusal(self, request: PreparedRequest) -> Answer | None:
+        """Return the recorded failure to connect of a request whose payload is not known yet, if that comes next."""
+        return self._answers.refusal(request.method or "GET", self._redaction.url(request.url or "", Redacted()))
+
     def _bypassed(self, request: PreparedRequest) -> NoMatchingExchange:
         return self._answers.bypassed(request.method or "GET", self._redaction.url(request.url or "", Redacted()))
 
@@ -180,9 +184,11 @@ class _ReplayingConnection(View):
     def connect(self) -> None:
         """Connect to the recording, or fail as the recorded connection failed."""
         asking, state = _asking_now(), self.recorder_state
-        if asking is not None and asking.answer is None and state.streamed is None:
+        if asking is not None and asking.answer is None and not state.streamed:
             payload = known_payload(asking.request.body)
-            if payload is not None:
+            if payload is None:  # nothing of it was read where no connection could be made
+                asking.answer = state.replay.refusal(asking.request)
+            elif state.streamed is None:
                 asking.answer = state.replay.answer(asking.request, payload)
         if asking is not None and asking.answer is not None:
             self._fail_as_recorded(asking, "connect")

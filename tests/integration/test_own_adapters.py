@@ -567,3 +567,16 @@ def test_a_connection_that_is_refused_after_a_streamed_payload_is_refused_again(
         with pytest.raises(requests.ConnectionError) as again:
             session.post(url, data=b"later")
     assert type(again.value.args[0]) is type(live.value.args[0])
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/u", "https://127.0.0.1:1/u"])
+def test_a_refused_request_with_a_streamed_payload_is_refused_again(url: str, sqlite_url: str) -> None:
+    with Recorder(sqlite_url) as recorder, pytest.raises(requests.ConnectionError):
+        recorder.mount(requests.Session()).post(url, data=iter([b"ab", b"cd"]))
+    with Player(sqlite_url) as player:
+        session = player.mount(requests.Session())
+        with pytest.raises(requests.ConnectionError, match="Connection refused"):
+            session.post(url, data=iter([b"ab", b"cd"]))
+        assert player.unplayed == ()
+    with pytest.raises(NoMatchingExchange), Player(sqlite_url) as player:
+        player.mount(requests.Session()).post(url.replace("/u", "/other"), data=iter([b"ab"]))
