@@ -45,7 +45,7 @@ def with_secret(name: str, kind: str, body: bytes, text: str, secret: str, data:
 
 
 @pytest.mark.parametrize(("name", "kind", "body", "text"), CASES)
-@settings(max_examples=12, deadline=None)  # each writes all formats
+@settings(max_examples=5, deadline=None)  # each writes all formats
 @given(data=st.data())
 def test_a_secret_is_nowhere_to_be_found(name: str, kind: str, body: bytes, text: str, data: st.DataObject) -> None:
     secret = data.draw(st.sampled_from(SECRETS))
@@ -79,7 +79,7 @@ def test_the_secret_can_be_put_into_every_dialect() -> None:
 
 
 @pytest.mark.parametrize(("name", "kind", "body"), STREAMS)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(data=st.data())
 def test_what_holds_no_secret_stays_as_it_is(name: str, kind: str, body: bytes, data: st.DataObject) -> None:
     cuts = data.draw(st.lists(st.integers(1, len(body)), max_size=6))

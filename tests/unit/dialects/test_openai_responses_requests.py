@@ -196,7 +196,7 @@ EVENTS = st.builds(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(values=st.lists(EVENTS, max_size=6), cut=st.integers(0, 400), json_body=st.booleans())
 def test_never_raises_and_any_partition_reads_the_same(values: list[Any], cut: int, json_body: bool) -> None:
     body = document(values[0] | {"object": "response"}) if json_body and values else sse(*values)
