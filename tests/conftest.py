@@ -6,9 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from recorder.store.schema import upgrade
 from tests.postgres_server import GivenServer, PostgresServer, any_server
+
+# Made-up inputs of each property: a sample by default, so that the suite stays short;
+# ``--hypothesis-profile=long`` takes its time.
+settings.register_profile("sample", max_examples=50)
+settings.register_profile("long", max_examples=2000, deadline=None)
+settings.load_profile("sample")
 
 
 @pytest.fixture(autouse=True)

@@ -45,7 +45,7 @@ def dropped() -> None:
         gc.collect()
         return not threads()
 
-    until(none_left)
+    until(none_left, 60)  # ten recorders bring their views up to date, one after the other
 
 
 def asked(session: requests.Session, url: str) -> None:
