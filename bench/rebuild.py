@@ -87,8 +87,8 @@ def anthropics(pieces: list[bytes]) -> str:
     snapshot: Any = None
     buffers: dict[int, Any] = {}
     for event in AnthropicDecoder().iter_bytes(iter(pieces)):
-        value = construct_type(type_=RawMessageStreamEvent, value=json.loads(event.data))
-        snapshot = accumulate_event(event=value, current_snapshot=snapshot, json_bufs=buffers)  # type: ignore[arg-type]
+        value: Any = construct_type(type_=RawMessageStreamEvent, value=json.loads(event.data))
+        snapshot = accumulate_event(event=value, current_snapshot=snapshot, json_bufs=buffers)
     return str(snapshot.content[0].text)
 
 

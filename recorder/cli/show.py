@@ -15,8 +15,8 @@ from recorder.cli.output import clean, counted, dim, duration, emit_json, short,
 from recorder.core.conversation import Relation
 from recorder.core.exchange import Exchange
 from recorder.core.json_text import milliseconds, plain, rfc3339
-from recorder.core.message_json import part_json, part_text
-from recorder.core.messages import Message, Part, ReasoningPart, RefusalPart, TextPart, ToolCallPart, ToolResultPart
+from recorder.core.message_text import part_text
+from recorder.core.messages import Message
 from recorder.core.rebuilt import Rebuilt, as_json
 
 _PREVIEW: Final = 400
@@ -165,26 +165,8 @@ def _print_message(message: Message, title: str) -> None:
     answers = "" if message.tool_call_id is None else f", answers {clean(message.tool_call_id)}"
     click.echo(f"\n{click.style(clean(title), fg='cyan', bold=True)}{name}{answers}")
     for part in message.parts:
-        for line in clean(_text(part), lines=True).split("\n"):
+        for line in clean(part_text(part), lines=True).split("\n"):
             click.echo(f"  {line}".rstrip())
-
-
-def _text(part: Part) -> str:
-    if isinstance(part, TextPart):
-        return part.text
-    if isinstance(part, ReasoningPart):
-        return f"[reasoning] {part.text}"
-    if isinstance(part, RefusalPart):
-        return f"[refusal] {part.text}"
-    if isinstance(part, ToolCallPart):
-        unfinished = "" if part.complete else "  [arguments not known to be complete]"
-        return f"[tool call] {part.name or 'name not sent'}({part.arguments_text}){unfinished}"
-    if isinstance(part, ToolResultPart) and part.text is not None:
-        return f"[{part_text(part)}] {part.text}"
-    shown = part_json(part)
-    value = shown.get("value", shown.get("fields"))
-    told = "" if value is None else f" {json.dumps(value, ensure_ascii=False)}"
-    return f"[{part_text(part) or shown['kind']}]{told}"
 
 
 def _print_body(rebuilt: Rebuilt) -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Final, Literal
 
-from recorder.core.message_json import part_text
-from recorder.core.messages import Message, ReasoningPart, RefusalPart, TextPart, ToolCallPart
+from recorder.core.message_text import message_text
+from recorder.core.messages import Message
 
 _WORD: Final = re.compile(r"\s+|\w+|[^\w\s]")
 _MOST_WORDS: Final = 20_000  # of one message: longer ones are compared line by line
@@ -43,28 +43,10 @@ class Difference:
     runs: tuple[Run, ...]
 
 
-def text_of(message: Message) -> str:
-    """Return a message as text: each part on lines of its own, what is no text named."""
-    return "\n".join(_part(part) for part in message.parts)
-
-
-def _part(part: object) -> str:
-    if isinstance(part, TextPart):
-        return part.text
-    if isinstance(part, ReasoningPart):
-        return f"[reasoning] {part.text}"
-    if isinstance(part, RefusalPart):
-        return f"[refusal] {part.text}"
-    if isinstance(part, ToolCallPart):
-        unfinished = "" if part.complete else " [not known to be complete]"
-        return f"[tool call] {part.name or 'name not sent'}({part.arguments_text}){unfinished}"
-    return f"[{part_text(part) or getattr(part, 'kind', 'part')}]"  # type: ignore[arg-type]
-
-
 def compare(first: Sequence[Message], second: Sequence[Message]) -> list[Difference]:
     """Return how *second* differs from *first*, message by message, in order."""
-    before = [(message.role or "role not sent", text_of(message)) for message in first]
-    now = [(message.role or "role not sent", text_of(message)) for message in second]
+    before = [(message.role or "role not sent", message_text(message)) for message in first]
+    now = [(message.role or "role not sent", message_text(message)) for message in second]
     found: list[Difference] = []
     matcher = SequenceMatcher(None, before, now, autojunk=False)
     for tag, start, end, new_start, new_end in matcher.get_opcodes():

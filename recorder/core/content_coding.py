@@ -61,26 +61,26 @@ def decoded_ends(body: bytes, header: str | None, ends: Sequence[int], size: int
     codings = [name for name in names if name not in ("", "identity")] or ["gzip"] * body.startswith(_GZIP)
     if len(body) == size and (not codings or not body.startswith(_GZIP)):
         return tuple(ends)
-    decompress = _decompressor(codings[0], body) if len(codings) == 1 and size <= LARGEST else None
-    if decompress is None:
+    engine = _engine(codings[0], body) if len(codings) == 1 and size <= LARGEST else None
+    if engine is None:
         return None
     found: list[int] = []
     at = decoded = 0
-    try:
-        for end in ends:
-            decoded += len(decompress(body[at:end]))
-            found.append(decoded)
-            at = end
-    except Exception:  # noqa: BLE001 - each module has its own; what was decoded before has its places
-        found += [size] * (len(ends) - len(found))
+    for end in ends:
+        try:
+            decoded += 0 if engine.finished() else len(engine.decompress(body[at:end]))
+        except engine.failure:  # what was decoded before the damage has its places
+            return (*found, *[size] * (len(ends) - len(found))) if decoded <= size else None
+        found.append(decoded)
+        at = end
     return tuple(found) if decoded <= size else None
 
 
-def _decompressor(coding: str, body: bytes) -> Callable[[bytes], bytes] | None:
+def _engine(coding: str, body: bytes) -> _Engine | None:
     if coding in ("gzip", "x-gzip", "deflate"):
-        return zlib.decompressobj(_window(coding, body)).decompress
-    engine = _installed(coding)
-    return engine.decompress if engine is not None else None
+        inflating = zlib.decompressobj(_window(coding, body))
+        return _Engine(inflating.decompress, lambda: inflating.eof, zlib.error)
+    return _installed(coding)
 
 
 def _window(coding: str, body: bytes) -> int:

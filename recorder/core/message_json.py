@@ -141,16 +141,3 @@ def _call(part: ToolCallPart) -> dict[str, Any]:
     if part.complete:
         shown["arguments"] = plain(part.arguments)
     return shown
-
-
-def part_text(part: Part) -> str | None:
-    """Return one line for a part that is neither text nor a call, for people; None for those."""
-    if isinstance(part, CitationPart):
-        return " ".join(filter(None, ("citation", part.title, part.url))) if part.title or part.url else "citation"
-    if isinstance(part, MediaPart):
-        size = None if part.size is None else f"{part.size} bytes"
-        return " ".join(filter(None, (part.kind, part.media_type, part.url or part.file_id, size)))
-    if isinstance(part, ToolResultPart):
-        failed = "failed" if part.failed else None
-        return " ".join(filter(None, ("tool result", part.name, part.call_id, failed)))
-    return None

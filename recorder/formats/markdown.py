@@ -15,7 +15,8 @@ from typing import Final
 
 from recorder.core.conversation import Conversation
 from recorder.core.json_text import plain, whole
-from recorder.core.message_json import part_json, part_text
+from recorder.core.message_json import part_json
+from recorder.core.message_text import part_title
 from recorder.core.messages import Message, Part, ReasoningPart, RefusalPart, TextPart, ToolCallPart, ToolResultPart
 from recorder.core.rebuilt import Rebuilt
 from recorder.formats.endings import WARNINGS, started
@@ -128,7 +129,7 @@ def _part(part: Part) -> Iterator[str]:
         yield fenced(part.arguments_text, "json" if part.complete else "")
     else:
         shown = part_json(part)
-        title = part_text(part) or shown.pop("kind", "part")
+        title = part_title(part) or shown.pop("kind", "part")
         text = shown.pop("text", None) if isinstance(part, ToolResultPart) else None
         yield f"*{code(title)}*\n\n" + (fenced(text) if text else "")
         rest = {key: value for key, value in shown.items() if key not in _TOLD}

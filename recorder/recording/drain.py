@@ -197,18 +197,18 @@ class Drainer:
         events: list[Event] = []
         marks: list[SpoolMark] = []
         found: list[Laned] = []
-        damaged: dict[Laned, str] = {}
+        damaged: dict[int, str] = {}  # lane -> where
+        taken: set[int] = set()
         counted = 0
         for file in files:
-            if any(file.lane == before.lane for before in found):
+            if file.lane in taken or file.lane in damaged:
                 continue  # a stream may go on in its lane's next file: the older one comes first
             start = self.drained[file.id]
             again = self._counted.get(file.id, start) - start  # another store, or an older one, has it now
             try:
                 opened, told, end = read_batch(file, start, min(again, limit) if again > 0 else limit)
             except CorruptRecording as error:  # who is in another lane goes on
-                damaged[file] = f"{file.path.name}, after byte {start}: {error}"
-                found.append(file)
+                damaged[file.lane] = f"{file.path.name}, after byte {start}: {error}"
                 continue
             if end > start:
                 counted += 0 if again > 0 else len(told)
@@ -216,12 +216,13 @@ class Drainer:
                 events += told
                 marks.append(SpoolMark(file.id, start, end))
                 found.append(file)
+                taken.add(file.lane)
         self._note_damage(damaged)
         try:
             if marks:
                 store.append(openings, events, *marks)
         except VersionConflict:  # file by file: who is not in conflict goes on
-            for file in [file for file in found if any(mark.spool == file.id for mark in marks)]:
+            for file in found:
                 moved = drain_file(store, file, self.drained[file.id], lambda: False)
                 self.drained[file.id] = self._counted[file.id] = moved.end
                 self.events += moved.events
@@ -234,9 +235,9 @@ class Drainer:
         self._batch = min(self._batch * 2, _LARGEST_BATCH) if more_waits else BATCH_BYTES
         return bool(marks)
 
-    def _note_damage(self, damaged: Mapping[Laned, str]) -> None:
+    def _note_damage(self, damaged: Mapping[int, str]) -> None:
         first, self.damage = self.damage is None, "; ".join(damaged.values()) or None
-        self.damaged_lanes = frozenset(file.lane for file in damaged)
+        self.damaged_lanes = frozenset(damaged)
         if damaged and first:
             _log.error(
                 "recorder: a spool file is damaged; what is behind that place stays there until this process ends, "
