@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 from recorder.api.reader import Reader
 from recorder.clock import id_bytes, id_text
@@ -33,6 +33,26 @@ class Found(NamedTuple):
 
     kind: str
     id: str
+
+
+class ExchangeFilters(TypedDict, total=False):
+    """Which exchanges are wanted; what is left out, or None, does not restrict.
+
+    ``conversation`` is an id, a name, or a part of an id; ``model`` the one that answered; ``verdict`` and ``status``
+    how it ended; ``since_ns`` (started at or after) and ``until_ns`` (before) UTC nanoseconds; ``tool`` the name of one
+    that the answer calls; ``finish`` a finish reason in the words of all dialects; ``tags`` those that its conversation
+    has, all of them.
+    """
+
+    conversation: str | None
+    model: str | None
+    verdict: str | None
+    status: int | None
+    since_ns: int | None
+    until_ns: int | None
+    tool: str | None
+    finish: str | None
+    tags: Mapping[str, str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,39 +109,18 @@ class Store:
         self.__dict__.pop("_homes", None)
         self.__dict__.pop("_tagged", None)
 
-    def exchanges(
-        self,
-        *,
-        conversation: str | None = None,
-        model: str | None = None,
-        verdict: str | None = None,
-        status: int | None = None,
-        since_ns: int | None = None,
-        until_ns: int | None = None,
-        tool: str | None = None,
-        finish: str | None = None,
-        tags: Mapping[str, str] | None = None,
-        limit: int | None = None,
-    ) -> Iterator[dict[str, Any]]:
+    def exchanges(self, *, limit: int | None = None, **filters: Unpack[ExchangeFilters]) -> Iterator[dict[str, Any]]:
         """Yield one object per exchange, newest first, as ``recorder list --json`` prints it.
 
-        :param conversation: id or name, or a part of the id.
-        :param since_ns: started at or after, UTC nanoseconds; ``until_ns``: before.
-        :param tool: name of a tool that the answer calls.
-        :param finish: a finish reason, in the words of all dialects.
-        :param tags: tags that its conversation has, all of them.
+        :param limit: how many at most.
+        :param filters: see :class:`ExchangeFilters`.
         :raises NotFound: there is no such conversation, or several.
         """
-        which = ExchangeFilter(
-            model=model,
-            status=status,
-            verdict=verdict,
-            since_ns=since_ns,
-            until_ns=until_ns,
-            tool=tool,
-            finish=finish,
-        )
-        wanted = self._members(conversation, tags)
+        _check_names(filters)
+        return self._exchanges(filters, limit)
+
+    def _exchanges(self, filters: ExchangeFilters, limit: int | None) -> Iterator[dict[str, Any]]:
+        which, wanted = self._selected(filters)
         shown = 0
         for row in self.reader.exchanges(which):
             identity = id_text(row.id)
@@ -135,6 +134,12 @@ class Store:
             thread = self._threads.get(home)
             named = {"conversation_name": thread.name} if thread is not None and thread.name is not None else {}
             yield {**listed(row), "conversation": home, **named, **spooled}
+
+    def _selected(self, filters: ExchangeFilters) -> tuple[ExchangeFilter, set[str] | None]:
+        """The filter of rows, and the ids that the conversations leave over; None for all."""
+        fields: dict[str, Any] = dict(filters)
+        wanted = self._members(fields.pop("conversation", None), fields.pop("tags", None))
+        return ExchangeFilter(**fields), wanted
 
     def _members(self, conversation: str | None, tags: Mapping[str, str] | None) -> set[str] | None:
         """The ids of the exchanges that are in a conversation and in one with these tags; None for all."""
@@ -150,20 +155,7 @@ class Store:
         return wanted
 
     def search(
-        self,
-        query: str,
-        *,
-        newest_first: bool = True,
-        conversation: str | None = None,
-        model: str | None = None,
-        verdict: str | None = None,
-        status: int | None = None,
-        since_ns: int | None = None,
-        until_ns: int | None = None,
-        tool: str | None = None,
-        finish: str | None = None,
-        tags: Mapping[str, str] | None = None,
-        limit: int | None = None,
+        self, query: str, *, newest_first: bool = True, limit: int | None = None, **filters: Unpack[ExchangeFilters]
     ) -> Iterator[dict[str, Any]]:
         """Yield the messages in which words stand, as ``recorder search --json`` prints them.
 
@@ -171,22 +163,14 @@ class Store:
 
         :param query: words that are all wanted, ``"side by side"``, ``-unwanted``, ``pre*``.
         :param newest_first: else those that fit best come first.
+        :param limit: how many at most.
+        :param filters: see :class:`ExchangeFilters`.
         :raises ValueError: the query wants no word.
         :raises NotFound: there is no such conversation, or several.
-
-        The other parameters are those of :meth:`exchanges`.
         """
+        _check_names(filters)
         asked = parse_query(query)
-        which = ExchangeFilter(
-            model=model,
-            status=status,
-            verdict=verdict,
-            since_ns=since_ns,
-            until_ns=until_ns,
-            tool=tool,
-            finish=finish,
-        )
-        wanted = self._members(conversation, tags)
+        which, wanted = self._selected(filters)
         most = limit if wanted is None else None
         found = self.reader.search(asked, which, newest_first=newest_first, limit=most)
         kept = (each for each in found if wanted is None or id_text(each[1].id) in wanted)
@@ -353,6 +337,12 @@ class Store:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+
+def _check_names(filters: ExchangeFilters) -> None:
+    unknown = sorted(filters.keys() - ExchangeFilters.__annotations__.keys())
+    if unknown:
+        raise TypeError(f"no filter is called {unknown[0]!r}: use {', '.join(ExchangeFilters.__annotations__)}")
 
 
 def _hit(query: Query, message: MessageRow, exchange: ExchangeRow) -> dict[str, Any]:

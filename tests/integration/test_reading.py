@@ -154,3 +154,12 @@ def test_an_exchange_half_in_the_store_and_half_in_a_spool(filled: str) -> None:
         }
         assert walked[identity(8)] == [1, 2, 3, 4, 5, 6]
     spool.close(drained=True)
+
+
+def test_a_filter_that_is_none_is_named_at_once(sqlite_url: str) -> None:
+    with Recorder(sqlite_url):
+        pass
+    with Store(sqlite_url) as store:
+        for ask in (store.exchanges, lambda **wrong: store.search("x", **wrong)):
+            with pytest.raises(TypeError, match="no filter is called 'colour': use conversation, model"):
+                ask(colour="red")
