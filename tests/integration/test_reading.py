@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from recorder import NotFound, Player, Store
+from recorder import NotFound, Player, Recorder, Store
 from recorder.clock import SystemClock, id_text
 from recorder.core.codec import encode_opened, event_record
 from recorder.locations import prepared_spool_directory, spool_directory
