@@ -1,4 +1,4 @@
-"""Where the spools of these tests lie."""
+"""Where the spools of these tests lie, and the disk below them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.recording.disks import Disk
+
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     return tmp_path / "store.db-spool"
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    return Disk(monkeypatch)

@@ -5,10 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import shutil
 import stat
-import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -16,49 +13,13 @@ import pytest
 import recorder.recording.spool as spool_module
 import recorder.recording.spool_file as spool_file
 from recorder.errors import CorruptRecording, StoreUnreachable
-from recorder.recording.spool import BUFFER_LIMIT, Receipt, Spool
+from recorder.recording.spool import BUFFER_LIMIT, Receipt
 from recorder.recording.spool_file import HEADER_SIZE, MAGIC, SpoolFile, read_at, read_header, spool_files
-from tests.clocks import DrivenClock
-
-INSTANCE = b"i" * 16
-
-
-def _spool(directory: Path, durability: str = "delivered", wait: float = 0.1) -> tuple[Spool, DrivenClock]:
-    clock = DrivenClock()
-    return Spool(directory, INSTANCE, clock, durability=durability, wait=wait), clock
-
-
-def _written(spool: Spool) -> bytes:
-    return b"".join(file.path.read_bytes()[HEADER_SIZE:] for file in spool.files())
-
-
-class Disk:
-    """Fails writes on demand: ``full``, ``short`` (half of the data), or an interrupt after the write."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.how = ""
-        self.real = os.write
-        monkeypatch.setattr(spool_module.os, "write", self.write)
-
-    def write(self, fd: int, data: bytes) -> int:
-        if self.how == "full":
-            raise OSError(errno.ENOSPC, "No space left on device")
-        if self.how == "short":
-            return self.real(fd, data[: len(data) // 2])
-        written = self.real(fd, data)
-        if self.how == "interrupt":
-            self.how = ""
-            raise KeyboardInterrupt
-        return written
-
-
-@pytest.fixture
-def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
-    return Disk(monkeypatch)
+from tests.unit.recording.disks import INSTANCE, Disk, spool_at, written
 
 
 def test_a_file_is_private_locked_and_has_a_header(tmp_path: Path) -> None:
-    spool, _ = _spool(tmp_path / "spool")
+    spool, _ = spool_at(tmp_path / "spool")
     (path,) = spool_files(tmp_path / "spool")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
@@ -74,7 +35,7 @@ def test_a_file_is_private_locked_and_has_a_header(tmp_path: Path) -> None:
 
 
 def test_what_is_appended_is_there_and_drained_files_go(tmp_path: Path) -> None:
-    spool, _ = _spool(tmp_path / "spool")
+    spool, _ = spool_at(tmp_path / "spool")
     assert spool.append(b"one")
     assert spool.append(b"two", sync=True)
     (file,) = spool.files()
@@ -92,21 +53,21 @@ def test_reading_where_there_is_no_pread(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_short_write_is_cut_off_again(tmp_path: Path, disk: Disk) -> None:
-    spool, clock = _spool(tmp_path)
+    spool, clock = spool_at(tmp_path)
     assert spool.append(b"first-")
     disk.how = "short"
     assert not spool.append(b"torn half")
-    assert _written(spool) == b"first-"
+    assert written(spool) == b"first-"
     disk.how = ""
     assert spool.append(b"second")
-    assert _written(spool) == b"first-second"
+    assert written(spool) == b"first-second"
     assert clock.slept
 
 
 def test_the_first_failure_of_an_outage_is_waited_for_and_no_other(
     tmp_path: Path, disk: Disk, caplog: pytest.LogCaptureFixture
 ) -> None:
-    spool, clock = _spool(tmp_path, wait=0.1)
+    spool, clock = spool_at(tmp_path, wait=0.1)
     disk.how = "full"
     assert not spool.append(b"lost")
     assert sum(clock.slept) == pytest.approx(0.1)
@@ -123,7 +84,7 @@ def test_the_first_failure_of_an_outage_is_waited_for_and_no_other(
 def test_what_is_small_and_fits_in_between_does_not_begin_another_outage(
     tmp_path: Path, disk: Disk, caplog: pytest.LogCaptureFixture
 ) -> None:
-    spool, clock = _spool(tmp_path, wait=0.1)
+    spool, clock = spool_at(tmp_path, wait=0.1)
     for _ in range(5):
         disk.how = "full"
         assert not spool.append(b"large" * 100)
@@ -150,7 +111,7 @@ def test_what_is_small_and_fits_in_between_does_not_begin_another_outage(
 def test_a_file_that_cannot_be_looked_at_is_settled_later(
     tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spool, _ = _spool(tmp_path)
+    spool, _ = spool_at(tmp_path)
     receipt = Receipt(b"one")
     disk.how = "interrupt"
 
@@ -164,11 +125,11 @@ def test_a_file_that_cannot_be_looked_at_is_settled_later(
         assert receipt.safe is None
     assert spool.append(b"two")
     assert receipt.safe
-    assert _written(spool) == b"onetwo"
+    assert written(spool) == b"onetwo"
 
 
 def test_a_failure_that_passes_while_it_is_waited_for_is_none(tmp_path: Path, disk: Disk) -> None:
-    spool, clock = _spool(tmp_path)
+    spool, clock = spool_at(tmp_path)
     disk.how = "full"
 
     def sleep(seconds: float) -> None:
@@ -176,14 +137,14 @@ def test_a_failure_that_passes_while_it_is_waited_for_is_none(tmp_path: Path, di
 
     clock.sleep = sleep
     assert spool.append(b"kept")
-    assert (spool.error, _written(spool)) == (None, b"kept")
+    assert (spool.error, written(spool)) == (None, b"kept")
 
 
 @pytest.mark.parametrize("durability", ["delivered", "synced"])
 def test_after_an_interrupt_it_is_known_whether_the_record_is_there(
     tmp_path: Path, disk: Disk, durability: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spool, _ = _spool(tmp_path, durability)
+    spool, _ = spool_at(tmp_path, durability)
     disk.how = "interrupt"
     record = b"written and interrupted"
     receipt, other = Receipt(record), Receipt(b"never written")
@@ -191,7 +152,7 @@ def test_after_an_interrupt_it_is_known_whether_the_record_is_there(
         spool.append(record, receipt=receipt)
     assert receipt.safe
     assert spool.append(b", next")
-    assert _written(spool) == record + b", next"
+    assert written(spool) == record + b", next"
 
     def before(*_: object) -> int:
         raise KeyboardInterrupt
@@ -201,11 +162,11 @@ def test_after_an_interrupt_it_is_known_whether_the_record_is_there(
         with pytest.raises(KeyboardInterrupt):
             spool.append(other.record, receipt=other)
     assert other.safe is False
-    assert _written(spool) == record + b", next"
+    assert written(spool) == record + b", next"
 
 
 def test_after_an_interrupt_batched_knows_too(tmp_path: Path, disk: Disk) -> None:
-    spool, _ = _spool(tmp_path, "batched")
+    spool, _ = spool_at(tmp_path, "batched")
     assert spool.append(b"a")
     disk.how = "interrupt"
     big = b"b" * 300_000
@@ -216,16 +177,16 @@ def test_after_an_interrupt_batched_knows_too(tmp_path: Path, disk: Disk) -> Non
     assert spool.pending({}) == 300_001
     assert spool.append(b"c")
     spool.flush()
-    assert _written(spool) == b"a" + big + b"c"
+    assert written(spool) == b"a" + big + b"c"
 
 
 def test_batched_waits_for_the_flush_and_holds_a_bounded_amount(tmp_path: Path, disk: Disk) -> None:
-    spool, _ = _spool(tmp_path, "batched", wait=0.0)
+    spool, _ = spool_at(tmp_path, "batched", wait=0.0)
     assert spool.append(b"x" * 1000)
-    assert _written(spool) == b""
+    assert written(spool) == b""
     assert spool.pending({}) == 1000
     assert spool.flush()
-    assert len(_written(spool)) == 1000
+    assert len(written(spool)) == 1000
     disk.how = "full"
     piece = b"y" * (1 << 20)
     accepted = [spool.append(piece) for _ in range(12)]
@@ -234,13 +195,13 @@ def test_batched_waits_for_the_flush_and_holds_a_bounded_amount(tmp_path: Path, 
     assert not spool.flush()
     disk.how = ""
     assert spool.flush()
-    assert len(_written(spool)) == 1000 + (8 << 20)
+    assert len(written(spool)) == 1000 + (8 << 20)
 
 
 def test_what_batched_could_write_nowhere_is_told_at_the_end(
     tmp_path: Path, disk: Disk, caplog: pytest.LogCaptureFixture
 ) -> None:
-    spool, _ = _spool(tmp_path, "batched", wait=0.0)
+    spool, _ = spool_at(tmp_path, "batched", wait=0.0)
     spool.append(b"lost")
     disk.how = "full"
     spool.flush()
@@ -250,7 +211,7 @@ def test_what_batched_could_write_nowhere_is_told_at_the_end(
 
 def test_a_large_file_is_rolled_over_and_a_drained_one_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool_module, "ROLL_SIZE", 1000)
-    spool, _ = _spool(tmp_path)
+    spool, _ = spool_at(tmp_path)
     spool._roll_at = 1000
     for number in range(7):
         assert spool.append(b"%d" % number * 400)
@@ -267,7 +228,7 @@ def test_a_large_file_is_rolled_over_and_a_drained_one_dropped(tmp_path: Path, m
 
 def test_no_new_file_no_roll_over(tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool_module, "ROLL_SIZE", 1000)
-    spool, _ = _spool(tmp_path)
+    spool, _ = spool_at(tmp_path)
     spool._roll_at = 1000
 
     def no_file(*_: object) -> SpoolFile:
@@ -293,7 +254,7 @@ def test_a_directory_that_vanishes_while_a_file_is_made(tmp_path: Path, monkeypa
         return real(directory, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(spool_module, "SpoolFile", vanishing)
-    spool, _ = _spool(tmp_path / "spool")
+    spool, _ = spool_at(tmp_path / "spool")
     assert len(tries) == 3
     spool.close(drained=True)
 
@@ -302,20 +263,20 @@ def test_a_directory_that_vanishes_while_a_file_is_made(tmp_path: Path, monkeypa
 
     monkeypatch.setattr(spool_module, "SpoolFile", always)
     with pytest.raises(StoreUnreachable, match="choose another store"):
-        _spool(tmp_path / "spool")
+        spool_at(tmp_path / "spool")
 
 
 def test_a_file_that_cannot_be_begun_leaves_nothing_behind(tmp_path: Path, disk: Disk) -> None:
     disk.how = "full"
     with pytest.raises(StoreUnreachable, match="No space left"):
-        _spool(tmp_path / "spool")
+        spool_at(tmp_path / "spool")
     assert list((tmp_path / "spool").iterdir()) == []
 
 
 def test_after_a_fork_the_parents_file_is_let_go_and_an_own_one_made_when_needed(tmp_path: Path) -> None:
-    parent, _ = _spool(tmp_path)
+    parent, _ = spool_at(tmp_path)
     parent.append(b"of the parent")
-    child, _ = _spool(tmp_path)
+    child, _ = spool_at(tmp_path)
     child.append(b"inherited")
     inherited = child.files()[0]
     child.after_fork(b"c" * 16)
@@ -330,7 +291,7 @@ def test_after_a_fork_the_parents_file_is_let_go_and_an_own_one_made_when_needed
 def test_synced_syncs_and_says_when_it_cannot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    spool, _ = _spool(tmp_path, "synced")
+    spool, _ = spool_at(tmp_path, "synced")
     synced: list[int] = []
     monkeypatch.setattr(spool_module, "fdatasync", synced.append)
     assert spool.defers
@@ -370,74 +331,3 @@ def test_what_syncing_means(platform: str, tmp_path: Path, monkeypatch: pytest.M
         monkeypatch.delattr(os, "fdatasync")
     spool_module.fdatasync(0)
     assert called == [{"linux": "fdatasync", "darwin": 51, "other": "fsync"}[platform]]
-
-
-@pytest.mark.parametrize("mapped", [False, True])
-def test_a_spool_that_was_removed_is_made_anew_with_what_was_in_it(
-    tmp_path: Path, mapped: bool, caplog: pytest.LogCaptureFixture
-) -> None:
-    parent = tmp_path / "folder"
-    parent.mkdir()
-    spool = Spool(parent / "spool", INSTANCE, DrivenClock(), durability="delivered", wait=0.1, mapped=mapped)
-    assert spool.append(b"\0\0\0\5one")
-    spool.check()
-    before = spool.files()
-    assert caplog.records == []
-    shutil.rmtree(parent)
-    assert spool.append(b"\0\0\0\5two")
-    for _ in range(2):  # it is said once
-        spool.check()
-        assert "No such file or directory" in (spool.removed or "")
-    assert [record.levelname for record in caplog.records] == ["CRITICAL"]
-    assert spool.files() == before
-    parent.mkdir()
-    spool.check()
-    assert spool.removed is None
-    assert spool.append(b"\0\0\0\7three")
-    (path,) = spool_files(parent / "spool")
-    assert path.read_bytes()[HEADER_SIZE:].rstrip(b"\0") == b"\0\0\0\5one\0\0\0\5two\0\0\0\7three"
-    spool.close(drained=False)
-
-
-def test_a_removed_spool_for_which_there_is_no_room_stays_what_it_is(tmp_path: Path, disk: Disk) -> None:
-    spool, _ = _spool(tmp_path / "spool")
-    assert spool.append(b"abc" * 20)
-    shutil.rmtree(tmp_path / "spool")
-    disk.how = "full"
-    spool.check()
-    assert "No space left" in (spool.removed or "")
-    disk.how = ""
-    spool.check()
-    assert spool.removed is None
-    assert _written(spool) == b"abc" * 20
-    spool.close(drained=True)
-
-
-def test_a_full_file_that_was_removed_is_kept_until_it_is_drained(tmp_path: Path) -> None:
-    spool, _ = _spool(tmp_path / "spool")
-    spool._roll_at = 100
-    assert spool.append(bytes(200))
-    full, growing = spool.files()
-    full.path.unlink()
-    assert spool.pending({full.id: HEADER_SIZE, growing.id: HEADER_SIZE}) == 200
-    assert spool.pending({growing.id: HEADER_SIZE}) == 0  # as a drainer process tells it
-    assert spool.files() == [growing]
-    spool.close(drained=True)
-
-
-def test_a_removed_spool_is_made_anew_once_however_many_threads_look(tmp_path: Path) -> None:
-    spool, _ = _spool(tmp_path / "spool")
-    assert spool.append(b"abc" * 20)
-    shutil.rmtree(tmp_path / "spool")
-    with spool._lock:  # as an append has it: all of them see that it is gone before the first can mend that
-        looking = [threading.Thread(target=spool.check) for _ in range(4)]
-        for thread in looking:
-            thread.start()
-        while any(not thread.is_alive() for thread in looking):
-            pass
-        time.sleep(0.05)
-    for thread in looking:
-        thread.join()
-    assert [file.path for file in spool.files()] == spool_files(tmp_path / "spool")
-    assert _written(spool) == b"abc" * 20
-    spool.close(drained=True)
