@@ -77,6 +77,8 @@ class Ending:
                 bring_up_to_date(store, lambda: path.clock.monotonic_ns() < deadline)
         except RecorderError as error:
             _log.info("recorder: the views were not brought up to date: %s", error)
+        except Exception:  # noqa: BLE001 - a defect of ours must not reach the program, which is closing its recorder
+            _log.exception("recorder: a defect in bringing the views up to date")
 
     def _begin(self) -> None:
         """Close from a thread: the garbage collector may be at work here, in a thread that holds any lock."""

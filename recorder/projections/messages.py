@@ -8,11 +8,12 @@ from typing import Any, Final
 
 from recorder.core.conversation import extended_key, thread_keys
 from recorder.core.json_text import whole
-from recorder.core.messages import Message, ReasoningPart, RefusalPart, TextPart, ToolCallPart, ToolResultPart
+from recorder.core.messages import Choice, Message, ReasoningPart, RefusalPart, TextPart, ToolCallPart, ToolResultPart
 from recorder.core.rebuilt import Rebuilt
 from recorder.store.searched import CallRow, MessageRow
 
 _ANSWER: Final = b"recorder/answer/v1\0"
+_LARGEST: Final = 2**31 - 1  # that an INTEGER of Postgres holds; the index of a choice is what somebody sent
 
 
 def storable(text: str) -> str:
@@ -27,17 +28,28 @@ def message_rows(rebuilt: Rebuilt) -> Iterator[MessageRow]:
     for place, (key, message) in enumerate(zip(keys, messages, strict=True)):
         yield _row(rebuilt, message, key=key, place=place, follows=keys[place - 1] if place else None)
     last = keys[-1] if keys else None
-    for choice in rebuilt.answer.choices:
+    for number, choice in _numbered(rebuilt):
         yield _row(
             rebuilt,
             choice.message,
             key=answer_row_key(rebuilt.exchange.stream, choice.index),
             answered=1,
-            place=choice.index,
+            place=number,
             follows=last,
             thread_key=extended_key(last, choice.message) if last is not None else None,
             finish=choice.finish,
         )
+
+
+def _numbered(rebuilt: Rebuilt) -> Iterator[tuple[int, Choice]]:
+    """Yield the choices with their indexes; where a column cannot hold one, with the last numbers that it does hold."""
+    spare = _LARGEST
+    for choice in rebuilt.answer.choices:
+        if 0 <= choice.index < _LARGEST - len(rebuilt.answer.choices):
+            yield choice.index, choice
+        else:
+            yield spare, choice
+            spare -= 1
 
 
 def answer_row_key(exchange: bytes, choice: int) -> bytes:
@@ -94,11 +106,11 @@ def _leaves(value: Any) -> Iterator[str]:
 
 def call_rows(rebuilt: Rebuilt) -> Iterator[CallRow]:
     """Yield a row for each call of a tool in the answers of an exchange."""
-    for choice in rebuilt.answer.choices:
+    for number, choice in _numbered(rebuilt):
         for place, call in enumerate(choice.message.tool_calls):
             yield CallRow(
                 exchange=rebuilt.exchange.stream,
-                choice=choice.index,
+                choice=number,
                 place=place,
                 call_id=storable(call.id) if call.id is not None else None,
                 name=storable(call.name) if call.name is not None else None,

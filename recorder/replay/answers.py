@@ -195,14 +195,16 @@ class Answers:
             self._misses.append(miss)
         raise miss
 
-    def bypassed(self, method: str, url: str) -> NoMatchingExchange:
-        """Return the miss that an adapter makes which has its answer from elsewhere: it is kept as one.
+    def bypassed(self, method: str, url: str, failure: Exception | None = None) -> NoMatchingExchange:
+        """Return the miss of an adapter that went past the recording: it is kept as one.
 
         :param url: after redaction.
+        :param failure: what came of it; None where it was an answer.
         """
         told = f"{method} {canonical_url(url, self._hidden())}"
+        came = "was answered" if failure is None else f"failed with {type(failure).__name__}"
         miss = NoMatchingExchange(
-            f"{told} was answered by other means than the adapter's own connections, perhaps by the network: "
+            f"{told} {came} by other means than the adapter's own connections, perhaps by the network: "
             "mount the adapter that sends",
             request=told,
         )

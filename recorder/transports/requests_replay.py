@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Callable
 from typing import Any, Final
@@ -26,15 +27,11 @@ from recorder.transports.sharing import SENDING, VIEWS, Identities, View
 _PROXIES: Final = 4
 
 
-#: What a request over the network fails with; requests has others for what never got so far.
-_NETWORK: Final = (requests.ConnectionError, requests.Timeout, HTTPError, OSError)
-
-
-def _from_below(error: BaseException) -> bool:
-    """Whether it is a failure of the network, and no other of requests' own, which are OSErrors too."""
-    return isinstance(error, requests.ConnectionError | requests.Timeout) or not isinstance(
-        error, requests.RequestException
-    )
+#: What a request over the network fails with; other OSErrors are of files, as a missing bundle of certificates.
+_NETWORK: Final = (
+    *(requests.ConnectionError, requests.Timeout, HTTPError),
+    *(ConnectionError, TimeoutError, socket.gaierror, ssl.SSLError),
+)
 
 
 class _Asking:
@@ -110,9 +107,9 @@ class RequestsReplay:
         try:
             response = below(request, *args, **kwargs)
         except _NETWORK as error:
-            if asking.asked or not _from_below(error):
+            if asking.asked:
                 raise
-            raise self._bypassed(request) from error
+            raise self._bypassed(request, error) from error
         finally:
             SENDING.reset(token)
         if came_by_a_connection(response) and not any(response.raw is given for given in asking.given):
@@ -124,8 +121,9 @@ class RequestsReplay:
         """Return the recorded failure to connect of a request whose payload is not known yet, if that comes next."""
         return self._answers.refusal(request.method or "GET", self._redaction.url(request.url or "", Redacted()))
 
-    def _bypassed(self, request: PreparedRequest) -> NoMatchingExchange:
-        return self._answers.bypassed(request.method or "GET", self._redaction.url(request.url or "", Redacted()))
+    def _bypassed(self, request: PreparedRequest, failure: Exception | None = None) -> NoMatchingExchange:
+        url = self._redaction.url(request.url or "", Redacted())
+        return self._answers.bypassed(request.method or "GET", url, failure)
 
     def copied(self, adapter: HTTPAdapter) -> Any:
         """Return a replaying view of a copy of an adapter: a copied session must not ask the network."""

@@ -318,3 +318,17 @@ def test_the_views_of_a_migrated_store_are_filled(store_url: str) -> None:
     with closing(open_store(store_url, write=True)) as store:
         fill(store, TALK[0])
         assert view(store, "SELECT count(*) AS n FROM messages") == [{"n": 3}]
+
+
+@pytest.mark.parametrize("index", [2**31 - 1, 2**31, 2**63, 10**30, -1])
+def test_an_index_that_no_column_holds_stops_nothing(store: SqlStore, index: int) -> None:
+    call = {"index": 0, "id": "c", "type": "function", "function": {"name": "buy", "arguments": "{}"}}
+    odd = [delta(number, content="far", tool_calls=[call]) for number in (index, index + (1 if index > 0 else -1), 0)]
+    built = asking(1, ("user", "hi")).response(headers=STREAMED).sse(*odd, delta(finish="stop")).completed()
+    fill(store, built, answered(2, ("user", "again"), text="ordinary"))
+    projected = SqlProjected(store)
+    assert len(list(projected.search(parse_query("far"), ExchangeFilter()))) == 3
+    assert len(list(projected.search(parse_query("ordinary"), ExchangeFilter()))) == 1
+    before = rows(store)
+    rebuild_all(store, projected)
+    assert rows(store) == before

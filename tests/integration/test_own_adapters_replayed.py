@@ -176,6 +176,22 @@ def test_a_failure_of_the_network_in_a_replay_is_a_miss(sqlite_url: str) -> None
         assert len(player.misses) == 1
 
 
+def test_a_failure_of_files_is_what_it_is(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Reading(HTTPAdapter):
+        def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+            raise FileNotFoundError("the token's file is missing")
+
+    with Recorder(sqlite_url):
+        pass
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/bundle.pem")
+    with Player(sqlite_url) as player:
+        with pytest.raises(OSError, match=r"invalid path: /nowhere/bundle\.pem"):
+            player.mount(requests.Session()).get("https://far.example/")
+        with pytest.raises(FileNotFoundError, match="token's file"):
+            player.mount(over(Reading())).get("http://far.example/")
+        assert player.misses == ()
+
+
 def test_what_never_got_so_far_is_no_miss(sqlite_url: str) -> None:
     with Recorder(sqlite_url):
         pass
