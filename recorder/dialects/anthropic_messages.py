@@ -24,13 +24,12 @@ from typing import Any, Final
 
 from recorder.core.messages import Answer, Choice, Message, RequestReading
 from recorder.dialects.anthropic_blocks import MessageBlocks, read_message
-from recorder.dialects.base import AnswerReader, Clues
+from recorder.dialects.base import HEAD, SHAPES, AnswerReader, Clues, path_of
 from recorder.dialects.folding import AnswerFold, Place, reason_text, tokens
-from recorder.dialects.reading import DocumentReader, EventStreamReader
+from recorder.dialects.reading import reader_for
 
 _NAME: Final = "anthropic_messages"
 _PATHS: Final = ("/messages", ":rawPredict", ":streamRawPredict")
-_HEAD: Final = 65536
 _EVENT: Final = re.compile(
     rb'"type"\s*:\s*"(?:message_start|message_delta|message_stop|content_block_(?:start|delta|stop))"'
 )
@@ -78,12 +77,12 @@ class AnthropicMessages:
 
     def claims(self, clues: Clues) -> float:
         """Return how much the body looks like a message; the URL counts where the body says little."""
-        if clues.shape not in ("sse", "json", "empty"):
+        if clues.shape not in SHAPES:
             return 0.0
         samples = clues.samples
         likeness = max(map(_likeness, samples), default=0.0)
         if likeness < 0.9 and all(_says_little(item) for item in samples):
-            head = clues.body[:_HEAD]
+            head = clues.body[:HEAD]
             if _EVENT.search(head):
                 return 0.9
             if _DOCUMENT.search(head) and _IDENTITY.search(head) and b'"object"' not in head:
@@ -97,7 +96,7 @@ class AnthropicMessages:
         messages = payload.get("messages") if isinstance(payload, dict) else None
         if not isinstance(messages, list) or not all(isinstance(item, dict) for item in messages):
             return None
-        path = url.partition("?")[0].partition("#")[0].rstrip("/")
+        path = path_of(url)
         if not path.endswith("/messages") and (
             path.endswith("/chat/completions") or not _is_request(payload, messages)
         ):
@@ -110,7 +109,7 @@ class AnthropicMessages:
 
     def reader(self, clues: Clues) -> AnswerReader:
         """Return a reader for an event stream or for one JSON document."""
-        return (DocumentReader if clues.shape == "json" else EventStreamReader)(clues.shape, _Fold())
+        return reader_for(clues.shape, _Fold())
 
 
 def _likeness(value: Any) -> float:

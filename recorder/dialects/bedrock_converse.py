@@ -23,10 +23,10 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from recorder.core.messages import Answer, Choice, Message, RequestReading
-from recorder.dialects.base import AnswerReader, Clues
+from recorder.dialects.base import HEAD, AnswerReader, Clues, path_of
 from recorder.dialects.bedrock_blocks import ConverseBlocks, read_message
 from recorder.dialects.folding import AnswerFold, Place, reason_text, tokens
-from recorder.dialects.reading import DocumentReader, EventStreamReader, FrameReader
+from recorder.dialects.reading import FrameReader, reader_for
 
 _NAME: Final = "bedrock_converse"
 _PATHS: Final = ("/converse", "/converse-stream")
@@ -42,7 +42,6 @@ _EVENTS: Final[Mapping[str, str]] = {
 #: Events that no other service has under that name.
 _TELLING: Final = _EVENTS.keys() - {"metadata"}
 _SHAPES: Final = frozenset({"eventstream", "sse", "json", "binary", "empty"})
-_HEAD: Final = 65536
 _DOCUMENT: Final = re.compile(rb'"output"\s*:\s*\{\s*"message"\s*:\s*\{')
 _FINISHES: Final = {
     "end_turn": "stop",
@@ -83,7 +82,7 @@ class BedrockConverse:
         if clues.shape not in _SHAPES:
             return 0.0
         likeness = max(map(_likeness, clues.samples), default=0.0)
-        if not clues.samples and clues.shape == "json" and _DOCUMENT.search(clues.body[:_HEAD]):
+        if not clues.samples and clues.shape == "json" and _DOCUMENT.search(clues.body[:HEAD]):
             return 0.8
         if likeness or not asked:
             return likeness
@@ -95,7 +94,7 @@ class BedrockConverse:
         messages = payload.get("messages") if isinstance(payload, dict) else None
         if not isinstance(messages, list) or not all(isinstance(item, dict) for item in messages):
             return None
-        path = url.partition("?")[0].partition("#")[0].rstrip("/")
+        path = path_of(url)
         if not path.endswith(_PATHS) and not _is_request(payload, messages):
             return None
         system = payload.get("system")
@@ -106,9 +105,7 @@ class BedrockConverse:
 
     def reader(self, clues: Clues) -> AnswerReader:
         """Return a reader for frames, for server-sent events, or for one JSON document."""
-        if clues.shape == "json":
-            return DocumentReader(clues.shape, _Fold())
-        return (EventStreamReader if clues.shape == "sse" else FrameReader)(clues.shape, _Fold())
+        return reader_for(clues.shape, _Fold(), FrameReader)
 
 
 def model_of(path: str) -> str | None:

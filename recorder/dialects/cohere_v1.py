@@ -19,10 +19,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from recorder.core.messages import Answer, Message, Part, RequestReading, TextPart, ToolResultPart
-from recorder.dialects.base import AnswerReader, Clues
+from recorder.dialects.base import SHAPES, AnswerReader, Clues, path_of, recognised
 from recorder.dialects.cohere_generation import Generation, objects, text_or_none, whole_call
+from recorder.dialects.cohere_v2 import is_error
 from recorder.dialects.folding import AnswerFold, Place, tokens
-from recorder.dialects.reading import DocumentReader, EventStreamReader, LineReader
+from recorder.dialects.reading import reader_for
 
 _NAME: Final = "cohere_v1"
 _PATHS: Final = ("/v1/chat", "/v1/generate")
@@ -33,6 +34,7 @@ _EVENTS: Final = frozenset(
     }
 )
 _EVENT: Final = re.compile(rb'"event_type"\s*:\s*"(?:' + "|".join(sorted(_EVENTS)).encode() + rb')"')
+_SHAPES: Final = (*SHAPES, "ndjson")
 _HEAD: Final = 4096
 #: Fields of an event and of a response that have a place of their own.
 _OWN: Final = frozenset(
@@ -61,20 +63,14 @@ class CohereV1:
 
     def claims(self, clues: Clues) -> float:
         """Return how much the body looks like Cohere's; the URL counts where the body says little."""
-        if clues.shape not in ("sse", "json", "ndjson", "empty"):
-            return 0.0
-        likeness = max(map(_likeness, clues.samples), default=0.0)
-        if not clues.samples and _EVENT.search(clues.body[:_HEAD]):
-            return 0.9
-        if likeness or not clues.path.endswith(_PATHS):
-            return likeness
-        return 0.5 if not clues.samples or any(map(_is_error, clues.samples)) else 0.0
+        placed = clues.path.endswith(_PATHS)
+        return recognised(clues, _likeness, head=_EVENT, placed=placed, vague=is_error, shapes=_SHAPES, head_size=_HEAD)
 
     def read_request(self, url: str, payload: Any) -> RequestReading | None:
         """Return the history and the message of a chat, or the prompt of a completion."""
         if not isinstance(payload, dict):
             return None
-        path = url.partition("?")[0].partition("#")[0].rstrip("/")
+        path = path_of(url)
         said, prompt = payload.get("message"), payload.get("prompt")
         chat = isinstance(said, str) and (path.endswith("/v1/chat") or bool(_REQUEST_FIELDS & payload.keys()))
         if not chat and not (isinstance(prompt, str) and path.endswith("/v1/generate")):
@@ -89,9 +85,7 @@ class CohereV1:
 
     def reader(self, clues: Clues) -> AnswerReader:
         """Return a reader for lines, for events, or for one document."""
-        if clues.shape == "ndjson":
-            return LineReader(clues.shape, _Fold())
-        return (DocumentReader if clues.shape == "json" else EventStreamReader)(clues.shape, _Fold())
+        return reader_for(clues.shape, _Fold())
 
 
 def _likeness(value: Any) -> float:
@@ -105,10 +99,6 @@ def _likeness(value: Any) -> float:
     if not isinstance(generations, list) or not isinstance(value.get("id"), str):
         return 0.0
     return 0.95 if any(isinstance(item, dict) and isinstance(item.get("text"), str) for item in generations) else 0.0
-
-
-def _is_error(value: Any) -> bool:
-    return isinstance(value, dict) and ("error" in value or isinstance(value.get("message"), str))
 
 
 def _message(role: Any, text: Any, *others: Part) -> Message:

@@ -20,9 +20,9 @@ from dataclasses import replace
 from typing import Any, Final
 
 from recorder.core.messages import Answer, Choice, CitationPart, Message, OtherPart, Part, RequestReading
-from recorder.dialects.base import AnswerReader, Clues
+from recorder.dialects.base import SHAPES, AnswerReader, Clues, path_of, recognised
 from recorder.dialects.folding import AnswerFold, CallFold, Place, ReasoningFold, TextFold, media, reason_text, tokens
-from recorder.dialects.reading import DocumentReader, EventStreamReader, LineReader
+from recorder.dialects.reading import reader_for
 
 _NAME: Final = "cohere_v2"
 _PATH: Final = "/v2/chat"
@@ -33,6 +33,7 @@ _EVENTS: Final = frozenset(
     }
 )
 _EVENT: Final = re.compile(rb'"type"\s*:\s*"(?:' + "|".join(sorted(_EVENTS)).encode() + rb')"')
+_SHAPES: Final = (*SHAPES, "ndjson")
 _HEAD: Final = 4096
 #: Fields of an event, of a document and of a message that have a place of their own.
 _OWN: Final = frozenset({"id", "type", "index", "delta", "message", "finish_reason", "usage", "error", "logprobs"})
@@ -70,21 +71,15 @@ class CohereV2:
 
     def claims(self, clues: Clues) -> float:
         """Return how much the body looks like Cohere's; the URL counts where the body says little."""
-        if clues.shape not in ("sse", "json", "ndjson", "empty"):
-            return 0.0
-        likeness = max(map(_likeness, clues.samples), default=0.0)
-        if not clues.samples and _EVENT.search(clues.body[:_HEAD]):
-            return 0.9
-        if likeness or not clues.path.endswith(_PATH):
-            return likeness
-        return 0.5 if not clues.samples or any(map(_is_error, clues.samples)) else 0.0
+        placed = clues.path.endswith(_PATH)
+        return recognised(clues, _likeness, head=_EVENT, placed=placed, vague=is_error, shapes=_SHAPES, head_size=_HEAD)
 
     def read_request(self, url: str, payload: Any) -> RequestReading | None:
         """Return the messages of a payload."""
         messages = payload.get("messages") if isinstance(payload, dict) else None
         if not isinstance(messages, list) or not all(isinstance(item, dict) for item in messages):
             return None
-        path = url.partition("?")[0].partition("#")[0].rstrip("/")
+        path = path_of(url)
         planned = any("tool_plan" in item for item in messages)
         if not (path.endswith(_PATH) or planned or _REQUEST_FIELDS & payload.keys()):
             return None
@@ -94,9 +89,7 @@ class CohereV2:
 
     def reader(self, clues: Clues) -> AnswerReader:
         """Return a reader for events, for lines, or for one document."""
-        if clues.shape == "ndjson":
-            return LineReader(clues.shape, _Fold())
-        return (DocumentReader if clues.shape == "json" else EventStreamReader)(clues.shape, _Fold())
+        return reader_for(clues.shape, _Fold())
 
 
 def _likeness(value: Any) -> float:
@@ -111,7 +104,8 @@ def _likeness(value: Any) -> float:
     return 0.95 if _MESSAGE_OWN & message.keys() and isinstance(value.get("id"), str) else 0.0
 
 
-def _is_error(value: Any) -> bool:
+def is_error(value: Any) -> bool:
+    """Return whether a value may be an error as Cohere sends them before an answer begins."""
     return isinstance(value, dict) and ("error" in value or isinstance(value.get("message"), str))
 
 

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from recorder.core.messages import Answer, Choice, CitationPart, Message, RequestReading, TextPart
-from recorder.dialects.base import AnswerReader, Clues
+from recorder.dialects.base import AnswerReader, Clues, recognised
 from recorder.dialects.folding import AnswerFold, Place, reason_text, tokens
 from recorder.dialects.gemini_parts import ContentFold, camel
 from recorder.dialects.json_array import ArrayReader
@@ -33,7 +33,6 @@ _MODEL: Final = re.compile(r"/models/((?:(?!%3a)[^/:?#])+)", re.IGNORECASE)
 _CANDIDATES: Final = re.compile(
     rb'"candidates"\s*:\s*\[\s*\{\s*"(?:content"\s*:\s*\{|finishReason|index|safetyRatings|citationMetadata)'
 )
-_HEAD: Final = 65536
 _OF_CANDIDATES: Final = frozenset({"content", "finishReason", "safetyRatings", "citationMetadata", "groundingMetadata"})
 _OF_ANSWERS: Final = frozenset({"usageMetadata", "modelVersion", "responseId"})
 #: All that a value without candidates may have; embeddings come with ``usageMetadata`` too.
@@ -82,15 +81,8 @@ class Gemini:
 
     def claims(self, clues: Clues) -> float:
         """Return how much the body looks like candidates; the URL counts where the body says little."""
-        if clues.shape not in ("sse", "json", "empty"):
-            return 0.0
-        likeness = max(map(_likeness, clues.samples), default=0.0)
-        if likeness:
-            return likeness
-        if not clues.samples and _CANDIDATES.search(clues.body[:_HEAD]):
-            return 0.9
-        told = not clues.samples or any(map(_is_error, clues.samples))
-        return 0.5 if told and _METHOD.search(clues.path) else 0.0
+        placed = _METHOD.search(clues.path) is not None
+        return recognised(clues, _likeness, head=_CANDIDATES, placed=placed, vague=_is_error)
 
     def read_request(self, url: str, payload: Any) -> RequestReading | None:
         """Return the ``contents`` of a payload."""

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from recorder.core.messages import Answer, Choice, Message, OtherPart, Part, ReasoningPart, RequestReading, TextPart
-from recorder.dialects.base import AnswerReader, Clues
+from recorder.dialects.base import SHAPES, AnswerReader, Clues, path_of, recognised
 from recorder.dialects.folding import (
     AnswerFold,
     CallFold,
@@ -25,7 +25,7 @@ from recorder.dialects.folding import (
     reason_text,
     tokens,
 )
-from recorder.dialects.reading import DocumentReader, EventStreamReader, LineReader
+from recorder.dialects.reading import reader_for
 
 _NAME: Final = "ollama"
 _PATHS: Final = ("/api/chat", "/api/generate")
@@ -33,6 +33,7 @@ _OBJECT: Final = re.compile(
     rb'"model"\s*:\s*"[^"]*"\s*,(?:\s*"remote_\w+"\s*:\s*"[^"]*"\s*,)*\s*"created_at"\s*:\s*"[^"]*"\s*,'
     rb'\s*"(?:message|response|thinking)"'
 )
+_SHAPES: Final = (*SHAPES, "ndjson")
 _HEAD: Final = 4096
 _COUNTS: Final = ("prompt_eval_count", "eval_count")
 #: Fields with a place of their own.
@@ -55,15 +56,10 @@ class Ollama:
 
     def claims(self, clues: Clues) -> float:
         """Return how much the body looks like Ollama's; the URL counts where the body says little."""
-        if clues.shape not in ("ndjson", "json", "sse", "empty"):
-            return 0.0
-        likeness = max(map(_likeness, clues.samples), default=0.0)
-        if likeness:
-            return likeness
-        if not clues.samples and _OBJECT.search(clues.body[:_HEAD]):
-            return 0.9
-        told = not clues.samples or any(isinstance(item, dict) and "error" in item for item in clues.samples)
-        return 0.5 if told and clues.path.endswith(_PATHS) else 0.0
+        placed = clues.path.endswith(_PATHS)
+        return recognised(
+            clues, _likeness, head=_OBJECT, placed=placed, vague=_is_error, shapes=_SHAPES, head_size=_HEAD
+        )
 
     def read_request(self, url: str, payload: Any) -> RequestReading | None:
         """Return the messages of a chat, or the prompt of a completion."""
@@ -79,9 +75,7 @@ class Ollama:
 
     def reader(self, clues: Clues) -> AnswerReader:
         """Return a reader for lines, for one document, or for events (of a gateway)."""
-        if clues.shape == "ndjson":
-            return LineReader(clues.shape, _Fold())
-        return (DocumentReader if clues.shape == "json" else EventStreamReader)(clues.shape, _Fold())
+        return reader_for(clues.shape, _Fold())
 
 
 def _likeness(value: Any) -> float:
@@ -93,8 +87,12 @@ def _likeness(value: Any) -> float:
     return 0.0
 
 
+def _is_error(value: Any) -> bool:
+    return isinstance(value, dict) and "error" in value
+
+
 def _is_request(url: str, payload: dict[str, Any]) -> bool:
-    path = url.partition("?")[0].partition("#")[0].rstrip("/")
+    path = path_of(url)
     if path.endswith(_PATHS):
         return "messages" in payload or "prompt" in payload
     options = payload.get("options")

@@ -22,15 +22,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from recorder.core.messages import Answer, RequestReading
-from recorder.dialects.base import AnswerReader, Clues
+from recorder.dialects.base import HEAD, SHAPES, AnswerReader, Clues
 from recorder.dialects.folding import AnswerFold, Place, tokens
 from recorder.dialects.openai_choice import ChoiceFold, read_message
-from recorder.dialects.reading import DocumentReader, EventStreamReader
+from recorder.dialects.reading import reader_for
 
 _NAME: Final = "openai_chat"
 _PATH: Final = "/chat/completions"
 _OBJECT: Final = re.compile(rb'"object"\s*:\s*"chat\.completion')
-_HEAD: Final = 65536
 #: Top-level fields with a place of their own, and random padding.
 _OWN: Final = frozenset({"choices", "usage", "id", "model", "error", "obfuscation", "p"})
 
@@ -53,11 +52,11 @@ class OpenAIChat:
 
     def claims(self, clues: Clues) -> float:
         """Return how much the body looks like a chat completion; the URL counts where the body says little."""
-        if clues.shape not in ("sse", "json", "empty"):
+        if clues.shape not in SHAPES:
             return 0.0
         likeness = max(map(_likeness, clues.samples), default=0.0)
         if likeness or not clues.path.endswith(_PATH):
-            return likeness or (0.9 if _OBJECT.search(clues.body[:_HEAD]) else 0.0)
+            return likeness or (0.9 if _OBJECT.search(clues.body[:HEAD]) else 0.0)
         return 0.0 if clues.samples and not any(map(is_error, clues.samples)) else 0.5
 
     def read_request(self, url: str, payload: Any) -> RequestReading | None:
@@ -75,7 +74,7 @@ class OpenAIChat:
 
     def reader(self, clues: Clues) -> AnswerReader:
         """Return a reader for an event stream or for one JSON document."""
-        return (DocumentReader if clues.shape == "json" else EventStreamReader)(clues.shape, ChatFold())
+        return reader_for(clues.shape, ChatFold())
 
 
 def is_error(value: Any) -> bool:

@@ -10,6 +10,7 @@ import re
 from typing import Any, Final
 
 from recorder.core.messages import Message, Part, RequestReading
+from recorder.dialects.base import path_of
 from recorder.dialects.folding import AnswerFold
 from recorder.dialects.openai_response_items import ItemFold
 
@@ -29,7 +30,7 @@ def read_request(dialect: str, url: str, payload: Any) -> RequestReading | None:
     """Return what a request says, or None where it is not one of this dialect."""
     if not isinstance(payload, dict) or "messages" in payload:
         return None
-    path = url.partition("?")[0].partition("#")[0].rstrip("/")
+    path = path_of(url)
     if PATH.search(path):
         if not _ASKING & payload.keys():
             return None
