@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from recorder.core.messages import CitationPart, MediaPart, Message
 from recorder.dialects.content_blocks import Block, Blocks, result_text, tool_result
-from recorder.dialects.folding import Place, media
+from recorder.dialects.folding import Place, media, text_or_none
 
 _TEXT_OWN: Final = frozenset({"type", "text", "citations"})
 _THINKING_OWN: Final = frozenset({"type", "thinking", "signature", "data"})
@@ -130,8 +130,8 @@ class MessageBlocks(Blocks):
 def _call(block: Block, kind: str, value: dict[str, Any], place: Place, *, streamed: bool) -> None:
     call = block.call
     identity, name, arguments = value.get("id"), value.get("name"), value.get("input")
-    call.id = identity if isinstance(identity, str) else None
-    call.name = name if isinstance(name, str) else None
+    call.id = text_or_none(identity)
+    call.name = text_or_none(name)
     if arguments or not streamed:
         call.value = arguments
     call.add("", place)
@@ -160,9 +160,9 @@ def _citation(value: Any, place: Place) -> CitationPart:
     title = held.get("title") or held.get("document_title")
     return CitationPart(
         value,
-        text if isinstance(text, str) else None,
-        url if isinstance(url, str) else None,
-        title if isinstance(title, str) else None,
+        text_or_none(text),
+        text_or_none(url),
+        text_or_none(title),
         (place,),
     )
 
@@ -197,7 +197,7 @@ def read_message(message: dict[str, Any]) -> Message:
     for key, values in blocks.extras.items():
         extras.setdefault(key, values)
     return Message(
-        role if isinstance(role, str) else None,
+        text_or_none(role),
         tuple(blocks.parts(ended=True, cut=False)),
         extras=extras,
     )

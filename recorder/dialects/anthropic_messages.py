@@ -25,7 +25,7 @@ from typing import Any, Final
 from recorder.core.messages import Answer, Choice, Message, RequestReading
 from recorder.dialects.anthropic_blocks import MessageBlocks, read_message
 from recorder.dialects.base import HEAD, SHAPES, AnswerReader, Clues, path_of
-from recorder.dialects.folding import AnswerFold, Place, reason_text, tokens
+from recorder.dialects.folding import AnswerFold, Place, reason_text, text_or_none, tokens
 from recorder.dialects.reading import reader_for
 
 _NAME: Final = "anthropic_messages"
@@ -105,7 +105,7 @@ class AnthropicMessages:
         read = [read_message(message) for message in messages]
         if system is not None and system != "" and system != []:
             read.insert(0, read_message({"role": "system", "content": system}))
-        return RequestReading(_NAME, tuple(read), model if isinstance(model, str) else None)
+        return RequestReading(_NAME, tuple(read), text_or_none(model))
 
     def reader(self, clues: Clues) -> AnswerReader:
         """Return a reader for an event stream or for one JSON document."""
@@ -168,12 +168,8 @@ class _Fold(AnswerFold):
         self._finish: list[str] = []
         self._ending: dict[str, Any] = {}
 
-    def take(self, value: Any, place: Place, name: str = "") -> None:
+    def take_object(self, value: dict[str, Any], place: Place, name: str) -> None:
         """Take one JSON value of the answer."""
-        self.events += 1
-        if not isinstance(value, dict):
-            self.note("not_an_object", f"a {type(value).__name__} where an object belongs", place)
-            return
         kind = value.get("type", name)
         if self.sentinel and kind != "ping":
             self.note_once("after_end_marker", f"{kind!r} came after message_stop", place)
@@ -190,15 +186,15 @@ class _Fold(AnswerFold):
             self._delta(value, place)
         elif kind == "message_stop":
             self.sentinel = True
-            self._keep(value, frozenset({"type"}))
+            self.keep(value, frozenset({"type"}))
         elif kind == "message":
             self._document(value, place)
         elif kind == "error" or "error" in value:
             self.errors.append(value.get("error") or value)
-            self._keep(value, frozenset({"type", "error"}))
+            self.keep(value, frozenset({"type", "error"}))
         elif kind != "ping":
             self.note_once("unknown_event", f"an event of the type {kind!r}", place)
-            self._keep({str(kind or "event"): value}, frozenset())
+            self.keep({str(kind or "event"): value}, frozenset())
 
     def _start(self, message: Any, place: Place) -> None:
         if not isinstance(message, dict):
@@ -223,7 +219,7 @@ class _Fold(AnswerFold):
         self.model(message.get("model"))
         self.usage(message.get("usage"))
         self._blocks.content(message.get("content"), place)
-        self._keep(message, _OWN | _ENDING)
+        self.keep(message, _OWN | _ENDING)
         self._end_fields(message)
 
     def _delta(self, value: dict[str, Any], place: Place) -> None:
@@ -233,10 +229,10 @@ class _Fold(AnswerFold):
         if isinstance(delta, dict):
             self._finished(delta, place)
             self._end_fields(delta)
-            self._keep(delta, _ENDING | {"stop_reason"})
+            self.keep(delta, _ENDING | {"stop_reason"})
         else:
             self.note("delta_malformed", f"the delta of message_delta is a {type(delta).__name__}", place)
-        self._keep(value, frozenset({"type", "delta", "usage"}))
+        self.keep(value, frozenset({"type", "delta", "usage"}))
 
     def _finished(self, fields: dict[str, Any], place: Place) -> None:
         reason = reason_text(fields.get("stop_reason"))
@@ -250,9 +246,6 @@ class _Fold(AnswerFold):
         for key in _ENDING & fields.keys():
             if fields[key] is not None:
                 self._ending[key] = fields[key]
-
-    def _keep(self, value: dict[str, Any], own: frozenset[str]) -> None:
-        self.extras.update((key, held) for key, held in value.items() if key not in own and held is not None)
 
     def answer(self, shape: str, *, whole: bool | None, tail: int) -> Answer:
         """Return what came."""

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from recorder.core.messages import CitationPart, MediaPart, Message
 from recorder.dialects.content_blocks import Block, Blocks, result_text, tool_result
-from recorder.dialects.folding import Place, media
+from recorder.dialects.folding import Place, media, text_or_none
 
 _MEDIA: Final = {"image": "image", "document": "file", "video": "video", "audio": "audio"}
 _CALL_OWN: Final = frozenset({"toolUseId", "name", "input"})
@@ -147,8 +147,8 @@ class ConverseBlocks(Blocks):
 def _call(block: Block, value: dict[str, Any], place: Place, *, streamed: bool) -> None:
     call = block.call
     identity, name, arguments = value.get("toolUseId"), value.get("name"), value.get("input")
-    call.id = identity if isinstance(identity, str) else None
-    call.name = name if isinstance(name, str) else None
+    call.id = text_or_none(identity)
+    call.name = text_or_none(name)
     if arguments or not streamed:
         call.value = arguments
     call.add("", place)
@@ -184,8 +184,8 @@ def _citation(value: Any, place: Place) -> CitationPart:
     return CitationPart(
         value,
         text,
-        url if isinstance(url, str) else None,
-        title if isinstance(title, str) else None,
+        text_or_none(url),
+        text_or_none(title),
         (place,),
     )
 
@@ -240,7 +240,7 @@ def read_message(message: dict[str, Any]) -> Message:
     role = message.get("role")
     extras = {key: value for key, value in message.items() if key not in _MESSAGE_OWN and value is not None}
     return Message(
-        role if isinstance(role, str) else None,
+        text_or_none(role),
         tuple(blocks.parts(ended=True, cut=False)),
         extras={**blocks.extras, **extras},
     )

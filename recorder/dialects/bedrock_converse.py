@@ -25,7 +25,7 @@ from urllib.parse import unquote
 from recorder.core.messages import Answer, Choice, Message, RequestReading
 from recorder.dialects.base import HEAD, AnswerReader, Clues, path_of
 from recorder.dialects.bedrock_blocks import ConverseBlocks, read_message
-from recorder.dialects.folding import AnswerFold, Place, reason_text, tokens
+from recorder.dialects.folding import AnswerFold, Place, nonempty, reason_text, tokens
 from recorder.dialects.reading import FrameReader, reader_for
 
 _NAME: Final = "bedrock_converse"
@@ -101,7 +101,7 @@ class BedrockConverse:
         read = [read_message(message) for message in messages]
         if system is not None and system != []:
             read.insert(0, read_message({"role": "system", "content": system}))
-        return RequestReading(_NAME, tuple(read), model_of(path) or _text(payload.get("modelId")))
+        return RequestReading(_NAME, tuple(read), model_of(path) or nonempty(payload.get("modelId")))
 
     def reader(self, clues: Clues) -> AnswerReader:
         """Return a reader for frames, for server-sent events, or for one JSON document."""
@@ -112,10 +112,6 @@ def model_of(path: str) -> str | None:
     """Return the model that the path of a URL of bedrock-runtime names; None where it names none."""
     found = _MODEL.search(path)
     return unquote(found[1]) if found else None
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
 
 
 def _likeness(value: Any) -> float:
@@ -154,12 +150,8 @@ class _Fold(AnswerFold):
         self._role: str | None = None
         self._finish: list[str] = []
 
-    def take(self, value: Any, place: Place, name: str = "") -> None:
+    def take_object(self, value: dict[str, Any], place: Place, name: str) -> None:
         """Take the value of one frame or event, or the document."""
-        self.events += 1
-        if not isinstance(value, dict):
-            self.note("not_an_object", f"a {type(value).__name__} where an object belongs", place)
-            return
         if name in _EVENTS:
             self._event(name, value, place)
             return
@@ -227,9 +219,7 @@ class _Fold(AnswerFold):
         self._finish.append(reason)
 
     def _keep(self, value: dict[str, Any], own: frozenset[str]) -> None:
-        self.extras.update(
-            (key, held) for key, held in value.items() if key not in own and key != "p" and held is not None
-        )
+        self.keep(value, own | {"p"})
 
     def answer(self, shape: str, *, whole: bool | None, tail: int) -> Answer:
         """Return what came."""

@@ -20,9 +20,9 @@ from typing import Any, Final
 
 from recorder.core.messages import Answer, Message, Part, RequestReading, TextPart, ToolResultPart
 from recorder.dialects.base import SHAPES, AnswerReader, Clues, path_of, recognised
-from recorder.dialects.cohere_generation import Generation, objects, text_or_none, whole_call
+from recorder.dialects.cohere_generation import Generation, objects, whole_call
 from recorder.dialects.cohere_v2 import is_error
-from recorder.dialects.folding import AnswerFold, Place, tokens
+from recorder.dialects.folding import AnswerFold, Place, nonempty, text_or_none, tokens
 from recorder.dialects.reading import reader_for
 
 _NAME: Final = "cohere_v1"
@@ -79,7 +79,7 @@ class CohereV1:
         return RequestReading(
             _NAME,
             tuple(_read_chat(payload) if chat else [_message(None, prompt)]),
-            model if isinstance(model, str) else None,
+            text_or_none(model),
             choices if type(choices) is int else None,
         )
 
@@ -104,11 +104,11 @@ def _likeness(value: Any) -> float:
 def _message(role: Any, text: Any, *others: Part) -> Message:
     """Return one message of a request."""
     parts: tuple[Part, ...] = (TextPart(text, ((0, 0),)),) if isinstance(text, str) and text else ()
-    return Message(text_or_none(role), (*parts, *others))
+    return Message(nonempty(role), (*parts, *others))
 
 
 def _read_chat(payload: dict[str, Any]) -> list[Message]:
-    read = [_message("system", payload["preamble"])] if text_or_none(payload.get("preamble")) else []
+    read = [_message("system", payload["preamble"])] if nonempty(payload.get("preamble")) else []
     history = payload.get("chat_history")
     for item in history if isinstance(history, list) else []:
         if isinstance(item, dict):
@@ -126,7 +126,7 @@ def _results(results: Any) -> list[Part]:
     for item in objects(results):
         call = item.get("call")
         name = call.get("name") if isinstance(call, dict) else None
-        read.append(ToolResultPart(name=text_or_none(name), value=item, ranges=((0, 0),)))
+        read.append(ToolResultPart(name=nonempty(name), value=item, ranges=((0, 0),)))
     return read
 
 
@@ -139,12 +139,9 @@ class _Fold(AnswerFold):
         self._documents: dict[str, dict[str, Any]] = {}
         self._streamed = False
 
-    def take(self, value: Any, place: Place, name: str = "") -> None:
+    def take_object(self, value: dict[str, Any], place: Place, name: str) -> None:
         """Take one event, or the document."""
-        self.events += 1
-        if not isinstance(value, dict):
-            self.note("not_an_object", f"a {type(value).__name__} where an object belongs", place)
-        elif isinstance(value.get("event_type"), str):
+        if isinstance(value.get("event_type"), str):
             self._streamed = True
             self._event(value["event_type"], value, place)
         elif "text" in value or "generations" in value:
@@ -219,7 +216,7 @@ class _Fold(AnswerFold):
         if value.get("token_count") is not None:
             counts["token_count"] = value["token_count"]
         self.usage(counts)
-        self.extras.update((key, held) for key, held in value.items() if key not in _OWN and held is not None)
+        self.keep(value, _OWN)
 
     def answer(self, shape: str, *, whole: bool | None, tail: int) -> Answer:
         """Return what came. A single event that parses is no whole document."""

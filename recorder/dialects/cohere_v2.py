@@ -21,7 +21,17 @@ from typing import Any, Final
 
 from recorder.core.messages import Answer, Choice, CitationPart, Message, OtherPart, Part, RequestReading
 from recorder.dialects.base import SHAPES, AnswerReader, Clues, path_of, recognised
-from recorder.dialects.folding import AnswerFold, CallFold, Place, ReasoningFold, TextFold, media, reason_text, tokens
+from recorder.dialects.folding import (
+    AnswerFold,
+    CallFold,
+    Place,
+    ReasoningFold,
+    TextFold,
+    media,
+    reason_text,
+    text_or_none,
+    tokens,
+)
 from recorder.dialects.reading import reader_for
 
 _NAME: Final = "cohere_v2"
@@ -85,7 +95,7 @@ class CohereV2:
             return None
         model = payload.get("model")
         read = tuple(_read_message(message) for message in messages)
-        return RequestReading(_NAME, read, model if isinstance(model, str) else None)
+        return RequestReading(_NAME, read, text_or_none(model))
 
     def reader(self, clues: Clues) -> AnswerReader:
         """Return a reader for events, for lines, or for one document."""
@@ -116,7 +126,7 @@ def _read_message(message: dict[str, Any]) -> Message:
     read = fold.finished(complete=True, ended=True)
     extras = {name: values[0] for name, values in read.extras.items()}
     answered = extras.pop("tool_call_id", None)
-    return replace(read, tool_call_id=answered if isinstance(answered, str) else None, extras=extras)
+    return replace(read, tool_call_id=text_or_none(answered), extras=extras)
 
 
 class _Call(CallFold):
@@ -255,7 +265,7 @@ def _citation(value: Any, place: Place) -> CitationPart:
     document = source.get("document") if isinstance(source, dict) else None
     found = [fields.get("text")]
     found += [document.get(name) if isinstance(document, dict) else None for name in ("url", "title")]
-    text, url, title = (item if isinstance(item, str) else None for item in found)
+    text, url, title = map(text_or_none, found)
     return CitationPart(value, text, url, title, (place,))
 
 
@@ -269,12 +279,8 @@ class _Fold(AnswerFold):
         self._logprobs: list[Any] = []
         self._streamed = False
 
-    def take(self, value: Any, place: Place, name: str = "") -> None:
+    def take_object(self, value: dict[str, Any], place: Place, name: str) -> None:
         """Take one event, or the document."""
-        self.events += 1
-        if not isinstance(value, dict):
-            self.note("not_an_object", f"a {type(value).__name__} where an object belongs", place)
-            return
         kind = value.get("type")
         message = value.get("message")
         if isinstance(kind, str):
@@ -292,7 +298,7 @@ class _Fold(AnswerFold):
         if value.get("logprobs") is not None:
             logprobs = value["logprobs"]
             self._logprobs += logprobs if isinstance(logprobs, list) else [logprobs]
-        self.extras.update((key, held) for key, held in value.items() if key not in _OWN and held is not None)
+        self.keep(value, _OWN)
 
     def _said(self) -> MessageFold:
         if self._message is None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from recorder.core.messages import CitationPart, OtherPart, Part, ToolResultPart
-from recorder.dialects.folding import CallFold, Origin, Place, ReasoningFold, TextFold
+from recorder.dialects.folding import CallFold, Origin, Place, ReasoningFold, TextFold, text_or_none
 
 _NO_ARGUMENTS: Final[dict[str, Any]] = {}
 
@@ -186,7 +186,7 @@ def result_text(content: Any, is_text: Callable[[Any], bool]) -> tuple[str | Non
 def tool_result(call_id: Any, text: str | None, failed: Any, value: Any, place: Place) -> ToolResultPart:
     """Return what a tool answered; fields of a wrong type are in *value* alone."""
     return ToolResultPart(
-        call_id if isinstance(call_id, str) else None,
+        text_or_none(call_id),
         None,
         text,
         failed if isinstance(failed, bool) else None,

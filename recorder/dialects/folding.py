@@ -10,7 +10,7 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from recorder.core.json_text import parse_json, plain, whole_text
@@ -19,6 +19,7 @@ from recorder.core.messages import (
     Answer,
     Choice,
     MediaPart,
+    Message,
     Ranges,
     ReasoningPart,
     RefusalPart,
@@ -183,6 +184,16 @@ class CallFold:
         )
 
 
+def text_or_none(value: Any) -> str | None:
+    """Return *value* where it is a text, else None."""
+    return value if isinstance(value, str) else None
+
+
+def nonempty(value: Any) -> str | None:
+    """Return *value* where it is a text that is not empty, else None."""
+    return value if isinstance(value, str) and value else None
+
+
 def media(
     kind: str,
     place: Place,
@@ -215,9 +226,9 @@ def media(
             size, digest = len(inline), hashlib.sha256(inline).hexdigest()
     return MediaPart(
         kind,
-        media_type if isinstance(media_type, str) else None,
-        url if isinstance(url, str) else None,
-        file_id if isinstance(file_id, str) else None,
+        text_or_none(media_type),
+        text_or_none(url),
+        text_or_none(file_id),
         size,
         digest,
         extras or {},
@@ -248,6 +259,17 @@ class AnswerFold:
         self._models: dict[str, None] = {}
         self._noted: set[str] = set()
 
+    def take(self, value: Any, place: Place, name: str = "") -> None:
+        """Take one JSON value of the answer: see :meth:`recorder.dialects.reading.Fold.take`."""
+        self.events += 1
+        if isinstance(value, dict):
+            self.take_object(value, place, name)
+        else:
+            self.note("not_an_object", f"a {type(value).__name__} where an object belongs", place)
+
+    def take_object(self, value: dict[str, Any], place: Place, name: str) -> None:
+        """Take one object of the answer. A dialect says here what its objects are."""
+
     def usage(self, usage: Any) -> None:
         """Keep a report of usage."""
         if usage and (not self._usages or self._usages[-1] != usage):
@@ -277,6 +299,10 @@ class AnswerFold:
         if kind not in self._noted:
             self._noted.add(kind)
             self.note(kind, detail, place)
+
+    def keep(self, value: Mapping[str, Any], own: Collection[str]) -> None:
+        """Keep the fields of an object that have no place of their own: all that are not in *own*."""
+        self.extras.update((key, held) for key, held in value.items() if key not in own and held is not None)
 
     def result(
         self,
@@ -311,6 +337,21 @@ class AnswerFold:
             anomalies=tuple(self.anomalies),
             pending=self.pending,
         )
+
+
+def message_of_request(read: Message, name_field: str) -> Message:
+    """Return a message of a request, as what was taken for one piece of an answer says it.
+
+    :param read: that piece; of its extras each has one value.
+    :param name_field: the field that names the author or the tool.
+    """
+    extras = {key: values[0] for key, values in read.extras.items()}
+    name, answered = text_or_none(extras.get(name_field)), text_or_none(extras.get("tool_call_id"))
+    if name is not None:
+        del extras[name_field]
+    if answered is not None:
+        del extras["tool_call_id"]
+    return Message(read.role, read.parts, name, answered, extras)
 
 
 _COUNTS: Final = ("input", "output", "total", "cached", "cache_written", "reasoning")

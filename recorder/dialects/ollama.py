@@ -22,7 +22,10 @@ from recorder.dialects.folding import (
     ReasoningFold,
     TextFold,
     media,
+    message_of_request,
+    nonempty,
     reason_text,
+    text_or_none,
     tokens,
 )
 from recorder.dialects.reading import reader_for
@@ -71,7 +74,7 @@ class Ollama:
         else:
             read = _read_prompt(payload)
         model = payload.get("model")
-        return RequestReading(_NAME, tuple(read), model if isinstance(model, str) else None)
+        return RequestReading(_NAME, tuple(read), text_or_none(model))
 
     def reader(self, clues: Clues) -> AnswerReader:
         """Return a reader for lines, for one document, or for events (of a gateway)."""
@@ -104,20 +107,7 @@ def _is_request(url: str, payload: dict[str, Any]) -> bool:
 def _read_message(message: dict[str, Any]) -> Message:
     fold = _MessageFold()
     fold.take(message, (0, 0))
-    read = fold.message(finished=True)
-    extras = {name: values[0] for name, values in read.extras.items()}
-    name, answered = extras.get("tool_name"), extras.get("tool_call_id")
-    if isinstance(name, str):
-        del extras["tool_name"]
-    if isinstance(answered, str):
-        del extras["tool_call_id"]
-    return Message(
-        read.role,
-        read.parts,
-        name if isinstance(name, str) else None,
-        answered if isinstance(answered, str) else None,
-        extras,
-    )
+    return message_of_request(fold.message(finished=True), "tool_name")
 
 
 def _read_prompt(payload: dict[str, Any]) -> list[Message]:
@@ -186,8 +176,8 @@ class _MessageFold:
                 continue
             index, name, identity = function.get("index"), function.get("name"), entry.get("id")
             call = CallFold(index if type(index) is int else None)
-            call.name = name if isinstance(name, str) else None
-            call.id = identity if isinstance(identity, str) and identity else None
+            call.name = text_or_none(name)
+            call.id = nonempty(identity)
             arguments = function.get("arguments")
             call.add(arguments if isinstance(arguments, str) else "", place)
             call.value = None if isinstance(arguments, str) else arguments
@@ -233,12 +223,8 @@ class _Fold(AnswerFold):
         self._finish: str | None = None
         self._logprobs: list[Any] = []
 
-    def take(self, value: Any, place: Place, name: str = "") -> None:
+    def take_object(self, value: dict[str, Any], place: Place, name: str) -> None:
         """Take one object of the answer."""
-        self.events += 1
-        if not isinstance(value, dict):
-            self.note("not_an_object", f"a {type(value).__name__} where an object belongs", place)
-            return
         if value.get("error"):
             self.errors.append(value["error"])
         elif self.sentinel:
@@ -249,7 +235,7 @@ class _Fold(AnswerFold):
             self.note("no_choices", "an object without a message", place)
         self.model(value.get("model"))
         self.usage({name: value[name] for name in _COUNTS if value.get(name) is not None})
-        self.extras.update((key, held) for key, held in value.items() if key not in _OWN and held is not None)
+        self.keep(value, _OWN)
         if value.get("done") is True:
             self.sentinel = True
             self._finish = reason_text(value.get("done_reason"))

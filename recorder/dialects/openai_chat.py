@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from recorder.core.messages import Answer, RequestReading
 from recorder.dialects.base import HEAD, SHAPES, AnswerReader, Clues
-from recorder.dialects.folding import AnswerFold, Place, tokens
+from recorder.dialects.folding import AnswerFold, Place, text_or_none, tokens
 from recorder.dialects.openai_choice import ChoiceFold, read_message
 from recorder.dialects.reading import reader_for
 
@@ -68,7 +68,7 @@ class OpenAIChat:
         return RequestReading(
             _NAME,
             tuple(read_message(message) for message in messages),
-            model if isinstance(model, str) else None,
+            text_or_none(model),
             choices if type(choices) is int else None,
         )
 
@@ -107,12 +107,8 @@ class ChatFold(AnswerFold):
         super().__init__(dialect)
         self._choices: dict[int, ChoiceFold] = {}
 
-    def take(self, value: Any, place: Place, name: str = "") -> None:
+    def take_object(self, value: dict[str, Any], place: Place, name: str) -> None:
         """Take one JSON value of the answer."""
-        self.events += 1
-        if not isinstance(value, dict):
-            self.note("not_an_object", f"a {type(value).__name__} where an object belongs", place)
-            return
         if value.get("object") == "error" or (value.get("type") == "error" and not {"choices", "error"} & value.keys()):
             self.errors.append(value)
             return

@@ -20,7 +20,7 @@ from recorder.core.messages import (
     Ranges,
     ReasoningPart,
 )
-from recorder.dialects.folding import Origin, Place, TextFold
+from recorder.dialects.folding import Origin, Place, TextFold, message_of_request
 from recorder.dialects.openai_parts import SoundFold, citation, media_part, signature, thought
 from recorder.dialects.openai_tool_calls import ToolCalls
 
@@ -314,17 +314,4 @@ def read_message(message: dict[str, Any]) -> Message:
     """Return one message of a request."""
     fold = ChoiceFold(0, [])
     fold.delta(message, (0, 0), whole=True)
-    read = fold.message(finished=True)
-    extras = {key: values[0] for key, values in read.extras.items()}
-    name, answered = extras.get("name"), extras.get("tool_call_id")
-    if isinstance(name, str):
-        del extras["name"]
-    if isinstance(answered, str):
-        del extras["tool_call_id"]
-    return Message(
-        read.role,
-        read.parts,
-        name if isinstance(name, str) else None,
-        answered if isinstance(answered, str) else None,
-        extras,
-    )
+    return message_of_request(fold.message(finished=True), "name")

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from recorder.core.messages import Message, OtherPart, Part, RequestReading, TextPart
 from recorder.dialects.base import AnswerReader, Clues, path_of, recognised
-from recorder.dialects.folding import Place
+from recorder.dialects.folding import Place, text_or_none
 from recorder.dialects.openai_chat import ChatFold, is_error
 from recorder.dialects.reading import reader_for
 
@@ -54,7 +54,7 @@ class OpenAICompletions:
         return RequestReading(
             _NAME,
             tuple(Message(None, (_part(one),), extras=extras) for one in prompts if one is not None),
-            model if isinstance(model, str) else None,
+            text_or_none(model),
             asked * max(1, len(prompts)) if type(asked) is int and ("n" in payload or len(prompts) > 1) else None,
         )
 

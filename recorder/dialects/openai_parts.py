@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from recorder.core.messages import CitationPart, MediaPart
-from recorder.dialects.folding import Origin, Place, media
+from recorder.dialects.folding import Origin, Place, media, nonempty, text_or_none
 
 _CITATIONS: Final = ("url_citation", "file_citation")
 
@@ -48,9 +48,9 @@ def citation(value: Any, place: Place) -> CitationPart | None:
     text, url, title = known.get("content"), known.get("url"), known.get("title") or known.get("filename")
     return CitationPart(
         value,
-        text if isinstance(text, str) and text else None,
-        url if isinstance(url, str) else None,
-        title if isinstance(title, str) else None,
+        nonempty(text),
+        text_or_none(url),
+        text_or_none(title),
         (place,),
     )
 

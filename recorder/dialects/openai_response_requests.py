@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from recorder.core.messages import Message, Part, RequestReading
 from recorder.dialects.base import path_of
-from recorder.dialects.folding import AnswerFold
+from recorder.dialects.folding import AnswerFold, text_or_none
 from recorder.dialects.openai_response_items import ItemFold
 
 #: ``…/responses``, one response, and what is done to it.
@@ -38,7 +38,7 @@ def read_request(dialect: str, url: str, payload: Any) -> RequestReading | None:
         return None
     messages = [*_messages(payload.get("instructions") or None, "system"), *_messages(payload.get("input"), "user")]
     model = payload.get("model")
-    return RequestReading(dialect, tuple(messages), model if isinstance(model, str) else None)
+    return RequestReading(dialect, tuple(messages), text_or_none(model))
 
 
 def _speaks(payload: dict[str, Any]) -> bool:

@@ -147,12 +147,8 @@ class _Fold(AnswerFold):
         self._resumed = False
         self._unknown: set[str] = set()
 
-    def take(self, value: Any, place: Place, name: str = "") -> None:
+    def take_object(self, value: dict[str, Any], place: Place, name: str) -> None:
         """Take one event, or the document."""
-        self.events += 1
-        if not isinstance(value, dict):
-            self.note("not_an_object", f"a {type(value).__name__} where an object belongs", place)
-            return
         kind = value.get("type")
         if not isinstance(kind, str):
             kind = name
@@ -291,7 +287,7 @@ class _Fold(AnswerFold):
         self.identity(response.get("id"))
         self.model(response.get("model"))
         self.usage(response.get("usage"))
-        self.extras.update({key: value for key, value in response.items() if key not in _OWN and value is not None})
+        self.keep(response, _OWN)
         status = response.get("status")
         if event == "created" and self._final:
             self._another(place)
