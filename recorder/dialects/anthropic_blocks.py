@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from recorder.core.messages import CitationPart, MediaPart, Message
 from recorder.dialects.content_blocks import Block, Blocks, result_text, tool_result
-from recorder.dialects.folding import Place, media, text_or_none
+from recorder.dialects.folding import Place, text_or_none
+from recorder.dialects.media import media
 
 _TEXT_OWN: Final = frozenset({"type", "text", "citations"})
 _THINKING_OWN: Final = frozenset({"type", "thinking", "signature", "data"})
@@ -29,14 +30,7 @@ _DELTA_FIELDS: Final = {
 
 
 class MessageBlocks(Blocks):
-    """The blocks of one message.
-
-    :ivar extras: fields of blocks that have no place of their own, the values that came.
-    """
-
-    def __init__(self, note: Any) -> None:
-        super().__init__(note)
-        self.extras: dict[str, list[Any]] = {}
+    """The blocks of one message."""
 
     def content(self, content: Any, place: Place, *, inside: bool = True) -> None:
         """Take the whole ``content`` of a message: a text, or a list of blocks.
@@ -128,13 +122,7 @@ class MessageBlocks(Blocks):
 
 
 def _call(block: Block, kind: str, value: dict[str, Any], place: Place, *, streamed: bool) -> None:
-    call = block.call
-    identity, name, arguments = value.get("id"), value.get("name"), value.get("input")
-    call.id = text_or_none(identity)
-    call.name = text_or_none(name)
-    if arguments or not streamed:
-        call.value = arguments
-    call.add("", place)
+    call = block.begin_call(value.get("id"), value.get("name"), value.get("input"), place, streamed=streamed)
     fields = {key: held for key, held in value.items() if key not in _CALL_OWN and held is not None}
     if kind == "tool_use":
         del fields["type"]  # the usual one; another one says who runs the tool

@@ -22,10 +22,11 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from recorder.core.messages import Answer, Choice, Message, RequestReading
+from recorder.core.messages import Answer, RequestReading
 from recorder.dialects.anthropic_blocks import MessageBlocks, read_message
 from recorder.dialects.base import HEAD, SHAPES, AnswerReader, Clues, path_of
-from recorder.dialects.folding import AnswerFold, Place, reason_text, text_or_none, tokens
+from recorder.dialects.content_blocks import BlocksFold
+from recorder.dialects.folding import Place, reason_text, text_or_none, tokens
 from recorder.dialects.reading import reader_for
 
 _NAME: Final = "anthropic_messages"
@@ -157,15 +158,12 @@ def _is_request(payload: dict[str, Any], messages: list[dict[str, Any]]) -> bool
     return isinstance(system, str) and "max_tokens" in payload
 
 
-class _Fold(AnswerFold):
+class _Fold(BlocksFold):
     """What events and documents add up to."""
 
     def __init__(self) -> None:
         super().__init__(_NAME)
         self._blocks = MessageBlocks(self.note_once)
-        self._begun = False
-        self._role: str | None = None
-        self._finish: list[str] = []
         self._ending: dict[str, Any] = {}
 
     def take_object(self, value: dict[str, Any], place: Place, name: str) -> None:
@@ -200,7 +198,7 @@ class _Fold(AnswerFold):
         if not isinstance(message, dict):
             self.note("message_malformed", f"message is a {type(message).__name__}", place)
             return
-        if self._begun:
+        if self.begun:
             self.note("message_restarted", "a second message_start", place)
         self._message(message, place)
         if reason_text(message.get("stop_reason")) is not None:
@@ -208,13 +206,13 @@ class _Fold(AnswerFold):
 
     def _document(self, message: dict[str, Any], place: Place) -> None:
         self._message(message, place)
-        self._finished(message, place)
+        self.finish(message.get("stop_reason"), place)
 
     def _message(self, message: dict[str, Any], place: Place) -> None:
-        self._begun = True
+        self.begun = True
         role = message.get("role")
         if isinstance(role, str) and role:
-            self._role = role
+            self.role = role
         self.identity(message.get("id"))
         self.model(message.get("model"))
         self.usage(message.get("usage"))
@@ -223,24 +221,16 @@ class _Fold(AnswerFold):
         self._end_fields(message)
 
     def _delta(self, value: dict[str, Any], place: Place) -> None:
-        self._begun = True
+        self.begun = True
         delta = value.get("delta")
         self.usage(value.get("usage"))
         if isinstance(delta, dict):
-            self._finished(delta, place)
+            self.finish(delta.get("stop_reason"), place)
             self._end_fields(delta)
             self.keep(delta, _ENDING | {"stop_reason"})
         else:
             self.note("delta_malformed", f"the delta of message_delta is a {type(delta).__name__}", place)
         self.keep(value, frozenset({"type", "delta", "usage"}))
-
-    def _finished(self, fields: dict[str, Any], place: Place) -> None:
-        reason = reason_text(fields.get("stop_reason"))
-        if reason is None or (self._finish and self._finish[-1] == reason):
-            return
-        if self._finish:
-            self.note("finish_reason_changed", f"{self._finish[-1]!r} is followed by {reason!r}", place)
-        self._finish.append(reason)
 
     def _end_fields(self, fields: dict[str, Any]) -> None:
         for key in _ENDING & fields.keys():
@@ -249,14 +239,7 @@ class _Fold(AnswerFold):
 
     def answer(self, shape: str, *, whole: bool | None, tail: int) -> Answer:
         """Return what came."""
-        choices: list[Choice] = []
-        if self._begun or self._blocks or self._finish:
-            reason = self._finish[-1] if self._finish else None
-            ended = (self.sentinel or bool(whole) or reason is not None) and not self.errors
-            parts = self._blocks.parts(ended=ended, cut=reason in _CUTTING)
-            message = Message(self._role, tuple(parts), extras=self._blocks.extras)
-            finish = None if reason is None else _FINISHES.get(reason, "other")
-            choices.append(Choice(0, message, tuple(self._finish), extras=self._ending, finish=finish))
+        choices = self.choices(self._blocks, _FINISHES, _CUTTING, whole=whole, extras=self._ending)
         counts = tokens(self.usages, TOKENS)
         return self.result(shape, choices, whole=whole, tail=tail, tokens=counts)
 

@@ -27,11 +27,11 @@ from recorder.dialects.folding import (
     Place,
     ReasoningFold,
     TextFold,
-    media,
     reason_text,
     text_or_none,
     tokens,
 )
+from recorder.dialects.openai_parts import media_part
 from recorder.dialects.reading import reader_for
 
 _NAME: Final = "cohere_v2"
@@ -200,7 +200,9 @@ class MessageFold:
         for name in known:
             self._grow(index, name, block[name], place)
         if not known and block.keys() - {"type"}:
-            self._parts.append(_image(block, place) or OtherPart(str(block.get("type") or "content"), block, (place,)))
+            self._parts.append(
+                media_part("image_url", block, place) or OtherPart(str(block.get("type") or "content"), block, (place,))
+            )
 
     def call(self, index: Any, entry: Any, place: Place) -> None:
         """Take a call, or the next piece of it."""
@@ -247,15 +249,6 @@ class MessageFold:
             self._blocks[key] = TextFold() if name == "text" else ReasoningFold()
             self._parts.append(self._blocks[key])
         self._blocks[key].add(text, place)
-
-
-def _image(block: dict[str, Any], place: Place) -> Part | None:
-    held = block.get("image_url")
-    url = held.get("url") if isinstance(held, dict) else held
-    if not isinstance(url, str):
-        return None
-    extras = {key: value for key, value in held.items() if key != "url"} if isinstance(held, dict) else {}
-    return media("image", place, url=url, extras=extras)
 
 
 def _citation(value: Any, place: Place) -> CitationPart:

@@ -6,9 +6,6 @@ where in the body it came from.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -18,7 +15,6 @@ from recorder.core.messages import (
     Anomaly,
     Answer,
     Choice,
-    MediaPart,
     Message,
     Ranges,
     ReasoningPart,
@@ -194,46 +190,13 @@ def nonempty(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def media(
-    kind: str,
-    place: Place,
-    *,
-    media_type: Any = None,
-    url: Any = None,
-    file_id: Any = None,
-    data: Any = None,
-    extras: Mapping[str, Any] | None = None,
-) -> MediaPart:
-    """Return media by reference.
-
-    :param kind: ``image``, ``audio``, ``video`` or ``file``.
-    :param url: where it is; of a ``data:`` URL the type and the bytes are taken (RFC 2397).
-    :param data: base64 of the bytes that came inline.
-    """
-    if isinstance(url, str) and url[:5].lower() == "data:":
-        head, _, data = url[5:].partition(",")
-        named = head.partition(";")[0]
-        media_type, url = media_type or named or None, None
-        if not head.lower().endswith(";base64"):
-            data = None
-    size = digest = None
-    if isinstance(data, str):
-        try:
-            inline = base64.b64decode(data)
-        except (binascii.Error, ValueError):
-            extras = {**(extras or {}), "undecodable": True}
-        else:
-            size, digest = len(inline), hashlib.sha256(inline).hexdigest()
-    return MediaPart(
-        kind,
-        text_or_none(media_type),
-        text_or_none(url),
-        text_or_none(file_id),
-        size,
-        digest,
-        extras or {},
-        (place,),
-    )
+def add_text(parts: list[Any], kind: type[TextFold], piece: str, place: Place) -> None:
+    """Append *piece* to the last of *parts* where that is a text of the *kind*, else to a new one after it."""
+    last = parts[-1] if parts else None
+    if type(last) is not kind:
+        last = kind()
+        parts.append(last)
+    last.add(piece, place)
 
 
 class AnswerFold:

@@ -17,7 +17,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from recorder.core.messages import OtherPart, Part, ToolResultPart
-from recorder.dialects.folding import CallFold, Place, ReasoningFold, TextFold, media, text_or_none
+from recorder.dialects.folding import CallFold, Place, ReasoningFold, TextFold, add_text, text_or_none
+from recorder.dialects.media import media
 
 _SNAKE: Final = re.compile(r"_([a-z])")
 #: Beside what a part is; everything else beside it is kept with the message.
@@ -165,21 +166,18 @@ class ContentFold:
         return tuple(_part(part, finished) for part in self._parts)
 
     def _text(self, text: str, fields: dict[str, Any], place: Place) -> None:
-        last = self._parts[-1] if self._parts else None
         if fields.get("thought"):
-            self._thought(last, text, fields, place)
+            self._thought(text, fields, place)
             return
         if text:
-            if not isinstance(last, TextFold) or isinstance(last, ReasoningFold):
-                last = TextFold()
-                self._parts.append(last)
-            last.add(text, place)
+            add_text(self._parts, TextFold, text, place)
         self._signed(fields, place)
 
-    def _thought(self, last: Any, text: str, fields: dict[str, Any], place: Place) -> None:
+    def _thought(self, text: str, fields: dict[str, Any], place: Place) -> None:
         signature = fields.get("thoughtSignature")
         if not text and not signature:
             return
+        last = self._parts[-1] if self._parts else None
         if not isinstance(last, ReasoningFold) or last.signature is not None:
             last = ReasoningFold()
             self._parts.append(last)

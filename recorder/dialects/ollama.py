@@ -21,13 +21,14 @@ from recorder.dialects.folding import (
     Place,
     ReasoningFold,
     TextFold,
-    media,
+    add_text,
     message_of_request,
     nonempty,
     reason_text,
     text_or_none,
     tokens,
 )
+from recorder.dialects.media import media
 from recorder.dialects.reading import reader_for
 
 _NAME: Final = "ollama"
@@ -196,13 +197,8 @@ class _MessageFold:
         return Message(self._role, parts, extras=self._extras)
 
     def _grow(self, kind: type[TextFold], text: str, place: Place) -> None:
-        if not text:
-            return
-        last = self._parts[-1] if self._parts else None
-        if type(last) is not kind:
-            last = kind()
-            self._parts.append(last)
-        last.add(text, place)
+        if text:
+            add_text(self._parts, kind, text, place)
 
 
 def _part(part: Part | TextFold | CallFold, finished: bool) -> Part:

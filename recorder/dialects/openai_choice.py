@@ -20,7 +20,7 @@ from recorder.core.messages import (
     Ranges,
     ReasoningPart,
 )
-from recorder.dialects.folding import Origin, Place, TextFold, message_of_request
+from recorder.dialects.folding import Origin, Place, TextFold, add_text, message_of_request
 from recorder.dialects.openai_parts import SoundFold, citation, media_part, signature, thought
 from recorder.dialects.openai_tool_calls import ToolCalls
 
@@ -223,11 +223,7 @@ class ChoiceFold:
                 self._after.append(part)
 
     def _text(self, piece: str, place: Place) -> None:
-        if not self._content or not isinstance(self._content[-1], TextFold):
-            self._content.append(TextFold())
-        last = self._content[-1]
-        assert isinstance(last, TextFold)
-        last.add(piece, place)
+        add_text(self._content, TextFold, piece, place)
 
     def _reason(self, field: str, piece: str, place: Place) -> None:
         self._reasoning.setdefault(field, TextFold()).add(piece, place)

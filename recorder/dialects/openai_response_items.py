@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from recorder.core.messages import CitationPart, OtherPart, Part, ReasoningPart, RefusalPart, TextPart, ToolResultPart
-from recorder.dialects.folding import AnswerFold, CallFold, Origin, Place, TextFold, media, nonempty, text_or_none
+from recorder.dialects.folding import AnswerFold, CallFold, Origin, Place, TextFold, nonempty, text_or_none
+from recorder.dialects.media import media
 
 #: Where the text of a part of a message or of reasoning is, by the part's type.
 _TEXTS: Final = {
@@ -250,10 +251,8 @@ class ItemFold:
         slot = _CALLS[kind]
         call = CallFold(self.index)
         call.origin = self.origin
-        called = fields.get("id") if kind == "mcp_call" else fields.get("call_id")
-        call.id = text_or_none(called)
-        name = fields.get("name")
-        call.name = text_or_none(name)
+        call.id = text_or_none(fields.get("id" if kind == "mcp_call" else "call_id"))
+        call.name = text_or_none(fields.get("name"))
         text = self.piece(slot).text.settled(self._fold, resumed)
         call.pieces = [text.text]
         if not text and fields.get(slot) not in (None, ""):
@@ -287,8 +286,7 @@ class ItemFold:
                     found.append((slot, text))
                 elif text is not None and piece.value is not None:
                     others.append(_other(piece.value, piece.origin))
-        sealed = self.fields.get("encrypted_content")
-        encrypted = nonempty(sealed)
+        encrypted = nonempty(self.fields.get("encrypted_content"))
         for slot, text in found[:-1]:
             yield ReasoningPart(text.text, (slot,), ranges=text.origin.ranges)
         if found:
