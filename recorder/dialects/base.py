@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Callable, Collection
 from functools import cache, cached_property
 from importlib.metadata import entry_points
-from typing import Any, Final, Protocol
+from typing import Any, Final, ParamSpec, Protocol, TypeVar
 
 from recorder.core.eventstream import Frame, FrameParser
 from recorder.core.json_text import parse_json
@@ -25,6 +25,8 @@ from recorder.core.sse import SSEParser
 
 #: The entry point group of dialects: each names an object of :class:`Dialect`.
 ENTRY_POINTS: Final = "recorder.dialects"
+_Asked = ParamSpec("_Asked")
+_Told = TypeVar("_Told")
 #: How many bytes of a body are looked at to recognise it.
 HEAD: Final = 65536
 _SAMPLES: Final = 8
@@ -206,14 +208,15 @@ def dialects() -> tuple[Dialect, ...]:
 
 def choose(clues: Clues) -> Dialect:
     """Return the dialect that claims the body best; ``opaque`` claims everything a little."""
-    return max(dialects(), key=lambda dialect: _claim(dialect, clues))
+    return max(dialects(), key=lambda dialect: _asked(dialect.claims, clues) or 0.0)
 
 
-def _claim(dialect: Dialect, clues: Clues) -> float:
+def _asked(method: Callable[_Asked, _Told], *args: _Asked.args, **named: _Asked.kwargs) -> _Told | None:
+    """Return what a dialect answers; None where it fails, as one of another package may: that is not its own."""
     try:
-        return dialect.claims(clues)
-    except Exception:  # noqa: BLE001 - a dialect of somebody else's: what it fails at is not its own
-        return 0.0
+        return method(*args, **named)
+    except Exception:  # noqa: BLE001 - whatever is wrong with it, the others are asked
+        return None
 
 
 def read_request(url: str, payload: Any, answered_by: Dialect | None = None) -> RequestReading | None:
@@ -222,12 +225,5 @@ def read_request(url: str, payload: Any, answered_by: Dialect | None = None) -> 
     Payloads of several dialects look alike (``messages`` with roles): who answered is the better witness.
     """
     asked = dialects() if answered_by is None else (answered_by, *dialects())
-    readings = (_reading(dialect, url, payload) for dialect in asked)
+    readings = (_asked(dialect.read_request, url, payload) for dialect in asked)
     return next((reading for reading in readings if reading is not None), None)
-
-
-def _reading(dialect: Dialect, url: str, payload: Any) -> RequestReading | None:
-    try:
-        return dialect.read_request(url, payload)
-    except Exception:  # noqa: BLE001 - as above
-        return None
