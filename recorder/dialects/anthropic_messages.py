@@ -24,7 +24,7 @@ from typing import Any, Final
 
 from recorder.core.messages import Answer, RequestReading
 from recorder.dialects.anthropic_blocks import MessageBlocks, read_message
-from recorder.dialects.base import HEAD, SHAPES, AnswerReader, Clues, path_of
+from recorder.dialects.base import HEAD, SHAPES, AnswerReader, Clues, messages_of, path_of
 from recorder.dialects.content_blocks import BlocksFold
 from recorder.dialects.folding import Place, reason_text, text_or_none, tokens
 from recorder.dialects.reading import reader_for
@@ -94,8 +94,8 @@ class AnthropicMessages:
 
     def read_request(self, url: str, payload: Any) -> RequestReading | None:
         """Return the system prompt and the messages of a payload that is of this dialect by its URL or its fields."""
-        messages = payload.get("messages") if isinstance(payload, dict) else None
-        if not isinstance(messages, list) or not all(isinstance(item, dict) for item in messages):
+        messages = messages_of(payload)
+        if messages is None:
             return None
         path = path_of(url)
         if not path.endswith("/messages") and (

@@ -143,6 +143,14 @@ def recognised(
     return 0.5 if placed and any(map(vague, clues.samples)) else 0.0
 
 
+def messages_of(payload: Any) -> list[dict[str, Any]] | None:
+    """Return the ``messages`` of a request's payload; None where it has none, or where one is no object."""
+    messages = payload.get("messages") if isinstance(payload, dict) else None
+    if isinstance(messages, list) and all(isinstance(item, dict) for item in messages):
+        return messages
+    return None
+
+
 class AnswerReader(Protocol):
     """Reads one body, in any pieces."""
 

@@ -23,7 +23,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from recorder.core.messages import Answer, RequestReading
-from recorder.dialects.base import HEAD, AnswerReader, Clues, path_of
+from recorder.dialects.base import HEAD, AnswerReader, Clues, messages_of, path_of
 from recorder.dialects.bedrock_blocks import ConverseBlocks, read_message
 from recorder.dialects.content_blocks import BlocksFold
 from recorder.dialects.folding import Place, nonempty, tokens
@@ -92,8 +92,8 @@ class BedrockConverse:
 
     def read_request(self, url: str, payload: Any) -> RequestReading | None:
         """Return the system prompt and the messages of a payload that is of this dialect by its URL or its blocks."""
-        messages = payload.get("messages") if isinstance(payload, dict) else None
-        if not isinstance(messages, list) or not all(isinstance(item, dict) for item in messages):
+        messages = messages_of(payload)
+        if messages is None:
             return None
         path = path_of(url)
         if not path.endswith(_PATHS) and not _is_request(payload, messages):

@@ -20,7 +20,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from recorder.core.messages import Answer, Choice, CitationPart, Message, OtherPart, Part, RequestReading
-from recorder.dialects.base import SHAPES, AnswerReader, Clues, path_of, recognised
+from recorder.dialects.base import SHAPES, AnswerReader, Clues, messages_of, path_of, recognised
 from recorder.dialects.folding import (
     AnswerFold,
     CallFold,
@@ -86,8 +86,8 @@ class CohereV2:
 
     def read_request(self, url: str, payload: Any) -> RequestReading | None:
         """Return the messages of a payload."""
-        messages = payload.get("messages") if isinstance(payload, dict) else None
-        if not isinstance(messages, list) or not all(isinstance(item, dict) for item in messages):
+        messages = messages_of(payload)
+        if messages is None:
             return None
         path = path_of(url)
         planned = any("tool_plan" in item for item in messages)

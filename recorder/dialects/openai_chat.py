@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from recorder.core.messages import Answer, RequestReading
-from recorder.dialects.base import HEAD, SHAPES, AnswerReader, Clues
+from recorder.dialects.base import HEAD, SHAPES, AnswerReader, Clues, messages_of
 from recorder.dialects.folding import AnswerFold, Place, text_or_none, tokens
 from recorder.dialects.openai_choice import ChoiceFold, read_message
 from recorder.dialects.reading import reader_for
@@ -61,8 +61,8 @@ class OpenAIChat:
 
     def read_request(self, url: str, payload: Any) -> RequestReading | None:
         """Return the messages of any payload that has ``messages`` with roles."""
-        messages = payload.get("messages") if isinstance(payload, dict) else None
-        if not isinstance(messages, list) or not all(isinstance(item, dict) for item in messages):
+        messages = messages_of(payload)
+        if messages is None:
             return None
         model, choices = payload.get("model"), payload.get("n")
         return RequestReading(
