@@ -34,6 +34,8 @@ _SSE_LINE: Final = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*(?::|(?:data|event|id|re
 
 #: The shapes that most dialects have: an event stream, one document, and what has not come yet.
 SHAPES: Final = ("sse", "json", "empty")
+#: Those, and one JSON value a line.
+SHAPES_OR_LINES: Final = (*SHAPES, "ndjson")
 
 
 def path_of(url: str) -> str:

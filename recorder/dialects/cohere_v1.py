@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from recorder.core.messages import Answer, Message, Part, RequestReading, TextPart, ToolResultPart
-from recorder.dialects.base import SHAPES, AnswerReader, Clues, path_of, recognised
+from recorder.dialects.base import SHAPES_OR_LINES, AnswerReader, Clues, path_of, recognised
 from recorder.dialects.cohere_generation import Generation, objects, whole_call
 from recorder.dialects.cohere_v2 import is_error
 from recorder.dialects.folding import AnswerFold, Place, nonempty, text_or_none, tokens
@@ -34,7 +34,6 @@ _EVENTS: Final = frozenset(
     }
 )
 _EVENT: Final = re.compile(rb'"event_type"\s*:\s*"(?:' + "|".join(sorted(_EVENTS)).encode() + rb')"')
-_SHAPES: Final = (*SHAPES, "ndjson")
 _HEAD: Final = 4096
 #: Fields of an event and of a response that have a place of their own.
 _OWN: Final = frozenset(
@@ -64,7 +63,9 @@ class CohereV1:
     def claims(self, clues: Clues) -> float:
         """Return how much the body looks like Cohere's; the URL counts where the body says little."""
         placed = clues.path.endswith(_PATHS)
-        return recognised(clues, _likeness, head=_EVENT, placed=placed, vague=is_error, shapes=_SHAPES, head_size=_HEAD)
+        return recognised(
+            clues, _likeness, head=_EVENT, placed=placed, vague=is_error, shapes=SHAPES_OR_LINES, head_size=_HEAD
+        )
 
     def read_request(self, url: str, payload: Any) -> RequestReading | None:
         """Return the history and the message of a chat, or the prompt of a completion."""

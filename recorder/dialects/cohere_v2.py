@@ -20,7 +20,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from recorder.core.messages import Answer, Choice, CitationPart, Message, OtherPart, Part, RequestReading
-from recorder.dialects.base import SHAPES, AnswerReader, Clues, messages_of, path_of, recognised
+from recorder.dialects.base import SHAPES_OR_LINES, AnswerReader, Clues, messages_of, path_of, recognised
 from recorder.dialects.folding import (
     AnswerFold,
     CallFold,
@@ -43,7 +43,6 @@ _EVENTS: Final = frozenset(
     }
 )
 _EVENT: Final = re.compile(rb'"type"\s*:\s*"(?:' + "|".join(sorted(_EVENTS)).encode() + rb')"')
-_SHAPES: Final = (*SHAPES, "ndjson")
 _HEAD: Final = 4096
 #: Fields of an event, of a document and of a message that have a place of their own.
 _OWN: Final = frozenset({"id", "type", "index", "delta", "message", "finish_reason", "usage", "error", "logprobs"})
@@ -82,7 +81,9 @@ class CohereV2:
     def claims(self, clues: Clues) -> float:
         """Return how much the body looks like Cohere's; the URL counts where the body says little."""
         placed = clues.path.endswith(_PATH)
-        return recognised(clues, _likeness, head=_EVENT, placed=placed, vague=is_error, shapes=_SHAPES, head_size=_HEAD)
+        return recognised(
+            clues, _likeness, head=_EVENT, placed=placed, vague=is_error, shapes=SHAPES_OR_LINES, head_size=_HEAD
+        )
 
     def read_request(self, url: str, payload: Any) -> RequestReading | None:
         """Return the messages of a payload."""

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from recorder.core.messages import Answer, Choice, Message, OtherPart, Part, ReasoningPart, RequestReading, TextPart
-from recorder.dialects.base import SHAPES, AnswerReader, Clues, path_of, recognised
+from recorder.dialects.base import SHAPES_OR_LINES, AnswerReader, Clues, path_of, recognised
 from recorder.dialects.folding import (
     AnswerFold,
     CallFold,
@@ -37,7 +37,6 @@ _OBJECT: Final = re.compile(
     rb'"model"\s*:\s*"[^"]*"\s*,(?:\s*"remote_\w+"\s*:\s*"[^"]*"\s*,)*\s*"created_at"\s*:\s*"[^"]*"\s*,'
     rb'\s*"(?:message|response|thinking)"'
 )
-_SHAPES: Final = (*SHAPES, "ndjson")
 _HEAD: Final = 4096
 _COUNTS: Final = ("prompt_eval_count", "eval_count")
 #: Fields with a place of their own.
@@ -62,7 +61,7 @@ class Ollama:
         """Return how much the body looks like Ollama's; the URL counts where the body says little."""
         placed = clues.path.endswith(_PATHS)
         return recognised(
-            clues, _likeness, head=_OBJECT, placed=placed, vague=_is_error, shapes=_SHAPES, head_size=_HEAD
+            clues, _likeness, head=_OBJECT, placed=placed, vague=_is_error, shapes=SHAPES_OR_LINES, head_size=_HEAD
         )
 
     def read_request(self, url: str, payload: Any) -> RequestReading | None:

@@ -6,11 +6,10 @@ same reasoning under two names is one part that carries both names.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any, Final
 
-from recorder.core.json_text import plain, whole_text
+from recorder.core.json_text import whole_text
 from recorder.core.messages import (
     Anomaly,
     Choice,
@@ -20,7 +19,7 @@ from recorder.core.messages import (
     Ranges,
     ReasoningPart,
 )
-from recorder.dialects.folding import Origin, Place, TextFold, add_text, message_of_request
+from recorder.dialects.folding import Origin, Place, TextFold, add_text, message_of_request, reason_text
 from recorder.dialects.openai_parts import SoundFold, citation, media_part, signature, thought
 from recorder.dialects.openai_tool_calls import ToolCalls
 
@@ -93,9 +92,9 @@ class ChoiceFold:
         message = choice.get("message")
         if isinstance(message, dict):
             self._whole, self._whole_place = message, place
-        reason = choice.get("finish_reason")
-        if reason is not None and reason != "":
-            self._finished(reason if isinstance(reason, str) else json.dumps(plain(reason)), place)
+        reason = reason_text(choice.get("finish_reason"))
+        if reason is not None:
+            self._finished(reason, place)
         logprobs = choice.get("logprobs")
         if isinstance(logprobs, dict):
             self._add_logprobs(logprobs)
