@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from recorder.core.messages import CitationPart, MediaPart, Message
 from recorder.dialects.content_blocks import Block, Blocks, result_text, tool_result
-from recorder.dialects.folding import Place, media
+from recorder.dialects.folding import Place, text_or_none
+from recorder.dialects.media import media
 
 _TEXT_OWN: Final = frozenset({"type", "text", "citations"})
 _THINKING_OWN: Final = frozenset({"type", "thinking", "signature", "data"})
@@ -29,14 +30,7 @@ _DELTA_FIELDS: Final = {
 
 
 class MessageBlocks(Blocks):
-    """The blocks of one message.
-
-    :ivar extras: fields of blocks that have no place of their own, the values that came.
-    """
-
-    def __init__(self, note: Any) -> None:
-        super().__init__(note)
-        self.extras: dict[str, list[Any]] = {}
+    """The blocks of one message."""
 
     def content(self, content: Any, place: Place, *, inside: bool = True) -> None:
         """Take the whole ``content`` of a message: a text, or a list of blocks.
@@ -128,13 +122,7 @@ class MessageBlocks(Blocks):
 
 
 def _call(block: Block, kind: str, value: dict[str, Any], place: Place, *, streamed: bool) -> None:
-    call = block.call
-    identity, name, arguments = value.get("id"), value.get("name"), value.get("input")
-    call.id = identity if isinstance(identity, str) else None
-    call.name = name if isinstance(name, str) else None
-    if arguments or not streamed:
-        call.value = arguments
-    call.add("", place)
+    call = block.begin_call(value.get("id"), value.get("name"), value.get("input"), place, streamed=streamed)
     fields = {key: held for key, held in value.items() if key not in _CALL_OWN and held is not None}
     if kind == "tool_use":
         del fields["type"]  # the usual one; another one says who runs the tool
@@ -160,9 +148,9 @@ def _citation(value: Any, place: Place) -> CitationPart:
     title = held.get("title") or held.get("document_title")
     return CitationPart(
         value,
-        text if isinstance(text, str) else None,
-        url if isinstance(url, str) else None,
-        title if isinstance(title, str) else None,
+        text_or_none(text),
+        text_or_none(url),
+        text_or_none(title),
         (place,),
     )
 
@@ -197,7 +185,7 @@ def read_message(message: dict[str, Any]) -> Message:
     for key, values in blocks.extras.items():
         extras.setdefault(key, values)
     return Message(
-        role if isinstance(role, str) else None,
+        text_or_none(role),
         tuple(blocks.parts(ended=True, cut=False)),
         extras=extras,
     )

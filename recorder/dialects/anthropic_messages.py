@@ -22,15 +22,15 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from recorder.core.messages import Answer, Choice, Message, RequestReading
+from recorder.core.messages import Answer, RequestReading
 from recorder.dialects.anthropic_blocks import MessageBlocks, read_message
-from recorder.dialects.base import AnswerReader, Clues
-from recorder.dialects.folding import AnswerFold, Place, reason_text, tokens
-from recorder.dialects.reading import DocumentReader, EventStreamReader
+from recorder.dialects.base import HEAD, SHAPES, AnswerReader, Clues, messages_of, path_of
+from recorder.dialects.content_blocks import BlocksFold
+from recorder.dialects.folding import Place, reason_text, text_or_none, tokens
+from recorder.dialects.reading import reader_for
 
 _NAME: Final = "anthropic_messages"
 _PATHS: Final = ("/messages", ":rawPredict", ":streamRawPredict")
-_HEAD: Final = 65536
 _EVENT: Final = re.compile(
     rb'"type"\s*:\s*"(?:message_start|message_delta|message_stop|content_block_(?:start|delta|stop))"'
 )
@@ -78,12 +78,12 @@ class AnthropicMessages:
 
     def claims(self, clues: Clues) -> float:
         """Return how much the body looks like a message; the URL counts where the body says little."""
-        if clues.shape not in ("sse", "json", "empty"):
+        if clues.shape not in SHAPES:
             return 0.0
         samples = clues.samples
         likeness = max(map(_likeness, samples), default=0.0)
         if likeness < 0.9 and all(_says_little(item) for item in samples):
-            head = clues.body[:_HEAD]
+            head = clues.body[:HEAD]
             if _EVENT.search(head):
                 return 0.9
             if _DOCUMENT.search(head) and _IDENTITY.search(head) and b'"object"' not in head:
@@ -94,10 +94,10 @@ class AnthropicMessages:
 
     def read_request(self, url: str, payload: Any) -> RequestReading | None:
         """Return the system prompt and the messages of a payload that is of this dialect by its URL or its fields."""
-        messages = payload.get("messages") if isinstance(payload, dict) else None
-        if not isinstance(messages, list) or not all(isinstance(item, dict) for item in messages):
+        messages = messages_of(payload)
+        if messages is None:
             return None
-        path = url.partition("?")[0].partition("#")[0].rstrip("/")
+        path = path_of(url)
         if not path.endswith("/messages") and (
             path.endswith("/chat/completions") or not _is_request(payload, messages)
         ):
@@ -106,11 +106,11 @@ class AnthropicMessages:
         read = [read_message(message) for message in messages]
         if system is not None and system != "" and system != []:
             read.insert(0, read_message({"role": "system", "content": system}))
-        return RequestReading(_NAME, tuple(read), model if isinstance(model, str) else None)
+        return RequestReading(_NAME, tuple(read), text_or_none(model))
 
     def reader(self, clues: Clues) -> AnswerReader:
         """Return a reader for an event stream or for one JSON document."""
-        return (DocumentReader if clues.shape == "json" else EventStreamReader)(clues.shape, _Fold())
+        return reader_for(clues.shape, _Fold())
 
 
 def _likeness(value: Any) -> float:
@@ -158,23 +158,16 @@ def _is_request(payload: dict[str, Any], messages: list[dict[str, Any]]) -> bool
     return isinstance(system, str) and "max_tokens" in payload
 
 
-class _Fold(AnswerFold):
+class _Fold(BlocksFold):
     """What events and documents add up to."""
 
     def __init__(self) -> None:
         super().__init__(_NAME)
         self._blocks = MessageBlocks(self.note_once)
-        self._begun = False
-        self._role: str | None = None
-        self._finish: list[str] = []
         self._ending: dict[str, Any] = {}
 
-    def take(self, value: Any, place: Place, name: str = "") -> None:
+    def take_object(self, value: dict[str, Any], place: Place, name: str) -> None:
         """Take one JSON value of the answer."""
-        self.events += 1
-        if not isinstance(value, dict):
-            self.note("not_an_object", f"a {type(value).__name__} where an object belongs", place)
-            return
         kind = value.get("type", name)
         if self.sentinel and kind != "ping":
             self.note_once("after_end_marker", f"{kind!r} came after message_stop", place)
@@ -191,21 +184,21 @@ class _Fold(AnswerFold):
             self._delta(value, place)
         elif kind == "message_stop":
             self.sentinel = True
-            self._keep(value, frozenset({"type"}))
+            self.keep(value, frozenset({"type"}))
         elif kind == "message":
             self._document(value, place)
         elif kind == "error" or "error" in value:
             self.errors.append(value.get("error") or value)
-            self._keep(value, frozenset({"type", "error"}))
+            self.keep(value, frozenset({"type", "error"}))
         elif kind != "ping":
             self.note_once("unknown_event", f"an event of the type {kind!r}", place)
-            self._keep({str(kind or "event"): value}, frozenset())
+            self.keep({str(kind or "event"): value}, frozenset())
 
     def _start(self, message: Any, place: Place) -> None:
         if not isinstance(message, dict):
             self.note("message_malformed", f"message is a {type(message).__name__}", place)
             return
-        if self._begun:
+        if self.begun:
             self.note("message_restarted", "a second message_start", place)
         self._message(message, place)
         if reason_text(message.get("stop_reason")) is not None:
@@ -213,58 +206,40 @@ class _Fold(AnswerFold):
 
     def _document(self, message: dict[str, Any], place: Place) -> None:
         self._message(message, place)
-        self._finished(message, place)
+        self.finish(message.get("stop_reason"), place)
 
     def _message(self, message: dict[str, Any], place: Place) -> None:
-        self._begun = True
+        self.begun = True
         role = message.get("role")
         if isinstance(role, str) and role:
-            self._role = role
+            self.role = role
         self.identity(message.get("id"))
         self.model(message.get("model"))
         self.usage(message.get("usage"))
         self._blocks.content(message.get("content"), place)
-        self._keep(message, _OWN | _ENDING)
+        self.keep(message, _OWN | _ENDING)
         self._end_fields(message)
 
     def _delta(self, value: dict[str, Any], place: Place) -> None:
-        self._begun = True
+        self.begun = True
         delta = value.get("delta")
         self.usage(value.get("usage"))
         if isinstance(delta, dict):
-            self._finished(delta, place)
+            self.finish(delta.get("stop_reason"), place)
             self._end_fields(delta)
-            self._keep(delta, _ENDING | {"stop_reason"})
+            self.keep(delta, _ENDING | {"stop_reason"})
         else:
             self.note("delta_malformed", f"the delta of message_delta is a {type(delta).__name__}", place)
-        self._keep(value, frozenset({"type", "delta", "usage"}))
-
-    def _finished(self, fields: dict[str, Any], place: Place) -> None:
-        reason = reason_text(fields.get("stop_reason"))
-        if reason is None or (self._finish and self._finish[-1] == reason):
-            return
-        if self._finish:
-            self.note("finish_reason_changed", f"{self._finish[-1]!r} is followed by {reason!r}", place)
-        self._finish.append(reason)
+        self.keep(value, frozenset({"type", "delta", "usage"}))
 
     def _end_fields(self, fields: dict[str, Any]) -> None:
         for key in _ENDING & fields.keys():
             if fields[key] is not None:
                 self._ending[key] = fields[key]
 
-    def _keep(self, value: dict[str, Any], own: frozenset[str]) -> None:
-        self.extras.update((key, held) for key, held in value.items() if key not in own and held is not None)
-
     def answer(self, shape: str, *, whole: bool | None, tail: int) -> Answer:
         """Return what came."""
-        choices: list[Choice] = []
-        if self._begun or self._blocks or self._finish:
-            reason = self._finish[-1] if self._finish else None
-            ended = (self.sentinel or bool(whole) or reason is not None) and not self.errors
-            parts = self._blocks.parts(ended=ended, cut=reason in _CUTTING)
-            message = Message(self._role, tuple(parts), extras=self._blocks.extras)
-            finish = None if reason is None else _FINISHES.get(reason, "other")
-            choices.append(Choice(0, message, tuple(self._finish), extras=self._ending, finish=finish))
+        choices = self.choices(self._blocks, _FINISHES, _CUTTING, whole=whole, extras=self._ending)
         counts = tokens(self.usages, TOKENS)
         return self.result(shape, choices, whole=whole, tail=tail, tokens=counts)
 

@@ -13,9 +13,10 @@ import pkgutil
 import re
 import warnings
 import zlib
+from collections.abc import Callable, Collection
 from functools import cache, cached_property
 from importlib.metadata import entry_points
-from typing import Any, Final, Protocol
+from typing import Any, Final, ParamSpec, Protocol, TypeVar
 
 from recorder.core.eventstream import Frame, FrameParser
 from recorder.core.json_text import parse_json
@@ -24,9 +25,22 @@ from recorder.core.sse import SSEParser
 
 #: The entry point group of dialects: each names an object of :class:`Dialect`.
 ENTRY_POINTS: Final = "recorder.dialects"
-_HEAD: Final = 65536
+_Asked = ParamSpec("_Asked")
+_Told = TypeVar("_Told")
+#: How many bytes of a body are looked at to recognise it.
+HEAD: Final = 65536
 _SAMPLES: Final = 8
 _SSE_LINE: Final = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*(?::|(?:data|event|id|retry|error)(?::|[\r\n]))")
+
+#: The shapes that most dialects have: an event stream, one document, and what has not come yet.
+SHAPES: Final = ("sse", "json", "empty")
+#: Those, and one JSON value a line.
+SHAPES_OR_LINES: Final = (*SHAPES, "ndjson")
+
+
+def path_of(url: str) -> str:
+    """Return the scheme, host and path of a URL, as dialects look at it: without query, fragment and last slash."""
+    return url.partition("?")[0].partition("#")[0].rstrip("/")
 
 
 class Clues:
@@ -39,7 +53,7 @@ class Clues:
 
     def __init__(self, url: str, content_type: str, body: bytes) -> None:
         self.url = url
-        self.path = url.partition("?")[0].partition("#")[0].rstrip("/")
+        self.path = path_of(url)
         self.content_type = content_type.partition(";")[0].strip().lower()
         self.body = body
 
@@ -48,7 +62,7 @@ class Clues:
         """What the bytes are: ``sse``, ``json``, ``ndjson``, ``eventstream``, ``text``, ``binary`` or ``empty``."""
         if _is_eventstream(self.body):
             return "eventstream"
-        head = self.body[:_HEAD].removeprefix(b"\xef\xbb\xbf").lstrip()
+        head = self.body[:HEAD].removeprefix(b"\xef\xbb\xbf").lstrip()
         if not head:
             return "empty"
         if head[:1] in (b"{", b"["):
@@ -68,9 +82,9 @@ class Clues:
         if self.shape == "json":
             texts.append(self.body)
         elif self.shape == "sse":
-            texts.extend(event.data for event in SSEParser().feed(self.body[:_HEAD])[:_SAMPLES])
+            texts.extend(event.data for event in SSEParser().feed(self.body[:HEAD])[:_SAMPLES])
         elif self.shape == "ndjson":
-            texts.extend(self.body[:_HEAD].split(b"\n", _SAMPLES)[:_SAMPLES])
+            texts.extend(self.body[:HEAD].split(b"\n", _SAMPLES)[:_SAMPLES])
         for text in texts:
             try:
                 found.append(parse_json(text))
@@ -83,7 +97,7 @@ class Clues:
         """The first frames of an AWS event stream; of another shape, none."""
         if self.shape != "eventstream":
             return ()
-        found = FrameParser().feed(self.body[:_HEAD]) or FrameParser().feed(self.body)
+        found = FrameParser().feed(self.body[:HEAD]) or FrameParser().feed(self.body)
         return tuple(found[:_SAMPLES])
 
 
@@ -98,6 +112,45 @@ def _is_json(line: bytes) -> bool:
     except ValueError:
         return False
     return True
+
+
+def recognised(
+    clues: Clues,
+    likeness: Callable[[Any], float],
+    *,
+    head: re.Pattern[bytes],
+    placed: bool,
+    vague: Callable[[Any], bool],
+    shapes: Collection[str] = SHAPES,
+    head_size: int = HEAD,
+) -> float:
+    """Return how well a body fits a dialect, as :meth:`Dialect.claims` does: by its values, else by the URL.
+
+    :param likeness: tells from 0 to 1 how much a JSON value looks like one of this dialect.
+    :param head: what the first bytes have where no value can be read of them: the first one is long, or cut.
+    :param placed: the URL is one of this dialect's.
+    :param vague: tells whether a value may be of any dialect (an error, a ping): then the URL decides.
+    :param shapes: those that a body of this dialect may have.
+    :param head_size: how many bytes are looked at for *head*.
+    """
+    if clues.shape not in shapes:
+        return 0.0
+    if not clues.samples:
+        if head.search(clues.body[:head_size]):
+            return 0.9
+        return 0.5 if placed else 0.0
+    likely = max(map(likeness, clues.samples))
+    if likely:
+        return likely
+    return 0.5 if placed and any(map(vague, clues.samples)) else 0.0
+
+
+def messages_of(payload: Any) -> list[dict[str, Any]] | None:
+    """Return the ``messages`` of a request's payload; None where it has none, or where one is no object."""
+    messages = payload.get("messages") if isinstance(payload, dict) else None
+    if isinstance(messages, list) and all(isinstance(item, dict) for item in messages):
+        return messages
+    return None
 
 
 class AnswerReader(Protocol):
@@ -165,14 +218,15 @@ def dialects() -> tuple[Dialect, ...]:
 
 def choose(clues: Clues) -> Dialect:
     """Return the dialect that claims the body best; ``opaque`` claims everything a little."""
-    return max(dialects(), key=lambda dialect: _claim(dialect, clues))
+    return max(dialects(), key=lambda dialect: _asked(dialect.claims, clues) or 0.0)
 
 
-def _claim(dialect: Dialect, clues: Clues) -> float:
+def _asked(method: Callable[_Asked, _Told], *args: _Asked.args, **named: _Asked.kwargs) -> _Told | None:
+    """Return what a dialect answers; None where it fails, as one of another package may: that is not its own."""
     try:
-        return dialect.claims(clues)
-    except Exception:  # noqa: BLE001 - a dialect of somebody else's: what it fails at is not its own
-        return 0.0
+        return method(*args, **named)
+    except Exception:  # noqa: BLE001 - whatever is wrong with it, the others are asked
+        return None
 
 
 def read_request(url: str, payload: Any, answered_by: Dialect | None = None) -> RequestReading | None:
@@ -181,12 +235,5 @@ def read_request(url: str, payload: Any, answered_by: Dialect | None = None) -> 
     Payloads of several dialects look alike (``messages`` with roles): who answered is the better witness.
     """
     asked = dialects() if answered_by is None else (answered_by, *dialects())
-    readings = (_reading(dialect, url, payload) for dialect in asked)
+    readings = (_asked(dialect.read_request, url, payload) for dialect in asked)
     return next((reading for reading in readings if reading is not None), None)
-
-
-def _reading(dialect: Dialect, url: str, payload: Any) -> RequestReading | None:
-    try:
-        return dialect.read_request(url, payload)
-    except Exception:  # noqa: BLE001 - as above
-        return None

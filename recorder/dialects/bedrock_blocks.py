@@ -7,14 +7,13 @@ base64. A call with the type ``server_tool_use`` is run by the provider.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from dataclasses import replace
 from typing import Any, Final
 
 from recorder.core.messages import CitationPart, MediaPart, Message
 from recorder.dialects.content_blocks import Block, Blocks, result_text, tool_result
-from recorder.dialects.folding import Place, media
+from recorder.dialects.folding import Place, text_or_none
+from recorder.dialects.media import joined_base64, media
 
 _MEDIA: Final = {"image": "image", "document": "file", "video": "video", "audio": "audio"}
 _CALL_OWN: Final = frozenset({"toolUseId", "name", "input"})
@@ -23,14 +22,10 @@ _MESSAGE_OWN: Final = frozenset({"role", "content"})
 
 
 class ConverseBlocks(Blocks):
-    """The blocks of one message.
-
-    :ivar extras: deltas and fields that have no place of their own, the values that came.
-    """
+    """The blocks of one message."""
 
     def __init__(self, note: Any) -> None:
         super().__init__(note)
-        self.extras: dict[str, list[Any]] = {}
         self._growing: dict[Block, tuple[str, dict[str, Any]]] = {}  # results and images, as what they grow to
 
     def content(self, content: Any, place: Place) -> None:
@@ -126,7 +121,7 @@ class ConverseBlocks(Blocks):
             elif name == "signature" and isinstance(held, str):
                 fold.signature = held or fold.signature
             elif name == "redactedContent" and isinstance(held, str):
-                fold.encrypted = held if fold.encrypted is None else _joined(fold.encrypted, held)
+                fold.encrypted = held if fold.encrypted is None else joined_base64((fold.encrypted, held))
             elif held is not None and not (name == "reasoningText" and isinstance(held, dict)):
                 fold.details.append({name: held})
 
@@ -145,13 +140,7 @@ class ConverseBlocks(Blocks):
 
 
 def _call(block: Block, value: dict[str, Any], place: Place, *, streamed: bool) -> None:
-    call = block.call
-    identity, name, arguments = value.get("toolUseId"), value.get("name"), value.get("input")
-    call.id = identity if isinstance(identity, str) else None
-    call.name = name if isinstance(name, str) else None
-    if arguments or not streamed:
-        call.value = arguments
-    call.add("", place)
+    call = block.begin_call(value.get("toolUseId"), value.get("name"), value.get("input"), place, streamed=streamed)
     call.extras.update(
         (key, held)
         for key, held in value.items()
@@ -184,8 +173,8 @@ def _citation(value: Any, place: Place) -> CitationPart:
     return CitationPart(
         value,
         text,
-        url if isinstance(url, str) else None,
-        title if isinstance(title, str) else None,
+        text_or_none(url),
+        text_or_none(title),
         (place,),
     )
 
@@ -216,21 +205,13 @@ def _image(value: dict[str, Any], place: Place) -> MediaPart:
         source = piece.get("source")
         grown.update((key, held) for key, held in piece.items() if key != "source")
         if isinstance(source, dict) and isinstance(source.get("bytes"), str):
-            data = source["bytes"] if data is None else _joined(data, source["bytes"])
+            data = source["bytes"] if data is None else joined_base64((data, source["bytes"]))
         elif source is not None:
             grown["source"] = source
     source = grown.get("source")
     if data is not None:
         source = {"bytes": data}
     return _media("image", {**grown, "source": source}, place) or media("image", place, extras=grown)
-
-
-def _joined(first: str, second: str) -> str:
-    """Return base64 of the bytes of two pieces; of what is no base64, the texts one after the other."""
-    try:
-        return base64.b64encode(base64.b64decode(first) + base64.b64decode(second)).decode()
-    except (binascii.Error, ValueError):
-        return first + second
 
 
 def read_message(message: dict[str, Any]) -> Message:
@@ -240,7 +221,7 @@ def read_message(message: dict[str, Any]) -> Message:
     role = message.get("role")
     extras = {key: value for key, value in message.items() if key not in _MESSAGE_OWN and value is not None}
     return Message(
-        role if isinstance(role, str) else None,
+        text_or_none(role),
         tuple(blocks.parts(ended=True, cut=False)),
         extras={**blocks.extras, **extras},
     )

@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from recorder.core.messages import Answer, Choice, Message, OtherPart, Part
-from recorder.dialects.folding import AnswerFold, Place, TextFold, reason_text, tokens
+from recorder.dialects.bedrock_converse import may_be_error
+from recorder.dialects.folding import AnswerFold, Place, TextFold, add_text, reason_text, tokens
 
 METRICS: Final = "amazon-bedrock-invocationMetrics"
 _TEXTS: Final = ("outputText", "generation", "completion", "text")
@@ -72,7 +73,7 @@ def likeness(value: Any) -> float:
 
 def error_of(value: Any) -> Any:
     """Return the error that a JSON document of AWS is; None where it is none."""
-    if isinstance(value, dict) and any(isinstance(value.get(key), str) for key in ("message", "Message", "__type")):
+    if may_be_error(value):
         return value
     return value.get("error") if isinstance(value, dict) else None
 
@@ -88,13 +89,6 @@ class _Completion:
         self.content: list[Part | TextFold] = []
         self.finish: list[str] = []
         self.extras: dict[str, Any] = {}
-
-    def add(self, text: str, place: Place) -> None:
-        if not self.content or not isinstance(self.content[-1], TextFold):
-            self.content.append(TextFold())
-        last = self.content[-1]
-        assert isinstance(last, TextFold)
-        last.add(text, place)
 
     def choice(self, index: int) -> Choice:
         parts = [piece.part() if isinstance(piece, TextFold) else piece for piece in self.content]
@@ -155,7 +149,7 @@ class CompletionFold(AnswerFold):
         data = item.get("data")
         for text in (*(item.get(name) for name in _TEXTS), data.get("text") if isinstance(data, dict) else None):
             if isinstance(text, str):
-                fold.add(text, place)
+                add_text(fold.content, TextFold, text, place)
         for reason in (item.get(name) for name in _REASONS):
             said = reason_text(reason.get("reason") if isinstance(reason, dict) else reason)
             if said is not None and (not fold.finish or fold.finish[-1] != said):

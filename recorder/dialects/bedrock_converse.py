@@ -22,11 +22,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import unquote
 
-from recorder.core.messages import Answer, Choice, Message, RequestReading
-from recorder.dialects.base import AnswerReader, Clues
+from recorder.core.messages import Answer, RequestReading
+from recorder.dialects.base import HEAD, AnswerReader, Clues, messages_of, path_of
 from recorder.dialects.bedrock_blocks import ConverseBlocks, read_message
-from recorder.dialects.folding import AnswerFold, Place, reason_text, tokens
-from recorder.dialects.reading import DocumentReader, EventStreamReader, FrameReader
+from recorder.dialects.content_blocks import BlocksFold
+from recorder.dialects.folding import Place, nonempty, tokens
+from recorder.dialects.reading import FrameReader, reader_for
 
 _NAME: Final = "bedrock_converse"
 _PATHS: Final = ("/converse", "/converse-stream")
@@ -42,7 +43,6 @@ _EVENTS: Final[Mapping[str, str]] = {
 #: Events that no other service has under that name.
 _TELLING: Final = _EVENTS.keys() - {"metadata"}
 _SHAPES: Final = frozenset({"eventstream", "sse", "json", "binary", "empty"})
-_HEAD: Final = 65536
 _DOCUMENT: Final = re.compile(rb'"output"\s*:\s*\{\s*"message"\s*:\s*\{')
 _FINISHES: Final = {
     "end_turn": "stop",
@@ -83,42 +83,36 @@ class BedrockConverse:
         if clues.shape not in _SHAPES:
             return 0.0
         likeness = max(map(_likeness, clues.samples), default=0.0)
-        if not clues.samples and clues.shape == "json" and _DOCUMENT.search(clues.body[:_HEAD]):
+        if not clues.samples and clues.shape == "json" and _DOCUMENT.search(clues.body[:HEAD]):
             return 0.8
         if likeness or not asked:
             return likeness
-        speaks_otherwise = any(not _says_little(item) for item in clues.samples)
+        speaks_otherwise = any(not may_be_error(item) for item in clues.samples)
         return 0.0 if speaks_otherwise else 0.5
 
     def read_request(self, url: str, payload: Any) -> RequestReading | None:
         """Return the system prompt and the messages of a payload that is of this dialect by its URL or its blocks."""
-        messages = payload.get("messages") if isinstance(payload, dict) else None
-        if not isinstance(messages, list) or not all(isinstance(item, dict) for item in messages):
+        messages = messages_of(payload)
+        if messages is None:
             return None
-        path = url.partition("?")[0].partition("#")[0].rstrip("/")
+        path = path_of(url)
         if not path.endswith(_PATHS) and not _is_request(payload, messages):
             return None
         system = payload.get("system")
         read = [read_message(message) for message in messages]
         if system is not None and system != []:
             read.insert(0, read_message({"role": "system", "content": system}))
-        return RequestReading(_NAME, tuple(read), model_of(path) or _text(payload.get("modelId")))
+        return RequestReading(_NAME, tuple(read), model_of(path) or nonempty(payload.get("modelId")))
 
     def reader(self, clues: Clues) -> AnswerReader:
         """Return a reader for frames, for server-sent events, or for one JSON document."""
-        if clues.shape == "json":
-            return DocumentReader(clues.shape, _Fold())
-        return (EventStreamReader if clues.shape == "sse" else FrameReader)(clues.shape, _Fold())
+        return reader_for(clues.shape, _Fold(), FrameReader)
 
 
 def model_of(path: str) -> str | None:
     """Return the model that the path of a URL of bedrock-runtime names; None where it names none."""
     found = _MODEL.search(path)
     return unquote(found[1]) if found else None
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
 
 
 def _likeness(value: Any) -> float:
@@ -134,8 +128,8 @@ def _likeness(value: Any) -> float:
     return 0.0
 
 
-def _says_little(value: Any) -> bool:
-    """Whether a value is an error of AWS, as far as one can tell: they have a message and perhaps a type."""
+def may_be_error(value: Any) -> bool:
+    """Return whether a value is an error of AWS, as far as one can tell: they have a message and perhaps a type."""
     return isinstance(value, dict) and any(isinstance(value.get(key), str) for key in ("message", "Message", "__type"))
 
 
@@ -147,22 +141,15 @@ def _is_request(payload: dict[str, Any], messages: list[dict[str, Any]]) -> bool
     return bool(untyped) and all(untyped) and all(isinstance(content, list) for content in contents)
 
 
-class _Fold(AnswerFold):
+class _Fold(BlocksFold):
     """What frames, events and documents add up to."""
 
     def __init__(self) -> None:
         super().__init__(_NAME)
         self._blocks = ConverseBlocks(self.note_once)
-        self._begun = False
-        self._role: str | None = None
-        self._finish: list[str] = []
 
-    def take(self, value: Any, place: Place, name: str = "") -> None:
+    def take_object(self, value: dict[str, Any], place: Place, name: str) -> None:
         """Take the value of one frame or event, or the document."""
-        self.events += 1
-        if not isinstance(value, dict):
-            self.note("not_an_object", f"a {type(value).__name__} where an object belongs", place)
-            return
         if name in _EVENTS:
             self._event(name, value, place)
             return
@@ -181,9 +168,9 @@ class _Fold(AnswerFold):
             self._keep({name: value} if name and value else value, frozenset())
 
     def _event(self, name: str, value: dict[str, Any], place: Place) -> None:
-        if self._finish and name != "metadata":
+        if self.reasons and name != "metadata":
             self.note_once("after_end_marker", f"{name!r} came after messageStop", place)
-        self._begun = self._begun or name != "metadata"
+        self.begun = self.begun or name != "metadata"
         index = value.get("contentBlockIndex")
         if name == "contentBlockDelta":
             self._blocks.delta(index, value.get("delta"), place)
@@ -195,7 +182,7 @@ class _Fold(AnswerFold):
             self._set_role(value.get("role"), place)
             self._keep(value, frozenset({"role"}))
         elif name == "messageStop":
-            self._finished(value, place)
+            self.finish(value.get("stopReason"), place)
             self._keep(value, frozenset({"stopReason"}))
         else:
             self.sentinel = True
@@ -206,45 +193,27 @@ class _Fold(AnswerFold):
         output = value["output"]
         message = output.get("message")
         if isinstance(message, dict):
-            self._begun = True
+            self.begun = True
             self._set_role(message.get("role"), place)
             self._blocks.content(message.get("content"), place)
             self._keep(message, frozenset({"role", "content"}))
         self._keep(output, frozenset({"message"}))
-        self._finished(value, place)
+        self.finish(value.get("stopReason"), place)
         self.usage(value.get("usage"))
         self._keep(value, frozenset({"output", "stopReason", "usage"}))
 
     def _set_role(self, role: Any, place: Place) -> None:
         if isinstance(role, str) and role:
-            if self._role not in (None, role):
-                self.note_once("role_changed", f"{self._role!r} is followed by {role!r}", place)
-            self._role = role
-
-    def _finished(self, value: dict[str, Any], place: Place) -> None:
-        reason = reason_text(value.get("stopReason"))
-        if reason is None or (self._finish and self._finish[-1] == reason):
-            return
-        if self._finish:
-            self.note("finish_reason_changed", f"{self._finish[-1]!r} is followed by {reason!r}", place)
-        self._finish.append(reason)
+            if self.role not in (None, role):
+                self.note_once("role_changed", f"{self.role!r} is followed by {role!r}", place)
+            self.role = role
 
     def _keep(self, value: dict[str, Any], own: frozenset[str]) -> None:
-        self.extras.update(
-            (key, held) for key, held in value.items() if key not in own and key != "p" and held is not None
-        )
+        self.keep(value, own | {"p"})
 
     def answer(self, shape: str, *, whole: bool | None, tail: int) -> Answer:
         """Return what came."""
-        choices: list[Choice] = []
-        if self._begun or self._blocks:
-            reason = self._finish[-1] if self._finish else None
-            finish = None if reason is None else _FINISHES.get(reason, "other")
-            ended = (self.sentinel or bool(whole) or reason is not None) and not self.errors
-            parts = self._blocks.parts(ended=ended, cut=reason in _CUTTING)
-            message = Message(self._role, tuple(parts), extras=self._blocks.extras)
-            failed = any(_FINISHES.get(one) == "error" for one in self._finish)
-            choices.append(Choice(0, message, tuple(self._finish), failed=failed, finish=finish))
+        choices = self.choices(self._blocks, _FINISHES, _CUTTING, whole=whole)
         counts = tokens(self.usages, TOKENS)
         return self.result(shape, choices, whole=whole, tail=tail, tokens=counts)
 
@@ -254,7 +223,7 @@ def _exception(value: dict[str, Any]) -> Any:
     for name, held in value.items():
         if name.endswith("Exception") and isinstance(held, dict):
             return value
-    return value if _says_little(value) or "error" in value else None
+    return value if may_be_error(value) or "error" in value else None
 
 
 DIALECT = BedrockConverse()

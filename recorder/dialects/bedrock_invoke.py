@@ -25,11 +25,11 @@ from typing import Any, Final
 from recorder.core.json_text import parse_json
 from recorder.core.messages import Answer, Message, Ranges, RequestReading, TextPart, TokenCounts
 from recorder.dialects import base
-from recorder.dialects.base import AnswerReader, Clues
+from recorder.dialects.base import AnswerReader, Clues, path_of
 from recorder.dialects.bedrock_completions import METRICS, TOKENS, CompletionFold, error_of, likeness
 from recorder.dialects.bedrock_converse import model_of
 from recorder.dialects.folding import AnswerFold, Origin, Place, tokens
-from recorder.dialects.reading import DocumentReader, EventStreamReader, FrameReader
+from recorder.dialects.reading import FrameReader, reader_for
 
 _NAME: Final = "bedrock_invoke"
 _PATHS: Final = ("/invoke", "/invoke-with-response-stream")
@@ -61,7 +61,7 @@ class BedrockInvoke:
 
     def read_request(self, url: str, payload: Any) -> RequestReading | None:
         """Return what a request under this dialect's URL says, as the model's dialect reads it, or its prompt."""
-        path = url.partition("?")[0].partition("#")[0].rstrip("/")
+        path = path_of(url)
         if not isinstance(payload, dict):
             return None
         if not path.endswith(_PATHS):
@@ -74,11 +74,8 @@ class BedrockInvoke:
 
     def reader(self, clues: Clues) -> AnswerReader:
         """Return a reader for frames, or for one JSON document."""
-        if clues.shape == "json":
-            return DocumentReader(clues.shape, CompletionFold(_NAME))
-        if clues.shape == "sse":
-            return EventStreamReader(clues.shape, CompletionFold(_NAME))
-        return FrameReader(clues.shape, _Fold())
+        fold = CompletionFold(_NAME) if clues.shape in ("json", "sse") else _Fold()
+        return reader_for(clues.shape, fold, FrameReader)
 
 
 def _prompt(payload: dict[str, Any], model: str | None) -> RequestReading | None:

@@ -10,14 +10,9 @@ from typing import Any, Final
 
 from recorder.core.messages import Choice, CitationPart, Message, Part
 from recorder.dialects.cohere_v2 import CUTTING, FINISHES
-from recorder.dialects.folding import AnswerFold, CallFold, Place, TextFold, reason_text
+from recorder.dialects.folding import AnswerFold, CallFold, Place, TextFold, nonempty, reason_text
 
 _CALL_OWN: Final = frozenset({"name", "parameters", "index", "text"})
-
-
-def text_or_none(value: Any) -> str | None:
-    """Return a text that is not empty."""
-    return value if isinstance(value, str) and value else None
 
 
 def objects(value: Any) -> list[dict[str, Any]]:
@@ -28,7 +23,7 @@ def objects(value: Any) -> list[dict[str, Any]]:
 def whole_call(entry: dict[str, Any], place: Place) -> CallFold:
     """Return a call that came whole."""
     call = CallFold()
-    call.name = text_or_none(entry.get("name"))
+    call.name = nonempty(entry.get("name"))
     parameters = entry.get("parameters")
     call.add(parameters if isinstance(parameters, str) else "", place)
     call.value = None if isinstance(parameters, str) else parameters
@@ -48,9 +43,9 @@ def _citation(item: Any, documents: Mapping[str, dict[str, Any]], place: Place) 
     source = known[0] if known else {}
     return CitationPart(
         item,
-        text_or_none(fields.get("text")),
-        text_or_none(source.get("url")),
-        text_or_none(source.get("title")),
+        nonempty(fields.get("text")),
+        nonempty(source.get("url")),
+        nonempty(source.get("title")),
         (place,),
     )
 
@@ -93,7 +88,7 @@ class Generation:
         """Take a piece of a call."""
         fields = delta if isinstance(delta, dict) else {}
         self.say(fields.get("text"), place)
-        index, name, piece = fields.get("index"), text_or_none(fields.get("name")), fields.get("parameters")
+        index, name, piece = fields.get("index"), nonempty(fields.get("name")), fields.get("parameters")
         if index is None and name is None and piece is None:
             return
         key = index if isinstance(index, int | float | str) else None

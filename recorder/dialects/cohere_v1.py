@@ -19,10 +19,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from recorder.core.messages import Answer, Message, Part, RequestReading, TextPart, ToolResultPart
-from recorder.dialects.base import AnswerReader, Clues
-from recorder.dialects.cohere_generation import Generation, objects, text_or_none, whole_call
-from recorder.dialects.folding import AnswerFold, Place, tokens
-from recorder.dialects.reading import DocumentReader, EventStreamReader, LineReader
+from recorder.dialects.base import SHAPES_OR_LINES, AnswerReader, Clues, path_of, recognised
+from recorder.dialects.cohere_generation import Generation, objects, whole_call
+from recorder.dialects.cohere_v2 import is_error
+from recorder.dialects.folding import AnswerFold, Place, nonempty, text_or_none, tokens
+from recorder.dialects.reading import reader_for
 
 _NAME: Final = "cohere_v1"
 _PATHS: Final = ("/v1/chat", "/v1/generate")
@@ -61,20 +62,16 @@ class CohereV1:
 
     def claims(self, clues: Clues) -> float:
         """Return how much the body looks like Cohere's; the URL counts where the body says little."""
-        if clues.shape not in ("sse", "json", "ndjson", "empty"):
-            return 0.0
-        likeness = max(map(_likeness, clues.samples), default=0.0)
-        if not clues.samples and _EVENT.search(clues.body[:_HEAD]):
-            return 0.9
-        if likeness or not clues.path.endswith(_PATHS):
-            return likeness
-        return 0.5 if not clues.samples or any(map(_is_error, clues.samples)) else 0.0
+        placed = clues.path.endswith(_PATHS)
+        return recognised(
+            clues, _likeness, head=_EVENT, placed=placed, vague=is_error, shapes=SHAPES_OR_LINES, head_size=_HEAD
+        )
 
     def read_request(self, url: str, payload: Any) -> RequestReading | None:
         """Return the history and the message of a chat, or the prompt of a completion."""
         if not isinstance(payload, dict):
             return None
-        path = url.partition("?")[0].partition("#")[0].rstrip("/")
+        path = path_of(url)
         said, prompt = payload.get("message"), payload.get("prompt")
         chat = isinstance(said, str) and (path.endswith("/v1/chat") or bool(_REQUEST_FIELDS & payload.keys()))
         if not chat and not (isinstance(prompt, str) and path.endswith("/v1/generate")):
@@ -83,15 +80,13 @@ class CohereV1:
         return RequestReading(
             _NAME,
             tuple(_read_chat(payload) if chat else [_message(None, prompt)]),
-            model if isinstance(model, str) else None,
+            text_or_none(model),
             choices if type(choices) is int else None,
         )
 
     def reader(self, clues: Clues) -> AnswerReader:
         """Return a reader for lines, for events, or for one document."""
-        if clues.shape == "ndjson":
-            return LineReader(clues.shape, _Fold())
-        return (DocumentReader if clues.shape == "json" else EventStreamReader)(clues.shape, _Fold())
+        return reader_for(clues.shape, _Fold())
 
 
 def _likeness(value: Any) -> float:
@@ -107,18 +102,14 @@ def _likeness(value: Any) -> float:
     return 0.95 if any(isinstance(item, dict) and isinstance(item.get("text"), str) for item in generations) else 0.0
 
 
-def _is_error(value: Any) -> bool:
-    return isinstance(value, dict) and ("error" in value or isinstance(value.get("message"), str))
-
-
 def _message(role: Any, text: Any, *others: Part) -> Message:
     """Return one message of a request."""
     parts: tuple[Part, ...] = (TextPart(text, ((0, 0),)),) if isinstance(text, str) and text else ()
-    return Message(text_or_none(role), (*parts, *others))
+    return Message(nonempty(role), (*parts, *others))
 
 
 def _read_chat(payload: dict[str, Any]) -> list[Message]:
-    read = [_message("system", payload["preamble"])] if text_or_none(payload.get("preamble")) else []
+    read = [_message("system", payload["preamble"])] if nonempty(payload.get("preamble")) else []
     history = payload.get("chat_history")
     for item in history if isinstance(history, list) else []:
         if isinstance(item, dict):
@@ -136,7 +127,7 @@ def _results(results: Any) -> list[Part]:
     for item in objects(results):
         call = item.get("call")
         name = call.get("name") if isinstance(call, dict) else None
-        read.append(ToolResultPart(name=text_or_none(name), value=item, ranges=((0, 0),)))
+        read.append(ToolResultPart(name=nonempty(name), value=item, ranges=((0, 0),)))
     return read
 
 
@@ -149,12 +140,9 @@ class _Fold(AnswerFold):
         self._documents: dict[str, dict[str, Any]] = {}
         self._streamed = False
 
-    def take(self, value: Any, place: Place, name: str = "") -> None:
+    def take_object(self, value: dict[str, Any], place: Place, name: str) -> None:
         """Take one event, or the document."""
-        self.events += 1
-        if not isinstance(value, dict):
-            self.note("not_an_object", f"a {type(value).__name__} where an object belongs", place)
-        elif isinstance(value.get("event_type"), str):
+        if isinstance(value.get("event_type"), str):
             self._streamed = True
             self._event(value["event_type"], value, place)
         elif "text" in value or "generations" in value:
@@ -229,7 +217,7 @@ class _Fold(AnswerFold):
         if value.get("token_count") is not None:
             counts["token_count"] = value["token_count"]
         self.usage(counts)
-        self.extras.update((key, held) for key, held in value.items() if key not in _OWN and held is not None)
+        self.keep(value, _OWN)
 
     def answer(self, shape: str, *, whole: bool | None, tail: int) -> Answer:
         """Return what came. A single event that parses is no whole document."""

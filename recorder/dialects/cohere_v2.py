@@ -20,9 +20,19 @@ from dataclasses import replace
 from typing import Any, Final
 
 from recorder.core.messages import Answer, Choice, CitationPart, Message, OtherPart, Part, RequestReading
-from recorder.dialects.base import AnswerReader, Clues
-from recorder.dialects.folding import AnswerFold, CallFold, Place, ReasoningFold, TextFold, media, reason_text, tokens
-from recorder.dialects.reading import DocumentReader, EventStreamReader, LineReader
+from recorder.dialects.base import SHAPES_OR_LINES, AnswerReader, Clues, messages_of, path_of, recognised
+from recorder.dialects.folding import (
+    AnswerFold,
+    CallFold,
+    Place,
+    ReasoningFold,
+    TextFold,
+    reason_text,
+    text_or_none,
+    tokens,
+)
+from recorder.dialects.openai_parts import media_part
+from recorder.dialects.reading import reader_for
 
 _NAME: Final = "cohere_v2"
 _PATH: Final = "/v2/chat"
@@ -70,33 +80,27 @@ class CohereV2:
 
     def claims(self, clues: Clues) -> float:
         """Return how much the body looks like Cohere's; the URL counts where the body says little."""
-        if clues.shape not in ("sse", "json", "ndjson", "empty"):
-            return 0.0
-        likeness = max(map(_likeness, clues.samples), default=0.0)
-        if not clues.samples and _EVENT.search(clues.body[:_HEAD]):
-            return 0.9
-        if likeness or not clues.path.endswith(_PATH):
-            return likeness
-        return 0.5 if not clues.samples or any(map(_is_error, clues.samples)) else 0.0
+        placed = clues.path.endswith(_PATH)
+        return recognised(
+            clues, _likeness, head=_EVENT, placed=placed, vague=is_error, shapes=SHAPES_OR_LINES, head_size=_HEAD
+        )
 
     def read_request(self, url: str, payload: Any) -> RequestReading | None:
         """Return the messages of a payload."""
-        messages = payload.get("messages") if isinstance(payload, dict) else None
-        if not isinstance(messages, list) or not all(isinstance(item, dict) for item in messages):
+        messages = messages_of(payload)
+        if messages is None:
             return None
-        path = url.partition("?")[0].partition("#")[0].rstrip("/")
+        path = path_of(url)
         planned = any("tool_plan" in item for item in messages)
         if not (path.endswith(_PATH) or planned or _REQUEST_FIELDS & payload.keys()):
             return None
         model = payload.get("model")
         read = tuple(_read_message(message) for message in messages)
-        return RequestReading(_NAME, read, model if isinstance(model, str) else None)
+        return RequestReading(_NAME, read, text_or_none(model))
 
     def reader(self, clues: Clues) -> AnswerReader:
         """Return a reader for events, for lines, or for one document."""
-        if clues.shape == "ndjson":
-            return LineReader(clues.shape, _Fold())
-        return (DocumentReader if clues.shape == "json" else EventStreamReader)(clues.shape, _Fold())
+        return reader_for(clues.shape, _Fold())
 
 
 def _likeness(value: Any) -> float:
@@ -111,7 +115,8 @@ def _likeness(value: Any) -> float:
     return 0.95 if _MESSAGE_OWN & message.keys() and isinstance(value.get("id"), str) else 0.0
 
 
-def _is_error(value: Any) -> bool:
+def is_error(value: Any) -> bool:
+    """Return whether a value may be an error as Cohere sends them before an answer begins."""
     return isinstance(value, dict) and ("error" in value or isinstance(value.get("message"), str))
 
 
@@ -122,7 +127,7 @@ def _read_message(message: dict[str, Any]) -> Message:
     read = fold.finished(complete=True, ended=True)
     extras = {name: values[0] for name, values in read.extras.items()}
     answered = extras.pop("tool_call_id", None)
-    return replace(read, tool_call_id=answered if isinstance(answered, str) else None, extras=extras)
+    return replace(read, tool_call_id=text_or_none(answered), extras=extras)
 
 
 class _Call(CallFold):
@@ -196,7 +201,9 @@ class MessageFold:
         for name in known:
             self._grow(index, name, block[name], place)
         if not known and block.keys() - {"type"}:
-            self._parts.append(_image(block, place) or OtherPart(str(block.get("type") or "content"), block, (place,)))
+            self._parts.append(
+                media_part("image_url", block, place) or OtherPart(str(block.get("type") or "content"), block, (place,))
+            )
 
     def call(self, index: Any, entry: Any, place: Place) -> None:
         """Take a call, or the next piece of it."""
@@ -245,15 +252,6 @@ class MessageFold:
         self._blocks[key].add(text, place)
 
 
-def _image(block: dict[str, Any], place: Place) -> Part | None:
-    held = block.get("image_url")
-    url = held.get("url") if isinstance(held, dict) else held
-    if not isinstance(url, str):
-        return None
-    extras = {key: value for key, value in held.items() if key != "url"} if isinstance(held, dict) else {}
-    return media("image", place, url=url, extras=extras)
-
-
 def _citation(value: Any, place: Place) -> CitationPart:
     fields = value if isinstance(value, dict) else {}
     sources = fields.get("sources")
@@ -261,7 +259,7 @@ def _citation(value: Any, place: Place) -> CitationPart:
     document = source.get("document") if isinstance(source, dict) else None
     found = [fields.get("text")]
     found += [document.get(name) if isinstance(document, dict) else None for name in ("url", "title")]
-    text, url, title = (item if isinstance(item, str) else None for item in found)
+    text, url, title = map(text_or_none, found)
     return CitationPart(value, text, url, title, (place,))
 
 
@@ -275,12 +273,8 @@ class _Fold(AnswerFold):
         self._logprobs: list[Any] = []
         self._streamed = False
 
-    def take(self, value: Any, place: Place, name: str = "") -> None:
+    def take_object(self, value: dict[str, Any], place: Place, name: str) -> None:
         """Take one event, or the document."""
-        self.events += 1
-        if not isinstance(value, dict):
-            self.note("not_an_object", f"a {type(value).__name__} where an object belongs", place)
-            return
         kind = value.get("type")
         message = value.get("message")
         if isinstance(kind, str):
@@ -298,7 +292,7 @@ class _Fold(AnswerFold):
         if value.get("logprobs") is not None:
             logprobs = value["logprobs"]
             self._logprobs += logprobs if isinstance(logprobs, list) else [logprobs]
-        self.extras.update((key, held) for key, held in value.items() if key not in _OWN and held is not None)
+        self.keep(value, _OWN)
 
     def _said(self) -> MessageFold:
         if self._message is None:

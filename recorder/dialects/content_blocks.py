@@ -7,11 +7,20 @@ is kept, and what is unusual is a fact.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
-from recorder.core.messages import CitationPart, OtherPart, Part, ToolResultPart
-from recorder.dialects.folding import CallFold, Origin, Place, ReasoningFold, TextFold
+from recorder.core.messages import Choice, CitationPart, Message, OtherPart, Part, ToolResultPart
+from recorder.dialects.folding import (
+    AnswerFold,
+    CallFold,
+    Origin,
+    Place,
+    ReasoningFold,
+    TextFold,
+    reason_text,
+    text_or_none,
+)
 
 _NO_ARGUMENTS: Final[dict[str, Any]] = {}
 
@@ -59,6 +68,18 @@ class Block:
             self._call = CallFold(self.index)
         return self._call
 
+    def begin_call(self, identity: Any, name: Any, arguments: Any, place: Place, *, streamed: bool) -> CallFold:
+        """Take the start of a call, or a whole one, and return it.
+
+        :param streamed: its arguments may come later: empty ones stand for what is to come.
+        """
+        call = self.call
+        call.id, call.name = text_or_none(identity), text_or_none(name)
+        if arguments or not streamed:
+            call.value = arguments
+        call.add("", place)
+        return call
+
     @property
     def calls(self) -> bool:
         """Whether it is a call of a tool."""
@@ -84,10 +105,12 @@ class Blocks:
     """The blocks of one message.
 
     :param note: takes a fact once for its kind: see :meth:`recorder.dialects.folding.AnswerFold.note_once`.
+    :ivar extras: deltas and fields that have no place of their own, the values that came.
     """
 
     def __init__(self, note: Callable[[str, str, Place], None]) -> None:
         self._note = note
+        self.extras: dict[str, list[Any]] = {}
         self._all: list[Block] = []
         self._last: dict[int, Block] = {}  # the block that had the index last
         self._reused = False
@@ -164,6 +187,57 @@ class Blocks:
         return found
 
 
+class BlocksFold(AnswerFold):
+    """An answer that is one message made of blocks.
+
+    :ivar begun: something of the message came.
+    :ivar role: whose the message is.
+    :ivar reasons: the finish reasons that came.
+    """
+
+    def __init__(self, dialect: str) -> None:
+        super().__init__(dialect)
+        self.begun = False
+        self.role: str | None = None
+        self.reasons: list[str] = []
+
+    def finish(self, reason: Any, place: Place) -> None:
+        """Take a finish reason; one that comes again says nothing new."""
+        told = reason_text(reason)
+        if told is None or self.reasons[-1:] == [told]:
+            return
+        if self.reasons:
+            self.note("finish_reason_changed", f"{self.reasons[-1]!r} is followed by {told!r}", place)
+        self.reasons.append(told)
+
+    def choices(
+        self,
+        blocks: Blocks,
+        finishes: Mapping[str, str],
+        cutting: Collection[str],
+        *,
+        whole: bool | None,
+        extras: Mapping[str, Any] | None = None,
+    ) -> list[Choice]:
+        """Return the message as the only choice, or none where none came.
+
+        :param blocks: what the message is made of.
+        :param finishes: what each finish reason comes down to.
+        :param cutting: reasons after which the last block may have been cut.
+        :param whole: the body is one whole document.
+        :param extras: fields of the choice that have no place of their own.
+        """
+        if not (self.begun or blocks):
+            return []
+        reason = self.reasons[-1] if self.reasons else None
+        ended = (self.sentinel or bool(whole) or reason is not None) and not self.errors
+        parts = blocks.parts(ended=ended, cut=reason in cutting)
+        message = Message(self.role, tuple(parts), extras=blocks.extras)
+        failed = any(finishes.get(one) == "error" for one in self.reasons)
+        finish = None if reason is None else finishes.get(reason, "other")
+        return [Choice(0, message, tuple(self.reasons), None, extras or {}, failed, finish)]
+
+
 def result_text(content: Any, is_text: Callable[[Any], bool]) -> tuple[str | None, bool]:
     """Return the text of a tool's result, and whether that is all of it.
 
@@ -186,7 +260,7 @@ def result_text(content: Any, is_text: Callable[[Any], bool]) -> tuple[str | Non
 def tool_result(call_id: Any, text: str | None, failed: Any, value: Any, place: Place) -> ToolResultPart:
     """Return what a tool answered; fields of a wrong type are in *value* alone."""
     return ToolResultPart(
-        call_id if isinstance(call_id, str) else None,
+        text_or_none(call_id),
         None,
         text,
         failed if isinstance(failed, bool) else None,

@@ -6,11 +6,8 @@ where in the body it came from.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from recorder.core.json_text import parse_json, plain, whole_text
@@ -18,7 +15,7 @@ from recorder.core.messages import (
     Anomaly,
     Answer,
     Choice,
-    MediaPart,
+    Message,
     Ranges,
     ReasoningPart,
     RefusalPart,
@@ -183,46 +180,23 @@ class CallFold:
         )
 
 
-def media(
-    kind: str,
-    place: Place,
-    *,
-    media_type: Any = None,
-    url: Any = None,
-    file_id: Any = None,
-    data: Any = None,
-    extras: Mapping[str, Any] | None = None,
-) -> MediaPart:
-    """Return media by reference.
+def text_or_none(value: Any) -> str | None:
+    """Return *value* where it is a text, else None."""
+    return value if isinstance(value, str) else None
 
-    :param kind: ``image``, ``audio``, ``video`` or ``file``.
-    :param url: where it is; of a ``data:`` URL the type and the bytes are taken (RFC 2397).
-    :param data: base64 of the bytes that came inline.
-    """
-    if isinstance(url, str) and url[:5].lower() == "data:":
-        head, _, data = url[5:].partition(",")
-        named = head.partition(";")[0]
-        media_type, url = media_type or named or None, None
-        if not head.lower().endswith(";base64"):
-            data = None
-    size = digest = None
-    if isinstance(data, str):
-        try:
-            inline = base64.b64decode(data)
-        except (binascii.Error, ValueError):
-            extras = {**(extras or {}), "undecodable": True}
-        else:
-            size, digest = len(inline), hashlib.sha256(inline).hexdigest()
-    return MediaPart(
-        kind,
-        media_type if isinstance(media_type, str) else None,
-        url if isinstance(url, str) else None,
-        file_id if isinstance(file_id, str) else None,
-        size,
-        digest,
-        extras or {},
-        (place,),
-    )
+
+def nonempty(value: Any) -> str | None:
+    """Return *value* where it is a text that is not empty, else None."""
+    return value if isinstance(value, str) and value else None
+
+
+def add_text(parts: list[Any], kind: type[TextFold], piece: str, place: Place) -> None:
+    """Append *piece* to the last of *parts* where that is a text of the *kind*, else to a new one after it."""
+    last = parts[-1] if parts else None
+    if type(last) is not kind:
+        last = kind()
+        parts.append(last)
+    last.add(piece, place)
 
 
 class AnswerFold:
@@ -247,6 +221,17 @@ class AnswerFold:
         self._ids: dict[str, None] = {}
         self._models: dict[str, None] = {}
         self._noted: set[str] = set()
+
+    def take(self, value: Any, place: Place, name: str = "") -> None:
+        """Take one JSON value of the answer: see :meth:`recorder.dialects.reading.Fold.take`."""
+        self.events += 1
+        if isinstance(value, dict):
+            self.take_object(value, place, name)
+        else:
+            self.note("not_an_object", f"a {type(value).__name__} where an object belongs", place)
+
+    def take_object(self, value: dict[str, Any], place: Place, name: str) -> None:
+        """Take one object of the answer. A dialect says here what its objects are."""
 
     def usage(self, usage: Any) -> None:
         """Keep a report of usage."""
@@ -277,6 +262,10 @@ class AnswerFold:
         if kind not in self._noted:
             self._noted.add(kind)
             self.note(kind, detail, place)
+
+    def keep(self, value: Mapping[str, Any], own: Collection[str]) -> None:
+        """Keep the fields of an object that have no place of their own: all that are not in *own*."""
+        self.extras.update((key, held) for key, held in value.items() if key not in own and held is not None)
 
     def result(
         self,
@@ -311,6 +300,21 @@ class AnswerFold:
             anomalies=tuple(self.anomalies),
             pending=self.pending,
         )
+
+
+def message_of_request(read: Message, name_field: str) -> Message:
+    """Return a message of a request, as what was taken for one piece of an answer says it.
+
+    :param read: that piece; of its extras each has one value.
+    :param name_field: the field that names the author or the tool.
+    """
+    extras = {key: values[0] for key, values in read.extras.items()}
+    name, answered = text_or_none(extras.get(name_field)), text_or_none(extras.get("tool_call_id"))
+    if name is not None:
+        del extras[name_field]
+    if answered is not None:
+        del extras["tool_call_id"]
+    return Message(read.role, read.parts, name, answered, extras)
 
 
 _COUNTS: Final = ("input", "output", "total", "cached", "cache_written", "reasoning")

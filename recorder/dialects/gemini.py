@@ -20,8 +20,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from recorder.core.messages import Answer, Choice, CitationPart, Message, RequestReading, TextPart
-from recorder.dialects.base import AnswerReader, Clues
-from recorder.dialects.folding import AnswerFold, Place, reason_text, tokens
+from recorder.dialects.base import AnswerReader, Clues, recognised
+from recorder.dialects.folding import AnswerFold, Place, nonempty, reason_text, tokens
 from recorder.dialects.gemini_parts import ContentFold, camel
 from recorder.dialects.json_array import ArrayReader
 from recorder.dialects.reading import EventStreamReader
@@ -33,7 +33,6 @@ _MODEL: Final = re.compile(r"/models/((?:(?!%3a)[^/:?#])+)", re.IGNORECASE)
 _CANDIDATES: Final = re.compile(
     rb'"candidates"\s*:\s*\[\s*\{\s*"(?:content"\s*:\s*\{|finishReason|index|safetyRatings|citationMetadata)'
 )
-_HEAD: Final = 65536
 _OF_CANDIDATES: Final = frozenset({"content", "finishReason", "safetyRatings", "citationMetadata", "groundingMetadata"})
 _OF_ANSWERS: Final = frozenset({"usageMetadata", "modelVersion", "responseId"})
 #: All that a value without candidates may have; embeddings come with ``usageMetadata`` too.
@@ -82,15 +81,8 @@ class Gemini:
 
     def claims(self, clues: Clues) -> float:
         """Return how much the body looks like candidates; the URL counts where the body says little."""
-        if clues.shape not in ("sse", "json", "empty"):
-            return 0.0
-        likeness = max(map(_likeness, clues.samples), default=0.0)
-        if likeness:
-            return likeness
-        if not clues.samples and _CANDIDATES.search(clues.body[:_HEAD]):
-            return 0.9
-        told = not clues.samples or any(map(_is_error, clues.samples))
-        return 0.5 if told and _METHOD.search(clues.path) else 0.0
+        placed = _METHOD.search(clues.path) is not None
+        return recognised(clues, _likeness, head=_CANDIDATES, placed=placed, vague=_is_error)
 
     def read_request(self, url: str, payload: Any) -> RequestReading | None:
         """Return the ``contents`` of a payload."""
@@ -101,20 +93,16 @@ class Gemini:
             return None
         system = fields.get("systemInstruction")
         messages = [] if system is None else [_read(system, "system")]
-        messages += [_read(item, _text(item.get("role"))) for item in contents]
+        messages += [_read(item, nonempty(item.get("role"))) for item in contents]
         config = fields.get("generationConfig")
         choices = camel(config).get("candidateCount") if isinstance(config, dict) else None
         named = _MODEL.search(url)
-        model = _text(payload.get("model")) or (named[1] if named else None)
+        model = nonempty(payload.get("model")) or (named[1] if named else None)
         return RequestReading(_NAME, tuple(messages), model, choices if type(choices) is int else None)
 
     def reader(self, clues: Clues) -> AnswerReader:
         """Return a reader for an event stream, for an array that streams, or for one document."""
         return (ArrayReader if clues.shape == "json" else EventStreamReader)(clues.shape, _Fold())
-
-
-def _text(value: Any) -> str | None:
-    return value if value and isinstance(value, str) else None
 
 
 def _is_error(value: Any) -> bool:
@@ -200,7 +188,7 @@ class _Candidate:
         return Choice(self._index, message, tuple(self._finish), self._logprobs, self._extras, failed, finish)
 
     def _take_content(self, content: dict[str, Any], place: Place) -> None:
-        role, parts = _text(content.get("role")), content.get("parts")
+        role, parts = nonempty(content.get("role")), content.get("parts")
         if role and self._role and role != self._role:
             self._answer.note_once("role_changed", f"{self._role!r} is followed by {role!r}", place)
         self._role = self._role or role
@@ -243,7 +231,7 @@ def _citation(source: Any, place: Place) -> CitationPart:
     fields = source if isinstance(source, dict) else {}
     # A chunk of a grounding is one of: web, retrievedContext, maps, image, …
     inner = next((value for value in fields.values() if isinstance(value, dict) and not fields.get("uri")), fields)
-    text, url, title = (_text(inner.get(name)) for name in ("text", "uri", "title"))
+    text, url, title = (nonempty(inner.get(name)) for name in ("text", "uri", "title"))
     return CitationPart(source, text, url, title, (place,))
 
 
@@ -262,12 +250,8 @@ class _Fold(AnswerFold):
         super().__init__(_NAME)
         self._candidates: dict[int, _Candidate] = {}
 
-    def take(self, value: Any, place: Place, name: str = "") -> None:
+    def take_object(self, value: dict[str, Any], place: Place, name: str) -> None:
         """Take one ``GenerateContentResponse``."""
-        self.events += 1
-        if not isinstance(value, dict):
-            self.note("not_an_object", f"a {type(value).__name__} where an object belongs", place)
-            return
         inner = value.get("response")
         if isinstance(inner, dict) and "candidates" not in value:
             self._top({key: held for key, held in value.items() if key != "response"})
@@ -309,7 +293,7 @@ class _Fold(AnswerFold):
         self.identity(value.get("responseId"))
         self.model(value.get("modelVersion"))
         self.usage(value.get("usageMetadata"))
-        self.extras.update((key, held) for key, held in value.items() if key not in _OWN and held is not None)
+        self.keep(value, _OWN)
 
     def answer(self, shape: str, *, whole: bool | None, tail: int) -> Answer:
         """Return what came."""

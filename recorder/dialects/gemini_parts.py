@@ -17,7 +17,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from recorder.core.messages import OtherPart, Part, ToolResultPart
-from recorder.dialects.folding import CallFold, Place, ReasoningFold, TextFold, media
+from recorder.dialects.folding import CallFold, Place, ReasoningFold, TextFold, add_text, text_or_none
+from recorder.dialects.media import media
 
 _SNAKE: Final = re.compile(r"_([a-z])")
 #: Beside what a part is; everything else beside it is kept with the message.
@@ -165,21 +166,18 @@ class ContentFold:
         return tuple(_part(part, finished) for part in self._parts)
 
     def _text(self, text: str, fields: dict[str, Any], place: Place) -> None:
-        last = self._parts[-1] if self._parts else None
         if fields.get("thought"):
-            self._thought(last, text, fields, place)
+            self._thought(text, fields, place)
             return
         if text:
-            if not isinstance(last, TextFold) or isinstance(last, ReasoningFold):
-                last = TextFold()
-                self._parts.append(last)
-            last.add(text, place)
+            add_text(self._parts, TextFold, text, place)
         self._signed(fields, place)
 
-    def _thought(self, last: Any, text: str, fields: dict[str, Any], place: Place) -> None:
+    def _thought(self, text: str, fields: dict[str, Any], place: Place) -> None:
         signature = fields.get("thoughtSignature")
         if not text and not signature:
             return
+        last = self._parts[-1] if self._parts else None
         if not isinstance(last, ReasoningFold) or last.signature is not None:
             last = ReasoningFold()
             self._parts.append(last)
@@ -218,25 +216,21 @@ def _part(part: Part | TextFold | _Call, finished: bool) -> Part:
     return part
 
 
-def _text_or_none(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
-
-
 def _response(value: dict[str, Any], beside: dict[str, Any], place: Place) -> Part:
     """A tool's result; of its fields Google names ``output`` and ``error``."""
     result = value.get("response")
     told = result if isinstance(result, dict) else {}
     whole = value if value.keys() - {"id", "name", "response"} else result
     failed = True if "error" in told else None
-    identity, name = _text_or_none(value.get("id")), _text_or_none(value.get("name"))
-    return ToolResultPart(identity, name, _text_or_none(told.get("output")), failed, whole, (place,))
+    identity, name = text_or_none(value.get("id")), text_or_none(value.get("name"))
+    return ToolResultPart(identity, name, text_or_none(told.get("output")), failed, whole, (place,))
 
 
 def _result(value: dict[str, Any], beside: dict[str, Any], place: Place) -> Part:
     """The result of code that Google ran."""
     outcome = str(value.get("outcome"))
     failed = False if outcome in _SUCCEEDED else True if outcome in _FAILED else None
-    identity, text = _text_or_none(value.get("id")), _text_or_none(value.get("output"))
+    identity, text = text_or_none(value.get("id")), text_or_none(value.get("output"))
     return ToolResultPart(identity, None, text, failed, value, (place,))
 
 

@@ -14,18 +14,22 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from recorder.core.messages import Answer, Choice, Message, OtherPart, Part, ReasoningPart, RequestReading, TextPart
-from recorder.dialects.base import AnswerReader, Clues
+from recorder.dialects.base import SHAPES_OR_LINES, AnswerReader, Clues, path_of, recognised
 from recorder.dialects.folding import (
     AnswerFold,
     CallFold,
     Place,
     ReasoningFold,
     TextFold,
-    media,
+    add_text,
+    message_of_request,
+    nonempty,
     reason_text,
+    text_or_none,
     tokens,
 )
-from recorder.dialects.reading import DocumentReader, EventStreamReader, LineReader
+from recorder.dialects.media import media
+from recorder.dialects.reading import reader_for
 
 _NAME: Final = "ollama"
 _PATHS: Final = ("/api/chat", "/api/generate")
@@ -55,15 +59,10 @@ class Ollama:
 
     def claims(self, clues: Clues) -> float:
         """Return how much the body looks like Ollama's; the URL counts where the body says little."""
-        if clues.shape not in ("ndjson", "json", "sse", "empty"):
-            return 0.0
-        likeness = max(map(_likeness, clues.samples), default=0.0)
-        if likeness:
-            return likeness
-        if not clues.samples and _OBJECT.search(clues.body[:_HEAD]):
-            return 0.9
-        told = not clues.samples or any(isinstance(item, dict) and "error" in item for item in clues.samples)
-        return 0.5 if told and clues.path.endswith(_PATHS) else 0.0
+        placed = clues.path.endswith(_PATHS)
+        return recognised(
+            clues, _likeness, head=_OBJECT, placed=placed, vague=_is_error, shapes=SHAPES_OR_LINES, head_size=_HEAD
+        )
 
     def read_request(self, url: str, payload: Any) -> RequestReading | None:
         """Return the messages of a chat, or the prompt of a completion."""
@@ -75,13 +74,11 @@ class Ollama:
         else:
             read = _read_prompt(payload)
         model = payload.get("model")
-        return RequestReading(_NAME, tuple(read), model if isinstance(model, str) else None)
+        return RequestReading(_NAME, tuple(read), text_or_none(model))
 
     def reader(self, clues: Clues) -> AnswerReader:
         """Return a reader for lines, for one document, or for events (of a gateway)."""
-        if clues.shape == "ndjson":
-            return LineReader(clues.shape, _Fold())
-        return (DocumentReader if clues.shape == "json" else EventStreamReader)(clues.shape, _Fold())
+        return reader_for(clues.shape, _Fold())
 
 
 def _likeness(value: Any) -> float:
@@ -93,8 +90,12 @@ def _likeness(value: Any) -> float:
     return 0.0
 
 
+def _is_error(value: Any) -> bool:
+    return isinstance(value, dict) and "error" in value
+
+
 def _is_request(url: str, payload: dict[str, Any]) -> bool:
-    path = url.partition("?")[0].partition("#")[0].rstrip("/")
+    path = path_of(url)
     if path.endswith(_PATHS):
         return "messages" in payload or "prompt" in payload
     options = payload.get("options")
@@ -106,20 +107,7 @@ def _is_request(url: str, payload: dict[str, Any]) -> bool:
 def _read_message(message: dict[str, Any]) -> Message:
     fold = _MessageFold()
     fold.take(message, (0, 0))
-    read = fold.message(finished=True)
-    extras = {name: values[0] for name, values in read.extras.items()}
-    name, answered = extras.get("tool_name"), extras.get("tool_call_id")
-    if isinstance(name, str):
-        del extras["tool_name"]
-    if isinstance(answered, str):
-        del extras["tool_call_id"]
-    return Message(
-        read.role,
-        read.parts,
-        name if isinstance(name, str) else None,
-        answered if isinstance(answered, str) else None,
-        extras,
-    )
+    return message_of_request(fold.message(finished=True), "tool_name")
 
 
 def _read_prompt(payload: dict[str, Any]) -> list[Message]:
@@ -188,8 +176,8 @@ class _MessageFold:
                 continue
             index, name, identity = function.get("index"), function.get("name"), entry.get("id")
             call = CallFold(index if type(index) is int else None)
-            call.name = name if isinstance(name, str) else None
-            call.id = identity if isinstance(identity, str) and identity else None
+            call.name = text_or_none(name)
+            call.id = nonempty(identity)
             arguments = function.get("arguments")
             call.add(arguments if isinstance(arguments, str) else "", place)
             call.value = None if isinstance(arguments, str) else arguments
@@ -208,13 +196,8 @@ class _MessageFold:
         return Message(self._role, parts, extras=self._extras)
 
     def _grow(self, kind: type[TextFold], text: str, place: Place) -> None:
-        if not text:
-            return
-        last = self._parts[-1] if self._parts else None
-        if type(last) is not kind:
-            last = kind()
-            self._parts.append(last)
-        last.add(text, place)
+        if text:
+            add_text(self._parts, kind, text, place)
 
 
 def _part(part: Part | TextFold | CallFold, finished: bool) -> Part:
@@ -235,12 +218,8 @@ class _Fold(AnswerFold):
         self._finish: str | None = None
         self._logprobs: list[Any] = []
 
-    def take(self, value: Any, place: Place, name: str = "") -> None:
+    def take_object(self, value: dict[str, Any], place: Place, name: str) -> None:
         """Take one object of the answer."""
-        self.events += 1
-        if not isinstance(value, dict):
-            self.note("not_an_object", f"a {type(value).__name__} where an object belongs", place)
-            return
         if value.get("error"):
             self.errors.append(value["error"])
         elif self.sentinel:
@@ -251,7 +230,7 @@ class _Fold(AnswerFold):
             self.note("no_choices", "an object without a message", place)
         self.model(value.get("model"))
         self.usage({name: value[name] for name in _COUNTS if value.get(name) is not None})
-        self.extras.update((key, held) for key, held in value.items() if key not in _OWN and held is not None)
+        self.keep(value, _OWN)
         if value.get("done") is True:
             self.sentinel = True
             self._finish = reason_text(value.get("done_reason"))

@@ -22,15 +22,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from recorder.core.messages import Answer, RequestReading
-from recorder.dialects.base import AnswerReader, Clues
-from recorder.dialects.folding import AnswerFold, Place, tokens
+from recorder.dialects.base import HEAD, SHAPES, AnswerReader, Clues, messages_of
+from recorder.dialects.folding import AnswerFold, Place, text_or_none, tokens
 from recorder.dialects.openai_choice import ChoiceFold, read_message
-from recorder.dialects.reading import DocumentReader, EventStreamReader
+from recorder.dialects.reading import reader_for
 
 _NAME: Final = "openai_chat"
 _PATH: Final = "/chat/completions"
 _OBJECT: Final = re.compile(rb'"object"\s*:\s*"chat\.completion')
-_HEAD: Final = 65536
 #: Top-level fields with a place of their own, and random padding.
 _OWN: Final = frozenset({"choices", "usage", "id", "model", "error", "obfuscation", "p"})
 
@@ -53,29 +52,29 @@ class OpenAIChat:
 
     def claims(self, clues: Clues) -> float:
         """Return how much the body looks like a chat completion; the URL counts where the body says little."""
-        if clues.shape not in ("sse", "json", "empty"):
+        if clues.shape not in SHAPES:
             return 0.0
         likeness = max(map(_likeness, clues.samples), default=0.0)
         if likeness or not clues.path.endswith(_PATH):
-            return likeness or (0.9 if _OBJECT.search(clues.body[:_HEAD]) else 0.0)
+            return likeness or (0.9 if _OBJECT.search(clues.body[:HEAD]) else 0.0)
         return 0.0 if clues.samples and not any(map(is_error, clues.samples)) else 0.5
 
     def read_request(self, url: str, payload: Any) -> RequestReading | None:
         """Return the messages of any payload that has ``messages`` with roles."""
-        messages = payload.get("messages") if isinstance(payload, dict) else None
-        if not isinstance(messages, list) or not all(isinstance(item, dict) for item in messages):
+        messages = messages_of(payload)
+        if messages is None:
             return None
         model, choices = payload.get("model"), payload.get("n")
         return RequestReading(
             _NAME,
             tuple(read_message(message) for message in messages),
-            model if isinstance(model, str) else None,
+            text_or_none(model),
             choices if type(choices) is int else None,
         )
 
     def reader(self, clues: Clues) -> AnswerReader:
         """Return a reader for an event stream or for one JSON document."""
-        return (DocumentReader if clues.shape == "json" else EventStreamReader)(clues.shape, ChatFold())
+        return reader_for(clues.shape, ChatFold())
 
 
 def is_error(value: Any) -> bool:
@@ -108,12 +107,8 @@ class ChatFold(AnswerFold):
         super().__init__(dialect)
         self._choices: dict[int, ChoiceFold] = {}
 
-    def take(self, value: Any, place: Place, name: str = "") -> None:
+    def take_object(self, value: dict[str, Any], place: Place, name: str) -> None:
         """Take one JSON value of the answer."""
-        self.events += 1
-        if not isinstance(value, dict):
-            self.note("not_an_object", f"a {type(value).__name__} where an object belongs", place)
-            return
         if value.get("object") == "error" or (value.get("type") == "error" and not {"choices", "error"} & value.keys()):
             self.errors.append(value)
             return

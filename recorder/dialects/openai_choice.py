@@ -6,11 +6,10 @@ same reasoning under two names is one part that carries both names.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any, Final
 
-from recorder.core.json_text import plain, whole_text
+from recorder.core.json_text import whole_text
 from recorder.core.messages import (
     Anomaly,
     Choice,
@@ -20,7 +19,7 @@ from recorder.core.messages import (
     Ranges,
     ReasoningPart,
 )
-from recorder.dialects.folding import Origin, Place, TextFold
+from recorder.dialects.folding import Origin, Place, TextFold, add_text, message_of_request, reason_text
 from recorder.dialects.openai_parts import SoundFold, citation, media_part, signature, thought
 from recorder.dialects.openai_tool_calls import ToolCalls
 
@@ -93,9 +92,9 @@ class ChoiceFold:
         message = choice.get("message")
         if isinstance(message, dict):
             self._whole, self._whole_place = message, place
-        reason = choice.get("finish_reason")
-        if reason is not None and reason != "":
-            self._finished(reason if isinstance(reason, str) else json.dumps(plain(reason)), place)
+        reason = reason_text(choice.get("finish_reason"))
+        if reason is not None:
+            self._finished(reason, place)
         logprobs = choice.get("logprobs")
         if isinstance(logprobs, dict):
             self._add_logprobs(logprobs)
@@ -223,11 +222,7 @@ class ChoiceFold:
                 self._after.append(part)
 
     def _text(self, piece: str, place: Place) -> None:
-        if not self._content or not isinstance(self._content[-1], TextFold):
-            self._content.append(TextFold())
-        last = self._content[-1]
-        assert isinstance(last, TextFold)
-        last.add(piece, place)
+        add_text(self._content, TextFold, piece, place)
 
     def _reason(self, field: str, piece: str, place: Place) -> None:
         self._reasoning.setdefault(field, TextFold()).add(piece, place)
@@ -314,17 +309,4 @@ def read_message(message: dict[str, Any]) -> Message:
     """Return one message of a request."""
     fold = ChoiceFold(0, [])
     fold.delta(message, (0, 0), whole=True)
-    read = fold.message(finished=True)
-    extras = {key: values[0] for key, values in read.extras.items()}
-    name, answered = extras.get("name"), extras.get("tool_call_id")
-    if isinstance(name, str):
-        del extras["name"]
-    if isinstance(answered, str):
-        del extras["tool_call_id"]
-    return Message(
-        read.role,
-        read.parts,
-        name if isinstance(name, str) else None,
-        answered if isinstance(answered, str) else None,
-        extras,
-    )
+    return message_of_request(fold.message(finished=True), "name")

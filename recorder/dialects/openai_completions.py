@@ -13,16 +13,15 @@ import re
 from typing import Any, Final
 
 from recorder.core.messages import Message, OtherPart, Part, RequestReading, TextPart
-from recorder.dialects.base import AnswerReader, Clues
-from recorder.dialects.folding import Place
+from recorder.dialects.base import AnswerReader, Clues, path_of, recognised
+from recorder.dialects.folding import Place, text_or_none
 from recorder.dialects.openai_chat import ChatFold, is_error
-from recorder.dialects.reading import DocumentReader, EventStreamReader
+from recorder.dialects.reading import reader_for
 
 _NAME: Final = "openai_completions"
 _PATH: Final = re.compile(r"(?<!/chat)/completions$")
 _OBJECT: Final = re.compile(rb'"object"\s*:\s*"(?:text_completion|completion\.chunk)')
 _KINDS: Final = ("text_completion", "text_completion.chunk", "completion.chunk", "text.completion")
-_HEAD: Final = 65536
 #: Fields that tell such a request from others with a ``prompt``: of images, of Ollama, of Bedrock.
 _SPEAKING: Final = frozenset(
     {"max_tokens", "best_of", "echo", "logprobs", "logit_bias", "frequency_penalty", "presence_penalty"}
@@ -37,23 +36,15 @@ class OpenAICompletions:
 
     def claims(self, clues: Clues) -> float:
         """Return how much the body looks like a text completion; the URL counts where the body says little."""
-        if clues.shape not in ("sse", "json", "empty"):
-            return 0.0
-        likeness = max(map(_likeness, clues.samples), default=0.0)
-        if likeness:
-            return likeness
-        if not clues.samples and _OBJECT.search(clues.body[:_HEAD]):
-            return 0.9
-        if not _PATH.search(clues.path):
-            return 0.0
-        return 0.0 if clues.samples and not any(map(is_error, clues.samples)) else 0.5
+        placed = _PATH.search(clues.path) is not None
+        return recognised(clues, _likeness, head=_OBJECT, placed=placed, vague=is_error)
 
     def read_request(self, url: str, payload: Any) -> RequestReading | None:
         """Return each prompt as a message without a role."""
         if not isinstance(payload, dict) or "prompt" not in payload or {"messages", "input"} & payload.keys():
             return None
         model, prompt = payload.get("model"), payload["prompt"]
-        path = url.partition("?")[0].partition("#")[0].rstrip("/")
+        path = path_of(url)
         if not _PATH.search(path) and not (isinstance(model, str) and _SPEAKING & payload.keys()):
             return None
         prompts = prompt if isinstance(prompt, list) and not _is_tokens(prompt) else [prompt]
@@ -63,13 +54,13 @@ class OpenAICompletions:
         return RequestReading(
             _NAME,
             tuple(Message(None, (_part(one),), extras=extras) for one in prompts if one is not None),
-            model if isinstance(model, str) else None,
+            text_or_none(model),
             asked * max(1, len(prompts)) if type(asked) is int and ("n" in payload or len(prompts) > 1) else None,
         )
 
     def reader(self, clues: Clues) -> AnswerReader:
         """Return a reader for an event stream or for one JSON document."""
-        return (DocumentReader if clues.shape == "json" else EventStreamReader)(clues.shape, _Fold(_NAME))
+        return reader_for(clues.shape, _Fold(_NAME))
 
 
 def _likeness(value: Any) -> float:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
 from recorder.core.messages import CitationPart, MediaPart
-from recorder.dialects.folding import Origin, Place, media
+from recorder.dialects.folding import Origin, Place, nonempty, text_or_none
+from recorder.dialects.media import joined_base64, media
 
 _CITATIONS: Final = ("url_citation", "file_citation")
 
@@ -48,9 +47,9 @@ def citation(value: Any, place: Place) -> CitationPart | None:
     text, url, title = known.get("content"), known.get("url"), known.get("title") or known.get("filename")
     return CitationPart(
         value,
-        text if isinstance(text, str) and text else None,
-        url if isinstance(url, str) else None,
-        title if isinstance(title, str) else None,
+        nonempty(text),
+        text_or_none(url),
+        text_or_none(title),
         (place,),
     )
 
@@ -104,14 +103,6 @@ class SoundFold:
         identity = fields.pop("id", None)
         if self._transcript:
             fields["transcript"] = "".join(self._transcript)
-        data = _joined(self._data) if self._data else None
+        data = joined_base64(self._data) if self._data else None
         part = media("audio", (0, 0), file_id=identity, data=data, extras=fields)
         return replace(part, ranges=self._origin.ranges)
-
-
-def _joined(pieces: list[str]) -> str:
-    """Return base64 of all *pieces*: each may be padded by itself."""
-    try:
-        return base64.b64encode(b"".join(base64.b64decode(piece) for piece in pieces)).decode("ascii")
-    except (binascii.Error, ValueError):
-        return "".join(pieces)

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from recorder.core.messages import CitationPart, OtherPart, Part, ReasoningPart, RefusalPart, TextPart, ToolResultPart
-from recorder.dialects.folding import AnswerFold, CallFold, Origin, Place, TextFold, media
+from recorder.dialects.folding import AnswerFold, CallFold, Origin, Place, TextFold, nonempty, text_or_none
+from recorder.dialects.media import media
 
 #: Where the text of a part of a message or of reasoning is, by the part's type.
 _TEXTS: Final = {
@@ -134,8 +135,8 @@ class _Piece:
             url, title = known.get("url"), known.get("title") or known.get("filename")
             yield CitationPart(
                 value,
-                url=url if isinstance(url, str) else None,
-                title=title if isinstance(title, str) else None,
+                url=text_or_none(url),
+                title=text_or_none(title),
                 ranges=(place,),
             )
 
@@ -163,7 +164,7 @@ class ItemFold:
         kind = self.fields.get("type")
         if kind is None and "role" in self.fields:
             return "message"  # of a request, where the type may be left out
-        return kind if isinstance(kind, str) else None
+        return text_or_none(kind)
 
     def take(self, item: dict[str, Any], place: Place, *, done: bool) -> None:
         """Take the item as a whole: as it begins, or, with *done*, as it is."""
@@ -250,10 +251,8 @@ class ItemFold:
         slot = _CALLS[kind]
         call = CallFold(self.index)
         call.origin = self.origin
-        called = fields.get("id") if kind == "mcp_call" else fields.get("call_id")
-        call.id = called if isinstance(called, str) else None
-        name = fields.get("name")
-        call.name = name if isinstance(name, str) else None
+        call.id = text_or_none(fields.get("id" if kind == "mcp_call" else "call_id"))
+        call.name = text_or_none(fields.get("name"))
         text = self.piece(slot).text.settled(self._fold, resumed)
         call.pieces = [text.text]
         if not text and fields.get(slot) not in (None, ""):
@@ -271,7 +270,7 @@ class ItemFold:
         yield call.part(finished=finished and kind != "custom_tool_call" and fields.get("status") in _OK)
         output, error = fields.get("output"), fields.get("error")
         if kind == "mcp_call" and (output is not None or error is not None):
-            text_of = output if isinstance(output, str) else None
+            text_of = text_or_none(output)
             value = error if error is not None else None if text_of is not None else output
             failed = True if error is not None else None
             yield ToolResultPart(call.id, call.name, text_of, failed, value, self.origin.ranges)
@@ -287,8 +286,7 @@ class ItemFold:
                     found.append((slot, text))
                 elif text is not None and piece.value is not None:
                     others.append(_other(piece.value, piece.origin))
-        sealed = self.fields.get("encrypted_content")
-        encrypted = sealed if isinstance(sealed, str) and sealed else None
+        encrypted = nonempty(self.fields.get("encrypted_content"))
         for slot, text in found[:-1]:
             yield ReasoningPart(text.text, (slot,), ranges=text.origin.ranges)
         if found:
@@ -306,8 +304,8 @@ class ItemFold:
         others = [_other(item, self.origin) for item in pieces if isinstance(item, dict) and item.get("type") in _MEDIA]
         told = isinstance(output, str) or (bool(pieces) and len(texts) + len(others) == len(pieces))
         yield ToolResultPart(
-            call if isinstance(call, str) else None,
-            name if isinstance(name, str) else None,
+            text_or_none(call),
+            text_or_none(name),
             output if isinstance(output, str) else "".join(texts) if texts else None,
             None,
             None if told else output,

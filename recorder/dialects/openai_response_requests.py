@@ -10,7 +10,8 @@ import re
 from typing import Any, Final
 
 from recorder.core.messages import Message, Part, RequestReading
-from recorder.dialects.folding import AnswerFold
+from recorder.dialects.base import path_of
+from recorder.dialects.folding import AnswerFold, text_or_none
 from recorder.dialects.openai_response_items import ItemFold
 
 #: ``…/responses``, one response, and what is done to it.
@@ -29,7 +30,7 @@ def read_request(dialect: str, url: str, payload: Any) -> RequestReading | None:
     """Return what a request says, or None where it is not one of this dialect."""
     if not isinstance(payload, dict) or "messages" in payload:
         return None
-    path = url.partition("?")[0].partition("#")[0].rstrip("/")
+    path = path_of(url)
     if PATH.search(path):
         if not _ASKING & payload.keys():
             return None
@@ -37,7 +38,7 @@ def read_request(dialect: str, url: str, payload: Any) -> RequestReading | None:
         return None
     messages = [*_messages(payload.get("instructions") or None, "system"), *_messages(payload.get("input"), "user")]
     model = payload.get("model")
-    return RequestReading(dialect, tuple(messages), model if isinstance(model, str) else None)
+    return RequestReading(dialect, tuple(messages), text_or_none(model))
 
 
 def _speaks(payload: dict[str, Any]) -> bool:

@@ -23,15 +23,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from recorder.core.messages import Answer, Choice, Message, Part, RequestReading
-from recorder.dialects.base import AnswerReader, Clues
+from recorder.dialects.base import AnswerReader, Clues, recognised
 from recorder.dialects.folding import AnswerFold, Place, tokens
 from recorder.dialects.openai_chat import is_error
 from recorder.dialects.openai_response_items import ItemFold
 from recorder.dialects.openai_response_requests import PATH, read_request
-from recorder.dialects.reading import DocumentReader, EventStreamReader
+from recorder.dialects.reading import reader_for
 
 _NAME: Final = "openai_responses"
-_HEAD: Final = 65536
 _EVENT: Final = re.compile(
     rb"(?:^|[\r\n])(?:event:[ ]?response\.[a-z_.]+[\r\n]|"
     rb'data:[ ]?\{[ ]?(?:"type":[ ]?"response\.|"response":[ ]?\{))'
@@ -92,17 +91,9 @@ class OpenAIResponses:
 
     def claims(self, clues: Clues) -> float:
         """Return how much the body looks like a response; the URL counts where the body says little."""
-        if clues.shape not in ("sse", "json", "empty"):
-            return 0.0
-        likeness = max(map(_likeness, clues.samples), default=0.0)
-        if likeness:
-            return likeness
-        if not clues.samples and (_EVENT if clues.shape == "sse" else _OBJECT).search(clues.body[:_HEAD]):
-            return 0.9  # the first event, or the document, is longer than what was looked at, or cut
-        if not PATH.search(clues.path):
-            return 0.0
-        little = [is_error(item) or _kind(item) in ("keepalive", "ping") for item in clues.samples]
-        return 0.0 if little and not any(little) else 0.5
+        head = _EVENT if clues.shape == "sse" else _OBJECT
+        placed = PATH.search(clues.path) is not None
+        return recognised(clues, _likeness, head=head, placed=placed, vague=_is_vague)
 
     def read_request(self, url: str, payload: Any) -> RequestReading | None:
         """Return the input items of a payload with ``input``, ``instructions`` as a system message before them."""
@@ -110,7 +101,7 @@ class OpenAIResponses:
 
     def reader(self, clues: Clues) -> AnswerReader:
         """Return a reader for an event stream or for one JSON document."""
-        return (DocumentReader if clues.shape == "json" else EventStreamReader)(clues.shape, _Fold())
+        return reader_for(clues.shape, _Fold())
 
 
 def _likeness(value: Any) -> float:
@@ -136,8 +127,8 @@ def _is_item(value: Any) -> bool:
     return isinstance(value, dict) and isinstance(value.get("type"), str)
 
 
-def _kind(value: Any) -> Any:
-    return value.get("type") if isinstance(value, dict) else None
+def _is_vague(value: Any) -> bool:
+    return is_error(value) or (isinstance(value, dict) and value.get("type") in ("keepalive", "ping"))
 
 
 class _Fold(AnswerFold):
@@ -156,12 +147,8 @@ class _Fold(AnswerFold):
         self._resumed = False
         self._unknown: set[str] = set()
 
-    def take(self, value: Any, place: Place, name: str = "") -> None:
+    def take_object(self, value: dict[str, Any], place: Place, name: str) -> None:
         """Take one event, or the document."""
-        self.events += 1
-        if not isinstance(value, dict):
-            self.note("not_an_object", f"a {type(value).__name__} where an object belongs", place)
-            return
         kind = value.get("type")
         if not isinstance(kind, str):
             kind = name
@@ -300,7 +287,7 @@ class _Fold(AnswerFold):
         self.identity(response.get("id"))
         self.model(response.get("model"))
         self.usage(response.get("usage"))
-        self.extras.update({key: value for key, value in response.items() if key not in _OWN and value is not None})
+        self.keep(response, _OWN)
         status = response.get("status")
         if event == "created" and self._final:
             self._another(place)

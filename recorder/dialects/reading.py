@@ -6,7 +6,7 @@ of the fold.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ from recorder.core.eventstream import Frame, FrameParser
 from recorder.core.json_text import parse_json
 from recorder.core.messages import Anomaly, Answer, ToolCallPart
 from recorder.core.sse import ServerSentEvent, SSEParser
+from recorder.dialects.base import AnswerReader
 from recorder.dialects.folding import Place
 
 
@@ -260,3 +261,19 @@ def _with_holes(answer: Answer) -> Answer:
         )
         choices.append(replace(choice, message=replace(choice.message, parts=parts)))
     return replace(answer, whole=False, choices=tuple(choices))
+
+
+def reader_for(
+    shape: str, fold: Fold, otherwise: Callable[[str, Fold], AnswerReader] = EventStreamReader
+) -> AnswerReader:
+    """Return the reader of a body of a shape.
+
+    :param otherwise: the reader for bodies that are no event stream, no lines and no document, or that are cut so
+        early that nobody can tell.
+    """
+    readers: Mapping[str, Callable[[str, Fold], AnswerReader]] = {
+        "sse": EventStreamReader,
+        "json": DocumentReader,
+        "ndjson": LineReader,
+    }
+    return readers.get(shape, otherwise)(shape, fold)

@@ -13,13 +13,11 @@ import pytest
 from anthropic._streaming import SSEDecoder
 from anthropic.lib.streaming._messages import accumulate_event
 
-from recorder.core.exchange import fold
 from recorder.core.messages import CitationPart, OtherPart, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from recorder.core.rebuilt import Rebuilt
 from recorder.dialects.base import Clues, choose
-from recorder.dialects.rebuild import rebuild
 from tests import corpus
-from tests.building import ExchangeBuilder
+from tests.acceptance.corpus_rebuilt import rebuilt_of
 
 pytestmark = [corpus.needs_corpus, pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")]
 
@@ -47,13 +45,7 @@ _COUNTS = ("input", "output", "cached", "cache_written")
 
 
 def by_recorder(stream: corpus.CorpusStream) -> tuple[dict[str, Any], Rebuilt]:
-    request, response = stream.sidecar["request"], stream.sidecar["response"]
-    headers = [(name, str(value)) for name, value in response["headers"] or []]
-    builder = ExchangeBuilder().request((request["body"] or "").encode(), url=request["url"] or "http://a.example/")
-    builder.response(response["status"] or 200, headers=headers).chunks(*stream.transport_chunks)
-    exchange = fold(builder.completed().events)
-    assert exchange is not None
-    rebuilt = rebuild(exchange)
+    rebuilt = rebuilt_of(stream)
     answer = rebuilt.answer
     (choice,) = answer.choices
     content: list[Any] = []

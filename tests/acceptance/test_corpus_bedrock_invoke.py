@@ -13,26 +13,13 @@ import pytest
 from anthropic.lib.streaming._messages import accumulate_event
 from botocore.eventstream import EventStreamBuffer
 
-from recorder.core.exchange import fold
-from recorder.core.rebuilt import Rebuilt
 from recorder.dialects.base import Clues, choose
-from recorder.dialects.rebuild import rebuild
 from tests import corpus
-from tests.building import ExchangeBuilder
+from tests.acceptance.corpus_rebuilt import rebuilt_of
 
 pytestmark = corpus.needs_corpus
 
 NAMES = corpus.names("bedrock-invoke")
-
-
-def by_recorder(stream: corpus.CorpusStream) -> Rebuilt:
-    request, response = stream.sidecar["request"], stream.sidecar["response"]
-    headers = [(name, str(value)) for name, value in response["headers"] or []]
-    builder = ExchangeBuilder().request((request["body"] or "").encode(), url=request["url"] or "http://a.example/")
-    builder.response(response["status"] or 200, headers=headers).chunks(*stream.transport_chunks)
-    exchange = fold(builder.completed().events)
-    assert exchange is not None
-    return rebuild(exchange)
 
 
 def values(body: bytes) -> list[Any]:
@@ -75,7 +62,7 @@ def test_the_corpus_has_them_all() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_says_what_is_in_the_frames(name: str) -> None:
     stream = corpus.stream(name)
-    rebuilt = by_recorder(stream)
+    rebuilt = rebuilt_of(stream)
     answer = rebuilt.answer
     (choice,) = answer.choices
     assert (answer.dialect, rebuilt.verdict, answer.anomalies) == ("bedrock_invoke", "complete", ())
@@ -94,7 +81,7 @@ def test_recognised_by_the_bytes_alone(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_request_is_read(name: str) -> None:
-    reading = by_recorder(corpus.stream(name)).reading
+    reading = rebuilt_of(corpus.stream(name)).reading
     assert reading is not None
     assert (reading.dialect, bool(reading.model)) == ("bedrock_invoke", True)
     assert reading.messages[-1].parts

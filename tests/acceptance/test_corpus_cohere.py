@@ -10,8 +10,8 @@ import pytest
 from recorder.core.messages import CitationPart, ReasoningPart
 from recorder.dialects.base import Clues, choose, dialects
 from tests import corpus
+from tests.acceptance.corpus_rebuilt import rebuilt_of
 from tests.acceptance.test_corpus_opaque import clues_of
-from tests.acceptance.test_corpus_rebuild import by_recorder
 
 pytestmark = corpus.needs_corpus
 
@@ -52,7 +52,7 @@ def test_recognised_with_and_without_a_url(name: str) -> None:
 @pytest.mark.parametrize("name", SECOND)
 def test_version_2_says_what_a_naive_reading_says(name: str) -> None:
     values = naive(clues_of(name).body)
-    _, rebuilt = by_recorder(corpus.stream(name))
+    rebuilt = rebuilt_of(corpus.stream(name))
     answer = rebuilt.answer
     (choice,) = answer.choices
     assert choice.message.text == joined(values, "delta", "message", "content", "text")
@@ -73,7 +73,7 @@ def test_version_2_says_what_a_naive_reading_says(name: str) -> None:
 @pytest.mark.parametrize("name", FIRST)
 def test_version_1_says_what_a_naive_reading_says_and_nothing_twice(name: str) -> None:
     values = naive(clues_of(name).body)
-    _, rebuilt = by_recorder(corpus.stream(name))
+    rebuilt = rebuilt_of(corpus.stream(name))
     answer = rebuilt.answer
     (choice,) = answer.choices
     events = [value for value in values if value["event_type"] == "text-generation"]

@@ -11,8 +11,8 @@ from recorder.core.messages import Answer, CitationPart, ReasoningPart
 from recorder.dialects.base import Clues, choose
 from recorder.dialects.gemini import DIALECT
 from tests import corpus
+from tests.acceptance.corpus_rebuilt import rebuilt_of
 from tests.acceptance.test_corpus_opaque import clues_of
-from tests.acceptance.test_corpus_rebuild import by_recorder
 
 pytestmark = corpus.needs_corpus
 
@@ -60,7 +60,7 @@ def test_recognised_with_and_without_a_url(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_says_what_a_naive_reading_says(name: str) -> None:
     values = naive(clues_of(name).body)
-    _, rebuilt = by_recorder(corpus.stream(name))
+    rebuilt = rebuilt_of(corpus.stream(name))
     answer = rebuilt.answer
     (choice,) = answer.choices
     parts = parts_of(values)
@@ -84,7 +84,7 @@ def test_says_what_a_naive_reading_says(name: str) -> None:
 def test_no_signature_is_lost(name: str) -> None:
     """Each is where the part is that it came with, or in a part of its own."""
     stream = corpus.stream(name)
-    _, rebuilt = by_recorder(stream)
+    rebuilt = rebuilt_of(stream)
     sent = [part["thoughtSignature"] for part in parts_of(naive(clues_of(name).body)) if "thoughtSignature" in part]
     shown = repr(rebuilt.answer.choices[0].message)
     assert all(shown.count(signature) == 1 for signature in sent)
@@ -124,6 +124,6 @@ def test_grounding_becomes_citations() -> None:
             for candidate in value["candidates"]
             for chunk in candidate.get("groundingMetadata", {}).get("groundingChunks", [])
         ]
-        _, rebuilt = by_recorder(corpus.stream(name))
+        rebuilt = rebuilt_of(corpus.stream(name))
         cited = [part.value for part in rebuilt.answer.choices[0].message.parts if isinstance(part, CitationPart)]
         assert cited == chunks

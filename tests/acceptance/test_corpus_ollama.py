@@ -11,8 +11,8 @@ from recorder.core.messages import TextPart
 from recorder.dialects.base import Clues, choose
 from recorder.dialects.ollama import DIALECT
 from tests import corpus
+from tests.acceptance.corpus_rebuilt import rebuilt_of
 from tests.acceptance.test_corpus_opaque import clues_of
-from tests.acceptance.test_corpus_rebuild import by_recorder
 
 pytestmark = corpus.needs_corpus
 
@@ -39,7 +39,7 @@ def test_recognised_with_and_without_a_url(name: str) -> None:
 def test_says_what_a_naive_reading_says(name: str) -> None:
     body = clues_of(name).body
     values = naive(body)
-    _, rebuilt = by_recorder(corpus.stream(name))
+    rebuilt = rebuilt_of(corpus.stream(name))
     answer, last = rebuilt.answer, values[-1]
     (choice,) = answer.choices
     text = "".join(value["message"]["content"] if "message" in value else value["response"] for value in values)

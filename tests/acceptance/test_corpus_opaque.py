@@ -10,7 +10,7 @@ import pytest
 from recorder.core.content_coding import undo
 from recorder.dialects.base import Clues, choose, dialects
 from tests import corpus
-from tests.acceptance.test_corpus_rebuild import by_recorder
+from tests.acceptance.corpus_rebuilt import rebuilt_of
 
 pytestmark = corpus.needs_corpus
 
@@ -48,7 +48,7 @@ def test_nobody_claims_them(name: str) -> None:
 
 @pytest.mark.parametrize("name", names())
 def test_they_are_rebuilt_without_any_meaning(name: str) -> None:
-    _, rebuilt = by_recorder(corpus.stream(name))
+    rebuilt = rebuilt_of(corpus.stream(name))
     answer = rebuilt.answer
     assert (answer.dialect, answer.understood, answer.choices, answer.errors) == ("opaque", False, (), ())
     assert answer.shape == clues_of(name).shape

@@ -10,7 +10,7 @@ from openai.types import Completion
 
 from recorder.dialects.base import Clues, choose
 from tests import corpus
-from tests.acceptance.test_corpus_rebuild import by_recorder
+from tests.acceptance.corpus_rebuilt import rebuilt_of
 
 pytestmark = corpus.needs_corpus
 
@@ -24,7 +24,7 @@ def test_the_corpus_has_them_all() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_same_as_the_sdk_reads_them(name: str) -> None:
     stream = corpus.stream(name)
-    _, rebuilt = by_recorder(stream)
+    rebuilt = rebuilt_of(stream)
     (choice,) = rebuilt.answer.choices
     chunks = [
         Completion.construct(**json.loads(event.data))

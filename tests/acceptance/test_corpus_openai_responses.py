@@ -27,7 +27,7 @@ from recorder.core.messages import (
 )
 from recorder.dialects.base import Clues, choose
 from tests import corpus
-from tests.acceptance.test_corpus_rebuild import by_recorder
+from tests.acceptance.corpus_rebuilt import rebuilt_of
 
 pytestmark = [corpus.needs_corpus, pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")]
 
@@ -125,7 +125,7 @@ def test_the_corpus_has_them_all() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_same_as_the_final_response(name: str) -> None:
     stream = corpus.stream(name)
-    _, rebuilt = by_recorder(stream)
+    rebuilt = rebuilt_of(stream)
     answer = rebuilt.answer
     (choice,) = answer.choices
     theirs = final(stream.body)
@@ -146,7 +146,7 @@ def test_same_as_the_final_response(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_same_as_the_accumulator_but_for_its_bugs(name: str) -> None:
     stream = corpus.stream(name)
-    _, rebuilt = by_recorder(stream)
+    rebuilt = rebuilt_of(stream)
     theirs = accumulated(stream.body)
     known, _ = SDK_BUGS.get(name.rpartition("/")[2], ("", ""))
     if isinstance(theirs, str):

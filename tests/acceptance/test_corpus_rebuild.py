@@ -15,12 +15,11 @@ from openai._streaming import SSEDecoder
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletionChunk
 
-from recorder.core.exchange import fold
 from recorder.core.messages import ToolCallPart
 from recorder.core.rebuilt import Rebuilt, as_json
-from recorder.dialects.rebuild import rebuild
 from tests import corpus
-from tests.building import URL, ExchangeBuilder
+from tests.acceptance.corpus_rebuilt import rebuilt_of
+from tests.building import URL
 
 pytestmark = [corpus.needs_corpus, pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")]
 
@@ -81,14 +80,7 @@ class Said:
 
 
 def by_recorder(stream: corpus.CorpusStream) -> tuple[Said, Rebuilt]:
-    request = stream.sidecar["request"]
-    headers = [(name, str(value)) for name, value in stream.sidecar["response"]["headers"] or []]
-    builder = ExchangeBuilder().request((request["body"] or "").encode(), url=request["url"] or URL)
-    builder.response(stream.sidecar["response"]["status"] or 200, headers=headers).chunks(*stream.transport_chunks)
-    exchange = fold(builder.completed().events)
-    assert exchange is not None
-    assert exchange.body == stream.body
-    rebuilt = rebuild(exchange)
+    rebuilt = rebuilt_of(stream, url=URL)
     said = Said(usage=rebuilt.answer.usage)
     for choice in rebuilt.answer.choices:
         parts = as_json(rebuilt)["choices"][len(said.text)]["message"]["parts"]

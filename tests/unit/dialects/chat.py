@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from recorder.core.exchange import fold
 from recorder.core.messages import Answer
 from recorder.dialects.base import Clues
 from recorder.dialects.openai_chat import DIALECT
-from recorder.dialects.rebuild import rebuild
-from tests.building import URL, ExchangeBuilder
+from tests.building import URL
+from tests.unit.dialects.answers import rebuilt_from
 
 
 def read(body: bytes, pieces: list[bytes] | None = None) -> Answer:
@@ -25,15 +24,8 @@ def streamed(*values: Any, done: bool = True) -> Answer:
     return read("".join(f"{text}\n\n" for text in [*texts, *(["data: [DONE]"] if done else [])]).encode())
 
 
-def kinds(answer: Answer) -> list[str]:
-    return [fact.kind for fact in answer.anomalies]
-
-
 def verdict(body: bytes, kind: str = "text/event-stream") -> str:
-    built = ExchangeBuilder().request({"messages": []}).response(headers=[("content-type", kind)]).chunks(body)
-    exchange = fold(built.completed().events)
-    assert exchange is not None
-    rebuilt = rebuild(exchange)
+    rebuilt = rebuilt_from(body, kind, URL, {"messages": []})
     assert rebuilt.answer.dialect == "openai_chat"
     return rebuilt.verdict
 

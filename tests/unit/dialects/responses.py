@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from recorder.core.exchange import fold
 from recorder.core.messages import Answer
 from recorder.core.rebuilt import Rebuilt
 from recorder.dialects.base import Clues
 from recorder.dialects.openai_responses import DIALECT
-from recorder.dialects.rebuild import rebuild
-from tests.building import ExchangeBuilder
+from tests.unit.dialects.answers import read_by, rebuilt_from
 from tests.unit.dialects.wire import SSE, sse
 
 URL = "https://api.example.test/v1/responses"
@@ -124,9 +122,7 @@ CALLED = [
 
 
 def read(body: bytes) -> Answer:
-    reader = DIALECT.reader(Clues(URL, "", body))
-    reader.feed(body)
-    return reader.close()
+    return read_by(DIALECT, Clues(URL, "", body))
 
 
 def streamed(*values: Any, done: bool = False) -> Answer:
@@ -134,14 +130,7 @@ def streamed(*values: Any, done: bool = False) -> Answer:
 
 
 def exchange(body: bytes, kind: str = SSE) -> Rebuilt:
-    head = ExchangeBuilder().request({"model": "m", "input": "hi"}, url=URL).response(headers=[("content-type", kind)])
-    built = fold(head.chunks(body).completed().events)
-    assert built is not None
-    return rebuild(built)
-
-
-def kinds(answer: Answer) -> list[str]:
-    return [fact.kind for fact in answer.anomalies]
+    return rebuilt_from(body, kind, URL, {"model": "m", "input": "hi"})
 
 
 def parts(answer: Answer) -> tuple[Any, ...]:

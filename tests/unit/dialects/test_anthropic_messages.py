@@ -3,77 +3,30 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 
-from recorder.core.exchange import fold
-from recorder.core.messages import (
-    Answer,
-    CitationPart,
-    MediaPart,
-    OtherPart,
-    ReasoningPart,
-    TextPart,
-    TokenCounts,
-    ToolCallPart,
-    ToolResultPart,
-)
-from recorder.core.rebuilt import Rebuilt
+from recorder.core.messages import CitationPart, ReasoningPart, TextPart, TokenCounts, ToolCallPart
 from recorder.dialects.anthropic_messages import DIALECT
-from recorder.dialects.base import Clues, choose, read_request
-from recorder.dialects.rebuild import rebuild
-from tests.building import ExchangeBuilder
+from recorder.dialects.base import Clues, choose
+from tests.unit.dialects.answers import kinds
+from tests.unit.dialects.anthropic_events import (
+    CALL,
+    PING,
+    URL,
+    arguments,
+    ended,
+    opened,
+    parts,
+    piece,
+    read,
+    rebuilt,
+    started,
+    stopped,
+    streamed,
+    text,
+)
 from tests.unit.dialects.wire import JSON, SSE, document, sse
-
-URL = "https://api.example.test/v1/messages"
-
-
-def started(**fields: Any) -> dict[str, Any]:
-    message = {
-        "id": "msg_1",
-        "type": "message",
-        "role": "assistant",
-        "model": "m-1",
-        "content": [],
-        "stop_reason": None,
-        "stop_sequence": None,
-        "usage": {"input_tokens": 10, "cache_read_input_tokens": 4, "output_tokens": 1},
-    }
-    return {"type": "message_start", "message": message | fields}
-
-
-def opened(index: Any, kind: str = "text", **fields: Any) -> dict[str, Any]:
-    block = {"type": "text", "text": ""} if kind == "text" else {"type": kind}
-    return {"type": "content_block_start", "index": index, "content_block": block | fields}
-
-
-def piece(index: Any, kind: Any, **fields: Any) -> dict[str, Any]:
-    return {"type": "content_block_delta", "index": index, "delta": {"type": kind, **fields}}
-
-
-def text(index: int, piece_of_text: str) -> dict[str, Any]:
-    return piece(index, "text_delta", text=piece_of_text)
-
-
-def arguments(index: int, piece_of_json: str) -> dict[str, Any]:
-    return piece(index, "input_json_delta", partial_json=piece_of_json)
-
-
-def stopped(index: Any) -> dict[str, Any]:
-    return {"type": "content_block_stop", "index": index}
-
-
-def ended(reason: str | None = "end_turn", usage: Any = None, **fields: Any) -> list[dict[str, Any]]:
-    delta = {"stop_reason": reason, "stop_sequence": None, **fields}
-    return [
-        {"type": "message_delta", "delta": delta, "usage": usage or {"output_tokens": 7}},
-        {"type": "message_stop"},
-    ]
-
-
-PING = {"type": "ping"}
-CALL = {"id": "toolu_1", "name": "buy", "input": {}}
 
 #: Whole answers for the contract suite.
 STREAMS = [
@@ -104,31 +57,6 @@ STREAMS = [
         ),
     ),
 ]
-
-
-def read(body: bytes, kind: str = SSE) -> Answer:
-    reader = DIALECT.reader(Clues(URL, kind, body))
-    reader.feed(body)
-    return reader.close()
-
-
-def streamed(*values: Any) -> Answer:
-    return read(sse(*values, named="type"))
-
-
-def rebuilt(body: bytes, kind: str = SSE, **facts: Any) -> Rebuilt:
-    built = ExchangeBuilder().request({}, url=URL).response(headers=[("content-type", kind)], **facts)
-    exchange = fold(built.chunks(body).completed().events)
-    assert exchange is not None
-    return rebuild(exchange)
-
-
-def parts(answer: Answer) -> tuple[Any, ...]:
-    return answer.choices[0].message.parts
-
-
-def kinds(answer: Answer) -> list[str]:
-    return [fact.kind for fact in answer.anomalies]
 
 
 def test_text_stop_reason_and_what_stands_beside_them() -> None:
@@ -252,166 +180,6 @@ def test_a_delta_after_the_stop_of_its_block_is_a_fact() -> None:
     assert (parts(answer), kinds(answer)) == ((TextPart("late"),), ["delta_after_stop"])
 
 
-def test_thinking_with_a_signature_that_replaces_the_one_before() -> None:
-    answer = streamed(
-        started(),
-        opened(0, "thinking", thinking="", signature=""),
-        piece(0, "thinking_delta", thinking="so "),
-        piece(0, "thinking_delta", thinking="so"),
-        piece(0, "signature_delta", signature="one"),
-        piece(0, "signature_delta", signature="two"),
-        stopped(0),
-        *ended(),
-    )
-    assert parts(answer) == (ReasoningPart("so so", signature="two"),)
-
-
-def test_a_signature_without_thinking() -> None:
-    answer = streamed(started(), opened(0, "thinking", thinking=""), piece(0, "signature_delta", signature="s"))
-    assert parts(answer) == (ReasoningPart("", signature="s"),)
-
-
-def test_redacted_thinking_is_kept_as_sent() -> None:
-    answer = streamed(started(), opened(0, "redacted_thinking", data="c2VhbGVk"), stopped(0), *ended())
-    assert parts(answer) == (ReasoningPart("", encrypted="c2VhbGVk"),)
-
-
-def test_citations_follow_the_text_of_their_block() -> None:
-    web = {"type": "web_search_result_location", "cited_text": "q", "url": "https://a.example", "title": "A"}
-    page = {"type": "page_location", "cited_text": "p", "document_title": "facts.pdf", "document_index": 0}
-    answer = streamed(
-        started(),
-        opened(0, citations=[]),
-        piece(0, "citations_delta", citation=web),
-        text(0, "Said."),
-        piece(0, "citations_delta", citation=page),
-        stopped(0),
-        *ended(),
-    )
-    assert parts(answer) == (
-        TextPart("Said."),
-        CitationPart(web, "q", "https://a.example", "A"),
-        CitationPart(page, "p", None, "facts.pdf"),
-    )
-
-
-def test_a_call_in_fragments() -> None:
-    answer = streamed(
-        started(),
-        opened(1, "tool_use", **CALL, caller={"type": "direct"}),
-        arguments(1, ""),
-        arguments(1, '{"price": 2.'),
-        arguments(1, "50}"),
-        stopped(1),
-        *ended("tool_use"),
-    )
-    (call,) = answer.choices[0].message.tool_calls
-    assert call == ToolCallPart(
-        '{"price": 2.50}', "toolu_1", "buy", True, {"price": 2.5}, 1, extras={"caller": {"type": "direct"}}
-    )
-
-
-def test_a_call_without_arguments_has_none() -> None:
-    answer = streamed(started(), opened(0, "tool_use", **CALL), arguments(0, ""), stopped(0), *ended("tool_use"))
-    assert parts(answer) == (ToolCallPart("", "toolu_1", "buy", True, {}, 0),)
-
-
-def test_arguments_may_be_in_the_start_event() -> None:
-    whole = CALL | {"input": {"lots": 1}}
-    answer = streamed(started(), opened(0, "tool_use", **whole), stopped(0), *ended("tool_use"))
-    assert parts(answer) == (ToolCallPart('{"lots":1}', "toolu_1", "buy", True, {"lots": 1}, 0),)
-
-
-@pytest.mark.parametrize("sent", ["", '{"q": 1', '{"q": 1}'])
-def test_a_call_that_was_cut_is_never_complete(sent: str) -> None:
-    begun = [started(), opened(0, "tool_use", **CALL), arguments(0, sent)]
-    assert not streamed(*begun).choices[0].message.tool_calls[0].complete
-    for end in ([stopped(0)], []):
-        for reason in ("max_tokens", "refusal", "model_context_window_exceeded"):
-            (call,) = streamed(*begun, *end, *ended(reason)).choices[0].message.tool_calls
-            assert (call.complete, call.arguments_text) == (False, sent)
-
-
-def test_a_call_before_the_block_that_was_cut_is_complete() -> None:
-    answer = streamed(
-        started(),
-        opened(0, "tool_use", **CALL),
-        arguments(0, '{"q":1}'),
-        stopped(0),
-        opened(1, "tool_use", **CALL),
-        arguments(1, '{"q'),
-        *ended("max_tokens"),
-    )
-    assert [call.complete for call in answer.choices[0].message.tool_calls] == [True, False]
-
-
-def test_a_call_whose_stop_event_is_missing_is_finished_with_the_message() -> None:
-    begun = [started(), opened(0, "tool_use", **CALL), arguments(0, '{"q":1}')]
-    assert streamed(*begun, *ended("tool_use")).choices[0].message.tool_calls[0].complete
-    failed = streamed(*begun, {"type": "error", "error": {"type": "api_error", "message": "x"}})
-    assert not failed.choices[0].message.tool_calls[0].complete
-
-
-def test_arguments_that_do_not_parse_are_kept_as_text() -> None:
-    answer = streamed(started(), opened(0, "tool_use", **CALL), arguments(0, "{no"), stopped(0), *ended("tool_use"))
-    (call,) = answer.choices[0].message.tool_calls
-    assert (call.arguments_text, call.complete) == ("{no", False)
-
-
-def test_tools_that_the_provider_runs() -> None:
-    found = {"type": "web_search_tool_result", "tool_use_id": "srv_1", "content": [{"type": "web_search_result"}]}
-    failed = {"type": "x_tool_result", "tool_use_id": "srv_1", "content": {"type": "x_tool_result_error"}}
-    said = {
-        "type": "mcp_tool_result",
-        "tool_use_id": "m",
-        "is_error": False,
-        "content": [{"type": "text", "text": "A"}],
-    }
-    advised = {
-        "type": "advisor_tool_result",
-        "tool_use_id": "srv_1",
-        "content": {"type": "advisor_result", "text": "4"},
-    }
-    answer = streamed(
-        started(),
-        opened(0, "server_tool_use", id="srv_1", name="web_search", input={}),
-        arguments(0, "{}"),
-        stopped(0),
-        opened(1, "mcp_tool_use", id="m", name="ask", input={}, server_name="wiki"),
-        stopped(1),
-        *(
-            {"type": "content_block_start", "index": index, "content_block": block}
-            for index, block in enumerate([found, failed, said, advised], 2)
-        ),
-        *ended(),
-    )
-    assert parts(answer) == (
-        ToolCallPart("{}", "srv_1", "web_search", True, {}, 0, extras={"type": "server_tool_use"}),
-        ToolCallPart("", "m", "ask", True, {}, 1, extras={"type": "mcp_tool_use", "server_name": "wiki"}),
-        ToolResultPart("srv_1", value=found),
-        ToolResultPart("srv_1", failed=True, value=failed),
-        ToolResultPart("m", text="A", failed=False, value=said),
-        ToolResultPart("srv_1", text="4", value=advised),
-    )
-
-
-def test_compaction_and_blocks_of_later_versions_are_kept_as_sent() -> None:
-    answer = streamed(
-        started(),
-        opened(0, "compaction", content=None),
-        piece(0, "compaction_delta", content="So far.", encrypted_content="e"),
-        stopped(0),
-        opened(1, "fallback", to={"model": "m-2"}),
-        stopped(1),
-        *ended(),
-    )
-    assert parts(answer) == (
-        OtherPart("compaction", {"type": "compaction", "content": "So far.", "encrypted_content": "e"}),
-        OtherPart("fallback", {"type": "fallback", "to": {"model": "m-2"}}),
-    )
-    assert answer.anomalies == ()
-
-
 def test_unknown_events_deltas_and_fields_are_kept() -> None:
     new = piece(0, "new_delta", shine=1)
     answer = streamed(
@@ -514,80 +282,3 @@ def test_what_it_claims_by_the_bytes_alone() -> None:
         for told in (kind, "", "text/plain"):
             assert DIALECT.claims(Clues("", told, body)) >= 0.9
     assert DIALECT.claims(Clues("", "", b"")) == 0.0
-
-
-def test_a_request() -> None:
-    payload = {
-        "model": "m-1",
-        "max_tokens": 10,
-        "system": [{"type": "text", "text": "Be kind.", "cache_control": {"type": "ephemeral"}}],
-        "messages": [
-            {"role": "user", "content": "Hi"},
-            {
-                "role": "assistant",
-                "content": [
-                    {"type": "thinking", "thinking": "hm", "signature": "s"},
-                    {"type": "tool_use", "id": "t", "name": "buy", "input": {}},
-                ],
-            },
-            {
-                "role": "user",
-                "content": [
-                    {"type": "tool_result", "tool_use_id": "t", "content": [{"type": "text", "text": "done"}]},
-                    {"type": "tool_result", "tool_use_id": "u", "content": "no", "is_error": True},
-                    {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}},
-                    {"type": "document", "source": {"type": "url", "url": "https://a.example/a.pdf"}, "title": "A"},
-                    {"type": "document", "source": {"type": "text", "data": "words"}},
-                ],
-            },
-        ],
-    }
-    for url in (URL, "https://gateway.example/anything"):
-        reading = read_request(url, payload)
-        assert reading is not None
-        assert (reading.dialect, reading.model) == ("anthropic_messages", "m-1")
-        system, first, second, third = reading.messages
-        assert (system.role, system.text) == ("system", "Be kind.")
-        assert system.extras == {"cache_control": [{"type": "ephemeral"}]}
-        assert first.text == "Hi"
-        assert second.parts == (
-            ReasoningPart("hm", signature="s"),
-            ToolCallPart("{}", "t", "buy", True, {}),
-        )
-        assert third.parts[:2] == (ToolResultPart("t", text="done"), ToolResultPart("u", text="no", failed=True))
-        image, paper, words = third.parts[2:]
-        assert isinstance(image, MediaPart)
-        assert (image.kind, image.media_type, image.size) == ("image", "image/png", 3)
-        assert isinstance(paper, MediaPart)
-        assert (paper.kind, paper.url, paper.extras) == ("file", "https://a.example/a.pdf", {"title": "A"})
-        assert words == OtherPart("document", payload["messages"][2]["content"][4])
-
-
-@pytest.mark.parametrize(
-    ("url", "payload"),
-    [
-        ("https://a.example/v1/chat/completions", {"system": "x", "max_tokens": 1}),
-        ("https://a.example/model/m/converse", {"system": [{"text": "x"}], "inferenceConfig": {}}),
-        ("https://a.example/anything", {"model": "m"}),
-        ("https://a.example/anything", {"max_tokens": 5}),
-    ],
-)
-def test_requests_that_are_not_its_own(url: str, payload: dict[str, Any]) -> None:
-    messages = [{"role": "user", "content": [{"text": "x"}] if "converse" in url else "x"}]
-    assert DIALECT.read_request(url, {**payload, "messages": messages}) is None
-    for broken in ({}, [], None, {"messages": 1}, {"messages": [1]}):
-        assert DIALECT.read_request(URL, broken) is None
-
-
-@pytest.mark.parametrize(
-    "payload",
-    [
-        {"anthropic_version": "vertex-2023-10-16"},
-        {"system": "Be kind.", "max_tokens": 9},
-        {"tools": [{"name": "buy", "input_schema": {}}]},
-    ],
-)
-def test_requests_known_by_their_fields(payload: dict[str, Any]) -> None:
-    reading = DIALECT.read_request("", {**payload, "messages": [{"role": "user", "content": "x"}]})
-    assert reading is not None
-    assert reading.model is None

@@ -6,56 +6,25 @@ import base64
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from recorder.core.exchange import fold
-from recorder.core.messages import (
-    Answer,
-    CitationPart,
-    MediaPart,
-    OtherPart,
-    ReasoningPart,
-    TextPart,
-    TokenCounts,
-    ToolCallPart,
-    ToolResultPart,
-)
-from recorder.core.rebuilt import Rebuilt
-from recorder.dialects.base import Clues, choose, read_request
+from recorder.core.messages import CitationPart, OtherPart, ReasoningPart, TextPart, TokenCounts, ToolCallPart
+from recorder.dialects.base import Clues, choose
 from recorder.dialects.bedrock_converse import DIALECT
-from recorder.dialects.bedrock_invoke import DIALECT as INVOKE
-from recorder.dialects.rebuild import rebuild
-from tests.building import ExchangeBuilder
+from tests.unit.dialects.answers import kinds
+from tests.unit.dialects.converse_frames import (
+    METADATA,
+    STARTED,
+    URL,
+    USAGE,
+    called,
+    ended,
+    opened,
+    piece,
+    read,
+    rebuilt,
+    stopped,
+)
 from tests.unit.dialects.wire import EVENTSTREAM, JSON, SSE, document, excepted, frame, framed, sse
-
-HOST = "https://bedrock-runtime.region.example"
-URL = f"{HOST}/model/vendor.model-v1%3A0/converse-stream"
-USAGE = {"inputTokens": 5, "outputTokens": 7, "totalTokens": 12, "cacheReadInputTokens": 3}
-
-STARTED = framed("messageStart", {"role": "assistant", "p": "abc"})
-METADATA = framed("metadata", {"metrics": {"latencyMs": 5}, "usage": USAGE, "p": "abcdef"})
-
-
-def opened(index: Any, **start: Any) -> bytes:
-    return framed("contentBlockStart", {"contentBlockIndex": index, "start": start, "p": "a"})
-
-
-def piece(index: Any, **delta: Any) -> bytes:
-    return framed("contentBlockDelta", {"contentBlockIndex": index, "delta": delta, "p": "abcd"})
-
-
-def stopped(index: Any) -> bytes:
-    return framed("contentBlockStop", {"contentBlockIndex": index, "p": "ab"})
-
-
-def ended(reason: Any = "end_turn", **fields: Any) -> bytes:
-    return framed("messageStop", {"stopReason": reason, "p": "abc", **fields}) + METADATA
-
-
-def called(index: int = 0, **fields: Any) -> bytes:
-    return opened(index, toolUse={"toolUseId": "t1", "name": "buy", **fields})
-
 
 DOCUMENT = {
     "output": {
@@ -72,6 +41,7 @@ DOCUMENT = {
     "usage": USAGE,
     "metrics": {"latencyMs": 5},
 }
+
 
 #: Whole answers for the contract suite.
 STREAMS = [
@@ -91,27 +61,6 @@ STREAMS = [
     ),
     (JSON, document(DOCUMENT)),
 ]
-
-
-def read(body: bytes, kind: str = EVENTSTREAM) -> Answer:
-    reader = DIALECT.reader(Clues(URL, kind, body))
-    reader.feed(body)
-    return reader.close()
-
-
-def rebuilt(body: bytes, kind: str = EVENTSTREAM, url: str = URL) -> Rebuilt:
-    built = ExchangeBuilder().request({}, url=url).response(headers=[("content-type", kind)])
-    exchange = fold(built.chunks(body).completed().events)
-    assert exchange is not None
-    return rebuild(exchange)
-
-
-def parts(*frames: bytes) -> tuple[Any, ...]:
-    return read(b"".join(frames)).choices[0].message.parts
-
-
-def kinds(answer: Answer) -> list[str]:
-    return [fact.kind for fact in answer.anomalies]
 
 
 def test_text_and_metadata_after_the_stop_reason() -> None:
@@ -151,109 +100,6 @@ def test_stop_reasons(reason: Any, finish: str, verdict: str) -> None:
     found = rebuilt(STARTED + ended(reason))
     assert (found.answer.choices[0].finish, found.verdict) == (finish, verdict)
     assert found.answer.choices[0].finish_reason == str(reason)
-
-
-def test_a_call_in_fragments() -> None:
-    call = called(0, type="tool_use") + piece(0, toolUse={"input": '{"q": 2.'}) + piece(0, toolUse={"input": "50}"})
-    assert parts(STARTED, call, stopped(0), ended("tool_use")) == (
-        ToolCallPart('{"q": 2.50}', "t1", "buy", True, {"q": 2.5}, 0),
-    )
-
-
-def test_a_call_without_arguments_has_none() -> None:
-    assert parts(STARTED, called(), piece(0, toolUse={"input": ""}), stopped(0), ended("tool_use")) == (
-        ToolCallPart("", "t1", "buy", True, {}, 0),
-    )
-
-
-@pytest.mark.parametrize("sent", ["", '{"q": 1', '{"q": 1}'])
-@pytest.mark.parametrize("reason", ["max_tokens", "content_filtered", "guardrail_intervened", "malformed_tool_use"])
-def test_a_call_that_was_cut_is_never_complete(sent: str, reason: str) -> None:
-    begun = STARTED + called() + piece(0, toolUse={"input": sent})
-    for body in (begun, begun + ended(reason), begun + stopped(0) + ended(reason)):
-        (call,) = parts(body)
-        assert (call.complete, call.arguments_text) == (False, sent)
-
-
-def test_a_tool_that_the_provider_runs() -> None:
-    result = {"toolUseId": "t1", "type": "interpreter_result", "status": "success"}
-    output = [{"json": {"stdOut": "7"}}, {"text": "seven"}]
-    answer = read(
-        STARTED
-        + called(0, type="server_tool_use")
-        + piece(0, toolUse={"input": "{}"})
-        + stopped(0)
-        + opened(1, toolResult=result)
-        + piece(1, toolResult=output[:1])
-        + piece(1, toolResult=output[1:])
-        + stopped(1)
-        + ended()
-    )
-    call, found = answer.choices[0].message.parts
-    assert call == ToolCallPart("{}", "t1", "buy", True, {}, 0, extras={"type": "server_tool_use"})
-    assert found == ToolResultPart("t1", None, "seven", False, {**result, "content": output})
-    assert len(found.ranges) == 1
-    failed = opened(0, toolResult={"toolUseId": "t1", "status": "error"})
-    assert parts(STARTED, failed, piece(0, toolResult=[{"text": "no"}])) == (ToolResultPart("t1", None, "no", True),)
-
-
-def test_reasoning_its_signature_and_what_only_the_provider_reads() -> None:
-    sealed = [base64.b64encode(part).decode() for part in (b"a", b"bc", b"abc")]
-    assert parts(
-        STARTED,
-        piece(0, reasoningContent={"text": "so "}),
-        piece(0, reasoningContent={"text": "so"}),
-        piece(0, reasoningContent={"signature": "s"}),
-        stopped(0),
-        piece(1, reasoningContent={"redactedContent": sealed[0]}),
-        piece(1, reasoningContent={"redactedContent": sealed[1]}),
-        piece(1, reasoningContent={"mood": 1}),
-    ) == (ReasoningPart("so so", signature="s"), ReasoningPart("", encrypted=sealed[2], details=({"mood": 1},)))
-
-
-def test_citations_come_before_the_text_and_are_kept_after_it() -> None:
-    near = {"title": "policy", "sourceContent": [{"text": "20 days"}], "location": {"documentChar": {"start": 0}}}
-    far = {"location": {"web": {"url": "https://a.example", "domain": "a.example"}}}
-    assert parts(STARTED, piece(0, citation=near), piece(0, citation=far), piece(0, text="20"), stopped(0)) == (
-        TextPart("20"),
-        CitationPart(near, "20 days", None, "policy"),
-        CitationPart(far, None, "https://a.example"),
-    )
-
-
-def test_images_come_in_pieces() -> None:
-    def source(data: bytes) -> dict[str, Any]:
-        return {"source": {"bytes": base64.b64encode(data).decode()}}
-
-    (image, failed, stored) = parts(
-        STARTED,
-        opened(0, image={"format": "png"}),
-        piece(0, image=source(b"ab")),
-        piece(0, image=source(b"c")),
-        opened(1, image={"format": "png"}),
-        piece(1, image={"error": {"message": "no"}}),
-        opened(2, image={"format": "webp"}),
-        piece(2, image={"source": {"s3Location": {"uri": "s3://b/k"}}}),
-    )
-    assert isinstance(image, MediaPart)
-    assert (image.kind, image.media_type, image.size, image.extras) == ("image", "image/png", 3, {})
-    assert failed.extras == {"format": "png", "error": {"message": "no"}}
-    assert (stored.url, stored.media_type) == ("s3://b/k", "image/webp")
-
-
-def test_a_block_for_each_piece_of_text() -> None:
-    body = b"".join(piece(index, text=text) + stopped(index) for index, text in enumerate("abc"))
-    answer = read(STARTED + body + ended())
-    assert answer.choices[0].message.text == "abc"
-    assert answer.anomalies == ()
-
-
-def test_blocks_interleave_and_tools_owe_a_start() -> None:
-    answer = read(
-        STARTED + piece(4, text="b") + piece(1, text="a") + piece(4, text="b") + piece(5, toolUse={"input": "{}"})
-    )
-    assert answer.choices[0].message.parts == (TextPart("a"), TextPart("bb"), ToolCallPart("{}", index=5))
-    assert kinds(answer) == ["block_not_started"]
 
 
 def test_an_exception_frame_is_an_error_under_status_200() -> None:
@@ -418,111 +264,3 @@ def test_what_it_claims_by_the_bytes_alone() -> None:
     assert DIALECT.claims(Clues("", "", framed("records", {}))) == 0.0
     large = framed("messageStart", {"role": "assistant", "p": "x" * 70_000})
     assert DIALECT.claims(Clues("", "", large)) == 1.0
-
-
-def test_a_request() -> None:
-    paper = {"format": "txt", "name": "policy", "source": {"text": "words"}}
-    payload = {
-        "system": [{"text": "Be kind."}],
-        "inferenceConfig": {},
-        "messages": [
-            {"role": "user", "content": [{"text": "Hi"}, {"document": paper}]},
-            {"role": "assistant", "content": [{"toolUse": {"toolUseId": "t", "name": "buy", "input": {}}}]},
-            {
-                "role": "user",
-                "content": [
-                    {"toolResult": {"toolUseId": "t", "content": [{"text": "done"}], "status": "success"}},
-                    {"toolResult": {"toolUseId": "t", "content": [{"json": {"a": 1}}]}},
-                    {"image": {"format": "png", "source": {"bytes": "AAAA"}}},
-                    {"document": {"format": "pdf", "name": "p", "source": {"bytes": "AAAA"}}},
-                ],
-            },
-        ],
-    }
-    for url, model in ((URL, "vendor.model-v1:0"), ("https://gateway.example/x", None)):
-        reading = read_request(url, payload)
-        assert reading is not None
-        assert (reading.dialect, reading.model) == ("bedrock_converse", model)
-        system, first, second, third = reading.messages
-        assert (system.role, system.text) == ("system", "Be kind.")
-        assert first.parts == (TextPart("Hi"), OtherPart("document", {"document": paper}))
-        assert second.parts == (ToolCallPart("{}", "t", "buy", True, {}),)
-        assert third.parts[:2] == (
-            ToolResultPart("t", None, "done", False),
-            ToolResultPart("t", value={"toolUseId": "t", "content": [{"json": {"a": 1}}]}),
-        )
-        image, file = third.parts[2:]
-        assert isinstance(image, MediaPart)
-        assert isinstance(file, MediaPart)
-        assert (image.media_type, image.size) == ("image/png", 3)
-        assert (file.kind, file.extras) == ("file", {"name": "p", "format": "pdf"})
-
-
-def test_requests_that_are_not_its_own() -> None:
-    for payload in (
-        {"messages": [{"role": "user", "content": "x"}]},
-        {"messages": [{"role": "user", "content": [{"type": "text", "text": "x"}]}]},
-        {"messages": []},
-        {"messages": 1},
-        [],
-    ):
-        assert DIALECT.read_request("https://a.example/v1/messages", payload) is None
-
-
-ANY = st.recursive(
-    st.none() | st.booleans() | st.integers(-3, 3) | st.text(max_size=3),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(
-                [
-                    "contentBlockIndex",
-                    "start",
-                    "delta",
-                    "toolUse",
-                    "toolResult",
-                    "reasoningContent",
-                    "citation",
-                    "image",
-                    "text",
-                    "input",
-                    "content",
-                    "source",
-                    "bytes",
-                    "usage",
-                    "stopReason",
-                    "role",
-                    "toolUseId",
-                    "name",
-                ]
-            ),
-            inner,
-            max_size=4,
-        )
-    ),
-    max_leaves=20,
-)
-NAMES = [
-    "messageStart",
-    "contentBlockStart",
-    "contentBlockDelta",
-    "contentBlockStop",
-    "messageStop",
-    "metadata",
-    "chunk",
-]
-
-
-@given(st.lists(st.tuples(st.sampled_from(NAMES), ANY), max_size=8))
-def test_nothing_raises_whatever_the_frames_hold(events: list[tuple[str, Any]]) -> None:
-    body = b"".join(framed(name, value) for name, value in events)
-    inside = [{"bytes": base64.b64encode(document({name: value})).decode()} for name, value in events]
-    for frames in (body, b"".join(framed("chunk", value) for value in inside)):
-        for dialect in (DIALECT, INVOKE):
-            clues = Clues(URL, EVENTSTREAM, frames)
-            assert 0.0 <= dialect.claims(clues) <= 1.0
-            reader = dialect.reader(clues)
-            reader.feed(frames)
-            for choice in reader.close().choices:
-                assert all(part.ranges for part in choice.message.parts)
-        rebuilt(frames)

@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 
-from recorder.core.exchange import fold
 from recorder.core.messages import Answer, OtherPart, ReasoningPart, TextPart, TokenCounts, ToolCallPart
 from recorder.core.rebuilt import Rebuilt
 from recorder.dialects.base import Clues, choose, read_request
 from recorder.dialects.bedrock_invoke import DIALECT
-from recorder.dialects.rebuild import rebuild
-from tests.building import ExchangeBuilder, delta
+from tests.building import delta
+from tests.unit.dialects.answers import kinds, read_by, rebuilt_from
 from tests.unit.dialects.wire import EVENTSTREAM, JSON, document, excepted, framed, sse
 
 HOST = "https://bedrock-runtime.region.example"
@@ -71,20 +70,11 @@ STREAMS = [
 
 
 def read(body: bytes, kind: str = EVENTSTREAM) -> Answer:
-    reader = DIALECT.reader(Clues(URL, kind, body))
-    reader.feed(body)
-    return reader.close()
+    return read_by(DIALECT, Clues(URL, kind, body))
 
 
 def rebuilt(body: bytes, kind: str = EVENTSTREAM, url: str = URL) -> Rebuilt:
-    built = ExchangeBuilder().request({}, url=url).response(headers=[("content-type", kind)])
-    exchange = fold(built.chunks(body).completed().events)
-    assert exchange is not None
-    return rebuild(exchange)
-
-
-def kinds(answer: Answer) -> list[str]:
-    return [fact.kind for fact in answer.anomalies]
+    return rebuilt_from(body, kind, url)
 
 
 def test_claude_inside() -> None:

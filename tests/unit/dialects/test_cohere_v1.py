@@ -6,14 +6,12 @@ from typing import Any
 
 import pytest
 
-from recorder.core.exchange import fold
-from recorder.core.messages import Answer, Choice, CitationPart, TextPart, ToolResultPart
+from recorder.core.messages import Answer, CitationPart, TextPart, ToolCallPart, ToolResultPart
 from recorder.core.rebuilt import Rebuilt
 from recorder.dialects.base import Clues, choose
 from recorder.dialects.cohere_v1 import DIALECT
-from recorder.dialects.rebuild import rebuild
 from tests.building import URL as OPENAI
-from tests.building import ExchangeBuilder
+from tests.unit.dialects.answers import kinds, only, read_by, rebuilt_from
 from tests.unit.dialects.wire import JSON, SSE, document, ndjson, sse
 
 URL = "https://api.example/v1/chat"
@@ -80,29 +78,15 @@ STREAMS = [
 def read(body: bytes, url: str = URL) -> Answer:
     clues = Clues(url, "", body)
     assert choose(clues).name == "cohere_v1"
-    reader = DIALECT.reader(clues)
-    reader.feed(body)
-    return reader.close()
+    return read_by(DIALECT, clues)
 
 
 def streamed(*values: Any) -> Answer:
     return read(ndjson(*values))
 
 
-def only(answer: Answer) -> Choice:
-    (choice,) = answer.choices
-    return choice
-
-
 def rebuilt(body: bytes, kind: str = LINES, request: Any = None, url: str = URL) -> Rebuilt:
-    built = ExchangeBuilder().request(request or {}, url=url)
-    exchange = fold(built.response(headers=[("content-type", kind)]).chunks(body).completed().events)
-    assert exchange is not None
-    return rebuild(exchange)
-
-
-def kinds(answer: Answer) -> list[str]:
-    return [fact.kind for fact in answer.anomalies]
+    return rebuilt_from(body, kind, url, request)
 
 
 @pytest.mark.parametrize("wrap", [ndjson, sse])
@@ -129,7 +113,8 @@ def test_a_response_that_says_something_else_is_a_fact() -> None:
 def test_a_response_adds_what_no_event_said() -> None:
     (text, call) = only(streamed(START, end(text="all of it", tool_calls=[CALL]))).message.parts
     assert text == TextPart("all of it")
-    assert (call.name, call.arguments, call.complete) == ("buy", {"lots": 10}, True)  # type: ignore[union-attr]
+    assert isinstance(call, ToolCallPart)
+    assert (call.name, call.arguments, call.complete) == ("buy", {"lots": 10}, True)
 
 
 def test_each_part_knows_its_lines() -> None:
@@ -196,8 +181,10 @@ def test_the_plan_may_be_a_text_of_the_delta() -> None:
 
 
 def test_several_generations_by_their_index() -> None:
-    whole = [{"id": "x", "index": 0, "text": "ab", "finish_reason": "COMPLETE"}]
-    whole.append({"id": "y", "index": 1, "text": "cd", "finish_reason": "MAX_TOKENS", "likelihood": -1})  # type: ignore[dict-item]
+    whole: list[dict[str, Any]] = [
+        {"id": "x", "index": 0, "text": "ab", "finish_reason": "COMPLETE"},
+        {"id": "y", "index": 1, "text": "cd", "finish_reason": "MAX_TOKENS", "likelihood": -1},
+    ]
     pieces = [*said("a", index=0), *said("c", index=1), *said("b", index=0), *said("d", index=1)]
     answer = read(ndjson(*pieces, end(generations=whole)), GENERATE)
     assert [(choice.index, choice.message.text, choice.finish) for choice in answer.choices] == [
@@ -281,7 +268,8 @@ def test_a_document() -> None:
     answer = read(document({**value, "meta": META}), "")
     text, cited, call = only(answer).message.parts
     assert (text, cited) == (TextPart("Kurs"), CitationPart(CITED, "Kurs", "https://a.example", "A"))
-    assert (call.complete, answer.whole, answer.usage) == (True, True, COUNTED)  # type: ignore[union-attr]
+    assert isinstance(call, ToolCallPart)
+    assert (call.complete, answer.whole, answer.usage) == (True, True, COUNTED)
     assert answer.extras["chat_history"] == value["chat_history"]
 
 

@@ -6,14 +6,12 @@ from typing import Any
 
 import pytest
 
-from recorder.core.exchange import fold
-from recorder.core.messages import Answer, Choice, CitationPart, MediaPart, OtherPart, ReasoningPart, TextPart
+from recorder.core.messages import Answer, CitationPart, MediaPart, OtherPart, ReasoningPart, TextPart
 from recorder.core.rebuilt import Rebuilt
 from recorder.dialects.base import Clues, choose
 from recorder.dialects.cohere_v2 import DIALECT
-from recorder.dialects.rebuild import rebuild
 from tests.building import URL as OPENAI
-from tests.building import ExchangeBuilder
+from tests.unit.dialects.answers import kinds, only, read_by, rebuilt_from
 from tests.unit.dialects.wire import JSON, SSE, document, ndjson, sse
 
 URL = "https://api.example/v2/chat"
@@ -82,29 +80,15 @@ STREAMS = [
 def read(body: bytes, url: str = URL) -> Answer:
     clues = Clues(url, "", body)
     assert choose(clues).name == "cohere_v2"
-    reader = DIALECT.reader(clues)
-    reader.feed(body)
-    return reader.close()
+    return read_by(DIALECT, clues)
 
 
 def streamed(*values: Any, done: bool = True) -> Answer:
     return read(sse(*values, named="type", done=done))
 
 
-def only(answer: Answer) -> Choice:
-    (choice,) = answer.choices
-    return choice
-
-
 def rebuilt(body: bytes, kind: str = SSE) -> Rebuilt:
-    built = ExchangeBuilder().request({}, url=URL)
-    exchange = fold(built.response(headers=[("content-type", kind)]).chunks(body).completed().events)
-    assert exchange is not None
-    return rebuild(exchange)
-
-
-def kinds(answer: Answer) -> list[str]:
-    return [fact.kind for fact in answer.anomalies]
+    return rebuilt_from(body, kind, URL)
 
 
 def test_text_with_usage_and_a_finish_reason() -> None:

@@ -2,47 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from typing import Any
 
 import pytest
 
-from recorder.core.exchange import fold
-from recorder.core.messages import (
-    Answer,
-    Choice,
-    CitationPart,
-    MediaPart,
-    OtherPart,
-    ReasoningPart,
-    TextPart,
-    ToolCallPart,
-    ToolResultPart,
-)
-from recorder.core.rebuilt import Rebuilt
-from recorder.dialects.base import Clues, choose
+from recorder.core.messages import TextPart
+from recorder.dialects.base import Clues
 from recorder.dialects.gemini import DIALECT
-from recorder.dialects.rebuild import rebuild
 from tests.building import URL as CHAT
-from tests.building import ExchangeBuilder
-from tests.unit.dialects.wire import JSON, SSE, document, sse
-
-URL = "https://ai.example/v1beta/models/gemini-x:streamGenerateContent?alt=sse"
-VERTEX = "https://eu.example/v1/projects/p/locations/l/publishers/google/models/gemini-x:streamGenerateContent"
-USAGE = {"promptTokenCount": 8, "totalTokenCount": 8}
-
-
-def said(*parts: Any, finish: Any = None, **fields: Any) -> dict[str, Any]:
-    candidate: dict[str, Any] = {"content": {"parts": list(parts), "role": "model"}, **fields}
-    if finish is not None:
-        candidate["finishReason"] = finish
-    return {"candidates": [candidate], "usageMetadata": USAGE, "modelVersion": "gemini-x", "responseId": "r"}
-
-
-def crlf(*values: Any) -> bytes:
-    return sse(*values).replace(b"\n", b"\r\n")
+from tests.unit.dialects.answers import kinds, only
+from tests.unit.dialects.gemini_values import CALL, URL, USAGE, VERTEX, crlf, read, rebuilt, said, streamed
+from tests.unit.dialects.wire import JSON, SSE, document
 
 
 def array(*values: Any) -> bytes:
@@ -52,7 +23,6 @@ def array(*values: Any) -> bytes:
     )
 
 
-CALL = {"functionCall": {"name": "buy", "args": {"lots": 10}}, "thoughtSignature": "sig"}
 #: Whole answers for the contract suite.
 STREAMS = [
     (SSE, crlf(said({"text": "Kurs"}), said({"text": " €"}, finish="STOP"))),
@@ -69,34 +39,6 @@ STREAMS = [
     (JSON, array(said({"text": '[{"Kurs\\'}), said({"text": '"€"'}, CALL, finish=1))),
     (JSON, document(said({"text": "Hi"}, CALL, finish="STOP"))),
 ]
-
-
-def read(body: bytes, url: str = URL, kind: str = "", *, chosen: bool = True) -> Answer:
-    clues = Clues(url, kind, body)
-    assert not chosen or choose(clues).name == "gemini"
-    reader = DIALECT.reader(clues)
-    reader.feed(body)
-    return reader.close()
-
-
-def streamed(*values: Any) -> Answer:
-    return read(crlf(*values))
-
-
-def only(answer: Answer) -> Choice:
-    (choice,) = answer.choices
-    return choice
-
-
-def rebuilt(body: bytes, kind: str = SSE, status: int = 200, url: str = URL, request: Any = None) -> Rebuilt:
-    built = ExchangeBuilder().request(request or {}, url=url)
-    exchange = fold(built.response(status, headers=[("content-type", kind)]).chunks(body).completed().events)
-    assert exchange is not None
-    return rebuild(exchange)
-
-
-def kinds(answer: Answer) -> list[str]:
-    return [fact.kind for fact in answer.anomalies]
 
 
 def test_text_in_pieces_with_usage_that_adds_up() -> None:
@@ -134,186 +76,6 @@ def test_each_part_knows_its_bytes() -> None:
     for part, value in zip(only(read(values)).message.parts, json.loads(values), strict=True):
         ((start, end),) = part.ranges
         assert json.loads(values[start:end]) == value
-
-
-def test_thoughts_are_reasoning_and_a_signature_belongs_to_its_thought() -> None:
-    answer = streamed(
-        said({"text": "**A**", "thought": True}),
-        said({"text": " more", "thought": True, "thoughtSignature": "s1"}),
-        said({"text": "B", "thought": True}),
-        said({"text": "said"}, finish="STOP"),
-    )
-    assert only(answer).message.parts == (
-        ReasoningPart("**A** more", signature="s1"),
-        ReasoningPart("B"),
-        TextPart("said"),
-    )
-
-
-def test_a_signature_on_text_or_on_empty_text_is_reasoning_that_is_not_shown() -> None:
-    answer = streamed(
-        said({"text": "\n", "thoughtSignature": "s1"}),
-        said({"text": "ok"}),
-        said({"text": "", "thoughtSignature": "s2"}),
-    )
-    assert only(answer).message.parts == (
-        TextPart("\n"),
-        ReasoningPart("", signature="s1"),
-        TextPart("ok"),
-        ReasoningPart("", signature="s2"),
-    )
-    assert only(answer).message.text == "\nok"
-    assert only(streamed(said({"thoughtSignature": "s"}))).message.parts == (ReasoningPart("", signature="s"),)
-
-
-def test_empty_text_is_no_part() -> None:
-    assert only(streamed(said({"text": ""}, {"text": "", "thought": True}, finish="STOP"))).message.parts == ()
-
-
-def test_calls_are_whole_with_or_without_an_id() -> None:
-    named = {"functionCall": {"name": "now", "id": "c1"}}
-    first, second = only(streamed(said(CALL), said(named, finish="STOP"))).message.tool_calls
-    assert (first.name, first.id, first.arguments, first.complete) == ("buy", None, {"lots": 10}, True)
-    assert (first.arguments_text, first.extras) == ('{"lots":10}', {"thoughtSignature": "sig"})
-    assert (second.id, second.arguments_text, second.arguments, second.complete) == ("c1", "", {}, True)
-
-
-@pytest.mark.parametrize("reason", [None, "MAX_TOKENS", 2, "SAFETY", "MALFORMED_FUNCTION_CALL"])
-def test_a_call_without_a_finish_that_says_so_is_not_complete(reason: Any) -> None:
-    (call,) = only(streamed(said(CALL, finish=reason))).message.tool_calls
-    assert (call.name, call.complete) == ("buy", False)
-
-
-def test_arguments_of_another_kind_are_kept() -> None:
-    text = {"functionCall": {"name": "f", "args": '{"a":1}'}}
-    nan = {"functionCall": {"name": "f", "args": {"a": float("nan")}}}
-    (call,) = only(streamed(said(text, finish="STOP"))).message.tool_calls
-    assert (call.arguments_text, call.arguments, call.complete) == ('{"a":1}', {"a": 1}, True)
-    (call,) = only(streamed(said(nan, finish="STOP"))).message.tool_calls
-    assert not call.complete
-
-
-def _pieces(*fields: dict[str, Any], finish: str | None = "STOP") -> ToolCallPart:
-    answer = streamed(*[said({"functionCall": item}) for item in fields], said({"text": ""}, finish=finish))
-    (call,) = only(answer).message.tool_calls
-    return call
-
-
-def test_vertex_streams_arguments_in_pieces_by_path() -> None:
-    call = _pieces(
-        {"name": "f", "willContinue": True},
-        {"partialArgs": [{"jsonPath": "$.city", "stringValue": "Ber", "willContinue": True}], "willContinue": True},
-        {"partialArgs": [{"jsonPath": "$.city", "stringValue": "lin"}], "willContinue": True},
-        {
-            "partialArgs": [
-                {"jsonPath": "$.days[0].n", "numberValue": 3},
-                {"jsonPath": "$['days'][1]", "boolValue": True},
-                {"jsonPath": "$.none", "nullValue": "NULL_VALUE"},
-            ],
-            "willContinue": True,
-        },
-        {},
-    )
-    assert call.complete
-    assert call.arguments == {"city": "Berlin", "days": [{"n": 3}, True], "none": None}
-    assert len(call.extras["partialArgs"]) == 5
-
-
-def test_a_call_in_pieces_that_is_cut_or_does_not_fit_is_not_complete() -> None:
-    piece = {"jsonPath": "$.city", "stringValue": "Ber", "willContinue": True}
-    cut = _pieces({"name": "f", "willContinue": True}, {"partialArgs": [piece], "willContinue": True})
-    assert (cut.complete, cut.arguments_text) == (False, '{"city":"Ber"}')
-    for path in ("$.city.x", "$[0]", "$..x", "city", "$.list[2]", 7):
-        odd = {"jsonPath": path, "stringValue": "x"}
-        assert not _pieces(
-            {"name": "f", "partialArgs": [piece, {"jsonPath": "$.list[0]", "boolValue": True}, odd]}
-        ).complete
-    assert not _pieces({"name": "f", "partialArgs": [piece, 7]}).complete
-
-
-def test_two_calls_in_pieces_are_two_calls() -> None:
-    piece = [{"jsonPath": "$.a", "numberValue": 1}]
-    answer = streamed(
-        said({"functionCall": {"name": "f", "willContinue": True}}),
-        said({"functionCall": {"partialArgs": piece}}, {"functionCall": {"name": "g", "partialArgs": piece}}),
-        said({"text": ""}, finish="STOP"),
-    )
-    calls = only(answer).message.tool_calls
-    assert [(call.name, call.arguments, call.complete) for call in calls] == [
-        ("f", {"a": 1}, True),
-        ("g", {"a": 1}, True),
-    ]
-
-
-def test_code_that_google_runs_and_its_result() -> None:
-    code = {"executableCode": {"language": "PYTHON", "code": "1", "id": "x"}, "thoughtSignature": "s"}
-    result = {"outcome": "OUTCOME_OK", "output": "1\n", "id": "x"}
-    failed = {"outcome": "OUTCOME_FAILED"}
-    parts = only(streamed(said(code, {"codeExecutionResult": result}, {"codeExecutionResult": failed}))).message.parts
-    assert parts == (
-        OtherPart("executableCode", code),
-        ToolResultPart("x", None, "1\n", False, result),
-        ToolResultPart(failed=True, value=failed),
-    )
-
-
-def test_images_by_reference_and_files() -> None:
-    data = b"\x89PNG"
-    inline = {"inlineData": {"mimeType": "image/png", "data": base64.b64encode(data).decode()}}
-    file = {"fileData": {"mimeType": "video/mp4", "fileUri": "gs://b/f"}}
-    other = {"inlineData": {"mimeType": "application/pdf", "data": ""}, "thoughtSignature": "s"}
-    image, video, pdf = only(streamed(said(inline, file, other, finish="STOP"))).message.parts
-    assert image == MediaPart("image", "image/png", None, None, 4, hashlib.sha256(data).hexdigest())
-    assert video == MediaPart("video", "video/mp4", "gs://b/f")
-    assert isinstance(pdf, MediaPart)
-    assert (pdf.kind, pdf.extras) == ("file", {"thoughtSignature": "s"})
-
-
-def test_parts_that_are_not_known_are_kept() -> None:
-    odd = [{"toolCall": {"toolType": "X"}}, "text", {"text": 7}, {"functionCall": "f"}, {"inlineData": 1}]
-    parts = only(streamed(said(*odd))).message.parts
-    assert [(part.kind, part.value) for part in parts if isinstance(part, OtherPart)] == [
-        ("toolCall", odd[0]),
-        ("part", "text"),
-        ("text", odd[2]),
-        ("functionCall", odd[3]),
-        ("inlineData", odd[4]),
-    ]
-    beside = only(streamed(said({"text": "a", "videoMetadata": {"fps": 1}})))
-    assert beside.message.extras == {"videoMetadata": [{"fps": 1}]}
-
-
-def test_citations_of_both_services() -> None:
-    studio = {"startIndex": 1, "endIndex": 9, "uri": "https://a.example", "license": "MIT"}
-    vertex = {"uri": "https://b.example", "title": "B"}
-    answer = streamed(
-        said({"text": "a"}, citationMetadata={"citationSources": [studio]}),
-        said({"text": "b"}, citationMetadata={"citationSources": [studio]}),
-        said({"text": "c"}, citationMetadata={"citations": [vertex]}, finish="STOP"),
-    )
-    parts = only(answer).message.parts
-    assert [part for part in parts if isinstance(part, CitationPart)] == [
-        CitationPart(studio, None, "https://a.example"),
-        CitationPart(vertex, None, "https://b.example", "B"),
-    ]
-    assert only(answer).message.text == "abc"
-
-
-def test_grounding_is_cited_once_and_kept_whole() -> None:
-    web = {"web": {"uri": "https://a.example", "title": "A"}}
-    own = {"retrievedContext": {"text": "Paris is", "fileSearchStore": "s"}}
-    support = {"segment": {"endIndex": 5, "text": "Paris"}, "groundingChunkIndices": [0]}
-    first = {"groundingChunks": [web], "webSearchQueries": ["q"]}
-    second = {"groundingChunks": [web, own], "groundingSupports": [support]}
-    visited = {"urlMetadata": [{"retrievedUrl": "https://a.example"}]}
-    answer = streamed(
-        said({"text": "a"}, groundingMetadata={}, urlContextMetadata=visited),
-        said({"text": "b"}, groundingMetadata=first),
-        said({"text": "c"}, groundingMetadata=second, finish="STOP"),
-    )
-    cited = [part for part in only(answer).message.parts if isinstance(part, CitationPart)]
-    assert cited == [CitationPart(web, None, "https://a.example", "A"), CitationPart(own, "Paris is")]
-    assert only(answer).message.extras == {"groundingMetadata": [first, second], "urlContextMetadata": [visited]}
 
 
 def test_several_candidates_and_an_index_that_is_left_out() -> None:
@@ -510,55 +272,6 @@ def test_values_that_are_none() -> None:
 )
 def test_claims(url: str, body: bytes, claim: float) -> None:
     assert DIALECT.claims(Clues(url, "", body)) == claim
-
-
-def test_reads_requests() -> None:
-    payload = {
-        "systemInstruction": {"parts": [{"text": "be brief"}], "role": "user"},
-        "contents": [
-            {"role": "user", "parts": [{"text": "look"}, {"inline_data": {"mime_type": "image/png", "data": "AAAA"}}]},
-            {"role": "model", "parts": [{"functionCall": {"name": "f", "args": {"a": 1}, "id": "c"}}]},
-            {
-                "role": "user",
-                "parts": [
-                    {"functionResponse": {"name": "f", "id": "c", "response": {"output": "15°"}}},
-                    {"function_response": {"name": "g", "response": {"error": "boom"}, "parts": [{}]}},
-                ],
-            },
-            {"parts": {"text": "one"}},
-        ],
-        "generation_config": {"candidate_count": 3},
-    }
-    reading = DIALECT.read_request(VERTEX, payload)
-    assert reading is not None
-    assert (reading.dialect, reading.model, reading.choices) == ("gemini", "gemini-x", 3)
-    system, user, model, tool, plain = reading.messages
-    assert (system.role, system.text, user.role, user.text) == ("system", "be brief", "user", "look")
-    assert user.parts[1] == MediaPart("image", "image/png", None, None, 3, hashlib.sha256(b"\0\0\0").hexdigest())
-    (call,) = model.tool_calls
-    assert (call.id, call.arguments, call.complete) == ("c", {"a": 1}, True)
-    good, bad = tool.parts
-    assert good == ToolResultPart("c", "f", "15°", None, {"output": "15°"})
-    assert isinstance(bad, ToolResultPart)
-    assert (bad.call_id, bad.name, bad.text, bad.failed) == (None, "g", None, True)
-    assert (plain.role, plain.text) == (None, "one")
-
-
-def test_a_system_instruction_that_is_a_text_and_a_model_that_is_named() -> None:
-    reading = DIALECT.read_request("", {"system_instruction": "s", "contents": [], "model": "models/m"})
-    assert reading is not None
-    assert ([message.text for message in reading.messages], reading.model) == (["s"], "models/m")
-    for url in (VERTEX, VERTEX.replace(":stream", "%3Astream"), VERTEX + "?alt=sse"):
-        named = DIALECT.read_request(url, {"contents": []})
-        assert named is not None
-        assert named.model == "gemini-x"
-
-
-@pytest.mark.parametrize(
-    "payload", [None, [], {}, {"contents": "x"}, {"contents": [1]}, {"messages": []}, {"request": 5}]
-)
-def test_other_requests_are_not_read(payload: Any) -> None:
-    assert DIALECT.read_request(URL, payload) is None
 
 
 def test_roles_that_change_and_fields_of_the_content() -> None:

@@ -8,14 +8,12 @@ from typing import Any
 
 import pytest
 
-from recorder.core.exchange import fold
-from recorder.core.messages import Answer, Choice, MediaPart, OtherPart, ReasoningPart, TextPart
+from recorder.core.messages import Answer, MediaPart, OtherPart, ReasoningPart, TextPart
 from recorder.core.rebuilt import Rebuilt
 from recorder.dialects.base import Clues, choose
 from recorder.dialects.ollama import DIALECT
-from recorder.dialects.rebuild import rebuild
 from tests.building import URL as OPENAI
-from tests.building import ExchangeBuilder
+from tests.unit.dialects.answers import kinds, only, read_by, rebuilt_from
 from tests.unit.dialects.wire import JSON, NDJSON, document, ndjson, sse
 
 URL = "http://127.0.0.1:11434/api/chat"
@@ -53,25 +51,11 @@ STREAMS = [
 def read(body: bytes, url: str = URL) -> Answer:
     clues = Clues(url, "", body)
     assert choose(clues).name == "ollama"
-    reader = DIALECT.reader(clues)
-    reader.feed(body)
-    return reader.close()
-
-
-def only(answer: Answer) -> Choice:
-    (choice,) = answer.choices
-    return choice
+    return read_by(DIALECT, clues)
 
 
 def rebuilt(body: bytes, kind: str = NDJSON, url: str = URL) -> Rebuilt:
-    built = ExchangeBuilder().request({}, url=url)
-    exchange = fold(built.response(headers=[("content-type", kind)]).chunks(body).completed().events)
-    assert exchange is not None
-    return rebuild(exchange)
-
-
-def kinds(answer: Answer) -> list[str]:
-    return [fact.kind for fact in answer.anomalies]
+    return rebuilt_from(body, kind, url)
 
 
 def test_a_chat_with_counts_and_durations() -> None:

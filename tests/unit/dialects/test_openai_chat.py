@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from recorder.core.messages import TextPart
 from tests.building import delta
-from tests.unit.dialects.chat import kinds, read, streamed
+from tests.unit.dialects.answers import kinds
+from tests.unit.dialects.chat import read, streamed
 from tests.unit.dialects.wire import JSON, SSE, document, sse
 
 

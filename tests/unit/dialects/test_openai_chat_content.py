@@ -9,7 +9,8 @@ import pytest
 from recorder.core.messages import MediaPart, OtherPart, ReasoningPart, RefusalPart, TextPart
 from recorder.dialects.openai_chat import DIALECT
 from tests.building import URL, delta
-from tests.unit.dialects.chat import kinds, streamed
+from tests.unit.dialects.answers import kinds
+from tests.unit.dialects.chat import streamed
 
 
 def test_refusals_and_logprobs() -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from recorder.core.messages import CitationPart, MediaPart, OtherPart, ReasoningPart, TextPart, TokenCounts
 from tests.building import delta
-from tests.unit.dialects.chat import calls, kinds, read, streamed, tool, verdict
+from tests.unit.dialects.answers import kinds
+from tests.unit.dialects.chat import calls, read, streamed, tool, verdict
 from tests.unit.dialects.wire import document, sse
 
 

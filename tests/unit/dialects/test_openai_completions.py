@@ -14,6 +14,7 @@ from recorder.dialects.rebuild import rebuild
 from tests.building import URL as CHAT
 from tests.building import ExchangeBuilder
 from tests.building import delta as chat_delta
+from tests.unit.dialects.answers import kinds, read_by
 from tests.unit.dialects.wire import JSON, SSE, document, sse
 
 URL = "https://api.example.test/v1/completions"
@@ -35,13 +36,7 @@ STREAMS = [
 
 
 def read(body: bytes) -> Answer:
-    reader = DIALECT.reader(Clues(URL, "", body))
-    reader.feed(body)
-    return reader.close()
-
-
-def kinds(answer: Answer) -> list[str]:
-    return [fact.kind for fact in answer.anomalies]
+    return read_by(DIALECT, Clues(URL, "", body))
 
 
 def test_text_in_chunks_finish_reason_and_usage() -> None:

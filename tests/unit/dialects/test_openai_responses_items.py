@@ -14,7 +14,8 @@ from recorder.core.messages import (
     TextPart,
     ToolResultPart,
 )
-from tests.unit.dialects.responses import added, completed, delta, done, event, kinds, message, parts, streamed, text
+from tests.unit.dialects.answers import kinds
+from tests.unit.dialects.responses import added, completed, delta, done, event, message, parts, streamed, text
 
 
 def test_reasoning_summaries_are_parts_of_their_own_and_text_is_told_apart() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from recorder.core.messages import ReasoningPart, TextPart
+from tests.unit.dialects.answers import kinds
 from tests.unit.dialects.responses import (
     CREATED,
     HELLO,
@@ -18,7 +19,6 @@ from tests.unit.dialects.responses import (
     done,
     event,
     exchange,
-    kinds,
     message,
     numbered,
     parts,

@@ -8,7 +8,8 @@ import pytest
 
 from recorder.core.messages import Answer, ToolCallPart
 from tests.building import delta
-from tests.unit.dialects.chat import kinds, streamed
+from tests.unit.dialects.answers import kinds
+from tests.unit.dialects.chat import streamed
 
 
 def entry(
