@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import accumulate
 from typing import Any, Final, Protocol
 
 from recorder.core.exchange import Headers
@@ -52,6 +53,11 @@ class Cut:
     end: int
     elapsed_ns: int | None = None
     flags: int | None = None
+
+
+def cuts_after(pieces: Iterable[bytes]) -> tuple[Cut, ...]:
+    """Return the chunks of a body that came in these pieces, at times that are not known."""
+    return tuple(map(Cut, accumulate(map(len, pieces))))
 
 
 @dataclass(frozen=True, slots=True)

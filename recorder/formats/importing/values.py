@@ -39,7 +39,7 @@ def items(source: Source) -> Iterator[tuple[str | None, Any]]:
         return
     value = source.json
     for key, held in value.items() if isinstance(value, dict) else [(None, value)]:
-        for item in held if isinstance(held, list) else [held]:
+        for item in _several(held):
             yield key, item
 
 
@@ -51,6 +51,16 @@ def mapping(value: Any, name: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise EntryError(f"its {name} is no mapping")
     return value
+
+
+def mapping_or_empty(value: Any) -> dict[str, Any]:
+    """Return *value* where it is a mapping, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def texts(value: Any) -> tuple[str, ...]:
+    """Return the texts in a list; none where it is no list."""
+    return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list) else ()
 
 
 def text(value: Any) -> str:
@@ -145,7 +155,7 @@ def headers(value: Any) -> Headers:
         return tuple(
             (name, one) if isinstance(one, str) and isinstance(name, str) else (text(name), text(one))
             for name, held in value.items()
-            for one in (held if isinstance(held, list) else (held,))
+            for one in _several(held)
         )
     if isinstance(value, list):
         return tuple(field for one in value for field in _field(one))
@@ -209,6 +219,18 @@ def ms_ns(value: Any) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return round(value * 1_000_000) if 0 <= value < 1e12 else None
+
+
+def numbered_lines(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines that are not blank, numbered from 1, one at a time."""
+    number = at = 0
+    while at < len(data):
+        end = data.find(b"\n", at)
+        end = len(data) if end < 0 else end
+        line, at = data[at:end], end + 1
+        if line.strip():
+            number += 1
+            yield number, line
 
 
 def refuse_empty(found: bool, what: str) -> None:
