@@ -48,8 +48,7 @@ def residue(rebuilt: Rebuilt, matcher: Matcher, *, changed: bool) -> tuple[str, 
     """
     looking = matcher.again()
     exchange = rebuilt.exchange
-    coding = exchange.response.header("content-encoding") if exchange.response else None
-    body = undo(exchange.body, coding).body
+    body = undo(exchange.body, exchange.content_coding).body
     payload = exchange.request.payload if exchange.request else b""
     found: tuple[str, Rule] | None = None
     if changed and body_source(body, rebuilt.answer).edits(looking) and looking.counts:

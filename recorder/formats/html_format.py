@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from recorder.core.conversation import Conversation
-from recorder.core.exchange import Exchange
+from recorder.core.exchange import Exchange, first_header
 from recorder.core.json_text import milliseconds
 from recorder.core.message_json import tokens_json
 from recorder.core.rebuilt import Rebuilt
@@ -150,7 +150,7 @@ def _request(rebuilt: Rebuilt, seen: _Seen) -> Iterator[str]:
         yield from message_html(message, message.role or "role not sent")
     request = rebuilt.exchange.request
     if request is not None and request.payload and not rebuilt.request_messages:
-        yield _body("Request body", request.payload, _header(request.headers, "content-type"))
+        yield _body("Request body", request.payload, first_header(request.headers, "content-type"))
 
 
 def _answer(rebuilt: Rebuilt) -> Iterator[str]:
@@ -187,10 +187,6 @@ def _body(title: str, body: bytes, media_type: str | None) -> str:
 
 def _counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _header(headers: Iterable[tuple[str, str]], name: str) -> str | None:
-    return next((value for key, value in headers if key.lower() == name), None)
 
 
 def _facts(rebuilt: Rebuilt) -> Iterator[str]:

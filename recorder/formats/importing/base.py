@@ -14,7 +14,7 @@ from functools import cache
 from itertools import accumulate
 from typing import Any, Final, Protocol
 
-from recorder.core.exchange import Headers
+from recorder.core.exchange import Headers, first_header
 from recorder.errors import ImportRefused
 from recorder.formats.importing.source import Source
 
@@ -120,7 +120,7 @@ class Foreign:
 
     def header(self, name: str) -> str | None:
         """Return the first value of a header of the answer."""
-        return next((value for key, value in self.response_headers if key.lower() == name), None)
+        return first_header(self.response_headers, name)
 
 
 @dataclass(frozen=True, slots=True)
