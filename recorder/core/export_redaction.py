@@ -19,8 +19,8 @@ from typing import Any, Final
 from recorder.core.content_coding import decoded_ends, undo
 from recorder.core.conversation import Conversation, Relation
 from recorder.core.exchange import Chunk, Exchange, Headers, Request, Response, first_header
-from recorder.core.export_bodies import Source, body_source, edited, moved, request_source
-from recorder.core.export_matches import Matcher
+from recorder.core.export_bodies import Source, body_source, moved, request_source
+from recorder.core.export_matches import Matcher, replaced
 from recorder.core.export_residue import Guard, left_over, residue
 from recorder.core.export_rules import URL_MARKER, known_texts, parse_rules
 from recorder.core.messages import Anomaly
@@ -177,7 +177,7 @@ class _Whole:
         payload = request.payload
         edits = self._asked.edits(matcher) if self._asked is not None else []
         if edits:
-            payload = edited(self._payload, edits)
+            payload = replaced(self._payload, edits)
             headers = _sized(_bare(headers), len(payload))
             places.append("export:body:")
         if url != request.url:
@@ -197,7 +197,7 @@ class _Whole:
         edits = self._answer.edits(matcher)
         body, chunks = exchange.body, exchange.chunks
         if edits:
-            body = edited(self._body, edits)
+            body = replaced(self._body, edits)
             ends = decoded_ends(exchange.body, self._coding, [chunk.end for chunk in chunks], len(self._body))
             if ends is None:  # the coding does not let it be told: all of it is there with the last chunk
                 ends = (*([0] * (len(chunks) - 1)), len(self._body))
