@@ -6,8 +6,6 @@ whose ``IMPORTER`` is an object of :class:`Importer`; nothing else names it.
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -15,6 +13,7 @@ from itertools import accumulate
 from typing import Any, Final, Protocol
 
 from recorder.core.exchange import Headers, first_header
+from recorder.core.registry import registered
 from recorder.errors import ImportRefused
 from recorder.formats.importing.source import Source
 
@@ -184,11 +183,7 @@ class Importer(Protocol):
 @cache
 def importers() -> tuple[Importer, ...]:
     """Return every importer of this package, in the order in which they are asked."""
-    package = importlib.import_module(__package__ or "")
-    names = (found.name for found in pkgutil.iter_modules(package.__path__))
-    modules = [importlib.import_module(f"{package.__name__}.{name}") for name in names]
-    found = [module.IMPORTER for module in modules if hasattr(module, "IMPORTER")]
-    return tuple(sorted(found, key=lambda each: (each.order, each.name)))
+    return tuple(sorted(registered(__package__ or "", "IMPORTER"), key=lambda each: (each.order, each.name)))
 
 
 def importer_for(source: Source) -> Importer | None:
