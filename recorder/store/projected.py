@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from sqlalchemy import Connection, Select, Table, and_, delete, func, select
 
-from recorder.clock import id_text
+from recorder.clock import ID_SIZE, id_or_digits
 from recorder.core.searching import Query
 from recorder.errors import CorruptRecording
 from recorder.store.base import FeedCursor
@@ -32,8 +32,6 @@ from recorder.store.sql import SqlStore
 from recorder.store.tables import caches, exchanges, messages, openings, projection_checkpoints
 
 _EQUAL: Final = ("opening", "call", "model", "status", "verdict", "method")  # fields that restrict by equality
-
-_ID_SIZE: Final = 16
 
 Digest: TypeAlias = bytes  # in ExchangeRow the word bytes is a column
 
@@ -211,11 +209,7 @@ class Projected(Protocol):
 
 RowType = TypeVar("RowType", ExchangeRow, OpeningRow, RequestRow)
 
-_TABLE_OF: Final[dict[type, str]] = {
-    ExchangeRow: exchanges.name,
-    RequestRow: exchanges.name,
-    OpeningRow: openings.name,
-}
+_TABLE_OF: Final[dict[type, Table]] = {ExchangeRow: exchanges, RequestRow: exchanges, OpeningRow: openings}
 
 
 class SqlProjected:
@@ -252,8 +246,8 @@ class SqlProjected:
             folded = [row.id for row in exchanges]
             store_messages(connection, messages, folded)
             store_calls(connection, calls, folded)
-            for table, rows in _per_table(exchanges, openings):
-                _upsert(connection, table, rows)
+            _upsert(connection, exchanges)
+            _upsert(connection, openings)
         return True
 
     def exchange(self, identity: bytes) -> ExchangeRow | None:
@@ -323,26 +317,22 @@ class SqlProjected:
     def _all(self, kind: type[RowType], query: Select[Any]) -> Iterator[RowType]:
         with self._store.reading() as connection:
             for row in connection.execute(query):
-                if len(row[0]) != _ID_SIZE:
-                    raise damaged_row(_TABLE_OF[kind], row[0], "id")
+                if len(row[0]) != ID_SIZE:
+                    raise damaged_row(_TABLE_OF[kind].name, row[0], "id")
                 yield kind(*row)
 
 
 def damaged_row(table: str, identity: Digest, column: str) -> CorruptRecording:
     """Return the error for a row that holds what no projection writes; the events are what counts."""
-    name = id_text(identity) if len(identity) == _ID_SIZE else identity.hex()
-    return CorruptRecording(f"the row of {name} in {table} is damaged ({column}): run `recorder db rebuild`")
+    return CorruptRecording(
+        f"the row of {id_or_digits(identity)} in {table} is damaged ({column}): run `recorder db rebuild`"
+    )
 
 
-def _per_table(
-    new_exchanges: Sequence[ExchangeRow], new_openings: Sequence[OpeningRow]
-) -> list[tuple[Table, Sequence[Any]]]:
-    return [(exchanges, new_exchanges), (openings, new_openings)]
-
-
-def _upsert(connection: Connection, table: Table, rows: Sequence[Any]) -> None:
+def _upsert(connection: Connection, rows: Sequence[ExchangeRow] | Sequence[OpeningRow]) -> None:
     if not rows:
         return
+    table = _TABLE_OF[type(rows[0])]
     insert = insert_into(connection, table)
     keys = {column.name for column in table.primary_key}
     changed = {column.name: insert.excluded[column.name] for column in table.c if column.name not in keys}
