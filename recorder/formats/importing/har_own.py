@@ -29,7 +29,7 @@ def entry_of_ours(exchange: Foreign, entry: dict[str, Any]) -> Foreign:
         lacks -= {"chunk_boundaries", "chunk_times"} if cuts is not None else set()
     if coded is not None:
         lacks.discard("response_body")
-    lacks |= set(mapping_or_empty(entry.get("_imported")).get("missing", ()))
+    lacks |= set(texts(mapping_or_empty(entry.get("_imported")).get("missing")))
     end, failure = entry.get("_transport_end"), entry.get("_failure")
     known = end in TERMINAL_TYPES
     if not known:

@@ -7,16 +7,15 @@ import binascii
 import json
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from recorder.core.exchange import Headers
-from recorder.core.json_text import plain, whole_text
+from recorder.core.json_text import plain, wall_ns_of, whole_text
 from recorder.errors import ImportRefused
 from recorder.formats.importing.source import Source
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FRACTION: Final = re.compile(r"(?<=:\d\d)\.(\d+)")
 _MOST_NODES: Final = 5_000_000
 _LATEST_NS: Final = 1 << 62
@@ -207,10 +206,9 @@ def http_date_ns(value: Any) -> int | None:
 
 def _ns(moment: datetime, fraction: str) -> int | None:
     try:
-        since = moment - _EPOCH
+        found = wall_ns_of(moment) + int((fraction + "0" * 9)[:9])
     except OverflowError:
         return None
-    found = (since.days * 86_400 + since.seconds) * 1_000_000_000 + int((fraction + "0" * 9)[:9])
     return found if 0 <= found < _LATEST_NS else None
 
 
