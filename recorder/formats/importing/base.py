@@ -14,7 +14,6 @@ from typing import Any, Final, Protocol
 
 from recorder.core.exchange import Headers, first_header
 from recorder.core.registry import registered
-from recorder.errors import ImportRefused
 from recorder.formats.importing.source import Source
 
 #: What a foreign recording may lack, as ``missing`` of an ``imported`` event says it (docs/format.md).
@@ -189,16 +188,3 @@ def importers() -> tuple[Importer, ...]:
 def importer_for(source: Source) -> Importer | None:
     """Return the first importer that recognises *source*; None where none does."""
     return next((each for each in importers() if each.recognises(source)), None)
-
-
-def read_recording(data: bytes) -> Recording:
-    """Return the recording that *data* is, by whichever importer recognises it.
-
-    :raises ImportRefused: none does, or it cannot be read.
-    :raises ConfigurationError: what reads this format is not installed.
-    """
-    source = Source.of(data)
-    found = importer_for(source)
-    if found is None:
-        raise ImportRefused(source.unknown())
-    return found.read(source)

@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from recorder.core.exchange import Headers
@@ -186,25 +185,14 @@ def iso_ns(value: Any) -> int | None:
     """
     if not isinstance(value, str):
         return None
-    found = _FRACTION.search(value)
-    fraction = found[1] if found else ""
+    decimals = _FRACTION.search(value)
+    fraction = decimals[1] if decimals else ""
     try:
         moment = datetime.fromisoformat(_FRACTION.sub("", value.strip()))
     except ValueError:
         return None
-    return None if moment.tzinfo is None else _ns(moment, fraction)
-
-
-def http_date_ns(value: Any) -> int | None:
-    """Return a date of HTTP or of e-mail (RFC 9110 §5.6.7) as UTC nanoseconds; None where it is none."""
-    try:
-        moment = parsedate_to_datetime(text(value))
-    except (ValueError, TypeError, LookupError, OverflowError):
+    if moment.tzinfo is None:
         return None
-    return None if moment.tzinfo is None else _ns(moment, "")
-
-
-def _ns(moment: datetime, fraction: str) -> int | None:
     try:
         found = wall_ns_of(moment) + int((fraction + "0" * 9)[:9])
     except OverflowError:
