@@ -18,6 +18,7 @@ import pyarrow.parquet
 
 from recorder.core.eventstream import FrameParser
 from recorder.core.exchange import fold
+from recorder.core.messages import ReasoningPart, RefusalPart, TextPart
 from recorder.core.rebuilt import Rebuilt
 from recorder.dialects.rebuild import rebuild
 from tests.building import ExchangeBuilder
@@ -148,8 +149,8 @@ def texts_of(rebuilt: Rebuilt) -> list[str]:
     """Return the texts of an answer as people read them: those of each kind of part, joined, and of each call."""
     found = []
     for message in rebuilt.answer_messages:
-        for kind in ("TextPart", "ReasoningPart", "RefusalPart"):
-            found.append("".join(part.text for part in message.parts if type(part).__name__ == kind))  # type: ignore[union-attr,misc]
+        for kind in (TextPart, ReasoningPart, RefusalPart):
+            found.append("".join(part.text for part in message.parts if isinstance(part, kind)))
         found += [call.arguments_text for call in message.tool_calls]
     return [text for text in found if text]
 
