@@ -10,7 +10,7 @@ import os
 import threading
 import time
 import uuid
-from typing import Protocol
+from typing import Final, Protocol
 
 
 class Clock(Protocol):
@@ -75,9 +75,17 @@ class SystemClock:
         return value.to_bytes(16, "big")
 
 
+ID_SIZE: Final = 16  # bytes
+
+
 def id_text(identity: bytes) -> str:
     """Return the canonical text of a 16-byte id: ``0190…-7…``."""
     return str(uuid.UUID(bytes=identity))
+
+
+def id_or_digits(identity: bytes) -> str:
+    """Return an id as text; where damage has given it another size, which has no text of its own, as hexadecimal."""
+    return id_text(identity) if len(identity) == ID_SIZE else identity.hex()
 
 
 def id_bytes(text: str) -> bytes:

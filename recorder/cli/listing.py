@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from itertools import islice
 from typing import Any, Final
 
@@ -10,10 +9,21 @@ import click
 
 from recorder.api.store import Store
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
-from recorder.cli.output import Column, duration, emit_json, short, table, terminal_width, verdict
-from recorder.cli.selecting import Selection, selection_options
+from recorder.cli.output import (
+    Column,
+    duration,
+    emit_json,
+    home,
+    short,
+    started,
+    table,
+    tell_more,
+    tell_nothing_fits,
+    terminal_width,
+    verdict,
+)
+from recorder.cli.selecting import Selection, count_option, limit_of, selection_options
 
-_SHOWN: Final = 20
 _COLUMNS: Final = (
     Column("ID"),
     Column("STARTED (UTC)"),
@@ -29,7 +39,7 @@ _COLUMNS: Final = (
 
 
 @click.command("list")
-@click.option("-n", "count", type=click.IntRange(min=1), metavar="N", help=f"How many; {_SHOWN}, with --json all.")
+@count_option
 @selection_options
 @json_option
 @store_option
@@ -39,7 +49,7 @@ def list_exchanges(settings: Settings, selection: Selection, count: int | None, 
 
     IN is the conversation that an exchange is in: its name, or the end of its ID.
     """
-    limit = None if as_json and count is None else min(count or _SHOWN, sys.maxsize - 1)
+    limit = limit_of(count, as_json=as_json)
     with Store(settings.store) as store:
         found = selection.of(store)
         if as_json:
@@ -53,20 +63,20 @@ def list_exchanges(settings: Settings, selection: Selection, count: int | None, 
 
 def _print(rows: list[dict[str, Any]], *, more: bool) -> None:
     if not rows:
-        click.echo("nothing is recorded that fits", err=True)
+        tell_nothing_fits()
         return
     for line in table(_COLUMNS, [_cells(row) for row in rows], terminal_width()):
         click.echo(line)
     if any(row.get("spooled") for row in rows):
         click.echo("* part of it is only in a spool yet: its program still runs, or run `recorder recover`", err=True)
     if more:
-        click.echo(f"there are more: give -n, as in -n {len(rows) * 5}", err=True)
+        tell_more(len(rows))
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
     return [
         short(row["id"]) + ("*" if row.get("spooled") else ""),
-        _started(row),
+        started(row),
         str(row.get("status", "")),
         row["verdict"],
         row.get("model", ""),
@@ -74,11 +84,5 @@ def _cells(row: dict[str, Any]) -> list[str]:
         f"{row['bytes']:,}",
         duration(row.get("first_chunk_ms")),
         duration(row.get("duration_ms")),
-        row.get("conversation_name") or short(row.get("conversation", "")),
+        home(row),
     ]
-
-
-def _started(row: dict[str, Any]) -> str:
-    """When it was sent; empty where it was imported and nothing tells."""
-    started = row.get("started_at")
-    return "" if started is None else f"{started[5:10]} {started[11:19]}"

@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -111,6 +111,33 @@ def duration(milliseconds: float | None) -> str:
 def counted(number: int, noun: str) -> str:
     """Return ``1 event``, ``2 events``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def started(row: Mapping[str, Any]) -> str:
+    """Return when an exchange was sent, to the second; empty where it was imported and nothing tells.
+
+    :param row: an object of ``list --json``, ``search --json`` or ``tail --json``.
+    """
+    at = row.get("started_at")
+    return "" if at is None else f"{at[5:10]} {at[11:19]}"
+
+
+def home(row: Mapping[str, Any]) -> str:
+    """Return the conversation that an exchange is in: its name, or the end of its id.
+
+    :param row: as of :func:`started`.
+    """
+    return row.get("conversation_name") or short(row.get("conversation", ""))
+
+
+def tell_nothing_fits() -> None:
+    """Tell on standard error that the filters leave nothing."""
+    click.echo("nothing is recorded that fits", err=True)
+
+
+def tell_more(shown: int) -> None:
+    """Tell on standard error that there is more than was shown, and how to get it."""
+    click.echo(f"there are more: give -n, as in -n {shown * 5}", err=True)
 
 
 def terminal_width() -> int | None:

@@ -11,11 +11,10 @@ import click
 
 from recorder.api.store import Store
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
-from recorder.cli.output import clean, dim, emit_json, short, verdict
-from recorder.cli.selecting import Selection, selection_options
+from recorder.cli.output import clean, dim, emit_json, home, short, started, tell_more, tell_nothing_fits, verdict
+from recorder.cli.selecting import Selection, count_option, limit_of, selection_options
 from recorder.errors import ConfigurationError
 
-_SHOWN: Final = 20
 _PLAIN: Final = re.compile(r'[^"*]*\s[^"*]*')
 _SPACE: Final = re.compile(r"\s+")
 
@@ -43,7 +42,7 @@ class _Words(click.Command):
 
 @click.command(cls=_Words)
 @click.argument("words", nargs=-1, required=True)
-@click.option("-n", "count", type=click.IntRange(min=1), metavar="N", help=f"How many; {_SHOWN}, with --json all.")
+@count_option
 @click.option("--best", is_flag=True, help="Those that fit best first, not the newest.")
 @selection_options
 @json_option
@@ -61,7 +60,7 @@ def search(
     A message that was sent again with later requests is found once: in the exchange that sent or answered it first.
     The filters are about that exchange.
     """
-    limit = None if as_json and count is None else count or _SHOWN
+    limit = limit_of(count, as_json=as_json)
     with Store(settings.store) as store:
         try:
             found = store.search(
@@ -79,11 +78,11 @@ def search(
         hits = list(islice(found, limit))
         more = next(found, None) is not None
     if not hits:
-        click.echo("nothing is recorded that fits", err=True)
+        tell_nothing_fits()
     for hit in hits:
         _print(hit)
     if more:
-        click.echo(f"there are more: give -n, as in -n {len(hits) * 5}", err=True)
+        tell_more(len(hits))
 
 
 def _query(words: Sequence[str]) -> str:
@@ -95,10 +94,8 @@ def _query(words: Sequence[str]) -> str:
 
 
 def _print(hit: dict[str, Any]) -> None:
-    started = hit["started_at"]
-    facts = [f"{started[5:10]} {started[11:19]}", hit["side"], hit.get("role", ""), hit.get("model", "")]
-    named = hit.get("conversation_name") or short(hit.get("conversation", ""))
-    shown = "  ".join(clean(fact) for fact in [*facts, named] if fact)
+    facts = [started(hit), hit["side"], hit.get("role", ""), hit.get("model", ""), home(hit)]
+    shown = "  ".join(clean(fact) for fact in facts if fact)
     click.echo(f"{click.style(short(hit['exchange']), bold=True)}  {dim(shown)}  {verdict(hit['verdict'])}")
     click.echo("    " + "".join(_piece(piece) for piece in hit["passage"]).strip())
 

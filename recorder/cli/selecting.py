@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import wraps
@@ -32,6 +33,22 @@ class Tag(_Type):
         if not equals or not name:
             self.fail(f"{value!r} is no tag: write NAME=VALUE, as in bot=elion.", param, ctx)
         return name, told
+
+
+_SHOWN: Final = 20
+
+#: Option ``-n`` of the commands that show the newest ones first.
+count_option = click.option(
+    "-n", "count", type=click.IntRange(min=1), metavar="N", help=f"How many; {_SHOWN}, with --json all."
+)
+
+
+def limit_of(count: int | None, *, as_json: bool) -> int | None:
+    """Return how many to show; None for all.
+
+    :param count: what ``-n`` says.
+    """
+    return None if as_json and count is None else min(count or _SHOWN, sys.maxsize - 1)  # one more is looked for
 
 
 _VERDICTS: Final = ("complete", "truncated", "aborted_by_client", "errored", "unknown")

@@ -11,7 +11,18 @@ import click
 
 from recorder.api.store import Store
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
-from recorder.cli.output import Column, clean, counted, dim, duration, emit_json, table, terminal_width, verdict
+from recorder.cli.output import (
+    Column,
+    clean,
+    counted,
+    dim,
+    duration,
+    emit_json,
+    table,
+    tell_nothing_fits,
+    terminal_width,
+    verdict,
+)
 from recorder.cli.selecting import Selection, selection_options
 from recorder.core.statistics import GROUPINGS, Group, collect, read_prices
 from recorder.errors import ConfigurationError
@@ -60,7 +71,7 @@ def stats(settings: Settings, selection: Selection, by: str | None, file: Path |
             emit_json(total.as_json(None))
         return
     if not total.exchanges:
-        click.echo("nothing is recorded that fits", err=True)
+        tell_nothing_fits()
         return
     for line in [*_whole(total), *_grouped(ordered, by or "")]:
         click.echo(line)

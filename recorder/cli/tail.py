@@ -11,7 +11,7 @@ from recorder.api.following import Following, followed
 from recorder.api.store import Store
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
 from recorder.cli.interrupts import leaving_at_once
-from recorder.cli.output import clean, counted, dim, duration, emit_json, short, verdict
+from recorder.cli.output import clean, counted, dim, duration, emit_json, home, short, verdict
 from recorder.cli.selecting import Selection, selection_options
 from recorder.clock import SystemClock
 
@@ -47,13 +47,12 @@ def tail(settings: Settings, selection: Selection, count: int | None, as_json: b
 
 
 def _print(change: dict[str, Any]) -> None:
-    named = change.get("conversation_name") or short(change.get("conversation", ""))
     head = f"{change['started_at'][11:19]}  {click.style(short(change['id']), bold=True)}"
     if change["state"] == "began":
         url = urlsplit(change.get("url", ""))
-        facts = ["…", change.get("method", ""), f"{url.netloc}{url.path}", change.get("model", ""), named]
+        facts = ["…", change.get("method", ""), f"{url.netloc}{url.path}", change.get("model", ""), home(change)]
         click.echo(f"{head}  {dim('  '.join(clean(fact) for fact in facts if fact))}")
         return
     sizes = [counted(change["chunks"], "chunk"), counted(change["bytes"], "byte"), duration(change.get("duration_ms"))]
-    facts = [str(change.get("status", "")), *sizes, change.get("model", ""), named]
+    facts = [str(change.get("status", "")), *sizes, change.get("model", ""), home(change)]
     click.echo(f"{head}  {verdict(change['verdict'])}  {'  '.join(clean(fact) for fact in facts if fact)}")

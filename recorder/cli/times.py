@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from recorder.clock import SystemClock
+from recorder.core.json_text import wall_ns_of
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _AGO: Final = re.compile(r"(\d+)\s*([smhdw])", re.IGNORECASE)
@@ -27,9 +28,7 @@ def nanoseconds(text: str, now_ns: int) -> int:
     if ago is not None:
         return now_ns - int(ago[1]) * _UNITS[ago[2].lower()] * _SECOND
     moment = datetime.fromisoformat(text.strip())
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    return (since.days * 86_400 + since.seconds) * _SECOND + since.microseconds * 1000
+    return wall_ns_of(moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC))
 
 
 if TYPE_CHECKING:

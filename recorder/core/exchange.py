@@ -29,6 +29,12 @@ from recorder.core.messages import Anomaly
 
 Headers = tuple[tuple[str, str], ...]
 
+
+def first_header(headers: Headers, name: str) -> str | None:
+    """Return the first value of the header *name*, which is in lower case; None where it is not there."""
+    return next((value for key, value in headers if key.lower() == name), None)
+
+
 #: ``state -> types that may come in it``; what is in no row may come in any state.
 NEXT: Final[Mapping[str, frozenset[str]]] = {
     "new": frozenset({"request_sent", "imported"}),
@@ -171,6 +177,11 @@ class Exchange:
     def id(self) -> str:
         """The exchange's id as text."""
         return str(uuid.UUID(bytes=self.stream))
+
+    @property
+    def content_coding(self) -> str | None:
+        """The coding that the answer's body came in; None where its head says none, or there is none."""
+        return self.response.header("content-encoding") if self.response else None
 
     @property
     def transport_end(self) -> str | None:

@@ -97,16 +97,6 @@ class TextSource:
         return made
 
 
-def edited(body: bytes, edits: Iterable[ByteEdit]) -> bytes:
-    """Return *body* with the changes made."""
-    made: list[bytes] = []
-    at = 0
-    for start, end, new in edits:
-        made += [body[at:start], new]
-        at = end
-    return b"".join([*made, body[at:]])
-
-
 def moved(offsets: Iterable[int], edits: Sequence[ByteEdit]) -> list[int]:
     """Return where *offsets*, in order, are after the changes; what was in the middle of one is after it."""
     made: list[int] = []

@@ -26,8 +26,8 @@ from recorder.core.messages import (
 from recorder.core.text_views import views
 
 _ASTRAL: Final = re.compile("[\U00010000-\U0010ffff]")
-#: The parts whose texts are joined by one format or another, and how.
-_JOINED: Final = (TextPart, ReasoningPart, RefusalPart)
+#: The parts whose texts are joined by one format or another: those of each kind in a message.
+JOINED: Final = (TextPart, ReasoningPart, RefusalPart)
 
 #: Whether a piece lies in one of some ranges of the body.
 Within = Callable[[Piece, Ranges], bool]
@@ -44,14 +44,14 @@ def chains_of(text: str, pieces: Sequence[Piece], messages: Iterable[Message], w
     for message in messages:
         aligned = [(part, _aligned(text, strings, part, within)) for part in message.parts]
         found += [chain for _, chain in aligned]
-        for kind in _JOINED:
+        for kind in JOINED:
             found.append([piece for part, chain in aligned if isinstance(part, kind) for piece in chain])
     return [chain for chain in found if len(chain) > 1]
 
 
 def _aligned(text: str, strings: Sequence[Piece], part: Part, within: Within) -> list[Piece]:
     """The pieces that make the part's text one after the other; none where they do not."""
-    if isinstance(part, TextPart | ReasoningPart | RefusalPart | ToolResultPart):
+    if isinstance(part, (*JOINED, ToolResultPart)):
         wanted = part.text
     else:
         wanted = part.arguments_text if isinstance(part, ToolCallPart) else None

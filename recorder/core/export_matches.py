@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Final, NamedTuple
+from typing import AnyStr, Final, NamedTuple
 
 from recorder.core.export_rules import MARKER, URL_MARKER, Rule, literal
 from recorder.core.json_pieces import COPY, NUMBER, RAW, STRING, WORD, Piece
@@ -259,11 +259,12 @@ def _merged(edits: Iterable[Edit]) -> list[Edit]:
     return merged
 
 
-def replaced(text: str, edits: Iterable[Edit]) -> str:
-    """Return *text* with the changes made, which are in order and apart."""
-    made: list[str] = []
+def replaced(whole: AnyStr, edits: Iterable[tuple[int, int, AnyStr]]) -> AnyStr:
+    """Return a text, or bytes, with the changes made, which are in order and apart."""
+    made: list[AnyStr] = []
     at = 0
     for start, end, new in edits:
-        made += [text[at:start], new]
+        made += [whole[at:start], new]
         at = end
-    return "".join([*made, text[at:]])
+    made.append(whole[at:])
+    return whole[:0].join(made)

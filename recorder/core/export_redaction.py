@@ -18,9 +18,9 @@ from typing import Any, Final
 
 from recorder.core.content_coding import decoded_ends, undo
 from recorder.core.conversation import Conversation, Relation
-from recorder.core.exchange import Chunk, Exchange, Headers, Request, Response
-from recorder.core.export_bodies import Source, body_source, edited, moved, request_source
-from recorder.core.export_matches import Matcher
+from recorder.core.exchange import Chunk, Exchange, Headers, Request, Response, first_header
+from recorder.core.export_bodies import Source, body_source, moved, request_source
+from recorder.core.export_matches import Matcher, replaced
 from recorder.core.export_residue import Guard, left_over, residue
 from recorder.core.export_rules import URL_MARKER, known_texts, parse_rules
 from recorder.core.messages import Anomaly
@@ -140,13 +140,13 @@ class _Whole:
 
     def __init__(self, rebuilt: Rebuilt) -> None:
         self._exchange = exchange = rebuilt.exchange
-        self._coding = exchange.response.header(_CODED) if exchange.response else None
+        self._coding = exchange.content_coding
         self._body = undo(exchange.body, self._coding).body
         self._answer = body_source(self._body, rebuilt.answer)
         self._payload = b""
         self._asked: Source | None = None
         if exchange.request is not None:
-            self._payload = undo(exchange.request.payload, _header(exchange.request.headers, _CODED)).body
+            self._payload = undo(exchange.request.payload, first_header(exchange.request.headers, _CODED)).body
             self._asked = request_source(exchange.request, self._payload)
 
     def without(self, matcher: Matcher) -> Exchange:
@@ -177,7 +177,7 @@ class _Whole:
         payload = request.payload
         edits = self._asked.edits(matcher) if self._asked is not None else []
         if edits:
-            payload = edited(self._payload, edits)
+            payload = replaced(self._payload, edits)
             headers = _sized(_bare(headers), len(payload))
             places.append("export:body:")
         if url != request.url:
@@ -197,7 +197,7 @@ class _Whole:
         edits = self._answer.edits(matcher)
         body, chunks = exchange.body, exchange.chunks
         if edits:
-            body = edited(self._body, edits)
+            body = replaced(self._body, edits)
             ends = decoded_ends(exchange.body, self._coding, [chunk.end for chunk in chunks], len(self._body))
             if ends is None:  # the coding does not let it be told: all of it is there with the last chunk
                 ends = (*([0] * (len(chunks) - 1)), len(self._body))
@@ -237,10 +237,6 @@ def _cut_at(chunks: Sequence[Chunk], ends: Sequence[int], size: int) -> tuple[Ch
     return tuple(made)
 
 
-def _header(headers: Headers, name: str) -> str | None:
-    return next((value for key, value in headers if key.lower() == name), None)
-
-
 def _bare(headers: Headers) -> Headers:
     return tuple((name, value) for name, value in headers if name.lower() != _CODED)
 
@@ -260,9 +256,9 @@ def _resized(response: Response, before: bytes, after: bytes) -> Response:
 
 def _readable(rebuilt: Rebuilt) -> None:
     exchange = rebuilt.exchange
-    bodies = [(exchange.body, exchange.response.header(_CODED) if exchange.response else None, "answer")]
+    bodies = [(exchange.body, exchange.content_coding, "answer")]
     if exchange.request is not None:
-        bodies.append((exchange.request.payload, _header(exchange.request.headers, _CODED), "request"))
+        bodies.append((exchange.request.payload, first_header(exchange.request.headers, _CODED), "request"))
     for body, coding, side in bodies:
         if not undo(body, coding).understood:
             raise RedactionRefused(

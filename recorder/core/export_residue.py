@@ -18,9 +18,10 @@ from urllib.parse import quote, quote_plus
 
 from recorder.core.content_coding import undo
 from recorder.core.export_bodies import body_source, request_source
+from recorder.core.export_chains import JOINED
 from recorder.core.export_matches import LEAST, Matcher
 from recorder.core.export_rules import MARKER, Rule
-from recorder.core.messages import Message, ReasoningPart, RefusalPart, TextPart
+from recorder.core.messages import Message
 from recorder.core.rebuilt import Rebuilt
 from recorder.errors import RedactionRefused
 
@@ -28,9 +29,6 @@ _SURE: Final = 4
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 #: What recorder itself writes is full of such: ids, hashes, times, sizes. They count where they stand alone.
 _NUMBER_LIKE: Final = re.compile(r"[0-9a-fA-F:.TZ-]+")
-
-#: The parts whose texts formats join.
-_TEXTS: Final = (TextPart, ReasoningPart, RefusalPart)
 _PLACES: Final = {
     "exchange": "the heads and facts",
     "reading": "the request",
@@ -48,8 +46,7 @@ def residue(rebuilt: Rebuilt, matcher: Matcher, *, changed: bool) -> tuple[str, 
     """
     looking = matcher.again()
     exchange = rebuilt.exchange
-    coding = exchange.response.header("content-encoding") if exchange.response else None
-    body = undo(exchange.body, coding).body
+    body = undo(exchange.body, exchange.content_coding).body
     payload = exchange.request.payload if exchange.request else b""
     found: tuple[str, Rule] | None = None
     if changed and body_source(body, rebuilt.answer).edits(looking) and looking.counts:
@@ -61,9 +58,10 @@ def residue(rebuilt: Rebuilt, matcher: Matcher, *, changed: bool) -> tuple[str, 
 
 def _in_bytes(body: bytes, payload: bytes, looking: Matcher) -> tuple[str, Rule] | None:
     for text, rule in looking.secrets.items():
-        if any(form in body for form in _encodings(text)):
+        forms = list(_encodings(text))
+        if any(form in body for form in forms):
             return "the body", rule
-        if any(form in payload for form in _encodings(text)):
+        if any(form in payload for form in forms):
             return "the request", rule
     return None
 
@@ -145,7 +143,7 @@ def _asked(rebuilt: Rebuilt) -> list[list[str]]:
 
 def _joined(message: Message) -> list[str]:
     """The texts of a message as formats join them, and what its calls say."""
-    found = ["".join(part.text for part in message.parts if isinstance(part, kind)) for kind in _TEXTS]
+    found = ["".join(part.text for part in message.parts if isinstance(part, kind)) for kind in JOINED]
     return [*found, "".join(call.arguments_text for call in message.tool_calls)]
 
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, NoReturn
 
 _DEEPEST: Final = 200
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _decode, _raw_decode = json.JSONDecoder().decode, json.JSONDecoder().raw_decode
 
 
@@ -100,6 +101,15 @@ def rfc3339(wall_ns: int) -> str:
     """Return nanoseconds since 1970 as UTC text with nine decimals (RFC 3339)."""
     seconds, rest = divmod(wall_ns, 1_000_000_000)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
+
+
+def wall_ns_of(moment: datetime) -> int:
+    """Return a point in time, with its offset, as nanoseconds since 1970 (UTC, no leap seconds).
+
+    :raises OverflowError: its offset puts it outside of the years that a ``datetime`` knows.
+    """
+    since = moment - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1000
 
 
 def milliseconds(duration_ns: int) -> float:

@@ -11,7 +11,7 @@ import base64
 import binascii
 import html
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote_to_bytes
@@ -88,19 +88,23 @@ def _readings(text: str, *, form: bool) -> Iterator[list[_Change]]:
     if "%" in text:
         found.append(_unquoted(text))
     if form and "+" in text:
-        found.append([(one.start(), one.end(), " ") for one in _PLUS.finditer(text)])
+        found.append(_each(_PLUS, text, lambda _: " "))
     if "&" in text:
-        found.append([(one.start(), one.end(), html.unescape(one[0])) for one in _ENTITY.finditer(text)])
+        found.append(_each(_ENTITY, text, html.unescape))
     if _BYTE.search(text):
-        found.append([(one.start(), one.end(), chr(ord(one[0]) - 0xDC00)) for one in _BYTE.finditer(text)])
+        found.append(_each(_BYTE, text, lambda letter: chr(ord(letter) - 0xDC00)))
     if _MISREAD.search(text):
         found.append(_misread(text))
     if "\0" in text:  # UTF-16, of letters that have one byte
-        found.append([(one.start(), one.end(), "") for one in _ZERO.finditer(text)])
+        found.append(_each(_ZERO, text, lambda _: ""))
     if _PAIR.search(text):
-        found.append([(one.start(), one.end(), _joined(one[0])) for one in _PAIR.finditer(text)])
+        found.append(_each(_PAIR, text, _joined))
     found.append(_unbased(text))
     return (changes for changes in found if changes)
+
+
+def _each(what: re.Pattern[str], text: str, read: Callable[[str], str]) -> list[_Change]:
+    return [(one.start(), one.end(), read(one[0])) for one in what.finditer(text)]
 
 
 def _joined(pair: str) -> str:
@@ -129,11 +133,7 @@ def _unquoted(text: str) -> list[_Change]:
         except UnicodeDecodeError:
             changes.append((one.start(), one.end(), raw.decode("latin-1")))
             continue
-        at = one.start()
-        for letter in letters:
-            end = at + 3 * len(letter.encode("utf-8"))
-            changes.append((at, end, letter))
-            at = end
+        changes += _by_letter(letters, one.start(), 3)
     return changes
 
 
@@ -145,12 +145,16 @@ def _misread(text: str) -> list[_Change]:
             letters = one[0].encode("latin-1").decode("utf-8")
         except UnicodeDecodeError:
             continue
-        at = one.start()
-        for letter in letters:
-            end = at + len(letter.encode("utf-8"))
-            changes.append((at, end, letter))
-            at = end
+        changes += _by_letter(letters, one.start(), 1)
     return changes
+
+
+def _by_letter(letters: str, at: int, width: int) -> Iterator[_Change]:
+    """Yield a change for each letter; *width* characters from *at* on are a byte of their UTF-8."""
+    for letter in letters:
+        end = at + width * len(letter.encode("utf-8"))
+        yield at, end, letter
+        at = end
 
 
 def _unbased(text: str) -> list[_Change]:

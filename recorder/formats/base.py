@@ -6,14 +6,13 @@ whose ``FORMAT`` is an object of this Protocol; nothing else names it.
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Protocol
 
 from recorder.core.conversation import Conversation
 from recorder.core.rebuilt import Rebuilt
+from recorder.core.registry import registered
 from recorder.errors import ConfigurationError
 
 #: What a format yields: text, or bytes where it is no text.
@@ -48,10 +47,7 @@ class Format(Protocol):
 @cache
 def formats() -> dict[str, Format]:
     """Return every format of this package by its name."""
-    package = importlib.import_module(__package__ or "")
-    names = (found.name for found in pkgutil.iter_modules(package.__path__))
-    modules = [importlib.import_module(f"{package.__name__}.{name}") for name in names]
-    return {module.FORMAT.name: module.FORMAT for module in modules if hasattr(module, "FORMAT")}
+    return {each.name: each for each in registered(__package__ or "", "FORMAT")}
 
 
 def render(name: str, exchanges: Iterable[Rebuilt], conversation: Conversation | None = None) -> Iterator[Piece]:

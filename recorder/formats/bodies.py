@@ -16,7 +16,7 @@ _LIKE_ASCII: Final = re.compile(r"us-ascii|ascii|iso-8859-\d+|latin-?1|windows-1
 
 def decoded_body(exchange: Exchange) -> Decoded:
     """Return the body of the answer below its content coding."""
-    return undo(exchange.body, exchange.response.header("content-encoding") if exchange.response else None)
+    return undo(exchange.body, exchange.content_coding)
 
 
 def as_text(body: bytes, media_type: str) -> str | None:

@@ -1,12 +1,14 @@
-"""How an exchange began and ended, in sentences that several formats share."""
+"""How an exchange began and ended, and what its answers are headed by, in words that several formats share."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from recorder.core.exchange import Exchange
 from recorder.core.json_text import plain, rfc3339
+from recorder.core.messages import Choice
 from recorder.core.verdict import Evidence
 
 #: What a reader must know before an answer that is not complete.
@@ -24,6 +26,13 @@ def started(exchange: Exchange) -> str:
     if exchange.lacks("started_at"):
         return f"imported {rfc3339(exchange.imported_ns or 0)}"
     return rfc3339(exchange.started_ns)
+
+
+def titled(choices: Sequence[Choice]) -> Iterator[tuple[str, Choice]]:
+    """Yield the choices of an answer, each with its title: its role, and of several its index."""
+    for choice in choices:
+        role = choice.message.role or "answer, role not sent"
+        yield f"{role} (choice {choice.index})" if len(choices) > 1 else role, choice
 
 
 def error_text(evidence: Evidence) -> str | None:

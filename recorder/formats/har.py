@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
 from recorder.core.conversation import Conversation
-from recorder.core.exchange import Exchange, Headers, Request
+from recorder.core.exchange import Exchange, Headers, Request, first_header
 from recorder.core.json_text import milliseconds, plain, present, rfc3339
 from recorder.core.rebuilt import Rebuilt
 from recorder.core.version import __version__
@@ -144,8 +144,8 @@ def _query(url: str) -> list[dict[str, str]]:
 def _post_data(request: Request) -> dict[str, Any] | None:
     if not request.payload:
         return None
-    media_type = _header(request.headers, "content-type") or ""
-    coded = _header(request.headers, "content-encoding")
+    media_type = first_header(request.headers, "content-type") or ""
+    coded = first_header(request.headers, "content-encoding")
     text = None if coded else as_text(request.payload, media_type)
     if text is None:
         return {"mimeType": media_type, "params": [], "text": _base64(request.payload), "_encoding": "base64"}
@@ -227,10 +227,6 @@ def _ms(duration_ns: int) -> float:
 
 def _pairs(fields: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
     return [{"name": name, "value": value} for name, value in fields]
-
-
-def _header(headers: Headers, name: str) -> str | None:
-    return next((value for key, value in headers if key.lower() == name), None)
 
 
 def _cookies(headers: Headers) -> list[dict[str, str]]:

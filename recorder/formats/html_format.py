@@ -11,15 +11,16 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from recorder.core.conversation import Conversation
-from recorder.core.exchange import Exchange
+from recorder.core.exchange import Exchange, first_header
 from recorder.core.json_text import milliseconds
 from recorder.core.message_json import tokens_json
 from recorder.core.rebuilt import Rebuilt
 from recorder.formats.bodies import as_text, decoded_body
-from recorder.formats.endings import WARNINGS, started
+from recorder.formats.endings import WARNINGS, started, titled
 from recorder.formats.html_parts import message_html
 from recorder.formats.html_style import STYLE
 from recorder.formats.html_text import bare, block, code, folded, json_block, shown
+from recorder.formats.repeats import Repeats
 
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 #: A longer list helps nobody, and what is kept for it would grow with the document.
@@ -44,7 +45,7 @@ class Html:
 
     def render(self, exchanges: Iterable[Rebuilt], conversation: Conversation | None = None) -> Iterator[str]:
         """Yield head and title, one piece for each exchange, then the contents: the style puts them in front."""
-        seen = _Seen(dict(conversation.parents) if conversation else {})
+        seen = _Seen(dict(conversation.parents) if conversation else {}, Repeats(conversation))
         yield _head(conversation)
         for rebuilt in exchanges:
             yield "".join(_exchange(rebuilt, seen))
@@ -57,14 +58,13 @@ class _Seen:
     """What later exchanges and the contents need to know of those before.
 
     :ivar numbers: ``exchange -> its number in the document``, of those that others may extend.
-    :ivar lengths: how many messages it showed, its answer's included.
     """
 
     parents: dict[str, str]
+    repeats: Repeats
     count: int = 0
     last: str | None = None
     numbers: dict[str, int] = field(default_factory=dict)
-    lengths: dict[str, int] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
 
@@ -73,7 +73,6 @@ class _Seen:
         before, self.last = self.last, rebuilt.id
         if self.parents:
             self.numbers[rebuilt.id] = self.count
-            self.lengths[rebuilt.id] = len(rebuilt.request_messages) + 1
         place = f'<a href="#x-{rebuilt.id}">'
         if rebuilt.not_as_written is not None and len(self.changed) < _LISTED:
             self.changed.append(f"<p>Exchange {place}{self.count}</a>: {shown(rebuilt.not_as_written)}</p>\n")
@@ -138,7 +137,7 @@ def _exchange(rebuilt: Rebuilt, seen: _Seen) -> Iterator[str]:
 
 def _request(rebuilt: Rebuilt, seen: _Seen) -> Iterator[str]:
     parent = seen.parents.get(rebuilt.id)
-    repeated = seen.lengths.get(parent, 0) if parent else 0
+    repeated = seen.repeats.take(rebuilt) or 0
     if parent is not None and parent in seen.numbers:
         place = f'<a href="#x-{parent}">exchange {seen.numbers[parent]}</a>'
         again = min(repeated, len(rebuilt.request_messages))
@@ -150,15 +149,12 @@ def _request(rebuilt: Rebuilt, seen: _Seen) -> Iterator[str]:
         yield from message_html(message, message.role or "role not sent")
     request = rebuilt.exchange.request
     if request is not None and request.payload and not rebuilt.request_messages:
-        yield _body("Request body", request.payload, _header(request.headers, "content-type"))
+        yield _body("Request body", request.payload, first_header(request.headers, "content-type"))
 
 
 def _answer(rebuilt: Rebuilt) -> Iterator[str]:
     exchange, answer = rebuilt.exchange, rebuilt.answer
-    several = len(answer.choices) > 1
-    for choice in answer.choices:
-        role = choice.message.role or "answer, role not sent"
-        title = f"{role} (choice {choice.index})" if several else role
+    for title, choice in titled(answer.choices):
         reason = "" if choice.finish_reason is None else f" · finish reason {code(choice.finish_reason)}"
         yield from message_html(choice.message, title, reason)
     if exchange.body and not answer.choices:
@@ -187,10 +183,6 @@ def _body(title: str, body: bytes, media_type: str | None) -> str:
 
 def _counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _header(headers: Iterable[tuple[str, str]], name: str) -> str | None:
-    return next((value for key, value in headers if key.lower() == name), None)
 
 
 def _facts(rebuilt: Rebuilt) -> Iterator[str]:

@@ -19,7 +19,8 @@ from recorder.core.message_json import part_json
 from recorder.core.message_text import part_title
 from recorder.core.messages import Message, Part, ReasoningPart, RefusalPart, TextPart, ToolCallPart, ToolResultPart
 from recorder.core.rebuilt import Rebuilt
-from recorder.formats.endings import WARNINGS, started
+from recorder.formats.endings import WARNINGS, started, titled
+from recorder.formats.repeats import Repeats
 
 #: What the line above a part that is neither text nor a call tells already.
 _TOLD: Final = frozenset(
@@ -42,14 +43,12 @@ class Markdown:
         exchanges = list(exchanges)
         yield from _changed(exchanges)
         parents = conversation.parents if conversation else {}
-        shown: dict[str, int] = {}
+        repeats = Repeats(conversation)
         last: str | None = None
         for rebuilt in exchanges:
             parent = parents.get(rebuilt.id)
-            repeated = shown.get(parent, 0) if parent else 0
-            shown[rebuilt.id] = len(rebuilt.request_messages) + 1
             forked = parent if parent is not None and parent != last else None
-            yield "".join(_exchange(rebuilt, repeated, forked))
+            yield "".join(_exchange(rebuilt, repeats.take(rebuilt) or 0, forked))
             last = rebuilt.id
 
 
@@ -80,10 +79,8 @@ def _exchange(rebuilt: Rebuilt, repeated: int, forked: str | None) -> Iterator[s
     for message in rebuilt.request_messages[repeated:]:
         yield from _message(message, message.role or "role not sent")
     yield from _warning(rebuilt)
-    several = len(rebuilt.answer.choices) > 1
-    for choice in rebuilt.answer.choices:
-        role = choice.message.role or "answer, role not sent"
-        yield from _message(choice.message, f"{role} (choice {choice.index})" if several else role)
+    for title, choice in titled(rebuilt.answer.choices):
+        yield from _message(choice.message, title)
         if choice.finish_reason is not None:
             yield f"finish reason {code(choice.finish_reason)}\n\n"
     if rebuilt.answer.usage is not None:

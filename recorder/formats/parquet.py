@@ -26,6 +26,7 @@ from recorder.core.messages import (
 )
 from recorder.core.rebuilt import Rebuilt
 from recorder.errors import ConfigurationError
+from recorder.formats.repeats import Repeats
 
 #: A row group is written when it has so many rows, or so many characters of text.
 _ROWS: Final = 10_000
@@ -124,19 +125,17 @@ def _groups(rows: _Rows, exchanges: Iterable[Rebuilt]) -> Iterator[list[dict[str
 
 
 class _Rows:
-    """Makes rows; knows how many messages each exchange before had, to tell which ones are repeated."""
+    """Makes rows, and tells which messages are repeated."""
 
     def __init__(self, conversation: Conversation | None) -> None:
         self._conversation = conversation
-        self._sizes: dict[str, int] = {}
+        self._repeats = Repeats(conversation)
 
     def of(self, rebuilt: Rebuilt) -> Iterator[dict[str, Any]]:
         """Yield a row for each message."""
         parent = self._conversation.parents.get(rebuilt.id) if self._conversation else None
-        known = self._sizes.get(parent) if parent is not None else 0 if self._conversation else None
+        known = self._repeats.take(rebuilt) if self._conversation else None
         asked = rebuilt.request_messages
-        if self._conversation is not None:
-            self._sizes[rebuilt.id] = len(asked) + 1
         about = self._about(rebuilt, parent)
         for position, message in enumerate(asked):
             repeated = None if known is None else position < known

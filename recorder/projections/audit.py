@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import Final
 
-from recorder.clock import id_text
+from recorder.clock import id_or_digits
 from recorder.core.chain import Finding
 from recorder.projections.rows import ExchangeRows, exchange_rows, is_opening, opening_row
 from recorder.projections.runner import NAME
@@ -36,9 +36,7 @@ class RowAudit:
         """Take a finding."""
         self.found += 1
         if len(self.findings) < _KEPT:
-            # An id of another size is damage as well, and has no text of its own.
-            name = id_text(stream) if len(stream) == 16 else stream.hex()
-            self.findings.append(Finding(name, None, place, "projection", detail))
+            self.findings.append(Finding(id_or_digits(stream), None, place, "projection", detail))
 
 
 def audit_rows(store: SqlStore) -> RowAudit:

@@ -21,6 +21,11 @@ def storable(text: str) -> str:
     return whole(text).replace("\0", "\ufffd")
 
 
+def storable_or_none(text: str | None) -> str | None:
+    """Return *text* as a column takes it; None stays None."""
+    return None if text is None else storable(text)
+
+
 def message_rows(rebuilt: Rebuilt) -> Iterator[MessageRow]:
     """Yield a row for each message of an exchange's request and for each of its answers."""
     messages = rebuilt.request_messages
@@ -68,7 +73,7 @@ def _row(
         started_ns=rebuilt.exchange.started_ns or 0,
         place=place,
         follows=follows,
-        role=storable(message.role) if message.role is not None else None,
+        role=storable_or_none(message.role),
         text=_joined("", [part.text for part in parts if isinstance(part, TextPart)]),
         reasoning=_joined("\n", [part.text for part in parts if isinstance(part, ReasoningPart)]),
         rest=_joined("\n", [piece for part in parts for piece in _rest(part)]),
@@ -112,8 +117,8 @@ def call_rows(rebuilt: Rebuilt) -> Iterator[CallRow]:
                 exchange=rebuilt.exchange.stream,
                 choice=number,
                 place=place,
-                call_id=storable(call.id) if call.id is not None else None,
-                name=storable(call.name) if call.name is not None else None,
+                call_id=storable_or_none(call.id),
+                name=storable_or_none(call.name),
                 arguments=storable(call.arguments_text),
                 complete=int(call.complete),
             )

@@ -19,7 +19,7 @@ from recorder.core.matching import match_key
 from recorder.core.rebuilt import Rebuilt, summary
 from recorder.dialects.rebuild import rebuild
 from recorder.errors import CorruptRecording
-from recorder.projections.messages import call_rows, message_rows, storable
+from recorder.projections.messages import call_rows, message_rows, storable, storable_or_none
 from recorder.store.projected import ExchangeRow, OpeningRow, damaged_row
 from recorder.store.searched import CallRow, MessageRow
 
@@ -71,17 +71,16 @@ def _row(rebuilt: Rebuilt, version: int) -> ExchangeRow:
     request, response = exchange.request, exchange.response
     listed = summary(rebuilt)
     tokens, finishes, tools = (listed.get(name) for name in ("tokens", "finish", "tools"))
-    opening = _identity(exchange.conversation)
     return ExchangeRow(
         id=exchange.stream,
-        opening=opening,
-        call=storable(exchange.call) if exchange.call is not None else None,
+        opening=_identity(exchange.conversation),
+        call=storable_or_none(exchange.call),
         attempt=exchange.attempt or 1,
         started_ns=exchange.started_ns or 0,
         method=storable(request.method) if request else "",
         url=storable(request.url) if request else "",
         status=response.status if response else None,
-        model=storable(rebuilt.model) if rebuilt.model is not None else None,
+        model=storable_or_none(rebuilt.model),
         verdict=rebuilt.verdict,
         chunks=len(exchange.chunks),
         bytes=len(exchange.body),

@@ -9,7 +9,7 @@ from typing import Final
 from recorder.core.events import Event
 from recorder.projections.rows import exchange_row, exchange_rows, is_opening, opening_row
 from recorder.store.base import EventStore, FeedCursor
-from recorder.store.projected import ExchangeRow, OpeningRow, Projected
+from recorder.store.projected import ExchangeRow, OpeningRow, SqlProjected
 from recorder.store.searched import CallRow, MessageRow
 
 NAME: Final = "rows/5"  # another name where a fold gives other rows than before: all are made again
@@ -49,7 +49,7 @@ class Rows:
 
 
 def project(
-    store: EventStore, projected: Projected, *, go_on: Callable[[], bool] = lambda: True, at_once: int = _AT_ONCE
+    store: EventStore, projected: SqlProjected, *, go_on: Callable[[], bool] = lambda: True, at_once: int = _AT_ONCE
 ) -> bool:
     """Store the rows of every stream that has changed since the checkpoint; return whether all are done.
 
@@ -75,7 +75,7 @@ def project(
     return False
 
 
-def unprojected(store: EventStore, projected: Projected, *, messages: bool = False) -> Rows:
+def unprojected(store: EventStore, projected: SqlProjected, *, messages: bool = False) -> Rows:
     """Return the rows of the streams that have changed since the checkpoint; the store stays as it is.
 
     :param messages: with those of their messages.
@@ -104,7 +104,7 @@ def folded(store: EventStore, streams: Iterable[bytes], *, messages: bool = Fals
     return rows
 
 
-def rebuild_all(store: EventStore, projected: Projected) -> tuple[int, int]:
+def rebuild_all(store: EventStore, projected: SqlProjected) -> tuple[int, int]:
     """Drop every projection and build it again from events.
 
     Nothing is dropped where something cannot be read. Others may project at the same time: what they fold

@@ -32,9 +32,10 @@ from recorder.core.events import (
     meta_text,
 )
 from recorder.core.exchange import Headers
+from recorder.core.json_text import present
 from recorder.core.redaction import Redacted, Redaction
 from recorder.core.version import __version__
-from recorder.formats.importing.base import Foreign
+from recorder.formats.importing.base import Foreign, Origin
 
 _WHOLE_FRAME: Final = FRAME_END | READ_END | FRAME_CLOSED
 #: What tools leave in the place of a credential.
@@ -45,6 +46,7 @@ _REPLACED: Final = re.compile(
 _encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 _BREAKS: Final = re.compile(r"[\r\n\0]+")
 _GZIP: Final = b"\x1f\x8b"
+_NO_ORIGIN: Final = Origin(b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,18 +134,18 @@ class Writer:
         head = self._redaction.head(_request_head(foreign), seen)
         url = self._redaction.url(foreign.url, seen)
         payload = self._redaction.body(foreign.payload, seen)
-        origin = foreign.origin
-        told = {
-            "call": (origin.call if origin else None) or id_text(stream.id),
-            "attempt": (origin.attempt if origin else None) or 1,
-            "method": foreign.method,
-            "url": url,
-            "head": len(head),
-            "redacted": _places(seen, origin.redacted_request if origin else ()) or None,
-            "conversation": origin.conversation if origin else None,
-            "name": origin.name if origin else None,
-        }
-        stream.tell("request_sent", {name: value for name, value in told.items() if value is not None}, head + payload)
+        origin = foreign.origin or _NO_ORIGIN
+        facts = present(
+            call=origin.call or id_text(stream.id),
+            attempt=origin.attempt or 1,
+            method=foreign.method,
+            url=url,
+            head=len(head),
+            redacted=_places(seen, origin.redacted_request) or None,
+            conversation=origin.conversation,
+            name=origin.name,
+        )
+        stream.tell("request_sent", facts, head + payload)
 
     def _response_head(self, stream: _Stream, foreign: Foreign, notes: Notes) -> None:
         seen = Redacted()
@@ -153,7 +155,7 @@ class Writer:
         length = foreign.header("content-length")
         if notes.framing == "length" and length is not None and length.strip().isdigit():
             told["length"] = int(length)
-        places = _places(seen, foreign.origin.redacted_response if foreign.origin else ())
+        places = _places(seen, (foreign.origin or _NO_ORIGIN).redacted_response)
         if places:
             told |= {"redacted": places, "grew": len(head) - len(written)}
         stream.tell("response_started", told, head, at_ns=foreign.head_ns, flags=READ_END)

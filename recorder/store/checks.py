@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from recorder.clock import id_text
+from recorder.clock import ID_SIZE, id_or_digits
 from recorder.core.events import TYPE_NAMES
 
 _TABLES: Final = ("events", "event_streams")
@@ -85,9 +85,9 @@ def _type_names(connection: Connection) -> CheckLine:
 
 def _spools(connection: Connection) -> CheckLine:
     rows = [(bytes(spool), drained) for spool, drained in connection.exec_driver_sql(_of_spools(connection))]
-    wrong = [spool for spool, drained in rows if len(spool) != 16 or drained <= 0]
+    wrong = [spool for spool, drained in rows if len(spool) != ID_SIZE or drained <= 0]
     if wrong:
-        named = ", ".join(id_text(spool) if len(spool) == 16 else spool.hex() for spool in wrong[:4])
+        named = ", ".join(id_or_digits(spool) for spool in wrong[:4])
         hold = "hold" if len(wrong) > 1 else "holds"
         told = f"{counted(len(wrong), 'row')} of spools {hold} what no recorder writes ({named}): delete what it names"
         return CheckLine("spools", False, told)

@@ -1,6 +1,6 @@
 """The projections' tables: caches of what the events say, kept up to date by recorder.projections.
 
-They can be dropped at any time (:meth:`Projected.drop_all`) and are then built again from events.
+They can be dropped at any time (:meth:`SqlProjected.drop_all`) and are then built again from events.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from operator import attrgetter
-from typing import Any, Final, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from sqlalchemy import Connection, Select, Table, and_, delete, func, select
 
-from recorder.clock import id_text
+from recorder.clock import ID_SIZE, id_or_digits
 from recorder.core.searching import Query
 from recorder.errors import CorruptRecording
 from recorder.store.base import FeedCursor
@@ -32,8 +32,6 @@ from recorder.store.sql import SqlStore
 from recorder.store.tables import caches, exchanges, messages, openings, projection_checkpoints
 
 _EQUAL: Final = ("opening", "call", "model", "status", "verdict", "method")  # fields that restrict by equality
-
-_ID_SIZE: Final = 16
 
 Digest: TypeAlias = bytes  # in ExchangeRow the word bytes is a column
 
@@ -139,12 +137,24 @@ class ExchangeFilter:
         )
 
 
-class Projected(Protocol):
-    """The tables of the projections."""
+RowType = TypeVar("RowType", ExchangeRow, OpeningRow, RequestRow)
+
+_TABLE_OF: Final[dict[type, Table]] = {ExchangeRow: exchanges, RequestRow: exchanges, OpeningRow: openings}
+
+
+class SqlProjected:
+    """The tables of the projections, in a store's own database.
+
+    :param store: an open store; one opened for reading refuses :meth:`commit` and :meth:`drop_all`.
+    """
+
+    def __init__(self, store: SqlStore) -> None:
+        self._store = store
 
     def checkpoint(self, name: str) -> FeedCursor:
         """Return how far a projection has read the feed; the feed's beginning for a new one."""
-        ...
+        with self._store.reading() as connection:
+            return checkpoint_of(connection, name)
 
     def commit(
         self,
@@ -166,84 +176,6 @@ class Projected(Protocol):
         :returns: False when another process has moved it meanwhile; then nothing is stored.
         :raises StoreUnreachable: the store is read-only, or did not take it.
         """
-        ...
-
-    def exchange(self, identity: bytes) -> ExchangeRow | None:
-        """Return one exchange."""
-        ...
-
-    def exchanges(
-        self, which: ExchangeFilter | None = None, *, limit: int | None = None, newest_first: bool = True
-    ) -> Iterator[ExchangeRow]:
-        """Yield exchanges by the time at which they started."""
-        ...
-
-    def requests(self) -> Iterator[RequestRow]:
-        """Yield what replay needs to know of every exchange, in the order of their ids."""
-        ...
-
-    def openings(self) -> Iterator[OpeningRow]:
-        """Yield every opening of a conversation, in the order of their ids."""
-        ...
-
-    def messages(self, keys: Iterable[bytes]) -> Iterator[MessageRow]:
-        """Yield the messages with these keys."""
-        ...
-
-    def search(
-        self, query: Query, which: ExchangeFilter, *, newest_first: bool = True, limit: int | None = None
-    ) -> Iterator[tuple[MessageRow, ExchangeRow]]:
-        """Yield the messages that a query finds, each once: in the first exchange that had it."""
-        ...
-
-    def sent_back(self, keys: Iterable[bytes]) -> set[bytes]:
-        """Return those of the keys of messages that stored answers have when they are sent back."""
-        ...
-
-    def counts(self) -> tuple[int, int]:
-        """Return the number of exchanges and of openings."""
-        ...
-
-    def drop_all(self) -> None:
-        """Empty every table, checkpoints included: what others have folded before then is not stored any more."""
-        ...
-
-
-RowType = TypeVar("RowType", ExchangeRow, OpeningRow, RequestRow)
-
-_TABLE_OF: Final[dict[type, str]] = {
-    ExchangeRow: exchanges.name,
-    RequestRow: exchanges.name,
-    OpeningRow: openings.name,
-}
-
-
-class SqlProjected:
-    """:class:`Projected` over a store's own database.
-
-    :param store: an open store; one opened for reading refuses :meth:`commit` and :meth:`drop_all`.
-    """
-
-    def __init__(self, store: SqlStore) -> None:
-        self._store = store
-
-    def checkpoint(self, name: str) -> FeedCursor:
-        """Return how far a projection has read the feed."""
-        with self._store.reading() as connection:
-            return checkpoint_of(connection, name)
-
-    def commit(
-        self,
-        name: str,
-        before: FeedCursor,
-        after: FeedCursor,
-        *,
-        exchanges: Sequence[ExchangeRow] = (),
-        openings: Sequence[OpeningRow] = (),
-        messages: Sequence[MessageRow] = (),
-        calls: Sequence[CallRow] = (),
-    ) -> bool:
-        """Store rows and move the checkpoint, unless another process has moved it."""
         with self._store.writing() as connection:
             if not move_checkpoint(connection, name, before, after):
                 return False
@@ -252,8 +184,8 @@ class SqlProjected:
             folded = [row.id for row in exchanges]
             store_messages(connection, messages, folded)
             store_calls(connection, calls, folded)
-            for table, rows in _per_table(exchanges, openings):
-                _upsert(connection, table, rows)
+            _upsert(connection, exchanges)
+            _upsert(connection, openings)
         return True
 
     def exchange(self, identity: bytes) -> ExchangeRow | None:
@@ -309,7 +241,7 @@ class SqlProjected:
         return int(row[0]), int(row[1])
 
     def drop_all(self) -> None:
-        """Empty every table, checkpoints included."""
+        """Empty every table, checkpoints included: what others have folded before then is not stored any more."""
         with self._store.writing() as connection:
             if connection.dialect.name == "postgresql":
                 # Every commit touches the checkpoint first. Who did so is waited for, who comes later waits:
@@ -323,26 +255,22 @@ class SqlProjected:
     def _all(self, kind: type[RowType], query: Select[Any]) -> Iterator[RowType]:
         with self._store.reading() as connection:
             for row in connection.execute(query):
-                if len(row[0]) != _ID_SIZE:
-                    raise damaged_row(_TABLE_OF[kind], row[0], "id")
+                if len(row[0]) != ID_SIZE:
+                    raise damaged_row(_TABLE_OF[kind].name, row[0], "id")
                 yield kind(*row)
 
 
 def damaged_row(table: str, identity: Digest, column: str) -> CorruptRecording:
     """Return the error for a row that holds what no projection writes; the events are what counts."""
-    name = id_text(identity) if len(identity) == _ID_SIZE else identity.hex()
-    return CorruptRecording(f"the row of {name} in {table} is damaged ({column}): run `recorder db rebuild`")
+    return CorruptRecording(
+        f"the row of {id_or_digits(identity)} in {table} is damaged ({column}): run `recorder db rebuild`"
+    )
 
 
-def _per_table(
-    new_exchanges: Sequence[ExchangeRow], new_openings: Sequence[OpeningRow]
-) -> list[tuple[Table, Sequence[Any]]]:
-    return [(exchanges, new_exchanges), (openings, new_openings)]
-
-
-def _upsert(connection: Connection, table: Table, rows: Sequence[Any]) -> None:
+def _upsert(connection: Connection, rows: Sequence[ExchangeRow] | Sequence[OpeningRow]) -> None:
     if not rows:
         return
+    table = _TABLE_OF[type(rows[0])]
     insert = insert_into(connection, table)
     keys = {column.name for column in table.primary_key}
     changed = {column.name: insert.excluded[column.name] for column in table.c if column.name not in keys}

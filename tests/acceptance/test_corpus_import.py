@@ -14,10 +14,11 @@ import pytest
 from recorder.api.importing import FileReport, Import, files_in
 from recorder.core.exchange import fold
 from recorder.dialects.rebuild import rebuild
-from recorder.formats.importing.base import Foreign, read_recording
+from recorder.formats.importing.base import Foreign
 from recorder.ledger.verify import verify
 from recorder.store import open_store
 from tests import corpus
+from tests.unit.formats.importing.reading import recording
 
 pytestmark = corpus.needs_corpus
 
@@ -88,7 +89,7 @@ def test_a_second_import_adds_nothing(imported: tuple[str, list[FileReport]]) ->
 @pytest.mark.parametrize(("name", "path"), originals(), ids=lambda value: value if isinstance(value, str) else "")
 def test_the_body_is_the_one_of_the_sidecar(name: str, path: Path) -> None:
     sidecar = json.loads((corpus.ROOT / name).with_suffix(".json").read_text(encoding="utf-8"))
-    entry = list(read_recording(path.read_bytes()).entries)[sidecar["source"]["index"]]
+    entry = list(recording(path.read_bytes()).entries)[sidecar["source"]["index"]]
     assert isinstance(entry, Foreign)
     assert hashlib.sha256(entry.body).hexdigest() == sidecar["response"]["body_sha256"]
     assert (entry.method.upper(), entry.url) == (sidecar["request"]["method"].upper(), sidecar["request"]["url"])
@@ -108,7 +109,7 @@ def test_streams_alone_are_imported_byte_for_byte() -> None:
     for name in names:
         body = corpus.stream(name).body
         try:
-            (entry,) = read_recording(body).entries
+            (entry,) = recording(body).entries
         except Exception as error:
             differing.append((name, error))
             continue

@@ -14,7 +14,6 @@ from recorder.store.projected import (
     ExchangeFilter,
     ExchangeRow,
     OpeningRow,
-    Projected,
     SqlProjected,
 )
 from tests.building import identity
@@ -23,7 +22,7 @@ START = FeedCursor()
 
 
 @pytest.fixture
-def projected(store_url: str) -> Iterator[Projected]:
+def projected(store_url: str) -> Iterator[SqlProjected]:
     store = open_store(store_url, write=True)
     yield SqlProjected(store)
     store.close()
@@ -62,7 +61,7 @@ def row(number: int, **fields: object) -> ExchangeRow:
     return replace(made, **fields)  # type: ignore[arg-type]
 
 
-def test_rows_come_back_as_they_were(projected: Projected) -> None:
+def test_rows_come_back_as_they_were(projected: SqlProjected) -> None:
     full = row(1, opening=identity(7), first_chunk_ns=5, match_places='["/a"]')
     bare = row(2, call=None, status=None, model=None, duration_ns=None, match_key=None)
     assert projected.commit("p", START, FeedCursor(1, 2), exchanges=[full, bare])
@@ -73,7 +72,7 @@ def test_rows_come_back_as_they_were(projected: Projected) -> None:
     assert list(projected.exchanges(newest_first=False, limit=1)) == [full]
 
 
-def test_a_row_takes_the_place_of_the_one_before(projected: Projected) -> None:
+def test_a_row_takes_the_place_of_the_one_before(projected: SqlProjected) -> None:
     talk = OpeningRow(identity(1), None, "{}", 1, 2)
     projected.commit("p", START, FeedCursor(1, 1), exchanges=[row(1)], openings=[talk])
     newer, longer = row(1, verdict="truncated", status=None), replace(talk, name="desk", last_ns=9)
@@ -82,7 +81,7 @@ def test_a_row_takes_the_place_of_the_one_before(projected: Projected) -> None:
     assert list(projected.openings()) == [longer]
 
 
-def test_a_checkpoint_moves_only_from_where_it_was_seen(projected: Projected) -> None:
+def test_a_checkpoint_moves_only_from_where_it_was_seen(projected: SqlProjected) -> None:
     assert projected.checkpoint("p") == START
     assert projected.commit("p", START, FeedCursor(3, 4), exchanges=[row(1)])
     assert projected.checkpoint("p") == FeedCursor(3, 4)
@@ -117,7 +116,7 @@ def test_a_checkpoint_moves_only_from_where_it_was_seen(projected: Projected) ->
         (ExchangeFilter(tool="buy"), []),
     ],
 )
-def test_filters(projected: Projected, which: ExchangeFilter, numbers: list[int]) -> None:
+def test_filters(projected: SqlProjected, which: ExchangeFilter, numbers: list[int]) -> None:
     rows = [
         row(1, model="m-2", method="GET"),
         row(2, opening=identity(9), url="https://h/50%_off"),
@@ -130,26 +129,26 @@ def test_filters(projected: Projected, which: ExchangeFilter, numbers: list[int]
     assert [made.chunks for made in reversed(rows) if which.selects(made)] == numbers
 
 
-def test_what_replay_needs_comes_in_the_order_of_ids(projected: Projected) -> None:
+def test_what_replay_needs_comes_in_the_order_of_ids(projected: SqlProjected) -> None:
     rows = [row(3), row(1), row(2, match_key=b"x" * 32, match_places='["url:key"]'), row(4, match_key=None)]
     projected.commit("p", START, FeedCursor(1, 1), exchanges=rows)
     expected = sorted((made.id, made.match_key, made.match_places, made.method, made.url) for made in rows)
     assert list(projected.requests()) == expected
 
 
-def test_an_exchange_that_is_not_there(projected: Projected) -> None:
+def test_an_exchange_that_is_not_there(projected: SqlProjected) -> None:
     projected.commit("p", START, FeedCursor(1, 1), exchanges=[row(1)])
     assert projected.exchange(row(1).id) == row(1)
     assert projected.exchange(identity(999)) is None
 
 
-def test_openings_come_in_the_order_of_their_ids(projected: Projected) -> None:
+def test_openings_come_in_the_order_of_their_ids(projected: SqlProjected) -> None:
     rows = [OpeningRow(identity(n), f"desk-{n}", '{"a":"b"}', n, n * 10) for n in (2, 1)]
     projected.commit("p", START, FeedCursor(1, 1), openings=rows)
     assert list(projected.openings()) == [rows[1], rows[0]]
 
 
-def test_dropping_everything(projected: Projected) -> None:
+def test_dropping_everything(projected: SqlProjected) -> None:
     talk = OpeningRow(identity(2), None, "{}", 1, 2)
     projected.commit("p", START, FeedCursor(1, 1), exchanges=[row(1)], openings=[talk])
     projected.drop_all()
@@ -157,7 +156,7 @@ def test_dropping_everything(projected: Projected) -> None:
     assert projected.checkpoint("p") == START
 
 
-def test_a_reader_sees_but_cannot_change(projected: Projected, store_url: str) -> None:
+def test_a_reader_sees_but_cannot_change(projected: SqlProjected, store_url: str) -> None:
     projected.commit("p", START, FeedCursor(1, 1), exchanges=[row(1)])
     store = open_store(store_url, write=False)
     reader = SqlProjected(store)

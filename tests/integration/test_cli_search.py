@@ -111,6 +111,7 @@ def test_what_is_found(url: str, query: list[str], expected: list[tuple[str, str
         (["--until", "1999-01-01"], []),
         (["-n", "1"], [C]),
         (["-n1"], [C]),
+        (["-n", "9" * 30], [C, A]),
     ],
 )
 def test_filters(url: str, options: list[str], expected: list[str]) -> None:

@@ -6,15 +6,14 @@ whose ``IMPORTER`` is an object of :class:`Importer`; nothing else names it.
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import accumulate
 from typing import Any, Final, Protocol
 
-from recorder.core.exchange import Headers
-from recorder.errors import ImportRefused
+from recorder.core.exchange import Headers, first_header
+from recorder.core.registry import registered
 from recorder.formats.importing.source import Source
 
 #: What a foreign recording may lack, as ``missing`` of an ``imported`` event says it (docs/format.md).
@@ -52,6 +51,11 @@ class Cut:
     end: int
     elapsed_ns: int | None = None
     flags: int | None = None
+
+
+def cuts_after(pieces: Iterable[bytes]) -> tuple[Cut, ...]:
+    """Return the chunks of a body that came in these pieces, at times that are not known."""
+    return tuple(map(Cut, accumulate(map(len, pieces))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,7 @@ class Foreign:
 
     def header(self, name: str) -> str | None:
         """Return the first value of a header of the answer."""
-        return next((value for key, value in self.response_headers if key.lower() == name), None)
+        return first_header(self.response_headers, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,26 +182,9 @@ class Importer(Protocol):
 @cache
 def importers() -> tuple[Importer, ...]:
     """Return every importer of this package, in the order in which they are asked."""
-    package = importlib.import_module(__package__ or "")
-    names = (found.name for found in pkgutil.iter_modules(package.__path__))
-    modules = [importlib.import_module(f"{package.__name__}.{name}") for name in names]
-    found = [module.IMPORTER for module in modules if hasattr(module, "IMPORTER")]
-    return tuple(sorted(found, key=lambda each: (each.order, each.name)))
+    return tuple(sorted(registered(__package__ or "", "IMPORTER"), key=lambda each: (each.order, each.name)))
 
 
 def importer_for(source: Source) -> Importer | None:
     """Return the first importer that recognises *source*; None where none does."""
     return next((each for each in importers() if each.recognises(source)), None)
-
-
-def read_recording(data: bytes) -> Recording:
-    """Return the recording that *data* is, by whichever importer recognises it.
-
-    :raises ImportRefused: none does, or it cannot be read.
-    :raises ConfigurationError: what reads this format is not installed.
-    """
-    source = Source.of(data)
-    found = importer_for(source)
-    if found is None:
-        raise ImportRefused(source.unknown())
-    return found.read(source)

@@ -9,7 +9,7 @@ import re
 from typing import Any, Final
 
 from recorder.formats.importing.base import UNTIMED, WHOLE, Foreign, Recording
-from recorder.formats.importing.interactions import body_of, entries
+from recorder.formats.importing.interactions import bodies_of, entries
 from recorder.formats.importing.source import Source
 from recorder.formats.importing.values import headers, integer, status_of, text
 
@@ -46,13 +46,10 @@ class GoVcr:
 
 
 def _exchange(number: int, _: dict[str, Any], request: dict[str, Any], response: dict[str, Any]) -> Foreign:
-    payload, written = body_of(request, "body")
-    body, rewritten = body_of(response, "body")
+    payload, body, rewritten = bodies_of(request, response, "body")
     line = text(response.get("status"))
     code = integer(response.get("code"))
     took = duration_ns(text(response.get("duration")))
-    lacks = [name for name, lacking in (("request_bytes", written), ("response_bytes", rewritten)) if lacking]
-    lacks += ["content_coding"] if response.get("uncompressed") is True else []
     versions = {
         side: text(held["proto"]) for side, held in (("request", request), ("response", response)) if held.get("proto")
     }
@@ -68,7 +65,8 @@ def _exchange(number: int, _: dict[str, Any], request: dict[str, Any], response:
         body,
         end_ns=took,
         missing=(
-            *lacks,
+            *rewritten,
+            *(("content_coding",) if response.get("uncompressed") is True else ()),
             *(() if "response" in versions else ("http_version",)),
             *(name for name in UNTIMED if name != "end_time" or took is None),
             *WHOLE,

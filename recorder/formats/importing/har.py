@@ -8,14 +8,13 @@ many files and decides nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import accumulate
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from recorder.core.exchange import Headers
 from recorder.core.json_text import parse_json
 from recorder.errors import ImportRefused
-from recorder.formats.importing.base import WHOLE, Cut, Foreign, Recording, Refused
+from recorder.formats.importing.base import WHOLE, Cut, Foreign, Recording, Refused, cuts_after
 from recorder.formats.importing.har_own import entry_of_ours
 from recorder.formats.importing.source import Source
 from recorder.formats.importing.values import (
@@ -26,6 +25,7 @@ from recorder.formats.importing.values import (
     integer,
     iso_ns,
     mapping,
+    mapping_or_empty,
     ms_ns,
     refuse_empty,
     status_of,
@@ -56,8 +56,7 @@ class HarFile:
         log = source.required_json()["log"]
         if not isinstance(log, dict) or not isinstance(log.get("entries"), list):
             raise ImportRefused("its log has no list of entries")
-        creator = log.get("creator")
-        told = creator if isinstance(creator, dict) else {}
+        told = mapping_or_empty(log.get("creator"))
         made_by = " ".join(filter(None, (text(told.get("name")), text(told.get("version")))))
         ours = told.get("name") == "recorder"
         version = text(log.get("version")) or None
@@ -76,7 +75,7 @@ def _entries(found: list[Any], *, ours: bool) -> Iterator[Foreign | Refused]:
 
 
 def _exchange(number: int, entry: dict[str, Any]) -> Foreign:
-    request, response = mapping(entry.get("request"), "request"), entry.get("response")
+    request, response = mapping(entry.get("request"), "request"), mapping_or_empty(entry.get("response"))
     lacks: list[str] = []
     payload = _payload(request, lacks)
     started, head, end = _times(entry, lacks)
@@ -91,9 +90,9 @@ def _exchange(number: int, entry: dict[str, Any]) -> Foreign:
         "payload": payload,
         "started_ns": started,
     }
-    status = integer(response.get("status")) if isinstance(response, dict) else None
-    if not isinstance(response, dict) or not status or status < 0:
-        fields |= _unanswered(entry, response if isinstance(response, dict) else {}, end)
+    status = integer(response.get("status")) or 0
+    if status <= 0:
+        fields |= _unanswered(entry, response, end)
     else:
         body, cuts = _body(mapping(response.get("content", {}), "content"), lacks)
         versions["response"] = _version(response)
@@ -157,8 +156,7 @@ def _payload(request: dict[str, Any], lacks: list[str]) -> bytes:
 def _times(entry: dict[str, Any], lacks: list[str]) -> tuple[int | None, int | None, int | None]:
     """Return when it was sent, and how long its head and its end took."""
     started = iso_ns(entry.get("startedDateTime"))
-    timings = entry.get("timings")
-    phases = timings if isinstance(timings, dict) else {}
+    phases = mapping_or_empty(entry.get("timings"))
     head: int | None = None
     if ms_ns(phases.get("wait")) is not None:
         head = sum(ms_ns(phases.get(name)) or 0 for name in _BEFORE)
@@ -181,7 +179,7 @@ def _body(content: dict[str, Any], lacks: list[str]) -> tuple[bytes, tuple[Cut, 
         raise EntryError("its content's text is no text")
     pieces = _pieces(told, encoding, binary=bool(content.get("_isBinary")))
     if pieces is not None:
-        return b"".join(pieces), tuple(map(Cut, accumulate(map(len, pieces))))
+        return b"".join(pieces), cuts_after(pieces)
     if encoding == "base64":
         return from_base64(told), None
     if encoding not in ("", "utf8", "utf-8"):

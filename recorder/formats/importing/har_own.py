@@ -7,7 +7,7 @@ from typing import Any
 
 from recorder.core.events import TERMINAL_TYPES
 from recorder.formats.importing.base import Cut, Foreign, Origin
-from recorder.formats.importing.values import EntryError, from_base64, integer, text
+from recorder.formats.importing.values import EntryError, from_base64, integer, mapping_or_empty, text, texts
 
 
 def entry_of_ours(exchange: Foreign, entry: dict[str, Any]) -> Foreign:
@@ -18,10 +18,8 @@ def entry_of_ours(exchange: Foreign, entry: dict[str, Any]) -> Foreign:
     changed = entry.get("_not_as_written")
     if changed is not None:
         raise EntryError(f"its recording was changed after it was made ({text(changed)})")
-    response = entry.get("response")
-    held = response if isinstance(response, dict) else {}
-    content = held.get("content")
-    coded = content.get("_coded") if isinstance(content, dict) else None
+    request, response = mapping_or_empty(entry.get("request")), mapping_or_empty(entry.get("response"))
+    coded = mapping_or_empty(response.get("content")).get("_coded")
     body = from_base64(coded) if coded is not None else exchange.body
     lacks = set(exchange.missing)
     cuts = exchange.cuts
@@ -31,8 +29,7 @@ def entry_of_ours(exchange: Foreign, entry: dict[str, Any]) -> Foreign:
         lacks -= {"chunk_boundaries", "chunk_times"} if cuts is not None else set()
     if coded is not None:
         lacks.discard("response_body")
-    told = entry.get("_imported")
-    lacks |= set(told.get("missing", ())) if isinstance(told, dict) else set()
+    lacks |= set(texts(mapping_or_empty(entry.get("_imported")).get("missing")))
     end, failure = entry.get("_transport_end"), entry.get("_failure")
     known = end in TERMINAL_TYPES
     if not known:
@@ -45,14 +42,8 @@ def entry_of_ours(exchange: Foreign, entry: dict[str, Any]) -> Foreign:
         failure=failure if isinstance(failure, dict) else exchange.failure if end == "request_failed" else {},
         missing=tuple(sorted(lacks)),
         gaps=entry.get("_recording_has_gaps") is True,
-        origin=origin_of(entry, prefix="_", redacted=(places(entry.get("request")), places(held))),
+        origin=origin_of(entry, request, response, prefix="_"),
     )
-
-
-def places(holder: Any, name: str = "_redacted") -> tuple[str, ...]:
-    """Return the places of a request or an answer that were redacted."""
-    told = holder.get(name) if isinstance(holder, dict) else None
-    return tuple(one for one in told if isinstance(one, str)) if isinstance(told, list) else ()
 
 
 def cuts_of(chunks: list[Any], size: int) -> tuple[Cut, ...] | None:
@@ -72,11 +63,11 @@ def cuts_of(chunks: list[Any], size: int) -> tuple[Cut, ...] | None:
 
 
 def origin_of(
-    entry: dict[str, Any], *, prefix: str = "", redacted: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+    entry: dict[str, Any], request: dict[str, Any], response: dict[str, Any], *, prefix: str = ""
 ) -> Origin | None:
     """Return what it was given when it was recorded; None where it has no id.
 
-    :param redacted: places of the request and of the answer.
+    :param request: of the entry, empty where there is none; so is *response*.
     :raises EntryError: its id is none.
     """
     identity = entry.get("_exchange" if prefix else "id")
@@ -92,4 +83,5 @@ def origin_of(
     told = {name: entry.get(prefix + name) for name in ("call", "conversation", "conversation_name")}
     words = {name: value if isinstance(value, str) else None for name, value in told.items()}
     attempt = integer(entry.get(prefix + "attempt"))
+    redacted = (texts(holder.get(prefix + "redacted")) for holder in (request, response))
     return Origin(own, words["call"], attempt, words["conversation"], words["conversation_name"], *redacted)

@@ -54,7 +54,19 @@ def _entry(number: int, value: Any, reads: Reads) -> Foreign | Refused:
         return Refused(number, str(error))
 
 
-def body_of(holder: dict[str, Any], *names: str) -> tuple[bytes, bool]:
+def bodies_of(request: dict[str, Any], response: dict[str, Any], *names: str) -> tuple[bytes, bytes, tuple[str, ...]]:
+    """Return the bodies of a pair, and what is missing of them because they had to be written again.
+
+    :param names: where the body of the response may stand.
+    :raises EntryError: one is none.
+    """
+    payload, request_written = _body_of(request, "body")
+    body, response_written = _body_of(response, *names)
+    lacks = (("request_bytes", request_written), ("response_bytes", response_written))
+    return payload, body, tuple(name for name, written in lacks if written)
+
+
+def _body_of(holder: dict[str, Any], *names: str) -> tuple[bytes, bool]:
     """Return the body that stands under the first of *names* that is there, and whether it had to be written again.
 
     It may be text, bytes, a mapping with ``string`` or ``base64_string`` (VCR), or, as ``parsed_body``, a JSON value

@@ -12,7 +12,7 @@ from typing import Any, Final
 from recorder.core.json_text import parse_json
 from recorder.formats.importing.base import UNTIMED, WHOLE, Foreign, Recording, Refused
 from recorder.formats.importing.source import Source
-from recorder.formats.importing.values import EntryError, json_bytes, mapping, refuse_empty, status_of
+from recorder.formats.importing.values import EntryError, json_bytes, mapping, numbered_lines, refuse_empty, status_of
 
 _LACKS: Final = ("http_version", *UNTIMED, *WHOLE)
 
@@ -39,14 +39,9 @@ class OpenAIJsonl:
 
 
 def _entries(data: bytes) -> Iterator[Foreign | Refused]:
-    number = at = 0
-    while at < len(data):
-        end = data.find(b"\n", at)
-        end = len(data) if end < 0 else end
-        line, at = data[at:end].strip(), end + 1
-        if line:
-            number += 1
-            yield _entry(number, line)
+    number = 0
+    for number, line in numbered_lines(data):
+        yield _entry(number, line.strip())
     refuse_empty(number > 0, "lines")
 
 

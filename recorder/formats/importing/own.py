@@ -16,7 +16,7 @@ from recorder.core.json_text import parse_json
 from recorder.core.messages import NOT_AS_WRITTEN
 from recorder.errors import ImportRefused
 from recorder.formats.importing.base import WHOLE, Foreign, Recording, Refused
-from recorder.formats.importing.har_own import cuts_of, origin_of, places
+from recorder.formats.importing.har_own import cuts_of, origin_of
 from recorder.formats.importing.source import Source
 from recorder.formats.importing.values import (
     EntryError,
@@ -25,10 +25,13 @@ from recorder.formats.importing.values import (
     headers,
     iso_ns,
     mapping,
+    mapping_or_empty,
     ms_ns,
+    numbered_lines,
     refuse_empty,
     status_of,
     text,
+    texts,
 )
 
 _SHAPE: Final = frozenset({"id", "verdict", "evidence", "messages"})
@@ -72,11 +75,7 @@ def _document(found: list[Any]) -> Iterator[Foreign | Refused]:
 
 
 def _lines(data: bytes) -> Iterator[Foreign | Refused]:
-    number = 0
-    for line in data.split(b"\n"):
-        if not line.strip():
-            continue
-        number += 1
+    for number, line in numbered_lines(data):
         try:
             value = parse_json(line)
         except ValueError as error:
@@ -99,7 +98,7 @@ def _exchange(number: int, value: dict[str, Any]) -> Foreign:
         raise EntryError("it has no bodies: export it again, as har or with this version of recorder")
     kept = value["recording"]
     request, response, evidence = value.get("request"), value.get("response"), mapping(value["evidence"], "evidence")
-    lacks = set(_texts(_dict(value.get("imported")).get("missing")))
+    lacks = set(texts(mapping_or_empty(value.get("imported")).get("missing")))
     body = _bytes(kept, "response_body")
     chunks = kept.get("chunks")
     cuts = cuts_of(chunks, len(body)) if isinstance(chunks, list) else None
@@ -108,8 +107,9 @@ def _exchange(number: int, value: dict[str, Any]) -> Foreign:
     lacks |= {name for name, found in zip(("started_at", "end_time"), times, strict=True) if found is None}
     end = evidence.get("transport_end")
     lacks |= set() if request is not None else {"request"}
-    fields = _dict(request)
-    answer = _dict(response)
+    fields = mapping_or_empty(request)
+    answer = mapping_or_empty(response)
+    versions = mapping_or_empty(kept.get("http"))
     return Foreign(
         number,
         text(fields.get("method")),
@@ -125,14 +125,12 @@ def _exchange(number: int, value: dict[str, Any]) -> Foreign:
         head_ns=kept.get("head_ns") if isinstance(kept.get("head_ns"), int) else None,
         end_ns=times[1],
         end=end if end in TERMINAL_TYPES else None,
-        failure=_dict(evidence.get("failure")),
+        failure=mapping_or_empty(evidence.get("failure")),
         missing=tuple(sorted(lacks)),
-        versions={
-            side: text(told) for side, told in _dict(kept.get("http")).items() if side in ("request", "response")
-        },
+        versions={side: text(told) for side, told in versions.items() if side in ("request", "response")},
         framing=text(answer.get("framing")) or None,
         gaps=evidence.get("recording_has_gaps") is True,
-        origin=origin_of(value, redacted=(places(fields, "redacted"), places(answer, "redacted"))),
+        origin=origin_of(value, fields, answer),
     )
 
 
@@ -145,16 +143,8 @@ def _bytes(kept: dict[str, Any], name: str) -> bytes:
     return as_bytes(kept.get(name)) if coded is None else from_base64(coded)
 
 
-def _dict(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
 def _dicts(value: Any) -> list[dict[str, Any]]:
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
-
-
-def _texts(value: Any) -> list[str]:
-    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
 
 
 IMPORTER = Own()

@@ -6,10 +6,9 @@ The chunks are those that the transport delivered; their times are not kept.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import accumulate
 from typing import Any
 
-from recorder.formats.importing.base import UNTIMED, WHOLE, Cut, Foreign, Recording, Refused
+from recorder.formats.importing.base import UNTIMED, WHOLE, Cut, Foreign, Recording, Refused, cuts_after
 from recorder.formats.importing.source import Source
 from recorder.formats.importing.values import (
     EntryError,
@@ -55,7 +54,7 @@ def _exchange(value: dict[str, Any]) -> Foreign:
     cuts: tuple[Cut, ...] | None = None
     if isinstance(value.get("chunks"), list):
         pieces = [from_base64(mapping(chunk, "chunk").get("b64")) for chunk in value["chunks"]]
-        body, lacks, cuts = b"".join(pieces), (), tuple(map(Cut, accumulate(map(len, pieces))))
+        body, lacks, cuts = b"".join(pieces), (), cuts_after(pieces)
     return Foreign(
         1,
         text(request.get("method")).upper(),

@@ -10,7 +10,7 @@ import re
 from typing import Any, Final
 
 from recorder.formats.importing.base import UNTIMED, WHOLE, Foreign, Recording
-from recorder.formats.importing.interactions import body_of, entries
+from recorder.formats.importing.interactions import bodies_of, entries
 from recorder.formats.importing.source import Source
 from recorder.formats.importing.values import headers, mapping, status_of, text
 
@@ -41,10 +41,8 @@ class RubyVcr:
 
 
 def _exchange(number: int, pair: dict[str, Any], request: dict[str, Any], response: dict[str, Any]) -> Foreign:
-    payload, written = body_of(request, "body")
-    body, rewritten = body_of(response, "body")
+    payload, body, rewritten = bodies_of(request, response, "body")
     status = mapping(response.get("status"), "status")
-    lacks = [name for name, lacking in (("request_bytes", written), ("response_bytes", rewritten)) if lacking]
     version = response.get("http_version")
     return Foreign(
         number,
@@ -56,7 +54,7 @@ def _exchange(number: int, pair: dict[str, Any], request: dict[str, Any], respon
         text(status.get("message")),
         headers(response.get("headers")),
         body,
-        missing=(*lacks, *(() if version else ("http_version",)), *UNTIMED, *WHOLE),
+        missing=(*rewritten, *(() if version else ("http_version",)), *UNTIMED, *WHOLE),
         versions={"response": _version(version)} if version else {},
         recorded=text(pair.get("recorded_at")) or None,
     )

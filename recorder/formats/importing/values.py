@@ -7,16 +7,14 @@ import binascii
 import json
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Any, Final
 
 from recorder.core.exchange import Headers
-from recorder.core.json_text import plain, whole_text
+from recorder.core.json_text import plain, wall_ns_of, whole_text
 from recorder.errors import ImportRefused
 from recorder.formats.importing.source import Source
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FRACTION: Final = re.compile(r"(?<=:\d\d)\.(\d+)")
 _MOST_NODES: Final = 5_000_000
 _LATEST_NS: Final = 1 << 62
@@ -39,7 +37,7 @@ def items(source: Source) -> Iterator[tuple[str | None, Any]]:
         return
     value = source.json
     for key, held in value.items() if isinstance(value, dict) else [(None, value)]:
-        for item in held if isinstance(held, list) else [held]:
+        for item in _several(held):
             yield key, item
 
 
@@ -51,6 +49,16 @@ def mapping(value: Any, name: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise EntryError(f"its {name} is no mapping")
     return value
+
+
+def mapping_or_empty(value: Any) -> dict[str, Any]:
+    """Return *value* where it is a mapping, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def texts(value: Any) -> tuple[str, ...]:
+    """Return the texts in a list; none where it is no list."""
+    return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list) else ()
 
 
 def text(value: Any) -> str:
@@ -145,7 +153,7 @@ def headers(value: Any) -> Headers:
         return tuple(
             (name, one) if isinstance(one, str) and isinstance(name, str) else (text(name), text(one))
             for name, held in value.items()
-            for one in (held if isinstance(held, list) else (held,))
+            for one in _several(held)
         )
     if isinstance(value, list):
         return tuple(field for one in value for field in _field(one))
@@ -177,30 +185,18 @@ def iso_ns(value: Any) -> int | None:
     """
     if not isinstance(value, str):
         return None
-    found = _FRACTION.search(value)
-    fraction = found[1] if found else ""
+    decimals = _FRACTION.search(value)
+    fraction = decimals[1] if decimals else ""
     try:
         moment = datetime.fromisoformat(_FRACTION.sub("", value.strip()))
     except ValueError:
         return None
-    return None if moment.tzinfo is None else _ns(moment, fraction)
-
-
-def http_date_ns(value: Any) -> int | None:
-    """Return a date of HTTP or of e-mail (RFC 9110 §5.6.7) as UTC nanoseconds; None where it is none."""
-    try:
-        moment = parsedate_to_datetime(text(value))
-    except (ValueError, TypeError, LookupError, OverflowError):
+    if moment.tzinfo is None:
         return None
-    return None if moment.tzinfo is None else _ns(moment, "")
-
-
-def _ns(moment: datetime, fraction: str) -> int | None:
     try:
-        since = moment - _EPOCH
+        found = wall_ns_of(moment) + int((fraction + "0" * 9)[:9])
     except OverflowError:
         return None
-    found = (since.days * 86_400 + since.seconds) * 1_000_000_000 + int((fraction + "0" * 9)[:9])
     return found if 0 <= found < _LATEST_NS else None
 
 
@@ -209,6 +205,18 @@ def ms_ns(value: Any) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return round(value * 1_000_000) if 0 <= value < 1e12 else None
+
+
+def numbered_lines(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines that are not blank, numbered from 1, one at a time."""
+    number = at = 0
+    while at < len(data):
+        end = data.find(b"\n", at)
+        end = len(data) if end < 0 else end
+        line, at = data[at:end], end + 1
+        if line.strip():
+            number += 1
+            yield number, line
 
 
 def refuse_empty(found: bool, what: str) -> None:

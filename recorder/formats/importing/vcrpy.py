@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from recorder.formats.importing.base import UNTIMED, WHOLE, Foreign, Recording
-from recorder.formats.importing.interactions import body_of, entries
+from recorder.formats.importing.interactions import bodies_of, entries
 from recorder.formats.importing.source import Source
 from recorder.formats.importing.values import EntryError, headers, integer, status_of, text
 
@@ -39,14 +39,10 @@ class VcrPy:
 
 
 def _exchange(number: int, _: dict[str, Any], request: dict[str, Any], response: dict[str, Any]) -> Foreign:
-    payload, written = body_of(request, "body")
-    body, rewritten = body_of(response, "body", "content")
+    payload, body, rewritten = bodies_of(request, response, "body", "content")
     status = response.get("status")
     code, reason = (status.get("code"), status.get("message")) if isinstance(status, dict) else (status, None)
-    lacks = [name for name, lacking in (("request_bytes", written), ("response_bytes", rewritten)) if lacking]
     version = response.get("http_version")
-    if version is None:
-        lacks.append("http_version")
     return Foreign(
         number,
         text(request.get("method")),
@@ -57,7 +53,7 @@ def _exchange(number: int, _: dict[str, Any], request: dict[str, Any], response:
         text(reason),
         headers(response.get("headers")),
         body,
-        missing=(*lacks, *UNTIMED, *WHOLE),
+        missing=(*rewritten, *(() if version is not None else ("http_version",)), *UNTIMED, *WHOLE),
         versions={} if version is None else {"response": text(version)},
     )
 

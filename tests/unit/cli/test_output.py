@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recorder.cli.output import Column, clean, columns_of, counted, cut, duration, short, table, verdict
+from recorder.cli.output import Column, clean, columns_of, counted, cut, duration, home, short, started, table, verdict
 
 COLUMNS = (Column("ID"), Column("MODEL", shrinks=True), Column("SIZE", right=True, spare=1), Column("NOTE", spare=2))
 ROWS = [["1", "a-model-of-a-long-name", "12", "x"], ["22", "東京", "1,234", "y"]]
@@ -79,3 +79,10 @@ def test_numbers_for_people() -> None:
     assert [counted(0, "event"), counted(1, "event"), counted(1234, "event")] == ["0 events", "1 event", "1,234 events"]
     assert [duration(None), duration(1.25), duration(1234.5)] == ["", "1.2 ms", "1.23 s"]
     assert short("0190-0123456789") == "23456789"
+
+
+def test_what_nothing_tells_is_empty() -> None:
+    assert started({"started_at": "2026-11-25T16:17:15.000000001Z"}) == "11-25 16:17:15"
+    assert (started({}), home({})) == ("", "")
+    assert home({"conversation": "0190-12345678"}) == "12345678"
+    assert home({"conversation": "0190-12345678", "conversation_name": "desk"}) == "desk"

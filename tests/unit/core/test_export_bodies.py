@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recorder.core.eventstream import FrameParser
-from recorder.core.export_bodies import ByteEdit, TextSource, body_source, edited, moved
-from recorder.core.export_matches import Matcher
+from recorder.core.export_bodies import ByteEdit, TextSource, body_source, moved
+from recorder.core.export_matches import Matcher, replaced
 from recorder.core.export_rules import parse_rules
 from recorder.core.messages import Answer
 from tests.unit.dialects.wire import framed
@@ -19,14 +19,14 @@ RULES = parse_rules(["text:Zoë"])
 
 
 def left_out(body: bytes, shape: str) -> bytes:
-    return edited(body, body_source(body, Answer("opaque", shape)).edits(Matcher(RULES)))
+    return replaced(body, body_source(body, Answer("opaque", shape)).edits(Matcher(RULES)))
 
 
 def test_offsets_of_bytes_are_those_of_utf_8_and_of_what_is_none() -> None:
     body = '{"é€": "Zoë"}'.encode() + b' \xff "Zo\xc3\xab\xff"'
     edits = TextSource(body, "json", "body").edits(Matcher(RULES))
     assert [body[edit.start : edit.end].decode() for edit in edits] == ["Zoë", "Zoë"]
-    assert edited(body, edits) == '{"é€": "[redacted]"}'.encode() + b' \xff "[redacted]\xff"'
+    assert replaced(body, edits) == '{"é€": "[redacted]"}'.encode() + b' \xff "[redacted]\xff"'
 
 
 @given(st.lists(st.integers(0, 9), max_size=12), st.lists(st.integers(0, 100), min_size=1, max_size=6))
@@ -36,12 +36,12 @@ def test_offsets_move_with_what_is_before_them(sizes: list[int], offsets: list[i
         edits.append(ByteEdit(at + 1, at + 1 + size, b"x" * (size % 3 + (size == 0))))
         at += 1 + size
     body = bytes(range(101))
-    after = edited(body, edits)
+    after = replaced(body, edits)
     found = moved(sorted(offsets), edits)
     assert found == sorted(found)
     for old, new in zip(sorted(offsets), found, strict=True):
         if not any(edit.start < old < edit.end or edit.start == old == edit.end for edit in edits):
-            assert after[new:] == edited(body[old:], [_later(edit, old) for edit in edits if edit.start >= old])
+            assert after[new:] == replaced(body[old:], [_later(edit, old) for edit in edits if edit.start >= old])
 
 
 def _later(edit: ByteEdit, by: int) -> ByteEdit:

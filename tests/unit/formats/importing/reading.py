@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from recorder.formats.importing.base import Foreign, Recording, Refused, read_recording
+from recorder.errors import ImportRefused
+from recorder.formats.importing.base import Foreign, Recording, Refused, importer_for
+from recorder.formats.importing.source import Source
 
 
 def recording(data: bytes | str | dict[str, Any] | list[Any]) -> Recording:
-    """Return the recording that a text, bytes or a JSON value is."""
+    """Return the recording that a text, bytes or a JSON value is, by whichever importer recognises it."""
     if isinstance(data, dict | list):
         data = json.dumps(data)
-    return read_recording(data.encode() if isinstance(data, str) else data)
+    source = Source.of(data.encode() if isinstance(data, str) else data)
+    importer = importer_for(source)
+    if importer is None:
+        raise ImportRefused(source.unknown())
+    return importer.read(source)
 
 
 def read(data: bytes | str | dict[str, Any] | list[Any]) -> list[Foreign | Refused]:
