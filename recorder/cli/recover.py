@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import click
 
 from recorder.cli.application import Settings, pass_settings, store_option
@@ -10,7 +13,7 @@ from recorder.cli.output import counted
 from recorder.clock import SystemClock
 from recorder.locations import spool_directory
 from recorder.projections.runner import project
-from recorder.recording.recovery import Recovered
+from recorder.recording.recovery import Recovered, set_aside
 from recorder.recording.recovery import recover as take_over
 from recorder.recording.spool_file import spool_files
 from recorder.store import open_store, schema
@@ -31,6 +34,7 @@ def recover(settings: Settings) -> None:
     url = settings.store
     target = parse_url(url)
     spools = spool_directory(url)
+    kept_before = set_aside(spools)
     if target.path is not None and not spool_files(spools):
         schema.state(target)  # there is nothing to recover: opened to write, a missing or empty store would be made
     store = open_store(url, write=True)
@@ -40,10 +44,12 @@ def recover(settings: Settings) -> None:
         project(store, SqlProjected(store))
     finally:
         store.close()
-    _print(done)
+    _print(done, kept_before)
 
 
-def _print(done: Recovered) -> None:
+def _print(done: Recovered, kept_before: Sequence[Path]) -> None:
+    for path in kept_before:
+        click.echo(f"kept since an earlier time, not in the store: {path}")
     if not done.instances and not done.damaged:
         click.echo("nothing to recover: no dead process left anything")
         return
@@ -54,5 +60,7 @@ def _print(done: Recovered) -> None:
     for identity in done.died:
         click.echo(f"  {identity}")
     if done.damaged:
+        click.echo(f"{counted(done.salvaged, 'event')} of them stood behind damage")
+        click.echo(f"{counted(done.left, 'event')} behind it can be read, but not be chained to what is lost")
         names = ", ".join(done.damaged)
         raise Failed(f"{counted(len(done.damaged), 'spool')} could not be read whole: kept as {names}", FOUND)

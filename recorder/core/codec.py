@@ -15,6 +15,7 @@ of zlib, RFC 1952) covers kind and content; it finds torn writes, the hash chain
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -40,6 +41,8 @@ ABSENT: Final = 0xFFFFFFFF
 _KIND_OPENED: Final = 1
 KIND_EVENT: Final = 2
 _USUAL_KIND: Final = struct.pack(">BH", KIND_EVENT, FORMAT_VERSION)
+#: Kind and format of a record, as they stand after its size and its checksum.
+_BEGINNING: Final = re.compile(b"[%c%c]%b" % (_KIND_OPENED, KIND_EVENT, struct.pack(">H", FORMAT_VERSION)))
 _USUAL_SIZES: Final = struct.pack(">HI", len(_USUAL_TYPE), ABSENT)
 _crc32 = zlib.crc32
 _KIND_CHECK: Final = [_crc32(bytes((kind,))) for kind in range(256)]  # the checksum so far, after the kind
@@ -250,6 +253,25 @@ def _decode_opened(content: bytes, offset: int) -> StreamOpened:
     version, stream, instance, secret = _OPENED.unpack(content)
     _check_format(version, offset)
     return StreamOpened(stream, instance, secret, version)
+
+
+def find_records(data: bytes, offset: int = 0) -> Iterator[Event | StreamOpened]:
+    """Yield every record that can be read from *offset* on, whatever damage stands between them.
+
+    What is no record is searched for the next place where one begins and has its checksum. That place may
+    lie in the payload of a damaged record: whether what is found was written by whom it says is for
+    the caller to find out (:func:`~recorder.core.chain.link`).
+    """
+    while True:
+        try:
+            record, offset = decode_record(data, offset)
+        except (TornRecord, CorruptRecording):
+            found = _BEGINNING.search(data, offset + FRAME.size)
+            if found is None:
+                return
+            offset = found.start() - FRAME.size + 1
+        else:
+            yield record
 
 
 def _decode_event(content: bytes, offset: int) -> Event:

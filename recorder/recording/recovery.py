@@ -22,8 +22,9 @@ from recorder.core.codec import BROKEN_OFF_HEAD, broken_off_end
 from recorder.core.events import Event, GapRecordedMeta, StreamOpened, meta_text
 from recorder.errors import CorruptRecording, VersionConflict
 from recorder.locks import LOCKS_DIRECTORIES, LockFile
-from recorder.recording.batches import drain_file, read_batch
+from recorder.recording.batches import CONFLICTS, drain_file, read_batch
 from recorder.recording.reserve import marked_closed, marker_of
+from recorder.recording.salvage import salvage
 from recorder.recording.spool_file import (
     HEADER_SIZE,
     SIZE_FIELD,
@@ -39,6 +40,7 @@ from recorder.store.base import EventStore
 
 _log = logging.getLogger("recorder")
 
+DAMAGED: Final = ".damaged"
 _ZEROS: Final = bytes(1024 * 1024)
 
 
@@ -47,12 +49,16 @@ class Recovered:
     """What a recovery did.
 
     :ivar events: events moved to the store.
+    :ivar salvaged: those of them that stood behind damage.
+    :ivar left: events that follow on lost ones, and stay in the files that were set aside.
     :ivar died: ids of the exchanges that were closed as ``process_died``.
     :ivar instances: recorder processes whose spools were taken over.
     :ivar damaged: spool files that could not be read whole; they were set aside as ``*.damaged``.
     """
 
     events: int = 0
+    salvaged: int = 0
+    left: int = 0
     died: list[str] = field(default_factory=list)
     instances: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
@@ -69,8 +75,15 @@ class _Orphan:
     def id(self) -> bytes:
         return self.header.spool
 
+    @property
+    def size(self) -> int:
+        return os.fstat(self.lock.fd).st_size
+
     def read(self, start: int, size: int) -> bytes:
         return read_records(self.lock.fd, self.path, start, size)
+
+    def rest(self, start: int) -> bytes:
+        return read_at(self.lock.fd, self.path, start, self.size - start)
 
     def require_nothing_behind(self, end: int) -> None:
         """Look at what stands behind the last record.
@@ -79,8 +92,7 @@ class _Orphan:
 
         :raises CorruptRecording: something that no record and no append that was broken off there accounts for.
         """
-        fd, path = self.lock.fd, self.path
-        size = os.fstat(fd).st_size
+        fd, path, size = self.lock.fd, self.path, self.size
         if size < SMALLEST_AHEAD and read_at(fd, path, end, SIZE_FIELD) == bytes(SIZE_FIELD):
             raise CorruptRecording(f"zeros stand at byte {end}, where a record must have been")
         at = end + broken_off_end(read_at(fd, path, end, BROKEN_OFF_HEAD), size - end)
@@ -89,6 +101,11 @@ class _Orphan:
             if block != _ZEROS[: len(block)]:
                 raise CorruptRecording(f"no record begins at byte {end}, but there is more behind it")
             at += len(block)
+
+
+def set_aside(directory: Path) -> list[Path]:
+    """Return what earlier recoveries and drainers kept there because the store could not take it, oldest first."""
+    return sorted([*directory.glob(f"*{SUFFIX}{DAMAGED}"), *directory.glob(f"*{CONFLICTS}")])
 
 
 def recover(directory: Path, store: EventStore, clock: Clock, instance: bytes) -> Recovered:
@@ -197,23 +214,38 @@ def _take(path: Path, held: ExitStack) -> _Orphan | None:
 
 def _drain(store: EventStore, orphan: _Orphan, done: Recovered) -> None:
     while True:
-        start = max(store.drained(orphan.id), HEADER_SIZE)
+        start = _drained(store, orphan)
         try:
             moved = drain_file(store, orphan, start)
             done.events += moved.events
             orphan.require_nothing_behind(moved.end)
         except VersionConflict:
-            if max(store.drained(orphan.id), HEADER_SIZE) == start:
+            if _drained(store, orphan) == start:
                 raise
             continue  # its drainer process had one more batch under way
         except CorruptRecording as error:
-            aside = orphan.path.with_suffix(SUFFIX + ".damaged")
+            aside = orphan.path.with_suffix(SUFFIX + DAMAGED)
             with suppress(FileExistsError):
                 os.link(orphan.path, aside)
-            _log.error("recorder: %s is damaged (%s): set aside as %s", orphan.path.name, error, aside.name)
+            behind = salvage(store, orphan.rest(_drained(store, orphan)), orphan.header.instance)
+            _log.error(
+                "recorder: %s is damaged (%s): set aside as %s; of the events behind that place %d were brought to the "
+                "store, %d that follow on what is lost are only there",
+                orphan.path.name,
+                error,
+                aside.name,
+                *behind,
+            )
             done.damaged.append(str(aside))
+            done.events += behind.brought
+            done.salvaged += behind.brought
+            done.left += behind.left
             orphan.damage = str(error)
         return
+
+
+def _drained(store: EventStore, orphan: _Orphan) -> int:
+    return max(store.drained(orphan.id), HEADER_SIZE)
 
 
 def _close_streams(

@@ -174,6 +174,7 @@ def test_a_damaged_spool_is_set_aside_and_told(sqlite_url: str) -> None:
         file.seek(HEADER_SIZE + decode_batch(data[HEADER_SIZE:])[2])
         file.write(b"\0\0\0\x05\0\0\0\0\1abcd")
     assert "kept as" in told(run("recover", "--store", sqlite_url), 1)
+    assert "not in the store: " in run("recover", "--store", sqlite_url).stdout  # as long as it is there
 
 
 def test_the_demo_holds_and_can_be_repeated(tmp_path: Path) -> None:

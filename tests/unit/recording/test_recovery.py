@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from recorder.clock import id_text
-from recorder.core.codec import decode_records
-from recorder.core.events import Event
+from recorder.core.codec import decode_records, encode_opened
+from recorder.core.events import Event, StreamOpened
 from recorder.errors import StoreError, VersionConflict
 from recorder.locks import LockFile
 from recorder.recording.mapped_file import CAPACITY, MappedSpoolFile
-from recorder.recording.recovery import Recovered, read_spooled, recover
+from recorder.recording.recovery import Recovered, read_spooled, recover, set_aside
 from recorder.recording.spool import Spool
 from recorder.recording.spool_file import HEADER_SIZE, SpoolFile, spool_files
 from recorder.recording.streams import StreamWriter
@@ -62,16 +62,38 @@ def _set_aside(left: Left, found: Recovered) -> None:
 
 
 @pytest.mark.parametrize("hole", [4, 60, 105, 160, 512, 4096])
-def test_what_stands_behind_a_hole_is_set_aside_and_told(left: Left, sqlite_url: str, hole: int) -> None:
+def test_a_hole_costs_one_stream_its_rest_and_no_other_anything(left: Left, sqlite_url: str, hole: int) -> None:
     at = left.starts[10]
     left.data[at : at + hole] = bytes(hole)
     found = left.recovered(sqlite_url)
     _set_aside(left, found)
-    assert found.events == 9  # ten records: an opening, and nine events
-    ((stream, events),) = streams(sqlite_url).items()
-    assert stream == left.streams[0]
-    assert types(events)[-2:] == ["gap_recorded", "process_died"]
-    assert f"byte {at}" in events[-2].facts["reason"]
+    hit, other = (streams(sqlite_url)[stream] for stream in left.streams)
+    assert types(hit)[-2:] == ["gap_recorded", "process_died"]
+    assert f"byte {at}" in hit[-2].facts["reason"]
+    assert len(hit) == 9 + 2  # ten records stand before it: an opening, and nine events
+    assert len(other) == 41 + 2
+    assert (found.events, found.salvaged) == (9 + 41, 41)
+    assert found.left == 41 - 9 - -(-hole // (left.starts[11] - at))  # whole records of the hit stream
+
+
+def test_what_is_readable_behind_damage_is_told_again_by_nobody(left: Left, sqlite_url: str) -> None:
+    left.data[left.starts[10] + 20] ^= 1
+    left.recovered(sqlite_url)
+    before = streams(sqlite_url)
+    assert [path.suffix for path in set_aside(left.path.parent)] == [".damaged"]
+    again = left.recovered(sqlite_url)  # the very file is there once more: a crash before it was removed
+    assert (again.salvaged, streams(sqlite_url)) == (0, before)
+
+
+def test_nothing_in_a_payload_passes_for_a_record(left: Left, sqlite_url: str) -> None:
+    """The rest of a damaged record is looked through: what a model sent there must not become an exchange."""
+    foreign = StreamOpened(CLOCK.new_id(), CLOCK.new_id(), CLOCK.secret(32))
+    forged = encode_opened(foreign)
+    at = left.starts[10] + 150  # in the body of a chunk
+    left.data[at : at + len(forged)] = forged
+    found = left.recovered(sqlite_url)
+    assert sorted(streams(sqlite_url)) == sorted(left.streams)
+    assert found.salvaged == 41
 
 
 def test_a_hole_before_the_last_record_is_found(left: Left, sqlite_url: str) -> None:
