@@ -18,6 +18,7 @@ from recorder.core.eventstream import Frame, FrameParser
 from recorder.core.exchange import Headers, Request
 from recorder.core.export_chains import chains_of, within_bytes, within_places
 from recorder.core.export_matches import BODY, REQUEST, Edit, Matcher, replaced
+from recorder.core.export_rules import MARKER, URL_MARKER
 from recorder.core.json_pieces import STRING, Piece, pieces_of
 from recorder.core.messages import Answer, Message
 
@@ -88,6 +89,8 @@ class TextSource:
         """Return what has to be changed, in order and apart."""
         text = self._text
         edits = matcher.edits(text, self._pieces, self._place, chains=self._chains, form=self._form)
+        if edits and edits[0].new == MARKER and not text[: edits[0].start].strip():
+            edits[0] = edits[0]._replace(new=URL_MARKER)  # what begins with a bracket would be taken for JSON
         if text.isascii():
             return [ByteEdit(start, end, new.encode()) for start, end, new in edits]
         made: list[ByteEdit] = []

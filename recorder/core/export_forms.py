@@ -7,7 +7,7 @@ from them still, as often, in the same order and of the same kind. Only texts ma
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, Final
 
@@ -80,7 +80,9 @@ def _same_fields(before: Any, after: Any, but: Collection[str] = ()) -> bool:
         elif name == "unparsed_tail_bytes":  # a text in it may be shorter
             same = bool(was) == bool(now)
         elif name in _KEPT_ONCE:
-            same = bool(was) == bool(now) and (len(was) != len(now) or _same(was, now))
+            same = _same_values(was, now)
+        elif name == "extras":
+            same = _same_mapping(was, now, _same_values)
         else:
             same = _same(was, now)
         if not same:
@@ -88,7 +90,16 @@ def _same_fields(before: Any, after: Any, but: Collection[str] = ()) -> bool:
     return True
 
 
-def _same_mapping(before: Mapping[Any, Any], after: Mapping[Any, Any]) -> bool:
+def _same_values(before: Any, after: Any) -> bool:
+    """The same of what came one by one: of values that differed, and are equal now, some are kept once."""
+    if isinstance(before, list | tuple) and isinstance(after, list | tuple) and len(after) < len(before):
+        return bool(after)
+    return _same(before, after)
+
+
+def _same_mapping(
+    before: Mapping[Any, Any], after: Mapping[Any, Any], same: Callable[[Any, Any], bool] = _same
+) -> bool:
     """Whether an object has as many names in the same order, each the same or with a part left out.
 
     What repeats a text as tokens may be null, or not there.
@@ -96,7 +107,7 @@ def _same_mapping(before: Mapping[Any, Any], after: Mapping[Any, Any]) -> bool:
     gone = {name for name in COPIES if name in before and after.get(name) is None}
     was, now = ([(name, held) for name, held in one.items() if name not in gone] for one in (before, after))
     return len(was) == len(now) and all(
-        (name == name_now or MARKER in name_now) and _same(held, held_now)
+        (name == name_now or MARKER in name_now) and same(held, held_now)
         for (name, held), (name_now, held_now) in zip(was, now, strict=True)
     )
 

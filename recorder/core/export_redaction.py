@@ -4,10 +4,11 @@ The recording stays as it is. The exchange is changed, down to the bytes of its 
 gets one in which there is nothing to be found. Chunks and their times stay, their sizes may differ; a body under a
 content coding is put below it, and the header says so no more.
 
-Theory of operation: values go, the words of the protocol stay (:mod:`recorder.core.export_words`). What a rule finds once
-is a secret, and is looked for in the next pass everywhere in the exchange and in every form, until a pass finds nothing
-new. Then the result is read again and all of it is searched. Where anything is still to be found, a rule finds one of
-the words that stay, or something else was lost on the way (:mod:`recorder.core.export_forms`), the export is refused.
+Theory of operation: values go, the words of the protocol stay (:mod:`recorder.core.export_words`). What a rule finds
+once is a secret, and is looked for in the next pass everywhere in the exchange and in every form, until a pass finds
+nothing new. Then the result is read again and all of it is searched. Where anything is still to be found, a rule finds
+one of the words that stay, or something else was lost on the way (:mod:`recorder.core.export_forms`), the export is
+refused.
 """
 
 from __future__ import annotations

@@ -38,7 +38,8 @@ class Piece(NamedTuple):
     """A part of a text.
 
     :ivar kind: ``string`` or ``name`` (what stands between the quotes; also the name of an event), ``number``,
-        ``word`` (``true``, ``null`` …), ``raw`` (no JSON), or ``copy``: a whole value that repeats the texts beside it as tokens.
+        ``word`` (``true``, ``null`` …), ``raw`` (no JSON), or ``copy``: a whole value that repeats the texts beside
+        it as tokens.
     :ivar start: where it begins in the text.
     :ivar document: number of the event, line or document that it is in.
     :ivar path: names and indices from the root of the document to it.
