@@ -7,7 +7,6 @@ are changed. The marker stands in the first of them; nothing stands in the other
 from __future__ import annotations
 
 import json
-import re
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,17 +14,16 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import AnyStr, Final, NamedTuple
 
-from recorder.core.export_rules import LEAST, MARKER, URL_MARKER, Rule, literal, number_texts, whole_numbers
+from recorder.core.export_numbers import bare_number, number_texts
+from recorder.core.export_rules import LEAST, MARKER, URL_MARKER, Rule, literal, whole_numbers
 from recorder.core.export_words import is_known_word, stays
 from recorder.core.json_pieces import COPY, NUMBER, RAW, STRING, WORD, Piece
-from recorder.core.text_views import View, views
+from recorder.core.text_views import views
 
 #: Names the body of an answer, and the payload of a request.
 BODY: Final = "body"
 REQUEST: Final = "request"
 _QUOTED: Final = json.dumps(MARKER)
-_DIGITS: Final = re.compile(r"[-\d.eE+]")
-_NUMERIC: Final = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 
 
 class Edit(NamedTuple):
@@ -222,9 +220,8 @@ class Matcher:
                     if not rule.whole:
                         self.learn(said, rule)
                     shown = marker
-                    if number == 0 and is_literal and _is_number(view, start, end):
-                        start, end = _whole_number(view.text, start, end)
-                        shown = _QUOTED.replace('"', '\\"')
+                    if number == 0 and is_literal and (bare := bare_number(view.text, start, end)):
+                        start, end, shown = bare
                     first, last = view.place(start, end)
                     hits.setdefault((rule.number, first, last), _Hit(rule, first, last, shown))
         return list(hits.values())
@@ -247,24 +244,6 @@ def _is_marker(said: str) -> bool:
         if marker in said:
             return not any(letter.isalnum() for letter in said.replace(marker, ""))
     return False
-
-
-def _whole_number(text: str, start: int, end: int) -> tuple[int, int]:
-    while start and _DIGITS.match(text[start - 1]):
-        start -= 1
-    while end < len(text) and _DIGITS.match(text[end]):
-        end += 1
-    return start, end
-
-
-def _is_number(view: View, start: int, end: int) -> bool:
-    """Whether what was found is in a bare number of JSON: a marker there has to be a string, or it is no JSON."""
-    text = view.text
-    if text.lstrip()[:1] not in ("{", "[") or not _DIGITS.match(text[start]):
-        return False
-    start, end = _whole_number(text, start, end)
-    before, after = text[:start].rstrip()[-1:], text[end:].lstrip()[:1]
-    return bool(_NUMERIC.fullmatch(text, start, end)) and before in (":", "[", ",") and after in (",", "]", "}", "")
 
 
 def _groups(pieces: Iterable[Piece], chains: Iterable[Sequence[Piece]]) -> list[Sequence[Piece]]:

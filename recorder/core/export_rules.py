@@ -16,7 +16,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import Final
 
 from recorder.core.detectors import DETECTORS, Span
@@ -30,7 +29,6 @@ URL_MARKER: Final = "~redacted~"
 #: Shorter texts, and numbers of fewer digits, are taken out where a rule finds them, and not looked for anywhere else:
 #: they are in everything.
 LEAST: Final = 6
-_LONGEST: Final = 40  # the exponent of a number that is written out
 
 _FORMS: Final = "text:TEXT, re:EXPRESSION, json:PATH or detect:NAME"
 _STEP: Final = re.compile(
@@ -95,7 +93,7 @@ def literal(number: int, kind: str, *texts: str) -> Rule:
 def whole_numbers(number: int, kind: str, *texts: str) -> Rule:
     """Return a rule for numbers where they stand as a whole: ``4711`` is in ``no. 4711``, not in ``147110``.
 
-    :param texts: as :func:`number_texts` writes them.
+    :param texts: as :func:`~recorder.core.export_numbers.number_texts` writes them.
     """
     written = "|".join(re.escape(text) for text in sorted(texts, key=len, reverse=True))
     rule = _anything(number, kind, re.compile(rf"(?<!\d)(?<!\d\.)(?:{written})(?:\.0+)?(?!\d|\.\d)"))
@@ -104,21 +102,6 @@ def whole_numbers(number: int, kind: str, *texts: str) -> Rule:
 
 def _anything(number: int, kind: str, found: re.Pattern[str]) -> Rule:
     return Rule(number, kind, lambda where: (one.span() for one in found.finditer(where)))
-
-
-def number_texts(raw: str) -> tuple[str, ...]:
-    """Return how a number of JSON is written, without its sign: as it stands, and with neither exponent nor ``.0``.
-
-    :returns: none where it has fewer than :data:`LEAST` digits: such numbers are in everything.
-    """
-    mantissa, _, exponent = raw.lower().partition("e")
-    if len(re.sub(r"\D", "", mantissa).lstrip("0")) < LEAST:
-        return ()
-    texts = [raw.removeprefix("-")]
-    if abs(int(exponent[:_LONGEST] or "0")) <= _LONGEST:
-        plain = f"{Decimal(texts[0]):f}"
-        texts.append(plain.rstrip("0").rstrip(".") if "." in plain else plain)
-    return tuple(text for text in dict.fromkeys(texts) if len(text) >= LEAST)
 
 
 def known_texts(rules: Iterable[Rule]) -> dict[str, Rule]:
