@@ -92,7 +92,8 @@ class ExportRedaction:
             if not same_form(rebuilt, made) or lost(rebuilt, made, matcher):
                 raise RedactionRefused(
                     f"exchange {rebuilt.id} would no longer be read as what it is: a rule finds words of the wire "
-                    "format, or more than one name or value of the JSON in a tool call; make it more specific"
+                    "format, more than one value of the JSON in a tool call, or two names of one object, which would "
+                    "be the same; make it more specific"
                 )
             if left_over(rebuilt, made, matcher):
                 raise RedactionRefused(
