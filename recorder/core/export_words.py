@@ -15,7 +15,7 @@ from recorder.core.json_pieces import NAME, STRING, Piece, Place
 from recorder.core.text_views import views
 
 #: What names of fields and of events look like in every protocol; with what no name of a person or thing needs.
-_NAME_LIKE: Final = re.compile(r"[@$]?[A-Za-z_$][A-Za-z0-9_$.:-]*")
+_NAME_LIKE: Final = re.compile(r"[@$]?[A-Za-z_$][A-Za-z0-9_$./:-]*")
 _WORD_LIKE: Final = re.compile(r"[A-Za-z_.-]+")
 
 #: Fields whose value tells what the object around it is, how it ended, or who speaks.
@@ -23,6 +23,7 @@ _KINDS: Final = frozenset(
     {
         *("type", "object", "role", "event", "event_type", "kind"),
         *("finish_reason", "finishReason", "stop_reason", "stopReason", "done_reason", "status"),
+        "native_finish_reason",
     }
 )
 #: Such values, as requests have them: roles, kinds of content, types of JSON Schema. No secret is among them.

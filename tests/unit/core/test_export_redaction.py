@@ -404,3 +404,26 @@ def test_a_conversation_is_redacted_too() -> None:
     found = redaction.conversation(Conversation("c", f"desk of {SECRET}", ("a",)), relations)
     assert (found.name, found.relations) == ("desk of [redacted]", relations)
     assert redaction.conversation(Conversation("c"), {}).name is None
+
+
+FORM = [("content-type", "application/x-www-form-urlencoded")]
+
+
+@pytest.mark.parametrize(
+    "written", ["Anna+Lee%20Smith", "Anna+Lee+Smith", "%41nna%20Lee%20Smith", "%2541nna%2520Lee+Smith"]
+)
+@pytest.mark.parametrize("rule", ["text:Anna Lee Smith", r"re:Anna\s+Lee\s+Smith"])
+def test_a_form_in_an_answer_and_a_link_in_a_text_are_read(written: str, rule: str) -> None:
+    body = cut_bytes(f"a=1&name={written}".encode())
+    form = redacted(
+        ExchangeBuilder().request({}).response(headers=FORM).chunks(*body).completed(), rule, secret="Anna Lee Smith"
+    )
+    assert form.exchange.body == b"a=1&name=[redacted]"
+    link = redacted(asked(user("x"), *told(f"see https://a.test/?q={written}")), rule, secret="Anna Lee Smith")
+    assert texts_of(link) == ["see https://a.test/?q=[redacted]"]
+
+
+def test_a_text_that_begins_with_what_is_left_out_stays_a_text() -> None:
+    """With the marker's bracket it would be taken for JSON, and the export refused."""
+    after = redacted(page(502, f"{SECRET} is not here".encode(), "text/plain"))
+    assert (after.answer.shape, after.exchange.body) == ("text", b"~redacted~ is not here")

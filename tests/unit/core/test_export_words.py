@@ -27,7 +27,10 @@ def staying(value: Any) -> set[str]:
 @pytest.mark.parametrize(
     ("value", "kept"),
     [
-        ({"usage": {"prompt_tokens": 1}, "a b": 1, "Zoë": 2, "4711": 3, "a@b.example": 4}, {"usage", "prompt_tokens"}),
+        (
+            {"usage": {"prompt_tokens": 1}, "self-harm/intent": 1, "a b": 1, "Zoë": 2, "4711": 3, "a@b.example": 4},
+            {"usage", "prompt_tokens", "self-harm/intent"},
+        ),
         ({"type": "text_delta", "text": "text", "role": "who is it?"}, {"type", "text_delta", "text", "role"}),
         ({"metadata": {"type": "own", "deep": {"own": 1}}}, {"metadata"}),
         ({"metadata": {"usage": {"inputTokens": 1}}}, {"metadata", "usage", "inputTokens"}),
