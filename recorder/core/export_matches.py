@@ -144,7 +144,7 @@ class Matcher:
             found += [Edit(hit.start, hit.end, hit.marker) for hit in hits]
         said = [piece for piece in pieces if piece.kind in (STRING, RAW) and piece.track is not None]
         said = [piece for piece in said if not stays(piece, text[piece.start : piece.end])]
-        for group in _groups(said, chains):
+        for group in _groups(text, said, chains):
             found += self._across(text, group, place, form=form)
         edits = _merged([*found, *self._copied(text, pieces, found)])
         self.taken[place] += sum(edit.end - edit.start for edit in edits)
@@ -246,17 +246,23 @@ def _is_marker(said: str) -> bool:
     return False
 
 
-def _groups(pieces: Iterable[Piece], chains: Iterable[Sequence[Piece]]) -> list[Sequence[Piece]]:
+def _groups(text: str, pieces: Iterable[Piece], chains: Iterable[Sequence[Piece]]) -> list[Sequence[Piece]]:
     """Return the pieces that continue each other, told exactly and told less exactly."""
     groups: dict[tuple[object, ...], list[Piece]] = defaultdict(list)
     for piece in pieces:
         groups["track", piece.kind, piece.track].append(piece)
         groups["channel", piece.kind, piece.channel].append(piece)
     distinct: dict[tuple[int, ...], Sequence[Piece]] = {}
-    for group in (*groups.values(), *chains):
+    for group in (*(group for group in groups.values() if not _repeats(text, group)), *chains):
         if len(group) > 1:
             distinct.setdefault(tuple(piece.start for piece in group), group)
     return list(distinct.values())
+
+
+def _repeats(text: str, group: Sequence[Piece]) -> bool:
+    """Whether the pieces say the same again and again, as an id does in every event: they continue nothing."""
+    said = {text[piece.start : piece.end] for piece in group}
+    return len(said) == 1 and len(said.pop()) >= LEAST
 
 
 def _merged(edits: Iterable[Edit]) -> list[Edit]:
@@ -265,7 +271,8 @@ def _merged(edits: Iterable[Edit]) -> list[Edit]:
     for edit in sorted(edits, key=lambda one: (one.start, -one.end)):
         if merged and edit.start < merged[-1].end:
             last = merged[-1]
-            new = last.new if edit.end <= last.end and last.new else max(last.new, edit.new, key=len)
+            is_inside = last.new and edit.end <= last.end and edit[:2] != last[:2]
+            new = last.new if is_inside else max(last.new, edit.new, key=len)
             merged[-1] = Edit(last.start, max(last.end, edit.end), new)
         else:
             merged.append(edit)

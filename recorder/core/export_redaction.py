@@ -34,6 +34,8 @@ from recorder.errors import RedactionRefused
 REDACTED: Final = "redacted_for_export"
 _PASSES: Final = 6
 _CODED: Final = "content-encoding"
+#: Of the facts of an import (docs/format.md) those that something else wrote.
+_OF_FILE: Final = frozenset({"file", "creator", "recorded_at", "set_aside"})
 
 
 class ExportRedaction:
@@ -100,8 +102,6 @@ class ExportRedaction:
                     f"a part of what is found in exchange {rebuilt.id} would stay, because it cannot be told which of "
                     "its bytes made it: nothing is exported of it; leave this exchange out"
                 )
-        if matcher.counts:
-            made = replace(made, anomalies=(*made.anomalies, Anomaly(REDACTED, self._told(matcher))))
         left = residue(made, matcher, changed=made.exchange is not rebuilt.exchange)
         if left is not None:
             place, rule = left
@@ -111,6 +111,8 @@ class ExportRedaction:
             )
         for number, places in matcher.counts.items():
             self._totals[number] += len(places)
+        if matcher.counts:
+            made = replace(made, anomalies=(*made.anomalies, Anomaly(REDACTED, self._told(matcher))))
         return made
 
     def conversation(self, conversation: Conversation, relations: Mapping[str, Relation]) -> Conversation:
@@ -176,6 +178,7 @@ class _Whole:
             chunks=chunks,
             ending=ending,
             gaps=tuple(_value(gap, "gap", matcher) for gap in exchange.gaps),
+            imported=_told_by_file(exchange.imported, matcher),
             conversation_name=None if name is None else matcher.text(name, "name"),
             anomalies=tuple(
                 replace(fact, detail=matcher.text(fact.detail, ("anomaly", at)))
@@ -230,6 +233,13 @@ def _value(value: Any, place: str, matcher: Matcher) -> Any:
     if isinstance(value, list | tuple):
         return [_value(held, f"{place}/{at}", matcher) for at, held in enumerate(value)]
     return value
+
+
+def _told_by_file(facts: Mapping[str, Any] | None, matcher: Matcher) -> Mapping[str, Any] | None:
+    """Return the facts of an import with the words of the file and its name looked through; the others are ours."""
+    if facts is None:
+        return None
+    return {key: _value(held, "imported", matcher) if key in _OF_FILE else held for key, held in facts.items()}
 
 
 def _headers(headers: Headers, side: str, matcher: Matcher) -> tuple[Headers, list[str]]:

@@ -427,3 +427,35 @@ def test_a_text_that_begins_with_what_is_left_out_stays_a_text() -> None:
     """With the marker's bracket it would be taken for JSON, and the export refused."""
     after = redacted(page(502, f"{SECRET} is not here".encode(), "text/plain"))
     assert (after.answer.shape, after.exchange.body) == ("text", b"~redacted~ is not here")
+
+
+def test_the_name_of_a_file_that_was_imported_is_looked_through() -> None:
+    facts = {
+        "file": f"{SECRET}.har",
+        "format": "har",
+        "missing": ["chunk_times"],
+        "set_aside": [["response", "x", SECRET]],
+    }
+    builder = ExchangeBuilder().event("imported", facts).request(user("hi")).response().sse(STOP).completed()
+    imported = redacted(builder).exchange.imported
+    assert imported == {**facts, "file": "[redacted].har", "set_aside": [["response", "x", "[redacted]"]]}
+
+
+def test_an_id_that_every_event_repeats_is_no_text_in_pieces() -> None:
+    """Its end and the next one's beginning made a number that nobody had written."""
+    values = [{**value, "id": "94-chat-12"} for value in told("the answer is here")]
+    before = exchange(asked(user("hi"), *values))
+    after = ExportRedaction([r"re:\d{4,}"], rebuild).exchange(before)
+    assert after.exchange == before.exchange
+
+
+def test_how_often_a_rule_found_something_is_nothing_that_it_could_find() -> None:
+    after = ExportRedaction([r"re:41|\(re\): \d"], rebuild).exchange(exchange(asked(user("I am 41"))))
+    assert [fact.detail for fact in after.anomalies] == ["rule 1 (re): 1"]
+
+
+def test_a_number_that_is_a_delta_by_itself_becomes_a_text() -> None:
+    after = ExportRedaction([r"re:\b\d{2}\b"], rebuild).exchange(
+        exchange(asked(user("x"), *call('{"age": ', "32", "}")))
+    )
+    assert after.answer_messages[0].tool_calls[0].arguments == {"age": "[redacted]"}
