@@ -136,10 +136,11 @@ class Matcher:
             if key not in known:
                 known[key] = self._in_piece(piece, raw, form=form)
             hits = [_Hit(hit.rule, piece.start + hit.start, piece.start + hit.end, hit.marker) for hit in known[key]]
-            if hits and stays(piece, raw):
+            selected = list(self._at_path(piece, raw, learning=place == REQUEST))
+            if hits and not selected and stays(piece, raw):
                 self.kept |= {hit.rule.number: hit.rule for hit in hits}
                 hits = []
-            hits += self._at_path(piece, raw, learning=place == REQUEST)
+            hits += selected
             self._count(place, hits)
             found += [Edit(hit.start, hit.end, hit.marker) for hit in hits]
         said = [piece for piece in pieces if piece.kind in (STRING, RAW) and piece.track is not None]

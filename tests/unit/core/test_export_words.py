@@ -120,5 +120,11 @@ def test_what_is_around_what_a_path_selects_stays_readable() -> None:
     assert request.json["tools"] == [{**TOOL, "function": {**TOOL["function"], "name": "[redacted]"}}]  # type: ignore[dict-item]
 
 
+def test_a_word_that_only_looks_like_one_of_the_protocol_is_left_out_where_a_path_selects_it() -> None:
+    payload = {**user("I am Annabelle"), "customer": {"type": "Annabelle"}}
+    redacted(asked(payload, *told("Hello Annabelle")), "json:$.customer", secret="Annabelle")
+    assert "these stay" in refused(asked(payload), "text:Annabelle")
+
+
 def test_a_role_that_a_path_names_is_refused() -> None:
     assert "no longer be read" in refused(asked(user("x")), "json:$.messages[*].role")
