@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 from recorder.core.eventstream import Frame, FrameParser
-from recorder.core.exchange import Request
+from recorder.core.exchange import Headers, Request
 from recorder.core.export_chains import chains_of, within_bytes, within_places
-from recorder.core.export_matches import REQUEST, Edit, Matcher, replaced
+from recorder.core.export_matches import BODY, REQUEST, Edit, Matcher, replaced
+from recorder.core.export_rules import MARKER, URL_MARKER
 from recorder.core.json_pieces import STRING, Piece, pieces_of
 from recorder.core.messages import Answer, Message
 
@@ -41,16 +42,17 @@ class Source(Protocol):
         ...
 
 
-def body_source(body: bytes, answer: Answer) -> Source:
+def body_source(body: bytes, answer: Answer, headers: Headers = ()) -> Source:
     """Return a body to be looked through.
 
     :param body: below its content coding.
     :param answer: what was read from it.
+    :param headers: those that came with it.
     """
     messages = [choice.message for choice in answer.choices]
     if answer.shape == "eventstream":
         return _Frames(body, messages)
-    return TextSource(body, answer.shape, "body", messages)
+    return TextSource(body, answer.shape, BODY, messages, form=_is_form(headers))
 
 
 def request_source(request: Request | None, payload: bytes) -> Source:
@@ -58,8 +60,11 @@ def request_source(request: Request | None, payload: bytes) -> Source:
 
     :param payload: below its content coding; empty where there is no request.
     """
-    kinds = [value for name, value in (request.headers if request else ()) if name.lower() == "content-type"]
-    return TextSource(payload, "json", REQUEST, form="form-urlencoded" in "".join(kinds).lower())
+    return TextSource(payload, "json", REQUEST, form=_is_form(request.headers if request else ()))
+
+
+def _is_form(headers: Headers) -> bool:
+    return any(name.lower() == "content-type" and "form-urlencoded" in value.lower() for name, value in headers)
 
 
 class TextSource:
@@ -84,6 +89,8 @@ class TextSource:
         """Return what has to be changed, in order and apart."""
         text = self._text
         edits = matcher.edits(text, self._pieces, self._place, chains=self._chains, form=self._form)
+        if edits and edits[0].new == MARKER and not text[: edits[0].start].strip():
+            edits[0] = edits[0]._replace(new=URL_MARKER)  # what begins with a bracket would be taken for JSON
         if text.isascii():
             return [ByteEdit(start, end, new.encode()) for start, end, new in edits]
         made: list[ByteEdit] = []
@@ -143,7 +150,7 @@ class _Frames:
 
     def edits(self, matcher: Matcher) -> list[ByteEdit]:
         """Return what has to be changed; what is in no frame cannot be looked into and is filled with zeros."""
-        edits = matcher.edits(self._text, self._pieces, "body", chains=self._chains)
+        edits = matcher.edits(self._text, self._pieces, BODY, chains=self._chains)
         made = self._unread()
         at = number = 0
         for held in self._held:

@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+from recorder.core.export_words import stays
 from recorder.core.json_pieces import STRING, Piece
 from recorder.core.messages import (
     Message,
@@ -40,6 +41,7 @@ def chains_of(text: str, pieces: Sequence[Piece], messages: Iterable[Message], w
     :param within: tells where a piece lies.
     """
     strings = [piece for piece in pieces if piece.kind == STRING and piece.end > piece.start]
+    strings = [piece for piece in strings if not stays(piece, text[piece.start : piece.end])]
     found: list[list[Piece]] = []
     for message in messages:
         aligned = [(part, _aligned(text, strings, part, within)) for part in message.parts]

@@ -7,7 +7,6 @@ are changed. The marker stands in the first of them; nothing stands in the other
 from __future__ import annotations
 
 import json
-import re
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,17 +14,16 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import AnyStr, Final, NamedTuple
 
-from recorder.core.export_rules import MARKER, URL_MARKER, Rule, literal
+from recorder.core.export_numbers import bare_number, number_texts
+from recorder.core.export_rules import LEAST, MARKER, URL_MARKER, Rule, literal, whole_numbers
+from recorder.core.export_words import is_known_word, stays
 from recorder.core.json_pieces import COPY, NUMBER, RAW, STRING, WORD, Piece
-from recorder.core.text_views import View, views
+from recorder.core.text_views import views
 
-#: Shorter texts are taken out where a rule finds them, and not looked for anywhere else: they are in everything.
-LEAST: Final = 6
-#: Names the payload of a request.
+#: Names the body of an answer, and the payload of a request.
+BODY: Final = "body"
 REQUEST: Final = "request"
 _QUOTED: Final = json.dumps(MARKER)
-_DIGITS: Final = re.compile(r"[-\d.eE+]")
-_NUMERIC: Final = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 
 
 class Edit(NamedTuple):
@@ -50,41 +48,56 @@ class Matcher:
 
     :ivar rules: the rules.
     :ivar secrets: what they have found so far: it is looked for everywhere, in every form.
+    :ivar numbers: the same of numbers, which are looked for as a whole.
     :ivar counts: how many places each rule has found: ``rule -> places``.
+    :ivar taken: how many characters were taken out: ``place -> characters``.
+    :ivar kept: the rules that found a word of the protocol, which stays: such an exchange cannot be exported.
     :ivar copies: numbers of tokens are taken out, because something was found in what they repeat.
     """
 
     rules: Sequence[Rule]
     secrets: Mapping[str, Rule] = field(default_factory=dict)
+    numbers: Mapping[str, Rule] = field(default_factory=dict)
     counts: dict[int, set[tuple[object, int, int]]] = field(default_factory=lambda: defaultdict(set))
+    taken: dict[object, int] = field(default_factory=lambda: defaultdict(int))
+    kept: dict[int, Rule] = field(default_factory=dict)
     copies: bool = False
     _learned: dict[str, Rule] = field(default_factory=dict)
+    _learned_numbers: dict[str, Rule] = field(default_factory=dict)
     _looked_for: tuple[Rule, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        known: dict[Rule, list[str]] = defaultdict(list)
-        for text, rule in self.secrets.items():
-            known[rule].append(text)
         self._looked_for = (
             *(rule for rule in self.rules if not rule.path),
-            *(literal(rule.number, rule.kind, *texts) for rule, texts in known.items()),
+            *(literal(rule.number, rule.kind, *texts) for rule, texts in _by_rule(self.secrets)),
+            *(whole_numbers(rule.number, rule.kind, *texts) for rule, texts in _by_rule(self.numbers)),
         )
 
     def again(self) -> Matcher:
         """Return a matcher that looks for what this one has found too, and has counted nothing."""
         origins = {rule.number: rule for rule in self.rules}
         learned = {text: origins[rule.number] for text, rule in self._learned.items() if len(text) >= LEAST}
-        return Matcher(self.rules, {**self.secrets, **learned}, copies=self.copies or bool(self.counts))
+        numbers = {**self.numbers, **self._learned_numbers}
+        copies = self.copies or bool(self.counts)
+        return Matcher(self.rules, {**self.secrets, **learned}, numbers, copies=copies)
+
+    @property
+    def for_numbers(self) -> Iterator[Rule]:
+        """What finds the numbers, where they stand as a whole."""
+        return (rule for rule in self._looked_for if rule.whole)
 
     def learn(self, text: str, rule: Rule) -> None:
         """Keep what a rule has found."""
         if text not in self.secrets:
             self._learned[text] = rule
 
+    def _learn_number(self, raw: str, rule: Rule) -> None:
+        self._learned_numbers |= {text: rule for text in number_texts(raw) if text not in self.numbers}
+
     @property
     def learns(self) -> bool:
         """Whether something was found that will be looked for the next time only."""
-        return any(len(text) >= LEAST for text in self._learned)
+        return bool(self._learned_numbers) or any(len(text) >= LEAST for text in self._learned)
 
     def text(self, text: str, place: object, *, marker: str = MARKER, form: bool = False) -> str:
         """Return *text* without what is found in it.
@@ -92,13 +105,13 @@ class Matcher:
         :param place: names the text, for the counts.
         :param form: as of :func:`~recorder.core.text_views.views`.
         """
-        hits = self._hits(text, is_literal=False, form=form, marker=marker)
+        hits = self._hits(text, form=form, marker=marker)
         self._count(place, hits)
         return replaced(text, _merged([Edit(hit.start, hit.end, hit.marker) for hit in hits]))
 
     def finds(self, text: str, *, form: bool = False) -> Rule | None:
         """Return a rule that finds something in *text*, in any form."""
-        return next((hit.rule for hit in self._hits(text, is_literal=False, form=form)), None)
+        return next((hit.rule for hit in self._hits(text, form=form)), None)
 
     def edits(
         self,
@@ -123,18 +136,26 @@ class Matcher:
             if key not in known:
                 known[key] = self._in_piece(piece, raw, form=form)
             hits = [_Hit(hit.rule, piece.start + hit.start, piece.start + hit.end, hit.marker) for hit in known[key]]
-            hits += self._at_path(piece, raw, learning=place == REQUEST)
+            selected = list(self._at_path(piece, raw, learning=place == REQUEST))
+            if hits and not selected and stays(piece, raw):
+                self.kept |= {hit.rule.number: hit.rule for hit in hits}
+                hits = []
+            hits += selected
             self._count(place, hits)
             found += [Edit(hit.start, hit.end, hit.marker) for hit in hits]
-        for group in _groups(pieces, chains):
+        said = [piece for piece in pieces if piece.kind in (STRING, RAW) and piece.track is not None]
+        said = [piece for piece in said if not stays(piece, text[piece.start : piece.end])]
+        for group in _groups(text, said, chains):
             found += self._across(text, group, place, form=form)
-        return _merged([*found, *self._copied(text, pieces, found)])
+        edits = _merged([*found, *self._copied(text, pieces, found)])
+        self.taken[place] += sum(edit.end - edit.start for edit in edits)
+        return edits
 
     def _in_piece(self, piece: Piece, raw: str, *, form: bool) -> list[_Hit]:
         if piece.kind in (COPY, WORD):
             return []
         if piece.kind == NUMBER:
-            hits = self._hits(raw, is_literal=False)
+            hits = [hit for text in dict.fromkeys((raw, *number_texts(raw))) for hit in self._hits(text)]
             return [_Hit(hit.rule, 0, len(raw), _QUOTED) for hit in hits[:1] if hit.rule.kind != "detect:phone"]
         return self._hits(raw, is_literal=piece.kind != RAW, form=form and piece.kind == RAW)
 
@@ -142,10 +163,15 @@ class Matcher:
         for rule in self.rules:
             if rule.path and raw not in ("", "null", MARKER) and rule.selects(piece.path):
                 if piece.kind == STRING:
-                    if learning:  # what a request holds is said again elsewhere; a delta is a piece of anything
+                    known = is_known_word(piece, raw)
+                    if known and not rule.names(piece.path):
+                        continue
+                    if learning and not known:  # what a request holds is said again elsewhere; a delta is a piece
                         self.learn(next(views(raw, literal=True)).text, rule)
                     yield _Hit(rule, piece.start, piece.end, MARKER)
                 elif piece.kind in (NUMBER, WORD, RAW):
+                    if learning and piece.kind == NUMBER:
+                        self._learn_number(raw, rule)
                     yield _Hit(rule, piece.start, piece.end, _QUOTED)
 
     def _across(self, text: str, group: Sequence[Piece], place: object, *, form: bool) -> Iterator[Edit]:
@@ -184,7 +210,7 @@ class Matcher:
             if piece.document in touched or (tokens and (self.copies or found)):
                 yield Edit(piece.start, piece.end, "null")
 
-    def _hits(self, text: str, *, is_literal: bool, form: bool = False, marker: str = MARKER) -> list[_Hit]:
+    def _hits(self, text: str, *, is_literal: bool = False, form: bool = False, marker: str = MARKER) -> list[_Hit]:
         hits: dict[tuple[int, int, int], _Hit] = {}
         for number, view in enumerate(views(text, literal=is_literal, form=form)):
             for rule in self._looked_for:
@@ -192,11 +218,11 @@ class Matcher:
                     said = view.text[start:end]
                     if not said.strip() or _is_marker(said):
                         continue
-                    self.learn(said, rule)
+                    if not rule.whole:
+                        self.learn(said, rule)
                     shown = marker
-                    if number == 0 and is_literal and _is_number(view, start, end):
-                        start, end = _whole_number(view.text, start, end)
-                        shown = _QUOTED.replace('"', '\\"')
+                    if number == 0 and is_literal and (bare := bare_number(view.text, start, end)):
+                        start, end, shown = bare
                     first, last = view.place(start, end)
                     hits.setdefault((rule.number, first, last), _Hit(rule, first, last, shown))
         return list(hits.values())
@@ -204,6 +230,13 @@ class Matcher:
     def _count(self, place: object, hits: Iterable[_Hit]) -> None:
         for hit in hits:
             self.counts[hit.rule.number].add((place, hit.start, hit.end))
+
+
+def _by_rule(found: Mapping[str, Rule]) -> Iterable[tuple[Rule, list[str]]]:
+    texts: dict[Rule, list[str]] = defaultdict(list)
+    for text, rule in found.items():
+        texts[rule].append(text)
+    return texts.items()
 
 
 def _is_marker(said: str) -> bool:
@@ -214,36 +247,23 @@ def _is_marker(said: str) -> bool:
     return False
 
 
-def _whole_number(text: str, start: int, end: int) -> tuple[int, int]:
-    while start and _DIGITS.match(text[start - 1]):
-        start -= 1
-    while end < len(text) and _DIGITS.match(text[end]):
-        end += 1
-    return start, end
-
-
-def _is_number(view: View, start: int, end: int) -> bool:
-    """Whether what was found is in a bare number of JSON: a marker there has to be a string, or it is no JSON."""
-    text = view.text
-    if text.lstrip()[:1] not in ("{", "[") or not _DIGITS.match(text[start]):
-        return False
-    start, end = _whole_number(text, start, end)
-    before, after = text[:start].rstrip()[-1:], text[end:].lstrip()[:1]
-    return bool(_NUMERIC.fullmatch(text, start, end)) and before in (":", "[", ",") and after in (",", "]", "}", "")
-
-
-def _groups(pieces: Sequence[Piece], chains: Iterable[Sequence[Piece]]) -> list[Sequence[Piece]]:
+def _groups(text: str, pieces: Iterable[Piece], chains: Iterable[Sequence[Piece]]) -> list[Sequence[Piece]]:
     """Return the pieces that continue each other, told exactly and told less exactly."""
     groups: dict[tuple[object, ...], list[Piece]] = defaultdict(list)
     for piece in pieces:
-        if piece.kind in (STRING, RAW) and piece.track is not None:
-            groups["track", piece.kind, piece.track].append(piece)
-            groups["channel", piece.kind, piece.channel].append(piece)
+        groups["track", piece.kind, piece.track].append(piece)
+        groups["channel", piece.kind, piece.channel].append(piece)
     distinct: dict[tuple[int, ...], Sequence[Piece]] = {}
-    for group in (*groups.values(), *chains):
+    for group in (*(group for group in groups.values() if not _repeats(text, group)), *chains):
         if len(group) > 1:
             distinct.setdefault(tuple(piece.start for piece in group), group)
     return list(distinct.values())
+
+
+def _repeats(text: str, group: Sequence[Piece]) -> bool:
+    """Whether the pieces say the same again and again, as an id does in every event: they continue nothing."""
+    said = {text[piece.start : piece.end] for piece in group}
+    return len(said) == 1 and len(said.pop()) >= LEAST
 
 
 def _merged(edits: Iterable[Edit]) -> list[Edit]:
@@ -252,7 +272,8 @@ def _merged(edits: Iterable[Edit]) -> list[Edit]:
     for edit in sorted(edits, key=lambda one: (one.start, -one.end)):
         if merged and edit.start < merged[-1].end:
             last = merged[-1]
-            new = last.new if edit.end <= last.end and last.new else max(last.new, edit.new, key=len)
+            is_inside = last.new and edit.end <= last.end and edit[:2] != last[:2]
+            new = last.new if is_inside else max(last.new, edit.new, key=len)
             merged[-1] = Edit(last.start, max(last.end, edit.end), new)
         else:
             merged.append(edit)

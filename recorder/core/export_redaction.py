@@ -4,10 +4,11 @@ The recording stays as it is. The exchange is changed, down to the bytes of its 
 gets one in which there is nothing to be found. Chunks and their times stay, their sizes may differ; a body under a
 content coding is put below it, and the header says so no more.
 
-Theory of operation: what a rule finds once is a secret, and is looked for in the next pass everywhere in the exchange
-and in every form, until a pass finds nothing new. Then the result is read again and all of it is searched. Where
-anything is still to be found, or where the answer is no longer what it was (a rule that matches words of the wire
-format), the export is refused.
+Theory of operation: values go, the words of the protocol stay (:mod:`recorder.core.export_words`). What a rule finds
+once is a secret, and is looked for in the next pass everywhere in the exchange and in every form, until a pass finds
+nothing new. Then the result is read again and all of it is searched. Where anything is still to be found, a rule finds
+one of the words that stay, or something else was lost on the way (:mod:`recorder.core.export_forms`), the export is
+refused.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from recorder.core.content_coding import decoded_ends, undo
 from recorder.core.conversation import Conversation, Relation
 from recorder.core.exchange import Chunk, Exchange, Headers, Request, Response, first_header
 from recorder.core.export_bodies import Source, body_source, moved, request_source
+from recorder.core.export_forms import same_form
 from recorder.core.export_matches import Matcher, replaced
-from recorder.core.export_residue import Guard, left_over, residue
+from recorder.core.export_residue import Guard, left_over, lost, residue
 from recorder.core.export_rules import URL_MARKER, known_texts, parse_rules
 from recorder.core.messages import Anomaly
 from recorder.core.rebuilt import Rebuilt
@@ -32,6 +34,8 @@ from recorder.errors import RedactionRefused
 REDACTED: Final = "redacted_for_export"
 _PASSES: Final = 6
 _CODED: Final = "content-encoding"
+#: Of the facts of an import (docs/format.md) those that something else wrote.
+_OF_FILE: Final = frozenset({"file", "creator", "recorded_at", "set_aside"})
 
 
 class ExportRedaction:
@@ -78,18 +82,26 @@ class ExportRedaction:
         whole = _Whole(rebuilt)
         matcher = self._learn(whole)
         changed = whole.without(matcher)
+        for rule in matcher.kept.values():
+            raise RedactionRefused(
+                f"{rule.label} finds a name or a word of the wire format in exchange {rebuilt.id}, and these stay: "
+                "nothing is exported of it; make it more specific"
+            )
         if changed == rebuilt.exchange:
             made = rebuilt
         else:
             made = _as_it_was(rebuilt, self._rebuild(changed))
-            _same_answer(rebuilt, made)
+            if not same_form(rebuilt, made) or lost(rebuilt, made, matcher):
+                raise RedactionRefused(
+                    f"exchange {rebuilt.id} would no longer be read as what it is: a rule finds words of the wire "
+                    "format, more than one value of the JSON in a tool call, or two names of one object, which would "
+                    "be the same; make it more specific"
+                )
             if left_over(rebuilt, made, matcher):
                 raise RedactionRefused(
                     f"a part of what is found in exchange {rebuilt.id} would stay, because it cannot be told which of "
                     "its bytes made it: nothing is exported of it; leave this exchange out"
                 )
-        if matcher.counts:
-            made = replace(made, anomalies=(*made.anomalies, Anomaly(REDACTED, self._told(matcher))))
         left = residue(made, matcher, changed=made.exchange is not rebuilt.exchange)
         if left is not None:
             place, rule = left
@@ -99,6 +111,8 @@ class ExportRedaction:
             )
         for number, places in matcher.counts.items():
             self._totals[number] += len(places)
+        if matcher.counts:
+            made = replace(made, anomalies=(*made.anomalies, Anomaly(REDACTED, self._told(matcher))))
         return made
 
     def conversation(self, conversation: Conversation, relations: Mapping[str, Relation]) -> Conversation:
@@ -115,7 +129,7 @@ class ExportRedaction:
 
         :raises RedactionRefused: one does.
         """
-        return Guard(self._matcher.again().secrets).checked(pieces)
+        return Guard(self._matcher.again()).checked(pieces)
 
     def _learn(self, whole: _Whole) -> Matcher:
         """Look through an exchange until nothing new is found; return a matcher for all that was."""
@@ -142,7 +156,7 @@ class _Whole:
         self._exchange = exchange = rebuilt.exchange
         self._coding = exchange.content_coding
         self._body = undo(exchange.body, self._coding).body
-        self._answer = body_source(self._body, rebuilt.answer)
+        self._answer = body_source(self._body, rebuilt.answer, exchange.response.headers if exchange.response else ())
         self._payload = b""
         self._asked: Source | None = None
         if exchange.request is not None:
@@ -164,6 +178,7 @@ class _Whole:
             chunks=chunks,
             ending=ending,
             gaps=tuple(_value(gap, "gap", matcher) for gap in exchange.gaps),
+            imported=_told_by_file(exchange.imported, matcher),
             conversation_name=None if name is None else matcher.text(name, "name"),
             anomalies=tuple(
                 replace(fact, detail=matcher.text(fact.detail, ("anomaly", at)))
@@ -218,6 +233,13 @@ def _value(value: Any, place: str, matcher: Matcher) -> Any:
     if isinstance(value, list | tuple):
         return [_value(held, f"{place}/{at}", matcher) for at, held in enumerate(value)]
     return value
+
+
+def _told_by_file(facts: Mapping[str, Any] | None, matcher: Matcher) -> Mapping[str, Any] | None:
+    """Return the facts of an import with the words of the file and its name looked through; the others are ours."""
+    if facts is None:
+        return None
+    return {key: _value(held, "imported", matcher) if key in _OF_FILE else held for key, held in facts.items()}
 
 
 def _headers(headers: Headers, side: str, matcher: Matcher) -> tuple[Headers, list[str]]:
@@ -276,28 +298,3 @@ def _as_it_was(before: Rebuilt, after: Rebuilt) -> Rebuilt:
     evidence = replace(after.evidence, coding_cut=before.evidence.coding_cut)
     kept = tuple(fact for fact in coding if fact.kind not in known)
     return replace(after, evidence=evidence, verdict=verdict(evidence), anomalies=(*kept, *after.anomalies))
-
-
-def _same_answer(before: Rebuilt, after: Rebuilt) -> None:
-    """Make sure that an answer is still what it was, but for the texts in it."""
-    asked = _asked(before)
-    if _form(before) != _form(after) or (asked is not None and asked != _asked(after)):
-        raise RedactionRefused(
-            f"exchange {before.id} would no longer be read as what it is: a rule finds words of the wire "
-            "format, or more than one value of the JSON in a tool call; make it more specific"
-        )
-
-
-def _form(rebuilt: Rebuilt) -> tuple[Any, ...]:
-    answer = rebuilt.answer
-    choices = [
-        (choice.index, choice.finish, choice.message.role, [call.complete for call in choice.message.tool_calls])
-        for choice in answer.choices
-    ]
-    return answer.dialect, answer.shape, rebuilt.verdict, choices, len(answer.errors)
-
-
-def _asked(rebuilt: Rebuilt) -> tuple[Any, ...] | None:
-    """What a request is, but for the texts in it; None where it could not be read."""
-    reading = rebuilt.reading
-    return None if reading is None else (reading.dialect, reading.choices, [each.role for each in reading.messages])

@@ -19,8 +19,8 @@ from urllib.parse import quote, quote_plus
 from recorder.core.content_coding import undo
 from recorder.core.export_bodies import body_source, request_source
 from recorder.core.export_chains import JOINED
-from recorder.core.export_matches import LEAST, Matcher
-from recorder.core.export_rules import MARKER, Rule
+from recorder.core.export_matches import BODY, REQUEST, Matcher
+from recorder.core.export_rules import LEAST, MARKER, Rule
 from recorder.core.messages import Message
 from recorder.core.rebuilt import Rebuilt
 from recorder.errors import RedactionRefused
@@ -49,7 +49,8 @@ def residue(rebuilt: Rebuilt, matcher: Matcher, *, changed: bool) -> tuple[str, 
     body = undo(exchange.body, exchange.content_coding).body
     payload = exchange.request.payload if exchange.request else b""
     found: tuple[str, Rule] | None = None
-    if changed and body_source(body, rebuilt.answer).edits(looking) and looking.counts:
+    headers = exchange.response.headers if exchange.response else ()
+    if changed and body_source(body, rebuilt.answer, headers).edits(looking) and looking.counts:
         found = "the body", _rule(looking)
     elif changed and request_source(exchange.request, payload).edits(looking) and looking.counts:
         found = "the request", _rule(looking)
@@ -57,6 +58,10 @@ def residue(rebuilt: Rebuilt, matcher: Matcher, *, changed: bool) -> tuple[str, 
 
 
 def _in_bytes(body: bytes, payload: bytes, looking: Matcher) -> tuple[str, Rule] | None:
+    for rule in looking.for_numbers:
+        for place, data in (("the body", body), ("the request", payload)):
+            if any(True for _ in rule.find(data.decode("latin-1"))):
+                return place, rule
     for text, rule in looking.secrets.items():
         forms = list(_encodings(text))
         if any(form in body for form in forms):
@@ -133,6 +138,23 @@ def left_over(before: Rebuilt, after: Rebuilt, matcher: Matcher) -> bool:
     return False
 
 
+def lost(before: Rebuilt, after: Rebuilt, matcher: Matcher) -> bool:
+    """Whether texts say less than they should: more characters are gone than were taken out of the bytes.
+
+    :param matcher: that which has taken them out.
+    """
+    sides = (
+        (BODY, before.answer_messages, after.answer_messages),
+        (REQUEST, before.request_messages, after.request_messages),
+    )
+    return any(_size(was) - _size(now) > matcher.taken[place] for place, was, now in sides)
+
+
+def _size(messages: Iterable[Message]) -> int:
+    parts = (part for message in messages for part in message.parts)
+    return sum(len(_bare(part.text)) for part in parts if isinstance(part, JOINED))
+
+
 def _said(rebuilt: Rebuilt) -> list[list[str]]:
     return [_joined(message) for message in rebuilt.answer_messages]
 
@@ -161,13 +183,13 @@ def _is_part(text: str, whole: str) -> bool:
 class Guard:
     """A last look at a document that is written.
 
-    :param secrets: what may not be in it: ``text -> the rule that found it``.
+    :param matcher: knows what may not be in it.
     """
 
-    def __init__(self, secrets: Mapping[str, Rule]) -> None:
+    def __init__(self, matcher: Matcher) -> None:
         self._forms = [
             (form, rule, bool(_NUMBER_LIKE.fullmatch(form)))
-            for text, rule in secrets.items()
+            for text, rule in {**matcher.numbers, **matcher.secrets}.items()
             if len(text) >= LEAST
             for form in sorted(_forms(text))
         ]

@@ -26,6 +26,10 @@ MARKER: Final = "[redacted]"
 #: The same in a URL, where brackets may not stand (RFC 3986 §2.2).
 URL_MARKER: Final = "~redacted~"
 
+#: Shorter texts, and numbers of fewer digits, are taken out where a rule finds them, and not looked for anywhere else:
+#: they are in everything.
+LEAST: Final = 6
+
 _FORMS: Final = "text:TEXT, re:EXPRESSION, json:PATH or detect:NAME"
 _STEP: Final = re.compile(
     r"\.\.(?P<deep>[\w-]+)|\.(?P<name>[\w-]+|\*)|\[(?:(?P<index>\d+|\*)|'(?P<single>[^']*)'|\"(?P<double>[^\"]*)\")\]"
@@ -44,6 +48,7 @@ class Rule:
     :ivar find: yields what it finds in a text; nothing for a path.
     :ivar path: of a ``json`` rule: names, indices, ``*`` and ``..``.
     :ivar text: of a ``text`` rule: the text.
+    :ivar whole: what it finds are whole numbers.
     """
 
     number: int
@@ -51,6 +56,7 @@ class Rule:
     find: Callable[[str], Iterator[Span]]
     path: Path = ()
     text: str | None = None
+    whole: bool = False
 
     @property
     def label(self) -> str:
@@ -60,6 +66,10 @@ class Rule:
     def selects(self, place: Path) -> bool:
         """Whether its path selects the value at *place*, or one around it."""
         return bool(self.path) and _begins(self.path, place)
+
+    def names(self, place: Path) -> bool:
+        """Whether its path selects the very value at *place*, and none around it."""
+        return self.selects(place) and not self.selects(place[:-1])
 
 
 def _begins(path: Path, place: Path) -> bool:
@@ -72,8 +82,25 @@ def _begins(path: Path, place: Path) -> bool:
 
 
 def literal(number: int, kind: str, *texts: str) -> Rule:
-    """Return a rule for texts as they are written; where several stand in one place, for the longest."""
-    found = re.compile("|".join(re.escape(text) for text in sorted(texts, key=len, reverse=True)))
+    """Return a rule for texts as they are written; where several stand in one place, for the longest.
+
+    A space may be ``+``, as in forms and in the links that people are shown.
+    """
+    written = (re.escape(text).replace("\\ ", "[ +]") for text in sorted(texts, key=len, reverse=True))
+    return _anything(number, kind, re.compile("|".join(written)))
+
+
+def whole_numbers(number: int, kind: str, *texts: str) -> Rule:
+    """Return a rule for numbers where they stand as a whole: ``4711`` is in ``no. 4711``, not in ``147110``.
+
+    :param texts: as :func:`~recorder.core.export_numbers.number_texts` writes them.
+    """
+    written = "|".join(re.escape(text) for text in sorted(texts, key=len, reverse=True))
+    rule = _anything(number, kind, re.compile(rf"(?<!\d)(?<!\d\.)(?:{written})(?:\.0+)?(?!\d|\.\d)"))
+    return replace(rule, whole=True)
+
+
+def _anything(number: int, kind: str, found: re.Pattern[str]) -> Rule:
     return Rule(number, kind, lambda where: (one.span() for one in found.finditer(where)))
 
 

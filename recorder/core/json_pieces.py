@@ -26,6 +26,8 @@ _PROBABILITIES: Final = frozenset(
 )
 #: What says the same as all of the text, as numbers of tokens, where it is an array of integers.
 _TOKEN_IDS: Final = frozenset({"context", "tokens", "token_ids", "prompt_token_ids", "output_ids", "bytes"})
+#: The names of what may be a copy.
+COPIES: Final = _PROBABILITIES | _TOKEN_IDS
 
 Place = tuple[str | int, ...]
 
@@ -35,8 +37,9 @@ STRING, NAME, NUMBER, WORD, RAW, COPY = "string", "name", "number", "word", "raw
 class Piece(NamedTuple):
     """A part of a text.
 
-    :ivar kind: ``string`` or ``name`` (what stands between the quotes), ``number``, ``word`` (``true``, ``null`` …),
-        ``raw`` (no JSON), or ``copy``: a whole value that repeats the texts beside it as tokens.
+    :ivar kind: ``string`` or ``name`` (what stands between the quotes; also the name of an event), ``number``,
+        ``word`` (``true``, ``null`` …), ``raw`` (no JSON), or ``copy``: a whole value that repeats the texts beside
+        it as tokens.
     :ivar start: where it begins in the text.
     :ivar document: number of the event, line or document that it is in.
     :ivar path: names and indices from the root of the document to it.
@@ -231,7 +234,8 @@ def _events(text: str) -> list[Piece]:
         if field_name == "event":
             name = text[value:end]
         if field_name in ("event", "id", "retry", ""):
-            found += [Piece(RAW, value, end, number)] if end > value else []
+            kind = NAME if field_name == "event" else RAW
+            found += [Piece(kind, value, end, number)] if end > value else []
         else:  # no field that is known: llama.cpp's "error: {…}", or no event stream at all
             found += _value(text, [(value if colon else start, end)], number, field_name)
             found += [Piece(RAW, start, start + len(field_name), number)] if colon else []

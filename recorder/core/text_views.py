@@ -21,6 +21,8 @@ _SHORT: Final = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n"
 _PERCENT: Final = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 _ZERO: Final = re.compile("\0")
 _PLUS: Final = re.compile(r"\+")
+#: What follows ``=`` in a link that somebody is shown.
+_QUERY: Final = re.compile(r"(?<==)[^\s=&+\"'<>]+(?:\+[^\s=&+\"'<>]+)+")
 _ENTITY: Final = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,8});")
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}")
 _PAIR: Final = re.compile(r"[\ud800-\udbff][\udc00-\udfff]")
@@ -89,6 +91,9 @@ def _readings(text: str, *, form: bool) -> Iterator[list[_Change]]:
         found.append(_unquoted(text))
     if form and "+" in text:
         found.append(_each(_PLUS, text, lambda _: " "))
+    elif "+" in text and "=" in text:
+        runs = (one.span() for one in _QUERY.finditer(text))
+        found.append([(at, at + 1, " ") for start, end in runs for at in range(start, end) if text[at] == "+"])
     if "&" in text:
         found.append(_each(_ENTITY, text, html.unescape))
     if _BYTE.search(text):

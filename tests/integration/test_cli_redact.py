@@ -117,3 +117,21 @@ def test_a_file_that_holds_no_rules(url: str, tmp_path: Path, content: bytes, sa
     file = tmp_path / "rules.txt"
     file.write_bytes(content)
     assert said in told(run("export", DESK, "--store", url, "--redact-file", str(file)), 2)
+
+
+@pytest.mark.parametrize(("name", "word"), [("json", "content"), ("csv", "id"), ("markdown", "finish_reason")])
+def test_words_of_the_wire_are_refused_and_not_dropped(url: str, name: str, word: str) -> None:
+    line = told(run("export", DESK, "--format", name, "--store", url, "--redact", f"text:{word}"), 1)
+    assert line.startswith("error: rule 1 (text) finds a name or a word of the wire format in exchange ")
+    assert line.endswith("nothing is exported of it; make it more specific")
+
+
+@pytest.mark.parametrize("name", sorted(set(formats()) - {"sse"}))
+def test_a_number_that_a_path_selects_is_in_no_format(store_url: str, name: str) -> None:
+    asking = ExchangeBuilder(3).request({"account": 90210777, "messages": [{"role": "user", "content": "hi"}]})
+    body = json.dumps({"choices": [{"index": 0, "message": {"content": "no 90210777"}, "finish_reason": "stop"}]})
+    answer = asking.response(headers=[("content-type", "application/json")]).chunks(body.encode()).completed()
+    fill(store_url, answer)
+    result = run("export", identity_of(answer), "--format", name, "--store", store_url, "--redact", "json:$.account")
+    assert result.exit_code == 0, result.stderr
+    assert not holds(rows_of(result.stdout_bytes) if name == "parquet" else result.stdout, "90210777")

@@ -404,3 +404,58 @@ def test_a_conversation_is_redacted_too() -> None:
     found = redaction.conversation(Conversation("c", f"desk of {SECRET}", ("a",)), relations)
     assert (found.name, found.relations) == ("desk of [redacted]", relations)
     assert redaction.conversation(Conversation("c"), {}).name is None
+
+
+FORM = [("content-type", "application/x-www-form-urlencoded")]
+
+
+@pytest.mark.parametrize(
+    "written", ["Anna+Lee%20Smith", "Anna+Lee+Smith", "%41nna%20Lee%20Smith", "%2541nna%2520Lee+Smith"]
+)
+@pytest.mark.parametrize("rule", ["text:Anna Lee Smith", r"re:Anna\s+Lee\s+Smith"])
+def test_a_form_in_an_answer_and_a_link_in_a_text_are_read(written: str, rule: str) -> None:
+    body = cut_bytes(f"a=1&name={written}".encode())
+    form = redacted(
+        ExchangeBuilder().request({}).response(headers=FORM).chunks(*body).completed(), rule, secret="Anna Lee Smith"
+    )
+    assert form.exchange.body == b"a=1&name=[redacted]"
+    link = redacted(asked(user("x"), *told(f"see https://a.test/?q={written}")), rule, secret="Anna Lee Smith")
+    assert texts_of(link) == ["see https://a.test/?q=[redacted]"]
+
+
+def test_a_text_that_begins_with_what_is_left_out_stays_a_text() -> None:
+    """With the marker's bracket it would be taken for JSON, and the export refused."""
+    after = redacted(page(502, f"{SECRET} is not here".encode(), "text/plain"))
+    assert (after.answer.shape, after.exchange.body) == ("text", b"~redacted~ is not here")
+
+
+def test_the_name_of_a_file_that_was_imported_is_looked_through() -> None:
+    facts = {
+        "file": f"{SECRET}.har",
+        "format": "har",
+        "missing": ["chunk_times"],
+        "set_aside": [["response", "x", SECRET]],
+    }
+    builder = ExchangeBuilder().event("imported", facts).request(user("hi")).response().sse(STOP).completed()
+    imported = redacted(builder).exchange.imported
+    assert imported == {**facts, "file": "[redacted].har", "set_aside": [["response", "x", "[redacted]"]]}
+
+
+def test_an_id_that_every_event_repeats_is_no_text_in_pieces() -> None:
+    """Its end and the next one's beginning made a number that nobody had written."""
+    values = [{**value, "id": "94-chat-12"} for value in told("the answer is here")]
+    before = exchange(asked(user("hi"), *values))
+    after = ExportRedaction([r"re:\d{4,}"], rebuild).exchange(before)
+    assert after.exchange == before.exchange
+
+
+def test_how_often_a_rule_found_something_is_nothing_that_it_could_find() -> None:
+    after = ExportRedaction([r"re:41|\(re\): \d"], rebuild).exchange(exchange(asked(user("I am 41"))))
+    assert [fact.detail for fact in after.anomalies] == ["rule 1 (re): 1"]
+
+
+def test_a_number_that_is_a_delta_by_itself_becomes_a_text() -> None:
+    after = ExportRedaction([r"re:\b\d{2}\b"], rebuild).exchange(
+        exchange(asked(user("x"), *call('{"age": ', "32", "}")))
+    )
+    assert after.answer_messages[0].tool_calls[0].arguments == {"age": "[redacted]"}

@@ -76,3 +76,8 @@ def test_every_character_stands_somewhere(text: str, literal: bool, form: bool) 
 def test_a_literal_is_read_as_json_reads_it(text: str, ascii_only: bool) -> None:
     literal = json.dumps(text, ensure_ascii=ascii_only)[1:-1]
     assert next(views(literal, literal=True)).text == text
+
+
+def test_a_link_in_a_text_has_its_spaces_back() -> None:
+    read = [view.text for view in views("see https://a.test/?who=Zoe+M+S&b=1+1, 2+2", literal=False)]
+    assert "see https://a.test/?who=Zoe M S&b=1 1, 2+2" in read
