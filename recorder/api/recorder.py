@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from recorder.api.conversations import Conversation, Conversations, current_conversation
 from recorder.api.ending import Ending, projecting
@@ -33,10 +34,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger("recorder")
 
 _DRAINERS = ("thread", "process")
-_SENT: Final = frozenset(
-    [("requests", "Response"), ("requests", "PreparedRequest")]
-    + [(module, name) for module in ("httpx", "httpx2") for name in ("Request", "Response")]
-)
 _RESTING_STEP = 256  # events of the feed: while the program rests it may want its interpreter back
 
 
@@ -240,9 +237,10 @@ class Recorder:
 
 
 def _is_of_http(sent: object) -> bool:
-    """Whether something is a response or a request of a library that recorder records."""
-    kinds = {(kind.__module__.partition(".")[0], kind.__name__) for kind in type(sent).__mro__}
-    return not kinds.isdisjoint(_SENT)
+    """Whether something is a response or a request of a library that recorder records; imports none of them."""
+    requests, httpx = sys.modules.get("requests"), sys.modules.get("recorder.transports.httpx_modules")
+    of_requests = requests is not None and isinstance(sent, (requests.Response, requests.PreparedRequest))
+    return of_requests or (httpx is not None and httpx.is_of_httpx(sent))
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -67,7 +67,11 @@ class HttpxExchange:
         """Record that nothing came back."""
         with self.guard:
             if is_of_the_network(self._module, error):
-                kind, phase, facts = kind_of_failure(error), phase_of_failure(error), describe_failure(error)
+                kind, phase, facts = (
+                    kind_of_failure(error),
+                    phase_of_failure(error),
+                    describe_failure(self._module, error),
+                )
                 self.tap.request_failed(kind, phase, facts)
             else:
                 name = f"{type(error).__module__}.{type(error).__qualname__}"
@@ -127,7 +131,7 @@ class HttpxExchange:
             if is_cut(error):
                 self.tap.end_of_input()
             else:
-                self.tap.failed(kind_of_failure(error), describe_failure(error))
+                self.tap.failed(kind_of_failure(error), describe_failure(self._module, error))
 
     def left(self, *, abandoned: bool = False) -> None:
         """Record that the consumer is done; it may have taken everything."""

@@ -29,16 +29,21 @@ def module_of(given: object) -> ModuleType:
 
     :raises ConfigurationError: neither.
     """
-    if isinstance(given, ModuleType):
-        kinds: tuple[type, ...] = ()
-        names = [given.__name__]
-    else:
-        kinds = given.__mro__ if isinstance(given, type) else type(given).__mro__
-        names = [kind.__module__.partition(".")[0] for kind in kinds]
-    found = next((name for name in names if name in NAMES), None)
-    if found is None:
-        raise ConfigurationError(f"{given!r} is neither of httpx nor of httpx2: give the module, or a transport of it")
-    return sys.modules[found]
+    for module in _imported():
+        kinds = (module.BaseTransport, module.AsyncBaseTransport, module.Client, module.AsyncClient)
+        if given is module or isinstance(given, kinds) or (isinstance(given, type) and issubclass(given, kinds)):
+            return module
+    raise ConfigurationError(f"{given!r} is neither of httpx nor of httpx2: give the module, or a transport of it")
+
+
+def is_of_httpx(sent: object) -> bool:
+    """Whether something is a request or a response of one of the two."""
+    return any(isinstance(sent, (module.Request, module.Response)) for module in _imported())
+
+
+def _imported() -> list[ModuleType]:
+    # By identity, not by the names of modules that classes tell: SDKs that show them as their own change those.
+    return [sys.modules[name] for name in NAMES if name in sys.modules]
 
 
 def module_in_use() -> ModuleType:
@@ -46,11 +51,11 @@ def module_in_use() -> ModuleType:
 
     :raises ConfigurationError: it has imported none of them, or both.
     """
-    imported = [name for name in NAMES if name in sys.modules]
+    imported = _imported()
     if len(imported) != 1:
         which = "both httpx and httpx2 are" if imported else "neither httpx nor httpx2 is"
         raise ConfigurationError(f"{which} imported: say which is meant, as in httpx_transport(httpx)")
-    return sys.modules[imported[0]]
+    return imported[0]
 
 
 def core_of(module: ModuleType) -> ModuleType:
@@ -90,9 +95,9 @@ def is_cut(error: BaseException) -> bool:
     return type(error).__name__ == "RemoteProtocolError" and str(error).startswith(_CUT)
 
 
-def describe_failure(error: BaseException) -> ErrorFacts:
+def describe_failure(module: ModuleType, error: BaseException) -> ErrorFacts:
     """Return the facts of a failure: what the operating system said, if it did, and what the library made of it."""
-    raised = RaisedFacts(type=f"{type(error).__module__.partition('.')[0]}.{type(error).__name__}", message=str(error))
+    raised = RaisedFacts(type=f"{module.__name__}.{type(error).__name__}", message=str(error))
     below = _lowest(error)
     if below is None:
         return ErrorFacts(type=raised["type"], message=raised["message"], raised=raised)
@@ -116,7 +121,7 @@ def _exception(module: ModuleType, name: str) -> type[Exception] | None:
 
 def like_core(module: ModuleType, error: Exception) -> type[Exception] | None:
     """Return what *module* makes of an exception of its library of connections: the class of the same name."""
-    if type(error).__module__.partition(".")[0] != core_of(module).__name__:
+    if _exception(core_of(module), type(error).__name__) is not type(error):
         return None
     return next((found for kind in type(error).__mro__ if (found := _exception(module, kind.__name__))), None)
 

@@ -32,7 +32,7 @@ class _Sent:
     """What was sent last in a context, as far as it tells whether the next request goes on with it."""
 
     recording: HttpxRecording
-    request: weakref.ref[Any]
+    requests: tuple[weakref.ref[Any], ...]  # of the call so far: an auth round sends the first of them again
     status: int
     target: str | None  # of a redirect
     call: Call
@@ -106,7 +106,7 @@ class HttpxRecording:
         """A redirect or an auth round goes on with the call that it follows from, in the same thread or task."""
         last = _LAST.get()
         if last is not None and last.recording is self:
-            again = last.status in _CHALLENGES and last.request() is request
+            again = last.status in _CHALLENGES and any(sent() is request for sent in last.requests)
             if again or (last.target is not None and last.target == str(request.url)):
                 return last.call
         return Call(id_text(path.clock.new_id()), conversation=self._conversation())
@@ -123,7 +123,9 @@ class HttpxRecording:
         status, target = response.status_code, None
         if status in _REDIRECTS and "location" in response.headers:
             target = str(exchange.request.url.join(response.headers["location"]))
-        _LAST.set(_Sent(self, weakref.ref(exchange.request), status, target, exchange.call))
+        last, sent = _LAST.get(), weakref.ref(exchange.request)
+        before = last.requests if last is not None and last.call is exchange.call else ()
+        _LAST.set(_Sent(self, (*before, sent), status, target, exchange.call))
 
 
 class _Transport:
