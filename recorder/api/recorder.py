@@ -68,6 +68,9 @@ class Recorder:
     :raises StoreError: the store is not one that this version can write.
     """
 
+    _transport: RequestsRecording | None = None
+    _httpx: HttpxRecording | None = None
+
     def __init__(
         self,
         store_url: str | os.PathLike[str] | None = None,
@@ -85,8 +88,6 @@ class Recorder:
         _one_of("drainer", drainer, _DRAINERS if os.name == "posix" else _DRAINERS[:1])
         _seconds(spool_wait=spool_wait, close_timeout=close_timeout)
         self._timeout = close_timeout
-        self._transport: RequestsRecording | None = None
-        self._httpx: HttpxRecording | None = None
         self._warned = False
         self._path: WritePath | None = None
         self._ending: Ending | None = None
