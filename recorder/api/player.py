@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from recorder.clock import Clock, SystemClock
 from recorder.core.redaction import Redaction
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import requests
 
     from recorder.api.store import Store
+    from recorder.transports.httpx_replay import HttpxReplay
     from recorder.transports.requests_replay import RequestsReplay
 
 
@@ -66,6 +67,7 @@ class Player:
             self.close()
             raise
         self._transport: RequestsReplay | None = None
+        self._httpx: HttpxReplay | None = None
 
     @property
     def misses(self) -> tuple[NoMatchingExchange, ...]:
@@ -89,6 +91,19 @@ class Player:
             self._transport = RequestsReplay(self._answers, self._redaction, self._pace)
         self._transport.mount(session)
         return session
+
+    def httpx_transport(self, like: object | None = None) -> Any:
+        """Return a transport for clients of httpx or httpx2, sync and async, that answers from the recording.
+
+        :param like: the module, ``httpx`` or ``httpx2``, or anything of it; the one that the program has imported
+            where it is left out.
+        :raises ConfigurationError: it is neither, or the program has imported both.
+        """
+        if self._httpx is None:
+            from recorder.transports.httpx_replay import HttpxReplay
+
+            self._httpx = HttpxReplay(self._answers, self._redaction, self._pace)
+        return self._httpx.transport(like)
 
     def close(self) -> None:
         """Close the store, unless it was given open; closing twice is fine."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from recorder.api.conversations import Conversation, Conversations, current_conversation
 from recorder.api.ending import Ending, projecting
@@ -27,6 +28,7 @@ from recorder.store.urls import parse_url
 if TYPE_CHECKING:
     import requests
 
+    from recorder.transports.httpx_recording import HttpxRecording
     from recorder.transports.requests_recording import RequestsRecording
 
 _log = logging.getLogger("recorder")
@@ -66,6 +68,9 @@ class Recorder:
     :raises StoreError: the store is not one that this version can write.
     """
 
+    _transport: RequestsRecording | None = None
+    _httpx: HttpxRecording | None = None
+
     def __init__(
         self,
         store_url: str | os.PathLike[str] | None = None,
@@ -83,7 +88,6 @@ class Recorder:
         _one_of("drainer", drainer, _DRAINERS if os.name == "posix" else _DRAINERS[:1])
         _seconds(spool_wait=spool_wait, close_timeout=close_timeout)
         self._timeout = close_timeout
-        self._transport: RequestsRecording | None = None
         self._warned = False
         self._path: WritePath | None = None
         self._ending: Ending | None = None
@@ -150,6 +154,22 @@ class Recorder:
             self._transport.mount(session)
         return session
 
+    def httpx_transport(self, wrapped: Any) -> Any:
+        """Return a transport for clients of httpx or httpx2: every exchange that goes through it is recorded.
+
+        :param wrapped: the transport that sends, as ``httpx.HTTPTransport()``, or an async one; with
+            ``RECORDER_OFF`` it is what is returned.
+        :raises ConfigurationError: it is no transport of httpx or httpx2.
+        """
+        if self._path is None:
+            return wrapped
+        if self._httpx is None:
+            from recorder.transports.httpx_recording import HttpxRecording
+
+            must_record = self._path.must_record
+            self._httpx = HttpxRecording(self._open_path, current_conversation, must_record=must_record)
+        return self._httpx.transport(wrapped)
+
     def _open_path(self) -> WritePath | None:
         path = self._path
         if path is None or not path.closed:
@@ -171,22 +191,22 @@ class Recorder:
             return Conversation("", name)
         return self._conversations.open(name, tags or {})
 
-    def exchange(self, response: requests.Response) -> str | None:
+    def exchange(self, response: Any) -> str | None:
         """Return the id of the exchange that a response in hand came from.
 
         None where nothing was recorded of it: ``RECORDER_OFF`` is set, or this recorder was closed before.
 
-        :param response: or the prepared request of a call that got none, as the ``request`` of its exception.
-        :raises NotFound: it was not sent through a session that this recorder is mounted on.
-        :raises TypeError: it is neither a response nor a request of requests.
+        :param response: of requests, httpx or httpx2; or the request of a call that got none, as the ``request`` of
+            its exception.
+        :raises NotFound: it was not sent through anything that this recorder is mounted on.
+        :raises TypeError: it is neither a response nor a request.
         """
-        import requests
-
-        if not isinstance(response, requests.Response | requests.PreparedRequest):
-            raise TypeError(f"response is not a requests.Response but {response!r}")
-        if self._transport is not None and self._transport.knows(response):
-            identity = self._transport.exchange_of(response)
-            return None if identity is None else id_text(identity)
+        if not _is_of_http(response):
+            raise TypeError(f"response is not a requests.Response, nor one of httpx, but {response!r}")
+        for transport in (self._transport, self._httpx):
+            if transport is not None and transport.knows(response):
+                identity = transport.exchange_of(response)
+                return None if identity is None else id_text(identity)
         if self._path is None or self._path.closed:
             return None
         raise NotFound("the response was not recorded by this recorder")
@@ -215,6 +235,13 @@ class Recorder:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+
+def _is_of_http(sent: object) -> bool:
+    """Whether something is a response or a request of a library that recorder records; imports none of them."""
+    requests, httpx = sys.modules.get("requests"), sys.modules.get("recorder.transports.httpx_modules")
+    of_requests = requests is not None and isinstance(sent, (requests.Response, requests.PreparedRequest))
+    return of_requests or (httpx is not None and httpx.is_of_httpx(sent))
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -137,6 +137,13 @@ def meta_text(facts: Any) -> str:
     return _encode(facts)
 
 
+class RaisedFacts(TypedDict):
+    """The exception that an HTTP library made of one of the network stack."""
+
+    type: str  # "httpx2.ReadTimeout"
+    message: str
+
+
 class ErrorFacts(TypedDict):
     """An exception of the network stack, enough to raise its like again."""
 
@@ -144,6 +151,7 @@ class ErrorFacts(TypedDict):
     message: str
     errno: NotRequired[int]
     args: NotRequired[list[Any]]  # only strings and numbers
+    raised: NotRequired[RaisedFacts]  # where it does not follow from this one
 
 
 class RequestSentMeta(TypedDict):

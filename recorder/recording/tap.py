@@ -263,6 +263,8 @@ class ExchangeTap:
             facts["error"] = {**error, "message": self._scrubbed(error["message"])}
             if "args" in error:
                 facts["error"]["args"] = [self._scrubbed(a) if isinstance(a, str) else a for a in error["args"]]
+            if "raised" in error:
+                facts["error"]["raised"] = {**error["raised"], "message": self._scrubbed(error["raised"]["message"])}
         return facts
 
     def _scrubbed(self, text: str) -> str:

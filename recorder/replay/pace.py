@@ -26,10 +26,15 @@ class Pace:
         """Return a pace whose request is sent now."""
         return Pace(self._factor, self._clock)
 
+    def left(self, elapsed_ns: int) -> float:
+        """Return the seconds until what was recorded *elapsed_ns* after its request is due; 0 where it is."""
+        if not self._factor:
+            return 0.0
+        due = self._origin + int(elapsed_ns * self._factor)
+        return max(due - self._clock.monotonic_ns(), 0) / 1e9
+
     def wait(self, elapsed_ns: int) -> None:
         """Return when what was recorded *elapsed_ns* after its request is due."""
-        if self._factor:
-            due = self._origin + int(elapsed_ns * self._factor)
-            left = due - self._clock.monotonic_ns()
-            if left > 0:
-                self._clock.sleep(left / 1e9)
+        left = self.left(elapsed_ns)
+        if left > 0:
+            self._clock.sleep(left)

@@ -25,7 +25,9 @@ from recorder.errors import RecordingError
 _log = logging.getLogger("recorder")
 
 #: Whose code runs inside a guard because we call it.
-_OURS: Final = frozenset({"recorder", "requests", "urllib3", *sys.stdlib_module_names} - {"__main__"})
+_OURS: Final = frozenset(
+    {"recorder", "requests", "urllib3", "httpx", "httpx2", *sys.stdlib_module_names} - {"__main__"}
+)
 
 
 class Guarded(Protocol):

@@ -8,15 +8,11 @@ from __future__ import annotations
 
 import io
 import socket
-from collections import deque
 from typing import Any
 
-from recorder.core.tape import Read, Tape
-from recorder.errors import RecordingEnded
+from recorder.core.tape import Tape
 from recorder.replay.pace import Pace
-from recorder.transports.failures import revive
-
-_OVER = frozenset({"response_completed", "response_truncated"})
+from recorder.transports.reel import Reel
 
 
 class RecordedSocket:
@@ -27,15 +23,13 @@ class RecordedSocket:
         self._closed = False
         self._timeout: float | None = None
         self._pair: tuple[socket.socket, socket.socket] | None = None
-        self._reads: deque[Read] = deque()
-        self._tape = Tape(end="response_completed")
+        self._grew = 0
+        self._reel = Reel(Tape(end="response_completed"))
         self._pace: Pace | None = None
-        self._failed = False
 
     def load(self, tape: Tape, pace: Pace) -> None:
         """Play *tape* from now on."""
-        self._tape, self._pace, self._failed = tape, pace, False
-        self._reads = deque(tape.reads)
+        self._grew, self._reel, self._pace = tape.grew, Reel(tape), pace
 
     def makefile(self, mode: str = "r", buffering: int | None = None, **_: Any) -> io.BufferedReader:
         """Return a buffered file over the recorded reads.
@@ -45,36 +39,17 @@ class RecordedSocket:
         """
         raw = socket.SocketIO(self, "r")  # type: ignore[arg-type]
         self._io_refs += 1
-        return io.BufferedReader(raw, io.DEFAULT_BUFFER_SIZE + max(self._tape.grew, 0))
+        return io.BufferedReader(raw, io.DEFAULT_BUFFER_SIZE + max(self._grew, 0))
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
         """Fill *buffer* with what one read returned, or with its rest."""
         view = memoryview(buffer).cast("B")
-        if not self._reads:
-            return self._ended()
-        read = self._reads.popleft()
-        if self._pace is not None:
-            self._pace.wait(read.elapsed_ns)
-        size = min(len(view), len(read.data))
-        view[:size] = read.data[:size]
-        if size < len(read.data):
-            self._reads.appendleft(Read(read.data[size:], read.elapsed_ns))
-        return size
-
-    def _ended(self) -> int:
-        tape = self._tape
-        if self._pace is not None and tape.end is not None:
-            self._pace.wait(tape.elapsed_ns)
-        if tape.end in _OVER or self._failed:
-            return 0  # of what comes after the whole response nothing is recorded: a failure is not invented
-        if tape.end in ("response_failed", "request_failed"):
-            self._failed = True
-            error = tape.facts.get("error")
-            if error is None or tape.facts.get("kind") in ("malformed", "disconnected"):
-                return 0  # http.client says itself what is wrong
-            raise revive(error)
-        ended = (tape.end or "the recording of it").replace("_", " ")
-        raise RecordingEnded(f"the recording ends here ({ended}): what followed was never read by the recorded program")
+        due = self._reel.due_ns
+        if self._pace is not None and due is not None:
+            self._pace.wait(due)
+        data = self._reel.take(len(view))
+        view[: len(data)] = data
+        return len(data)
 
     def send(self, data: Any, flags: int = 0) -> int:
         """Take what a request sends."""
@@ -96,7 +71,7 @@ class RecordedSocket:
 
     def shutdown(self, how: int) -> None:
         """Stop."""
-        self._reads.clear()
+        self._reel.stop()
 
     def fileno(self) -> int:
         """Return a descriptor that is never readable: urllib3 polls an idle connection for a hang-up."""

@@ -104,7 +104,7 @@ def observe(
             for answer in report["answers"]
         ]
         seen.server = report
-    return _normalised(seen, _Normal(server, key))
+    return normalised(seen, server, key)
 
 
 def _session(behaviour: Behaviour) -> requests.Session:
@@ -255,7 +255,9 @@ class _Normal:
         return value
 
 
-def _normalised(seen: Observation, normal: _Normal) -> Observation:
+def normalised(seen: Observation, server: Server, key: str) -> Observation:
+    """Return what was seen without what differs between any two runs."""
+    normal = _Normal(server, key)
     return Observation(**{name: normal.value(value) for name, value in vars(seen).items()})  # type: ignore[arg-type]
 
 

@@ -1,0 +1,186 @@
+"""Recording for httpx and httpx2, sync and async: a transport around the user's own.
+
+It stands above the HTTP protocol, at the one seam that both libraries document. So heads are recorded as the library
+shows them, not as bytes of the wire; trailers and interim answers do not show; and where frames of the
+``chunked`` coding came in several reads, each read is recorded as a frame.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Final
+
+from recorder.clock import id_text
+from recorder.errors import ConfigurationError
+from recorder.recording.tap import Call, ExchangeTap
+from recorder.recording.write_path import WritePath
+from recorder.transports.guard import Guard
+from recorder.transports.httpx_exchange import HttpxExchange
+from recorder.transports.httpx_modules import module_of
+from recorder.transports.httpx_streams import joined
+
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_CHALLENGES: Final = frozenset({401, 407})
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """What was sent last in a context, as far as it tells whether the next request goes on with it."""
+
+    recording: HttpxRecording
+    requests: tuple[weakref.ref[Any], ...]  # of the call so far: an auth round sends the first of them again
+    status: int
+    target: str | None  # of a redirect
+    call: Call
+
+
+_LAST: ContextVar[_Sent | None] = ContextVar("recorder_httpx_sent", default=None)
+
+
+class HttpxRecording:
+    """Makes recording transports.
+
+    :param path: where events go; None once the recorder is closed.
+    :param conversation: returns the facts of the conversation that the current context is in.
+    :param must_record: what cannot be recorded must not happen.
+    """
+
+    def __init__(
+        self,
+        path: Callable[[], WritePath | None],
+        conversation: Callable[[], Mapping[str, str]],
+        *,
+        must_record: bool = False,
+    ) -> None:
+        self._path = path
+        self._conversation = conversation
+        self._ids: weakref.WeakKeyDictionary[object, bytes | None] = weakref.WeakKeyDictionary()
+        self._guard = Guard(None, must_record=must_record)
+
+    def transport(self, wrapped: Any) -> Any:
+        """Return a transport that records what *wrapped* sends; sync, async or both, as that is.
+
+        :raises ConfigurationError: it is no transport of httpx or httpx2.
+        """
+        module = module_of(wrapped)
+        if isinstance(wrapped, _Transport):
+            wrapped = wrapped.wrapped
+        bases = tuple(kind for kind in (module.BaseTransport, module.AsyncBaseTransport) if isinstance(wrapped, kind))
+        if not bases:
+            raise ConfigurationError(
+                f"{wrapped!r} is no transport: give one, as in httpx_transport({module.__name__}.HTTPTransport())"
+            )
+        return joined("RecordingTransport", _Transport, bases)(self, module, wrapped)
+
+    def knows(self, sent: object) -> bool:
+        """Whether a response, or a request, went through a transport of this recorder."""
+        return sent in self._ids
+
+    def exchange_of(self, sent: object) -> bytes | None:
+        """Return the id of the exchange that a response came from, or a request's last one; None: not recorded."""
+        return self._ids.get(sent)
+
+    def begin(self, module: ModuleType, request: Any) -> HttpxExchange | None:
+        """Record a request; return its exchange, None where nothing is recorded.
+
+        :raises RecordingError: what cannot be recorded must not happen.
+        """
+        path = self._path()
+        if path is None:
+            self._ids[request] = None
+            return None
+        with self._guard:
+            call = self._call_of(request, path)
+            exchange = HttpxExchange(module, request, call, ExchangeTap(path, call))
+            self._ids[request] = exchange.tap.id
+            with Guard(exchange.tap):
+                exchange.tell_request()
+            return exchange
+        return None
+
+    def _call_of(self, request: Any, path: WritePath) -> Call:
+        """A redirect or an auth round goes on with the call that it follows from, in the same thread or task."""
+        last = _LAST.get()
+        if last is not None and last.recording is self:
+            again = last.status in _CHALLENGES and any(sent() is request for sent in last.requests)
+            if again or (last.target is not None and last.target == str(request.url)):
+                return last.call
+        return Call(id_text(path.clock.new_id()), conversation=self._conversation())
+
+    def given(self, exchange: HttpxExchange, response: Any) -> Any:
+        """Record a response, and have its body recorded while it is read; return the response."""
+        with exchange.guard:
+            self._note(exchange, response)
+            exchange.answered(response)
+        return response
+
+    def _note(self, exchange: HttpxExchange, response: Any) -> None:
+        self._ids[response] = exchange.tap.id
+        status, target = response.status_code, None
+        if status in _REDIRECTS and "location" in response.headers:
+            target = str(exchange.request.url.join(response.headers["location"]))
+        last, sent = _LAST.get(), weakref.ref(exchange.request)
+        before = last.requests if last is not None and last.call is exchange.call else ()
+        _LAST.set(_Sent(self, (*before, sent), status, target, exchange.call))
+
+
+class _Transport:
+    """What a recording transport does, of whichever module and kind it is.
+
+    :ivar wrapped: the user's transport.
+    """
+
+    def __init__(self, recording: HttpxRecording, module: ModuleType, wrapped: Any) -> None:
+        self._recording = recording
+        self._module = module
+        self.wrapped = wrapped
+
+    def handle_request(self, request: Any) -> Any:
+        """Send a request; it is recorded before."""
+        exchange = self._recording.begin(self._module, request)
+        if exchange is None:
+            return self.wrapped.handle_request(request)
+        try:
+            response = self.wrapped.handle_request(exchange.to_send())
+        except BaseException as error:
+            exchange.not_answered(error)
+            raise
+        return self._recording.given(exchange, response)
+
+    async def handle_async_request(self, request: Any) -> Any:
+        """Send a request; it is recorded before."""
+        exchange = self._recording.begin(self._module, request)
+        if exchange is None:
+            return await self.wrapped.handle_async_request(request)
+        try:
+            response = await self.wrapped.handle_async_request(exchange.to_send())
+        except BaseException as error:
+            exchange.not_answered(error)
+            raise
+        return self._recording.given(exchange, response)
+
+    def close(self) -> None:
+        """Close the transport below."""
+        self.wrapped.close()
+
+    async def aclose(self) -> None:
+        """Close the transport below."""
+        await self.wrapped.aclose()
+
+    def __enter__(self) -> Any:
+        self.wrapped.__enter__()
+        return self
+
+    def __exit__(self, *exc_info: Any) -> None:
+        self.wrapped.__exit__(*exc_info)
+
+    async def __aenter__(self) -> Any:
+        await self.wrapped.__aenter__()
+        return self
+
+    async def __aexit__(self, *exc_info: Any) -> None:
+        await self.wrapped.__aexit__(*exc_info)

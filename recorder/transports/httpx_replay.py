@@ -1,0 +1,289 @@
+"""Replay for httpx and httpx2, sync and async: a transport that answers from recordings.
+
+The recorded reads are fed to the library's own pool of connections (``httpcore.ConnectionPool``), through the network
+backend that it can be given: boundaries, exceptions and their messages come out as they did.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from functools import cache
+from types import ModuleType
+from typing import Any, Final
+
+import anyio
+import h11
+
+from recorder.core.redaction import Redacted, Redaction
+from recorder.core.tape import Tape
+from recorder.replay.answers import Answers
+from recorder.replay.pace import Pace
+from recorder.transports.failures import revive
+from recorder.transports.httpx_modules import core_of, like_core, module_in_use, module_of, raised_again
+from recorder.transports.reel import SAID_ABOVE, Reel
+
+_NO_TLS: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # which nobody asks: it saves loading certificates
+
+
+class HttpxReplay:
+    """Makes replaying transports.
+
+    :param answers: where answers come from.
+    :param redaction: applied to a live request before it is compared.
+    :param pace: how fast recorded reads come back.
+    """
+
+    def __init__(self, answers: Answers, redaction: Redaction, pace: Pace) -> None:
+        self._answers = answers
+        self._redaction = redaction
+        self._pace = pace
+
+    def transport(self, like: object | None) -> Any:
+        """Return a transport, sync and async, for clients of the module that *like* comes from.
+
+        :raises ConfigurationError: that is neither httpx nor httpx2, or it is not said which.
+        """
+        module = module_in_use() if like is None else module_of(like)
+        return _transport_class(module)(self, module)
+
+    def tape(self, request: Any, payload: bytes) -> tuple[Tape, Pace]:
+        """Return the recorded answer to a request, and the pace at which it comes.
+
+        :raises NoMatchingExchange: there is none.
+        """
+        while True:
+            seen = Redacted()
+            url = self._redaction.url(str(request.url), seen)
+            tape = self._answers.answer(request.method, url, self._redaction.body(payload, seen)).tape
+            if tape.end != "request_failed" or "error" in tape.facts:
+                return tape, self._pace.start()
+            # Of an attempt that the program's own code broke off there is nothing to play: the next one follows.
+
+
+@cache
+def _transport_class(module: ModuleType) -> Any:
+    bases = (_Transport, module.BaseTransport, module.AsyncBaseTransport)
+    return type("ReplayingTransport", bases, {"__module__": __name__})
+
+
+class _Transport:
+    """What a replaying transport does, of whichever module it is."""
+
+    def __init__(self, replay: HttpxReplay, module: ModuleType) -> None:
+        self._replay = replay
+        self._module = module
+        self._core = core_of(module)
+
+    def handle_request(self, request: Any) -> Any:
+        """Return the recorded answer to a request.
+
+        :raises NoMatchingExchange: there is none.
+        """
+        backend = _backend_class(self._core.NetworkBackend)(self._core, *self._replay.tape(request, request.read()))
+        pool = self._core.ConnectionPool(network_backend=backend, ssl_context=_NO_TLS)
+        with _as_the_library_says(self._module):
+            answer = pool.handle_request(self._asked(request))
+        return self._response(answer, self._module.SyncByteStream)
+
+    async def handle_async_request(self, request: Any) -> Any:
+        """Return the recorded answer to a request.
+
+        :raises NoMatchingExchange: there is none.
+        """
+        tape, pace = self._replay.tape(request, await request.aread())
+        backend = _backend_class(self._core.AsyncNetworkBackend)(self._core, tape, pace)
+        pool = self._core.AsyncConnectionPool(network_backend=backend, ssl_context=_NO_TLS)
+        with _as_the_library_says(self._module):
+            answer = await pool.handle_async_request(self._asked(request))
+        return self._response(answer, self._module.AsyncByteStream)
+
+    def _asked(self, request: Any) -> Any:
+        url, core = request.url, self._core
+        target = core.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+        headers, stream = request.headers.raw, request.stream
+        return core.Request(request.method, target, headers=headers, content=stream, extensions=request.extensions)
+
+    def _response(self, answer: Any, kind: type) -> Any:
+        stream = _body_class(kind)(self._module, answer.stream)
+        return self._module.Response(answer.status, headers=answer.headers, stream=stream, extensions=answer.extensions)
+
+
+@contextmanager
+def _as_the_library_says(module: ModuleType) -> Iterator[None]:
+    """Raise what *module* raises where its library of connections does."""
+    try:
+        yield
+    except Exception as error:
+        kind = like_core(module, error)
+        if kind is None:
+            raise
+        raise kind(str(error)) from error
+
+
+async def _rest(seconds: float) -> None:
+    if seconds > 0:
+        await anyio.sleep(seconds)
+
+
+@cache
+def _body_class(kind: type) -> Any:
+    return type("ReplayedStream", (_Body, kind), {"__module__": __name__})
+
+
+class _Body:
+    """The body of a replayed response."""
+
+    def __init__(self, module: ModuleType, below: Any) -> None:
+        self._module = module
+        self._below = below
+
+    def __iter__(self) -> Iterator[bytes]:
+        with _as_the_library_says(self._module):
+            yield from self._below
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        with _as_the_library_says(self._module):
+            async for data in self._below:
+                yield data
+
+    def close(self) -> None:
+        """Close the recording's connection."""
+        self._below.close()
+
+    async def aclose(self) -> None:
+        """Close the recording's connection."""
+        await self._below.aclose()
+
+
+@cache
+def _backend_class(kind: type) -> Any:
+    behaviour = _AsyncBackend if kind.__name__.startswith("Async") else _SyncBackend
+    return type("RecordedBackend", (behaviour, kind), {"__module__": __name__})
+
+
+class _Backend:
+    """Stands where the network stands, for ``httpcore``: one connection, which was made or failed once."""
+
+    def __init__(self, core: ModuleType, tape: Tape, pace: Pace) -> None:
+        self._core = core
+        self._tape = tape
+        self._pace = pace
+
+    def _failure(self) -> Exception | None:
+        """Return what connecting failed with; None where it did not."""
+        tape, core = self._tape, self._core
+        if tape.end != "request_failed" or tape.facts.get("phase") != "connect":
+            return None
+        raised = raised_again(core, tape.facts["error"])
+        if raised is None:
+            below = revive(tape.facts["error"])
+            name = "ConnectTimeout" if tape.facts.get("kind") == "timeout" else "ConnectError"
+            raised = getattr(core, "ProxyError" if tape.facts.get("proxy") else name)(str(below))
+            raised.__cause__ = below
+        return raised
+
+
+class _SyncBackend(_Backend):
+    def connect_tcp(self, *args: Any, **kwargs: Any) -> Any:
+        """Return a stream over the recording, or fail as it did."""
+        if (failure := self._failure()) is not None:
+            self._pace.wait(self._tape.elapsed_ns)
+            raise failure
+        return _stream_class(self._core.NetworkStream)(self._core, self._tape, self._pace)
+
+
+class _AsyncBackend(_Backend):
+    async def connect_tcp(self, *args: Any, **kwargs: Any) -> Any:
+        """Return a stream over the recording, or fail as it did."""
+        if (failure := self._failure()) is not None:
+            await _rest(self._pace.left(self._tape.elapsed_ns))
+            raise failure
+        return _stream_class(self._core.AsyncNetworkStream)(self._core, self._tape, self._pace)
+
+
+@cache
+def _stream_class(kind: type) -> Any:
+    behaviour = _AsyncStream if kind.__name__.startswith("Async") else _SyncStream
+    return type("RecordedStream", (behaviour, kind), {"__module__": __name__})
+
+
+class _Stream:
+    """Stands where a connected stream stands, for ``httpcore``."""
+
+    def __init__(self, core: ModuleType, tape: Tape, pace: Pace) -> None:
+        self._core = core
+        self._tape = tape
+        self._reel = Reel(tape)
+        self._pace = pace
+
+    def get_extra_info(self, info: str) -> Any:
+        """Return None: there is no socket."""
+        return None
+
+    def _taken(self, size: int) -> bytes:
+        """Return what a read returned."""
+        try:
+            data = self._reel.take(size)
+        except OSError as error:
+            seen = self._seen(error)
+            kind = self._core.ReadTimeout if isinstance(error, TimeoutError) else self._core.ReadError
+            raise self._raised() or kind(str(seen)) from seen
+        if not data and self._tape.facts.get("kind") in SAID_ABOVE and (raised := self._raised()) is not None:
+            # What was wrong with the protocol was seen above the wire: the bytes are not in the recording.
+            raise raised from h11.RemoteProtocolError(str(raised))
+        return data
+
+    def _seen(self, error: OSError) -> Exception:
+        """Return what the library of connections gets to see of a failed read."""
+        return error
+
+    def _raised(self) -> Exception | None:
+        return raised_again(self._core, self._tape.facts.get("error", {}))
+
+
+class _SyncStream(_Stream):
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Return what the next read returned."""
+        if (due := self._reel.due_ns) is not None:
+            self._pace.wait(due)
+        return self._taken(max_bytes)
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Take what a request sends."""
+
+    def close(self) -> None:
+        """Close; there is nothing to give back."""
+
+    def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None) -> Any:
+        """Return the stream: what it returns was recorded above TLS."""
+        return self
+
+
+class _AsyncStream(_Stream):
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Return what the next read returned."""
+        if (due := self._reel.due_ns) is not None:
+            await _rest(self._pace.left(due))
+        return self._taken(max_bytes)
+
+    def _seen(self, error: OSError) -> Exception:
+        """Return what anyio makes of it: what the operating system said is only its cause."""
+        if isinstance(error, TimeoutError):
+            return error
+        broken = anyio.BrokenResourceError()
+        broken.__cause__ = error
+        return broken
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Take what a request sends."""
+
+    async def aclose(self) -> None:
+        """Close; there is nothing to give back."""
+
+    async def start_tls(
+        self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
+    ) -> Any:
+        """Return the stream: what it returns was recorded above TLS."""
+        return self
