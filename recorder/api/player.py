@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import requests
 
     from recorder.api.store import Store
+    from recorder.core.events import Event
+    from recorder.replay.faults import Fault
     from recorder.transports.httpx_replay import HttpxReplay
     from recorder.transports.requests_replay import RequestsReplay
 
@@ -33,6 +35,8 @@ class Player:
     :param pace: 0 answers at once, 1 as fast as recorded, 2 twice as slow.
     :param exchanges: what to answer from: ids of exchanges, ids or names of conversations; everything
         in the store where it is left out.
+    :param fault: what goes wrong with every answer, see :mod:`recorder.faults`; or with those of some exchanges or
+        conversations, by id or name.
     :param clock: tells the time and waits; for tests.
     :raises ConfigurationError: an argument is wrong.
     :raises StoreError: the store cannot be read.
@@ -45,6 +49,7 @@ class Player:
         match: str = "strict",
         pace: float = 0.0,
         exchanges: Iterable[str] | None = None,
+        fault: Fault | Mapping[str, Fault] | None = None,
         clock: Clock | None = None,
     ) -> None:
         if match != "strict":
@@ -61,13 +66,23 @@ class Player:
         try:
             only = None if exchanges is None else self._store.members(exchanges)
             recordings = Recordings(self._store.reader, only)
-            self._answers = Answers(recordings.entries(), recordings.events, recordings.request)
+            events = recordings.events if fault is None else self._with(fault, recordings.events)
+            self._answers = Answers(recordings.entries(), events, recordings.request)
             self._redaction = Redaction(fingerprint_key(clock))
         except BaseException:
             self.close()
             raise
         self._transport: RequestsReplay | None = None
         self._httpx: HttpxReplay | None = None
+
+    def _with(
+        self, fault: Fault | Mapping[str, Fault], events: Callable[[bytes], Iterable[Event]]
+    ) -> Callable[[bytes], Iterable[Event]]:
+        """Return what gives the events of an exchange with what goes wrong in them."""
+        if not isinstance(fault, Mapping):
+            return lambda exchange: fault.apply(list(events(exchange)))
+        named = {member: one for name, one in fault.items() for member in self._store.members([name])}
+        return lambda exchange: named[exchange].apply(list(events(exchange))) if exchange in named else events(exchange)
 
     @property
     def misses(self) -> tuple[NoMatchingExchange, ...]:

@@ -1,0 +1,301 @@
+"""Faults: what the stock libraries make of them is what they make of a real server that fails like that."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import httpx2
+import pytest
+import requests
+
+from recorder import ConfigurationError, NotFound, Player, Recorder
+from recorder.faults import (
+    Fault,
+    corrupt_gzip,
+    cut,
+    done_missing,
+    done_twice,
+    error_in_stream,
+    every_cut,
+    late,
+    malformed,
+    rechunk,
+    several,
+    status,
+    unreachable,
+)
+from tests.clocks import DrivenClock
+from tests.fidelity.behaviours import BEHAVIOURS
+from tests.fidelity.server import Server
+from tests.integration.test_replay import ask
+from tests.loopback import Script, serve
+
+CHUNKS = 6
+SCRIPT = Script(chunks=CHUNKS)
+FRAMES = SCRIPT.frames("a")
+WIRE = b"%x\r\n%b\r\n" % (len(FRAMES[3]), FRAMES[3])
+IN_A_FRAME = len(b"".join(FRAMES[:3])) + len(WIRE) // 2 - WIRE.index(b"\n") - 1  # where the server cuts it
+
+Seen = tuple[list[bytes], str]
+
+
+def with_requests(url: str, player: Player | None) -> Seen:
+    items: list[bytes] = []
+    with requests.Session() as session:
+        session.trust_env = False
+        try:
+            with (player.mount(session) if player else session).post(
+                url, json=ask("a"), stream=True, timeout=5
+            ) as answer:
+                answer.raise_for_status()
+                items.extend(answer.iter_content(None))
+        except requests.RequestException as error:
+            return items, told(error, url)
+    return items, ""
+
+
+def with_module(module: Any) -> Callable[[str, Player | None], Seen]:
+    def ask_it(url: str, player: Player | None) -> Seen:
+        items: list[bytes] = []
+        transport = player.httpx_transport(module) if player else module.HTTPTransport()
+        with module.Client(transport=transport, timeout=5, trust_env=False) as client:
+            try:
+                with client.stream("POST", url, json=ask("a")) as answer:
+                    answer.raise_for_status()
+                    items.extend(answer.iter_raw())
+            except module.HTTPError as error:
+                return items, told(error, url)
+        return items, ""
+
+    return ask_it
+
+
+def told(error: Exception, url: str) -> str:
+    return f"{type(error).__name__}: {error}".replace(url, "URL").split(" at 0x")[0].split("object")[0]
+
+
+LIBRARIES = pytest.mark.parametrize(
+    "library", [with_requests, with_module(httpx), with_module(httpx2)], ids=["requests", "httpx", "httpx2"]
+)
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """A store with one whole answer, and the URL that it came from, where nobody listens any more."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('faults') / 'store.db'}"
+    with serve(SCRIPT) as server, Recorder(url) as recorder, requests.Session() as session:
+        with recorder.conversation("desk"):
+            assert recorder.mount(session).post(server.url, json=ask("a")).ok
+        return url, server.url
+
+
+def played(library: Callable[[str, Player | None], Seen], recorded: tuple[str, str], fault: Fault) -> Seen:
+    store, url = recorded
+    with Player(store, fault=fault) as player:
+        return library(url, player)
+
+
+def bare(library: Callable[[str, Player | None], Seen], script: Script) -> Seen:
+    with serve(script) as server:
+        return library(server.url, None)
+
+
+@LIBRARIES
+@pytest.mark.parametrize(
+    ("fault", "script"),
+    [
+        (cut(after_bytes=IN_A_FRAME), Script(chunks=CHUNKS, cut_after=3)),
+        (cut(after_chunks=3, how="reset"), Script(chunks=CHUNKS, reset_after=3)),
+        (cut(after_events=3, how="reset"), Script(chunks=CHUNKS, reset_after=3)),
+        (done_missing(), Script(chunks=CHUNKS, done=False)),
+    ],
+    ids=["cut", "reset", "reset-by-events", "done"],
+)
+def test_a_program_sees_what_a_real_server_would_have_shown(
+    library: Any, fault: Fault, script: Script, recorded: tuple[str, str]
+) -> None:
+    assert played(library, recorded, fault) == bare(library, script)
+
+
+@LIBRARIES
+@pytest.mark.parametrize(
+    ("behaviour", "fault"),
+    [
+        ("no_last_frame", cut(after_events=10)),
+        ("bad_chunk_size", malformed(4)),
+        ("stall", cut(after_chunks=4, how="timeout")),
+        ("reset", cut(after_chunks=4, how="reset")),
+    ],
+)
+def test_the_scripted_servers_failures(library: Any, behaviour: str, fault: Fault, sqlite_url: str) -> None:
+    """The stream that these servers break is the whole one of another behaviour."""
+
+    def run(server: Server, name: str, key: str, player: Player | None) -> Seen:
+        return library(server.url(BEHAVIOURS[name], key), player)  # type: ignore[no-any-return]
+
+    with Server() as server:
+        with Recorder(sqlite_url) as recorder, requests.Session() as session:
+            url = server.url(BEHAVIOURS["event_per_frame"], "key")
+            recorder.mount(session).post(url, json=ask("a"))
+        patience = 0.4 if behaviour == "stall" else 5
+        broken = server.url(BEHAVIOURS[behaviour], "other")
+        live = _impatient(library, broken, patience)
+        server.close()
+    with Player(sqlite_url, fault=fault) as player:
+        seen = run(server, "event_per_frame", "key", player)
+    assert seen[0] == live[0]
+    assert seen[1].partition("(")[0].replace("read timeout=5", "") == live[1].partition("(")[0]
+
+
+def _impatient(library: Any, url: str, patience: float) -> Seen:
+    if patience >= 5:
+        return library(url, None)  # type: ignore[no-any-return]
+    # The same consumption with a shorter timeout: what is compared is the class of what is raised.
+    items: list[bytes] = []
+    try:
+        if library is with_requests:
+            with requests.Session() as session:
+                session.trust_env = False
+                with session.post(url, json=ask("a"), stream=True, timeout=patience) as answer:
+                    items.extend(answer.iter_content(None))
+        else:
+            module = httpx if library.__closure__[0].cell_contents is httpx else httpx2
+            with (
+                module.Client(timeout=patience, trust_env=False) as client,
+                client.stream("POST", url, json=ask("a")) as r,
+            ):
+                items.extend(r.iter_raw())
+    except Exception as error:
+        return items, told(error, url)
+    return items, ""
+
+
+@LIBRARIES
+def test_another_status(library: Any, recorded: tuple[str, str]) -> None:
+    for code in (429, 500, 503):
+        live = bare(library, Script(status=code, error='{"n":1}'))
+        assert played(library, recorded, status(code, body={"n": 1}))[1][:20] == live[1][:20]
+    store, url = recorded
+    with Player(store, fault=status(429, retry_after=2)) as player, requests.Session() as session:
+        answer = player.mount(session).post(url, json=ask("a"))
+        assert (answer.status_code, answer.reason, answer.headers["retry-after"]) == (429, "Too Many Requests", "2")
+        assert answer.json()["error"]["code"] == 429
+
+
+@LIBRARIES
+def test_nobody_listens(library: Any, recorded: tuple[str, str]) -> None:
+    live = library(recorded[1], None)
+    assert played(library, recorded, unreachable()) == live
+    assert played(library, recorded, unreachable("timeout"))[1].startswith("ConnectTimeout: ")
+
+
+@LIBRARIES
+def test_the_same_bytes_at_other_boundaries(library: Any, recorded: tuple[str, str]) -> None:
+    whole = SCRIPT.body("a")
+    assert played(library, recorded, rechunk("bytes"))[0] == [whole[at : at + 1] for at in range(len(whole))]
+    assert played(library, recorded, rechunk("whole"))[0] == [whole]
+    assert played(library, recorded, rechunk("events"))[0] == FRAMES
+    random = [played(library, recorded, rechunk("random", seed=seed))[0] for seed in (1, 1, 2)]
+    assert random[0] == random[1] != random[2]
+    assert b"".join(random[2]) == whole
+    crlf = played(library, recorded, rechunk("crlf"))[0]
+    assert b"".join(crlf) == whole.replace(b"\n", b"\r\n")
+    assert all(piece.endswith(b"\r") for piece in crlf[:-1])
+
+
+@LIBRARIES
+def test_an_error_inside_the_stream(library: Any, recorded: tuple[str, str]) -> None:
+    items, error = played(library, recorded, error_in_stream(2, {"message": "überlastet"}))
+    assert error == ""
+    assert items[:2] == FRAMES[:2]
+    assert json.loads(items[2].removeprefix(b"data: ")) == {"error": {"message": "überlastet"}}
+    assert len(items) == 3
+    assert played(library, recorded, done_twice())[0] == [*FRAMES, FRAMES[-1]]
+    assert played(library, recorded, several(done_missing(), rechunk("whole")))[0] == [b"".join(FRAMES[:-1])]
+
+
+def test_corrupt_gzip(sqlite_url: str) -> None:
+    with Server() as server:
+        url = server.url(BEHAVIOURS["gzip_content_length"], "key")
+        with Recorder(sqlite_url) as recorder, requests.Session() as session:
+            assert recorder.mount(session).post(url, json=ask("a")).content
+    with Player(sqlite_url, fault=corrupt_gzip(30)) as player, requests.Session() as session:
+        with pytest.raises(requests.exceptions.ContentDecodingError):
+            player.mount(session).post(url, json=ask("a"))
+
+
+def test_what_comes_late_is_waited_for_at_a_pace(recorded: tuple[str, str]) -> None:
+    clock = DrivenClock()
+    began = time.monotonic()
+    with Player(recorded[0], fault=late(30), pace=1.0, clock=clock) as player, requests.Session() as session:
+        before = clock.monotonic_ns()
+        player.mount(session).post(recorded[1], json=ask("a"))
+    assert clock.monotonic_ns() - before >= 30_000_000_000
+    assert time.monotonic() - began < 20
+
+
+def test_a_fault_of_one_conversation_leaves_the_others_alone(sqlite_url: str) -> None:
+    with serve(SCRIPT) as server, Recorder(sqlite_url) as recorder, requests.Session() as session:
+        recorder.mount(session)
+        with recorder.conversation("one"):
+            session.post(server.url, json=ask("a"))
+        session.post(server.url, json=ask("b"))
+    with Player(sqlite_url, fault={"one": cut(after_chunks=1)}) as player, requests.Session() as session:
+        player.mount(session)
+        with pytest.raises(requests.exceptions.ChunkedEncodingError):
+            session.post(server.url, json=ask("a"))
+        assert session.post(server.url, json=ask("b")).ok
+    with pytest.raises(NotFound):
+        Player(sqlite_url, fault={"none": cut(after_chunks=1)})
+
+
+def test_every_cut_loses_something(recorded: tuple[str, str]) -> None:
+    store, _ = recorded
+    for by, count in (("chunks", len(FRAMES)), ("events", len(FRAMES)), ("bytes", len(SCRIPT.body("a")))):
+        assert len(every_cut(store, "desk", by=by)) == count
+    names = {str(fault) for fault in every_cut(store, "desk", by="bytes", most=9, seed=3)}
+    assert names == {str(fault) for fault in every_cut(store, "desk", by="bytes", most=9, seed=3)}
+    assert len(names) == 9
+    for fault in every_cut(store, "desk", how="reset"):
+        items, error = played(with_requests, recorded, fault)
+        assert items == FRAMES[: len(items)]
+        assert len(items) < len(FRAMES)
+        assert "reset" in error
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: cut(), "say where to cut"),
+        (lambda: cut(after_bytes=1, after_chunks=1), "say where to cut"),
+        (lambda: cut(after_bytes=-1), "is no count"),
+        (lambda: cut(after_events=1, how="bang"), "'close', 'reset', 'timeout'"),
+        (lambda: status(99), "no status"),
+        (lambda: late(float("nan")), "no number of seconds"),
+        (lambda: rechunk("lines"), "not known"),
+        (lambda: unreachable("dns"), "not known"),
+    ],
+)
+def test_what_is_no_fault_is_refused(make: Callable[[], Fault], says: str) -> None:
+    with pytest.raises(ConfigurationError, match=says):
+        make()
+
+
+def test_what_cannot_happen_to_an_answer_is_said(recorded: tuple[str, str], sqlite_url: str) -> None:
+    with pytest.raises(ConfigurationError, match="not compressed"):
+        played(with_requests, recorded, corrupt_gzip())
+    with Server() as server:
+        gzipped = server.url(BEHAVIOURS["gzip_flushed"], "one")
+        refused = server.url(BEHAVIOURS["refused"], "two")
+        with Recorder(sqlite_url) as recorder, requests.Session() as session:
+            recorder.mount(session).post(gzipped, json=ask("a"))
+            with pytest.raises(requests.ConnectionError):
+                session.post(refused, json=ask("a"))
+    for url, says in ((gzipped, "compressed"), (refused, "was not answered")):
+        with Player(sqlite_url, fault=cut(after_events=1)) as player, requests.Session() as session:
+            with pytest.raises(ConfigurationError, match=says):
+                player.mount(session).post(url, json=ask("a"))
