@@ -15,7 +15,7 @@ _BOM: Final = b"\xef\xbb\xbf"
 _GZIP: Final = b"\x1f\x8b"
 _HEAD: Final = 64 * 1024
 #: A file that unpacks to more is refused: it would be held in memory.
-LARGEST: Final = 2 * 1024 * 1024 * 1024
+LARGEST: Final = 512 * 1024 * 1024
 _STEP: Final = 1024 * 1024
 _NO_JSON: Final = object()
 
@@ -70,9 +70,12 @@ class Source:
     @cached_property
     def first_line(self) -> Any:
         """The JSON value of its first line that is not blank; None where it is none."""
-        line = self.data.lstrip().partition(b"\n")[0]
+        if self.head[:1] != b"{":
+            return None
+        start = self.data.index(b"{")
+        end = self.data.find(b"\n", start)
         try:
-            return parse_json(line) if line[:1] == b"{" else None
+            return parse_json(self.data[start : None if end < 0 else end])
         except ValueError:
             return None
 
@@ -92,7 +95,7 @@ class Source:
 
     def unknown(self) -> str:
         """Return why no importer knows it, in one sentence."""
-        if not self.data.strip():
+        if not self.head and not self.data.strip():
             return "it is empty"
         if self.looks_like_json and self._parsed[0] is _NO_JSON and self.first_line is None:
             return f"it is no whole JSON document ({self._parsed[1]})"

@@ -32,6 +32,10 @@ _BASED: Final = re.compile(r"(?P<sign>[-+]?)(?:0b(?P<b>[01_]+)|0x(?P<x>[0-9a-fA-
 _FLOAT: Final = re.compile(r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+][0-9]+)?")
 _STRANGE: Final = re.compile(r"([-+]?)\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _LONGEST_NUMBER: Final = 4000  # digits; Python refuses to read longer ones
+_LONGEST_BASED: Final = 3000  # digits; in hexadecimal, what can be written with fewer decimal ones than Python refuses
+#: What aliases may stand for, all together, in characters; or as much as the file has, where that is more. Ten short
+#: lines of them stand for more than any memory holds.
+_MOST_ALIASED: Final = 16 * 1024 * 1024
 #: A document nested deeper is none that anybody recorded, and could not be written as JSON.
 _DEEPEST: Final = 200
 
@@ -53,7 +57,7 @@ def items(data: bytes) -> Iterator[tuple[str | None, Any]]:
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         parser = loader(data)
-        yield from _Builder(yaml).items(parser)
+        yield from _Builder(yaml, max(len(data), _MOST_ALIASED)).items(parser)
     except yaml.YAMLError as error:
         raise ImportRefused(f"it is no YAML ({_told(error)})") from None
 
@@ -68,11 +72,13 @@ def _told(error: Any) -> str:
 class _Builder:
     """Makes values of a parser's events, one top-level item at a time."""
 
-    def __init__(self, yaml: Any) -> None:
+    def __init__(self, yaml: Any, most_aliased: int) -> None:
         self._scalar, self._alias = yaml.ScalarEvent, yaml.AliasEvent
         self._mapping, self._sequence = yaml.MappingStartEvent, yaml.SequenceStartEvent
         self._mapping_end, self._sequence_end = yaml.MappingEndEvent, yaml.SequenceEndEvent
-        self._anchors: dict[str, Any] = {}
+        self._anchors: dict[str, tuple[Any, int]] = {}  # the value, and how many characters it stands for
+        self._named: list[int] = []  # for each open container with a name, what had been aliased before it
+        self._aliased_so_far, self._most_aliased = 0, most_aliased
 
     def items(self, parser: Any) -> Iterator[tuple[str | None, Any]]:
         """Yield the top-level items."""
@@ -121,6 +127,8 @@ class _Builder:
                 if len(open_) > _DEEPEST:
                     raise ImportRefused(f"it is nested deeper than {_DEEPEST} levels")
                 current, key, began = ({} if kind is mapping else []), _NO_KEY, event
+                if event.anchor is not None:
+                    self._named.append(self._aliased_so_far)
                 event = next_event()
                 continue
             elif kind is alias:
@@ -128,7 +136,7 @@ class _Builder:
             else:  # the end of what is open
                 value = _finished(current, began)
                 if began.anchor is not None:
-                    self._anchors[began.anchor] = value
+                    self._name(began, value, event)
                 current, key, began = open_.pop()
             if current is None:
                 return value
@@ -149,13 +157,22 @@ class _Builder:
         elif not event.style:
             value = _plain(value)
         if event.anchor is not None:
-            self._anchors[event.anchor] = value
+            self._anchors[event.anchor] = value, len(event.value) + 1
         return value
+
+    def _name(self, began: Any, value: Any, ended: Any) -> None:
+        """Keep a container that has a name, with what it stands for: its own text and what is aliased in it."""
+        written = ended.end_mark.index - began.start_mark.index
+        self._anchors[began.anchor] = value, written + self._aliased_so_far - self._named.pop()
 
     def _aliased(self, event: Any) -> Any:
         if event.anchor not in self._anchors:
             raise ImportRefused(f"*{event.anchor} stands in it before, or inside, what it names")
-        return self._anchors[event.anchor]
+        value, size = self._anchors[event.anchor]
+        self._aliased_so_far += size
+        if self._aliased_so_far > self._most_aliased:
+            raise ImportRefused(f"the aliases in it stand for more than {self._most_aliased:,} characters")
+        return value
 
 
 _NO_KEY: Final = object()
@@ -176,6 +193,8 @@ def _key(value: Any) -> str:
         (value,) = value
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
+    if isinstance(value, list | dict):
+        raise ImportRefused(f"a key in it is a {'list' if isinstance(value, list) else 'mapping'}")
     return value if isinstance(value, str) else str(value)
 
 
@@ -197,7 +216,7 @@ def _plain(text: str) -> Any:
         return _WORDS[text]
     if _INTEGER.fullmatch(text) and len(text) < _LONGEST_NUMBER:
         return int(text.replace("_", ""))
-    if based := _BASED.fullmatch(text):
+    if len(text) < _LONGEST_BASED and (based := _BASED.fullmatch(text)):
         digits, base = next((based[name], size) for name, size in (("b", 2), ("x", 16), ("o", 8)) if based[name])
         digits = digits.replace("_", "")
         return int(based["sign"] + digits, base) if digits else text
