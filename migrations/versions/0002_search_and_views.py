@@ -118,7 +118,8 @@ VIEWS = [
     """CREATE VIEW exchanges AS
     SELECT {e.id} AS id, {e.opening} AS conversation, o.name AS conversation_name, e.call, e.attempt,
         {known_at} AS started_at, e.started_ns, e.method, e.url, e.status, e.model, e.verdict, e.finish,
-        e.dialect, {chunks} AS chunks, e.bytes, e.duration_ns / 1e6 AS duration_ms, e.first_chunk_ns / 1e6 AS first_chunk_ms
+        e.dialect, {chunks} AS chunks, e.bytes, e.duration_ns / 1e6 AS duration_ms,
+        e.first_chunk_ns / 1e6 AS first_chunk_ms
     FROM exchange_rows e LEFT JOIN openings o ON o.id = e.opening""",
     # A message that is sent back is the answer that it was: it is told once, as the answer.
     """CREATE VIEW messages AS

@@ -33,7 +33,7 @@ from recorder.core.events import (
 )
 from recorder.core.exchange import Headers
 from recorder.core.json_text import present
-from recorder.core.redaction import Redacted, Redaction
+from recorder.core.redaction import MARKER, Redacted, Redaction
 from recorder.core.version import __version__
 from recorder.formats.importing.base import Foreign, Origin
 
@@ -44,6 +44,7 @@ _REPLACED: Final = re.compile(
     r"(?:redacted|filtered|masked|scrubbed|removed|hidden|x{3,}|\*{3,}|<[a-z_ ]+>)[*>\]}) ]*$"
 )
 _encode: Final = json.JSONEncoder(separators=(",", ":")).encode
+_LENGTH: Final = re.compile(r"[0-9]{1,18}")
 _BREAKS: Final = re.compile(r"[\r\n\0]+")
 _GZIP: Final = b"\x1f\x8b"
 _NO_ORIGIN: Final = Origin(b"")
@@ -83,7 +84,7 @@ class Identities:
         """Return the id of the next exchange of a file, 16 bytes."""
         if foreign.origin is not None:
             return foreign.origin.id
-        digest = _content(foreign)
+        digest = _content(foreign) if foreign.key is None else foreign.key
         self._seen[digest] += 1
         told = hashlib.sha256(b"recorder/import/v1\0" + digest + self._seen[digest].to_bytes(8, "big")).digest()
         value = int.from_bytes(told[:16], "big") & ~(0xF << 76) & ~(0b11 << 62)
@@ -142,8 +143,8 @@ class Writer:
             url=url,
             head=len(head),
             redacted=_places(seen, origin.redacted_request) or None,
-            conversation=origin.conversation,
-            name=origin.name,
+            conversation=foreign.home.id if foreign.home is not None else None,
+            name=foreign.home.name if foreign.home is not None else None,
         )
         stream.tell("request_sent", facts, head + payload)
 
@@ -153,7 +154,7 @@ class Writer:
         head = self._redaction.head(written, seen)
         told: dict[str, Any] = {"status": foreign.status, "framing": notes.framing}
         length = foreign.header("content-length")
-        if notes.framing == "length" and length is not None and length.strip().isdigit():
+        if notes.framing == "length" and length is not None and _LENGTH.fullmatch(length.strip()):
             told["length"] = int(length)
         places = _places(seen, (foreign.origin or _NO_ORIGIN).redacted_response)
         if places:
@@ -161,14 +162,21 @@ class Writer:
         stream.tell("response_started", told, head, at_ns=foreign.head_ns, flags=READ_END)
 
     def _end(self, stream: _Stream, foreign: Foreign) -> None:
+        if foreign.end is None and foreign.origin is not None:
+            return  # it had not ended when it was exported
         end = foreign.end or "recorder_closed"  # what followed is not recorded
         facts: dict[str, Any] = dict(foreign.failure)
-        error = facts.get("error")
-        if isinstance(error, dict) and isinstance(error.get("message"), str):
-            facts["error"] = {**error, "message": self._redaction.url(error["message"], Redacted())}
-        if end not in ("response_completed", "request_failed"):
+        if isinstance(facts.get("error"), dict):
+            facts["error"] = {name: self._said(value) for name, value in facts["error"].items()}
+        if end not in ("response_completed", "request_failed") and foreign.origin is None:
             facts.setdefault("received", len(foreign.body))
         stream.tell(end, facts or None, at_ns=foreign.end_ns)
+
+    def _said(self, value: Any) -> Any:
+        """What an error says, without credentials; as a recorder does it, which has no fingerprints there."""
+        if isinstance(value, list):
+            return [self._said(one) for one in value]
+        return MARKER.sub("~redacted~", self._redaction.url(value, Redacted())) if isinstance(value, str) else value
 
 
 def _gap(now_ns: int) -> GapRecordedMeta:
@@ -267,7 +275,7 @@ def _framing(foreign: Foreign, names: Mapping[str, str]) -> str:
         return "none"
     if names.get("transfer-encoding", "").lower() == "chunked":
         return "chunked"
-    return "length" if names.get("content-length", "").isdigit() else "close"
+    return "length" if _LENGTH.fullmatch(names.get("content-length", "")) else "close"
 
 
 def _is_coded(body: bytes, coding: str) -> bool:
@@ -308,6 +316,10 @@ def _imported(foreign: Foreign, file: File, notes: Notes) -> ImportedMeta:
         told["recorded_at"] = foreign.recorded
     if foreign.versions:
         told["http"] = dict(foreign.versions)
+    if foreign.called is not None:
+        told["called"] = foreign.called
+    if foreign.origin is not None:
+        told["before"] = dict(foreign.origin.before)
     if replaced:
         told["replaced"] = replaced
     if notes.set_aside:

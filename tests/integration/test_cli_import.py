@@ -11,9 +11,7 @@ import pytest
 import requests
 from jsonschema import Draft202012Validator
 
-from recorder import Player, Store
-from recorder.store import open_store
-from tests.building import ExchangeBuilder, delta
+from recorder import Player
 from tests.commands import SCHEMAS, json_lines, run, terminal, told
 from tests.recorded import exchanges
 from tests.unit.formats.importing.test_cassettes import RUBY, VCRPY
@@ -142,53 +140,6 @@ def test_an_imported_exchange_is_replayed(store_url: str, cassette: Path) -> Non
         session = player.mount(requests.Session())
         answer = session.post("https://api.example.test/v1", json={"a": 1})
     assert (answer.status_code, answer.content) == (200, "data: é\n\n".encode())
-
-
-def built() -> list[ExchangeBuilder]:
-    """Return exchanges of a conversation, one of which failed in the middle."""
-    asked = [{"role": "user", "content": "q"}]
-    first = ExchangeBuilder(1).request({"model": "m", "messages": asked})
-    first.response().sse(delta(role="assistant", content="é"), delta(finish="stop")).completed()
-    said = [*asked, {"role": "assistant", "content": "é"}, {"role": "user", "content": "r"}]
-    second = ExchangeBuilder(2).request({"model": "m", "messages": said}, redacted=["header:authorization"])
-    second.response().sse(delta(role="assistant", content="b"), done=False)
-    second.event("response_failed", {"kind": "reset", "phase": "body", "received": 10})
-    third = ExchangeBuilder(3).request(b"\xff\x00").response(204, "No Content", (), framing="none").completed()
-    return [first, second, third]
-
-
-@pytest.mark.parametrize("name", ["json", "jsonl", "har"])
-def test_what_was_exported_comes_back(tmp_path: Path, name: str) -> None:
-    urls = [f"sqlite:///{tmp_path}/{side}.db" for side in ("first", "second")]
-    store = open_store(urls[0], write=True)
-    for one in built():
-        store.append([one.opened], one.events)
-    store.close()
-    ids = [row["id"] for row in json_lines(run("list", "--json", "--store", urls[0]), "list")]
-    files = {identity: tmp_path / f"{number}.export" for number, identity in enumerate(ids)}
-    for identity, file in files.items():
-        assert run("export", identity, "--format", name, "-o", str(file), "--store", urls[0]).exit_code == 0
-        (report,) = reports(urls[1], file)
-        assert report["imported"] == 1, report
-        (known,) = reports(urls[0], file)
-        assert known["present"] == 1  # it keeps its id
-    for identity, file in files.items():
-        again = run("export", identity, "--format", name, "--store", urls[1]).stdout
-        assert comparable(again, name) == comparable(file.read_text(encoding="utf-8"), name)
-    with Store(urls[0]) as one, Store(urls[1]) as other:
-        assert [each.exchanges for each in one.conversations()] == [each.exchanges for each in other.conversations()]
-
-
-def comparable(document: str, name: str) -> Any:
-    """Return an export without what only says that it was imported, and without numbers of events."""
-    value = json.loads(document)
-    entries = value["log"]["entries"] if name == "har" else value["exchanges"] if name == "json" else [value]
-    for each in entries:
-        for key in ("imported", "imported_at", "_imported"):
-            each.pop(key, None)
-        for chunk in each.get("_chunks", ()):
-            del chunk["version"]
-    return value
 
 
 def test_progress_is_shown_on_a_terminal(tmp_path: Path, cassette: Path) -> None:

@@ -76,12 +76,12 @@ def text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-_A: Final = {list: "a list", dict: "a mapping", bytes: "a value in bytes"}
+_A: Final[dict[type, str]] = {list: "a list", dict: "a mapping", bytes: "a value in bytes"}
 
 
 def word(value: Any) -> str:
-    """Return *value* where it is a text, else an empty one: for what an exchange can do without."""
-    return value if isinstance(value, str) else ""
+    """Return a text as it is, and a number as text; an empty one for anything else: for what can be done without."""
+    return value if isinstance(value, str) else str(value) if type(value) in (int, float) else ""
 
 
 def integer(value: Any) -> int | None:
@@ -100,7 +100,7 @@ def status_of(value: Any) -> int:
     """
     found = integer(value)
     if found is None or not 100 <= found <= 999:
-        raise EntryError(f"its status {_A.get(type(value)) or repr(value)[:40]} is none of HTTP")
+        raise EntryError(f"its status {_A[type(value)] if type(value) in _A else repr(value)[:40]} is none of HTTP")
     return found
 
 

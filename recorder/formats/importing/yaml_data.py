@@ -124,11 +124,9 @@ class _Builder:
                     value = _plain(value)
             elif kind is mapping or kind is sequence:
                 open_.append((current, key, began))
-                if len(open_) > _DEEPEST:
-                    raise ImportRefused(f"it is nested deeper than {_DEEPEST} levels")
+                if event.anchor is not None or len(open_) > _DEEPEST:
+                    self._opened(event, len(open_))
                 current, key, began = ({} if kind is mapping else []), _NO_KEY, event
-                if event.anchor is not None:
-                    self._named.append(self._aliased_so_far)
                 event = next_event()
                 continue
             elif kind is alias:
@@ -159,6 +157,11 @@ class _Builder:
         if event.anchor is not None:
             self._anchors[event.anchor] = value, len(event.value) + 1
         return value
+
+    def _opened(self, began: Any, depth: int) -> None:
+        if depth > _DEEPEST:
+            raise ImportRefused(f"it is nested deeper than {_DEEPEST} levels")
+        self._named.append(self._aliased_so_far)
 
     def _name(self, began: Any, value: Any, ended: Any) -> None:
         """Keep a container that has a name, with what it stands for: its own text and what is aliased in it."""
