@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +109,47 @@ def test_what_stands_before_the_damage_is_imported(store_url: str, cassette: Pat
     (one,) = reports(store_url, cassette, code=1)
     assert (one["status"], one["imported"]) == ("imported", 1)
     assert "no YAML" in one["reason"]
+
+
+def test_what_does_not_fit_into_memory_is_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "big.yaml"
+    with file.open("wb") as out:
+        out.write(b"interactions:\n- request: {body: '")
+        out.truncate(500 * 1024 * 1024)
+    size = 400 * 1024 * 1024
+    limited = (
+        f"import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_AS, ({size}, {size})); "
+        f"sys.argv = ['recorder', 'import', {str(file)!r}, '--store', 'sqlite:///{tmp_path}/store.db']; "
+        "runpy.run_module('recorder', run_name='__main__')"
+    )
+    result = subprocess.run([sys.executable, "-c", limited], capture_output=True, text=True, timeout=60, check=False)
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1), result.stderr
+    assert "does not fit into memory" in result.stderr
+
+
+def test_the_store_itself_is_not_read(store_url: str, cassette: Path) -> None:
+    """Whoever opens and closes the file of a store takes its locks away from the program that has it open."""
+    reports(store_url, cassette)
+    if not store_url.startswith("sqlite"):
+        return
+    store = Path(store_url.removeprefix("sqlite:///"))
+    (link := store.with_name("linked.db")).symlink_to(store)
+    found = {Path(one["file"]).name: one for one in reports(store_url, store.parent)}
+    assert found[store.name]["status"] == found[link.name]["status"] == "passed_over"
+    assert "sha256" not in found[store.name]
+    (one,) = reports(store_url, store, code=1)
+    assert "the store itself" in one["reason"]
+
+
+def test_texts_that_no_database_takes(store_url: str, tmp_path: Path) -> None:
+    odd = entry()
+    odd["request"] |= {"method": "\0P", "url": "http://h\0.test/\ud800", "headers": [{"name": "a\0", "value": "\0"}]}
+    odd["response"] |= {"statusText": "\0", "headers": [{"name": "\ud800", "value": "\U0001f600"}]}
+    file = tmp_path / "odd.har"
+    file.write_text(json.dumps(har(odd, creator="\0")))
+    (one,) = reports(store_url, file)
+    assert one["imported"] == 1
+    assert run("show", next(iter(exchanges(store_url))), "--store", store_url).exit_code == 0
 
 
 def test_an_entry_that_is_refused_is_told(store_url: str, tmp_path: Path) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from recorder.core.json_text import parse_json
 from recorder.errors import ImportRefused
@@ -20,14 +21,32 @@ _STEP: Final = 1024 * 1024
 _NO_JSON: Final = object()
 
 
+class Database(Protocol):
+    """The tables of a database that somebody opened."""
+
+    @property
+    def tables(self) -> Mapping[str, frozenset[str]]:
+        """The columns of each table."""
+        ...
+
+    def rows(self, table: str, *order: str, **equal: Any) -> Iterator[dict[str, Any]]:
+        """Yield the rows of a table, sorted by some columns, where others have these values.
+
+        :raises ImportRefused: the database is damaged.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Source:
     """A file's bytes.
 
-    :ivar raw: unpacked where they were gzip.
+    :ivar raw: unpacked where they were gzip; of a database no more than its first.
+    :ivar database: what it is, where it is one.
     """
 
     raw: bytes
+    database: Database | None = None
 
     @classmethod
     def of(cls, data: bytes) -> Source:
