@@ -36,6 +36,7 @@ from recorder.core.json_text import present
 from recorder.core.redaction import MARKER, Redacted, Redaction
 from recorder.core.version import __version__
 from recorder.formats.importing.base import Foreign, Origin
+from recorder.formats.importing.values import version_8
 
 _WHOLE_FRAME: Final = FRAME_END | READ_END | FRAME_CLOSED
 #: What tools leave in the place of a credential.
@@ -87,8 +88,7 @@ class Identities:
         digest = _content(foreign) if foreign.key is None else foreign.key
         self._seen[digest] += 1
         told = hashlib.sha256(b"recorder/import/v1\0" + digest + self._seen[digest].to_bytes(8, "big")).digest()
-        value = int.from_bytes(told[:16], "big") & ~(0xF << 76) & ~(0b11 << 62)
-        return (value | 0x8 << 76 | 0b10 << 62).to_bytes(16, "big")
+        return version_8(told)
 
 
 def _content(foreign: Foreign) -> bytes:

@@ -35,6 +35,8 @@ LACKS: Final[Mapping[str, str]] = {
     "header_values": "values of headers, replaced before the import",
     "http_version": "the versions of HTTP",
 }
+#: What a recording lacks that holds no HTTP: messages, of which request and answer are written again.
+MESSAGES: Final = ("request_head", "request_bytes", "response_head", "response_bytes", "http_version", "end")
 #: What a recording lacks that holds no times.
 UNTIMED: Final = ("started_at", "head_time", "end_time", "chunk_times")
 #: What a recording lacks that holds bodies in one piece.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 import re
+import uuid
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final
@@ -200,6 +202,13 @@ def iso_ns(value: Any) -> int | None:
     return found if 0 <= found < _LATEST_NS else None
 
 
+def epoch_ns(value: Any) -> int | None:
+    """Return seconds since 1970, with a fraction to the microsecond, as UTC nanoseconds; None where it is no number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < _LATEST_NS / 10**9:
+        return None
+    return round(value * 10**6) * 1000
+
+
 def ms_ns(value: Any) -> int | None:
     """Return milliseconds as nanoseconds; None where it is no number, or negative: not known."""
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -212,6 +221,18 @@ def elapsed_ns(value: Any) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int):
         return None
     return value if 0 <= value < LONGEST_NS else None
+
+
+def made_id(kind: str, *told: str) -> str:
+    """Return the id that something has that is told apart by texts, a UUID (version 8, RFC 9562 §5.8)."""
+    joined = "".join(f"{len(one)}:{one}" for one in (kind, *told)).encode("utf-8", "surrogatepass")
+    return str(uuid.UUID(bytes=version_8(hashlib.sha256(b"recorder/import/name/v1\0" + joined).digest())))
+
+
+def version_8(digest: bytes) -> bytes:
+    """Return the first 16 bytes of a digest as a UUID (version 8, RFC 9562 §5.8)."""
+    value = int.from_bytes(digest[:16], "big") & ~(0xF << 76) & ~(0b11 << 62)
+    return (value | 0x8 << 76 | 0b10 << 62).to_bytes(16, "big")
 
 
 def numbered_lines(data: bytes) -> Iterator[tuple[int, bytes]]:
