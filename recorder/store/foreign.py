@@ -51,11 +51,11 @@ class ForeignDatabase:
         """Yield the rows of a table; of one that is not there, nothing.
 
         :param order: columns to sort by; those that are not there do not count.
-        :param equal: values that columns must have.
+        :param equal: values that columns must have; nothing has one that no column can have.
         :raises ImportRefused: the database is damaged.
         """
         columns = self.tables.get(table, frozenset())
-        if not columns or not columns >= equal.keys():
+        if not columns or not columns >= equal.keys() or not all(map(_is_storable, equal.values())):
             return
         where = " AND ".join(f"{_quoted(name)} = ?" for name in equal)
         sorted_by = ", ".join(_quoted(name) for name in order if name in columns)
@@ -63,6 +63,12 @@ class ForeignDatabase:
         with _reading():
             for row in self._connection.execute(asked, tuple(equal.values())):
                 yield dict(row)
+
+
+def _is_storable(value: Any) -> bool:
+    if isinstance(value, int):
+        return -(1 << 63) <= value < 1 << 63
+    return value is None or isinstance(value, str | bytes | float)
 
 
 def _quoted(name: str) -> str:

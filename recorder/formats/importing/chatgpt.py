@@ -144,15 +144,21 @@ class _Tree:
             for child in children if isinstance(children, list) else ():
                 if isinstance(child, str) and child in self._nodes:
                     above.setdefault(child, name)
-        found: dict[str, str] = {}
+        return {name: at for name, at in self._nearest(above).items() if at is not None}
+
+    def _nearest(self, above: dict[str, str]) -> dict[str, str | None]:
+        found: dict[str, str | None] = {}
         for name in self._nodes:
-            at, steps = above.get(name), 0
-            while at is not None and self._said[at] is None:
-                at, steps = above.get(at), steps + 1
-                if steps > len(self._nodes):
+            silent = [name]
+            at = above.get(name)
+            while at is not None and self._said[at] is None and at not in found:
+                silent.append(at)
+                if len(silent) > len(self._nodes):
                     raise EntryError("its messages go in a circle")
-            if at is not None:
-                found[name] = at
+                at = above.get(at)
+            if at is not None and self._said[at] is None:
+                at = found[at]
+            found.update(dict.fromkeys(silent, at))
         return found
 
     def _found_home(self, conversation: dict[str, Any]) -> Home:

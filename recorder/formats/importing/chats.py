@@ -8,7 +8,8 @@ Of a very long conversation it has the last ones: each request has them again, a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from recorder.core.json_text import parse_json, present
@@ -19,6 +20,26 @@ _TOLD_APART = 8
 #: What a request has of the messages before it, at most.
 MOST_MESSAGES: Final = 1000
 MOST_BYTES: Final = 256 * 1024
+
+
+class History:
+    """The last messages of a conversation, each as JSON, as many as a request has of them."""
+
+    def __init__(self) -> None:
+        self._messages: deque[bytes] = deque()
+        self._size = 0
+        self.cut = False
+
+    def add(self, *messages: bytes) -> None:
+        """Take the next messages; the first ones are left out where they are too many."""
+        self._messages.extend(messages)
+        self._size += sum(map(len, messages))
+        while len(self._messages) > MOST_MESSAGES or (self._size > MOST_BYTES and len(self._messages) > 1):
+            self._size -= len(self._messages.popleft())
+            self.cut = True
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._messages)
 
 
 def home_of(kind: str, identity: str, name: Any, *, own: str | None = None) -> Home:

@@ -59,10 +59,16 @@ def exchanges(document: Any) -> list[Foreign]:
     return [one for one in found if isinstance(one, Foreign)]
 
 
+def rebuilt_of(one: Foreign) -> Rebuilt:
+    writer = Writer(Redaction(b"key"), b"i" * 16, lambda size: b"s" * size, 1)
+    exchange = fold(writer.made(Identities().of(one), one, FILE).events)
+    assert exchange is not None
+    assert exchange.anomalies == ()
+    return rebuild(exchange)
+
+
 def rebuilt(document: Any) -> list[Rebuilt]:
-    identities, writer = Identities(), Writer(Redaction(b"key"), b"i" * 16, lambda size: b"s" * size, 1)
-    made = [fold(writer.made(identities.of(one), one, FILE).events) for one in exchanges(document)]
-    return [rebuild(one) for one in made if one is not None]
+    return [rebuilt_of(one) for one in exchanges(document)]
 
 
 def dialogue(one: Rebuilt) -> list[tuple[str | None, str]]:
@@ -251,3 +257,11 @@ def test_a_very_long_conversation_does_not_repeat_all_of_it() -> None:
     assert len(json.loads(last.payload)["messages"]) <= MOST_MESSAGES
     assert json.loads(last.payload)["messages"][-1]["content"] == f"text {MOST_MESSAGES + 8}"
     assert "request_body" not in exchanges([conversation(*nodes)])[0].missing
+
+
+def test_messages_that_say_nothing_are_passed_over() -> None:
+    silent = [(f"n{at}", f"n{at - 1}" if at else "u", None) for at in range(30_000)]
+    nodes = [("u", None, said("user", "q")), *silent, ("a", silent[-1][0], said("assistant", "a"))]
+    mapping = {name: {"parent": parent, "message": message} for name, parent, message in nodes}
+    (one,) = exchanges([conversation() | {"mapping": mapping}])
+    assert dialogue(rebuilt_of(one)) == [("user", "q"), ("assistant", "a")]
