@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import sqlite3
 import subprocess
 import sys
+import zipfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,9 @@ from jsonschema import Draft202012Validator
 from recorder import Player
 from tests.commands import SCHEMAS, json_lines, run, terminal, told
 from tests.recorded import exchanges
+from tests.unit.formats.importing.llm_databases import recent
 from tests.unit.formats.importing.test_cassettes import RUBY, VCRPY
+from tests.unit.formats.importing.test_chatgpt import SIMPLE, TOOLS
 from tests.unit.formats.importing.test_har import entry, har
 
 
@@ -183,6 +188,50 @@ def test_an_imported_exchange_is_replayed(store_url: str, cassette: Path) -> Non
         session = player.mount(requests.Session())
         answer = session.post("https://api.example.test/v1", json={"a": 1})
     assert (answer.status_code, answer.content) == (200, "data: é\n\n".encode())
+
+
+def test_chatgpts_export_is_imported_once(store_url: str, tmp_path: Path) -> None:
+    file, packed = tmp_path / "conversations.json", tmp_path / "export.zip"
+    file.write_text(json.dumps([SIMPLE, TOOLS | {"conversation_id": "other", "title": "Plots"}]))
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.write(file, "conversations.json")
+    first, second = reports(store_url, file, packed)
+    assert (first["format"], first["imported"], second["imported"], second["present"]) == ("chatgpt", 7, 0, 7)
+    assert first["lacks"]["response_bytes"] == 7
+    named = {row["conversation"]: row for row in json_lines(run("list", "--json", "--store", store_url), "list")}
+    assert len(named) == 2
+    (trip, *_) = json_lines(run("show", "A trip (0000abcd)", "--json", "--store", store_url), "show")
+    assert (trip["conversation_name"], trip["imported"]["called"]) == ("A trip (0000abcd)", "a1")
+    assert "status" not in trip
+    assert run("search", "Goa", "--json", "--store", store_url).stdout.count("\n") == 1
+    for name in ("markdown", "html", "har", "json", "openai-jsonl"):
+        assert run("export", "A trip (0000abcd)", "--format", name, "--store", store_url).exit_code == 0, name
+    told = run("show", "A trip (0000abcd)", "--store", store_url).stdout
+    assert "In May." in told
+
+
+def test_logs_of_llm_are_imported_while_it_writes_them(store_url: str, tmp_path: Path) -> None:
+    file = recent(tmp_path / "logs.db").path
+    with closing(sqlite3.connect(file, isolation_level=None)) as writing:
+        writing.execute("PRAGMA journal_mode = WAL")
+        writing.execute("PRAGMA wal_autocheckpoint = 0")
+        writing.execute("INSERT INTO responses (id, model, prompt, response) VALUES ('01jz', 'm', 'late', 'yes')")
+        before = sorted((one.name, one.read_bytes()) for one in tmp_path.iterdir() if one.name.startswith("logs"))
+        (first,) = reports(store_url, file)
+        assert (
+            sorted((one.name, one.read_bytes()) for one in tmp_path.iterdir() if one.name.startswith("logs")) == before
+        )
+        assert (first["format"], first["version"], first["imported"]) == ("llm", "m022_response_reasoning", 5)
+        writing.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    packed = tmp_path / "logs.db.gz"
+    packed.write_bytes(gzip.compress(file.read_bytes()))
+    assert [(one["imported"], one["present"]) for one in reports(store_url, file, packed)] == [(0, 5), (0, 5)]
+    shown = json_lines(run("show", "Weather (00000001)", "--json", "--store", store_url), "show")
+    assert [one["imported"]["called"] for one in shown] == ["01j1", "01j2", "01j3"]
+    assert shown[0]["tokens"] == {"input": 12, "output": 3, "cached": 2}
+    assert shown[0]["started_at"] == "2025-06-01T10:00:00.000000000Z"
+    file.write_bytes(file.read_bytes()[:5000])
+    assert "cannot be read" in told(run("import", str(file), "--store", store_url), 1)
 
 
 def test_progress_is_shown_on_a_terminal(tmp_path: Path, cassette: Path) -> None:

@@ -32,6 +32,7 @@ from recorder.recording.imports import Identities, Writer
 from tests.building import ExchangeBuilder, delta, identity
 from tests.unit.formats.importing.reading import one, read, refusal
 from tests.unit.formats.importing.test_cassettes import VCRPY
+from tests.unit.formats.importing.test_chatgpt import SIMPLE, TOOLS
 from tests.unit.formats.importing.test_har import entry, har
 from tests.unit.recording.test_imports import FILE
 
@@ -153,6 +154,8 @@ DOCUMENTS = {
     "req-llm": json.dumps({"captured_at": "x", "request": LLM_REQUEST, "chunks": [{"b64": ""}],
                            "response": {"status": 200, "headers": {}, "body": {"b64": ""}}}),
     "training": json.dumps({"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}),
+    "chatgpt": json.dumps([SIMPLE]),
+    "chatgpt with tools": json.dumps(TOOLS),
     "batch": json.dumps({"custom_id": "1", "response": {"status_code": 200, "body": {}}, "error": None}),
 }  # fmt: skip
 ODD = [None, True, 0, -1, 10**30, 1.5, 1e308, float("inf"), float("nan"), "", "x", "\ud800", "\0", "9" * 30, [], [[]],
