@@ -114,7 +114,10 @@ def as_bytes(value: Any) -> bytes:
     if value is None:
         return b""
     if isinstance(value, str):
-        return whole_text(value).encode()
+        try:
+            return value.encode()
+        except UnicodeEncodeError:
+            return whole_text(value).encode()
     if isinstance(value, bytes):
         return value
     raise EntryError(f"a body in it is a {type(value).__name__}, neither text nor bytes")
@@ -152,11 +155,12 @@ def headers(value: Any) -> Headers:
     if value is None:
         return ()
     if isinstance(value, dict):
-        return tuple(
-            (name, one) if isinstance(one, str) and isinstance(name, str) else (text(name), text(one))
-            for name, held in value.items()
-            for one in _several(held)
-        )
+        fields: list[tuple[str, str]] = []
+        for name, held in value.items():
+            for one in held if held.__class__ is list else (held,):
+                is_text = one.__class__ is str and name.__class__ is str
+                fields.append((name, one) if is_text else (text(name), text(one)))
+        return tuple(fields)
     if isinstance(value, list):
         return tuple(field for one in value for field in _field(one))
     raise EntryError(f"its headers are a {type(value).__name__}")
