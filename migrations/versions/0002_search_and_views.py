@@ -117,22 +117,23 @@ POSTGRES_INDEX = ["CREATE INDEX message_rows_words ON message_rows USING gin (wo
 VIEWS = [
     """CREATE VIEW exchanges AS
     SELECT {e.id} AS id, {e.opening} AS conversation, o.name AS conversation_name, e.call, e.attempt,
-        {at} AS started_at, e.started_ns, e.method, e.url, e.status, e.model, e.verdict, e.finish,
-        e.dialect, e.chunks, e.bytes, e.duration_ns / 1e6 AS duration_ms, e.first_chunk_ns / 1e6 AS first_chunk_ms
+        {known_at} AS started_at, e.started_ns, e.method, e.url, e.status, e.model, e.verdict, e.finish,
+        e.dialect, {chunks} AS chunks, e.bytes, e.duration_ns / 1e6 AS duration_ms,
+        e.first_chunk_ns / 1e6 AS first_chunk_ms
     FROM exchange_rows e LEFT JOIN openings o ON o.id = e.opening""",
     # A message that is sent back is the answer that it was: it is told once, as the answer.
     """CREATE VIEW messages AS
-    SELECT {key} AS id, {m.follows} AS follows, {m.exchange} AS exchange, {at_m} AS started_at,
+    SELECT {key} AS id, {m.follows} AS follows, {m.exchange} AS exchange, {known_at} AS started_at,
         CASE m.answered WHEN 1 THEN 'answered' ELSE 'sent' END AS side, m.place, m.role, m.text, m.reasoning,
         m.finish
-    FROM message_rows m
+    FROM message_rows m LEFT JOIN exchange_rows e ON e.id = m.exchange
     WHERE m.answered = 1 OR NOT EXISTS (SELECT 1 FROM message_rows a WHERE a.thread_key = m.key)""",
     """CREATE VIEW tool_calls AS
-    SELECT {c.exchange} AS exchange, {at} AS started_at, c.choice, c.place, c.call_id, c.name, c.arguments,
+    SELECT {c.exchange} AS exchange, {known_at} AS started_at, c.choice, c.place, c.call_id, c.name, c.arguments,
         c.complete
     FROM call_rows c JOIN exchange_rows e ON e.id = c.exchange""",
     """CREATE VIEW usage AS
-    SELECT {e.id} AS exchange, {at} AS started_at, e.model, e.input_tokens, e.output_tokens, e.total_tokens,
+    SELECT {e.id} AS exchange, {known_at} AS started_at, e.model, e.input_tokens, e.output_tokens, e.total_tokens,
         e.cached_tokens, e.cache_written_tokens, e.reasoning_tokens
     FROM exchange_rows e
     WHERE coalesce(e.input_tokens, e.output_tokens, e.total_tokens, e.cached_tokens, e.cache_written_tokens,
@@ -160,11 +161,19 @@ def _postgres_at(column: str) -> str:
     )
 
 
+def _where_known(name: str, meaning: str) -> str:
+    """NULL where an imported exchange does not tell it: its key is not in the summary, then.
+
+    In the JSON of a summary only a key reads so: inside a text, the quotes would have backslashes before them.
+    """
+    return f"""CASE WHEN e.summary LIKE '%"{name}": %' THEN {meaning} END"""
+
+
 SQLITE_WORDS = {
     "{e.id}": _sqlite_uuid("e.id"),
     "{e.opening}": _sqlite_uuid("e.opening"),
-    "{at}": _sqlite_at("e.started_ns"),
-    "{at_m}": _sqlite_at("m.started_ns"),
+    "{known_at}": _where_known("started_at", _sqlite_at("e.started_ns")),
+    "{chunks}": _where_known("chunks", "e.chunks"),
     "{key}": _sqlite_uuid("coalesce(m.thread_key, m.key)"),
     "{m.follows}": _sqlite_uuid("m.follows"),
     "{m.exchange}": _sqlite_uuid("m.exchange"),
@@ -173,8 +182,8 @@ SQLITE_WORDS = {
 POSTGRES_WORDS = {
     "{e.id}": "e.id",
     "{e.opening}": "e.opening",
-    "{at}": _postgres_at("e.started_ns"),
-    "{at_m}": _postgres_at("m.started_ns"),
+    "{known_at}": _where_known("started_at", _postgres_at("e.started_ns")),
+    "{chunks}": _where_known("chunks", "e.chunks"),
     "{key}": "coalesce(m.thread_key, m.key)",
     "{m.follows}": "m.follows",
     "{m.exchange}": "m.exchange",

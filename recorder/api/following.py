@@ -15,7 +15,7 @@ from recorder.projections.rows import exchange_row, is_opening, listed, opening_
 from recorder.store.projected import ExchangeFilter, ExchangeRow, OpeningRow
 
 _AT_ONCE: Final = 1024  # events of the feed
-_ASKING: Final = frozenset({"request_sent", "request_body_sent"})
+_ASKING: Final = frozenset({"imported", "request_sent", "request_body_sent"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,8 @@ class Following:
         found = (row for row in self._reader.exchanges(self._followed.which) if self._is_followed(row))
         rows = list(islice(found, count))
         self._began = {row.id for row in rows}
-        self._ended = {row.id for row in rows if row.duration_ns is not None}
-        return [_change(row, ended=row.duration_ns is not None) for row in reversed(rows)]
+        self._ended = {row.id for row in rows if _is_over(row)}
+        return [_change(row, ended=_is_over(row)) for row in reversed(rows)]
 
     def changes(self) -> Iterator[dict[str, Any]]:
         """Yield what began and what ended since the last time, in the order of the feed.
@@ -108,6 +108,11 @@ class Following:
     def _opening(self, identity: bytes | None) -> OpeningRow | None:
         events: Sequence[Event] = list(self._reader.found_events(identity)) if identity is not None else ()
         return opening_row(events) if events else None
+
+
+def _is_over(row: ExchangeRow) -> bool:
+    """Whether it ended; what was imported is over, though nothing may tell how long it took."""
+    return row.duration_ns is not None or "imported_at" in listed(row)
 
 
 def _change(row: ExchangeRow, *, ended: bool) -> dict[str, Any]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from recorder.api.foreign_files import ForeignFile, is_part_of
 from recorder.clock import Clock, SystemClock
 from recorder.core.json_text import present
 from recorder.core.redaction import Redaction
-from recorder.errors import ConfigurationError, ImportRefused, VersionConflict
+from recorder.errors import ImportRefused, VersionConflict
 from recorder.formats.importing.base import Foreign, Refused, importer_for
-from recorder.formats.importing.source import Source
 from recorder.locations import absolute_url, fingerprint_key
 from recorder.recording.imports import File, Identities, Made, Writer
 from recorder.store import open_store
@@ -24,8 +23,6 @@ from recorder.store.urls import parse_url
 
 _BATCH: Final = 1024  # exchanges in one transaction
 _BATCH_BYTES: Final = 16 * 1024 * 1024
-#: Folders that hold no recordings, and thousands of files.
-_PASSED_OVER: Final = frozenset({".git", ".hg", ".svn", "node_modules", "__pycache__", ".venv"})
 
 
 @dataclass(slots=True)
@@ -74,32 +71,6 @@ class FileReport:
         )
 
 
-def files_in(paths: Iterable[Path]) -> list[tuple[Path, bool]]:
-    """Return the files of *paths*, folders walked in the order of names, each with whether it was found in one.
-
-    :raises ConfigurationError: a path does not exist.
-    """
-    found: dict[Path, bool] = {}
-    for path in paths:
-        if path.is_dir():
-            for one in _walked(path):
-                found.setdefault(one, True)
-        elif path.exists():
-            found[path] = False
-        else:
-            raise ConfigurationError(f"{path} does not exist: give files or folders with recordings")
-    return list(found.items())
-
-
-def _walked(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.iterdir()):
-        if path.is_dir() and not path.is_symlink():
-            if path.name not in _PASSED_OVER:
-                yield from _walked(path)
-        elif path.is_file():
-            yield path
-
-
 class Import:
     """One import into a store; the store is opened, and made where there is none, when there is something to write.
 
@@ -119,6 +90,7 @@ class Import:
         clock = clock or SystemClock()
         parse_url(url)
         self._url = absolute_url(url)
+        self._file = parse_url(self._url).path
         redaction = Redaction(fingerprint_key(clock), redact)
         self._writer = Writer(redaction, clock.new_id(), clock.secret, clock.wall_ns())
         self._advance = advance
@@ -141,63 +113,71 @@ class Import:
         :raises ConfigurationError: what its format needs is not installed.
         """
         report = FileReport(str(path))
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            report.status, report.reason = "refused", f"it cannot be read ({error.strerror})"
+        if is_part_of(path, self._file):
+            report.status, report.reason = "passed_over" if found else "refused", "it is the store itself"
             return report
-        report.sha256 = hashlib.sha256(data).hexdigest()
-        left = _Left(len(data), self._advance)
         try:
-            source = Source.of(data)
-            importer = importer_for(source)
-            if importer is None:
-                report.status, report.reason = "passed_over" if found else "refused", source.unknown()
-                left.done()
-                return report
-            report.format = importer.name
-            recording = importer.read(source)
-            report.format, report.version, report.creator = recording.format, recording.version, recording.creator
-            file = File(path.name, report.sha256, len(data), report.format, report.version, report.creator)
-            self._entries(recording.entries, file, report, left)
+            self._read(path, report, found=found)
+        except OSError as error:
+            report.reason = f"it cannot be read ({error.strerror})"
         except ImportRefused as error:
             report.reason = str(error)
-            if not report.imported and not report.present:
-                report.status = "refused"
-        left.done()
+        except MemoryError:
+            report.reason = "it does not fit into memory"
+        if report.reason is not None and report.status == "imported" and not report.imported and not report.present:
+            report.status = "refused"
         return report
 
+    def _read(self, path: Path, report: FileReport, *, found: bool) -> None:
+        file = ForeignFile.read(path)
+        report.sha256 = file.sha256
+        left = _Left(file.size, self._advance)
+        try:
+            with file.source() as source:
+                importer = importer_for(source)
+                if importer is None:
+                    report.status, report.reason = "passed_over" if found else "refused", source.unknown()
+                    return
+                report.format = importer.name
+                told = importer.read(source)
+                report.format, report.version, report.creator = told.format, told.version, told.creator
+                named = File(path.name, file.sha256, file.size, told.format, told.version, told.creator)
+                self._entries(told.entries, named, report, left)
+        finally:
+            left.done()
+
     def _entries(self, entries: Iterator[Foreign | Refused], file: File, report: FileReport, left: _Left) -> None:
-        identities, batch, size = Identities(), list[Made](), 0
+        identities, batch, size = Identities(), list[Foreign](), 0
         try:
             for entry in entries:
                 if isinstance(entry, Refused):
                     report.refused.append(entry)
                     continue
-                made = self._writer.made(identities.of(entry), entry, file)
-                batch.append(made)
+                batch.append(entry)
                 size += len(entry.body) + len(entry.payload)
-                left.take(len(entry.body) + len(entry.payload))
                 if len(batch) >= _BATCH or size >= _BATCH_BYTES:
-                    self._commit(batch, report)
+                    self._commit(batch, identities, file, report)
+                    left.take(size)
                     batch, size = [], 0
         finally:
-            self._commit(batch, report)  # what could be read before the file went wrong
+            self._commit(batch, identities, file, report)  # what could be read before the file went wrong
         if report.refused and not report.imported and not report.present:
             report.status = "refused"
 
-    def _commit(self, batch: list[Made], report: FileReport) -> None:
+    def _commit(self, batch: list[Foreign], identities: Identities, file: File, report: FileReport) -> None:
+        """Write exchanges that were read; reading many and then writing them is faster than taking turns."""
         if not batch:
             return
         store = self.open()
-        for one in batch:
-            report.lacks.update(one.missing)
+        made = [self._writer.made(identities.of(one), one, file) for one in batch]
+        for missing, count in Counter(one.missing for one in made).items():
+            report.lacks.update(dict.fromkeys(missing, count))
         try:
-            new = self._append(store, batch)
+            new = self._append(store, made)
         except VersionConflict:  # somebody imports the same at the same time
-            new = self._append(store, batch)
+            new = self._append(store, made)
         report.imported += new
-        report.present += len(batch) - new
+        report.present += len(made) - new
 
     def _append(self, store: EventStore, batch: list[Made]) -> int:
         known = store.heads([one.opened.stream for one in batch])

@@ -10,7 +10,8 @@ from typing import Final
 
 import click
 
-from recorder.api.importing import FileReport, Import, files_in
+from recorder.api.foreign_files import files_in
+from recorder.api.importing import FileReport, Import
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
 from recorder.cli.failures import FOUND, tell
 from recorder.cli.output import counted, dim, emit_json

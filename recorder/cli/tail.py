@@ -47,12 +47,14 @@ def tail(settings: Settings, selection: Selection, count: int | None, as_json: b
 
 
 def _print(change: dict[str, Any]) -> None:
-    head = f"{change['started_at'][11:19]}  {click.style(short(change['id']), bold=True)}"
+    at = change.get("started_at", "")[11:19] or "imported"  # as long as a time: what follows stands below each other
+    head = f"{at}  {click.style(short(change['id']), bold=True)}"
     if change["state"] == "began":
         url = urlsplit(change.get("url", ""))
         facts = ["…", change.get("method", ""), f"{url.netloc}{url.path}", change.get("model", ""), home(change)]
         click.echo(f"{head}  {dim('  '.join(clean(fact) for fact in facts if fact))}")
         return
-    sizes = [counted(change["chunks"], "chunk"), counted(change["bytes"], "byte"), duration(change.get("duration_ms"))]
+    chunks = counted(change["chunks"], "chunk") if "chunks" in change else ""
+    sizes = [chunks, counted(change["bytes"], "byte"), duration(change.get("duration_ms"))]
     facts = [str(change.get("status", "")), *sizes, change.get("model", ""), home(change)]
     click.echo(f"{head}  {verdict(change['verdict'])}  {'  '.join(clean(fact) for fact in facts if fact)}")

@@ -185,6 +185,8 @@ class ImportedMeta(TypedDict):
     version: NotRequired[str]  # of the format
     creator: NotRequired[str]  # what had recorded it, in the words of the file
     recorded_at: NotRequired[str]  # when it was written down, in the words of the file
+    called: NotRequired[str]  # its name in the file
+    before: NotRequired[dict[str, Any]]  # of our own exports: imported and imported_at, as the export has them
     http: NotRequired[dict[str, str]]  # versions of HTTP by side, in the words of the file
     replaced: NotRequired[list[str]]  # headers whose values something had replaced before: "request:authorization"
     set_aside: NotRequired[list[list[str]]]  # headers that contradict the body as it is kept: side, name, value

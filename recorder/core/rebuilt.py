@@ -145,6 +145,21 @@ def as_json(
     )
 
 
+def origin_json(exchange: Exchange) -> dict[str, Any]:
+    """Return ``imported`` and ``imported_at`` as an export has them: where its recording comes from.
+
+    What came here in an export of ours is exported again as that export had it.
+    """
+    facts = exchange.imported
+    if facts is None:
+        return {}
+    before = facts.get("before")
+    if isinstance(before, dict):
+        return {name: plain(before[name]) for name in ("imported", "imported_at") if name in before}
+    at = None if exchange.imported_ns is None else rfc3339(exchange.imported_ns)
+    return present(imported=plain(facts), imported_at=at)
+
+
 def _ms(duration_ns: int | None) -> float | None:
     return None if duration_ns is None else milliseconds(duration_ns)
 

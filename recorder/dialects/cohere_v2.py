@@ -126,8 +126,10 @@ def _read_message(message: dict[str, Any]) -> Message:
     fold.message(message, (0, 0))
     read = fold.finished(complete=True, ended=True)
     extras = {name: values[0] for name, values in read.extras.items()}
-    answered = extras.pop("tool_call_id", None)
-    return replace(read, tool_call_id=text_or_none(answered), extras=extras)
+    answered = text_or_none(extras.get("tool_call_id"))
+    if answered is not None:
+        del extras["tool_call_id"]
+    return replace(read, tool_call_id=answered, extras=extras)
 
 
 class _Call(CallFold):

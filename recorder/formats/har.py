@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 from recorder.core.conversation import Conversation
 from recorder.core.exchange import Exchange, Headers, Request, first_header
 from recorder.core.json_text import milliseconds, plain, present, rfc3339
-from recorder.core.rebuilt import Rebuilt
+from recorder.core.rebuilt import Rebuilt, origin_json
 from recorder.core.version import __version__
 from recorder.formats.bodies import as_text, decoded_body
 from recorder.formats.endings import WARNINGS, error_text
@@ -31,8 +31,8 @@ class Har:
 
     Bodies are text where they are UTF-8, else base64 (``encoding``, in a request ``_encoding``). ``content`` is the
     body below its content coding, as far as it can be undone: ``content.size`` counts its bytes, ``bodySize`` those
-    that came. A body whose coding cannot be undone here has no ``content.text``; what came is in
-    ``content._coded`` (base64).
+    that came. What came under a content coding is in ``content._coded`` (base64); a body whose coding cannot be undone
+    here has no ``content.text``.
 
     Sizes and times that are not known are -1: those of heads (credentials were replaced in them), ``send`` (a part
     of ``wait``), ``receive`` of an answer whose end is not recorded.
@@ -65,10 +65,10 @@ def _json(value: Any) -> str:
 
 def _entry(rebuilt: Rebuilt, request: Request, conversation: Conversation | None) -> dict[str, Any]:
     exchange = rebuilt.exchange
-    timings = _timings(exchange)
+    timings, origin = _timings(exchange), origin_json(exchange)
     times = [value for name, value in timings.items() if name != "comment" and value >= 0]
     return present(
-        startedDateTime=rfc3339(exchange.started_ns),
+        startedDateTime=_started(exchange, origin),
         time=round(sum(times), 3),
         request=_request(request),
         response=_response(rebuilt),
@@ -79,6 +79,7 @@ def _entry(rebuilt: Rebuilt, request: Request, conversation: Conversation | None
         _call=exchange.call,
         _attempt=exchange.attempt,
         _conversation=conversation.id if conversation else exchange.conversation,
+        _conversation_name=exchange.conversation_name,
         _parent=conversation.parents.get(exchange.id) if conversation else None,
         _verdict=rebuilt.verdict,
         _transport_end=exchange.transport_end,
@@ -87,16 +88,24 @@ def _entry(rebuilt: Rebuilt, request: Request, conversation: Conversation | None
         _not_as_written=rebuilt.not_as_written,
         _first_chunk_ms=None if exchange.first_chunk_ns is None else milliseconds(exchange.first_chunk_ns),
         _duration_ms=None if exchange.duration_ns is None else milliseconds(exchange.duration_ns),
-        _imported=plain(exchange.imported),
+        _head_ns=exchange.head_ns,
+        _duration_ns=exchange.duration_ns,
+        _imported=origin.get("imported"),
+        _imported_at=origin.get("imported_at"),
         _chunks=None if exchange.lacks("chunk_boundaries") else _chunks(exchange),
     )
+
+
+def _started(exchange: Exchange, origin: dict[str, Any]) -> str:
+    """When it was sent; of an imported one of which nothing tells that, when it was imported first."""
+    known = not exchange.lacks("started_at")
+    return rfc3339(exchange.started_ns) if known else origin.get("imported_at") or rfc3339(exchange.imported_ns or 0)
 
 
 def _chunks(exchange: Exchange) -> list[dict[str, int]]:
     timed = not exchange.lacks("chunk_times")
     return [
         present(
-            version=chunk.version,
             elapsed_ns=chunk.mono_ns - exchange.origin_ns if timed else None,
             size=chunk.end - chunk.start,
             end=chunk.end,
@@ -179,6 +188,7 @@ def _response(rebuilt: Rebuilt) -> dict[str, Any]:
         headersSize=_UNKNOWN,
         bodySize=_UNKNOWN if rebuilt.evidence.missing else len(exchange.body),
         _error=error,
+        _framing=response.framing or None,
         _redacted=list(response.redacted) or None,
     )
 
@@ -198,6 +208,7 @@ def _content(rebuilt: Rebuilt, media_type: str) -> dict[str, Any]:
         text=_base64(body) if text is None else text,
         encoding="base64" if text is None else None,
         _cut=decoded.cut or None,
+        _coded=None if body == exchange.body else _base64(exchange.body),
     )
 
 

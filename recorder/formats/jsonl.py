@@ -13,7 +13,7 @@ from typing import Any
 from recorder.core.conversation import Conversation
 from recorder.core.exchange import Exchange
 from recorder.core.json_text import present
-from recorder.core.rebuilt import Rebuilt, as_json
+from recorder.core.rebuilt import Rebuilt, as_json, origin_json
 
 
 class JsonLines:
@@ -38,6 +38,8 @@ def document(rebuilt: Rebuilt, conversation: Conversation | None, indent: int | 
         relation=relation,
     )
     value["recording"] = _recording(rebuilt.exchange)
+    value |= {"imported": None, "imported_at": None} | origin_json(rebuilt.exchange)
+    value = present(**value)
     return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
 
 
@@ -52,6 +54,7 @@ def _recording(exchange: Exchange) -> dict[str, Any]:
         **_body("response_body", exchange.body),
         chunks=None if exchange.lacks("chunk_boundaries") else list(cuts(exchange)),
         head_ns=exchange.head_ns,
+        end_ns=exchange.duration_ns,
         http=versions or None,
     )
 

@@ -14,7 +14,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
@@ -33,9 +33,10 @@ from recorder.core.events import (
 )
 from recorder.core.exchange import Headers
 from recorder.core.json_text import present
-from recorder.core.redaction import Redacted, Redaction
+from recorder.core.redaction import MARKER, Redacted, Redaction
 from recorder.core.version import __version__
 from recorder.formats.importing.base import Foreign, Origin
+from recorder.formats.importing.values import version_8
 
 _WHOLE_FRAME: Final = FRAME_END | READ_END | FRAME_CLOSED
 #: What tools leave in the place of a credential.
@@ -43,7 +44,12 @@ _REPLACED: Final = re.compile(
     r"(?im)^(?:bearer |basic )?[*<\[{( ]*"
     r"(?:redacted|filtered|masked|scrubbed|removed|hidden|x{3,}|\*{3,}|<[a-z_ ]+>)[*>\]}) ]*$"
 )
+#: One of these is in every such value: to look for them costs a tenth of what the expression does.
+_HINTS: Final = ("***", "xxx", ">", "redacted", "filtered", "masked", "scrubbed", "removed", "hidden")
 _encode: Final = json.JSONEncoder(separators=(",", ":")).encode
+_LENGTH: Final = re.compile(r"[0-9]{1,18}")
+#: How long the names are of the headers that say how a body is framed and coded.
+_DECIDING: Final = frozenset(map(len, ("content-encoding", "content-length", "transfer-encoding")))
 _BREAKS: Final = re.compile(r"[\r\n\0]+")
 _GZIP: Final = b"\x1f\x8b"
 _NO_ORIGIN: Final = Origin(b"")
@@ -83,11 +89,10 @@ class Identities:
         """Return the id of the next exchange of a file, 16 bytes."""
         if foreign.origin is not None:
             return foreign.origin.id
-        digest = _content(foreign)
+        digest = _content(foreign) if foreign.key is None else foreign.key
         self._seen[digest] += 1
         told = hashlib.sha256(b"recorder/import/v1\0" + digest + self._seen[digest].to_bytes(8, "big")).digest()
-        value = int.from_bytes(told[:16], "big") & ~(0xF << 76) & ~(0b11 << 62)
-        return (value | 0x8 << 76 | 0b10 << 62).to_bytes(16, "big")
+        return version_8(told)
 
 
 def _content(foreign: Foreign) -> bytes:
@@ -142,8 +147,8 @@ class Writer:
             url=url,
             head=len(head),
             redacted=_places(seen, origin.redacted_request) or None,
-            conversation=origin.conversation,
-            name=origin.name,
+            conversation=foreign.home.id if foreign.home is not None else None,
+            name=foreign.home.name if foreign.home is not None else None,
         )
         stream.tell("request_sent", facts, head + payload)
 
@@ -153,7 +158,7 @@ class Writer:
         head = self._redaction.head(written, seen)
         told: dict[str, Any] = {"status": foreign.status, "framing": notes.framing}
         length = foreign.header("content-length")
-        if notes.framing == "length" and length is not None and length.strip().isdigit():
+        if notes.framing == "length" and length is not None and _LENGTH.fullmatch(length.strip()):
             told["length"] = int(length)
         places = _places(seen, (foreign.origin or _NO_ORIGIN).redacted_response)
         if places:
@@ -161,14 +166,21 @@ class Writer:
         stream.tell("response_started", told, head, at_ns=foreign.head_ns, flags=READ_END)
 
     def _end(self, stream: _Stream, foreign: Foreign) -> None:
+        if foreign.end is None and foreign.origin is not None:
+            return  # it had not ended when it was exported
         end = foreign.end or "recorder_closed"  # what followed is not recorded
         facts: dict[str, Any] = dict(foreign.failure)
-        error = facts.get("error")
-        if isinstance(error, dict) and isinstance(error.get("message"), str):
-            facts["error"] = {**error, "message": self._redaction.url(error["message"], Redacted())}
-        if end not in ("response_completed", "request_failed"):
+        if isinstance(facts.get("error"), dict):
+            facts["error"] = {name: self._said(value) for name, value in facts["error"].items()}
+        if end not in ("response_completed", "request_failed") and foreign.origin is None:
             facts.setdefault("received", len(foreign.body))
         stream.tell(end, facts or None, at_ns=foreign.end_ns)
+
+    def _said(self, value: Any) -> Any:
+        """What an error says, without credentials; as a recorder does it, which has no fingerprints there."""
+        if isinstance(value, list):
+            return [self._said(one) for one in value]
+        return MARKER.sub("~redacted~", self._redaction.url(value, Redacted())) if isinstance(value, str) else value
 
 
 def _gap(now_ns: int) -> GapRecordedMeta:
@@ -207,20 +219,10 @@ class _Stream:
         wall = self._imported_ns
         if self._started_ns is not None and kind != "imported":
             wall = self._started_ns + self._mono_ns
-        event = Event(
-            self.id,
-            len(self.events) + 1,
-            kind,
-            wall,
-            self._mono_ns,
-            self._opened.instance,
-            flags,
-            None if facts is None else meta_text(facts),
-            body,
-            b"",
-        )
-        self._head = link(self._head, self._opened.secret, event)
-        self.events.append(event._replace(hash=self._head))
+        told = None if facts is None else meta_text(facts)
+        place = self.id, len(self.events) + 1, kind, wall, self._mono_ns, self._opened.instance, flags, told, body
+        self._head = link(self._head, self._opened.secret, Event(*place, b""))
+        self.events.append(Event(*place, self._head))
 
 
 @dataclass(slots=True)
@@ -242,7 +244,7 @@ def coherent(foreign: Foreign) -> tuple[Foreign, Notes]:
     Recorders store decoded bodies under ``content-encoding`` and change bodies without changing ``content-length``.
     Such a header is taken out of the head and kept in the ``imported`` event.
     """
-    names = {name.lower(): value.strip() for name, value in foreign.response_headers}
+    names = {name.lower(): value.strip() for name, value in foreign.response_headers if len(name) in _DECIDING}
     notes = Notes(_framing(foreign, names))
     coding, length = names.get("content-encoding", "").lower(), names.get("content-length")
     # Our own recordings are what came over the wire, and of what was cut the length is that of the whole.
@@ -254,9 +256,11 @@ def coherent(foreign: Foreign) -> tuple[Foreign, Notes]:
         if length is not None and notes.framing != "none" and length != str(len(foreign.body)):
             untrue.add("content-length")
             notes.framing = "close" if notes.framing == "length" else notes.framing
+    if not untrue:
+        return foreign, notes
     notes.set_aside += [["response", name, value] for name, value in foreign.response_headers if name.lower() in untrue]
     kept = tuple(field for field in foreign.response_headers if field[0].lower() not in untrue)
-    return replace(foreign, response_headers=kept) if untrue else foreign, notes
+    return replace(foreign, response_headers=kept), notes
 
 
 def _framing(foreign: Foreign, names: Mapping[str, str]) -> str:
@@ -267,7 +271,7 @@ def _framing(foreign: Foreign, names: Mapping[str, str]) -> str:
         return "none"
     if names.get("transfer-encoding", "").lower() == "chunked":
         return "chunked"
-    return "length" if names.get("content-length", "").isdigit() else "close"
+    return "length" if _LENGTH.fullmatch(names.get("content-length", "")) else "close"
 
 
 def _is_coded(body: bytes, coding: str) -> bool:
@@ -288,7 +292,7 @@ def _imported(foreign: Foreign, file: File, notes: Notes) -> ImportedMeta:
     lacks = dict.fromkeys((*foreign.missing, *notes.lacks))
     if foreign.end is None:
         lacks["end"] = None
-    replaced = [*_replaced("request", foreign.request_headers), *_replaced("response", foreign.response_headers)]
+    replaced = _replaced(request=foreign.request_headers, response=foreign.response_headers)
     if replaced:
         lacks["header_values"] = None
     told = ImportedMeta(
@@ -308,6 +312,10 @@ def _imported(foreign: Foreign, file: File, notes: Notes) -> ImportedMeta:
         told["recorded_at"] = foreign.recorded
     if foreign.versions:
         told["http"] = dict(foreign.versions)
+    if foreign.called is not None:
+        told["called"] = foreign.called
+    if foreign.origin is not None:
+        told["before"] = dict(foreign.origin.before)
     if replaced:
         told["replaced"] = replaced
     if notes.set_aside:
@@ -315,11 +323,19 @@ def _imported(foreign: Foreign, file: File, notes: Notes) -> ImportedMeta:
     return told
 
 
-def _replaced(side: str, fields: Headers) -> Iterator[str]:
-    if _REPLACED.search("\n".join(value for _, value in fields)) is None:
-        return
-    names = (name.lower() for name, value in fields if _REPLACED.fullmatch(value))
-    yield from (f"{side}:{name}" for name in dict.fromkeys(names))
+def _replaced(**sides: Headers) -> list[str]:
+    """Return the headers whose values something had replaced before."""
+    values = "\n".join([value for fields in sides.values() for _, value in fields])
+    lowered = values.lower()
+    if not any(hint in lowered for hint in _HINTS) or _REPLACED.search(values) is None:
+        return []
+    found = (
+        f"{side}:{name.lower()}"
+        for side, fields in sides.items()
+        for name, value in fields
+        if _REPLACED.fullmatch(value)
+    )
+    return list(dict.fromkeys(found))
 
 
 def _request_head(foreign: Foreign) -> bytes:

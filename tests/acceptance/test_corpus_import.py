@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from recorder.api.importing import FileReport, Import, files_in
+from recorder.api.foreign_files import files_in
+from recorder.api.importing import FileReport, Import
 from recorder.core.exchange import fold
 from recorder.dialects.rebuild import rebuild
 from recorder.formats.importing.base import Foreign

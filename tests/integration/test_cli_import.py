@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import sqlite3
+import subprocess
+import sys
+import zipfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +16,12 @@ import pytest
 import requests
 from jsonschema import Draft202012Validator
 
-from recorder import Player, Store
-from recorder.store import open_store
-from tests.building import ExchangeBuilder, delta
+from recorder import Player
 from tests.commands import SCHEMAS, json_lines, run, terminal, told
 from tests.recorded import exchanges
+from tests.unit.formats.importing.llm_databases import recent
 from tests.unit.formats.importing.test_cassettes import RUBY, VCRPY
+from tests.unit.formats.importing.test_chatgpt import SIMPLE, TOOLS
 from tests.unit.formats.importing.test_har import entry, har
 
 
@@ -111,6 +116,47 @@ def test_what_stands_before_the_damage_is_imported(store_url: str, cassette: Pat
     assert "no YAML" in one["reason"]
 
 
+def test_what_does_not_fit_into_memory_is_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "big.yaml"
+    with file.open("wb") as out:
+        out.write(b"interactions:\n- request: {body: '")
+        out.truncate(500 * 1024 * 1024)
+    size = 400 * 1024 * 1024
+    limited = (
+        f"import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_AS, ({size}, {size})); "
+        f"sys.argv = ['recorder', 'import', {str(file)!r}, '--store', 'sqlite:///{tmp_path}/store.db']; "
+        "runpy.run_module('recorder', run_name='__main__')"
+    )
+    result = subprocess.run([sys.executable, "-c", limited], capture_output=True, text=True, timeout=60, check=False)
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1), result.stderr
+    assert "does not fit into memory" in result.stderr
+
+
+def test_the_store_itself_is_not_read(store_url: str, cassette: Path) -> None:
+    """Whoever opens and closes the file of a store takes its locks away from the program that has it open."""
+    reports(store_url, cassette)
+    if not store_url.startswith("sqlite"):
+        return
+    store = Path(store_url.removeprefix("sqlite:///"))
+    (link := store.with_name("linked.db")).symlink_to(store)
+    found = {Path(one["file"]).name: one for one in reports(store_url, store.parent)}
+    assert found[store.name]["status"] == found[link.name]["status"] == "passed_over"
+    assert "sha256" not in found[store.name]
+    (one,) = reports(store_url, store, code=1)
+    assert "the store itself" in one["reason"]
+
+
+def test_texts_that_no_database_takes(store_url: str, tmp_path: Path) -> None:
+    odd = entry()
+    odd["request"] |= {"method": "\0P", "url": "http://h\0.test/\ud800", "headers": [{"name": "a\0", "value": "\0"}]}
+    odd["response"] |= {"statusText": "\0", "headers": [{"name": "\ud800", "value": "\U0001f600"}]}
+    file = tmp_path / "odd.har"
+    file.write_text(json.dumps(har(odd, creator="\0")))
+    (one,) = reports(store_url, file)
+    assert one["imported"] == 1
+    assert run("show", next(iter(exchanges(store_url))), "--store", store_url).exit_code == 0
+
+
 def test_an_entry_that_is_refused_is_told(store_url: str, tmp_path: Path) -> None:
     bad = entry()
     bad["response"]["content"] = {"encoding": "base64", "text": "!"}
@@ -144,51 +190,48 @@ def test_an_imported_exchange_is_replayed(store_url: str, cassette: Path) -> Non
     assert (answer.status_code, answer.content) == (200, "data: é\n\n".encode())
 
 
-def built() -> list[ExchangeBuilder]:
-    """Return exchanges of a conversation, one of which failed in the middle."""
-    asked = [{"role": "user", "content": "q"}]
-    first = ExchangeBuilder(1).request({"model": "m", "messages": asked})
-    first.response().sse(delta(role="assistant", content="é"), delta(finish="stop")).completed()
-    said = [*asked, {"role": "assistant", "content": "é"}, {"role": "user", "content": "r"}]
-    second = ExchangeBuilder(2).request({"model": "m", "messages": said}, redacted=["header:authorization"])
-    second.response().sse(delta(role="assistant", content="b"), done=False)
-    second.event("response_failed", {"kind": "reset", "phase": "body", "received": 10})
-    third = ExchangeBuilder(3).request(b"\xff\x00").response(204, "No Content", (), framing="none").completed()
-    return [first, second, third]
+def test_chatgpts_export_is_imported_once(store_url: str, tmp_path: Path) -> None:
+    file, packed = tmp_path / "conversations.json", tmp_path / "export.zip"
+    file.write_text(json.dumps([SIMPLE, TOOLS | {"conversation_id": "other", "title": "Plots"}]))
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.write(file, "conversations.json")
+    first, second = reports(store_url, file, packed)
+    assert (first["format"], first["imported"], second["imported"], second["present"]) == ("chatgpt", 7, 0, 7)
+    assert first["lacks"]["response_bytes"] == 7
+    named = {row["conversation"]: row for row in json_lines(run("list", "--json", "--store", store_url), "list")}
+    assert len(named) == 2
+    (trip, *_) = json_lines(run("show", "A trip (0000abcd)", "--json", "--store", store_url), "show")
+    assert (trip["conversation_name"], trip["imported"]["called"]) == ("A trip (0000abcd)", "a1")
+    assert "status" not in trip
+    assert run("search", "Goa", "--json", "--store", store_url).stdout.count("\n") == 1
+    for name in ("markdown", "html", "har", "json", "openai-jsonl"):
+        assert run("export", "A trip (0000abcd)", "--format", name, "--store", store_url).exit_code == 0, name
+    told = run("show", "A trip (0000abcd)", "--store", store_url).stdout
+    assert "In May." in told
 
 
-@pytest.mark.parametrize("name", ["json", "jsonl", "har"])
-def test_what_was_exported_comes_back(tmp_path: Path, name: str) -> None:
-    urls = [f"sqlite:///{tmp_path}/{side}.db" for side in ("first", "second")]
-    store = open_store(urls[0], write=True)
-    for one in built():
-        store.append([one.opened], one.events)
-    store.close()
-    ids = [row["id"] for row in json_lines(run("list", "--json", "--store", urls[0]), "list")]
-    files = {identity: tmp_path / f"{number}.export" for number, identity in enumerate(ids)}
-    for identity, file in files.items():
-        assert run("export", identity, "--format", name, "-o", str(file), "--store", urls[0]).exit_code == 0
-        (report,) = reports(urls[1], file)
-        assert report["imported"] == 1, report
-        (known,) = reports(urls[0], file)
-        assert known["present"] == 1  # it keeps its id
-    for identity, file in files.items():
-        again = run("export", identity, "--format", name, "--store", urls[1]).stdout
-        assert comparable(again, name) == comparable(file.read_text(encoding="utf-8"), name)
-    with Store(urls[0]) as one, Store(urls[1]) as other:
-        assert [each.exchanges for each in one.conversations()] == [each.exchanges for each in other.conversations()]
-
-
-def comparable(document: str, name: str) -> Any:
-    """Return an export without what only says that it was imported, and without numbers of events."""
-    value = json.loads(document)
-    entries = value["log"]["entries"] if name == "har" else value["exchanges"] if name == "json" else [value]
-    for each in entries:
-        for key in ("imported", "imported_at", "_imported"):
-            each.pop(key, None)
-        for chunk in each.get("_chunks", ()):
-            del chunk["version"]
-    return value
+def test_logs_of_llm_are_imported_while_it_writes_them(store_url: str, tmp_path: Path) -> None:
+    file = recent(tmp_path / "logs.db").path
+    with closing(sqlite3.connect(file, isolation_level=None)) as writing:
+        writing.execute("PRAGMA journal_mode = WAL")
+        writing.execute("PRAGMA wal_autocheckpoint = 0")
+        writing.execute("INSERT INTO responses (id, model, prompt, response) VALUES ('01jz', 'm', 'late', 'yes')")
+        before = sorted((one.name, one.read_bytes()) for one in tmp_path.iterdir() if one.name.startswith("logs"))
+        (first,) = reports(store_url, file)
+        assert (
+            sorted((one.name, one.read_bytes()) for one in tmp_path.iterdir() if one.name.startswith("logs")) == before
+        )
+        assert (first["format"], first["version"], first["imported"]) == ("llm", "m022_response_reasoning", 5)
+        writing.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    packed = tmp_path / "logs.db.gz"
+    packed.write_bytes(gzip.compress(file.read_bytes()))
+    assert [(one["imported"], one["present"]) for one in reports(store_url, file, packed)] == [(0, 5), (0, 5)]
+    shown = json_lines(run("show", "Weather (00000001)", "--json", "--store", store_url), "show")
+    assert [one["imported"]["called"] for one in shown] == ["01j1", "01j2", "01j3"]
+    assert shown[0]["tokens"] == {"input": 12, "output": 3, "cached": 2}
+    assert shown[0]["started_at"] == "2025-06-01T10:00:00.000000000Z"
+    file.write_bytes(file.read_bytes()[:5000])
+    assert "cannot be read" in told(run("import", str(file), "--store", store_url), 1)
 
 
 def test_progress_is_shown_on_a_terminal(tmp_path: Path, cassette: Path) -> None:

@@ -35,6 +35,8 @@ LACKS: Final[Mapping[str, str]] = {
     "header_values": "values of headers, replaced before the import",
     "http_version": "the versions of HTTP",
 }
+#: What a recording lacks that holds no HTTP: messages, of which request and answer are written again.
+MESSAGES: Final = ("request_head", "request_bytes", "response_head", "response_bytes", "http_version", "end")
 #: What a recording lacks that holds no times.
 UNTIMED: Final = ("started_at", "head_time", "end_time", "chunk_times")
 #: What a recording lacks that holds bodies in one piece.
@@ -64,15 +66,28 @@ class Origin:
 
     :ivar id: its id, 16 bytes.
     :ivar redacted_request: places that had been redacted, as in our own events; ``redacted_response`` of the answer.
+    :ivar before: where it had been imported from before it was exported: ``imported`` and ``imported_at`` of the
+        export; empty where it had not been imported.
     """
 
     id: bytes
     call: str | None = None
     attempt: int | None = None
-    conversation: str | None = None
-    name: str | None = None
     redacted_request: tuple[str, ...] = ()
     redacted_response: tuple[str, ...] = ()
+    before: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The conversation that an exchange is in.
+
+    :ivar id: of the conversation, a UUID as text.
+    :ivar name: which no other conversation has; None where it has none.
+    """
+
+    id: str
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +106,9 @@ class Foreign:
     :ivar recorded: when it was written down, in the words of the file; it was over then.
     :ivar framing: of the answer, where our own recording says it.
     :ivar gaps: the recording says itself that bytes are missing from it.
+    :ivar home: the conversation that it is in, where the file says so.
+    :ivar called: its name in the file, where exchanges have names there.
+    :ivar key: what makes it the same exchange in another file of this kind, where that is not all that it holds.
     :ivar number: its place in the file, from 1.
     """
 
@@ -115,6 +133,9 @@ class Foreign:
     gaps: bool = False
     framing: str | None = None
     origin: Origin | None = None
+    home: Home | None = None
+    called: str | None = None
+    key: bytes | None = None
 
     def header(self, name: str) -> str | None:
         """Return the first value of a header of the answer."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 from recorder.formats.importing.base import UNTIMED, WHOLE, Foreign, Recording
 from recorder.formats.importing.interactions import bodies_of, entries
 from recorder.formats.importing.source import Source
-from recorder.formats.importing.values import headers, integer, status_of, text
+from recorder.formats.importing.values import LONGEST_NS, headers, integer, status_of, text
 
 _UNITS: Final = {
     "ns": 1,
@@ -76,11 +76,13 @@ def _exchange(number: int, _: dict[str, Any], request: dict[str, Any], response:
 
 
 def duration_ns(told: str) -> int | None:
-    """Return a duration as Go writes it (``1m2.5s``) in nanoseconds; None where it is none, or nothing."""
+    """Return a duration as Go writes it (``1m2.5s``) in nanoseconds; None where it is none, nothing,
+    or longer than anything takes."""
     steps = _STEP.findall(told)
     if not steps or "".join(number + unit for number, unit in steps) != told:
         return None
-    return round(sum(float(number) * _UNITS[unit] for number, unit in steps)) or None
+    found = sum(float(number) * _UNITS[unit] for number, unit in steps)
+    return round(found) or None if found < LONGEST_NS else None
 
 
 IMPORTER = GoVcr()

@@ -30,6 +30,7 @@ from recorder.formats.importing.values import (
     refuse_empty,
     status_of,
     text,
+    word,
 )
 
 #: The phases before the first byte of an answer; ``ssl`` is a part of ``connect``.
@@ -57,18 +58,18 @@ class HarFile:
         if not isinstance(log, dict) or not isinstance(log.get("entries"), list):
             raise ImportRefused("its log has no list of entries")
         told = mapping_or_empty(log.get("creator"))
-        made_by = " ".join(filter(None, (text(told.get("name")), text(told.get("version")))))
+        made_by = " ".join(filter(None, (word(told.get("name")), word(told.get("version")))))
         ours = told.get("name") == "recorder"
-        version = text(log.get("version")) or None
-        return Recording(self.name, _entries(log["entries"], ours=ours), version, made_by or None)
+        version = word(log.get("version")) or None
+        return Recording(self.name, _entries(log, ours=ours), version, made_by or None)
 
 
-def _entries(found: list[Any], *, ours: bool) -> Iterator[Foreign | Refused]:
+def _entries(log: dict[str, Any], *, ours: bool) -> Iterator[Foreign | Refused]:
+    found = log["entries"]
     for number, value in enumerate(found, 1):
         try:
             entry = mapping(value, "entry")
-            exchange = _exchange(number, entry)
-            yield entry_of_ours(exchange, entry) if ours else exchange
+            yield entry_of_ours(number, entry, log.get("_conversation")) if ours else _exchange(number, entry)
         except EntryError as error:
             yield Refused(number, str(error))
     refuse_empty(bool(found), "entries")
@@ -114,10 +115,10 @@ def _exchange(number: int, entry: dict[str, Any]) -> Foreign:
 
 def _unanswered(entry: dict[str, Any], response: dict[str, Any], end: int | None) -> dict[str, Any]:
     """What is known of a request to which no answer is recorded: browsers and proxies say in words why."""
-    told = next((each for each in (response.get("_error"), entry.get("_error"), response.get("comment")) if each), None)
-    if told is None:
+    told = next(filter(None, map(word, (response.get("_error"), entry.get("_error"), response.get("comment")))), "")
+    if not told:
         return {"end": None, "end_ns": None}
-    failure = {"kind": "other", "phase": "head", "error": {"type": "", "message": text(told)}}
+    failure = {"kind": "other", "phase": "head", "error": {"type": "", "message": told}}
     return {"end": "request_failed", "failure": failure, "end_ns": end}
 
 
@@ -127,7 +128,7 @@ def _fields(holder: dict[str, Any]) -> Headers:
 
 
 def _version(holder: dict[str, Any]) -> str:
-    told = text(holder.get("httpVersion")).strip()
+    told = word(holder.get("httpVersion")).strip()
     return "" if told.lower() in ("", "unknown") else told
 
 

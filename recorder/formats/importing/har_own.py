@@ -1,87 +1,92 @@
-"""What only our own HAR has, under keys with ``_``: ids, chunks with their times, how the exchange ended."""
+"""Our own HAR: what it has under keys with ``_`` says more than the specification has a place for."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from recorder.core.events import TERMINAL_TYPES
-from recorder.formats.importing.base import Cut, Foreign, Origin
-from recorder.formats.importing.values import EntryError, from_base64, integer, mapping_or_empty, text, texts
+from recorder.formats.importing.base import Foreign
+from recorder.formats.importing.ours import cuts_of, end_of, failure_of, home_of, lacking, origin_of
+from recorder.formats.importing.values import (
+    EntryError,
+    as_bytes,
+    elapsed_ns,
+    from_base64,
+    headers,
+    integer,
+    iso_ns,
+    mapping,
+    mapping_or_empty,
+    status_of,
+    text,
+    texts,
+    word,
+)
 
 
-def entry_of_ours(exchange: Foreign, entry: dict[str, Any]) -> Foreign:
-    """Return *exchange* with what our own HAR says beyond the specification.
+def entry_of_ours(number: int, entry: dict[str, Any], conversation: Any) -> Foreign:
+    """Return an exchange of our own.
 
-    :raises EntryError: its recording was changed after it was made; its id is none.
+    :param conversation: ``_conversation`` of the log: whose name it is.
+    :raises EntryError: a value is not of its type, or its recording was changed after it was made.
     """
     changed = entry.get("_not_as_written")
     if changed is not None:
         raise EntryError(f"its recording was changed after it was made ({text(changed)})")
-    request, response = mapping_or_empty(entry.get("request")), mapping_or_empty(entry.get("response"))
-    coded = mapping_or_empty(response.get("content")).get("_coded")
-    body = from_base64(coded) if coded is not None else exchange.body
-    lacks = set(exchange.missing)
-    cuts = exchange.cuts
-    chunks = entry.get("_chunks")
-    if isinstance(chunks, list):
-        cuts = cuts_of(chunks, len(body))
-        lacks -= {"chunk_boundaries", "chunk_times"} if cuts is not None else set()
-    if coded is not None:
-        lacks.discard("response_body")
-    lacks |= set(texts(mapping_or_empty(entry.get("_imported")).get("missing")))
-    end, failure = entry.get("_transport_end"), entry.get("_failure")
-    known = end in TERMINAL_TYPES
-    if not known:
-        lacks.add("end")
-    return replace(
-        exchange,
-        body=body,
-        cuts=cuts,
-        end=end if known else None,
-        failure=failure if isinstance(failure, dict) else exchange.failure if end == "request_failed" else {},
-        missing=tuple(sorted(lacks)),
-        gaps=entry.get("_recording_has_gaps") is True,
-        origin=origin_of(entry, request, response, prefix="_"),
+    request, response = mapping(entry.get("request"), "request"), mapping(entry.get("response"), "response")
+    answered = integer(response.get("status")) != 0
+    body = _content(mapping_or_empty(response.get("content")))
+    told = {"request": word(request.get("httpVersion")), "response": word(response.get("httpVersion"))}
+    imported = entry.get("_imported")
+    untimed = "started_at" in texts(mapping_or_empty(imported).get("missing"))
+    return _complete(
+        Foreign(
+            number,
+            text(request.get("method")),
+            text(request.get("url")),
+            headers(request.get("headers")),
+            _payload(request.get("postData")),
+            status_of(response.get("status")) if answered else None,
+            text(response.get("statusText")),
+            headers(response.get("headers")),
+            body,
+            cuts=cuts_of(entry.get("_chunks"), len(body)),
+            started_ns=None if untimed else iso_ns(entry.get("startedDateTime")),
+            head_ns=elapsed_ns(entry.get("_head_ns")) if answered else None,
+            end_ns=elapsed_ns(entry.get("_duration_ns")),
+            end=end_of(entry.get("_transport_end")),
+            failure=failure_of(entry.get("_failure")),
+            versions={side: version for side, version in told.items() if version},
+            framing=word(response.get("_framing")) or None,
+            gaps=entry.get("_recording_has_gaps") is True,
+            origin=origin_of(entry, request, response, prefix="_"),
+            home=home_of(entry, _name_of(entry, conversation), prefix="_"),
+        ),
+        imported,
     )
 
 
-def cuts_of(chunks: list[Any], size: int) -> tuple[Cut, ...] | None:
-    """Return the chunks of a body; None where they are those of other bytes: of a body that is kept decoded.
-
-    :param chunks: objects with ``end`` and, where it is known, ``elapsed_ns``.
-    """
-    cuts: list[Cut] = []
-    before = 0
-    for chunk in chunks:
-        end = integer(chunk.get("end")) if isinstance(chunk, dict) else None
-        if end is None or end < before:
-            return None
-        cuts.append(Cut(end, integer(chunk.get("elapsed_ns"))))
-        before = end
-    return tuple(cuts) if before == size else None
+def _complete(found: Foreign, imported: Any) -> Foreign:
+    return replace(found, missing=lacking(found, imported))
 
 
-def origin_of(
-    entry: dict[str, Any], request: dict[str, Any], response: dict[str, Any], *, prefix: str = ""
-) -> Origin | None:
-    """Return what it was given when it was recorded; None where it has no id.
+def _name_of(entry: Mapping[str, Any], conversation: Any) -> Any:
+    """The name that an entry was given itself; in files of before, that of the log's conversation."""
+    log = mapping_or_empty(conversation)
+    same = log.get("id") is not None and log.get("id") == entry.get("_conversation")
+    return entry.get("_conversation_name", log.get("name") if same else None)
 
-    :param request: of the entry, empty where there is none; so is *response*.
-    :raises EntryError: its id is none.
-    """
-    identity = entry.get("_exchange" if prefix else "id")
-    if identity is None:
-        return None
-    digits = text(identity).replace("-", "")
-    if len(digits) != 32 or not digits.isalnum():
-        raise EntryError("its id is no UUID")
-    try:
-        own = bytes.fromhex(digits)
-    except ValueError:
-        raise EntryError("its id is no UUID") from None
-    told = {name: entry.get(prefix + name) for name in ("call", "conversation", "conversation_name")}
-    words = {name: value if isinstance(value, str) else None for name, value in told.items()}
-    attempt = integer(entry.get(prefix + "attempt"))
-    redacted = (texts(holder.get(prefix + "redacted")) for holder in (request, response))
-    return Origin(own, words["call"], attempt, words["conversation"], words["conversation_name"], *redacted)
+
+def _payload(posted: Any) -> bytes:
+    """The body of a request: text, or base64 where its ``_encoding`` says so."""
+    fields = mapping_or_empty(posted)
+    encoded = fields.get("_encoding") == "base64"
+    return from_base64(fields.get("text")) if encoded else as_bytes(fields.get("text"))
+
+
+def _content(content: dict[str, Any]) -> bytes:
+    """The body of an answer as it came: in ``_coded`` where it came under a content coding."""
+    if content.get("_coded") is not None:
+        return from_base64(content["_coded"])
+    return from_base64(content.get("text")) if content.get("encoding") == "base64" else as_bytes(content.get("text"))

@@ -8,30 +8,29 @@ framed the chunks, what the program did with the answer, the tags of conversatio
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final
 
-from recorder.core.events import TERMINAL_TYPES
-from recorder.core.exchange import Headers
 from recorder.core.json_text import parse_json
 from recorder.core.messages import NOT_AS_WRITTEN
 from recorder.errors import ImportRefused
-from recorder.formats.importing.base import WHOLE, Foreign, Recording, Refused
-from recorder.formats.importing.har_own import cuts_of, origin_of
+from recorder.formats.importing.base import Foreign, Recording, Refused
+from recorder.formats.importing.ours import cuts_of, end_of, failure_of, home_of, lacking, origin_of
 from recorder.formats.importing.source import Source
 from recorder.formats.importing.values import (
     EntryError,
     as_bytes,
+    elapsed_ns,
     from_base64,
     headers,
     iso_ns,
     mapping,
     mapping_or_empty,
-    ms_ns,
     numbered_lines,
     refuse_empty,
     status_of,
     text,
-    texts,
+    word,
 )
 
 _SHAPE: Final = frozenset({"id", "verdict", "evidence", "messages"})
@@ -98,44 +97,35 @@ def _exchange(number: int, value: dict[str, Any]) -> Foreign:
         raise EntryError("it has no bodies: export it again, as har or with this version of recorder")
     kept = value["recording"]
     request, response, evidence = value.get("request"), value.get("response"), mapping(value["evidence"], "evidence")
-    lacks = set(texts(mapping_or_empty(value.get("imported")).get("missing")))
-    body = _bytes(kept, "response_body")
-    chunks = kept.get("chunks")
-    cuts = cuts_of(chunks, len(body)) if isinstance(chunks, list) else None
-    lacks |= set(WHOLE) if cuts is None else set()
-    times = (iso_ns(value.get("started_at")), ms_ns(value.get("duration_ms")))
-    lacks |= {name for name, found in zip(("started_at", "end_time"), times, strict=True) if found is None}
-    end = evidence.get("transport_end")
-    lacks |= set() if request is not None else {"request"}
-    fields = mapping_or_empty(request)
-    answer = mapping_or_empty(response)
+    fields, answer = mapping_or_empty(request), mapping_or_empty(response)
     versions = mapping_or_empty(kept.get("http"))
-    return Foreign(
+    body = _bytes(kept, "response_body")
+    found = Foreign(
         number,
         text(fields.get("method")),
         text(fields.get("url")),
-        _pairs(fields),
+        headers(fields.get("headers")),
         _bytes(kept, "request_body"),
         status_of(answer.get("status")) if response is not None else None,
         text(answer.get("reason")),
-        _pairs(answer),
+        headers(answer.get("headers")),
         body,
-        cuts=cuts,
-        started_ns=times[0],
-        head_ns=kept.get("head_ns") if isinstance(kept.get("head_ns"), int) else None,
-        end_ns=times[1],
-        end=end if end in TERMINAL_TYPES else None,
-        failure=mapping_or_empty(evidence.get("failure")),
-        missing=tuple(sorted(lacks)),
-        versions={side: text(told) for side, told in versions.items() if side in ("request", "response")},
-        framing=text(answer.get("framing")) or None,
+        cuts=cuts_of(kept.get("chunks"), len(body)),
+        started_ns=iso_ns(value.get("started_at")),
+        head_ns=elapsed_ns(kept.get("head_ns")),
+        end_ns=elapsed_ns(kept.get("end_ns")),
+        end=end_of(evidence.get("transport_end")),
+        failure=failure_of(evidence.get("failure")),
+        versions={
+            side: word(told) for side, told in versions.items() if side in ("request", "response") and word(told)
+        },
+        framing=word(answer.get("framing")) or None,
         gaps=evidence.get("recording_has_gaps") is True,
         origin=origin_of(value, fields, answer),
+        home=home_of(value, value.get("conversation_name")),
     )
-
-
-def _pairs(holder: dict[str, Any]) -> Headers:
-    return headers(holder.get("headers"))
+    lacks = {*lacking(found, value.get("imported")), *(("request",) if request is None else ())}
+    return replace(found, missing=tuple(sorted(lacks - ({"request"} if request is not None else set()))))
 
 
 def _bytes(kept: dict[str, Any], name: str) -> bytes:

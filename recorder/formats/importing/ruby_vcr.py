@@ -12,7 +12,7 @@ from typing import Any, Final
 from recorder.formats.importing.base import UNTIMED, WHOLE, Foreign, Recording
 from recorder.formats.importing.interactions import bodies_of, entries
 from recorder.formats.importing.source import Source
-from recorder.formats.importing.values import headers, mapping, status_of, text
+from recorder.formats.importing.values import headers, mapping, status_of, text, word
 
 _WITH: Final = re.compile(rb"^recorded_with: *['\"]?([^'\"\r\n]+)", re.MULTILINE)
 
@@ -33,7 +33,7 @@ class RubyVcr:
     def read(self, source: Source) -> Recording:
         """Return the recording."""
         if source.looks_like_json and source.json is not None:
-            creator = text(source.json.get("recorded_with"))
+            creator = word(source.json.get("recorded_with"))
         else:
             found = _WITH.search(source.data[-200:]) or _WITH.search(source.head)
             creator = found[1].decode("utf-8", "replace") if found else ""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from recorder.core.json_text import parse_json
 from recorder.errors import ImportRefused
@@ -15,19 +16,37 @@ _BOM: Final = b"\xef\xbb\xbf"
 _GZIP: Final = b"\x1f\x8b"
 _HEAD: Final = 64 * 1024
 #: A file that unpacks to more is refused: it would be held in memory.
-LARGEST: Final = 2 * 1024 * 1024 * 1024
+LARGEST: Final = 512 * 1024 * 1024
 _STEP: Final = 1024 * 1024
 _NO_JSON: Final = object()
+
+
+class Database(Protocol):
+    """The tables of a database that somebody opened."""
+
+    @property
+    def tables(self) -> Mapping[str, frozenset[str]]:
+        """The columns of each table."""
+        ...
+
+    def rows(self, table: str, *order: str, **equal: Any) -> Iterator[dict[str, Any]]:
+        """Yield the rows of a table, sorted by some columns, where others have these values.
+
+        :raises ImportRefused: the database is damaged.
+        """
+        ...
 
 
 @dataclass(frozen=True)
 class Source:
     """A file's bytes.
 
-    :ivar raw: unpacked where they were gzip.
+    :ivar raw: unpacked where they were gzip; of a database no more than its first.
+    :ivar database: what it is, where it is one.
     """
 
     raw: bytes
+    database: Database | None = None
 
     @classmethod
     def of(cls, data: bytes) -> Source:
@@ -70,9 +89,12 @@ class Source:
     @cached_property
     def first_line(self) -> Any:
         """The JSON value of its first line that is not blank; None where it is none."""
-        line = self.data.lstrip().partition(b"\n")[0]
+        if self.head[:1] != b"{":
+            return None
+        start = self.data.index(b"{")
+        end = self.data.find(b"\n", start)
         try:
-            return parse_json(line) if line[:1] == b"{" else None
+            return parse_json(self.data[start : None if end < 0 else end])
         except ValueError:
             return None
 
@@ -92,7 +114,7 @@ class Source:
 
     def unknown(self) -> str:
         """Return why no importer knows it, in one sentence."""
-        if not self.data.strip():
+        if not self.head and not self.data.strip():
             return "it is empty"
         if self.looks_like_json and self._parsed[0] is _NO_JSON and self.first_line is None:
             return f"it is no whole JSON document ({self._parsed[1]})"

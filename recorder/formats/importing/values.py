@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 import re
+import uuid
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final
@@ -16,7 +18,8 @@ from recorder.errors import ImportRefused
 from recorder.formats.importing.source import Source
 
 _FRACTION: Final = re.compile(r"(?<=:\d\d)\.(\d+)")
-_MOST_NODES: Final = 5_000_000
+#: The longest time that anything here takes: three years. A sum of several is a number that a store holds.
+LONGEST_NS: Final = 10**17
 _LATEST_NS: Final = 1 << 62
 
 
@@ -62,10 +65,25 @@ def texts(value: Any) -> tuple[str, ...]:
 
 
 def text(value: Any) -> str:
-    """Return a scalar as text; of None, nothing."""
+    """Return a scalar as text; of None, nothing.
+
+    :raises EntryError: it is a list or a mapping.
+    """
+    if isinstance(value, str):
+        return value
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
-    return "" if value is None else value if isinstance(value, str) else str(value)
+    if isinstance(value, list | dict):
+        raise EntryError(f"{_A[type(value)]} stands in it where a text belongs")
+    return "" if value is None else str(value)
+
+
+_A: Final[dict[type, str]] = {list: "a list", dict: "a mapping", bytes: "a value in bytes"}
+
+
+def word(value: Any) -> str:
+    """Return a text as it is, and a number as text; an empty one for anything else: for what can be done without."""
+    return value if isinstance(value, str) else str(value) if type(value) in (int, float) else ""
 
 
 def integer(value: Any) -> int | None:
@@ -84,7 +102,7 @@ def status_of(value: Any) -> int:
     """
     found = integer(value)
     if found is None or not 100 <= found <= 999:
-        raise EntryError(f"its status {value!r:.40} is none of HTTP")
+        raise EntryError(f"its status {_A[type(value)] if type(value) in _A else repr(value)[:40]} is none of HTTP")
     return found
 
 
@@ -96,7 +114,10 @@ def as_bytes(value: Any) -> bytes:
     if value is None:
         return b""
     if isinstance(value, str):
-        return whole_text(value).encode()
+        try:
+            return value.encode()
+        except UnicodeEncodeError:
+            return whole_text(value).encode()
     if isinstance(value, bytes):
         return value
     raise EntryError(f"a body in it is a {type(value).__name__}, neither text nor bytes")
@@ -116,28 +137,12 @@ def from_base64(value: Any) -> bytes:
 def json_bytes(value: Any) -> bytes:
     """Return a value written as JSON, as most clients write it.
 
-    :raises EntryError: it is nested too deeply, or aliases in it make it too large.
+    :raises EntryError: it is nested too deeply.
     """
     try:
-        _count(value)
         return json.dumps(plain(value), ensure_ascii=False, separators=(",", ":"), default=text).encode()
     except (RecursionError, TypeError, ValueError) as error:
         raise EntryError(f"a value in it cannot be written as JSON ({error})") from None
-
-
-def _count(value: Any) -> None:
-    """Refuse what a few aliases of YAML blow up: shared values are written each time."""
-    left = [value]
-    nodes = 0
-    while left:
-        one = left.pop()
-        nodes += 1
-        if nodes > _MOST_NODES:
-            raise EntryError(f"a value in it has more than {_MOST_NODES:,} parts")
-        if isinstance(one, dict):
-            left += one.values()
-        elif isinstance(one, list):
-            left += one
 
 
 def headers(value: Any) -> Headers:
@@ -150,11 +155,12 @@ def headers(value: Any) -> Headers:
     if value is None:
         return ()
     if isinstance(value, dict):
-        return tuple(
-            (name, one) if isinstance(one, str) and isinstance(name, str) else (text(name), text(one))
-            for name, held in value.items()
-            for one in _several(held)
-        )
+        fields: list[tuple[str, str]] = []
+        for name, held in value.items():
+            for one in held if held.__class__ is list else (held,):
+                is_text = one.__class__ is str and name.__class__ is str
+                fields.append((name, one) if is_text else (text(name), text(one)))
+        return tuple(fields)
     if isinstance(value, list):
         return tuple(field for one in value for field in _field(one))
     raise EntryError(f"its headers are a {type(value).__name__}")
@@ -200,11 +206,37 @@ def iso_ns(value: Any) -> int | None:
     return found if 0 <= found < _LATEST_NS else None
 
 
+def epoch_ns(value: Any) -> int | None:
+    """Return seconds since 1970, with a fraction to the microsecond, as UTC nanoseconds; None where it is no number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < _LATEST_NS / 10**9:
+        return None
+    return round(value * 10**6) * 1000
+
+
 def ms_ns(value: Any) -> int | None:
     """Return milliseconds as nanoseconds; None where it is no number, or negative: not known."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return round(value * 1_000_000) if 0 <= value < 1e12 else None
+    return round(value * 1_000_000) if 0 <= value < LONGEST_NS / 1_000_000 else None
+
+
+def elapsed_ns(value: Any) -> int | None:
+    """Return nanoseconds; None where it is no integer, negative, or longer than anything takes."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if 0 <= value < LONGEST_NS else None
+
+
+def made_id(kind: str, *told: str) -> str:
+    """Return the id that something has that is told apart by texts, a UUID (version 8, RFC 9562 §5.8)."""
+    joined = "".join(f"{len(one)}:{one}" for one in (kind, *told)).encode("utf-8", "surrogatepass")
+    return str(uuid.UUID(bytes=version_8(hashlib.sha256(b"recorder/import/name/v1\0" + joined).digest())))
+
+
+def version_8(digest: bytes) -> bytes:
+    """Return the first 16 bytes of a digest as a UUID (version 8, RFC 9562 §5.8)."""
+    value = int.from_bytes(digest[:16], "big") & ~(0xF << 76) & ~(0b11 << 62)
+    return (value | 0x8 << 76 | 0b10 << 62).to_bytes(16, "big")
 
 
 def numbered_lines(data: bytes) -> Iterator[tuple[int, bytes]]:

@@ -32,6 +32,10 @@ _BASED: Final = re.compile(r"(?P<sign>[-+]?)(?:0b(?P<b>[01_]+)|0x(?P<x>[0-9a-fA-
 _FLOAT: Final = re.compile(r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+][0-9]+)?")
 _STRANGE: Final = re.compile(r"([-+]?)\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _LONGEST_NUMBER: Final = 4000  # digits; Python refuses to read longer ones
+_LONGEST_BASED: Final = 3000  # digits; in hexadecimal, what can be written with fewer decimal ones than Python refuses
+#: What aliases may stand for, all together, in characters; or as much as the file has, where that is more. Ten short
+#: lines of them stand for more than any memory holds.
+_MOST_ALIASED: Final = 16 * 1024 * 1024
 #: A document nested deeper is none that anybody recorded, and could not be written as JSON.
 _DEEPEST: Final = 200
 
@@ -53,7 +57,7 @@ def items(data: bytes) -> Iterator[tuple[str | None, Any]]:
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         parser = loader(data)
-        yield from _Builder(yaml).items(parser)
+        yield from _Builder(yaml, max(len(data), _MOST_ALIASED)).items(parser)
     except yaml.YAMLError as error:
         raise ImportRefused(f"it is no YAML ({_told(error)})") from None
 
@@ -68,97 +72,119 @@ def _told(error: Any) -> str:
 class _Builder:
     """Makes values of a parser's events, one top-level item at a time."""
 
-    def __init__(self, yaml: Any) -> None:
+    _next: Any  # the parser's next event
+
+    def __init__(self, yaml: Any, most_aliased: int) -> None:
         self._scalar, self._alias = yaml.ScalarEvent, yaml.AliasEvent
         self._mapping, self._sequence = yaml.MappingStartEvent, yaml.SequenceStartEvent
         self._mapping_end, self._sequence_end = yaml.MappingEndEvent, yaml.SequenceEndEvent
-        self._anchors: dict[str, Any] = {}
+        self._anchors: dict[str, tuple[Any, int]] = {}  # the value, and how many characters it stands for
+        self._aliased_so_far, self._most_aliased = 0, most_aliased
 
     def items(self, parser: Any) -> Iterator[tuple[str | None, Any]]:
         """Yield the top-level items."""
-        event = self._first(parser)
+        self._next = parser.get_event
+        event = self._first()
         if isinstance(event, self._sequence):
-            yield from ((None, item) for item in self._listed(parser))
+            yield from ((None, item) for item in self._listed())
         elif isinstance(event, self._mapping):
-            while not isinstance(event := parser.get_event(), self._mapping_end):
-                key = _key(self._value(event, parser))
-                event = parser.get_event()
+            while not isinstance(event := self._next(), self._mapping_end):
+                key = _key(self._value(event, 0))
+                event = self._next()
                 if isinstance(event, self._sequence) and event.anchor is None:
-                    yield from ((key, item) for item in self._listed(parser))
+                    yield from ((key, item) for item in self._listed())
                 else:
-                    yield key, self._value(event, parser)
-        while parser.get_event() is not None:
+                    yield key, self._value(event, 0)
+        while self._next() is not None:
             pass  # what is wrong behind it is told too
 
-    def _first(self, parser: Any) -> Any:
-        while (event := parser.get_event()) is not None:
+    def _first(self) -> Any:
+        while (event := self._next()) is not None:
             if isinstance(event, self._mapping | self._sequence | self._scalar):
                 return event
         return None
 
-    def _listed(self, parser: Any) -> Iterator[Any]:
-        while not isinstance(event := parser.get_event(), self._sequence_end):
-            yield self._value(event, parser)
+    def _listed(self) -> Iterator[Any]:
+        while not isinstance(event := self._next(), self._sequence_end):
+            yield self._value(event, 0)
 
-    def _value(self, event: Any, parser: Any) -> Any:
-        """Build the value that begins with *event*: one loop, no recursion, which is what makes it fast."""
-        scalar, mapping, sequence, alias = self._scalar, self._mapping, self._sequence, self._alias
-        next_event, may_be_other = parser.get_event, _MAY_BE_OTHER
-        open_: list[tuple[Any, Any, Any]] = []  # container, its pending key, the event that began it
-        current: Any = None
-        key: Any = _NO_KEY
-        began: Any = None
-        while True:
-            kind = event.__class__
-            if kind is scalar:
-                value = event.value
-                if event.tag is not None or event.anchor is not None:
-                    value = self._marked(event)
-                elif not event.style and (not value or value[0] in may_be_other):
-                    value = _plain(value)
-            elif kind is mapping or kind is sequence:
-                open_.append((current, key, began))
-                if len(open_) > _DEEPEST:
-                    raise ImportRefused(f"it is nested deeper than {_DEEPEST} levels")
-                current, key, began = ({} if kind is mapping else []), _NO_KEY, event
-                event = next_event()
-                continue
-            elif kind is alias:
-                value = self._aliased(event)
-            else:  # the end of what is open
-                value = _finished(current, began)
-                if began.anchor is not None:
-                    self._anchors[began.anchor] = value
-                current, key, began = open_.pop()
-            if current is None:
-                return value
-            if current.__class__ is list:
-                current.append(value)
-            elif key is _NO_KEY:
-                key = value if value.__class__ is str else _key(value)
-            else:
-                current[key] = value
-                key = _NO_KEY
+    def _value(self, event: Any, depth: int) -> Any:
+        """Build the value that begins with *event*.
+
+        :param depth: how many containers are open around it.
+        """
+        kind = event.__class__
+        if kind is self._scalar:
+            return self._marked(event)
+        if kind is self._alias:
+            return self._aliased(event)
+        if depth >= _DEEPEST:
+            raise ImportRefused(f"it is nested deeper than {_DEEPEST} levels")
+        aliased_before = self._aliased_so_far
+        value: Any
+        if kind is self._mapping:
+            value, ended = self._built_mapping(depth + 1)
+        else:
+            value, ended = self._built_sequence(depth + 1)
+        if event.tag is not None:
+            value = _finished(value, event)
+        if event.anchor is not None:
+            # What it stands for: its own text, and what is aliased in it.
+            size = ended.end_mark.index - event.start_mark.index + self._aliased_so_far - aliased_before
+            self._anchors[event.anchor] = value, size
+        return value
+
+    # Most scalars have neither tag nor anchor and are text; for these, the two below save a call.
+
+    def _built_mapping(self, depth: int) -> tuple[dict[str, Any], Any]:
+        """Return a mapping and the event that ends it."""
+        scalar, end, next_event, may_be_other = self._scalar, self._mapping_end, self._next, _MAY_BE_OTHER
+        built: dict[str, Any] = {}
+        while (event := next_event()).__class__ is not end:
+            key: Any = event.value if event.__class__ is scalar and event.tag is None and event.anchor is None else None
+            if not key or (key[0] in may_be_other and not event.style):
+                key = _key(self._value(event, depth))
             event = next_event()
+            if event.__class__ is scalar and event.tag is None and event.anchor is None:
+                value = event.value
+                if event.style or (value and value[0] not in may_be_other):
+                    built[key] = value
+                    continue
+            built[key] = self._value(event, depth)
+        return built, event
+
+    def _built_sequence(self, depth: int) -> tuple[list[Any], Any]:
+        """Return a list and the event that ends it."""
+        scalar, end, next_event, may_be_other = self._scalar, self._sequence_end, self._next, _MAY_BE_OTHER
+        built: list[Any] = []
+        while (event := next_event()).__class__ is not end:
+            if event.__class__ is scalar and event.tag is None and event.anchor is None:
+                value = event.value
+                if event.style or (value and value[0] not in may_be_other):
+                    built.append(value)
+                    continue
+            built.append(self._value(event, depth))
+        return built, event
 
     def _marked(self, event: Any) -> Any:
-        """Return the value of a scalar with a tag or an anchor."""
+        """Return the value of any scalar."""
         value = event.value
         if event.tag is not None:
             value = _tagged(event.tag, value)
         elif not event.style:
             value = _plain(value)
         if event.anchor is not None:
-            self._anchors[event.anchor] = value
+            self._anchors[event.anchor] = value, len(event.value) + 1
         return value
 
     def _aliased(self, event: Any) -> Any:
         if event.anchor not in self._anchors:
             raise ImportRefused(f"*{event.anchor} stands in it before, or inside, what it names")
-        return self._anchors[event.anchor]
-
-
-_NO_KEY: Final = object()
+        value, size = self._anchors[event.anchor]
+        self._aliased_so_far += size
+        if self._aliased_so_far > self._most_aliased:
+            raise ImportRefused(f"the aliases in it stand for more than {self._most_aliased:,} characters")
+        return value
 
 
 def _finished(value: Any, began: Any) -> Any:
@@ -176,6 +202,8 @@ def _key(value: Any) -> str:
         (value,) = value
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
+    if isinstance(value, list | dict):
+        raise ImportRefused(f"a key in it is a {'list' if isinstance(value, list) else 'mapping'}")
     return value if isinstance(value, str) else str(value)
 
 
@@ -197,7 +225,7 @@ def _plain(text: str) -> Any:
         return _WORDS[text]
     if _INTEGER.fullmatch(text) and len(text) < _LONGEST_NUMBER:
         return int(text.replace("_", ""))
-    if based := _BASED.fullmatch(text):
+    if len(text) < _LONGEST_BASED and (based := _BASED.fullmatch(text)):
         digits, base = next((based[name], size) for name, size in (("b", 2), ("x", 16), ("o", 8)) if based[name])
         digits = digits.replace("_", "")
         return int(based["sign"] + digits, base) if digits else text

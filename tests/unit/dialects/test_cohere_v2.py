@@ -341,6 +341,18 @@ def test_reads_requests() -> None:
     assert tool.parts == (OtherPart("document", {"type": "document", "document": {"data": "15°"}}),)
 
 
+def test_an_id_of_a_call_that_is_no_text_is_kept() -> None:
+    messages = [{"role": "tool", "tool_call_id": answered, "content": "15"} for answered in (7, {"a": 1}, None)]
+    reading = DIALECT.read_request(URL, {"messages": messages})
+    assert reading is not None
+    number, mapping, none = reading.messages
+    assert [(each.tool_call_id, each.extras) for each in (number, mapping, none)] == [
+        (None, {"tool_call_id": 7}),
+        (None, {"tool_call_id": {"a": 1}}),
+        (None, {}),
+    ]
+
+
 def test_a_request_at_another_address_is_known_by_coheres_fields() -> None:
     asked = {"messages": [{"role": "user", "content": "x"}]}
     assert DIALECT.read_request("https://gateway.example/x", asked) is None

@@ -1,0 +1,124 @@
+"""Conversations that something kept as messages, without HTTP: each answer is an exchange.
+
+Request and answer are written again in the form of OpenAI's chat completions, which has a place for most of what is
+kept, and ``missing`` says so. A request has the messages before the answer; how the program sent them, nothing tells.
+Of a very long conversation it has the last ones: each request has them again, and a model does not take more either.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from recorder.core.json_text import parse_json, present
+from recorder.formats.importing.base import MESSAGES, UNTIMED, WHOLE, Foreign, Home
+from recorder.formats.importing.values import json_bytes, made_id, word
+
+_TOLD_APART = 8
+#: What a request has of the messages before it, at most.
+MOST_MESSAGES: Final = 1000
+MOST_BYTES: Final = 256 * 1024
+
+
+class History:
+    """The last messages of a conversation, each as JSON, as many as a request has of them."""
+
+    def __init__(self) -> None:
+        self._messages: deque[bytes] = deque()
+        self._size = 0
+        self.cut = False
+
+    def add(self, *messages: bytes) -> None:
+        """Take the next messages; the first ones are left out where they are too many."""
+        self._messages.extend(messages)
+        self._size += sum(map(len, messages))
+        while len(self._messages) > MOST_MESSAGES or (self._size > MOST_BYTES and len(self._messages) > 1):
+            self._size -= len(self._messages.popleft())
+            self.cut = True
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._messages)
+
+
+def home_of(kind: str, identity: str, name: Any, *, own: str | None = None) -> Home:
+    """Return the conversation of a file that has a name there, which need not be its alone.
+
+    Conversations of one name are one, so the end of its id stands behind the name.
+
+    :param kind: whose ids these are.
+    :param own: the id as a UUID, where it is one.
+    """
+    title = word(name).strip()
+    return Home(own or made_id(kind, identity), f"{title} ({identity[-_TOLD_APART:]})" if title else None)
+
+
+def message_of(role: str, blocks: Iterable[Any], **fields: Any) -> dict[str, Any] | None:
+    """Return a message; None where nothing is in it.
+
+    :param blocks: texts, and other blocks of content; a content of one text is that text.
+    :param fields: what else it has; None is left out.
+    """
+    content = [block for block in blocks if block != ""]
+    told = {name: value for name, value in fields.items() if value}
+    if not content and not told.keys() - {"name", "tool_call_id"}:
+        return None
+    if len(content) == 1 and isinstance(content[0], str):
+        return {"role": role, "content": content[0], **told}
+    parts = [{"type": "text", "text": block} if isinstance(block, str) else block for block in content]
+    return {"role": role, **({"content": parts} if parts else {}), **told}
+
+
+def call_of(name: str, arguments: str, identity: str | None = None) -> dict[str, Any]:
+    """Return a call of a tool: of a function where its arguments are a JSON object, else one with free text."""
+    try:
+        is_object = isinstance(parse_json(arguments), dict)
+    except ValueError:
+        is_object = False
+    held = {"name": name, "arguments": arguments} if is_object else {"name": name, "input": arguments}
+    kind = "function" if is_object else "custom"
+    return present(id=identity, type=kind) | {kind: held}
+
+
+def chat(
+    number: int,
+    messages: Iterable[bytes],
+    request: Mapping[str, Any],
+    answer: Mapping[str, Any] | None,
+    *,
+    home: Home,
+    called: str,
+    key: Iterable[str],
+    started_ns: int | None,
+    end_ns: int | None = None,
+    cut: bool = False,
+) -> Foreign:
+    """Return an exchange that is told by its messages.
+
+    :param messages: of the request, each as JSON: many requests have the same ones.
+    :param request: what else it has.
+    :param answer: fields of the answer; None where none is kept.
+    :param key: what makes it the same exchange in another file.
+    :param cut: the request has not all the messages before it.
+    """
+    known = {"started_at": started_ns, "end_time": end_ns}
+    untold = [name for name in UNTIMED if known.get(name) is None]
+    return Foreign(
+        number,
+        payload=b'{"messages":[' + b",".join(messages) + b"]" + json_bytes(request).replace(b"{", b",", 1),
+        body=b"" if answer is None else json_bytes({"object": "chat.completion", **answer}),
+        started_ns=started_ns,
+        end_ns=end_ns,
+        end=None,
+        missing=(
+            *MESSAGES,
+            *(("request_body",) if cut else ()),
+            *(() if answer is not None else ("response_body",)),
+            *untold,
+            *WHOLE,
+        ),
+        home=home,
+        called=called,
+        key=hashlib.sha256("".join(f"{len(one)}:{one}" for one in key).encode("utf-8", "surrogatepass")).digest(),
+    )
