@@ -120,20 +120,30 @@ class Store:
         return self._exchanges(filters, limit)
 
     def _exchanges(self, filters: ExchangeFilters, limit: int | None) -> Iterator[dict[str, Any]]:
-        which, wanted = self._selected(filters)
-        shown = 0
-        for row in self.reader.exchanges(which):
+        for row in islice(self.selected(**filters), limit):
             identity = id_text(row.id)
-            if wanted is not None and identity not in wanted:
-                continue
-            if limit is not None and shown >= limit:
-                return
-            shown += 1
             home, _ = self.conversation_of(identity)
             spooled = {"spooled": True} if self.reader.is_spooled(row.id) else {}
             thread = self._threads.get(home)
             named = {"conversation_name": thread.name} if thread is not None and thread.name is not None else {}
             yield {**listed(row), "conversation": home, **named, **spooled}
+
+    def selected(self, **filters: Unpack[ExchangeFilters]) -> Iterator[ExchangeRow]:
+        """Yield the rows of the exchanges that fit, newest first.
+
+        :param filters: see :class:`ExchangeFilters`.
+        :raises NotFound: there is no such conversation, or several.
+        """
+        _check_names(filters)
+        which, wanted = self._selected(filters)
+        for row in self.reader.exchanges(which):
+            if wanted is None or id_text(row.id) in wanted:
+                yield row
+
+    def openings_of(self, exchanges: Iterable[bytes]) -> set[bytes]:
+        """Return the ids of all openings of the conversations that these exchanges are in."""
+        homes = {self.conversation_of(id_text(exchange))[0] for exchange in exchanges}
+        return {id_bytes(opening) for opening, home in self._openings.items() if home in homes}
 
     def _selected(self, filters: ExchangeFilters) -> tuple[ExchangeFilter, set[str] | None]:
         """The filter of rows, and the ids that the conversations leave over; None for all."""
