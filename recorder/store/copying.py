@@ -11,7 +11,8 @@ all the streams that both have are compared, every hash of them: where they diff
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
@@ -107,8 +108,13 @@ def compare(source: SqlStore, target: SqlStore, streams: Streams) -> None:
         for stream, opened in known.items():
             if ours.get(stream, opened) != opened:
                 raise _another(target, stream, "another event stream", "its opening is not the same")
-        with source.snapshot() as here, target.snapshot() as there:
-            _compare_hashes(target, _hashes(source, here, last), _hashes(target, there, last), last)
+        with (
+            source.snapshot() as here,
+            target.snapshot() as there,
+            closing(_hashes(source, here, last)) as left,
+            closing(_hashes(target, there, last)) as right,
+        ):
+            _compare_hashes(target, left, right, last)
 
 
 def _compare_hashes(target: SqlStore, ours: Iterator[Row], theirs: Iterator[Row], last: dict[bytes, int]) -> None:
@@ -174,8 +180,9 @@ def _carry_some(source: SqlStore, target: SqlStore, streams: Sequence[bytes], ba
         refused = {one.stream for one in done.refused}
         wanted = [one for one in streams if one in heads and one in openings and one not in refused]
         wanted = [one for one in wanted if heads[one].version > last.get(one, 0)]
-        for stream, rows in groupby(_missing_rows(source, here, wanted, last), itemgetter(0)):
-            batch.take(stream, as_stored(rows, openings[stream].instance))
+        with closing(_missing_rows(source, here, wanted, last)) as found:
+            for stream, rows in groupby(found, itemgetter(0)):
+                batch.take(stream, as_stored(rows, openings[stream].instance))
     batch.flush()
 
 
@@ -196,7 +203,7 @@ def _count(source: SqlStore, stream: bytes, head: Event | None, *, opened: bool,
 
 def _missing_rows(
     source: SqlStore, rows: SnapshotRows, streams: Sequence[bytes], last: dict[bytes, int]
-) -> Iterator[Row]:
+) -> Generator[Row, None, None]:
     """Yield the rows of events that the target lacks, stream by stream."""
     whole = [stream for stream in streams if stream not in last]
     if whole:
@@ -265,9 +272,9 @@ def _last_versions(store: SqlStore, rows: SnapshotRows, streams: Sequence[bytes]
     return {stream: int(version) for stream, version in found}
 
 
-def _hashes(store: SqlStore, rows: SnapshotRows, streams: Iterable[bytes]) -> Iterator[Row]:
+def _hashes(store: SqlStore, rows: SnapshotRows, streams: Iterable[bytes]) -> Generator[Row, None, None]:
     named, among = store.id_out.format("stream"), _among(store, streams)
-    return rows(f"SELECT {named}, version, hash FROM events WHERE {among} ORDER BY stream, version")
+    yield from rows(f"SELECT {named}, version, hash FROM events WHERE {among} ORDER BY stream, version")
 
 
 def _among(store: SqlStore, streams: Iterable[bytes]) -> str:
