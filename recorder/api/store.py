@@ -196,9 +196,14 @@ class Store:
         found = self._found(identity)
         if found.kind != "exchange":
             raise NotFound(f"{found.id} is a conversation, not an exchange: show it, or name one of its exchanges")
-        return self._rebuilt(found.id)
+        return self.rebuilt(found.id)
 
-    def _rebuilt(self, identity: str) -> Rebuilt:
+    def rebuilt(self, identity: str) -> Rebuilt:
+        """Return an exchange, rebuilt from its events.
+
+        :param identity: its whole id.
+        :raises NotFound: nothing is stored of it.
+        """
         events = list(self.reader.events(id_bytes(identity)))
         exchange = fold(events)
         if exchange is None:
@@ -247,8 +252,16 @@ class Store:
         found = self._found(identity)
         home = found.id if found.kind == "conversation" else self.conversation_of(found.id)[0]
         thread = self._thread(home)
-        exchanges = [self._rebuilt(exchange) for exchange in thread.exchanges]
+        exchanges = [self.rebuilt(exchange) for exchange in thread.exchanges]
         return ConversationView(thread.id, thread.name, self._tags(thread), exchanges, thread.parents)
+
+    def outline(self, found: Found) -> Conversation:
+        """Return a conversation without reading its exchanges: their ids, and which extends which.
+
+        :param found: what :meth:`resolve` returned.
+        :raises NotFound: there is no such conversation.
+        """
+        return self._thread(found.id)
 
     def conversation_of(self, exchange: str) -> tuple[str, str | None]:
         """Return the id of the conversation that an exchange belongs to, and of the exchange it goes on from."""

@@ -16,7 +16,7 @@ def progress(label: str, length: int) -> Iterator[Callable[[int], None]]:
     :param label: what is being done, one word.
     :param length: how much there is to do, in units of any size.
     """
-    if not length or not sys.stderr.isatty():
+    if not length or sys.stderr is None or not sys.stderr.isatty():
         yield lambda _: None
         return
     with click.progressbar(length=length, label=label, file=sys.stderr, show_pos=False) as bar:

@@ -176,14 +176,16 @@ class Threads:
     def _id(self, number: int) -> str:
         return str(uuid.UUID(bytes=self._by_id.key(number)))
 
-    def in_order(self, chosen: Iterable[bytes] | None = None) -> Iterator[Placed]:
+    def numbers(self, ids: Iterable[bytes]) -> array[int]:
+        """Return the numbers of exchanges for :meth:`in_order`; an id that is not here has none."""
+        return array("i", (number for identity in ids for number in self._by_id.numbers(identity)))
+
+    def in_order(self, chosen: array[int] | None = None) -> Iterator[Placed]:
         """Yield exchanges conversation by conversation, as these began, each in the order in which it was sent.
 
-        :param chosen: ids of those that are wanted, in any order; all where it is None.
+        :param chosen: numbers of those that are wanted, in any order; all where it is None.
         """
-        wanted: Iterable[int] = range(len(self))
-        if chosen is not None:
-            wanted = array("i", (number for identity in chosen for number in self._by_id.numbers(identity)))
+        wanted = range(len(self)) if chosen is None else chosen
         extended = array("i", [0]) * len(self)
         for number in wanted:
             if self._parents[number] != _NONE:
