@@ -1,8 +1,9 @@
 """Export everything: the most memory that it takes, of ten times as many exchanges against few.
 
 Each export is `recorder export --all` in a process of its own; what is compared is the largest resident size that the
-kernel tells of it (getrusage(2)). A quarter of the exchanges is in conversations that were opened, a quarter goes on
-from another one.
+kernel tells of it (getrusage(2)). That counts what the process was before it became another program, too, so nothing
+large is imported here: the stores are filled by a process of its own. A quarter of the exchanges is in conversations
+that were opened, a quarter goes on from another one.
 
     python -m bench.exporting [--large] [format …]
 
@@ -13,17 +14,14 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from bench.measure import ROOT, figure, scratch
-from recorder.clock import id_text
-from recorder.projections.runner import project
-from recorder.store import open_store
-from recorder.store.projected import SqlProjected
-from tests.building import ExchangeBuilder, identity
 
 FEW, MANY, LARGE = 2_000, 20_000, 100_000
 FORMATS = ("jsonl", "markdown", "html", "csv", "har", "otlp", "openai-jsonl", "parquet")
@@ -33,7 +31,11 @@ QUIET = (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)
 TEXT = "Hold, unless the spread falls below ten points before the close. " * 4
 
 
-def exchange(number: int) -> ExchangeBuilder:
+def exchange(number: int) -> Any:
+    """Return the builder of an exchange."""
+    from recorder.clock import id_text
+    from tests.building import ExchangeBuilder, identity
+
     built = ExchangeBuilder(number)
     asked, answered = f"Question {number}? {TEXT}", f"Answer {number}. {TEXT}"
     said = [{"role": "user", "content": asked}]
@@ -53,6 +55,11 @@ def exchange(number: int) -> ExchangeBuilder:
 
 
 def fill(url: str, count: int) -> None:
+    """Write exchanges and project them."""
+    from recorder.projections.runner import project
+    from recorder.store import open_store
+    from recorder.store.projected import SqlProjected
+
     with closing(open_store(url, write=True)) as store:
         for start in range(1, count + 1, BATCH):
             built = [exchange(number) for number in range(start, min(start + BATCH, count + 1))]
@@ -75,12 +82,15 @@ def exported(url: str, name: str, file: Path) -> tuple[float, float]:
 
 def main() -> None:
     os.chdir(ROOT)
+    if sys.argv[1:2] == ["--fill"]:
+        fill(sys.argv[3], int(sys.argv[2]))
+        return
     large = "--large" in sys.argv[1:]
     names = [name for name in sys.argv[1:] if name != "--large"] or list(FORMATS)
     with scratch() as directory:
         urls = {count: f"sqlite:///{directory}/{count}.db" for count in (FEW, MANY, *([LARGE] if large else []))}
         for count, url in urls.items():
-            fill(url, count)
+            subprocess.run([sys.executable, "-m", "bench.exporting", "--fill", str(count), url], check=True)
         for name in names:
             taken = {count: exported(url, name, directory / "exported") for count, url in urls.items()}
             small = taken[FEW][0]

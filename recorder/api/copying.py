@@ -7,8 +7,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Final, Unpack, cast
 
+from recorder.api.exporting import threads_of
 from recorder.api.store import ExchangeFilters, Store
-from recorder.clock import id_or_digits, id_text
+from recorder.clock import id_bytes, id_or_digits, id_text
+from recorder.core.conversation import Names
 from recorder.core.json_text import present
 from recorder.errors import ConfigurationError, NotFound
 from recorder.locations import absolute_url
@@ -110,15 +112,25 @@ def _streams(store: Store, filters: ExchangeFilters) -> tuple[Streams, int]:
     reading = store.reader.store
     if not filters:
         return (lambda: everything(reading)), reading.counts()[1]
-    selected, homes = set(), set()
-    for row in store.selected(**filters):
-        selected.add(row.id)
-        if row.opening is not None:
-            homes.add(row.opening)
-    if not selected:
+    threads = threads_of(store)
+    ids, opened, homes = set[bytes](), set[bytes](), set[str]()
+
+    def selected() -> Iterator[bytes]:
+        for row in store.selected(**filters):
+            if row.opening is not None:
+                opened.add(row.opening)  # a conversation without a name has an opening, and no events of its own
+            yield row.id
+
+    for one in threads.in_order(threads.numbers(selected())):
+        ids.add(one.id)
+        homes.add(one.conversation)
+    if not ids:
         raise NotFound("nothing is recorded that fits, so nothing was copied: see `recorder list` with these filters")
-    homes = {one for one in homes | store.openings_of(selected) if reading.opening(one) is not None}
-    return chosen(selected | homes), len(selected | homes)
+    openings = {id_text(row.id): row.name for row in store.reader.openings().values()}
+    names = Names((), openings)
+    opened |= {id_bytes(one) for one in openings if names.of(one) in homes}
+    ids |= {one for one in opened if reading.opening(one) is not None}
+    return chosen(ids), len(ids)
 
 
 def _flat(streams: Streams) -> Iterator[bytes]:

@@ -12,9 +12,11 @@ from recorder.clock import id_bytes, id_text
 from recorder.core.chain import check
 from recorder.core.conversation import Conversation
 from recorder.core.events import Event
+from recorder.core.exchange import fold
 from recorder.core.rebuilt import Place, Rebuilt
 from recorder.core.threads import Threads
-from recorder.errors import ChainBroken, NotFound
+from recorder.dialects.rebuild import rebuild
+from recorder.errors import ChainBroken, NotFound, UnknownEventType
 from recorder.projections.rows import turn_of_row
 
 #: Ids of exchanges and where they stand, the same whenever it is called.
@@ -34,10 +36,20 @@ class Exchanges:
 
     def __iter__(self) -> Iterator[Rebuilt]:
         for identity, place in self._places():
-            rebuilt = self._store.rebuilt(identity)
+            rebuilt = self._rebuilt(identity)
             if place is not None:
                 rebuilt = replace(rebuilt, place=place)
             yield rebuilt if self._made is None else self._made(rebuilt)
+
+    def _rebuilt(self, identity: str) -> Rebuilt:
+        try:
+            return self._store.rebuilt(identity)
+        except UnknownEventType:
+            # Of a newer recorder: what can be read of it is exported, and it keeps no other from being exported.
+            exchange = fold(list(self._store.reader.found_events(id_bytes(identity))))
+            if exchange is None:
+                raise
+            return rebuild(exchange)
 
     def changed(self) -> Iterator[tuple[str, str]]:
         """Yield the id of each exchange that is not as it was written, with what its hash chain says."""
@@ -48,6 +60,8 @@ class Exchanges:
                 check(reader.opening(stream), reader.events(stream))
             except ChainBroken as error:
                 yield identity, str(error)
+            except UnknownEventType:  # nobody here can check it, which is not to say that it was changed
+                continue
 
 
 def of_conversation(store: Store, found: Found) -> tuple[Conversation, Places]:
@@ -64,6 +78,13 @@ def of_conversation(store: Store, found: Found) -> tuple[Conversation, Places]:
     return Conversation(home, name, (found.id,), parents), lambda: iter([(found.id, None)])
 
 
+def threads_of(store: Store) -> Threads:
+    """Return which conversation each exchange of a store is in, in few bytes for each."""
+    openings = {id_text(row.id): row.name for row in store.reader.openings().values()}
+    rows = store.reader.exchanges(newest_first=False)
+    return Threads((turn_of_row(row, id_text(row.id)) for row in rows), openings)
+
+
 def of_filters(store: Store, **filters: Unpack[ExchangeFilters]) -> tuple[Places, int]:
     """Return the exchanges that fit, all without filters, and how many they are.
 
@@ -72,9 +93,7 @@ def of_filters(store: Store, **filters: Unpack[ExchangeFilters]) -> tuple[Places
     :param filters: see :class:`~recorder.api.store.ExchangeFilters`.
     :raises NotFound: nothing fits, or there is no such conversation.
     """
-    openings = {id_text(row.id): row.name for row in store.reader.openings().values()}
-    rows = store.reader.exchanges(newest_first=False)
-    threads = Threads((turn_of_row(row, id_text(row.id)) for row in rows), openings)
+    threads = threads_of(store)
     chosen: array[int] | None = None
     if any(value not in (None, {}) for value in filters.values()):
         chosen = threads.numbers(row.id for row in store.selected(**filters))

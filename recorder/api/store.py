@@ -140,11 +140,6 @@ class Store:
             if wanted is None or id_text(row.id) in wanted:
                 yield row
 
-    def openings_of(self, exchanges: Iterable[bytes]) -> set[bytes]:
-        """Return the ids of all openings of the conversations that these exchanges are in."""
-        homes = {self.conversation_of(id_text(exchange))[0] for exchange in exchanges}
-        return {id_bytes(opening) for opening, home in self._openings.items() if home in homes}
-
     def _selected(self, filters: ExchangeFilters) -> tuple[ExchangeFilter, set[str] | None]:
         """The filter of rows, and the ids that the conversations leave over; None for all."""
         fields: dict[str, Any] = dict(filters)

@@ -105,11 +105,11 @@ class Threads:
 
     def _take(self, number: int, turn: Turn) -> None:
         self._ids += uuid.UUID(turn.id).bytes
-        self._keys += b"".join(turn.keys)
+        self._keys += b"".join(map(_sized, turn.keys))
         self._bounds.append(len(self._keys))
-        self._attempts.append(min(turn.attempt, (1 << 31) - 1))
+        self._attempts.append(max(0, min(turn.attempt, (1 << 31) - 1)))
         for key in turn.answers:
-            self._answers += key
+            self._answers += _sized(key)
             self._answering.append(number)
         if turn.call is not None:
             self._called += hashlib.blake2b(turn.call.encode("utf-8", "surrogatepass"), digest_size=_SIZE).digest()
@@ -207,3 +207,8 @@ class Threads:
             conversation, name = self._named[-2 - home] if home < 0 else (self._id(home), None)
             before = None if parent == _NONE else self._id(parent)
             yield Placed(self._by_id.key(number), conversation, name, before, extended[number])
+
+
+def _sized(key: bytes) -> bytes:
+    """Return a key in 16 bytes, which it has but in a row that was damaged."""
+    return key if len(key) == _SIZE else key.ljust(_SIZE, b"\0")[:_SIZE]

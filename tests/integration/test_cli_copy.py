@@ -125,6 +125,30 @@ def test_filters_that_leave_nothing_make_no_store(sqlite_url: str, other: str, t
     assert list(tmp_path.glob("other.db*")) == []
 
 
+def test_a_file_of_an_older_schema_is_upgraded_where_it_is_written_and_refused_where_it_is_read(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    (tmp_path / "old.db").write_bytes((Path(__file__).parents[1] / "golden/v1.db").read_bytes())
+    (tmp_path / "old.db").chmod(0o600)
+    old = f"sqlite:///{tmp_path}/old.db"
+    fill(sqlite_url, *ALL)
+    line = told(run("db", "copy", "--from", old, "--to", f"sqlite:///{tmp_path}/new.db"), 2)
+    assert f"has schema 0001, not 0002: run `recorder db upgrade --store {old}`" in line
+    assert not (tmp_path / "new.db").exists()
+    held = sum(len(one.events) for one in ALL)
+    assert reported("--from", sqlite_url, "--to", old)["events"] == held
+    assert run("verify", "--store", old).exit_code == 0
+    assert run("db", "check", "--store", old).exit_code == 0
+
+
+def test_a_conversation_without_a_name_keeps_its_opening(sqlite_url: str, other: str) -> None:
+    unnamed = ExchangeBuilder(8)
+    fill(sqlite_url, unnamed, answered(9, ("user", "x"), call="c9", conversation=identity_of(unnamed)), ALONE)
+    report = reported("--from", sqlite_url, "--to", other, "--since", "2026-09-21T14:13:28Z")
+    assert (report["exchanges"], sorted(streams(other))) == (1, [identity_of(unnamed), id_text(identity(9))])
+    assert unplaced(other)[identity_of(unnamed)] == []
+
+
 def test_an_empty_store_makes_an_empty_store(sqlite_url: str, other: str) -> None:
     fill(sqlite_url)
     assert reported("--from", sqlite_url, "--to", other)["events"] == 0

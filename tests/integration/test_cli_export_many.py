@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from recorder.api.exporting import Exchanges, of_filters
 from recorder.api.store import Store
 from recorder.core.rebuilt import Rebuilt
 from recorder.formats.base import formats, render
+from recorder.store import open_store
 from tests.building import ExchangeBuilder
 from tests.commands import answered, asking, fill, identity_of, run, terminal, told
 
@@ -182,6 +184,20 @@ def test_what_was_changed_is_told_first(file_url: str) -> None:
     assert result.stderr.count("\n") == 1
     assert result.stdout.startswith("> **Not as written**")
     assert identity_of(LATER) in result.stdout.split("# Conversation")[0]
+
+
+@pytest.mark.parametrize("name", ["jsonl", "markdown", "csv"])
+def test_an_event_that_nobody_here_can_read_keeps_no_other_exchange_back(file_url: str, name: str) -> None:
+    with closing(open_store(file_url, write=True)) as store, store.writing() as connection:
+        connection.exec_driver_sql("DROP TRIGGER events_no_update")
+        connection.exec_driver_sql(
+            "UPDATE events SET type = 99 WHERE version = 3 AND stream = ?", (NAMED.opened.stream,)
+        )
+    text = exported(file_url, "--all", name=name).decode()
+    assert all(identity_of(one) in text for one in IN_ORDER)
+    if name == "jsonl":
+        [one] = [one for one in lines(text.encode()) if one["id"] == identity_of(NAMED)]
+        assert one["verdict"] == "unknown"
 
 
 @pytest.fixture
