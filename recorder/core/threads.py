@@ -198,9 +198,9 @@ class Threads:
             else:
                 began[home] = number
 
-        def place(number: int) -> tuple[int, int]:
+        def place(number: int) -> int:  # a number rather than a pair, which takes three times as much while sorting
             home = self._homes[number]
-            return (begun[-2 - home] if home < 0 else began[home]), number
+            return (begun[-2 - home] if home < 0 else began[home]) * len(self) + number
 
         for number in array("i", sorted(wanted, key=place)):
             home, parent = self._homes[number], self._parents[number]
