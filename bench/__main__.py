@@ -10,7 +10,19 @@ import sys
 from bench.measure import ROOT
 
 NAMES = (
-    *("latency", "recording", "cpu", "replay", "rebuild", "importing", "verify", "searching", "size", "imports"),
+    *(
+        "latency",
+        "recording",
+        "cpu",
+        "replay",
+        "rebuild",
+        "importing",
+        "verify",
+        "searching",
+        "exporting",
+        "size",
+        "imports",
+    ),
     "peers",
 )
 PAGE = ROOT / "docs" / "benchmarks.md"

@@ -126,16 +126,16 @@ class Reader:
         """Return the row of an exchange."""
         return self._fresh.exchanges.get(identity) or self.projected.exchange(identity)
 
-    def exchanges(self, which: ExchangeFilter | None = None) -> Iterator[ExchangeRow]:
-        """Yield the rows of exchanges, newest first."""
-        stored = self.projected.exchanges(which)
+    def exchanges(self, which: ExchangeFilter | None = None, *, newest_first: bool = True) -> Iterator[ExchangeRow]:
+        """Yield the rows of exchanges by the time at which they started."""
+        stored = self.projected.exchanges(which, newest_first=newest_first)
         fresh = sorted(
             (row for row in self._fresh.exchanges.values() if which is None or which.selects(row)),
             key=_age,
-            reverse=True,
+            reverse=newest_first,
         )
         known = self._fresh.exchanges
-        return merge_newest((row for row in stored if row.id not in known), fresh)
+        return heapq.merge((row for row in stored if row.id not in known), fresh, key=_age, reverse=newest_first)
 
     def search(
         self, query: Query, which: ExchangeFilter, *, newest_first: bool = True, limit: int | None = None
@@ -208,8 +208,3 @@ def _newest(found: tuple[MessageRow, ExchangeRow]) -> tuple[int, int, int]:
 
 def _age(row: ExchangeRow) -> tuple[int, bytes]:
     return row.started_ns, row.id
-
-
-def merge_newest(stored: Iterable[ExchangeRow], fresh: Iterable[ExchangeRow]) -> Iterator[ExchangeRow]:
-    """Merge two sequences of rows that are each sorted, newest first."""
-    return heapq.merge(stored, fresh, key=_age, reverse=True)

@@ -10,7 +10,8 @@ from recorder.core.events import Event
 from recorder.core.exchange import fold
 from recorder.errors import ChainBroken
 from recorder.projections.rows import places_of_row
-from recorder.replay.answers import Entry, Request
+from recorder.replay.answers import Entry
+from recorder.replay.nearest import Request
 
 
 class Recordings:

@@ -120,20 +120,25 @@ class Store:
         return self._exchanges(filters, limit)
 
     def _exchanges(self, filters: ExchangeFilters, limit: int | None) -> Iterator[dict[str, Any]]:
-        which, wanted = self._selected(filters)
-        shown = 0
-        for row in self.reader.exchanges(which):
+        for row in islice(self.selected(**filters), limit):
             identity = id_text(row.id)
-            if wanted is not None and identity not in wanted:
-                continue
-            if limit is not None and shown >= limit:
-                return
-            shown += 1
             home, _ = self.conversation_of(identity)
             spooled = {"spooled": True} if self.reader.is_spooled(row.id) else {}
             thread = self._threads.get(home)
             named = {"conversation_name": thread.name} if thread is not None and thread.name is not None else {}
             yield {**listed(row), "conversation": home, **named, **spooled}
+
+    def selected(self, **filters: Unpack[ExchangeFilters]) -> Iterator[ExchangeRow]:
+        """Yield the rows of the exchanges that fit, newest first.
+
+        :param filters: see :class:`ExchangeFilters`.
+        :raises NotFound: there is no such conversation, or several.
+        """
+        _check_names(filters)
+        which, wanted = self._selected(filters)
+        for row in self.reader.exchanges(which):
+            if wanted is None or id_text(row.id) in wanted:
+                yield row
 
     def _selected(self, filters: ExchangeFilters) -> tuple[ExchangeFilter, set[str] | None]:
         """The filter of rows, and the ids that the conversations leave over; None for all."""
@@ -186,9 +191,14 @@ class Store:
         found = self._found(identity)
         if found.kind != "exchange":
             raise NotFound(f"{found.id} is a conversation, not an exchange: show it, or name one of its exchanges")
-        return self._rebuilt(found.id)
+        return self.rebuilt(found.id)
 
-    def _rebuilt(self, identity: str) -> Rebuilt:
+    def rebuilt(self, identity: str) -> Rebuilt:
+        """Return an exchange, rebuilt from its events.
+
+        :param identity: its whole id.
+        :raises NotFound: nothing is stored of it.
+        """
         events = list(self.reader.events(id_bytes(identity)))
         exchange = fold(events)
         if exchange is None:
@@ -237,8 +247,16 @@ class Store:
         found = self._found(identity)
         home = found.id if found.kind == "conversation" else self.conversation_of(found.id)[0]
         thread = self._thread(home)
-        exchanges = [self._rebuilt(exchange) for exchange in thread.exchanges]
+        exchanges = [self.rebuilt(exchange) for exchange in thread.exchanges]
         return ConversationView(thread.id, thread.name, self._tags(thread), exchanges, thread.parents)
+
+    def outline(self, found: Found) -> Conversation:
+        """Return a conversation without reading its exchanges: their ids, and which extends which.
+
+        :param found: what :meth:`resolve` returned.
+        :raises NotFound: there is no such conversation.
+        """
+        return self._thread(found.id)
 
     def conversation_of(self, exchange: str) -> tuple[str, str | None]:
         """Return the id of the conversation that an exchange belongs to, and of the exchange it goes on from."""

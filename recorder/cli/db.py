@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
+from recorder.cli.copying import copy_store
 from recorder.cli.failures import FOUND
 from recorder.cli.output import clean, counted, emit_json
 from recorder.errors import CorruptRecording
@@ -25,6 +26,9 @@ from recorder.store.urls import parse_url
 @store_option
 def db() -> None:
     """Look after a store: its schema, its views, a copy of it, its health."""
+
+
+db.add_command(copy_store)
 
 
 @db.command()

@@ -1,51 +1,118 @@
-"""``recorder diff``: two conversations or exchanges, word by word."""
+"""``recorder diff``: two conversations or exchanges, or a request and its nearest recording, word by word."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 import click
 
-from recorder.api.store import Found, Store
+from recorder.api.nearest import NearestRecording, nearest_to_body, nearest_to_exchange
+from recorder.api.store import Store
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
 from recorder.cli.naming import resolve
 from recorder.cli.output import clean, dim, emit_json
 from recorder.core.comparing import Difference, Run, compare
-from recorder.core.json_text import whole
+from recorder.core.json_text import parse_json, whole
 from recorder.core.messages import Message
 from recorder.core.rebuilt import Rebuilt
+from recorder.errors import ConfigurationError
 
 _MARKS: Final = {"removed": ("[-", "-]", "red"), "added": ("{+", "+}", "green"), "same": ("", "", None)}
 _SIGNS: Final = {"same": " ", "changed": "~", "removed": "-", "added": "+"}
 
 
 @click.command()
-@click.argument("first", metavar="A")
-@click.argument("second", metavar="B")
+@click.argument("first", metavar="[A]", required=False)
+@click.argument("second", metavar="[B]", required=False)
+@click.option("--nearest", is_flag=True, help="Compare the request of A with the one recorded that is nearest to it.")
+@click.option("--in", "within", metavar="URL", help="With --nearest: the store to look in; else the other exchanges.")
+@click.option(
+    "--request",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Compare the JSON body in this file (- for standard input) with the nearest recorded request.",
+)
+@click.option("--url", metavar="URL", help="With --request: where it would be sent; else any URL will do.")
 @json_option
 @store_option
 @pass_settings
 @click.pass_context
-def diff(ctx: click.Context, settings: Settings, first: str, second: str, as_json: bool) -> None:
-    """Compare two conversations or exchanges, word by word.
+def diff(
+    ctx: click.Context,
+    settings: Settings,
+    first: str | None,
+    second: str | None,
+    nearest: bool,
+    within: str | None,
+    file: Path | None,
+    url: str | None,
+    as_json: bool,
+) -> None:
+    """Compare two conversations or exchanges, or a request and its nearest recording, word by word.
 
     A and B are what list shows, or names of conversations. What only A says is [-marked so-], what only B says
-    {+so+}. The exit code is 1 where they differ.
+    {+so+}. With --nearest or --request, the recording is A and the request B; fields that differ are told besides,
+    as replay tells of a miss. The exit code is 1 where they differ.
     """
+    fields: tuple[str, ...] = ()
     with Store(settings.store) as store:
-        before, now = (_messages(store, resolve(store, name)) for name in (first, second))
-    found = compare(before, now)
+        if file is not None and first is None and within is None:
+            before, now, fields = _near(nearest_to_body(store, _body(file), url), as_json=as_json)
+        elif first is not None and nearest and second is None and file is None and url is None:
+            before, now, fields = _near(_to_recorded(store, first, within), as_json=as_json)
+        elif first is not None and second is not None and not (nearest or within or file or url):
+            before, now = _messages(store, first), _messages(store, second)
+        else:
+            raise ConfigurationError(
+                "nothing says what to compare: give A and B, or A and --nearest, or --request FILE"
+            )
+    differences = compare(before, now)
     if as_json:
-        for difference in found:
+        for difference in differences:
             emit_json(_json(difference))
     else:
-        _print(found)
-    ctx.exit(0 if all(difference.change == "same" for difference in found) else 1)
+        _print(differences, fields)
+    ctx.exit(0 if not fields and all(difference.change == "same" for difference in differences) else 1)
 
 
-def _messages(store: Store, found: Found) -> list[Message]:
+def _to_recorded(store: Store, name: str, within: str | None) -> NearestRecording:
+    asked = store.exchange(resolve(store, name))
+    if within is None:
+        return nearest_to_exchange(store, asked)
+    with Store(within) as other:
+        return nearest_to_exchange(store, asked, within=other)
+
+
+def _near(found: NearestRecording, *, as_json: bool) -> tuple[Sequence[Message], Sequence[Message], tuple[str, ...]]:
+    """Tell which recording it is and which fields differ; return what both say, and these fields."""
+    if as_json:
+        emit_json({"nearest": found.recorded.id, "fields": [whole(field) for field in found.fields]})
+    else:
+        click.echo(click.style(f"nearest recording {found.recorded.id}", bold=True))
+        for field in found.fields:
+            click.echo(f"  {clean(field)}")
+    return found.recorded.request_messages, found.messages, found.fields
+
+
+def _body(file: Path) -> bytes:
+    try:
+        body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be read ({error.strerror}): give a file with a JSON body") from error
+    try:
+        parse_json(body)
+    except ValueError as error:
+        raise ConfigurationError(f"{file} is no JSON: give a file with the JSON body of a request") from error
+    return body
+
+
+def _messages(store: Store, name: str) -> Sequence[Message]:
     """The messages of an exchange; of a conversation, those of its last branch."""
+    found = resolve(store, name)
     if found.kind == "exchange":
         return _said(store.exchange(found))
     view = store.conversation(found)
@@ -64,8 +131,8 @@ def _json(difference: Difference) -> dict[str, object]:
     }
 
 
-def _print(found: Sequence[Difference]) -> None:
-    if all(difference.change == "same" for difference in found):
+def _print(found: Sequence[Difference], fields: Sequence[str]) -> None:
+    if not fields and all(difference.change == "same" for difference in found):
         click.echo("they say the same", err=True)
     for difference in found:
         if difference.change == "same":

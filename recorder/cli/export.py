@@ -3,23 +3,39 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
+from recorder.api.exporting import Exchanges, events_of, of_conversation, of_filters
 from recorder.api.store import Store
 from recorder.cli.application import Settings, pass_settings, store_option
 from recorder.cli.failures import warn
 from recorder.cli.naming import resolve
 from recorder.cli.output import Recorded
+from recorder.cli.progress import progress
 from recorder.cli.redacting import redact_options, redacted, tell_redacted
+from recorder.cli.selecting import Selection, selection_options
 from recorder.core.conversation import Conversation
+from recorder.core.events import Event
 from recorder.core.export_redaction import ExportRedaction
-from recorder.core.rebuilt import Rebuilt
+from recorder.core.rebuilt import Place, Rebuilt
 from recorder.errors import ConfigurationError
-from recorder.formats.base import Piece, formats, render
+from recorder.formats.base import Piece, event_formats, formats, render
+
+_MANY: Final = 50  # exchanges, which are exported in less than a second
+_FORMATS: Final = {name: each.help for name, each in formats().items()} | {
+    name: each.help for name, each in event_formats().items()
+}
+#: Formats that tell what each exchange of a conversation is to those before it.
+_COMPARED: Final = ("json", "jsonl")
+
+#: Shows a bar for so many exchanges, that many times over; what it returns is told of those that are done.
+_Begin = Callable[..., Callable[[int], None]]
 
 
 class _File(click.Path):
@@ -32,14 +48,14 @@ class _File(click.Path):
 
 
 @click.command()
-@click.argument("identity", metavar="ID")
+@click.argument("identity", metavar="[ID]", required=False)
 @click.option(
     "--format",
     "name",
-    type=click.Choice(sorted(formats())),
+    type=click.Choice(sorted(_FORMATS)),
     default="markdown",
     show_default=True,
-    help="; ".join(f"{name}: {each.help}" for name, each in sorted(formats().items())) + ".",
+    help="; ".join(f"{name}: {_FORMATS[name]}" for name in sorted(_FORMATS)) + ".",
 )
 @click.option(
     "-o",
@@ -49,48 +65,153 @@ class _File(click.Path):
     help="Write to this file, not to standard output.",
 )
 @click.option("--force", is_flag=True, help="Replace the file where it exists.")
+@click.option("--all", "everything", is_flag=True, help="Everything that is recorded.")
+@selection_options
 @redact_options
 @store_option
 @pass_settings
 def export(
-    settings: Settings, identity: str, name: str, file: Path | None, force: bool, redaction: ExportRedaction
+    settings: Settings,
+    selection: Selection,
+    identity: str | None,
+    name: str,
+    file: Path | None,
+    force: bool,
+    everything: bool,
+    redaction: ExportRedaction,
 ) -> None:
-    """Export an exchange or a conversation as a transcript.
+    """Export an exchange, a conversation, what the filters leave, or everything.
 
-    ID is what list shows, or a conversation's name. A recording that was changed after it was made is
-    exported all the same; the transcript says so, and so does a warning.
+    ID is what list shows, or a conversation's name. What is chosen by filters or by --all comes conversation by
+    conversation, and one exchange is in memory at a time, however many they are. A recording that was changed after
+    it was made is exported all the same; the transcript says so, and so does a warning.
     """
+    _check_choice(identity, selection, everything=everything)
     if file is not None and file.exists() and not force:
         raise ConfigurationError(f"{file} exists already: give --force to replace it, or another file")
-    with Store(settings.store) as store:
-        exchanges, conversation = _found(store, identity)
-        for rebuilt in exchanges:
-            if rebuilt.not_as_written is not None:
-                warn(
-                    f"exchange {rebuilt.id} is not as it was written ({rebuilt.not_as_written}): see `recorder verify`"
-                )
-        exchanges, conversation = redacted(redaction, exchanges, conversation)
-        pieces = redaction.guard(render(name, exchanges, conversation))
-        if file is None or str(file) == "-":
-            shown = Recorded()
-            for piece in pieces:
-                shown.text(piece) if isinstance(piece, str) else shown.data(piece)
-            shown.close()
+    to_file = file if str(file) != "-" else None
+    with Store(settings.store) as store, ExitStack() as shown:
+
+        def begin(count: int, passes: int = 1) -> Callable[[int], None]:
+            seen = count >= _MANY and not (to_file is None and sys.stdout.isatty())  # no bar amid what is exported
+            return shown.enter_context(progress("exporting", count * passes if seen else 0))
+
+        if name in event_formats():
+            pieces = _event_pieces(store, selection, identity, name, redaction, begin)
+        elif identity is None:
+            pieces = _chosen_pieces(store, selection, name, redaction, begin)
         else:
-            _write(file, pieces)
-        tell_redacted(redaction)
+            exchanges, conversation = _named(store, identity, name, redaction)
+            told = _Told(exchanges, begin(len(conversation.exchanges)), warn)
+            pieces = redaction.guard(render(name, told, conversation))
+        _put(to_file, pieces)
+    if to_file is not None:
+        click.echo(f"{file}: {_size(to_file)}", err=True)
+    tell_redacted(redaction)
 
 
-def _found(store: Store, identity: str) -> tuple[list[Rebuilt], Conversation]:
+def _chosen_pieces(
+    store: Store, selection: Selection, name: str, redaction: ExportRedaction, begin: _Begin
+) -> Iterator[Piece]:
+    places, count = of_filters(store, **selection.filters)
+    if not redaction.rules:
+        return render(name, _Told(Exchanges(store, places), begin(count), warn))
+    advance = begin(count, 2)
+    redaction.learn(_Told(Exchanges(store, places), advance))
+    return redaction.guard(render(name, _Told(Exchanges(store, places, redaction.exchange), advance, warn)))
+
+
+def _event_pieces(
+    store: Store, selection: Selection, identity: str | None, name: str, redaction: ExportRedaction, begin: _Begin
+) -> Iterator[Piece]:
+    if redaction.rules:
+        raise ConfigurationError(
+            f"{name} holds the bytes as they were recorded, and nothing can be left out of them: give another format"
+        )
+    if identity is not None:
+        conversation, _ = of_conversation(store, resolve(store, identity))
+        place = Place(conversation.id, conversation.name)
+        streams = events_of(store, lambda: ((one, place) for one in conversation.exchanges))
+        count = len(conversation.exchanges)
+    elif any(selection.filters.values()):
+        places, count = of_filters(store, **selection.filters)
+        streams = events_of(store, places)
+    else:
+        streams, count = (events for _, events in store.reader.walk()), store.reader.store.counts()[1]
+    return event_formats()[name].render(_advancing(streams, begin(count)))
+
+
+def _advancing(streams: Iterable[Iterable[Event]], advance: Callable[[int], None]) -> Iterator[Iterable[Event]]:
+    for events in streams:
+        yield events
+        advance(1)
+
+
+def _check_choice(identity: str | None, selection: Selection, *, everything: bool) -> None:
+    given = [identity is not None, any(selection.filters.values()), everything]
+    if sum(given) > 1:
+        raise ConfigurationError("an ID, filters and --all are given together: give one of them (--conversation ID)")
+    if not any(given):
+        raise ConfigurationError("nothing says what to export: give an ID, filters as for `recorder list`, or --all")
+
+
+class _Told:
+    """Exchanges whose passing is told: to a bar, and where one is not as it was written, to whoever looks on."""
+
+    def __init__(
+        self,
+        exchanges: Exchanges | list[Rebuilt],
+        advance: Callable[[int], None],
+        complain: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._exchanges, self._advance, self._complain = exchanges, advance, complain
+
+    def __iter__(self) -> Iterator[Rebuilt]:
+        for rebuilt in self._exchanges:
+            found = rebuilt.not_as_written
+            if found is not None:
+                self._complain(f"exchange {rebuilt.id} is not as it was written ({found}): see `recorder verify`")
+            yield rebuilt
+            self._advance(1)
+
+    def changed(self) -> Iterable[tuple[str, str]]:
+        if isinstance(self._exchanges, Exchanges):
+            return self._exchanges.changed()
+        return [(one.id, one.not_as_written) for one in self._exchanges if one.not_as_written is not None]
+
+
+def _named(
+    store: Store, identity: str, name: str, redaction: ExportRedaction
+) -> tuple[Exchanges | list[Rebuilt], Conversation]:
+    """What an ID stands for, and the conversation that it is or is in.
+
+    They are read one at a time, but where each has to be compared with those before it, or where nothing may leave
+    before it is known that all can.
+    """
     found = resolve(store, identity)
-    if found.kind == "conversation":
+    if found.kind == "conversation" and name in _COMPARED:
         view = store.conversation(found)
         ids = tuple(rebuilt.id for rebuilt in view.exchanges)
-        return view.exchanges, Conversation(view.id, view.name, ids, view.parents, view.relations())
-    rebuilt = store.exchange(found)
-    home, parent = store.conversation_of(found.id)
-    parents = {} if parent is None else {found.id: parent}
-    return [rebuilt], Conversation(home, rebuilt.exchange.conversation_name, (found.id,), parents)
+        whole = Conversation(view.id, view.name, ids, view.parents, view.relations())
+        return redacted(redaction, view.exchanges, whole)
+    conversation, places = of_conversation(store, found)
+    if redaction.rules:
+        return redacted(redaction, list(Exchanges(store, places)), conversation)
+    return Exchanges(store, places), conversation
+
+
+def _put(file: Path | None, pieces: Iterator[Piece]) -> None:
+    if file is not None:
+        _write(file, pieces)
+        return
+    out = Recorded()
+    for piece in pieces:
+        out.text(piece) if isinstance(piece, str) else out.data(piece)
+    out.close()
+
+
+def _size(file: Path) -> str:
+    return f"{file.stat().st_size:,} bytes" if file.is_file() else "written"
 
 
 def _write(file: Path, pieces: Iterator[Piece]) -> None:
@@ -103,7 +224,6 @@ def _write(file: Path, pieces: Iterator[Piece]) -> None:
         if file.exists() and not file.is_file():
             with file.open("wb") as out:
                 out.writelines(map(_encoded, pieces))
-            click.echo(f"{file}: written", err=True)
             return
         whole = file.resolve()
         partial = whole.with_name(f".{whole.name}.{os.getpid()}.partial")
@@ -115,7 +235,6 @@ def _write(file: Path, pieces: Iterator[Piece]) -> None:
             partial.unlink(missing_ok=True)
     except OSError as error:
         raise ConfigurationError(f"{file} cannot be written ({error.strerror}): give another file") from error
-    click.echo(f"{file}: {file.stat().st_size:,} bytes", err=True)
 
 
 def _encoded(piece: Piece) -> bytes:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +13,7 @@ from recorder.api.importing import FileReport, Import
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
 from recorder.cli.failures import FOUND, tell
 from recorder.cli.output import counted, dim, emit_json
+from recorder.cli.progress import progress
 from recorder.formats.importing.base import LACKS, importers
 
 _NOUN: Final = "exchange"
@@ -41,7 +40,8 @@ def import_files(settings: Settings, files: tuple[Path, ...], rules: tuple[str, 
     """
     found = files_in(files)
     reports: list[FileReport] = []
-    with _progress([path for path, _ in found]) as advance, Import(settings.store, rules, advance=advance) as importing:
+    size = sum(path.stat().st_size for path, _ in found if path.is_file())
+    with progress("importing", size) as advance, Import(settings.store, rules, advance=advance) as importing:
         try:
             for path, walked in found:
                 report = importing.file(path, found=walked)
@@ -56,17 +56,6 @@ def import_files(settings: Settings, files: tuple[Path, ...], rules: tuple[str, 
         _complain(report)
     if not all(report.is_whole or report.status == "passed_over" for report in reports):
         sys.exit(FOUND)
-
-
-@contextmanager
-def _progress(paths: list[Path]) -> Iterator[Callable[[int], None]]:
-    """Show how far it is, on a terminal; elsewhere nothing."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    size = sum(path.stat().st_size for path in paths if path.is_file())
-    with click.progressbar(length=size, label="importing", file=sys.stderr, show_pos=False) as bar:
-        yield bar.update
 
 
 def _print(reports: list[FileReport]) -> None:

@@ -206,7 +206,7 @@ def group(turns: Iterable[Turn], openings: Mapping[str, str | None] | None = Non
     :param openings: ``opening id -> name`` of openings that hold no exchange (yet), or only some.
     """
     ordered = sorted(turns, key=lambda turn: (turn.started_ns, turn.id))
-    named = _Names(ordered, openings or {})
+    named = Names(ordered, openings or {})
     answers: dict[bytes, list[Turn]] = {}
     for turn in ordered:
         for key in turn.answers:
@@ -248,7 +248,7 @@ def _best(candidates: list[Turn], turn: Turn) -> Turn:
     return earlier[-1] if earlier else candidates[0]
 
 
-class _Names:
+class Names:
     """Openings of one name are one conversation; its id is the smallest opening's."""
 
     def __init__(self, turns: Iterable[Turn], openings: Mapping[str, str | None]) -> None:
@@ -263,15 +263,17 @@ class _Names:
                 self._ids.setdefault(name, opening)
 
     def conversation(self, turn: Turn) -> str | None:
+        """Return the id of the conversation that a turn's opening is of."""
         return None if turn.opening is None else self.of(turn.opening)
 
     def of(self, opening: str) -> str:
+        """Return the id of the conversation that an opening is of."""
         name = self.openings[opening]
         return opening if name is None else self._ids[name]
 
 
 def _collected(
-    ordered: Iterable[Turn], home: Mapping[str, str], parents: Mapping[str, str], named: _Names
+    ordered: Iterable[Turn], home: Mapping[str, str], parents: Mapping[str, str], named: Names
 ) -> list[Conversation]:
     members: dict[str, list[str]] = {}
     for turn in ordered:

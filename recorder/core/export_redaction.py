@@ -60,7 +60,8 @@ class ExportRedaction:
     def exchanges(self, exchanges: Iterable[Rebuilt]) -> Iterator[Rebuilt]:
         """Yield each exchange with what is found in it left out.
 
-        What is found in one of a sequence is left out of all of them; of a mere iterator, out of those after it.
+        What is found in one of a sequence is left out of all of them; else out of those after it, and of those before
+        it where :meth:`learn` has seen it.
 
         :raises RedactionRefused: it cannot be done.
         """
@@ -68,10 +69,14 @@ class ExportRedaction:
             yield from exchanges
             return
         if isinstance(exchanges, Sequence):
-            for rebuilt in exchanges:
-                self._learn(_Whole(rebuilt))
+            self.learn(exchanges)
         for rebuilt in exchanges:
             yield self.exchange(rebuilt)
+
+    def learn(self, exchanges: Iterable[Rebuilt]) -> None:
+        """Look through exchanges, so that what is found in one of them is left out of every one from now on."""
+        for rebuilt in exchanges if self.rules else ():
+            self._learn(_Whole(rebuilt))
 
     def exchange(self, rebuilt: Rebuilt) -> Rebuilt:
         """Return an exchange with what is found in it left out.
@@ -102,6 +107,10 @@ class ExportRedaction:
                     f"a part of what is found in exchange {rebuilt.id} would stay, because it cannot be told which of "
                     "its bytes made it: nothing is exported of it; leave this exchange out"
                 )
+        if rebuilt.place is not None:
+            named = rebuilt.place.name
+            named = named if named is None else matcher.text(named, "name")
+            made = replace(made, place=replace(rebuilt.place, name=named))
         left = residue(made, matcher, changed=made.exchange is not rebuilt.exchange)
         if left is not None:
             place, rule = left

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from recorder.core.conversation import Relation
+from recorder.core.conversation import Conversation, Relation
 from recorder.core.exchange import Exchange, Headers
 from recorder.core.json_text import milliseconds, plain, present, rfc3339, whole
 from recorder.core.message_json import AnswerJson, message_json, tokens_json
@@ -22,6 +22,21 @@ _SHORT = 200
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where an exchange stands among others.
+
+    :ivar conversation: id of the conversation that it is in; ``name`` as the user named it.
+    :ivar parent: id of the exchange that it extends.
+    :ivar extended_by: how many of those that are exported with it extend it.
+    """
+
+    conversation: str | None = None
+    name: str | None = None
+    parent: str | None = None
+    extended_by: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Rebuilt:
     """An exchange and what it says.
 
@@ -30,6 +45,7 @@ class Rebuilt:
     :ivar verdict: one of ``complete``, ``truncated``, ``aborted_by_client``, ``errored``, ``unknown``.
     :ivar anomalies: of the event stream, of the content coding and of the body.
     :ivar arrivals: tells when the bytes arrived that made a part of the answer.
+    :ivar place: where it stands among others, where somebody looked.
     """
 
     exchange: Exchange
@@ -39,6 +55,7 @@ class Rebuilt:
     evidence: Evidence
     anomalies: tuple[Anomaly, ...] = ()
     arrivals: Arrivals = field(default_factory=lambda: Arrivals((), None, 0), compare=False, repr=False)
+    place: Place | None = field(default=None, compare=False, repr=False)
 
     @property
     def id(self) -> str:
@@ -66,6 +83,13 @@ class Rebuilt:
     def not_as_written(self) -> str | None:
         """What its hash chain says against the recording; None where nothing is known against it."""
         return next((fact.detail for fact in self.anomalies if fact.kind == NOT_AS_WRITTEN), None)
+
+
+def place_of(rebuilt: Rebuilt, conversation: Conversation | None) -> Place:
+    """Return where an exchange stands: in *conversation* where there is one, else as it is known of it."""
+    if conversation is not None:
+        return Place(conversation.id, conversation.name, conversation.parents.get(rebuilt.id))
+    return rebuilt.place or Place(rebuilt.exchange.conversation, rebuilt.exchange.conversation_name)
 
 
 def summary(rebuilt: Rebuilt, *, conversation: str | None = None) -> dict[str, Any]:

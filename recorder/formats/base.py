@@ -8,15 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import cache
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from recorder.core.conversation import Conversation
+from recorder.core.events import Event
 from recorder.core.rebuilt import Rebuilt
 from recorder.core.registry import registered
 from recorder.errors import ConfigurationError
 
 #: What a format yields: text, or bytes where it is no text.
 Piece = str | bytes
+
+
+@runtime_checkable
+class Rereadable(Protocol):
+    """Exchanges that are read anew whenever they are iterated, and kept nowhere."""
+
+    def __iter__(self) -> Iterator[Rebuilt]:
+        """Yield each exchange."""
+        ...
+
+    def changed(self) -> Iterable[tuple[str, str]]:
+        """Return the id of each that is not as it was written, with what its hash chain says."""
+        ...
 
 
 class Format(Protocol):
@@ -37,11 +51,40 @@ class Format(Protocol):
 
         An exchange that the format has no place for is left out, never bent to fit.
 
-        :param exchanges: in the order in which they were sent.
-        :param conversation: the conversation they make, where they make one.
+        :param exchanges: in the order in which they were sent, conversation by conversation.
+        :param conversation: the conversation they make, where they make one; else each may say where it stands
+            (:attr:`~recorder.core.rebuilt.Rebuilt.place`).
         :raises ConfigurationError: the format cannot hold them at all.
         """
         ...
+
+
+class EventFormat(Protocol):
+    """One way to write events down as they were recorded; a module whose ``EVENT_FORMAT`` is one adds it."""
+
+    @property
+    def name(self) -> str:
+        """The name after ``--format``."""
+        ...
+
+    @property
+    def help(self) -> str:
+        """What it is for, in a few words: shown by ``recorder export --help``."""
+        ...
+
+    def render(self, streams: Iterable[Iterable[Event]]) -> Iterator[Piece]:
+        """Yield the document, piece by piece, in memory that does not grow with the number of events.
+
+        :param streams: the events of each event stream, in order.
+        :raises ConfigurationError: the format cannot hold them at all.
+        """
+        ...
+
+
+@cache
+def event_formats() -> dict[str, EventFormat]:
+    """Return every format of events of this package by its name."""
+    return {each.name: each for each in registered(__package__ or "", "EVENT_FORMAT")}
 
 
 @cache

@@ -10,7 +10,7 @@ from recorder.core.conversation import Conversation
 from recorder.core.json_text import plain
 from recorder.core.message_json import tokens_json
 from recorder.core.messages import Choice
-from recorder.core.rebuilt import Rebuilt, summary
+from recorder.core.rebuilt import Rebuilt, place_of, summary
 from recorder.formats.endings import error_text
 
 _LISTED: Final = ("id", "conversation", "conversation_name", "started_at", "method", "url", "status", "model")
@@ -63,11 +63,11 @@ class Csv:
 
 def _row(rebuilt: Rebuilt, conversation: Conversation | None) -> dict[str, Any]:
     exchange, choices = rebuilt.exchange, rebuilt.answer.choices
-    named = conversation.name if conversation else exchange.conversation_name
-    told = summary(rebuilt, conversation=conversation.id if conversation else None)
+    place = place_of(rebuilt, conversation)
+    told = summary(rebuilt, conversation=place.conversation)
     return {
         **told,
-        "conversation_name": named,
+        "conversation_name": place.name,
         **{f"tokens_{kind}": count for kind, count in (tokens_json(rebuilt.answer.tokens) or {}).items()},
         "finish": _of_choices(choices, [choice.finish for choice in choices]),
         "finish_reasons": _of_choices(choices, [choice.finish_reason for choice in choices]),
@@ -75,7 +75,7 @@ def _row(rebuilt: Rebuilt, conversation: Conversation | None) -> dict[str, Any]:
         "error": error_text(rebuilt.evidence),
         "call": exchange.call,
         "attempt": exchange.attempt,
-        "parent": conversation.parents.get(exchange.id) if conversation else None,
+        "parent": place.parent,
         "not_as_written": rebuilt.not_as_written,
     }
 

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 from recorder.core.conversation import Conversation
 from recorder.core.exchange import Exchange, Headers, Request, first_header
 from recorder.core.json_text import milliseconds, plain, present, rfc3339
-from recorder.core.rebuilt import Rebuilt, origin_json
+from recorder.core.rebuilt import Rebuilt, origin_json, place_of
 from recorder.core.version import __version__
 from recorder.formats.bodies import as_text, decoded_body
 from recorder.formats.endings import WARNINGS, error_text
@@ -65,6 +65,7 @@ def _json(value: Any) -> str:
 
 def _entry(rebuilt: Rebuilt, request: Request, conversation: Conversation | None) -> dict[str, Any]:
     exchange = rebuilt.exchange
+    place = place_of(rebuilt, conversation)
     timings, origin = _timings(exchange), origin_json(exchange)
     times = [value for name, value in timings.items() if name != "comment" and value >= 0]
     return present(
@@ -78,9 +79,9 @@ def _entry(rebuilt: Rebuilt, request: Request, conversation: Conversation | None
         _exchange=exchange.id,
         _call=exchange.call,
         _attempt=exchange.attempt,
-        _conversation=conversation.id if conversation else exchange.conversation,
+        _conversation=place.conversation,
         _conversation_name=exchange.conversation_name,
-        _parent=conversation.parents.get(exchange.id) if conversation else None,
+        _parent=place.parent,
         _verdict=rebuilt.verdict,
         _transport_end=exchange.transport_end,
         _failure=plain(rebuilt.evidence.failure),

@@ -14,13 +14,13 @@ from recorder.core.conversation import Conversation
 from recorder.core.exchange import Exchange, first_header
 from recorder.core.json_text import milliseconds
 from recorder.core.message_json import tokens_json
-from recorder.core.rebuilt import Rebuilt
+from recorder.core.rebuilt import Rebuilt, place_of
 from recorder.formats.bodies import as_text, decoded_body
 from recorder.formats.endings import WARNINGS, started, titled
 from recorder.formats.html_parts import message_html
 from recorder.formats.html_style import STYLE
 from recorder.formats.html_text import bare, block, code, folded, json_block, shown
-from recorder.formats.repeats import Repeats
+from recorder.formats.repeats import Recent, Repeats
 
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 #: A longer list helps nobody, and what is kept for it would grow with the document.
@@ -45,10 +45,10 @@ class Html:
 
     def render(self, exchanges: Iterable[Rebuilt], conversation: Conversation | None = None) -> Iterator[str]:
         """Yield head and title, one piece for each exchange, then the contents: the style puts them in front."""
-        seen = _Seen(dict(conversation.parents) if conversation else {}, Repeats(conversation))
+        seen = _Seen(conversation, Repeats(conversation))
         yield _head(conversation)
         for rebuilt in exchanges:
-            yield "".join(_exchange(rebuilt, seen))
+            yield seen.heading(rebuilt) + "".join(_exchange(rebuilt, seen))
             seen.take(rebuilt)
         yield "</main>\n" + seen.contents() + seen.warning() + "</div>\n</body>\n</html>\n"
 
@@ -60,26 +60,42 @@ class _Seen:
     :ivar numbers: ``exchange -> its number in the document``, of those that others may extend.
     """
 
-    parents: dict[str, str]
+    conversation: Conversation | None
     repeats: Repeats
     count: int = 0
     last: str | None = None
-    numbers: dict[str, int] = field(default_factory=dict)
+    home: str | None = None
+    numbers: Recent = field(default_factory=Recent)
     lines: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
+
+    def parent(self, rebuilt: Rebuilt) -> str | None:
+        return place_of(rebuilt, self.conversation).parent
+
+    def heading(self, rebuilt: Rebuilt) -> str:
+        """The heading of a conversation that begins here, where there are several."""
+        place = rebuilt.place
+        if self.conversation is not None or place is None or place.conversation in (None, self.home):
+            return ""
+        self.home = place.conversation
+        named = (
+            code(self.home or "")
+            if place.name is None
+            else f"{shown(place.name)} <small>{code(self.home or '')}</small>"
+        )
+        return f'<h2 class="conversation">Conversation {named}</h2>\n'
 
     def take(self, rebuilt: Rebuilt) -> None:
         self.count += 1
         before, self.last = self.last, rebuilt.id
-        if self.parents:
-            self.numbers[rebuilt.id] = self.count
+        self.numbers[rebuilt.id] = self.count
         place = f'<a href="#x-{rebuilt.id}">'
         if rebuilt.not_as_written is not None and len(self.changed) < _LISTED:
             self.changed.append(f"<p>Exchange {place}{self.count}</a>: {shown(rebuilt.not_as_written)}</p>\n")
         if self.count > _LISTED:
             return
-        parent = self.parents.get(rebuilt.id, before)
-        fork = f" · from {self.numbers[parent]}" if parent != before and parent in self.numbers else ""
+        parent = self.parent(rebuilt) or before
+        fork = f" · from {self.numbers[parent]}" if parent and parent != before and parent in self.numbers else ""
         self.lines.append(
             f'<li class="{rebuilt.verdict}">{place}{self.count}. {_subject(rebuilt)}'
             f"<small>{started(rebuilt.exchange).partition('.')[0]} · {rebuilt.verdict}{fork}</small></a></li>\n"
@@ -136,7 +152,7 @@ def _exchange(rebuilt: Rebuilt, seen: _Seen) -> Iterator[str]:
 
 
 def _request(rebuilt: Rebuilt, seen: _Seen) -> Iterator[str]:
-    parent = seen.parents.get(rebuilt.id)
+    parent = seen.parent(rebuilt)
     repeated = seen.repeats.take(rebuilt) or 0
     if parent is not None and parent in seen.numbers:
         place = f'<a href="#x-{parent}">exchange {seen.numbers[parent]}</a>'

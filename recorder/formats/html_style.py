@@ -33,6 +33,7 @@ code{unicode-bidi:isolate;background:var(--card);border-radius:.25rem;padding:.1
 .char{background:var(--charback);color:var(--bad);border-radius:.2rem;padding:0 .2em;font:600 .75em ui-monospace,
 monospace;unicode-bidi:isolate}
 .dim,.facts{color:var(--dim)}.facts{margin:.3rem 0 1rem;font-size:.875rem}
+h2.conversation{font-size:1.3rem;margin:2.5rem 0 .8rem}
 nav h2{font-size:.85rem;color:var(--dim)}nav ol{list-style:none;margin:.4rem 0;padding:0;font-size:.875rem}
 nav li a{display:block;padding:.3rem .5rem;border-left:3px solid var(--mark,var(--line));text-decoration:none}
 nav li a:hover{background:var(--card)}nav small{color:var(--dim);display:block}

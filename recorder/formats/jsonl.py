@@ -13,7 +13,7 @@ from typing import Any
 from recorder.core.conversation import Conversation
 from recorder.core.exchange import Exchange
 from recorder.core.json_text import present
-from recorder.core.rebuilt import Rebuilt, as_json, origin_json
+from recorder.core.rebuilt import Rebuilt, as_json, origin_json, place_of
 
 
 class JsonLines:
@@ -30,11 +30,12 @@ class JsonLines:
 
 def document(rebuilt: Rebuilt, conversation: Conversation | None, indent: int | None = None) -> str:
     """Return one exchange as a JSON document."""
+    place = place_of(rebuilt, conversation)
     relation = conversation.relations.get(rebuilt.id) if conversation else None
     value: dict[str, Any] = as_json(
         rebuilt,
-        conversation=conversation.id if conversation else None,
-        parent=conversation.parents.get(rebuilt.id) if conversation else None,
+        conversation=place.conversation,
+        parent=place.parent,
         relation=relation,
     )
     value["recording"] = _recording(rebuilt.exchange)

@@ -7,10 +7,11 @@ What counts is what can be an example: where the last answer of a conversation w
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 
 from recorder.core.conversation import Conversation, group, turn_of
-from recorder.core.rebuilt import Rebuilt
+from recorder.core.rebuilt import Place, Rebuilt
 
 #: What an exchange gives: the lines of its answers, none where it cannot be an example.
 Lines = Callable[[Rebuilt], Sequence[str]]
@@ -22,21 +23,31 @@ def leaf_lines(exchanges: Iterable[Rebuilt], conversation: Conversation | None, 
     A line is held back until everything that extends its exchange has been seen: in a conversation without forks,
     one at a time.
 
-    :param conversation: says which exchange extends which. Without it that is found from the messages: the exchanges
-        are gone through twice, and those of a mere iterator are kept in memory.
+    :param conversation: says which exchange extends which. Without it the exchanges say where they stand; where they
+        do not, it is found from the messages, and the exchanges are kept in memory.
     """
-    if conversation is not None:
-        parents = conversation.parents
+    remaining = iter(exchanges)
+    first = next(remaining, None)
+    if first is None:
+        return
+    remaining = chain((first,), remaining)
+    tree = _Tree()
+    if conversation is None and first.place is not None:
+        for rebuilt in remaining:
+            yield from tree.take(rebuilt.id, rebuilt.place or Place(), lines(rebuilt))
+        return
+    if conversation is None:
+        kept = list(remaining)
+        places = _places(kept)
+        remaining = iter(kept)
     else:
-        exchanges = exchanges if isinstance(exchanges, Collection) else list(exchanges)
-        parents = _parents(exchanges)
-    tree = _Tree(parents)
-    for rebuilt in exchanges:
-        yield from tree.take(rebuilt, lines)
+        places = _counted(conversation)
+    for rebuilt in remaining:
+        yield from tree.take(rebuilt.id, places.get(rebuilt.id) or Place(), lines(rebuilt))
     yield from tree.rest()
 
 
-def _parents(exchanges: Iterable[Rebuilt]) -> dict[str, str]:
+def _places(exchanges: Iterable[Rebuilt]) -> dict[str, Place]:
     turns = (
         turn_of(
             one.id,
@@ -50,28 +61,39 @@ def _parents(exchanges: Iterable[Rebuilt]) -> dict[str, str]:
         )
         for one in exchanges
     )
-    return {child: parent for conversation in group(turns) for child, parent in conversation.parents.items()}
+    return {exchange: place for conversation in group(turns) for exchange, place in _counted(conversation).items()}
+
+
+def _counted(conversation: Conversation) -> dict[str, Place]:
+    """Where each exchange of a conversation stands that extends another one or is extended."""
+    parents = conversation.parents
+    extended = Counter(parents.values())
+    return {one: Place(parent=parents.get(one), extended_by=extended[one]) for one in {*parents, *extended}}
 
 
 class _Tree:
-    """Lines held back by the exchanges that extend theirs."""
+    """Lines held back by the exchanges that extend theirs; nothing is kept of what is settled."""
 
-    def __init__(self, parents: Mapping[str, str]) -> None:
-        self._parents = parents
-        self._owed = Counter(parents.values())  # of each, how many of those that extend it are not settled
+    def __init__(self) -> None:
+        self._parents: dict[str, str | None] = {}
+        self._owed: Counter[str] = Counter()  # of each, how many of those that extend it are not settled
         self._held: dict[str, Sequence[str]] = {}
         self._covered: set[str] = set()
 
-    def take(self, rebuilt: Rebuilt, lines: Lines) -> Iterator[str]:
+    def take(self, identity: str, place: Place, found: Sequence[str]) -> Iterator[str]:
         """Take the next exchange; yield what nothing that is still to come can extend."""
-        found = lines(rebuilt)
-        if found:
-            self._cover(rebuilt.id)
-        self._held[rebuilt.id] = () if rebuilt.id in self._covered else found
-        settled: str | None = rebuilt.id
-        while settled is not None and settled in self._held and not self._owed[settled]:
+        self._parents[identity] = place.parent
+        self._owed[identity] += place.extended_by
+        covered = identity in self._covered
+        self._held[identity] = () if covered else found
+        if found or covered:
+            self._cover(place.parent)
+        settled: str | None = identity
+        while settled is not None and settled in self._held and self._owed[settled] <= 0:
             yield from self._held.pop(settled)
-            settled = self._parents.get(settled)
+            del self._owed[settled]
+            self._covered.discard(settled)
+            settled = self._parents.pop(settled)
             if settled is not None:
                 self._owed[settled] -= 1
 
@@ -80,11 +102,10 @@ class _Tree:
         for found in self._held.values():
             yield from found
 
-    def _cover(self, identity: str) -> None:
-        """Drop the lines of all that *identity* extends; what is covered, its own are already."""
-        parent = self._parents.get(identity)
-        while parent is not None and parent not in self._covered:
-            self._covered.add(parent)
-            if parent in self._held:
-                self._held[parent] = ()
-            parent = self._parents.get(parent)
+    def _cover(self, identity: str | None) -> None:
+        """Drop the lines of an exchange and of all that it extends; what is covered, its own are already."""
+        while identity is not None and identity not in self._covered:
+            self._covered.add(identity)
+            if identity in self._held:
+                self._held[identity] = ()
+            identity = self._parents.get(identity)

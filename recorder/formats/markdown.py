@@ -18,7 +18,8 @@ from recorder.core.json_text import plain, whole
 from recorder.core.message_json import part_json
 from recorder.core.message_text import part_title
 from recorder.core.messages import Message, Part, ReasoningPart, RefusalPart, TextPart, ToolCallPart, ToolResultPart
-from recorder.core.rebuilt import Rebuilt
+from recorder.core.rebuilt import Rebuilt, place_of
+from recorder.formats.base import Rereadable
 from recorder.formats.endings import WARNINGS, started, titled
 from recorder.formats.repeats import Repeats
 
@@ -35,26 +36,39 @@ class Markdown:
     help = "a transcript to read"
 
     def render(self, exchanges: Iterable[Rebuilt], conversation: Conversation | None = None) -> Iterator[str]:
-        """Yield the heading, a note where exchanges are not as they were written, then one piece for each exchange."""
+        """Yield the heading, a note where exchanges are not as they were written, then one piece for each exchange.
+
+        Exchanges of several conversations get the heading of theirs where it begins.
+        """
         if conversation is not None:
-            yield f"# Conversation {code(conversation.name or conversation.id)}\n\n"
-            if conversation.name is not None:
-                yield f"id {code(conversation.id)}\n\n"
-        exchanges = list(exchanges)
+            yield from _heading(conversation.id, conversation.name)
+        exchanges = exchanges if isinstance(exchanges, Rereadable) else list(exchanges)
         yield from _changed(exchanges)
-        parents = conversation.parents if conversation else {}
         repeats = Repeats(conversation)
         last: str | None = None
+        home: str | None = None
         for rebuilt in exchanges:
-            parent = parents.get(rebuilt.id)
-            forked = parent if parent is not None and parent != last else None
+            place = place_of(rebuilt, conversation)
+            if conversation is None and rebuilt.place is not None and place.conversation != home:
+                home = place.conversation
+                yield from _heading(place.conversation or rebuilt.id, place.name)
+            forked = place.parent if place.parent is not None and place.parent != last else None
             yield "".join(_exchange(rebuilt, repeats.take(rebuilt) or 0, forked))
             last = rebuilt.id
 
 
-def _changed(exchanges: Iterable[Rebuilt]) -> Iterator[str]:
+def _heading(identity: str, name: str | None) -> Iterator[str]:
+    yield f"# Conversation {code(name or identity)}\n\n"
+    if name is not None:
+        yield f"id {code(identity)}\n\n"
+
+
+def _changed(exchanges: Rereadable | list[Rebuilt]) -> Iterator[str]:
     """Yield what the hash chains say against the recording: whoever reads on must know it first."""
-    told = [(one.id, one.not_as_written) for one in exchanges if one.not_as_written is not None]
+    if isinstance(exchanges, Rereadable):
+        told = list(exchanges.changed())
+    else:
+        told = [(one.id, one.not_as_written) for one in exchanges if one.not_as_written is not None]
     if told:
         yield "> **Not as written**: the recording was changed or damaged after it was made.\n"
         yield "".join(f"> Exchange {code(identity)}: {code(detail)}\n" for identity, detail in told) + "\n"

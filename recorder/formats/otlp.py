@@ -18,7 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 from recorder.core.conversation import Conversation
 from recorder.core.exchange import Exchange
 from recorder.core.json_text import present, whole
-from recorder.core.rebuilt import Rebuilt
+from recorder.core.rebuilt import Place, Rebuilt, place_of
 from recorder.formats.genai_attributes import genai_attributes, operation_of
 
 _CLIENT: Final = 3  # Span.SPAN_KIND_CLIENT
@@ -57,13 +57,10 @@ class OtlpLines:
 def _span(rebuilt: Rebuilt, conversation: Conversation | None) -> dict[str, Any]:
     exchange = rebuilt.exchange
     url = _split(exchange.request.url if exchange.request else "")
-    home = conversation.id if conversation else exchange.conversation
-    trace = _trace_id(home or rebuilt.id)
-    parent = conversation.parents.get(rebuilt.id) if conversation else None
+    place = place_of(rebuilt, conversation)
+    trace, parent = _trace_id(place.conversation or rebuilt.id), place.parent
     attributes = [
-        {"key": key, "value": _value(value)}
-        for key, value in _attributes(rebuilt, url, home, conversation)
-        if value is not None
+        {"key": key, "value": _value(value)} for key, value in _attributes(rebuilt, url, place) if value is not None
     ]
     return present(
         traceId=trace,
@@ -90,13 +87,11 @@ def _name(rebuilt: Rebuilt, url: SplitResult) -> str:
     return whole(request.method) if request and request.method else "HTTP"
 
 
-def _attributes(
-    rebuilt: Rebuilt, url: SplitResult, home: str | None, conversation: Conversation | None
-) -> Iterator[tuple[str, Any]]:
+def _attributes(rebuilt: Rebuilt, url: SplitResult, place: Place) -> Iterator[tuple[str, Any]]:
     exchange = rebuilt.exchange
     if _is_inference(rebuilt):
         yield from genai_attributes(rebuilt, url)
-        yield "gen_ai.conversation.id", home
+        yield "gen_ai.conversation.id", place.conversation
     if exchange.request is not None:
         yield "http.request.method", exchange.request.method
         yield "url.full", exchange.request.url
@@ -106,7 +101,7 @@ def _attributes(
     yield "http.request.resend_count", exchange.attempt - 1 if exchange.attempt and exchange.attempt > 1 else None
     yield "error.type", _error_type(rebuilt)
     yield "recorder.exchange.id", rebuilt.id
-    yield "recorder.conversation.name", conversation.name if conversation else exchange.conversation_name
+    yield "recorder.conversation.name", place.name
     yield "recorder.call.id", exchange.call
     yield "recorder.verdict", rebuilt.verdict
     yield "recorder.not_as_written", rebuilt.not_as_written

@@ -1,11 +1,7 @@
-"""Parquet: a row for each message, for data frames and SQL engines.
-
-https://parquet.apache.org/docs/file-format/, written by pyarrow, which the extra ``parquet`` brings.
-"""
+"""Parquet: a row for each message, for data frames and SQL engines."""
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
@@ -24,15 +20,11 @@ from recorder.core.messages import (
     TokenCounts,
     ToolCallPart,
 )
-from recorder.core.rebuilt import Rebuilt
-from recorder.errors import ConfigurationError
+from recorder.core.rebuilt import Place, Rebuilt, place_of
+from recorder.formats.parquet_file import parquet_file
 from recorder.formats.repeats import Repeats
 
-#: A row group is written when it has so many rows, or so many characters of text.
-_ROWS: Final = 10_000
-_CHARACTERS: Final = 16 << 20
 _INT64: Final = 2**63
-_TYPES: Final = {"text": "string", "count": "int64", "flag": "bool_", "ms": "float64"}
 #: ``column -> type``; the order is that of the file.
 COLUMNS: Final = {
     **dict.fromkeys(("exchange", "conversation", "conversation_name", "parent"), "text"),
@@ -68,60 +60,8 @@ class ParquetMessages:
 
         :raises ConfigurationError: pyarrow is not installed.
         """
-        try:
-            pyarrow, parquet = (importlib.import_module(name) for name in ("pyarrow", "pyarrow.parquet"))
-        except ImportError as error:
-            raise ConfigurationError(
-                "the format parquet needs pyarrow: run pip install 'conversation-recorder[parquet]'"
-            ) from error
-        types = {kind: getattr(pyarrow, name)() for kind, name in _TYPES.items()}
-        types["time"] = pyarrow.timestamp("ns", tz="UTC")
-        schema = pyarrow.schema([(column, types[kind]) for column, kind in COLUMNS.items()])
-        sink = _Sink()
-        with parquet.ParquetWriter(sink, schema, compression="zstd") as writer:
-            for rows in _groups(_Rows(conversation), exchanges):
-                writer.write_table(pyarrow.Table.from_pylist(rows, schema=schema))
-                yield sink.taken()
-        yield sink.taken()
-
-
-class _Sink:
-    """A file that keeps what is written until it is taken. pyarrow writes to anything with these methods."""
-
-    closed = False
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-
-    def write(self, data: Any) -> int:
-        """Keep a copy: the writer uses its buffer again."""
-        self._pieces.append(bytes(data))
-        return len(self._pieces[-1])
-
-    def flush(self) -> None:
-        """Do nothing: there is nothing behind it."""
-
-    def close(self) -> None:
-        """Do nothing: what was written is still to be taken."""
-
-    def taken(self) -> bytes:
-        """Return what was written since."""
-        pieces, self._pieces = self._pieces, []
-        return b"".join(pieces)
-
-
-def _groups(rows: _Rows, exchanges: Iterable[Rebuilt]) -> Iterator[list[dict[str, Any]]]:
-    group: list[dict[str, Any]] = []
-    characters = 0
-    for rebuilt in exchanges:
-        for row in rows.of(rebuilt):
-            group.append(row)
-            characters += sum(len(value) for value in row.values() if isinstance(value, str))
-            if len(group) >= _ROWS or characters >= _CHARACTERS:
-                yield group
-                group, characters = [], 0
-    if group:
-        yield group
+        made = _Rows(conversation)
+        return parquet_file(self.name, COLUMNS, (row for rebuilt in exchanges for row in made.of(rebuilt)))
 
 
 class _Rows:
@@ -133,10 +73,10 @@ class _Rows:
 
     def of(self, rebuilt: Rebuilt) -> Iterator[dict[str, Any]]:
         """Yield a row for each message."""
-        parent = self._conversation.parents.get(rebuilt.id) if self._conversation else None
-        known = self._repeats.take(rebuilt) if self._conversation else None
+        place = place_of(rebuilt, self._conversation)
+        known = self._repeats.take(rebuilt) if self._conversation or rebuilt.place else None
         asked = rebuilt.request_messages
-        about = self._about(rebuilt, parent)
+        about = self._about(rebuilt, place)
         for position, message in enumerate(asked):
             repeated = None if known is None else position < known
             yield about | {"position": position, "source": "request", "repeated": repeated} | _said(message)
@@ -145,14 +85,14 @@ class _Rows:
             yield about | {"position": len(asked)} | _answered(choice) | _counts(counts)
             counts = None
 
-    def _about(self, rebuilt: Rebuilt, parent: str | None) -> dict[str, Any]:
-        exchange, conversation = rebuilt.exchange, self._conversation
+    def _about(self, rebuilt: Rebuilt, place: Place) -> dict[str, Any]:
+        exchange = rebuilt.exchange
         ms = (None if ns is None else milliseconds(ns) for ns in (exchange.first_chunk_ns, exchange.duration_ns))
         return {
             "exchange": rebuilt.id,
-            "conversation": _text(conversation.id if conversation else exchange.conversation),
-            "conversation_name": _text(conversation.name if conversation else exchange.conversation_name),
-            "parent": parent,
+            "conversation": _text(place.conversation),
+            "conversation_name": _text(place.name),
+            "parent": place.parent,
             "started_at": _started(exchange),
             "verdict": rebuilt.verdict,
             "model": _text(rebuilt.model),

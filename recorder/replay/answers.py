@@ -6,7 +6,6 @@ it is raised, and remembered, so that a program which swallows the exception can
 
 from __future__ import annotations
 
-import heapq
 import threading
 from array import array
 from collections.abc import Callable, Iterable
@@ -14,16 +13,13 @@ from typing import Final, NamedTuple
 
 from recorder.clock import id_text
 from recorder.core.events import Event
-from recorder.core.matching import canonical_url, differences, match_key
+from recorder.core.matching import canonical_url, match_key
 from recorder.core.tape import Tape, render
 from recorder.errors import CassetteExhausted, CorruptRecording, NoMatchingExchange
+from recorder.replay.nearest import Request, nearest
 
-_COMPARED: Final = 64  # recordings that a miss is compared with, those of its method and URL first
-_SAME_PATH: Final = 1
 _SHOWN: Final = 5
 _NONE: Final = -1
-
-Request = tuple[str, str, bytes]  # method, URL, payload
 
 
 class Entry(NamedTuple):
@@ -229,37 +225,19 @@ class Answers:
         told = f"{method} {canonical_url(url, hidden)}"
         if not index.exchanges:
             return NoMatchingExchange(f"{told} was never recorded: the recording is empty", request=told)
-        distance = {request: _distance(request, told, hidden) for request in set(index.requests)}
-        newest_first = range(len(index.exchanges) - 1, -1, -1)
-        compared = heapq.nsmallest(_COMPARED, newest_first, key=lambda number: distance[index.requests[number]])
-        ranked = []
-        for number in sorted(compared):
-            exchange = index.exchanges[number]
-            found = differences(self._request(exchange), (method, url, body), index.redacted[number], hidden)
-            ranked.append((distance[index.requests[number]] > _SAME_PATH, len(found), number, exchange, found))
-        ranked.sort()
-        *_, nearest, found = ranked[0]
+        ranked = nearest(
+            (method, url, body),
+            index.requests,
+            index.redacted,
+            lambda number: self._request(index.exchanges[number]),
+            hidden,
+        )
+        first, found = ranked[0]
         shown = "; ".join(found[:_SHOWN]) + (f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else "")
         return NoMatchingExchange(
-            f"{told} was never recorded; the nearest recording is {id_text(nearest)}, "
+            f"{told} was never recorded; the nearest recording is {id_text(index.exchanges[first])}, "
             f"which differs (recorded != asked) in {shown or 'nothing that can be shown'}",
             request=told,
-            nearest=[id_text(one[3]) for one in ranked[:_SHOWN]],
+            nearest=[id_text(index.exchanges[one.number]) for one in ranked[:_SHOWN]],
             differences=found,
         )
-
-
-def _distance(request: str, asked: str, hidden: frozenset[str]) -> int:
-    """How far a recorded method and URL are from those that were asked for; 0 where they are the same."""
-    method, _, url = request.partition(" ")
-    recorded = f"{method} {canonical_url(url, hidden)}"
-    if recorded == asked:
-        return 0
-    one, other = recorded.partition("?")[0], asked.partition("?")[0]
-    if one == other:
-        return _SAME_PATH
-    return 2 if _path(one) == _path(other) else 3
-
-
-def _path(request: str) -> str:
-    return request.partition("://")[2].partition("/")[2]

@@ -33,6 +33,8 @@ from recorder.store.tables import caches, exchanges, messages, openings, project
 
 _EQUAL: Final = ("opening", "call", "model", "status", "verdict", "method")  # fields that restrict by equality
 
+_ROWS_AT_ONCE: Final = 1000
+
 Digest: TypeAlias = bytes  # in ExchangeRow the word bytes is a column
 
 
@@ -190,7 +192,8 @@ class SqlProjected:
 
     def exchange(self, identity: bytes) -> ExchangeRow | None:
         """Return one exchange."""
-        return next(self._all(ExchangeRow, select(exchanges).where(exchanges.c.id == identity)), None)
+        found = list(self._all(ExchangeRow, select(exchanges).where(exchanges.c.id == identity)))
+        return found[0] if found else None
 
     def exchanges(
         self, which: ExchangeFilter | None = None, *, limit: int | None = None, newest_first: bool = True
@@ -253,8 +256,9 @@ class SqlProjected:
             forget_messages(connection)
 
     def _all(self, kind: type[RowType], query: Select[Any]) -> Iterator[RowType]:
-        with self._store.reading() as connection:
-            for row in connection.execute(query):
+        pieces = query.execution_options(yield_per=_ROWS_AT_ONCE)  # a server would send all rows at once otherwise
+        with self._store.reading() as connection, connection.execute(pieces) as found:
+            for row in found:
                 if len(row[0]) != ID_SIZE:
                     raise damaged_row(_TABLE_OF[kind].name, row[0], "id")
                 yield kind(*row)

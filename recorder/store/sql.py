@@ -68,6 +68,11 @@ class SqlStore(ABC):
             f"SELECT {self.id_out.format('stream')}, {self.id_out.format('instance')}, secret, format "
             "FROM event_streams "
         )
+        # What is hashed is what is stored: nothing is upcast, and an opening's instance is not filled in.
+        self._stored = (
+            f"SELECT {self.id_out.format('stream')}, version, type, wall_ns, mono_ns, "
+            f"{self.id_out.format('instance')}, flags, meta, body, hash, position FROM events "
+        )
 
     # What an engine provides
 
@@ -162,6 +167,16 @@ class SqlStore(ABC):
         return self._events.replace(" FROM ", f", {more} FROM ", 1) + join
 
     @property
+    def opening_rows(self) -> str:
+        """The statement that reads the openings of event streams, without its conditions."""
+        return self._openings
+
+    @property
+    def stored_rows(self) -> str:
+        """The statement that reads events as they are stored, for :func:`as_stored`, without its conditions."""
+        return self._stored
+
+    @property
     def name(self) -> str:
         """The store's URL without its password, for people."""
         return self._name
@@ -230,10 +245,11 @@ class SqlStore(ABC):
             heads = self.heads([opening.stream for opening in some])
             for opening in some:
                 last = heads.get(opening.stream)
-                if last is None or not self._ended(last):
+                if last is None or not self.is_ended(last):
                     yield opening, last
 
-    def _ended(self, last: Event) -> bool:
+    def is_ended(self, last: Event) -> bool:
+        """Whether nothing more is to be expected of a stream whose last event this is."""
         if last.type in TERMINAL_TYPES or last.type in CONVERSATION_TYPES or last.type not in TYPE_CODES:
             return True  # of an unknown type: a newer recorder wrote it, and may have meant it as the end
         if last.type != "gap_recorded":
@@ -250,15 +266,9 @@ class SqlStore(ABC):
         """
         with self.snapshot() as rows:
             openings = (StreamOpened(*row) for row in rows(f"{self._openings} ORDER BY stream"))
-            # The audit hashes what is stored; the opening's instance is filled in from the merge below.
-            columns = (
-                f"{self.id_out.format('stream')}, version, type, wall_ns, mono_ns, {self.id_out.format('instance')}, "
-                "flags, meta, body, hash, position"
-            )
-            found = rows(f"SELECT {columns} FROM events ORDER BY stream, version")
-            streams = groupby(found, itemgetter(0))
+            streams = groupby(rows(f"{self._stored} ORDER BY stream, version"), itemgetter(0))
             for opened, events in _merged(openings, streams):
-                yield opened, _as_stored(events, b"" if opened is None else opened.instance)
+                yield opened, as_stored(events, b"" if opened is None else opened.instance)
 
     def counts(self) -> tuple[int, int]:
         """Return the number of events and of event streams."""
@@ -352,7 +362,11 @@ def _merged(
         opening = next(openings, None)
 
 
-def _as_stored(rows: Iterator[Row], instance: bytes) -> Iterator[Event]:
+def as_stored(rows: Iterable[Row], instance: bytes) -> Iterator[Event]:
+    """Yield the events of rows of one stream, nothing of them changed; a type without a name here is ``code N``.
+
+    :param instance: that of the stream's opening, which most events do not repeat.
+    """
     # Event(…) calls a function written in Python, which takes as long as reading the values of the row.
     names, new = TYPE_NAMES, tuple.__new__
     for stream, version, code, wall_ns, mono_ns, own, flags, meta, body, digest, position in rows:

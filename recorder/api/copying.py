@@ -1,0 +1,160 @@
+"""Copy: a store, or some of its exchanges, carried into another one, whatever the engines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, Final, Unpack, cast
+
+from recorder.api.exporting import threads_of
+from recorder.api.store import ExchangeFilters, Store
+from recorder.clock import id_bytes, id_or_digits, id_text
+from recorder.core.conversation import Names
+from recorder.core.json_text import present
+from recorder.errors import ConfigurationError, NotFound
+from recorder.locations import absolute_url
+from recorder.store import open_store
+from recorder.store.copying import Carried, Streams, carry, chosen, compare, everything
+from recorder.store.urls import StoreUrl, parse_url
+
+#: Told of the number of event streams that there are, and then of those that are done.
+Advance = Callable[[int], None]
+
+_IDENTITY: Final = ("host", "port", "database")
+
+
+@dataclass(frozen=True, slots=True)
+class CopyReport:
+    """What a copy found and did.
+
+    :ivar source: the URL of the store that was read, without its password; ``target`` that of the other.
+    :ivar exchanges: how many were looked at; ``openings``: event streams that open a conversation.
+    :ivar events: events that the target got; ``present``: those that it had.
+    :ivar unfinished: ids of exchanges without an end.
+    :ivar spooled: ids of exchanges of which something is only in a spool: it is not copied.
+    :ivar refused: event streams that cannot be carried, or from which version on, and why.
+    """
+
+    source: str
+    target: str
+    exchanges: int
+    openings: int
+    events: int
+    present: int
+    unfinished: tuple[str, ...]
+    spooled: tuple[str, ...]
+    refused: tuple[tuple[str, int | None, str], ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what ``db copy --json`` prints (docs/schema/copy.schema.json)."""
+        return {
+            "from": self.source,
+            "to": self.target,
+            "exchanges": self.exchanges,
+            "openings": self.openings,
+            "events": self.events,
+            "present": self.present,
+            "unfinished": list(self.unfinished),
+            "spooled": list(self.spooled),
+            "refused": [
+                present(stream=stream, version=version, reason=reason) for stream, version, reason in self.refused
+            ],
+        }
+
+
+def copy(
+    source: str,
+    target: str,
+    *,
+    begin: Callable[[int], Advance] = lambda _: lambda _: None,
+    **filters: Unpack[ExchangeFilters],
+) -> CopyReport:
+    """Carry the event streams of one store to another, bit for bit; what is there already is compared and kept.
+
+    With the exchanges that the filters select come all openings of their conversations: names and tags. Without
+    filters everything comes.
+
+    :param source: URL of the store to read; it is not changed.
+    :param target: URL of the store to write: a SQLite file is made, or brought to the schema of this version.
+    :param begin: told how many event streams there are when there is something to do; what it returns is told of
+        those that are done.
+    :param filters: see :class:`~recorder.api.store.ExchangeFilters`.
+    :raises ConfigurationError: a URL is wrong, or both name one store.
+    :raises NotFound: the filters leave nothing.
+    :raises VersionConflict: the target holds another event stream under an id of the source; nothing was written.
+    :raises StaleSchema: a store has another schema; on Postgres that is for ``recorder db upgrade``.
+    :raises StoreUnreachable: a store cannot be reached.
+    """
+    here, there = parse_url(source), parse_url(target)
+    if _are_one(here, there):
+        raise ConfigurationError(f"{here.name} cannot be copied to itself: give another store to copy to")
+    asked = cast("ExchangeFilters", {name: value for name, value in filters.items() if value not in (None, {})})
+    with Store(source) as store:
+        streams, number = _streams(store, asked)
+        with closing(open_store(absolute_url(target), write=True)) as taking:
+            compare(store.reader.store, taking, streams)
+            carried = carry(store.reader.store, taking, streams, begin(number))
+            _project(taking)
+        return _report(store, here.name, there.name, carried, None if not asked else set(_flat(streams)))
+
+
+def _are_one(here: StoreUrl, there: StoreUrl) -> bool:
+    if here.path is not None or there.path is not None:
+        return here.path == there.path
+    return all(getattr(here.url, name) == getattr(there.url, name) for name in _IDENTITY) and (
+        here.url.query.get("host") == there.url.query.get("host")
+    )
+
+
+def _streams(store: Store, filters: ExchangeFilters) -> tuple[Streams, int]:
+    """The ids of the streams to copy, and how many they are."""
+    reading = store.reader.store
+    if not filters:
+        return (lambda: everything(reading)), reading.counts()[1]
+    threads = threads_of(store)
+    ids, opened, homes = set[bytes](), set[bytes](), set[str]()
+
+    def selected() -> Iterator[bytes]:
+        for row in store.selected(**filters):
+            if row.opening is not None:
+                opened.add(row.opening)  # a conversation without a name has an opening, and no events of its own
+            yield row.id
+
+    for one in threads.in_order(threads.numbers(selected())):
+        ids.add(one.id)
+        homes.add(one.conversation)
+    if not ids:
+        raise NotFound("nothing is recorded that fits, so nothing was copied: see `recorder list` with these filters")
+    openings = {id_text(row.id): row.name for row in store.reader.openings().values()}
+    names = Names((), openings)
+    opened |= {id_bytes(one) for one in openings if names.of(one) in homes}
+    ids |= {one for one in opened if reading.opening(one) is not None}
+    return chosen(ids), len(ids)
+
+
+def _flat(streams: Streams) -> Iterator[bytes]:
+    for some in streams():
+        yield from some
+
+
+def _project(target: Any) -> None:
+    from recorder.projections.runner import project  # what rebuilds
+    from recorder.store.projected import SqlProjected
+
+    project(target, SqlProjected(target))
+
+
+def _report(store: Store, source: str, target: str, carried: Carried, only: set[bytes] | None) -> CopyReport:
+    spooled = [one for one in store.reader.spooled.events if store.reader.is_spooled(one)]
+    return CopyReport(
+        source,
+        target,
+        carried.exchanges,
+        carried.openings,
+        carried.events,
+        carried.present,
+        tuple(map(id_text, carried.unfinished)),
+        tuple(id_text(one) for one in spooled if only is None or one in only),
+        tuple((id_or_digits(one.stream), one.version, one.reason) for one in carried.refused),
+    )

@@ -1,0 +1,129 @@
+"""What an export is made of: exchanges, read one at a time, as often as a format wants to see them."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import Unpack
+
+from recorder.api.store import ExchangeFilters, Found, Store
+from recorder.clock import id_bytes, id_text
+from recorder.core.chain import check
+from recorder.core.conversation import Conversation
+from recorder.core.events import Event
+from recorder.core.exchange import fold
+from recorder.core.rebuilt import Place, Rebuilt
+from recorder.core.threads import Threads
+from recorder.dialects.rebuild import rebuild
+from recorder.errors import ChainBroken, NotFound, UnknownEventType
+from recorder.projections.rows import turn_of_row
+
+#: Ids of exchanges and where they stand, the same whenever it is called.
+Places = Callable[[], Iterator[tuple[str, Place | None]]]
+
+
+class Exchanges:
+    """Exchanges of a store, rebuilt whenever they are iterated, one at a time; none of them is kept.
+
+    :param store: an open store.
+    :param places: which exchanges, in order.
+    :param made: what is done to each before it is yielded; None for nothing.
+    """
+
+    def __init__(self, store: Store, places: Places, made: Callable[[Rebuilt], Rebuilt] | None = None) -> None:
+        self._store, self._places, self._made = store, places, made
+
+    def __iter__(self) -> Iterator[Rebuilt]:
+        for identity, place in self._places():
+            rebuilt = self._rebuilt(identity)
+            if place is not None:
+                rebuilt = replace(rebuilt, place=place)
+            yield rebuilt if self._made is None else self._made(rebuilt)
+
+    def _rebuilt(self, identity: str) -> Rebuilt:
+        try:
+            return self._store.rebuilt(identity)
+        except UnknownEventType:
+            # Of a newer recorder: what can be read of it is exported, and it keeps no other from being exported.
+            exchange = fold(list(self._store.reader.found_events(id_bytes(identity))))
+            if exchange is None:
+                raise
+            return rebuild(exchange)
+
+    def changed(self) -> Iterator[tuple[str, str]]:
+        """Yield the id of each exchange that is not as it was written, with what its hash chain says."""
+        reader = self._store.reader
+        for identity, _ in self._places():
+            stream = id_bytes(identity)
+            try:
+                check(reader.opening(stream), reader.events(stream))
+            except ChainBroken as error:
+                yield identity, str(error)
+            except UnknownEventType:  # nobody here can check it, which is not to say that it was changed
+                continue
+
+
+def of_conversation(store: Store, found: Found) -> tuple[Conversation, Places]:
+    """Return the conversation that *found* is, or that its exchange is in, and the exchanges that it stands for.
+
+    :raises NotFound: there is no such conversation.
+    """
+    if found.kind == "conversation":
+        thread = store.outline(found)
+        return thread, lambda: ((one, None) for one in thread.exchanges)
+    home, parent = store.conversation_of(found.id)
+    parents = {} if parent is None else {found.id: parent}
+    name = store.rebuilt(found.id).exchange.conversation_name
+    return Conversation(home, name, (found.id,), parents), lambda: iter([(found.id, None)])
+
+
+def threads_of(store: Store) -> Threads:
+    """Return which conversation each exchange of a store is in, in few bytes for each."""
+    openings = {id_text(row.id): row.name for row in store.reader.openings().values()}
+    rows = store.reader.exchanges(newest_first=False)
+    return Threads((turn_of_row(row, id_text(row.id)) for row in rows), openings)
+
+
+def of_filters(store: Store, **filters: Unpack[ExchangeFilters]) -> tuple[Places, int]:
+    """Return the exchanges that fit, all without filters, and how many they are.
+
+    They come conversation by conversation, as these began, each in the order in which it was sent.
+
+    :param filters: see :class:`~recorder.api.store.ExchangeFilters`.
+    :raises NotFound: nothing fits, or there is no such conversation.
+    """
+    threads = threads_of(store)
+    chosen: array[int] | None = None
+    if any(value not in (None, {}) for value in filters.values()):
+        chosen = threads.numbers(row.id for row in store.selected(**filters))
+    count = len(threads) if chosen is None else len(chosen)
+    if not count:
+        raise NotFound("nothing is recorded that fits, so nothing is exported: see `recorder list`")
+
+    def places() -> Iterator[tuple[str, Place | None]]:
+        for one in threads.in_order(chosen):
+            yield id_text(one.id), Place(one.conversation, one.name, one.parent, one.extended_by)
+
+    return places, count
+
+
+def events_of(store: Store, places: Places) -> Iterator[Iterable[Event]]:
+    """Yield the events of exchanges, after those of the openings of their conversations; an event that nobody here
+    can read is of type ``code N``.
+
+    :param places: which exchanges, conversation by conversation, with where they stand.
+    """
+    named: dict[str | None, list[bytes]] = {}
+    openings = store.reader.openings()
+    for identity, row in sorted(openings.items()):
+        named.setdefault(row.name, []).append(identity)
+    home: str | None = None
+    for exchange, place in places():
+        if place is not None and place.conversation is not None and place.conversation != home:
+            home = place.conversation
+            own = [id_bytes(home)] if place.name is None else named.get(place.name, [])
+            for opening in own:
+                if opening in openings:
+                    yield store.reader.found_events(opening)
+        yield store.reader.found_events(id_bytes(exchange))

@@ -1,0 +1,69 @@
+"""Which recording is nearest to a request: the one of its method and URL that differs in the fewest fields."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+from recorder.core.matching import canonical_url, differences
+
+_COMPARED: Final = 64  # recordings that a request is compared with, those of its method and URL first
+_SAME_PATH: Final = 1
+
+Request = tuple[str, str, bytes]  # method, URL, payload
+
+
+class Near(NamedTuple):
+    """A recording and how it differs from a request.
+
+    :ivar number: of the recording.
+    :ivar differences: the fields in which they differ, as ``field: recorded != asked``.
+    """
+
+    number: int
+    differences: list[str]
+
+
+def nearest(
+    asked: Request,
+    requests: Sequence[str],
+    places: Sequence[tuple[str, ...]],
+    recorded: Callable[[int], Request],
+    hidden: frozenset[str],
+) -> list[Near]:
+    """Return the recordings that are nearest to a request, the nearest first; of very many, the newest are looked at.
+
+    :param asked: after redaction.
+    :param requests: method and URL of every recording, as ``METHOD URL``, in the order in which they were made.
+    :param places: what each has redacted in its request, which equals anything.
+    :param recorded: returns method, URL and payload of one by its number.
+    :param hidden: places whose live values are never shown, since some recording has redacted them.
+    """
+    method, url, _ = asked
+    told = f"{method} {canonical_url(url, hidden)}"
+    distance = {request: _distance(request, told, hidden) for request in set(requests)}
+    newest_first = range(len(requests) - 1, -1, -1)
+    compared = heapq.nsmallest(_COMPARED, newest_first, key=lambda number: distance[requests[number]])
+    ranked = []
+    for number in sorted(compared):
+        found = differences(recorded(number), asked, places[number], hidden)
+        ranked.append((distance[requests[number]] > _SAME_PATH, len(found), number, found))
+    ranked.sort()
+    return [Near(number, found) for _, _, number, found in ranked]
+
+
+def _distance(request: str, asked: str, hidden: frozenset[str]) -> int:
+    """How far a recorded method and URL are from those that were asked for; 0 where they are the same."""
+    method, _, url = request.partition(" ")
+    recorded = f"{method} {canonical_url(url, hidden)}"
+    if recorded == asked:
+        return 0
+    one, other = recorded.partition("?")[0], asked.partition("?")[0]
+    if one == other:
+        return _SAME_PATH
+    return 2 if _path(one) == _path(other) else 3
+
+
+def _path(request: str) -> str:
+    return request.partition("://")[2].partition("/")[2]
