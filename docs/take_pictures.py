@@ -115,14 +115,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch, Browser() as browser:
         file = Path(scratch) / "transcript.html"
         file.write_text(page(), encoding="utf-8")
-        for name, width, dark in (
-            ("transcript", 1040, False),
-            ("transcript-dark", 1040, True),
-            ("transcript-narrow", 390, False),
-            ("transcript-narrow-dark", 390, True),
+        for name, width, height, dark in (
+            ("transcript", 1040, None, False),
+            ("transcript-dark", 1040, 1150, True),
+            ("transcript-narrow", 390, 1500, False),
+            ("transcript-narrow-dark", 390, 1500, True),
         ):
-            browser.open(file, width=width, height=900, dark=dark)
-            (folder / f"{name}.png").write_bytes(browser.picture())
+            browser.open(file, width=width, height=height or 900, dark=dark)
+            (folder / f"{name}.png").write_bytes(browser.picture(whole=height is None))
 
 
 if __name__ == "__main__":

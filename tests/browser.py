@@ -168,6 +168,7 @@ class Browser:
 
     def picture(self, *, whole: bool = True) -> bytes:
         """Return a PNG of the page, of all of it or of what the window shows."""
+        self.ask("Emulation.setScrollbarsHidden", hidden=True)
         told = self.ask("Page.captureScreenshot", format="png", captureBeyondViewport=whole, **self._clip(whole))
         return base64.b64decode(told["data"])
 

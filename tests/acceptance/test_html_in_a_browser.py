@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from docs import take_pictures
 from recorder.core.characters import STEERING
 from tests.browser import Browser, needs_browser
 from tests.building import ExchangeBuilder
@@ -190,3 +191,21 @@ def test_a_page_that_obeys_is_noticed(tmp_path: Path, browser: Browser) -> None:
         assert "/img" in asked
     assert len(browser.requests()) > 1
     assert browser.value("document.scripts.length") > 0
+
+
+def test_an_ordinary_one_fits_any_window_and_is_printed_unfolded(tmp_path: Path, browser: Browser) -> None:
+    page = tmp_path / "ordinary.html"
+    page.write_text(take_pictures.page(), encoding="utf-8")
+    for width in (320, 1040, 2000):
+        browser.open(page, width=width)
+        assert browser.value("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    paper = "getComputedStyle(document.body).backgroundColor"
+    light = browser.value(paper)
+    browser.open(page, dark=True)
+    assert browser.value(paper) != light
+    unfolded = "[...document.querySelectorAll('details > div')].every(one => one.checkVisibility())"
+    assert not browser.value(unfolded)
+    browser.ask("Emulation.setEmulatedMedia", media="print")
+    assert browser.value(unfolded)
+    browser.ask("Emulation.setEmulatedMedia", media="")
+    assert (browser.requests(), browser.complaints()) == ([page.as_uri()], [])
