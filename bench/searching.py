@@ -10,6 +10,7 @@ store is that of :mod:`bench.search_store`.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -75,19 +76,31 @@ def in_process(engine: str, url: str, count: int) -> None:
             tell(f"search, {engine}, {name}", times, count)
 
 
-def command_ms(*arguments: str) -> float:
+def command(*arguments: str) -> tuple[float, float]:
+    """Run the whole command; return its milliseconds, and the most memory that it had at once, in MB."""
     began = time.perf_counter()
-    subprocess.run(
-        [sys.executable, "-m", "recorder", "search", *arguments], cwd=ROOT, stdout=subprocess.DEVNULL, check=True
+    process = subprocess.Popen(
+        [sys.executable, "-m", "recorder", "search", *arguments],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
-    return (time.perf_counter() - began) * 1000
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return (time.perf_counter() - began) * 1000, used.ru_maxrss / (1_000_000 if sys.platform == "darwin" else 1000)
 
 
 def whole_command(engine: str, url: str) -> None:
-    start = median([command_ms("--help") for _ in range(5)])
+    start = median([command("--help")[0] for _ in range(5)])
     for name, arguments in {"a rare word": ["w25000"], "the most frequent word": [FREQUENT]}.items():
-        whole = median([command_ms(*arguments, "--store", url) for _ in range(5)])
+        whole = median([command(*arguments, "--store", url)[0] for _ in range(5)])
         figure(f"recorder search, {engine}, {name}", f"{whole:.0f} ms, {start:.0f} of them to start", "none", None)
+    some, every = (command(FREQUENT, *more, "--store", url)[1] for more in ([], ["--json"]))
+    goal = "not more by half"
+    figure(
+        f"memory of recorder search, {engine}", f"{every:.0f} MB for all, {some:.0f} for 20", goal, every < 1.5 * some
+    )
 
 
 def main() -> None:

@@ -222,8 +222,8 @@ def found_messages(
     statement = found.where(or_(messages.c.answered == 1, ~again))
     if restrict is not None:
         statement = restrict(statement)
-    # Postgres plans for a cursor as if few of the rows were fetched; where it is told how many, it knows better.
-    streamed = {"stream_results": limit is None}
+    # Postgres plans for a cursor as if few of the rows were fetched; where few are wanted, it knows better how many.
+    streamed = {"stream_results": limit is None or limit > _AT_ONCE}
     with connection.execute(statement.limit(limit), execution_options=streamed) as rows:
         for row in rows:
             yield MessageRow(*row[: len(_COLUMNS)]), row[len(_COLUMNS) :]
