@@ -218,8 +218,9 @@ def found_messages(
     where = _on_sqlite if sqlite else _on_postgres
     found = where(connection, query, newest_first, restrict is not None)
     answers = messages.alias("answers")
-    again = exists().where(answers.c.thread_key == messages.c.key)
-    statement = found.where(or_(messages.c.answered == 1, ~again))
+    # Not EXISTS: Postgres would hash every answer of the store for it, however few messages are asked about.
+    again = select(answers.c.thread_key).where(answers.c.thread_key == messages.c.key).limit(1).scalar_subquery()
+    statement = found.where(or_(messages.c.answered == 1, again.is_(None)))
     if restrict is not None:
         statement = restrict(statement)
     # Postgres plans for a cursor as if few of the rows were fetched; where few are wanted, it knows better how many.
