@@ -10,7 +10,6 @@ store is that of :mod:`bench.search_store`.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -29,6 +28,13 @@ EXCHANGES = 100_000
 LIMIT_MS = 100.0
 ROUNDS = 15
 FREQUENT = "w0"
+SEARCH = (sys.executable, "-m", "recorder", "search")
+MEASURE = """
+import resource, subprocess, sys
+quiet = subprocess.DEVNULL
+subprocess.run(sys.argv[1:], stdout=quiet, stderr=quiet, check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
 QUERIES = {
     "a rare word": "w25000",
     "the most frequent word": FREQUENT,
@@ -84,27 +90,28 @@ def in_process(engine: str, url: str, count: int) -> None:
             tell(f"search, {engine}, {name}", times, count)
 
 
-def command(*arguments: str) -> tuple[float, float]:
-    """Run the whole command; return its milliseconds, and the most memory that it had at once, in MB."""
+def command(*arguments: str) -> float:
+    """Run the whole command; return its milliseconds."""
     began = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "recorder", "search", *arguments],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    return (time.perf_counter() - began) * 1000, used.ru_maxrss / (1_000_000 if sys.platform == "darwin" else 1000)
+    quiet = subprocess.DEVNULL
+    subprocess.run([*SEARCH, *arguments], cwd=ROOT, stdout=quiet, stderr=quiet, check=True)
+    return (time.perf_counter() - began) * 1000
+
+
+def memory(*arguments: str) -> float:
+    """Run the whole command; return the most memory that it had at once, in MB."""
+    # Asked for by a small process: a child counts as its own what the one had that it was forked from.
+    asked = [sys.executable, "-c", MEASURE, *SEARCH, *arguments]
+    told = subprocess.run(asked, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
+    return int(told) / (1_000_000 if sys.platform == "darwin" else 1000)
 
 
 def whole_command(engine: str, url: str) -> None:
-    start = median([command("--help")[0] for _ in range(5)])
+    start = median([command("--help") for _ in range(5)])
     for name, arguments in {"a rare word": ["w25000"], "the most frequent word": [FREQUENT]}.items():
-        whole = median([command(*arguments, "--store", url)[0] for _ in range(5)])
+        whole = median([command(*arguments, "--store", url) for _ in range(5)])
         figure(f"recorder search, {engine}, {name}", f"{whole:.0f} ms, {start:.0f} of them to start", "none", None)
-    some, every = (command(FREQUENT, *more, "--store", url)[1] for more in ([], ["--json"]))
+    some, every = (memory(FREQUENT, *more, "--store", url) for more in ([], ["--json"]))
     goal = "not more by half"
     figure(
         f"memory of recorder search, {engine}", f"{every:.0f} MB for all, {some:.0f} for 20", goal, every < 1.5 * some
