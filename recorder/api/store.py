@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
-from typing import Any, NamedTuple, TypedDict, Unpack
+from typing import Any, Final, NamedTuple, TypedDict, Unpack
 
 from recorder.api.reader import Reader
-from recorder.clock import id_bytes, id_text
+from recorder.clock import ID_SIZE, id_bytes, id_text
 from recorder.core.chain import check
 from recorder.core.conversation import Conversation, Relation, group
 from recorder.core.events import Event
@@ -26,6 +26,10 @@ from recorder.locations import as_url
 from recorder.projections.rows import listed, tags_of_row, turn_of_row
 from recorder.store.projected import ExchangeFilter, ExchangeRow
 from recorder.store.searched import MessageRow
+
+_ASKED_FOR: Final = (
+    5000  # exchanges of conversations that a statement names; of more, many of those found are among them
+)
 
 
 class Found(NamedTuple):
@@ -105,9 +109,8 @@ class Store:
     def refresh(self) -> None:
         """Look again at what was recorded since."""
         self.reader.refresh()
-        self.__dict__.pop("_threads", None)
-        self.__dict__.pop("_homes", None)
-        self.__dict__.pop("_tagged", None)
+        for made in ("_threads", "_homes", "_openings", "_named", "_kinds", "_tagged"):
+            self.__dict__.pop(made, None)
 
     def exchanges(self, *, limit: int | None = None, **filters: Unpack[ExchangeFilters]) -> Iterator[dict[str, Any]]:
         """Yield one object per exchange, newest first, as ``recorder list --json`` prints it.
@@ -176,6 +179,8 @@ class Store:
         _check_names(filters)
         asked = parse_query(query)
         which, wanted = self._selected(filters)
+        if wanted is not None and len(wanted) <= _ASKED_FOR:
+            which, wanted = replace(which, ids=frozenset(map(id_bytes, wanted))), None
         most = limit if wanted is None else None
         found = self.reader.search(asked, which, newest_first=newest_first, limit=most)
         kept = (each for each in found if wanted is None or id_text(each[1].id) in wanted)
@@ -283,21 +288,19 @@ class Store:
 
         :raises NotFound: several things go by it.
         """
-        digits = _digits(text)
-        known = dict.fromkeys(self._threads, "conversation") | dict.fromkeys(self._openings, "conversation")
-        known |= dict.fromkeys(self._homes, "exchange")
-        matching = [one for one in known if digits and one.replace("-", "") == digits]
+        digits, kinds = _digits(text), self._kinds
+        whole = id_text(bytes.fromhex(digits)) if len(digits) == 2 * ID_SIZE else ""
+        matching = [whole] if whole in kinds else []
         if not matching:
-            named = next((thread.id for thread in self._threads.values() if thread.name == text), None)
-            if named is not None:
-                return Found("conversation", named)
-            matching = [one for one in known if digits and _is_part(digits, one.replace("-", ""))]
+            if text in self._named:
+                return Found("conversation", self._named[text])
+            matching = [one for one in kinds if _is_part(digits, one.replace("-", ""))] if digits else []
         if len(matching) > 1:
             some = ", ".join(matching[:4]) + (", …" if len(matching) > 4 else "")
             raise NotFound(f"{text} stands for {len(matching)} ids ({some}): give more digits")
         if not matching:
             return None
-        kind = known[matching[0]]
+        kind = kinds[matching[0]]
         return Found(kind, self._openings.get(matching[0], matching[0]) if kind == "conversation" else matching[0])
 
     def _found(self, identity: str | Found) -> Found:
@@ -313,12 +316,22 @@ class Store:
     def _homes(self) -> dict[str, str]:
         return {exchange: thread.id for thread in self._threads.values() for exchange in thread.exchanges}
 
-    @property
+    @cached_property
+    def _kinds(self) -> dict[str, str]:
+        """What each id is the id of: ``exchange`` or ``conversation``."""
+        conversations = dict.fromkeys((*self._threads, *self._openings), "conversation")
+        return conversations | dict.fromkeys(self._homes, "exchange")
+
+    @cached_property
+    def _named(self) -> dict[str, str]:
+        """``name -> id of the conversation``; no two have one name."""
+        return {thread.name: thread.id for thread in self._threads.values() if thread.name is not None}
+
+    @cached_property
     def _openings(self) -> dict[str, str]:
         """``opening id -> id of its conversation``."""
-        by_name = {thread.name: thread.id for thread in self._threads.values() if thread.name is not None}
         rows = self.reader.openings().values()
-        return {id_text(row.id): by_name.get(row.name or "", id_text(row.id)) for row in rows}
+        return {id_text(row.id): self._named.get(row.name or "", id_text(row.id)) for row in rows}
 
     def _thread(self, identity: str) -> Conversation:
         thread = self._threads.get(identity)

@@ -10,11 +10,13 @@ from __future__ import annotations
 import json
 import math
 from datetime import UTC, datetime
-from typing import Any, Final, NoReturn
+from json.scanner import make_scanner
+from typing import Any, Final, NoReturn, cast
 
 _DEEPEST: Final = 200
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_decode, _raw_decode = json.JSONDecoder().decode, json.JSONDecoder().raw_decode
+_decode = json.JSONDecoder().decode
+_scan = make_scanner(cast(Any, json.JSONDecoder()))  # any object with a decoder's settings, whatever its stub says
 
 
 def _refuse(name: str) -> NoReturn:
@@ -43,7 +45,7 @@ def parse_json(text: str | bytes, *, strict: bool = False) -> Any:
         value = _decode_strictly(text) if strict else _whole(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    if text.count("[") + text.count("{") > _DEEPEST and _deeper_than(value, _DEEPEST):
+    if len(text) > _DEEPEST < text.count("[") + text.count("{") and _deeper_than(value, _DEEPEST):
         raise ValueError("nested too deeply")
     return value
 
@@ -51,8 +53,8 @@ def parse_json(text: str | bytes, *, strict: bool = False) -> Any:
 def _whole(text: str) -> Any:
     """As the decoder's ``decode``, which looks for spaces around the document with regular expressions first."""
     try:
-        value, end = _raw_decode(text)
-    except ValueError:  # a document may begin with spaces
+        value, end = _scan(text, 0)
+    except StopIteration:  # a document may begin with spaces
         return _decode(text)
     return value if end == len(text) else _decode(text)
 

@@ -21,7 +21,10 @@ from recorder.core.messages import Anomaly
 
 _BOM: Final = b"\xef\xbb\xbf"
 _MOST_NAMES: Final = 64
-_LINE_END: Final = re.compile(rb"\r\n|\n|\r")
+_LINE: Final = re.compile(r"([^\r\n]*+)(?:\r\n?|\n)")
+#: What lines that end LF are cut into: a block of one data line, perhaps with the event's name before it, as nearly
+#: all are; else one line. Nothing is left between two of them.
+_BLOCK_OR_LINE: Final = re.compile(r"(event:.*+\n)?data: (.*+)\n\n|(.*+\n)")
 
 
 class ServerSentEvent(NamedTuple):
@@ -59,10 +62,12 @@ class SSEParser:
         self._pieces: list[bytes] = []  # the line that has not ended yet
         self._offset = 0  # where that line begins in the body
         self._start = -1  # where the current block begins; -1 between blocks
-        self._data: list[bytes] = []
+        # Lines are held with one character for each byte (Latin-1): offsets are those of bytes, and what is ASCII, as
+        # most of a stream is, need not be decoded again.
+        self._data: list[str] = []
         self._event = ""
         self._last_event_id = ""
-        self._names: dict[bytes, str] = {}
+        self._names = {"": ""}  # the event's name by the line before the data; a stream has few
 
     def feed(self, chunk: bytes) -> list[ServerSentEvent]:
         """Take the next bytes and return the events that they complete."""
@@ -98,7 +103,7 @@ class SSEParser:
             start = self._offset if self._start < 0 else self._start
             end = self._offset + len(rest)
             self.tail_bytes = end - start
-            text = b"\n".join([*self._data, rest]).decode("utf-8", "replace")
+            text = b"\n".join([*(line.encode("latin-1") for line in self._data), rest]).decode("utf-8", "replace")
             self.anomalies.append(Anomaly("unparsed_tail", text, start, end))
             self._data, self._event = [], ""
         return events
@@ -111,56 +116,30 @@ class SSEParser:
             self.anomalies.append(Anomaly("byte_order_mark", "the body begins with a byte order mark", 0, 3))
             region = region[3:]
             offset = self._offset = 3
-        if b"\r" in region:
-            at = 0
-            for ending in _LINE_END.finditer(region):
-                self._line(region[at : ending.start()], offset + ending.end(), events)
-                at = ending.end()
-            return events
-        lines = region.split(b"\n")
-        lines.pop()
-        self._lines(lines, events)
+        lines = region.decode("latin-1")
+        if "\r" in lines:
+            for found in _LINE.finditer(lines):
+                self._line(found[1], offset + found.end(), events)
+        else:
+            self._blocks(lines, events)
         return events
 
-    def _lines(self, lines: list[bytes], events: list[ServerSentEvent]) -> None:
-        """Take lines that ended LF. Nearly all streams are blocks of one data line, many with the event's name before.
+    def _blocks(self, lines: str, events: list[ServerSentEvent]) -> None:
+        """Take lines that ended LF: a usual block as a whole, all else line by line."""
+        offset, names, add, new = self._offset, self._names, events.append, tuple.__new__
+        for head, data, line in _BLOCK_OR_LINE.findall(lines):
+            name = None if line or self._start >= 0 else names.get(head)
+            if name is None:
+                for one in (line or f"{head}data: {data}\n\n").split("\n")[:-1]:
+                    self._line(one, self._offset + len(one) + 1, events)
+                offset = self._offset
+            else:
+                end = offset + len(head) + len(data) + 8
+                text = data if data.isascii() else self._text(data, offset, end)
+                add(new(ServerSentEvent, (text, name, self._last_event_id, offset, end)))
+                self._offset = offset = end
 
-        Such a block is taken as a whole; all else goes the general way.
-        """
-        at, count, offset = 0, len(lines), self._offset
-        pending = self._start >= 0
-        add, made, text, names = events.append, tuple.__new__, self._text, self._names
-        while at < count:
-            line = lines[at]
-            if not pending:
-                head = line[:6]
-                if head == b"data: " and at + 1 < count and not lines[at + 1]:
-                    end = offset + len(line) + 2
-                    add(made(ServerSentEvent, (text(line[6:], offset, end), "", self._last_event_id, offset, end)))
-                    at, offset = at + 2, end
-                    self._offset = end
-                    continue
-                if head == b"event:" and at + 2 < count and not lines[at + 2] and lines[at + 1][:6] == b"data: ":
-                    data = lines[at + 1]
-                    end = offset + len(line) + len(data) + 3
-                    name = names.get(line) or self._named(line, offset, offset + len(line) + 1)
-                    add(made(ServerSentEvent, (text(data[6:], offset, end), name, self._last_event_id, offset, end)))
-                    at, offset = at + 3, end
-                    self._offset = end
-                    continue
-            offset += len(line) + 1
-            self._line(line, offset, events)
-            pending = self._start >= 0
-            at += 1
-
-    def _named(self, line: bytes, start: int, end: int) -> str:
-        """Return the name in an ``event:`` line; a stream has few, and they are kept."""
-        name = self._text(line[6:].removeprefix(b" "), start, end)
-        if len(self._names) < _MOST_NAMES and "\ufffd" not in name:  # else its anomaly would be told once only
-            self._names[line] = name
-        return name
-
-    def _line(self, line: bytes, end: int, events: list[ServerSentEvent]) -> None:
+    def _line(self, line: str, end: int, events: list[ServerSentEvent]) -> None:
         """Take one line without its end; *end* is the offset after it."""
         start, self._offset = self._offset, end
         if not line:
@@ -169,21 +148,23 @@ class SSEParser:
             return
         if self._start < 0:
             self._start = start
-        name, _, value = line.partition(b":")
-        value = value.removeprefix(b" ")
-        if name == b"data":
+        name, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if name == "data":
             self._data.append(value)
         elif not name:
             self.comments += 1
-        elif name == b"event":
+        elif name == "event":
             self._event = self._text(value, start, end)
-        elif name == b"id":
-            if b"\0" in value:
+            if value.isascii() and len(self._names) < _MOST_NAMES:
+                self._names[line + "\n"] = value
+        elif name == "id":
+            if "\0" in value:
                 self.anomalies.append(Anomaly("nul_in_id", "an id with NUL is ignored", start, end))
             else:
                 self._last_event_id = self._text(value, start, end)
-        elif name == b"retry":
-            if value.isdigit() and len(value) <= 18:
+        elif name == "retry":
+            if value.isascii() and value.isdigit() and len(value) <= 18:
                 self.retry_ms = int(value)
             else:
                 self.anomalies.append(Anomaly("bad_retry", self._text(value, start, end), start, end))
@@ -195,15 +176,19 @@ class SSEParser:
         data, self._data = self._data, []
         event, self._event = self._event, ""
         if data:
-            text = self._text(b"\n".join(data), start, end)
+            text = self._text("\n".join(data), start, end)
             events.append(ServerSentEvent(text, event, self._last_event_id, start, end))
         elif event:
             self.anomalies.append(Anomaly("event_without_data", event, start, end))
 
-    def _text(self, value: bytes, start: int, end: int) -> str:
+    def _text(self, value: str, start: int, end: int) -> str:
+        """Return what the bytes of *value* say in UTF-8."""
+        if value.isascii():
+            return value
+        held = value.encode("latin-1")
         try:
-            return value.decode("utf-8")
+            return held.decode("utf-8")
         except UnicodeDecodeError as error:
-            detail = f"byte {value[error.start]:#04x}: {error.reason}"
+            detail = f"byte {held[error.start]:#04x}: {error.reason}"
             self.anomalies.append(Anomaly("invalid_utf8", detail, start, end))
-            return value.decode("utf-8", "replace")
+            return held.decode("utf-8", "replace")

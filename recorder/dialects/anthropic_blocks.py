@@ -74,9 +74,9 @@ class MessageBlocks(Blocks):
     def delta(self, index: Any, delta: Any, place: Place) -> None:
         """Take the ``delta`` of a block."""
         kind = delta.get("type") if isinstance(delta, dict) else None
-        if kind == "text_delta" and len(delta) == 2:  # the usual one
-            piece, known = delta.get("text"), self.open_block(index)
-            if known is not None and isinstance(piece, str):
+        if kind == "text_delta" and len(delta) == 2:  # the usual one, of which nothing is to be said
+            piece, known = delta.get("text"), self._last.get(index) if type(index) is int else None
+            if known is not None and not known.closed and isinstance(piece, str):
                 known.text.add(piece, place)
                 return
         if not isinstance(kind, str):

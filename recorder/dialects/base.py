@@ -13,15 +13,16 @@ import pkgutil
 import re
 import warnings
 import zlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from functools import cache, cached_property
 from importlib.metadata import entry_points
+from itertools import islice
 from typing import Any, Final, ParamSpec, Protocol, TypeVar
 
 from recorder.core.eventstream import Frame, FrameParser
 from recorder.core.json_text import parse_json
 from recorder.core.messages import Answer, RequestReading
-from recorder.core.sse import SSEParser
+from recorder.core.sse import ServerSentEvent, SSEParser
 
 #: The entry point group of dialects: each names an object of :class:`Dialect`.
 ENTRY_POINTS: Final = "recorder.dialects"
@@ -30,6 +31,7 @@ _Told = TypeVar("_Told")
 #: How many bytes of a body are looked at to recognise it.
 HEAD: Final = 65536
 _SAMPLES: Final = 8
+_STEP: Final = 4096
 _SSE_LINE: Final = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*(?::|(?:data|event|id|retry|error)(?::|[\r\n]))")
 
 #: The shapes that most dialects have: an event stream, one document, and what has not come yet.
@@ -82,7 +84,7 @@ class Clues:
         if self.shape == "json":
             texts.append(self.body)
         elif self.shape == "sse":
-            texts.extend(event.data for event in SSEParser().feed(self.body[:HEAD])[:_SAMPLES])
+            texts.extend(event.data for event in islice(_events(self.body[:HEAD]), _SAMPLES))
         elif self.shape == "ndjson":
             texts.extend(self.body[:HEAD].split(b"\n", _SAMPLES)[:_SAMPLES])
         for text in texts:
@@ -104,6 +106,13 @@ class Clues:
 def _is_eventstream(body: bytes) -> bool:
     """Whether an AWS event-stream prelude begins *body*: two lengths and the CRC-32 of them."""
     return len(body) >= 12 and zlib.crc32(body[:8]) == int.from_bytes(body[8:12], "big")
+
+
+def _events(head: bytes) -> Iterator[ServerSentEvent]:
+    """The events of *head*, no more of it read than is asked for."""
+    parser = SSEParser()
+    for at in range(0, len(head), _STEP):
+        yield from parser.feed(head[at : at + _STEP])
 
 
 def _is_json(line: bytes) -> bool:

@@ -29,30 +29,24 @@ class Block:
     """One block that grows. What comes for it makes it what it is: text, reasoning, a call, or what is whole.
 
     :ivar index: its index on the wire, where one was sent.
+    :ivar text: its text.
     :ivar closed: its stop event came.
     :ivar other: the kind and the value of a block that has no form of its own.
     :ivar origin: where the pieces of *other* came from.
     """
 
-    __slots__ = ("_call", "_reasoning", "_text", "citations", "closed", "index", "origin", "other", "whole")
+    __slots__ = ("_call", "_reasoning", "citations", "closed", "index", "origin", "other", "text", "whole")
 
     def __init__(self, index: int | None) -> None:
         self.index = index
+        self.text = TextFold()
         self.closed = False
         self.citations: list[CitationPart] = []
         self.whole: list[Part] = []
         self.other: tuple[str, Any] | None = None
         self.origin = Origin()
-        self._text: TextFold | None = None
         self._reasoning: ReasoningFold | None = None
         self._call: CallFold | None = None
-
-    @property
-    def text(self) -> TextFold:
-        """Its text."""
-        if self._text is None:
-            self._text = TextFold()
-        return self._text
 
     @property
     def reasoning(self) -> ReasoningFold:
@@ -90,8 +84,8 @@ class Block:
         found: list[Part] = []
         if self._reasoning is not None:
             found.append(self._reasoning.reasoning())
-        if self._text is not None:
-            found.append(self._text.part())
+        if self.text:
+            found.append(self.text.part())
         found += self.citations
         if self._call is not None:
             found.append(self._call.part(finished=finished, empty=_NO_ARGUMENTS))
@@ -138,11 +132,6 @@ class Blocks:
         if index is not None:
             self._last[index] = block
         return block
-
-    def open_block(self, index: Any) -> Block | None:
-        """Return the block that a delta continues, where there is nothing to be said about that."""
-        block = self._last.get(index) if type(index) is int else None
-        return None if block is None or block.closed else block
 
     def at(self, index: Any, place: Place, *, start_owed: bool = True) -> Block:
         """Return the block that a delta continues.

@@ -29,25 +29,31 @@ Place = tuple[int, int]
 
 
 class Origin:
-    """Where the pieces of a part came from, neighbours joined."""
+    """Where the pieces of a part came from, neighbours joined.
 
-    __slots__ = ("_ranges",)
+    :ivar end: the byte after the last place; -1 where there is none.
+    """
+
+    __slots__ = ("_before", "_start", "end")
 
     def __init__(self) -> None:
-        self._ranges: list[list[int]] = []
+        self._before: list[tuple[int, int]] = []
+        self._start = self.end = -1
 
     def add(self, place: Place) -> None:
         """Take one more place; places come in order."""
-        ranges = self._ranges
-        if ranges and ranges[-1][1] >= place[0]:
-            ranges[-1][1] = max(ranges[-1][1], place[1])
-        else:
-            ranges.append(list(place))
+        start, end = place
+        if start > self.end:
+            if self.end >= 0:
+                self._before.append((self._start, self.end))
+            self._start, self.end = place
+        elif end > self.end:
+            self.end = end
 
     @property
     def ranges(self) -> Ranges:
         """The places, as parts keep them."""
-        return tuple((start, end) for start, end in self._ranges)
+        return (*self._before, (self._start, self.end)) if self.end >= 0 else ()
 
 
 class TextFold:
@@ -62,11 +68,11 @@ class TextFold:
     def add(self, piece: str, place: Place) -> None:
         """Append *piece*."""
         self._pieces.append(piece)
-        ranges = self.origin._ranges  # as Origin.add, without the call: nearly every event comes by here
-        if ranges and ranges[-1][1] == place[0]:
-            ranges[-1][1] = place[1]
+        origin = self.origin
+        if origin.end == place[0]:  # as Origin.add, without the call: nearly every event comes by here
+            origin.end = place[1]
         else:
-            self.origin.add(place)
+            origin.add(place)
 
     @property
     def text(self) -> str:

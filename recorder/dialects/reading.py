@@ -59,13 +59,11 @@ class EventStreamReader:
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes of the body."""
-        for event in self._parser.feed(data):
-            self._event(event)
+        self._take(self._parser.feed(data))
 
     def close(self) -> Answer:
         """Take the end of the body and return what it says."""
-        for event in self._parser.close():
-            self._event(event)
+        self._take(self._parser.close())
         for fact in self._parser.anomalies:
             if fact.kind == "unknown_field" and fact.detail.startswith("error:"):
                 self._error(fact.detail.removeprefix("error:"))
@@ -74,22 +72,24 @@ class EventStreamReader:
         self._fold.anomalies.extend(self._parser.anomalies)
         return self._fold.answer(self._shape, whole=None, tail=self._parser.tail_bytes)
 
-    def _event(self, event: ServerSentEvent) -> None:
-        data, name, _, start, end = event
-        place = (start, end)
-        if self._done:
-            self._fold.note("after_end_marker", data, place)
-        elif data[:1] != "{" and data.strip() == "[DONE]":
-            self._done = self._fold.sentinel = True
-        elif name == "error":
-            self._error(data)
-        else:
-            try:
-                value = parse_json(data)
-            except ValueError:
-                self._fold.note("data_unparsed", data, place)
-                return
-            self._fold.take(value, place, name)
+    def _take(self, events: Iterable[ServerSentEvent]) -> None:
+        fold = self._fold
+        for data, name, _, start, end in events:
+            if self._done:
+                fold.note("after_end_marker", data, (start, end))
+            elif name == "error" and not _is_done(data):
+                self._error(data)
+            else:
+                try:
+                    value = parse_json(data)
+                except ValueError:  # the end marker is no JSON either
+                    self._done = _is_done(data)
+                    if self._done:
+                        fold.sentinel = True
+                    else:
+                        fold.note("data_unparsed", data, (start, end))
+                else:
+                    fold.take(value, (start, end), name)
 
     def _error(self, text: str) -> None:
         self._fold.events += 1
@@ -99,6 +99,10 @@ class EventStreamReader:
             value = text.strip()
         inner = value.get("error") if isinstance(value, dict) else None
         self._fold.errors.append(inner or value)
+
+
+def _is_done(data: str) -> bool:
+    return data.strip() == "[DONE]"
 
 
 def _bare_errors(facts: Iterable[Anomaly]) -> list[str]:

@@ -11,7 +11,7 @@ from functools import partial
 from operator import attrgetter
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
-from sqlalchemy import Connection, Select, Table, and_, delete, func, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, delete, func, select
 
 from recorder.clock import ID_SIZE, id_or_digits
 from recorder.core.searching import Query
@@ -110,6 +110,7 @@ class OpeningRow:
 class ExchangeFilter:
     """Which exchanges to list; a field that is None does not restrict.
 
+    :ivar ids: of some exchanges; a statement takes some thousands.
     :ivar url: a part of the URL.
     :ivar tool: name of a tool that it calls; ``finish``: one of its finish reasons.
     :ivar since_ns: started at or after; ``until_ns``: before.
@@ -126,11 +127,13 @@ class ExchangeFilter:
     until_ns: int | None = None
     tool: str | None = None
     finish: str | None = None
+    ids: frozenset[Digest] | None = None
 
     def selects(self, row: ExchangeRow) -> bool:
         """Whether *row*, wherever it comes from, is one of them."""
         return (
             all(getattr(self, name) in (None, getattr(row, name)) for name in _EQUAL)
+            and (self.ids is None or row.id in self.ids)
             and (self.url is None or self.url in row.url)
             and (self.tool is None or f"\n{self.tool}\n" in f"\n{row.tools or ''}")
             and (self.finish is None or self.finish in (row.finish or "").split(","))
@@ -223,7 +226,7 @@ class SqlProjected:
     ) -> Iterator[tuple[MessageRow, ExchangeRow]]:
         """Yield the messages that a query finds, each once: in the first exchange that had it."""
         with self._store.reading() as connection:
-            restrict = None if which == ExchangeFilter() else partial(_restricted, which=which)
+            restrict = None if which == ExchangeFilter() else partial(_restricted_messages, which=which)
             for message, exchange in found_messages(
                 connection, query, restrict, newest_first=newest_first, limit=limit
             ):
@@ -298,9 +301,18 @@ def _restricted(query: Select[Any], which: ExchangeFilter) -> Select[Any]:
         query = query.where(func.replace(called, f"\n{which.tool}\n", "") != called)
     if which.finish is not None:
         query = query.where(("," + c.finish + ",").contains(f",{which.finish},", autoescape=True))
-    bounds = []
+    if which.ids is not None:
+        query = query.where(c.id.in_(which.ids))
+    return query.where(*_within(c.started_ns, which))
+
+
+def _restricted_messages(query: Select[Any], which: ExchangeFilter) -> Select[Any]:
+    """As :func:`_restricted`; a message began with its exchange, and an index may have it by that time."""
+    return _restricted(query, which).where(*_within(messages.c.started_ns, which))
+
+
+def _within(started_ns: ColumnElement[int], which: ExchangeFilter) -> Iterator[ColumnElement[bool]]:
     if which.since_ns is not None:
-        bounds.append(c.started_ns >= which.since_ns)
+        yield started_ns >= which.since_ns
     if which.until_ns is not None:
-        bounds.append(c.started_ns < which.until_ns)
-    return query.where(and_(*bounds)) if bounds else query
+        yield started_ns < which.until_ns

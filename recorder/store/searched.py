@@ -218,15 +218,21 @@ def found_messages(
     where = _on_sqlite if sqlite else _on_postgres
     found = where(connection, query, newest_first, restrict is not None)
     answers = messages.alias("answers")
-    again = exists().where(answers.c.thread_key == messages.c.key)
-    statement = found.where(or_(messages.c.answered == 1, ~again))
+    # Not EXISTS: Postgres would hash every answer of the store for it, however few messages are asked about.
+    again = select(answers.c.thread_key).where(answers.c.thread_key == messages.c.key).limit(1).scalar_subquery()
+    statement = found.where(or_(messages.c.answered == 1, again.is_(None)))
     if restrict is not None:
         statement = restrict(statement)
-    if newest_first:
-        statement = statement.order_by(messages.c.started_ns.desc(), messages.c.exchange.desc(), messages.c.place)
-    with connection.execute(statement.limit(limit), execution_options={"stream_results": True}) as rows:
+    # Postgres plans for a cursor as if few of the rows were fetched; where few are wanted, it knows better how many.
+    streamed = {"stream_results": limit is None or limit > _AT_ONCE}
+    with connection.execute(statement.limit(limit), execution_options=streamed) as rows:
         for row in rows:
             yield MessageRow(*row[: len(_COLUMNS)]), row[len(_COLUMNS) :]
+
+
+#: Newest first, told by the message or by its exchange, which began at the same time.
+_BY_MESSAGE: Final = (messages.c.started_ns.desc(), messages.c.exchange.desc(), messages.c.place)
+_BY_EXCHANGE: Final = (exchanges.c.started_ns.desc(), exchanges.c.id.desc(), messages.c.place)
 
 
 def _select() -> Select[Any]:
@@ -241,14 +247,23 @@ def _on_sqlite(connection: Connection, query: Query, newest_first: bool, filtere
         return _select().join(index, index.c.rowid == number).where(matches).order_by(index.c.rank)
     found = select(index.c.rowid).where(matches)
     if not any(term.prefix for term in query.wanted):  # to count what begins so takes as long as to find it
-        several = select(literal(1)).select_from(index).where(matches).limit(_VERY_FREQUENT).subquery()
+        # Whether a phrase stands in one message takes long to tell: all that its words stand in is looked up anew.
+        each = not filtered and all(len(term.words) == 1 for term in query.wanted)
+        most = _VERY_FREQUENT if each else _FREQUENT
+        several = select(literal(1)).select_from(index).where(matches).limit(most).subquery()
         count = connection.execute(select(func.count()).select_from(several)).scalar() or 0
         if count < _FREQUENT:
-            return _select().where(number.in_(found))
-        if count == _VERY_FREQUENT and not filtered:
-            return _select().where(exists().select_from(index).where(matches, index.c.rowid == number))
-    # The plus keeps SQLite from looking up and sorting every one: it goes from the newest on until there are enough.
-    return _select().where(literal_column("+message_rows.number").in_(found))
+            return _select().where(number.in_(found)).order_by(*_BY_MESSAGE)
+        if count == _VERY_FREQUENT:
+            one = exists().select_from(index).where(matches, index.c.rowid == number)
+            return _select().where(one).order_by(*_BY_MESSAGE)
+    # A plus keeps SQLite from an index. Here from looking up and sorting all that were found: it goes from the newest
+    # on until there are enough. Below from asking of each message whether its exchange fits, instead of the reverse.
+    among = literal_column("+message_rows.number").in_(found)
+    if not filtered:
+        return _select().where(among).order_by(*_BY_MESSAGE)
+    own = messages.c.exchange == literal_column("+exchange_rows.id")
+    return select(*_COLUMNS, *exchanges.c).join_from(exchanges, messages, own).where(among).order_by(*_BY_EXCHANGE)
 
 
 def sqlite_words(query: Query) -> str:
@@ -265,7 +280,8 @@ def _on_postgres(_: Connection, query: Query, newest_first: bool, __: bool) -> S
     words: ColumnElement[Any] = column("words", _selectable=messages)
     asked = text("CAST(:asked AS tsquery)").bindparams(asked=postgres_words(query))
     found = _select().where(words.op("@@")(asked))
-    return found if newest_first else found.order_by(func.ts_rank_cd(words, asked).desc(), messages.c.started_ns.desc())
+    best = (func.ts_rank_cd(words, asked).desc(), messages.c.started_ns.desc())
+    return found.order_by(*(_BY_MESSAGE if newest_first else best))
 
 
 def postgres_words(query: Query) -> str:

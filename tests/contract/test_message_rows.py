@@ -60,9 +60,16 @@ def execute(store: SqlStore, sql: str) -> None:
         connection.exec_driver_sql(sql)
 
 
-def searched(store: SqlStore, query: str, **options: Any) -> list[tuple[bytes, int, int]]:
-    found = SqlProjected(store).search(parse_query(query), ExchangeFilter(), **options)
+def searched(
+    store: SqlStore, query: str, which: ExchangeFilter | None = None, **options: Any
+) -> list[tuple[bytes, int, int]]:
+    found = SqlProjected(store).search(parse_query(query), which or ExchangeFilter(), **options)
     return [(row.exchange, row.answered, row.place) for row, _ in found]
+
+
+def wall_ns(number: int) -> int:
+    """When the exchange with this number began."""
+    return ExchangeBuilder(number).wall_ns
 
 
 TALK = [
@@ -245,7 +252,18 @@ def test_frequent_words_are_found_newest_first_as_well(store: SqlStore) -> None:
     assert found == [*((identity(4), 0, place) for place in range(700)), (identity(3), 0, 0)]
     assert searched(store, "common -4", limit=1) == [(identity(3), 0, 0)]
     assert searched(store, "comm*", limit=701) == found
+    assert searched(store, '"0 common"', limit=2) == [(identity(4), 0, 0), (identity(3), 0, 0)]
     assert [found[0] for found in searched(store, "rare")] == [identity(number) for number in (4, 3, 2, 1)]
+    between = ExchangeFilter(since_ns=wall_ns(2), until_ns=wall_ns(4))
+    assert searched(store, "common", between, limit=701) == [
+        *((identity(3), 0, place) for place in range(700)),
+        (identity(2), 0, 0),
+    ]
+    assert searched(store, "common", ExchangeFilter(until_ns=wall_ns(2)), limit=1) == [(identity(1), 0, 0)]
+    some = ExchangeFilter(ids=frozenset({identity(1), identity(3), identity(9)}))
+    assert searched(store, "comm*", some, limit=701)[-2:] == [(identity(3), 0, 699), (identity(1), 0, 0)]
+    assert searched(store, "common", ExchangeFilter(ids=frozenset())) == []
+    assert searched(store, "common", ExchangeFilter(status=500)) == []
     assert len(searched(store, "common", newest_first=False)) == 2800
 
 

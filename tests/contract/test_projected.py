@@ -99,6 +99,8 @@ def test_a_checkpoint_moves_only_from_where_it_was_seen(projected: SqlProjected)
         (ExchangeFilter(), [5, 4, 3, 2, 1]),
         (ExchangeFilter(opening=identity(9)), [2]),
         (ExchangeFilter(call="d"), [4]),
+        (ExchangeFilter(ids=frozenset({identity(2), identity(5), identity(8)})), [5, 2]),
+        (ExchangeFilter(ids=frozenset()), []),
         (ExchangeFilter(status=500, verdict="errored"), [5]),
         (ExchangeFilter(model="m-2"), [1]),
         (ExchangeFilter(method="GET"), [1]),

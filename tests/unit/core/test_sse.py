@@ -116,7 +116,10 @@ def test_a_final_cr_ends_the_block_when_the_body_ends() -> None:
     assert parser.tail_bytes == 0
 
 
-EXOTIC = ["data: é😀\u2028".encode(), b"data: \xc3", b"\xef\xbb\xbfdata: q"]
+EXOTIC = [
+    *("data: é😀\u2028".encode(), b"data: \xc3", b"\xef\xbb\xbfdata: q"),
+    *(b"event: \xc3\xa9", b"event: \xc3", b"retry: \xb2", b"data: \x0b\x1c\x85"),  # digits and line ends of Latin-1
+]
 LINES = st.sampled_from(
     [b"data: {}", b"data:x", b"data", b"event: e", b"id: 1", b"id: \0", b"retry: 3", b": c", b"", b"zz: 1", *EXOTIC]
 )
@@ -161,6 +164,14 @@ def test_the_fast_way_and_the_general_way_agree(body: bytes) -> None:
         elif field == "event":
             name = value
     assert [(event.event, event.data) for event in parse(body)[0]] == expected
+
+
+@pytest.mark.parametrize("line", [b"data: x\ndata: ", b"event: x\nevent: ", b"data: "])
+def test_long_lines_that_make_no_usual_block_cost_linear_time(line: bytes) -> None:
+    body = line + b"x" * 3_000_000 + b"\nid: 1\n\n"
+    began = time.perf_counter()
+    parse(body * 2)
+    assert time.perf_counter() - began < 5  # trying each end of each line would take hours
 
 
 def test_a_long_line_byte_by_byte_costs_linear_time() -> None:
