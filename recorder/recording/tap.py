@@ -239,6 +239,10 @@ class ExchangeTap:
         """Whether what is not recorded must not happen."""
         return self._path.must_record
 
+    def would_redact(self, line: bytes) -> bool:
+        """Whether something would be replaced in a header line, or in what may be one."""
+        return self._path.redaction.head(b"HTTP/1.1 200 \r\n" + line, Redacted()) != b"HTTP/1.1 200 \r\n" + line
+
     def _taken(self, unread: int) -> int:
         """Body bytes that the consumer took, from wire bytes that it did not take."""
         taken_wire = self._last_size - unread

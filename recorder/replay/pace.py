@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from recorder.clock import Clock
+from collections.abc import Awaitable, Callable
+
+from recorder.clock import Clock, SystemClock
 from recorder.errors import ConfigurationError
 
 
@@ -32,6 +34,17 @@ class Pace:
             return 0.0
         due = self._origin + int(elapsed_ns * self._factor)
         return max(due - self._clock.monotonic_ns(), 0) / 1e9
+
+    async def rest(self, elapsed_ns: int, sleep: Callable[[float], Awaitable[None]]) -> None:
+        """Do as :meth:`wait` does, in a task.
+
+        :param sleep: lets other tasks go on meanwhile; a clock that a test drives waits by itself.
+        """
+        left = self.left(elapsed_ns)
+        if left > 0 and type(self._clock) is SystemClock:
+            await sleep(left)
+        elif left > 0:
+            self._clock.sleep(left)
 
     def wait(self, elapsed_ns: int) -> None:
         """Return when what was recorded *elapsed_ns* after its request is due."""

@@ -16,7 +16,7 @@ from typing import Final
 from urllib3 import exceptions as urllib3_exceptions
 
 from recorder.core.events import ErrorFacts
-from recorder.errors import CorruptRecording
+from recorder.errors import RecordingEnded
 
 _MODULES: Final = {"builtins": builtins, "http.client": http.client, "socket": socket, "ssl": ssl}
 
@@ -72,14 +72,14 @@ def kind_of(error: BaseException) -> str:
 def revive(facts: ErrorFacts) -> BaseException:
     """Return an exception like the one that *facts* describe.
 
-    :raises CorruptRecording: the class is not one of the standard library's network errors.
+    :raises RecordingEnded: the class is none of a network: the recorded program broke off by itself.
     """
     module, _, name = facts["type"].rpartition(".")
     found = getattr(_MODULES.get(module), name, None)
     if not (isinstance(found, type) and issubclass(found, OSError | http.client.HTTPException | EOFError)):
         if "errno" in facts:
             return OSError(facts["errno"], facts["message"])
-        raise CorruptRecording(f"a failure of type {facts['type']} cannot be replayed")
+        raise RecordingEnded(f"the recording ends here: the recorded program broke off with {facts['type']}")
     args = facts.get("args", [facts["message"]])
     if issubclass(found, OSError):
         return found(*args)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from types import ModuleType
 from typing import Any, Final
 
+from recorder.core.events import ErrorFacts
 from recorder.recording.tap import Call, ExchangeTap
 from recorder.transports.guard import Guard
 from recorder.transports.httpx_modules import (
@@ -18,6 +20,8 @@ from recorder.transports.httpx_modules import (
 from recorder.transports.httpx_streams import RecordedBody, RecordedUpload, joined
 
 NOTE: Final = "the heads are as the library shows them, a part of a frame that came in a read of its own is a frame"
+_LINE_END: Final = re.compile(rb"\r\n|\r|\n")
+_QUOTED: Final = re.compile(r"""(?:bytearray\()?b(?:'((?:[^'\\]|\\.)*)'|"(?:[^"\\]|\\.)*")\)?""")
 _WITHOUT_BODY: Final = frozenset({204, 304})
 
 
@@ -42,8 +46,10 @@ class HttpxExchange:
         extra: dict[str, Any] = {"client": version_of(self._module), "fallback": NOTE}
         if payload is None:
             extra["streamed"] = True
-        lines = b"".join(b"%b: %b\r\n" % line for line in request.headers.raw)
-        head = b"%b %b HTTP/1.1\r\n%b\r\n" % (request.method.encode("ascii"), request.url.raw_path, lines)
+        # A line end inside a value is never sent: it is kept as a fold, so that redaction sees whose value goes on.
+        lines = b"".join(b"%b: %b\r\n" % (name, _LINE_END.sub(b"\r\n ", value)) for name, value in request.headers.raw)
+        method = request.method.encode("ascii", "replace")
+        head = b"%b %b HTTP/1.1\r\n%b\r\n" % (method, request.url.raw_path, lines)
         self.tap.request_sent(request.method, str(request.url), head, payload or b"", extra)
 
     def _payload(self) -> bytes | None:
@@ -52,30 +58,51 @@ class HttpxExchange:
         except self._module.RequestNotRead:
             return None
 
-    def to_send(self) -> Any:
-        """Return the request to send: the user's, or one with the same stream that is recorded while it is read."""
-        request, module = self.request, self._module
-        if self._payload() is not None:
-            return request
-        kinds = tuple(k for k in (module.SyncByteStream, module.AsyncByteStream) if isinstance(request.stream, k))
-        stream = joined("RecordedUpload", RecordedUpload, kinds)(self.tap, request.stream)
-        return module.Request(
-            request.method, request.url, headers=request.headers, stream=stream, extensions=request.extensions
-        )
+    def watch_payload(self) -> None:
+        """Have a payload recorded while it is sent, where it is not known before."""
+        with self.guard:
+            if self._payload() is not None:
+                return
+            module, stream = self._module, self.request.stream
+            if isinstance(stream, RecordedUpload):  # the request was sent before
+                stream = stream.below
+            kinds = tuple(k for k in (module.SyncByteStream, module.AsyncByteStream) if isinstance(stream, k))
+            self.request.stream = joined("RecordedUpload", RecordedUpload, kinds)(self.tap, stream)
 
     def not_answered(self, error: BaseException) -> None:
         """Record that nothing came back."""
         with self.guard:
             if is_of_the_network(self._module, error):
-                kind, phase, facts = (
-                    kind_of_failure(error),
-                    phase_of_failure(error),
-                    describe_failure(self._module, error),
-                )
-                self.tap.request_failed(kind, phase, facts)
+                self.tap.request_failed(kind_of_failure(error), phase_of_failure(error), self._facts(error))
             else:
                 name = f"{type(error).__module__}.{type(error).__qualname__}"
                 self.tap.request_failed("other", "send", {"type": name, "message": ""})
+
+    def _facts(self, error: BaseException) -> ErrorFacts:
+        """Return the facts of a failure without header lines: what is wrong with one is told by quoting it."""
+        facts = describe_failure(self._module, error)
+        facts["message"] = self._unquoted(facts["message"])
+        if "raised" in facts:
+            facts["raised"]["message"] = self._unquoted(facts["raised"]["message"])
+        return facts
+
+    def _unquoted(self, message: str) -> str:
+        if "chunk" in message:
+            return message
+
+        def hidden(quoted: re.Match[str]) -> str:
+            if "status line" in message and not self.tap.would_redact(quoted[1].encode("latin-1", "replace")):
+                return quoted[0]
+            return "~redacted~"
+
+        return _QUOTED.sub(hidden, message)
+
+    def answers(self, response: object) -> bool:
+        """Whether what the transport returned is a response; if it is not, nothing more is recorded."""
+        if not isinstance(response, self._module.Response):
+            self.tap.give_up("the transport returned no response")
+            return False
+        return True
 
     def answered(self, response: Any) -> None:
         """Record a response's head, and have its body recorded while it is read."""
@@ -131,7 +158,7 @@ class HttpxExchange:
             if is_cut(error):
                 self.tap.end_of_input()
             else:
-                self.tap.failed(kind_of_failure(error), describe_failure(self._module, error))
+                self.tap.failed(kind_of_failure(error), self._facts(error))
 
     def left(self, *, abandoned: bool = False) -> None:
         """Record that the consumer is done; it may have taken everything."""

@@ -7,6 +7,7 @@ shows them, not as bytes of the wire; trailers and interim answers do not show; 
 
 from __future__ import annotations
 
+import logging
 import weakref
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
@@ -23,6 +24,8 @@ from recorder.transports.httpx_exchange import HttpxExchange
 from recorder.transports.httpx_modules import module_of
 from recorder.transports.httpx_streams import joined
 
+_log = logging.getLogger("recorder")
+
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _CHALLENGES: Final = frozenset({401, 407})
 
@@ -32,9 +35,9 @@ class _Sent:
     """What was sent last in a context, as far as it tells whether the next request goes on with it."""
 
     recording: HttpxRecording
-    requests: tuple[weakref.ref[Any], ...]  # of the call so far: an auth round sends the first of them again
     status: int
-    target: str | None  # of a redirect
+    timeout: object  # the object that a client makes for a call, and hands on to each of its requests
+    headers: list[tuple[bytes, bytes]]
     call: Call
 
 
@@ -68,6 +71,8 @@ class HttpxRecording:
         """
         module = module_of(wrapped)
         if isinstance(wrapped, _Transport):
+            if wrapped.recording is not self and wrapped.recording.is_open:
+                _log.warning("recorder: a transport that another recorder recorded is recorded by this one from now on")
             wrapped = wrapped.wrapped
         bases = tuple(kind for kind in (module.BaseTransport, module.AsyncBaseTransport) if isinstance(wrapped, kind))
         if not bases:
@@ -75,6 +80,11 @@ class HttpxRecording:
                 f"{wrapped!r} is no transport: give one, as in httpx_transport({module.__name__}.HTTPTransport())"
             )
         return joined("RecordingTransport", _Transport, bases)(self, module, wrapped)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anything is recorded."""
+        return self._path() is not None
 
     def knows(self, sent: object) -> bool:
         """Whether a response, or a request, went through a transport of this recorder."""
@@ -103,65 +113,85 @@ class HttpxRecording:
         return None
 
     def _call_of(self, request: Any, path: WritePath) -> Call:
-        """A redirect or an auth round goes on with the call that it follows from, in the same thread or task."""
-        last = _LAST.get()
-        if last is not None and last.recording is self:
-            again = last.status in _CHALLENGES and any(sent() is request for sent in last.requests)
-            if again or (last.target is not None and last.target == str(request.url)):
-                return last.call
-        return Call(id_text(path.clock.new_id()), conversation=self._conversation())
+        """A redirect or an auth round goes on with the call that it follows from, in the same thread or task.
 
-    def given(self, exchange: HttpxExchange, response: Any) -> Any:
-        """Record a response, and have its body recorded while it is read; return the response."""
+        A client makes the timeouts of a call once; requests that the user makes have each their own. A request that
+        the user sends again answers no challenge, unless its headers are others.
+        """
+        last, timeout, conversation = _LAST.get(), request.extensions.get("timeout"), self._conversation()
+        if (
+            last is not None
+            and last.recording is self
+            and timeout is not None
+            and last.timeout is timeout
+            and last.call.conversation == conversation
+            and (last.status in _REDIRECTS or (last.status in _CHALLENGES and last.headers != request.headers.raw))
+        ):
+            return last.call
+        return Call(id_text(path.clock.new_id()), conversation=conversation)
+
+    def given(self, exchange: HttpxExchange, response: Any) -> None:
+        """Record a response, and have its body recorded while it is read.
+
+        :raises RecordingError: what cannot be recorded must not happen.
+        """
         with exchange.guard:
-            self._note(exchange, response)
+            if not exchange.answers(response):
+                return
+            self._ids[response] = exchange.tap.id
+            request = exchange.request
+            timeout, headers = request.extensions.get("timeout"), list(request.headers.raw)
+            _LAST.set(_Sent(self, response.status_code, timeout, headers, exchange.call))
             exchange.answered(response)
-        return response
-
-    def _note(self, exchange: HttpxExchange, response: Any) -> None:
-        self._ids[response] = exchange.tap.id
-        status, target = response.status_code, None
-        if status in _REDIRECTS and "location" in response.headers:
-            target = str(exchange.request.url.join(response.headers["location"]))
-        last, sent = _LAST.get(), weakref.ref(exchange.request)
-        before = last.requests if last is not None and last.call is exchange.call else ()
-        _LAST.set(_Sent(self, (*before, sent), status, target, exchange.call))
 
 
 class _Transport:
     """What a recording transport does, of whichever module and kind it is.
 
+    :ivar recording: whom it records for.
     :ivar wrapped: the user's transport.
     """
 
     def __init__(self, recording: HttpxRecording, module: ModuleType, wrapped: Any) -> None:
-        self._recording = recording
+        self.recording = recording
         self._module = module
         self.wrapped = wrapped
 
     def handle_request(self, request: Any) -> Any:
         """Send a request; it is recorded before."""
-        exchange = self._recording.begin(self._module, request)
+        exchange = self.recording.begin(self._module, request)
         if exchange is None:
             return self.wrapped.handle_request(request)
+        exchange.watch_payload()
         try:
-            response = self.wrapped.handle_request(exchange.to_send())
+            response = self.wrapped.handle_request(request)
         except BaseException as error:
             exchange.not_answered(error)
             raise
-        return self._recording.given(exchange, response)
+        try:
+            self.recording.given(exchange, response)
+        except BaseException:
+            response.close()  # nobody gets it
+            raise
+        return response
 
     async def handle_async_request(self, request: Any) -> Any:
         """Send a request; it is recorded before."""
-        exchange = self._recording.begin(self._module, request)
+        exchange = self.recording.begin(self._module, request)
         if exchange is None:
             return await self.wrapped.handle_async_request(request)
+        exchange.watch_payload()
         try:
-            response = await self.wrapped.handle_async_request(exchange.to_send())
+            response = await self.wrapped.handle_async_request(request)
         except BaseException as error:
             exchange.not_answered(error)
             raise
-        return self._recording.given(exchange, response)
+        try:
+            self.recording.given(exchange, response)
+        except BaseException:
+            await response.aclose()  # nobody gets it
+            raise
+        return response
 
     def close(self) -> None:
         """Close the transport below."""

@@ -122,11 +122,6 @@ def _as_the_library_says(module: ModuleType) -> Iterator[None]:
         raise kind(str(error)) from error
 
 
-async def _rest(seconds: float) -> None:
-    if seconds > 0:
-        await anyio.sleep(seconds)
-
-
 @cache
 def _body_class(kind: type) -> Any:
     return type("ReplayedStream", (_Body, kind), {"__module__": __name__})
@@ -198,7 +193,7 @@ class _AsyncBackend(_Backend):
     async def connect_tcp(self, *args: Any, **kwargs: Any) -> Any:
         """Return a stream over the recording, or fail as it did."""
         if (failure := self._failure()) is not None:
-            await _rest(self._pace.left(self._tape.elapsed_ns))
+            await self._pace.rest(self._tape.elapsed_ns, anyio.sleep)
             raise failure
         return _stream_class(self._core.AsyncNetworkStream)(self._core, self._tape, self._pace)
 
@@ -265,7 +260,7 @@ class _AsyncStream(_Stream):
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Return what the next read returned."""
         if (due := self._reel.due_ns) is not None:
-            await _rest(self._pace.left(due))
+            await self._pace.rest(due, anyio.sleep)
         return self._taken(max_bytes)
 
     def _seen(self, error: OSError) -> Exception:

@@ -93,16 +93,20 @@ class RecordedBody:
 
 
 class RecordedUpload:
-    """A payload that is only known while it is sent."""
+    """A payload that is only known while it is sent.
+
+    :ivar below: the user's stream.
+    """
 
     def __init__(self, tap: ExchangeTap, below: Any) -> None:
         self._tap = tap
-        self._below = below
+        self.below = below
         self._held: list[bytes] = []
+        self._size = 0
 
     def __iter__(self) -> Iterator[bytes]:
         try:
-            for data in self._below:
+            for data in self.below:
                 self._take(data)
                 yield data
         finally:
@@ -110,15 +114,18 @@ class RecordedUpload:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
-            async for data in self._below:
+            async for data in self.below:
                 self._take(data)
                 yield data
         finally:
             self._tell()
 
-    def _take(self, data: bytes) -> None:
-        self._held.append(data)
-        if sum(map(len, self._held)) >= _PIECE and not self._tap.reads_payloads:
+    def _take(self, data: object) -> None:
+        if not isinstance(data, bytes | bytearray | memoryview):
+            return  # the library will say so
+        self._held.append(bytes(data))  # a copy: a generator may fill its buffer again
+        self._size += len(data)
+        if self._size >= _PIECE and not self._tap.reads_payloads:
             self._tell()
 
     def _tell(self) -> None:
@@ -126,11 +133,12 @@ class RecordedUpload:
             if self._held:
                 self._tap.request_body_sent(b"".join(self._held))
             self._held.clear()
+            self._size = 0
 
     def close(self) -> None:
         """Close the stream below."""
-        self._below.close()
+        self.below.close()
 
     async def aclose(self) -> None:
         """Close the stream below."""
-        await self._below.aclose()
+        await self.below.aclose()

@@ -92,6 +92,7 @@ class ConnectionState:
         self._sock: Callable[[], Any] = _nothing  # that the number is for
         self._payload: bytes | None = None
         self._streamed: list[bytes] | None = None
+        self._held = 0  # bytes of it
         self._chunked = False
         self._head_sent = True
         self.connecting = False
@@ -185,13 +186,15 @@ class ConnectionState:
             data = data[data.find(b"\r\n") + 2 : -2]  # one send is one frame
         if data:
             self._streamed.append(data)
-        if sum(map(len, self._streamed)) >= _PIECE and not self.tap.reads_payloads:
+            self._held += len(data)
+        if self._held >= _PIECE and not self.tap.reads_payloads:
             self._flush_streamed()
 
     def _flush_streamed(self) -> None:
         if self._streamed and self.tap is not None:
             self.tap.request_body_sent(b"".join(self._streamed))
             self._streamed.clear()
+        self._held = 0
 
 
 def _nothing() -> None:

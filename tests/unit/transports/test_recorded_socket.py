@@ -7,7 +7,7 @@ import select
 import pytest
 
 from recorder.core.tape import Read, Tape
-from recorder.errors import CorruptRecording, RecordingEnded
+from recorder.errors import RecordingEnded
 from recorder.replay.pace import Pace
 from recorder.transports.recorded_socket import RecordedSocket
 from tests.clocks import DrivenClock
@@ -85,7 +85,7 @@ def test_what_http_client_finds_out_by_itself_is_an_end(facts: dict[str, object]
 
 def test_a_failure_that_cannot_be_made_again() -> None:
     facts = {"kind": "other", "error": {"type": "builtins.LookupError", "message": ""}}
-    with pytest.raises(CorruptRecording):
+    with pytest.raises(RecordingEnded, match="the recorded program broke off"):
         _loaded(Tape(end="response_failed", facts=facts)).recv_into(bytearray(1))
 
 
