@@ -18,6 +18,7 @@ from recorder.store.foreign import MAGIC, foreign_database
 _PASSED_OVER: Final = frozenset({".git", ".hg", ".svn", "node_modules", "__pycache__", ".venv"})
 #: What lies beside a store's own file.
 _BESIDE: Final = ("", "-wal", "-shm", "-journal", ".lock")
+_SPOOL: Final = "-spool"
 
 
 def files_in(paths: Iterable[Path]) -> list[tuple[Path, bool]]:
@@ -53,8 +54,12 @@ def is_part_of(path: Path, store: Path | None) -> bool:
     """
     if store is None:
         return False
-    parts = (store.with_name(store.name + suffix) for suffix in _BESIDE)
-    return any(part.exists() and path.samefile(part) for part in parts)
+    parts = [store.with_name(store.name + suffix) for suffix in _BESIDE]
+    if any(part.exists() and path.exists() and path.samefile(part) for part in parts):
+        return True
+    place = path.resolve()
+    spool = store.resolve().with_name(store.name + _SPOOL)
+    return place.parent == spool or place in [part.resolve() for part in parts]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Any, Final
 import click
 
 from recorder.api.exporting import Exchanges, events_of, of_conversation, of_filters
+from recorder.api.foreign_files import is_part_of
 from recorder.api.store import Store
 from recorder.cli.application import Settings, pass_settings, store_option
 from recorder.cli.failures import warn
@@ -26,6 +27,7 @@ from recorder.core.export_redaction import ExportRedaction
 from recorder.core.rebuilt import Place, Rebuilt
 from recorder.errors import ConfigurationError
 from recorder.formats.base import Piece, event_formats, formats, render
+from recorder.locations import sqlite_path
 
 _MANY: Final = 50  # exchanges, which are exported in less than a second
 _FORMATS: Final = {name: each.help for name, each in formats().items()} | {
@@ -89,6 +91,8 @@ def export(
     _check_choice(identity, selection, everything=everything)
     if file is not None and file.exists() and not force:
         raise ConfigurationError(f"{file} exists already: give --force to replace it, or another file")
+    if file is not None and is_part_of(file, sqlite_path(settings.store)):
+        raise ConfigurationError(f"{file} is the store itself, or lies beside it for it: give another file")
     to_file = file if str(file) != "-" else None
     with Store(settings.store) as store, ExitStack() as shown:
 

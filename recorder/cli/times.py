@@ -14,6 +14,7 @@ from recorder.core.json_text import wall_ns_of
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _AGO: Final = re.compile(r"(\d+)\s*([smhdw])", re.IGNORECASE)
 _SECOND: Final = 1_000_000_000
+_LAST_NS: Final = 2**63 - 1
 
 
 def nanoseconds(text: str, now_ns: int) -> int:
@@ -22,13 +23,16 @@ def nanoseconds(text: str, now_ns: int) -> int:
     :param text: an age (``90s``, ``15m``, ``2h``, ``3d``, ``1w``), or a date or time after ISO 8601; without an
         offset it is UTC, as all times that are shown.
     :param now_ns: what an age is told from.
+    :return: what 64 bits hold: 1677 to 2262; a point before or after that is the first or the last of them.
     :raises ValueError: it is neither.
     """
     ago = _AGO.fullmatch(text.strip())
     if ago is not None:
-        return now_ns - int(ago[1]) * _UNITS[ago[2].lower()] * _SECOND
-    moment = datetime.fromisoformat(text.strip())
-    return wall_ns_of(moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC))
+        found = now_ns - int(ago[1]) * _UNITS[ago[2].lower()] * _SECOND
+    else:
+        moment = datetime.fromisoformat(text.strip())
+        found = wall_ns_of(moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC))
+    return min(max(found, -_LAST_NS - 1), _LAST_NS)
 
 
 if TYPE_CHECKING:

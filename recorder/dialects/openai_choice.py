@@ -45,6 +45,8 @@ _FINISHES: Final = {
     "model_length": "length",
     "abort": "cancelled",
     "cancelled": "cancelled",
+    # ChatGPT's own words, in its data export
+    **dict.fromkeys(("interrupted", "finished_partial_completion", "in_progress"), "cancelled"),
 }
 _REASONING: Final = ("reasoning_content", "reasoning")
 _DETAIL_TEXTS: Final = ("text", "summary", "data")

@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pyarrow.parquet
 import pytest
 
@@ -19,6 +20,7 @@ from recorder.formats.base import formats, render
 from recorder.store import open_store
 from tests.building import ExchangeBuilder
 from tests.commands import answered, asking, fill, identity_of, run, terminal, told
+from tests.recorded import ROOT
 
 OPENING = ExchangeBuilder(20).event("conversation_named", {"name": "desk"})
 AGAIN = ExchangeBuilder(21).event("conversation_named", {"name": "desk"})
@@ -219,3 +221,18 @@ def test_a_bar_is_shown_on_a_terminal_and_never_among_what_is_exported(long_url:
     _, sent = terminal(*args)
     assert "exporting" not in sent
     assert run(*args, "-o", "-").stderr == ""
+
+
+@pytest.mark.parametrize("name", ["", "-wal", "-shm", ".lock", "-spool/x.spool"])
+def test_the_store_itself_is_not_replaced(file_url: str, name: str) -> None:
+    store = Path(f"{file_url.removeprefix('sqlite:///')}{name}")
+    before = exported(file_url, "--all")
+    error = told(run("export", "--all", "--format", "jsonl", "-o", str(store), "--force", "--store", file_url), 2)
+    assert "is the store itself" in error
+    assert exported(file_url, "--all") == before
+
+
+def test_each_line_is_of_the_published_schema(file_url: str) -> None:
+    schema = json.loads((ROOT / "docs/schema/show.schema.json").read_text())
+    for line in lines(exported(file_url, "--all")):
+        jsonschema.validate(line, schema)

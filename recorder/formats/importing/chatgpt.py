@@ -38,6 +38,7 @@ from recorder.formats.importing.values import (
 
 _ZIP: Final = b"PK\x03\x04"
 _MEMBER: Final = re.compile(r"(?:.*/)?conversations(?:-\d+)?\.json")
+_FINISHED: Final = "finished_successfully"  # the status of a message that is whole
 #: Kinds of content that hold one text, and where.
 _TEXTS: Final = {
     **dict.fromkeys(("code", "execution_output", "tether_quote", "system_error", "sonic_webpage"), "text"),
@@ -230,12 +231,17 @@ class _Tree:
             key=("chatgpt", self._home.id, *answer, last, json.dumps(told or self._said[last])),
             started_ns=next(filter(None, times), None),
             cut=cut,
+            end="response_truncated" if answer and _broken_off(self._original(answer[-1])) else None,
         )
 
     def _answer(self, names: list[str], told: dict[str, Any]) -> dict[str, Any]:
         originals = [self._original(name) for name in names]
         about = [mapping_or_empty(one.get("metadata")) for one in originals]
         finish = mapping_or_empty(about[-1].get("finish_details")).get("type")
+        if about[-1].get("is_error") is True:
+            finish = "error"
+        elif _broken_off(originals[-1]) and finish != "interrupted":
+            finish = originals[-1].get("status")  # whatever else it says: it finished nothing
         model = next(filter(None, (word(one.get("model_slug")) for one in reversed(about))), None)
         choice = {"index": 0, "message": told} | ({"finish_reason": finish} if isinstance(finish, str) else {})
         return present(id=names[-1], model=model) | {"choices": [choice], "chatgpt": originals}
@@ -245,6 +251,13 @@ class _Tree:
 
     def _joined(self, names: list[str]) -> dict[str, Any]:
         return _joined([said for name in names if (said := self._said[name]) is not None])
+
+
+def _broken_off(message: dict[str, Any]) -> bool:
+    """Whether the file itself says that an answer is not whole: interrupted, or still under way."""
+    finish = mapping_or_empty(mapping_or_empty(message.get("metadata")).get("finish_details")).get("type")
+    status = message.get("status")
+    return finish == "interrupted" or (isinstance(status, str) and status != _FINISHED)
 
 
 def _said(message: dict[str, Any]) -> dict[str, Any] | None:

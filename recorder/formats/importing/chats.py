@@ -93,6 +93,7 @@ def chat(
     started_ns: int | None,
     end_ns: int | None = None,
     cut: bool = False,
+    end: str | None = None,
 ) -> Foreign:
     """Return an exchange that is told by its messages.
 
@@ -101,6 +102,7 @@ def chat(
     :param answer: fields of the answer; None where none is kept.
     :param key: what makes it the same exchange in another file.
     :param cut: the request has not all the messages before it.
+    :param end: type of the event that ends it, where the file tells.
     """
     known = {"started_at": started_ns, "end_time": end_ns}
     untold = [name for name in UNTIMED if known.get(name) is None]
@@ -110,7 +112,7 @@ def chat(
         body=b"" if answer is None else json_bytes({"object": "chat.completion", **answer}),
         started_ns=started_ns,
         end_ns=end_ns,
-        end=None,
+        end=end,
         missing=(
             *MESSAGES,
             *(("request_body",) if cut else ()),

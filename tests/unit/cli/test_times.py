@@ -43,3 +43,12 @@ def test_fractions_are_exact() -> None:
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r".*"):
         nanoseconds(text, NOW)
+
+
+@pytest.mark.parametrize(
+    "text", ["99999999d", "0001-01-01", "1677-01-01", "2262-04-12", "9999-12-31", "2300-01-01T00:00"]
+)
+def test_a_time_beyond_those_that_are_kept_is_the_first_or_the_last(text: str) -> None:
+    found = nanoseconds(text, NOW)
+    assert found in (-(2**63), 2**63 - 1)
+    assert (found > 0) == text.startswith(("2", "9999-"))

@@ -265,3 +265,23 @@ def test_messages_that_say_nothing_are_passed_over() -> None:
     mapping = {name: {"parent": parent, "message": message} for name, parent, message in nodes}
     (one,) = exchanges([conversation() | {"mapping": mapping}])
     assert dialogue(rebuilt_of(one)) == [("user", "q"), ("assistant", "a")]
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"metadata": {"finish_details": {"type": "interrupted"}}, "status": "finished_partial_completion"},
+        {"metadata": {"finish_details": {"type": "interrupted"}}},
+        {"metadata": {}, "status": "in_progress"},
+        {"metadata": {"is_error": True}, "status": "finished_successfully"},
+    ],
+)
+@pytest.mark.parametrize("recipient", ["all", "broker"])
+def test_an_answer_that_the_file_calls_broken_off_is_not_complete(about: dict[str, Any], recipient: str) -> None:
+    text = {"content_type": "code", "text": '{"q":1}'} if recipient == "broker" else "I was going to s"
+    answer = said("assistant", text, 2, recipient=recipient) | about
+    (found,) = exchanges(conversation(*ROOT, ("u1", "s", said("user", "hi", 1)), ("a1", "u1", answer)))
+    made = rebuilt_of(found)
+    assert made.verdict in ("truncated", "errored")
+    calls = [call for choice in made.answer.choices for call in choice.message.tool_calls]
+    assert [call.complete for call in calls] == [False] * (recipient == "broker")
