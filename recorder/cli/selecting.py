@@ -53,7 +53,7 @@ def limit_of(count: int | None, *, as_json: bool) -> int | None:
 
 _VERDICTS: Final = ("complete", "truncated", "aborted_by_client", "errored", "unknown")
 _OPTIONS: Final = (
-    click.option("--model", metavar="NAME", help="Only those that this model answered."),
+    click.option("--model", metavar="NAME", help="Only those of this model: that answered, or else was asked for."),
     click.option("--verdict", type=click.Choice(_VERDICTS), help="Only those that ended so."),
     click.option("--conversation", metavar="ID", help="Only those of this conversation: name or ID."),
     click.option("--status", type=click.IntRange(100, 999), metavar="CODE", help="Only those with this HTTP status."),
