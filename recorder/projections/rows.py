@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from recorder.clock import id_bytes
 from recorder.core.conversation import Turn, turn_of
 from recorder.core.events import CONVERSATION_TYPES, Event
-from recorder.core.exchange import fold
+from recorder.core.exchange import Exchange, fold
 from recorder.core.matching import match_key
 from recorder.core.rebuilt import Rebuilt, summary
 from recorder.dialects.rebuild import rebuild
@@ -70,10 +70,13 @@ def _row(rebuilt: Rebuilt, version: int) -> ExchangeRow:
     exchange = rebuilt.exchange
     request, response = exchange.request, exchange.response
     listed = summary(rebuilt)
+    turn = turn_of(exchange.id, exchange.started_ns or 0, rebuilt.request_messages, rebuilt.answer_messages)
     tokens, finishes, tools = (listed.get(name) for name in ("tokens", "finish", "tools"))
     return ExchangeRow(
         id=exchange.stream,
         opening=_identity(exchange.conversation),
+        opening_name=storable_or_none(exchange.conversation_name) if _identity(exchange.conversation) else None,
+        thread_key=keys[-1] if (keys := turn.keys) else None,
         call=storable_or_none(exchange.call),
         attempt=exchange.attempt or 1,
         started_ns=exchange.started_ns or 0,
@@ -93,7 +96,7 @@ def _row(rebuilt: Rebuilt, version: int) -> ExchangeRow:
         match_key=match_key(request.method, request.url, request.payload, request.redacted) if request else None,
         match_places=json.dumps(request.redacted) if request and request.redacted else None,
         last_version=version,
-        summary=json.dumps({"list": listed, "turn": _turn_json(rebuilt)}, sort_keys=True),
+        summary=json.dumps({"list": listed, "turn": _turn_json(exchange, turn)}, sort_keys=True),
     )
 
 
@@ -121,10 +124,8 @@ def _identity(text: str | None) -> bytes | None:
         return None
 
 
-def _turn_json(rebuilt: Rebuilt) -> dict[str, Any]:
+def _turn_json(exchange: Exchange, turn: Turn) -> dict[str, Any]:
     """What threading needs, as JSON: the keys as hexadecimal digits."""
-    exchange = rebuilt.exchange
-    turn = turn_of(exchange.id, exchange.started_ns or 0, rebuilt.request_messages, rebuilt.answer_messages)
     return {
         "keys": [key.hex() for key in turn.keys],
         "answers": [key.hex() for key in turn.answers],

@@ -44,6 +44,8 @@ class ExchangeRow:
 
     :ivar id: its event stream.
     :ivar opening: the opening of a conversation in which it was sent.
+    :ivar opening_name: what it says that this conversation is called.
+    :ivar thread_key: that of its request's last message (:mod:`recorder.core.conversation`).
     :ivar call: id shared by the exchanges of one send; ``attempt`` counts within it.
     :ivar bytes: body bytes received, in ``chunks`` pieces.
     :ivar duration_ns: from the request to the end; ``first_chunk_ns``: to the first chunk.
@@ -58,6 +60,8 @@ class ExchangeRow:
 
     id: bytes
     opening: bytes | None
+    opening_name: str | None
+    thread_key: bytes | None
     call: str | None
     attempt: int
     started_ns: int

@@ -83,15 +83,15 @@ def test_upgrading_twice_changes_nothing(store_url: str) -> None:
 
 
 def test_upgrading_an_empty_store_tells_what_was_done(sqlite_url: str, empty_postgres_url: str) -> None:
-    assert schema.upgrade(sqlite_url) == ("0001", "0002")
-    assert schema.upgrade(empty_postgres_url) == ("0001", "0002")
+    assert schema.upgrade(sqlite_url) == ("0001", "0002", "0003")
+    assert schema.upgrade(empty_postgres_url) == ("0001", "0002", "0003")
 
 
 def test_several_upgrade_at_once(sqlite_url: str, empty_postgres_url: str) -> None:
     for url in (sqlite_url, empty_postgres_url):
         with ThreadPoolExecutor(6) as threads:
             results = list(threads.map(schema.upgrade, [url] * 6))
-        assert sorted(results) == [()] * 5 + [("0001", "0002")]
+        assert sorted(results) == [()] * 5 + [("0001", "0002", "0003")]
 
 
 @pytest.mark.parametrize("write", [True, False])
@@ -111,9 +111,9 @@ def test_a_newer_schema_is_refused_with_what_to_do(upgraded: str, write: bool) -
 
 
 def test_an_older_schema_is_refused_by_readers(upgraded: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if there were a revision 0003 already."""
-    monkeypatch.setattr(revisions, "HEAD", "0003")
-    with pytest.raises(StaleSchema, match=r"has schema 0002, not 0003: run `recorder db upgrade"):
+    """As if there were a revision 0004 already."""
+    monkeypatch.setattr(revisions, "HEAD", "0004")
+    with pytest.raises(StaleSchema, match=r"has schema 0003, not 0004: run `recorder db upgrade"):
         open_store(upgraded, write=False)
 
 
@@ -143,7 +143,7 @@ def test_a_migration_that_fails_leaves_nothing(
         assert revisions.revision(connection) is None
     engine.dispose()
     for url in (sqlite_url, empty_postgres_url):
-        assert schema.upgrade(url) == ("0001", "0002")
+        assert schema.upgrade(url) == ("0001", "0002", "0003")
         open_store(url, write=True).close()
 
 
@@ -156,7 +156,7 @@ def test_a_developer_reaches_a_store_through_alembic_ini(upgraded: str) -> None:
             [*run, "-x", f"url={url}", *arguments], capture_output=True, text=True, cwd=ROOT, check=False
         )
         assert done.returncode == 0, done.stderr
-    assert "0002" in done.stdout
+    assert "0003" in done.stdout
     unnamed = subprocess.run([*run, "current"], capture_output=True, text=True, cwd=ROOT, check=False)
     assert unnamed.returncode == 1
     assert "name the store" in unnamed.stderr
