@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final, NamedTuple
 
-from recorder.clock import id_bytes
+from recorder.clock import id_bytes, id_text
 from recorder.core.conversation import Turn, turn_of
 from recorder.core.events import CONVERSATION_TYPES, Event
 from recorder.core.exchange import Exchange, fold
@@ -21,6 +21,7 @@ from recorder.dialects.rebuild import rebuild
 from recorder.errors import CorruptRecording
 from recorder.projections.messages import call_rows, message_rows, storable, storable_or_none
 from recorder.store.projected import ExchangeRow, OpeningRow, damaged_row
+from recorder.store.related import TurnRow
 from recorder.store.searched import CallRow, MessageRow
 
 
@@ -149,7 +150,7 @@ def listed(row: ExchangeRow) -> dict[str, Any]:
 _LISTED: Final = ("id", "verdict", "bytes")  # what every exchange has
 
 
-def turn_of_row(row: ExchangeRow, identity: str) -> Turn:
+def turn_of_row(row: ExchangeRow | TurnRow, identity: str) -> Turn:
     """Return what threading needs to know of a row.
 
     :param identity: the exchange's id as text.
@@ -157,7 +158,6 @@ def turn_of_row(row: ExchangeRow, identity: str) -> Turn:
     """
     with _reading("exchange_rows", row.id, "summary"):
         told = json.loads(row.summary)["turn"]
-        opening = told.get("opening")
         return Turn(
             identity,
             row.started_ns,
@@ -165,7 +165,7 @@ def turn_of_row(row: ExchangeRow, identity: str) -> Turn:
             tuple(map(bytes.fromhex, told["answers"])),
             row.call,
             row.attempt,
-            opening if _identity(opening) else None,
+            id_text(row.opening) if row.opening else None,
             told.get("name"),
         )
 
