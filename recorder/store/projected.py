@@ -163,6 +163,7 @@ _LISTS: Final[dict[str, ColumnElement[Any]]] = {
     "finish": literal_column(f"string_to_array({exchanges.name}.finish, ',')"),
 }
 
+AnyRow = TypeVar("AnyRow", TurnRow, OpeningRow)
 RowType = TypeVar("RowType", ExchangeRow, OpeningRow, RequestRow)
 
 _TABLE_OF: Final[dict[type, Table]] = {ExchangeRow: exchanges, RequestRow: exchanges, OpeningRow: openings}
@@ -248,10 +249,7 @@ class SqlProjected:
         found = {"first": first_turns, "begins": turns_extending}.get(what) or partial(turns_by, what=what)
         with self._store.reading() as connection:
             rows = list(found(connection, values=values))
-        for row in rows:
-            if len(row.id) != ID_SIZE:
-                raise damaged_row(exchanges.name, row.id, "id")
-        return rows
+        return _checked(exchanges, rows)
 
     def openings_by(self, what: str, values: Iterable[Any]) -> list[OpeningRow]:
         """Return the openings with some ids or names.
@@ -260,8 +258,10 @@ class SqlProjected:
         """
         with self._store.reading() as connection:
             if what == "tags":
-                return [OpeningRow(*row) for piece in values for row in openings_tagged(connection, piece)]
-            return [OpeningRow(*row) for row in openings_by(connection, what, values)]
+                rows = [OpeningRow(*row) for piece in values for row in openings_tagged(connection, piece)]
+            else:
+                rows = [OpeningRow(*row) for row in openings_by(connection, what, values)]
+        return _checked(openings, rows)
 
     def openings_called(self, names: Iterable[str]) -> set[bytes]:
         """Return the openings of which exchanges say that they have one of these names."""
@@ -323,6 +323,13 @@ class SqlProjected:
                 if len(row[0]) != ID_SIZE:
                     raise damaged_row(_TABLE_OF[kind].name, row[0], "id")
                 yield kind(*row)
+
+
+def _checked(table: Table, rows: list[AnyRow]) -> list[AnyRow]:
+    for row in rows:
+        if len(row.id) != ID_SIZE:
+            raise damaged_row(table.name, row.id, "id")
+    return rows
 
 
 def damaged_row(table: str, identity: Digest, column: str) -> CorruptRecording:

@@ -59,11 +59,15 @@ def turns_extending(connection: Connection, values: Iterable[bytes]) -> Iterator
 
     A message tells which one it follows, so the requests of a store are trees; a request ends at one of their nodes.
     """
+    ends: set[bytes] = set()
     for some in batched(list(values), _AT_ONCE):
         sent = messages.c.answered == 0
         under = select(messages.c.key).where(messages.c.key.in_(some), sent).cte("under", recursive=True)
         under = under.union(select(messages.c.key).join(under, messages.c.follows == under.c.key).where(sent))
-        yield from _turns(connection, select(*_TURN).join(under, under.c.key == exchanges.c.thread_key))
+        ends.update(connection.execute(select(under.c.key)).scalars())
+    # Not joined: Postgres cannot tell how many there are, takes them for many, and would read all exchanges.
+    for some in batched(list(ends), _AT_ONCE):
+        yield from _turns(connection, select(*_TURN).where(exchanges.c.thread_key.in_(some)))
 
 
 def first_turns(connection: Connection, values: Iterable[bytes]) -> Iterator[TurnRow]:
