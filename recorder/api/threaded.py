@@ -95,7 +95,7 @@ class Threaded:
         """Yield for each exchange the id of its conversation and, where it is stored, the conversation: its name, and
         which exchange it goes on from; others that are in it may be missing.
         """
-        self._told += len(exchanges)
+        self._told += sum(one not in self._gathered.turns for one in exchanges)
         if "every" in self.__dict__ or self._told > _FEW:
             threads, homes = self.every, self._homes
             for one in exchanges:
