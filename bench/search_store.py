@@ -67,7 +67,8 @@ def exchange(number: int, said: Iterator[str]) -> ExchangeBuilder:
     talk = number // NAMED % CONVERSATIONS
     home = conversation(talk).opened.stream.hex()
     inside = {"conversation": _dashed(home), "name": f"talk-{talk}"} if number % NAMED == 0 else {}
-    built.request({"model": model, "messages": [{"role": "user", "content": next(said)}]}, **inside)
+    asked = {"model": model, "messages": [{"role": "user", "content": next(said)}]}
+    built.request(asked, call=f"call-{number}", **inside)
     message = {"role": "assistant", "content": next(said)}
     if rare:
         called = {"name": "place_order", "arguments": '{"quantity": 1}'}

@@ -88,6 +88,10 @@ def in_process(engine: str, url: str, count: int) -> None:
             milliseconds(store, query, **which)  # what is imported, compiled and read once
             times = [milliseconds(store, query, **which) for _ in range(ROUNDS)]
             tell(f"search, {engine}, {name}", times, count)
+    for name in ("conversation", "tag"):
+        with Store(url) as store:
+            took = milliseconds(store, FREQUENT, **filters(count)[name])
+        figure(f"search, {engine}, first one of a {name} in a store", f"{took:.0f} ms", "none", None)
 
 
 def command(*arguments: str) -> float:

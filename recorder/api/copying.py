@@ -112,7 +112,7 @@ def _streams(store: Store, filters: ExchangeFilters) -> tuple[Streams, int]:
     reading = store.reader.store
     if not filters:
         return (lambda: everything(reading)), reading.counts()[1]
-    threads = threads_of(store)
+    threads = threads_of(store, filters)
     ids, opened, homes = set[bytes](), set[bytes](), set[str]()
 
     def selected() -> Iterator[bytes]:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Unpack
 
-from recorder.api.store import ExchangeFilters, Found, Store
+from recorder.api.store import ExchangeFilters, Store
+from recorder.api.threaded import Found
 from recorder.clock import id_bytes, id_text
 from recorder.core.chain import check
 from recorder.core.conversation import Conversation
@@ -78,8 +79,14 @@ def of_conversation(store: Store, found: Found) -> tuple[Conversation, Places]:
     return Conversation(home, name, (found.id,), parents), lambda: iter([(found.id, None)])
 
 
-def threads_of(store: Store) -> Threads:
-    """Return which conversation each exchange of a store is in, in few bytes for each."""
+def threads_of(store: Store, filters: ExchangeFilters) -> Threads:
+    """Return which conversation each exchange that can fit is in, in few bytes for each.
+
+    :raises NotFound: there is no such conversation, or several.
+    """
+    homes = store.homes(filters.get("conversation"), filters.get("tags"))
+    if homes is not None:
+        return Threads(*store.threaded.turns(homes))
     openings = {id_text(row.id): row.name for row in store.reader.openings().values()}
     rows = store.reader.exchanges(newest_first=False)
     return Threads((turn_of_row(row, id_text(row.id)) for row in rows), openings)
@@ -93,7 +100,7 @@ def of_filters(store: Store, **filters: Unpack[ExchangeFilters]) -> tuple[Places
     :param filters: see :class:`~recorder.api.store.ExchangeFilters`.
     :raises NotFound: nothing fits, or there is no such conversation.
     """
-    threads = threads_of(store)
+    threads = threads_of(store, filters)
     chosen: array[int] | None = None
     if any(value not in (None, {}) for value in filters.values()):
         chosen = threads.numbers(row.id for row in store.selected(**filters))

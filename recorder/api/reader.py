@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Container, Iterable, Iterator
 from functools import cached_property
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from recorder.core.chain import check
 from recorder.core.events import Event, StreamOpened
@@ -47,12 +47,13 @@ class Reader:
         """Look again at what is new."""
         # The spool first: what is drained between the two looks is then seen twice rather than never.
         self.spooled = read_spooled(spool_directory(self.url), self.store)
-        self.__dict__.pop("_fresh", None)
+        self.__dict__.pop("fresh", None)
         self.__dict__.pop("_fresh_messages", None)
 
     @cached_property
-    def _fresh(self) -> Rows:
-        """Made when it is first asked for: an audit must get to events that no fold can read."""
+    def fresh(self) -> Rows:
+        """The rows of what no projection has stored yet; they count rather than stored ones with the same ids."""
+        # Made when it is first asked for: an audit must get to events that no fold can read.
         known: Rows | None = self.__dict__.get("_fresh_messages")
         return known or self._folded(messages=False)
 
@@ -117,24 +118,24 @@ class Reader:
     def requests(self) -> Iterator[RequestRow]:
         """Yield what replay needs to know of every exchange, in the order of their ids."""
         # Ids of one process sort in the order in which its requests were sent; its wall clock may step.
-        fresh = self._fresh.exchanges
+        fresh = self.fresh.exchanges
         stored = (row for row in self.projected.requests() if row.id not in fresh)
         rows = (RequestRow(row.id, row.match_key, row.match_places, row.method, row.url) for row in fresh.values())
         return heapq.merge(stored, sorted(rows))
 
     def exchange(self, identity: bytes) -> ExchangeRow | None:
         """Return the row of an exchange."""
-        return self._fresh.exchanges.get(identity) or self.projected.exchange(identity)
+        return self.fresh.exchanges.get(identity) or self.projected.exchange(identity)
 
     def exchanges(self, which: ExchangeFilter | None = None, *, newest_first: bool = True) -> Iterator[ExchangeRow]:
         """Yield the rows of exchanges by the time at which they started."""
         stored = self.projected.exchanges(which, newest_first=newest_first)
         fresh = sorted(
-            (row for row in self._fresh.exchanges.values() if which is None or which.selects(row)),
+            (row for row in self.fresh.exchanges.values() if which is None or which.selects(row)),
             key=_age,
             reverse=newest_first,
         )
-        known = self._fresh.exchanges
+        known = self.fresh.exchanges
         return heapq.merge((row for row in stored if row.id not in known), fresh, key=_age, reverse=newest_first)
 
     def search(
@@ -187,7 +188,20 @@ class Reader:
 
     def openings(self) -> dict[bytes, OpeningRow]:
         """Return every opening of a conversation."""
-        return {row.id: row for row in self.projected.openings()} | self._fresh.openings
+        return {row.id: row for row in self.projected.openings()} | self.fresh.openings
+
+    def openings_by(self, what: str, values: Iterable[Any]) -> dict[bytes, OpeningRow]:
+        """Return the openings with some ids or names.
+
+        :param what: ``id`` or ``name``; ``tags``: each value is a piece of JSON that stands in their tags.
+        """
+        asked, fresh = list(values), self.fresh.openings
+        found = {row.id: row for row in self.projected.openings_by(what, asked) if row.id not in fresh}
+        for row in fresh.values():
+            told = getattr(row, what)
+            if any(value in told for value in asked) if what == "tags" else told in asked:
+                found[row.id] = row
+        return found
 
     def is_spooled(self, identity: bytes) -> bool:
         """Whether part of an exchange is only in a spool."""

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from itertools import islice
-from typing import Any, Final, NamedTuple, TypedDict, Unpack
+from typing import Any, Final, TypedDict, Unpack
 
 from recorder.api.reader import Reader
-from recorder.clock import ID_SIZE, id_bytes, id_text
+from recorder.api.threaded import Found, Threaded, digits_of
+from recorder.clock import id_bytes, id_text
 from recorder.core.chain import check
-from recorder.core.conversation import Conversation, Relation, group
+from recorder.core.conversation import Conversation, Relation
 from recorder.core.events import Event
 from recorder.core.exchange import fold
 from recorder.core.history import relate
@@ -23,20 +23,12 @@ from recorder.core.searching import Query, parse_query, passage
 from recorder.dialects.rebuild import rebuild
 from recorder.errors import ChainBroken, NotFound
 from recorder.locations import as_url
-from recorder.projections.rows import listed, tags_of_row, turn_of_row
+from recorder.projections.rows import listed, turn_of_row
 from recorder.store.projected import ExchangeFilter, ExchangeRow
 from recorder.store.searched import MessageRow
 
-_ASKED_FOR: Final = (
-    5000  # exchanges of conversations that a statement names; of more, many of those found are among them
-)
-
-
-class Found(NamedTuple):
-    """What a name or a part of an id stands for: kind ``exchange`` or ``conversation``, and the id."""
-
-    kind: str
-    id: str
+_ASKED_FOR: Final = 5000  # exchanges that a statement names; of more, many of those found are among them
+_FIRST: Final = 64  # exchanges that are looked at before it is known whether more are wanted
 
 
 class ExchangeFilters(TypedDict, total=False):
@@ -105,12 +97,12 @@ class Store:
 
     def __init__(self, url: str | os.PathLike[str] | None = None) -> None:
         self.reader = Reader(as_url(url))
+        self.threaded = Threaded(self.reader)
 
     def refresh(self) -> None:
         """Look again at what was recorded since."""
         self.reader.refresh()
-        for made in ("_threads", "_homes", "_openings", "_named", "_kinds", "_tagged"):
-            self.__dict__.pop(made, None)
+        self.threaded.refresh()
 
     def exchanges(self, *, limit: int | None = None, **filters: Unpack[ExchangeFilters]) -> Iterator[dict[str, Any]]:
         """Yield one object per exchange, newest first, as ``recorder list --json`` prints it.
@@ -123,13 +115,14 @@ class Store:
         return self._exchanges(filters, limit)
 
     def _exchanges(self, filters: ExchangeFilters, limit: int | None) -> Iterator[dict[str, Any]]:
-        for row in islice(self.selected(**filters), limit):
-            identity = id_text(row.id)
-            home, _ = self.conversation_of(identity)
-            spooled = {"spooled": True} if self.reader.is_spooled(row.id) else {}
-            thread = self._threads.get(home)
-            named = {"conversation_name": thread.name} if thread is not None and thread.name is not None else {}
-            yield {**listed(row), "conversation": home, **named, **spooled}
+        rows, several = islice(self.selected(**filters), limit), _FIRST
+        while some := list(islice(rows, several)):
+            ids = [id_text(row.id) for row in some]
+            for row, (home, thread) in zip(some, self.threaded.places(ids), strict=True):
+                spooled = {"spooled": True} if self.reader.is_spooled(row.id) else {}
+                named = {"conversation_name": thread.name} if thread is not None and thread.name is not None else {}
+                yield {**listed(row), "conversation": home, **named, **spooled}
+            several *= 2
 
     def selected(self, **filters: Unpack[ExchangeFilters]) -> Iterator[ExchangeRow]:
         """Yield the rows of the exchanges that fit, newest first.
@@ -139,28 +132,32 @@ class Store:
         """
         _check_names(filters)
         which, wanted = self._selected(filters)
+        if wanted is not None and len(wanted) <= _ASKED_FOR:
+            which, wanted = replace(which, ids=frozenset(map(id_bytes, wanted))), None
+        kept = None if wanted is None else frozenset(wanted)
         for row in self.reader.exchanges(which):
-            if wanted is None or id_text(row.id) in wanted:
+            if kept is None or id_text(row.id) in kept:
                 yield row
 
-    def _selected(self, filters: ExchangeFilters) -> tuple[ExchangeFilter, set[str] | None]:
-        """The filter of rows, and the ids that the conversations leave over; None for all."""
+    def _selected(self, filters: ExchangeFilters) -> tuple[ExchangeFilter, list[str] | None]:
+        """The filter of rows, and the ids that the conversations leave over, the newest first; None for all."""
         fields: dict[str, Any] = dict(filters)
-        wanted = self._members(fields.pop("conversation", None), fields.pop("tags", None))
-        return ExchangeFilter(**fields), wanted
+        homes = self.homes(fields.pop("conversation", None), fields.pop("tags", None))
+        return ExchangeFilter(**fields), None if homes is None else self.threaded.members(homes)
 
-    def _members(self, conversation: str | None, tags: Mapping[str, str] | None) -> set[str] | None:
-        """The ids of the exchanges that are in a conversation and in one with these tags; None for all."""
-        wanted: set[str] | None = None
+    def homes(self, conversation: str | None, tags: Mapping[str, str] | None) -> list[str] | None:
+        """Return the ids of the conversations that fit filters; None where these do not restrict.
+
+        :raises NotFound: there is no such conversation, or several.
+        """
+        homes: list[str] | None = None
         if conversation is not None:
             found = self.resolve(conversation)
-            home = found.id if found.kind == "conversation" else self.conversation_of(found.id)[0]
-            wanted = set(self._thread(home).exchanges)
+            homes = [found.id if found.kind == "conversation" else self.conversation_of(found.id)[0]]
         if tags:
-            tagged = [home for home, own in self._tagged.items() if tags.items() <= own.items()]
-            members = {one for home in tagged if home in self._threads for one in self._threads[home].exchanges}
-            wanted = members if wanted is None else wanted & members
-        return wanted
+            tagged = self.threaded.tagged(tags)
+            homes = tagged if homes is None else [home for home in homes if home in tagged]
+        return homes
 
     def search(
         self, query: str, *, newest_first: bool = True, limit: int | None = None, **filters: Unpack[ExchangeFilters]
@@ -179,13 +176,34 @@ class Store:
         _check_names(filters)
         asked = parse_query(query)
         which, wanted = self._selected(filters)
-        if wanted is not None and len(wanted) <= _ASKED_FOR:
-            which, wanted = replace(which, ids=frozenset(map(id_bytes, wanted))), None
-        most = limit if wanted is None else None
-        found = self.reader.search(asked, which, newest_first=newest_first, limit=most)
-        kept = (each for each in found if wanted is None or id_text(each[1].id) in wanted)
-        hits = (_hit(asked, message, exchange) for message, exchange in islice(kept, limit))
+        found = self._found_in(asked, which, wanted, newest_first=newest_first, limit=limit)
+        hits = (_hit(asked, message, exchange) for message, exchange in islice(found, limit))
         return hits if limit is None else iter(list(hits))  # nothing is left half read when the store is closed
+
+    def _found_in(
+        self,
+        asked: Query,
+        which: ExchangeFilter,
+        wanted: Sequence[str] | None,
+        *,
+        newest_first: bool,
+        limit: int | None,
+    ) -> Iterator[tuple[MessageRow, ExchangeRow]]:
+        """Yield what is found in the exchanges that are wanted, which are sorted by their age; None for all."""
+        if wanted is None:
+            yield from self.reader.search(asked, which, newest_first=newest_first, limit=limit)
+        elif len(wanted) > _ASKED_FOR:
+            kept = frozenset(wanted)
+            for found in self.reader.search(asked, which, newest_first=newest_first):
+                if id_text(found[1].id) in kept:
+                    yield found
+        else:
+            # Where some of the newest are enough, it takes longer to name all to the store than to look at these.
+            first = _FIRST if newest_first and limit is not None else len(wanted)
+            for some in (wanted[:first], wanted[first:]):
+                if some:
+                    named = replace(which, ids=frozenset(map(id_bytes, some)))
+                    yield from self.reader.search(asked, named, newest_first=newest_first, limit=limit)
 
     def exchange(self, identity: str | Found) -> Rebuilt:
         """Return an exchange, rebuilt from its events.
@@ -236,11 +254,11 @@ class Store:
 
         :raises NotFound: there is no such conversation.
         """
-        return (found.id,) if found.kind == "exchange" else self._thread(found.id).exchanges
+        return (found.id,) if found.kind == "exchange" else self.threaded.conversation(found.id).exchanges
 
     def conversations(self) -> list[ConversationSummary]:
         """Return every conversation, the one with the newest exchange first."""
-        found = [self._summary(thread) for thread in self._threads.values()]
+        found = [self._summary(thread) for thread in self.threaded.every.values()]
         return sorted(found, key=lambda one: (one.last_ns, one.id), reverse=True)
 
     def conversation(self, identity: str | Found) -> ConversationView:
@@ -251,9 +269,9 @@ class Store:
         """
         found = self._found(identity)
         home = found.id if found.kind == "conversation" else self.conversation_of(found.id)[0]
-        thread = self._thread(home)
+        thread = self.threaded.conversation(home)
         exchanges = [self.rebuilt(exchange) for exchange in thread.exchanges]
-        return ConversationView(thread.id, thread.name, self._tags(thread), exchanges, thread.parents)
+        return ConversationView(thread.id, thread.name, self.threaded.tags(home), exchanges, thread.parents)
 
     def outline(self, found: Found) -> Conversation:
         """Return a conversation without reading its exchanges: their ids, and which extends which.
@@ -261,13 +279,11 @@ class Store:
         :param found: what :meth:`resolve` returned.
         :raises NotFound: there is no such conversation.
         """
-        return self._thread(found.id)
+        return self.threaded.conversation(found.id)
 
     def conversation_of(self, exchange: str) -> tuple[str, str | None]:
         """Return the id of the conversation that an exchange belongs to, and of the exchange it goes on from."""
-        home = self._homes.get(exchange, exchange)
-        thread = self._threads.get(home)
-        return home, thread.parents.get(exchange) if thread is not None else None
+        return self.threaded.place(exchange)
 
     def resolve(self, text: str) -> Found:
         """Return what *text* names: a whole id, else a conversation's name, else a part of an id, from either end.
@@ -279,7 +295,9 @@ class Store:
         """
         found = self.find(text)
         if found is None:
-            kind = f"no exchange or conversation has the id {text}" if _digits(text) else f"nothing is called {text!r}"
+            kind = (
+                f"no exchange or conversation has the id {text}" if digits_of(text) else f"nothing is called {text!r}"
+            )
             raise NotFound(f"{kind}: see `recorder list`")
         return found
 
@@ -288,68 +306,10 @@ class Store:
 
         :raises NotFound: several things go by it.
         """
-        digits, kinds = _digits(text), self._kinds
-        whole = id_text(bytes.fromhex(digits)) if len(digits) == 2 * ID_SIZE else ""
-        matching = [whole] if whole in kinds else []
-        if not matching:
-            if text in self._named:
-                return Found("conversation", self._named[text])
-            matching = [one for one in kinds if _is_part(digits, one.replace("-", ""))] if digits else []
-        if len(matching) > 1:
-            some = ", ".join(matching[:4]) + (", …" if len(matching) > 4 else "")
-            raise NotFound(f"{text} stands for {len(matching)} ids ({some}): give more digits")
-        if not matching:
-            return None
-        kind = kinds[matching[0]]
-        return Found(kind, self._openings.get(matching[0], matching[0]) if kind == "conversation" else matching[0])
+        return self.threaded.find(text)
 
     def _found(self, identity: str | Found) -> Found:
         return identity if isinstance(identity, Found) else self.resolve(identity)
-
-    @cached_property
-    def _threads(self) -> dict[str, Conversation]:
-        turns = [turn_of_row(row, id_text(row.id)) for row in self.reader.exchanges()]
-        openings = {id_text(row.id): row.name for row in self.reader.openings().values()}
-        return {thread.id: thread for thread in group(turns, openings)}
-
-    @cached_property
-    def _homes(self) -> dict[str, str]:
-        return {exchange: thread.id for thread in self._threads.values() for exchange in thread.exchanges}
-
-    @cached_property
-    def _kinds(self) -> dict[str, str]:
-        """What each id is the id of: ``exchange`` or ``conversation``."""
-        conversations = dict.fromkeys((*self._threads, *self._openings), "conversation")
-        return conversations | dict.fromkeys(self._homes, "exchange")
-
-    @cached_property
-    def _named(self) -> dict[str, str]:
-        """``name -> id of the conversation``; no two have one name."""
-        return {thread.name: thread.id for thread in self._threads.values() if thread.name is not None}
-
-    @cached_property
-    def _openings(self) -> dict[str, str]:
-        """``opening id -> id of its conversation``."""
-        rows = self.reader.openings().values()
-        return {id_text(row.id): self._named.get(row.name or "", id_text(row.id)) for row in rows}
-
-    def _thread(self, identity: str) -> Conversation:
-        thread = self._threads.get(identity)
-        if thread is None:
-            raise NotFound(f"no conversation has the id {identity}: see `recorder list`")
-        return thread
-
-    def _tags(self, thread: Conversation) -> dict[str, str]:
-        return dict(self._tagged.get(thread.id, {}))
-
-    @cached_property
-    def _tagged(self) -> dict[str, dict[str, str]]:
-        """The tags of all openings of each conversation; of the same tag, the last opening's value."""
-        tagged: dict[str, dict[str, str]] = {}
-        homes = self._openings
-        for identity, row in sorted(self.reader.openings().items()):
-            tagged.setdefault(homes[id_text(identity)], {}).update(tags_of_row(row))
-        return tagged
 
     def _summary(self, thread: Conversation) -> ConversationSummary:
         rows = [self.reader.exchange(id_bytes(exchange)) for exchange in thread.exchanges]
@@ -357,7 +317,7 @@ class Store:
         opening = self.reader.openings().get(id_bytes(thread.id))
         times += [opening.first_ns] if opening is not None else []
         first, last = min(times, default=0), max(times, default=0)
-        return ConversationSummary(thread.id, thread.name, self._tags(thread), thread.exchanges, first, last)
+        return ConversationSummary(thread.id, thread.name, self.threaded.tags(thread.id), thread.exchanges, first, last)
 
     def close(self) -> None:
         """Release the store; closing twice is fine."""
@@ -394,13 +354,3 @@ def _hit(query: Query, message: MessageRow, exchange: ExchangeRow) -> dict[str, 
         finish=message.finish,
         passage=[{"text": text, **({"found": True} if hit else {})} for text, hit in pieces],
     )
-
-
-def _digits(text: str) -> str:
-    """The digits of an id or of a part of one; empty where *text* is none."""
-    digits = text.replace("-", "").lower()
-    return digits if not set(digits) - set("0123456789abcdef") else ""
-
-
-def _is_part(digits: str, whole: str) -> bool:
-    return whole.startswith(digits) or whole.endswith(digits)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from recorder.api.store import Found, Store
+from recorder.api.store import Store
+from recorder.api.threaded import Found
 from recorder.clock import id_bytes, id_text
 from recorder.core.events import CONVERSATION_TYPES
 

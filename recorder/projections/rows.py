@@ -11,16 +11,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final, NamedTuple
 
-from recorder.clock import id_bytes
+from recorder.clock import id_bytes, id_text
 from recorder.core.conversation import Turn, turn_of
 from recorder.core.events import CONVERSATION_TYPES, Event
-from recorder.core.exchange import fold
+from recorder.core.exchange import Exchange, fold
 from recorder.core.matching import match_key
 from recorder.core.rebuilt import Rebuilt, summary
 from recorder.dialects.rebuild import rebuild
 from recorder.errors import CorruptRecording
 from recorder.projections.messages import call_rows, message_rows, storable, storable_or_none
 from recorder.store.projected import ExchangeRow, OpeningRow, damaged_row
+from recorder.store.related import TurnRow
 from recorder.store.searched import CallRow, MessageRow
 
 
@@ -70,10 +71,13 @@ def _row(rebuilt: Rebuilt, version: int) -> ExchangeRow:
     exchange = rebuilt.exchange
     request, response = exchange.request, exchange.response
     listed = summary(rebuilt)
+    turn = turn_of(exchange.id, exchange.started_ns or 0, rebuilt.request_messages, rebuilt.answer_messages)
     tokens, finishes, tools = (listed.get(name) for name in ("tokens", "finish", "tools"))
     return ExchangeRow(
         id=exchange.stream,
         opening=_identity(exchange.conversation),
+        opening_name=storable_or_none(exchange.conversation_name) if _identity(exchange.conversation) else None,
+        thread_key=keys[-1] if (keys := turn.keys) else None,
         call=storable_or_none(exchange.call),
         attempt=exchange.attempt or 1,
         started_ns=exchange.started_ns or 0,
@@ -93,7 +97,7 @@ def _row(rebuilt: Rebuilt, version: int) -> ExchangeRow:
         match_key=match_key(request.method, request.url, request.payload, request.redacted) if request else None,
         match_places=json.dumps(request.redacted) if request and request.redacted else None,
         last_version=version,
-        summary=json.dumps({"list": listed, "turn": _turn_json(rebuilt)}, sort_keys=True),
+        summary=json.dumps({"list": listed, "turn": _turn_json(exchange, turn)}, sort_keys=True),
     )
 
 
@@ -121,10 +125,8 @@ def _identity(text: str | None) -> bytes | None:
         return None
 
 
-def _turn_json(rebuilt: Rebuilt) -> dict[str, Any]:
+def _turn_json(exchange: Exchange, turn: Turn) -> dict[str, Any]:
     """What threading needs, as JSON: the keys as hexadecimal digits."""
-    exchange = rebuilt.exchange
-    turn = turn_of(exchange.id, exchange.started_ns or 0, rebuilt.request_messages, rebuilt.answer_messages)
     return {
         "keys": [key.hex() for key in turn.keys],
         "answers": [key.hex() for key in turn.answers],
@@ -148,7 +150,7 @@ def listed(row: ExchangeRow) -> dict[str, Any]:
 _LISTED: Final = ("id", "verdict", "bytes")  # what every exchange has
 
 
-def turn_of_row(row: ExchangeRow, identity: str) -> Turn:
+def turn_of_row(row: ExchangeRow | TurnRow, identity: str) -> Turn:
     """Return what threading needs to know of a row.
 
     :param identity: the exchange's id as text.
@@ -156,7 +158,6 @@ def turn_of_row(row: ExchangeRow, identity: str) -> Turn:
     """
     with _reading("exchange_rows", row.id, "summary"):
         told = json.loads(row.summary)["turn"]
-        opening = told.get("opening")
         return Turn(
             identity,
             row.started_ns,
@@ -164,7 +165,7 @@ def turn_of_row(row: ExchangeRow, identity: str) -> Turn:
             tuple(map(bytes.fromhex, told["answers"])),
             row.call,
             row.attempt,
-            opening if _identity(opening) else None,
+            id_text(row.opening) if row.opening else None,
             told.get("name"),
         )
 

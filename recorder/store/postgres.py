@@ -72,6 +72,7 @@ class PostgresStore(SqlStore):
     id_in = "%s::uuid"
     id_out = "uuid_send({})"
     feed_place = ("b.xid::text::bigint, e.position", "JOIN batches b ON b.id = e.batch")
+    lists_are_indexed = True
 
     def __init__(self, target: StoreUrl, *, write: bool) -> None:
         super().__init__(target.name)

@@ -11,13 +11,24 @@ from functools import partial
 from operator import attrgetter
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, delete, func, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, Text, cast, delete, func, literal_column, select
+from sqlalchemy.dialects.postgresql import ARRAY, array
 
 from recorder.clock import ID_SIZE, id_or_digits
 from recorder.core.searching import Query
 from recorder.errors import CorruptRecording
 from recorder.store.base import FeedCursor
 from recorder.store.checkpoints import checkpoint_of, insert_into, move_checkpoint
+from recorder.store.related import (
+    TurnRow,
+    first_turns,
+    ids_with,
+    openings_by,
+    openings_called,
+    openings_tagged,
+    turns_by,
+    turns_extending,
+)
 from recorder.store.searched import (
     CallRow,
     MessageRow,
@@ -44,6 +55,8 @@ class ExchangeRow:
 
     :ivar id: its event stream.
     :ivar opening: the opening of a conversation in which it was sent.
+    :ivar opening_name: what it says that this conversation is called.
+    :ivar thread_key: that of its request's last message (:mod:`recorder.core.conversation`).
     :ivar call: id shared by the exchanges of one send; ``attempt`` counts within it.
     :ivar bytes: body bytes received, in ``chunks`` pieces.
     :ivar duration_ns: from the request to the end; ``first_chunk_ns``: to the first chunk.
@@ -58,6 +71,8 @@ class ExchangeRow:
 
     id: bytes
     opening: bytes | None
+    opening_name: str | None
+    thread_key: bytes | None
     call: str | None
     attempt: int
     started_ns: int
@@ -142,6 +157,13 @@ class ExchangeFilter:
         )
 
 
+#: The lists of words that a row holds, as the indexes of Postgres have them.
+_LISTS: Final[dict[str, ColumnElement[Any]]] = {
+    "tools": literal_column(f"string_to_array({exchanges.name}.tools, '\n')"),
+    "finish": literal_column(f"string_to_array({exchanges.name}.finish, ',')"),
+}
+
+AnyRow = TypeVar("AnyRow", TurnRow, OpeningRow)
 RowType = TypeVar("RowType", ExchangeRow, OpeningRow, RequestRow)
 
 _TABLE_OF: Final[dict[type, Table]] = {ExchangeRow: exchanges, RequestRow: exchanges, OpeningRow: openings}
@@ -155,6 +177,7 @@ class SqlProjected:
 
     def __init__(self, store: SqlStore) -> None:
         self._store = store
+        self._lists_are_indexed = store.lists_are_indexed
 
     def checkpoint(self, name: str) -> FeedCursor:
         """Return how far a projection has read the feed; the feed's beginning for a new one."""
@@ -203,7 +226,7 @@ class SqlProjected:
     ) -> Iterator[ExchangeRow]:
         """Yield exchanges by the time at which they started."""
         order = (exchanges.c.started_ns, exchanges.c.id)
-        query = _restricted(select(exchanges), which or ExchangeFilter())
+        query = _restricted(select(exchanges), which or ExchangeFilter(), self._lists_are_indexed)
         query = query.order_by(*(column.desc() if newest_first else column for column in order))
         yield from self._all(ExchangeRow, query.limit(limit))
 
@@ -216,6 +239,40 @@ class SqlProjected:
         """Yield every opening of a conversation, in the order of their ids."""
         yield from self._all(OpeningRow, select(openings).order_by(openings.c.id))
 
+    def turns(self, what: str, values: Iterable[Any]) -> list[TurnRow]:
+        """Return what threading needs of some exchanges; one may be there several times.
+
+        :param what: what *values* are: the ``id``, ``opening`` or ``call`` of exchanges; ``first``: openings, of which
+            the first exchange is wanted; ``answer``: keys that their answers have when they are sent back;
+            ``begins``: thread keys of what their requests begin with.
+        """
+        found = {"first": first_turns, "begins": turns_extending}.get(what) or partial(turns_by, what=what)
+        with self._store.reading() as connection:
+            rows = list(found(connection, values=values))
+        return _checked(exchanges, rows)
+
+    def openings_by(self, what: str, values: Iterable[Any]) -> list[OpeningRow]:
+        """Return the openings with some ids or names.
+
+        :param what: ``id`` or ``name``; ``tags``: each value is a piece of text that stands in them.
+        """
+        with self._store.reading() as connection:
+            if what == "tags":
+                rows = [OpeningRow(*row) for piece in values for row in openings_tagged(connection, piece)]
+            else:
+                rows = [OpeningRow(*row) for row in openings_by(connection, what, values)]
+        return _checked(openings, rows)
+
+    def openings_called(self, names: Iterable[str]) -> set[bytes]:
+        """Return the openings of which exchanges say that they have one of these names."""
+        with self._store.reading() as connection:
+            return set(openings_called(connection, names))
+
+    def ids_with(self, digits: str) -> set[bytes]:
+        """Return the ids of exchanges and openings that begin or end with hexadecimal digits; of many, some."""
+        with self._store.reading() as connection:
+            return ids_with(connection, digits)
+
     def messages(self, keys: Iterable[bytes]) -> Iterator[MessageRow]:
         """Yield the messages with these keys."""
         with self._store.reading() as connection:
@@ -226,7 +283,8 @@ class SqlProjected:
     ) -> Iterator[tuple[MessageRow, ExchangeRow]]:
         """Yield the messages that a query finds, each once: in the first exchange that had it."""
         with self._store.reading() as connection:
-            restrict = None if which == ExchangeFilter() else partial(_restricted_messages, which=which)
+            lists = self._lists_are_indexed
+            restrict = None if which == ExchangeFilter() else partial(_restricted_messages, which=which, lists=lists)
             for message, exchange in found_messages(
                 connection, query, restrict, newest_first=newest_first, limit=limit
             ):
@@ -267,6 +325,13 @@ class SqlProjected:
                 yield kind(*row)
 
 
+def _checked(table: Table, rows: list[AnyRow]) -> list[AnyRow]:
+    for row in rows:
+        if len(row.id) != ID_SIZE:
+            raise damaged_row(table.name, row.id, "id")
+    return rows
+
+
 def damaged_row(table: str, identity: Digest, column: str) -> CorruptRecording:
     """Return the error for a row that holds what no projection writes; the events are what counts."""
     return CorruptRecording(
@@ -287,7 +352,7 @@ def _upsert(connection: Connection, rows: Sequence[ExchangeRow] | Sequence[Openi
     connection.execute(statement, [dict(zip(names, values(row), strict=True)) for row in rows])
 
 
-def _restricted(query: Select[Any], which: ExchangeFilter) -> Select[Any]:
+def _restricted(query: Select[Any], which: ExchangeFilter, lists: bool) -> Select[Any]:
     c = exchanges.c
     for field in _EQUAL:
         value = getattr(which, field)
@@ -297,18 +362,35 @@ def _restricted(query: Select[Any], which: ExchangeFilter) -> Select[Any]:
         # Not LIKE, which tells upper from lower case on one engine and not on the other.
         query = query.where(func.replace(c.url, which.url, "") != c.url)
     if which.tool is not None:
-        called = func.coalesce("\n" + c.tools, "")
-        query = query.where(func.replace(called, f"\n{which.tool}\n", "") != called)
+        query = query.where(_has_tool(which.tool, lists))
     if which.finish is not None:
-        query = query.where(("," + c.finish + ",").contains(f",{which.finish},", autoescape=True))
+        query = query.where(_has_finish(which.finish, lists))
     if which.ids is not None:
         query = query.where(c.id.in_(which.ids))
     return query.where(*_within(c.started_ns, which))
 
 
-def _restricted_messages(query: Select[Any], which: ExchangeFilter) -> Select[Any]:
+def _has_tool(tool: str, lists: bool) -> ColumnElement[bool]:
+    if lists and tool and "\n" not in tool:
+        return _has_word("tools", tool)
+    called = func.coalesce("\n" + exchanges.c.tools, "")
+    return func.replace(called, f"\n{tool}\n", "") != called
+
+
+def _has_finish(finish: str, lists: bool) -> ColumnElement[bool]:
+    if lists and finish:
+        return _has_word("finish", finish)
+    return ("," + exchanges.c.finish + ",").contains(f",{finish},", autoescape=True)
+
+
+def _has_word(name: str, word: str) -> ColumnElement[bool]:
+    """Whether a list has a word, for Postgres, which has an index of them and so knows how frequent they are."""
+    return _LISTS[name].op("@>", is_comparison=True)(cast(array([word]), ARRAY(Text)))
+
+
+def _restricted_messages(query: Select[Any], which: ExchangeFilter, lists: bool) -> Select[Any]:
     """As :func:`_restricted`; a message began with its exchange, and an index may have it by that time."""
-    return _restricted(query, which).where(*_within(messages.c.started_ns, which))
+    return _restricted(query, which, lists).where(*_within(messages.c.started_ns, which))
 
 
 def _within(started_ns: ColumnElement[int], which: ExchangeFilter) -> Iterator[ColumnElement[bool]]:

@@ -276,12 +276,14 @@ def sqlite_words(query: Query) -> str:
     return f"({wanted})" + "".join(f" NOT {told(term)}" for term in query.unwanted)
 
 
-def _on_postgres(_: Connection, query: Query, newest_first: bool, __: bool) -> Select[Any]:
+def _on_postgres(_: Connection, query: Query, newest_first: bool, filtered: bool) -> Select[Any]:
     words: ColumnElement[Any] = column("words", _selectable=messages)
     asked = text("CAST(:asked AS tsquery)").bindparams(asked=postgres_words(query))
     found = _select().where(words.op("@@")(asked))
-    best = (func.ts_rank_cd(words, asked).desc(), messages.c.started_ns.desc())
-    return found.order_by(*(_BY_MESSAGE if newest_first else best))
+    if not newest_first:
+        return found.order_by(func.ts_rank_cd(words, asked).desc(), messages.c.started_ns.desc())
+    # An index has the exchanges of one model, say, by their age: no other ones are looked at.
+    return found.order_by(*(_BY_EXCHANGE if filtered else _BY_MESSAGE))
 
 
 def postgres_words(query: Query) -> str:

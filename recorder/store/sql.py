@@ -47,6 +47,8 @@ class SqlStore(ABC):
     id_out = "{}"
     #: The columns of an event's :class:`FeedCursor`, and the join that they need.
     feed_place = ("0, e.position", "")
+    #: Whether indexes have the tools and the finish reasons of exchanges.
+    lists_are_indexed = False
 
     #: What an engine makes: where readers get their connections, and where the writer gets its one.
     _read: Engine

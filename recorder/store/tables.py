@@ -140,11 +140,17 @@ def metadata_for(engine: str) -> MetaData:
             UniqueConstraint("stream", "version"),
         )
     for table in caches.tables.values():
-        if table is not messages:
+        if table not in (messages, exchanges):
             table.to_metadata(metadata)
     if engine == "postgresql":
+        _exchanges(
+            metadata,
+            Index("exchange_rows_tools", text("string_to_array(tools, '\n')"), postgresql_using="gin"),
+            Index("exchange_rows_finish", text("string_to_array(finish, ',')"), postgresql_using="gin"),
+        )
         _messages(metadata, *_searched(), Index("message_rows_words", "words", postgresql_using="gin"))
     else:
+        _exchanges(metadata)
         _messages(metadata, Column("number", Integer, primary_key=True), UniqueConstraint("key"), primary=False)
     return metadata
 
@@ -152,41 +158,54 @@ def metadata_for(engine: str) -> MetaData:
 #: The projections' tables: caches that can be dropped and built again from events.
 caches = MetaData()
 
-exchanges = Table(
-    "exchange_rows",
-    caches,
-    Column("id", Identity16, primary_key=True),
-    Column("opening", Identity16),
-    Column("call", Text),
-    Column("attempt", Integer, nullable=False),
-    Column("started_ns", _BIG, nullable=False),
-    Column("method", Text, nullable=False),
-    Column("url", Text, nullable=False),
-    Column("status", Integer),
-    Column("model", Text),
-    Column("verdict", Text, nullable=False),
-    Column("chunks", Integer, nullable=False),
-    Column("bytes", _BIG, nullable=False),
-    Column("duration_ns", _BIG),
-    Column("first_chunk_ns", _BIG),
-    Column("dialect", Text, nullable=False),
-    Column("finish", Text),
-    Column("tools", Text),
-    Column("input_tokens", _BIG),
-    Column("output_tokens", _BIG),
-    Column("total_tokens", _BIG),
-    Column("cached_tokens", _BIG),
-    Column("cache_written_tokens", _BIG),
-    Column("reasoning_tokens", _BIG),
-    Column("match_key", LargeBinary),
-    Column("match_places", Text),
-    Column("last_version", Integer, nullable=False),
-    Column("summary", Text, nullable=False),
-    Index("exchange_rows_started", "started_ns"),
-    Index("exchange_rows_match", "match_key"),
-    Index("exchange_rows_opening", "opening"),
-    Index("exchange_rows_call", "call"),
-)
+
+def _exchanges(metadata: MetaData, *own: Any) -> Table:
+    return Table(
+        "exchange_rows",
+        metadata,
+        Column("id", Identity16, primary_key=True),
+        Column("opening", Identity16),
+        Column("opening_name", Text),
+        Column("thread_key", Identity16),
+        Column("call", Text),
+        Column("attempt", Integer, nullable=False),
+        Column("started_ns", _BIG, nullable=False),
+        Column("method", Text, nullable=False),
+        Column("url", Text, nullable=False),
+        Column("status", Integer),
+        Column("model", Text),
+        Column("verdict", Text, nullable=False),
+        Column("chunks", Integer, nullable=False),
+        Column("bytes", _BIG, nullable=False),
+        Column("duration_ns", _BIG),
+        Column("first_chunk_ns", _BIG),
+        Column("dialect", Text, nullable=False),
+        Column("finish", Text),
+        Column("tools", Text),
+        Column("input_tokens", _BIG),
+        Column("output_tokens", _BIG),
+        Column("total_tokens", _BIG),
+        Column("cached_tokens", _BIG),
+        Column("cache_written_tokens", _BIG),
+        Column("reasoning_tokens", _BIG),
+        Column("match_key", LargeBinary),
+        Column("match_places", Text),
+        Column("last_version", Integer, nullable=False),
+        Column("summary", Text, nullable=False),
+        Index("exchange_rows_started", "started_ns"),
+        Index("exchange_rows_match", "match_key"),
+        Index("exchange_rows_opening", "opening"),
+        Index("exchange_rows_call", "call"),
+        Index("exchange_rows_thread", "thread_key"),
+        Index("exchange_rows_opening_name", "opening_name"),
+        Index("exchange_rows_model", "model", "started_ns"),
+        Index("exchange_rows_verdict", "verdict", "started_ns"),
+        Index("exchange_rows_status", "status", "started_ns"),
+        *own,
+    )
+
+
+exchanges = _exchanges(caches)
 
 openings = Table(
     "openings",
@@ -219,6 +238,7 @@ def _messages(metadata: MetaData, *own: Any, primary: bool = True) -> Table:
         Index("message_rows_exchange", "exchange"),
         Index("message_rows_thread", "thread_key"),
         Index("message_rows_started", "started_ns"),
+        Index("message_rows_follows", "follows"),
         *own,
     )
 

@@ -10,6 +10,7 @@ import sys
 import threading
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,11 @@ from sqlalchemy import Connection, Engine
 
 from recorder.core.events import TYPE_NAMES
 from recorder.errors import StaleSchema, StoreError
+from recorder.projections.runner import project
 from recorder.store import open_store, revisions, schema
 from recorder.store.base import FeedCursor
 from recorder.store.postgres_sessions import reading_engine, restamp, writing_engine
+from recorder.store.projected import SqlProjected
 from recorder.store.sqlite_file import writing_engine as sqlite_engine
 from recorder.store.tables import metadata_for
 from recorder.store.urls import parse_url
@@ -83,15 +86,47 @@ def test_upgrading_twice_changes_nothing(store_url: str) -> None:
 
 
 def test_upgrading_an_empty_store_tells_what_was_done(sqlite_url: str, empty_postgres_url: str) -> None:
-    assert schema.upgrade(sqlite_url) == ("0001", "0002")
-    assert schema.upgrade(empty_postgres_url) == ("0001", "0002")
+    assert schema.upgrade(sqlite_url) == ("0001", "0002", "0003")
+    assert schema.upgrade(empty_postgres_url) == ("0001", "0002", "0003")
+
+
+def test_rows_of_a_store_of_before_are_made_again(sqlite_url: str, empty_postgres_url: str) -> None:
+    """0003 adds columns that only a fold of the events can fill."""
+    built = ExchangeBuilder(1).request({"model": "m", "messages": [{"role": "user", "content": "hi"}]}).completed()
+    for url in (sqlite_url, empty_postgres_url):
+        target = parse_url(url)
+        schema.upgrade(url)
+        with closing(open_store(url, write=True)) as store:
+            store.append([built.opened], built.events)
+            project(store, SqlProjected(store))
+            expected = list(SqlProjected(store).exchanges())
+        with engine_of(url).connect() as connection, connection.begin():
+            as_of_0002(connection)
+            assert revisions.pending(connection) == ("0003",)
+        assert schema.upgrade(url) == ("0003",)
+        assert schema.state(target) == ("0003", ())
+        with closing(open_store(url, write=True)) as store:
+            assert [row.thread_key for row in SqlProjected(store).exchanges()] == [None]
+            project(store, SqlProjected(store))
+            assert list(SqlProjected(store).exchanges()) == expected
+            assert expected[0].thread_key is not None
+
+
+def as_of_0002(connection: Connection) -> None:
+    """Take away what 0003 brings."""
+    indexes = ("thread", "opening_name", "model", "verdict", "status", "tools", "finish")
+    for name in (*(f"exchange_rows_{index}" for index in indexes), "message_rows_follows"):
+        connection.exec_driver_sql(f"DROP INDEX IF EXISTS {name}")
+    for column in ("thread_key", "opening_name"):
+        connection.exec_driver_sql(f"ALTER TABLE exchange_rows DROP COLUMN {column}")
+    connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0002'")
 
 
 def test_several_upgrade_at_once(sqlite_url: str, empty_postgres_url: str) -> None:
     for url in (sqlite_url, empty_postgres_url):
         with ThreadPoolExecutor(6) as threads:
             results = list(threads.map(schema.upgrade, [url] * 6))
-        assert sorted(results) == [()] * 5 + [("0001", "0002")]
+        assert sorted(results) == [()] * 5 + [("0001", "0002", "0003")]
 
 
 @pytest.mark.parametrize("write", [True, False])
@@ -111,9 +146,9 @@ def test_a_newer_schema_is_refused_with_what_to_do(upgraded: str, write: bool) -
 
 
 def test_an_older_schema_is_refused_by_readers(upgraded: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if there were a revision 0003 already."""
-    monkeypatch.setattr(revisions, "HEAD", "0003")
-    with pytest.raises(StaleSchema, match=r"has schema 0002, not 0003: run `recorder db upgrade"):
+    """As if there were a revision 0004 already."""
+    monkeypatch.setattr(revisions, "HEAD", "0004")
+    with pytest.raises(StaleSchema, match=r"has schema 0003, not 0004: run `recorder db upgrade"):
         open_store(upgraded, write=False)
 
 
@@ -143,7 +178,7 @@ def test_a_migration_that_fails_leaves_nothing(
         assert revisions.revision(connection) is None
     engine.dispose()
     for url in (sqlite_url, empty_postgres_url):
-        assert schema.upgrade(url) == ("0001", "0002")
+        assert schema.upgrade(url) == ("0001", "0002", "0003")
         open_store(url, write=True).close()
 
 
@@ -156,7 +191,7 @@ def test_a_developer_reaches_a_store_through_alembic_ini(upgraded: str) -> None:
             [*run, "-x", f"url={url}", *arguments], capture_output=True, text=True, cwd=ROOT, check=False
         )
         assert done.returncode == 0, done.stderr
-    assert "0002" in done.stdout
+    assert "0003" in done.stdout
     unnamed = subprocess.run([*run, "current"], capture_output=True, text=True, cwd=ROOT, check=False)
     assert unnamed.returncode == 1
     assert "name the store" in unnamed.stderr

@@ -1,0 +1,123 @@
+"""Exchanges that have to do with each other, found by index: what is needed to tell one conversation.
+
+Nothing here decides which conversation an exchange is in: that does :func:`recorder.core.conversation.group`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from sqlalchemy import Connection, Select, Table, func, or_, select
+
+from recorder.clock import ID_SIZE
+from recorder.store.sql import batched
+from recorder.store.tables import exchanges, messages, openings
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
+
+_AT_ONCE: Final = 500
+_SEVERAL: Final = 4  # ids of which one part is: more are not looked for
+
+
+class TurnRow(NamedTuple):
+    """What threading needs of an exchange; the fields are those of :class:`~recorder.store.projected.ExchangeRow`."""
+
+    id: bytes
+    opening: bytes | None
+    call: str | None
+    attempt: int
+    started_ns: int
+    summary: str
+
+
+_TURN: Final = tuple(exchanges.c[name] for name in TurnRow._fields)
+
+#: Where the exchanges that are asked for stand, and by which column they are told.
+_BY: Final[Mapping[str, ColumnElement[Any]]] = {
+    "id": exchanges.c.id,
+    "opening": exchanges.c.opening,
+    "call": exchanges.c.call,
+    "answer": messages.c.thread_key,
+}
+
+
+def turns_by(connection: Connection, what: str, values: Iterable[Any]) -> Iterator[TurnRow]:
+    """Yield exchanges by their ``id``, ``opening`` or ``call``, or by the key that an ``answer`` of theirs has when it
+    is sent back; one may come several times.
+    """
+    query = select(*_TURN)
+    if what == "answer":
+        query = query.join(messages, messages.c.exchange == exchanges.c.id)
+    for some in batched(list(values), _AT_ONCE):
+        yield from _turns(connection, query.where(_BY[what].in_(some)))
+
+
+def turns_extending(connection: Connection, values: Iterable[bytes]) -> Iterator[TurnRow]:
+    """Yield the exchanges whose requests begin with the messages that one of these thread keys stands for.
+
+    A message tells which one it follows, so the requests of a store are trees; a request ends at one of their nodes.
+    """
+    ends: set[bytes] = set()
+    for some in batched(list(values), _AT_ONCE):
+        sent = messages.c.answered == 0
+        under = select(messages.c.key).where(messages.c.key.in_(some), sent).cte("under", recursive=True)
+        under = under.union(select(messages.c.key).join(under, messages.c.follows == under.c.key).where(sent))
+        ends.update(connection.execute(select(under.c.key)).scalars())
+    # Not joined: Postgres cannot tell how many there are, takes them for many, and would read all exchanges.
+    for some in batched(list(ends), _AT_ONCE):
+        yield from _turns(connection, select(*_TURN).where(exchanges.c.thread_key.in_(some)))
+
+
+def first_turns(connection: Connection, values: Iterable[bytes]) -> Iterator[TurnRow]:
+    """Yield the first exchange that was sent in each of these openings."""
+    c = exchanges.c
+    for opening in values:
+        yield from _turns(connection, select(*_TURN).where(c.opening == opening).order_by(c.started_ns, c.id).limit(1))
+
+
+def openings_called(connection: Connection, names: Iterable[str]) -> Iterator[bytes]:
+    """Yield the openings of which exchanges say that they have one of these names."""
+    c = exchanges.c
+    for some in batched(list(names), _AT_ONCE):
+        yield from connection.execute(
+            select(c.opening).where(c.opening_name.in_(some), c.opening.is_not(None)).distinct()
+        ).scalars()
+
+
+def _turns(connection: Connection, query: Select[Any]) -> Iterator[TurnRow]:
+    for row in connection.execute(query):
+        yield TurnRow(*row)
+
+
+def openings_by(connection: Connection, what: str, values: Iterable[Any]) -> Iterator[Any]:
+    """Yield the rows of openings by their ``id`` or ``name``."""
+    for some in batched(list(values), _AT_ONCE):
+        yield from connection.execute(select(openings).where(openings.c[what].in_(some)))
+
+
+def openings_tagged(connection: Connection, piece: str) -> Iterator[Any]:
+    """Yield the rows of the openings in whose tags, which are JSON, a piece of text stands."""
+    place = func.instr if connection.dialect.name == "sqlite" else func.strpos
+    yield from connection.execute(select(openings).where(place(openings.c.tags, piece) > 0))
+
+
+def ids_with(connection: Connection, digits: str) -> set[bytes]:
+    """Return ids of exchanges and of openings that begin or end with hexadecimal digits; where several do, some."""
+    found: set[bytes] = set()
+    if len(digits) >= 2 * ID_SIZE:  # no part
+        return found
+    for table, name in ((exchanges, "id"), (openings, "id"), (exchanges, "opening")):
+        column = table.c[name]
+        written = _digits(connection, table, name)
+        part = or_(written.like(f"{digits}%"), written.like(f"%{digits}"))
+        query = select(column).where(column.is_not(None), part).distinct().limit(_SEVERAL)
+        found.update(one for one in connection.execute(query).scalars() if len(one) == ID_SIZE)
+    return found
+
+
+def _digits(connection: Connection, table: Table, name: str) -> ColumnElement[str]:
+    if connection.dialect.name == "sqlite":
+        return func.lower(func.hex(table.c[name]))
+    return func.encode(func.uuid_send(table.c[name]), "hex")

@@ -1,0 +1,169 @@
+"""What is told of one conversation without reading the others is what all exchanges together say, on both engines."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from recorder.api.reader import Reader
+from recorder.api.threaded import Found, Threaded
+from recorder.clock import id_text
+from recorder.core.conversation import group
+from recorder.core.threads import Threads
+from recorder.errors import NotFound
+from recorder.projections.rows import tags_of_row, turn_of_row
+from recorder.projections.runner import project
+from recorder.store import open_store
+from recorder.store.projected import SqlProjected
+from tests.building import ExchangeBuilder, identity
+
+OPENED = {800: "desk", 801: "desk", 802: "x", 803: None, 804: "desk", 805: "desk", 806: "y", 807: None}
+SAID = {**OPENED, 805: "old", 806: None}  # of the last four no event is stored, or it says something else
+STORED = (800, 801, 802, 805, 806)
+
+
+def text(number: int) -> str:
+    return id_text(identity(number))
+
+
+def exchanges(chance: random.Random, count: int) -> Iterator[ExchangeBuilder]:
+    """Yield exchanges that go on from each other and from nothing, in and out of conversations, in any order."""
+    histories: list[list[dict[str, str]]] = [[]]
+    built: list[ExchangeBuilder] = []
+    asked: list[dict[str, str]] = []
+    call = ""
+    for number in chance.sample(range(1, 700), count):
+        said = [{"role": "user", "content": chance.choice("ab")} for _ in range(chance.choice((0, 1, 1, 1, 2)))]
+        again = built and chance.random() < 0.25  # another attempt of the same call
+        asked = asked if again else [*chance.choice(histories[-12:]), *said]
+        answers = [{"role": "assistant", "content": chance.choice("ab")} for _ in range(chance.choice((0, 1, 1, 2)))]
+        histories += [[*asked, answer] for answer in answers]
+        opening = chance.choice([None, None, None, *OPENED])
+        named = {} if opening is None or SAID[opening] is None else {"name": SAID[opening]}
+        inside = {} if opening is None else {"conversation": text(opening), **named}
+        call = call if again else f"call-{chance.randrange(4) if chance.random() < 0.1 else 10 + number}"
+        one = ExchangeBuilder(number)
+        one.wall_ns = 1_790_000_000_000_000_000 + chance.randrange(200) * 1_000_000_000
+        one.request({"model": "m", "messages": asked}, call=call, attempt=chance.randint(1, 3), **inside)
+        built.append(one.response(headers=[("content-type", "application/json")], framing="length"))
+        choices = [{"index": at, "message": answer, "finish_reason": "stop"} for at, answer in enumerate(answers)]
+        one.chunks(_json({"object": "chat.completion", "model": "m", "choices": choices})).completed()
+    for number in STORED:
+        tags = {"bot": chance.choice("ab"), "venue": chance.choice("ab")}
+        opened = ExchangeBuilder(number).event("conversation_named", {"name": OPENED[number]})
+        built.append(opened.event("tags_set", {"tags": tags}))
+    chance.shuffle(built)
+    yield from built
+
+
+def _json(value: object) -> bytes:
+    import json
+
+    return json.dumps(value).encode()
+
+
+class Whole:
+    """The same, told from all exchanges."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.turns = [turn_of_row(row, id_text(row.id)) for row in reader.exchanges(newest_first=False)]
+        self.openings = {id_text(row.id): row.name for row in reader.openings().values()}
+        self.threads = {thread.id: thread for thread in group(self.turns, self.openings)}
+        self.homes = {one: thread.id for thread in self.threads.values() for one in thread.exchanges}
+        self.named = {thread.name: thread.id for thread in self.threads.values() if thread.name is not None}
+        self.of_opening = {one: self.named.get(name or "", one) for one, name in self.openings.items()}
+        self.tags: dict[str, dict[str, str]] = {}
+        for _, row in sorted(reader.openings().items()):
+            self.tags.setdefault(self.of_opening[id_text(row.id)], {}).update(tags_of_row(row))
+
+    def find(self, asked: str) -> Found | str | None:
+        kinds = dict.fromkeys((*self.threads, *self.openings), "conversation") | dict.fromkeys(self.homes, "exchange")
+        if asked in self.named:
+            return Found("conversation", self.named[asked])
+        digits = asked.replace("-", "")
+        found = [one for one in kinds if _is_part(digits, one.replace("-", ""))]
+        if len(found) > 1:
+            return f"{asked} stands for {len(found)} ids ({', '.join(found[:4])}"
+        if not found:
+            return None
+        return Found(
+            kinds[found[0]], self.of_opening.get(found[0], found[0]) if found[0] not in self.homes else found[0]
+        )
+
+
+def _is_part(digits: str, whole: str) -> bool:
+    return whole.startswith(digits) or whole.endswith(digits)
+
+
+def check(reader: Reader, chance: random.Random) -> None:
+    whole = Whole(reader)
+    assert Threaded(reader).every == whole.threads
+    for home, thread in chance.sample(sorted(whole.threads.items()), min(12, len(whole.threads))):
+        assert Threaded(reader).conversation(home) == thread
+        assert Threaded(reader).tags(home) == whole.tags.get(home, {})
+    for exchange, home in chance.sample(sorted(whole.homes.items()), 10):
+        assert Threaded(reader).place(exchange) == (home, whole.threads[home].parents.get(exchange))
+    several = chance.sample(sorted(whole.homes), 3 * len(whole.homes) // 4)
+    places = [(home, thread.name if thread else None) for home, thread in Threaded(reader).places(several)]
+    assert places == [(whole.homes[one], whole.threads[whole.homes[one]].name) for one in several]
+    names = ("desk", "old", "x", "y", "z", *map(text, range(799, 809)), *chance.sample(sorted(whole.homes), 5))
+    known = Threaded(reader)
+    for asked in names:
+        found(Threaded(reader), whole, asked)
+        found(known, whole, asked[-2:])
+        found(known, whole, asked.replace("-", "")[:17])
+    tagged(reader, whole)
+    placed(reader, whole, chance.sample(sorted(whole.threads), len(whole.threads) // 3))
+
+
+def found(threaded: Threaded, whole: Whole, asked: str) -> None:
+    expected = whole.find(asked)
+    if isinstance(expected, str):
+        with pytest.raises(NotFound) as caught:
+            threaded.find(asked)
+        assert str(caught.value).startswith(expected)
+    else:
+        assert threaded.find(asked) == expected
+
+
+def tagged(reader: Reader, whole: Whole) -> None:
+    for tags in ({"bot": "a"}, {"venue": "b"}, {"bot": "a", "venue": "b"}, {"bot": "c"}, {"venue": '": "'}):
+        expected = [home for home, own in whole.tags.items() if tags.items() <= own.items()]
+        assert Threaded(reader).tagged(tags) == sorted(expected)
+
+
+def placed(reader: Reader, whole: Whole, homes: list[str]) -> None:
+    """In the order of an export, and with what is said there of each exchange."""
+    every = [one for one in Threads(whole.turns, whole.openings).in_order() if one.conversation in homes]
+    some = Threads(*Threaded(reader).turns(homes))
+    assert [one[:4] for one in some.in_order(some.numbers(one.id for one in every))] == [one[:4] for one in every]
+    assert Threaded(reader).members(homes) == [
+        turn.id for turn in reversed(whole.turns) if whole.homes[turn.id] in homes
+    ]
+
+
+def test_one_conversation_is_told_as_all_exchanges_tell_it(store_url: str) -> None:
+    """Whatever came when, and whether a projection has stored it or not."""
+    arriving(store_url, 1, 45)
+
+
+@pytest.mark.parametrize("seed", range(2, 6))
+def test_so_is_every_other_one(sqlite_url: str, seed: int) -> None:
+    arriving(sqlite_url, seed, 40)
+
+
+def arriving(store_url: str, seed: int, most: int) -> None:
+    chance = random.Random(seed)
+    waiting = list(exchanges(chance, most))
+    with closing(open_store(store_url, write=True)) as store:
+        while waiting:
+            some, waiting = waiting[:25], waiting[25:]
+            for one in some:
+                store.append([one.opened], one.events)
+            if len(waiting) or seed % 2:
+                project(store, SqlProjected(store))
+            with closing(Reader(store_url)) as reader:
+                check(reader, chance)
