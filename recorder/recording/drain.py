@@ -223,7 +223,7 @@ class Drainer:
                 store.append(openings, events, *marks)
         except VersionConflict:  # file by file: who is not in conflict goes on
             for file in found:
-                moved = drain_file(store, file, self.drained[file.id], lambda: False)
+                moved = drain_file(store, file, self.drained[file.id])
                 self.drained[file.id] = self._counted[file.id] = moved.end
                 self.events += moved.events
                 self.conflicts += moved.conflicts

@@ -44,8 +44,8 @@ def read_header(path: Path) -> SpoolHeader:
 
 def spool_files(directory: Path) -> list[Path]:
     """Return the spool files of a directory, oldest first; an empty list where there is none."""
-    with suppress(FileNotFoundError, NotADirectoryError):
-        return sorted(path for path in directory.iterdir() if path.suffix == SUFFIX)
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(directory) as entries:
+        return sorted(directory / entry.name for entry in entries if entry.name.endswith(SUFFIX) and entry.is_file())
     return []
 
 
