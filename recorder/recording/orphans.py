@@ -41,7 +41,8 @@ class Orphan:
 
     :ivar id: of the file, as the store's bookkeeping has it; empty where nothing tells it.
     :ivar owner: id of the process that wrote it; None where nothing tells it.
-    :ivar damage: what is wrong with it; None as long as nothing is known.
+    :ivar fault: what is wrong with its header, or None; by itself that costs nothing but the header.
+    :ivar damage: what is wrong behind the header; None as long as nothing is known.
     :ivar kept: whether it is set aside: not everything in it is in the store.
     """
 
@@ -49,8 +50,8 @@ class Orphan:
     lock: LockFile
     id: bytes = b""
     owner: bytes | None = None
+    fault: str | None = None
     damage: str | None = None
-    start: int = HEADER_SIZE
     kept: bool = False
 
     @property
@@ -84,22 +85,22 @@ class Orphan:
             at += len(block)
 
     def identify(self) -> None:
-        """Find out whose file it is; a header that is contradicted by name or records is noted as damage."""
+        """Find out whose file it is; a header that its name or its records contradict is at fault."""
         try:
             header = read_header(self.path)
         except CorruptRecording:
-            self.damage, self.start = "its header cannot be read", 0
+            self.fault = "its header cannot be read"
             self.id, self.owner = _id_of(self.path) or b"", self._first() or self._last(None)
             return
         self.id = _id_of(self.path) or header.spool
         if self.id != header.spool:
-            self.damage = "its header has another id than its name"
+            self.fault = "its header has another id than its name"
         first = self._first()
         if first is None and self.bytes_at(HEADER_SIZE, 1):
             first = self._last(header.instance)
         self.owner = first or header.instance
         if self.owner != header.instance:
-            self.damage = "its header names another process than its records"
+            self.fault = "its header names another process than its records"
 
     def _first(self) -> bytes | None:
         """Return who wrote the record behind the header: nothing that was sent can stand there."""
@@ -113,7 +114,7 @@ class Orphan:
     def _last(self, named: bytes | None) -> bytes | None:
         """Return *named* if any readable record names it, else who wrote the last one: none stands in its payload."""
         data = self.bytes_at(0, self.size)
-        if named is not None and any(True for _ in RecordSearch(data, HEADER_SIZE, named)):
+        if named is not None and any(True for _ in RecordSearch(data, 0, named)):
             return named
         search = RecordSearch(data)
         last: bytes | None = None

@@ -78,7 +78,6 @@ def recover(directory: Path, store: EventStore, clock: Clock, instance: bytes) -
             done.instances.append(id_text(dead))
             _remove(store, orphans)
         for orphan in nobodys:
-            orphan.damage = orphan.damage or "nothing in it tells whose it was"
             _keep(orphan, done)
         _remove(store, nobodys)
         _end_closed(directory, store, clock, instance, done)
@@ -118,8 +117,8 @@ def _move(store: EventStore, dead: bytes, orphans: Sequence[Orphan], done: Recov
     """Bring to the store what a dead process left; return what was lost of it, if anything was."""
     salvage = Salvage(store, dead)
     for orphan in orphans:
-        if orphan.damage is not None:
-            salvage.bring(orphan, orphan.start)
+        if orphan.fault is not None:
+            salvage.bring(orphan, HEADER_SIZE)  # how far it was drained is noted under an id that may not be its own
         elif salvage.begun or not _drain(store, orphan, salvage, done):
             salvage.bring(orphan, _drained(store, orphan))
     salvage.close()
@@ -127,9 +126,9 @@ def _move(store: EventStore, dead: bytes, orphans: Sequence[Orphan], done: Recov
     done.salvaged += salvage.behind
     done.left += salvage.left
     for orphan in orphans:
-        if orphan.damage is not None or orphan.kept:
+        if orphan.fault or orphan.damage or orphan.kept:
             _keep(orphan, done)
-    if salvage.begun and (done.damaged or salvage.left):
+    if salvage.behind or salvage.left:
         told = "%d events behind what is lost were brought to the store, %d that follow on it are only in what is kept"
         _log.error("recorder: " + told, salvage.behind, salvage.left)
     damage = next((orphan.damage for orphan in orphans if orphan.damage), None)
@@ -176,7 +175,8 @@ def _keep(orphan: Orphan, done: Recovered) -> None:
     aside = orphan.path.with_suffix(SUFFIX + DAMAGED)
     with suppress(FileExistsError):
         os.link(orphan.path, aside)
-    why = f"is damaged ({orphan.damage})" if orphan.damage else "holds events that follow on others which are lost"
+    damage = "; ".join(filter(None, (orphan.fault, orphan.damage)))
+    why = f"is damaged ({damage})" if damage else "holds events that follow on others which are lost"
     _log.error("recorder: %s %s: set aside as %s", orphan.path.name, why, aside.name)
     done.damaged.append(str(aside))
 

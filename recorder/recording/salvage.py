@@ -24,6 +24,7 @@ from recorder.core.events import TYPE_CODES, Event, StreamOpened
 from recorder.core.record_search import FoundRecord, RecordSearch
 from recorder.errors import CorruptRecording, VersionConflict
 from recorder.recording.orphans import Orphan
+from recorder.recording.spool_file import HEADER_SIZE
 from recorder.store.base import EventStore
 
 _log = logging.getLogger("recorder")
@@ -114,7 +115,6 @@ class Salvage:
         :raises StoreError: the store failed; what was brought there stays.
         """
         self.begun = True
-        self._damaged = self._damaged or file.damage is not None
         passed = self._passed(file, start)
         while batch := list(islice(passed, _BATCH)):
             self._append(file, batch)
@@ -166,10 +166,9 @@ class Salvage:
                 end = after
             file.require_nothing_behind(end)
         except CorruptRecording as error:
-            file.damage = file.damage or str(error)
-        if file.damage is not None:
-            self._damaged = True
-            yield from RecordSearch(data, end, self._owner)
+            file.damage, self._damaged = str(error), True
+            # Where nothing stands behind a damaged header, it may have become longer or shorter.
+            yield from RecordSearch(data, 0 if file.fault and end == HEADER_SIZE else end, self._owner)
 
     def _is_next(self, event: Event, place: _Place) -> bool:
         """Tell whether an event is the next one of its stream; if not, take note of where it is."""
