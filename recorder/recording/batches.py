@@ -79,17 +79,6 @@ class Moved(NamedTuple):
     conflicts: int
 
 
-def drain_file(store: EventStore, file: Drainable, start: int) -> Moved:
-    """Move the next batch of what a spool file holds from *start* on; nothing where there is none.
-
-    :raises RecorderError: the store or the file failed; nothing was moved.
-    """
-    openings, events, end = read_batch(file, start)
-    if end == start:
-        return Moved(start, 0, 0)
-    return move_batch(store, file, openings, events, SpoolMark(file.id, start, end))
-
-
 def move_batch(
     store: EventStore, file: Drainable, openings: Sequence[StreamOpened], events: Sequence[Event], mark: SpoolMark
 ) -> Moved:

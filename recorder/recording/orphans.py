@@ -25,13 +25,13 @@ from recorder.recording.spool_file import (
     SIZE_FIELD,
     SMALLEST_AHEAD,
     SpoolHeader,
+    is_zero,
     read_at,
     read_header,
     read_records,
     spool_files,
 )
 
-_ZEROS: Final = bytes(1024 * 1024)
 _A_FEW: Final = 4096  # bytes: of the first record, no more than it needs
 
 
@@ -78,11 +78,8 @@ class Orphan:
         if size < SMALLEST_AHEAD and self.bytes_at(end, SIZE_FIELD) == bytes(SIZE_FIELD):
             raise CorruptRecording(f"zeros stand at byte {end}, where a record must have been")
         at = end + broken_off_end(self.bytes_at(end, BROKEN_OFF_HEAD), size - end)
-        while at < size:
-            block = self.bytes_at(at, len(_ZEROS))
-            if block != _ZEROS[: len(block)]:
-                raise CorruptRecording(f"no record begins at byte {end}, but there is more behind it")
-            at += len(block)
+        if not is_zero(self.lock.fd, self.path, at):
+            raise CorruptRecording(f"no record begins at byte {end}, but there is more behind it")
 
     def identify(self) -> None:
         """Find out whose file it is; a header that its name or its records contradict is at fault."""
