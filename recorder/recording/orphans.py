@@ -144,6 +144,14 @@ def take_orphans(directory: Path, held: ExitStack) -> tuple[dict[bytes, list[Orp
             found[orphan.owner].append(orphan)
         elif orphan is not None:
             nobodys.append(orphan)
+    for orphan in list(nobodys):
+        claimed = orphan.bytes_at(
+            HEADER_SIZE - ID_SIZE, ID_SIZE
+        )  # no proof, but one who died here is likelier than none
+        if claimed in found:
+            orphan.owner = claimed
+            found[claimed] = sorted([*found[claimed], orphan], key=lambda one: one.path)
+            nobodys.remove(orphan)
     taken = {orphan.path for orphan in (*nobodys, *(one for each in found.values() for one in each))}
     left = {header.instance for header in headers(directory, but=taken)}
     return {dead: orphans for dead, orphans in found.items() if dead not in left}, nobodys

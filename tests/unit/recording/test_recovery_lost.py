@@ -409,6 +409,19 @@ def test_a_folder_with_the_name_of_a_spool_is_passed_over(process: Process, plac
     assert recovered(place, sqlite_url).died == [id_text(writer.id)]
 
 
+def test_a_file_without_a_readable_header_or_record_may_be_of_a_process_that_died_here(
+    process: Process, place: Path, sqlite_url: str
+) -> None:
+    writer = process.stream()
+    process.lanes[0]._roll()
+    process.chunks(writer, count=1)
+    _, second = process.die()
+    second.flip(3, HEADER_SIZE + 60)
+    found = recovered(place, sqlite_url)
+    assert types(streams(sqlite_url)[id_text(writer.id)]) == ["request_sent", "gap_recorded", "process_died"]
+    assert names(found) == [second.path.name]
+
+
 def test_a_payload_gives_a_file_no_other_owner(process: Process, place: Path, sqlite_url: str) -> None:
     """The first record and the header are damaged, and in the payload of the first event stands a whole exchange."""
     foreign = encode_opened(StreamOpened(CLOCK.new_id(), CLOCK.new_id(), CLOCK.secret(32)))
