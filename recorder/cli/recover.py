@@ -61,6 +61,7 @@ def _print(done: Recovered, kept_before: Sequence[Path]) -> None:
         click.echo(f"  {identity}")
     if done.damaged:
         click.echo(f"{counted(done.salvaged, 'event')} of them stood behind damage")
-        click.echo(f"{counted(done.left, 'event')} behind it can be read, but not be chained to what is lost")
+        click.echo(f"{counted(done.left, 'event')} can be read, but only follow on what is lost")
         names = ", ".join(done.damaged)
-        raise Failed(f"{counted(len(done.damaged), 'spool')} could not be read whole: kept as {names}", FOUND)
+        spools = counted(len(done.damaged), "spool")
+        raise Failed(f"{spools} could not be brought to the store whole: kept as {names}", FOUND)

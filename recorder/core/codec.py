@@ -15,7 +15,6 @@ of zlib, RFC 1952) covers kind and content; it finds torn writes, the hash chain
 
 from __future__ import annotations
 
-import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -25,7 +24,7 @@ from recorder.core.events import FORMAT_VERSION, Event, StreamOpened
 from recorder.errors import CorruptRecording
 
 FRAME: Final = struct.Struct(">IIB")
-_OPENED: Final = struct.Struct(">H16s16s32s")
+OPENED: Final = struct.Struct(">H16s16s32s")
 EVENT: Final = struct.Struct(">HH16sQQQ16s32sHII")
 _SIZE: Final = struct.Struct(">I")
 _NO_SIZE: Final = bytes(_SIZE.size)
@@ -33,16 +32,14 @@ _FRAMED_EVENT: Final = struct.Struct(FRAME.format + EVENT.format.removeprefix(">
 _USUAL_TYPE: Final = b"chunk_received"
 #: The same with the type's name; kind and format, and the sizes of type and meta, are one field each.
 _USUAL_EVENT: Final = struct.Struct(f">II3sH16sQQQ16s32s6sI{len(_USUAL_TYPE)}s")
-_SIZES: Final = struct.Struct(">HII")  # of type, meta and body: the end of EVENT
-_OPENED_SIZE: Final = FRAME.size + _OPENED.size
+SIZES: Final = struct.Struct(">HII")  # of type, meta and body: the end of EVENT
+OPENED_SIZE: Final = FRAME.size + OPENED.size
 #: So much of a place tells where an append that was broken off there would have ended.
-BROKEN_OFF_HEAD: Final = _OPENED_SIZE + _FRAMED_EVENT.size
+BROKEN_OFF_HEAD: Final = OPENED_SIZE + _FRAMED_EVENT.size
 ABSENT: Final = 0xFFFFFFFF
-_KIND_OPENED: Final = 1
+KIND_OPENED: Final = 1
 KIND_EVENT: Final = 2
 _USUAL_KIND: Final = struct.pack(">BH", KIND_EVENT, FORMAT_VERSION)
-#: Kind and format of a record, as they stand after its size and its checksum.
-_BEGINNING: Final = re.compile(b"[%c%c]%b" % (_KIND_OPENED, KIND_EVENT, struct.pack(">H", FORMAT_VERSION)))
 _USUAL_SIZES: Final = struct.pack(">HI", len(_USUAL_TYPE), ABSENT)
 _crc32 = zlib.crc32
 _KIND_CHECK: Final = [_crc32(bytes((kind,))) for kind in range(256)]  # the checksum so far, after the kind
@@ -51,8 +48,8 @@ CHECK_OF_EVENT: Final = _KIND_CHECK[KIND_EVENT]
 
 def encode_opened(opened: StreamOpened) -> bytes:
     """Return the record of a stream's opening."""
-    content = _OPENED.pack(opened.format, opened.stream, opened.instance, opened.secret)
-    return _framed(_KIND_OPENED, content)
+    content = OPENED.pack(opened.format, opened.stream, opened.instance, opened.secret)
+    return _framed(KIND_OPENED, content)
 
 
 def encode_event(
@@ -127,7 +124,7 @@ def broken_off_end(head: bytes, room: int) -> int:
     if not ends_here(head):
         return _torn_end(head, room)
     kind = head[FRAME.size - 1] if len(head) >= FRAME.size else 0
-    starts = {KIND_EVENT: (0,), _KIND_OPENED: (_OPENED_SIZE,), 0: (0, _OPENED_SIZE)}.get(kind, ())
+    starts = {KIND_EVENT: (0,), KIND_OPENED: (OPENED_SIZE,), 0: (0, OPENED_SIZE)}.get(kind, ())
     ends = [start + _event_size(head, start) for start in starts]
     return max((end for end in ends if end <= room), default=min(FRAME.size, room))
 
@@ -145,7 +142,7 @@ def _event_size(head: bytes, start: int) -> int:
     known = min(len(head) - start, _FRAMED_EVENT.size)
     if known < _FRAMED_EVENT.size:
         return known
-    type_size, *payload = _SIZES.unpack_from(head, start + known - _SIZES.size)
+    type_size, *payload = SIZES.unpack_from(head, start + known - SIZES.size)
     # An event has a type: what comes after an empty one is not a size, or only a part of it.
     sizes: list[int] = [type_size, *(size for size in payload if size != ABSENT)] if type_size else []
     return known + sum(sizes)
@@ -169,7 +166,7 @@ def decode_record(data: bytes | memoryview, offset: int) -> tuple[Event | Stream
         raise CorruptRecording(f"record at byte {offset} fails its checksum")
     if kind == KIND_EVENT:
         return _decode_event(content, offset), end
-    if kind == _KIND_OPENED:
+    if kind == KIND_OPENED:
         return _decode_opened(content, offset), end
     raise CorruptRecording(f"record at byte {offset} is of unknown kind {kind}")
 
@@ -248,30 +245,11 @@ def decode_records(data: bytes | memoryview, offset: int = 0) -> Iterator[tuple[
 
 
 def _decode_opened(content: bytes, offset: int) -> StreamOpened:
-    if len(content) != _OPENED.size:
+    if len(content) != OPENED.size:
         raise CorruptRecording(f"record at byte {offset}: a stream's opening of {len(content)} bytes")
-    version, stream, instance, secret = _OPENED.unpack(content)
+    version, stream, instance, secret = OPENED.unpack(content)
     _check_format(version, offset)
     return StreamOpened(stream, instance, secret, version)
-
-
-def find_records(data: bytes, offset: int = 0) -> Iterator[Event | StreamOpened]:
-    """Yield every record that can be read from *offset* on, whatever damage stands between them.
-
-    What is no record is searched for the next place where one begins and has its checksum. That place may
-    lie in the payload of a damaged record: whether what is found was written by whom it says is for
-    the caller to find out (:func:`~recorder.core.chain.link`).
-    """
-    while True:
-        try:
-            record, offset = decode_record(data, offset)
-        except (TornRecord, CorruptRecording):
-            found = _BEGINNING.search(data, offset + FRAME.size)
-            if found is None:
-                return
-            offset = found.start() - FRAME.size + 1
-        else:
-            yield record
 
 
 def _decode_event(content: bytes, offset: int) -> Event:

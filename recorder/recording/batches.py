@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
@@ -79,30 +79,22 @@ class Moved(NamedTuple):
     conflicts: int
 
 
-def drain_file(store: EventStore, file: Drainable, start: int, go_on: Callable[[], bool] = lambda: True) -> Moved:
-    """Move what a spool file holds from *start* on.
+def move_batch(
+    store: EventStore, file: Drainable, openings: Sequence[StreamOpened], events: Sequence[Event], mark: SpoolMark
+) -> Moved:
+    """Move a batch that was read from a spool file; what the store has others in the place of is set aside.
 
-    :param go_on: asked between two batches.
-    :raises RecorderError: the store or the file failed; what was committed before stays.
+    :raises VersionConflict: somebody else has drained this file.
+    :raises RecorderError: the store failed; nothing was moved.
     """
-    moved = conflicts = 0
-    while True:
-        openings, events, end = read_batch(file, start)
-        if end == start:
-            return Moved(start, moved, conflicts)
-        refused = 0
-        mark = SpoolMark(file.id, start, end)
-        try:
-            store.append(openings, events, mark)
-        except VersionConflict:
-            if max(store.drained(file.id), HEADER_SIZE) != start:
-                raise  # somebody else has drained this file
-            refused = _append_apart(store, file, openings, events, mark)
-        start = end
-        moved += len(events) - refused
-        conflicts += refused
-        if not go_on():
-            return Moved(start, moved, conflicts)
+    refused = 0
+    try:
+        store.append(openings, events, mark)
+    except VersionConflict:
+        if max(store.drained(file.id), HEADER_SIZE) != mark.start:
+            raise
+        refused = _append_apart(store, file, openings, events, mark)
+    return Moved(mark.end, len(events) - refused, refused)
 
 
 def _append_apart(

@@ -14,9 +14,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 from recorder.clock import Clock
+from recorder.core.codec import decode_batch
 from recorder.core.events import Event, StreamOpened
 from recorder.errors import CorruptRecording, RecorderError, VersionConflict
-from recorder.recording.batches import BATCH_BYTES, Drainable, drain_file, read_batch
+from recorder.recording.batches import BATCH_BYTES, Drainable, move_batch, read_batch
+from recorder.recording.lanes import is_beside
+from recorder.recording.order import in_order
 from recorder.recording.rounds import INTERVAL, Rounds
 from recorder.recording.spool_file import HEADER_SIZE
 from recorder.store.base import EventStore, SpoolMark
@@ -25,6 +28,7 @@ _log = logging.getLogger("recorder")
 
 _LARGEST_BATCH: Final = 8 * BATCH_BYTES  # while more comes in than such batches take away
 _LEAST_BYTES: Final = 32 * 1024  # of one file, in a batch over several
+_ON_ITS_WAY: Final = 10_000_000_000  # nanoseconds that an event of another lane may take to come
 _LONGEST_WAIT: Final = 5.0  # seconds between two tries to reach a store that fails
 
 
@@ -34,6 +38,10 @@ class Laned(Drainable, Protocol):
     @property
     def lane(self) -> int:
         """Files of one lane follow one another."""
+        ...
+
+    def holds_more(self, end: int) -> bool:
+        """Whether there is anything behind byte *end* of a file that is no longer appended to."""
         ...
 
 
@@ -88,6 +96,7 @@ class Drainer:
         self._batch = BATCH_BYTES
         self._paused = False
         self._giving_way = False  # somebody waits for what is under way to end: begin nothing
+        self._held: dict[bytes, int] = {}  # files that wait for an event of another one, and since when
         self._counted: dict[bytes, int] = {}  # up to where the events of each file are counted
         self.drained: dict[bytes, int] = {}
         self.events = 0
@@ -122,7 +131,7 @@ class Drainer:
         """Drain unless the store failed a moment ago; return whether to come back soon."""
         if self.error is not None and self._clock.monotonic_ns() < self._retry_at:
             return True
-        return self.drain() or self.error is not None
+        return self.drain() or self.error is not None or bool(self._held and not self.damage)
 
     def _rest(self, go_on: Callable[[], bool]) -> None:
         if self._at_rest is None or self.error is not None:
@@ -193,13 +202,14 @@ class Drainer:
     def _drain_once(self, store: EventStore, files: Sequence[Laned]) -> bool:
         """Move one batch, whatever lanes its events are in, in one transaction; return whether there was any."""
         limit = max(self._batch // len(files), _LEAST_BYTES) if files else 0
+        growing = {file.lane: file.id for file in files}
         openings: list[StreamOpened] = []
         events: list[Event] = []
         marks: list[SpoolMark] = []
-        found: list[Laned] = []
+        found: dict[bytes, Laned] = {}
         damaged: dict[int, str] = {}  # lane -> where
         taken: set[int] = set()
-        counted = 0
+        counts: dict[bytes, int] = {}
         for file in files:
             if file.lane in taken or file.lane in damaged:
                 continue  # a stream may go on in its lane's next file: the older one comes first
@@ -207,33 +217,66 @@ class Drainer:
             again = self._counted.get(file.id, start) - start  # another store, or an older one, has it now
             try:
                 opened, told, end = read_batch(file, start, min(again, limit) if again > 0 else limit)
+                if end == start and file.id != growing[file.lane] and file.holds_more(start):
+                    raise CorruptRecording("no record begins there, but there is more behind it")
             except CorruptRecording as error:  # who is in another lane goes on
                 damaged[file.lane] = f"{file.path.name}, after byte {start}: {error}"
                 continue
             if end > start:
-                counted += 0 if again > 0 else len(told)
+                counts[file.id] = 0 if again > 0 else len(told)
                 openings += opened
                 events += told
                 marks.append(SpoolMark(file.id, start, end))
-                found.append(file)
+                found[file.id] = file
                 taken.add(file.lane)
+        if marks and (damaged or any(is_beside(lane) for lane in growing)):
+            ordered = in_order(store, [(found[mark.spool], mark) for mark in marks])
+            openings, events, marks = ordered.openings, ordered.events, ordered.marks
+            counts = {key: count for key, count in ordered.counts.items() if counts[key]}
+            self._note_held([found[key] for key in found if key in ordered.held], damaged)
         self._note_damage(damaged)
+        if not marks:
+            return False
+        if self._move(store, [found[mark.spool] for mark in marks], openings, events, marks):
+            self.events += sum(counts.values())
+        more_waits = any(mark.end - mark.start > limit // 2 for mark in marks)
+        self._batch = min(self._batch * 2, _LARGEST_BATCH) if more_waits else BATCH_BYTES
+        return True
+
+    def _move(
+        self,
+        store: EventStore,
+        files: Sequence[Laned],
+        openings: Sequence[StreamOpened],
+        events: Sequence[Event],
+        marks: Sequence[SpoolMark],
+    ) -> bool:
+        """Commit a batch over several files; return False where that went file by file, and is counted."""
         try:
-            if marks:
-                store.append(openings, events, *marks)
+            store.append(openings, events, *marks)
         except VersionConflict:  # file by file: who is not in conflict goes on
-            for file in found:
-                moved = drain_file(store, file, self.drained[file.id], lambda: False)
+            for file, mark in zip(files, marks, strict=True):
+                opened, told, _ = decode_batch(file.read(mark.start, mark.end - mark.start))
+                moved = move_batch(store, file, opened, told, mark)
                 self.drained[file.id] = self._counted[file.id] = moved.end
                 self.events += moved.events
                 self.conflicts += moved.conflicts
-            return True
+            return False
         self.drained.update({mark.spool: mark.end for mark in marks})
         self._counted.update({mark.spool: max(mark.end, self._counted.get(mark.spool, 0)) for mark in marks})
-        self.events += counted
-        more_waits = any(mark.end - mark.start > limit // 2 for mark in marks)
-        self._batch = min(self._batch * 2, _LARGEST_BATCH) if more_waits else BATCH_BYTES
-        return bool(marks)
+        return True
+
+    def _note_held(self, held: Sequence[Laned], damaged: dict[int, str]) -> None:
+        """Take note of files that wait for an event: as damage, where that is lost.
+
+        It is, where a file is damaged. Else it may only be on its way, as long as it does not take too long.
+        """
+        now = self._clock.monotonic_ns()
+        self._held = {file.id: self._held.get(file.id, now) for file in held}
+        for file in held:
+            if damaged or now - self._held[file.id] > _ON_ITS_WAY:
+                told = "an event follows on one that is missing"
+                damaged.setdefault(file.lane, f"{file.path.name}, after byte {self.drained[file.id]}: {told}")
 
     def _note_damage(self, damaged: Mapping[int, str]) -> None:
         first, self.damage = self.damage is None, "; ".join(damaged.values()) or None
@@ -249,7 +292,7 @@ class Drainer:
         """Remove the files that are drained whole and no longer appended to."""
         growing = {file.lane: file.id for file in files}
         for file in files:
-            if file.id != growing[file.lane] and file.lane not in self.damaged_lanes:
+            if file.id != growing[file.lane] and file.lane not in self.damaged_lanes and file.id not in self._held:
                 store.forget_spool(file.id)
                 self._source.drop(file.id)
                 self._confirmed.discard(file.id)

@@ -34,7 +34,7 @@ from recorder.errors import CorruptRecording
 from recorder.locks import LockFile
 from recorder.recording.drain import Drainer
 from recorder.recording.rounds import INTERVAL
-from recorder.recording.spool_file import HEADER_SIZE, lane_of, read_header, read_records, spool_files
+from recorder.recording.spool_file import HEADER_SIZE, is_zero, lane_of, read_header, read_records, spool_files
 from recorder.store import open_store
 
 _log = logging.getLogger("recorder")
@@ -54,6 +54,10 @@ class FollowedFile:
     def read(self, start: int, size: int) -> bytes:
         """Return up to *size* bytes from *start* on."""
         return read_records(self.fd, self.path, start, size)
+
+    def holds_more(self, end: int) -> bool:
+        """Whether there is anything behind byte *end* of a file that is no longer appended to."""
+        return not is_zero(self.fd, self.path, end)
 
 
 class FollowedSpool:

@@ -32,6 +32,11 @@ _LANES: Final = 8
 _SPARE: Final = 1000  # the lane of all threads where every other one is damaged; those in between are for nested writes
 
 
+def is_beside(lane: int) -> bool:
+    """Whether a lane is for what is recorded in the middle of another write: its streams go on in other lanes."""
+    return _LANES <= lane < _SPARE
+
+
 class Lanes:
     """The spools of one recorder; a lane is made when the first thread comes that keeps to it.
 

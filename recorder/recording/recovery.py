@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,30 +17,19 @@ from typing import Any, Final
 
 from recorder.clock import Clock, id_text
 from recorder.core.chain import genesis, link
-from recorder.core.codec import BROKEN_OFF_HEAD, broken_off_end
 from recorder.core.events import Event, GapRecordedMeta, StreamOpened, meta_text
 from recorder.errors import CorruptRecording, VersionConflict
 from recorder.locks import LOCKS_DIRECTORIES, LockFile
-from recorder.recording.batches import CONFLICTS, drain_file, read_batch
+from recorder.recording.batches import CONFLICTS, move_batch, read_batch
+from recorder.recording.orphans import Orphan, headers, let_go, take_orphans
 from recorder.recording.reserve import marked_closed, marker_of
-from recorder.recording.salvage import salvage
-from recorder.recording.spool_file import (
-    HEADER_SIZE,
-    SIZE_FIELD,
-    SMALLEST_AHEAD,
-    SUFFIX,
-    SpoolHeader,
-    read_at,
-    read_header,
-    read_records,
-    spool_files,
-)
-from recorder.store.base import EventStore
+from recorder.recording.salvage import Salvage
+from recorder.recording.spool_file import HEADER_SIZE, SUFFIX, read_header, read_records, spool_files
+from recorder.store.base import EventStore, SpoolMark
 
 _log = logging.getLogger("recorder")
 
 DAMAGED: Final = ".damaged"
-_ZEROS: Final = bytes(1024 * 1024)
 
 
 @dataclass(slots=True)
@@ -49,11 +37,12 @@ class Recovered:
     """What a recovery did.
 
     :ivar events: events moved to the store.
-    :ivar salvaged: those of them that stood behind damage.
+    :ivar salvaged: those of them that stood behind damage, or in a later file of that process.
     :ivar left: events that follow on lost ones, and stay in the files that were set aside.
     :ivar died: ids of the exchanges that were closed as ``process_died``.
     :ivar instances: recorder processes whose spools were taken over.
-    :ivar damaged: spool files that could not be read whole; they were set aside as ``*.damaged``.
+    :ivar damaged: spool files that could not be read whole, or hold events that follow on lost ones; they were
+        set aside as ``*.damaged``.
     """
 
     events: int = 0
@@ -62,45 +51,6 @@ class Recovered:
     died: list[str] = field(default_factory=list)
     instances: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class _Orphan:
-    path: Path
-    header: SpoolHeader
-    lock: LockFile
-    damage: str | None = None
-
-    @property
-    def id(self) -> bytes:
-        return self.header.spool
-
-    @property
-    def size(self) -> int:
-        return os.fstat(self.lock.fd).st_size
-
-    def read(self, start: int, size: int) -> bytes:
-        return read_records(self.lock.fd, self.path, start, size)
-
-    def rest(self, start: int) -> bytes:
-        return read_at(self.lock.fd, self.path, start, self.size - start)
-
-    def require_nothing_behind(self, end: int) -> None:
-        """Look at what stands behind the last record.
-
-        The last record of a file that was allocated ahead may be missing unnoticed: zeros follow it in any case.
-
-        :raises CorruptRecording: something that no record and no append that was broken off there accounts for.
-        """
-        fd, path, size = self.lock.fd, self.path, self.size
-        if size < SMALLEST_AHEAD and read_at(fd, path, end, SIZE_FIELD) == bytes(SIZE_FIELD):
-            raise CorruptRecording(f"zeros stand at byte {end}, where a record must have been")
-        at = end + broken_off_end(read_at(fd, path, end, BROKEN_OFF_HEAD), size - end)
-        while at < size:
-            block = read_at(fd, path, at, len(_ZEROS))
-            if block != _ZEROS[: len(block)]:
-                raise CorruptRecording(f"no record begins at byte {end}, but there is more behind it")
-            at += len(block)
 
 
 def set_aside(directory: Path) -> list[Path]:
@@ -120,16 +70,16 @@ def recover(directory: Path, store: EventStore, clock: Clock, instance: bytes) -
     with ExitStack() as held:
         if not _take_turn(directory, held):
             return done  # another process is at it, or there is nothing
-        for dead, orphans in _orphans(directory, held).items():
-            for orphan in orphans:
-                _drain(store, orphan, done)
-            lost = next((f"the spool is damaged: {orphan.damage}" for orphan in orphans if orphan.damage), None)
+        found, nobodys = take_orphans(directory, held)
+        for dead, orphans in found.items():
+            lost = _move(store, dead, orphans, done)
             if not marker_of(directory, dead).exists():
                 _close_streams(store, dead, "process_died", lost, clock, instance, done)
             done.instances.append(id_text(dead))
-            for orphan in orphans:
-                store.forget_spool(orphan.id)
-                orphan.path.unlink(missing_ok=True)
+            _remove(store, orphans)
+        for orphan in nobodys:
+            _keep(orphan, done)
+        _remove(store, nobodys)
         _end_closed(directory, store, clock, instance, done)
         _remove_unborn(directory)
     with suppress(OSError):  # others' files are in it
@@ -148,13 +98,8 @@ def _take_turn(directory: Path, held: ExitStack) -> bool:
         turn = LockFile(path, flags=flags)
     except FileNotFoundError:
         return False
-    held.callback(_let_go, turn)
+    held.callback(let_go, turn)
     return turn.acquire(blocking=False)
-
-
-def _let_go(lock: LockFile) -> None:
-    lock.release()
-    lock.close()
 
 
 def _remove_unborn(directory: Path) -> None:
@@ -168,84 +113,79 @@ def _remove_unborn(directory: Path) -> None:
             lock.close()
 
 
-def _orphans(directory: Path, held: ExitStack) -> dict[bytes, list[_Orphan]]:
-    """Return the files of dead processes, oldest first, by instance; they stay locked while *held* is open.
+def _move(store: EventStore, dead: bytes, orphans: Sequence[Orphan], done: Recovered) -> str | None:
+    """Bring to the store what a dead process left; return what was lost of it, if anything was."""
+    salvage = Salvage(store, dead)
+    for orphan in orphans:
+        if orphan.fault is not None:
+            salvage.bring(orphan, HEADER_SIZE)  # how far it was drained is noted under an id that may not be its own
+        elif salvage.begun or not _drain(store, orphan, salvage, done):
+            salvage.bring(orphan, _drained(store, orphan))
+    salvage.close()
+    done.events += salvage.brought
+    done.salvaged += salvage.behind
+    done.left += salvage.left
+    for orphan in orphans:
+        if orphan.fault or orphan.damage or orphan.kept:
+            _keep(orphan, done)
+    if salvage.behind or salvage.left:
+        told = "%d events behind what is lost were brought to the store, %d that follow on it are only in what is kept"
+        _log.error("recorder: " + told, salvage.behind, salvage.left)
+    damage = next((orphan.damage for orphan in orphans if orphan.damage), None)
+    if damage is not None:
+        return f"the spool is damaged: {damage}"
+    waits = next((orphan.path.name for orphan in orphans if orphan.kept), None)
+    return None if waits is None else f"events are missing that come before some in {waits}"
 
-    A process that dies between two looks may have one file whose lock was still held and one whose lock
-    was free: such an instance is left for the next recovery, its older events have to be drained first.
-    """
-    found: defaultdict[bytes, list[_Orphan]] = defaultdict(list)
-    for path in spool_files(directory):
-        orphan = _take(path, held)
-        if orphan is not None:
-            found[orphan.header.instance].append(orphan)
-    left = {header.instance for header in _headers(directory, but={o.path for each in found.values() for o in each})}
-    return {dead: orphans for dead, orphans in found.items() if dead not in left}
 
-
-def _headers(directory: Path, but: Iterable[Path]) -> list[SpoolHeader]:
-    headers = []
-    for path in spool_files(directory):
-        if path not in but:
-            with suppress(FileNotFoundError, CorruptRecording):
-                headers.append(read_header(path))
-    return headers
-
-
-def _take(path: Path, held: ExitStack) -> _Orphan | None:
-    """Lock a spool file that has no owner; None where it has one, is gone or is not one."""
+def _drain(store: EventStore, orphan: Orphan, salvage: Salvage, done: Recovered) -> bool:
+    """Move what a file holds, batch by batch; return whether that went to its end without finding anything wrong."""
+    start = _drained(store, orphan)
     try:
-        lock = LockFile(path, flags=os.O_RDWR)
-    except FileNotFoundError:
-        return None
-    if not lock.acquire(blocking=False):
-        lock.close()
-        return None
-    try:
-        orphan = _Orphan(path, read_header(path), lock)
-    except (FileNotFoundError, CorruptRecording) as error:
-        if isinstance(error, CorruptRecording):
-            _log.error("recorder: %s: left alone", error)
-        _let_go(lock)
-        return None
-    held.callback(_let_go, lock)
-    return orphan
+        while True:
+            openings, events, end = read_batch(orphan, start)
+            if end == start:
+                orphan.require_nothing_behind(end)
+                return True
+            before = salvage.count(events)
+            if not salvage.fits(openings, events):
+                return False
+            try:
+                moved = move_batch(store, orphan, openings, events, SpoolMark(orphan.id, start, end))
+            except VersionConflict:
+                salvage.forget()
+                if _drained(store, orphan) == start:
+                    raise
+                start = _drained(store, orphan)  # its drainer process had one more batch under way
+                continue
+            if moved.conflicts:
+                salvage.forget()
+            done.events += salvage.count(events) - before
+            start = end
+    except CorruptRecording:  # it is read again, and told then
+        return False
 
 
-def _drain(store: EventStore, orphan: _Orphan, done: Recovered) -> None:
-    while True:
-        start = _drained(store, orphan)
-        try:
-            moved = drain_file(store, orphan, start)
-            done.events += moved.events
-            orphan.require_nothing_behind(moved.end)
-        except VersionConflict:
-            if _drained(store, orphan) == start:
-                raise
-            continue  # its drainer process had one more batch under way
-        except CorruptRecording as error:
-            aside = orphan.path.with_suffix(SUFFIX + DAMAGED)
-            with suppress(FileExistsError):
-                os.link(orphan.path, aside)
-            behind = salvage(store, orphan.rest(_drained(store, orphan)), orphan.header.instance)
-            _log.error(
-                "recorder: %s is damaged (%s): set aside as %s; of the events behind that place %d were brought to the "
-                "store, %d that follow on what is lost are only there",
-                orphan.path.name,
-                error,
-                aside.name,
-                *behind,
-            )
-            done.damaged.append(str(aside))
-            done.events += behind.brought
-            done.salvaged += behind.brought
-            done.left += behind.left
-            orphan.damage = str(error)
-        return
-
-
-def _drained(store: EventStore, orphan: _Orphan) -> int:
+def _drained(store: EventStore, orphan: Orphan) -> int:
     return max(store.drained(orphan.id), HEADER_SIZE)
+
+
+def _keep(orphan: Orphan, done: Recovered) -> None:
+    """Set a file aside under another name; it is removed under its own when all is done."""
+    aside = orphan.path.with_suffix(SUFFIX + DAMAGED)
+    with suppress(FileExistsError):
+        os.link(orphan.path, aside)
+    damage = "; ".join(filter(None, (orphan.fault, orphan.damage)))
+    why = f"is damaged ({damage})" if damage else "holds events that follow on others which are lost"
+    _log.error("recorder: %s %s: set aside as %s", orphan.path.name, why, aside.name)
+    done.damaged.append(str(aside))
+
+
+def _remove(store: EventStore, orphans: Iterable[Orphan]) -> None:
+    for orphan in orphans:
+        if orphan.id:
+            store.forget_spool(orphan.id)
+        orphan.path.unlink(missing_ok=True)
 
 
 def _close_streams(
@@ -274,7 +214,7 @@ def _ended(
 
 def _end_closed(directory: Path, store: EventStore, clock: Clock, instance: bytes, done: Recovered) -> None:
     """Say what recorders could not write that were closed in good order; all their files are drained."""
-    left = {header.instance for header in _headers(directory, but=())}
+    left = {header.instance for header in headers(directory, but=())}
     for marker, closed in marked_closed(directory):
         if closed not in left:
             lost = "the recorder was closed while nothing could be written"

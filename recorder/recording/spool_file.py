@@ -20,6 +20,7 @@ SUFFIX: Final = ".spool"
 SIZE_FIELD: Final = 4  # bytes at the beginning of a record that tell its size, which is never 0
 #: Bytes of the smallest file that is allocated ahead and may end in zeros (docs/format.md): never to become more.
 SMALLEST_AHEAD: Final = 32 * 1024 * 1024
+_ZEROS: Final = bytes(1024 * 1024)
 
 
 class SpoolHeader(NamedTuple):
@@ -44,8 +45,8 @@ def read_header(path: Path) -> SpoolHeader:
 
 def spool_files(directory: Path) -> list[Path]:
     """Return the spool files of a directory, oldest first; an empty list where there is none."""
-    with suppress(FileNotFoundError, NotADirectoryError):
-        return sorted(path for path in directory.iterdir() if path.suffix == SUFFIX)
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(directory) as entries:
+        return sorted(directory / entry.name for entry in entries if entry.name.endswith(SUFFIX) and entry.is_file())
     return []
 
 
@@ -122,6 +123,10 @@ class SpoolFile:
         """Return up to *size* bytes from *start* on."""
         return read_at(self.fd, self.path, start, size)
 
+    def holds_more(self, end: int) -> bool:
+        """Whether there is anything behind byte *end* of a file that is no longer appended to."""
+        return self.size > end
+
     def close(self, *, remove: bool) -> None:
         """Give the file up; its lock becomes free, so what is left in it is for recovery."""
         if remove:
@@ -149,6 +154,15 @@ def read_at(fd: int, path: Path, start: int, size: int) -> bytes:
     with path.open("rb") as file:  # Windows
         file.seek(start)
         return file.read(size)
+
+
+def is_zero(fd: int, path: Path, start: int) -> bool:
+    """Whether nothing but zeros stands in an open file from byte *start* on."""
+    while block := read_at(fd, path, start, len(_ZEROS)):
+        if block != _ZEROS[: len(block)]:
+            return False
+        start += len(block)
+    return True
 
 
 def copy_records(files: Iterable[SpoolFile], new: SpoolFile) -> None:

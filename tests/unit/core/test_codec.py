@@ -17,7 +17,6 @@ from recorder.core.codec import (
     encode_opened,
     ends_here,
     event_record,
-    find_records,
 )
 from recorder.core.events import Event, StreamOpened
 from recorder.errors import CorruptRecording
@@ -120,14 +119,3 @@ def test_any_flipped_bit_behind_the_size_is_found() -> None:
 def test_records_that_are_none(record: bytes, says: str) -> None:
     with pytest.raises(CorruptRecording, match=says.replace("an opening", "a stream's opening")):
         list(decode_records(record))
-
-
-@given(st.lists(_events, min_size=1, max_size=5), st.data())
-def test_one_damaged_byte_hides_one_record(events: list[Event], data: st.DataObject) -> None:
-    records = [event_record(event) for event in events]
-    hit = data.draw(st.integers(0, len(events) - 1))
-    at = sum(map(len, records[:hit])) + data.draw(st.integers(0, len(records[hit]) - 1))
-    whole = bytearray(b"".join(records))
-    whole[at] ^= data.draw(st.integers(1, 255))
-    assert list(find_records(bytes(whole))) == events[:hit] + events[hit + 1 :]
-    assert list(find_records(b"")) == []

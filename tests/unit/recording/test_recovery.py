@@ -242,16 +242,6 @@ def test_an_instance_of_which_one_lock_is_still_held_is_left_for_later(place: Pa
     assert len(streams(sqlite_url)) == 2
 
 
-def test_a_file_that_is_no_spool_is_left_alone(place: Path, sqlite_url: str, caplog: pytest.LogCaptureFixture) -> None:
-    place.mkdir()
-    (place / "notes.spool").write_text("not one of ours")
-    with closing(open_store(sqlite_url, write=True)) as store:
-        assert recover(place, store, CLOCK, CLOCK.new_id()).instances == []
-        assert read_spooled(place, store).events == {}
-    assert (place / "notes.spool").exists()
-    assert "left alone" in caplog.text
-
-
 def test_a_damaged_spool_is_set_aside_and_what_stands_before_it_saved(place: Path, sqlite_url: str) -> None:
     recording = Recording(place)
     before, after = recording.exchange(end=False), recording.exchange()
