@@ -51,7 +51,7 @@ def test_the_id_of_a_request_that_got_no_answer(sqlite_url: str) -> None:
 
 @pytest.mark.parametrize("wrong", [None, "response", 3])
 def test_what_is_no_response_has_no_id(sqlite_url: str, wrong: Any) -> None:
-    with Recorder(sqlite_url) as recorder, pytest.raises(TypeError, match=r"response is not a requests\.Response but"):
+    with Recorder(sqlite_url) as recorder, pytest.raises(TypeError, match=r"response is not a requests\.Response, nor"):
         recorder.exchange(wrong)
 
 

@@ -108,6 +108,7 @@ with Recorder(store) as recorder, recorder.mount(requests.Session()) as session:
     signal.setitimer(signal.ITIMER_REAL, 0.5)
     command("tail", code=130)
     command("db", "backup", folder + "/copy.db")
+    command("db", "copy", "--from", store, "--to", "sqlite:///" + folder + "/copied.db")
     command("chat", "hello")
     command("demo")
     session.post(url, json={}).content
