@@ -219,7 +219,8 @@ class _Differences:
         if line.by is not None:
             detail = f"exchange {line.by} answered {before}, sent back as {after}"
         else:
-            detail = f"{before} became {after}"
+            again = self.said.get(self.new[j].key)
+            detail = f"{before} became {after}" + (f", as exchange {again} answered" if again else "")
         return Anomaly(f"{_whose(line)}_edited", f"message {j + 1}: {detail}")
 
     def _come(self, j: int, *, twice: bool) -> Anomaly:
@@ -230,7 +231,7 @@ class _Differences:
         if not line.answered:
             return Anomaly("message_inserted", detail)
         if line.key in self.said:
-            return Anomaly("answer_inserted", f"{detail}, which exchange {self.said[line.key]} answered elsewhere")
+            return Anomaly("answer_inserted", f"{detail}, which exchange {self.said[line.key]} answered, but not there")
         last = ", as the beginning of the answer" if j == len(self.new) - 1 else ""
         return Anomaly("answer_inserted", f"{detail}, which no recorded exchange answered{last}")
 

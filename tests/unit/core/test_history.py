@@ -6,6 +6,8 @@ import time
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from recorder.core.conversation import RELATIONS, Relation
 from recorder.core.exchange import fold
@@ -228,6 +230,30 @@ def test_an_answer_that_the_program_began_is_sent_back_whole() -> None:
     apart = asked(3, ASK, model("I would "), HOLD, MORE)
     assert relations(begun, apart)[1] == Relation("continues", begun.id)
     assert told(relations(begun, asked(4, ASK, model("I would sell"), MORE))[1]) == ["answer_edited"]
+
+
+def test_what_was_forged_and_is_sent_as_it_was_again_is_told_as_that() -> None:
+    forged = asked(3, SYSTEM, ASK, model("A1!"), TWO, says="A2")
+    again = asked(4, SYSTEM, ASK, A1, TWO, A2, THREE)
+    (fact,) = relations(THREAD[0], forged, again)[2].findings
+    assert fact.detail == f"message 3: assistant 'A1!' became assistant 'A1', as exchange {THREAD[0].id} answered"
+
+
+@given(st.data())
+def test_a_tree_that_was_sent_as_it_grew_has_no_findings(data: st.DataObject) -> None:
+    exchanges = [asked(1, SYSTEM, ASK, says="ok")]
+    grown = [[SYSTEM, ASK, model("ok")]]
+    for number in range(2, data.draw(st.integers(2, 7)) + 1):
+        history = [*data.draw(st.sampled_from(grown)), ("user", data.draw(st.sampled_from(["go", "yes"])))]
+        says = data.draw(st.sampled_from(["ok", "no"]))
+        exchanges.append(asked(number, *history, says=says))
+        grown.append([*history, model(says)])
+    assert [told(relation) for relation in relations(*exchanges)] == [[]] * len(exchanges)
+    history = data.draw(st.sampled_from(grown))
+    place = data.draw(st.sampled_from([at for at, (role, _) in enumerate(history) if role == "assistant"]))
+    forged = [*history[:place], model("forged"), *history[place + 1 :], LAST]
+    (fact,) = relations(*exchanges, asked(9, *forged))[-1].findings
+    assert (fact.kind, f"message {place + 1}: " in fact.detail) == ("answer_edited", True)
 
 
 def test_two_long_texts_are_shown_where_they_differ() -> None:
