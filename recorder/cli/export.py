@@ -34,7 +34,7 @@ _FORMATS: Final = {name: each.help for name, each in formats().items()} | {
     name: each.help for name, each in event_formats().items()
 }
 #: Formats that tell what each exchange of a conversation is to those before it.
-_COMPARED: Final = ("json", "jsonl")
+_COMPARED: Final = ("json", "jsonl", "markdown", "html", "otlp", "csv")
 
 #: Shows a bar for so many exchanges, that many times over; what it returns is told of those that are done.
 _Begin = Callable[..., Callable[[int], None]]

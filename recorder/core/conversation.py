@@ -147,8 +147,9 @@ class Relation:
 
     :ivar kind: one of :data:`RELATIONS`.
     :ivar of: id of the earlier exchange; None where it begins.
-    :ivar findings: how the history that was sent differs from what had been sent and answered: ``answer_edited``,
-        ``answer_dropped``, ``message_edited``, ``message_dropped``, ``message_inserted``, ``message_moved``.
+    :ivar findings: how the history that was sent differs from what had been sent and answered: ``answer_…`` and
+        ``message_…``, each of them ``edited``, ``dropped``, ``moved``, ``inserted`` or ``duplicated``; and
+        ``older_messages_dropped``.
     """
 
     kind: str

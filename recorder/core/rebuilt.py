@@ -6,6 +6,7 @@ provider sent inside a value that is shown as it came.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -165,8 +166,14 @@ def as_json(
         provider_request_ids=_provider_request_ids(exchange) or None,
         provider_fields=plain(answer.extras) or None,
         evidence=_evidence(rebuilt.evidence),
-        findings=_findings([*rebuilt.anomalies, *(relation.findings if relation else ())]),
+        findings=[*_findings(rebuilt.anomalies), *_history(relation.findings if relation else ())],
     )
+
+
+def changes_of(rebuilt: Rebuilt, conversation: Conversation | None) -> tuple[Anomaly, ...]:
+    """Return what was changed in the history that an exchange sent; empty where nobody looked."""
+    relation = conversation.relations.get(rebuilt.id) if conversation is not None else None
+    return relation.findings if relation is not None else ()
 
 
 def origin_json(exchange: Exchange) -> dict[str, Any]:
@@ -276,3 +283,9 @@ def _findings(anomalies: Iterable[Anomaly]) -> list[dict[str, Any]]:
             count=1,
         )
     return list(found.values())
+
+
+def _history(findings: Iterable[Anomaly]) -> list[dict[str, Any]]:
+    """Return what was changed in the history, each detail by itself: which message, and what, must not be lost."""
+    counted = Counter((fact.kind, whole(fact.detail)) for fact in findings)
+    return [{"kind": kind, "detail": detail, "count": count} for (kind, detail), count in counted.items()]

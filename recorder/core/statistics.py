@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from recorder.core.json_text import present
+from recorder.core.token_counting import whole_input, whole_output
 
 _PERCENTILES: Final = (50, 90, 99)
 _MILLION: Final = 1_000_000
@@ -81,20 +82,22 @@ class Group:
             self.reported += 1
             self.tokens.update(counted)
             if prices is not None:
-                self._price(counted, prices.get(row.get("model", "")))
+                self._price(counted, prices.get(row.get("model", "")), row.get("dialect") or "")
         self.first_chunk_ms.add(row.get("first_chunk_ms"))
         took = row.get("duration_ms")
         self.duration_ms.add(took)
         if took and chunks:
             self.chunks_per_second.add(chunks * 1000 / took)
 
-    def _price(self, counted: Mapping[str, int], price: Mapping[str, float] | None) -> None:
+    def _price(self, counted: Mapping[str, int], price: Mapping[str, float] | None, dialect: str) -> None:
         if price is None:
             self.unpriced += 1
             return
-        # What is priced by itself is not charged again as part of the input or the output.
-        input_tokens = counted.get("input", 0) - (counted.get("cached", 0) if "cached" in price else 0)
-        output_tokens = counted.get("output", 0) - (counted.get("reasoning", 0) if "reasoning" in price else 0)
+        # What is priced by itself is not charged as part of the input or the output, and what is not, is.
+        apart = sum(counted.get(kind, 0) for kind in ("cached", "cache_written") if kind in price)
+        input_tokens = (whole_input(counted, dialect) or 0) - apart
+        reasoning = counted.get("reasoning", 0) if "reasoning" in price else 0
+        output_tokens = (whole_output(counted, dialect) or 0) - reasoning
         charged = {**counted, "input": max(input_tokens, 0), "output": max(output_tokens, 0)}
         spent = sum(charged.get(kind, 0) * price[kind] / _MILLION for kind in PRICED if kind in price)
         self.cost = (self.cost or 0.0) + spent

@@ -14,8 +14,10 @@ from typing import Any, Final
 from urllib.parse import SplitResult
 
 from recorder.core.json_text import plain
+from recorder.core.message_json import tokens_json
 from recorder.core.messages import Message, TokenCounts
 from recorder.core.rebuilt import Rebuilt
+from recorder.core.token_counting import whole_input, whole_output
 from recorder.formats.genai_messages import input_messages, instructions, output_messages
 from recorder.formats.tools import offered_tools
 
@@ -41,8 +43,6 @@ _HOSTS: Final[Mapping[str, str]] = {
 _FLAVOURS: Final[Mapping[str, str]] = {"gemini": "gcp.gen_ai", "bedrock": "aws.bedrock", "mistral": "mistral_ai"}
 #: Dialects that send instructions apart from the messages.
 _INSTRUCTED_APART: Final = frozenset({"anthropic", "gemini", "bedrock"})
-#: Dialects whose count of the input leaves out what was read from a cache or written to one.
-_COUNTED_APART: Final = frozenset({"anthropic", "bedrock"})
 _SECTIONS: Final = ("generationConfig", "generation_config", "inferenceConfig", "options")
 _PARAMETERS: Final[Mapping[str, tuple[type, tuple[str, ...]]]] = {
     "temperature": (float, ("temperature",)),
@@ -88,7 +88,7 @@ def genai_attributes(rebuilt: Rebuilt, url: SplitResult) -> Iterator[tuple[str, 
     if _streams(payload) and rebuilt.exchange.first_chunk_ns is not None:
         yield "gen_ai.response.time_to_first_chunk", rebuilt.exchange.first_chunk_ns / 1e9
     if answer.tokens is not None:
-        yield from _usage(answer.tokens, flavour)
+        yield from _usage(answer.tokens, dialect)
     yield from _content(rebuilt, flavour, payload)
 
 
@@ -129,13 +129,12 @@ def _finish_reasons(rebuilt: Rebuilt) -> list[str] | None:
     return [reason if reason is not None else "error" for reason in reasons] or None
 
 
-def _usage(tokens: TokenCounts, flavour: str) -> Iterator[tuple[str, int | None]]:
-    """Yield counts as sent. The input's includes cached ones by definition: they are added where they stand apart."""
-    total = tokens.input
-    if total is not None and flavour in _COUNTED_APART:
-        total += (tokens.cached or 0) + (tokens.cache_written or 0)
-    yield "gen_ai.usage.input_tokens", total
-    yield "gen_ai.usage.output_tokens", tokens.output
+def _usage(tokens: TokenCounts, dialect: str) -> Iterator[tuple[str, int | None]]:
+    """Yield counts as sent. Input and output include cached ones and reasoning by definition, also where those stand
+    apart."""
+    counted = tokens_json(tokens) or {}
+    yield "gen_ai.usage.input_tokens", whole_input(counted, dialect)
+    yield "gen_ai.usage.output_tokens", whole_output(counted, dialect)
     yield "gen_ai.usage.cache_read.input_tokens", tokens.cached
     yield "gen_ai.usage.cache_write.input_tokens", tokens.cache_written
     yield "gen_ai.usage.reasoning.output_tokens", tokens.reasoning

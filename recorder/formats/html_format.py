@@ -14,7 +14,7 @@ from recorder.core.conversation import Conversation
 from recorder.core.exchange import Exchange, first_header
 from recorder.core.json_text import milliseconds
 from recorder.core.message_json import tokens_json
-from recorder.core.rebuilt import Rebuilt, place_of
+from recorder.core.rebuilt import Rebuilt, changes_of, place_of
 from recorder.formats.bodies import as_text, decoded_body
 from recorder.formats.endings import WARNINGS, started, titled
 from recorder.formats.html_parts import message_html
@@ -37,7 +37,8 @@ class Html:
 
     An answer that is not complete says so in a banner above it, by its verdict in the contents and in its heading;
     a tool call whose arguments may be cut says it in its title; what is not as it was written, above everything and
-    at the exchange. The contents list the first 2,000 exchanges.
+    at the exchange; what the program changed in the history that it sent back, above the messages. The contents list
+    the first 2,000 exchanges.
     """
 
     name = "html"
@@ -145,10 +146,20 @@ def _exchange(rebuilt: Rebuilt, seen: _Seen) -> Iterator[str]:
     if rebuilt.not_as_written is not None:
         told = shown(rebuilt.not_as_written)
         yield f'<div class="banner changed"><p><strong>Not as written</strong>: {told}</p></div>\n'
+    yield from _changes(rebuilt, seen)
     yield from _request(rebuilt, seen)
     yield from _banner(rebuilt)
     yield from _answer(rebuilt)
     yield "</section>\n"
+
+
+def _changes(rebuilt: Rebuilt, seen: _Seen) -> Iterator[str]:
+    changes = changes_of(rebuilt, seen.conversation)
+    if changes:
+        yield '<div class="banner history">\n<p><strong>History changed</strong>: what was sent back is not what was '
+        yield "said before.</p>\n"
+        yield from (f"<p>{code(change.kind)}: {shown(change.detail)}</p>\n" for change in changes)
+        yield "</div>\n"
 
 
 def _request(rebuilt: Rebuilt, seen: _Seen) -> Iterator[str]:

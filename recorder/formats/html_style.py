@@ -54,7 +54,7 @@ color:var(--mark)}
 .banner{border-left:4px solid var(--mark);background:var(--back);border-radius:.3rem;padding:.6rem .9rem;margin:1rem 0}
 .banner p{margin:.2rem 0}
 .complete{--mark:var(--good);--back:var(--goodback)}.errored,.changed{--mark:var(--bad);--back:var(--badback)}
-.truncated,.aborted_by_client,.unknown,.unfinished{--mark:var(--warn);--back:var(--warnback)}
+.truncated,.aborted_by_client,.unknown,.unfinished,.history{--mark:var(--warn);--back:var(--warnback)}
 .unfinished{color:var(--warn);font-weight:600}
 @media (max-width:40rem){.page{padding:1rem .8rem}.message{padding:.5rem .7rem}}
 @media print{:root{color-scheme:light}.page{display:block;max-width:none;padding:0}.page>header .skip{display:none}

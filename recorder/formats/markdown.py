@@ -2,23 +2,33 @@
 
 Every text that came from outside stands in a fence (or a code span) that is longer than any run of backticks
 in it, so that no message can pass for a heading, a role or another message. An answer that is not complete
-says so before its first word; what is not as it was written, at the top and again at the exchange. Messages that
-an exchange repeats from the one it extends are not shown again.
+says so before its first word; what is not as it was written, at the top and again at the exchange; what the program
+changed in the history that it sent back, before the messages. Messages that an exchange repeats from the one it
+extends are not shown again.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from recorder.core.conversation import Conversation
 from recorder.core.json_text import plain, whole
 from recorder.core.message_json import part_json
 from recorder.core.message_text import part_title
-from recorder.core.messages import Message, Part, ReasoningPart, RefusalPart, TextPart, ToolCallPart, ToolResultPart
-from recorder.core.rebuilt import Rebuilt, place_of
+from recorder.core.messages import (
+    Anomaly,
+    Message,
+    Part,
+    ReasoningPart,
+    RefusalPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
+from recorder.core.rebuilt import Rebuilt, changes_of, place_of
 from recorder.formats.base import Rereadable
 from recorder.formats.endings import WARNINGS, started, titled
 from recorder.formats.repeats import Repeats
@@ -53,7 +63,7 @@ class Markdown:
                 home = place.conversation
                 yield from _heading(place.conversation or rebuilt.id, place.name)
             forked = place.parent if place.parent is not None and place.parent != last else None
-            yield "".join(_exchange(rebuilt, repeats.take(rebuilt) or 0, forked))
+            yield "".join(_exchange(rebuilt, repeats.take(rebuilt) or 0, forked, changes_of(rebuilt, conversation)))
             last = rebuilt.id
 
 
@@ -74,7 +84,7 @@ def _changed(exchanges: Rereadable | list[Rebuilt]) -> Iterator[str]:
         yield "".join(f"> Exchange {code(identity)}: {code(detail)}\n" for identity, detail in told) + "\n"
 
 
-def _exchange(rebuilt: Rebuilt, repeated: int, forked: str | None) -> Iterator[str]:
+def _exchange(rebuilt: Rebuilt, repeated: int, forked: str | None, changes: Sequence[Anomaly]) -> Iterator[str]:
     exchange = rebuilt.exchange
     yield f"## Exchange {code(rebuilt.id)}\n\n"
     facts = [started(exchange)]
@@ -90,6 +100,9 @@ def _exchange(rebuilt: Rebuilt, repeated: int, forked: str | None) -> Iterator[s
         yield f"> **Not as written**: {code(rebuilt.not_as_written)}\n\n"
     if forked is not None:
         yield f"Goes on from exchange {code(forked)}.\n\n"
+    if changes:
+        yield "> **History changed**: what was sent back is not what was said before.\n"
+        yield "".join(f"> {code(change.kind)}: {code(change.detail)}\n" for change in changes) + "\n"
     for message in rebuilt.request_messages[repeated:]:
         yield from _message(message, message.role or "role not sent")
     yield from _warning(rebuilt)

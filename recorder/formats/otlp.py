@@ -18,7 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 from recorder.core.conversation import Conversation
 from recorder.core.exchange import Exchange
 from recorder.core.json_text import present, whole
-from recorder.core.rebuilt import Place, Rebuilt, place_of
+from recorder.core.rebuilt import Place, Rebuilt, changes_of, place_of
 from recorder.formats.genai_attributes import genai_attributes, operation_of
 
 _CLIENT: Final = 3  # Span.SPAN_KIND_CLIENT
@@ -39,8 +39,9 @@ class OtlpLines:
 
     ``recorder.verdict`` tells of every span whether its answer is whole; one that is ``errored`` or ``truncated`` has
     an error status, and a finish reason that was owed and never came is ``error``, as the conventions lay down.
-    ``recorder.not_as_written`` is there where a recording was changed afterwards. The end is that of the transport; of
-    an exchange whose end was not seen, the last chunk; without one, there is none.
+    ``recorder.not_as_written`` is there where a recording was changed afterwards, ``recorder.history_findings`` where
+    the history that was sent back is not what was said before. The end is that of the transport; of an exchange whose
+    end was not seen, the last chunk; without one, there is none.
     """
 
     name = "otlp"
@@ -58,9 +59,12 @@ def _span(rebuilt: Rebuilt, conversation: Conversation | None) -> dict[str, Any]
     exchange = rebuilt.exchange
     url = _split(exchange.request.url if exchange.request else "")
     place = place_of(rebuilt, conversation)
+    changes = [f"{change.kind}: {change.detail}" for change in changes_of(rebuilt, conversation)] or None
     trace, parent = _trace_id(place.conversation or rebuilt.id), place.parent
     attributes = [
-        {"key": key, "value": _value(value)} for key, value in _attributes(rebuilt, url, place) if value is not None
+        {"key": key, "value": _value(value)}
+        for key, value in (*_attributes(rebuilt, url, place), ("recorder.history_findings", changes))
+        if value is not None
     ]
     return present(
         traceId=trace,

@@ -104,6 +104,38 @@ def test_reasoning_without_a_price_of_its_own_is_part_of_the_output() -> None:
     assert (plain.cost, apart.cost) == (pytest.approx(1.0), pytest.approx(0.4 + 1.2))
 
 
+ANTHROPIC = {"input": 10, "cached": 1000, "cache_written": 500, "output": 5}
+OPENAI = {"input": 1510, "cached": 1000, "cache_written": 500, "output": 105, "reasoning": 100}
+GEMINI = {"input": 10, "output": 5, "reasoning": 100}
+
+
+@pytest.mark.parametrize(
+    ("dialect", "counted", "prices", "cost"),
+    [
+        ("anthropic_messages", ANTHROPIC, {"input": 1, "output": 1}, 1510 + 5),
+        ("anthropic_messages", ANTHROPIC, {"input": 1, "output": 1, "cached": 0.1}, 510 + 100 + 5),
+        (
+            "anthropic_messages",
+            ANTHROPIC,
+            {"input": 1, "output": 1, "cached": 0.1, "cache_written": 1.25},
+            10 + 100 + 625 + 5,
+        ),
+        ("bedrock_converse", ANTHROPIC, {"input": 1, "output": 1, "cached": 0, "cache_written": 0}, 10 + 5),
+        ("gemini", GEMINI, {"input": 1, "output": 1}, 10 + 105),
+        ("gemini", GEMINI, {"input": 1, "output": 1, "reasoning": 2}, 10 + 5 + 200),
+        ("openai_responses", OPENAI, {"input": 1, "output": 1}, 1510 + 105),
+        ("openai_responses", OPENAI, {"input": 1, "output": 1, "cached": 0.1, "reasoning": 2}, 510 + 100 + 5 + 200),
+        ("openai_responses", OPENAI, {"input": 1, "cached": 0.1, "cache_written": 1.25}, 10 + 100 + 625),
+    ],
+)
+def test_what_counts_hold_goes_by_dialect(
+    dialect: str, counted: dict[str, int], prices: dict[str, float], cost: float
+) -> None:
+    one = row(model="m", dialect=dialect, tokens=counted)
+    total, _ = collect([one], None, read_prices({"m": {kind: price * 1_000_000 for kind, price in prices.items()}}))
+    assert total.cost == pytest.approx(cost)
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [
