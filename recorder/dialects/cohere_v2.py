@@ -336,7 +336,7 @@ class _Fold(AnswerFold):
             if self._said().call(index, message.get("tool_calls"), place, start=started):
                 self.unclear = True
                 self.note(
-                    "tool_call_not_ended", f"a call begins under the index {index!r} of one without an end", place
+                    "tool_call_not_ended", f"a call begins under {index!r}, the index of one without an end", place
                 )
         elif kind == "tool-call-end":
             self._said().call_ended(index, place)

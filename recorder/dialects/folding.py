@@ -190,6 +190,18 @@ class CallFold:
         )
 
 
+def same_json(one: str, other: str) -> bool:
+    """Return whether two texts are the same, or the same JSON value written otherwise."""
+    if one == other:
+        return True
+    try:
+        # Compared as text: to Python 1, 1.0 and true are equal, and which of them a tool gets can matter.
+        written = [json.dumps(parse_json(text, strict=True), sort_keys=True) for text in (one, other)]
+    except ValueError:
+        return False
+    return written[0] == written[1]
+
+
 def text_or_none(value: Any) -> str | None:
     """Return *value* where it is a text, else None."""
     return value if isinstance(value, str) else None
