@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from recorder.core.json_text import whole_text
 from recorder.core.messages import (
     Anomaly,
     Choice,
@@ -19,8 +18,8 @@ from recorder.core.messages import (
     Ranges,
     ReasoningPart,
 )
-from recorder.dialects.folding import Origin, Place, TextFold, add_text, message_of_request, reason_text
-from recorder.dialects.openai_parts import SoundFold, citation, media_part, signature, thought
+from recorder.dialects.folding import Place, TextFold, add_text, message_of_request, reason_text
+from recorder.dialects.openai_parts import DetailsFold, SoundFold, citation, media_part, signature, thought
 from recorder.dialects.openai_tool_calls import ToolCalls
 
 #: Finishes after which a tool call may have been cut, whether or not it happens to parse.
@@ -47,7 +46,6 @@ _FINISHES: Final = {
     "cancelled": "cancelled",
 }
 _REASONING: Final = ("reasoning_content", "reasoning")
-_DETAIL_TEXTS: Final = ("text", "summary", "data")
 _CHOICE_OWN: Final = frozenset({"index", "delta", "message", "finish_reason", "logprobs", "usage"})
 
 
@@ -68,8 +66,7 @@ class ChoiceFold:
         self._after: list[Part] = []
         self._signature: str | None = None
         self._reasoning: dict[str, TextFold] = {}
-        self._details: dict[tuple[Any, Any], dict[str, Any]] = {}
-        self._details_origin = Origin()
+        self._details = DetailsFold()
         self._calls = ToolCalls(anomalies)
         self._finish: list[str] = []
         self._logprobs: dict[str, Any] | None = None
@@ -123,12 +120,12 @@ class ChoiceFold:
             elif key == "function_call":
                 self._calls.take_function(value, place)
             else:
-                self._other(key, value, place)
+                self._other(key, value, place, whole=whole)
 
-    def _other(self, key: str, value: Any, place: Place) -> None:
+    def _other(self, key: str, value: Any, place: Place, *, whole: bool) -> None:
         """Take a field of a delta that few send."""
         if key == "reasoning_details" and isinstance(value, list):
-            self._add_details(value, place)
+            self._add_details(value, place, whole=whole)
         elif key in ("annotations", "images") and isinstance(value, list):
             self._beside(key, value, place)
         elif key == "audio" and isinstance(value, dict):
@@ -227,20 +224,13 @@ class ChoiceFold:
     def _reason(self, field: str, piece: str, place: Place) -> None:
         self._reasoning.setdefault(field, TextFold()).add(piece, place)
 
-    def _add_details(self, entries: list[Any], place: Place) -> None:
-        self._details_origin.add(place)
+    def _add_details(self, entries: list[Any], place: Place, *, whole: bool) -> None:
+        self._details.origin.add(place)
         for entry in entries:
-            if not isinstance(entry, dict):
+            if isinstance(entry, dict):
+                self._details.take(entry, whole=whole)
+            else:
                 self._message_extras.setdefault("reasoning_details", []).append(entry)
-                continue
-            index = entry.get("index")
-            key = (index if isinstance(index, int) else None, str(entry.get("type")))
-            held = self._details.setdefault(key, {})
-            for name, value in entry.items():
-                if name in _DETAIL_TEXTS and isinstance(value, str) and isinstance(held.get(name), str):
-                    held[name] += value
-                elif value is not None:
-                    held[name] = value
 
     def _reasoning_parts(self) -> list[ReasoningPart]:
         fields: dict[str, list[str]] = {}
@@ -248,17 +238,11 @@ class ChoiceFold:
         for name, fold in self._reasoning.items():
             fields.setdefault(fold.text, []).append(name)
             origins.setdefault(fold.text, fold.origin.ranges)
-        details = tuple(self._details.values())
+        details = tuple(self._details.entries)
         if details:
-            said = "".join(
-                str(entry[name])
-                for entry in details
-                for name in ("text", "summary")
-                if isinstance(entry.get(name), str)
-            )
-            where = next(iter(fields), "") if not said else whole_text(said)
+            where = self._details.text or next(iter(fields), "")
             fields.setdefault(where, []).append("reasoning_details")
-            origins.setdefault(where, self._details_origin.ranges)
+            origins.setdefault(where, self._details.origin.ranges)
         found: list[ReasoningPart] = []
         for text, names in fields.items():
             sealed = _sealed(details) if "reasoning_details" in names else {}
