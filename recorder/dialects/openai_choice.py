@@ -88,7 +88,9 @@ class ChoiceFold:
                 self._note_once("delta_malformed", f"delta is a {type(delta).__name__}", place)
         message = choice.get("message")
         if isinstance(message, dict):
-            self._whole, self._whole_place = message, place
+            held = self._whole or {}
+            self._whole = held | {key: said for key, said in message.items() if said is not None or key not in held}
+            self._whole_place = place
         reason = reason_text(choice.get("finish_reason"))
         if reason is not None:
             self._finished(reason, place)
@@ -146,7 +148,7 @@ class ChoiceFold:
     def message(self, finished: bool) -> Message:
         """Return the message; a tool call of one that is not *finished* is not complete."""
         parts: list[Part] = [*self._reasoning_parts()]
-        parts += [piece.part() if isinstance(piece, TextFold) else piece for piece in self._content]
+        parts += self._content_read()
         if self._refusal:
             parts.append(self._refusal.refusal())
         if self._sound:
@@ -156,19 +158,63 @@ class ChoiceFold:
         return Message(self._role, tuple(parts), extras=self._message_extras)
 
     def _settle_whole_message(self) -> None:
-        """Use a ``message`` that came beside the deltas: Perplexity repeats there what they said."""
-        if self._whole is None:
+        """Use a ``message`` that came beside the deltas: Perplexity repeats there what they said, SGLang may too.
+
+        What no delta brought is taken from it. What it says otherwise stays as the deltas said it, since that is what
+        clients read, and is a fact.
+        """
+        whole, place = self._whole, self._whole_place
+        if whole is None:
             return
-        if self._content or self._calls or self._refusal or self._reasoning:
-            said = self._whole.get("content")
-            text = "".join(piece.text for piece in self._content if isinstance(piece, TextFold))
-            if isinstance(said, str) and said != text:
-                self._note_once(
-                    "message_differs", "the whole message differs from the sum of its deltas", self._whole_place
-                )
-        else:
-            self.delta(self._whole, self._whole_place, whole=True)
         self._whole = None
+        said = ChoiceFold(self.index, self._anomalies)
+        said.delta(whole, place, whole=True)
+        differing = [*self._adopt_texts(said), *self._adopt_rest(said)]
+        if whole.get("content") == "" and self._content and "content" not in differing:
+            differing.append("content")
+        if differing:
+            told = f"the whole message differs from the sum of its deltas: {', '.join(differing)}"
+            self._note_once("message_differs", told, place)
+
+    def _adopt_texts(self, said: ChoiceFold) -> list[str]:
+        """Take the texts of a whole message that no delta brought; return the names of those that it says otherwise."""
+        differing: list[str] = []
+        if not self._content:
+            self._content = said._content
+        elif said._content and said._content_read() != self._content_read():
+            differing.append("content")
+        if not self._refusal:
+            self._refusal = said._refusal
+        elif said._refusal and said._refusal.text != self._refusal.text:
+            differing.append("refusal")
+        for name, fold in said._reasoning.items():
+            if self._reasoning.setdefault(name, fold).text != fold.text:
+                differing.append(name)
+        self._signature = self._signature or said._signature
+        return differing
+
+    def _adopt_rest(self, said: ChoiceFold) -> list[str]:
+        """As :meth:`_adopt_texts`, for what is no plain text."""
+        differing: list[str] = []
+        if said._role is not None:
+            self._set_role(said._role, self._whole_place)
+        if not self._details.entries:
+            self._details = said._details
+        elif said._details.entries and said._details.entries != self._details.entries:
+            differing.append("reasoning_details")
+        if not self._sound:
+            self._sound = said._sound
+        elif said._sound and said._sound.part() != self._sound.part():
+            differing.append("audio")
+        self._after += [part for part in said._after if part not in self._after]
+        for name, values in said._message_extras.items():
+            self._message_extras.setdefault(name, values)
+        if self._calls.settle(said._calls):
+            differing.append("tool_calls")
+        return differing
+
+    def _content_read(self) -> list[Part]:
+        return [piece.part() if isinstance(piece, TextFold) else piece for piece in self._content]
 
     def _finished(self, reason: str, place: Place) -> None:
         if reason in _FAILING:

@@ -22,7 +22,7 @@ import json
 from typing import Any, Final
 
 from recorder.core.messages import Anomaly, ToolCallPart
-from recorder.dialects.folding import CallFold
+from recorder.dialects.folding import CallFold, same_json
 
 _OWN: Final = frozenset({"index", "id", "type", "function", "custom"})
 
@@ -97,6 +97,31 @@ class ToolCalls:
     def parts(self, finished: bool) -> list[ToolCallPart]:
         """Return the calls; only *finished* ones can be complete."""
         return [call.part(finished=finished and "custom" not in call.extras) for call in self._calls]
+
+    def settle(self, said: ToolCalls) -> bool:
+        """Take what the calls of a whole message, which came beside the deltas, add to those that deltas made.
+
+        A call that is said otherwise, or not at all, stays as the deltas made it and is not complete: who acts on the
+        message acts on another. No calls at all take nothing back.
+
+        :returns: whether they differ.
+        """
+        rest, differs = list(said._calls), bool(self._calls and said._calls and len(said._calls) != len(self._calls))
+        for call in self._calls if rest else ():
+            twin = next((one for one in rest if _known_by(one) == _known_by(call) is not None), None)
+            if twin is None:
+                twin = next((one for one in rest if None in (_known_by(one), _known_by(call))), None)
+            if twin is None:
+                differs = call.disputed = True
+                continue
+            rest.remove(twin)
+            call.id, call.name = call.id or twin.id, call.name or twin.name
+            if not call.text:
+                call.pieces, call.value = twin.pieces, twin.value
+            if call.name != twin.name or not same_json(call.text, twin.text):
+                differs = call.disputed = True
+        self._calls += rest
+        return differs
 
     def __bool__(self) -> bool:
         return bool(self._calls)
