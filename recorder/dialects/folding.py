@@ -309,7 +309,7 @@ class AnswerFold:
         return Answer(
             dialect=self._dialect,
             shape=shape,
-            understood=not self.unclear,
+            understood=not (self.unclear and self.sentinel),
             whole=whole,
             choices=tuple(choices),
             usage_reports=tuple(self._usages),

@@ -162,6 +162,7 @@ class ItemFold:
         self._fold = fold
         self._pieces: dict[tuple[str, int], _Piece] = {}
         self._image: tuple[dict[str, Any], Place] | None = None
+        self._renamed = False
 
     @property
     def kind(self) -> str | None:
@@ -175,6 +176,10 @@ class ItemFold:
         """Take the item as a whole: as it begins, or, with *done*, as it is."""
         if not done or not self._pieces:
             self.origin.add(place)
+        before, name = nonempty(self.fields.get("name")), nonempty(item.get("name"))
+        if self.kind in _CALLS and None not in (before, name) and before != name:
+            self._renamed = True
+            self._fold.note("done_differs", f"{before!r} is called {name!r} later", place)
         # A null does not take back what was said: only some of the events carry encrypted_content.
         self.fields |= {key: value for key, value in item.items() if value is not None or key not in self.fields}
         self.done = self.done or done
@@ -261,7 +266,7 @@ class ItemFold:
         call.name = text_or_none(fields.get("name"))
         text, others = self.piece(slot).text.settled(self._fold, resumed)
         call.pieces = [text.text]
-        call.disputed = any(not same_json(text.text, other) for other in others)
+        call.disputed = self._renamed or any(not same_json(text.text, other) for other in others)
         if not text and fields.get(slot) not in (None, ""):
             call.value = fields[slot]
             place = self.origin.ranges[-1]

@@ -142,6 +142,12 @@ def test_a_call_about_which_the_provider_contradicts_itself_is_not_complete(agai
     assert kinds(answer) == ["done_differs"]
 
 
+def test_a_call_that_gets_another_name_is_not_complete() -> None:
+    answer = streamed(CREATED, added(call("", name="")), done(call("{}")), completed(call("{}", name="sell")))
+    (found,) = answer.choices[0].message.tool_calls
+    assert (found.name, found.complete, kinds(answer)) == ("sell", False, ["done_differs"])
+
+
 def test_what_is_said_to_be_whole_in_two_ways_is_a_contradiction_too() -> None:
     answer = streamed(CREATED, added(call("")), done(call('{"q":1}')), completed(call('{"q":100}')))
     (found,) = answer.choices[0].message.tool_calls
