@@ -268,7 +268,8 @@ class Answer:
 
     :ivar shape: what the bytes are: ``sse``, ``json``, ``ndjson``, ``eventstream``, ``text``, ``binary`` or
         ``empty``.
-    :ivar understood: the dialect can tell from the bytes whether the answer is finished.
+    :ivar understood: the dialect can tell from the bytes whether the answer is finished; not so where it does not
+        know the format, or something is missing in the midst of an answer that came to its end.
     :ivar whole: the body is one whole document; None where the shape does not have such a notion.
     :ivar pending: the document says that the answer is still being made: it is to be asked for again.
     :ivar usage_reports: every usage that was sent, in order, equal neighbours once; never summed.

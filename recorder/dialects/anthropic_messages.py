@@ -8,6 +8,7 @@ Source: Anthropic's streaming reference and the types of its Python SDK. ``messa
   with spaces;
 * ``usage`` of ``message_delta`` is cumulative and overwrites; that of ``message_start`` holds a placeholder. Both are
   kept;
+* a gateway that joins answers begins another message after ``message_stop``: its end is owed once more;
 * an ``error`` comes under status 200, as an event or as the only document;
 * the last empty line may be missing (then ``message_stop`` is no event), and ``message_stop`` too;
 * arguments of a call that are cut may parse: a call is complete when its block stopped (or the message ended), and
@@ -170,7 +171,10 @@ class _Fold(BlocksFold):
         """Take one JSON value of the answer."""
         kind = value.get("type", name)
         if self.sentinel and kind != "ping":
-            self.note_once("after_end_marker", f"{kind!r} came after message_stop", place)
+            reason = f" ({', '.join(self.reasons)})" if self.reasons else ""
+            self.note_once("after_end_marker", f"{kind!r} came after message_stop{reason}", place)
+            if kind in ("message_start", "content_block_start"):
+                self._begin_again()
         if kind == "content_block_delta":
             self._blocks.delta(value.get("index"), value.get("delta"), place)
         elif kind == "content_block_start":
@@ -193,6 +197,13 @@ class _Fold(BlocksFold):
         elif kind != "ping":
             self.note_once("unknown_event", f"an event of the type {kind!r}", place)
             self.keep({str(kind or "event"): value}, frozenset())
+
+    def _begin_again(self) -> None:
+        """What ended goes on: that end says nothing of what comes now."""
+        cut = bool(self.reasons) and self.reasons[-1] in _CUTTING
+        self._blocks.begin_again(ended=not self.errors, cut=cut)
+        self.sentinel = False
+        self.reasons.clear()
 
     def _start(self, message: Any, place: Place) -> None:
         if not isinstance(message, dict):

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from recorder.core.messages import Choice, CitationPart, Message, Part
 from recorder.dialects.cohere_v2 import CUTTING, FINISHES
-from recorder.dialects.folding import AnswerFold, CallFold, Place, TextFold, nonempty, reason_text
+from recorder.dialects.folding import AnswerFold, CallFold, Place, TextFold, nonempty, reason_text, same_json
 
 _CALL_OWN: Final = frozenset({"name", "parameters", "index", "text"})
 
@@ -72,11 +72,13 @@ class Generation:
             self._message_extras.setdefault("text", []).append(text)
 
     def say_all(self, text: Any, place: Place) -> None:
-        """Take the whole text, which may have come before."""
+        """Take the whole text, which may have come before; where it differs, what was said last counts."""
         if not self._text:
             self.say(text, place)
         elif isinstance(text, str) and text and text != self._text.text:
             self._answer.note_once("response_differs", "the whole text differs from the sum of its pieces", place)
+            self._text = TextFold()
+            self.say(text, place)
 
     def cite(self, citations: Any, place: Place) -> None:
         """Take citations, those that are new."""
@@ -100,16 +102,27 @@ class Generation:
         call.value = call.value if piece is None or isinstance(piece, str) else piece
 
     def call_all(self, calls: Any, place: Place) -> None:
-        """Take the whole calls, which may have come before, whole or in pieces."""
-        if self._calls:
-            return
-        pieces = list(self._pieces.values())
-        for at, entry in enumerate(objects(calls)):
+        """Take the whole calls, which may have come before, whole or in pieces.
+
+        What was said last counts, as for clients that read the final response; a call that was said otherwise before
+        is not complete: who acted on it then has acted on another.
+        """
+        entries, told = objects(calls), bool(self._calls)
+        known = self._calls or list(self._pieces.values())
+        if entries and (len(entries) < len(known) or (told and len(entries) > len(known))):
+            self._differs(f"{len(entries)} whole calls, {len(known)} before", place)
+            for call in known[len(entries) :]:
+                call.disputed = True
+        found: list[CallFold] = []
+        for at, entry in enumerate(entries):
             call = whole_call(entry, place)
-            if at < len(pieces):
-                self._settle(pieces[at], call, place)
-                call = pieces[at]
-            self._calls.append(call)
+            if at < len(known):
+                self._settle(known[at], call, place)
+                call = known[at]
+            else:
+                call.disputed = told
+            found.append(call)
+        self._calls = [*found, *self._calls[len(found) :]]
 
     def finish(self, reason: Any) -> None:
         """Take a finish reason."""
@@ -145,11 +158,15 @@ class Generation:
         message = Message(None, (*parts, *cited, *calls), extras=self._message_extras)
         return Choice(self._index, message, tuple(self._finish), None, self._extras, finish == "error", finish)
 
-    def _settle(self, pieces: CallFold, call: CallFold, place: Place) -> None:
-        pieces.origin.add(place)
-        pieces.extras.update(call.extras)
-        if not pieces.text:
-            pieces.value = call.value
-        told = call.part(finished=True, empty={}).arguments
-        if pieces.name != call.name or pieces.part(finished=True, empty={}).arguments != told:
-            self._answer.note_once("response_differs", "a whole call differs from the sum of its pieces", place)
+    def _settle(self, known: CallFold, call: CallFold, place: Place) -> None:
+        """Take a whole call for one that came before."""
+        known.origin.add(place)
+        known.extras.update(call.extras)
+        if not known.text:
+            known.value = call.value
+        if known.name != call.name or not same_json(known.text or "{}", call.text or "{}"):
+            self._differs("a whole call differs from what came of it before", place)
+            known.name, known.pieces, known.value, known.disputed = call.name, call.pieces, call.value, True
+
+    def _differs(self, detail: str, place: Place) -> None:
+        self._answer.note_once("tool_call_differs", detail, place)

@@ -9,6 +9,8 @@ peculiar:
 
 * the plan before tool calls (``tool_plan``) is reasoning here;
 * a call of a tool without parameters has ``""`` for its arguments;
+* a second ``tool-call-start`` under an index begins another call. Where the first had no end, which pieces were whose
+  cannot be told: the first is not complete, the second only with arguments of its own, and the answer is not;
 * failures before the stream begins are ``{"id", "message"}``, and ``message`` is a text.
 """
 
@@ -133,13 +135,18 @@ def _read_message(message: dict[str, Any]) -> Message:
 
 
 class _Call(CallFold):
-    """A call; *ended* once its end came."""
+    """A call.
 
-    __slots__ = ("ended",)
+    :ivar ended: its end came.
+    :ivar displaces: it began under the index of a call that had not ended.
+    """
 
-    def __init__(self, index: int | None = None, *, ended: bool = False) -> None:
+    __slots__ = ("displaces", "ended")
+
+    def __init__(self, index: int | None = None, *, ended: bool = False, displaces: bool = False) -> None:
         super().__init__(index)
         self.ended = ended
+        self.displaces = displaces
 
     def take(self, entry: Any, place: Place) -> None:
         """Take a call, or the next piece of it."""
@@ -207,13 +214,21 @@ class MessageFold:
                 media_part("image_url", block, place) or OtherPart(str(block.get("type") or "content"), block, (place,))
             )
 
-    def call(self, index: Any, entry: Any, place: Place) -> None:
-        """Take a call, or the next piece of it."""
+    def call(self, index: Any, entry: Any, place: Place, *, start: bool) -> bool:
+        """Take a call, or the next piece of it.
+
+        :param start: a call begins; one that says the id of the call under its index again is that call.
+        :returns: whether it began where another had not ended.
+        """
         key = index if isinstance(index, int | str) else None
-        if key not in self._calls:
-            self._calls[key] = _Call(index if type(index) is int else None)
-            self._parts.append(self._calls[key])
-        self._calls[key].take(entry, place)
+        known = self._calls.get(key)
+        identity = entry.get("id") if isinstance(entry, dict) else None
+        displaces = start and known is not None and (known.id is None or known.id != identity)
+        if known is None or displaces:
+            known = self._calls[key] = _Call(index if type(index) is int else None, displaces=displaces)
+            self._parts.append(known)
+        known.take(entry, place)
+        return displaces
 
     def call_ended(self, index: Any, place: Place) -> None:
         """Take the end of a call."""
@@ -236,7 +251,8 @@ class MessageFold:
         parts: list[Part] = []
         for part in self._parts:
             if isinstance(part, _Call):
-                parts.append(part.part(finished=complete and part.ended, empty={} if ended else None))
+                empty: Any = {} if ended and not part.displaces else None
+                parts.append(part.part(finished=complete and part.ended, empty=empty))
             elif isinstance(part, ReasoningFold):
                 field = next(name for (_, name), fold in self._blocks.items() if fold is part)
                 parts.append(replace(part.reasoning(), fields=(field,)))
@@ -316,7 +332,12 @@ class _Fold(AnswerFold):
         elif kind == "tool-plan-delta":
             self._said().plan(message.get("tool_plan"), place)
         elif kind in ("tool-call-start", "tool-call-delta"):
-            self._said().call(index, message.get("tool_calls"), place)
+            started = kind == "tool-call-start"
+            if self._said().call(index, message.get("tool_calls"), place, start=started):
+                self.unclear = True
+                self.note(
+                    "tool_call_not_ended", f"a call begins under {index!r}, the index of one without an end", place
+                )
         elif kind == "tool-call-end":
             self._said().call_ended(index, place)
         elif kind == "citation-start":

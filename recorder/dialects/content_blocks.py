@@ -31,16 +31,18 @@ class Block:
     :ivar index: its index on the wire, where one was sent.
     :ivar text: its text.
     :ivar closed: its stop event came.
+    :ivar cut: the message was cut in it, and another message began after it.
     :ivar other: the kind and the value of a block that has no form of its own.
     :ivar origin: where the pieces of *other* came from.
     """
 
-    __slots__ = ("_call", "_reasoning", "citations", "closed", "index", "origin", "other", "text", "whole")
+    __slots__ = ("_call", "_reasoning", "citations", "closed", "cut", "index", "origin", "other", "text", "whole")
 
     def __init__(self, index: int | None) -> None:
         self.index = index
         self.text = TextFold()
         self.closed = False
+        self.cut = False
         self.citations: list[CitationPart] = []
         self.whole: list[Part] = []
         self.other: tuple[str, Any] | None = None
@@ -106,11 +108,12 @@ class Blocks:
         self._note = note
         self.extras: dict[str, list[Any]] = {}
         self._all: list[Block] = []
+        self._before: list[Block] = []  # of messages before this one
         self._last: dict[int, Block] = {}  # the block that had the index last
         self._reused = False
 
     def __bool__(self) -> bool:
-        return bool(self._all)
+        return bool(self._all or self._before)
 
     def whole(self) -> Block:
         """Return a new block that came as a whole."""
@@ -165,15 +168,32 @@ class Blocks:
         :param ended: the message came to its end: blocks whose stop event is missing are finished too.
         :param cut: the finish reason says that the message was cut: where it was cut is in the last block.
         """
-        blocks = list(self._all)
-        if not self._reused and all(block.index is not None for block in blocks):
-            blocks.sort(key=lambda block: block.index or 0)
+        found = [part for block in self._before for part in block.parts(finished=block.closed and not block.cut)]
+        blocks = self._ordered()
         last = blocks[-1] if blocks else None
-        found: list[Part] = []
         for block in blocks:
             finished = (block.closed or (ended and not cut)) and not (cut and block is last)
             found += block.parts(finished=finished)
         return found
+
+    def begin_again(self, *, ended: bool, cut: bool) -> None:
+        """Begin another message in the same answer: indexes count anew, and *ended* and *cut* are about the one before.
+
+        :param ended: as for :meth:`parts`.
+        :param cut: as for :meth:`parts`.
+        """
+        blocks = self._ordered()
+        for block in blocks:
+            block.closed = block.closed or (ended and not cut)
+        if cut and blocks:
+            blocks[-1].cut = True
+        self._before += blocks
+        self._all, self._last, self._reused = [], {}, False
+
+    def _ordered(self) -> list[Block]:
+        if self._reused or any(block.index is None for block in self._all):
+            return list(self._all)
+        return sorted(self._all, key=lambda block: block.index or 0)
 
 
 class BlocksFold(AnswerFold):

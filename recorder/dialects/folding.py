@@ -126,9 +126,11 @@ class CallFold:
 
     :ivar pieces: of the arguments' text.
     :ivar value: arguments that came as a value instead.
+    :ivar disputed: what came for it contradicts itself, or may belong to another call: whatever it parses to, nobody
+        can tell that it is what was meant.
     """
 
-    __slots__ = ("extras", "id", "index", "legacy", "name", "origin", "pieces", "value")
+    __slots__ = ("disputed", "extras", "id", "index", "legacy", "name", "origin", "pieces", "value")
 
     def __init__(self, index: int | None = None, *, legacy: bool = False) -> None:
         self.index = index
@@ -137,6 +139,7 @@ class CallFold:
         self.name: str | None = None
         self.pieces: list[str] = []
         self.value: Any = None
+        self.disputed = False
         self.extras: dict[str, Any] = {}
         self.origin = Origin()
 
@@ -167,13 +170,14 @@ class CallFold:
     def part(self, *, finished: bool, empty: Any = None) -> ToolCallPart:
         """Return it.
 
-        :param finished: nothing more was to come; only then, and if its arguments parse, is the call complete.
+        :param finished: nothing more was to come; only then, and if its arguments parse, is the call complete, and
+            never where it is disputed.
         :param empty: what no arguments at all stand for, where the dialect says what (Anthropic: an empty object);
             None where they stand for nothing.
         """
         text = self.text
         parsed: Any = None
-        complete = finished
+        complete = finished and not self.disputed
         if complete and not text and empty is not None:
             parsed = empty
         elif complete:
@@ -184,6 +188,18 @@ class CallFold:
         return ToolCallPart(
             text, self.id, self.name, complete, parsed, self.index, self.legacy, self.extras, self.origin.ranges
         )
+
+
+def same_json(one: str, other: str) -> bool:
+    """Return whether two texts are the same, or the same JSON value written otherwise."""
+    if one == other:
+        return True
+    try:
+        # Compared as text: to Python 1, 1.0 and true are equal, and which of them a tool gets can matter.
+        written = [json.dumps(parse_json(text, strict=True), sort_keys=True) for text in (one, other)]
+    except ValueError:
+        return False
+    return written[0] == written[1]
 
 
 def text_or_none(value: Any) -> str | None:
@@ -213,6 +229,7 @@ class AnswerFold:
     :ivar extras: other top-level fields, the last value of each.
     :ivar sentinel: the end marker came.
     :ivar pending: a whole document says that the answer is still being made.
+    :ivar unclear: something is missing in the midst of the answer: that its end came does not say that it is all there.
     """
 
     def __init__(self, dialect: str) -> None:
@@ -223,6 +240,7 @@ class AnswerFold:
         self.extras: dict[str, Any] = {}
         self.sentinel = False
         self.pending = False
+        self.unclear = False
         self._usages: list[Any] = []
         self._ids: dict[str, None] = {}
         self._models: dict[str, None] = {}
@@ -291,7 +309,7 @@ class AnswerFold:
         return Answer(
             dialect=self._dialect,
             shape=shape,
-            understood=True,
+            understood=not (self.unclear and self.sentinel),
             whole=whole,
             choices=tuple(choices),
             usage_reports=tuple(self._usages),

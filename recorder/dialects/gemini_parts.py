@@ -7,7 +7,8 @@ JSON that is read as a protocol buffer. What is peculiar:
 * a ``thoughtSignature`` comes on thoughts, on calls, on text and on empty text; on text it stands for the thoughts
   before it, which may not be shown, and is reasoning without text here;
 * a ``functionCall`` is whole, with or without an id; only Vertex can stream its arguments
-  (``streamFunctionCallArguments``): pieces under ``partialArgs`` by JSON path, until one without ``willContinue``.
+  (``streamFunctionCallArguments``): pieces under ``partialArgs`` by JSON path, until one without ``willContinue``. A
+  piece may say the id and the name of its call again; a name without that id begins another call.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class _Call(CallFold):
     """A function call.
 
     :ivar going_on: more pieces were announced.
-    :ivar broken: pieces came that have no place in the arguments.
+    :ivar broken: pieces came that have no place in the arguments, or name another function.
     """
 
     __slots__ = ("broken", "going_on")
@@ -56,6 +57,7 @@ class _Call(CallFold):
         self.origin.add(place)
         name, identity, args = fields.get("name"), fields.get("id"), fields.get("args")
         if isinstance(name, str) and name:
+            self.broken = self.broken or self.name not in (None, name)
             self.name = name
         if isinstance(identity, str) and identity:
             self.id = identity
@@ -195,14 +197,25 @@ class ContentFold:
             self._parts.append(fold)
 
     def _call(self, value: dict[str, Any], fields: dict[str, Any], place: Place) -> None:
-        call = next((part for part in reversed(self._parts) if isinstance(part, _Call)), None)
         held = camel(value)
-        if call is None or not call.going_on or held.get("name"):
+        call = self._going_on(text_or_none(held.get("id")) or None, held.get("name"))
+        if call is None:
             call = _Call()
             self._parts.append(call)
         call.take(held, place)
         if "thoughtSignature" in fields:
             call.extras["thoughtSignature"] = fields["thoughtSignature"]
+
+    def _going_on(self, identity: str | None, name: Any) -> _Call | None:
+        """Return the call that a piece continues; None where it begins one."""
+        calls = [part for part in self._parts if isinstance(part, _Call)]
+        if identity is not None:
+            known = next((call for call in reversed(calls) if call.going_on and call.id == identity), None)
+            if known is not None:
+                return known
+        last = calls[-1] if calls else None
+        another = last is None or bool(name) or None not in (identity, last.id)
+        return last if last is not None and last.going_on and not another else None
 
 
 def _part(part: Part | TextFold | _Call, finished: bool) -> Part:

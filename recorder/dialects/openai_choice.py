@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from recorder.core.json_text import whole_text
 from recorder.core.messages import (
     Anomaly,
     Choice,
@@ -19,8 +18,8 @@ from recorder.core.messages import (
     Ranges,
     ReasoningPart,
 )
-from recorder.dialects.folding import Origin, Place, TextFold, add_text, message_of_request, reason_text
-from recorder.dialects.openai_parts import SoundFold, citation, media_part, signature, thought
+from recorder.dialects.folding import Place, TextFold, add_text, message_of_request, reason_text
+from recorder.dialects.openai_parts import DetailsFold, SoundFold, citation, media_part, signature, thought
 from recorder.dialects.openai_tool_calls import ToolCalls
 
 #: Finishes after which a tool call may have been cut, whether or not it happens to parse.
@@ -49,7 +48,6 @@ _FINISHES: Final = {
     **dict.fromkeys(("interrupted", "finished_partial_completion", "in_progress"), "cancelled"),
 }
 _REASONING: Final = ("reasoning_content", "reasoning")
-_DETAIL_TEXTS: Final = ("text", "summary", "data")
 _CHOICE_OWN: Final = frozenset({"index", "delta", "message", "finish_reason", "logprobs", "usage"})
 
 
@@ -70,8 +68,7 @@ class ChoiceFold:
         self._after: list[Part] = []
         self._signature: str | None = None
         self._reasoning: dict[str, TextFold] = {}
-        self._details: dict[tuple[Any, Any], dict[str, Any]] = {}
-        self._details_origin = Origin()
+        self._details = DetailsFold()
         self._calls = ToolCalls(anomalies)
         self._finish: list[str] = []
         self._logprobs: dict[str, Any] | None = None
@@ -93,7 +90,9 @@ class ChoiceFold:
                 self._note_once("delta_malformed", f"delta is a {type(delta).__name__}", place)
         message = choice.get("message")
         if isinstance(message, dict):
-            self._whole, self._whole_place = message, place
+            held = self._whole or {}
+            self._whole = held | {key: said for key, said in message.items() if said is not None or key not in held}
+            self._whole_place = place
         reason = reason_text(choice.get("finish_reason"))
         if reason is not None:
             self._finished(reason, place)
@@ -125,12 +124,12 @@ class ChoiceFold:
             elif key == "function_call":
                 self._calls.take_function(value, place)
             else:
-                self._other(key, value, place)
+                self._other(key, value, place, whole=whole)
 
-    def _other(self, key: str, value: Any, place: Place) -> None:
+    def _other(self, key: str, value: Any, place: Place, *, whole: bool) -> None:
         """Take a field of a delta that few send."""
         if key == "reasoning_details" and isinstance(value, list):
-            self._add_details(value, place)
+            self._add_details(value, place, whole=whole)
         elif key in ("annotations", "images") and isinstance(value, list):
             self._beside(key, value, place)
         elif key == "audio" and isinstance(value, dict):
@@ -151,7 +150,7 @@ class ChoiceFold:
     def message(self, finished: bool) -> Message:
         """Return the message; a tool call of one that is not *finished* is not complete."""
         parts: list[Part] = [*self._reasoning_parts()]
-        parts += [piece.part() if isinstance(piece, TextFold) else piece for piece in self._content]
+        parts += self._content_read()
         if self._refusal:
             parts.append(self._refusal.refusal())
         if self._sound:
@@ -161,19 +160,63 @@ class ChoiceFold:
         return Message(self._role, tuple(parts), extras=self._message_extras)
 
     def _settle_whole_message(self) -> None:
-        """Use a ``message`` that came beside the deltas: Perplexity repeats there what they said."""
-        if self._whole is None:
+        """Use a ``message`` that came beside the deltas: Perplexity repeats there what they said, SGLang may too.
+
+        What no delta brought is taken from it. What it says otherwise stays as the deltas said it, since that is what
+        clients read, and is a fact.
+        """
+        whole, place = self._whole, self._whole_place
+        if whole is None:
             return
-        if self._content or self._calls or self._refusal or self._reasoning:
-            said = self._whole.get("content")
-            text = "".join(piece.text for piece in self._content if isinstance(piece, TextFold))
-            if isinstance(said, str) and said != text:
-                self._note_once(
-                    "message_differs", "the whole message differs from the sum of its deltas", self._whole_place
-                )
-        else:
-            self.delta(self._whole, self._whole_place, whole=True)
         self._whole = None
+        said = ChoiceFold(self.index, self._anomalies)
+        said.delta(whole, place, whole=True)
+        differing = [*self._adopt_texts(said), *self._adopt_rest(said)]
+        if whole.get("content") == "" and self._content and "content" not in differing:
+            differing.append("content")
+        if differing:
+            told = f"the whole message differs from the sum of its deltas: {', '.join(differing)}"
+            self._note_once("message_differs", told, place)
+
+    def _adopt_texts(self, said: ChoiceFold) -> list[str]:
+        """Take the texts of a whole message that no delta brought; return the names of those that it says otherwise."""
+        differing: list[str] = []
+        if not self._content:
+            self._content = said._content
+        elif said._content and said._content_read() != self._content_read():
+            differing.append("content")
+        if not self._refusal:
+            self._refusal = said._refusal
+        elif said._refusal and said._refusal.text != self._refusal.text:
+            differing.append("refusal")
+        for name, fold in said._reasoning.items():
+            if self._reasoning.setdefault(name, fold).text != fold.text:
+                differing.append(name)
+        self._signature = self._signature or said._signature
+        return differing
+
+    def _adopt_rest(self, said: ChoiceFold) -> list[str]:
+        """As :meth:`_adopt_texts`, for what is no plain text."""
+        differing: list[str] = []
+        if said._role is not None:
+            self._set_role(said._role, self._whole_place)
+        if not self._details.entries:
+            self._details = said._details
+        elif said._details.entries and said._details.entries != self._details.entries:
+            differing.append("reasoning_details")
+        if not self._sound:
+            self._sound = said._sound
+        elif said._sound and said._sound.part() != self._sound.part():
+            differing.append("audio")
+        self._after += [part for part in said._after if part not in self._after]
+        for name, values in said._message_extras.items():
+            self._message_extras.setdefault(name, values)
+        if self._calls.settle(said._calls):
+            differing.append("tool_calls")
+        return differing
+
+    def _content_read(self) -> list[Part]:
+        return [piece.part() if isinstance(piece, TextFold) else piece for piece in self._content]
 
     def _finished(self, reason: str, place: Place) -> None:
         if reason in _FAILING:
@@ -229,20 +272,13 @@ class ChoiceFold:
     def _reason(self, field: str, piece: str, place: Place) -> None:
         self._reasoning.setdefault(field, TextFold()).add(piece, place)
 
-    def _add_details(self, entries: list[Any], place: Place) -> None:
-        self._details_origin.add(place)
+    def _add_details(self, entries: list[Any], place: Place, *, whole: bool) -> None:
+        self._details.origin.add(place)
         for entry in entries:
-            if not isinstance(entry, dict):
+            if isinstance(entry, dict):
+                self._details.take(entry, whole=whole)
+            else:
                 self._message_extras.setdefault("reasoning_details", []).append(entry)
-                continue
-            index = entry.get("index")
-            key = (index if isinstance(index, int) else None, str(entry.get("type")))
-            held = self._details.setdefault(key, {})
-            for name, value in entry.items():
-                if name in _DETAIL_TEXTS and isinstance(value, str) and isinstance(held.get(name), str):
-                    held[name] += value
-                elif value is not None:
-                    held[name] = value
 
     def _reasoning_parts(self) -> list[ReasoningPart]:
         fields: dict[str, list[str]] = {}
@@ -250,17 +286,11 @@ class ChoiceFold:
         for name, fold in self._reasoning.items():
             fields.setdefault(fold.text, []).append(name)
             origins.setdefault(fold.text, fold.origin.ranges)
-        details = tuple(self._details.values())
+        details = tuple(self._details.entries)
         if details:
-            said = "".join(
-                str(entry[name])
-                for entry in details
-                for name in ("text", "summary")
-                if isinstance(entry.get(name), str)
-            )
-            where = next(iter(fields), "") if not said else whole_text(said)
+            where = self._details.text or next(iter(fields), "")
             fields.setdefault(where, []).append("reasoning_details")
-            origins.setdefault(where, self._details_origin.ranges)
+            origins.setdefault(where, self._details.origin.ranges)
         found: list[ReasoningPart] = []
         for text, names in fields.items():
             sealed = _sealed(details) if "reasoning_details" in names else {}

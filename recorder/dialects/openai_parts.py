@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from recorder.core.json_text import whole_text
 from recorder.core.messages import CitationPart, MediaPart
 from recorder.dialects.folding import Origin, Place, nonempty, text_or_none
 from recorder.dialects.media import joined_base64, media
 
+_DETAIL_TEXTS: Final = ("text", "summary", "data")
 _CITATIONS: Final = ("url_citation", "file_citation")
 
 
@@ -72,6 +74,57 @@ def signature(item: Mapping[str, Any]) -> str | None:
     summary = item.get("summary")
     found = [one.get("signature") for one in summary if isinstance(one, dict)] if isinstance(summary, list) else []
     return next((one for one in reversed(found) if isinstance(one, str) and one), None)
+
+
+class DetailsFold:
+    """OpenRouter's ``reasoning_details``: entries that are whole, or pieces of them.
+
+    In a stream a piece continues the entry of its type, its index and, where both have one, its id, unless it is signed
+    otherwise. In a whole message nothing is a piece.
+
+    :ivar entries: as they are so far.
+    :ivar origin: where they came from.
+    """
+
+    def __init__(self) -> None:
+        self.entries: list[dict[str, Any]] = []
+        self.origin = Origin()
+        self._alike: dict[tuple[int | None, str], list[dict[str, Any]]] = {}
+
+    def take(self, entry: Mapping[str, Any], *, whole: bool) -> None:
+        """Take an entry, or with *whole* false a piece of one."""
+        index = entry.get("index")
+        alike = self._alike.setdefault((index if isinstance(index, int) else None, str(entry.get("type"))), [])
+        held = None if whole else _continued(alike, entry)
+        if held is None:
+            held = {}
+            alike.append(held)
+            self.entries.append(held)
+        for name, value in entry.items():
+            if name in _DETAIL_TEXTS and isinstance(value, str) and isinstance(held.get(name), str):
+                held[name] += value
+            elif value is not None:
+                held[name] = value
+
+    @property
+    def text(self) -> str:
+        """What of it can be read."""
+        texts = [entry.get(name) for entry in self.entries for name in ("text", "summary")]
+        return whole_text("".join(text for text in texts if isinstance(text, str)))
+
+
+def _continued(alike: list[dict[str, Any]], entry: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the entry that a piece continues; None where it begins one."""
+    if not alike:
+        return None
+    identity, held = nonempty(entry.get("id")), alike[-1]
+    if identity is not None and nonempty(held.get("id")) not in (None, identity):
+        named = next((one for one in alike if one.get("id") == identity), None)
+        if named is None:
+            return None
+        held = named
+    signed = nonempty(held.get("signature")), nonempty(entry.get("signature"))
+    return None if None not in signed and signed[0] != signed[1] else held
 
 
 class SoundFold:

@@ -1,8 +1,10 @@
 """Output items of an OpenAI response, event by event; and the items of a request, which come whole.
 
 An item is told by ``type``; what grows in it (text, refusal, reasoning, arguments, code) by a slot and an index in
-it. Deltas are the truth: the ``done`` events and the final object say the same once more and are compared. Where no
-delta came, what they say counts. Names as in the ``openai`` package, ``types/responses``.
+it. The ``done`` events and the final object say once more what the deltas add up to, and are compared. Where they say
+something else, what was said last counts, as it does for clients that read the final object; that is a fact
+(``done_differs``), and a call that it is about is not complete: who acted on the deltas has acted on another.
+Names as in the ``openai`` package, ``types/responses``.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from recorder.core.messages import CitationPart, OtherPart, Part, ReasoningPart, RefusalPart, TextPart, ToolResultPart
-from recorder.dialects.folding import AnswerFold, CallFold, Origin, Place, TextFold, nonempty, text_or_none
+from recorder.dialects.folding import AnswerFold, CallFold, Origin, Place, TextFold, nonempty, same_json, text_or_none
 from recorder.dialects.media import media
 
 #: Where the text of a part of a message or of reasoning is, by the part's type.
@@ -41,11 +43,12 @@ _OK: Final = (None, "completed")
 class _Grown:
     """A text that comes in deltas and is then said whole, perhaps several times."""
 
-    __slots__ = ("deltas", "place", "provisional", "whole")
+    __slots__ = ("changed", "deltas", "place", "provisional", "whole")
 
     def __init__(self) -> None:
         self.deltas = TextFold()
         self.whole: str | None = None
+        self.changed: str | None = None  # what was said to be whole, before something else was
         self.place: Place = (0, 0)
         self.provisional = True
 
@@ -53,27 +56,29 @@ class _Grown:
         """Take the whole text; *provisional* says that it is that of an item which only begins."""
         if (provisional and not self.provisional) or (not text and self.whole):
             return
+        if not self.provisional and self.whole and self.whole != text:
+            self.changed = self.whole
         self.whole, self.place, self.provisional = text, place, provisional
 
-    def settled(self, fold: AnswerFold, resumed: bool) -> TextFold:
-        """Return the text; what was said otherwise is a fact.
+    def settled(self, fold: AnswerFold, resumed: bool) -> tuple[TextFold, list[str]]:
+        """Return the text, and what was said in its place at other times, which is a fact.
 
         :param resumed: the stream goes on from an earlier one, so the first deltas are not in it.
         """
-        said = self.whole
-        if not self.deltas:
-            if said:
-                self.deltas.add(said, self.place)
-            return self.deltas
-        held = self.deltas.text
-        if said is None or said == held or (self.provisional and held.startswith(said)):
-            return self.deltas
-        if resumed and said.endswith(held):
-            whole = TextFold()
-            whole.add(said, self.place)
-            return whole
-        fold.note("done_differs", "what is said to be whole differs from the sum of its deltas", self.place)
-        return self.deltas
+        said, held, others = self.whole, self.deltas.text, []
+        if self.changed is not None:
+            others.append(self.changed)
+            fold.note("done_differs", "what is said to be whole is said otherwise later", self.place)
+        if said is None or said == held or (held and self.provisional and held.startswith(said)):
+            return self.deltas, others
+        if held and not (resumed and said.endswith(held)):
+            others.append(held if said else said)
+            fold.note("done_differs", "what is said to be whole differs from the sum of its deltas", self.place)
+        if not said:
+            return self.deltas, others  # nothing is said in place of what came
+        whole = TextFold()
+        whole.add(said, self.place)
+        return whole, others
 
 
 class _Piece:
@@ -114,7 +119,7 @@ class _Piece:
 
     def parts(self, fold: AnswerFold, resumed: bool) -> Iterator[Part]:
         """Return what it is."""
-        text = self.text.settled(fold, resumed)
+        text, _ = self.text.settled(fold, resumed)
         if self.value is not None and not text:
             yield _other(self.value, self.origin)
         elif self.kind == "refusal":
@@ -157,6 +162,7 @@ class ItemFold:
         self._fold = fold
         self._pieces: dict[tuple[str, int], _Piece] = {}
         self._image: tuple[dict[str, Any], Place] | None = None
+        self._renamed = False
 
     @property
     def kind(self) -> str | None:
@@ -170,6 +176,10 @@ class ItemFold:
         """Take the item as a whole: as it begins, or, with *done*, as it is."""
         if not done or not self._pieces:
             self.origin.add(place)
+        before, name = nonempty(self.fields.get("name")), nonempty(item.get("name"))
+        if self.kind in _CALLS and None not in (before, name) and before != name:
+            self._renamed = True
+            self._fold.note("done_differs", f"{before!r} is called {name!r} later", place)
         # A null does not take back what was said: only some of the events carry encrypted_content.
         self.fields |= {key: value for key, value in item.items() if value is not None or key not in self.fields}
         self.done = self.done or done
@@ -239,7 +249,8 @@ class ItemFold:
         elif kind in ("message", None):
             for (slot, _), piece in sorted(self._pieces.items()):
                 if kind is None and (slot == "summary" or piece.kind == "reasoning_text"):
-                    if text := piece.text.settled(self._fold, resumed):
+                    text, _ = piece.text.settled(self._fold, resumed)
+                    if text:
                         yield ReasoningPart(text.text, (slot,), ranges=text.origin.ranges)
                 else:
                     yield from piece.parts(self._fold, resumed)
@@ -253,8 +264,9 @@ class ItemFold:
         call.origin = self.origin
         call.id = text_or_none(fields.get("id" if kind == "mcp_call" else "call_id"))
         call.name = text_or_none(fields.get("name"))
-        text = self.piece(slot).text.settled(self._fold, resumed)
+        text, others = self.piece(slot).text.settled(self._fold, resumed)
         call.pieces = [text.text]
+        call.disputed = self._renamed or any(not same_json(text.text, other) for other in others)
         if not text and fields.get(slot) not in (None, ""):
             call.value = fields[slot]
             place = self.origin.ranges[-1]
@@ -281,10 +293,12 @@ class ItemFold:
         others: list[Part] = []
         for slot in ("summary", "content"):
             for (name, _), piece in sorted(self._pieces.items()):
-                text = piece.text.settled(self._fold, resumed) if name == slot else None
+                if name != slot:
+                    continue
+                text, _ = piece.text.settled(self._fold, resumed)
                 if text:
                     found.append((slot, text))
-                elif text is not None and piece.value is not None:
+                elif piece.value is not None:
                     others.append(_other(piece.value, piece.origin))
         encrypted = nonempty(self.fields.get("encrypted_content"))
         for slot, text in found[:-1]:
@@ -330,7 +344,7 @@ class ItemFold:
         """Return the item as it was sent last; until it is done, with what its events told."""
         value = dict(self.fields)
         for (slot, _), piece in sorted(self._pieces.items()):
-            text = piece.text.settled(self._fold, resumed)
+            text, _ = piece.text.settled(self._fold, resumed)
             if self.done or not text:
                 continue
             if slot in _SLOTS:

@@ -4,12 +4,18 @@ The rules, in order, for a fragment of a stream:
 
 1. its index is known: with an id that came under that index it continues the call of that id; with another
    id it is a new call (Ollama, some Gemini proxies and Cerebras give every call the index 0). Without an id it
-   continues the call that had the index last, **unless** that has no id either, the fragment names a function
-   and the call's arguments are a whole document already: then it is a new call;
+   continues the call that had the index last, **unless** it names a function and that has no id either and
+   arguments that are a whole document already, or it names **another** function and that has no id, or has
+   arguments already, or the fragment has a ``type``, as the first one of a call has: then it is a new call;
 2. its index is new: a new call, wherever counting starts;
 3. it has no index (Gemini proxies, Mistral in 2024): it continues the call with its id; with an unknown id it
    is a new call; without an id it is a new call if it names a function, unless the last call has that name and
    unfinished arguments; else it continues the last call.
+
+So a name is only continued where the call has an id and no arguments yet, and the piece brings nothing else that a call
+begins with. No server is known to send names in pieces, though the SDKs join them: it is the anomaly
+``tool_name_continued``, and such a call is not complete. Where neither of two names has an id, and the first call no
+arguments, they could as well be one name: the second call is complete only if it has a ``type``.
 
 An id or a name that comes again is taken once. An empty id is none, and so is ``"null"``, which clients of
 Mistral make of an absent one. The rule that made a call of a reused index is reported as the anomaly
@@ -22,7 +28,7 @@ import json
 from typing import Any, Final
 
 from recorder.core.messages import Anomaly, ToolCallPart
-from recorder.dialects.folding import CallFold
+from recorder.dialects.folding import CallFold, same_json
 
 _OWN: Final = frozenset({"index", "id", "type", "function", "custom"})
 
@@ -44,6 +50,24 @@ def _index(entry: dict[str, Any]) -> int | None:
 def _identity(entry: dict[str, Any]) -> str | None:
     identity = entry.get("id")
     return identity if isinstance(identity, str) and identity not in _NO_IDS else None
+
+
+def _has_arguments(call: CallFold) -> bool:
+    return bool(call.pieces) or call.value is not None
+
+
+def _goes_on_to_another(call: CallFold, name: Any) -> bool:
+    """Whether *name* is another one than that of a call whose arguments have begun."""
+    return bool(call.name and name) and name != call.name and _has_arguments(call)
+
+
+def _begins(call: CallFold, name: str, entry: dict[str, Any]) -> bool:
+    """Whether a fragment without an id begins another call than the one that had its index last."""
+    unknown = _known_by(call) is None
+    if unknown and call.parses():
+        return True
+    differs = bool(call.name) and name != call.name
+    return differs and (unknown or _has_arguments(call) or "type" in entry)
 
 
 class ToolCalls:
@@ -89,7 +113,9 @@ class ToolCalls:
         if not isinstance(entry, dict):
             self._note("tool_call_malformed", f"function_call is a {type(entry).__name__}", place)
             return
-        if self._function is None:
+        if self._function is None or _goes_on_to_another(self._function, entry.get("name")):
+            if self._function is not None:
+                self._note("function_call_repeated", f"after {self._function.name!r} comes another call", place)
             self._function = CallFold(legacy=True)
             self._calls.append(self._function)
         self._function_fields(self._function, entry, place)
@@ -97,6 +123,31 @@ class ToolCalls:
     def parts(self, finished: bool) -> list[ToolCallPart]:
         """Return the calls; only *finished* ones can be complete."""
         return [call.part(finished=finished and "custom" not in call.extras) for call in self._calls]
+
+    def settle(self, said: ToolCalls) -> bool:
+        """Take what the calls of a whole message, which came beside the deltas, add to those that deltas made.
+
+        A call that is said otherwise, or not at all, stays as the deltas made it and is not complete: who acts on the
+        message acts on another. No calls at all take nothing back.
+
+        :returns: whether they differ.
+        """
+        rest, differs = list(said._calls), bool(self._calls and said._calls and len(said._calls) != len(self._calls))
+        for call in self._calls if rest else ():
+            twin = next((one for one in rest if _known_by(one) == _known_by(call) is not None), None)
+            if twin is None:
+                twin = next((one for one in rest if None in (_known_by(one), _known_by(call))), None)
+            if twin is None:
+                differs = call.disputed = True
+                continue
+            rest.remove(twin)
+            call.id, call.name = call.id or twin.id, call.name or twin.name
+            if not call.text:
+                call.pieces, call.value = twin.pieces, twin.value
+            if call.name != twin.name or not same_json(call.text, twin.text):
+                differs = call.disputed = True
+        self._calls += rest
+        return differs
 
     def __bool__(self) -> bool:
         return bool(self._calls)
@@ -114,10 +165,12 @@ class ToolCalls:
                 return self._known(index, known, place)
             reused = _known_by(call) is not None
         else:
-            reused = _known_by(call) is None and name is not None and call.parses()
+            reused = name is not None and _begins(call, name, entry)
         if reused:
             self._note("tool_index_reused", f"index {index} again with another call: taken as a new call", place)
-            return self._new(entry)
+            new = self._new(entry)
+            new.disputed = identity is None and not _has_arguments(call) and "type" not in entry
+            return new
         return call
 
     def _known(self, index: int, call: CallFold, place: tuple[int, int]) -> CallFold:
@@ -149,6 +202,7 @@ class ToolCalls:
         if isinstance(name, str) and name and name != call.name:
             if call.name:
                 self._note("tool_name_continued", f"{call.name!r} is followed by {name!r}: joined", place)
+                call.disputed = True
             call.name = (call.name or "") + name
         arguments = function.get("arguments")
         call.add(arguments if isinstance(arguments, str) else "", place)

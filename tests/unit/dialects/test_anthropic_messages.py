@@ -246,8 +246,35 @@ def test_a_document_as_the_only_event_of_a_stream() -> None:
     )
 
 
+def test_a_message_that_begins_after_the_end_owes_an_end_of_its_own() -> None:
+    first = [started(), opened(0), text(0, "A"), stopped(0), opened(1, "tool_use", **CALL), arguments(1, '{"lots":1}')]
+    second = [started(id="msg_2"), opened(0), text(0, "B"), stopped(0), opened(1, "tool_use", **CALL)]
+    more = [arguments(1, '{"lots":2}')]
+
+    def found(*events: dict[str, object]) -> tuple[str, list[str], list[bool]]:
+        told = rebuilt(sse(*events, named="type"))
+        (choice,) = told.answer.choices
+        return told.verdict, [fact.kind for fact in told.anomalies], [one.complete for one in choice.message.tool_calls]
+
+    facts = ["after_end_marker", "message_restarted"]
+    for cut in range(1, len(second) + 1):
+        verdict, kinds_of, complete = found(*first, *ended("tool_use"), *second[:cut])
+        assert (verdict, kinds_of) == ("truncated", facts)
+        assert complete == ([True] if cut < len(second) else [True, False])
+    assert found(*first, *ended("tool_use"), *second, *more) == ("truncated", facts, [True, False])
+    assert found(*first, *ended("tool_use"), *second, *more, *ended("tool_use")) == ("complete", facts, [True, True])
+    cut_before = found(*first, stopped(1), *ended("max_tokens"), *second, *more, *ended("tool_use"))
+    assert cut_before == ("complete", facts, [False, True])
+    block = found(*first, *ended("tool_use"), opened(2, "tool_use", **CALL))
+    assert block == ("truncated", ["after_end_marker"], [True, False])
+    answer = streamed(*first, *ended("tool_use"), *second, *more, *ended())
+    assert [part.text for part in parts(answer) if isinstance(part, TextPart)] == ["A", "B"]
+    assert answer.choices[0].finish_reasons == ("end_turn",)
+    assert answer.anomalies[0].detail == "'message_start' came after message_stop (tool_use)"
+
+
 def test_what_is_out_of_order_is_a_fact() -> None:
-    answer = streamed(started(), started(id="msg_2"), *ended(), *ended("max_tokens"), opened(0), 7)
+    answer = streamed(started(), started(id="msg_2"), *ended(), *ended("max_tokens"), 7)
     assert answer.ids == ("msg_1", "msg_2")
     assert answer.choices[0].finish_reasons == ("end_turn", "max_tokens")
     assert kinds(answer) == ["message_restarted", "after_end_marker", "finish_reason_changed", "not_an_object"]

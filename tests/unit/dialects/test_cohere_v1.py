@@ -106,7 +106,7 @@ def test_the_whole_response_at_the_end_doubles_nothing(wrap: Any) -> None:
 
 def test_a_response_that_says_something_else_is_a_fact() -> None:
     answer = streamed(START, *said("a", "b"), end(text="c", citations=[CITED]))
-    assert only(answer).message.parts == (TextPart("ab"), CitationPart(CITED, "Kurs"))
+    assert only(answer).message.parts == (TextPart("c"), CitationPart(CITED, "Kurs"))
     assert kinds(answer) == ["response_differs"]
 
 
@@ -160,20 +160,43 @@ def test_a_call_is_complete_once_it_came_whole_or_the_stream_ended() -> None:
 def test_several_calls_and_calls_without_parameters() -> None:
     pieces = [chunk(index=0, name="f"), chunk(index=1, name="g", parameters="{}"), chunk(index=2, name="h")]
     whole = [{"name": "f", "parameters": {}}, {"name": "g", "parameters": {}, "x": 1}]
-    calls = only(streamed(START, *pieces, event("tool-calls-generation", tool_calls=whole), end())).message.tool_calls
+    answer = streamed(START, *pieces, event("tool-calls-generation", tool_calls=whole), end())
+    calls = only(answer).message.tool_calls
     assert [(call.name, call.arguments, call.complete) for call in calls] == [
         ("f", {}, True),
         ("g", {}, True),
-        ("h", {}, True),
+        ("h", None, False),  # not among the whole ones
     ]
+    assert kinds(answer) == ["tool_call_differs"]
+    assert [call.complete for call in only(streamed(START, *pieces, end())).message.tool_calls] == [True, True, True]
     assert calls[1].extras == {"x": 1}
 
 
 def test_a_whole_call_that_differs_is_a_fact() -> None:
     other = event("tool-calls-generation", tool_calls=[{"name": "buy", "parameters": {"lots": 11}}])
     answer = streamed(START, *PIECES, other, end())
-    assert only(answer).message.tool_calls[0].arguments_text == '{"lots":10}'
-    assert kinds(answer) == ["response_differs"]
+    (found,) = only(answer).message.tool_calls
+    assert (found.arguments_text, found.complete, kinds(answer)) == ('{"lots":11}', False, ["tool_call_differs"])
+
+
+@pytest.mark.parametrize("lots", [[], [10], [100], [10, 20]])
+def test_calls_in_the_last_response_that_differ_from_those_before_are_a_fact(lots: list[int]) -> None:
+    """The last response counts, as for clients that wait for it; who acted on the first has bought something else."""
+    calls = [{"name": "buy", "parameters": {"lots": number}} for number in lots]
+    first = event("tool-calls-generation", tool_calls=[{"name": "buy", "parameters": {"lots": 10}}])
+    answer = streamed(START, first, end(tool_calls=calls))
+    found = [(call.arguments_text, call.complete) for call in only(answer).message.tool_calls]
+    expected = {
+        (): [('{"lots":10}', True)],  # left out, not taken back
+        (10,): [('{"lots":10}', True)],
+        (100,): [('{"lots":100}', False)],
+        (10, 20): [('{"lots":10}', True), ('{"lots":20}', False)],
+    }
+    assert found == expected[tuple(lots)]
+    assert kinds(answer) == ([] if lots in ([], [10]) else ["tool_call_differs"])
+    fewer = event("tool-calls-generation", tool_calls=[{"name": "f", "parameters": {}}, {"name": "g"}])
+    left = only(streamed(START, fewer, end(tool_calls=[{"name": "f", "parameters": {}}]))).message.tool_calls
+    assert [(call.name, call.complete) for call in left] == [("f", True), ("g", False)]
 
 
 def test_the_plan_may_be_a_text_of_the_delta() -> None:

@@ -145,6 +145,34 @@ def test_the_tool_plan_is_reasoning_and_calls_have_indexes_of_their_own() -> Non
     assert (first.complete, first.arguments, second.arguments, second.complete) == (True, {"lots": 10}, {}, True)
 
 
+@pytest.mark.parametrize(
+    ("second", "expected"),
+    [
+        ([], ("", False)),  # its arguments may be those that came before it
+        (['{"q":2}'], ('{"q":2}', True)),
+    ],
+)
+def test_a_call_that_begins_before_the_one_under_its_index_ended_is_another(
+    second: list[str], expected: tuple[str, bool]
+) -> None:
+    events = [START, *call(0, '{"q":1}')[:-1], *call(0, *second, name="sell"), end("TOOL_CALL")]
+    answer = streamed(*events)
+    first, other = only(answer).message.tool_calls
+    assert (first.id, first.name, first.arguments_text, first.complete) == ("buy_0", "buy", '{"q":1}', False)
+    assert (other.id, other.name, other.arguments_text, other.complete) == ("sell_0", "sell", *expected)
+    assert kinds(answer) == ["tool_call_not_ended"]
+    assert (rebuilt(sse(*events)).verdict, rebuilt(sse(*events[:-1])).verdict) == ("unknown", "truncated")
+    after = rebuilt(sse(START, *call(0, '{"q":1}'), *call(0, name="sell"), end("TOOL_CALL")))
+    assert (after.verdict, after.anomalies) == ("complete", ())
+    assert [one.complete for one in only(after.answer).message.tool_calls] == [True, True]
+
+
+def test_a_call_whose_start_comes_twice_is_one_call() -> None:
+    begun, *rest = call(0, '{"q":1}')
+    (found,) = only(streamed(START, begun, begun, *rest, end("TOOL_CALL"))).message.tool_calls
+    assert (found.id, found.arguments_text, found.complete) == ("buy_0", '{"q":1}', True)
+
+
 def test_a_call_of_a_tool_without_parameters_has_no_text() -> None:
     (found,) = only(streamed(START, *call(0), end("TOOL_CALL"))).message.tool_calls
     assert (found.arguments_text, found.arguments, found.complete) == ("", {}, True)

@@ -130,6 +130,26 @@ def test_two_calls_in_pieces_are_two_calls() -> None:
     ]
 
 
+def test_a_piece_may_say_the_id_and_the_name_of_its_call_again() -> None:
+    def text(value: str, **more: Any) -> list[dict[str, Any]]:
+        return [{"jsonPath": "$.q", "stringValue": value, **more}]
+
+    first = {"name": "f", "id": "1", "willContinue": True, "partialArgs": text("a", willContinue=True)}
+    call = _pieces(first, {"name": "f", "id": "1", "partialArgs": text("b")})
+    assert (call.id, call.name, call.arguments, call.complete) == ("1", "f", {"q": "ab"}, True)
+    assert not _pieces(first, {"name": "g", "id": "1", "partialArgs": text("b")}).complete
+    other = {"name": "f", "id": "2", "willContinue": True, "partialArgs": text("x", willContinue=True)}
+    ends = [{"id": "1", "partialArgs": text("b")}, {"name": "f", "id": "2", "partialArgs": text("y")}]
+    pieces = [{"functionCall": piece} for piece in (first, other, *ends)]
+    calls = only(streamed(*map(said, pieces), said({"text": ""}, finish="STOP"))).message.tool_calls
+    assert [(call.id, call.arguments, call.complete) for call in calls] == [
+        ("1", {"q": "ab"}, True),
+        ("2", {"q": "xy"}, True),
+    ]
+    again = [{"functionCall": {"name": "f", "id": "1", "args": {}}}] * 2
+    assert len(only(streamed(said(*again, finish="STOP"))).message.tool_calls) == 2
+
+
 def test_code_that_google_runs_and_its_result() -> None:
     code = {"executableCode": {"language": "PYTHON", "code": "1", "id": "x"}, "thoughtSignature": "s"}
     result = {"outcome": "OUTCOME_OK", "output": "1\n", "id": "x"}

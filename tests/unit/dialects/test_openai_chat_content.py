@@ -10,7 +10,8 @@ from recorder.core.messages import MediaPart, OtherPart, ReasoningPart, RefusalP
 from recorder.dialects.openai_chat import DIALECT
 from tests.building import URL, delta
 from tests.unit.dialects.answers import kinds
-from tests.unit.dialects.chat import streamed
+from tests.unit.dialects.chat import read, streamed
+from tests.unit.dialects.wire import document
 
 
 def test_refusals_and_logprobs() -> None:
@@ -58,6 +59,52 @@ def test_details_without_text_are_kept() -> None:
     )
     (differing,) = streamed(delta(reasoning="why", reasoning_details=[{"type": "t", "summary": "sum"}])).choices
     assert [part.text for part in differing.message.parts if isinstance(part, ReasoningPart)] == ["why", "sum"]
+
+
+def _detailed(*entries: dict[str, Any]) -> dict[str, Any]:
+    message = {"role": "assistant", "content": "x", "reasoning_details": list(entries)}
+    return {"object": "chat.completion", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+
+
+def test_details_of_a_whole_message_are_no_pieces() -> None:
+    signed = [{"type": "reasoning.text", "text": text, "signature": f"S{text}"} for text in "AB"]
+    sealed = [{"type": "reasoning.encrypted", "data": data, "id": f"t{data}", "index": 0} for data in "AB"]
+    alike = [{"type": "reasoning.summary", "summary": "s", "index": 0}] * 2
+    for entries in (signed, sealed, alike):
+        (choice,) = read(document(_detailed(*entries))).choices
+        (thoughts,) = (part for part in choice.message.parts if isinstance(part, ReasoningPart))
+        assert thoughts.details == tuple(entries)
+    asked = DIALECT.read_request(URL, {"messages": [{"role": "assistant", "reasoning_details": signed}]})
+    assert asked is not None
+    (sent,) = asked.messages[0].parts
+    assert isinstance(sent, ReasoningPart)
+    assert (sent.text, sent.details) == ("AB", tuple(signed))
+
+
+def test_pieces_of_details_are_told_apart_by_index_id_and_signature() -> None:
+    def detail(text: str, **fields: Any) -> dict[str, Any]:
+        return {"type": "reasoning.text", "text": text, **fields}
+
+    def joined(*pieces: dict[str, Any]) -> list[dict[str, Any]]:
+        (choice,) = streamed(*(delta(reasoning_details=[piece]) for piece in pieces)).choices
+        (thoughts,) = choice.message.parts
+        assert isinstance(thoughts, ReasoningPart)
+        return [{key: value for key, value in entry.items() if key != "type"} for entry in thoughts.details]
+
+    assert joined(detail("a", index=0), detail("b", index=0, id="t1"), detail("c", index=0, id="t1")) == [
+        {"text": "abc", "index": 0, "id": "t1"}
+    ]
+    assert joined(detail("a", id="t1"), detail("b", id="t2"), detail("c", id="t1"), detail("d")) == [
+        {"text": "ac", "id": "t1"},
+        {"text": "bd", "id": "t2"},
+    ]
+    assert joined(
+        detail("a"), detail("", signature="S1"), detail("b", signature="S1"), detail("c", signature="S2")
+    ) == [
+        {"text": "ab", "signature": "S1"},
+        {"text": "c", "signature": "S2"},
+    ]
+    assert joined(detail("a", index=0), detail("b", index=1)) == [{"text": "a", "index": 0}, {"text": "b", "index": 1}]
 
 
 def test_content_as_a_list() -> None:

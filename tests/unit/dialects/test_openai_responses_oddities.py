@@ -121,12 +121,61 @@ def test_without_an_index_the_id_tells_the_item() -> None:
 
 def test_a_difference_between_the_deltas_and_what_is_done_is_a_fact() -> None:
     answer = streamed(added(message()), delta("output_text", "one"), done(message(text("two"))))
-    assert (parts(answer), kinds(answer)) == ((TextPart("one"),), ["done_differs"])
+    assert (parts(answer), kinds(answer)) == ((TextPart("two"),), ["done_differs"])
     more = streamed(added(message()), delta("output_text", "one"), done(message(text("one"), text("two"))))
     assert (parts(more), kinds(more)) == ((TextPart("one"), TextPart("two")), ["done_differs"])
-    arguments = streamed(added(call("")), delta("function_call_arguments", '{"a":1}'), done(call('{"a":2}')))
-    assert arguments.choices[0].message.tool_calls[0].arguments_text == '{"a":1}'
-    assert kinds(arguments) == ["done_differs"]
+    thought = {"id": "rs_1", "type": "reasoning", "summary": [{"type": "summary_text", "text": "two"}]}
+    reasoned = streamed(added(thought | {"summary": []}), delta("reasoning_summary_text", "one"), done(thought))
+    assert (parts(reasoned), kinds(reasoned)) == ((ReasoningPart("two", ("summary",)),), ["done_differs"])
+
+
+@pytest.mark.parametrize("again", ['{"q":1}', '{"q":1.0}', '{"q":true}', '{"q":', "x"])
+def test_a_call_about_which_the_provider_contradicts_itself_is_not_complete(again: str) -> None:
+    """The final object counts, as for the SDK; but who acted on the deltas has acted on something else."""
+    last = call('{"q":100}')
+    said = event("function_call_arguments.done", output_index=0, arguments='{"q":100}')
+    answer = streamed(
+        CREATED, added(call("")), delta("function_call_arguments", again), said, done(last), completed(last)
+    )
+    (found,) = answer.choices[0].message.tool_calls
+    assert (found.arguments_text, found.complete, found.arguments) == ('{"q":100}', False, None)
+    assert kinds(answer) == ["done_differs"]
+
+
+def test_a_call_that_gets_another_name_is_not_complete() -> None:
+    answer = streamed(CREATED, added(call("", name="")), done(call("{}")), completed(call("{}", name="sell")))
+    (found,) = answer.choices[0].message.tool_calls
+    assert (found.name, found.complete, kinds(answer)) == ("sell", False, ["done_differs"])
+
+
+def test_what_is_said_to_be_whole_in_two_ways_is_a_contradiction_too() -> None:
+    answer = streamed(CREATED, added(call("")), done(call('{"q":1}')), completed(call('{"q":100}')))
+    (found,) = answer.choices[0].message.tool_calls
+    assert (found.arguments_text, found.complete) == ('{"q":100}', False)
+    assert kinds(answer) == ["done_differs"]
+    text_of = streamed(CREATED, done(message(text("one"))), completed(message(text("two"))))
+    assert (parts(text_of), kinds(text_of)) == ((TextPart("two"),), ["done_differs"])
+
+
+def test_what_is_said_to_be_whole_and_empty_takes_nothing_away() -> None:
+    nothing = event("function_call_arguments.done", output_index=0, arguments="")
+    events = [CREATED, added(call("")), delta("function_call_arguments", '{"q":1}'), nothing]
+    answer = streamed(*events, completed(call("")))
+    (found,) = answer.choices[0].message.tool_calls
+    assert (found.arguments_text, found.complete, kinds(answer)) == ('{"q":1}', False, ["done_differs"])
+    (told,) = streamed(*events, completed(call('{"q":1}'))).choices[0].message.tool_calls
+    assert (told.arguments_text, told.complete) == ('{"q":1}', True)
+    written = event("output_text.done", output_index=0, content_index=0, text="")
+    answer = streamed(CREATED, added(message()), delta("output_text", "Hi"), written, completed())
+    assert (parts(answer), "done_differs" in kinds(answer)) == ((TextPart("Hi"),), True)
+
+
+def test_arguments_that_are_only_written_otherwise_are_no_contradiction() -> None:
+    whole = call('{"a": 1, "b": 2}')
+    answer = streamed(CREATED, added(call("")), delta("function_call_arguments", '{"b":2,"a":1}'), completed(whole))
+    (found,) = answer.choices[0].message.tool_calls
+    assert (found.arguments_text, found.complete) == ('{"a": 1, "b": 2}', True)
+    assert kinds(answer) == ["done_differs"]
 
 
 def test_what_only_the_done_events_or_the_final_object_say_counts() -> None:

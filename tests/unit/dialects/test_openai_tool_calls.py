@@ -121,7 +121,41 @@ def test_an_id_that_comes_late_or_empty_later() -> None:
 def test_a_name_in_pieces_is_joined_and_reported() -> None:
     answer = called([entry(0, "a", "get_")], [entry(0, None, "weather", "{}")])
     assert calls(answer) == [("a", "get_weather", "{}")]
-    assert kinds(answer) == ["tool_name_continued"]
+    assert (kinds(answer), only(answer).complete) == (["tool_name_continued"], False)
+    same = called([entry(0, "a", "get_")], [entry(0, "a", "weather", "{}")])
+    assert (calls(same), only(same).complete) == ([("a", "get_weather", "{}")], False)
+
+
+def test_a_new_name_under_an_index_begins_another_call() -> None:
+    typed = {"type": "function"}
+
+    def found(first: dict[str, Any], second: dict[str, Any]) -> list[tuple[str | None, str, bool]]:
+        answer = called([first], [second])
+        assert set(kinds(answer)) - {"tool_arguments_object"} == {"tool_index_reused"}
+        return [(call.name, call.arguments_text, call.complete) for call in answer.choices[0].message.tool_calls]
+
+    # Two calls, or one name in two pieces: nobody can tell, so neither is complete.
+    assert found(entry(0, None, "buy", ""), entry(0, None, "sell", '{"q":1}')) == [
+        ("buy", "", False),
+        ("sell", '{"q":1}', False),
+    ]
+    assert found(entry(0, None, "buy", ""), entry(0, None, "sell", '{"q":1}') | typed)[1] == ("sell", '{"q":1}', True)
+    assert found(entry(0, "a", "buy", ""), entry(0, None, "sell", "{}") | typed)[1] == ("sell", "{}", True)
+    both = found(entry(0, "a", "buy", "{}"), entry(0, None, "sell", "{}"))
+    assert both == [("buy", "{}", True), ("sell", "{}", True)]
+    assert found(entry(0, "a", "buy", '{"q":'), entry(0, None, "sell", "{}"))[0] == ("buy", '{"q":', False)
+    assert found(entry(0, None, "buy", {"q": 1}), entry(0, None, "sell", {}))[0] == ("buy", '{"q":1}', True)
+
+
+def test_a_new_name_of_a_legacy_function_call_begins_another_call() -> None:
+    def read(*pieces: dict[str, Any]) -> Answer:
+        return streamed(*(delta(function_call=piece) for piece in pieces), delta(finish="function_call"))
+
+    two = read({"name": "buy", "arguments": "{}"}, {"name": "sell", "arguments": "{"}, {"arguments": "}"})
+    assert (calls(two), kinds(two)) == ([(None, "buy", "{}"), (None, "sell", "{}")], ["function_call_repeated"])
+    one = read({"name": "get_"}, {"name": "weather", "arguments": "{}"})
+    assert (calls(one), kinds(one)) == ([(None, "get_weather", "{}")], ["tool_name_continued"])
+    assert not only(one).complete
 
 
 def test_index_that_starts_at_one_makes_no_phantom() -> None:
