@@ -11,7 +11,7 @@ from tests.fidelity.httpx_matrix import MODES, MODULES, REPLAY_IGNORES, WAYS, ca
 from tests.fidelity.passes import Seen, pass_differences
 from tests.fidelity.server import Server
 
-STEP = 29  # of the sample: prime to the number of ways, so that every way appears
+STEP = 43  # of the sample: prime to the number of ways, so that every way appears
 
 
 def _assert_same(bare: Seen, other: Seen, ignored: tuple[str, ...] = ()) -> None:
