@@ -8,21 +8,18 @@ shows them, not as bytes of the wire; trailers and interim answers do not show; 
 from __future__ import annotations
 
 import logging
-import weakref
-from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Final
 
-from recorder.clock import id_text
 from recorder.errors import ConfigurationError
 from recorder.recording.tap import Call, ExchangeTap
-from recorder.recording.write_path import WritePath
 from recorder.transports.guard import Guard
 from recorder.transports.httpx_exchange import HttpxExchange
 from recorder.transports.httpx_modules import module_of
 from recorder.transports.httpx_streams import joined
+from recorder.transports.library_recording import LibraryRecording
 
 _log = logging.getLogger("recorder")
 
@@ -44,25 +41,8 @@ class _Sent:
 _LAST: ContextVar[_Sent | None] = ContextVar("recorder_httpx_sent", default=None)
 
 
-class HttpxRecording:
-    """Makes recording transports.
-
-    :param path: where events go; None once the recorder is closed.
-    :param conversation: returns the facts of the conversation that the current context is in.
-    :param must_record: what cannot be recorded must not happen.
-    """
-
-    def __init__(
-        self,
-        path: Callable[[], WritePath | None],
-        conversation: Callable[[], Mapping[str, str]],
-        *,
-        must_record: bool = False,
-    ) -> None:
-        self._path = path
-        self._conversation = conversation
-        self._ids: weakref.WeakKeyDictionary[object, bytes | None] = weakref.WeakKeyDictionary()
-        self._guard = Guard(None, must_record=must_record)
+class HttpxRecording(LibraryRecording):
+    """Makes recording transports."""
 
     def transport(self, wrapped: Any) -> Any:
         """Return a transport that records what *wrapped* sends; sync, async or both, as that is.
@@ -81,19 +61,6 @@ class HttpxRecording:
             )
         return joined("RecordingTransport", _Transport, bases)(self, module, wrapped)
 
-    @property
-    def is_open(self) -> bool:
-        """Whether anything is recorded."""
-        return self._path() is not None
-
-    def knows(self, sent: object) -> bool:
-        """Whether a response, or a request, went through a transport of this recorder."""
-        return sent in self._ids
-
-    def exchange_of(self, sent: object) -> bytes | None:
-        """Return the id of the exchange that a response came from, or a request's last one; None: not recorded."""
-        return self._ids.get(sent)
-
     def begin(self, module: ModuleType, request: Any) -> HttpxExchange | None:
         """Record a request; return its exchange, None where nothing is recorded.
 
@@ -103,8 +70,8 @@ class HttpxRecording:
         if path is None:
             self._ids[request] = None
             return None
-        with self._guard:
-            call = self._call_of(request, path)
+        with self.guard:
+            call = self._call_of(request)
             exchange = HttpxExchange(module, request, call, ExchangeTap(path, call))
             self._ids[request] = exchange.tap.id
             with Guard(exchange.tap):
@@ -112,23 +79,23 @@ class HttpxRecording:
             return exchange
         return None
 
-    def _call_of(self, request: Any, path: WritePath) -> Call:
+    def _call_of(self, request: Any) -> Call:
         """A redirect or an auth round goes on with the call that it follows from, in the same thread or task.
 
         A client makes the timeouts of a call once; requests that the user makes have each their own. A request that
         the user sends again answers no challenge, unless its headers are others.
         """
-        last, timeout, conversation = _LAST.get(), request.extensions.get("timeout"), self._conversation()
+        last, timeout = _LAST.get(), request.extensions.get("timeout")
         if (
             last is not None
             and last.recording is self
             and timeout is not None
             and last.timeout is timeout
-            and last.call.conversation == conversation
+            and last.call.conversation == self._conversation()
             and (last.status in _REDIRECTS or (last.status in _CHALLENGES and last.headers != request.headers.raw))
         ):
             return last.call
-        return Call(id_text(path.clock.new_id()), conversation=conversation)
+        return self._new_call()
 
     def given(self, exchange: HttpxExchange, response: Any) -> None:
         """Record a response, and have its body recorded while it is read.

@@ -16,29 +16,18 @@ from typing import Any, Final
 import anyio
 import h11
 
-from recorder.core.redaction import Redacted, Redaction
 from recorder.core.tape import Tape
-from recorder.replay.answers import Answers
 from recorder.replay.pace import Pace
 from recorder.transports.failures import revive
 from recorder.transports.httpx_modules import core_of, like_core, module_in_use, module_of, raised_again
+from recorder.transports.library_replay import LibraryReplay
 from recorder.transports.reel import SAID_ABOVE, Reel
 
 _NO_TLS: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # which nobody asks: it saves loading certificates
 
 
-class HttpxReplay:
-    """Makes replaying transports.
-
-    :param answers: where answers come from.
-    :param redaction: applied to a live request before it is compared.
-    :param pace: how fast recorded reads come back.
-    """
-
-    def __init__(self, answers: Answers, redaction: Redaction, pace: Pace) -> None:
-        self._answers = answers
-        self._redaction = redaction
-        self._pace = pace
+class HttpxReplay(LibraryReplay):
+    """Makes replaying transports."""
 
     def transport(self, like: object | None) -> Any:
         """Return a transport, sync and async, for clients of the module that *like* comes from.
@@ -54,11 +43,9 @@ class HttpxReplay:
         :raises NoMatchingExchange: there is none.
         """
         while True:
-            seen = Redacted()
-            url = self._redaction.url(str(request.url), seen)
-            tape = self._answers.answer(request.method, url, self._redaction.body(payload, seen)).tape
+            tape = self.recorded(request.method, str(request.url), payload).tape
             if tape.end != "request_failed" or "error" in tape.facts:
-                return tape, self._pace.start()
+                return tape, self.pace.start()
             # Of an attempt that the program's own code broke off there is nothing to play: the next one follows.
 
 

@@ -14,12 +14,11 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.models import PreparedRequest
 
-from recorder.clock import id_text
 from recorder.errors import RecordingError
 from recorder.recording.tap import Call, ExchangeTap
 from recorder.recording.write_path import WritePath
 from recorder.transports.failures import cause_of, describe, kind_of
-from recorder.transports.guard import Guard
+from recorder.transports.library_recording import LibraryRecording
 from recorder.transports.mounting import AdapterViews, came_by_a_connection
 from recorder.transports.recording_connection import Sending, sending_now
 from recorder.transports.sharing import SENDING, Send
@@ -30,13 +29,8 @@ _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _CHALLENGES: Final = frozenset({401, 407})
 
 
-class RequestsRecording:
-    """Mounts recording adapters on sessions.
-
-    :param path: where events go; None once the recorder is closed.
-    :param conversation: returns the facts of the conversation that the current context is in.
-    :param must_record: what cannot be recorded must not happen.
-    """
+class RequestsRecording(LibraryRecording):
+    """Mounts recording adapters on sessions."""
 
     def __init__(
         self,
@@ -45,15 +39,11 @@ class RequestsRecording:
         *,
         must_record: bool = False,
     ) -> None:
-        self._path = path
-        self._conversation = conversation
+        super().__init__(path, conversation, must_record=must_record)
         self._connections = itertools.count(1)
-        self._ids: weakref.WeakKeyDictionary[object, bytes | None] = weakref.WeakKeyDictionary()
         self._adapters = AdapterViews(self, "recorded")
         self._last = threading.local()
-        self._must_record = must_record
         self._told_of_bypass = False
-        self.guard = Guard(None, must_record=must_record)
 
     def mount(self, session: requests.Session) -> None:
         """Replace the session's HTTP adapters by recording views of them.
@@ -63,19 +53,6 @@ class RequestsRecording:
         before = self._adapters.mount(session)
         if any(isinstance(other, RequestsRecording) and other is not self and other.is_open for other in before):
             _log.warning("recorder: a session that another recorder recorded is recorded by this one from now on")
-
-    @property
-    def is_open(self) -> bool:
-        """Whether anything is recorded."""
-        return self._path() is not None
-
-    def knows(self, sent: requests.Response | PreparedRequest) -> bool:
-        """Whether a response, or a request, went through an adapter of this recorder."""
-        return sent in self._ids
-
-    def exchange_of(self, sent: requests.Response | PreparedRequest) -> bytes | None:
-        """Return the id of the exchange that a response came from, or a request's last one; None: not recorded."""
-        return self._ids.get(sent)
 
     def next_connection(self) -> int:
         """Return a number for a connection that was just made."""
@@ -125,9 +102,7 @@ class RequestsRecording:
             answers = status in _CHALLENGES and request.headers != sent.headers
             if copied and (status in _REDIRECTS or answers):
                 return call
-        path = self._path()
-        identity = path.clock.new_id() if path is not None else b""
-        return Call(id_text(identity), conversation=self._conversation())
+        return self._new_call()
 
     def open_tap(self) -> ExchangeTap | None:
         """Return the tap of a new exchange of the send under way; None where nothing is recorded."""

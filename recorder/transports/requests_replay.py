@@ -18,6 +18,7 @@ from recorder.errors import NoMatchingExchange
 from recorder.replay.answers import Answer, Answers
 from recorder.replay.pace import Pace
 from recorder.transports.failures import revive
+from recorder.transports.library_replay import LibraryReplay
 from recorder.transports.mounting import AdapterViews, came_by_a_connection
 from recorder.transports.prepared import known_payload
 from recorder.transports.recorded_socket import RecordedSocket
@@ -65,18 +66,11 @@ class _Asking:
         return True
 
 
-class RequestsReplay:
-    """Mounts replaying adapters on sessions.
-
-    :param answers: where answers come from.
-    :param redaction: applied to a live request before it is compared.
-    :param pace: how fast recorded reads come back.
-    """
+class RequestsReplay(LibraryReplay):
+    """Mounts replaying adapters on sessions."""
 
     def __init__(self, answers: Answers, redaction: Redaction, pace: Pace) -> None:
-        self._answers = answers
-        self._redaction = redaction
-        self.pace = pace
+        super().__init__(answers, redaction, pace)
         self._adapters = AdapterViews(self, "replayed")
         self._idle = Identities[list[Any]]()
 
@@ -141,9 +135,7 @@ class RequestsReplay:
 
         :raises NoMatchingExchange: there is none.
         """
-        seen = Redacted()
-        url = self._redaction.url(request.url or "", seen)
-        return self._answers.answer(request.method or "GET", url, self._redaction.body(payload, seen))
+        return self.recorded(request.method or "GET", request.url or "", payload)
 
 
 class _Replaying:

@@ -120,7 +120,7 @@ def recent(path: Path) -> Logs:
     logs.add("tool_results", id=5, response_id="01j2", name="weather", output="wet", tool_call_id="c1", exception="E")
     logs.add("attachments", id="img", type="image/png", content=b"\x89PNG")
     logs.add("attachments", id="url", type="image/png", url="https://h.test/a.png")
-    logs.add("attachments", id="pdf", type="application/pdf", path="/home/u/a.pdf")
+    logs.add("attachments", id="pdf", type="application/pdf", path="reports/a.pdf")
     logs.add("tool_results_attachments", tool_result_id=5, attachment_id="url", order=0)
     for at, name in enumerate(("img", "pdf", "gone")):
         logs.add("prompt_attachments", response_id="01j3", attachment_id=name, order=at)

@@ -96,7 +96,7 @@ def test_those_of_2025(path: Path) -> None:
     asked = payload(picture)["messages"][-1]["content"]
     assert asked[1] == {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw=="}}
     assert asked[2:] == [
-        {"type": "attachment", "path": "/home/u/a.pdf", "media_type": "application/pdf"},
+        {"type": "attachment", "path": "reports/a.pdf", "media_type": "application/pdf"},
         {"type": "attachment", "id": "gone"},
     ]
     assert [message["role"] for message in payload(picture)["messages"]].count("system") == 1
