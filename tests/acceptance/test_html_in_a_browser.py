@@ -50,8 +50,8 @@ class _Bait(BaseHTTPRequestHandler):
     """Where everything hostile points to; it keeps what was asked of it."""
 
     def do_GET(self) -> None:
-        asked: list[str] = self.server.asked  # type: ignore[attr-defined]
-        asked.append(self.path)
+        assert isinstance(self.server, _BaitServer)
+        self.server.asked.append(self.path)
         self.send_response(200)
         self.send_header("content-length", "0")
         self.end_headers()
@@ -62,16 +62,22 @@ class _Bait(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+class _BaitServer(ThreadingHTTPServer):
+    """The server of :class:`_Bait`."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Bait)
+        self.asked: list[str] = []
+
+
 @contextmanager
 def bait() -> Iterator[tuple[str, list[str]]]:
     """Yield the URL of a loopback server, and the paths that were asked of it."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Bait) as server:
-        asked: list[str] = []
-        server.asked = asked  # type: ignore[attr-defined]
+    with _BaitServer() as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}", asked
+            yield f"http://127.0.0.1:{server.server_port}", server.asked
         finally:
             server.shutdown()
             thread.join()

@@ -41,6 +41,7 @@ WIRE = b"%x\r\n%b\r\n" % (len(FRAMES[3]), FRAMES[3])
 IN_A_FRAME = len(b"".join(FRAMES[:3])) + len(WIRE) // 2 - WIRE.index(b"\n") - 1  # where the server cuts it
 
 Seen = tuple[list[bytes], str]
+Library = Callable[[str, Player | None], Seen]
 
 
 def with_requests(url: str, player: Player | None) -> Seen:
@@ -93,13 +94,13 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
         return url, server.url
 
 
-def played(library: Callable[[str, Player | None], Seen], recorded: tuple[str, str], fault: Fault) -> Seen:
+def played(library: Library, recorded: tuple[str, str], fault: Fault) -> Seen:
     store, url = recorded
     with Player(store, fault=fault) as player:
         return library(url, player)
 
 
-def bare(library: Callable[[str, Player | None], Seen], script: Script) -> Seen:
+def bare(library: Library, script: Script) -> Seen:
     with serve(script) as server:
         return library(server.url, None)
 
@@ -116,7 +117,7 @@ def bare(library: Callable[[str, Player | None], Seen], script: Script) -> Seen:
     ids=["cut", "reset", "reset-by-events", "done"],
 )
 def test_a_program_sees_what_a_real_server_would_have_shown(
-    library: Any, fault: Fault, script: Script, recorded: tuple[str, str]
+    library: Library, fault: Fault, script: Script, recorded: tuple[str, str]
 ) -> None:
     assert played(library, recorded, fault) == bare(library, script)
 
@@ -131,11 +132,11 @@ def test_a_program_sees_what_a_real_server_would_have_shown(
         ("reset", cut(after_chunks=4, how="reset")),
     ],
 )
-def test_the_scripted_servers_failures(library: Any, behaviour: str, fault: Fault, sqlite_url: str) -> None:
+def test_the_scripted_servers_failures(library: Library, behaviour: str, fault: Fault, sqlite_url: str) -> None:
     """The stream that these servers break is the whole one of another behaviour."""
 
     def run(server: Server, name: str, key: str, player: Player | None) -> Seen:
-        return library(server.url(BEHAVIOURS[name], key), player)  # type: ignore[no-any-return]
+        return library(server.url(BEHAVIOURS[name], key), player)
 
     with Server() as server:
         with Recorder(sqlite_url) as recorder, requests.Session() as session:
@@ -151,9 +152,9 @@ def test_the_scripted_servers_failures(library: Any, behaviour: str, fault: Faul
     assert seen[1].partition("(")[0].replace("read timeout=5", "") == live[1].partition("(")[0]
 
 
-def _impatient(library: Any, url: str, patience: float) -> Seen:
+def _impatient(library: Library, url: str, patience: float) -> Seen:
     if patience >= 5:
-        return library(url, None)  # type: ignore[no-any-return]
+        return library(url, None)
     # The same consumption with a shorter timeout: what is compared is the class of what is raised.
     items: list[bytes] = []
     try:
@@ -175,7 +176,7 @@ def _impatient(library: Any, url: str, patience: float) -> Seen:
 
 
 @LIBRARIES
-def test_another_status(library: Any, recorded: tuple[str, str]) -> None:
+def test_another_status(library: Library, recorded: tuple[str, str]) -> None:
     for code in (429, 500, 503):
         live = bare(library, Script(status=code, error='{"n":1}'))
         assert played(library, recorded, status(code, body={"n": 1}))[1][:20] == live[1][:20]
@@ -187,14 +188,14 @@ def test_another_status(library: Any, recorded: tuple[str, str]) -> None:
 
 
 @LIBRARIES
-def test_nobody_listens(library: Any, recorded: tuple[str, str]) -> None:
+def test_nobody_listens(library: Library, recorded: tuple[str, str]) -> None:
     live = library(recorded[1], None)
     assert played(library, recorded, unreachable()) == live
     assert played(library, recorded, unreachable("timeout"))[1].startswith("ConnectTimeout: ")
 
 
 @LIBRARIES
-def test_the_same_bytes_at_other_boundaries(library: Any, recorded: tuple[str, str]) -> None:
+def test_the_same_bytes_at_other_boundaries(library: Library, recorded: tuple[str, str]) -> None:
     whole = SCRIPT.body("a")
     assert played(library, recorded, rechunk("bytes"))[0] == [whole[at : at + 1] for at in range(len(whole))]
     assert played(library, recorded, rechunk("whole"))[0] == [whole]
@@ -208,7 +209,7 @@ def test_the_same_bytes_at_other_boundaries(library: Any, recorded: tuple[str, s
 
 
 @LIBRARIES
-def test_an_error_inside_the_stream(library: Any, recorded: tuple[str, str]) -> None:
+def test_an_error_inside_the_stream(library: Library, recorded: tuple[str, str]) -> None:
     items, error = played(library, recorded, error_in_stream(2, {"message": "überlastet"}))
     assert error == ""
     assert items[:2] == FRAMES[:2]

@@ -20,33 +20,17 @@ from recorder.core.codec import (
 )
 from recorder.core.events import Event, StreamOpened
 from recorder.errors import CorruptRecording
+from tests.unit.core import records as made_up
 
 OPENED = StreamOpened(b"s" * 16, b"i" * 16, b"k" * 32)
 EVENT = Event(b"s" * 16, 1, "chunk_received", 7, 8, b"i" * 16, 3, '{"a":1}', b"body\x00", b"h" * 32)
-
-_ids = st.binary(min_size=16, max_size=16)
-_u64 = st.integers(0, 2**64 - 1)
-_events = st.builds(
-    Event,
-    _ids,
-    _u64,
-    st.sampled_from(["chunk_received", "request_sent", "x"]),
-    _u64,
-    _u64,
-    _ids,
-    st.integers(0, 65535),
-    st.none() | st.text(st.characters(max_codepoint=127), max_size=20),
-    st.none() | st.binary(max_size=40),
-    st.binary(min_size=32, max_size=32),
-    st.none(),  # the position is the store's
-)
 
 
 def _framed(kind: int, content: bytes) -> bytes:
     return struct.pack(">IIB", len(content) + 1, zlib.crc32(bytes((kind,)) + content), kind) + content
 
 
-@given(st.lists(_events | st.just(OPENED), max_size=5))
+@given(st.lists(made_up.events | st.just(OPENED), max_size=5))
 def test_what_is_encoded_is_decoded(records: list[Event | StreamOpened]) -> None:
     data = b"".join(event_record(r) if isinstance(r, Event) else encode_opened(r) for r in records)
     found = list(decode_records(data))

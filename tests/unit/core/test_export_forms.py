@@ -12,7 +12,7 @@ from recorder.core.export_matches import Matcher
 from recorder.core.export_residue import lost
 from recorder.core.export_rules import parse_rules
 from tests.building import ExchangeBuilder, delta
-from tests.unit.core.test_export_redaction import STOP, asked, call, exchange, refused, user
+from tests.unit.core.redacted_exchanges import STOP, asked, call, exchange, refused, user
 
 USAGE = {**STOP, "usage": {"prompt_tokens": 9, "completion_tokens": 2}}
 

@@ -14,7 +14,8 @@ from recorder.core.export_numbers import bare_number, number_texts
 from recorder.core.export_redaction import ExportRedaction
 from recorder.core.export_rules import whole_numbers
 from recorder.dialects.rebuild import rebuild
-from tests.unit.core.test_export_redaction import STOP, asked, call, cut, exchange, redacted, texts_of, told, user
+from tests.redacting import texts_of
+from tests.unit.core.redacted_exchanges import STOP, asked, call, cut, exchange, redacted, told, user
 
 ACCOUNT = "90210777"
 

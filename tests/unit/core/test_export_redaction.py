@@ -6,7 +6,6 @@ import base64
 import gzip
 import json
 import re
-import zlib
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -14,113 +13,36 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from recorder.core.conversation import Conversation, Relation
-from recorder.core.exchange import fold
 from recorder.core.export_redaction import REDACTED, ExportRedaction
 from recorder.core.messages import Anomaly
-from recorder.core.rebuilt import Rebuilt, as_json
+from recorder.core.rebuilt import as_json
 from recorder.dialects.rebuild import rebuild
-from recorder.errors import RedactionRefused
-from recorder.formats.base import formats, render
 from tests.building import ExchangeBuilder, delta
-from tests.redacting import holds, rows_of, texts_of
+from tests.redacting import holds, texts_of
+from tests.unit.core.redacted_exchanges import (
+    EVENTS,
+    FAILURE,
+    MAIL,
+    SECRET,
+    STOP,
+    TOKENS,
+    asked,
+    call,
+    coded,
+    cut,
+    cut_bytes,
+    documents,
+    exchange,
+    page,
+    redacted,
+    told,
+    user,
+)
 from tests.unit.dialects.wire import framed
-
-SECRET = "Zoë Smith-Waterman"
-MAIL = "zoe.s@mail.example"
-STOP = delta(finish="stop")
-
-
-def cut(text: str, size: int = 4) -> list[str]:
-    return [text[at : at + size] for at in range(0, len(text), size)]
-
-
-def told(text: str) -> list[Any]:
-    return [*(delta(content=piece) for piece in cut(text)), STOP]
-
-
-def call(*pieces: str) -> list[Any]:
-    def one(arguments: str, **more: Any) -> Any:
-        return delta(
-            tool_calls=[{"index": 0, "function": {"arguments": arguments, **more}, **({"id": "c"} if more else {})}]
-        )
-
-    return [one("", name="f"), *map(one, pieces), delta(finish="tool_calls")]
-
-
-def asked(payload: Any = None, *values: Any, **request: Any) -> ExchangeBuilder:
-    return (
-        ExchangeBuilder()
-        .request({} if payload is None else payload, **request)
-        .response()
-        .sse(*values or (STOP,))
-        .completed()
-    )
-
-
-def user(content: Any, **more: Any) -> dict[str, Any]:
-    return {"model": "m", "messages": [{"role": "user", "content": content}], **more}
-
-
-def coded(body: bytes) -> tuple[list[bytes], bytes]:
-    """The body as gzip, each 100 bytes a chunk."""
-    engine = zlib.compressobj(wbits=31)
-    chunks = [engine.compress(body[at : at + 100]) + engine.flush(zlib.Z_SYNC_FLUSH) for at in range(0, len(body), 100)]
-    return [*chunks, engine.flush()], body
-
-
-def exchange(builder: ExchangeBuilder) -> Rebuilt:
-    folded = fold(builder.events)
-    assert folded is not None
-    return rebuild(folded)
-
-
-def redacted(builder: ExchangeBuilder, *rules: str, secret: str = SECRET) -> Rebuilt:
-    """Return the exchange redacted, after looking for the secret in every format."""
-    before = exchange(builder)
-    assert any(holds(document, secret) for document in documents(before).values())
-    redaction = ExportRedaction(rules or [f"text:{secret}"], rebuild)
-    (after,) = redaction.exchanges([before])
-    assert (after.verdict, len(after.exchange.chunks)) == (before.verdict, len(before.exchange.chunks))
-    for name, document in documents(after, redaction).items():
-        assert not holds(document, secret), name
-    assert [fact.kind for fact in after.anomalies].count(REDACTED) == 1
-    return after
-
-
-def documents(rebuilt: Rebuilt, redaction: ExportRedaction | None = None) -> dict[str, str]:
-    found = {}
-    for name in formats():
-        if name == "sse" and rebuilt.exchange.response is None:
-            continue
-        pieces = render(name, [rebuilt])
-        whole = [*(redaction.guard(pieces) if redaction else pieces)]
-        data = b"".join(piece.encode() if isinstance(piece, str) else piece for piece in whole)
-        found[name] = rows_of(data) if name == "parquet" else data.decode("utf-8", "replace")
-    return found
-
-
-HTML = [("content-type", "text/html")]
-EVENTS = ("content-type", "text/event-stream")
-TOKENS = [{"token": piece, "bytes": [*piece.encode()], "logprob": -1.0, "top_logprobs": []} for piece in cut(SECRET)]
-FAILURE = {"type": "x", "message": f"cannot reach {SECRET}", "args": [SECRET]}
 
 
 def failing(kind: str, facts: dict[str, Any]) -> ExchangeBuilder:
     return ExchangeBuilder().request({}).event(kind, facts)
-
-
-def page(status: int, body: bytes, kind: str = "text/html") -> ExchangeBuilder:
-    return (
-        ExchangeBuilder()
-        .request({})
-        .response(status, headers=[("content-type", kind)])
-        .chunks(*cut_bytes(body))
-        .completed()
-    )
-
-
-def cut_bytes(body: bytes) -> list[bytes]:
-    return [body[at : at + 7] for at in range(0, len(body), 7)]
 
 
 PLACES = {
@@ -349,53 +271,6 @@ def test_several_rules_each_count_their_own() -> None:
     assert texts_of(after) == ["To [redacted], about [redacted]"]
     assert list(redaction.totals.values()) == [2, 2, 0]
     assert [fact.detail for fact in after.anomalies] == ["rule 1 (detect:email): 2, rule 2 (re): 2"]
-
-
-def refused(builder: ExchangeBuilder, *rules: str) -> str:
-    with pytest.raises(RedactionRefused) as caught:
-        ExportRedaction(rules, rebuild).exchange(exchange(builder))
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
-@pytest.mark.parametrize("word", ["assistant", "choices", "content", "stop", "data"])
-def test_words_of_the_wire_format_are_refused(word: str) -> None:
-    told_why = refused(asked(user("x"), delta(role="assistant", content="x"), STOP), f"text:{word}")
-    assert "rule 1 (text)" in told_why or "would no longer be read" in told_why
-    assert word not in told_why.replace("would no longer be read as what it is", "").replace("content coding", "")
-
-
-def test_a_rule_that_breaks_the_arguments_of_a_call_is_refused() -> None:
-    assert "tool call" in refused(asked(user("x"), *call('{"a":', '"b",', '"c":1}')), 're:"b","c"')
-
-
-def test_what_cannot_be_searched_is_refused() -> None:
-    builder = ExchangeBuilder().request({}).response(headers=[("content-encoding", "x-own")]).chunks(b"?").completed()
-    assert "the body of the answer" in refused(builder, "detect:email")
-    builder = asked(b"?", headers=[("content-encoding", "x-own")])
-    assert "'x-own' cannot be undone" in refused(builder, "detect:email")
-
-
-def test_a_secret_in_the_head_of_a_frame_is_refused() -> None:
-    body = framed(SECRET, {"a": 1})
-    assert "still finds something" in refused(
-        ExchangeBuilder().request({}).response().chunks(body).completed(), f"text:{SECRET}"
-    )
-
-
-def test_another_encoding_is_searched() -> None:
-    latin = page(500, f"bad {SECRET}".encode("latin-1"), "text/plain; charset=latin-1")
-    after = ExportRedaction([f"text:{SECRET}"], rebuild).exchange(exchange(latin))
-    assert after.exchange.body == b"bad [redacted]"
-
-
-def test_a_sound_in_a_request_is_passed_over_and_the_texts_beside_it_are_not() -> None:
-    sound = bytes(range(256)) * 4000
-    payload = b"--b\r\nwho: " + SECRET.encode() + b"\r\n\r\n" + sound + b"\r\n--b--"
-    before = exchange(asked(payload, headers=[("content-type", "multipart/form-data; boundary=b")]))
-    after = ExportRedaction([f"text:{SECRET}"], rebuild).exchange(before).exchange.request
-    assert after is not None
-    assert after.payload == payload.replace(SECRET.encode(), b"[redacted]")
 
 
 def test_a_conversation_is_redacted_too() -> None:

@@ -13,7 +13,8 @@ from recorder.core.export_residue import left_over, residue
 from recorder.core.export_rules import known_texts, parse_rules
 from recorder.dialects.rebuild import rebuild
 from recorder.errors import RedactionRefused
-from tests.unit.core.test_export_redaction import PLACES, SECRET, asked, exchange, told, user
+from tests.unit.core.redacted_exchanges import SECRET, asked, exchange, told, user
+from tests.unit.core.test_export_redaction import PLACES
 
 
 def matcher(*rules: str) -> Matcher:

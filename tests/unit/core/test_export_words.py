@@ -12,7 +12,7 @@ from recorder.core.export_words import is_known_word, stays
 from recorder.core.json_pieces import NAME, STRING, pieces_of
 from recorder.dialects.rebuild import rebuild
 from tests.building import ExchangeBuilder
-from tests.unit.core.test_export_redaction import STOP, asked, call, cut, exchange, redacted, refused, told, user
+from tests.unit.core.redacted_exchanges import STOP, asked, call, cut, exchange, redacted, refused, told, user
 
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {"p": {}}}}}
 KEY = "hunter22"

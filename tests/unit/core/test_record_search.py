@@ -11,26 +11,10 @@ from hypothesis import strategies as st
 from recorder.core.codec import EVENT, FRAME, encode_opened, event_record
 from recorder.core.events import Event, StreamOpened
 from recorder.core.record_search import FUTILE, RecordSearch
+from tests.unit.core import records as made_up
 
 OPENED = StreamOpened(b"s" * 16, b"i" * 16, b"k" * 32)
 EVENT_1 = Event(b"s" * 16, 1, "chunk_received", 7, 8, b"i" * 16, 3, '{"a":1}', b"body\x00", b"h" * 32)
-
-_ids = st.binary(min_size=16, max_size=16)
-_u64 = st.integers(0, 2**64 - 1)
-_events = st.builds(
-    Event,
-    _ids,
-    _u64,
-    st.sampled_from(["chunk_received", "request_sent", "x"]),
-    _u64,
-    _u64,
-    _ids,
-    st.integers(0, 65535),
-    st.none() | st.text(st.characters(max_codepoint=127), max_size=20),
-    st.none() | st.binary(max_size=40),
-    st.binary(min_size=32, max_size=32),
-    st.none(),
-)
 
 
 def _lookalike(instance: bytes, body: int) -> bytes:
@@ -39,7 +23,7 @@ def _lookalike(instance: bytes, body: int) -> bytes:
     return FRAME.pack(len(content) + 14 + body + 1, 0, 2) + content
 
 
-@given(st.lists(_events, min_size=1, max_size=5), st.data())
+@given(st.lists(made_up.events, min_size=1, max_size=5), st.data())
 def test_one_damaged_byte_hides_one_record(events: list[Event], data: st.DataObject) -> None:
     records = [event_record(event) for event in events]
     hit = data.draw(st.integers(0, len(events) - 1))

@@ -1,101 +1,20 @@
-"""Damage and what comes after it: in later files, in other lanes, in headers; on both engines no chain gets a hole."""
+"""Damage and what comes after it: in later files and in other lanes; on both engines no chain gets a hole."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
 from recorder.clock import id_text
-from recorder.core.codec import decode_records, encode_opened
 from recorder.core.events import Event, StreamOpened
 from recorder.errors import StoreUnreachable
-from recorder.recording.recovery import Recovered, read_spooled, recover, set_aside
-from recorder.recording.spool import Spool
-from recorder.recording.spool_file import HEADER_SIZE, spool_files
-from recorder.recording.streams import StreamWriter
+from recorder.recording.recovery import recover, set_aside
 from recorder.store import open_store
-from tests.commands import run
 from tests.recorded import streams, types
+from tests.unit.recording.lost_process import Process, names, recovered, stored
 from tests.unit.recording.spooled import CLOCK, Failing
-
-
-class Process:
-    """A process that records in several lanes and files, and dies."""
-
-    def __init__(self, place: Path) -> None:
-        self.place = place
-        self.instance = CLOCK.new_id()
-        self.lanes = {0: self._spool(0)}
-        self.written: dict[str, int] = {}
-
-    def _spool(self, lane: int) -> Spool:
-        return Spool(self.place, self.instance, CLOCK, durability="delivered", wait=0.0, lane=lane)
-
-    def stream(self, lane: int = 0) -> StreamWriter:
-        if lane not in self.lanes:
-            self.lanes[lane] = self._spool(lane)
-        writer = StreamWriter(self.lanes[lane], CLOCK, CLOCK.new_id(), self.instance, CLOCK.secret(32))
-        writer.write(b"request_sent", 0, b"{}", b"GET / HTTP/1.1\r\n\r\n")
-        self.written[id_text(writer.id)] = 1
-        return writer
-
-    def chunks(self, *writers: StreamWriter, count: int = 10) -> None:
-        for _ in range(count):
-            for writer in writers:
-                writer.write(b"chunk_received", 3, None, b"x" * 300)
-                self.written[id_text(writer.id)] += 1
-
-    def nested(self, writer: StreamWriter, lane: int = 8) -> None:
-        """Record an event as a signal handler does that came in the middle of another write."""
-        if lane not in self.lanes:
-            self.lanes[lane] = self._spool(lane)
-        writer.write_beside(self.lanes[lane], b"chunk_received", 3, None, b"nested")
-        self.written[id_text(writer.id)] += 1
-
-    def die(self) -> list[SpoolData]:
-        for spool in self.lanes.values():
-            spool.close(drained=False)
-        return [SpoolData(path) for path in spool_files(self.place)]
-
-
-class SpoolData:
-    """A spool file, and where its records begin."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.data = bytearray(path.read_bytes())
-        found = list(decode_records(bytes(self.data), HEADER_SIZE))
-        self.records = [record for record, _ in found]
-        self.starts = [HEADER_SIZE, *(end for _, end in found)]
-
-    def hit(self, number: int, at: int = 200) -> None:
-        """Flip a bit in a record."""
-        self.flip(self.starts[number] + at)
-
-    def flip(self, *places: int) -> None:
-        """Flip a bit of each of these bytes."""
-        for place in places:
-            self.data[place] ^= 1
-        self.path.write_bytes(self.data)
-
-
-def recovered(place: Path, url: str) -> Recovered:
-    with closing(open_store(url, write=True)) as store:
-        return recover(place, store, CLOCK, CLOCK.new_id())
-
-
-def names(found: Recovered) -> list[str]:
-    return [Path(path).name.removesuffix(".damaged") for path in found.damaged]
-
-
-def stored(told: dict[str, list[Event]]) -> int:
-    """How many events a process had written itself."""
-    own = ("gap_recorded", "process_died")
-    return sum(event.type not in own for events in told.values() for event in events)
 
 
 @pytest.fixture
@@ -308,128 +227,3 @@ def test_a_conflict_in_a_later_file_is_no_repeat(process: Process, place: Path, 
     found = recovered(place, sqlite_url)
     assert (found.events, found.left) == (3, 1)
     assert names(found) == [first.path.name, second.path.name]
-
-
-def flipped(*places: int) -> Callable[[SpoolData], None]:
-    return lambda file: file.flip(*places)
-
-
-@pytest.mark.parametrize("place_in_it", [3, 14, 20, 31, 32, 47])
-def test_a_flipped_byte_in_a_header_costs_nothing(
-    process: Process, place: Path, store_url: str, place_in_it: int, caplog: pytest.LogCaptureFixture
-) -> None:
-    writer = process.stream()
-    process.chunks(writer, count=3)
-    (file,) = process.die()
-    file.flip(place_in_it)
-    found = recovered(place, store_url)
-    told = streams(store_url)
-    assert types(told[id_text(writer.id)])[-2:] == ["chunk_received", "process_died"]  # nothing is missing
-    assert (found.events, found.salvaged, found.left, found.died) == (4, 0, 0, [id_text(writer.id)])
-    assert found.instances == [id_text(process.instance)]
-    assert names(found) == [file.path.name]
-    assert (place / (file.path.name + ".damaged")).read_bytes() == file.data
-    assert not file.path.exists()
-    assert "its header" in caplog.text
-    assert recovered(place, store_url).instances == []
-    assert streams(store_url) == told
-
-
-@pytest.mark.parametrize("place_in_it", [3, 20, 40])
-@pytest.mark.parametrize("record", [0, 1, 4])
-def test_a_damaged_header_and_a_damaged_record(
-    process: Process, place: Path, sqlite_url: str, place_in_it: int, record: int
-) -> None:
-    hit, other = process.stream(), process.stream()
-    process.chunks(hit, other, count=3)
-    (file,) = process.die()
-    file.flip(place_in_it, file.starts[record] + 60)
-    found = recovered(place, sqlite_url)
-    told = streams(sqlite_url)
-    assert len(told[id_text(other.id)]) == 4 + 2
-    assert (found.events, len(found.died)) == (stored(told), len(told))
-    assert found.events + found.left + (record > 0) == 8
-    assert found.instances == [id_text(process.instance)]
-    assert names(found) == [file.path.name]
-
-
-@pytest.mark.parametrize("cut", [True, False])
-def test_a_header_that_became_longer_or_shorter_hides_no_record(
-    process: Process, place: Path, sqlite_url: str, cut: bool
-) -> None:
-    writer = process.stream()
-    process.chunks(writer, count=3)
-    (file,) = process.die()
-    if cut:
-        del file.data[5:12]
-    else:
-        file.data[40:40] = b"more"
-    file.flip()
-    found = recovered(place, sqlite_url)
-    assert (found.events, found.salvaged, found.left, found.died) == (4, 4, 0, [id_text(writer.id)])
-    assert names(found) == [file.path.name]
-
-
-def test_a_flipped_header_of_a_file_that_is_drained_in_part_repeats_nothing(
-    process: Process, place: Path, sqlite_url: str
-) -> None:
-    writer = process.stream()
-    process.chunks(writer, count=3)
-    (file,) = process.die()
-    openings = [record for record in file.records if isinstance(record, StreamOpened)]
-    events = [record for record in file.records if isinstance(record, Event)]
-    with closing(open_store(sqlite_url, write=True)) as store:
-        store.append(openings, events[:3])
-    file.flip(20)
-    found = recovered(place, sqlite_url)
-    assert (found.events, found.left, stored(streams(sqlite_url))) == (1, 0, 4)
-
-
-@pytest.mark.parametrize("content", [b"", b"recorder", b"not one of ours, and longer than the header of a spool file"])
-def test_a_file_that_is_no_spool_is_named_and_kept(place: Path, sqlite_url: str, content: bytes) -> None:
-    place.mkdir()
-    path = place / "notes.spool"
-    path.write_bytes(content)
-    with closing(open_store(sqlite_url, write=True)) as store:
-        assert read_spooled(place, store).events == {}
-    result = run("recover", "--store", sqlite_url)
-    assert result.exit_code == 1
-    assert result.stderr.startswith("error: 1 spool ")
-    assert f"{path}.damaged" in result.stderr
-    assert (place / "notes.spool.damaged").read_bytes() == content
-    assert not path.exists()
-    again = run("recover", "--store", sqlite_url)
-    assert (again.exit_code, f"{path}.damaged" in again.stdout) == (0, True)
-
-
-def test_a_folder_with_the_name_of_a_spool_is_passed_over(process: Process, place: Path, sqlite_url: str) -> None:
-    writer = process.stream()
-    process.die()
-    (place / f"{os.urandom(16).hex()}-0.spool").mkdir()
-    assert recovered(place, sqlite_url).died == [id_text(writer.id)]
-
-
-def test_a_file_without_a_readable_header_or_record_may_be_of_a_process_that_died_here(
-    process: Process, place: Path, sqlite_url: str
-) -> None:
-    writer = process.stream()
-    process.lanes[0]._roll()
-    process.chunks(writer, count=1)
-    _, second = process.die()
-    second.flip(3, HEADER_SIZE + 60)
-    found = recovered(place, sqlite_url)
-    assert types(streams(sqlite_url)[id_text(writer.id)]) == ["request_sent", "gap_recorded", "process_died"]
-    assert names(found) == [second.path.name]
-
-
-def test_a_payload_gives_a_file_no_other_owner(process: Process, place: Path, sqlite_url: str) -> None:
-    """The first record and the header are damaged, and in the payload of the first event stands a whole exchange."""
-    foreign = encode_opened(StreamOpened(CLOCK.new_id(), CLOCK.new_id(), CLOCK.secret(32)))
-    writer = process.stream()
-    writer.write(b"chunk_received", 3, None, foreign * 3)
-    process.chunks(writer, count=2)
-    (file,) = process.die()
-    file.flip(3, file.starts[0] + 30, file.starts[2] + 20)
-    found = recovered(place, sqlite_url)
-    assert found.instances == [id_text(process.instance)]
-    assert (streams(sqlite_url), found.left) == ({}, 3)

@@ -21,8 +21,8 @@ from recorder.transports.httpx_modules import (
 )
 
 
-def failure(url: str, **options: object) -> Exception:
-    with httpx2.Client(trust_env=False, **options) as client, pytest.raises(httpx2.TransportError) as caught:  # type: ignore[arg-type]
+def failure(url: str, timeout: httpx2.Timeout | None = None) -> Exception:
+    with httpx2.Client(trust_env=False, timeout=timeout) as client, pytest.raises(httpx2.TransportError) as caught:
         client.get(url)
     return caught.value
 
@@ -36,7 +36,8 @@ def test_what_is_meant_is_told_by_identity_and_not_by_a_name() -> None:
     import openai  # which gives classes of httpx2 its own name
 
     assert openai.__name__ == "openai"
-    for given in (httpx2, httpx2.Client, httpx2.AsyncHTTPTransport, httpx2.MockTransport(lambda request: None)):  # type: ignore[arg-type, return-value]
+    mock = httpx2.MockTransport(lambda request: httpx2.Response(200))
+    for given in (httpx2, httpx2.Client, httpx2.AsyncHTTPTransport, mock):
         assert module_of(given) is httpx2
     for given in ("httpx2", None, socket):
         with pytest.raises(ConfigurationError):
