@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from recorder.clock import id_text
@@ -16,6 +16,7 @@ from recorder.core.events import Event
 from recorder.core.matching import canonical_url, match_key
 from recorder.core.tape import Tape, render
 from recorder.errors import CassetteExhausted, CorruptRecording, NoMatchingExchange
+from recorder.replay.faults import Fault
 from recorder.replay.nearest import Request, nearest
 
 _SHOWN: Final = 5
@@ -68,11 +69,16 @@ class _Index:
                 found = tuple(sorted(place for place in redacted if not place.startswith("header:")))
                 masked[redacted] = found
             self.redacted.append(found)
-        places = self.redacted
         self._first: dict[tuple[str, ...], dict[bytes, int]] = {found: {} for found in masked.values()}
         self._next = array("q", [_NONE]) * len(self.keys)
+        self.rewind()
+
+    def rewind(self) -> None:
+        """Put every exchange back that was taken out."""
+        for firsts in self._first.values():
+            firsts.clear()
         for number in range(len(self.keys) - 1, -1, -1):
-            first, key = self._first[places[number]], self.keys[number]
+            first, key = self._first[self.redacted[number]], self.keys[number]
             self._next[number] = first.get(key, _NONE)
             first[key] = number
 
@@ -145,18 +151,42 @@ class Answers:
         with self._lock:
             return tuple(id_text(exchange) for exchange in self._index.exchanges if exchange not in self._played)
 
-    def answer(self, method: str, url: str, body: bytes) -> Answer:
+    @property
+    def requests(self) -> Sequence[str]:
+        """Method and URL of every recorded request, as ``METHOD URL``, in the order in which they were made."""
+        return self._index.requests
+
+    def rewind(self) -> None:
+        """Have everything answered again from the beginning; misses stay."""
+        with self._lock:
+            self._index.rewind()
+            self._played.clear()
+
+    def left(self, method: str, url: str, body: bytes) -> bool:
+        """Whether :meth:`answer` has an answer to this request, which it leaves."""
+        keys = self._keys(method, url, body)
+        with self._lock:
+            return self._index.look(keys) is not None
+
+    def ever(self, method: str, url: str, body: bytes) -> bool:
+        """Whether this request was recorded, its answers given or not."""
+        return not set(self._keys(method, url, body).values()).isdisjoint(self._index.keys)
+
+    def answer(self, method: str, url: str, body: bytes, fault: Fault | None = None) -> Answer:
         """Return the next recorded answer to a request.
 
         :param url: after redaction.
         :param body: the payload, after redaction.
+        :param fault: what goes wrong with this answer.
         :raises NoMatchingExchange: the request was never recorded.
         :raises CassetteExhausted: it was, but every answer has been given.
         :raises CorruptRecording: the recorded answer cannot be trusted.
+        :raises ConfigurationError: it is not one that the fault can happen to.
         """
         exchange = self._next(method, url, body)
         try:
-            return Answer(exchange, render(self._events(exchange)))
+            events = self._events(exchange)
+            return Answer(exchange, render(events if fault is None else fault.apply(list(events))))
         except CorruptRecording as error:
             with self._lock:
                 self._refused.append(error)
@@ -167,7 +197,7 @@ class Answers:
 
         :param url: after redaction.
         """
-        keys = {places: match_key(method, url, b"", places) for places in self._index.places()}
+        keys = self._keys(method, url, b"")
         with self._lock:
             number = self._index.look(keys)
         if number is None:
@@ -177,8 +207,11 @@ class Answers:
             return None
         return self.answer(method, url, b"")
 
+    def _keys(self, method: str, url: str, body: bytes) -> dict[tuple[str, ...], bytes]:
+        return {places: match_key(method, url, body, places) for places in self._index.places()}
+
     def _next(self, method: str, url: str, body: bytes) -> bytes:
-        keys = {places: match_key(method, url, body, places) for places in self._index.places()}
+        keys = self._keys(method, url, body)
         with self._lock:
             number = self._index.take(keys)
             if number is not None:
@@ -191,6 +224,17 @@ class Answers:
             self._misses.append(miss)
         raise miss
 
+    def note_miss(self, told: str, request: str) -> NoMatchingExchange:
+        """Return a miss that is told of in other words: it is kept as one.
+
+        :param told: what is wrong and what to do.
+        :param request: ``METHOD URL``, after redaction.
+        """
+        miss = NoMatchingExchange(told, request=request)
+        with self._lock:
+            self._misses.append(miss)
+        return miss
+
     def bypassed(self, method: str, url: str, failure: Exception | None = None) -> NoMatchingExchange:
         """Return the miss of an adapter that went past the recording: it is kept as one.
 
@@ -199,14 +243,11 @@ class Answers:
         """
         told = f"{method} {canonical_url(url, self._hidden())}"
         came = "was answered" if failure is None else f"failed with {type(failure).__name__}"
-        miss = NoMatchingExchange(
+        return self.note_miss(
             f"{told} {came} by other means than the adapter's own connections, perhaps by the network: "
             "mount the adapter that sends",
-            request=told,
+            told,
         )
-        with self._lock:
-            self._misses.append(miss)
-        return miss
 
     def _hidden(self) -> frozenset[str]:
         """Every place that some recording has redacted: no message shows what a live request has there."""

@@ -1,0 +1,139 @@
+"""The server: where it listens, for how long, and what it does for its connections."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from recorder.errors import ConfigurationError
+from recorder.replay.answers import Answer
+from recorder.serving.answering import Answering
+from recorder.serving.asked import Asked
+from recorder.serving.connection import Connection
+from recorder.serving.control import Control
+from recorder.serving.tally import Report, Tally
+from recorder.serving.visitors import is_loopback
+
+_LOG: Final = logging.getLogger("recorder")
+_BACKLOG: Final = 512
+
+
+class ReplayServer:
+    """Answers over HTTP/1.1 what was recorded.
+
+    :param answering: finds the recorded answers.
+    :param host: where to listen; names and addresses other than loopback's let other machines ask.
+    :param port: 0 for any that is free.
+    :param tell: gets every line about what somebody should know; the logger ``recorder`` where it is left out.
+    """
+
+    def __init__(
+        self, answering: Answering, host: str = "127.0.0.1", port: int = 0, tell: Callable[[str], None] | None = None
+    ) -> None:
+        self._answering = answering
+        self._host = host
+        self._port = port
+        self._tell = tell or _LOG.warning
+        self._connections: set[asyncio.Task[None]] = set()
+        # One at a time, in the order in which they were asked: so the nth request gets the nth answer.
+        self._finding = ThreadPoolExecutor(1, "recorder-serve")
+        self._server: asyncio.Server | None = None
+        self.pace = answering.pace
+        self.tally = Tally()
+        self.report = Report(self.tally, answering.answers)
+        self.control = Control(self.report)
+        self.hosts = answering.origins.hosts if is_loopback(host) else None
+
+    async def start(self) -> str:
+        """Listen, and return the URL.
+
+        :raises ConfigurationError: that is not possible at this host and port.
+        """
+        try:
+            self._server = await asyncio.start_server(self._accept, self._host, self._port, backlog=_BACKLOG)
+        except (OSError, OverflowError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise ConfigurationError(
+                f"{self._host}, port {self._port} cannot be listened at ({reason}): use another port, 0 for a free one"
+            ) from None
+        address, port = self._server.sockets[0].getsockname()[
+            :2
+        ]  # a name may mean two addresses, each with a free port
+        return f"http://{f'[{address}]' if ':' in address else address}:{port}"
+
+    async def close(self) -> None:
+        """Listen no more, and end every connection; closing twice is fine."""
+        if self._server is not None:
+            self._server.close()
+        for task in list(self._connections):
+            task.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+        self._finding.shutdown(cancel_futures=True)
+
+    async def find(self, asked: Asked) -> Answer:
+        """Return the recorded answer to a request; other connections go on meanwhile.
+
+        :raises RecorderError: there is none, or it cannot be read.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._finding, self._answering.answer, asked)
+
+    def tell(self, line: str) -> None:
+        """Say what somebody should know."""
+        self._tell(line)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._connections.add(task)
+        try:
+            await Connection(self, reader, writer).serve()
+        except OSError:  # the client went away in the middle of a refusal
+            pass
+        except asyncio.CancelledError:  # the server ends
+            pass
+        finally:
+            self._connections.discard(task)
+            writer.transport.abort()
+
+
+@contextlib.contextmanager
+def in_thread(server: ReplayServer) -> Iterator[str]:
+    """Serve in a thread of its own while the block runs; yield the URL.
+
+    :raises ConfigurationError: it cannot listen there.
+    """
+    started: list[str | BaseException] = []
+    ready = threading.Event()
+    stop: list[Callable[[], object]] = []
+
+    async def run() -> None:
+        over = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        stop.append(lambda: loop.call_soon_threadsafe(over.set))
+        try:
+            started.append(await server.start())
+        except ConfigurationError as error:
+            started.append(error)
+            return
+        finally:
+            ready.set()
+        await over.wait()
+        await server.close()
+
+    thread = threading.Thread(target=lambda: asyncio.run(run()), name="recorder-serve", daemon=True)
+    thread.start()
+    ready.wait()
+    (first,) = started
+    if isinstance(first, BaseException):
+        thread.join()
+        raise first
+    try:
+        yield first
+    finally:
+        stop[0]()
+        thread.join()
