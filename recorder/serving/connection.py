@@ -16,6 +16,7 @@ from recorder.replay.answers import Answer
 from recorder.replay.pace import Pace
 from recorder.serving.asked import Asked, Requests, UnreadableError
 from recorder.serving.control import PREFIX, Control
+from recorder.serving.peers import Peers
 from recorder.serving.playing import GRACE, Channel, End, LeftError, end_of, without_continue
 from recorder.serving.refusals import Reply, not_played, refusal, refusal_of
 from recorder.serving.tally import Tally
@@ -30,6 +31,7 @@ class Desk(Protocol):
     tally: Tally
     control: Control
     pace: Pace
+    peers: Peers
     hosts: frozenset[str] | None
 
     def find(self, asked: Asked) -> Awaitable[Answer]:
@@ -52,7 +54,7 @@ class Connection:
     def __init__(self, desk: Desk, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._desk = desk
         self._requests = Requests(reader, writer)
-        self._channel = Channel(reader, writer)
+        self._channel = Channel(reader, writer, desk.peers)
 
     async def serve(self) -> None:
         """Answer one request after the other, until the connection ends."""

@@ -1,8 +1,8 @@
 """A tape, played to a client: read by read, at its pace, with the end that the recorded connection had.
 
 Each recorded read is one write to a socket that does not wait for more (``TCP_NODELAY``), and the next one follows when
-the kernel has taken it. What a client makes of a failure depends on how the connection ends, so each end of a recording
-is the one of TCP that had caused it.
+it is due and the client has taken the last one, where the kernel tells. What a client makes of a failure depends on how
+the connection ends, so each end of a recording is the one of TCP that had caused it.
 """
 
 from __future__ import annotations
@@ -14,17 +14,22 @@ import socket
 import struct
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 from recorder.core.tape import Read, Tape
 from recorder.errors import RecordingEnded
 from recorder.replay.pace import Pace
+from recorder.serving.peers import Peers
 from recorder.transports.failures import revive
 
 #: How long a client that the recording has no more for may take to close by itself, in seconds.
 GRACE: Final = 1.0
 _LINGER: Final = 2.0  # seconds for a client to close after the server has
 _POLL: Final = 0.002
+_TAKING: Final = 1.0  # seconds for a client to take a read; one that is slower gets the rest without being asked
+_LOOKS: Final = 50  # looks at a client's socket before there is a pause between them
+_PAUSE: Final = 0.0003
 _READ: Final = 1 << 16
 _NO_LINGER: Final = struct.pack("ii", 1, 0)
 _SO_NWRITE: Final = 0x1024  # of macOS: what is not sent yet
@@ -78,9 +83,12 @@ class Channel:
 
     :param reader: what the client sends.
     :param writer: what it gets.
+    :param peers: tells what the client has not taken yet.
     """
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peers: Peers) -> None:
+        self._unread = partial(peers.unread, writer.get_extra_info("sockname"), writer.get_extra_info("peername"))
+        self._shown = True
         self._reader = reader
         self._writer = writer
         self._socket: Any = writer.get_extra_info("socket")
@@ -102,8 +110,10 @@ class Channel:
         """
         sent, left = 0, False
         try:
-            for data, elapsed_ns in reads:
+            for number, (data, elapsed_ns) in enumerate(reads):
                 await pace.rest(elapsed_ns, asyncio.sleep)
+                if number:
+                    await self._taken()
                 left = left or self._reader.at_eof()
                 await self.send(data)
                 sent += len(data)
@@ -111,6 +121,18 @@ class Channel:
             raise LeftError(sent) from None
         if left and self._failed():
             raise LeftError(sent)  # it had not only finished sending: the rest was refused
+
+    async def _taken(self) -> None:
+        """Wait until the client has taken everything; not for one that the kernel does not show, or that is slow."""
+        looks = 0
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_TAKING):
+                while self._shown and (unread := self._unread()) != 0:
+                    self._shown = unread is not None
+                    looks += 1
+                    await asyncio.sleep(0 if looks < _LOOKS else _PAUSE)
+                return
+        self._shown = False
 
     def _failed(self) -> bool:
         """Whether the connection has failed since it was asked last."""

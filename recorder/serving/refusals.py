@@ -64,8 +64,8 @@ def not_played(asked: Asked) -> Reply | None:
     if asked.method == "CONNECT":
         told = "the server is no tunnel, it holds no certificates: make its address the client's base URL"
         return refusal(501, "not_a_proxy", told)
-    if asked.version < "1.1":
+    if asked.version != "1.1":
         return refusal(
-            505, "http_1_0", f"the client asks with HTTP/{asked.version}: recordings are played over HTTP/1.1"
+            505, "not_http_1_1", f"the client asks with HTTP/{asked.version}: recordings are played over HTTP/1.1"
         )
     return None

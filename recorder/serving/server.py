@@ -16,6 +16,7 @@ from recorder.serving.answering import Answering
 from recorder.serving.asked import Asked
 from recorder.serving.connection import Connection
 from recorder.serving.control import Control
+from recorder.serving.peers import Peers
 from recorder.serving.tally import Report, Tally
 from recorder.serving.visitors import is_loopback
 
@@ -44,6 +45,7 @@ class ReplayServer:
         self._finding = ThreadPoolExecutor(1, "recorder-serve")
         self._server: asyncio.Server | None = None
         self.pace = answering.pace
+        self.peers = Peers()
         self.tally = Tally()
         self.report = Report(self.tally, answering.answers)
         self.control = Control(self.report)
@@ -73,6 +75,7 @@ class ReplayServer:
         for task in list(self._connections):
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
+        self.peers.close()
         self._finding.shutdown(cancel_futures=True)
 
     async def find(self, asked: Asked) -> Answer:

@@ -1,0 +1,553 @@
+"""The replay server: the recorded wire, to any client."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import openai
+import pytest
+import requests
+from urllib3.exceptions import HTTPError
+
+from recorder import ConfigurationError, NoMatchingExchange, Player, Recorder, Store
+from recorder.core.tape import Tape, render
+from recorder.faults import cut, from_text, late
+from recorder.serving.server import in_thread
+from tests.fidelity.behaviours import BEHAVIOURS, Behaviour
+from tests.fidelity.server import Server
+from tests.integration.test_replay import ask, record
+from tests.loopback import Script, serve
+from tests.wire import Wire, asked, request
+
+PATH = "/v1/chat/completions"
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A store with "a" asked twice, then "b" once; the server is gone."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('serve') / 'store.db'}"
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("home")))
+        record(url, Script(chunks=6), ask("a"), ask("a"), ask("b"))
+    return url
+
+
+@pytest.fixture
+def player(recorded: str) -> Iterator[Player]:
+    """A player whose misses are the test's own business."""
+    player = Player(recorded)
+    yield player
+    player.close()
+
+
+def tapes(store_url: str) -> list[Tape]:
+    """Return the tapes of a store, in the order in which they were recorded."""
+    with Store(store_url) as store:
+        ids = [row["id"] for row in store.exchanges()]
+        return [render(store.events(each)) for each in reversed(ids)]
+
+
+def wire_of(tape: Tape) -> bytes:
+    return b"".join(read.data for read in tape.reads)
+
+
+@pytest.fixture(scope="module")
+def scripted(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A store with an answer of each scripted server, asked at the path that :func:`path_of` tells."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('scripted') / 'store.db'}"
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("home")))
+        with Server() as server, Recorder(url) as recorder, requests.Session() as session:
+            session.trust_env = False
+            recorder.mount(session)
+            for name in ENDS:
+                _record(session, BEHAVIOURS[name], server.url(BEHAVIOURS[name], "key"))
+    return url
+
+
+def _record(session: requests.Session, behaviour: Behaviour, url: str) -> None:
+    try:
+        answer = session.request(behaviour.method, url, json=ask("a"), stream=True, timeout=0.2, allow_redirects=False)
+        with answer:
+            while answer.raw.read1(1 << 16):
+                pass
+    except (requests.RequestException, HTTPError):
+        pass
+
+
+def path_of(name: str) -> str:
+    return f"/c/{name}/key"
+
+
+def tape_of(store_url: str, name: str) -> Tape:
+    """Return the tape of a scripted server's answer."""
+    with Store(store_url) as store:
+        (found,) = [row["id"] for row in store.exchanges() if row["url"].endswith(path_of(name))]
+        return render(store.events(found))
+
+
+ENDS = {
+    "event_per_frame": "open",
+    "one_segment": "open",
+    "frame_cut_in_its_edges": "open",
+    "byte_by_byte": "open",
+    "extensions_and_trailers": "open",
+    "odd_chunk_sizes": "open",
+    "frame_over_segments": "open",
+    "head_over_segments": "open",
+    "no_frames": "open",
+    "content_length": "open",
+    "content_length_zero": "open",
+    "close_delimited": "closed",
+    "http_1_0": "closed",
+    "surplus_after_body": "closed",
+    "announces_close": "closed",
+    "gzip_flushed": "open",
+    "gzip_close_delimited": "closed",
+    "bad_gzip": "open",
+    "large_content_length": "open",
+    "truncated_in_frame": "closed",
+    "truncated_in_frame_size": "closed",
+    "no_last_frame": "closed",
+    "reset": "reset",
+    "reset_in_frame": "reset",
+    "short_content_length": "closed",
+    "bad_chunk_size": "closed",
+    "stall": "open",
+    "stall_in_frame": "open",
+    "stall_before_any_byte": "open",
+    "refused": "reset",
+    "garbage_status_line": "closed",
+    "closes_before_any_byte": "closed",
+    "resets_before_any_byte": "reset",
+    "closes_in_head": "closed",
+    "continue_100": "open",
+    "early_hints_103": "closed",  # http.client took it for the answer, and what followed for surplus
+    "no_content_204": "open",
+    "not_modified_304": "open",
+    "head": "open",
+    "json": "open",
+    "error_429": "open",
+    "header_quirks": "open",
+    "redirect_307": "open",
+    "set_cookie": "open",
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_the_bytes_of_the_wire_and_its_end(name: str, scripted: str) -> None:
+    tape = wire_of(tape_of(scripted, name))
+    with Player(scripted) as player, player.serve() as url, Wire(url) as wire:
+        wire.ask(path_of(name), ask("a"), method=BEHAVIOURS[name].method)
+        came = wire.until(lambda data: data == tape and ENDS[name] == "open")
+        if ENDS[name] == "open":
+            wire.socket.settimeout(0.03)
+            came.end = wire.until_the_end().end
+    assert came.data == tape
+    assert came.end == ENDS[name]
+
+
+def items_of(session: requests.Session, behaviour: Behaviour, url: str) -> tuple[list[bytes], str]:
+    items: list[bytes] = []
+    try:
+        with session.request(behaviour.method, url, json=ask("a"), stream=True, timeout=0.2) as answer:
+            items.extend(answer.iter_content(None))
+    except requests.RequestException as error:
+        return items, type(error).__name__
+    return items, ""
+
+
+@pytest.mark.parametrize("name", ["event_per_frame", "frame_over_segments", "gzip_flushed", "extensions_and_trailers"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *("cut:after-bytes=130", "cut:after-chunks=3,how=reset", "cut:after-chunks=2,how=timeout", "malformed:4"),
+        *("status:429,retry-after=2", "status:503,body={}", "rechunk:bytes", "rechunk:random,seed=4", "rechunk:whole"),
+        *("unreachable", "unreachable:timeout", "rechunk:whole+cut:after-bytes=20"),
+    ],
+)
+def test_a_fault_is_what_it_is_in_the_process(name: str, fault: str, scripted: str) -> None:
+    """The names of what is raised before there is a connection differ: the server was reached."""
+    with Store(scripted) as store:
+        (asked_at,) = [row["url"] for row in store.exchanges() if row["url"].endswith(path_of(name))]
+    with requests.Session() as session:
+        session.trust_env = False
+        with Player(scripted) as player, player.serve() as url:
+            session.headers["x-recorder-fault"] = fault
+            served = items_of(session, BEHAVIOURS[name], url + path_of(name))
+        with Player(scripted, fault=from_text(fault)) as player:
+            inside = items_of(player.mount(session), BEHAVIOURS[name], asked_at)
+    connect = {"ConnectTimeout": "ReadTimeout"}
+    assert served == (inside[0], connect.get(inside[1], inside[1]))
+
+
+def test_one_recording_answers_every_client(recorded: str) -> None:
+    (tape, *_) = tapes(recorded)
+    frames = Script(chunks=6).frames("a")
+    with Player(recorded) as player, player.serve() as url, requests.Session() as session:
+        answer = session.post(url + PATH, json=ask("a"), headers={"Authorization": "Bearer dummy"}, stream=True)
+        assert list(answer.iter_content(None)) == frames
+    with Player(recorded) as player, player.serve() as url, httpx.Client() as client:
+        with client.stream("POST", url + PATH, json=ask("a")) as streamed:
+            assert b"".join(streamed.iter_raw()) == b"".join(frames)
+    with Player(recorded) as player, player.serve() as url:
+        assert asked(url, PATH, ask("a")).data == wire_of(tape)
+
+
+def test_the_sdk_of_openai_streams_by_its_base_url_and_does_not_retry_a_miss(player: Player) -> None:
+    with player.serve() as url:
+        with openai.OpenAI(base_url=f"{url}/v1", api_key="dummy", max_retries=3) as client:
+            stream = client.chat.completions.create(model="m", messages=[{"role": "user", "content": "a"}], stream=True)
+            text = "".join(choice.delta.content or "" for chunk in stream for choice in chunk.choices)
+            assert text == Script(chunks=6).text("a", 0)
+            with pytest.raises(openai.NotFoundError, match="was never recorded; the nearest recording is") as raised:
+                client.chat.completions.create(model="m", messages=[{"role": "user", "content": "z"}], stream=True)
+        assert len(player.misses) == 1
+        assert isinstance(raised.value.body, dict)
+        assert raised.value.body["differences"] == ['body.messages[0].content: "a" != "z"']
+
+
+@pytest.mark.parametrize("name", ["frame_over_segments", "frame_cut_in_its_edges", "byte_by_byte", "close_delimited"])
+def test_reads_stay_apart(name: str, scripted: str) -> None:
+    """A frame that came in two reads does so again, also at once: the kernel tells when one has been taken."""
+    tape = tape_of(scripted, name)
+    with Player(scripted) as player, player.serve() as url, Wire(url) as wire:
+        wire.ask(path_of(name), ask("a"))
+        came = wire.until(lambda data: len(data) == len(wire_of(tape)))
+    assert came.reads == [read.data for read in tape.reads]
+    assert len(came.reads) > 8
+
+
+def test_reads_come_apart_at_the_recorded_pace(scripted: str) -> None:
+    tape = tape_of(scripted, "event_per_frame")
+    with Player(scripted, fault=_Apart(0.02), pace=1.0) as player, player.serve() as url, Wire(url) as wire:
+        wire.ask(path_of("event_per_frame"), ask("a"))
+        began, times = time.monotonic(), []
+        for read in tape.reads:
+            assert wire.socket.recv(1 << 16) == read.data
+            times.append(time.monotonic() - began)
+    assert all(at >= 0.02 * (number + 1) - 0.005 for number, at in enumerate(times))
+
+
+class _Apart:
+    """The recording, with so many seconds between any two events."""
+
+    def __init__(self, seconds: float) -> None:
+        self._ns = round(seconds * 1e9)
+
+    def apply(self, events: Any) -> list[Any]:
+        return [event._replace(mono_ns=number * self._ns) for number, event in enumerate(events)]
+
+
+def test_a_connection_is_used_again_also_for_what_was_sent_ahead(recorded: str) -> None:
+    with Player(recorded) as player, player.serve() as url, Wire(url) as wire:
+        wire.send(request(PATH, ask("a")) + request(PATH, ask("b")) + request("/_recorder/health", method="GET"))
+        came = wire.until(lambda data: data.endswith(b'{"ok": true}\n'))
+        first, _, third = tapes(recorded)
+        assert came.data.startswith(wire_of(first) + wire_of(third))
+
+
+def test_fifty_at_once_are_each_served_once(sqlite_url: str) -> None:
+    record(sqlite_url, Script(chunks=3), *[ask("same")] * 50)
+    with Player(sqlite_url) as player, player.serve() as url, ThreadPoolExecutor(50) as pool:
+        came = list(pool.map(lambda _: asked(url, PATH, ask("same")), range(50)))
+        assert {each.data for each in came} == {wire_of(tapes(sqlite_url)[0])}
+        assert player.unplayed == ()
+
+
+def test_the_nth_request_gets_the_nth_answer_and_no_more(sqlite_url: str) -> None:
+    with serve(Script(status=500, error="{}"), Script(chunks=2)) as server, Recorder(sqlite_url) as recorder:
+        with requests.Session() as session:
+            for _ in range(2):
+                recorder.mount(session).post(server.url, json=ask("a"))
+    player = Player(sqlite_url)
+    with player.serve() as url:
+        assert [asked(url, PATH, ask("a")).status for _ in range(3)] == [500, 200, 404]
+        refused = asked(url, PATH, ask("a"))
+        assert refused.error["code"] == "cassette_exhausted"
+        assert "was recorded 2 times" in refused.error["message"]
+    with pytest.raises(NoMatchingExchange), player:
+        pass
+
+
+def test_a_miss_says_what_is_nearest_and_is_not_retried(player: Player) -> None:
+    with player.serve() as url:
+        came = asked(url, PATH, ask("c"))
+    assert came.status == 404
+    assert b"\r\nx-should-retry: false\r\n" in came.data.lower()
+    assert came.error["type"] == "no_matching_exchange"
+    assert came.error["nearest"]
+    assert came.error["differences"] == ['body.messages[0].content: "a" != "c"']
+    assert str(player.misses[0]) == came.error["message"]
+
+
+def test_what_the_server_tells_of_itself_and_how_it_begins_again(player: Player) -> None:
+    with player.serve() as url:
+        for prompt in ("a", "x"):
+            asked(url, PATH, ask(prompt))
+        status = json.loads(asked(url, "/_recorder/status", method="GET").body)
+        assert (status["asked"], status["answered"], status["recorded"]) == (2, 1, 3)
+        assert [miss["request"].split("/", 3)[3] for miss in status["misses"]] == ["v1/chat/completions"]
+        assert len(status["unplayed"]) == 2
+        assert asked(url, "/_recorder/reset").status == 403
+        assert asked(url, "/_recorder/reset", method="GET").status == 405
+        assert asked(url, "/_recorder/reset", None, "X-Recorder: 1").status == 200
+        status = json.loads(asked(url, "/_recorder/status?now", method="GET").body)
+        assert (len(status["misses"]), len(status["unplayed"])) == (0, 3)
+        assert [asked(url, PATH, ask("a")).status for _ in range(3)] == [200, 200, 404]
+        assert asked(url, "/_recorder/nonsense", method="GET").status == 404
+        head = asked(url, "/_recorder/health", method="HEAD")
+        assert (head.status, head.body) == (200, b"")
+    assert len(player.misses) == 2  # a reset takes no miss back
+
+
+def test_several_origins(sqlite_url: str) -> None:
+    with serve(Script(chunks=1)) as one, serve(Script(chunks=2)) as two, Recorder(sqlite_url) as recorder:
+        with requests.Session() as session:
+            recorder.mount(session)
+            for url in (one.url, two.url, one.url):
+                session.post(url, json=ask("a"))
+            session.post(two.url, json=ask("only two"))
+    first, second, third, fourth = map(wire_of, tapes(sqlite_url))
+    player = Player(sqlite_url)
+    origins = [urlsplit(each.url).netloc for each in (one, two)]
+    with player.serve() as url:
+        refused = asked(url, PATH, ask("a"))
+        assert refused.status == 404
+        assert all(f"http://{origin}" in refused.error["message"] for origin in origins)
+        assert asked(url, PATH, ask("only two")).data == fourth
+        assert asked(url, f"/http/{origins[1]}{PATH}", ask("a")).data == second
+        assert asked(url, PATH, ask("a")).data == first  # of the other one nothing is left
+        assert asked(url, f"http://{origins[0]}{PATH}", ask("a")).data == third
+        assert asked(url, f"/http/{origins[1]}{PATH}", ask("a")).error["code"] == "cassette_exhausted"
+        assert asked(url, f"/http/elsewhere.example{PATH}", ask("a")).error["code"] == "no_matching_exchange"
+    with Player(sqlite_url) as player, player.serve(origin=f"http://{origins[1]}/") as url:
+        assert asked(url, PATH, ask("a")).data == second
+    with Player(sqlite_url) as player, pytest.raises(ConfigurationError, match="nothing was recorded of the origin"):
+        player.serve(origin="https://elsewhere.example")
+
+
+def test_a_request_through_a_proxy_is_found_by_its_absolute_url(recorded: str) -> None:
+    (asked_at,) = {row["url"] for row in Store(recorded).exchanges()}
+    with Player(recorded) as player, player.serve() as url, requests.Session() as session:
+        session.trust_env = False
+        session.proxies = {"http": url}
+        assert session.post(asked_at, json=ask("b")).text.endswith("[DONE]\n\n")
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        (["Host: api.openai.example"], 403),
+        (["Host: evil.example"], 403),
+        (["Host: localhost:99"], 200),
+        (["Host: [::1]:99"], 200),
+        (["Host: 127.0.0.1", "Origin: https://evil.example"], 403),
+        (["Host: 127.0.0.1", "Origin: null"], 403),
+        (["Host: 127.0.0.1", "Origin: http://localhost:3000", "Sec-Fetch-Site: cross-site"], 200),
+        (["Host: 127.0.0.1", "Sec-Fetch-Site: cross-site"], 403),
+        (["Host: 127.0.0.1", "Sec-Fetch-Site: none"], 200),
+    ],
+)
+def test_pages_of_other_sites_are_not_answered(lines: list[str], status: int, player: Player) -> None:
+    body = json.dumps(ask("a")).encode()
+    head = "\r\n".join([f"POST {PATH} HTTP/1.1", f"Content-Length: {len(body)}", "Connection: close", *lines, "", ""])
+    with player.serve() as url:
+        for path in (PATH, "/_recorder/status"):
+            with Wire(url) as wire:
+                wire.send(head.replace(PATH, path).encode() + body)
+                came = wire.until_the_end()
+            assert came.status == (status if path == PATH else 405 if status == 200 else status)
+        assert (len(player.unplayed) == 3) == (status == 403)
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+        (b"GET /\x00 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: x\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: " + b"x" * 200_000, 431),
+        (b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99999999999\r\n\r\n", 413),
+        (b"GET / HTTP/1.0\r\n\r\n", 505),
+        (b"CONNECT api.example:443 HTTP/1.1\r\nHost: api.example:443\r\nConnection: close\r\n\r\n", 403),
+        (b"CONNECT 127.0.0.1:443 HTTP/1.1\r\nHost: 127.0.0.1:443\r\nConnection: close\r\n\r\n", 501),
+        (b"GET /../../etc/passwd HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n", 404),
+        (b"OPTIONS * HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n", 404),
+        (b"\r\nGET /_recorder/health HTTP/1.0\r\n\r\n", 200),
+        (b"POST /_recorder/health/../reset HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n", 404),
+    ],
+)
+def test_what_is_no_request_is_told_so_and_disturbs_nobody(sent: bytes, status: int, player: Player) -> None:
+    with player.serve() as url, Wire(url) as other:
+        other.send(request(PATH, ask("a"))[:60])
+        with Wire(url) as wire:
+            wire.send(sent)
+            came = wire.until_the_end()
+        assert (came.status, came.end) == (status, "closed")
+        other.send(request(PATH, ask("a"))[60:])
+        assert other.answer().status == 200
+
+
+def test_uploads_in_chunks_and_with_100_continue(recorded: str) -> None:
+    body = json.dumps(ask("a")).encode()
+    pieces = b"".join(b"%x\r\n%b\r\n" % (1, body[at : at + 1]) for at in range(len(body))) + b"0\r\n\r\n"
+    lines = f"POST {PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    with Player(recorded) as player, player.serve() as url, Wire(url) as wire:
+        wire.send(f"{lines}Transfer-Encoding: chunked\r\n\r\n".encode() + pieces)
+        assert wire.answer().status == 200
+        wire.send(f"{lines}Content-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n".encode())
+        assert wire.until(lambda data: data.endswith(b"\r\n\r\n")).data.startswith(b"HTTP/1.1 100 ")
+        wire.send(body)
+        assert wire.answer().data == wire_of(tapes(recorded)[1])
+
+
+@pytest.mark.parametrize("pace", [0, 1])
+def test_a_client_that_leaves_is_told_of_and_disturbs_nobody(
+    pace: float, scripted: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Player(scripted, fault=_Apart(0.01), pace=pace) as player:
+        server = player.server()
+        with in_thread(server) as url, Wire(url) as other:
+            other.ask(path_of("event_per_frame"), ask("a"))
+            with Wire(url) as leaving:
+                leaving.ask(path_of("frame_over_segments"), ask("a"))
+                leaving.until(lambda data: b"data:" in data)
+            assert other.answer().data == wire_of(tape_of(scripted, "event_per_frame"))
+            deadline = time.monotonic() + 10
+            while not server.tally.left and time.monotonic() < deadline:
+                time.sleep(0.005)
+        assert server.tally.left == 1
+        assert "the client left after" in caplog.text
+
+
+def test_a_client_that_has_only_finished_sending_gets_its_answer(recorded: str) -> None:
+    with Player(recorded, fault=late(0.05), pace=1.0) as player, player.serve() as url, Wire(url) as wire:
+        wire.ask(PATH, ask("a"))
+        wire.socket.shutdown(socket.SHUT_WR)
+        assert wire.until_the_end().data == wire_of(tapes(recorded)[0])
+
+
+def test_a_slow_client_gets_everything_before_a_reset(scripted: str) -> None:
+    path, tape = path_of("large_content_length"), tape_of(scripted, "large_content_length")
+    with Player(scripted, fault=cut(after_bytes=290_000, how="reset")) as player, player.serve() as url:
+        with Wire(url, receive_buffer=4096) as wire:
+            wire.ask(path, ask("a"))
+            time.sleep(0.1)  # what it does not take fills both sockets
+            came = wire.until_the_end()
+    head = wire_of(tape).index(b"\r\n\r\n") + 4
+    assert came.data == wire_of(tape)[: head + 290_000]
+    assert came.end == "reset"
+
+
+def test_where_the_recording_ends_a_client_that_closes_is_fine_and_one_that_reads_on_is_reset(sqlite_url: str) -> None:
+    path = path_of("event_per_frame")
+    with Server() as origin, Recorder(sqlite_url) as recorder, requests.Session() as session:
+        session.trust_env = False
+        for _ in range(2):
+            with recorder.mount(session).post(f"http://{origin.host}{path}", json=ask("a"), stream=True) as answer:
+                next(answer.iter_content(None))
+    with Player(sqlite_url) as player:
+        server = player.server()
+        with in_thread(server) as url:
+            with Wire(url) as wire:
+                wire.ask(path, ask("a"))
+                wire.until(lambda data: b"data:" in data)
+            assert server.tally.ended == 0
+            with Wire(url) as wire:
+                wire.ask(path, ask("a"))
+                came = wire.until_the_end()
+        assert came.end == "reset"
+        assert came.data == wire_of(tapes(sqlite_url)[1])
+        assert server.tally.ended == 1
+
+
+def test_a_changed_recording_is_not_played(sqlite_url: str) -> None:
+    import sqlite3
+
+    record(sqlite_url, Script(chunks=2), ask("a"))
+    with sqlite3.connect(sqlite_url.removeprefix("sqlite:///")) as database:
+        database.execute("DROP TRIGGER IF EXISTS events_are_never_updated")
+        for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type='trigger'").fetchall():
+            database.execute(f'DROP TRIGGER "{name}"')
+        database.execute("UPDATE events SET body = X'00' WHERE type = 5")
+    player = Player(sqlite_url)
+    with player.serve() as url:
+        came = asked(url, PATH, ask("a"))
+    player.close()
+    assert (came.status, came.error["code"]) == (404, "corrupt_recording")
+    assert "is not what was written" in came.error["message"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ("cutt:after-chunks=1", "did you mean cut?"),
+        ("corrupt-gzip", "not compressed"),
+        ("cut", "say where to cut"),
+        ("\xff", "is no UTF-8"),
+        ('status:429,retry-after="a\\r\\nX: y"', "nothing that a header can say"),
+    ],
+)
+def test_a_wrong_fault_is_told_to_the_client(fault: str, says: str, player: Player) -> None:
+    with player.serve() as url, Wire(url) as wire:
+        header = b"X-Recorder-Fault: " + fault.encode("latin-1")
+        wire.send(request(PATH, ask("a"), "Connection: close").replace(b"Host", header + b"\r\nHost"))
+        came = wire.until_the_end()
+    assert came.status == 400
+    assert says in came.error["message"]
+
+
+def test_a_port_that_is_taken_is_told(player: Player) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigurationError, match=f"port {port} cannot be listened at"), player.serve(port=port):
+            pass
+
+
+def test_it_can_be_awaited_in_a_loop_of_ones_own(recorded: str) -> None:
+    async def run() -> bytes:
+        with Player(recorded) as player:
+            server = player.server(host="localhost")
+            url = await server.start()
+            async with httpx.AsyncClient() as client:
+                answer = await client.post(url + PATH, json=ask("a"))
+            await server.close()
+            await server.close()
+            return answer.content
+
+    assert asyncio.run(run()) == b"".join(Script(chunks=6).frames("a"))
+
+
+def test_nothing_is_left_behind(recorded: str) -> None:
+    before = threading.active_count()
+    with Player(recorded) as player:
+        with player.serve() as url:
+            idle = Wire(url)
+            idle.ask(PATH, ask("a"))
+            idle.answer()
+        assert idle.until_the_end().end in ("closed", "reset")
+        idle.close()
+    assert threading.active_count() <= before
+
+
+def test_a_redirect_to_elsewhere_is_told(sqlite_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    with serve(Script(status=307, error="", headers=(("Location", "https://gateway.example/v1"),))) as server:
+        with Recorder(sqlite_url) as recorder, requests.Session() as session:
+            recorder.mount(session).post(server.url, json=ask("a"), allow_redirects=False)
+    with Player(sqlite_url) as player, player.serve() as url:
+        assert asked(url, PATH, ask("a")).status == 307
+    assert "redirects to https://gateway.example: the client will ask there, not here" in caplog.text
