@@ -69,10 +69,13 @@ class Requests:
         :raises UnreadableError: what came is none, or too large, or did not come in time.
         :raises OSError: the connection failed.
         """
-        self._left = (self._left or await self._reader.read(_READ)).lstrip(b"\r\n")  # RFC 9112 §2.2
+        while not (data := self._left.lstrip(b"\r\n")):  # RFC 9112 §2.2
+            self._left = await self._reader.read(_READ)
+            if not self._left:
+                return None
         self._parser = h11.Connection(h11.SERVER, max_incomplete_event_size=MOST_HEAD)
         self._continued = False
-        self._parser.receive_data(self._left)
+        self._parser.receive_data(data)
         try:
             asked = await self._whole()
         except h11.RemoteProtocolError as error:
@@ -82,18 +85,23 @@ class Requests:
         self._left = self._parser.trailing_data[0]
         return asked
 
+    @property
+    def ahead(self) -> bool:
+        """Whether something of the next request is here already."""
+        return bool(self._left)
+
+    def push(self, data: bytes) -> None:
+        """Take what somebody else has read of the connection after the last request."""
+        self._left += data
+
     def reply(
         self, status: int, headers: dict[str, str], body: bytes, *, head_only: bool = False
     ) -> tuple[bytes, bool]:
         """Return an answer that was not recorded, and whether the connection stays open after it."""
         parser = self._parser
         fields = [*headers.items(), ("content-length", str(len(body)))]
-        data = (
-            parser.send(
-                h11.Response(status_code=status, headers=fields, reason=HTTPStatus(status).phrase.encode("ascii"))
-            )
-            or b""
-        )
+        reason = HTTPStatus(status).phrase.encode("ascii")
+        data = parser.send(h11.Response(status_code=status, headers=fields, reason=reason)) or b""
         if not head_only:
             data += parser.send(h11.Data(data=body)) or b""
         data += parser.send(h11.EndOfMessage()) or b""

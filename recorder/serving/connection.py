@@ -128,8 +128,10 @@ class Connection:
             await self._channel.left_by(None)
             return End.CLOSED
         if end is End.UNKNOWN:
-            if await self._channel.left_by(GRACE):
-                return End.CLOSED
+            move = b"" if self._requests.ahead else await self._channel.next_move(GRACE)
+            if move is not None:  # it closes, or asks something else: it has had all that it wanted
+                self._requests.push(move)
+                return End.CLOSED if asked.last else End.KEPT
             self._desk.tally.ended += 1
             self._desk.tell(f"{_line(asked)}: {_of(answer)} ends {_where(tape)}: the client reads on, and is reset")
             return End.RESET

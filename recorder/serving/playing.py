@@ -44,7 +44,7 @@ class End(enum.Enum):
     CLOSED = "closed"  # FIN
     RESET = "reset"  # RST
     HELD = "held"  # open and silent, until the client gives up
-    UNKNOWN = "unknown"  # it was not recorded what came: a while for the client to close, then RST
+    UNKNOWN = "unknown"  # it was not recorded what came: RST, where the client waits for it
 
 
 def end_of(tape: Tape) -> End:
@@ -141,17 +141,22 @@ class Channel:
         except OSError:
             return True
 
-    async def left_by(self, seconds: float | None) -> bool:
-        """Wait until the client closes; return whether it did so in that time."""
-        try:
+    async def left_by(self, seconds: float | None) -> None:
+        """Wait until the client closes, for so many seconds at most; what it sends is nothing to anybody."""
+        with contextlib.suppress(OSError):  # a time that is over is one too
             async with asyncio.timeout(seconds):
                 while await self._reader.read(_READ):
                     pass
+
+    async def next_move(self, seconds: float) -> bytes | None:
+        """Return what the client sends next, nothing where it closes; None where it does neither in that time."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._reader.read(_READ)
         except TimeoutError:
-            return False
+            return None
         except OSError:
-            pass
-        return True
+            return b""
 
     async def close(self) -> None:
         """Close for good: FIN, and then, when the client has closed too or does not for a while, the socket.
