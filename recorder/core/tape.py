@@ -36,7 +36,7 @@ class Tape:
     :ivar elapsed_ns: when it ended, nanoseconds after the request was sent.
     :ivar grew: bytes that redaction added to the head; what one read held then may be longer now.
     :ivar reusable: the connection could carry another exchange afterwards: the answer is whole, its end can be told
-        from its framing, and neither its head nor anything behind it says that the connection closes.
+        from its framing, and its head does not say that the connection closes.
     """
 
     reads: list[Read] = field(default_factory=list)
@@ -118,8 +118,7 @@ class _Renderer:
             self._append(facts["tail"].encode("latin-1"), facts.get("reads", ()), ends=True)
         self.cut()
         self.tape.end, self.tape.facts, self.tape.elapsed_ns = event.type, facts, self._elapsed
-        surplus = bool(event.body or facts.get("tail"))
-        self.tape.reusable = self._keeps and event.type == "response_completed" and not surplus
+        self.tape.reusable = self._keeps and event.type == "response_completed"
 
     def _framed(self, facts: dict[str, Any], plain: bytes, body: bytes, *, ends: bool = False) -> None:
         pre = facts["pre"].encode("latin-1") if "pre" in facts else plain

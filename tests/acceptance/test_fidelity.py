@@ -1,8 +1,8 @@
 """The fidelity matrix: a program cannot tell whether it is recorded, nor that it is answered from the recording.
 
 Every behaviour of the scripted server meets ways to consume, once bare, once with the recorder
-mounted, once answered by a player with the server gone, and once over the network by a player that serves. What is compared, and what is not, is
-said in tests/fidelity/matrix.py.
+mounted, once answered by a player with the server gone, and once over the network by a player that
+serves. What is compared, and what is not, is said in tests/fidelity/matrix.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Sessions whose connections all go to one server, whatever their URLs say: as if it had the recorded server's address."""
+"""Sessions whose connections all go to one server, whatever their URLs say: as if it had the recorded address."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ ENDS = {
     "content_length_zero": "open",
     "close_delimited": "closed",
     "http_1_0": "closed",
-    "surplus_after_body": "closed",
+    "surplus_after_body": "open",
     "announces_close": "closed",
     "gzip_flushed": "open",
     "gzip_close_delimited": "closed",
@@ -131,7 +131,7 @@ ENDS = {
     "resets_before_any_byte": "reset",
     "closes_in_head": "closed",
     "continue_100": "open",
-    "early_hints_103": "closed",  # http.client took it for the answer, and what followed for surplus
+    "early_hints_103": "open",
     "no_content_204": "open",
     "not_modified_304": "open",
     "head": "open",
