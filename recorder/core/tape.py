@@ -16,7 +16,7 @@ from recorder.core.events import FRAME_CLOSED, FRAME_END, READ_END, TERMINAL_TYP
 _CRLF: Final = b"\r\n"
 _CLOSES: Final = re.compile(rb"(?i)\AHTTP/1\.0|\nconnection:[^\n]*\bclose\b")
 _KEEPS: Final = re.compile(rb"(?i)\nconnection:[^\n]*\bkeep-alive\b")
-_DELIMITED: Final = frozenset({"chunked", "length", "none"})
+_DELIMITED: Final = frozenset({"chunked", "length", "none", "interim"})
 
 
 class Read(NamedTuple):
