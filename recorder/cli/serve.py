@@ -74,18 +74,19 @@ def serve(
     command: str | None,
     as_json: bool,
 ) -> None:
-    """Answer clients in any language from the recording, until it is interrupted or told to end.
+    """Answer clients in any language from the recording.
 
     Make the URL that it prints the client's base URL: what was recorded of https://gateway.example/v1/models is
     answered at URL/v1/models, with the same bytes, at the same boundaries. Each recording answers once, in order. An ID
     is what list shows, or a conversation's name; without any, everything is answered.
 
-    What was never recorded is answered with 404, x-should-retry: false, and the nearest recording. The exit code is
-    then 1; with --run it is the command's, where that is not 0.
+    What was never recorded is answered with 404, x-should-retry: false, and the nearest recording. It ends when it is
+    interrupted (SIGINT) or told to (SIGTERM), or with the command of --run. The exit code is 1 where anything was
+    missed; with --run it is the command's, where that is not 0.
 
-    A request may say what goes wrong with its answer: x-recorder-fault: status:503,retry-after=2. The faults are
-    cut, malformed, corrupt-gzip, status, error-in-stream, rechunk, done-missing, done-twice, late and unreachable, with
-    + between several. Below URL/_recorder/ are health, status and reset.
+    A request may say what goes wrong with its answer, as x-recorder-fault: status:503. The faults are cut, malformed,
+    corrupt-gzip, status, error-in-stream, rechunk, done-missing, done-twice, late and unreachable, with + between
+    several. Below URL/_recorder/ are health, status and reset.
     """
     player = Player(settings.store, pace=pace, exchanges=identities or None, fault=fault)
     try:
