@@ -14,7 +14,7 @@ import click
 
 from recorder.api.player import Player
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
-from recorder.cli.failures import FOUND
+from recorder.cli.failures import FOUND, warn
 from recorder.cli.output import clean, counted, emit_json
 from recorder.faults import Fault, from_text, several
 
@@ -107,6 +107,8 @@ async def _serving(server: ReplayServer, command: str | None, as_json: bool) -> 
     over = asyncio.Event()
     with _signals(over):
         url = await server.start()
+        if server.hosts is None:
+            warn(f"{url} can be reached from other machines: whoever reaches it can read the recordings")
         try:
             if as_json:
                 emit_json(

@@ -154,17 +154,23 @@ def differences(
         found.append(f"method: {recorded[0]} != {asked[0]}")
     if canonical_url(recorded[1], places) != canonical_url(asked[1], places):
         found.append(f"url: {canonical_url(recorded[1], places)} != {canonical_url(asked[1], places | hidden)}")
-    pointers = _pointers(places)
-    values = _parsed(recorded[2]), _parsed(asked[2])
+    try:
+        return [*found, *_body_differences(recorded[2], asked[2], places, hidden)]
+    except RecursionError:
+        return [*found, "body: one of them is nested too deeply to be shown"]
+
+
+def _body_differences(recorded: bytes, asked: bytes, places: Set[str], hidden: Set[str]) -> list[str]:
+    values = _parsed(recorded), _parsed(asked)
     names = _names(hidden)
     if _MISSING in values:
-        if canonical_body(recorded[2], places) != canonical_body(asked[2], places):
-            found.append(f"body: {_short(recorded[2])} != {_shown_payload(asked[2], values[1], hidden, names)}")
-        return found
+        if canonical_body(recorded, places) == canonical_body(asked, places):
+            return []
+        return [f"body: {_short(recorded)} != {_shown_payload(asked, values[1], hidden, names)}"]
     for value in values:
-        for pointer in pointers:
+        for pointer in _pointers(places):
             _mask_at(value, _steps(pointer))
-    return [*found, *_value_differences("body", *values, names, secret=False)]
+    return list(_value_differences("body", *values, names, secret=False))
 
 
 def _names(places: Iterable[str]) -> frozenset[str]:

@@ -30,6 +30,7 @@ _KNOWN: Final[dict[str, Callable[..., Fault]]] = {
         *("status", "unreachable"),
     )
 }
+_SHOWN: Final = 80
 _NAME: Final = re.compile(r"\s*([A-Za-z][A-Za-z_-]*)\s*")
 _ARGUMENT: Final = re.compile(r"\s*([A-Za-z][A-Za-z_-]*)\s*=")
 _PLAIN: Final = re.compile(r"[^,+]*")
@@ -77,7 +78,9 @@ class _Reading:
         try:
             return _KNOWN[name](**given)
         except ConfigurationError as error:
-            raise ConfigurationError(f"the fault {self._text!r}: {error}") from None
+            raise ConfigurationError(f"the fault {_shown(self._text)}: {error}") from None
+        except RecursionError:
+            raise ConfigurationError("the fault is nested too deeply: write less in it") from None
 
     def _arguments(self, name: str) -> dict[str, Any]:
         wanted = inspect.signature(_KNOWN[name]).parameters
@@ -137,10 +140,14 @@ class _Reading:
 
     def _rest(self) -> str:
         rest = self._text[self._at :].strip()
-        return repr(rest if len(rest) <= 40 else f"{rest[:39]}…") if rest else "its end"
+        return _shown(rest) if rest else "its end"
 
     def _wrong(self, what: str, remedy: str) -> ConfigurationError:
-        return ConfigurationError(f"the fault {self._text!r} cannot be read, {what}: {remedy}")
+        return ConfigurationError(f"the fault {_shown(self._text)} cannot be read, {what}: {remedy}")
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…")
 
 
 def _told(argument: str) -> str:

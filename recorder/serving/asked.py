@@ -11,7 +11,7 @@ import h11
 
 MOST_HEAD: Final = 1 << 17  # bytes of a request's head
 MOST_PAYLOAD: Final = 1 << 27  # bytes of a request's payload: more than any API of a model takes inline
-PATIENCE: Final = 30.0  # seconds in which the head has to be there, and each further read of the payload
+PATIENCE: Final = 30.0  # seconds for what a client has begun to send
 _READ: Final = 1 << 16
 
 
@@ -54,10 +54,12 @@ class Requests:
 
     :param reader: what the client sends.
     :param writer: where a client that waits for it is told to go on (RFC 9110 §10.1.1).
+    :param patience: seconds in which the head has to be there once it has begun, and then each further read.
     """
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, patience: float = PATIENCE) -> None:
         self._reader = reader
+        self._patience = patience
         self._writer = writer
         self._left = b""
         self._parser = h11.Connection(h11.SERVER, max_incomplete_event_size=MOST_HEAD)
@@ -81,7 +83,7 @@ class Requests:
         except h11.RemoteProtocolError as error:
             raise UnreadableError(error.error_status_hint, f"this is no request of HTTP/1.1 ({error})") from None
         except TimeoutError:
-            raise UnreadableError(408, f"the rest of the request did not come within {PATIENCE:g} s") from None
+            raise UnreadableError(408, f"the rest of the request did not come within {self._patience:g} s") from None
         self._left = self._parser.trailing_data[0]
         return asked
 
@@ -108,7 +110,7 @@ class Requests:
         return data, parser.our_state is h11.DONE and parser.their_state is h11.DONE
 
     async def _whole(self) -> Asked | None:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(self._patience):
             request = await self._event()
         if isinstance(request, h11.ConnectionClosed):
             return None
@@ -117,7 +119,7 @@ class Requests:
         _check_size(_announced(headers))
         payload = bytearray()
         while True:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(self._patience):
                 event = await self._event()
             if isinstance(event, h11.EndOfMessage):
                 break

@@ -32,6 +32,7 @@ class Desk(Protocol):
     control: Control
     pace: Pace
     peers: Peers
+    patience: float
     hosts: frozenset[str] | None
 
     def find(self, asked: Asked) -> Awaitable[Answer]:
@@ -53,7 +54,7 @@ class Connection:
 
     def __init__(self, desk: Desk, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._desk = desk
-        self._requests = Requests(reader, writer)
+        self._requests = Requests(reader, writer, desk.patience)
         self._channel = Channel(reader, writer, desk.peers)
 
     async def serve(self) -> None:

@@ -7,13 +7,13 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Final
 
 from recorder.errors import ConfigurationError
 from recorder.replay.answers import Answer
 from recorder.serving.answering import Answering
-from recorder.serving.asked import Asked
+from recorder.serving.asked import PATIENCE, Asked
 from recorder.serving.connection import Connection
 from recorder.serving.control import Control
 from recorder.serving.peers import Peers
@@ -31,7 +31,10 @@ class ReplayServer:
     :param host: where to listen; names and addresses other than loopback's let other machines ask.
     :param port: 0 for any that is free.
     :param tell: gets every line about what somebody should know; the logger ``recorder`` where it is left out.
+    :ivar patience: seconds for what a client has begun to send.
     """
+
+    patience = PATIENCE
 
     def __init__(
         self, answering: Answering, host: str = "127.0.0.1", port: int = 0, tell: Callable[[str], None] | None = None
@@ -56,6 +59,7 @@ class ReplayServer:
 
         :raises ConfigurationError: that is not possible at this host and port.
         """
+        asyncio.get_running_loop().set_exception_handler(self._failed)
         try:
             self._server = await asyncio.start_server(self._accept, self._host, self._port, backlog=_BACKLOG)
         except (OSError, OverflowError, UnicodeError) as error:
@@ -89,6 +93,14 @@ class ReplayServer:
         """Say what somebody should know."""
         self._tell(line)
 
+    def _failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Say in one line what the system refuses, as another connection where there are too many."""
+        error = context.get("exception")
+        if isinstance(error, OSError):
+            self._tell(f"{context['message'].rstrip('.')}: {error.strerror or error}")
+        else:
+            loop.default_exception_handler(context)
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
@@ -110,33 +122,37 @@ def in_thread(server: ReplayServer) -> Iterator[str]:
 
     :raises ConfigurationError: it cannot listen there.
     """
-    started: list[str | BaseException] = []
-    ready = threading.Event()
+    started: list[str] = []
     stop: list[Callable[[], object]] = []
+    ready = threading.Event()
+    over: Future[None] = Future()
 
     async def run() -> None:
-        over = asyncio.Event()
+        told = asyncio.Event()
         loop = asyncio.get_running_loop()
-        stop.append(lambda: loop.call_soon_threadsafe(over.set))
-        try:
-            started.append(await server.start())
-        except ConfigurationError as error:
-            started.append(error)
-            return
-        finally:
-            ready.set()
-        await over.wait()
+        stop.append(lambda: loop.call_soon_threadsafe(told.set))
+        started.append(await server.start())
+        ready.set()
+        await told.wait()
         await server.close()
 
-    thread = threading.Thread(target=lambda: asyncio.run(run()), name="recorder-serve", daemon=True)
+    def work() -> None:
+        try:
+            asyncio.run(run())
+            over.set_result(None)
+        except BaseException as error:  # noqa: BLE001 - raised again where the block begins or ends
+            over.set_exception(error)
+        ready.set()
+
+    thread = threading.Thread(target=work, name="recorder-serve", daemon=True)
     thread.start()
     ready.wait()
-    (first,) = started
-    if isinstance(first, BaseException):
-        thread.join()
-        raise first
+    if not started:
+        over.result()
     try:
-        yield first
+        yield started[0]
     finally:
-        stop[0]()
+        if not over.done():
+            stop[0]()
         thread.join()
+        over.result()

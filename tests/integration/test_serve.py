@@ -16,6 +16,8 @@ import httpx
 import openai
 import pytest
 import requests
+from hypothesis import given
+from hypothesis import strategies as st
 from urllib3.exceptions import HTTPError
 
 from recorder import ConfigurationError, NoMatchingExchange, Player, Recorder, Store
@@ -400,6 +402,50 @@ def test_what_is_no_request_is_told_so_and_disturbs_nobody(sent: bytes, status: 
         assert (came.status, came.end) == (status, "closed")
         other.send(request(PATH, ask("a"))[60:])
         assert other.answer().status == 200
+
+
+@pytest.mark.parametrize("sent", [b"POST / HTTP/1.1\r\nHost: a", request("/", b"12345")[:-1]])
+def test_a_request_that_does_not_go_on_is_given_up(sent: bytes, player: Player) -> None:
+    server = player.server()
+    server.patience = 0.05
+    with in_thread(server) as url, Wire(url) as idle, Wire(url) as wire:
+        wire.send(sent)
+        came = wire.until_the_end()
+        assert (came.status, came.end) == (408, "closed")
+        idle.ask("/_recorder/health", method="GET")  # a connection without a request may wait
+        assert idle.answer().status == 200
+
+
+@given(st.binary(max_size=200), st.integers(0, 200))
+def test_nothing_that_is_sent_breaks_it(junk: bytes, at: int) -> None:
+    whole = request(PATH, {"model": "m"}, "Connection: close")
+    with Wire(BUSY.url) as wire:
+        try:
+            wire.send(whole[:at] + junk + whole[at:] if at % 2 else junk)
+            wire.socket.shutdown(socket.SHUT_WR)
+            came = wire.until_the_end()
+        except OSError:  # it was answered and closed before everything was sent
+            return
+    assert came.reads == [] or 400 <= came.status < 506
+    assert came.end in ("closed", "reset")
+
+
+class _Busy:
+    """A server for many examples of one property."""
+
+    url = ""
+
+
+BUSY = _Busy()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def busy(recorded: str) -> Iterator[None]:
+    player = Player(recorded)
+    with player.serve() as BUSY.url:
+        yield
+        assert asked(BUSY.url, "/_recorder/health", method="GET").status == 200
+    player.close()
 
 
 def test_uploads_in_chunks_and_with_100_continue(recorded: str) -> None:
