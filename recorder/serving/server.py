@@ -47,6 +47,7 @@ class ReplayServer:
         # One at a time, in the order in which they were asked: so the nth request gets the nth answer.
         self._finding = ThreadPoolExecutor(1, "recorder-serve")
         self._server: asyncio.Server | None = None
+        self._told = ""
         self.pace = answering.pace
         self.peers = Peers()
         self.tally = Tally()
@@ -97,7 +98,10 @@ class ReplayServer:
         """Say in one line what the system refuses, as another connection where there are too many."""
         error = context.get("exception")
         if isinstance(error, OSError):
-            self._tell(f"{context['message'].rstrip('.')}: {error.strerror or error}")
+            told = f"{context['message'].rstrip('.')}: {error.strerror or error}"
+            if told != self._told:  # it comes once for each connection that waits
+                self._tell(told)
+            self._told = told
         else:
             loop.default_exception_handler(context)
 

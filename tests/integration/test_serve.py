@@ -416,10 +416,20 @@ def test_a_request_that_does_not_go_on_is_given_up(sent: bytes, player: Player) 
         assert idle.answer().status == 200
 
 
-@given(st.binary(max_size=200), st.integers(0, 200))
-def test_nothing_that_is_sent_breaks_it(junk: bytes, at: int) -> None:
+@pytest.fixture(scope="module")
+def busy(recorded: str) -> Iterator[str]:
+    """The URL of one server for all examples of a property; at the end it still answers."""
+    player = Player(recorded)
+    with player.serve() as url:
+        yield url
+        assert asked(url, "/_recorder/health", method="GET").status == 200
+    player.close()
+
+
+@given(junk=st.binary(max_size=200), at=st.integers(0, 200))
+def test_nothing_that_is_sent_breaks_it(busy: str, junk: bytes, at: int) -> None:
     whole = request(PATH, {"model": "m"}, "Connection: close")
-    with Wire(BUSY.url) as wire:
+    with Wire(busy) as wire:
         try:
             wire.send(whole[:at] + junk + whole[at:] if at % 2 else junk)
             wire.socket.shutdown(socket.SHUT_WR)
@@ -428,24 +438,6 @@ def test_nothing_that_is_sent_breaks_it(junk: bytes, at: int) -> None:
             return
     assert came.reads == [] or 400 <= came.status < 506
     assert came.end in ("closed", "reset")
-
-
-class _Busy:
-    """A server for many examples of one property."""
-
-    url = ""
-
-
-BUSY = _Busy()
-
-
-@pytest.fixture(autouse=True, scope="module")
-def busy(recorded: str) -> Iterator[None]:
-    player = Player(recorded)
-    with player.serve() as BUSY.url:
-        yield
-        assert asked(BUSY.url, "/_recorder/health", method="GET").status == 200
-    player.close()
 
 
 def test_uploads_in_chunks_and_with_100_continue(recorded: str) -> None:
