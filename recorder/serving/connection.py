@@ -82,19 +82,16 @@ class Connection:
 
     async def _answered(self, asked: Asked) -> End:
         desk = self._desk
-        said: Reply | None
-        if (reason := why_not(asked, desk.hosts)) is not None:
-            desk.tell(f"{_line(asked)}: {reason}")
-            said = refusal(403, "not_for_pages", reason)
-        elif asked.target.partition("?")[0].startswith(PREFIX):
-            said = desk.control.reply(asked)
+        said = why_not(asked, desk.hosts)
+        if asked.target.partition("?")[0].startswith(PREFIX):
+            said = said or desk.control.reply(asked)
         else:
             desk.tally.asked += 1
-            said = not_played(asked)
+            said = said or not_played(asked)
             if said is None:
                 return await self._recorded(asked)
-            desk.tally.refused.append(f"{_line(asked)}: {said.status}")
-            desk.tell(f"{_line(asked)}: not answered, {said.status}")
+            desk.tally.refused.append(f"{_line(asked)}: {said.why}")
+            desk.tell(f"not answered: {_line(asked)}: {said.why}")
         return await self._reply(said, head_only=asked.method == "HEAD")
 
     async def _recorded(self, asked: Asked) -> End:

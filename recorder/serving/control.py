@@ -8,9 +8,8 @@ from __future__ import annotations
 from typing import Final
 
 from recorder.serving.asked import Asked
-from recorder.serving.refusals import Reply, refusal, reply
+from recorder.serving.refusals import HEADER, Reply, refusal, reply
 from recorder.serving.tally import Report
-from recorder.serving.visitors import HEADER
 
 PREFIX: Final = "/_recorder/"
 _METHODS: Final = {"health": "GET", "status": "GET", "reset": "POST"}

@@ -31,7 +31,7 @@ _TAKING: Final = 1.0  # seconds for a client to take a read; one that is slower 
 _LOOKS: Final = 50  # looks at a client's socket before there is a pause between them
 _PAUSE: Final = 0.0003
 _READ: Final = 1 << 16
-_NO_LINGER: Final = struct.pack("ii", 1, 0)
+_NO_LINGER: Final = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 _SO_NWRITE: Final = 0x1024  # of macOS: what is not sent yet
 _CONTINUE: Final = b"HTTP/1.1 100 "
 _HEAD_END: Final = b"\r\n\r\n"

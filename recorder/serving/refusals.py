@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from recorder.errors import CassetteExhausted, ConfigurationError, CorruptRecording, NoMatchingExchange, RecorderError
 from recorder.serving.asked import Asked
-from recorder.serving.visitors import HEADER
 
+#: A header that a page of another origin cannot send without being allowed to: it guards what changes something. In an
+#: answer it tells that the server says this itself, and which error it is.
+HEADER: Final = "x-recorder"
+
+_SHOWN: Final = 100  # differences: a body that is quite another one has any number of them
 _SAID: Final[tuple[tuple[type[RecorderError], int, str], ...]] = (
     (CassetteExhausted, 404, "cassette_exhausted"),
     (NoMatchingExchange, 404, "no_matching_exchange"),
@@ -26,11 +30,15 @@ _SAID: Final[tuple[tuple[type[RecorderError], int, str], ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer that was not recorded."""
+    """An answer that was not recorded.
+
+    :ivar why: what it says of a request that is not answered; empty for other answers.
+    """
 
     status: int
     headers: dict[str, str]
     body: bytes
+    why: str = ""
 
 
 def refusal(status: int, kind: str, message: str, **more: Any) -> Reply:
@@ -40,7 +48,7 @@ def refusal(status: int, kind: str, message: str, **more: Any) -> Reply:
     :param more: further members of it.
     """
     told = {"type": "error", "error": {"message": message, "type": kind, "param": None, "code": kind, **more}}
-    return reply(told, status, {"x-should-retry": "false", HEADER: kind})
+    return replace(reply(told, status, {"x-should-retry": "false", HEADER: kind}), why=message)
 
 
 def reply(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Reply:
@@ -54,7 +62,7 @@ def refusal_of(error: RecorderError) -> Reply:
     """Return the answer that tells of an error."""
     more: dict[str, Sequence[str]] = {}
     if isinstance(error, NoMatchingExchange) and error.nearest:
-        more = {"nearest": error.nearest, "differences": error.differences}
+        more = {"nearest": error.nearest, "differences": error.differences[:_SHOWN]}
     status, kind = next(((s, name) for cls, s, name in _SAID if isinstance(error, cls)), (500, "recorder_error"))
     return refusal(status, kind, str(error), **more)
 

@@ -11,25 +11,28 @@ import ipaddress
 
 from recorder.serving.asked import Asked
 from recorder.serving.origins import host_name
-
-#: A header that a page of another origin cannot send without being allowed to: it guards what changes something.
-HEADER = "x-recorder"
+from recorder.serving.refusals import Reply, refusal
 
 
-def why_not(asked: Asked, hosts: frozenset[str] | None) -> str | None:
-    """Return why a request is not answered, with what to do; None where it is.
+def why_not(asked: Asked, hosts: frozenset[str] | None) -> Reply | None:
+    """Return the answer to a request that is refused; None where it is not.
 
     :param hosts: names by which the server may be asked, besides those of loopback; None for any.
     """
     origin = asked.header("origin")
     if origin is not None and not is_loopback(host_name(origin.partition("://")[2])):
-        return f"a page of {origin} asks: recordings answer programs, and pages of this machine"
+        return _refused(f"a page of {origin} asks: recordings answer programs, and pages of this machine")
     if origin is None and (asked.header("sec-fetch-site") or "none").lower() not in ("none", "same-origin"):
-        return "a page of another site asks: recordings answer programs, and pages of this machine"
+        return _refused("a page of another site asks: recordings answer programs, and pages of this machine")
     host = host_name(asked.header("host") or "")
-    if hosts is not None and host and not is_loopback(host) and host not in hosts:
-        return f"the server is asked by the name {host!r}, which is neither loopback's nor recorded: use 127.0.0.1"
-    return None
+    to_a_proxy = not asked.target.startswith("/")  # which no page does
+    if hosts is None or not host or to_a_proxy or is_loopback(host) or host in hosts:
+        return None
+    return _refused(f"the server is asked by the name {host}, which is neither loopback's nor recorded: use 127.0.0.1")
+
+
+def _refused(why: str) -> Reply:
+    return refusal(403, "not_for_pages", why)
 
 
 def is_loopback(name: str) -> bool:

@@ -116,7 +116,7 @@ def test_a_command_runs_beside_it(url: str) -> None:
 
 
 def test_a_command_is_ended_with_it(url: str) -> None:
-    with serving(url, "--run", "trap 'echo told; exit 3' TERM; echo up; sleep 60 & wait") as (server, _):
+    with serving(url, "--run", "trap 'echo told; exit 3' TERM; echo up; sleep 60 >&- 2>&- & wait") as (server, _):
         assert server.stdout is not None
         assert server.stdout.readline() == b"up\n"
         code, out, _ = ended(server, signal.SIGTERM)

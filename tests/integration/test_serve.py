@@ -78,7 +78,9 @@ def scripted(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def _record(session: requests.Session, behaviour: Behaviour, url: str) -> None:
     try:
-        answer = session.request(behaviour.method, url, json=ask("a"), stream=True, timeout=0.2, allow_redirects=False)
+        answer = session.request(
+            behaviour.method, url, json=ask("a"), stream=True, timeout=behaviour.read_timeout, allow_redirects=False
+        )
         with answer:
             while answer.raw.read1(1 << 16):
                 pass
@@ -158,36 +160,48 @@ def test_the_bytes_of_the_wire_and_its_end(name: str, scripted: str) -> None:
     assert came.end == ENDS[name]
 
 
-def items_of(session: requests.Session, behaviour: Behaviour, url: str) -> tuple[list[bytes], str]:
+def items_of(session: requests.Session, method: str, url: str, patience: float) -> tuple[list[bytes], str]:
     items: list[bytes] = []
     try:
-        with session.request(behaviour.method, url, json=ask("a"), stream=True, timeout=0.2) as answer:
+        with session.request(method, url, json=ask("a"), stream=True, timeout=patience) as answer:
             items.extend(answer.iter_content(None))
     except requests.RequestException as error:
         return items, type(error).__name__
     return items, ""
 
 
-@pytest.mark.parametrize("name", ["event_per_frame", "frame_over_segments", "gzip_flushed", "extensions_and_trailers"])
+FAULTS = [
+    *("cut:after-bytes=130", "cut:after-chunks=3,how=reset", "malformed:4", "status:429,retry-after=2"),
+    *("status:503,body={}", "rechunk:bytes", "rechunk:random,seed=4", "rechunk:whole", "unreachable"),
+    *("rechunk:whole+cut:after-bytes=20", "corrupt-gzip:30"),
+]
+PLAIN = ("event_per_frame", "frame_over_segments", "extensions_and_trailers")
+
+
 @pytest.mark.parametrize(
-    "fault",
+    ("name", "fault"),
     [
-        *("cut:after-bytes=130", "cut:after-chunks=3,how=reset", "cut:after-chunks=2,how=timeout", "malformed:4"),
-        *("status:429,retry-after=2", "status:503,body={}", "rechunk:bytes", "rechunk:random,seed=4", "rechunk:whole"),
-        *("unreachable", "unreachable:timeout", "rechunk:whole+cut:after-bytes=20"),
+        *((name, fault) for name in PLAIN for fault in FAULTS[:-1]),
+        *(("gzip_flushed", fault) for fault in FAULTS),
+        *(("event_per_frame", fault) for fault in ("cut:after-chunks=2,how=timeout", "unreachable:timeout")),
+        *(
+            ("event_per_frame", fault)
+            for fault in ("error-in-stream:3", "done-missing", "done-twice", "rechunk:events")
+        ),
     ],
 )
 def test_a_fault_is_what_it_is_in_the_process(name: str, fault: str, scripted: str) -> None:
     """The names of what is raised before there is a connection differ: the server was reached."""
+    method, patience = BEHAVIOURS[name].method, 1.0 if "timeout" in fault else 20.0
     with Store(scripted) as store:
         (asked_at,) = [row["url"] for row in store.exchanges() if row["url"].endswith(path_of(name))]
     with requests.Session() as session:
         session.trust_env = False
         with Player(scripted) as player, player.serve() as url:
             session.headers["x-recorder-fault"] = fault
-            served = items_of(session, BEHAVIOURS[name], url + path_of(name))
+            served = items_of(session, method, url + path_of(name), patience)
         with Player(scripted, fault=from_text(fault)) as player:
-            inside = items_of(player.mount(session), BEHAVIOURS[name], asked_at)
+            inside = items_of(player.mount(session), method, asked_at, patience)
     connect = {"ConnectTimeout": "ReadTimeout"}
     assert served == (inside[0], connect.get(inside[1], inside[1]))
 
@@ -229,6 +243,21 @@ def test_reads_stay_apart(name: str, scripted: str) -> None:
     assert len(came.reads) > 8
 
 
+def test_what_httpx_recorded_is_answered_to_others(sqlite_url: str) -> None:
+    frames = Script(chunks=6).frames("a")
+    with serve(Script(chunks=6)) as origin, Recorder(sqlite_url) as recorder:
+        transport = recorder.httpx_transport(httpx.HTTPTransport())
+        with httpx.Client(transport=transport) as client:
+            for _ in range(2):
+                assert client.post(origin.url, json=ask("a")).content == b"".join(frames)
+    with Player(sqlite_url) as player, player.serve() as url, requests.Session() as session:
+        assert session.post(url + PATH, json=ask("a")).content == b"".join(frames)
+    with Player(sqlite_url) as player, player.serve() as url, Wire(url) as wire:
+        for tape in tapes(sqlite_url):
+            wire.ask(PATH, ask("a"))
+            assert wire.answer().data == wire_of(tape)
+
+
 def test_reads_come_apart_at_the_recorded_pace(scripted: str) -> None:
     tape = tape_of(scripted, "event_per_frame")
     with Player(scripted, fault=_Apart(0.02), pace=1.0) as player, player.serve() as url, Wire(url) as wire:
@@ -258,11 +287,11 @@ def test_a_connection_is_used_again_also_for_what_was_sent_ahead(recorded: str) 
         assert came.data.startswith(wire_of(first) + wire_of(third))
 
 
-def test_fifty_at_once_are_each_served_once(sqlite_url: str) -> None:
-    record(sqlite_url, Script(chunks=3), *[ask("same")] * 50)
-    with Player(sqlite_url) as player, player.serve() as url, ThreadPoolExecutor(50) as pool:
+def test_fifty_at_once_are_each_served_once(store_url: str) -> None:
+    record(store_url, Script(chunks=3), *[ask("same")] * 50)
+    with Player(store_url) as player, player.serve() as url, ThreadPoolExecutor(50) as pool:
         came = list(pool.map(lambda _: asked(url, PATH, ask("same")), range(50)))
-        assert {each.data for each in came} == {wire_of(tapes(sqlite_url)[0])}
+        assert {each.data for each in came} == {wire_of(tapes(store_url)[0])}
         assert player.unplayed == ()
 
 
@@ -338,12 +367,14 @@ def test_several_origins(sqlite_url: str) -> None:
         player.serve(origin="https://elsewhere.example")
 
 
-def test_a_request_through_a_proxy_is_found_by_its_absolute_url(recorded: str) -> None:
+def test_a_request_through_a_proxy_is_found_by_its_absolute_url(recorded: str, player: Player) -> None:
     (asked_at,) = {row["url"] for row in Store(recorded).exchanges()}
-    with Player(recorded) as player, player.serve() as url, requests.Session() as session:
+    with player.serve() as url, requests.Session() as session:
         session.trust_env = False
         session.proxies = {"http": url}
         assert session.post(asked_at, json=ask("b")).text.endswith("[DONE]\n\n")
+        assert session.post("http://elsewhere.example/v1", json=ask("b")).status_code == 404
+        assert len(player.misses) == 1
 
 
 @pytest.mark.parametrize(
@@ -385,7 +416,7 @@ def test_pages_of_other_sites_are_not_answered(lines: list[str], status: int, pl
         (b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: " + b"x" * 200_000, 431),
         (b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99999999999\r\n\r\n", 413),
         (b"GET / HTTP/1.0\r\n\r\n", 505),
-        (b"CONNECT api.example:443 HTTP/1.1\r\nHost: api.example:443\r\nConnection: close\r\n\r\n", 403),
+        (b"CONNECT api.example:443 HTTP/1.1\r\nHost: api.example:443\r\nConnection: close\r\n\r\n", 501),
         (b"CONNECT 127.0.0.1:443 HTTP/1.1\r\nHost: 127.0.0.1:443\r\nConnection: close\r\n\r\n", 501),
         (b"GET /../../etc/passwd HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n", 404),
         (b"OPTIONS * HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n", 404),
