@@ -82,7 +82,7 @@ def serve(
 
     What was never recorded is answered with 404, x-should-retry: false, and the nearest recording. It ends when it is
     interrupted (SIGINT) or told to (SIGTERM), or with the command of --run. The exit code is 1 where anything was
-    missed; with --run it is the command's, where that is not 0.
+    asked for and not answered; with --run it is the command's, where that is not 0.
 
     A request may say what goes wrong with its answer, as x-recorder-fault: status:503. The faults are cut, malformed,
     corrupt-gzip, status, error-in-stream, rechunk, done-missing, done-twice, late and unreachable, with + between

@@ -13,6 +13,7 @@ MOST_HEAD: Final = 1 << 17  # bytes of a request's head
 MOST_PAYLOAD: Final = 1 << 27  # bytes of a request's payload: more than any API of a model takes inline
 PATIENCE: Final = 30.0  # seconds for what a client has begun to send
 _READ: Final = 1 << 16
+_TLS: Final = b"\x16\x03"  # how a handshake begins
 
 
 class UnreadableError(Exception):
@@ -77,6 +78,8 @@ class Requests:
                 return None
         self._parser = h11.Connection(h11.SERVER, max_incomplete_event_size=MOST_HEAD)
         self._continued = False
+        if data.startswith(_TLS):
+            raise UnreadableError(400, "the client speaks TLS, the server does not: use a base URL of http://")
         self._parser.receive_data(data)
         try:
             asked = await self._whole()
@@ -109,11 +112,9 @@ class Requests:
         data += parser.send(h11.EndOfMessage()) or b""
         return data, parser.our_state is h11.DONE and parser.their_state is h11.DONE
 
-    async def _whole(self) -> Asked | None:
+    async def _whole(self) -> Asked:
         async with asyncio.timeout(self._patience):
             request = await self._event()
-        if isinstance(request, h11.ConnectionClosed):
-            return None
         assert isinstance(request, h11.Request)
         headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers)
         _check_size(_announced(headers))
@@ -140,7 +141,10 @@ class Requests:
             if parser.they_are_waiting_for_100_continue:
                 self._continued = True
                 self._writer.write(parser.send(h11.InformationalResponse(status_code=100, headers=[])) or b"")
-            parser.receive_data(await self._reader.read(_READ))
+            data = await self._reader.read(_READ)
+            if not data:
+                raise ConnectionAbortedError("the client closed in the middle of a request")
+            parser.receive_data(data)
 
 
 def _announced(headers: tuple[tuple[str, str], ...]) -> int:

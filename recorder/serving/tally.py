@@ -42,7 +42,7 @@ class Report:
     @property
     def failed(self) -> bool:
         """Whether something was asked for and not answered."""
-        return bool(self.answers.misses or self.answers.refused or self.tally.refused)
+        return bool(self.answers.misses or self.answers.refused or self.tally.refused or self.tally.unreadable)
 
     def value(self, since: int = 0) -> dict[str, Any]:
         """Return everything as one JSON object.

@@ -467,7 +467,7 @@ def test_nothing_that_is_sent_breaks_it(busy: str, junk: bytes, at: int) -> None
             came = wire.until_the_end()
         except OSError:  # it was answered and closed before everything was sent
             return
-    assert came.reads == [] or 400 <= came.status < 506
+    assert came.reads == [] or 400 <= came.status < 506, came
     assert came.end in ("closed", "reset")
 
 
@@ -620,3 +620,24 @@ def test_a_redirect_to_elsewhere_is_told(sqlite_url: str, caplog: pytest.LogCapt
     with Player(sqlite_url) as player, player.serve() as url:
         assert asked(url, PATH, ask("a")).status == 307
     assert "redirects to https://gateway.example: the client will ask there, not here" in caplog.text
+
+
+def test_a_client_that_speaks_tls_is_told_so(recorded: str, caplog: pytest.LogCaptureFixture) -> None:
+    with Player(recorded) as player:
+        server = player.server()
+        with in_thread(server) as url, requests.Session() as session, pytest.raises(requests.exceptions.SSLError):
+            session.post(url.replace("http:", "https:") + PATH, json=ask("a"))
+    assert "not a request, the client speaks TLS, the server does not: use a base URL of http://" in caplog.text
+    assert server.report.failed
+
+
+def test_a_client_that_goes_away_before_it_has_asked_is_nobodys_business(recorded: str) -> None:
+    with Player(recorded) as player:
+        server = player.server()
+        with in_thread(server) as url:
+            for sent in (b"", b"\r\n", b"POST / HT", request(PATH, ask("a"))[:-1]):
+                with Wire(url) as wire:
+                    wire.send(sent)
+                    wire.socket.shutdown(socket.SHUT_WR)
+                    assert wire.until_the_end().reads == []
+        assert not server.report.failed
