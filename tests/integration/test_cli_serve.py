@@ -6,8 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -15,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from recorder.store.schema import upgrade
 from tests.building import URL
-from tests.commands import SCHEMAS, answered, fill, identity_of, process, run, told
+from tests.commands import SCHEMAS, answered, fill, identity_of, process, run, serving, told
 from tests.wire import Wire, asked, request
 
 VALIDATOR = Draft202012Validator(json.loads((SCHEMAS / "serve.schema.json").read_text()))
@@ -32,27 +30,6 @@ def url(sqlite_url: str) -> str:
     upgrade(sqlite_url)
     fill(sqlite_url, answered(1, ("user", "a")), answered(2, ("user", "b")))
     return sqlite_url
-
-
-@contextmanager
-def serving(url: str, *args: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """Run the server as a process; yield it and its URL."""
-    server = process("serve", "--store", url, *args)
-    try:
-        assert server.stdout is not None
-        line = server.stdout.readline().decode()
-        if "--json" in args:
-            value = json.loads(line)
-            VALIDATOR.validate(value)
-            assert value["pid"] == server.pid
-            yield server, value["url"]
-        else:
-            words = line.split()
-            assert words[:2] == ["recorder", "serve:"]
-            yield server, words[2]
-    finally:
-        server.kill()
-        server.communicate()
 
 
 def ended(server: subprocess.Popen[bytes], number: int) -> tuple[int, str, str]:
@@ -73,7 +50,11 @@ def test_a_signal_ends_it_with_a_summary(number: int, url: str) -> None:
 
 
 def test_a_miss_is_told_at_once_and_is_the_exit_code(url: str) -> None:
-    with serving(url, "--json") as (server, place):
+    with serving(url, "--json") as (server, line):
+        ready = json.loads(line)
+        VALIDATOR.validate(ready)
+        assert (ready["pid"], ready["recorded"]) == (server.pid, 2)
+        place = ready["url"]
         assert asked(place, PATH, body("c")).status == 404
         assert server.stderr is not None
         missed = server.stderr.readline().decode()
