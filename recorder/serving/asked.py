@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -54,14 +55,16 @@ class Requests:
     """Reads the requests of one connection.
 
     :param reader: what the client sends.
-    :param writer: where a client that waits for it is told to go on (RFC 9110 §10.1.1).
+    :param write: tells a client that waits for it to go on (RFC 9110 §10.1.1).
     :param patience: seconds in which the head has to be there once it has begun, and then each further read.
     """
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, patience: float = PATIENCE) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, write: Callable[[bytes], None], patience: float = PATIENCE
+    ) -> None:
         self._reader = reader
         self._patience = patience
-        self._writer = writer
+        self._write = write
         self._left = b""
         self._parser = h11.Connection(h11.SERVER, max_incomplete_event_size=MOST_HEAD)
         self._continued = False
@@ -140,7 +143,7 @@ class Requests:
                 return event
             if parser.they_are_waiting_for_100_continue:
                 self._continued = True
-                self._writer.write(parser.send(h11.InformationalResponse(status_code=100, headers=[])) or b"")
+                self._write(parser.send(h11.InformationalResponse(status_code=100, headers=[])) or b"")
             data = await self._reader.read(_READ)
             if not data:
                 raise ConnectionAbortedError("the client closed in the middle of a request")

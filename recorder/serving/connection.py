@@ -54,8 +54,8 @@ class Connection:
 
     def __init__(self, desk: Desk, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._desk = desk
-        self._requests = Requests(reader, writer, desk.patience)
         self._channel = Channel(reader, writer, desk.peers)
+        self._requests = Requests(reader, self._channel.write, desk.patience)
 
     async def serve(self) -> None:
         """Answer one request after the other, until the connection ends."""

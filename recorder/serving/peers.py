@@ -12,7 +12,7 @@ import ipaddress
 import socket
 import struct
 import sys
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 _NETLINK_SOCK_DIAG: Final = 4
 _SOCK_DIAG_BY_FAMILY: Final = 20
@@ -23,10 +23,27 @@ _HEADER: Final = struct.Struct("=IHHII")  # nlmsghdr
 _ASKED: Final = struct.Struct("=BBBBI")  # inet_diag_req_v2 up to the socket
 _PORTS: Final = struct.Struct("!HH")
 _ANY_SOCKET: Final = struct.pack("=III", 0, _ANY_STATE, _ANY_STATE)  # interface, cookie
+_INFO: Final = 2  # INET_DIAG_INFO: with a struct tcp_info
 _UNREAD: Final = struct.Struct("=I")
 _UNREAD_AT: Final = _HEADER.size + 4 + 48 + 4  # behind family, state, timer, retransmissions; the socket; its expiry
+_ATTRIBUTES_AT: Final = _UNREAD_AT + 5 * 4  # behind both queues, owner and inode
+_ATTRIBUTE: Final = struct.Struct("=HH")  # rtattr
+_RECEIVED: Final = struct.Struct("=Q")
+_RECEIVED_AT: Final = 128  # tcpi_bytes_received, since Linux 4.1
 
 Address = tuple[Any, ...]
+
+
+class Look(NamedTuple):
+    """What the kernel says of a client's end.
+
+    :ivar unread: bytes that are there and that the client has not taken.
+    :ivar received: bytes that have ever been there. Looked at after *unread*, and when the client is not just taking
+        something.
+    """
+
+    unread: int
+    received: int
 
 
 class Peers:
@@ -36,8 +53,8 @@ class Peers:
         self._netlink: socket.socket | None = None
         self._asks = sys.platform == "linux"
 
-    def unread(self, ours: Address, theirs: Address) -> int | None:
-        """Return how many bytes the client has not taken yet; None where the kernel does not show its end.
+    def look(self, ours: Address, theirs: Address) -> Look | None:
+        """Look at the client's end of a connection; None where the kernel does not show it.
 
         :param ours: name of the server's socket.
         :param theirs: name of the client's.
@@ -50,9 +67,12 @@ class Peers:
             told = netlink.recv(4096)
         except (OSError, ValueError):
             return None
-        if len(told) < _UNREAD_AT + _UNREAD.size or _HEADER.unpack_from(told)[1] != _ANSWER:
+        if len(told) < _ATTRIBUTES_AT or _HEADER.unpack_from(told)[1] != _ANSWER:
             return None
-        return int(_UNREAD.unpack_from(told, _UNREAD_AT)[0])
+        info = _attribute(told, _INFO)
+        if len(info) < _RECEIVED_AT + _RECEIVED.size:
+            return None
+        return Look(_UNREAD.unpack_from(told, _UNREAD_AT)[0], _RECEIVED.unpack_from(info, _RECEIVED_AT)[0])
 
     def _opened(self) -> socket.socket:
         self._netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG)
@@ -71,8 +91,19 @@ def _question(source: Address, destination: Address) -> bytes:
     """Return the message that asks for the TCP socket of this name and peer."""
     family, packed = _packed(source, destination)
     ports = _PORTS.pack(source[1], destination[1])
-    question = _ASKED.pack(family, socket.IPPROTO_TCP, 0, 0, _ANY_STATE) + ports + packed + _ANY_SOCKET
+    question = _ASKED.pack(family, socket.IPPROTO_TCP, 1 << (_INFO - 1), 0, _ANY_STATE) + ports + packed + _ANY_SOCKET
     return _HEADER.pack(_HEADER.size + len(question), _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST, 0, 0) + question
+
+
+def _attribute(told: bytes, wanted: int) -> bytes:
+    """Return an attribute of an answer; nothing where it is missing."""
+    at = _ATTRIBUTES_AT
+    while at + _ATTRIBUTE.size <= len(told):
+        size, kind = _ATTRIBUTE.unpack_from(told, at)
+        if kind == wanted:
+            return told[at + _ATTRIBUTE.size : at + size]
+        at += max(size + 3 & ~3, _ATTRIBUTE.size)
+    return b""
 
 
 def _packed(*names: Address) -> tuple[int, bytes]:

@@ -87,20 +87,26 @@ class Channel:
     """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peers: Peers) -> None:
-        self._unread = partial(peers.unread, writer.get_extra_info("sockname"), writer.get_extra_info("peername"))
+        self._look = partial(peers.look, writer.get_extra_info("sockname"), writer.get_extra_info("peername"))
         self._shown = True
+        self._sent = 0
         self._reader = reader
         self._writer = writer
         self._socket: Any = writer.get_extra_info("socket")
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         writer.transport.set_write_buffer_limits(high=0)
 
+    def write(self, data: bytes) -> None:
+        """Write, at once where the kernel takes it."""
+        self._writer.write(data)
+        self._sent += len(data)
+
     async def send(self, data: bytes) -> None:
         """Write, and wait until the kernel has taken it.
 
         :raises OSError: the client has gone.
         """
-        self._writer.write(data)
+        self.write(data)
         await self._writer.drain()
 
     async def play(self, reads: Sequence[Read], pace: Pace) -> None:
@@ -124,14 +130,18 @@ class Channel:
 
     async def _taken(self) -> None:
         """Wait until the client has taken everything; not for one that the kernel does not show, or that is slow."""
-        looks = 0
+        looks, arrived = 0, False
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_TAKING):
-                while self._shown and (unread := self._unread()) != 0:
-                    self._shown = unread is not None
+                while self._shown:
+                    look = self._look()
+                    if look is None:
+                        break
+                    if arrived and not look.unread:
+                        return
+                    arrived = look.received >= self._sent  # what is under way to a busy socket is not unread yet
                     looks += 1
                     await asyncio.sleep(0 if looks < _LOOKS else _PAUSE)
-                return
         self._shown = False
 
     def _failed(self) -> bool:

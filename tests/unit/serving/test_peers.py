@@ -23,16 +23,16 @@ def test_how_much_a_client_has_not_taken(family: socket.AddressFamily) -> None:
             for taken in (0, 2, 3):
                 served.sendall(b"" if taken else b"hello")
                 client.recv(taken)
-                seen.append(peers.unread(served.getsockname(), name))
-    assert seen == [5, 3, 0]
+                seen.append(peers.look(served.getsockname(), name))
+    assert seen == [(5, 5), (3, 5), (0, 5)]
     peers.close()
     peers.close()
-    assert peers.unread(("127.0.0.1", 1), ("127.0.0.1", 2)) is None
+    assert peers.look(("127.0.0.1", 1), ("127.0.0.1", 2)) is None
 
 
 def test_of_what_is_no_connection_nothing_is_told() -> None:
     peers = Peers()
-    assert peers.unread(("127.0.0.1", 1), ("127.0.0.1", 2)) is None
-    assert peers.unread(("nowhere", 1), ("127.0.0.1", 2)) is None
-    assert peers.unread(("127.0.0.1", 1), ("::ffff:127.0.0.1", 2, 0, 0)) is None
+    assert peers.look(("127.0.0.1", 1), ("127.0.0.1", 2)) is None
+    assert peers.look(("nowhere", 1), ("127.0.0.1", 2)) is None
+    assert peers.look(("127.0.0.1", 1), ("::ffff:127.0.0.1", 2, 0, 0)) is None
     peers.close()
