@@ -180,7 +180,8 @@ class Channel:
         self._writer.close()
 
     async def reset(self) -> None:
-        """Reset the connection, when everything that was written has arrived: a reset overtakes what has not."""
+        """Reset the connection, when everything that was written has been taken: a reset overtakes what has not."""
+        await self._taken()
         while not self._writer.transport.is_closing() and _unsent(self._socket) and not self._failed():
             await asyncio.sleep(_POLL)
         with contextlib.suppress(OSError):
