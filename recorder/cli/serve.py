@@ -105,6 +105,7 @@ def _tell(line: str) -> None:
 async def _serving(server: ReplayServer, command: str | None, as_json: bool) -> int:
     """Serve until a signal comes or the command ends; return the command's exit code, 0 where there is none."""
     over = asyncio.Event()
+    asyncio.get_running_loop().set_exception_handler(server.loop_failed)
     with _signals(over):
         url = await server.start()
         if server.hosts is None:

@@ -60,7 +60,6 @@ class ReplayServer:
 
         :raises ConfigurationError: that is not possible at this host and port.
         """
-        asyncio.get_running_loop().set_exception_handler(self._failed)
         try:
             self._server = await asyncio.start_server(self._accept, self._host, self._port, backlog=_BACKLOG)
         except (OSError, OverflowError, UnicodeError) as error:
@@ -68,9 +67,8 @@ class ReplayServer:
             raise ConfigurationError(
                 f"{self._host}, port {self._port} cannot be listened at ({reason}): use another port, 0 for a free one"
             ) from None
-        address, port = self._server.sockets[0].getsockname()[
-            :2
-        ]  # a name may mean two addresses, each with a free port
+        name = self._server.sockets[0].getsockname()  # a host may have two addresses, each with a free port of its own
+        address, port = name[:2]
         return f"http://{f'[{address}]' if ':' in address else address}:{port}"
 
     async def close(self) -> None:
@@ -94,8 +92,11 @@ class ReplayServer:
         """Say what somebody should know."""
         self._tell(line)
 
-    def _failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Say in one line what the system refuses, as another connection where there are too many."""
+    def loop_failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Say in one line what the system refuses, as another connection where there are too many.
+
+        For :meth:`asyncio.loop.set_exception_handler`, in a loop that is the server's own.
+        """
         error = context.get("exception")
         if isinstance(error, OSError):
             told = f"{context['message'].rstrip('.')}: {error.strerror or error}"
@@ -134,6 +135,7 @@ def in_thread(server: ReplayServer) -> Iterator[str]:
     async def run() -> None:
         told = asyncio.Event()
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(server.loop_failed)
         stop.append(lambda: loop.call_soon_threadsafe(told.set))
         started.append(await server.start())
         ready.set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import socket
 import threading
@@ -599,6 +600,20 @@ def test_it_can_be_awaited_in_a_loop_of_ones_own(recorded: str) -> None:
             return answer.content
 
     assert asyncio.run(run()) == b"".join(Script(chunks=6).frames("a"))
+
+
+def test_what_the_system_refuses_is_told_once(recorded: str, caplog: pytest.LogCaptureFixture) -> None:
+    async def run() -> None:
+        with Player(recorded) as player:
+            server = player.server()
+            loop = asyncio.get_running_loop()
+            for _ in range(3):
+                refused = OSError(errno.EMFILE, "Too many open files")
+                server.loop_failed(loop, {"message": "accept() failed.", "exception": refused})
+            server.loop_failed(loop, {"message": "a defect"})
+
+    asyncio.run(run())
+    assert [each.getMessage() for each in caplog.records] == ["accept() failed: Too many open files", "a defect"]
 
 
 def test_nothing_is_left_behind(recorded: str) -> None:
