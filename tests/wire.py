@@ -1,118 +1,209 @@
-"""A client of bytes and nothing else: what a server sends, read by read, and how the connection ends."""
+"""A server and a proxy on loopback that answer with the very bytes a test gives them, TLS included."""
 
 from __future__ import annotations
 
-import json
+import contextlib
+import re
 import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self
-from urllib.parse import urlsplit
+from pathlib import Path
+
+HOST = "127.0.0.1"
 
 
 @dataclass
-class Came:
-    """What came over a connection.
+class Got:
+    """A request as it arrived."""
 
-    :ivar reads: what each read returned.
-    :ivar end: ``closed``, ``reset`` or ``open``: nothing came any more.
-    """
-
-    reads: list[bytes] = field(default_factory=list)
-    end: str = "open"
+    line: str
+    headers: dict[str, str]
+    body: bytes
+    connection: socket.socket = field(repr=False)
 
     @property
-    def data(self) -> bytes:
-        return b"".join(self.reads)
+    def method(self) -> str:
+        return self.line.split(" ")[0]
 
     @property
-    def status(self) -> int:
-        return int(self.data.split(b" ", 2)[1])
+    def target(self) -> str:
+        return self.line.split(" ")[1]
 
-    @property
-    def body(self) -> bytes:
-        return self.data.partition(b"\r\n\r\n")[2]
 
-    @property
-    def error(self) -> dict[str, Any]:
-        """The error that a refusal tells."""
-        return dict(json.loads(self.body)["error"])
+#: Returns the answer's bytes; None to close; or sends by itself and returns b"".
+Answer = Callable[[Got], bytes | None]
 
 
 class Wire:
-    """A connection to a server.
+    """Serves until it is closed.
 
-    :param url: of the server.
-    :param timeout: seconds without a byte after which the connection counts as open and silent.
+    :param answer: is called for every request, in the connection's thread.
+    :param tls: wrap each connection.
     """
 
-    def __init__(self, url: str, timeout: float = 10.0, receive_buffer: int | None = None) -> None:
-        parts = urlsplit(url)
-        self.socket = socket.socket()
-        if receive_buffer is not None:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self.socket.settimeout(timeout)
-        self.socket.connect((parts.hostname, parts.port))
+    def __init__(self, answer: Answer, tls: ssl.SSLContext | None = None) -> None:
+        self._answer = answer
+        self._tls = tls
+        self._listener = socket.create_server((HOST, 0), backlog=64)
+        self.port: int = self._listener.getsockname()[1]
+        self.url = f"{'https' if tls else 'http'}://{HOST}:{self.port}"
+        self.got: list[Got] = []
+        self.connections = 0
+        self._open: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        threading.Thread(target=self._accept, daemon=True).start()
 
-    def send(self, data: bytes) -> None:
-        self.socket.sendall(data)
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
-    def ask(self, path: str, body: Any = None, *lines: str, method: str = "POST", host: str = "127.0.0.1") -> None:
-        """Send a request whose body is JSON."""
-        self.send(request(path, body, *lines, method=method, host=host))
-
-    def until_the_end(self) -> Came:
-        """Read until the connection ends, or nothing comes any more."""
-        return self.until(lambda _: False)
-
-    def answer(self) -> Came:
-        """Read a whole answer with a Content-Length, or with chunks and no trailers."""
-
-        def whole(data: bytes) -> bool:
-            head, found, body = data.partition(b"\r\n\r\n")
-            if not found:
-                return False
-            fields = {line.split(b":")[0].lower(): line.split(b":", 1)[1] for line in head.split(b"\r\n")[1:]}
-            if b"content-length" in fields:
-                return len(body) >= int(fields[b"content-length"])
-            return body.endswith(b"0\r\n\r\n")
-
-        return self.until(whole)
-
-    def until(self, whole: Any) -> Came:
-        came = Came()
-        try:
-            while not whole(came.data):
-                data = self.socket.recv(1 << 16)
-                if not data:
-                    came.end = "closed"
+    def _serve(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError, EOFError):
+            if self._tls is not None:
+                connection = self._tls.wrap_socket(connection, server_side=True)
+            with self._lock:
+                self._open.add(connection)
+            while True:
+                request = receive(connection)
+                self.got.append(request)
+                answer = self._answer(request)
+                if answer is None:
                     break
-                came.reads.append(data)
-        except ConnectionResetError:
-            came.end = "reset"
-        except TimeoutError:
-            pass
-        return came
+                connection.sendall(answer)
+        with self._lock:
+            self._open.discard(connection)
+        connection.close()
 
     def close(self) -> None:
-        self.socket.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
-
-
-def request(path: str, body: Any = None, *lines: str, method: str = "POST", host: str = "127.0.0.1") -> bytes:
-    """Return the bytes of a request."""
-    data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
-    length = [f"Content-Length: {len(data)}"] if data or method == "POST" else []
-    return "\r\n".join([f"{method} {path} HTTP/1.1", f"Host: {host}", *length, *lines, "", ""]).encode() + data
+        """Stop, aborting what is open."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        with self._lock:
+            connections = list(self._open)
+        for connection in connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
 
-def asked(url: str, path: str, body: Any = None, *lines: str, **more: Any) -> Came:
-    """Ask once over a connection of its own, and return what came until its end."""
-    with Wire(url) as wire:
-        wire.ask(path, body, "Connection: close", *lines, **more)
-        return wire.until_the_end()
+def receive(connection: socket.socket) -> Got:
+    """Read one request.
+
+    :raises EOFError: the client closed.
+    """
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += _more(connection)
+    opening, _, body = data.partition(b"\r\n\r\n")
+    line, *fields = opening.decode("latin-1").split("\r\n")
+    headers = {name.lower(): value.strip() for name, _, value in (each.partition(":") for each in fields)}
+    while len(body) < int(headers.get("content-length", "0")):
+        body += _more(connection)
+    if headers.get("transfer-encoding") == "chunked":
+        while not re.search(rb"(\A|\r\n)0\r\n\r\n\Z", body):
+            body += _more(connection)
+        body = dechunked(body)
+    return Got(line, headers, body, connection)
+
+
+def _more(connection: socket.socket) -> bytes:
+    data = connection.recv(65536)
+    if not data:
+        raise EOFError
+    return data
+
+
+def dechunked(data: bytes) -> bytes:
+    """Return the payload of a chunked body without extensions and trailers."""
+    payload = b""
+    while True:
+        size, _, data = data.partition(b"\r\n")
+        length = int(size, 16)
+        if not length:
+            return payload
+        payload, data = payload + data[:length], data[length + 2 :]
+
+
+def reply(body: bytes = b"ok", *headers: str, status: str = "200 OK") -> bytes:
+    """Return an answer with a Content-Length."""
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+
+
+def chunked(*frames: bytes, headers: tuple[str, ...] = (), trailers: str = "") -> bytes:
+    """Return an answer of chunk frames."""
+    lines = ["HTTP/1.1 200 OK", "Transfer-Encoding: chunked", *headers]
+    framed = b"".join(b"%x\r\n%s\r\n" % (len(frame), frame) for frame in frames)
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + framed + b"0\r\n" + trailers.encode() + b"\r\n"
+
+
+@contextlib.contextmanager
+def wire(answer: Answer, tls: ssl.SSLContext | None = None) -> Iterator[Wire]:
+    """Serve until the block is left."""
+    server = Wire(answer, tls)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def proxy(request: Got) -> bytes | None:
+    """Answer as an HTTP proxy: CONNECT opens a tunnel, anything else is passed on to its host."""
+    if request.method == "CONNECT":
+        host, _, port = request.target.partition(":")
+        with socket.create_connection((host, int(port))) as upstream:
+            request.connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            back = threading.Thread(target=_pump, args=(upstream, request.connection), daemon=True)
+            back.start()
+            _pump(request.connection, upstream)
+            back.join(5)
+        return None
+    host, _, path = request.target.removeprefix("http://").partition("/")
+    name, _, port = host.partition(":")
+    with socket.create_connection((name, int(port))) as upstream:
+        kept = {k: v for k, v in request.headers.items() if not k.startswith("proxy-") and k != "connection"}
+        lines = [f"{request.method} /{path} HTTP/1.1", *(f"{k}: {v}" for k, v in kept.items()), "connection: close"]
+        upstream.sendall("\r\n".join([*lines, "", ""]).encode() + request.body)
+        answer = b""
+        while data := upstream.recv(65536):
+            answer += data
+            opening, blank, body = answer.partition(b"\r\n\r\n")
+            length = re.search(rb"(?i)content-length: (\d+)", opening)
+            if blank and length is not None and len(body) >= int(length[1]):
+                break
+    return answer
+
+
+def _pump(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+    with contextlib.suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
+
+
+def certificate(folder: Path) -> Path:
+    """Make a key and a certificate for the loopback address, signed by itself; return the file with both."""
+    made = folder / "loopback.pem"
+    key = folder / "loopback.key"
+    options = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    subject = ["-subj", "/CN=loopback", "-addext", f"subjectAltName=IP:{HOST},DNS:localhost"]
+    command = ["openssl", "req", "-x509", *options, *subject, "-keyout", str(key), "-out", str(made)]
+    subprocess.run(command, check=True, capture_output=True)
+    made.write_bytes(made.read_bytes() + key.read_bytes())
+    return made
+
+
+def server_tls(pem: Path) -> ssl.SSLContext:
+    """Return the context of a server with that certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    return context

@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from recorder.store.schema import upgrade
 from tests.building import URL
 from tests.commands import SCHEMAS, answered, fill, identity_of, process, run, serving, told
-from tests.wire import Wire, asked, request
+from tests.raw_client import Wire, asked, request
 
 VALIDATOR = Draft202012Validator(json.loads((SCHEMAS / "serve.schema.json").read_text()))
 ORIGIN, PATH = URL.rpartition("/v1")[0], "/v1" + URL.rpartition("/v1")[2]
@@ -88,7 +88,7 @@ def test_whatever_it_is_doing_a_signal_ends_it(url: str) -> None:
 
 
 def test_a_command_runs_beside_it(url: str) -> None:
-    asks = "import os, tests.wire; print(tests.wire.asked(os.environ['RECORDER_URL'], '{}', {}).status)"
+    asks = "import os, tests.raw_client; print(tests.raw_client.asked(os.environ['RECORDER_URL'], '{}', {}).status)"
     for prompt, then, code, printed in (("a", "exit 7", 7, "200"), ("c", "true", 1, "404")):
         command = f'{PYTHON} -c "{asks.format(PATH, body(prompt))}"; {then}'
         server = process("serve", "--store", url, "--run", command)

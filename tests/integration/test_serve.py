@@ -29,7 +29,7 @@ from tests.fidelity.behaviours import BEHAVIOURS, Behaviour
 from tests.fidelity.server import Server
 from tests.integration.test_replay import ask, record
 from tests.loopback import Script, serve
-from tests.wire import Wire, asked, request
+from tests.raw_client import Wire, asked, request
 
 PATH = "/v1/chat/completions"
 
