@@ -2,7 +2,8 @@
 
 A number says which one it is by where it appears first in the payload, whose members are gone through in the order of
 their names. So two payloads are the same once normalised exactly where renaming the ids of one gives the other: two ids
-that differ are never taken for one, and two tool calls cannot change places.
+that differ are never taken for one, and two tool calls cannot change places. Dates are numbered from the earliest to
+the latest one instead: which of two comes first is part of what was said.
 
 What is recognised is meant to be too little rather than too much: an id that is not recognised is a miss, which says
 where; a word that is taken for an id would let one prompt have another's answer. In a text only what cannot be anything
@@ -12,12 +13,15 @@ else is an id. Names of members, and what a member says of a model or a version,
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import lru_cache
 from typing import Any, Final
 
+from recorder.core.moments import IN_TEXT, Moment, moment_in, unix_ns
+
 _MARK: Final = "\0"  # around a placeholder; a text that holds it has it doubled
-PLACEHOLDER: Final = re.compile("\0(?:\0|([a-z]+ [0-9]+)\0)")
+_PLACEHOLDER: Final = re.compile("\0(?:\0|([a-z]+) ([0-9]+)\0)")
+_DATED: Final = frozenset({"date", "time", "unix", "digits"})
 
 _HEX: Final = "[0-9a-fA-F]"
 _UUID: Final = f"{_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}"
@@ -41,27 +45,7 @@ _CALLS: Final = (
     f"|(?:call|fc)_{_MADE}){_AFTER_NAME})"
 )
 
-_YEAR: Final = "(?:19|20)[0-9]{2}"
-_MM, _DD = "(?:0[1-9]|1[0-2])", "(?:0[1-9]|[12][0-9]|3[01])"
-_M, _D = "(?:0?[1-9]|1[0-2])", "(?:0?[1-9]|[12][0-9]|3[01])"
-_DAY: Final = "(?:(?:mon|tues|wednes|thurs|fri|satur|sun)day|mon|tue|wed|thu|fri|sat|sun)"
-_MONTH: Final = (
-    "(?:january|february|march|april|may|june|july|august|september|october|november|december"
-    r"|(?:jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\b\.?)"
-)
-_TH: Final = f"{_D}(?:st|nd|rd|th)?"
-_CLOCK: Final = "(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?::[0-6][0-9](?:[.,][0-9]{1,9})?)?"
-_ZONE: Final = "(?:Z|UTC|GMT|[ECMP][SD]T|CES?T|BST|IST|JST|[+-][0-9]{2}:?[0-9]{2})"
-_TIME: Final = rf"{_CLOCK}(?:\ ?[ap]\.?m\b\.?)?(?:\ ?{_ZONE}\b)?"
-_DATES: Final = (
-    r"(?P<date>(?:(?<![\w\-.@/+:])|(?<=\\[nrt]))(?i:"
-    rf"{_DAY}\ {_MONTH}\ +{_D}\ {_CLOCK}(?:\ {_ZONE})?\ {_YEAR}"  # as date(1) and ctime(3) write it
-    rf"|(?:{_DAY},?\ )?(?:{_YEAR}-{_MM}-{_DD}|{_YEAR}/{_MM}/{_DD}|{_MONTH}\ {_TH},?\ {_YEAR}"
-    rf"|{_TH}\ (?:of\ )?{_MONTH},?\ {_YEAR}|{_DD}-(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)-{_YEAR}"
-    rf"|{_M}/{_D}/{_YEAR}|{_D}/{_M}/{_YEAR}|{_DD}\.{_MM}\.{_YEAR})"
-    rf"(?:(?:T|,?\ (?:at\ )?){_TIME})?(?:\ \({_DAY}\))?"
-    r")(?![\w\-/@]|\.\w))"
-)
+_DATES: Final = f"(?P<date>{IN_TEXT})"
 _PATTERNS: Final = {"ids": _IDS, "dates": _DATES, "tool_call_ids": _CALLS}
 
 #: Members that hold the id of a tool call, of whichever provider.
@@ -76,7 +60,6 @@ _PLAIN_ID: Final = re.compile(
 _TIME_NAME: Final = re.compile(
     r"(?:.*_)?(?:timestamp|ts|time|epoch|unix|created|updated|now)|.*_at|.*[a-z0-9](?:At|Time|Timestamp)"
 )
-_UNIX: Final = re.compile(r"[1-3][0-9]{9}(?:[0-9]{3}){0,3}(?:\.[0-9]+)?")
 _FIXED: Final = frozenset({"model", "version", "deployment", "engine"})
 _WORD: Final = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
 _CHANGES: Final = re.compile("(?<=[a-z])(?=[A-Z0-9])|(?<=[A-Z])(?=[0-9])|(?<=[0-9])(?=[A-Za-z])")
@@ -89,12 +72,13 @@ def normalised(value: Any, kinds: Collection[str]) -> Any:
     :param kinds: of :data:`~recorder.core.match_rules.KINDS`.
     """
     calls = frozenset(_calls_of(value)) if "tool_call_ids" in kinds else frozenset()
-    return _Walk(frozenset(kinds), calls).value(value, "", {}, "")
+    walk = _Walk(frozenset(kinds), calls)
+    return walk.ordered(walk.value(value, "", {}, ""))
 
 
 def shown(text: str) -> str:
     """Return a normalised text for people: ``<id 1>`` in the place of a placeholder."""
-    return PLACEHOLDER.sub(lambda found: f"<{found.group(1)}>" if found.group(1) else _MARK, text)
+    return _PLACEHOLDER.sub(lambda found: f"<{found[1]} {found[2]}>" if found[1] else _MARK, text)
 
 
 @lru_cache(maxsize=8)
@@ -137,6 +121,7 @@ class _Walk:
         self._calls = calls
         self._pattern = _pattern(kinds)
         self._numbers: dict[str, int] = {}
+        self._moments: dict[Moment, int] = {}
 
     def value(self, value: Any, name: str, holder: dict[str, Any], within: str) -> Any:
         """Return a value normalised.
@@ -145,13 +130,13 @@ class _Walk:
         :param holder: the object with that member; *within*: the member that holds this object.
         """
         if _is_fixed(name):
-            return value
+            return _mapped(value, _escaped)
         if isinstance(value, dict):
             return {key: self.value(value[key], key, value, name) for key in sorted(value)}
         if isinstance(value, list):
             return [self.value(inner, name, holder, within) for inner in value]
-        if isinstance(value, str):
-            return self._text(value, name, holder, within) if type(value) is str else value
+        if type(value) is str:
+            return self._text(value, name, holder, within)
         if "dates" in self._kinds and isinstance(value, int | float) and not isinstance(value, bool):
             return self._unix(value, repr(value), "unix", name)
         return value
@@ -169,19 +154,45 @@ class _Walk:
         text, kind = found.group(), found.lastgroup
         if kind is None:
             return _MARK * 2
-        if kind != "date" and not _looks_made(text):
-            return text
-        if kind == "date" and ":" in text:
-            kind = "time"
-        return self._placeholder(kind, text)
+        if kind == "date":
+            return self._dated("time" if ":" in text else "date", moment_in(text))
+        return self._placeholder(kind, text) if _looks_made(text) else text
 
     def _unix(self, value: Any, written: str, kind: str, name: str) -> Any:
-        if _TIME_NAME.fullmatch(name) and _UNIX.fullmatch(written):
-            return self._placeholder(kind, written)
-        return value
+        if not _TIME_NAME.fullmatch(name) or (time_ns := unix_ns(written)) is None:
+            return value
+        return self._dated(kind, (time_ns,))
 
     def _placeholder(self, kind: str, text: str) -> str:
         return f"{_MARK}{kind} {self._numbers.setdefault(text, len(self._numbers) + 1)}{_MARK}"
+
+    def _dated(self, kind: str, moment: Moment) -> str:
+        return f"{_MARK}{kind} {self._moments.setdefault(moment, len(self._moments))}{_MARK}"
+
+    def ordered(self, value: Any) -> Any:
+        """Return what :meth:`value` made, with its dates numbered from the earliest to the latest."""
+        if not self._moments:
+            return value
+        ranks = {self._moments[moment]: rank for rank, moment in enumerate(sorted(self._moments), 1)}
+
+        def ranked(found: re.Match[str]) -> str:
+            kind = found[1]
+            return f"{_MARK}{kind} {ranks[int(found[2])]}{_MARK}" if kind in _DATED else found[0]
+
+        return _mapped(value, lambda text: _PLACEHOLDER.sub(ranked, text) if _MARK in text else text)
+
+
+def _mapped(value: Any, change: Callable[[str], str]) -> Any:
+    """Return a JSON value with its texts changed."""
+    if isinstance(value, dict):
+        return {name: _mapped(inner, change) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_mapped(inner, change) for inner in value]
+    return change(value) if type(value) is str else value
+
+
+def _escaped(text: str) -> str:
+    return text.replace(_MARK, _MARK * 2)
 
 
 def _is_plain_id(text: str) -> bool:
