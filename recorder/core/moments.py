@@ -8,6 +8,7 @@ four digits; Unix times are read by whoever knows that a number is one. What is 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 #: Year, month and day, then hour, minute, second, nanosecond and zone where there is a time.
@@ -27,9 +28,9 @@ _CLOCK: Final = "(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?::[0-6][0-9](?:[.,][0-9]{1,9}
 _ZONE: Final = "(?:Z|UTC|GMT|[ECMP][SD]T|CES?T|BST|IST|JST|[+-][0-9]{2}:?[0-9]{2})"
 _TIME: Final = rf"{_CLOCK}(?:\ ?[ap]\.?m\b\.?)?(?:\ ?{_ZONE}\b)?"
 
-#: A pattern for texts; JSON in a text has its line ends written out.
-IN_TEXT: Final = (
-    r"(?:(?<![\w\-.@/+:])|(?<=\\[nrt]))(?i:"
+_BEGIN: Final = re.compile(r"(?:(?<![\w\-.@/+:])|(?<=\\[nrt]))\w")  # JSON in a text has its line ends written out
+_DATE: Final = re.compile(
+    "(?i:"
     rf"{_DAY}\ {_MONTH}\ +{_D}\ {_CLOCK}(?:\ {_ZONE})?\ {_YEAR}"  # as date(1) and ctime(3) write it
     rf"|(?:{_DAY},?\ )?(?:{_YEAR}-{_MM}-{_DD}|{_YEAR}/{_MM}/{_DD}|{_MONTH}\ {_TH},?\ {_YEAR}"
     rf"|{_TH}\ (?:of\ )?{_MONTH},?\ {_YEAR}|{_DD}-(?:{'|'.join(_MONTHS)})-{_YEAR}"
@@ -43,16 +44,35 @@ _CLOCK_PARTS: Final = re.compile(
     rf"(?:\ ?(?P<half>[ap])\.?m\b\.?)?(?:\ ?(?P<zone>{_ZONE})\b)?",
     re.IGNORECASE,
 )
+_AROUND: Final = 64  # more characters than there are before a date's year, or after it
+_DAY_BEFORE: Final = 12  # where the year comes first, the name of the day may stand before it
+_YEAR_IN_TEXT: Final = re.compile("[12][09][0-9]{2}")
 _YEAR_PART: Final = re.compile(rf"(?<![0-9]){_YEAR}(?![0-9])")
 _MONTH_PART: Final = re.compile(rf"(?<![a-z])({'|'.join(_MONTHS)})")
 _UNIX: Final = re.compile(r"([1-3][0-9]{9})([0-9]{3}|[0-9]{6}|[0-9]{9})?(?:\.([0-9]{1,9})[0-9]*)?")
 
 
-def moment_in(text: str) -> Moment:
-    """Return what :data:`IN_TEXT` found as a value: equal for one date however it is written, less for an earlier one.
+def find_moments(text: str) -> Iterator[tuple[int, int, Moment]]:
+    """Yield where dates are in a text, with a time or without: start, end and value.
 
-    Zones are not reckoned with; of ``11/12/2026`` the month is taken to come first.
+    A value is equal for one date however it is written, and less for an earlier one. Zones are not reckoned with; of
+    ``11/12/2026`` the month is taken to come first.
     """
+    done = 0
+    for year in _YEAR_IN_TEXT.finditer(text):
+        at, end = year.span()
+        if at < done:
+            continue
+        before = _DAY_BEFORE if text[end : end + 1] in ("-", "/") else _AROUND
+        for begin in _BEGIN.finditer(text, max(at - before, done), at + 1):
+            found = _DATE.match(text, begin.start(), end + _AROUND)
+            if found is not None and found.end() >= end:
+                done = found.end()
+                yield found.start(), done, _moment(found.group())
+                break
+
+
+def _moment(text: str) -> Moment:
     clock = _CLOCK_PARTS.search(text)
     date = (text if clock is None else f"{text[: clock.start()]} {text[clock.end() :]}").lower()
     year = _YEAR_PART.search(date)

@@ -6,8 +6,8 @@ that differ are never taken for one, and two tool calls cannot change places. Da
 the latest one instead: which of two comes first is part of what was said.
 
 What is recognised is meant to be too little rather than too much: an id that is not recognised is a miss, which says
-where; a word that is taken for an id would let one prompt have another's answer. In a text only what cannot be anything
-else is an id. Names of members, and what a member says of a model or a version, are left as they are.
+where; a word that is taken for an id would let one prompt have another's answer. Names of members, and what a member
+says of a model or a version, are left as they are.
 """
 
 from __future__ import annotations
@@ -17,52 +17,23 @@ from collections.abc import Callable, Collection, Iterator
 from functools import lru_cache
 from typing import Any, Final
 
-from recorder.core.moments import IN_TEXT, Moment, moment_in, unix_ns
+from recorder.core.made_ids import find_ids, says_id
+from recorder.core.moments import Moment, find_moments, unix_ns
 
 _MARK: Final = "\0"  # around a placeholder; a text that holds it has it doubled
 _PLACEHOLDER: Final = re.compile("\0(?:\0|([a-z]+) ([0-9]+)\0)")
 _DATED: Final = frozenset({"date", "time", "unix", "digits"})
-
-_HEX: Final = "[0-9a-fA-F]"
-_UUID: Final = f"{_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}"
-_UUID_HEX: Final = "(?:[0-9a-f]{12}[1-8][0-9a-f]{3}[89ab][0-9a-f]{15}|[0-9A-F]{12}[1-8][0-9A-F]{3}[89AB][0-9A-F]{15})"
-_ULID: Final = "0(?=[0-9]*[A-Z])[0-9A-HJKMNP-TV-Z]{25}"
-_ALNUM: Final = "[0-9A-Za-z]"
-#: Ids of providers in a text: of a length that they have, since ``msg_`` and ``run_`` may begin other words too.
-_MADE: Final = f"(?:{_UUID}|01{_ALNUM}{{22}}|[0-9a-f]{{32,}}|{_ALNUM}{{24}})"
-_BEFORE: Final = r"(?:(?<![0-9A-Za-z])|(?<=\\[nrt]))"  # JSON in a text has its line ends written out
-_BEFORE_NAME: Final = r"(?:(?<![\w-])|(?<=\\[nrt]))"
-_AFTER: Final = "(?![0-9A-Za-z])"
-_AFTER_NAME: Final = r"(?![\w-])"
-
-_IDS: Final = (
-    f"(?P<id>{_BEFORE}(?:{_UUID}|{_UUID_HEX}|{_ULID}){_AFTER}"
-    f"|{_BEFORE_NAME}(?:(?:chatcmpl|cmpl)-(?!tool-)(?:{_UUID}|{_ALNUM}{{8,}})|gen-[0-9]{{10}}-{_ALNUM}{{20}}"
-    f"|(?:req|msg|resp|rs|run|step|thread)_{_MADE}){_AFTER_NAME})"
-)
-_CALLS: Final = (
-    f"(?P<call>{_BEFORE_NAME}(?:toolu_(?:[a-z]+_)?{_ALNUM}{{8,}}|chatcmpl-tool-(?:{_UUID}|{_ALNUM}{{8,}})"
-    f"|(?:call|fc)_{_MADE}){_AFTER_NAME})"
-)
-
-_DATES: Final = f"(?P<date>{IN_TEXT})"
-_PATTERNS: Final = {"ids": _IDS, "dates": _DATES, "tool_call_ids": _CALLS}
 
 #: Members that hold the id of a tool call, of whichever provider.
 _CALL_IDS: Final = frozenset({"tool_call_id", "tool_use_id", "call_id", "toolCallId", "toolUseId", "callId"})
 #: Members that hold tool calls, one or a list, and the types that say that an object is one: their ``id`` is its.
 _CALLS_IN: Final = frozenset({"tool_calls", "toolCalls", "functionCall", "functionResponse"})
 _CALL_TYPES: Final = frozenset({"tool_use", "server_tool_use", "mcp_tool_use", "tool-call", "function_call"})
-_ID_NAME: Final = re.compile(r"(?:.*_)?ids?|.*[a-z0-9]Ids?")
-_PLAIN_ID: Final = re.compile(
-    rf"(?:req|request|msg|resp|rs|chatcmpl|cmpl|gen|run|step|thread|conv|sess|session|trace|evt|item)[_-]{_ALNUM}{{8,}}"
-)
 _TIME_NAME: Final = re.compile(
     r"(?:.*_)?(?:timestamp|ts|time|epoch|unix|created|updated|now)|.*_at|.*[a-z0-9](?:At|Time|Timestamp)"
 )
 _FIXED: Final = frozenset({"model", "version", "deployment", "engine"})
 _WORD: Final = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
-_CHANGES: Final = re.compile("(?<=[a-z])(?=[A-Z0-9])|(?<=[A-Z])(?=[0-9])|(?<=[0-9])(?=[A-Za-z])")
 
 
 def normalised(value: Any, kinds: Collection[str]) -> Any:
@@ -79,14 +50,6 @@ def normalised(value: Any, kinds: Collection[str]) -> Any:
 def shown(text: str) -> str:
     """Return a normalised text for people: ``<id 1>`` in the place of a placeholder."""
     return _PLACEHOLDER.sub(lambda found: f"<{found[1]} {found[2]}>" if found[1] else _MARK, text)
-
-
-@lru_cache(maxsize=8)
-def _pattern(kinds: frozenset[str]) -> re.Pattern[str]:
-    # The calls come before the ids: an id of a call may hold a UUID.
-    return re.compile(
-        "|".join([_MARK, *(_PATTERNS[kind] for kind in ("tool_call_ids", "ids", "dates") if kind in kinds)])
-    )
 
 
 @lru_cache(maxsize=512)
@@ -119,7 +82,6 @@ class _Walk:
     def __init__(self, kinds: frozenset[str], calls: frozenset[str]) -> None:
         self._kinds = kinds
         self._calls = calls
-        self._pattern = _pattern(kinds)
         self._numbers: dict[str, int] = {}
         self._moments: dict[Moment, int] = {}
 
@@ -146,17 +108,20 @@ class _Walk:
             return self._placeholder("call", text)
         if "dates" in self._kinds and text[:1].isdigit() and (unix := self._unix(text, text, "digits", name)) != text:
             return str(unix)
-        if "ids" in self._kinds and _ID_NAME.fullmatch(name) and _is_plain_id(text):
+        if "ids" in self._kinds and says_id(name, text):
             return self._placeholder("id", text)
-        return self._pattern.sub(self._replaced, text)
-
-    def _replaced(self, found: re.Match[str]) -> str:
-        text, kind = found.group(), found.lastgroup
-        if kind is None:
-            return _MARK * 2
-        if kind == "date":
-            return self._dated("time" if ":" in text else "date", moment_in(text))
-        return self._placeholder(kind, text) if _looks_made(text) else text
+        if _MARK in text:
+            text = _escaped(text)
+        pieces, at = [], 0
+        for start, end, kind in find_ids(text, self._kinds):
+            pieces += [text[at:start], self._placeholder(kind, text[start:end])]
+            at = end
+        if pieces:
+            text, pieces, at = "".join([*pieces, text[at:]]), [], 0
+        for start, end, moment in find_moments(text) if "dates" in self._kinds else ():
+            pieces += [text[at:start], self._dated("date" if len(moment) == 3 else "time", moment)]
+            at = end
+        return "".join([*pieces, text[at:]]) if pieces else text
 
     def _unix(self, value: Any, written: str, kind: str, name: str) -> Any:
         if not _TIME_NAME.fullmatch(name) or (time_ns := unix_ns(written)) is None:
@@ -193,18 +158,3 @@ def _mapped(value: Any, change: Callable[[str], str]) -> Any:
 
 def _escaped(text: str) -> str:
     return text.replace(_MARK, _MARK * 2)
-
-
-def _is_plain_id(text: str) -> bool:
-    """Whether what a member says is an id is one that a program made, and no name."""
-    return bool(_PLAIN_ID.fullmatch(text)) and (bool(re.search("[0-9]", text)) or len(_CHANGES.findall(text)) >= 4)
-
-
-def _looks_made(text: str) -> bool:
-    """Whether an id is one that a program made: letters and digits change often, and it is no constant."""
-    if re.fullmatch(_UUID, text):
-        return len(set(text.lower()) - {"-"}) > 1  # the nil UUID, and the one of all ones, say that there is none
-    prefix, _, made = re.split("([_-])", text, maxsplit=1) if re.search("[_-]", text) else ("", "", text)
-    if prefix in ("chatcmpl", "cmpl", "gen", "toolu", "") or len(made) != 24 or made.startswith("01"):
-        return True
-    return len(_CHANGES.findall(made)) >= 5

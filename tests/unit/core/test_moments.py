@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, date, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recorder.core.moments import IN_TEXT, moment_in, unix_ns
+from recorder.core.moments import Moment, find_moments, unix_ns
 
-PATTERN = re.compile(IN_TEXT)
 DATES = (
     "%Y-%m-%d",
     "%Y/%m/%d",
@@ -35,8 +33,13 @@ moments = st.datetimes(datetime(1900, 1, 1), datetime(2099, 12, 31)).map(lambda 
 
 
 def found(text: str) -> str:
-    match = PATTERN.search(text)
-    return match.group() if match else ""
+    return next((text[start:end] for start, end, _ in find_moments(text)), "")
+
+
+def moment_in(text: str) -> Moment:
+    ((start, end, moment),) = find_moments(text)
+    assert (start, end) == (0, len(text))
+    return moment
 
 
 @given(
@@ -105,6 +108,17 @@ def test_a_day_before_the_month_is_told_where_it_can_be() -> None:
     assert moment_in("29/11/2026") == moment_in("11/29/2026") == (2026, 11, 29)
     assert moment_in("11/12/2026") == (2026, 11, 12)
     assert moment_in("11.12.2026") == (2026, 12, 11)
+
+
+@given(
+    st.lists(dates, max_size=5),
+    st.sampled_from(DATES),
+    st.sampled_from(["\n", ", ", " and in 2019 or 1980: ", " x" * 40 + " "]),
+)
+def test_every_date_of_a_text_is_found_once(days: list[date], form: str, between: str) -> None:
+    texts = [day.strftime(form) for day in days]
+    text = between.join(["", *texts, ""])
+    assert [text[start:end] for start, end, _ in find_moments(text)] == texts
 
 
 def test_what_stands_after_a_time_is_no_zone_unless_it_is_one() -> None:
