@@ -94,11 +94,11 @@ class Answers:
         asked = Request(method, url, headers, body)
         try:
             found = self._index.take(asked)
+            if found is None:
+                raise self._miss(asked)
         except ConfigurationError as error:
             self._refuse(error)
             raise
-        if found is None:
-            raise self._miss(asked)
         exchange = self._index.exchanges[found.number]
         try:
             answer = Answer(exchange, render(self._events(exchange)))
@@ -171,14 +171,18 @@ class Answers:
         told = f"{asked.method} {canonical_url(asked.url, hidden)}"
         if not index.exchanges:
             return NoMatchingExchange(f"{told} was never recorded: the recording is empty", request=told)
-        ranked = nearest(
-            asked,
-            index.requests,
-            index.redacted,
-            lambda number: self._request(index.exchanges[number]),
-            hidden,
-            index.loosening,
-        )
+        try:
+            ranked = nearest(
+                asked,
+                index.requests,
+                index.redacted,
+                lambda number: self._request(index.exchanges[number]),
+                hidden,
+                index.loosening,
+            )
+        except ConfigurationError as error:  # the callable takes no request with so much masked
+            told_why = f"{told} was never recorded{self._by_rules()}; what differs cannot be told: {error}"
+            return NoMatchingExchange(told_why, request=told)
         first, found = ranked[0]
         shown = "; ".join(found[:_SHOWN]) + (f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else "")
         return NoMatchingExchange(

@@ -133,6 +133,7 @@ def test_an_id_is_found_in_a_text(made: str, around: str) -> None:
         "call_8Ufv0sOXbQWhLOzXTD2aQ3Zt",
         "toolu_01A09q90qw90lq917835lq9",
         "toolu_bdrk_01A09q90qw90lq917835lq9",
+        "tooluse_lAG_zP8QRHmSYOwZzzaCqA",
         f"call_{A}",
         "chatcmpl-tool-0123456789abcdef0123456789abcdef",
         "fc_67ccd2bf17f0819081ff3bb2cf6508e60bb6a6b452d3795b",
@@ -240,6 +241,23 @@ def test_unix_times_are_found_where_a_name_says_so() -> None:
 def test_what_says_which_model_is_left_as_it_is(name: str) -> None:
     value = {name: {"a": [A, "2026-11-29", "gpt-2024-08-06"]}}
     assert normalised(value, KINDS) == value
+
+
+@pytest.mark.parametrize("name", ["file_id", "fileIds", "previous_response_id", "assistant_id", "vector_store_ids"])
+def test_what_refers_to_something_that_the_server_keeps_is_left_as_it_is(name: str) -> None:
+    value = {name: [A, "resp_67ccd2bed1ec8190b14f964abc0542670bb6a6b452d3795b"]}
+    assert normalised(value, KINDS) == value
+    assert normalised({"type": "item_reference", "id": A}, KINDS) == {"type": "item_reference", "id": A}
+    assert shown(normalised({"type": "message", "id": A}, KINDS)["id"]) == "<id 1>"
+
+
+def test_what_is_in_a_url_is_left_as_it_is() -> None:
+    url = f"https://h/files/{A}/2026-11-29.png?day=2026-11-29&id={A}"
+    assert normalised({"image_url": url, "text": f"see {url}, or"}, KINDS) == {
+        "image_url": url,
+        "text": f"see {url}, or",
+    }
+    assert shown(normalised(f'{{"url": "{url}", "id": "{A}"}}', KINDS)) == f'{{"url": "{url}", "id": "<id 1>"}}'
 
 
 def test_names_of_members_are_left_as_they_are() -> None:

@@ -16,6 +16,7 @@ from recorder import CassetteExhausted, ConfigurationError, Match, NoMatchingExc
 from recorder.core.events import Event
 from recorder.core.exchange import Request
 from recorder.core.loosening import Loosening
+from recorder.core.match_rules import KINDS
 from recorder.core.matching import match_key
 from recorder.replay.answers import Answers, Entry
 from tests.building import ExchangeBuilder
@@ -215,6 +216,83 @@ def test_a_secret_that_only_another_recording_has_redacted_is_in_no_message() ->
         with pytest.raises(NoMatchingExchange) as missed:
             ours.answer(live.method, live.url, live.payload, live.headers)
         assert "SECRET" not in str(missed.value) + missed.value.request + "".join(missed.value.differences)
+
+
+SECRET_PLACES = ("body:/password", "body:/user/token", "url:account", "header:x-desk")
+kinds_of_payload = st.sampled_from(
+    [
+        b'{"password":"SECRET","user":{"token":"SECRET"},"a":%d}',
+        b'{"user":[{"token":["SECRET"]}],"deep":{"password":{"x":"SECRET"}},"a":%d}',
+        b"password=SECRET&token=SECRET&a=%d",
+        b'{"password":"SECRET","a":%d',
+        b"\xffpassword: SECRET %d",
+    ]
+)
+
+
+def in_one_text(request: Request) -> Request:
+    return replace(
+        request,
+        url=f"{URL}/{request.url.partition('account=')[2]}",
+        payload=json.dumps({"said": request.payload.decode("latin-1"), "of": dict(request.headers)}).encode(),
+    )
+
+
+def as_text(request: Request) -> Request:
+    return replace(request, payload=b"of " + request.payload + str(request.headers).encode())
+
+
+def fails_on_masks(request: Request) -> Request:
+    if "redacted" in request.url or b"redacted" in request.payload:
+        raise ValueError(request)
+    return request
+
+
+@settings(max_examples=200)
+@given(
+    st.permutations(SECRET_PLACES),
+    st.integers(0, 4),
+    kinds_of_payload,
+    st.sampled_from([None, in_one_text, as_text, fails_on_masks]),
+    st.sampled_from([(), ("x-desk", "x-tenant")]),
+    st.booleans(),
+)
+def test_no_secret_is_in_any_message(
+    places: list[str], cut: int, payload: bytes, custom: Any, headers: tuple[str, ...], normalise: bool
+) -> None:
+    # Two recordings, each of which has redacted some of the places, as far as they are in it.
+    marked = json.dumps({"password": MARK, "user": {"token": MARK}, "a": 1}).encode()
+    plain = json.dumps({"password": "x", "user": {"token": "x"}, "a": 1}).encode()
+    recorded = [
+        (Request("POST", f"{URL}?account={MARK}", (("x-desk", MARK),), marked), tuple(places[:cut])),
+        (Request("POST", f"{URL}?account={MARK}", (("x-desk", MARK),), marked), tuple(places[cut:])),
+        (Request("POST", f"{URL}?account=x", (("x-desk", "x"),), plain), ()),
+    ]
+    match = Match(headers=headers, custom=custom, ignore=("/b",), normalise=KINDS if normalise else ())
+    ours = answers(recorded, match)
+    live = Request("POST", f"{URL}?account=SECRET", (("x-desk", "SECRET"), ("x-tenant", "t")), payload % 2)
+    with pytest.raises((NoMatchingExchange, ConfigurationError)) as missed:
+        ours.answer(live.method, live.url, live.payload, live.headers)
+    told = [str(missed.value), *map(str, ours.misses), *map(str, ours.refused)]
+    told += [getattr(missed.value, "request", ""), *getattr(missed.value, "differences", ())]
+    assert "SECRET" not in "".join(told)
+
+
+def test_a_miss_stays_one_where_its_differences_cannot_be_told() -> None:
+    recorded = [(ask({"password": "x"}), ()), (ask({"password": MARK}), ("body:/password", "body:/other"))]
+
+    def fails(request: Request) -> Request:
+        if b"redacted" in request.payload and b"SECRET" not in request.payload and calls:
+            raise ValueError
+        return request
+
+    calls: list[int] = []
+    ours = answers(recorded, Match(custom=fails))
+    assert got(ours, ask({"password": "x"})) == 0
+    calls.append(1)
+    with pytest.raises((NoMatchingExchange, ConfigurationError)):
+        ours.answer("POST", URL, b'{"password":"y","more":1}')
+    assert len(ours.misses) + len(ours.refused) == 1
 
 
 def test_repeats_never_give_a_request_that_was_broken_off_again() -> None:
