@@ -266,5 +266,5 @@ def test_a_callable_that_fails_is_told_by_one_line() -> None:
 
 
 def test_a_callable_that_is_not_there_is_told_before_anything_is_compared() -> None:
-    with pytest.raises(ConfigurationError, match="names nothing that can be called"):
+    with pytest.raises(ConfigurationError, match="names no function"):
         Loosening(Match(custom=f"{__name__}:gone"))
