@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recorder import ConfigurationError, Match
@@ -54,6 +54,7 @@ def strictly(request: Request) -> bytes:
     return match_key(request.method, request.url, request.payload)
 
 
+@settings(deadline=None)
 @given(requests, requests)
 def test_rules_that_only_ask_for_a_header_that_neither_has_are_strict(one: Request, other: Request) -> None:
     loosening = Loosening(Match(headers=("x-absent",)))
@@ -63,6 +64,7 @@ def test_rules_that_only_ask_for_a_header_that_neither_has_are_strict(one: Reque
     assert bool(loosening.differing_from(other)(one, ())) == bool(differences(left, right))
 
 
+@settings(deadline=None)
 @given(requests, requests, rules)
 def test_rules_never_part_what_strictly_matches_and_differences_are_told_where_keys_differ(
     one: Request, other: Request, match: Match

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recorder import ConfigurationError, Match
@@ -41,6 +41,7 @@ class Inner:
         return request
 
 
+@settings(deadline=None)
 @given(rules)
 def test_rules_are_read_as_they_were_written(match: Match) -> None:
     written = match.as_json()

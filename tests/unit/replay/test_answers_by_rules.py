@@ -117,7 +117,7 @@ class Plain:
         return chosen
 
 
-@settings(max_examples=200)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(made, redacted), max_size=6), st.lists(made, max_size=8), matches, st.booleans())
 def test_answers_are_those_that_a_plain_search_finds(
     recorded: list[tuple[Request, tuple[str, ...]]], asked: list[Request], match: Match, repeats: bool
@@ -129,6 +129,7 @@ def test_answers_are_those_that_a_plain_search_finds(
     assert len(ours.unplayed) == len(plain.left)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(made, redacted), max_size=5), st.lists(made, max_size=5), matches)
 def test_everything_is_answered_again_once_it_is_rewound(
     recorded: list[tuple[Request, tuple[str, ...]]], asked: list[Request], match: Match
@@ -276,7 +277,7 @@ def fails_on_masks(request: Request) -> Request:
     return request
 
 
-@settings(max_examples=200)
+@settings(max_examples=150, deadline=None)
 @given(
     st.permutations(SECRET_PLACES),
     st.integers(0, 4),
