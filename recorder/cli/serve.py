@@ -57,6 +57,7 @@ def _take_faults(ctx: click.Context, _: click.Parameter, texts: tuple[str, ...])
     callback=_take_faults,
     help="What goes wrong with every answer, as cut:after-events=3,how=reset.",
 )
+@click.option("--allow-repeats", is_flag=True, help="Give the last answer again when every answer has been given.")
 @click.option("--run", "command", metavar="COMMAND", help=f"Serve while this runs in a shell, with {_VARIABLE} set.")
 @json_option
 @store_option
@@ -71,6 +72,7 @@ def serve(
     origin: str | None,
     pace: float,
     fault: Fault | None,
+    allow_repeats: bool,
     command: str | None,
     as_json: bool,
 ) -> None:
@@ -88,7 +90,7 @@ def serve(
     corrupt-gzip, status, error-in-stream, rechunk, done-missing, done-twice, late and unreachable, with + between
     several. Below URL/_recorder/ are health, status and reset.
     """
-    player = Player(settings.store, pace=pace, exchanges=identities or None, fault=fault)
+    player = Player(settings.store, pace=pace, exchanges=identities or None, fault=fault, allow_repeats=allow_repeats)
     try:
         server = player.server(host=host, port=port, origin=origin, tell=_tell)
         code = asyncio.run(_serving(server, command, as_json))

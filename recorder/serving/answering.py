@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from recorder.core.exchange import Headers
 from recorder.core.redaction import Redacted, Redaction
 from recorder.errors import ConfigurationError
-from recorder.replay.answers import Answer, Answers
+from recorder.replay.answers import Answer, Answers, is_broken_off
 from recorder.replay.fault_text import from_text
 from recorder.replay.faults import Fault
 from recorder.replay.pace import Pace
@@ -41,32 +42,32 @@ class Answering(LibraryReplay):
         :raises ConfigurationError: the fault that the request asks for is none, or cannot happen to the answer.
         """
         fault = fault_of(asked)
-        url, payload = self._found(asked)
+        url, payload, headers = self._found(asked)
         while True:
-            answer = self.answers.answer(asked.method, url, payload, fault)
-            tape = answer.tape
-            if tape.end != "request_failed" or "error" in tape.facts:
+            answer = self.answers.answer(asked.method, url, payload, headers, fault=fault)
+            if not is_broken_off(answer.tape):
                 return answer
             # Of an attempt that the program's own code broke off there is nothing to play: the next one follows.
 
-    def _found(self, asked: Asked) -> tuple[str, bytes]:
-        """Return the URL that is asked for, and the payload, both after redaction."""
-        seen = Redacted()
+    def _found(self, asked: Asked) -> tuple[str, bytes, Headers]:
+        """Return the URL that is asked for, the payload and the headers that count, all after redaction."""
+        seen, method, answers = Redacted(), asked.method, self.answers
         urls = [self._redaction.url(url, seen) for url in self.origins.urls_for(asked.target)]
         payload = self._redaction.body(asked.payload, seen)
+        headers = self.redacted(lambda: [header for header in asked.headers if header[0] != FAULT_HEADER])
         if len(urls) == 1:
-            return urls[0], payload
-        left = [url for url in urls if self.answers.left(asked.method, url, payload)]
+            return urls[0], payload, headers
+        left = [url for url in urls if answers.left(method, url, payload, headers)]
         if len(left) > 1:
             path = asked.target.partition("?")[0]
             shown = " and ".join(url.removesuffix(asked.target) for url in self.origins.urls_for(asked.target))
-            raise self.answers.note_miss(
-                f"{asked.method} {path} was recorded of several origins, {shown}: start the server with --origin, or "
+            raise answers.note_miss(
+                f"{method} {path} was recorded of several origins, {shown}: start the server with --origin, or "
                 f"begin the path with one of them, as /https/HOST{path}",
-                f"{asked.method} {path}",
+                f"{method} {path}",
             )
-        ever = left or [url for url in urls if self.answers.ever(asked.method, url, payload)]
-        return (ever or urls)[0], payload
+        ever = left or [url for url in urls if answers.ever(method, url, payload, headers)]
+        return (ever or urls)[0], payload, headers
 
 
 def fault_of(asked: Asked) -> Fault | None:

@@ -78,6 +78,11 @@ def test_only_some_recordings_with_a_fault_of_their_own(url: str) -> None:
     assert err.splitlines()[-1] == "answered 1 of 2 requests; 1 missed"
 
 
+def test_answers_may_be_given_again(url: str) -> None:
+    with serving(url, "--allow-repeats") as (_, place):
+        assert [asked(place, PATH, body("a")).status for _ in range(3)] == [200] * 3
+
+
 def test_whatever_it_is_doing_a_signal_ends_it(url: str) -> None:
     with serving(url, "--fault", "cut:after-chunks=1,how=timeout") as (server, place):
         with Wire(place) as held, Wire(place) as half:

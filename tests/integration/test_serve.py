@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from urllib3.exceptions import HTTPError
 
-from recorder import ConfigurationError, NoMatchingExchange, Player, Recorder, Store
+from recorder import ConfigurationError, Match, NoMatchingExchange, Player, Recorder, Store
 from recorder.core.tape import Tape, render
 from recorder.faults import cut, from_text, late
 from recorder.serving.server import in_thread
@@ -309,6 +309,23 @@ def test_the_nth_request_gets_the_nth_answer_and_no_more(sqlite_url: str) -> Non
         assert "was recorded 2 times" in refused.error["message"]
     with pytest.raises(NoMatchingExchange), player:
         pass
+
+
+def test_rules_of_matching_hold_over_the_network(recorded: str) -> None:
+    rules = Match(ignore=["/messages/*/content"], headers=["Content-Type"], allow_repeats=True)
+    plain, json_ = "Content-Type: text/plain", "Content-Type: application/json"
+    player = Player(recorded, match=rules)
+    with player.serve() as url:
+        fault = "X-Recorder-Fault: status:429"
+        assert [asked(url, PATH, ask("any"), json_, *more).status for more in ((), (), (fault,), ())] == [
+            200,
+            200,
+            429,
+            200,
+        ]
+        assert asked(url, PATH, ask("any"), plain).status == 404
+    assert len(player.misses) == 1
+    player.close()
 
 
 def test_a_miss_says_what_is_nearest_and_is_not_retried(player: Player) -> None:
