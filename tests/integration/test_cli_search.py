@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from itertools import product
 from typing import Any
 
 import pytest
 
 from recorder.clock import id_text
-from recorder.projections.runner import project
+from recorder.projections.runner import NAME, project
 from recorder.store import open_store
 from recorder.store.projected import SqlProjected
 from recorder.store.schema import upgrade
 from tests.building import ExchangeBuilder, delta, identity
 from tests.commands import STREAMED, answered, asking, fill, identity_of, json_lines, run, told
+from tests.conftest import ENGINES
 
 ANSWER = "Hold EURUSD until 1.0850"
 FIRST = answered(1, ("system", "You trade."), ("user", "Sell the Café?"), text=ANSWER)
@@ -35,17 +38,22 @@ def opening(number: int, name: str, **tags: str) -> ExchangeBuilder:
     return ExchangeBuilder(number).event("conversation_named", {"name": name}).event("tags_set", {"tags": tags})
 
 
-@pytest.fixture(params=["projected", "half", "fresh"])
-def url(store_url: str, request: pytest.FixtureRequest) -> str:
-    upgrade(store_url)
+PROJECTED = {"projected": 4, "half": 2, "fresh": 0}
+
+
+@pytest.fixture(scope="module", params=[*product(ENGINES, PROJECTED)], ids="-".join)
+def url(request: pytest.FixtureRequest, shared_store: Callable[[str], str]) -> Iterator[str]:
+    engine, state = request.param
+    made = shared_store(engine)
     built = [FIRST, opening(9, "desk", bot="elion"), calling(3), SECOND]
-    for one in built[: {"projected": 4, "half": 2, "fresh": 0}[request.param]]:
-        fill(store_url, one)
-    with closing(open_store(store_url, write=True)) as store:
+    fill(made, *built[: PROJECTED[state]])
+    with closing(open_store(made, write=True)) as store:
         project(store, SqlProjected(store))
-    for one in built[{"projected": 4, "half": 2, "fresh": 0}[request.param] :]:
-        fill(store_url, one)
-    return store_url
+        projected = SqlProjected(store).checkpoint(NAME)
+    fill(made, *built[PROJECTED[state] :])
+    yield made
+    with closing(open_store(made, write=False)) as store:
+        assert SqlProjected(store).checkpoint(NAME) == projected  # who searches has changed nothing
 
 
 def hits(url: str, *arguments: str) -> list[dict[str, Any]]:
