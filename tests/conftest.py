@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -89,8 +90,24 @@ def postgres_url(postgres_server: PostgresServer | GivenServer, made_store: str)
     postgres_server.drop_database(url)
 
 
+@pytest.fixture(scope="session")
+def made_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite store without any event."""
+    file = tmp_path_factory.mktemp("made") / "store.db"
+    upgrade(f"sqlite:///{file}")
+    assert not Path(f"{file}-wal").exists()
+    return file
+
+
 @pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
+def sqlite_url(tmp_path: Path, made_file: Path) -> str:
+    """The URL of a fresh SQLite store, its schema up to date."""
+    shutil.copy(made_file, tmp_path / "store.db")
+    return f"sqlite:///{tmp_path}/store.db"
+
+
+@pytest.fixture
+def absent_url(tmp_path: Path) -> str:
     """The URL of a SQLite store that does not exist yet."""
     return f"sqlite:///{tmp_path}/store.db"
 
@@ -111,7 +128,9 @@ def shared_store(
 
     def fresh(engine: str) -> str:
         if engine == "sqlite":
-            return f"sqlite:///{tmp_path_factory.mktemp('shared')}/store.db"
+            file = tmp_path_factory.mktemp("shared") / "store.db"
+            shutil.copy(request.getfixturevalue("made_file"), file)
+            return f"sqlite:///{file}"
         made: str = request.getfixturevalue("made_store")
         databases.append(request.getfixturevalue("postgres_server").create_database(made))
         return databases[-1]
