@@ -6,16 +6,22 @@ import gc
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from sqlalchemy.engine import make_url
 
+from recorder.projections.runner import NAME
+from recorder.store import open_store
+from recorder.store.projected import SqlProjected
 from recorder.store.schema import upgrade
 from tests.postgres_server import GivenServer, PostgresServer, any_server
 
 ENGINES = ("sqlite", "postgresql")
+#: Gets an engine, and what fills an empty store; returns the URL of the filled one.
+Sharing = Callable[[str, Callable[[str], None]], str]
 
 # Made-up inputs of each property: a sample by default, so that the suite stays short;
 # ``--hypothesis-profile=long`` takes its time.
@@ -120,21 +126,30 @@ def store_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def shared_store(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[[str], str]]:
-    """Returns a fresh store's URL for the name of an engine: for all tests of a module, which only read it."""
+def shared_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sharing]:
+    """Makes a store of an engine, and fills it, for all tests of a module: none of them has changed it at the end."""
     databases: list[str] = []
+    filled: dict[str, object] = {}
 
-    def fresh(engine: str) -> str:
+    def state(url: str) -> object:
+        with closing(open_store(url, write=False)) as store:
+            return store.counts(), SqlProjected(store).checkpoint(NAME)
+
+    def made(engine: str, fill: Callable[[str], None]) -> str:
         if engine == "sqlite":
             file = tmp_path_factory.mktemp("shared") / "store.db"
             shutil.copy(request.getfixturevalue("made_file"), file)
-            return f"sqlite:///{file}"
-        made: str = request.getfixturevalue("made_store")
-        databases.append(request.getfixturevalue("postgres_server").create_database(made))
-        return databases[-1]
+            url = f"sqlite:///{file}"
+        else:
+            like: str = request.getfixturevalue("made_store")
+            url = request.getfixturevalue("postgres_server").create_database(like)
+            databases.append(url)
+        fill(url)
+        filled[url] = state(url)
+        return url
 
-    yield fresh
+    yield made
+    after = {url: state(url) for url in filled}
     for url in databases:
         request.getfixturevalue("postgres_server").drop_database(url)
+    assert after == filled

@@ -75,9 +75,7 @@ def _as_whom(directory: Path) -> tuple[list[str], dict[str, Any]]:
 
 def _run(directory: Path, *command: str) -> None:
     prefix, arguments = _as_whom(directory)
-    done = subprocess.run(
-        [*prefix, *command], capture_output=True, text=True, cwd=directory, check=False, **arguments
-    )
+    done = subprocess.run([*prefix, *command], capture_output=True, text=True, cwd=directory, check=False, **arguments)
     if done.returncode:
         raise NoPostgres(f"{command[0]} failed: {done.stdout}{done.stderr}")
 

@@ -31,7 +31,7 @@ MODES: Final = ("sync", "async")
 REPLAY_IGNORES: Final = ("server*", "*.cookies*", "*.headers.set-cookie.*")
 
 #: Nothing here is encrypted, and without this each transport would load all certificate authorities.
-UNUSED: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+TLS: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 Wrap = Callable[[Any], Any]
 
@@ -143,7 +143,7 @@ class _Case:
 class _Sync(_Case):
     def run(self) -> Observation:
         seen, way = self.seen, self.way
-        with self.module.Client(transport=self.wrap(self.module.HTTPTransport(verify=UNUSED)), **self.options) as client:
+        with self.module.Client(transport=self.wrap(self.module.HTTPTransport(verify=TLS)), **self.options) as client:
             response = None
             try:
                 seen.phase = "request"
@@ -182,7 +182,7 @@ class _Sync(_Case):
 class _Async(_Case):
     async def run(self) -> Observation:
         seen, way = self.seen, self.way
-        transport = self.wrap(self.module.AsyncHTTPTransport(verify=UNUSED))
+        transport = self.wrap(self.module.AsyncHTTPTransport(verify=TLS))
         async with self.module.AsyncClient(transport=transport, **self.options) as client:
             response = None
             try:

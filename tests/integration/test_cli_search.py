@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import product
 from typing import Any
@@ -10,13 +9,13 @@ from typing import Any
 import pytest
 
 from recorder.clock import id_text
-from recorder.projections.runner import NAME, project
+from recorder.projections.runner import project
 from recorder.store import open_store
 from recorder.store.projected import SqlProjected
 from recorder.store.schema import upgrade
 from tests.building import ExchangeBuilder, delta, identity
 from tests.commands import STREAMED, answered, asking, fill, identity_of, json_lines, run, told
-from tests.conftest import ENGINES
+from tests.conftest import ENGINES, Sharing
 
 ANSWER = "Hold EURUSD until 1.0850"
 FIRST = answered(1, ("system", "You trade."), ("user", "Sell the Café?"), text=ANSWER)
@@ -42,18 +41,17 @@ PROJECTED = {"projected": 4, "half": 2, "fresh": 0}
 
 
 @pytest.fixture(scope="module", params=[*product(ENGINES, PROJECTED)], ids="-".join)
-def url(request: pytest.FixtureRequest, shared_store: Callable[[str], str]) -> Iterator[str]:
+def url(request: pytest.FixtureRequest, shared_store: Sharing) -> str:
     engine, state = request.param
-    made = shared_store(engine)
     built = [FIRST, opening(9, "desk", bot="elion"), calling(3), SECOND]
-    fill(made, *built[: PROJECTED[state]])
-    with closing(open_store(made, write=True)) as store:
-        project(store, SqlProjected(store))
-        projected = SqlProjected(store).checkpoint(NAME)
-    fill(made, *built[PROJECTED[state] :])
-    yield made
-    with closing(open_store(made, write=False)) as store:
-        assert SqlProjected(store).checkpoint(NAME) == projected  # who searches has changed nothing
+
+    def made(url: str) -> None:
+        fill(url, *built[: PROJECTED[state]])
+        with closing(open_store(url, write=True)) as store:
+            project(store, SqlProjected(store))
+        fill(url, *built[PROJECTED[state] :])
+
+    return shared_store(engine, made)
 
 
 def hits(url: str, *arguments: str) -> list[dict[str, Any]]:
