@@ -19,7 +19,7 @@ Name = tuple[str, str]
 Seen = dict[Name, Observation]
 
 #: Consumers a behaviour meets in the sample of the default tier.
-SAMPLE: Final = 8
+SAMPLE: Final = 4
 THREADS: Final = 3
 #: A read timeout of so many seconds at most is there to be waited for.
 SHORT: Final = 1.0
