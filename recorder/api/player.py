@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from recorder.api.store import Store
     from recorder.core.events import Event
     from recorder.replay.faults import Fault
+    from recorder.serving.server import ReplayServer
     from recorder.transports.httpx_replay import HttpxReplay
     from recorder.transports.requests_replay import RequestsReplay
 
@@ -128,6 +130,52 @@ class Player:
 
             self._httpx = HttpxReplay(self._answers, self._redaction, self._pace)
         return self._httpx.transport(like)
+
+    def serve(
+        self, *, host: str = "127.0.0.1", port: int = 0, origin: str | None = None
+    ) -> AbstractContextManager[str]:
+        """Return a context manager: inside, a server in a thread of its own answers clients of any kind.
+
+        ::
+
+            with Player("sqlite:///recordings.db") as player, player.serve() as url:
+                client = OpenAI(base_url=f"{url}/v1", api_key="dummy")
+
+        Its value is the URL. Whose base URL that is, is answered by path and query, whatever origin was recorded.
+
+        :param host: where to listen; others than loopback's let other machines ask.
+        :param port: 0 for any that is free.
+        :param origin: the one recorded origin to answer from, as ``https://gateway.example``.
+        :raises ConfigurationError: it cannot listen there, nothing was recorded of that origin, or h11 is missing.
+        """
+        server = self.server(host=host, port=port, origin=origin)
+        from recorder.serving.server import in_thread
+
+        return in_thread(server)
+
+    def server(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        origin: str | None = None,
+        tell: Callable[[str], None] | None = None,
+    ) -> ReplayServer:
+        """Return the server of :meth:`serve`, not started, for an event loop of one's own.
+
+        :param tell: gets the lines about what somebody should know; the logger ``recorder`` where it is left out.
+        """
+        try:
+            from recorder.serving.answering import Answering
+            from recorder.serving.server import ReplayServer
+        except ModuleNotFoundError as error:
+            if error.name != "h11":
+                raise
+            raise ConfigurationError(
+                "serving needs h11: install it with `pip install 'conversation-recorder[serve]'`"
+            ) from error
+        answering = Answering(self._answers, self._redaction, self._pace, origin)
+        return ReplayServer(answering, host, port, tell)
 
     def close(self) -> None:
         """Close the store, unless it was given open; closing twice is fine."""
