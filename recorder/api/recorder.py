@@ -29,6 +29,7 @@ from recorder.store.urls import parse_url
 if TYPE_CHECKING:
     import requests
 
+    from recorder.core.match_rules import Match
     from recorder.transports.httpx_recording import HttpxRecording
     from recorder.transports.requests_recording import RequestsRecording
 
