@@ -16,6 +16,7 @@ import threading
 from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 
 from recorder.clock import id_text
@@ -137,18 +138,26 @@ class CassetteStore:
         """Drop the bookkeeping of a spool whose file is gone."""
         self._drained.pop(spool, None)
 
+    def _seen(self) -> dict[bytes, _Stream]:
+        """Return what the file holds by now, and what was opened here."""
+        with self._thread_lock:
+            there = self._look()
+            if there is not None and there != self._signature:
+                self._load()
+            return self._streams
+
     def opening(self, stream: bytes) -> StreamOpened | None:
         """Return the opening of a stream, or None."""
-        found = self._streams.get(stream)
+        found = self._seen().get(stream)
         return None if found is None else found.opened
 
     def openings(self) -> Iterator[StreamOpened]:
         """Yield every opening, in the order of their ids."""
-        return (self._streams[stream].opened for stream in sorted(self._streams))
+        return (found.opened for _, found in sorted(self._seen().items(), key=itemgetter(0)))
 
     def events(self, stream: bytes, *, after: int = 0) -> Iterator[Event]:
         """Yield the events of a stream in order, from the version after *after*."""
-        found = self._streams.get(stream)
+        found = self._seen().get(stream)
         yield from found.events[after:] if found is not None else ()
 
     def found_events(self, stream: bytes) -> Iterator[Event]:
@@ -157,26 +166,27 @@ class CassetteStore:
 
     def head(self, stream: bytes) -> Event | None:
         """Return the last event of a stream, or None."""
-        found = self._streams.get(stream)
-        return found.events[-1] if found is not None and found.events else None
+        return self.heads([stream]).get(stream)
 
     def heads(self, streams: Sequence[bytes]) -> dict[bytes, Event]:
         """Return the last event of each of the given streams that has one."""
-        return {stream: head for stream in streams if (head := self.head(stream)) is not None}
+        seen = self._seen()
+        return {stream: seen[stream].events[-1] for stream in streams if stream in seen and seen[stream].events}
 
     def unfinished(self, instance: bytes | None = None) -> Iterator[tuple[StreamOpened, Event | None]]:
         """Yield each exchange's stream that has no end yet, with its last event.
 
         :param instance: only the streams that this recorder process opened.
         """
-        for found in list(self._streams.values()):
+        for found in list(self._seen().values()):
             mine = instance is None or found.opened.instance == instance
             if mine and (not found.events or (found.is_exchange and not found.is_ended)):
                 yield found.opened, found.events[-1] if found.events else None
 
     def counts(self) -> tuple[int, int]:
         """Return the number of events and of event streams."""
-        return sum(len(one.events) for one in self._streams.values()), len(self._streams)
+        seen = self._seen()
+        return sum(len(one.events) for one in seen.values()), len(seen)
 
     # Writing
 
@@ -224,7 +234,8 @@ class CassetteStore:
         """Return the openings and the events that are not here yet."""
         new: dict[bytes, StreamOpened] = {}
         for opened in openings:
-            known = self.opening(opened.stream) or new.get(opened.stream)
+            there = self._streams.get(opened.stream)
+            known = new.get(opened.stream) if there is None else there.opened
             if known is not None and known != opened:
                 raise VersionConflict(f"{self.name} has {id_text(opened.stream)} opened otherwise")
             if known is None:
@@ -238,7 +249,8 @@ class CassetteStore:
             if hashes is None:
                 if event.stream not in new and event.stream not in self._streams:
                     raise VersionConflict(f"{self.name} has no opening of {id_text(event.stream)}")
-                hashes = hashed[event.stream] = [one.hash for one in self.events(event.stream)]
+                there = self._streams.get(event.stream)
+                hashes = hashed[event.stream] = [one.hash for one in there.events] if there is not None else []
             if event.version == len(hashes) + 1:
                 told.append(event)
                 hashes.append(event.hash)

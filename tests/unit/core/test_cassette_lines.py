@@ -31,7 +31,9 @@ IDS = st.binary(min_size=16, max_size=16)
 ODD_META = st.sampled_from(
     ["null", "[]", "7", "{", '{"a": 1}', '{"b":1,"a":1}', '{"a":NaN}', '{"a":1e999}', '{"head":true}', '{"head":-3}']
 )
-META = st.none() | ODD_META | st.dictionaries(st.sampled_from(["head", "é", "a\ud800"]), JSON, max_size=3).map(meta_text)
+META = (
+    st.none() | ODD_META | st.dictionaries(st.sampled_from(["head", "é", "a\ud800"]), JSON, max_size=3).map(meta_text)
+)
 BODY = st.none() | st.binary(max_size=60) | st.just(b"POST / HTTP/1.1\r\nhost: x\r\n\r\n" + b'{"a": 1}')
 
 
@@ -106,7 +108,13 @@ def test_the_first_line() -> None:
     assert header_line(2) == b'{"cassette":1,"exchanges":2}\n'
     assert header_line(None, conversations=3) == b'{"cassette":1,"recording":true}\n'
     told = json.loads(header_line(0, {"ignore": ["/a"]}, ["body:name"], conversations=1))
-    assert told == {"cassette": 1, "exchanges": 0, "conversations": 1, "match": {"ignore": ["/a"]}, "redact": ["body:name"]}
+    assert told == {
+        "cassette": 1,
+        "exchanges": 0,
+        "conversations": 1,
+        "match": {"ignore": ["/a"]},
+        "redact": ["body:name"],
+    }
 
 
 OPENING: dict[str, Any] = {
