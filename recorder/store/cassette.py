@@ -101,6 +101,7 @@ class CassetteStore:
     # Reading
 
     def _load(self) -> None:
+        signature = self._look()  # before it is read: what others add meanwhile is read the next time
         found = read_file(self._path)
         require_sound(self._path, found)
         self._rules = Rules(found.match, found.redact)
@@ -116,7 +117,7 @@ class CassetteStore:
                 streams[stream] = known
             elif stream in self._own and (there is None or len(there.events) < len(known.events)):
                 streams[stream], self._behind, self._appendable = known, True, False
-        self._streams, self._current, self._signature = streams, None, self._look()
+        self._streams, self._current, self._signature = streams, None, signature
 
     def _look(self) -> _Signature | None:
         try:
@@ -279,7 +280,7 @@ class CassetteStore:
             if one.is_whole:
                 one.sealed = True
                 lines.append(end_line(stream, one.events[-1].hash))
-                self._current = None if self._current == stream else self._current
+                self._current = None  # an end line is followed by nobody's events
         self._signature = None  # if that fails, some of it may be there: it is read again
         append(self._path, b"".join(lines), sync=self._sync)
         self._signature = self._look()

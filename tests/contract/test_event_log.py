@@ -257,3 +257,28 @@ def test_what_was_closed_has_everything(log: EventLog, log_url: str) -> None:
     again = open_events(log_url)
     assert [unplaced(list(again.events(one.opened.stream))) for one in made] == [one.events for one in made]
     again.close()
+
+
+def test_streams_that_run_at_the_same_time_can_be_read_at_any_moment(log: EventLog, log_url: str) -> None:
+    made = [exchange(number, number) for number in (1, 2, 3)]
+    turns = [[event for one in made for event in one.events[at : at + 1]] for at in range(8)]
+    log.append([one.opened for one in made], turns[0], SpoolMark(SPOOL, 0, 1))
+    for at, turn in enumerate(turns[1:], 1):
+        log.append([], turn[::-1] if at % 2 else turn, SpoolMark(SPOOL, at, at + 1))
+        reader = open_events(log_url)
+        for one in made:
+            assert unplaced(list(reader.events(one.opened.stream))) == one.events[: at + 1]
+        reader.let_go()
+
+
+def test_two_add_to_it_in_turns(log: EventLog, log_url: str) -> None:
+    other = open_events(log_url)
+    mine, theirs = exchange(1, 6), exchange(2, 6)
+    log.append([mine.opened], mine.events[:1], SpoolMark(SPOOL, 0, 1))
+    other.append([theirs.opened], theirs.events[:1], SpoolMark(OTHER, 0, 1))
+    for at in range(1, 9):
+        log.append([], mine.events[at : at + 1], SpoolMark(SPOOL, at, at + 1))
+        other.append([], theirs.events[at : at + 1], SpoolMark(OTHER, at, at + 1))
+    other.close()
+    assert unplaced(list(log.events(identity(1)))) == mine.events
+    assert unplaced(list(log.events(identity(2)))) == theirs.events
