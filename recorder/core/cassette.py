@@ -97,7 +97,7 @@ class Cassette:
     :ivar match: how requests are matched, as it stands in the file; None for strictly.
     :ivar redact: rules of redaction beside the built-in ones.
     :ivar blocks: its event streams by id, in the order of the file.
-    :ivar problems: what is wrong with the lines.
+    :ivar problems: what is wrong with the lines, and then what is missing.
     :ivar is_torn: no line end stands at the end: nothing can be appended before the file was written again.
     """
 
@@ -147,7 +147,6 @@ def read_cassette(data: bytes) -> Cassette:
         cassette.problems.append(LineError(len(lines) + 1, "is cut off"))
     if not cassette.recording:
         cassette.problems += _missing(cassette, len(lines))
-    cassette.problems.sort(key=lambda one: one.number)
     return cassette
 
 

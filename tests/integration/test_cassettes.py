@@ -369,7 +369,8 @@ def test_a_player_says_when_a_spool_of_a_dead_process_lies_beside(file: Path, ca
     program = (
         "import os, sys, requests; from recorder import Recorder; from tests.recorded import ask\n"
         "recorder = Recorder(sys.argv[1]); session = recorder.mount(requests.Session())\n"
-        "ask(session, sys.argv[2], 'one').content; recorder.flush(); kept = ask(session, sys.argv[2], 'two'); os._exit(9)"
+        "ask(session, sys.argv[2], 'one').content; recorder.flush()\n"
+        "kept = ask(session, sys.argv[2], 'two'); os._exit(9)"
     )
     with serve(Script(chunks=3), Script(stall_after=1)) as server:
         with python(program, str(file), server.url, stderr=None) as child:
