@@ -10,12 +10,11 @@ from typing import Any
 from recorder.core.cassette import Block
 from recorder.core.cassette_lines import LineError
 from recorder.core.events import Event
-from recorder.core.exchange import fold
+from recorder.core.exchange import Request, fold
 from recorder.core.matching import match_key
 from recorder.locations import spool_directory, url_of_path
 from recorder.recording.orphans import any_left
 from recorder.replay.answers import Entry
-from recorder.replay.nearest import Request
 from recorder.store.cassette_file import events_of, read_file, refused, require_sound
 
 _log = logging.getLogger("recorder")
@@ -50,13 +49,9 @@ class CassetteRecordings:
 
     def _asked(self, block: Block) -> tuple[str, str, bytes, tuple[str, ...]]:
         """Return method, URL, payload and redacted places of a recorded request; nothing more is read of it."""
-        for event in self._read(block):
-            if event.type != "request_sent":
-                continue
-            facts = event.facts
-            if facts.get("streamed") or not _is_usual(facts):
-                break
-            payload = (event.body or b"")[facts["head"] :]
+        if told := _asking(self._read(block)):
+            facts = told[-1].facts
+            payload = (told[-1].body or b"")[facts["head"] :]
             return facts["method"], facts["url"], payload, tuple(facts.get("redacted", ()))
         folded = fold(events_of(self._path, block))
         request = folded.request if folded is not None else None
@@ -77,8 +72,20 @@ class CassetteRecordings:
         return events_of(self._path, self._blocks[exchange])
 
     def request(self, exchange: bytes) -> Request:
-        """Return method, URL and payload of a recorded request."""
-        return self._asked(self._blocks[exchange])[:3]
+        """Return a recorded request; an empty one where none is recorded."""
+        block = self._blocks[exchange]
+        folded = fold(_asking(self._read(block)) or events_of(self._path, block))
+        return folded.request if folded is not None and folded.request is not None else Request("", "")
+
+
+def _asking(events: Iterable[Event]) -> list[Event]:
+    """Return what tells of a request, as long as nothing is unusual about it; else nothing."""
+    found = []
+    for event in events:
+        found.append(event)
+        if event.type == "request_sent":
+            return found if _is_usual(event.facts) and not event.facts.get("streamed") else []
+    return []
 
 
 def _identity(block: Block) -> bytes:
@@ -87,7 +94,8 @@ def _identity(block: Block) -> bytes:
 
 def _is_usual(facts: dict[str, Any]) -> bool:
     """Whether the facts of a request are what a recorder writes; else its hash is to be compared first."""
-    texts = [facts.get("method"), facts.get("url"), *facts.get("redacted", [])]
+    redacted = facts.get("redacted", [])
+    texts = [facts.get("method"), facts.get("url"), *(redacted if isinstance(redacted, list) else [redacted])]
     return isinstance(facts.get("head"), int) and all(isinstance(text, str) for text in texts)
 
 

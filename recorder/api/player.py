@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from recorder.clock import Clock, SystemClock
+from recorder.core.match_rules import Match
 from recorder.core.redaction import Redaction
 from recorder.errors import ConfigurationError, CorruptRecording, NoMatchingExchange
 from recorder.locations import as_url, cassette_path, fingerprint_key
@@ -28,35 +30,38 @@ if TYPE_CHECKING:
 class Player:
     """Answers requests from recorded exchanges: same bytes, same boundaries, same failure.
 
-    A context manager: leaving it raises the first miss, even when the code inside swallowed the
-    error. Thread-safe. A recording that is not what was written, as far as its hash chain tells, is not
-    played: its request raises :class:`~recorder.errors.ChainBroken`, and so does leaving.
+        A context manager: leaving it raises the first miss, even when the code inside swallowed the
+        error. Thread-safe. A recording that is not what was written, as far as its hash chain tells, is not
+        played: its request raises :class:`~recorder.errors.ChainBroken`, and so does leaving.
 
     :param source: a store's URL, the path of a SQLite store or of a cassette (``FILE.jsonl``), or a
         :class:`~recorder.Store`.
-    :param match: ``"strict"``: method, URL and payload, JSON compared as a value.
+    :param match: the rules by which requests are compared, a :class:`~recorder.Match`; where it is left out, those of
+        the cassette, else ``"strict"``: method, URL and payload, JSON compared as a value. A cassette's first line
+        has to say the same.
+    :param allow_repeats: when every answer to a request has been given, the last one is given again; added to *match*.
     :param pace: 0 answers at once, 1 as fast as recorded, 2 twice as slow.
-    :param exchanges: what to answer from: ids of exchanges, ids or names of conversations; everything
-        in the store where it is left out.
-    :param fault: what goes wrong with every answer, see :mod:`recorder.faults`; or with those of some exchanges or
-        conversations, by id or name.
-    :param clock: tells the time and waits; for tests.
-    :raises ConfigurationError: an argument is wrong.
-    :raises StoreError: the store cannot be read.
+        :param exchanges: what to answer from: ids of exchanges, ids or names of conversations; everything
+            in the store where it is left out.
+        :param fault: what goes wrong with every answer, see :mod:`recorder.faults`; or with those of some exchanges or
+            conversations, by id or name.
+        :param clock: tells the time and waits; for tests.
+        :raises ConfigurationError: an argument is wrong.
+        :raises StoreError: the store cannot be read.
     """
 
     def __init__(
         self,
         source: str | os.PathLike[str] | Store | None = None,
         *,
-        match: str = "strict",
+        match: Match | str | None = None,
+        allow_repeats: bool = False,
         pace: float = 0.0,
         exchanges: Iterable[str] | None = None,
         fault: Fault | Mapping[str, Fault] | None = None,
         clock: Clock | None = None,
     ) -> None:
-        if match != "strict":
-            raise ConfigurationError(f"match={match!r} is not known: use 'strict'")
+        asked = _rules(match, allow_repeats)
         # Here, so that a program which imports recorder to record does not import what reads and rebuilds.
         from recorder.api.store import Store
         from recorder.replay.answers import Answers
@@ -67,9 +72,10 @@ class Player:
         self._store: Store | None = None
         self._owns = not isinstance(source, Store)
         try:
-            recordings = self._recordings(None if exchanges is None else self._open().members(exchanges))
+            only = None if exchanges is None else self._open().members(exchanges)
+            recordings, rules = self._recordings(only, asked, allow_repeats=allow_repeats)
             events = recordings.events if fault is None else self._with(fault, recordings.events)
-            self._answers = Answers(recordings.entries(), events, recordings.request)
+            self._answers = Answers(recordings.entries(), events, recordings.request, rules)
             self._redaction = Redaction(fingerprint_key(clock))
         except BaseException:
             self.close()
@@ -85,16 +91,27 @@ class Player:
             self._store = self._source if isinstance(self._source, Store) else Store(self._source)
         return self._store
 
-    def _recordings(self, only: set[bytes] | None) -> Recordings | CassetteRecordings:
+    def _recordings(
+        self, only: set[bytes] | None, asked: Match | None, *, allow_repeats: bool
+    ) -> tuple[Recordings | CassetteRecordings, Match]:
+        """Return what to answer from, and by which rules."""
         from recorder.api.store import Store
 
-        if not isinstance(self._source, Store) and (path := cassette_path(as_url(self._source))) is not None:
-            from recorder.api.cassettes import CassetteRecordings
+        source = self._source
+        path = cassette_path(source.reader.url if isinstance(source, Store) else as_url(source))
+        if path is None:
+            from recorder.api.recordings import Recordings
 
-            return CassetteRecordings(path, only)
-        from recorder.api.recordings import Recordings
+            rules = asked or Match.STRICT
+            return Recordings(self._open().reader, only), replace(rules, allow_repeats=True) if allow_repeats else rules
+        from recorder.api.cassette_rules import match_in, require_match
+        from recorder.api.cassettes import CassetteRecordings
 
-        return Recordings(self._open().reader, only)
+        found = CassetteRecordings(path, only)
+        rules = asked or match_in(path, found.cassette)
+        rules = replace(rules, allow_repeats=True) if allow_repeats else rules
+        require_match(path, found.cassette, rules)
+        return found, rules
 
     def _with(
         self, fault: Fault | Mapping[str, Fault], events: Callable[[bytes], Iterable[Event]]
@@ -104,6 +121,11 @@ class Player:
             return lambda exchange: fault.apply(list(events(exchange)))
         named = {member: one for name, one in fault.items() for member in self._open().members([name])}
         return lambda exchange: named[exchange].apply(list(events(exchange))) if exchange in named else events(exchange)
+
+    @property
+    def match(self) -> Match:
+        """The rules by which requests are compared."""
+        return self._answers.match
 
     @property
     def misses(self) -> tuple[NoMatchingExchange, ...]:
@@ -154,5 +176,18 @@ class Player:
     ) -> None:
         self.close()
         told = (*self._answers.misses, *self._answers.refused)
-        if told and not isinstance(error, NoMatchingExchange | CorruptRecording):
+        if told and not isinstance(error, NoMatchingExchange | CorruptRecording) and error not in told:
             raise told[0]
+
+
+def _rules(match: object, allow_repeats: bool) -> Match | None:
+    """Return the rules that a caller gave; None where it gave none.
+
+    :raises ConfigurationError: they are none.
+    """
+    rules = Match.STRICT if match == "strict" else match
+    if not isinstance(rules, Match | None):
+        raise ConfigurationError(f"match={match!r} is not known: use 'strict' or a recorder.Match")
+    if not isinstance(cast(object, allow_repeats), bool):
+        raise ConfigurationError(f"allow_repeats={allow_repeats!r} is no truth value: use True or False")
+    return rules
