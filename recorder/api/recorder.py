@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from recorder.api.cassette_rules import rules_for
@@ -23,7 +24,6 @@ from recorder.recording.process_drainer import ProcessDrainer
 from recorder.recording.recovery import Recovered
 from recorder.recording.write_path import DURABILITIES, FAILURE_POLICIES, WritePath
 from recorder.store import NO_RULES, Rules, Synchronous, open_events
-from recorder.store.base import EventLog
 from recorder.store.urls import StoreUrl, parse_url
 
 if TYPE_CHECKING:
@@ -107,9 +107,7 @@ class Recorder:
         rules = _rules(target, match, redact)
         synchronous: Synchronous = "full" if durability == "synced" else "normal"
         directory = prepared_spool_directory(url)
-
-        def open_for_writing() -> EventLog:
-            return open_events(url, synchronous=synchronous, rules=rules)
+        open_for_writing = partial(open_events, url, synchronous=synchronous, rules=rules)
 
         def make_thread(spool: Lanes, instance: bytes) -> Mover:
             return Drainer(spool, open_for_writing, clock, projecting(at_once=_RESTING_STEP))
