@@ -271,10 +271,11 @@ def test_a_link_stays_one(file: Path, tmp_path: Path) -> None:
 # Rules
 
 
-def test_rules_stand_in_the_first_line_and_stay(file: Path) -> None:
+@pytest.mark.parametrize("drainer", ["thread", "process"])
+def test_rules_stand_in_the_first_line_and_stay(file: Path, drainer: str) -> None:
     rules = Match(ignore=("/user",), normalise=("ids",))
     with serve(PLAIN) as server:
-        with Recorder(file, match=rules, redact=["body:name"]) as recorder:
+        with Recorder(file, match=rules, redact=["body:name"], drainer=drainer) as recorder:
             ask(recorder.mount(requests.Session()), server.url, "one", stream=False)
         told = {"match": {"ignore": ["/user"], "normalise": ["ids"]}, "redact": ["body:name"]}
         assert lines_of(file)[0] == {"cassette": 1, "exchanges": 1} | told

@@ -158,7 +158,13 @@ def test_the_reading_commands_take_one(file: Path) -> None:
     assert [one["id"] for one in listed] == [identity_of(one) for one in (CUT, TWO, ONE)]
     assert "Hold" in run("show", identity_of(TWO), "--store", str(file)).stdout
     assert len(json_lines(run("events", identity_of(TWO), "--json", "--store", str(file)), "events")) == len(TWO.events)
-    for command in (["verify"], ["stats"], ["search", "two"], ["export", identity_of(TWO)]):
+    for command in (
+        ["verify"],
+        ["stats"],
+        ["search", "two"],
+        ["export", identity_of(TWO)],
+        ["replay", identity_of(TWO)],
+    ):
         assert run(*command, "--store", str(file)).exit_code == 0
     for command in (["tail"], ["db", "status"], ["db", "check"], ["db", "upgrade"], ["db", "rebuild"]):
         line = told(run(*command, "--store", str(file)), 2)
