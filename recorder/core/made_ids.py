@@ -27,10 +27,10 @@ _AFTER_NAME: Final = r"(?![\w-])"
 _IDS: Final = (
     f"(?P<id>{_BEFORE}(?:{_UUID}|{_UUID_HEX}|{_ULID}){_AFTER}"
     f"|{_BEFORE_NAME}(?:(?:chatcmpl|cmpl)-(?!tool-)(?:{_UUID}|{_ALNUM}{{8,}})|gen-[0-9]{{10}}-{_ALNUM}{{20}}"
-    f"|(?:req|msg|resp|rs|run|step|thread)_{_MADE}){_AFTER_NAME})"
+    f"|(?:req|msg|resp|rs|run|step)_{_MADE}){_AFTER_NAME})"
 )
 _CALLS: Final = (
-    f"(?P<call>{_BEFORE_NAME}(?:toolu_(?:[a-z]+_)?{_ALNUM}{{8,}}|chatcmpl-tool-(?:{_UUID}|{_ALNUM}{{8,}})"
+    f"(?P<call>{_BEFORE_NAME}(?:toolu_(?:[a-z]+_)?{_ALNUM}{{8,}}|chatcmpl-tool-(?:{_UUID}|{_ALNUM}{{8,}})|tooluse_[\\w-]{{22}}"
     f"|(?:call|fc)_{_MADE}){_AFTER_NAME})"
 )
 #: Whatever may hold an id: one begins where a word does, or after a hyphen or an underscore in it.
@@ -39,7 +39,7 @@ _SEPARATOR: Final = re.compile("[-_]")
 _DIGIT: Final = re.compile("[0-9]")
 _ID_NAME: Final = re.compile(r"(?:.*_)?ids?|.*[a-z0-9]Ids?")
 _PLAIN_ID: Final = re.compile(
-    rf"(?:req|request|msg|resp|rs|chatcmpl|cmpl|gen|run|step|thread|conv|sess|session|trace|evt|item)[_-]{_ALNUM}{{8,}}"
+    rf"(?:req|request|msg|resp|rs|chatcmpl|cmpl|gen|run|step|sess|session|trace|evt|item)[_-]{_ALNUM}{{8,}}"
 )
 _CHANGES: Final = re.compile("(?<=[a-z])(?=[A-Z0-9])|(?<=[A-Z])(?=[0-9])|(?<=[0-9])(?=[A-Za-z])")
 
@@ -86,6 +86,6 @@ def _looks_made(text: str) -> bool:
     if re.fullmatch(_UUID, text):
         return len(set(text.lower()) - {"-"}) > 1  # the nil UUID, and the one of all ones, say that there is none
     prefix, _, made = re.split("([_-])", text, maxsplit=1) if re.search("[_-]", text) else ("", "", text)
-    if prefix in ("chatcmpl", "cmpl", "gen", "toolu", "") or len(made) != 24 or made.startswith("01"):
+    if prefix in ("chatcmpl", "cmpl", "gen", "toolu", "tooluse", "") or len(made) != 24 or made.startswith("01"):
         return True
     return len(_CHANGES.findall(made)) >= 5

@@ -23,6 +23,8 @@ from recorder.core.redaction import FORM, FORM_FIELD, MARKER
 MASK: Final = "~redacted~"
 _USERINFO: Final = re.compile(r"//[^/?#]*@")
 _FIELD: Final = re.compile(r"([?&;])([^=&;#]+)=([^&;#]*)")
+#: The difference of two payloads that cannot be gone through.
+TOO_DEEP: Final = "body: one of them is nested too deeply to be shown"
 #: What is not there.
 MISSING: Final = object()
 
@@ -77,7 +79,7 @@ def canonical_body(body: bytes, places: Iterable[str] = ()) -> bytes:
             return MARKER.sub(MASK, json_of(value)).encode("ascii")
     if "" in pointers:
         return b""
-    text = _masked_form(body.decode("utf-8", "surrogateescape"), {pointer[1:] for pointer in pointers})
+    text = masked_form(body.decode("utf-8", "surrogateescape"), {pointer[1:] for pointer in pointers})
     return MARKER.sub(MASK, text).encode("utf-8", "surrogateescape")
 
 
@@ -111,7 +113,7 @@ def steps_of(pointer: str) -> list[str]:
     return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
 
 
-def _masked_form(text: str, names: Set[str]) -> str:
+def masked_form(text: str, names: Set[str]) -> str:
     """Return a form without the values of its fields of these names; anything else as it is."""
     if not names or not FORM.fullmatch(text):
         return text
@@ -176,16 +178,22 @@ def differences(
         found.append(f"method: {recorded[0]} != {asked[0]}")
     if canonical_url(recorded[1], places) != canonical_url(asked[1], places):
         found.append(f"url: {canonical_url(recorded[1], places)} != {canonical_url(asked[1], places | hidden)}")
-    pointers = pointers_of(places)
-    values = parsed(recorded[2]), parsed(asked[2])
+    try:
+        return [*found, *_body_differences(recorded[2], asked[2], places, hidden)]
+    except RecursionError:
+        return [*found, TOO_DEEP]
+
+
+def _body_differences(recorded: bytes, asked: bytes, places: Set[str], hidden: Set[str]) -> list[str]:
+    values = parsed(recorded), parsed(asked)
     names = hidden_names(hidden)
     if MISSING in values:
-        if canonical_body(recorded[2], places) != canonical_body(asked[2], places):
-            found.append(f"body: {short(recorded[2])} != {shown_payload(asked[2], values[1], hidden, names)}")
-        return found
+        if canonical_body(recorded, places) == canonical_body(asked, places):
+            return []
+        return [f"body: {short(recorded)} != {shown_payload(asked, values[1], hidden, names)}"]
     for value in values:
-        mask(value, pointers)
-    return [*found, *value_differences("body", *values, names)]
+        mask(value, pointers_of(places))
+    return list(value_differences("body", *values, names))
 
 
 def hidden_names(places: Iterable[str]) -> frozenset[str]:
@@ -203,7 +211,7 @@ def shown_payload(payload: bytes, value: Any, hidden: Set[str], names: Set[str])
     """Return a live payload for people, without what may not be shown of it."""
     if value is not MISSING:
         return short(without(value, names))
-    form = _masked_form(payload.decode("utf-8", "surrogateescape"), names).encode("utf-8", "surrogateescape")
+    form = masked_form(payload.decode("utf-8", "surrogateescape"), names).encode("utf-8", "surrogateescape")
     if "body:" in hidden or (names and form == payload and not FORM.fullmatch(payload.decode("latin-1"))):
         return f"{MASK} ({len(payload)} bytes)" if payload else short(payload)
     return short(form)

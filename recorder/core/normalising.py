@@ -6,8 +6,9 @@ that differ are never taken for one, and two tool calls cannot change places. Da
 the latest one instead: which of two comes first is part of what was said.
 
 What is recognised is meant to be too little rather than too much: an id that is not recognised is a miss, which says
-where; a word that is taken for an id would let one prompt have another's answer. Names of members, and what a member
-says of a model or a version, are left as they are.
+where; a word that is taken for an id would let one prompt have another's answer. So names of members are left as they
+are, URLs, what a member says of a model or a version, and what refers to something that the server keeps: a file, an
+assistant, an earlier response.
 """
 
 from __future__ import annotations
@@ -25,14 +26,24 @@ _PLACEHOLDER: Final = re.compile("\0(?:\0|([a-z]+) ([0-9]+)\0)")
 _DATED: Final = frozenset({"date", "time", "unix", "digits"})
 
 #: Members that hold the id of a tool call, of whichever provider.
-_CALL_IDS: Final = frozenset({"tool_call_id", "tool_use_id", "call_id", "toolCallId", "toolUseId", "callId"})
+_CALL_IDS: Final = frozenset(
+    {"tool_call_id", "tool_use_id", "call_id", "toolCallId", "toolUseId", "callId", "approval_request_id"}
+)
 #: Members that hold tool calls, one or a list, and the types that say that an object is one: their ``id`` is its.
-_CALLS_IN: Final = frozenset({"tool_calls", "toolCalls", "functionCall", "functionResponse"})
-_CALL_TYPES: Final = frozenset({"tool_use", "server_tool_use", "mcp_tool_use", "tool-call", "function_call"})
+_CALLS_IN: Final = frozenset(
+    {"tool_calls", "toolCalls", "functionCall", "functionResponse", "function_call", "function_response"}
+)
+_CALL_TYPES: Final = re.compile(r"(?:\w+_)?tool_use|tool-call|\w+_call|mcp_approval_request")
 _TIME_NAME: Final = re.compile(
-    r"(?:.*_)?(?:timestamp|ts|time|epoch|unix|created|updated|now)|.*_at|.*[a-z0-9](?:At|Time|Timestamp)"
+    r"(?:.*_)?(?:timestamp|ts|epoch|unix|created|updated|now)|time|.*_at|.*[a-z0-9](?:At|Timestamp)"
+    r"|(?:.*_)?(?:start|end|event|current|creation|update|expiry|request)(?:_time|Time)"
 )
 _FIXED: Final = frozenset({"model", "version", "deployment", "engine"})
+#: What an id may refer to that the server keeps.
+_KEPT: Final = frozenset(
+    {"assistant", "attachment", "dataset", "document", "file", "image", "response", "store", "thread"}
+)
+_URL: Final = re.compile(r"\b[A-Za-z][0-9A-Za-z+.-]{0,30}://[^\s\"'<>\\)\]}]+")
 _WORD: Final = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
 
 
@@ -54,7 +65,9 @@ def shown(text: str) -> str:
 
 @lru_cache(maxsize=512)
 def _is_fixed(name: str) -> bool:
-    return any(word.lower() in _FIXED for word in _WORD.findall(name))
+    words = [word.lower() for word in _WORD.findall(name)]
+    refers = words[-1:] in (["id"], ["ids"]) and not _KEPT.isdisjoint(words)
+    return refers or not _FIXED.isdisjoint(words)
 
 
 def _calls_of(value: Any, name: str = "") -> Iterator[str]:
@@ -73,7 +86,7 @@ def _says_call(name: str, holder: dict[str, Any], within: str) -> bool:
     if name in _CALL_IDS:
         return True
     kind = holder.get("type")
-    return name == "id" and (within in _CALLS_IN or (isinstance(kind, str) and kind in _CALL_TYPES))
+    return name == "id" and (within in _CALLS_IN or (isinstance(kind, str) and bool(_CALL_TYPES.fullmatch(kind))))
 
 
 class _Walk:
@@ -91,7 +104,7 @@ class _Walk:
         :param name: of the member whose value it is, or in whose list it is.
         :param holder: the object with that member; *within*: the member that holds this object.
         """
-        if _is_fixed(name):
+        if _is_fixed(name) or (name == "id" and holder.get("type") == "item_reference"):
             return _mapped(value, _escaped)
         if isinstance(value, dict):
             return {key: self.value(value[key], key, value, name) for key in sorted(value)}
@@ -100,38 +113,48 @@ class _Walk:
         if type(value) is str:
             return self._text(value, name, holder, within)
         if "dates" in self._kinds and isinstance(value, int | float) and not isinstance(value, bool):
-            return self._unix(value, repr(value), "unix", name)
+            return self._unix(value, "unix", name)
         return value
 
     def _text(self, text: str, name: str, holder: dict[str, Any], within: str) -> str:
         if self._calls and (_says_call(name, holder, within) or (name == "id" and text in self._calls)):
             return self._placeholder("call", text)
-        if "dates" in self._kinds and text[:1].isdigit() and (unix := self._unix(text, text, "digits", name)) != text:
+        if "dates" in self._kinds and text[:1].isdigit() and (unix := self._unix(text, "digits", name)) != text:
             return str(unix)
         if "ids" in self._kinds and says_id(name, text):
             return self._placeholder("id", text)
         if _MARK in text:
             text = _escaped(text)
-        pieces, at = [], 0
-        for start, end, kind in find_ids(text, self._kinds):
-            pieces += [text[at:start], self._placeholder(kind, text[start:end])]
-            at = end
-        if pieces:
-            text, pieces, at = "".join([*pieces, text[at:]]), [], 0
-        for start, end, moment in find_moments(text) if "dates" in self._kinds else ():
-            pieces += [text[at:start], self._dated("date" if len(moment) == 3 else "time", moment)]
-            at = end
-        return "".join([*pieces, text[at:]]) if pieces else text
+        text = self._replaced(text, find_ids(text, self._kinds), self._placeholder)
+        return self._replaced(text, find_moments(text), self._dated) if "dates" in self._kinds else text
 
-    def _unix(self, value: Any, written: str, kind: str, name: str) -> Any:
-        if not _TIME_NAME.fullmatch(name) or (time_ns := unix_ns(written)) is None:
+    def _replaced(
+        self, text: str, found: Iterator[tuple[int, int, Any]], placeholder: Callable[[Any, str], str]
+    ) -> str:
+        """Return a text with a placeholder for each that was found in it, but in URLs."""
+        pieces, done = [], 0
+        urls = _URL.finditer(text) if "://" in text else iter(())
+        url = next(urls, None)
+        for start, end, what in found:
+            while url is not None and url.end() <= start:
+                url = next(urls, None)
+            if url is None or start < url.start():
+                pieces += [text[done:start], placeholder(what, text[start:end])]
+                done = end
+        return "".join([*pieces, text[done:]]) if pieces else text
+
+    def _unix(self, value: Any, kind: str, name: str) -> Any:
+        if not _TIME_NAME.fullmatch(name) or (time_ns := unix_ns(str(value))) is None:
             return value
-        return self._dated(kind, (time_ns,))
+        return self._ranked(kind, (time_ns,))
 
     def _placeholder(self, kind: str, text: str) -> str:
         return f"{_MARK}{kind} {self._numbers.setdefault(text, len(self._numbers) + 1)}{_MARK}"
 
-    def _dated(self, kind: str, moment: Moment) -> str:
+    def _dated(self, moment: Moment, text: str) -> str:
+        return self._ranked("time" if len(moment) > 3 else "date", moment)
+
+    def _ranked(self, kind: str, moment: Moment) -> str:
         return f"{_MARK}{kind} {self._moments.setdefault(moment, len(self._moments))}{_MARK}"
 
     def ordered(self, value: Any) -> Any:

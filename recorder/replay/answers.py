@@ -92,22 +92,46 @@ class Answers:
         :raises ConfigurationError: the rules' callable failed.
         """
         asked = Request(method, url, headers, body)
+        answer = self._known(asked)
+        if answer is None:
+            raise self._miss(asked)
+        return answer
+
+    def known(self, method: str, url: str, body: bytes, headers: Headers = ()) -> Answer | None:
+        """Return what :meth:`answer` does; None, and no miss, where no recorded answer is left.
+
+        :raises CorruptRecording: the recorded answer cannot be trusted.
+        :raises ConfigurationError: the rules' callable failed.
+        """
+        return self._known(Request(method, url, headers, body))
+
+    def _known(self, asked: Request) -> Answer | None:
         try:
             found = self._index.take(asked)
         except ConfigurationError as error:
             self._refuse(error)
             raise
         if found is None:
-            raise self._miss(asked)
+            return None
         exchange = self._index.exchanges[found.number]
         try:
             answer = Answer(exchange, render(self._events(exchange)))
         except CorruptRecording as error:
             self._refuse(error)
             raise
-        if found.repeated and is_broken_off(answer.tape):
-            raise self._miss(asked)
-        return answer
+        return None if found.repeated and is_broken_off(answer.tape) else answer
+
+    def left(self, method: str, url: str, body: bytes, headers: Headers = ()) -> bool:
+        """Whether :meth:`answer` has an answer to this request, which it leaves."""
+        return self._index.look(Request(method, url, headers, body)) is not None
+
+    def ever(self, method: str, url: str, body: bytes, headers: Headers = ()) -> bool:
+        """Whether this request was recorded, its answers given or not."""
+        return self._index.recorded(Request(method, url, headers, body)) > 0
+
+    def rewind(self) -> None:
+        """Have everything answered again from the beginning; misses stay."""
+        self._index.rewind()
 
     def _refuse(self, error: RecorderError) -> None:
         with self._lock:
@@ -151,7 +175,11 @@ class Answers:
         return frozenset(place for places in self._index.places for place in places)
 
     def _miss(self, asked: Request) -> NoMatchingExchange:
-        recorded = self._index.recorded(asked)
+        try:
+            recorded = self._index.recorded(asked)
+        except ConfigurationError as error:  # of a callable that is not always the same
+            self._refuse(error)
+            raise
         miss = self._exhausted(asked, recorded) if recorded else self._missed(asked)
         with self._lock:
             self._misses.append(miss)
@@ -171,14 +199,18 @@ class Answers:
         told = f"{asked.method} {canonical_url(asked.url, hidden)}"
         if not index.exchanges:
             return NoMatchingExchange(f"{told} was never recorded: the recording is empty", request=told)
-        ranked = nearest(
-            asked,
-            index.requests,
-            index.redacted,
-            lambda number: self._request(index.exchanges[number]),
-            hidden,
-            index.loosening,
-        )
+        try:
+            ranked = nearest(
+                asked,
+                index.requests,
+                index.redacted,
+                lambda number: self._request(index.exchanges[number]),
+                hidden,
+                index.loosening,
+            )
+        except ConfigurationError as error:  # the callable takes no request with so much masked
+            told_why = f"{told} was never recorded{self._by_rules()}; what differs cannot be told: {error}"
+            return NoMatchingExchange(told_why, request=told)
         first, found = ranked[0]
         shown = "; ".join(found[:_SHOWN]) + (f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else "")
         return NoMatchingExchange(

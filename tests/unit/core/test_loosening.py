@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recorder import ConfigurationError, Match
@@ -42,23 +42,29 @@ def asked(value: Any, url: str = URL, **headers: str) -> Request:
 def matches(match: Match, one: Request, other: Request, places: tuple[str, ...] = ()) -> bool:
     loosening = Loosening(match)
     same = loosening.key(one, places) == loosening.key(other, places)
-    assert same == (not loosening.differences(one, other, places, places))
+    assert same == (not loosening.differing_from(other, places)(one, places))
     return same
+
+
+def differing(match: Match, one: Request, other: Request, hidden: tuple[str, ...] = ()) -> list[str]:
+    return Loosening(match).differing_from(other, hidden)(one, ())
 
 
 def strictly(request: Request) -> bytes:
     return match_key(request.method, request.url, request.payload)
 
 
+@settings(deadline=None)
 @given(requests, requests)
 def test_rules_that_only_ask_for_a_header_that_neither_has_are_strict(one: Request, other: Request) -> None:
     loosening = Loosening(Match(headers=("x-absent",)))
     same = loosening.key(one, ()) == loosening.key(other, ())
     assert same == (strictly(one) == strictly(other))
     left, right = ((each.method, each.url, each.payload) for each in (one, other))
-    assert bool(loosening.differences(one, other)) == bool(differences(left, right))
+    assert bool(loosening.differing_from(other)(one, ())) == bool(differences(left, right))
 
 
+@settings(deadline=None)
 @given(requests, requests, rules)
 def test_rules_never_part_what_strictly_matches_and_differences_are_told_where_keys_differ(
     one: Request, other: Request, match: Match
@@ -68,7 +74,7 @@ def test_rules_never_part_what_strictly_matches_and_differences_are_told_where_k
     if strictly(one) == strictly(other):
         assert same
     if same:
-        assert loosening.differences(one, other) == []
+        assert loosening.differing_from(other)(one, ()) == []
     assert (strictly(replace(one, url="http://h/v2")) == strictly(one)) is False
     assert loosening.key(replace(one, url="http://h/v2"), ()) != loosening.key(one, ())
 
@@ -144,8 +150,8 @@ def test_headers_that_count_have_to_be_equal() -> None:
     assert not matches(match, asked({}, x_tenant="a"), asked({}))
     twice = Request("POST", URL, (("x-tenant", "a"), ("X-Tenant", "b")), b"{}")
     assert matches(match, twice, asked({}, x_tenant="a, b"))
-    assert Loosening(match).differences(asked({}, x_tenant="a"), asked({})) == ['header x-tenant: "a" != (absent)']
-    assert Loosening(Match(normalise=("ids",))).differences(asked({}, x_tenant="a"), asked({}, x_tenant="b")) == []
+    assert differing(match, asked({}, x_tenant="a"), asked({})) == ['header x-tenant: "a" != (absent)']
+    assert differing(Match(normalise=("ids",)), asked({}, x_tenant="a"), asked({}, x_tenant="b")) == []
 
 
 def test_a_redacted_header_equals_any_value_of_it() -> None:
@@ -159,7 +165,7 @@ def test_a_redacted_header_equals_any_value_of_it() -> None:
         "body:/a",
         "url:a",
     ]
-    assert Loosening(match).differences(asked({}, x_tenant="a"), asked({}, x_tenant="SECRET"), (), places) == [
+    assert differing(match, asked({}, x_tenant="a"), asked({}, x_tenant="SECRET"), places) == [
         'header x-tenant: "a" != ~redacted~'
     ]
 
@@ -181,18 +187,15 @@ def test_differences_show_what_is_compared() -> None:
     match = Match(ignore=("/at",), normalise=("ids", "dates"))
     one = asked({"at": 1, "text": f"{A} on 2026-11-29: buy", "same": f"{A}"})
     other = asked({"at": 2, "text": f"{B} on 2026-11-30: sell", "same": f"{B}"})
-    assert Loosening(match).differences(one, other) == [
-        'body.text: "<id 1> on <date 1>: buy" != "<id 1> on <date 1>: sell"'
-    ]
+    assert differing(match, one, other) == ['body.text: "<id 1> on <date 1>: buy" != "<id 1> on <date 1>: sell"']
     swapped = asked({"at": 2, "text": f"{B} on 2026-11-30: buy", "same": f"{A}"})
-    assert Loosening(match).differences(one, swapped) == [
-        'body.text: "<id 1> on <date 1>: buy" != "<id 2> on <date 1>: buy"'
-    ]
+    assert differing(match, one, swapped) == ['body.text: "<id 1> on <date 1>: buy" != "<id 2> on <date 1>: buy"']
 
 
-def test_what_is_nested_too_deeply_is_compared_as_it_is() -> None:
-    deep = b'{"a":' * 5000 + b"1" + b"}" * 5000
-    match = Match(ignore=("/a",), normalise=KINDS)
+@pytest.mark.parametrize("depth", [200, 500, 900, 5000])
+def test_what_is_nested_too_deeply_is_compared_as_it_is(depth: int) -> None:
+    deep = b'{"a":' * depth + b"1" + b"}" * depth
+    match = Match(ignore=("/b",), normalise=KINDS)
     assert matches(match, asked(deep), asked(deep))
     assert not matches(match, asked(deep), asked(deep.replace(b"1", b"2")))
 
@@ -205,7 +208,7 @@ def test_a_callable_gives_what_is_compared() -> None:
     match = Match(custom=lower)
     assert matches(match, asked({"a": "BUY"}), asked({"a": "buy"}))
     assert not matches(match, asked({"a": "BUY"}), asked({"a": "sell"}))
-    assert Loosening(match).differences(asked({"a": "BUY"}), asked({"a": "Sell"})) == ['body.a: "buy" != "sell"']
+    assert differing(match, asked({"a": "BUY"}), asked({"a": "Sell"})) == ['body.a: "buy" != "sell"']
     both = Match(custom=lower, ignore=("/id",))
     assert matches(both, asked({"ID": 1, "a": "A"}), asked({"Id": 2, "a": "a"}))
 
@@ -232,11 +235,13 @@ def test_a_callable_sees_no_secret_and_moves_none_into_a_message() -> None:
     recorded = asked({"password": MARK, "a": 2}, f"http://h/?account={MARK}", x_tenant=MARK)
     assert loosening.key(live, places) == loosening.key(recorded, places)
     assert "SECRET" not in str(seen)
-    (told,) = loosening.differences(asked({"password": "x", "a": 1}), asked({"password": "SECRET", "a": 2}), (), places)
+    (told,) = loosening.differing_from(asked({"password": "SECRET", "a": 2}), places)(
+        asked({"password": "x", "a": 1}), ()
+    )
     assert "SECRET" not in told
     assert "('a', 1)" in told
     nested = asked({"more": {"password": "SECRET"}, "a": 2})
-    assert "SECRET" not in str(loosening.differences(asked({"a": 1}), nested, (), places))
+    assert "SECRET" not in str(loosening.differing_from(nested, places)(asked({"a": 1}), ()))
 
 
 @pytest.mark.parametrize(
@@ -248,7 +253,7 @@ def test_a_callable_that_returns_something_else_is_told_by_one_line(returned: An
     with pytest.raises(
         ConfigurationError, match=r"the matching rule custom returned no Request for POST http://h/v1:"
     ) as told:
-        Loosening(match).key(asked({}, f"{URL}?account=SECRET"), ())
+        Loosening(match).key(asked({}, f"{URL};account=SECRET?account=SECRET"), ())
     assert "SECRET" not in str(told.value)
 
 
@@ -263,5 +268,5 @@ def test_a_callable_that_fails_is_told_by_one_line() -> None:
 
 
 def test_a_callable_that_is_not_there_is_told_before_anything_is_compared() -> None:
-    with pytest.raises(ConfigurationError, match="names nothing that can be called"):
+    with pytest.raises(ConfigurationError, match="names no function"):
         Loosening(Match(custom=f"{__name__}:gone"))

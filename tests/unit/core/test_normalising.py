@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from recorder.core.match_rules import KINDS
@@ -58,6 +58,7 @@ def conversation(first: str, second: str) -> dict[str, Any]:
     }
 
 
+@settings(deadline=None)
 @given(st.lists(calls, min_size=4, max_size=4, unique=True))
 def test_renaming_all_ids_keeps_equality_and_swapping_two_in_one_place_breaks_it(ids: list[str]) -> None:
     one, other = conversation(*ids[:2]), conversation(*ids[2:])
@@ -73,6 +74,7 @@ def test_renaming_all_ids_keeps_equality_and_swapping_two_in_one_place_breaks_it
     assert not same(one, other, "ids", "dates")
 
 
+@settings(deadline=None)
 @given(values, st.lists(uuids, min_size=4, max_size=4, unique=True), st.data())
 def test_renaming_ids_anywhere_keeps_equality(value: Any, ids: list[str], data: st.DataObject) -> None:
     place = {"a": ids[0], "z": [f"of {ids[1]}: {ids[0]}", {"id": ids[1]}], "more": value}
@@ -82,6 +84,7 @@ def test_renaming_ids_anywhere_keeps_equality(value: Any, ids: list[str], data: 
     assert not same(place, renamed(place, {ids[0]: ids[1]}), "ids")
 
 
+@settings(deadline=None)
 @given(values, values, st.lists(st.sampled_from(KINDS)))
 def test_it_is_an_equivalence_that_never_parts_what_is_equal(one: Any, other: Any, kinds: list[str]) -> None:
     assert normalised(one, kinds) == normalised(json.loads(json.dumps(one)), kinds)
@@ -89,12 +92,14 @@ def test_it_is_an_equivalence_that_never_parts_what_is_equal(one: Any, other: An
         assert same(one, other, *kinds)
 
 
+@settings(deadline=None)
 @given(st.text(), st.text(), st.lists(st.sampled_from(KINDS)))
 def test_texts_without_anything_to_normalise_are_told_apart(one: str, other: str, kinds: list[str]) -> None:
     if same(one, other, *kinds):
         assert one == other or "<" in shown(normalised(one, kinds))
 
 
+@settings(deadline=None)
 @given(st.text("\0id 1call", max_size=12), st.text("\0id 1call", max_size=12))
 def test_a_text_that_looks_like_a_placeholder_is_none(one: str, other: str) -> None:
     assert same([one], [other], *KINDS) == (one == other)
@@ -133,6 +138,7 @@ def test_an_id_is_found_in_a_text(made: str, around: str) -> None:
         "call_8Ufv0sOXbQWhLOzXTD2aQ3Zt",
         "toolu_01A09q90qw90lq917835lq9",
         "toolu_bdrk_01A09q90qw90lq917835lq9",
+        "tooluse_lAG_zP8QRHmSYOwZzzaCqA",
         f"call_{A}",
         "chatcmpl-tool-0123456789abcdef0123456789abcdef",
         "fc_67ccd2bf17f0819081ff3bb2cf6508e60bb6a6b452d3795b",
@@ -240,6 +246,23 @@ def test_unix_times_are_found_where_a_name_says_so() -> None:
 def test_what_says_which_model_is_left_as_it_is(name: str) -> None:
     value = {name: {"a": [A, "2026-11-29", "gpt-2024-08-06"]}}
     assert normalised(value, KINDS) == value
+
+
+@pytest.mark.parametrize("name", ["file_id", "fileIds", "previous_response_id", "assistant_id", "vector_store_ids"])
+def test_what_refers_to_something_that_the_server_keeps_is_left_as_it_is(name: str) -> None:
+    value = {name: [A, "resp_67ccd2bed1ec8190b14f964abc0542670bb6a6b452d3795b"]}
+    assert normalised(value, KINDS) == value
+    assert normalised({"type": "item_reference", "id": A}, KINDS) == {"type": "item_reference", "id": A}
+    assert shown(normalised({"type": "message", "id": A}, KINDS)["id"]) == "<id 1>"
+
+
+def test_what_is_in_a_url_is_left_as_it_is() -> None:
+    url = f"https://h/files/{A}/2026-11-29.png?day=2026-11-29&id={A}"
+    assert normalised({"image_url": url, "text": f"see {url}, or"}, KINDS) == {
+        "image_url": url,
+        "text": f"see {url}, or",
+    }
+    assert shown(normalised(f'{{"url": "{url}", "id": "{A}"}}', KINDS)) == f'{{"url": "{url}", "id": "<id 1>"}}'
 
 
 def test_names_of_members_are_left_as_they_are() -> None:

@@ -16,6 +16,7 @@ from recorder import CassetteExhausted, ConfigurationError, Match, NoMatchingExc
 from recorder.core.events import Event
 from recorder.core.exchange import Request
 from recorder.core.loosening import Loosening
+from recorder.core.match_rules import KINDS
 from recorder.core.matching import match_key
 from recorder.replay.answers import Answers, Entry
 from tests.building import ExchangeBuilder
@@ -116,7 +117,7 @@ class Plain:
         return chosen
 
 
-@settings(max_examples=200)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(made, redacted), max_size=6), st.lists(made, max_size=8), matches, st.booleans())
 def test_answers_are_those_that_a_plain_search_finds(
     recorded: list[tuple[Request, tuple[str, ...]]], asked: list[Request], match: Match, repeats: bool
@@ -126,6 +127,35 @@ def test_answers_are_those_that_a_plain_search_finds(
     for request in asked:
         assert got(ours, request) == plain.got(request)
     assert len(ours.unplayed) == len(plain.left)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(made, redacted), max_size=5), st.lists(made, max_size=5), matches)
+def test_everything_is_answered_again_once_it_is_rewound(
+    recorded: list[tuple[Request, tuple[str, ...]]], asked: list[Request], match: Match
+) -> None:
+    ours = answers(recorded, match)
+    found = []
+    for _ in range(2):
+        found.append([got(ours, request) for request in asked])
+        ours.rewind()
+        assert len(ours.unplayed) == len(recorded)
+    assert found[0] == found[1]
+    for request, number in zip(asked, found[0], strict=True):
+        what = request.method, request.url, request.payload, request.headers
+        assert ours.ever(*what) == ours.left(*what)
+        assert ours.ever(*what) or number is None
+
+
+def test_what_is_known_is_no_miss_where_it_is_not() -> None:
+    ours = answers([(ask({"id": UUIDS[0]}), ())], Match(normalise=("ids",)))
+    request = ask({"id": UUIDS[1]})
+    what = request.method, request.url, request.payload
+    assert (ours.ever(*what), ours.left(*what)) == (True, True)
+    assert ours.known(*what) is not None
+    assert (ours.ever(*what), ours.left(*what)) == (True, False)
+    assert ours.known(*what) is None
+    assert ours.misses == ()
 
 
 def ask(payload: dict[str, Any], **headers: str) -> Request:
@@ -215,6 +245,82 @@ def test_a_secret_that_only_another_recording_has_redacted_is_in_no_message() ->
         with pytest.raises(NoMatchingExchange) as missed:
             ours.answer(live.method, live.url, live.payload, live.headers)
         assert "SECRET" not in str(missed.value) + missed.value.request + "".join(missed.value.differences)
+
+
+SECRET_PLACES = ("body:/password", "body:/user/token", "url:account", "header:x-desk")
+kinds_of_payload = st.sampled_from(
+    [
+        b'{"password":"SECRET","user":{"token":"SECRET"},"a":%d}',
+        b'{"user":[{"token":["SECRET"]}],"deep":{"password":{"x":"SECRET"}},"a":%d}',
+        b"password=SECRET&token=SECRET&a=%d",
+        b'{"password":"SECRET","a":%d',
+        b"\xffpassword: SECRET %d",
+    ]
+)
+
+
+def in_one_text(request: Request) -> Request:
+    return replace(
+        request,
+        url=f"{URL}/{request.url.partition('account=')[2]}",
+        payload=json.dumps({"said": request.payload.decode("latin-1"), "of": dict(request.headers)}).encode(),
+    )
+
+
+def as_text(request: Request) -> Request:
+    return replace(request, payload=b"of " + request.payload + str(request.headers).encode())
+
+
+def fails_on_masks(request: Request) -> Request:
+    if "redacted" in request.url or b"redacted" in request.payload:
+        raise ValueError(request)
+    return request
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.permutations(SECRET_PLACES),
+    st.integers(0, 4),
+    kinds_of_payload,
+    st.sampled_from([None, in_one_text, as_text, fails_on_masks]),
+    st.sampled_from([(), ("x-desk", "x-tenant")]),
+    st.booleans(),
+)
+def test_no_secret_is_in_any_message(
+    places: list[str], cut: int, payload: bytes, custom: Any, headers: tuple[str, ...], normalise: bool
+) -> None:
+    # Two recordings, each of which has redacted some of the places, as far as they are in it.
+    marked = json.dumps({"password": MARK, "user": {"token": MARK}, "a": 1}).encode()
+    plain = json.dumps({"password": "x", "user": {"token": "x"}, "a": 1}).encode()
+    recorded = [
+        (Request("POST", f"{URL}?account={MARK}", (("x-desk", MARK),), marked), tuple(places[:cut])),
+        (Request("POST", f"{URL}?account={MARK}", (("x-desk", MARK),), marked), tuple(places[cut:])),
+        (Request("POST", f"{URL}?account=x", (("x-desk", "x"),), plain), ()),
+    ]
+    match = Match(headers=headers, custom=custom, ignore=("/b",), normalise=KINDS if normalise else ())
+    ours = answers(recorded, match)
+    live = Request("POST", f"{URL}?account=SECRET", (("x-desk", "SECRET"), ("x-tenant", "t")), payload % 2)
+    with pytest.raises((NoMatchingExchange, ConfigurationError)) as missed:
+        ours.answer(live.method, live.url, live.payload, live.headers)
+    told = [str(missed.value), *map(str, ours.misses), *map(str, ours.refused)]
+    told += [getattr(missed.value, "request", ""), *getattr(missed.value, "differences", ())]
+    assert "SECRET" not in "".join(told)
+
+
+def test_a_miss_stays_one_where_its_differences_cannot_be_told() -> None:
+    def takes_no_masks(request: Request) -> Request:
+        if b"redacted" in request.payload:
+            raise ValueError(request)
+        return request
+
+    ours = answers([(ask({"a": 1}), ("body:/other",))], Match(custom=takes_no_masks))
+    with pytest.raises(
+        NoMatchingExchange, match="what differs cannot be told: the matching rule custom failed"
+    ) as missed:
+        ours.answer("POST", URL, ask({"deep": {"other": "SECRET"}}).payload)
+    assert ours.misses == (missed.value,)
+    assert ours.refused == ()
+    assert "SECRET" not in str(missed.value)
 
 
 def test_repeats_never_give_a_request_that_was_broken_off_again() -> None:
