@@ -13,12 +13,14 @@ from recorder.clock import Clock, SystemClock
 from recorder.core.match_rules import Match
 from recorder.core.redaction import Redaction
 from recorder.errors import ConfigurationError, CorruptRecording, NoMatchingExchange
-from recorder.locations import fingerprint_key
+from recorder.locations import as_url, cassette_path, fingerprint_key
 from recorder.replay.pace import Pace
 
 if TYPE_CHECKING:
     import requests
 
+    from recorder.api.cassettes import CassetteRecordings
+    from recorder.api.recordings import Recordings
     from recorder.api.store import Store
     from recorder.core.events import Event
     from recorder.replay.faults import Fault
@@ -30,22 +32,24 @@ if TYPE_CHECKING:
 class Player:
     """Answers requests from recorded exchanges: same bytes, same boundaries, same failure.
 
-    A context manager: leaving it raises the first miss, even when the code inside swallowed the
-    error. Thread-safe. A recording that is not what was written, as far as its hash chain tells, is not
-    played: its request raises :class:`~recorder.errors.ChainBroken`, and so does leaving.
+        A context manager: leaving it raises the first miss, even when the code inside swallowed the
+        error. Thread-safe. A recording that is not what was written, as far as its hash chain tells, is not
+        played: its request raises :class:`~recorder.errors.ChainBroken`, and so does leaving.
 
-    :param source: a store's URL, the path of a SQLite store, or a :class:`~recorder.Store`.
-    :param match: the rules by which requests are compared, a :class:`~recorder.Match`; ``"strict"``, where it is left
-        out too: method, URL and payload, JSON compared as a value.
+    :param source: a store's URL, the path of a SQLite store or of a cassette (``FILE.jsonl``), or a
+        :class:`~recorder.Store`.
+    :param match: the rules by which requests are compared, a :class:`~recorder.Match`; where it is left out, those of
+        the cassette, else ``"strict"``: method, URL and payload, JSON compared as a value. A cassette's first line
+        has to say the same.
     :param allow_repeats: when every answer to a request has been given, the last one is given again; added to *match*.
     :param pace: 0 answers at once, 1 as fast as recorded, 2 twice as slow.
-    :param exchanges: what to answer from: ids of exchanges, ids or names of conversations; everything
-        in the store where it is left out.
-    :param fault: what goes wrong with every answer, see :mod:`recorder.faults`; or with those of some exchanges or
-        conversations, by id or name.
-    :param clock: tells the time and waits; for tests.
-    :raises ConfigurationError: an argument is wrong.
-    :raises StoreError: the store cannot be read.
+        :param exchanges: what to answer from: ids of exchanges, ids or names of conversations; everything
+            in the store where it is left out.
+        :param fault: what goes wrong with every answer, see :mod:`recorder.faults`; or with those of some exchanges or
+            conversations, by id or name.
+        :param clock: tells the time and waits; for tests.
+        :raises ConfigurationError: an argument is wrong.
+        :raises StoreError: the store cannot be read.
     """
 
     def __init__(
@@ -59,19 +63,19 @@ class Player:
         fault: Fault | Mapping[str, Fault] | None = None,
         clock: Clock | None = None,
     ) -> None:
-        rules = _rules(match, allow_repeats)
+        asked = _rules(match, allow_repeats)
         # Here, so that a program which imports recorder to record does not import what reads and rebuilds.
-        from recorder.api.recordings import Recordings
         from recorder.api.store import Store
         from recorder.replay.answers import Answers
 
         clock = clock or SystemClock()
         self._pace = Pace(pace, clock)
+        self._source = source
+        self._store: Store | None = None
         self._owns = not isinstance(source, Store)
-        self._store = source if isinstance(source, Store) else Store(source)
         try:
-            only = None if exchanges is None else self._store.members(exchanges)
-            recordings = Recordings(self._store.reader, only)
+            only = None if exchanges is None else self._open().members(exchanges)
+            recordings, rules = self._recordings(only, asked, allow_repeats=allow_repeats)
             events = recordings.events if fault is None else self._with(fault, recordings.events)
             self._answers = Answers(recordings.entries(), events, recordings.request, rules)
             self._redaction = Redaction(fingerprint_key(clock))
@@ -81,13 +85,43 @@ class Player:
         self._transport: RequestsReplay | None = None
         self._httpx: HttpxReplay | None = None
 
+    def _open(self) -> Store:
+        """Return the store; a cassette is one too where exchanges are named, which is to be the same everywhere."""
+        from recorder.api.store import Store
+
+        if self._store is None:
+            self._store = self._source if isinstance(self._source, Store) else Store(self._source)
+        return self._store
+
+    def _recordings(
+        self, only: set[bytes] | None, asked: Match | None, *, allow_repeats: bool
+    ) -> tuple[Recordings | CassetteRecordings, Match]:
+        """Return what to answer from, and by which rules."""
+        from recorder.api.store import Store
+
+        source = self._source
+        path = cassette_path(source.reader.url if isinstance(source, Store) else as_url(source))
+        if path is None:
+            from recorder.api.recordings import Recordings
+
+            rules = asked or Match.STRICT
+            return Recordings(self._open().reader, only), replace(rules, allow_repeats=True) if allow_repeats else rules
+        from recorder.api.cassette_rules import match_in, require_match
+        from recorder.api.cassettes import CassetteRecordings
+
+        found = CassetteRecordings(path, only)
+        rules = asked or match_in(path, found.cassette)
+        rules = replace(rules, allow_repeats=True) if allow_repeats else rules
+        require_match(path, found.cassette, rules)
+        return found, rules
+
     def _with(
         self, fault: Fault | Mapping[str, Fault], events: Callable[[bytes], Iterable[Event]]
     ) -> Callable[[bytes], Iterable[Event]]:
         """Return what gives the events of an exchange with what goes wrong in them."""
         if not isinstance(fault, Mapping):
             return lambda exchange: fault.apply(list(events(exchange)))
-        named = {member: one for name, one in fault.items() for member in self._store.members([name])}
+        named = {member: one for name, one in fault.items() for member in self._open().members([name])}
         return lambda exchange: named[exchange].apply(list(events(exchange))) if exchange in named else events(exchange)
 
     @property
@@ -179,7 +213,7 @@ class Player:
 
     def close(self) -> None:
         """Close the store, unless it was given open; closing twice is fine."""
-        if self._owns:
+        if self._owns and self._store is not None:
             self._store.close()
 
     def __enter__(self) -> Player:
@@ -194,14 +228,14 @@ class Player:
             raise told[0]
 
 
-def _rules(match: object, allow_repeats: bool) -> Match:
-    """Return the rules that a caller gave.
+def _rules(match: object, allow_repeats: bool) -> Match | None:
+    """Return the rules that a caller gave; None where it gave none.
 
     :raises ConfigurationError: they are none.
     """
-    rules = Match.STRICT if match is None or match == "strict" else match
-    if not isinstance(rules, Match):
+    rules = Match.STRICT if match == "strict" else match
+    if not isinstance(rules, Match | None):
         raise ConfigurationError(f"match={match!r} is not known: use 'strict' or a recorder.Match")
     if not isinstance(cast(object, allow_repeats), bool):
         raise ConfigurationError(f"allow_repeats={allow_repeats!r} is no truth value: use True or False")
-    return replace(rules, allow_repeats=True) if allow_repeats else rules
+    return rules

@@ -9,15 +9,18 @@ import click
 
 from recorder.cli.application import Settings, pass_settings, store_option
 from recorder.cli.failures import FOUND, Failed
-from recorder.cli.output import counted
+from recorder.cli.output import clean, counted
 from recorder.clock import SystemClock
 from recorder.locations import spool_directory
 from recorder.projections.runner import project
 from recorder.recording.recovery import Recovered, set_aside
 from recorder.recording.recovery import recover as take_over
 from recorder.recording.spool_file import spool_files
-from recorder.store import open_store, schema
+from recorder.store import open_events, schema
+from recorder.store.cassette import CassetteStore
+from recorder.store.cassette_file import read_file
 from recorder.store.projected import SqlProjected
+from recorder.store.sql import SqlStore
 from recorder.store.urls import parse_url
 
 
@@ -29,21 +32,29 @@ def recover(settings: Settings) -> None:
 
     Their open exchanges are closed as process_died. Every program does the same when it opens a
     Recorder; processes that live are left alone. Brings the tables behind
-    list and replay up to date as well.
+    list and replay up to date as well. Of a cassette whose spool is gone, what there is counts as all.
     """
     url = settings.store
-    target = parse_url(url)
+    target = parse_url(url, cassettes=True)
     spools = spool_directory(url)
     kept_before = set_aside(spools)
     if target.path is not None and not spool_files(spools):
         schema.state(target)  # there is nothing to recover: opened to write, a missing or empty store would be made
-    store = open_store(url, write=True)
+    if target.cassette is not None and not spool_files(spools):
+        read_file(target.cassette)  # the same
+    store = open_events(url)
+    finished = False
     try:
         clock = SystemClock()
         done = take_over(spools, store, clock, clock.new_id())
-        project(store, SqlProjected(store))
+        if isinstance(store, SqlStore):
+            project(store, SqlProjected(store))
+        elif isinstance(store, CassetteStore) and not spool_files(spools):
+            finished = store.settle(abandoned=True)
     finally:
         store.close()
+    if finished:
+        click.echo(f"{clean(store.name)} is finished: nobody records to it any more")
     _print(done, kept_before)
 
 

@@ -1,6 +1,7 @@
 """What a store of events owes, whatever the engine.
 
-One contract suite (tests/contract/test_event_store.py) runs against every implementation.
+Contract suites run against every implementation: tests/contract/test_event_log.py, which a cassette passes too, and
+tests/contract/test_event_store.py.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ class FeedCursor:
     position: int = 0
 
 
-class EventStore(Protocol):
-    """Append-only events, keyed by (event stream, version)."""
+class EventLog(Protocol):
+    """Append-only events, keyed by (event stream, version), as whoever records needs them."""
 
     @property
     def name(self) -> str:
@@ -107,10 +108,6 @@ class EventStore(Protocol):
         """Return the last event of each of the given streams that has one."""
         ...
 
-    def streams_of(self, instance: bytes) -> list[StreamOpened]:
-        """Return the openings that one recorder process wrote, in the order of their ids."""
-        ...
-
     def unfinished(self, instance: bytes | None = None) -> Iterator[tuple[StreamOpened, Event | None]]:
         """Yield each exchange's stream that has no end yet, with its last event.
 
@@ -121,6 +118,26 @@ class EventStore(Protocol):
 
         :param instance: only the streams that this recorder process opened.
         """
+        ...
+
+    def counts(self) -> tuple[int, int]:
+        """Return the number of events and of event streams."""
+        ...
+
+    def let_go(self) -> None:
+        """Release connections as :meth:`close` does, without doing anything that can wait."""
+        ...
+
+    def close(self) -> None:
+        """Release connections; closing twice is fine."""
+        ...
+
+
+class EventStore(EventLog, Protocol):
+    """The same with what is needed to read a whole store."""
+
+    def streams_of(self, instance: bytes) -> list[StreamOpened]:
+        """Return the openings that one recorder process wrote, in the order of their ids."""
         ...
 
     def walk(self) -> Iterator[tuple[StreamOpened | None, Iterator[Event]]]:
@@ -147,16 +164,4 @@ class EventStore(Protocol):
 
         What another transaction that is still running keeps back now may come as well.
         """
-        ...
-
-    def counts(self) -> tuple[int, int]:
-        """Return the number of events and of event streams."""
-        ...
-
-    def let_go(self) -> None:
-        """Release connections as :meth:`close` does, without doing anything that can wait."""
-        ...
-
-    def close(self) -> None:
-        """Release connections; closing twice is fine."""
         ...
