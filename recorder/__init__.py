@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from recorder.api.recorder import Recorder
     from recorder.api.store import Store
     from recorder.core.version import __version__ as __version__
+    from recorder.replay.virtual_clock import VirtualClock
 
 __all__ = [
     "CassetteExhausted",
@@ -66,6 +67,7 @@ __all__ = [
     "StoreUnreachable",
     "UnknownEventType",
     "VersionConflict",
+    "VirtualClock",
 ]
 
 # Imported when asked for. With SQLAlchemy and requests they take a third of a second, in which the command
@@ -74,6 +76,7 @@ _WHEN_ASKED_FOR = {
     "Player": "recorder.api.player",
     "Recorder": "recorder.api.recorder",
     "Store": "recorder.api.store",
+    "VirtualClock": "recorder.replay.virtual_clock",
     "__version__": "recorder.core.version",
 }
 
