@@ -125,6 +125,16 @@ class Player:
             self._httpx = HttpxReplay(self._answers, self._redaction, self._pace)
         return self._httpx.transport(like)
 
+    def aiohttp_connector(self) -> Any:
+        """Return a connector for sessions of aiohttp that answers from the recording.
+
+        As any connector of aiohttp, it is made where an event loop runs.
+        """
+        from recorder.transports.aiohttp_replay import ReplayingConnector
+        from recorder.transports.library_replay import LibraryReplay
+
+        return ReplayingConnector(LibraryReplay(self._answers, self._redaction, self._pace))
+
     def close(self) -> None:
         """Close the store, unless it was given open; closing twice is fine."""
         if self._owns:

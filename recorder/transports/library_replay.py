@@ -28,3 +28,7 @@ class LibraryReplay:
         seen = Redacted()
         told = self._redaction.url(url, seen)
         return self._answers.answer(method, told, self._redaction.body(payload, seen))
+
+    def refused(self, method: str, url: str) -> Answer | None:
+        """Return the recorded failure to connect of a request whose payload is not known yet, if that comes next."""
+        return self._answers.refusal(method, self._redaction.url(url, Redacted()))
