@@ -67,6 +67,7 @@ class AiohttpRecording(LibraryRecording):
             transport = connection.transport
             transport.set_protocol(tee)
             protocol.connection_made(_Transport(transport, tee))
+        connection.add_callback(tee.releasing)
         tee.expect(lambda: self._begin(request, call, {"connection": tee.number, "reused": reused}))
 
     def _begin(self, request: Any, call: Call, extra: dict[str, Any]) -> AiohttpExchange | None:
@@ -131,10 +132,10 @@ class RecordingConnector(aiohttp.BaseConnector):
                 recording.watch(connection, req, call)
         return connection
 
-    def close(self, *args: Any, **kwargs: Any) -> Any:
+    async def close(self, *args: Any, **kwargs: Any) -> None:
         """Close the user's connector."""
-        super().close()
-        return self.wrapped.close(*args, **kwargs)
+        await super().close()
+        await self.wrapped.close(*args, **kwargs)
 
     @property
     def force_close(self) -> bool:
@@ -164,10 +165,16 @@ class _Tee(asyncio.Protocol):
         self._begin: Callable[[], AiohttpExchange | None] | None = None
         self._exchange: AiohttpExchange | None = None
         self._delivering = False
+        self._failure: BaseException | None = None
 
     def expect(self, begin: Callable[[], AiohttpExchange | None]) -> None:
         """Begin an exchange with the next bytes that are written."""
-        self._begin, self._exchange = begin, None
+        self._begin, self._exchange, self._failure = begin, None, None
+
+    def releasing(self) -> None:
+        """Take note of what the client's protocol failed with: it forgets that when it closes the connection."""
+        if (inner := self._inner()) is not None:
+            self._failure = inner.exception()
 
     def writing(self, data: bytes) -> None:
         """Tell what is about to be written."""
@@ -180,8 +187,7 @@ class _Tee(asyncio.Protocol):
     def leaving(self) -> None:
         """Tell that the client closes the connection, and why if it says so."""
         if self._exchange is not None and not self._delivering:
-            inner = self._inner()
-            self._exchange.left(inner.exception() if inner is not None else None)
+            self._exchange.left(self._failure)
 
     def data_received(self, data: bytes) -> None:
         """Tell what a read returned, before the client gets it."""

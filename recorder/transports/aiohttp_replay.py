@@ -51,27 +51,28 @@ class ReplayingConnector(aiohttp.BaseConnector):
         if tape is not None and tape.end == "request_failed" and tape.facts.get("phase") == "connect":
             patience = timeout.sock_connect or timeout.connect
             await self._replay.pace.start().rest(tape.failed_after(patience), asyncio.sleep, patience)
-            raise _not_connected(req, tape)
+            error, below = _not_connected(req, tape)
+            raise error from below
         protocol = ResponseHandler(loop=asyncio.get_running_loop())
         protocol.connection_made(_RecordedTransport(self._replay, protocol, method, url, tape))
         return protocol
 
 
-def _not_connected(req: Any, tape: Tape) -> BaseException:
-    """Return what aiohttp makes of a connection that cannot be made."""
+def _not_connected(req: Any, tape: Tape) -> tuple[BaseException, BaseException | None]:
+    """Return what aiohttp makes of a connection that cannot be made, and what it makes that of."""
     key, below = req.connection_key, revive(tape.facts["error"])
-    if isinstance(below, TimeoutError) and below.errno is None:
-        return TimeoutError()
-    if isinstance(below, ssl.SSLCertVerificationError):
-        return aiohttp.ClientConnectorCertificateError(key, below)
-    if isinstance(below, ssl.SSLError):
-        return aiohttp.ClientConnectorSSLError(key, below)
     if not isinstance(below, OSError):
-        return below
+        return below, None
+    if isinstance(below, TimeoutError) and below.errno is None:
+        return TimeoutError(), None
+    if isinstance(below, ssl.SSLCertVerificationError):
+        return aiohttp.ClientConnectorCertificateError(key, below), below
+    if isinstance(below, ssl.SSLError):
+        return aiohttp.ClientConnectorSSLError(key, below), below
     if tape.facts.get("proxy"):
-        return aiohttp.ClientProxyConnectionError(key, below)
+        return aiohttp.ClientProxyConnectionError(key, below), below
     kind = aiohttp.ClientConnectorDNSError if isinstance(below, socket.gaierror) else aiohttp.ClientConnectorError
-    return kind(key, below)
+    return kind(key, below), below
 
 
 class _RecordedTransport(asyncio.Transport):
@@ -139,7 +140,7 @@ class _RecordedTransport(asyncio.Transport):
     def _end(self, error: Exception | None) -> None:
         if not self._closing:
             self._closing = True
-            self._protocol.connection_lost(error)
+            asyncio.get_running_loop().call_soon(self._protocol.connection_lost, error)
 
     def close(self) -> None:
         """Close; the recording is not read any further."""
