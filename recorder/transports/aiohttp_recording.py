@@ -16,11 +16,11 @@ from typing import Any, Final
 
 import aiohttp
 
-from recorder.errors import ConfigurationError
+from recorder.errors import ConfigurationError, RecordingError
 from recorder.recording.tap import Call, ExchangeTap
 from recorder.recording.write_path import WritePath
 from recorder.transports.aiohttp_exchange import AiohttpExchange, connect_failed
-from recorder.transports.aiohttp_wire import known_payload, prepared_head
+from recorder.transports.aiohttp_wire import known_payload, prepared_head, require
 from recorder.transports.library_recording import LibraryRecording
 
 _log = logging.getLogger("recorder")
@@ -46,6 +46,7 @@ class AiohttpRecording(LibraryRecording):
 
         :raises ConfigurationError: it is no connector of aiohttp.
         """
+        require(aiohttp.__version__)
         if isinstance(wrapped, RecordingConnector):
             if wrapped.recording is not self and wrapped.recording.is_open:
                 _log.warning("recorder: a connector that another recorder recorded is recorded by this one from now on")
@@ -63,8 +64,8 @@ class AiohttpRecording(LibraryRecording):
         reused = tee is not None
         if tee is None:
             self._connections += 1
-            tee = self._tees[protocol] = _Tee(protocol, self._connections)
             transport = connection.transport
+            tee = self._tees[protocol] = _Tee(protocol, transport, self._connections)
             transport.set_protocol(tee)
             protocol.connection_made(_Transport(transport, tee))
         connection.add_callback(tee.releasing)
@@ -159,9 +160,10 @@ class _Tee(asyncio.Protocol):
     :ivar number: of the connection, for this recorder.
     """
 
-    def __init__(self, inner: Any, number: int) -> None:
+    def __init__(self, inner: Any, transport: Any, number: int) -> None:
         self.number = number
-        self._inner = weakref.ref(inner)  # which holds this one, by its transport
+        self._inner: Callable[[], Any] = weakref.ref(inner)  # which holds this one, by its transport
+        self._transport: Any = transport  # None once it is broken
         self._begin: Callable[[], AiohttpExchange | None] | None = None
         self._exchange: AiohttpExchange | None = None
         self._delivering = False
@@ -176,13 +178,25 @@ class _Tee(asyncio.Protocol):
         if (inner := self._inner()) is not None:
             self._failure = inner.exception()
 
-    def writing(self, data: bytes) -> None:
-        """Tell what is about to be written."""
-        if self._begin is not None:
-            begin, self._begin = self._begin, None
-            self._exchange = begin()
-        if self._exchange is not None:
-            self._exchange.writing(data)
+    def writing(self, data: bytes) -> bool:
+        """Tell what is about to be written; return whether it may be."""
+        try:
+            if self._begin is not None:
+                begin, self._begin = self._begin, None
+                self._exchange = begin()
+            if self._exchange is not None:
+                self._exchange.writing(data)
+        except RecordingError as error:
+            self._refuse(error)
+        return self._transport is not None
+
+    def _refuse(self, error: RecordingError) -> None:
+        """Break the connection: what is not recorded must not happen."""
+        transport, self._transport, self._exchange = self._transport, None, None
+        inner, self._inner = self._inner(), _gone
+        if inner is not None and transport is not None:
+            inner.connection_lost(error)
+            transport.abort()
 
     def leaving(self) -> None:
         """Tell that the client closes the connection, and why if it says so."""
@@ -191,18 +205,21 @@ class _Tee(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Tell what a read returned, before the client gets it."""
-        inner, exchange = self._inner(), self._exchange
-        if exchange is not None:
-            exchange.received(bytes(data))
-        if inner is None:
+        exchange = self._exchange
+        try:
+            if exchange is not None:
+                exchange.received(bytes(data))
+        except RecordingError as error:
+            self._refuse(error)
+        if (inner := self._inner()) is None:
             return
         self._delivering = True
         try:
             inner.data_received(data)
         finally:
             self._delivering = False
-        if exchange is not None and exchange is self._exchange and (error := inner.exception()) is not None:
-            exchange.left(error)
+        if exchange is not None and exchange is self._exchange and (failure := inner.exception()) is not None:
+            exchange.left(failure)
 
     def eof_received(self) -> Any:
         """Tell that the peer closed its side."""
@@ -229,6 +246,10 @@ class _Tee(asyncio.Protocol):
             inner.resume_writing()
 
 
+def _gone() -> None:
+    """Return None, as a weak reference does whose object has gone."""
+
+
 class _Transport:
     """The transport that aiohttp's protocol writes to: everything is the real one's, but that it tells the tee."""
 
@@ -241,14 +262,14 @@ class _Transport:
 
     def write(self, data: Any) -> None:
         """Write; it is told before."""
-        self._tee.writing(bytes(data))
-        self._below.write(data)
+        if self._tee.writing(bytes(data)):
+            self._below.write(data)
 
     def writelines(self, pieces: Any) -> None:
         """Write; it is told before."""
         held = list(pieces)
-        self._tee.writing(b"".join(held))
-        self._below.writelines(held)
+        if self._tee.writing(b"".join(held)):
+            self._below.writelines(held)
 
     def close(self) -> None:
         """Close; that the client does so is told before."""

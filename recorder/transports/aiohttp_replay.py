@@ -18,7 +18,7 @@ from aiohttp.client_proto import ResponseHandler
 from recorder.core.tape import Tape
 from recorder.errors import RecorderError
 from recorder.replay.pace import Pace
-from recorder.transports.aiohttp_wire import Written, known_payload
+from recorder.transports.aiohttp_wire import Written, known_payload, require
 from recorder.transports.failures import revive
 from recorder.transports.library_replay import LibraryReplay
 from recorder.transports.reel import Reel
@@ -28,10 +28,14 @@ _AT_ONCE = 1e-9  # seconds
 
 
 class ReplayingConnector(aiohttp.BaseConnector):
-    """Makes connections to the recording; each serves one request."""
+    """Makes connections to the recording; each serves one request.
+
+    :raises ConfigurationError: this aiohttp is too old.
+    """
 
     def __init__(self, replay: LibraryReplay) -> None:
-        super().__init__(force_close=True)
+        require(aiohttp.__version__)
+        super().__init__(force_close=True, limit=0)
         self._replay = replay
 
     async def _create_connection(self, req: Any, traces: Any, timeout: Any) -> ResponseHandler:

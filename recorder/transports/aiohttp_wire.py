@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 import aiohttp
 
 from recorder.core.deframing import Deframer, Piece, head_end
+from recorder.errors import ConfigurationError
 
 CLIENT: Final = f"aiohttp/{aiohttp.__version__}"
 _BLANK: Final = b"\r\n\r\n"
@@ -15,6 +16,16 @@ _CHUNKED: Final = re.compile(rb"(?im)^transfer-encoding:[^\r\n]*\bchunked\b")
 _LENGTH: Final = re.compile(rb"(?im)^content-length:[ \t]*(\d+)")
 _STATUS: Final = re.compile(rb"(?m)^HTTP/\d\.\d +(\d{3})")
 _WITHOUT_BODY: Final = frozenset({101, 204, 304})
+
+
+def require(version: str) -> None:
+    """Refuse a version of aiohttp that cannot tell a payload before it is sent.
+
+    :raises ConfigurationError: it is older than 3.12.
+    """
+    major, minor = (int(number) for number in version.split(".")[:2])
+    if (major, minor) < (3, 12):
+        raise ConfigurationError(f"aiohttp {version} is too old: install 3.12 or newer")
 
 
 class Written:

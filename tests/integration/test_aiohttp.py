@@ -22,9 +22,13 @@ from recorder import (
     Player,
     Recorder,
     RecordingEnded,
+    RecordingError,
     VirtualClock,
 )
+from recorder.core.redaction import Redaction
 from recorder.faults import cut, late, rechunk, stall, status, unreachable
+from recorder.recording.tap import ExchangeTap
+from recorder.transports import guard
 from tests.integration.test_replay import ask
 from tests.loopback import Script, serve
 from tests.recorded import end, exchanges, in_order, linked, only, streams, traces, types
@@ -377,3 +381,34 @@ def test_a_program_that_breaks_off_before_the_answer(sqlite_url: str) -> None:
     assert end(only(sqlite_url)).type == "request_failed"
     with Player(sqlite_url) as player, pytest.raises(RecordingEnded):
         acting(player.aiohttp_connector, asking(url))
+
+
+def test_a_defect_of_ours_stops_only_who_must_not_act_unrecorded(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> bytes:
+        raise IndexError
+
+    script = Script(chunks=3)
+    with serve(script) as server, monkeypatch.context() as patch:
+        patch.setattr(guard, "_OURS", guard._OURS | {"tests"})
+        patch.setattr(Redaction, "head", broken)
+        with Recorder(sqlite_url, on_failure="raise") as recorder:
+            with pytest.raises(RecordingError, match="a defect of recorder"):
+                acting(recording(recorder), asking(server.url))
+        assert server.visits() == []
+        with Recorder(sqlite_url) as recorder:
+            assert acting(recording(recorder), asking(server.url)) == (script.frames("a"), "")
+
+
+def test_what_cannot_be_recorded_of_an_answer_does_not_reach_who_must_not_act_on_it(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise IndexError
+
+    with serve(Script(chunks=3)) as server, monkeypatch.context() as patch:
+        patch.setattr(guard, "_OURS", guard._OURS | {"tests"})
+        patch.setattr(ExchangeTap, "response_started", broken)
+        with Recorder(sqlite_url, on_failure="raise") as recorder, pytest.raises(RecordingError):
+            acting(recording(recorder), asking(server.url))
