@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +21,7 @@ CHUNKED = b"POST /v1 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\
 def test_a_request_is_whole_when_its_last_byte_is_written(wire: bytes, payload: bytes, cuts: set[int]) -> None:
     written, seen = Written(), b""
     edges = sorted({0, len(wire), *(cut for cut in cuts if cut < len(wire))})
-    for begins, ends in zip(edges, edges[1:], strict=False):
+    for begins, ends in pairwise(edges):
         assert not written.whole
         seen += written.feed(wire[begins:ends])
     assert written.whole
