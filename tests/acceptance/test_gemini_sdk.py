@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import httpx2
 import pytest
 from google import genai
@@ -101,11 +102,21 @@ def whole(client: genai.Client, model: str) -> list[Any]:
 async def in_tasks(server: str, transport: Any) -> list[list[Any]]:
     """Return what the asynchronous client makes of every stream, and of answers that are not streamed."""
     async with httpx2.AsyncClient(transport=transport) as http:
-        found, made = sdk(server, httpx_async_client=http).aio.models, []
-        for number in range(len(SERVED)):
-            asked: Any = {"model": f"m-{number}", "contents": ASKED, "config": CONFIG}
-            made.append([each async for each in await found.generate_content_stream(**asked)])
-            made.append([await found.generate_content(**asked)])
+        return await asked_of(sdk(server, httpx_async_client=http))
+
+
+async def by_aiohttp(server: str, connector: Callable[[], aiohttp.BaseConnector]) -> list[list[Any]]:
+    """Do the same by aiohttp, which the SDK takes where it is installed and nothing else is said."""
+    async with aiohttp.ClientSession(connector=connector()) as session:
+        return await asked_of(sdk(server, aiohttp_client=session))
+
+
+async def asked_of(client: genai.Client) -> list[list[Any]]:
+    found, made = client.aio.models, []
+    for number in range(len(SERVED)):
+        asked: Any = {"model": f"m-{number}", "contents": ASKED, "config": CONFIG}
+        made.append([each async for each in await found.generate_content_stream(**asked)])
+        made.append([await found.generate_content(**asked)])
     return made
 
 
@@ -117,6 +128,10 @@ def everything(server: str, transport: Any, transport_in_tasks: Any) -> list[lis
         for number in range(len(SERVED)):
             made += [streamed(client, f"m-{number}"), whole(client, f"m-{number}")]
     made += asyncio.run(in_tasks(server, transport_in_tasks))
+    return told(made)
+
+
+def told(made: list[list[Any]]) -> list[list[dict[str, Any]]]:
     return [[value.model_dump(exclude={"sdk_http_response"}) | _head(value) for value in values] for values in made]
 
 
@@ -148,6 +163,16 @@ def test_what_the_sdk_makes_of_the_server_it_makes_of_the_recording(server: Wire
     folder = Path(sqlite_url.removeprefix("sqlite:///")).parent
     stored = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
     assert not any(trace in stored for trace in traces(KEY))
+
+
+def test_the_sdk_over_aiohttp(server: Wire, sqlite_url: str) -> None:
+    with Recorder(sqlite_url) as recorder:
+        live = told(asyncio.run(by_aiohttp(server.url, lambda: recorder.aiohttp_connector(aiohttp.TCPConnector()))))
+    server.close()
+    assert len(live) == len(recorded(sqlite_url)) == 2 * len(SERVED)
+    with Player(sqlite_url) as player:
+        assert told(asyncio.run(by_aiohttp(server.url, player.aiohttp_connector))) == live
+        assert not player.unplayed
 
 
 def test_one_recording_answers_every_library(server: Wire, sqlite_url: str) -> None:

@@ -348,6 +348,20 @@ def test_all_timeouts_of_the_client_run_on_a_virtual_clock_of_the_loop(sqlite_ur
         assert passed <= clock.monotonic() < passed + 2
 
 
+def test_a_read_that_takes_too_long_by_a_virtual_clock_in_any_loop(sqlite_url: str) -> None:
+    with serve(Script(chunks=3)) as server, Recorder(sqlite_url) as recorder:
+        url = server.url
+        acting(recording(recorder), asking(url))
+    settings = {"timeout": aiohttp.ClientTimeout(total=None, sock_read=100)}
+    for fault, told in ((late(3600), "SocketTimeoutError: "), (late(99), ""), (unreachable("timeout"), "Connection")):
+        clock = VirtualClock()
+        if told == "Connection":
+            settings = {"timeout": aiohttp.ClientTimeout(total=None, sock_connect=100)}
+        with Player(sqlite_url, clock=clock, fault=fault) as player:
+            assert acting(player.aiohttp_connector, asking(url), **settings)[1].startswith(told)
+        assert 99 <= clock.monotonic() < 101
+
+
 def test_backpressure_is_kept(sqlite_url: str) -> None:
     """A consumer that takes its time gets everything, live and replayed."""
 
