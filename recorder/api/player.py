@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from recorder.clock import Clock, SystemClock
+from recorder.core.match_rules import Match
 from recorder.core.redaction import Redaction
 from recorder.errors import ConfigurationError, CorruptRecording, NoMatchingExchange
 from recorder.locations import fingerprint_key
@@ -32,7 +34,9 @@ class Player:
     played: its request raises :class:`~recorder.errors.ChainBroken`, and so does leaving.
 
     :param source: a store's URL, the path of a SQLite store, or a :class:`~recorder.Store`.
-    :param match: ``"strict"``: method, URL and payload, JSON compared as a value.
+    :param match: the rules by which requests are compared, a :class:`~recorder.Match`; ``"strict"``, where it is left
+        out too: method, URL and payload, JSON compared as a value.
+    :param allow_repeats: when every answer to a request has been given, the last one is given again; added to *match*.
     :param pace: 0 answers at once, 1 as fast as recorded, 2 twice as slow; where it is left out, 1 by a
         :class:`~recorder.VirtualClock`, else 0. Above 0, the client's timeouts fire.
     :param exchanges: what to answer from: ids of exchanges, ids or names of conversations; everything
@@ -48,14 +52,14 @@ class Player:
         self,
         source: str | os.PathLike[str] | Store | None = None,
         *,
-        match: str = "strict",
+        match: Match | str | None = None,
+        allow_repeats: bool = False,
         pace: float | None = None,
         exchanges: Iterable[str] | None = None,
         fault: Fault | Mapping[str, Fault] | None = None,
         clock: Clock | None = None,
     ) -> None:
-        if match != "strict":
-            raise ConfigurationError(f"match={match!r} is not known: use 'strict'")
+        rules = _rules(match, allow_repeats)
         # Here, so that a program which imports recorder to record does not import what reads and rebuilds.
         from recorder.api.recordings import Recordings
         from recorder.api.store import Store
@@ -70,7 +74,7 @@ class Player:
             only = None if exchanges is None else self._store.members(exchanges)
             recordings = Recordings(self._store.reader, only)
             events = recordings.events if fault is None else self._with(fault, recordings.events)
-            self._answers = Answers(recordings.entries(), events, recordings.request)
+            self._answers = Answers(recordings.entries(), events, recordings.request, rules)
             self._redaction = Redaction(fingerprint_key(clock))
             if virtual is not None and not virtual.started and (began := recordings.began_ns()) is not None:
                 virtual.start_at(began)
@@ -88,6 +92,11 @@ class Player:
             return lambda exchange: fault.apply(list(events(exchange)))
         named = {member: one for name, one in fault.items() for member in self._store.members([name])}
         return lambda exchange: named[exchange].apply(list(events(exchange))) if exchange in named else events(exchange)
+
+    @property
+    def match(self) -> Match:
+        """The rules by which requests are compared."""
+        return self._answers.match
 
     @property
     def misses(self) -> tuple[NoMatchingExchange, ...]:
@@ -148,5 +157,18 @@ class Player:
     ) -> None:
         self.close()
         told = (*self._answers.misses, *self._answers.refused)
-        if told and not isinstance(error, NoMatchingExchange | CorruptRecording):
+        if told and not isinstance(error, NoMatchingExchange | CorruptRecording) and error not in told:
             raise told[0]
+
+
+def _rules(match: object, allow_repeats: bool) -> Match:
+    """Return the rules that a caller gave.
+
+    :raises ConfigurationError: they are none.
+    """
+    rules = Match.STRICT if match is None or match == "strict" else match
+    if not isinstance(rules, Match):
+        raise ConfigurationError(f"match={match!r} is not known: use 'strict' or a recorder.Match")
+    if not isinstance(cast(object, allow_repeats), bool):
+        raise ConfigurationError(f"allow_repeats={allow_repeats!r} is no truth value: use True or False")
+    return replace(rules, allow_repeats=True) if allow_repeats else rules

@@ -7,11 +7,10 @@ from collections.abc import Iterable, Iterator
 from recorder.api.reader import Reader
 from recorder.clock import id_text
 from recorder.core.events import Event
-from recorder.core.exchange import fold
+from recorder.core.exchange import Request, fold
 from recorder.errors import ChainBroken
 from recorder.projections.rows import places_of_row
 from recorder.replay.answers import Entry
-from recorder.replay.nearest import Request
 
 
 class Recordings:
@@ -53,7 +52,15 @@ class Recordings:
             raise ChainBroken(told, position=error.position) from None
 
     def request(self, exchange: bytes) -> Request:
-        """Return method, URL and payload of a recorded request."""
-        folded = fold(self._reader.found_events(exchange))
+        """Return a recorded request; an empty one where none is recorded."""
+        folded = fold(_asking(self._reader.found_events(exchange)))
         request = folded.request if folded is not None else None
-        return (request.method, request.url, request.payload) if request is not None else ("", "", b"")
+        return request if request is not None else Request("", "")
+
+
+def _asking(events: Iterable[Event]) -> Iterator[Event]:
+    """Yield what tells of the request: the answer is not read, unless the payload may come in the middle of it."""
+    for event in events:
+        yield event
+        if event.type == "request_sent" and '"streamed"' not in (event.meta or ""):
+            return

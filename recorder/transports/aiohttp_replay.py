@@ -17,6 +17,7 @@ from aiohttp.client_proto import ResponseHandler
 
 from recorder.core.tape import Tape
 from recorder.errors import RecorderError
+from recorder.replay.answers import is_broken_off
 from recorder.replay.pace import Pace
 from recorder.transports.aiohttp_wire import Written, known_payload, require
 from recorder.transports.failures import revive
@@ -44,13 +45,13 @@ class ReplayingConnector(aiohttp.BaseConnector):
         :raises NoMatchingExchange: there is no recorded answer.
         """
         payload = await known_payload(req)
-        method, url = req.method, str(req.url)
+        asked = req.method, str(req.url)
         if payload is None:
-            answer = self._replay.refused(method, url)
+            answer = self._replay.refused(*asked, req.headers.items)
         else:
-            answer = self._replay.recorded(method, url, payload)
-            while answer.tape.end == "request_failed" and "error" not in answer.tape.facts:
-                answer = self._replay.recorded(method, url, payload)
+            answer = self._replay.recorded(*asked, payload, req.headers.items)
+            while is_broken_off(answer.tape):
+                answer = self._replay.recorded(*asked, payload, req.headers.items)
         tape = answer.tape if answer is not None else None
         if tape is not None and tape.end == "request_failed" and tape.facts.get("phase") == "connect":
             patience = timeout.sock_connect or timeout.connect
@@ -58,7 +59,7 @@ class ReplayingConnector(aiohttp.BaseConnector):
             error, below = _not_connected(req, tape)
             raise error from below
         protocol = ResponseHandler(loop=asyncio.get_running_loop())
-        protocol.connection_made(_RecordedTransport(self._replay, protocol, method, url, tape))
+        protocol.connection_made(_RecordedTransport(self._replay, protocol, req, tape))
         return protocol
 
 
@@ -82,11 +83,11 @@ def _not_connected(req: Any, tape: Tape) -> tuple[BaseException, BaseException |
 class _RecordedTransport(asyncio.Transport):
     """Stands where a connected transport stands, for aiohttp's protocol."""
 
-    def __init__(self, replay: LibraryReplay, protocol: ResponseHandler, method: str, url: str, tape: Tape | None):
+    def __init__(self, replay: LibraryReplay, protocol: ResponseHandler, request: Any, tape: Tape | None) -> None:
         super().__init__()
         self._replay = replay
         self._protocol = protocol
-        self._method, self._url = method, url
+        self._request = request
         self._tape = tape
         self._written = Written()
         self._payload = bytearray()
@@ -110,7 +111,8 @@ class _RecordedTransport(asyncio.Transport):
     async def _answer(self) -> None:
         try:
             if self._tape is None:
-                self._tape = self._replay.recorded(self._method, self._url, bytes(self._payload)).tape
+                asked, payload = self._request, bytes(self._payload)
+                self._tape = self._replay.recorded(asked.method, str(asked.url), payload, asked.headers.items).tape
             await self._play(Reel(self._tape), self._replay.pace.start())
         except TimeoutError as error:
             if error.errno is None:

@@ -17,6 +17,7 @@ import anyio
 import h11
 
 from recorder.core.tape import Tape
+from recorder.replay.answers import is_broken_off
 from recorder.replay.pace import TIMED_OUT, Pace
 from recorder.transports.failures import TLS_TIMED_OUT, revive
 from recorder.transports.httpx_modules import core_of, like_core, module_in_use, module_of, raised_again
@@ -43,8 +44,8 @@ class HttpxReplay(LibraryReplay):
         :raises NoMatchingExchange: there is none.
         """
         while True:
-            tape = self.recorded(request.method, str(request.url), payload).tape
-            if tape.end != "request_failed" or "error" in tape.facts:
+            tape = self.recorded(request.method, str(request.url), payload, lambda: request.headers.raw).tape
+            if not is_broken_off(tape):
                 return tape, self.pace.start()
             # Of an attempt that the program's own code broke off there is nothing to play: the next one follows.
 

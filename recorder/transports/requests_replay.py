@@ -113,7 +113,7 @@ class RequestsReplay(LibraryReplay):
 
     def refusal(self, request: PreparedRequest) -> Answer | None:
         """Return the recorded failure to connect of a request whose payload is not known yet, if that comes next."""
-        return self.refused(request.method or "GET", request.url or "")
+        return self.refused(request.method or "GET", request.url or "", request.headers.items)
 
     def _bypassed(self, request: PreparedRequest, failure: Exception | None = None) -> NoMatchingExchange:
         url = self._redaction.url(request.url or "", Redacted())
@@ -135,7 +135,7 @@ class RequestsReplay(LibraryReplay):
 
         :raises NoMatchingExchange: there is none.
         """
-        return self.recorded(request.method or "GET", request.url or "", payload)
+        return self.recorded(request.method or "GET", request.url or "", payload, request.headers.items)
 
 
 class _Replaying:
@@ -143,6 +143,7 @@ class _Replaying:
 
     def __init__(self, replay: RequestsReplay) -> None:
         self.replay = replay
+        self.payload: bytes | None = None
         self.streamed: list[bytes] | None = None
 
     def put(self, pool: Any, connection: Any) -> bool:
@@ -151,7 +152,9 @@ class _Replaying:
         return True
 
     def sent_payload(self) -> bytes:
-        """Return a payload that came in pieces."""
+        """Return the payload of the request, put together where it came in pieces."""
+        if self.payload is not None:
+            return self.payload
         head, *pieces = self.streamed or [b""]
         if b"\r\ntransfer-encoding: chunked\r\n" in head.lower():
             pieces = [piece[piece.find(b"\r\n") + 2 : -2] for piece in pieces]
@@ -226,7 +229,7 @@ class _ReplayingConnection(View):
     def request(self, method: str, url: str, body: Any = None, *args: Any, **kwargs: Any) -> None:
         """Send a request to the recording."""
         asking, state = _asking_now(), self.recorder_state
-        payload = known_payload(body)
+        payload = state.payload = known_payload(body)
         state.streamed = [] if payload is None else None
         if asking is not None and asking.answer is None and payload is not None:
             asking.answer = state.replay.answer(asking.request, payload)
