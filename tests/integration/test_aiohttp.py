@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import socket
 import ssl
 import time
@@ -426,3 +427,75 @@ def test_what_cannot_be_recorded_of_an_answer_does_not_reach_who_must_not_act_on
         patch.setattr(ExchangeTap, "response_started", broken)
         with Recorder(sqlite_url, on_failure="raise") as recorder, pytest.raises(RecordingError):
             acting(recording(recorder), asking(server.url))
+
+
+def test_a_connector_is_recorded_by_one_recorder(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    first, second = (f"sqlite:///{tmp_path / name}.db" for name in ("first", "second"))
+    with serve(Script(chunks=2)) as server, Recorder(first) as one, Recorder(second) as two:
+
+        def twice() -> aiohttp.BaseConnector:
+            plain = aiohttp.TCPConnector(limit=7, limit_per_host=3, force_close=True)
+            again: aiohttp.BaseConnector = two.aiohttp_connector(one.aiohttp_connector(plain))
+            assert (again.limit, again.limit_per_host, again.force_close) == (7, 3, True)
+            return again
+
+        acting(twice, asking(server.url))
+        assert "is recorded by this one from now on" in caplog.text
+    assert streams(first) == {}
+    assert end(only(second)).type == "response_completed"
+
+
+def test_a_large_upload_waits_for_the_server(sqlite_url: str) -> None:
+    large = b"0123456789abcdef" * 400_000
+
+    async def send(session: aiohttp.ClientSession, url: str) -> bytes:
+        async with session.post(url, data=io.BytesIO(large)) as answer:
+            return await answer.read()
+
+    with wire(lambda request: reply(b"%d" % len(request.body))) as server, Recorder(sqlite_url) as recorder:
+        url = f"{server.url}/v1"
+        live = acting(recording(recorder), lambda session: send(session, url))
+    assert live == b"%d" % len(large)
+    (exchange,) = in_order(sqlite_url)
+    assert exchange.request.payload == large
+    with Player(sqlite_url) as player:
+        assert acting(player.aiohttp_connector, lambda session: send(session, url)) == live
+
+
+def test_nobody_listens_to_a_payload_that_is_not_known(sqlite_url: str) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"never read"
+
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/v1"
+    with Recorder(sqlite_url) as recorder:
+        live = acting(recording(recorder), asking(url, json=None, data=pieces()))
+    with Player(sqlite_url) as player:
+        assert acting(player.aiohttp_connector, asking(url, json=None, data=pieces())) == live
+    assert live[1].startswith("ClientConnectorError: ")
+
+
+def test_a_connection_that_takes_too_long_and_one_that_is_not_waited_for(sqlite_url: str) -> None:
+    settings = {"timeout": aiohttp.ClientTimeout(total=None, sock_connect=0.1)}
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:  # a listener whose queue is full lets nobody in
+        waiting = [socket.socket() for _ in range(3)]
+        for each in waiting:
+            each.setblocking(False)
+            each.connect_ex(full.getsockname())
+        url = f"http://127.0.0.1:{full.getsockname()[1]}/v1"
+
+        async def impatient(session: aiohttp.ClientSession) -> None:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await session.post(url, json=ask("impatient"))
+
+        with Recorder(sqlite_url) as recorder:
+            live = acting(recording(recorder), asking(url), **settings)
+            acting(recording(recorder), impatient)
+        for each in waiting:
+            each.close()
+    assert live[1].startswith("ConnectionTimeoutError: Connection timeout to host ")
+    with Player(sqlite_url) as player:
+        assert acting(player.aiohttp_connector, asking(url), **settings) == live
+        with pytest.raises(RecordingEnded, match="broke off with"):
+            acting(player.aiohttp_connector, asking(url, "impatient"))
