@@ -19,7 +19,8 @@
     └── ReplayError
         ├── NoMatchingExchange      the request was never recorded
         ├── CassetteExhausted       it was recorded, but every recorded answer has been given already
-        └── RecordingEnded          reading on where the recorded consumer had closed or its process had died
+        └── RecordingEnded          reading on where the recorded consumer had closed or its process had died, or
+                                    where nothing more comes and the client has no timeout
 
 Each class has one sentence; it is the default message.
 """

@@ -30,6 +30,7 @@ from recorder.replay.fault_names import (
     one_of,
     rechunk,
     several,
+    stall,
     status,
     unreachable,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "malformed",
     "rechunk",
     "several",
+    "stall",
     "status",
     "unreachable",
 ]

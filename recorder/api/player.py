@@ -15,6 +15,7 @@ from recorder.core.redaction import Redaction
 from recorder.errors import ConfigurationError, CorruptRecording, NoMatchingExchange
 from recorder.locations import as_url, cassette_path, fingerprint_key
 from recorder.replay.pace import Pace
+from recorder.replay.virtual_clock import VirtualClock
 
 if TYPE_CHECKING:
     import requests
@@ -32,9 +33,9 @@ if TYPE_CHECKING:
 class Player:
     """Answers requests from recorded exchanges: same bytes, same boundaries, same failure.
 
-        A context manager: leaving it raises the first miss, even when the code inside swallowed the
-        error. Thread-safe. A recording that is not what was written, as far as its hash chain tells, is not
-        played: its request raises :class:`~recorder.errors.ChainBroken`, and so does leaving.
+    A context manager: leaving it raises the first miss, even when the code inside swallowed the
+    error. Thread-safe. A recording that is not what was written, as far as its hash chain tells, is not
+    played: its request raises :class:`~recorder.errors.ChainBroken`, and so does leaving.
 
     :param source: a store's URL, the path of a SQLite store or of a cassette (``FILE.jsonl``), or a
         :class:`~recorder.Store`.
@@ -42,14 +43,15 @@ class Player:
         the cassette, else ``"strict"``: method, URL and payload, JSON compared as a value. A cassette's first line
         has to say the same.
     :param allow_repeats: when every answer to a request has been given, the last one is given again; added to *match*.
-    :param pace: 0 answers at once, 1 as fast as recorded, 2 twice as slow.
-        :param exchanges: what to answer from: ids of exchanges, ids or names of conversations; everything
-            in the store where it is left out.
-        :param fault: what goes wrong with every answer, see :mod:`recorder.faults`; or with those of some exchanges or
-            conversations, by id or name.
-        :param clock: tells the time and waits; for tests.
-        :raises ConfigurationError: an argument is wrong.
-        :raises StoreError: the store cannot be read.
+    :param pace: 0 answers at once, 1 as fast as recorded, 2 twice as slow; where it is left out, 1 by a
+        :class:`~recorder.VirtualClock`, else 0. Above 0, the client's timeouts fire.
+    :param exchanges: what to answer from: ids of exchanges, ids or names of conversations; everything
+        in the store where it is left out.
+    :param fault: what goes wrong with every answer, see :mod:`recorder.faults`; or with those of some exchanges or
+        conversations, by id or name.
+    :param clock: tells the time and waits: a :class:`~recorder.VirtualClock`, by which nobody does.
+    :raises ConfigurationError: an argument is wrong.
+    :raises StoreError: the store cannot be read.
     """
 
     def __init__(
@@ -58,7 +60,7 @@ class Player:
         *,
         match: Match | str | None = None,
         allow_repeats: bool = False,
-        pace: float = 0.0,
+        pace: float | None = None,
         exchanges: Iterable[str] | None = None,
         fault: Fault | Mapping[str, Fault] | None = None,
         clock: Clock | None = None,
@@ -69,9 +71,10 @@ class Player:
         from recorder.replay.answers import Answers
 
         clock = clock or SystemClock()
-        self._pace = Pace(pace, clock)
         self._source = source
         self._store: Store | None = None
+        virtual = clock if isinstance(clock, VirtualClock) else None
+        self._pace = Pace(float(virtual is not None) if pace is None else pace, clock)
         self._owns = not isinstance(source, Store)
         try:
             only = None if exchanges is None else self._open().members(exchanges)
@@ -79,6 +82,8 @@ class Player:
             events = recordings.events if fault is None else self._with(fault, recordings.events)
             self._answers = Answers(recordings.entries(), events, recordings.request, rules)
             self._redaction = Redaction(fingerprint_key(clock))
+            if virtual is not None and not virtual.started and (began := recordings.began_ns()) is not None:
+                virtual.start_at(began)
         except BaseException:
             self.close()
             raise
@@ -210,6 +215,16 @@ class Player:
             ) from error
         answering = Answering(self._answers, self._redaction, self._pace, origin)
         return ReplayServer(answering, host, port, tell)
+
+    def aiohttp_connector(self) -> Any:
+        """Return a connector for sessions of aiohttp that answers from the recording.
+
+        As any connector of aiohttp, it is made where an event loop runs.
+        """
+        from recorder.transports.aiohttp_replay import ReplayingConnector
+        from recorder.transports.library_replay import LibraryReplay
+
+        return ReplayingConnector(LibraryReplay(self._answers, self._redaction, self._pace))
 
     def close(self) -> None:
         """Close the store, unless it was given open; closing twice is fine."""

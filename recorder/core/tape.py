@@ -17,6 +17,8 @@ _CRLF: Final = b"\r\n"
 _CLOSES: Final = re.compile(rb"(?i)\AHTTP/1\.0|\nconnection:[^\n]*\bclose\b")
 _KEEPS: Final = re.compile(rb"(?i)\nconnection:[^\n]*\bkeep-alive\b")
 _DELIMITED: Final = frozenset({"chunked", "length", "none", "interim"})
+#: When nothing comes any more, and no end either: nanoseconds after the request.
+NEVER: Final = 1 << 62
 
 
 class Read(NamedTuple):
@@ -45,6 +47,18 @@ class Tape:
     elapsed_ns: int = 0
     grew: int = 0
     reusable: bool = False
+
+    @property
+    def silent(self) -> bool:
+        """Whether it does not end: nothing more comes, and the connection stays open."""
+        return bool(self.facts.get("silent"))
+
+    def failed_after(self, timeout: float | None) -> int:
+        """Return when it was seen that no connection could be made, in nanoseconds after the request was sent.
+
+        :param timeout: how long the client waits for one, in seconds; without one, silence ends as it did.
+        """
+        return NEVER if self.silent and timeout is not None else self.elapsed_ns
 
 
 def render(events: Iterable[Event]) -> Tape:

@@ -27,7 +27,7 @@ _KNOWN: Final[dict[str, Callable[..., Fault]]] = {
     name: getattr(fault_names, name.replace("-", "_"))
     for name in (
         *("corrupt-gzip", "cut", "done-missing", "done-twice", "error-in-stream", "late", "malformed", "rechunk"),
-        *("status", "unreachable"),
+        *("stall", "status", "unreachable"),
     )
 }
 _SHOWN: Final = 80
