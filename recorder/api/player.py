@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from recorder.clock import Clock, SystemClock
 from recorder.core.redaction import Redaction
@@ -58,14 +58,13 @@ class Player:
         if match != "strict":
             raise ConfigurationError(f"match={match!r} is not known: use 'strict'")
         # Here, so that a program which imports recorder to record does not import what reads and rebuilds.
-        from recorder.api.store import Store
         from recorder.replay.answers import Answers
 
         clock = clock or SystemClock()
         self._pace = Pace(pace, clock)
         self._source = source
         self._store: Store | None = None
-        self._owns = not isinstance(source, Store)
+        self._owns = _is_named(source)
         try:
             recordings = self._recordings(None if exchanges is None else self._open().members(exchanges))
             events = recordings.events if fault is None else self._with(fault, recordings.events)
@@ -86,9 +85,7 @@ class Player:
         return self._store
 
     def _recordings(self, only: set[bytes] | None) -> Recordings | CassetteRecordings:
-        from recorder.api.store import Store
-
-        if not isinstance(self._source, Store) and (path := cassette_path(as_url(self._source))) is not None:
+        if _is_named(self._source) and (path := cassette_path(as_url(self._source))) is not None:
             from recorder.api.cassettes import CassetteRecordings
 
             return CassetteRecordings(path, only)
@@ -156,3 +153,8 @@ class Player:
         told = (*self._answers.misses, *self._answers.refused)
         if told and not isinstance(error, NoMatchingExchange | CorruptRecording):
             raise told[0]
+
+
+def _is_named(source: object) -> TypeGuard[str | os.PathLike[str] | None]:
+    """Whether a source is named by a URL or a path, and is not a store that is open."""
+    return source is None or isinstance(source, str | os.PathLike)

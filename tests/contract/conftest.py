@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from recorder.store import SqlStore, open_store
+from recorder.store import open_store
+from recorder.store.sql import SqlStore
 
 
 @pytest.fixture
