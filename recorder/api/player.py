@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 from recorder.clock import Clock, SystemClock
 from recorder.core.match_rules import Match
@@ -67,7 +67,6 @@ class Player:
     ) -> None:
         asked = _rules(match, allow_repeats)
         # Here, so that a program which imports recorder to record does not import what reads and rebuilds.
-        from recorder.api.store import Store
         from recorder.replay.answers import Answers
 
         clock = clock or SystemClock()
@@ -75,7 +74,7 @@ class Player:
         self._store: Store | None = None
         virtual = clock if isinstance(clock, VirtualClock) else None
         self._pace = Pace(float(virtual is not None) if pace is None else pace, clock)
-        self._owns = not isinstance(source, Store)
+        self._owns = _is_named(source)
         try:
             only = None if exchanges is None else self._open().members(exchanges)
             recordings, rules = self._recordings(only, asked, allow_repeats=allow_repeats)
@@ -102,10 +101,8 @@ class Player:
         self, only: set[bytes] | None, asked: Match | None, *, allow_repeats: bool
     ) -> tuple[Recordings | CassetteRecordings, Match]:
         """Return what to answer from, and by which rules."""
-        from recorder.api.store import Store
-
         source = self._source
-        path = cassette_path(source.reader.url if isinstance(source, Store) else as_url(source))
+        path = cassette_path(as_url(source) if _is_named(source) else self._open().reader.url)
         if path is None:
             from recorder.api.recordings import Recordings
 
@@ -254,3 +251,8 @@ def _rules(match: object, allow_repeats: bool) -> Match | None:
     if not isinstance(cast(object, allow_repeats), bool):
         raise ConfigurationError(f"allow_repeats={allow_repeats!r} is no truth value: use True or False")
     return rules
+
+
+def _is_named(source: object) -> TypeGuard[str | os.PathLike[str] | None]:
+    """Whether a source is named by a URL or a path, and is not a store that is open."""
+    return source is None or isinstance(source, str | os.PathLike)
