@@ -12,8 +12,8 @@ from recorder.core.events import Event, StreamOpened
 from recorder.errors import VersionConflict
 from recorder.ledger.verify import verify
 from recorder.store import copying, open_store
-from recorder.store.sql import SqlStore
 from recorder.store.copying import Refused, carry, chosen, compare, everything
+from recorder.store.sql import SqlStore
 from tests.building import ExchangeBuilder, identity
 from tests.contract.stored import OTHER, exchange, unchecked, unplaced
 
