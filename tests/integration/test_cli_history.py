@@ -90,9 +90,7 @@ FORMATS = ["json", "jsonl", "markdown", "html", "otlp", "csv"]
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@pytest.mark.parametrize(
-    "choice", [("--all",), ("--conversation", "desk"), ("--since", "2020-01-01")]
-)
+@pytest.mark.parametrize("choice", [("--all",), ("--conversation", "desk"), ("--since", "2020-01-01")])
 def test_exports_by_filters_tell_what_the_conversation_tells(forged: str, name: str, choice: tuple[str, ...]) -> None:
     whole, chosen = (run("export", *one, "--format", name, "--store", forged).stdout for one in (("desk",), choice))
     assert whole.count("answer_edited") == chosen.count("answer_edited") == (0 if name == "csv" else 2)
