@@ -28,6 +28,7 @@ from sqlalchemy import (
     text,
 )
 
+from recorder.core.letters import folded_letters
 from recorder.core.searching import Query, Term, words_of
 from recorder.store.sql import batched
 from recorder.store.tables import calls, exchanges, messages, messages_with_words
@@ -172,14 +173,20 @@ def _index(connection: Connection, keys: Sequence[bytes], *, remove: bool) -> No
 
     https://sqlite.org/fts5.html#external_content_tables; in the order of their numbers, else each is written by itself.
     """
-    names = "text, reasoning, rest"
-    into, first = ("message_index, rowid", "'delete', number") if remove else ("rowid", "number")
-    places = ", ".join("?" * len(keys))
-    connection.exec_driver_sql(
-        f"INSERT INTO message_index ({into}, {names}) "
-        f"SELECT {first}, {names} FROM message_rows WHERE key IN ({places}) ORDER BY number",
-        tuple(keys),
-    )
+    into, first = ("message_index, rowid", "'delete', ?") if remove else ("rowid", "?")
+    number: ColumnElement[int] = column("number", _selectable=messages)
+    c = messages.c
+    query = select(number, c.text, c.reasoning, c.rest).where(c.key.in_(keys)).order_by(number)
+    values = [(row[0], *(_folded(field) for field in row[1:])) for row in connection.execute(query)]
+    if values:
+        connection.exec_driver_sql(
+            f"INSERT INTO message_index ({into}, text, reasoning, rest) VALUES ({first}, ?, ?, ?)", values
+        )
+
+
+def _folded(field: Any) -> Any:
+    """A text as SQLite's tokenizer takes it: it knows nothing of letters that Unicode does not decompose."""
+    return folded_letters(field) if isinstance(field, str) else field
 
 
 def forget_messages(connection: Connection) -> None:

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from recorder.store.schema import upgrade
-from tests.commands import answered, fill, identity_of, json_lines, run
+from tests.commands import answered, asking, fill, identity_of, json_lines, run
 
 DESK = {"conversation": "01900000-0000-7000-8000-0000000000aa", "name": "desk"}
 
@@ -105,7 +105,7 @@ def test_answers_that_were_not_chosen_were_given_all_the_same(store_url: str) ->
     first = answered(1, ask, text="hold sk-1234", call="call-1", **DESK)
     other = answered(2, ("user", "else"), text="x", call="call-2")
     faithful = answered(3, ask, ("assistant", "hold sk-1234"), why, text="a trend", call="call-3", **DESK)
-    cut = answered(4, ask, ("assistant", "sell"), why, call="call-4", **DESK)
+    cut = asking(4, ask, ("assistant", "sell"), why, call="call-4", **DESK).response().sse({"x": 1}, done=False)
     fill(store_url, first, other, faithful, cut.event("response_truncated", {}))
     chosen = ("export", "--verdict", "truncated", "--format", "jsonl", "--store", store_url)
     (line,) = map(json.loads, run(*chosen).stdout.splitlines())
