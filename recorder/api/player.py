@@ -16,10 +16,13 @@ from recorder.replay.pace import Pace
 if TYPE_CHECKING:
     import requests
 
+    from recorder.api.recorder import Recorder
     from recorder.api.store import Store
     from recorder.core.events import Event
     from recorder.replay.faults import Fault
+    from recorder.transports.httpx_either import HttpxEither
     from recorder.transports.httpx_replay import HttpxReplay
+    from recorder.transports.requests_either import RequestsEither
     from recorder.transports.requests_replay import RequestsReplay
 
 
@@ -38,6 +41,8 @@ class Player:
     :param fault: what goes wrong with every answer, see :mod:`recorder.faults`; or with those of some exchanges or
         conversations, by id or name.
     :param clock: tells the time and waits; for tests.
+    :param otherwise: what is not recorded, or not once more, is sent, and recorded by this one: nothing is missed.
+        A payload that is made while it is sent (a generator) is always sent.
     :raises ConfigurationError: an argument is wrong.
     :raises StoreError: the store cannot be read.
     """
@@ -51,6 +56,7 @@ class Player:
         exchanges: Iterable[str] | None = None,
         fault: Fault | Mapping[str, Fault] | None = None,
         clock: Clock | None = None,
+        otherwise: Recorder | None = None,
     ) -> None:
         if match != "strict":
             raise ConfigurationError(f"match={match!r} is not known: use 'strict'")
@@ -72,8 +78,9 @@ class Player:
         except BaseException:
             self.close()
             raise
-        self._transport: RequestsReplay | None = None
-        self._httpx: HttpxReplay | None = None
+        self._otherwise = otherwise
+        self._transport: RequestsReplay | RequestsEither | None = None
+        self._httpx: HttpxReplay | HttpxEither | None = None
 
     def _with(
         self, fault: Fault | Mapping[str, Fault], events: Callable[[bytes], Iterable[Event]]
@@ -103,7 +110,8 @@ class Player:
         if self._transport is None:
             from recorder.transports.requests_replay import RequestsReplay
 
-            self._transport = RequestsReplay(self._answers, self._redaction, self._pace)
+            replay = RequestsReplay(self._answers, self._redaction, self._pace)
+            self._transport = replay if self._otherwise is None else _requests_either(replay, self._otherwise)
         self._transport.mount(session)
         return session
 
@@ -111,13 +119,14 @@ class Player:
         """Return a transport for clients of httpx or httpx2, sync and async, that answers from the recording.
 
         :param like: the module, ``httpx`` or ``httpx2``, or anything of it; the one that the program has imported
-            where it is left out.
+            where it is left out. With ``otherwise`` also a transport: it sends what is not recorded.
         :raises ConfigurationError: it is neither, or the program has imported both.
         """
         if self._httpx is None:
             from recorder.transports.httpx_replay import HttpxReplay
 
-            self._httpx = HttpxReplay(self._answers, self._redaction, self._pace)
+            replay = HttpxReplay(self._answers, self._redaction, self._pace)
+            self._httpx = replay if self._otherwise is None else _httpx_either(replay, self._otherwise)
         return self._httpx.transport(like)
 
     def close(self) -> None:
@@ -135,3 +144,15 @@ class Player:
         told = (*self._answers.misses, *self._answers.refused)
         if told and not isinstance(error, NoMatchingExchange | CorruptRecording):
             raise told[0]
+
+
+def _requests_either(replay: RequestsReplay, otherwise: Recorder) -> RequestsEither:
+    from recorder.transports.requests_either import RequestsEither
+
+    return RequestsEither(replay, otherwise.requests_recording())
+
+
+def _httpx_either(replay: HttpxReplay, otherwise: Recorder) -> HttpxEither:
+    from recorder.transports.httpx_either import HttpxEither
+
+    return HttpxEither(replay, otherwise.httpx_transport)

@@ -154,7 +154,17 @@ class Answers:
         :raises CassetteExhausted: it was, but every answer has been given.
         :raises CorruptRecording: the recorded answer cannot be trusted.
         """
-        exchange = self._next(method, url, body)
+        return self._played_from(self._next(method, url, body))
+
+    def known(self, method: str, url: str, body: bytes) -> Answer | None:
+        """Return the next recorded answer to a request, as :meth:`answer` does; None, and no miss, where none is left.
+
+        :raises CorruptRecording: the recorded answer cannot be trusted.
+        """
+        exchange = self._taken({places: match_key(method, url, body, places) for places in self._index.places()})
+        return None if exchange is None else self._played_from(exchange)
+
+    def _played_from(self, exchange: bytes) -> Answer:
         try:
             return Answer(exchange, render(self._events(exchange)))
         except CorruptRecording as error:
@@ -179,17 +189,24 @@ class Answers:
 
     def _next(self, method: str, url: str, body: bytes) -> bytes:
         keys = {places: match_key(method, url, body, places) for places in self._index.places()}
-        with self._lock:
-            number = self._index.take(keys)
-            if number is not None:
-                exchange = self._index.exchanges[number]
-                self._played.add(exchange)
-                return exchange
+        exchange = self._taken(keys)
+        if exchange is not None:
+            return exchange
         recorded = sum(map(self._index.keys.count, set(keys.values())))
         miss = self._exhausted(method, url, recorded) if recorded else self._missed(method, url, body)
         with self._lock:
             self._misses.append(miss)
         raise miss
+
+    def _taken(self, keys: dict[tuple[str, ...], bytes]) -> bytes | None:
+        """Take the next exchange under one of *keys*; None where none is left."""
+        with self._lock:
+            number = self._index.take(keys)
+            if number is None:
+                return None
+            exchange = self._index.exchanges[number]
+            self._played.add(exchange)
+            return exchange
 
     def bypassed(self, method: str, url: str, failure: Exception | None = None) -> NoMatchingExchange:
         """Return the miss of an adapter that went past the recording: it is kept as one.

@@ -28,3 +28,9 @@ class LibraryReplay:
         seen = Redacted()
         told = self._redaction.url(url, seen)
         return self._answers.answer(method, told, self._redaction.body(payload, seen))
+
+    def known(self, method: str, url: str, payload: bytes) -> Answer | None:
+        """Return the recorded answer to a request; None, and no miss, where there is none left."""
+        seen = Redacted()
+        told = self._redaction.url(url, seen)
+        return self._answers.known(method, told, self._redaction.body(payload, seen))

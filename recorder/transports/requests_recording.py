@@ -87,6 +87,16 @@ class RequestsRecording(LibraryRecording):
                 sending = Sending(self, request, self._call_of(request))
         return SENDING.set(sending)
 
+    def begin(
+        self, request: PreparedRequest
+    ) -> tuple[Sending | None, Callable[[requests.Response | None, BaseException | None], None]]:
+        """Return a send that is recorded, None where nothing is, and what to call with its response or its failure.
+
+        For whoever has a context of its own meanwhile; the response is None where it came from elsewhere.
+        """
+        token = self._begin(request)
+        return sending_now(), lambda response, error: self._end(token, response, error)
+
     def _call_of(self, request: PreparedRequest) -> Call:
         """A redirect or an auth round goes on with the call that it follows from.
 

@@ -66,6 +66,25 @@ class Send(Protocol):
 SENDING: Final[ContextVar[Send | None]] = ContextVar("recorder_sending", default=None)
 
 
+def under_way() -> Send | None:
+    """Return the send under way in this context; where it may go either way, the way that it has taken last."""
+    send = SENDING.get()
+    return send.way if isinstance(send, EitherWay) else send
+
+
+class EitherWay:
+    """A send each attempt of which may go one of two ways: over connections of one kind, or of another.
+
+    :ivar way: what the attempt under way goes by; None before the first one.
+    """
+
+    way: Send | None = None
+
+    def put(self, pool: Any, connection: Any) -> bool:
+        """Take back a connection by the way of the last attempt; False: it is the pool's."""
+        return self.way is not None and self.way.put(pool, connection)
+
+
 class Sender(Protocol):
     """What the views of adapters send by."""
 
