@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from recorder.api.player import Player
     from recorder.api.recorder import Recorder
     from recorder.api.store import Store
+    from recorder.core.match_rules import Match as Match
     from recorder.core.version import __version__ as __version__
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "CorruptRecording",
     "DialectError",
     "ImportRefused",
+    "Match",
     "NetworkBlocked",
     "NoMatchingExchange",
     "NotFound",
@@ -73,6 +75,7 @@ __all__ = [
 # Imported when asked for. With SQLAlchemy and requests they take a third of a second, in which the command
 # line, whose modules lie in this package too, could not yet have said what an interrupt should do.
 _WHEN_ASKED_FOR = {
+    "Match": "recorder.core.match_rules",
     "Player": "recorder.api.player",
     "Recorder": "recorder.api.recorder",
     "Store": "recorder.api.store",

@@ -18,6 +18,8 @@ from recorder.clock import Clock
 from recorder.errors import ConfigurationError
 
 DEFAULT_STORE: Final = "sqlite:///recorder.db"
+CASSETTE_SUFFIX: Final = ".jsonl"
+_CASSETTE: Final = "cassette://"
 _KEY_VARIABLE: Final = "RECORDER_FINGERPRINT_KEY"
 
 
@@ -26,20 +28,44 @@ def default_store() -> str:
     return os.environ.get("RECORDER_STORE") or DEFAULT_STORE
 
 
+def is_cassette(name: str) -> bool:
+    """Whether the text that names a store is the path of a cassette, or its URL."""
+    return name.startswith(_CASSETTE) or ("://" not in name and name.endswith(CASSETTE_SUFFIX))
+
+
 def as_url(source: str | os.PathLike[str] | None) -> str:
-    """Return a store's URL as it was given, or that of a SQLite file whose path was given; the default for None.
+    """Return a store's URL as it was given, or that of a file whose path was given; the default for None.
+
+    A path that ends in ``.jsonl`` is that of a cassette, any other that of a SQLite store.
 
     :raises ConfigurationError: it is neither.
     """
     if source is None:
         return default_store()
     if isinstance(source, str):
-        return source
+        return f"{_CASSETTE}/{source}" if is_cassette(source) and not source.startswith(_CASSETTE) else source
     given: object = source
     path = os.fspath(given) if isinstance(given, os.PathLike) else None
     if not isinstance(path, str):
         raise ConfigurationError(f"a store is named by a URL or by the path of a SQLite file, not by {source!r}")
+    if is_cassette(path):
+        return f"{_CASSETTE}/{path}"
     return f"sqlite:///{path.replace('%', '%25').replace('?', '%3F')}"
+
+
+def cassette_path(store_url: str) -> Path | None:
+    """Return the file of a cassette as an absolute path; None where the URL is that of a store.
+
+    What stands in the URL is the path as it is: nothing in it is escaped.
+
+    :raises ConfigurationError: the URL names no file, or it does not end in ``.jsonl``.
+    """
+    if not store_url.startswith(_CASSETTE):
+        return None
+    name = store_url.removeprefix(_CASSETTE).removeprefix("/")
+    if not name.endswith(CASSETTE_SUFFIX) or "\0" in name:
+        raise ConfigurationError(f"a cassette is a file whose name ends in {CASSETTE_SUFFIX}, not {name!r}")
+    return Path(os.path.realpath(name))
 
 
 def sqlite_path(store_url: str) -> Path | None:
@@ -65,6 +91,9 @@ def absolute_url(store_url: str) -> str:
 
     :raises ConfigurationError: the URL names no file.
     """
+    cassette = cassette_path(store_url)
+    if cassette is not None:
+        return f"{_CASSETTE}/{cassette}"
     path = sqlite_path(store_url)
     if path is None:
         return store_url
@@ -79,7 +108,7 @@ def spool_directory(store_url: str) -> Path:
     Beside a SQLite store; for a server, in the user's state directory under a digest of host, port
     and database, so that another role or password finds the same spools.
     """
-    path = sqlite_path(store_url)
+    path = cassette_path(store_url) or sqlite_path(store_url)
     if path is not None:
         return path.with_name(path.name + "-spool")
     return _state_home() / "recorder" / "spool" / hashlib.sha256(_place(store_url).encode()).hexdigest()[:24]
@@ -119,7 +148,11 @@ def prepared_spool_directory(store_url: str) -> Path:
     :raises ConfigurationError: it cannot be made.
     """
     directory = spool_directory(store_url)
-    if sqlite_path(store_url) is None:
+    cassette = cassette_path(store_url)
+    if cassette is not None:
+        with suppress(OSError):  # what stands in the way is told by whoever writes there
+            cassette.parent.mkdir(parents=True, exist_ok=True)
+    elif sqlite_path(store_url) is None:
         home = directory.parent
         try:
             home.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -20,8 +20,8 @@ from recorder.errors import RecorderError
 from recorder.locations import spool_directory
 from recorder.recording.recovery import recover
 from recorder.recording.write_path import WritePath
-from recorder.store import open_store
-from recorder.store.base import EventStore
+from recorder.store import open_events
+from recorder.store.base import EventLog
 from recorder.store.sql import SqlStore
 
 _log = logging.getLogger("recorder")
@@ -72,7 +72,7 @@ class Ending:
         path, bring_up_to_date = self._path, projecting()
         deadline = path.clock.monotonic_ns() + _PROJECTING_NS
         try:
-            with closing(open_store(self._url, write=True)) as store:
+            with closing(open_events(self._url)) as store:
                 recover(spool_directory(self._url), store, path.clock, path.instance)
                 bring_up_to_date(store, lambda: path.clock.monotonic_ns() < deadline)
         except RecorderError as error:
@@ -104,7 +104,7 @@ class Ending:
             self._thread.join(self._timeout)
 
 
-def projecting(**step: int) -> Callable[[EventStore, Callable[[], bool]], None]:
+def projecting(**step: int) -> Callable[[EventLog, Callable[[], bool]], None]:
     """Return what brings a store's views up to date.
 
     What it needs is imported here, where that holds nobody up: not with recorder, which reads nothing by
@@ -115,7 +115,7 @@ def projecting(**step: int) -> Callable[[EventStore, Callable[[], bool]], None]:
     from recorder.projections.runner import project
     from recorder.store.projected import SqlProjected
 
-    def bring_up_to_date(store: EventStore, go_on: Callable[[], bool]) -> None:
+    def bring_up_to_date(store: EventLog, go_on: Callable[[], bool]) -> None:
         if isinstance(store, SqlStore):
             project(store, SqlProjected(store), go_on=go_on, **step)
 

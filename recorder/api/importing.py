@@ -16,8 +16,8 @@ from recorder.errors import ImportRefused, VersionConflict
 from recorder.formats.importing.base import Foreign, Refused, importer_for
 from recorder.locations import absolute_url, fingerprint_key
 from recorder.recording.imports import File, Identities, Made, Writer
-from recorder.store import open_store
-from recorder.store.base import EventStore
+from recorder.store import open_events
+from recorder.store.base import EventLog
 from recorder.store.sql import SqlStore
 from recorder.store.urls import parse_url
 
@@ -88,21 +88,21 @@ class Import:
         advance: Callable[[int], None] = lambda _: None,
     ) -> None:
         clock = clock or SystemClock()
-        parse_url(url)
+        target = parse_url(url, cassettes=True)
         self._url = absolute_url(url)
-        self._file = parse_url(self._url).path
+        self._file = target.cassette or parse_url(self._url).path
         redaction = Redaction(fingerprint_key(clock), redact)
         self._writer = Writer(redaction, clock.new_id(), clock.secret, clock.wall_ns())
         self._advance = advance
-        self._store: SqlStore | None = None
+        self._store: EventLog | None = None
 
-    def open(self) -> EventStore:
+    def open(self) -> EventLog:
         """Open the store, if it is not open yet; make it where there is none.
 
         :raises StoreError: it cannot be opened.
         """
         if self._store is None:
-            self._store = open_store(self._url, write=True)
+            self._store = open_events(self._url)
         return self._store
 
     def file(self, path: Path, *, found: bool = False) -> FileReport:
@@ -179,7 +179,7 @@ class Import:
         report.imported += new
         report.present += len(made) - new
 
-    def _append(self, store: EventStore, batch: list[Made]) -> int:
+    def _append(self, store: EventLog, batch: list[Made]) -> int:
         known = store.heads([one.opened.stream for one in batch])
         new = {one.opened.stream: one for one in batch if one.opened.stream not in known}
         if new:
@@ -188,7 +188,7 @@ class Import:
 
     def project(self) -> None:
         """Bring the tables behind ``list`` up to date, where something was written."""
-        if self._store is None:
+        if not isinstance(self._store, SqlStore):
             return
         from recorder.projections.runner import project  # what rebuilds
         from recorder.store.projected import SqlProjected

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from recorder.clock import Clock, SystemClock
 from recorder.core.redaction import Redaction
-from recorder.errors import ConfigurationError, CorruptRecording, NoMatchingExchange
-from recorder.locations import fingerprint_key
+from recorder.errors import ConfigurationError, CorruptRecording, NoMatchingExchange, NotFound
+from recorder.locations import as_url, cassette_path, fingerprint_key
 from recorder.replay.pace import Pace
 
 if TYPE_CHECKING:
     import requests
 
+    from recorder.api.cassettes import CassetteRecordings
     from recorder.api.recorder import Recorder
+    from recorder.api.recordings import Nothing, Recordings
     from recorder.api.store import Store
     from recorder.core.events import Event
     from recorder.replay.faults import Fault
@@ -33,7 +35,8 @@ class Player:
     error. Thread-safe. A recording that is not what was written, as far as its hash chain tells, is not
     played: its request raises :class:`~recorder.errors.ChainBroken`, and so does leaving.
 
-    :param source: a store's URL, the path of a SQLite store, or a :class:`~recorder.Store`.
+    :param source: a store's URL, the path of a SQLite store or of a cassette (``FILE.jsonl``), or a
+        :class:`~recorder.Store`.
     :param match: ``"strict"``: method, URL and payload, JSON compared as a value.
     :param pace: 0 answers at once, 1 as fast as recorded, 2 twice as slow.
     :param exchanges: what to answer from: ids of exchanges, ids or names of conversations; everything
@@ -49,7 +52,7 @@ class Player:
 
     def __init__(
         self,
-        source: str | os.PathLike[str] | Store | None = None,
+        source: str | os.PathLike[str] | Store | Nothing | None = None,
         *,
         match: str = "strict",
         pace: float = 0.0,
@@ -61,17 +64,16 @@ class Player:
         if match != "strict":
             raise ConfigurationError(f"match={match!r} is not known: use 'strict'")
         # Here, so that a program which imports recorder to record does not import what reads and rebuilds.
-        from recorder.api.recordings import Recordings
         from recorder.api.store import Store
         from recorder.replay.answers import Answers
 
         clock = clock or SystemClock()
         self._pace = Pace(pace, clock)
+        self._source = source
+        self._store: Store | None = None
         self._owns = not isinstance(source, Store)
-        self._store = source if isinstance(source, Store) else Store(source)
         try:
-            only = None if exchanges is None else self._store.members(exchanges)
-            recordings = Recordings(self._store.reader, only)
+            recordings = self._recordings(None if exchanges is None else self._open().members(exchanges))
             events = recordings.events if fault is None else self._with(fault, recordings.events)
             self._answers = Answers(recordings.entries(), events, recordings.request)
             self._redaction = Redaction(fingerprint_key(clock))
@@ -82,13 +84,36 @@ class Player:
         self._transport: RequestsReplay | RequestsEither | None = None
         self._httpx: HttpxReplay | HttpxEither | None = None
 
+    def _open(self) -> Store:
+        """Return the store; a cassette is one too where exchanges are named, which is to be the same everywhere."""
+        from recorder.api.recordings import Nothing
+        from recorder.api.store import Store
+
+        if self._store is None:
+            if isinstance(self._source, Nothing):
+                raise NotFound("there are no exchanges to name: leave them out")
+            self._store = self._source if isinstance(self._source, Store) else Store(self._source)
+        return self._store
+
+    def _recordings(self, only: set[bytes] | None) -> Recordings | CassetteRecordings | Nothing:
+        from recorder.api.recordings import Nothing, Recordings
+        from recorder.api.store import Store
+
+        if isinstance(self._source, Nothing):
+            return self._source
+        if not isinstance(self._source, Store) and (path := cassette_path(as_url(self._source))) is not None:
+            from recorder.api.cassettes import CassetteRecordings
+
+            return CassetteRecordings(path, only)
+        return Recordings(self._open().reader, only)
+
     def _with(
         self, fault: Fault | Mapping[str, Fault], events: Callable[[bytes], Iterable[Event]]
     ) -> Callable[[bytes], Iterable[Event]]:
         """Return what gives the events of an exchange with what goes wrong in them."""
         if not isinstance(fault, Mapping):
             return lambda exchange: fault.apply(list(events(exchange)))
-        named = {member: one for name, one in fault.items() for member in self._store.members([name])}
+        named = {member: one for name, one in fault.items() for member in self._open().members([name])}
         return lambda exchange: named[exchange].apply(list(events(exchange))) if exchange in named else events(exchange)
 
     @property
@@ -131,7 +156,7 @@ class Player:
 
     def close(self) -> None:
         """Close the store, unless it was given open; closing twice is fine."""
-        if self._owns:
+        if self._owns and self._store is not None:
             self._store.close()
 
     def __enter__(self) -> Player:

@@ -32,7 +32,7 @@ class Reader:
     """
 
     def __init__(self, url: str) -> None:
-        parse_url(url)  # one message for a wrong one, whoever is given it
+        parse_url(url, cassettes=True)  # one message for a wrong one, whoever is given it
         self.url = absolute_url(url)
         self.store = open_store(self.url, write=False)
         self.projected = SqlProjected(self.store)

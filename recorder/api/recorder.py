@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from recorder.api.cassettes import rules_for
 from recorder.api.conversations import Conversation, Conversations, current_conversation
 from recorder.api.ending import Ending, projecting
 from recorder.clock import Clock, SystemClock, id_text
@@ -21,13 +22,14 @@ from recorder.recording.mover import Health, Mover
 from recorder.recording.process_drainer import ProcessDrainer
 from recorder.recording.recovery import Recovered
 from recorder.recording.write_path import DURABILITIES, FAILURE_POLICIES, WritePath
-from recorder.store import Synchronous, open_store
-from recorder.store.base import EventStore
+from recorder.store import Synchronous, open_events
+from recorder.store.base import EventLog
 from recorder.store.urls import parse_url
 
 if TYPE_CHECKING:
     import requests
 
+    from recorder.core.match_rules import Match
     from recorder.transports.httpx_recording import HttpxRecording
     from recorder.transports.requests_recording import RequestsRecording
 
@@ -49,7 +51,8 @@ class Recorder:
     long as a session that it is mounted on is in use; dropped without :meth:`close`, it is closed in the
     background when the last of them is gone.
 
-    :param store_url: ``sqlite:///FILE``, the path of such a file, or ``postgresql+psycopg://…``;
+    :param store_url: ``sqlite:///FILE``, the path of such a file, ``postgresql+psycopg://…``, or the path of a
+        cassette, ``FILE.jsonl``;
         ``RECORDER_STORE`` where it is left out, else ``sqlite:///recorder.db``. A SQLite store is created and
         upgraded as needed.
     :param durability: ``"delivered"``: a killed process loses no chunk that its consumer saw;
@@ -59,6 +62,8 @@ class Recorder:
         request that cannot be recorded is not sent.
     :param redact: rules that add to the built-in ones: ``"header:NAME"``, ``"query:NAME"``,
         ``"body:NAME"`` or ``"body:/json/pointer"``.
+    :param match: of a cassette: how its requests are matched when it is played; strictly where it is left out. It is
+        written in its first line.
     :param drainer: what moves events from the spool to the store: a ``"thread"`` of this process, or a
         ``"process"`` of its own (not on Windows), which leaves this one's interpreter to the program.
     :param spool_wait: seconds for which the first failing write of an outage is tried again.
@@ -78,6 +83,7 @@ class Recorder:
         durability: str = "delivered",
         on_failure: str = "spool",
         redact: Iterable[str] | str | None = None,
+        match: Match | None = None,
         drainer: str = "thread",
         spool_wait: float = 0.25,
         close_timeout: float = 10.0,
@@ -96,20 +102,27 @@ class Recorder:
             return
         clock = clock or SystemClock()
         url = as_url(store_url)
-        parse_url(url)  # one message for a wrong one, whoever is given it
+        target = parse_url(url, cassettes=True)  # one message for a wrong one, whoever is given it
         url = absolute_url(url)
+        rules = None
+        if target.cassette is not None:
+            rules = rules_for(target.cassette, match, redact)
+            redact = rules.redact
+        elif match is not None:
+            raise ConfigurationError("match says how a cassette is matched: give it to Player, or record to FILE.jsonl")
         synchronous: Synchronous = "full" if durability == "synced" else "normal"
         directory = prepared_spool_directory(url)
 
-        def open_for_writing() -> EventStore:
-            return open_store(url, write=True, synchronous=synchronous)
+        def open_for_writing() -> EventLog:
+            return open_events(url, synchronous=synchronous, rules=rules)
 
         def make_thread(spool: Lanes, instance: bytes) -> Mover:
             return Drainer(spool, open_for_writing, clock, projecting(at_once=_RESTING_STEP))
 
         def make_process(spool: Lanes, instance: bytes) -> Mover:
             orders = {"store": url, "synchronous": synchronous, "directory": str(directory), "instance": instance.hex()}
-            return ProcessDrainer(orders, clock)
+            kept = {"match": rules and rules.match, "redact": list(rules.redact) if rules else []}
+            return ProcessDrainer(orders | kept, clock)
 
         path = WritePath(
             directory,

@@ -14,6 +14,22 @@ from recorder.replay.answers import Entry
 from recorder.replay.nearest import Request
 
 
+class Nothing:
+    """No exchanges at all: a player of it misses every request, or sends it."""
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield nothing."""
+        return iter(())
+
+    def events(self, exchange: bytes) -> Iterable[Event]:
+        """Return no events."""
+        return ()
+
+    def request(self, exchange: bytes) -> Request:
+        """Return no request."""
+        return "", "", b""
+
+
 class Recordings:
     """The exchanges of a store, in the order in which they were recorded.
 

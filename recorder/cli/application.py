@@ -17,7 +17,7 @@ from recorder.cli.interrupts import leaving_at_once
 from recorder.cli.output import colour
 from recorder.cli.streams import guard
 from recorder.errors import ConfigurationError, RecorderError
-from recorder.locations import DEFAULT_STORE, default_store
+from recorder.locations import DEFAULT_STORE, as_url, default_store
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -53,7 +53,7 @@ class Settings:
     @property
     def store(self) -> str:
         """The store's URL: as given, else ``RECORDER_STORE``, else ``sqlite:///recorder.db``."""
-        return default_store() if self.named is None else self.named
+        return as_url(default_store() if self.named is None else self.named)
 
 
 def _take_store(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
@@ -77,7 +77,7 @@ def store_option(command: F, otherwise: str = _OTHERWISE) -> F:
         metavar="URL",
         expose_value=False,
         callback=_take_store,
-        help=f"The store: sqlite:///FILE or postgresql://…; {otherwise}.",
+        help=f"The store: sqlite:///FILE, postgresql://… or a cassette, FILE.jsonl; {otherwise}.",
     )(command)
 
 

@@ -16,8 +16,10 @@ from recorder.projections.runner import project
 from recorder.recording.recovery import Recovered, set_aside
 from recorder.recording.recovery import recover as take_over
 from recorder.recording.spool_file import spool_files
-from recorder.store import open_store, schema
+from recorder.store import open_events, schema
+from recorder.store.cassette_file import read_file
 from recorder.store.projected import SqlProjected
+from recorder.store.sql import SqlStore
 from recorder.store.urls import parse_url
 
 
@@ -32,16 +34,19 @@ def recover(settings: Settings) -> None:
     list and replay up to date as well.
     """
     url = settings.store
-    target = parse_url(url)
+    target = parse_url(url, cassettes=True)
     spools = spool_directory(url)
     kept_before = set_aside(spools)
     if target.path is not None and not spool_files(spools):
         schema.state(target)  # there is nothing to recover: opened to write, a missing or empty store would be made
-    store = open_store(url, write=True)
+    if target.cassette is not None and not spool_files(spools):
+        read_file(target.cassette)  # the same
+    store = open_events(url)
     try:
         clock = SystemClock()
         done = take_over(spools, store, clock, clock.new_id())
-        project(store, SqlProjected(store))
+        if isinstance(store, SqlStore):
+            project(store, SqlProjected(store))
     finally:
         store.close()
     _print(done, kept_before)

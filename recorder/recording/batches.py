@@ -13,7 +13,7 @@ from recorder.core.codec import decode_batch, encode_opened, ends_here, event_re
 from recorder.core.events import Event, StreamOpened
 from recorder.errors import CorruptRecording, VersionConflict
 from recorder.recording.spool_file import HEADER_SIZE
-from recorder.store.base import EventStore, SpoolMark
+from recorder.store.base import EventLog, SpoolMark
 
 _log = logging.getLogger("recorder")
 
@@ -80,7 +80,7 @@ class Moved(NamedTuple):
 
 
 def move_batch(
-    store: EventStore, file: Drainable, openings: Sequence[StreamOpened], events: Sequence[Event], mark: SpoolMark
+    store: EventLog, file: Drainable, openings: Sequence[StreamOpened], events: Sequence[Event], mark: SpoolMark
 ) -> Moved:
     """Move a batch that was read from a spool file; what the store has others in the place of is set aside.
 
@@ -98,7 +98,7 @@ def move_batch(
 
 
 def _append_apart(
-    store: EventStore, file: Drainable, openings: Sequence[StreamOpened], events: Sequence[Event], mark: SpoolMark
+    store: EventLog, file: Drainable, openings: Sequence[StreamOpened], events: Sequence[Event], mark: SpoolMark
 ) -> int:
     """Append a batch stream by stream: one that the store refuses is kept in a file and holds up no other.
 
@@ -132,7 +132,7 @@ def _append_apart(
     return count
 
 
-def _sound(store: EventStore, opened: Sequence[StreamOpened], told: Sequence[Event]) -> int:
+def _sound(store: EventLog, opened: Sequence[StreamOpened], told: Sequence[Event]) -> int:
     """Append the events of one stream up to the first that the store refuses; return how many it took."""
     for number, event in enumerate(told):
         try:

@@ -22,7 +22,7 @@ from recorder.recording.lanes import is_beside
 from recorder.recording.order import in_order
 from recorder.recording.rounds import INTERVAL, Rounds
 from recorder.recording.spool_file import HEADER_SIZE
-from recorder.store.base import EventStore, SpoolMark
+from recorder.store.base import EventLog, SpoolMark
 
 _log = logging.getLogger("recorder")
 
@@ -79,14 +79,14 @@ class Drainer:
     def __init__(
         self,
         source: Source,
-        open_store: Callable[[], EventStore],
+        open_store: Callable[[], EventLog],
         clock: Clock,
-        at_rest: Callable[[EventStore, Callable[[], bool]], None] | None = None,
+        at_rest: Callable[[EventLog, Callable[[], bool]], None] | None = None,
     ) -> None:
         self._source = source
         self._open_store = open_store
         self._clock = clock
-        self._store: EventStore | None = None
+        self._store: EventLog | None = None
         self._confirmed: set[bytes] = set()  # files whose offset this very store has told
         self._moving = threading.Lock()
         self._at_rest = at_rest
@@ -114,11 +114,11 @@ class Drainer:
         """Say that there is something in the spool; never waits."""
         self._rounds.wake()
 
-    def adopt(self, store: EventStore) -> None:
+    def adopt(self, store: EventLog) -> None:
         """Use a store that is open already."""
         self._store = store
 
-    def inherited(self) -> EventStore | None:
+    def inherited(self) -> EventLog | None:
         """Return the store that a forked child must neither use nor close."""
         return self._store
 
@@ -199,7 +199,7 @@ class Drainer:
             moved = True
         return moved
 
-    def _drain_once(self, store: EventStore, files: Sequence[Laned]) -> bool:
+    def _drain_once(self, store: EventLog, files: Sequence[Laned]) -> bool:
         """Move one batch, whatever lanes its events are in, in one transaction; return whether there was any."""
         limit = max(self._batch // len(files), _LEAST_BYTES) if files else 0
         growing = {file.lane: file.id for file in files}
@@ -245,7 +245,7 @@ class Drainer:
 
     def _move(
         self,
-        store: EventStore,
+        store: EventLog,
         files: Sequence[Laned],
         openings: Sequence[StreamOpened],
         events: Sequence[Event],
@@ -288,7 +288,7 @@ class Drainer:
                 self.damage,
             )
 
-    def _drop_full_ones(self, store: EventStore, files: Sequence[Laned]) -> None:
+    def _drop_full_ones(self, store: EventLog, files: Sequence[Laned]) -> None:
         """Remove the files that are drained whole and no longer appended to."""
         growing = {file.lane: file.id for file in files}
         for file in files:
@@ -376,7 +376,7 @@ class Drainer:
             self._moving.release()
         return done
 
-    def _forget_files(self, store: EventStore) -> None:
+    def _forget_files(self, store: EventLog) -> None:
         try:
             for file in self._source.files():
                 store.forget_spool(file.id)

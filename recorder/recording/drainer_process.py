@@ -4,7 +4,9 @@
 spool files of one recorder process. What it needs it gets as one line of JSON on standard input (the
 store's URL holds a password, and arguments are for everybody to see)::
 
-    {"directory": …, "instance": hex, "store": URL, "synchronous": "normal" | "full"}
+    {"directory": …, "instance": hex, "store": URL, "synchronous": "normal" | "full", "match": …, "redact": […]}
+
+``match`` and ``redact`` are the rules of a cassette.
 
 It reports on standard output, a line of JSON whenever something has changed::
 
@@ -35,7 +37,7 @@ from recorder.locks import LockFile
 from recorder.recording.drain import Drainer
 from recorder.recording.rounds import INTERVAL
 from recorder.recording.spool_file import HEADER_SIZE, is_zero, lane_of, read_header, read_records, spool_files
-from recorder.store import open_store
+from recorder.store import Rules, open_events
 
 _log = logging.getLogger("recorder")
 
@@ -203,7 +205,8 @@ def main() -> int:
     order = json.loads(line)
     spool = FollowedSpool(Path(order["directory"]), bytes.fromhex(order["instance"]))
     synchronous = cast(Literal["normal", "full"], order["synchronous"])
-    drainer = Drainer(spool, lambda: open_store(order["store"], write=True, synchronous=synchronous), clock)
+    rules = Rules(order["match"], order["redact"])
+    drainer = Drainer(spool, lambda: open_events(order["store"], synchronous=synchronous, rules=rules), clock)
     told = False
     with suppress(BrokenPipeError):  # the owner died: as above
         told = run(orders, _reports(drainer, sys.stdout.fileno()), drainer, spool)

@@ -10,7 +10,7 @@ import os
 import weakref
 from typing import Final, Protocol
 
-from recorder.store.base import EventStore
+from recorder.store.base import EventLog
 
 
 class Forked(Protocol):
@@ -33,7 +33,7 @@ class Forked(Protocol):
 ALIVE: Final[weakref.WeakSet[Forked]] = weakref.WeakSet()
 
 #: Stores that a forked child inherited: the connections are the parent's, to close them would disturb it.
-INHERITED: Final[list[EventStore]] = []
+INHERITED: Final[list[EventLog]] = []
 
 
 def _before() -> None:

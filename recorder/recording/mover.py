@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from recorder.store.base import EventStore
+from recorder.store.base import EventLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,11 @@ class Mover(Protocol):
         """Whether nobody is looking into the spool, so that :meth:`wake` has to be called."""
         ...
 
-    def adopt(self, store: EventStore) -> None:
+    def adopt(self, store: EventLog) -> None:
         """Take a store that is open already."""
         ...
 
-    def inherited(self) -> EventStore | None:
+    def inherited(self) -> EventLog | None:
         """Return the store that a forked child must neither use nor close."""
         ...
 

@@ -14,7 +14,7 @@ from itertools import islice
 from recorder.core.codec import decode_records
 from recorder.core.events import Event, StreamOpened
 from recorder.recording.batches import Drainable
-from recorder.store.base import EventStore, SpoolMark
+from recorder.store.base import EventLog, SpoolMark
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class Ordered:
     held: set[bytes] = field(default_factory=set)
 
 
-def in_order(store: EventStore, batches: Sequence[tuple[Drainable, SpoolMark]]) -> Ordered:
+def in_order(store: EventLog, batches: Sequence[tuple[Drainable, SpoolMark]]) -> Ordered:
     """Return of some batches what leaves no hole in any stream: of each file up to the first event that would.
 
     :param batches: files, and from where to where each was read.
@@ -67,7 +67,7 @@ def in_order(store: EventStore, batches: Sequence[tuple[Drainable, SpoolMark]]) 
     return ordered
 
 
-def _reached(store: EventStore, records: Sequence[Event | StreamOpened]) -> dict[bytes, int]:
+def _reached(store: EventLog, records: Sequence[Event | StreamOpened]) -> dict[bytes, int]:
     """Return the last version that the store has of each stream that it has an opening of."""
     streams = {record.stream for record in records if isinstance(record, Event)}
     reached = {stream: head.version for stream, head in store.heads(list(streams)).items()}

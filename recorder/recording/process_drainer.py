@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from recorder.clock import Clock
 from recorder.errors import RecorderError
-from recorder.store.base import EventStore
+from recorder.store.base import EventLog
 
 _log = logging.getLogger("recorder")
 
@@ -32,7 +32,7 @@ class ProcessDrainer:
     :ivar error: why the store does not take them, or None.
     """
 
-    def __init__(self, orders: Mapping[str, str], clock: Clock) -> None:
+    def __init__(self, orders: Mapping[str, Any], clock: Clock) -> None:
         self._orders = dict(orders)
         self._clock = clock
         self._process: subprocess.Popen[bytes] | None = None
@@ -54,14 +54,14 @@ class ProcessDrainer:
         process = self._process
         return process.pid if process is not None else None
 
-    def adopt(self, store: EventStore) -> None:
+    def adopt(self, store: EventLog) -> None:
         """Close a store that was opened here: the process opens its own."""
         try:
             store.close()
         except RecorderError as error:
             _log.info("recorder: the store was not closed in good order: %s", error)
 
-    def inherited(self) -> EventStore | None:
+    def inherited(self) -> EventLog | None:
         """Return None: there is no store in this process."""
         return None
 

@@ -25,7 +25,7 @@ from recorder.recording.orphans import Orphan, headers, let_go, take_orphans
 from recorder.recording.reserve import marked_closed, marker_of
 from recorder.recording.salvage import Salvage
 from recorder.recording.spool_file import HEADER_SIZE, SUFFIX, read_header, read_records, spool_files
-from recorder.store.base import EventStore, SpoolMark
+from recorder.store.base import EventLog, SpoolMark
 
 _log = logging.getLogger("recorder")
 
@@ -58,7 +58,7 @@ def set_aside(directory: Path) -> list[Path]:
     return sorted([*directory.glob(f"*{SUFFIX}{DAMAGED}"), *directory.glob(f"*{CONFLICTS}")])
 
 
-def recover(directory: Path, store: EventStore, clock: Clock, instance: bytes) -> Recovered:
+def recover(directory: Path, store: EventLog, clock: Clock, instance: bytes) -> Recovered:
     """Drain and close what dead processes left in a spool directory.
 
     :param directory: the store's spool directory; it may be missing.
@@ -113,7 +113,7 @@ def _remove_unborn(directory: Path) -> None:
             lock.close()
 
 
-def _move(store: EventStore, dead: bytes, orphans: Sequence[Orphan], done: Recovered) -> str | None:
+def _move(store: EventLog, dead: bytes, orphans: Sequence[Orphan], done: Recovered) -> str | None:
     """Bring to the store what a dead process left; return what was lost of it, if anything was."""
     salvage = Salvage(store, dead)
     for orphan in orphans:
@@ -138,7 +138,7 @@ def _move(store: EventStore, dead: bytes, orphans: Sequence[Orphan], done: Recov
     return None if waits is None else f"events are missing that come before some in {waits}"
 
 
-def _drain(store: EventStore, orphan: Orphan, salvage: Salvage, done: Recovered) -> bool:
+def _drain(store: EventLog, orphan: Orphan, salvage: Salvage, done: Recovered) -> bool:
     """Move what a file holds, batch by batch; return whether that went to its end without finding anything wrong."""
     start = _drained(store, orphan)
     try:
@@ -166,7 +166,7 @@ def _drain(store: EventStore, orphan: Orphan, salvage: Salvage, done: Recovered)
         return False
 
 
-def _drained(store: EventStore, orphan: Orphan) -> int:
+def _drained(store: EventLog, orphan: Orphan) -> int:
     return max(store.drained(orphan.id), HEADER_SIZE)
 
 
@@ -181,7 +181,7 @@ def _keep(orphan: Orphan, done: Recovered) -> None:
     done.damaged.append(str(aside))
 
 
-def _remove(store: EventStore, orphans: Iterable[Orphan]) -> None:
+def _remove(store: EventLog, orphans: Iterable[Orphan]) -> None:
     for orphan in orphans:
         if orphan.id:
             store.forget_spool(orphan.id)
@@ -189,7 +189,7 @@ def _remove(store: EventStore, orphans: Iterable[Orphan]) -> None:
 
 
 def _close_streams(
-    store: EventStore, dead: bytes, end: str, lost: str | None, clock: Clock, instance: bytes, done: Recovered
+    store: EventLog, dead: bytes, end: str, lost: str | None, clock: Clock, instance: bytes, done: Recovered
 ) -> None:
     unfinished = list(store.unfinished(dead))
     if unfinished:
@@ -212,7 +212,7 @@ def _ended(
     yield _following(opened, last, end, {"found_by": id_text(instance)}, clock, instance)
 
 
-def _end_closed(directory: Path, store: EventStore, clock: Clock, instance: bytes, done: Recovered) -> None:
+def _end_closed(directory: Path, store: EventLog, clock: Clock, instance: bytes, done: Recovered) -> None:
     """Say what recorders could not write that were closed in good order; all their files are drained."""
     left = {header.instance for header in headers(directory, but=())}
     for marker, closed in marked_closed(directory):
@@ -251,7 +251,7 @@ class Spooled:
     events: dict[bytes, list[Event]] = field(default_factory=dict)
 
 
-def read_spooled(directory: Path, store: EventStore) -> Spooled:
+def read_spooled(directory: Path, store: EventLog) -> Spooled:
     """Return what a store's spools still hold, living owners' included; nothing is changed or locked."""
     found = Spooled()
     for path in spool_files(directory):

@@ -25,7 +25,7 @@ from recorder.core.record_search import FoundRecord, RecordSearch
 from recorder.errors import CorruptRecording, VersionConflict
 from recorder.recording.orphans import Orphan
 from recorder.recording.spool_file import HEADER_SIZE
-from recorder.store.base import EventStore
+from recorder.store.base import EventLog
 
 _log = logging.getLogger("recorder")
 
@@ -60,7 +60,7 @@ class Salvage:
     :ivar behind: those of them that stood behind damage, or in a later file.
     """
 
-    def __init__(self, store: EventStore, owner: bytes) -> None:
+    def __init__(self, store: EventLog, owner: bytes) -> None:
         self._store = store
         self._owner = owner
         self._heads: dict[bytes, _Head | None] = {}

@@ -22,7 +22,7 @@ from recorder.recording.reserve import Reserve, mark_closed
 from recorder.recording.rounds import Rounds
 from recorder.recording.spool_file import HEADER_SIZE
 from recorder.recording.streams import StreamWriter, Unfinished
-from recorder.store.base import EventStore
+from recorder.store.base import EventLog
 
 _log = logging.getLogger("recorder")
 
@@ -48,7 +48,7 @@ class WritePath:
     def __init__(
         self,
         directory: Path,
-        open_store: Callable[[], EventStore],
+        open_store: Callable[[], EventLog],
         make_mover: Callable[[Lanes, bytes], Mover],
         clock: Clock,
         redaction: Redaction,
@@ -107,7 +107,7 @@ class WritePath:
             raise
         self._mover.adopt(store)
 
-    def _recover(self, store: EventStore) -> None:
+    def _recover(self, store: EventLog) -> None:
         """Take over what dead processes left; whatever goes wrong with *their* spools can wait."""
         try:
             self.recovered = recover(self._directory, store, self.clock, self.instance)

@@ -39,8 +39,8 @@ class FeedCursor:
     position: int = 0
 
 
-class EventStore(Protocol):
-    """Append-only events, keyed by (event stream, version)."""
+class EventLog(Protocol):
+    """Append-only events, keyed by (event stream, version), as whoever records needs them."""
 
     @property
     def name(self) -> str:
@@ -80,17 +80,6 @@ class EventStore(Protocol):
         """Return the opening of a stream, or None."""
         ...
 
-    def openings(self) -> Iterator[StreamOpened]:
-        """Yield every opening, in the order of their ids."""
-        ...
-
-    def events(self, stream: bytes, *, after: int = 0) -> Iterator[Event]:
-        """Yield the events of a stream in order, from the version after *after*.
-
-        :raises UnknownEventType: one is of a type that is not known here; those before it come first.
-        """
-        ...
-
     def found_events(self, stream: bytes) -> Iterator[Event]:
         """Yield the events of a stream in order, those that nobody here can read as being of type ``code N``.
 
@@ -107,10 +96,6 @@ class EventStore(Protocol):
         """Return the last event of each of the given streams that has one."""
         ...
 
-    def streams_of(self, instance: bytes) -> list[StreamOpened]:
-        """Return the openings that one recorder process wrote, in the order of their ids."""
-        ...
-
     def unfinished(self, instance: bytes | None = None) -> Iterator[tuple[StreamOpened, Event | None]]:
         """Yield each exchange's stream that has no end yet, with its last event.
 
@@ -121,6 +106,33 @@ class EventStore(Protocol):
 
         :param instance: only the streams that this recorder process opened.
         """
+        ...
+
+    def let_go(self) -> None:
+        """Release connections as :meth:`close` does, without doing anything that can wait."""
+        ...
+
+    def close(self) -> None:
+        """Release connections; closing twice is fine."""
+        ...
+
+
+class EventStore(EventLog, Protocol):
+    """The same with what is needed to read a whole store."""
+
+    def openings(self) -> Iterator[StreamOpened]:
+        """Yield every opening, in the order of their ids."""
+        ...
+
+    def events(self, stream: bytes, *, after: int = 0) -> Iterator[Event]:
+        """Yield the events of a stream in order, from the version after *after*.
+
+        :raises UnknownEventType: one is of a type that is not known here; those before it come first.
+        """
+        ...
+
+    def streams_of(self, instance: bytes) -> list[StreamOpened]:
+        """Return the openings that one recorder process wrote, in the order of their ids."""
         ...
 
     def walk(self) -> Iterator[tuple[StreamOpened | None, Iterator[Event]]]:
@@ -151,12 +163,4 @@ class EventStore(Protocol):
 
     def counts(self) -> tuple[int, int]:
         """Return the number of events and of event streams."""
-        ...
-
-    def let_go(self) -> None:
-        """Release connections as :meth:`close` does, without doing anything that can wait."""
-        ...
-
-    def close(self) -> None:
-        """Release connections; closing twice is fine."""
         ...

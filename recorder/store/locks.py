@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +17,7 @@ _LONGEST_WAIT: Final = 0.005
 
 
 class StoreLock:
-    """A context manager; the file is made with mode 0600 and never removed.
+    """A context manager; the file is made with mode 0600 and never removed. A folder serves as well.
 
     The file is opened anew each time, so that threads exclude each other as processes do.
 
@@ -36,7 +37,7 @@ class StoreLock:
         :raises StoreUnreachable: it was not free in time, or its file cannot be opened.
         """
         try:
-            file = LockFile(self._path)
+            file = LockFile(self._path, flags=os.O_RDONLY) if self._path.is_dir() else LockFile(self._path)
         except OSError as error:
             raise StoreUnreachable(f"{self._path} cannot be opened: {error.strerror}") from error
         try:

@@ -12,7 +12,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from recorder.errors import ConfigurationError
-from recorder.locations import as_url, sqlite_path
+from recorder.locations import as_url, cassette_path, sqlite_path
 
 _SHAPES: Final = ("sqlite:///FILE", "postgresql://USER@HOST/DATABASE")
 _SQLITE: Final = frozenset({"sqlite", "sqlite+pysqlite"})
@@ -33,20 +33,28 @@ class StoreUrl:
     :ivar name: the URL for people: no password, and of its query only what is known to be harmless.
     :ivar url: the URL with the driver that recorder uses.
     :ivar path: the file of a SQLite store, absolute; None for Postgres.
+    :ivar cassette: the file of a cassette, absolute; None for a store.
     """
 
     name: str
     url: URL
     path: Path | None
+    cassette: Path | None = None
 
 
-def parse_url(text: str) -> StoreUrl:
+def parse_url(text: str, *, cassettes: bool = False) -> StoreUrl:
     """Read a store URL: ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or ``postgresql://…``.
 
+    :param cassettes: the path of a cassette is fine too.
     :raises ConfigurationError: it is no URL, its scheme or driver is not known, the driver is not
         installed, or it names a SQLite database in memory, which would die with the process. What
         stands after the scheme is never quoted: a password may be anywhere in a URL that is wrong. A path is.
     """
+    cassette = cassette_path(as_url(text))
+    if cassette is not None:
+        if not cassettes:
+            raise ConfigurationError(f"{cassette} is a cassette, not a store: `recorder cassette` works on it")
+        return StoreUrl(str(cassette), URL.create("cassette"), None, cassette)
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):  # ValueError: its port is no number, its address has no end

@@ -1,0 +1,230 @@
+"""A cassette as a value: which lines belong to which exchange, and what is wrong with them.
+
+Reading is lazy: a player that opens a thousand exchanges parses those that it plays. What can be told from the shape
+of the file is told at once: a line that is none, an exchange that is missing, cut off or there twice. Whether an
+exchange is what was recorded shows when its events are read, since its hash depends on every one of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final
+
+from recorder.core.cassette_lines import (
+    CASSETTE_VERSION,
+    ChangedError,
+    DuplicateError,
+    LineError,
+    NewerVersionError,
+    parsed,
+    read_end,
+    read_events,
+    read_more,
+    read_opening,
+)
+from recorder.core.events import TERMINAL_TYPES, Event, StreamOpened
+
+_EVENT: Final = b'{"event":'
+_CONFLICT: Final = (b"<<<<<<< ", b"||||||| ", b"=======", b">>>>>>> ")
+
+
+@dataclass
+class Block:
+    """The lines of one event stream.
+
+    :ivar number: of the line with which it begins, from 1.
+    :ivar opening: what that line says.
+    :ivar lines: those of its events, with their numbers.
+    :ivar end: hash of its last event as its end line has it; None where it has none.
+    """
+
+    number: int
+    opening: tuple[StreamOpened, int, int]
+    is_exchange: bool
+    lines: list[tuple[int, bytes]] = field(default_factory=list)
+    end: bytes | None = None
+
+    @property
+    def stream(self) -> bytes:
+        """Id of the event stream, 16 bytes."""
+        return self.opening[0].stream
+
+    @property
+    def wall_ns(self) -> int:
+        """When it began, UTC nanoseconds."""
+        return self.opening[1]
+
+    @property
+    def last_number(self) -> int:
+        """Number of its last line before the end line."""
+        return self.lines[-1][0] if self.lines else self.number
+
+    def first(self) -> Event | None:
+        """Return its first event."""
+        return next(read_events(self.opening, self.lines[:1]), None)
+
+    @cached_property
+    def is_ended(self) -> bool:
+        """Whether an event of it is an end of its exchange."""
+        return any(parsed(*one).get("event") in TERMINAL_TYPES for one in reversed(self.lines))
+
+    def events(self) -> list[Event]:
+        """Return its events.
+
+        :raises LineError: a line cannot be read, or they are not those whose hash stands at the end.
+        """
+        events = list(read_events(self.opening, self.lines))
+        if self.end is not None and (events[-1].hash if events else None) != self.end:
+            raise ChangedError(
+                self.number,
+                f"and those up to {self.last_number} are not what was recorded: one of them was changed, or is missing",
+            )
+        return events
+
+
+@dataclass
+class Cassette:
+    """What the lines of a file say.
+
+    :ivar version: of the cassette's format.
+    :ivar exchanges: how many there have to be; None while something is recorded, or where a program was killed.
+    :ivar match: how requests are matched, as it stands in the file; None for strictly.
+    :ivar redact: rules of redaction beside the built-in ones.
+    :ivar blocks: its event streams by id, in the order of the file.
+    :ivar problems: what is wrong with the lines.
+    :ivar is_torn: the last line is not whole: its writer was stopped by more than a signal.
+    """
+
+    version: int = CASSETTE_VERSION
+    exchanges: int | None = None
+    match: dict[str, Any] | None = None
+    redact: tuple[str, ...] = ()
+    blocks: dict[bytes, Block] = field(default_factory=dict)
+    problems: list[LineError] = field(default_factory=list)
+    is_torn: bool = False
+
+    @property
+    def recording(self) -> bool:
+        """Whether something is being recorded, or was when a program was killed."""
+        return self.exchanges is None
+
+    def exchange_blocks(self) -> Iterator[Block]:
+        """Yield the event streams that are exchanges, in the order of the file."""
+        return (block for block in self.blocks.values() if block.is_exchange)
+
+
+def read_cassette(data: bytes) -> Cassette:
+    """Return what a file says; its problems are in it.
+
+    :raises LineError: its first line is not that of a cassette.
+    :raises NewerVersionError: it is, of a version that is not known here.
+    """
+    lines = data.split(b"\n")
+    torn = lines.pop()
+    if not lines and not torn:
+        raise LineError(1, "is missing: the file is empty")
+    cassette = _header(lines[0] if lines else torn)
+    reader = _Reader(cassette)
+    for number, text in enumerate(lines[1:], 2):
+        if text.startswith(_EVENT) and reader.current is not None:
+            reader.current.lines.append((number, text))
+        elif text.strip():
+            try:
+                reader.take(number, text)
+            except LineError as error:
+                cassette.problems.append(error)
+    cassette.is_torn = bool(torn.strip())
+    if lines and cassette.is_torn and not cassette.recording:
+        cassette.problems.append(LineError(len(lines) + 1, "is cut off"))
+    if not cassette.recording:
+        cassette.problems += _missing(cassette, len(lines) + bool(torn))
+    cassette.problems.sort(key=lambda one: one.number)
+    return cassette
+
+
+def _header(text: bytes) -> Cassette:
+    value = parsed(1, text)
+    version = value.get("cassette")
+    if isinstance(version, bool) or not isinstance(version, int):
+        raise LineError(1, "does not begin a cassette")
+    if version != CASSETTE_VERSION:
+        raise NewerVersionError(1, f"is of version {version}, this version of recorder reads {CASSETTE_VERSION}")
+    found = Cassette(version)
+    match, redact, exchanges = value.get("match"), value.get("redact", []), value.get("exchanges")
+    if match is not None and not isinstance(match, dict):
+        raise LineError(1, "has as 'match' what is no object of rules")
+    if not isinstance(redact, list) or not all(isinstance(rule, str) for rule in redact):
+        raise LineError(1, "has as 'redact' what is no list of rules")
+    if isinstance(exchanges, bool) or not isinstance(exchanges, int | None):
+        raise LineError(1, "has as 'exchanges' what is no number")
+    if exchanges is None and value.get("recording") is not True:
+        raise LineError(1, "tells no number of exchanges")
+    found.match, found.redact, found.exchanges = match, tuple(redact), exchanges
+    return found
+
+
+def _missing(cassette: Cassette, last: int) -> Iterator[LineError]:
+    for block in cassette.blocks.values():
+        if block.end is None:
+            yield LineError(block.last_number, "is the last one of its exchange, whose end is missing")
+    found = sum(1 for _ in cassette.exchange_blocks())
+    if found != cassette.exchanges:
+        fewer = "after it, exchanges are missing" if found < (cassette.exchanges or 0) else "too many are there"
+        yield LineError(
+            last if found < (cassette.exchanges or 0) else 1,
+            f"{fewer}: the first line tells of {cassette.exchanges}, {found} are there",
+        )
+
+
+class _Reader:
+    """Takes the lines that are not just the next event."""
+
+    def __init__(self, cassette: Cassette) -> None:
+        self._cassette = cassette
+        self.current: Block | None = None
+
+    def take(self, number: int, text: bytes) -> None:
+        if text.startswith(_CONFLICT):
+            raise LineError(number, "is what git leaves of a conflict")
+        value = parsed(number, text)
+        if "event" in value:
+            self._event(number, text)
+        elif "exchange" in value or "conversation" in value:
+            self._opening(number, value)
+        elif "end" in value:
+            self._end(number, value)
+        elif "more" in value:
+            self.current = self._known(number, read_more(number, value))
+        else:
+            raise LineError(number, "is neither the beginning of an exchange, nor an event, nor an end")
+
+    def _event(self, number: int, text: bytes) -> None:
+        if self.current is None:
+            raise LineError(number, "is an event of no exchange")
+        self.current.lines.append((number, text))
+
+    def _opening(self, number: int, value: dict[str, Any]) -> None:
+        self.current = None
+        opening = read_opening(number, value)
+        stream, blocks = opening[0].stream, self._cassette.blocks
+        self.current = Block(number, opening, "exchange" in value)
+        if stream in blocks:  # its lines are read, and go nowhere
+            raise DuplicateError(number, f"begins an exchange that begins on line {blocks[stream].number} too")
+        blocks[stream] = self.current
+
+    def _end(self, number: int, value: dict[str, Any]) -> None:
+        stream, head = read_end(number, value)
+        block, self.current = self.current, None
+        if block is None or block.stream != stream:
+            block = self._known(number, stream)
+        if block.end is not None:
+            raise LineError(number, "ends an exchange that has ended before")
+        block.end = head
+
+    def _known(self, number: int, stream: bytes) -> Block:
+        block = self._cassette.blocks.get(stream)
+        if block is None:
+            raise LineError(number, "names an exchange that has not begun")
+        return block

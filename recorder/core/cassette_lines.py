@@ -1,0 +1,280 @@
+"""A cassette's lines: the events of exchanges as JSON that people read and git compares.
+
+JSON Lines (https://jsonlines.org), UTF-8. Every line says by its first member what it is::
+
+    {"cassette": 1, "exchanges": 2, "match": {…}, "redact": […]}      the first line
+    {"exchange": ID, "at": …, "mono": …, "instance": ID, "salt": …}   an exchange begins ("conversation": its opening)
+    {"event": "request_sent", "ns": 0, "head": […], "json": {…}}      its events, in order
+    {"event": "chunk_received", "ns": 61042, "body": "data: …"}
+    {"end": ID, "hash": …}                                            it is all there
+
+Nothing of the events is lost: from these lines they come back bit for bit, and their hashes with them. The hash at
+the end tells whether a line was changed; the number in the first line, whether an exchange is missing.
+
+While something is recorded, the first line has ``"recording": true`` instead of a number, exchanges that run at the
+same time stand among each other, and ``{"more": ID}`` says whose events follow. A program that is killed leaves it so.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from recorder.core.cassette_body import head_lines, head_of, payload, payload_of, written
+from recorder.core.chain import genesis, link
+from recorder.core.events import CONVERSATION_TYPES, FORMAT_VERSION, TYPE_CODES, Event, StreamOpened, meta_text
+from recorder.core.json_text import rfc3339
+
+#: The version of the cassette's format that is written here.
+CASSETTE_VERSION: Final = 1
+
+_HEADED: Final = frozenset({"request_sent", "response_started"})
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+_encode_ascii: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+
+class LineError(ValueError):
+    """A line of a cassette that cannot be read.
+
+    :param number: of the line, from 1.
+    """
+
+    def __init__(self, number: int, message: str) -> None:
+        super().__init__(message)
+        self.number = number
+
+
+class NewerVersionError(LineError):
+    """The first line names a version of the format that is not known here."""
+
+
+class DuplicateError(LineError):
+    """An exchange begins that is there already."""
+
+
+class ChangedError(LineError):
+    """The lines of an exchange are not those that were written."""
+
+
+def line(value: Any) -> bytes:
+    """Return a value as one line."""
+    try:
+        return _encode(value).encode("utf-8") + b"\n"
+    except UnicodeEncodeError:  # half of a surrogate pair in what a server has said
+        return _encode_ascii(value).encode("ascii") + b"\n"
+
+
+def _text(identity: bytes) -> str:
+    return str(uuid.UUID(bytes=identity))
+
+
+def header_line(exchanges: int | None, match: dict[str, Any] | None = None, redact: Sequence[str] = ()) -> bytes:
+    """Return the first line.
+
+    :param exchanges: how many there are; None while something is recorded.
+    :param match: how requests are matched; None for strictly.
+    :param redact: rules of redaction beside the built-in ones.
+    """
+    value: dict[str, Any] = {"cassette": CASSETTE_VERSION}
+    value |= {"recording": True} if exchanges is None else {"exchanges": exchanges}
+    if match:
+        value["match"] = match
+    if redact:
+        value["redact"] = list(redact)
+    return line(value)
+
+
+def opening_line(opened: StreamOpened, first: Event) -> bytes:
+    """Return the line with which an event stream begins.
+
+    :param first: its first event, whose times are those that the others count from.
+    """
+    kind = "conversation" if first.type in CONVERSATION_TYPES else "exchange"
+    value: dict[str, Any] = {kind: _text(opened.stream), "at": rfc3339(first.wall_ns), "mono": first.mono_ns}
+    value |= {"instance": _text(opened.instance), "salt": opened.secret.hex()}
+    if opened.format != FORMAT_VERSION:
+        value["format"] = opened.format
+    return line(value)
+
+
+def event_line(event: Event, opened: StreamOpened, first: Event) -> bytes:
+    """Return the line of one event."""
+    elapsed = event.mono_ns - first.mono_ns
+    value: dict[str, Any] = {"event": event.type, "ns": elapsed}
+    if skew := event.wall_ns - first.wall_ns - elapsed:
+        value["skew"] = skew
+    if event.flags:
+        value["flags"] = event.flags
+    if event.instance != opened.instance:
+        value["instance"] = _text(event.instance)
+    facts = None if event.meta is None else json.loads(event.meta)
+    value |= _bytes_of(event, facts)
+    if event.meta is not None:
+        value |= {"meta": facts} if meta_text(facts) == event.meta else {"meta_text": event.meta}
+    return line(value)
+
+
+def _bytes_of(event: Event, facts: Any) -> dict[str, Any]:
+    body = event.body
+    if body is None:
+        return {}
+    if event.type not in _HEADED:
+        return {"body": written(body)}
+    size = facts.get("head", len(body)) if isinstance(facts, dict) and event.type == "request_sent" else len(body)
+    lines = head_lines(body[:size]) if isinstance(size, int) else None
+    return {"body": written(body)} if lines is None else {"head": lines, **payload(body[size:])}
+
+
+def more_line(stream: bytes) -> bytes:
+    """Return the line after which events of another event stream follow."""
+    return line({"more": _text(stream)})
+
+
+def end_line(stream: bytes, head: bytes) -> bytes:
+    """Return the line that ends an event stream: all that there is of it stands before.
+
+    :param head: hash of its last event.
+    """
+    return line({"end": _text(stream), "hash": head.hex()})
+
+
+def stream_lines(opened: StreamOpened, events: Sequence[Event], *, ends: bool = True) -> Iterator[bytes]:
+    """Yield the lines of an event stream that has at least one event.
+
+    :param ends: that is all there is of it.
+    """
+    yield opening_line(opened, events[0])
+    for event in events:
+        yield event_line(event, opened, events[0])
+    if ends:
+        yield end_line(opened.stream, events[-1].hash)
+
+
+# Reading
+
+
+def parsed(number: int, text: bytes) -> dict[str, Any]:
+    """Return what a line says.
+
+    :raises LineError: it is no JSON object.
+    """
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise LineError(number, "is no JSON object")
+    return value
+
+
+def read_opening(number: int, value: dict[str, Any]) -> tuple[StreamOpened, int, int]:
+    """Return what an opening line says: the opening, wall time and monotonic time of the first event.
+
+    :raises LineError: it cannot be read.
+    """
+    name = "exchange" if "exchange" in value else "conversation"
+    secret = _hexadecimal(number, value, "salt", 32)
+    stream, instance = _identity(number, value, name), _identity(number, value, "instance")
+    opened = StreamOpened(stream, instance, secret, _integer(number, value, "format", FORMAT_VERSION))
+    if opened.format != FORMAT_VERSION:
+        raise LineError(number, f"is of event format {opened.format}, this version of recorder reads {FORMAT_VERSION}")
+    return opened, _wall_ns(number, value.get("at")), _integer(number, value, "mono")
+
+
+def read_events(opening: tuple[StreamOpened, int, int], lines: Iterable[tuple[int, bytes]]) -> Iterator[Event]:
+    """Yield the events of a stream with the hashes that they must have, from their numbered lines.
+
+    :raises LineError: a line cannot be read.
+    """
+    opened, wall_ns, mono_ns = opening
+    head = genesis(opened.stream)
+    for version, (number, text) in enumerate(lines, 1):
+        value = parsed(number, text)
+        kind = value.get("event")
+        if kind not in TYPE_CODES:
+            raise LineError(number, f"is an event of a type that this version of recorder does not know: {kind!r}")
+        elapsed, skew = _integer(number, value, "ns"), _integer(number, value, "skew", 0)
+        instance = _identity(number, value, "instance") if "instance" in value else opened.instance
+        times = wall_ns + elapsed + skew, mono_ns + elapsed
+        flags = _integer(number, value, "flags", 0)
+        event = Event(
+            opened.stream, version, kind, *times, instance, flags, _meta(number, value), _body(number, value), b""
+        )
+        try:
+            head = link(head, opened.secret, event)
+        except (struct.error, ValueError, OverflowError) as error:  # a number that no field has room for
+            raise LineError(number, f"holds what no event can ({error})") from None
+        yield event._replace(hash=head)
+
+
+def read_end(number: int, value: dict[str, Any]) -> tuple[bytes, bytes]:
+    """Return what an end line says: the event stream, and the hash of its last event.
+
+    :raises LineError: it cannot be read.
+    """
+    return _identity(number, value, "end"), _hexadecimal(number, value, "hash", 32)
+
+
+def read_more(number: int, value: dict[str, Any]) -> bytes:
+    """Return the event stream that a ``more`` line names.
+
+    :raises LineError: it cannot be read.
+    """
+    return _identity(number, value, "more")
+
+
+def _body(number: int, value: dict[str, Any]) -> bytes | None:
+    try:
+        head = head_of(value["head"]) if "head" in value else None
+        rest = payload_of(value)
+    except ValueError as error:  # UnicodeEncodeError is one
+        raise LineError(number, f"has a body that cannot be read ({error})") from None
+    return rest if head is None else head + (rest or b"")
+
+
+def _meta(number: int, value: dict[str, Any]) -> str | None:
+    if "meta" in value:
+        return meta_text(value["meta"])
+    text = value.get("meta_text")
+    if text is not None and not (isinstance(text, str) and text.isascii()):
+        raise LineError(number, "has a meta_text that is no text of ASCII characters")
+    return text
+
+
+def _integer(number: int, value: dict[str, Any], name: str, default: int | None = None) -> int:
+    found = value.get(name, default)
+    if isinstance(found, bool) or not isinstance(found, int):
+        raise LineError(number, f"has no whole number as {name!r}")
+    return found
+
+
+def _identity(number: int, value: dict[str, Any], name: str) -> bytes:
+    try:
+        return uuid.UUID(value[name]).bytes
+    except (KeyError, ValueError, AttributeError, TypeError):
+        raise LineError(number, f"has no id as {name!r}") from None
+
+
+def _hexadecimal(number: int, value: dict[str, Any], name: str, size: int) -> bytes:
+    try:
+        found = bytes.fromhex(value[name])
+    except (KeyError, ValueError, TypeError):
+        found = b""
+    if len(found) != size:
+        raise LineError(number, f"has no {2 * size} hexadecimal digits as {name!r}")
+    return found
+
+
+def _wall_ns(number: int, text: Any) -> int:
+    """Read the time that :func:`~recorder.core.json_text.rfc3339` writes: nanoseconds since 1970."""
+    try:
+        seconds, _, fraction = text.removesuffix("Z").partition(".")
+        since = datetime.fromisoformat(f"{seconds}+00:00") - _EPOCH
+        return (since.days * 86400 + since.seconds) * 1_000_000_000 + int(fraction.ljust(9, "0")[:9])
+    except (AttributeError, ValueError, TypeError):
+        raise LineError(number, "has no time as 'at'") from None
