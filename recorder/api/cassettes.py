@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from recorder.core.cassette import Block, Cassette
-from recorder.core.cassette_lines import LineError, read_events
+from recorder.core.cassette_lines import LineError
 from recorder.core.events import Event
 from recorder.core.exchange import fold
 from recorder.core.matching import match_key
@@ -97,7 +97,7 @@ class CassetteRecordings:
 
     def _read(self, block: Block) -> Iterator[Event]:
         try:
-            yield from read_events(block.opening, block.lines)
+            yield from block.readable()
         except LineError as error:
             raise refused(self._path, error) from None
 

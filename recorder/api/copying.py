@@ -86,7 +86,7 @@ def copy(
     :raises StaleSchema: a store has another schema; on Postgres that is for ``recorder db upgrade``.
     :raises StoreUnreachable: a store cannot be reached.
     """
-    here, there = parse_url(source), parse_url(target)
+    here, there = parse_url(source, cassettes=True), parse_url(target)
     if _are_one(here, there):
         raise ConfigurationError(f"{here.name} cannot be copied to itself: give another store to copy to")
     asked = cast("ExchangeFilters", {name: value for name, value in filters.items() if value not in (None, {})})
@@ -96,7 +96,7 @@ def copy(
             compare(store.reader.store, taking, streams)
             carried = carry(store.reader.store, taking, streams, begin(number))
             _project(taking)
-        return _report(store, here.name, there.name, carried, None if not asked else set(_flat(streams)))
+        return report(store, here.name, there.name, carried, None if not asked else set(_flat(streams)))
 
 
 def _are_one(here: StoreUrl, there: StoreUrl) -> bool:
@@ -145,7 +145,25 @@ def _project(target: Any) -> None:
     project(target, SqlProjected(target))
 
 
-def _report(store: Store, source: str, target: str, carried: Carried, only: set[bytes] | None) -> CopyReport:
+def chosen_streams(store: Store, filters: ExchangeFilters, only: set[bytes] | None) -> list[bytes]:
+    """Return the ids of the event streams to carry, those that opened conversations first.
+
+    :param only: ids of exchanges; all that the filters leave where it is None.
+    :raises NotFound: nothing is left.
+    """
+    asked = cast("ExchangeFilters", {name: value for name, value in filters.items() if value not in (None, {})})
+    rows = [row for row in store.selected(**asked) if only is None or row.id in only]
+    if not rows:
+        raise NotFound("nothing is recorded that fits, so nothing was written: see `recorder list` with these filters")
+    openings = sorted({row.opening for row in rows if row.opening is not None})
+    return [*(one for one in openings if store.reader.opening(one) is not None), *sorted(row.id for row in rows)]
+
+
+def report(store: Store, source: str, target: str, carried: Carried, only: set[bytes] | None) -> CopyReport:
+    """Return what is told of a copy.
+
+    :param only: ids of the event streams that were to be copied; all where it is None.
+    """
     spooled = [one for one in store.reader.spooled.events if store.reader.is_spooled(one)]
     return CopyReport(
         source,

@@ -70,6 +70,13 @@ class Block:
         """Whether an event of it is an end of its exchange."""
         return any(parsed(*one).get("event") in TERMINAL_TYPES for one in reversed(self.lines))
 
+    def readable(self) -> Iterator[Event]:
+        """Yield its events, whatever the hash at the end says.
+
+        :raises LineError: a line cannot be read.
+        """
+        return read_events(self.opening, self.lines)
+
     def events(self) -> list[Event]:
         """Return its events.
 

@@ -27,7 +27,6 @@ from recorder.core.cassette_lines import (
 )
 from recorder.core.events import CONVERSATION_TYPES, TERMINAL_TYPES, TYPE_CODES, Event, StreamOpened
 from recorder.errors import StoreUnreachable, UnknownEventType, VersionConflict
-from recorder.locks import LOCKS_DIRECTORIES
 from recorder.store.base import SpoolMark
 from recorder.store.cassette_file import (
     NO_RULES,
@@ -35,11 +34,11 @@ from recorder.store.cassette_file import (
     Written,
     content,
     events_of,
+    locked,
     read_file,
     replace,
     require_sound,
 )
-from recorder.store.locks import StoreLock
 
 _Signature = tuple[int, int, int]  # inode, size, time of change
 
@@ -77,7 +76,7 @@ class CassetteStore:
         self._path = path
         self._rules = rules
         self._thread_lock = threading.RLock()
-        self._lock = StoreLock(path.parent if LOCKS_DIRECTORIES else path.with_name(f".{path.name}.lock"))
+        self._lock = locked(path)
         self._streams: dict[bytes, _Stream] = {}
         self._drained: dict[bytes, int] = {}
         self._signature: _Signature | None = None

@@ -24,6 +24,8 @@ from recorder.core.cassette_lines import (
 )
 from recorder.core.events import CONVERSATION_TYPES, Event, StreamOpened
 from recorder.errors import ChainBroken, ConfigurationError, CorruptRecording, StoreUnreachable
+from recorder.locks import LOCKS_DIRECTORIES
+from recorder.store.locks import StoreLock
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,11 @@ def content(streams: Iterable[Written], rules: Rules, *, recording: bool = False
     for one in ordered:
         lines += stream_lines(one.opened, one.events, ends=one.ends)
     return b"".join(lines)
+
+
+def locked(path: Path) -> StoreLock:
+    """Return the lock under which a cassette is written: that of its folder, so that nothing is left beside it."""
+    return StoreLock(path.parent if LOCKS_DIRECTORIES else path.with_name(f".{path.name}.lock"))
 
 
 def replace(path: Path, data: bytes) -> None:
