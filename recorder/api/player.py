@@ -122,6 +122,11 @@ class Player:
         return self._answers.misses
 
     @property
+    def refused(self) -> tuple[CorruptRecording, ...]:
+        """Why recordings that would have answered were not played: they are not what was written."""
+        return self._answers.refused
+
+    @property
     def unplayed(self) -> tuple[str, ...]:
         """Ids of the recorded exchanges that were not asked for."""
         return self._answers.unplayed

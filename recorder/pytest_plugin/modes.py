@@ -79,9 +79,7 @@ def plan_of(mode: Mode, *, exists: bool, begun: bool = False) -> Plan:
     return _THERE[mode]
 
 
-def mode_of(
-    asked: str | None, marked: str | None, configured: str, *, in_ci: bool, only_plays: bool = False
-) -> Mode:
+def mode_of(asked: str | None, marked: str | None, configured: str, *, in_ci: bool, only_plays: bool = False) -> Mode:
     """Return the mode that counts.
 
     :param asked: the command line's, which counts before all others.

@@ -28,6 +28,7 @@ _ARGUMENTS: Final = frozenset(
     {"mode", "match", "allow_repeats", "redact", "fault", "pace", "clock", "verify", "unplayed", "expired", "max_age"}
     | {"block_network", "allowed_hosts"}
 )
+_OF_THE_PLAYER: Final = ("match", "allow_repeats", "pace", "clock")
 _AGE: Final = re.compile(r"(\d+)\s*([hdw])")
 _HOURS: Final = {"h": 1, "d": 24, "w": 168}
 
@@ -123,7 +124,9 @@ class Configured:
         except ValueError:
             raise _wrong(f"mode={given['mode']!r} of {item.nodeid}", tuple(Mode)) from None
         where = f" of {item.nodeid}"
-        player = {name: given[name] for name in ("match", "allow_repeats", "pace", "clock") if name in given}
+        player: dict[str, Any] = {
+            name: given[name] for name in ("match", "allow_repeats", "pace", "clock") if name in given
+        }
         redact = given.get("redact", ())
         return Settings(
             mode,

@@ -1,0 +1,52 @@
+"""A cassette that is recorded again beside itself, and takes its own place when that is whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from recorder.api.cassettes import CassetteRecordings
+from recorder.clock import id_bytes
+from recorder.store.cassette_file import Rules, Written, content, events_of, locked, replace
+
+
+def renew(path: Path, newer: Path, *, keep_others: bool) -> None:
+    """Put what was recorded again in the place of a cassette, at once, and remove the file that it came in.
+
+    :param newer: what was recorded again.
+    :param keep_others: exchanges whose requests were not made again stay; those that were are replaced, all of them.
+    :raises CorruptRecording: one of the two is not what was written.
+    :raises StoreUnreachable: the file cannot be written.
+    """
+    with locked(path):
+        new = CassetteRecordings(newer)
+        streams = list(_streams(newer, new))
+        if keep_others:
+            old = CassetteRecordings(path)
+            again = {entry.key for entry in new.entries()}
+            replaced = {entry.exchange for entry in old.entries() if entry.key in again}
+            there = {one.opened.stream for one in streams} | replaced
+            streams += [one for one in _streams(path, old) if one.opened.stream not in there]
+        replace(path, content(streams, Rules(new.cassette.match, new.cassette.redact)))
+        newer.unlink(missing_ok=True)
+
+
+def _streams(path: Path, recordings: CassetteRecordings) -> Iterator[Written]:
+    for block in recordings.cassette.blocks.values():
+        yield Written(block.opening[0], events_of(path, block))
+
+
+def oldest_of(path: Path) -> int | None:
+    """Return when the oldest exchange of a cassette was recorded: UTC nanoseconds; None where it has none."""
+    blocks = CassetteRecordings(path).cassette.exchange_blocks()
+    return min((block.wall_ns for block in blocks), default=None)
+
+
+def requests_of(path: Path, exchanges: Iterable[str]) -> list[str]:
+    """Return ``METHOD URL (id)`` of some exchanges of a cassette, by their ids."""
+    recordings = CassetteRecordings(path)
+    told = []
+    for exchange in exchanges:
+        method, url, _ = recordings.request(id_bytes(exchange))
+        told.append(f"{method} {url} ({exchange[-8:]})")
+    return told
