@@ -80,6 +80,17 @@ class EventLog(Protocol):
         """Return the opening of a stream, or None."""
         ...
 
+    def openings(self) -> Iterator[StreamOpened]:
+        """Yield every opening, in the order of their ids."""
+        ...
+
+    def events(self, stream: bytes, *, after: int = 0) -> Iterator[Event]:
+        """Yield the events of a stream in order, from the version after *after*.
+
+        :raises UnknownEventType: one is of a type that is not known here; those before it come first.
+        """
+        ...
+
     def found_events(self, stream: bytes) -> Iterator[Event]:
         """Yield the events of a stream in order, those that nobody here can read as being of type ``code N``.
 
@@ -108,6 +119,10 @@ class EventLog(Protocol):
         """
         ...
 
+    def counts(self) -> tuple[int, int]:
+        """Return the number of events and of event streams."""
+        ...
+
     def let_go(self) -> None:
         """Release connections as :meth:`close` does, without doing anything that can wait."""
         ...
@@ -119,17 +134,6 @@ class EventLog(Protocol):
 
 class EventStore(EventLog, Protocol):
     """The same with what is needed to read a whole store."""
-
-    def openings(self) -> Iterator[StreamOpened]:
-        """Yield every opening, in the order of their ids."""
-        ...
-
-    def events(self, stream: bytes, *, after: int = 0) -> Iterator[Event]:
-        """Yield the events of a stream in order, from the version after *after*.
-
-        :raises UnknownEventType: one is of a type that is not known here; those before it come first.
-        """
-        ...
 
     def streams_of(self, instance: bytes) -> list[StreamOpened]:
         """Return the openings that one recorder process wrote, in the order of their ids."""
@@ -159,8 +163,4 @@ class EventStore(EventLog, Protocol):
 
         What another transaction that is still running keeps back now may come as well.
         """
-        ...
-
-    def counts(self) -> tuple[int, int]:
-        """Return the number of events and of event streams."""
         ...

@@ -218,27 +218,21 @@ class CassetteStore:
             if known is None:
                 new[opened.stream] = opened
         told: list[Event] = []
-        ends: dict[bytes, int] = {}
+        hashed: dict[bytes, list[bytes]] = {}  # by stream and version
         for event in events:
             if event.type not in TYPE_CODES:
                 raise UnknownEventType(f"an event is of type {event.type!r}, which this version of recorder has not")
-            stream = self._streams.get(event.stream)
-            if stream is None and event.stream not in new:
-                raise VersionConflict(f"{self.name} has no opening of {id_text(event.stream)}")
-            there = [] if stream is None else stream.events
-            last = ends.get(event.stream, len(there))
-            if event.version <= len(there):
-                if there[event.version - 1].hash != event.hash:
-                    raise self._conflict(event)
-            elif event.version == last + 1:
+            hashes = hashed.get(event.stream)
+            if hashes is None:
+                if event.stream not in new and event.stream not in self._streams:
+                    raise VersionConflict(f"{self.name} has no opening of {id_text(event.stream)}")
+                hashes = hashed[event.stream] = [one.hash for one in self.events(event.stream)]
+            if event.version == len(hashes) + 1:
                 told.append(event)
-                ends[event.stream] = event.version
-            else:
-                raise self._conflict(event)
+                hashes.append(event.hash)
+            elif not 0 < event.version <= len(hashes) or hashes[event.version - 1] != event.hash:
+                raise VersionConflict(f"{self.name} cannot take version {event.version} of {id_text(event.stream)}")
         return new, told
-
-    def _conflict(self, event: Event) -> VersionConflict:
-        return VersionConflict(f"{self.name} cannot take version {event.version} of {id_text(event.stream)}")
 
     def _write(self, new: dict[bytes, StreamOpened], told: Sequence[Event]) -> None:
         reopened = {event.stream for event in told if event.stream in self._streams}
