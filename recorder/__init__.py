@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from recorder.api.store import Store
     from recorder.core.match_rules import Match as Match
     from recorder.core.version import __version__ as __version__
+    from recorder.replay.virtual_clock import VirtualClock
 
 __all__ = [
     "CassetteExhausted",
@@ -70,6 +71,7 @@ __all__ = [
     "StoreUnreachable",
     "UnknownEventType",
     "VersionConflict",
+    "VirtualClock",
 ]
 
 # Imported when asked for. With SQLAlchemy and requests they take a third of a second, in which the command
@@ -79,6 +81,7 @@ _WHEN_ASKED_FOR = {
     "Player": "recorder.api.player",
     "Recorder": "recorder.api.recorder",
     "Store": "recorder.api.store",
+    "VirtualClock": "recorder.replay.virtual_clock",
     "__version__": "recorder.core.version",
 }
 

@@ -20,7 +20,8 @@
         ├── NoMatchingExchange      the request was never recorded
         ├── CassetteExhausted       it was recorded, but every recorded answer has been given already
         ├── NetworkBlocked          a test without a network asked for it
-        └── RecordingEnded          reading on where the recorded consumer had closed or its process had died
+        └── RecordingEnded          reading on where the recorded consumer had closed or its process had died, or
+                                    where nothing more comes and the client has no timeout
 
 Each class has one sentence; it is the default message.
 """

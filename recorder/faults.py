@@ -28,6 +28,7 @@ from recorder.replay.faults import (
     Malformed,
     Rewritten,
     Several,
+    Stall,
     Status,
     Unreachable,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "malformed",
     "rechunk",
     "several",
+    "stall",
     "status",
     "unreachable",
 ]
@@ -69,16 +71,13 @@ def cut(
     :param after_chunks: as they were recorded: each ends where a read or a frame ended.
     :param after_events: server-sent events.
     :param how: ``"close"``: the connection is closed; ``"reset"``: it is reset; ``"timeout"``: nothing more
-        comes, until the client's read timeout.
+        comes, until the client's read timeout. A client that has none would wait for ever: it is told so, with
+        :class:`~recorder.RecordingEnded`.
     :raises ConfigurationError: not exactly one place is given, or it is no count, or *how* is not known.
     """
-    given = {"bytes": after_bytes, "chunks": after_chunks, "events": after_events}
-    places = {unit: after for unit, after in given.items() if after is not None}
-    if len(places) != 1:
-        raise ConfigurationError("say where to cut: one of after_bytes, after_chunks and after_events")
+    unit, after = _place("cut", after_bytes, after_chunks, after_events)
     _one_of("how", how, _ENDS)
-    ((unit, after),) = places.items()
-    return Cut(_count(f"after_{unit}", after), unit, how)
+    return Cut(after, unit, how)
 
 
 def malformed(after_chunks: int) -> Fault:
@@ -173,10 +172,25 @@ def late(seconds: float) -> Fault:
 
     :raises ConfigurationError: it is no number of seconds.
     """
-    given: object = seconds
-    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given < float("inf"):
-        raise ConfigurationError(f"{seconds!r} is no number of seconds: use 0 or more")
-    return Late(float(seconds))
+    return Late(_seconds(seconds))
+
+
+def stall(
+    seconds: float,
+    *,
+    after_bytes: int | None = None,
+    after_chunks: int | None = None,
+    after_events: int | None = None,
+) -> Fault:
+    """Return a fault: the stream pauses so long in its middle; with a pace of 0 nobody waits for it.
+
+    :param after_bytes: of the body, before content decoding.
+    :param after_chunks: as they were recorded.
+    :param after_events: server-sent events.
+    :raises ConfigurationError: not exactly one place is given, or it is no count, or there is no number of seconds.
+    """
+    unit, after = _place("stall", after_bytes, after_chunks, after_events)
+    return Stall(_seconds(seconds), after, unit)
 
 
 def several(*faults: Fault) -> Fault:
@@ -228,6 +242,22 @@ def every_cut(
 def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise ConfigurationError(f"{name}={value!r} is not known: use {', '.join(map(repr, allowed))}")
+
+
+def _place(verb: str, after_bytes: int | None, after_chunks: int | None, after_events: int | None) -> tuple[str, int]:
+    """Return where something happens: a unit, and after how many of it."""
+    given = {"bytes": after_bytes, "chunks": after_chunks, "events": after_events}
+    places = {unit: after for unit, after in given.items() if after is not None}
+    if len(places) != 1:
+        raise ConfigurationError(f"say where to {verb}: one of after_bytes, after_chunks and after_events")
+    ((unit, after),) = places.items()
+    return unit, _count(f"after_{unit}", after)
+
+
+def _seconds(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+        raise ConfigurationError(f"{value!r} is no number of seconds: use 0 or more")
+    return float(value)
 
 
 def _count(name: str, value: Any) -> int:

@@ -36,12 +36,6 @@ def _streams(path: Path, recordings: CassetteRecordings) -> Iterator[Written]:
         yield Written(block.opening[0], events_of(path, block))
 
 
-def oldest_of(path: Path) -> int | None:
-    """Return when the oldest exchange of a cassette was recorded: UTC nanoseconds; None where it has none."""
-    blocks = CassetteRecordings(path).cassette.exchange_blocks()
-    return min((block.wall_ns for block in blocks), default=None)
-
-
 def requests_of(path: Path, exchanges: Iterable[str]) -> list[str]:
     """Return ``METHOD URL (id)`` of some exchanges of a cassette, by their ids."""
     recordings = CassetteRecordings(path)

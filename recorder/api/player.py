@@ -12,6 +12,7 @@ from recorder.core.redaction import Redaction
 from recorder.errors import ConfigurationError, CorruptRecording, NoMatchingExchange, NotFound
 from recorder.locations import as_url, cassette_path, fingerprint_key
 from recorder.replay.pace import Pace
+from recorder.replay.virtual_clock import VirtualClock
 
 if TYPE_CHECKING:
     import requests
@@ -38,12 +39,13 @@ class Player:
     :param source: a store's URL, the path of a SQLite store or of a cassette (``FILE.jsonl``), or a
         :class:`~recorder.Store`.
     :param match: ``"strict"``: method, URL and payload, JSON compared as a value.
-    :param pace: 0 answers at once, 1 as fast as recorded, 2 twice as slow.
+    :param pace: 0 answers at once, 1 as fast as recorded, 2 twice as slow; where it is left out, 1 by a
+        :class:`~recorder.VirtualClock`, else 0. Above 0, the client's timeouts fire.
     :param exchanges: what to answer from: ids of exchanges, ids or names of conversations; everything
         in the store where it is left out.
     :param fault: what goes wrong with every answer, see :mod:`recorder.faults`; or with those of some exchanges or
         conversations, by id or name.
-    :param clock: tells the time and waits; for tests.
+    :param clock: tells the time and waits: a :class:`~recorder.VirtualClock`, by which nobody does.
     :param otherwise: what is not recorded, or not once more, is sent, and recorded by this one: nothing is missed.
         A payload that is made while it is sent (a generator) is always sent.
     :raises ConfigurationError: an argument is wrong.
@@ -55,7 +57,7 @@ class Player:
         source: str | os.PathLike[str] | Store | Nothing | None = None,
         *,
         match: str = "strict",
-        pace: float = 0.0,
+        pace: float | None = None,
         exchanges: Iterable[str] | None = None,
         fault: Fault | Mapping[str, Fault] | None = None,
         clock: Clock | None = None,
@@ -68,15 +70,18 @@ class Player:
         from recorder.replay.answers import Answers
 
         clock = clock or SystemClock()
-        self._pace = Pace(pace, clock)
         self._source = source
         self._store: Store | None = None
+        virtual = clock if isinstance(clock, VirtualClock) else None
+        self._pace = Pace(float(virtual is not None) if pace is None else pace, clock)
         self._owns = not isinstance(source, Store)
         try:
             recordings = self._recordings(None if exchanges is None else self._open().members(exchanges))
             events = recordings.events if fault is None else self._with(fault, recordings.events)
             self._answers = Answers(recordings.entries(), events, recordings.request)
             self._redaction = Redaction(fingerprint_key(clock))
+            if virtual is not None and not virtual.started and (began := recordings.began_ns()) is not None:
+                virtual.start_at(began)
         except BaseException:
             self.close()
             raise

@@ -21,6 +21,10 @@ class Nothing:
         """Yield nothing."""
         return iter(())
 
+    def began_ns(self) -> int | None:
+        """Return None: there is no request."""
+        return None
+
     def events(self, exchange: bytes) -> Iterable[Event]:
         """Return no events."""
         return ()
@@ -50,6 +54,11 @@ class Recordings:
                 if places is None:
                     places = parsed[text] = places_of_row(identity, text)
                 yield Entry(identity, key, places, method, url)
+
+    def began_ns(self) -> int | None:
+        """Return when the first of the requests was sent, in nanoseconds since 1970; None where there is none."""
+        rows = self._reader.exchanges(newest_first=False)
+        return next((row.started_ns for row in rows if self._only is None or row.id in self._only), None)
 
     def events(self, exchange: bytes) -> Iterable[Event]:
         """Return the events of an exchange.

@@ -13,6 +13,8 @@ from typing import Any, Final, NamedTuple
 from recorder.core.events import FRAME_CLOSED, FRAME_END, READ_END, TERMINAL_TYPES, VERBATIM, Event
 
 _CRLF: Final = b"\r\n"
+#: When nothing comes any more, and no end either: nanoseconds after the request.
+NEVER: Final = 1 << 62
 
 
 class Read(NamedTuple):
@@ -38,6 +40,18 @@ class Tape:
     facts: dict[str, Any] = field(default_factory=dict)
     elapsed_ns: int = 0
     grew: int = 0
+
+    @property
+    def silent(self) -> bool:
+        """Whether it does not end: nothing more comes, and the connection stays open."""
+        return bool(self.facts.get("silent"))
+
+    def failed_after(self, timeout: float | None) -> int:
+        """Return when it was seen that no connection could be made, in nanoseconds after the request was sent.
+
+        :param timeout: how long the client waits for one, in seconds; without one, silence ends as it did.
+        """
+        return NEVER if self.silent and timeout is not None else self.elapsed_ns
 
 
 def render(events: Iterable[Event]) -> Tape:

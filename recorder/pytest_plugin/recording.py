@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from recorder.api.cassette_renewal import oldest_of, renew, requests_of
+from recorder.api.cassette_renewal import renew, requests_of
 from recorder.api.cassettes import CassetteRecordings
 from recorder.api.player import Player
 from recorder.api.recorder import Recorder
@@ -207,7 +207,8 @@ class Recording:
         return told_unplayed(requests_of(self.path, self.unplayed), self._run.told(self.path))
 
     def _told_expired(self) -> str:
-        most, oldest = self._settings.max_age, oldest_of(self.path) if self._exists and self._settings.max_age else None
+        most = self._settings.max_age
+        oldest = CassetteRecordings(self.path).began_ns() if self._exists and most is not None else None
         if most is None or oldest is None:
             return ""
         age = (SystemClock().wall_ns() - oldest) // _HOUR

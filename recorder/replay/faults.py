@@ -73,13 +73,7 @@ class Cut:
     def apply(self, events: Sequence[Event]) -> list[Event]:
         """See :meth:`Fault.apply`."""
         answer = _Answer.of(events)
-        return answer.ended(_first(answer, self._bytes(answer)), self.how)
-
-    def _bytes(self, answer: _Answer) -> int:
-        if self.unit == "bytes":
-            return self.after
-        pieces = [chunk.body or b"" for chunk in answer.chunks] if self.unit == "chunks" else answer.sse_events()
-        return sum(map(len, pieces[: self.after]))
+        return answer.ended(_first(answer, answer.bytes_of(self.after, self.unit)), self.how)
 
     def __str__(self) -> str:
         return f"{self.how}-after-{self.after}-{self.unit}"
@@ -142,8 +136,7 @@ class Unreachable:
     def apply(self, events: Sequence[Event]) -> list[Event]:
         """See :meth:`Fault.apply`."""
         answer = _Answer.of(events, answered=False)
-        facts = {"kind": self.how, "phase": "connect", "error": _FAILURES[self.how]}
-        return [*answer.asked, answer.end("request_failed", facts)]
+        return [*answer.asked, answer.end("request_failed", _failed(self.how, "connect"), answer.asked[-1].mono_ns)]
 
     def __str__(self) -> str:
         return f"unreachable-{self.how}"
@@ -218,6 +211,27 @@ class Late:
 
 
 @dataclass(frozen=True)
+class Stall:
+    """The stream pauses: what follows comes later."""
+
+    seconds: float
+    after: int
+    unit: str
+
+    def apply(self, events: Sequence[Event]) -> list[Event]:
+        """See :meth:`Fault.apply`."""
+        answer, pause = _Answer.of(events), int(self.seconds * 1e9)
+        size = answer.bytes_of(self.after, self.unit)
+        kept, rest = _first(answer, size), [*_rest(answer, size), *answer.after]
+        if not kept:
+            answer.started = answer.started._replace(flags=answer.started.flags | READ_END)
+        return [*answer.before, *kept, *(event._replace(mono_ns=event.mono_ns + pause) for event in rest)]
+
+    def __str__(self) -> str:
+        return f"stall-{self.seconds:g}-s-after-{self.after}-{self.unit}"
+
+
+@dataclass(frozen=True)
 class Several:
     """Faults one after the other."""
 
@@ -279,6 +293,13 @@ class _Answer:
                 f"the recorded answer is compressed ({self.coding}): its events cannot be told apart"
             )
 
+    def bytes_of(self, count: int, unit: str) -> int:
+        """Return how many bytes the first *count* bytes, chunks or events are."""
+        if unit == "bytes":
+            return count
+        pieces = [chunk.body or b"" for chunk in self.chunks] if unit == "chunks" else self.sse_events()
+        return sum(map(len, pieces[:count]))
+
     def sse_events(self) -> list[bytes]:
         """Return the server-sent events of the body, each with the blank line that ends it; a rest comes last."""
         self.require_plain()
@@ -299,8 +320,7 @@ class _Answer:
         at = self.time_after(kept)
         if how == "close":
             return [*self.before, *kept, self.end("response_truncated", {}, at)]
-        facts = {"kind": how, "phase": "body", "error": _FAILURES[how]}
-        return [*self.before, *kept, self.end("response_failed", facts, at)]
+        return [*self.before, *kept, self.end("response_failed", _failed(how, "body"), at)]
 
     def with_body(self, pieces: Sequence[bytes]) -> list[Event]:
         """Return the exchange with these pieces; each comes when the byte of the recorded body at its end did."""
@@ -319,6 +339,12 @@ class _Answer:
             facts["length"], head = size, _LENGTH.sub(rb"\g<1>%d" % size, head)
         started = self.started._replace(body=head, meta=meta_text(facts), flags=READ_END)
         return [*self.asked, started, *made, *map(_plain_end, self.after)]
+
+
+def _failed(how: str, phase: str) -> dict[str, Any]:
+    """Return the facts of an end; ``silent``: a timeout is the client's own, however long it is."""
+    facts = {"kind": how, "phase": phase, "error": _FAILURES[how]}
+    return facts | {"silent": True} if how == "timeout" else facts
 
 
 def _plain_end(event: Event) -> Event:
@@ -346,6 +372,19 @@ def _first(answer: _Answer, size: int) -> list[Event]:
     if kept:
         kept[-1] = kept[-1]._replace(flags=kept[-1].flags | READ_END)
     return kept
+
+
+def _rest(answer: _Answer, size: int) -> list[Event]:
+    """Return the chunks after the first *size* bytes of the body, the first one without what is before."""
+    left: list[Event] = []
+    for chunk in answer.chunks:
+        body = chunk.body or b""
+        if size <= 0:
+            left.append(chunk)
+        elif size < len(body):
+            left.append(chunk._replace(body=body[size:], meta=None))
+        size -= len(body)
+    return left
 
 
 def _part(answer: _Answer, before: Sequence[Event], chunk: Event, size: int) -> Event:

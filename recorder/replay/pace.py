@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from recorder.clock import Clock, SystemClock
-from recorder.errors import ConfigurationError
+from recorder.core.tape import NEVER
+from recorder.errors import ConfigurationError, RecordingEnded
+from recorder.replay.virtual_clock import TimeLine, VirtualClock
+
+#: What the operating system says of a read that took too long.
+TIMED_OUT: Final = "timed out"
 
 
 class Pace:
@@ -22,7 +28,7 @@ class Pace:
             raise ConfigurationError(f"pace={factor!r} is not a factor: use 0 (at once), 1 (as recorded) or another")
         self._factor = factor
         self._clock = clock
-        self._origin = clock.monotonic_ns()
+        self._line: TimeLine = clock.time_line() if isinstance(clock, VirtualClock) else _Line(clock)
 
     def start(self) -> Pace:
         """Return a pace whose request is sent now."""
@@ -32,22 +38,65 @@ class Pace:
         """Return the seconds until what was recorded *elapsed_ns* after its request is due; 0 where it is."""
         if not self._factor:
             return 0.0
-        due = self._origin + int(elapsed_ns * self._factor)
-        return max(due - self._clock.monotonic_ns(), 0) / 1e9
+        return max(int(elapsed_ns * self._factor) - self._line.passed_ns(), 0) / 1e9
 
-    async def rest(self, elapsed_ns: int, sleep: Callable[[float], Awaitable[None]]) -> None:
+    async def rest(
+        self,
+        elapsed_ns: int,
+        sleep: Callable[[float], Awaitable[None]],
+        timeout: float | None = None,
+    ) -> None:
         """Do as :meth:`wait` does, in a task.
 
         :param sleep: lets other tasks go on meanwhile; a clock that a test drives waits by itself.
+        :raises TimeoutError: it is not due by the *timeout*; tasks say nothing of it.
+        :raises RecordingEnded: it never comes, and the client has no timeout.
         """
-        left = self.left(elapsed_ns)
-        if left > 0 and type(self._clock) is SystemClock:
+        left, fires = self._patience(elapsed_ns, timeout)
+        if left > 0 and self._line.waits_by_loop:
             await sleep(left)
         elif left > 0:
-            self._clock.sleep(left)
+            await sleep(0)  # tasks that ask at the same moment do so before it passes
+            self._line.sleep(left)
+        if fires:
+            raise TimeoutError
 
-    def wait(self, elapsed_ns: int) -> None:
-        """Return when what was recorded *elapsed_ns* after its request is due."""
-        left = self.left(elapsed_ns)
+    def wait(self, elapsed_ns: int, timeout: float | None = None, says: str = TIMED_OUT) -> None:
+        """Return when what was recorded *elapsed_ns* after its request is due.
+
+        :param timeout: how long the client waits for it at most, in seconds.
+        :param says: what is said then.
+        :raises TimeoutError: it is not due by then.
+        :raises RecordingEnded: it never comes, and the client has no timeout.
+        """
+        left, fires = self._patience(elapsed_ns, timeout)
         if left > 0:
-            self._clock.sleep(left)
+            self._line.sleep(left)
+        if fires:
+            raise TimeoutError(says)
+
+    def _patience(self, elapsed_ns: int, timeout: float | None) -> tuple[float, bool]:
+        """Return how long to wait in seconds, and whether the client gives up then."""
+        if elapsed_ns == NEVER:
+            if timeout is None:
+                raise RecordingEnded(
+                    "nothing more comes here, and the client has no read timeout: it would wait for ever"
+                )
+            return (timeout if self._factor else 0.0), True
+        left = self.left(elapsed_ns)
+        return (left, False) if timeout is None or left <= timeout else (timeout, True)
+
+
+class _Line:
+    """The time of one exchange by any other clock."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.waits_by_loop = type(clock) is SystemClock
+        self._clock = clock
+        self._begins = clock.monotonic_ns()
+
+    def passed_ns(self) -> int:
+        return self._clock.monotonic_ns() - self._begins
+
+    def sleep(self, seconds: float) -> None:
+        self._clock.sleep(seconds)

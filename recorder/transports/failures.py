@@ -18,6 +18,8 @@ from urllib3 import exceptions as urllib3_exceptions
 from recorder.core.events import ErrorFacts
 from recorder.errors import RecordingEnded
 
+#: What TLS says of a read that took too long.
+TLS_TIMED_OUT: Final = "The read operation timed out"
 _MODULES: Final = {"builtins": builtins, "http.client": http.client, "socket": socket, "ssl": ssl}
 
 

@@ -17,8 +17,8 @@ import anyio
 import h11
 
 from recorder.core.tape import Tape
-from recorder.replay.pace import Pace
-from recorder.transports.failures import revive
+from recorder.replay.pace import TIMED_OUT, Pace
+from recorder.transports.failures import TLS_TIMED_OUT, revive
 from recorder.transports.httpx_modules import core_of, like_core, module_in_use, module_of, raised_again
 from recorder.transports.library_replay import LibraryReplay
 from recorder.transports.reel import SAID_ABOVE, Reel
@@ -186,19 +186,25 @@ class _Backend:
 
 
 class _SyncBackend(_Backend):
-    def connect_tcp(self, *args: Any, **kwargs: Any) -> Any:
+    def connect_tcp(self, host: str, port: int, timeout: float | None = None, *args: Any, **kwargs: Any) -> Any:
         """Return a stream over the recording, or fail as it did."""
         if (failure := self._failure()) is not None:
-            self._pace.wait(self._tape.elapsed_ns)
+            try:
+                self._pace.wait(self._tape.failed_after(timeout), timeout)
+            except TimeoutError as late:
+                raise self._core.ConnectTimeout(str(late)) from late
             raise failure
         return _stream_class(self._core.NetworkStream)(self._core, self._tape, self._pace)
 
 
 class _AsyncBackend(_Backend):
-    async def connect_tcp(self, *args: Any, **kwargs: Any) -> Any:
+    async def connect_tcp(self, host: str, port: int, timeout: float | None = None, *args: Any, **kwargs: Any) -> Any:
         """Return a stream over the recording, or fail as it did."""
         if (failure := self._failure()) is not None:
-            await self._pace.rest(self._tape.elapsed_ns, anyio.sleep)
+            try:
+                await self._pace.rest(self._tape.failed_after(timeout), anyio.sleep, timeout)
+            except TimeoutError as late:
+                raise self._core.ConnectTimeout(str(late)) from late
             raise failure
         return _stream_class(self._core.AsyncNetworkStream)(self._core, self._tape, self._pace)
 
@@ -217,6 +223,7 @@ class _Stream:
         self._tape = tape
         self._reel = Reel(tape)
         self._pace = pace
+        self._timed_out = TIMED_OUT
 
     def get_extra_info(self, info: str) -> Any:
         """Return None: there is no socket."""
@@ -247,7 +254,10 @@ class _SyncStream(_Stream):
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Return what the next read returned."""
         if (due := self._reel.due_ns) is not None:
-            self._pace.wait(due)
+            try:
+                self._pace.wait(due, timeout, self._timed_out)
+            except TimeoutError as late:
+                raise self._core.ReadTimeout(str(late)) from late
         return self._taken(max_bytes)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -258,6 +268,7 @@ class _SyncStream(_Stream):
 
     def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None) -> Any:
         """Return the stream: what it returns was recorded above TLS."""
+        self._timed_out = TLS_TIMED_OUT
         return self
 
 
@@ -265,7 +276,10 @@ class _AsyncStream(_Stream):
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Return what the next read returned."""
         if (due := self._reel.due_ns) is not None:
-            await self._pace.rest(due, anyio.sleep)
+            try:
+                await self._pace.rest(due, anyio.sleep, timeout)
+            except TimeoutError as late:
+                raise self._core.ReadTimeout(str(late)) from late
         return self._taken(max_bytes)
 
     def _seen(self, error: OSError) -> Exception:

@@ -11,14 +11,18 @@ import socket
 from typing import Any
 
 from recorder.core.tape import Tape
-from recorder.replay.pace import Pace
+from recorder.replay.pace import TIMED_OUT, Pace
 from recorder.transports.reel import Reel
 
 
 class RecordedSocket:
-    """Stands where a connected socket stands, for http.client and urllib3."""
+    """Stands where a connected socket stands, for http.client and urllib3.
 
-    def __init__(self) -> None:
+    :param timed_out: what is said of a read that took longer than the timeout.
+    """
+
+    def __init__(self, timed_out: str = TIMED_OUT) -> None:
+        self._timed_out = timed_out
         self._io_refs = 0  # SocketIO counts itself here
         self._closed = False
         self._timeout: float | None = None
@@ -42,11 +46,14 @@ class RecordedSocket:
         return io.BufferedReader(raw, io.DEFAULT_BUFFER_SIZE + max(self._grew, 0))
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
-        """Fill *buffer* with what one read returned, or with its rest."""
+        """Fill *buffer* with what one read returned, or with its rest.
+
+        :raises TimeoutError: it came later than the timeout allows.
+        """
         view = memoryview(buffer).cast("B")
         due = self._reel.due_ns
         if self._pace is not None and due is not None:
-            self._pace.wait(due)
+            self._pace.wait(due, self._timeout, self._timed_out)
         data = self._reel.take(len(view))
         view[: len(data)] = data
         return len(data)
@@ -59,7 +66,7 @@ class RecordedSocket:
         """Take what a request sends."""
 
     def settimeout(self, value: float | None) -> None:
-        """Keep the timeout; recorded reads do not wait for a network."""
+        """Keep the timeout: no read waits longer for what was recorded."""
         self._timeout = value
 
     def gettimeout(self) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from recorder.core.tape import Read, Tape
+from recorder.core.tape import NEVER, Read, Tape
 from recorder.errors import RecordingEnded
 from recorder.transports.failures import revive
 
@@ -26,9 +26,14 @@ class Reel:
 
     @property
     def due_ns(self) -> int | None:
-        """When the next read, or the end, came: nanoseconds after the request was sent; None after a bare stop."""
+        """When the next read, or the end, came: nanoseconds after the request was sent, or ``NEVER``.
+
+        None after a bare stop.
+        """
         if self._reads:
             return self._reads[0].elapsed_ns
+        if self._tape.silent:
+            return NEVER
         return None if self._tape.end is None else self._tape.elapsed_ns
 
     def take(self, size: int) -> bytes:

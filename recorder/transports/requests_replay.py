@@ -17,7 +17,7 @@ from recorder.core.redaction import Redacted, Redaction
 from recorder.errors import NoMatchingExchange
 from recorder.replay.answers import Answer, Answers
 from recorder.replay.pace import Pace
-from recorder.transports.failures import revive
+from recorder.transports.failures import TLS_TIMED_OUT, revive
 from recorder.transports.library_replay import LibraryReplay
 from recorder.transports.mounting import AdapterViews, came_by_a_connection
 from recorder.transports.prepared import known_payload
@@ -183,8 +183,10 @@ class _ReplayingConnection(View):
                 asking.answer = state.replay.answer(asking.request, payload)
         if asking is not None and asking.answer is not None:
             self._fail_as_recorded(asking, "connect")
-        self.sock = RecordedSocket()
-        if hasattr(self, "cert_reqs"):
+        if not hasattr(self, "cert_reqs"):
+            self.sock = RecordedSocket()
+        else:
+            self.sock = RecordedSocket(TLS_TIMED_OUT)
             self.is_verified = self.cert_reqs not in (ssl.CERT_NONE, "CERT_NONE", "NONE")
 
     def _fail_as_recorded(self, asking: Asking, phase: str) -> None:
@@ -194,14 +196,23 @@ class _ReplayingConnection(View):
         asking.answer = None
         if "error" not in tape.facts:
             return
-        self.recorder_state.replay.pace.start().wait(tape.elapsed_ns)
-        error = revive(tape.facts["error"])
+        error, kind = revive(tape.facts["error"]), str(tape.facts.get("kind"))
+        try:
+            timeout = self._patience(phase)
+            self.recorder_state.replay.pace.start().wait(tape.failed_after(timeout), timeout)
+        except TimeoutError as late:
+            error, kind = late, "timeout"
         if phase != "connect" or isinstance(error, ssl.SSLError):
             raise error
-        failure = self._as_urllib3_says(str(tape.facts.get("kind")), error)
+        failure = self._as_urllib3_says(kind, error)
         if tape.facts.get("proxy"):
             raise ProxyError("Unable to connect to proxy", failure) from failure
         raise failure from error
+
+    def _patience(self, phase: str) -> float | None:
+        """Return how long the client waits for a connection at most, in seconds."""
+        timeout = getattr(self, "timeout", None)
+        return timeout if phase == "connect" and isinstance(timeout, int | float) else None
 
     def _as_urllib3_says(self, kind: str, error: BaseException) -> HTTPError:
         """Return the failure to connect that urllib3 makes of *error*."""
