@@ -27,7 +27,8 @@ from recorder.pytest_plugin.settings import MARKER, Configured, add_options, fau
 if TYPE_CHECKING:
     import requests
 
-    from recorder.pytest_plugin.recording import Recording
+    from recorder import VirtualClock
+    from recorder.pytest_plugin.per_test import Recording
 
 _HOOKS: Final = pytest.StashKey[Hooks]()
 _HELP: Final = (
@@ -86,6 +87,14 @@ def recorder_fault(request: pytest.FixtureRequest) -> Any:
 
 
 @pytest.fixture
+def recorded_clock() -> VirtualClock:
+    """A :class:`~recorder.VirtualClock` for this test: the recorded gaps pass on it, in no time."""
+    from recorder import VirtualClock
+
+    return VirtualClock()
+
+
+@pytest.fixture
 def recording(
     request: pytest.FixtureRequest, recorder_config: Mapping[str, Any], recorder_fault: Any
 ) -> Iterator[Recording]:
@@ -94,13 +103,14 @@ def recording(
     ``recording.mount(session)``, ``Client(transport=recording.httpx_transport())``.
     """
     from recorder.errors import RecorderError
-    from recorder.pytest_plugin.recording import Recording
+    from recorder.pytest_plugin.per_test import Recording
 
     item, hooks = request.node, request.config.stash[_HOOKS]
-    settings, path = hooks.configured.of(item, recorder_config), hooks.configured.cassette_of(item)
     try:
-        made = Recording(item.nodeid, path, settings, hooks.run, recorder_fault)
-    except RecorderError as error:
+        settings, path = hooks.configured.of(item, recorder_config), hooks.configured.cassette_of(item)
+        clock = request.getfixturevalue("recorded_clock") if "recorded_clock" in request.fixturenames else None
+        made = Recording(item.nodeid, path, settings, hooks.run, fault=recorder_fault, clock=clock)
+    except (RecorderError, pytest.UsageError) as error:
         pytest.fail(f"recorder: {error}", pytrace=False)
     item.stash[RECORDING] = made
     hooks.guard_by(item, settings, sends=made.is_recording)

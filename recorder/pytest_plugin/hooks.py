@@ -15,7 +15,7 @@ from recorder.pytest_plugin.settings import Configured, Settings, is_recorded
 
 if TYPE_CHECKING:
     from recorder.errors import NetworkBlocked
-    from recorder.pytest_plugin.recording import Recording
+    from recorder.pytest_plugin.per_test import Recording
 
 RECORDING: Final = pytest.StashKey[Any]()  # a Recording
 _ALLOWED: Final = pytest.StashKey[Any]()  # an Allowed, or None

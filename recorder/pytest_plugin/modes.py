@@ -11,7 +11,7 @@ rewrite       records         sends everything                    is replaced, o
 verify        fails           sends everything, and compares      is never touched
 ============  ==============  ==================================  =============================================
 
-A cassette that this test run has begun counts as none: tests that share one record it together.
+Tests that share a cassette record it together: one that this run has begun is gone on with.
 """
 
 from __future__ import annotations
@@ -64,19 +64,17 @@ _THERE: Final[dict[Mode, Plan]] = {
 }
 
 
-def plan_of(mode: Mode, *, exists: bool, begun: bool = False) -> Plan:
+def plan_of(mode: Mode, *, exists: bool, begun: Target | None = None) -> Plan:
     """Return what a test does.
 
     :param exists: its cassette is there.
-    :param begun: this test run has begun it.
+    :param begun: where this test run has begun to record it; None where it has not.
     """
     if mode in (Mode.NONE, Mode.VERIFY):
         return _THERE[mode]
-    if begun and mode in (Mode.ALL, Mode.REWRITE) and exists:
-        return _THERE[mode]  # what is being made lies beside it
-    if not exists or begun:
-        return Plan(False, "cassette")
-    return _THERE[mode]
+    if begun is not None:
+        return Plan(False, begun)
+    return _THERE[mode] if exists else Plan(False, "cassette")
 
 
 def mode_of(asked: str | None, marked: str | None, configured: str, *, in_ci: bool, only_plays: bool = False) -> Mode:

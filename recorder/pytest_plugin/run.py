@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from recorder.pytest_plugin.modes import Target
+
 
 @dataclass
 class Shared:
@@ -86,7 +88,7 @@ class Run:
     :ivar root: paths are told relative to it.
     :ivar parallel: other processes run tests of it at the same time.
     :ivar is_controller: other processes run all of its tests.
-    :ivar begun: cassettes that this run has begun to record.
+    :ivar begun: cassettes that this run has begun to record, and where.
     :ivar failed: those of which a test did not pass.
     """
 
@@ -94,7 +96,7 @@ class Run:
         self.root = config.rootpath
         self.parallel = hasattr(config, "workerinput")
         self.is_controller = not self.parallel and bool(config.getoption("tx", None))
-        self.begun: set[Path] = set()
+        self.begun: dict[Path, Target] = {}
         self.failed: set[Path] = set()
         self.findings = Findings()
         self._users: dict[Path, int] = {}

@@ -25,6 +25,7 @@ from recorder.pytest_plugin.naming import beside
 from recorder.pytest_plugin.run import Run
 from recorder.pytest_plugin.settings import Reaction, Settings
 from recorder.pytest_plugin.verifying import drifts, told_drifts
+from recorder.replay.virtual_clock import VirtualClock
 
 if TYPE_CHECKING:
     import requests
@@ -41,7 +42,9 @@ class Recording:
     :raises RecorderError: the cassette cannot be read.
     """
 
-    def __init__(self, test: str, path: Path, settings: Settings, run: Run, fault: Any = None) -> None:
+    def __init__(
+        self, test: str, path: Path, settings: Settings, run: Run, *, fault: Any = None, clock: Any = None
+    ) -> None:
         self._test = test
         self.path = path
         self.mode = settings.mode
@@ -52,7 +55,7 @@ class Recording:
         self._told_refused = 0
         self._closed = False
         self._exists = path.exists()
-        self.plan = plan_of(settings.mode, exists=self._exists, begun=path in run.begun)
+        self.plan = plan_of(settings.mode, exists=self._exists, begun=run.begun.get(path))
         if settings.mode is Mode.VERIFY and not self._exists:
             raise pytest.UsageError(f"{test}: there is no cassette {run.told(path)} to compare with: record it first")
         self._refuse_races()
@@ -60,11 +63,14 @@ class Recording:
         self._recorder = self._open_recorder()
         try:
             player = {name: value for name, value in settings.player.items() if value is not None}
+            clock = player["clock"] = _clock(clock or player.get("clock"))
             source = path if self.plan.plays and self._exists else Nothing()
             self._player = Player(source, fault=fault, otherwise=self._recorder, **player)
         except BaseException:
             self._close_recorder()
             raise
+        if clock is not None and not clock.started:
+            clock.start_at(SystemClock().wall_ns())
         run.findings.named.add(str(path))
         self._all = frozenset(self._player.unplayed)
 
@@ -86,7 +92,7 @@ class Recording:
         if target is None:
             return None
         if self.plan.target != "apart" and self.path not in self._run.begun:
-            self._run.begun.add(self.path)
+            self._run.begun[self.path] = self.plan.target
             if self.plan.target == "beside":
                 target.unlink(missing_ok=True)  # left by a run that did not come to its end
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -270,6 +276,19 @@ class Recording:
         elif self.mode is Mode.REWRITE:
             self.path.unlink(missing_ok=True)
             self._run.findings.recorded.append(f"{told}: removed, its test asks for nothing")
+
+
+def _clock(given: Any) -> VirtualClock | None:
+    """Return the clock that a marker gives: itself, or what makes one for each test.
+
+    :raises pytest.UsageError: it is none.
+    """
+    clock = given() if callable(given) else given
+    if clock is None or isinstance(clock, VirtualClock):
+        return clock
+    raise pytest.UsageError(
+        f"clock={given!r} is no VirtualClock: use the fixture recorded_clock, or clock=VirtualClock"
+    )
 
 
 def _counted(path: Path) -> str:
