@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace as replace_fields
 from pathlib import Path
 
 from recorder.api.cassettes import CassetteRecordings
 from recorder.clock import id_bytes
+from recorder.core.exchange import Request
+from recorder.core.match_rules import Match
+from recorder.replay.answers import Answer, Answers
 from recorder.store.cassette_file import Rules, Written, content, events_of, locked, replace
 
 
@@ -23,12 +27,22 @@ def renew(path: Path, newer: Path, *, keep_others: bool) -> None:
         streams = list(_streams(newer, new))
         if keep_others:
             old = CassetteRecordings(path)
-            again = {entry.key for entry in new.entries()}
-            replaced = {entry.exchange for entry in old.entries() if entry.key in again}
+            again = answers_of(new, replace_fields(new.match, allow_repeats=True))
+            replaced = {entry.exchange for entry in old.entries() if answer_to(again, old.request(entry.exchange))}
             there = {one.opened.stream for one in streams} | replaced
             streams += [one for one in _streams(path, old) if one.opened.stream not in there]
         replace(path, content(streams, Rules(new.cassette.match, new.cassette.redact)))
         newer.unlink(missing_ok=True)
+
+
+def answers_of(recordings: CassetteRecordings, match: Match) -> Answers:
+    """Return what answers from a cassette by these rules."""
+    return Answers(recordings.entries(), recordings.events, recordings.request, match)
+
+
+def answer_to(answers: Answers, request: Request) -> Answer | None:
+    """Return the next answer to a request that was recorded elsewhere; None where there is none left."""
+    return answers.known(request.method, request.url, request.payload, request.headers)
 
 
 def _streams(path: Path, recordings: CassetteRecordings) -> Iterator[Written]:
@@ -41,6 +55,6 @@ def requests_of(path: Path, exchanges: Iterable[str]) -> list[str]:
     recordings = CassetteRecordings(path)
     told = []
     for exchange in exchanges:
-        method, url, _ = recordings.request(id_bytes(exchange))
-        told.append(f"{method} {url} ({exchange[-8:]})")
+        request = recordings.request(id_bytes(exchange))
+        told.append(f"{request.method} {request.url} ({exchange[-8:]})")
     return told

@@ -9,11 +9,11 @@ from typing import Any
 from recorder.core.cassette import Block, Cassette
 from recorder.core.cassette_lines import LineError
 from recorder.core.events import Event
-from recorder.core.exchange import fold
+from recorder.core.exchange import Request, fold
+from recorder.core.match_rules import Match
 from recorder.core.matching import match_key
 from recorder.errors import ConfigurationError
 from recorder.replay.answers import Entry
-from recorder.replay.nearest import Request
 from recorder.store.cassette_file import Rules, events_of, read_file, refused, require_sound
 
 
@@ -81,6 +81,17 @@ class CassetteRecordings:
                 if method:  # else it begins with no request that could be asked again
                     yield Entry(stream, match_key(method, url, payload, places), places, method, url)
 
+    @property
+    def match(self) -> Match:
+        """The rules of the file by which requests are compared.
+
+        :raises ConfigurationError: they cannot be understood.
+        """
+        try:
+            return Match.from_json(self.cassette.match or {})
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{self._path}, line 1: {error}") from None
+
     def _asked(self, block: Block) -> tuple[str, str, bytes, tuple[str, ...]]:
         """Return method, URL, payload and redacted places of a recorded request; nothing more is read of it."""
         for event in self._read(block):
@@ -115,5 +126,15 @@ class CassetteRecordings:
         return events_of(self._path, self._blocks[exchange])
 
     def request(self, exchange: bytes) -> Request:
-        """Return method, URL and payload of a recorded request."""
-        return self._asked(self._blocks[exchange])[:3]
+        """Return a recorded request; an empty one where none is recorded."""
+        folded = fold(_asking(events_of(self._path, self._blocks[exchange])))
+        request = folded.request if folded is not None else None
+        return request if request is not None else Request("", "")
+
+
+def _asking(events: Iterable[Event]) -> Iterator[Event]:
+    """Yield what tells of the request: the answer is not read, unless the payload may come in the middle of it."""
+    for event in events:
+        yield event
+        if event.type == "request_sent" and not event.facts.get("streamed"):
+            return

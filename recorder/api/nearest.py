@@ -71,11 +71,10 @@ def _nearest(
     places = [tuple(place for place in entry.places if not place.startswith("header:")) for entry in entries]
     hidden = frozenset(place for each in places for place in each)
 
-    def recorded(number: int) -> tuple[str, str, bytes]:
-        method, url, payload = recordings.request(entries[number].exchange)
-        return (request.method, request.url, payload) if anywhere else (method, url, payload)
+    def recorded(number: int) -> Request:
+        found = recordings.request(entries[number].exchange)
+        return replace(found, method=request.method, url=request.url) if anywhere else found
 
     requests = [f"{request.method} {request.url}" if anywhere else f"{one.method} {one.url}" for one in entries]
-    asked = request.method, request.url, request.payload
-    first = nearest(asked, requests, places, recorded, hidden)[0]
+    first = nearest(request, requests, places, recorded, hidden)[0]
     return store.rebuilt(id_text(entries[first.number].exchange)), tuple(first.differences)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from recorder.clock import Clock, SystemClock
+from recorder.core.match_rules import Match
 from recorder.core.redaction import Redaction
-from recorder.errors import ConfigurationError, CorruptRecording, NoMatchingExchange, NotFound
+from recorder.errors import ConfigurationError, CorruptRecording, NoMatchingExchange, NotFound, RecorderError
 from recorder.locations import as_url, cassette_path, fingerprint_key
 from recorder.replay.pace import Pace
 from recorder.replay.virtual_clock import VirtualClock
@@ -38,7 +40,9 @@ class Player:
 
     :param source: a store's URL, the path of a SQLite store or of a cassette (``FILE.jsonl``), or a
         :class:`~recorder.Store`.
-    :param match: ``"strict"``: method, URL and payload, JSON compared as a value.
+    :param match: the rules by which requests are compared, a :class:`~recorder.Match`; ``"strict"``: method, URL and
+        payload, JSON compared as a value. Where it is left out: those of the cassette, else strict.
+    :param allow_repeats: when every answer to a request has been given, the last one is given again; added to *match*.
     :param pace: 0 answers at once, 1 as fast as recorded, 2 twice as slow; where it is left out, 1 by a
         :class:`~recorder.VirtualClock`, else 0. Above 0, the client's timeouts fire.
     :param exchanges: what to answer from: ids of exchanges, ids or names of conversations; everything
@@ -56,15 +60,15 @@ class Player:
         self,
         source: str | os.PathLike[str] | Store | Nothing | None = None,
         *,
-        match: str = "strict",
+        match: Match | str | None = None,
+        allow_repeats: bool = False,
         pace: float | None = None,
         exchanges: Iterable[str] | None = None,
         fault: Fault | Mapping[str, Fault] | None = None,
         clock: Clock | None = None,
         otherwise: Recorder | None = None,
     ) -> None:
-        if match != "strict":
-            raise ConfigurationError(f"match={match!r} is not known: use 'strict'")
+        _check_rules(match, allow_repeats)
         # Here, so that a program which imports recorder to record does not import what reads and rebuilds.
         from recorder.api.store import Store
         from recorder.replay.answers import Answers
@@ -78,7 +82,10 @@ class Player:
         try:
             recordings = self._recordings(None if exchanges is None else self._open().members(exchanges))
             events = recordings.events if fault is None else self._with(fault, recordings.events)
-            self._answers = Answers(recordings.entries(), events, recordings.request)
+            rules = recordings.match if match is None else Match.STRICT if isinstance(match, str) else match
+            if allow_repeats:
+                rules = replace(rules, allow_repeats=True)
+            self._answers = Answers(recordings.entries(), events, recordings.request, rules)
             self._redaction = Redaction(fingerprint_key(clock))
             if virtual is not None and not virtual.started and (began := recordings.began_ns()) is not None:
                 virtual.start_at(began)
@@ -122,13 +129,18 @@ class Player:
         return lambda exchange: named[exchange].apply(list(events(exchange))) if exchange in named else events(exchange)
 
     @property
+    def match(self) -> Match:
+        """The rules by which requests are compared."""
+        return self._answers.match
+
+    @property
     def misses(self) -> tuple[NoMatchingExchange, ...]:
         """The requests that no recording answered, in the order in which they were asked."""
         return self._answers.misses
 
     @property
-    def refused(self) -> tuple[CorruptRecording, ...]:
-        """Why recordings that would have answered were not played: they are not what was written."""
+    def refused(self) -> tuple[RecorderError, ...]:
+        """Why recordings that would have answered were not played, and what a rule of the user failed with."""
         return self._answers.refused
 
     @property
@@ -177,7 +189,7 @@ class Player:
     ) -> None:
         self.close()
         told = (*self._answers.misses, *self._answers.refused)
-        if told and not isinstance(error, NoMatchingExchange | CorruptRecording):
+        if told and not isinstance(error, NoMatchingExchange | CorruptRecording) and error not in told:
             raise told[0]
 
 
@@ -191,3 +203,14 @@ def _httpx_either(replay: HttpxReplay, otherwise: Recorder) -> HttpxEither:
     from recorder.transports.httpx_either import HttpxEither
 
     return HttpxEither(replay, otherwise.httpx_transport)
+
+
+def _check_rules(match: object, allow_repeats: object) -> None:
+    """Refuse what are no rules.
+
+    :raises ConfigurationError: they are none.
+    """
+    if match is not None and match != "strict" and not isinstance(match, Match):
+        raise ConfigurationError(f"match={match!r} is not known: use 'strict' or a recorder.Match")
+    if not isinstance(allow_repeats, bool):
+        raise ConfigurationError(f"allow_repeats={allow_repeats!r} is no truth value: use True or False")

@@ -7,15 +7,17 @@ from collections.abc import Iterable, Iterator
 from recorder.api.reader import Reader
 from recorder.clock import id_text
 from recorder.core.events import Event
-from recorder.core.exchange import fold
+from recorder.core.exchange import Request, fold
+from recorder.core.match_rules import Match
 from recorder.errors import ChainBroken
 from recorder.projections.rows import places_of_row
 from recorder.replay.answers import Entry
-from recorder.replay.nearest import Request
 
 
 class Nothing:
     """No exchanges at all: a player of it misses every request, or sends it."""
+
+    match = Match.STRICT
 
     def entries(self) -> Iterator[Entry]:
         """Yield nothing."""
@@ -31,7 +33,7 @@ class Nothing:
 
     def request(self, exchange: bytes) -> Request:
         """Return no request."""
-        return "", "", b""
+        return Request("", "")
 
 
 class Recordings:
@@ -40,6 +42,8 @@ class Recordings:
     :param reader: the store.
     :param exchanges: ids of the exchanges to take; all where it is None.
     """
+
+    match = Match.STRICT
 
     def __init__(self, reader: Reader, exchanges: Iterable[bytes] | None) -> None:
         self._reader = reader
@@ -73,7 +77,15 @@ class Recordings:
             raise ChainBroken(told, position=error.position) from None
 
     def request(self, exchange: bytes) -> Request:
-        """Return method, URL and payload of a recorded request."""
-        folded = fold(self._reader.found_events(exchange))
+        """Return a recorded request; an empty one where none is recorded."""
+        folded = fold(_asking(self._reader.found_events(exchange)))
         request = folded.request if folded is not None else None
-        return (request.method, request.url, request.payload) if request is not None else ("", "", b"")
+        return request if request is not None else Request("", "")
+
+
+def _asking(events: Iterable[Event]) -> Iterator[Event]:
+    """Yield what tells of the request: the answer is not read, unless the payload may come in the middle of it."""
+    for event in events:
+        yield event
+        if event.type == "request_sent" and '"streamed"' not in (event.meta or ""):
+            return

@@ -19,10 +19,20 @@ from recorder.core.credentials import is_credential_parameter
 from recorder.core.json_numbers import Exact, number
 from recorder.core.redaction import FORM, FORM_FIELD, MARKER
 
-_MASK: Final = "~redacted~"
+#: What stands in the place of what was redacted, when requests are compared.
+MASK: Final = "~redacted~"
 _USERINFO: Final = re.compile(r"//[^/?#]*@")
 _FIELD: Final = re.compile(r"([?&;])([^=&;#]+)=([^&;#]*)")
-_MISSING: Final = object()
+#: What is not there.
+MISSING: Final = object()
+
+
+class _Ignored(str):
+    __slots__ = ()
+
+
+#: An element of an array that a rule ignores: it differs from nothing, and the elements after it keep their indices.
+IGNORED: Final = _Ignored("")
 _encode: Final = json.JSONEncoder(ensure_ascii=True, sort_keys=True, separators=(",", ":")).encode
 
 
@@ -50,7 +60,7 @@ def canonical_url(url: str, places: Iterable[str] = ()) -> str:
     def masked(match: re.Match[str]) -> str:
         name = unquote_plus(match.group(2))
         if name in named or is_credential_parameter(name) or MARKER.search(match.group(3)):
-            return f"{match.group(1)}{match.group(2)}={_MASK}"
+            return f"{match.group(1)}{match.group(2)}={MASK}"
         return match.group(0)
 
     url = url.partition("#")[0]
@@ -59,20 +69,23 @@ def canonical_url(url: str, places: Iterable[str] = ()) -> str:
 
 def canonical_body(body: bytes, places: Iterable[str] = ()) -> bytes:
     """Return the payload in the form in which equal payloads are equal bytes."""
-    pointers = _pointers(places)
-    value = _parsed(body)
-    if value is not _MISSING:
-        for pointer in pointers:
-            _mask_at(value, _steps(pointer))
+    pointers = pointers_of(places)
+    value = parsed(body)
+    if value is not MISSING:
+        mask(value, pointers)
         with suppress(RecursionError):  # what is nested too deeply is no JSON, here as where it is read
-            return MARKER.sub(_MASK, _text(value)).encode("ascii")
+            return MARKER.sub(MASK, json_of(value)).encode("ascii")
     if "" in pointers:
         return b""
     text = _masked_form(body.decode("utf-8", "surrogateescape"), {pointer[1:] for pointer in pointers})
-    return MARKER.sub(_MASK, text).encode("utf-8", "surrogateescape")
+    return MARKER.sub(MASK, text).encode("utf-8", "surrogateescape")
 
 
-def _text(value: Any) -> str:
+def json_of(value: Any) -> str:
+    """Return the one text in which a value is written here; the same for equal values only.
+
+    :raises RecursionError: it is nested too deeply.
+    """
     try:
         return _encode(value)
     except TypeError:  # a number that json does not write
@@ -88,11 +101,13 @@ def _written(value: Any) -> str:
     return value.canonical if isinstance(value, Exact) else _encode(value)
 
 
-def _pointers(places: Iterable[str]) -> list[str]:
+def pointers_of(places: Iterable[str]) -> list[str]:
+    """Return the JSON Pointers of the places that are in payloads."""
     return [place[5:] for place in places if place.startswith("body:")]
 
 
-def _steps(pointer: str) -> list[str]:
+def steps_of(pointer: str) -> list[str]:
+    """Return the names and indices of a JSON Pointer (RFC 6901)."""
     return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
 
 
@@ -102,7 +117,7 @@ def _masked_form(text: str, names: Set[str]) -> str:
         return text
 
     def masked(match: re.Match[str]) -> str:
-        return f"{match.group(1)}{match.group(2)}={_MASK}" if unquote_plus(match.group(2)) in names else match.group(0)
+        return f"{match.group(1)}{match.group(2)}={MASK}" if unquote_plus(match.group(2)) in names else match.group(0)
 
     return FORM_FIELD.sub(masked, text)
 
@@ -110,28 +125,35 @@ def _masked_form(text: str, names: Set[str]) -> str:
 _decode = json.JSONDecoder(parse_float=number).decode
 
 
-def _parsed(body: bytes) -> Any:
+def parsed(body: bytes) -> Any:
+    """Return the JSON value of a payload; :data:`MISSING` where it is no JSON object or array."""
     if body.lstrip()[:1] not in (b"{", b"["):
-        return _MISSING
+        return MISSING
     try:
         return _decode(body.decode(json.detect_encoding(body), "surrogatepass"))
     except (ValueError, RecursionError):
-        return _MISSING
+        return MISSING
+
+
+def mask(value: Any, pointers: Iterable[str]) -> None:
+    """Put a mask in the place of what was redacted there."""
+    for pointer in pointers:
+        _mask_at(value, steps_of(pointer))
 
 
 def _mask_at(value: Any, steps: list[str]) -> None:
     for step in steps[:-1]:
         value = _member(value, step)
-    if steps and _member(value, steps[-1]) is not _MISSING:
-        value[steps[-1] if isinstance(value, dict) else int(steps[-1])] = _MASK
+    if steps and _member(value, steps[-1]) is not MISSING:
+        value[steps[-1] if isinstance(value, dict) else int(steps[-1])] = MASK
 
 
 def _member(value: Any, step: str) -> Any:
     if isinstance(value, dict):
-        return value.get(step, _MISSING)
+        return value.get(step, MISSING)
     if isinstance(value, list) and step.isdecimal() and int(step) < len(value):
         return value[int(step)]
-    return _MISSING
+    return MISSING
 
 
 def differences(
@@ -154,23 +176,22 @@ def differences(
         found.append(f"method: {recorded[0]} != {asked[0]}")
     if canonical_url(recorded[1], places) != canonical_url(asked[1], places):
         found.append(f"url: {canonical_url(recorded[1], places)} != {canonical_url(asked[1], places | hidden)}")
-    pointers = _pointers(places)
-    values = _parsed(recorded[2]), _parsed(asked[2])
-    names = _names(hidden)
-    if _MISSING in values:
+    pointers = pointers_of(places)
+    values = parsed(recorded[2]), parsed(asked[2])
+    names = hidden_names(hidden)
+    if MISSING in values:
         if canonical_body(recorded[2], places) != canonical_body(asked[2], places):
-            found.append(f"body: {_short(recorded[2])} != {_shown_payload(asked[2], values[1], hidden, names)}")
+            found.append(f"body: {short(recorded[2])} != {shown_payload(asked[2], values[1], hidden, names)}")
         return found
     for value in values:
-        for pointer in pointers:
-            _mask_at(value, _steps(pointer))
-    return [*found, *_value_differences("body", *values, names, secret=False)]
+        mask(value, pointers)
+    return [*found, *value_differences("body", *values, names)]
 
 
-def _names(places: Iterable[str]) -> frozenset[str]:
-    """The last names of the places in payloads, as JSON and as a form have them."""
-    pointers = [pointer for pointer in _pointers(places) if pointer]
-    names = {name for pointer in pointers for name in (pointer[1:], _named(_steps(pointer)))}
+def hidden_names(places: Iterable[str]) -> frozenset[str]:
+    """Return the last names of the places in payloads, as JSON and as a form have them."""
+    pointers = [pointer for pointer in pointers_of(places) if pointer]
+    names = {name for pointer in pointers for name in (pointer[1:], _named(steps_of(pointer)))}
     return frozenset(names - {""})
 
 
@@ -178,45 +199,52 @@ def _named(steps: list[str]) -> str:
     return next((step for step in reversed(steps) if not step.isdecimal()), "")
 
 
-def _shown_payload(payload: bytes, value: Any, hidden: Set[str], names: Set[str]) -> str:
-    """A live payload for people, without what may not be shown of it."""
-    if value is not _MISSING:
-        return _short(_without(value, names))
+def shown_payload(payload: bytes, value: Any, hidden: Set[str], names: Set[str]) -> str:
+    """Return a live payload for people, without what may not be shown of it."""
+    if value is not MISSING:
+        return short(without(value, names))
     form = _masked_form(payload.decode("utf-8", "surrogateescape"), names).encode("utf-8", "surrogateescape")
     if "body:" in hidden or (names and form == payload and not FORM.fullmatch(payload.decode("latin-1"))):
-        return f"{_MASK} ({len(payload)} bytes)" if payload else _short(payload)
-    return _short(form)
+        return f"{MASK} ({len(payload)} bytes)" if payload else short(payload)
+    return short(form)
 
 
-def _without(value: Any, names: Set[str]) -> Any:
+def without(value: Any, names: Set[str]) -> Any:
+    """Return a JSON value without what members of these names hold."""
     if isinstance(value, dict):
-        return {name: _MASK if name in names else _without(inner, names) for name, inner in value.items()}
-    return [_without(inner, names) for inner in value] if isinstance(value, list) else value
+        return {name: MASK if name in names else without(inner, names) for name, inner in value.items()}
+    return [without(inner, names) for inner in value] if isinstance(value, list) else value
 
 
-def _value_differences(path: str, recorded: Any, asked: Any, names: Set[str], *, secret: bool) -> Iterator[str]:
+def value_differences(path: str, recorded: Any, asked: Any, names: Set[str], *, secret: bool = False) -> Iterator[str]:
+    """Yield the parts in which two JSON values differ, as ``path: recorded != asked``.
+
+    :param names: of members whose live values are never shown.
+    :param secret: whether these values are in one of them.
+    """
     if isinstance(recorded, dict) and isinstance(asked, dict):
         for name in sorted({*recorded, *asked}):
-            pair = recorded.get(name, _MISSING), asked.get(name, _MISSING)
-            yield from _value_differences(f"{path}.{name}", *pair, names, secret=secret or name in names)
+            pair = recorded.get(name, MISSING), asked.get(name, MISSING)
+            yield from value_differences(f"{path}.{name}", *pair, names, secret=secret or name in names)
     elif isinstance(recorded, list) and isinstance(asked, list):
         for index in range(max(len(recorded), len(asked))):
-            left = recorded[index] if index < len(recorded) else _MISSING
-            right = asked[index] if index < len(asked) else _MISSING
-            yield from _value_differences(f"{path}[{index}]", left, right, names, secret=secret)
-    elif isinstance(recorded, str) and MARKER.fullmatch(recorded):
+            left = recorded[index] if index < len(recorded) else MISSING
+            right = asked[index] if index < len(asked) else MISSING
+            yield from value_differences(f"{path}[{index}]", left, right, names, secret=secret)
+    elif recorded is IGNORED or asked is IGNORED or (isinstance(recorded, str) and MARKER.fullmatch(recorded)):
         return
     elif type(recorded) is not type(asked) or _plain(recorded) != _plain(asked):
-        shown = _MASK if secret and asked is not _MISSING else _short(_without(asked, names))
-        yield f"{path}: {_short(recorded)} != {shown}"
+        shown = MASK if secret and asked is not MISSING else short(without(asked, names))
+        yield f"{path}: {short(recorded)} != {shown}"
 
 
 def _plain(value: Any) -> Any:
-    return MARKER.sub(_MASK, value) if isinstance(value, str) else value
+    return MARKER.sub(MASK, value) if isinstance(value, str) else value
 
 
-def _short(value: Any, limit: int = 60) -> str:
-    if value is _MISSING:
+def short(value: Any, limit: int = 60) -> str:
+    """Return a value for people, cut where it is long."""
+    if value is MISSING:
         return "(absent)"
     text = repr(value) if isinstance(value, bytes | Exact) else json.dumps(value, ensure_ascii=False, default=repr)
     return text if len(text) <= limit else text[: limit - 1] + "…"

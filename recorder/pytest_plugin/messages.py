@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Sequence
 
-from recorder.errors import CorruptRecording, NetworkBlocked, NoMatchingExchange
+from recorder.errors import NetworkBlocked, NoMatchingExchange, RecorderError
 
 _SHOWN = 20  # differences of one request
 
@@ -43,8 +43,8 @@ def _told(miss: NoMatchingExchange) -> Iterable[str]:
         yield f"      and {len(miss.differences) - _SHOWN} more"
 
 
-def told_refused(refused: Sequence[CorruptRecording]) -> str:
-    """Return what is told of recordings that are not what was written."""
+def told_refused(refused: Sequence[RecorderError]) -> str:
+    """Return what is told of recordings that are not what was written, or a rule that failed."""
     return "\n".join(f"recorder: {error}" for error in refused)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from recorder.api.cassette_renewal import answer_to, answers_of
 from recorder.api.cassettes import CassetteRecordings
 from recorder.clock import id_text
 from recorder.core.comparing import Run, words
@@ -46,19 +47,17 @@ def drifts(recorded: Path, live: Path, facts: frozenset[str]) -> list[Drift]:
     :raises RecorderError: one of the two cannot be read.
     """
     before, now = CassetteRecordings(recorded), CassetteRecordings(live)
-    left: dict[bytes, list[bytes]] = {}
-    for entry in before.entries():
-        left.setdefault(entry.key, []).append(entry.exchange)
+    answers = answers_of(before, before.match)
     found: list[Drift] = []
     for entry in now.entries():
-        request, same = f"{entry.method} {entry.url}", left.get(entry.key)
-        if not same:
+        answer = answer_to(answers, now.request(entry.exchange))
+        request = f"{entry.method} {entry.url}"
+        if answer is None:
             found.append(Drift(request, None, ()))
             continue
-        exchange = same.pop(0)
-        differences = tuple(_differences(_rebuilt(before, exchange), _rebuilt(now, entry.exchange), facts))
+        differences = tuple(_differences(_rebuilt(before, answer.exchange), _rebuilt(now, entry.exchange), facts))
         if differences:
-            found.append(Drift(request, id_text(exchange), differences))
+            found.append(Drift(request, id_text(answer.exchange), differences))
     return found
 
 

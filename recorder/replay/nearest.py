@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
+from recorder.core.exchange import Request
+from recorder.core.loosening import Loosening
 from recorder.core.matching import canonical_url, differences
 
 _COMPARED: Final = 64  # recordings that a request is compared with, those of its method and URL first
 _SAME_PATH: Final = 1
-
-Request = tuple[str, str, bytes]  # method, URL, payload
 
 
 class Near(NamedTuple):
@@ -31,26 +31,33 @@ def nearest(
     places: Sequence[tuple[str, ...]],
     recorded: Callable[[int], Request],
     hidden: frozenset[str],
+    loosening: Loosening | None = None,
 ) -> list[Near]:
     """Return the recordings that are nearest to a request, the nearest first; of very many, the newest are looked at.
 
     :param asked: after redaction.
     :param requests: method and URL of every recording, as ``METHOD URL``, in the order in which they were made.
     :param places: what each has redacted in its request, which equals anything.
-    :param recorded: returns method, URL and payload of one by its number.
+    :param recorded: returns the request of one by its number.
     :param hidden: places whose live values are never shown, since some recording has redacted them.
+    :param loosening: applies the rules; what these do not compare is no difference. None where they are strict.
     """
-    method, url, _ = asked
-    told = f"{method} {canonical_url(url, hidden)}"
+    told = f"{asked.method} {canonical_url(asked.url, hidden)}"
+    differing = _strictly if loosening is None else loosening.differences
     distance = {request: _distance(request, told, hidden) for request in set(requests)}
     newest_first = range(len(requests) - 1, -1, -1)
     compared = heapq.nsmallest(_COMPARED, newest_first, key=lambda number: distance[requests[number]])
     ranked = []
     for number in sorted(compared):
-        found = differences(recorded(number), asked, places[number], hidden)
+        found = differing(recorded(number), asked, places[number], hidden)
         ranked.append((distance[requests[number]] > _SAME_PATH, len(found), number, found))
     ranked.sort()
     return [Near(number, found) for _, _, number, found in ranked]
+
+
+def _strictly(recorded: Request, asked: Request, places: Iterable[str], hidden: Iterable[str]) -> list[str]:
+    one, other = ((each.method, each.url, each.payload) for each in (recorded, asked))
+    return differences(one, other, places, hidden)
 
 
 def _distance(request: str, asked: str, hidden: frozenset[str]) -> int:

@@ -17,6 +17,7 @@ import anyio
 import h11
 
 from recorder.core.tape import Tape
+from recorder.replay.answers import is_broken_off
 from recorder.replay.pace import TIMED_OUT, Pace
 from recorder.transports.failures import TLS_TIMED_OUT, revive
 from recorder.transports.httpx_modules import core_of, like_core, module_in_use, module_of, raised_again
@@ -43,21 +44,18 @@ class HttpxReplay(LibraryReplay):
         :raises NoMatchingExchange: there is none.
         """
         while True:
-            tape = self.recorded(request.method, str(request.url), payload).tape
-            if _can_be_played(tape):
+            tape = self.recorded(request.method, str(request.url), payload, lambda: request.headers.raw).tape
+            if not is_broken_off(tape):
                 return tape, self.pace.start()
 
     def known_tape(self, request: Any, payload: bytes) -> tuple[Tape, Pace] | None:
         """Return what :meth:`tape` does; None, and no miss, where no recorded answer is left."""
-        while (answer := self.known(request.method, str(request.url), payload)) is not None:
-            if _can_be_played(answer.tape):
+        while (
+            answer := self.known(request.method, str(request.url), payload, lambda: request.headers.raw)
+        ) is not None:
+            if not is_broken_off(answer.tape):
                 return answer.tape, self.pace.start()
         return None
-
-
-def _can_be_played(tape: Tape) -> bool:
-    """Whether there is anything to play: of an attempt that the program's own code broke off there is nothing."""
-    return tape.end != "request_failed" or "error" in tape.facts
 
 
 @cache

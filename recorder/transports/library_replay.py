@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from recorder.core.exchange import Headers
 from recorder.core.redaction import Redacted, Redaction
 from recorder.replay.answers import Answer, Answers
 from recorder.replay.pace import Pace
+
+#: Returns names and values of a live request's headers.
+LiveHeaders = Callable[[], Iterable[tuple[str | bytes, str | bytes]]]
+
+_START: Final = b"GET / HTTP/1.1\r\n"  # a head begins with a line that is no header
 
 
 class LibraryReplay:
@@ -20,17 +29,37 @@ class LibraryReplay:
         self._redaction = redaction
         self.pace = pace
 
-    def recorded(self, method: str, url: str, payload: bytes) -> Answer:
+    def recorded(self, method: str, url: str, payload: bytes, headers: LiveHeaders) -> Answer:
         """Return the recorded answer to a request.
 
+        :param headers: returns its headers.
         :raises NoMatchingExchange: there is none.
         """
         seen = Redacted()
         told = self._redaction.url(url, seen)
-        return self._answers.answer(method, told, self._redaction.body(payload, seen))
+        return self._answers.answer(method, told, self._redaction.body(payload, seen), self.redacted(headers))
 
-    def known(self, method: str, url: str, payload: bytes) -> Answer | None:
-        """Return the recorded answer to a request; None, and no miss, where there is none left."""
+    def known(self, method: str, url: str, payload: bytes, headers: LiveHeaders) -> Answer | None:
+        """Return what :meth:`recorded` does; None, and no miss, where no recorded answer is left."""
         seen = Redacted()
         told = self._redaction.url(url, seen)
-        return self._answers.known(method, told, self._redaction.body(payload, seen))
+        return self._answers.known(method, told, self._redaction.body(payload, seen), self.redacted(headers))
+
+    def redacted(self, headers: LiveHeaders) -> Headers:
+        """Return the headers of a live request as they are compared; none where none is."""
+        if not self._answers.reads_headers:
+            return ()
+        return tuple(self._header(*map(_bytes, header)) for header in headers())
+
+    def _header(self, name: bytes, value: bytes) -> tuple[str, str]:
+        line = self._redaction.head(b"%s%s: %s\r\n" % (_START, name, value), Redacted())[len(_START) :]
+        return name.decode("latin-1"), line.partition(b":")[2].strip().decode("latin-1")
+
+
+def _bytes(text: str | bytes) -> bytes:
+    if isinstance(text, bytes):
+        return text
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:  # which no library sends
+        return text.encode("utf-8")

@@ -84,7 +84,8 @@ class _Either(EitherWay):
         request = self._asking.request
         payload = _payload(request.body)
         if payload is not None:
-            self._asking.answer = self._asking.replay.known(request.method or "GET", request.url or "", payload)
+            method, url, headers = request.method or "GET", request.url or "", request.headers.items
+            self._asking.answer = self._asking.replay.known(method, url, payload, headers)
             if self._asking.answer is not None:
                 self.way = self._asking
                 return self._asking.take(pool, usual)

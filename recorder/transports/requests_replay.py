@@ -114,7 +114,8 @@ class RequestsReplay(LibraryReplay):
 
     def refusal(self, request: PreparedRequest) -> Answer | None:
         """Return the recorded failure to connect of a request whose payload is not known yet, if that comes next."""
-        return self._answers.refusal(request.method or "GET", self._redaction.url(request.url or "", Redacted()))
+        url = self._redaction.url(request.url or "", Redacted())
+        return self._answers.refusal(request.method or "GET", url, self.redacted(request.headers.items))
 
     def _bypassed(self, request: PreparedRequest, failure: Exception | None = None) -> NoMatchingExchange:
         url = self._redaction.url(request.url or "", Redacted())
@@ -136,7 +137,7 @@ class RequestsReplay(LibraryReplay):
 
         :raises NoMatchingExchange: there is none.
         """
-        return self.recorded(request.method or "GET", request.url or "", payload)
+        return self.recorded(request.method or "GET", request.url or "", payload, request.headers.items)
 
 
 class _Replaying:

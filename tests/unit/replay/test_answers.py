@@ -9,6 +9,7 @@ import pytest
 
 from recorder.clock import id_text
 from recorder.core.events import Event
+from recorder.core.exchange import Request
 from recorder.core.matching import match_key
 from recorder.errors import CassetteExhausted, NoMatchingExchange
 from recorder.replay.answers import Answers, Entry
@@ -19,12 +20,12 @@ URL = "http://h/v1"
 
 def _answers(*payloads: bytes, places: tuple[str, ...] = (), url: str = URL) -> Answers:
     events: dict[bytes, list[Event]] = {}
-    requests: dict[bytes, tuple[str, str, bytes]] = {}
+    requests: dict[bytes, Request] = {}
     entries = []
     for number, payload in enumerate(payloads):
         builder = ExchangeBuilder(number + 1).request(payload).response().chunks(b"answer %d" % number).completed()
         stream = builder.opened.stream
-        events[stream], requests[stream] = builder.events, ("POST", url, payload)
+        events[stream], requests[stream] = builder.events, Request("POST", url, payload=payload)
         entries.append(Entry(stream, match_key("POST", url, payload, places), places, "POST", url))
     return Answers(entries, events.__getitem__, requests.__getitem__)
 
@@ -58,7 +59,7 @@ def test_of_recordings_that_redacted_different_places_the_earliest_answers_first
         entry(3, masked, "body:/k"),
         entry(4, plain),
     ]
-    answers = Answers(entries, lambda _: (), lambda _: ("POST", URL, plain))
+    answers = Answers(entries, lambda _: (), lambda _: Request("POST", URL, payload=plain))
     assert [answers.answer("POST", URL, plain).exchange[0] for _ in entries] == [1, 2, 3, 4]
     with pytest.raises(CassetteExhausted, match="was recorded 4 times"):
         answers.answer("POST", URL, plain)
@@ -69,7 +70,7 @@ def test_an_index_holds_nothing_per_exchange_that_the_garbage_collector_visits()
         entries = (Entry(number.to_bytes(16), number.to_bytes(32), (), "POST", URL) for number in range(count))
         gc.collect()
         before = len(gc.get_objects())
-        answers = Answers(entries, lambda _: (), lambda _: ("POST", URL, b""))
+        answers = Answers(entries, lambda _: (), lambda _: Request("POST", URL))
         gc.collect()
         assert len(answers.unplayed) == count
         return len(gc.get_objects()) - before
@@ -113,7 +114,10 @@ def _recorded(*requests: tuple[str, str, bytes, tuple[str, ...]]) -> Answers:
         Entry(bytes([number]) * 16, match_key(method, url, payload, places), places, method, url)
         for number, (method, url, payload, places) in enumerate(requests)
     ]
-    known = {entry.exchange: request[:3] for entry, request in zip(entries, requests, strict=True)}
+    known = {
+        entry.exchange: Request(method, url, payload=payload)
+        for entry, (method, url, payload, _) in zip(entries, requests, strict=True)
+    }
     return Answers(entries, lambda _: (), known.__getitem__)
 
 
