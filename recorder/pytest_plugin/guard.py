@@ -119,6 +119,8 @@ class Guard:
         error = NetworkBlocked(f"the test may not {what} {host}{_port(args)} (from {place}): there is no network in it")
         if str(error) not in map(str, self.refused):
             self.refused.append(error)
+        if event == "socket.connect":
+            args[0].close()  # socket.create_connection does it after an OSError only
         raise error
 
 
@@ -129,7 +131,8 @@ def _host(event: str, args: tuple[Any, ...]) -> str | None:
         return str(address[0]) if isinstance(address, tuple) and address and isinstance(address[0], str) else None
     if event in _LOOKING_UP and args:
         host = args[0].decode("ascii", "replace") if isinstance(args[0], bytes) else args[0]
-        return host if isinstance(host, str) and host else None  # no host: this machine, to listen on
+        # Without a host it is this machine, to listen on; an address is not looked up anywhere.
+        return host if isinstance(host, str) and host and _network(host.partition("%")[0]) is None else None
     return None
 
 

@@ -88,6 +88,7 @@ class Hooks:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Find out whether a test has a network."""
+        self.blocked()  # what is left of a test before, whose setup failed by it
         if is_recorded(item) or self.configured.blocks == "all":
             self.guard_by(item, self.configured.of(item), sends=False)
         return (yield)
