@@ -9,6 +9,7 @@ only those that failed last, nothing is known of the rest.
 from __future__ import annotations
 
 import fnmatch
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -24,6 +25,8 @@ class Collected:
         self._places = places
         self._root = config.rootpath
         self._patterns: list[str] = config.getini("python_files")
+        self._ignored: list[str] = config.getini("norecursedirs")
+        self._all = {config.rootpath / path for path in config.getini("testpaths")} or {config.rootpath}
         self._modules: dict[str, Path] = {}
         given = [_path_of(config, argument) for argument in config.args]
         self._single = {path for path, is_whole in given if not is_whole}
@@ -56,30 +59,41 @@ class Collected:
 
     def _of_directory(self, directory: Path, modules: set[Path]) -> set[Path]:
         """Return the cassettes that the modules of a directory name, and those of modules that are gone."""
-        if not any(directory.is_relative_to(whole) for whole in self._whole):
+        if not self._is_whole(directory):
             return set()
         folder = self._places.named_folder(directory / "module.py")
-        if folder.parent == directory and folder == directory / "cassettes":
-            there = set(self._tests_in(directory))
-        elif all(self._root.is_relative_to(whole) for whole in self._whole):
-            there = {path for path in self._root.rglob("*.py") if self._is_of_tests(path)}
-        else:
-            return set()
+        there = set(self._tests_in(directory) if folder.parent == directory else self._tests_below())
         found = _cassettes(folder, deep=False) if there <= modules else set()
         homes = {self._places.folder_of(module) for module in there}
-        below = {path.parent for path in _cassettes(folder, deep=True)} - {folder}
-        gone = [home for home in below if home not in homes and not any(each in home.parents for each in homes)]
-        return found.union(*(_cassettes(home, deep=False) for home in gone if self._was_of_a_module(home, folder)))
+        below = {path.parent for path in _cassettes(folder, deep=True)} - {folder} - homes
+        # A folder that is named as those of modules are; others hold what tests name.
+        gone = [home for home in below if self._is_of_tests(f"{home.name}.py")]
+        return found.union(*(_cassettes(home, deep=False) for home in gone))
 
-    def _was_of_a_module(self, home: Path, folder: Path) -> bool:
-        """Whether a folder is named as those of modules are; others hold what tests name."""
-        return self._is_of_tests(Path(f"{home.name}.py"))
+    def _is_whole(self, directory: Path) -> bool:
+        """Whether every module that shares the folder of cassettes with those of a directory was to be collected."""
+        if self._places.named_folder(directory / "module.py").parent == directory:
+            return any(directory.is_relative_to(whole) for whole in self._whole)
+        return self._all <= self._whole or self._root in self._whole
 
     def _tests_in(self, directory: Path) -> Iterator[Path]:
-        return (path for path in directory.glob("*.py") if self._is_of_tests(path))
+        return (path for path in directory.glob("*.py") if self._is_of_tests(path.name))
 
-    def _is_of_tests(self, path: Path) -> bool:
-        return any(fnmatch.fnmatch(path.name, pattern) for pattern in self._patterns)
+    def _tests_below(self) -> Iterator[Path]:
+        """Yield the modules of tests of the whole run."""
+        for top in self._all:
+            for folder, folders, names in os.walk(top):
+                folders[:] = [
+                    name for name in folders if not any(fnmatch.fnmatch(name, each) for each in self._ignored)
+                ]
+                yield from (Path(folder, name) for name in names if self._is_of_tests(name))
+
+    def _is_of_tests(self, name: str) -> bool:
+        return _fits(name, self._patterns)
+
+
+def _fits(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
 
 
 def _path_of(config: pytest.Config, argument: str) -> tuple[Path, bool]:

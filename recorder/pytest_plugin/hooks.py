@@ -88,7 +88,6 @@ class Hooks:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Find out whether a test has a network."""
-        self.blocked()  # what is left of a test before, whose setup failed by it
         if is_recorded(item) or self.configured.blocks == "all":
             self.guard_by(item, self.configured.of(item), sends=False)
         return (yield)
@@ -169,6 +168,14 @@ class Hooks:
             if told:
                 pytest.fail(told, pytrace=False)
         return result
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """Forget what was refused to a test whose setup failed by it."""
+        try:
+            return (yield)
+        finally:
+            self.blocked()
 
     def _complaint(self, item: pytest.Item) -> str:
         recording: Recording | None = item.stash.get(RECORDING, None)

@@ -109,6 +109,11 @@ class Configured:
         self.places = Places(config.rootpath, self.directory)
         self.in_ci = os.environ.get("CI", "").strip().lower() not in ("", "0", "false", "no", "off")
 
+    @property
+    def records(self) -> bool:
+        """Whether this run is one that records, as far as single tests do not say otherwise."""
+        return mode_of(self.asked, None, self.mode, in_ci=self.in_ci) not in (Mode.NONE, Mode.VERIFY)
+
     def of(self, item: pytest.Item, defaults: Mapping[str, Any] | None = None) -> Settings:
         """Return what a test wants.
 
