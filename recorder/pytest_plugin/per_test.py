@@ -97,7 +97,7 @@ class Recording:
                 target.unlink(missing_ok=True)  # left by a run that did not come to its end
         target.parent.mkdir(parents=True, exist_ok=True)
         match = self._settings.player.get("match")
-        return Recorder(target, redact=self._settings.redact, match=match)
+        return Recorder(target, on_failure="raise", redact=self._settings.redact, match=match)
 
     def _target(self) -> Path | None:
         if self.plan.target == "apart":

@@ -272,7 +272,7 @@ class RecordingConnection(View):
         sending = sending_now()
         try:
             response = super().getresponse(*args, **kwargs)  # type: ignore[misc]
-            if sending is not None:
+            if sending is not None and made is not None:  # else the user's connection has its answers from elsewhere
                 sending.given.append((response, tap.id))
             return response
         finally:

@@ -153,11 +153,11 @@ class RequestsRecording(LibraryRecording):
                 return exchange
         if came_by_a_connection(response):
             if self.is_open:
-                self._bypassed()
+                self._bypassed(response)
             return None
         return sending.taps[-1].id if sending.taps else None
 
-    def _bypassed(self) -> None:
+    def _bypassed(self, response: requests.Response) -> None:
         """Say that an adapter has answered without its own connections.
 
         :raises RecordingError: what is not recorded must not happen; it has, and the program is told.
@@ -167,6 +167,7 @@ class RequestsRecording(LibraryRecording):
             self._told_of_bypass = True
             _log.error("recorder: %s", what)
         if self._must_record:
+            response.close()  # nobody gets it
             raise RecordingError(f"{what}: mount the adapter that sends it")
 
     @staticmethod

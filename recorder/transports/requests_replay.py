@@ -245,13 +245,16 @@ class _ReplayingConnection(View):
 
     def getresponse(self, *args: Any, **kwargs: Any) -> Any:
         """Return the recorded answer."""
-        asking, state = _asking_now(), self.recorder_state
+        asking, state, sock = _asking_now(), self.recorder_state, self.sock
         if asking is not None:
             if asking.answer is None:
                 asking.answer = state.replay.answer(asking.request, state.sent_payload())
-            self.sock.load(asking.answer.tape, state.replay.pace.start())
+            if sock is not None:
+                sock.load(asking.answer.tape, state.replay.pace.start())
             asking.answer = state.streamed = None
         response = super().getresponse(*args, **kwargs)  # type: ignore[misc]
-        if asking is not None:
+        if (
+            asking is not None and sock is not None and sock.was_opened
+        ):  # else the user's connection has its answers from elsewhere
             asking.given.append(response)
         return response
