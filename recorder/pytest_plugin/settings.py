@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, Literal, cast
 
@@ -213,6 +212,8 @@ def marked(item: pytest.Item) -> tuple[str | None, dict[str, Any]]:
 def _check_names(place: str, given: Mapping[str, Any]) -> None:
     for name in given:
         if name not in _ARGUMENTS:
+            from difflib import get_close_matches
+
             meant = get_close_matches(name, _ARGUMENTS, 1)
             told = f"did you mean {meant[0]!r}?" if meant else f"use {', '.join(sorted(_ARGUMENTS))}"
             raise pytest.UsageError(f"{place}: recorded() has no argument {name!r}: {told}")
