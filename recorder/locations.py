@@ -41,7 +41,7 @@ def as_url(source: str | os.PathLike[str] | None) -> str:
     :raises ConfigurationError: it is neither.
     """
     if source is None:
-        return default_store()
+        source = default_store()
     if isinstance(source, str):
         return f"{_CASSETTE}/{source}" if is_cassette(source) and not source.startswith(_CASSETTE) else source
     given: object = source
@@ -51,6 +51,11 @@ def as_url(source: str | os.PathLike[str] | None) -> str:
     if is_cassette(path):
         return f"{_CASSETTE}/{path}"
     return f"sqlite:///{path.replace('%', '%25').replace('?', '%3F')}"
+
+
+def url_of_path(path: Path) -> str:
+    """Return the URL of a file: as :func:`as_url`, with an absolute path."""
+    return absolute_url(as_url(path))
 
 
 def cassette_path(store_url: str) -> Path | None:

@@ -1,63 +1,29 @@
-"""What recorder and player make of a cassette: its rules, and the exchanges in it that answer."""
+"""The exchanges of a cassette that answer, as a player needs them."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+import logging
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from recorder.core.cassette import Block, Cassette
+from recorder.core.cassette import Block
 from recorder.core.cassette_lines import LineError
 from recorder.core.events import Event
 from recorder.core.exchange import Request, fold
 from recorder.core.match_rules import Match
 from recorder.core.matching import match_key
 from recorder.errors import ConfigurationError
+from recorder.locations import spool_directory, url_of_path
+from recorder.recording.orphans import any_left
 from recorder.replay.answers import Entry
-from recorder.store.cassette_file import Rules, events_of, read_file, refused, require_sound
+from recorder.store.cassette_file import events_of, read_file, refused, require_sound
 
-
-def rules_for(path: Path, match: Any, redact: Iterable[str] | str | None) -> Rules:
-    """Return the rules by which a cassette is recorded: those of the file where it is there, else what is asked for.
-
-    :param match: how its requests will be matched; None where nothing is asked for.
-    :param redact: rules of redaction that are asked for.
-    :raises ConfigurationError: the file has other rules, or is no cassette.
-    """
-    asked = (redact,) if isinstance(redact, str) else tuple(redact or ())
-    wanted = None if match is None else match.as_json() or None
-    if not path.exists():
-        return Rules(wanted, asked)
-    found = read_file(path)
-    if match is not None:
-        require_match(path, found, wanted)
-    missing = [rule for rule in asked if rule not in found.redact]
-    if missing:
-        raise ConfigurationError(
-            f"{path}, line 1: it was recorded without the redaction rule {missing[0]!r}: record it again, "
-            "or leave the rule out"
-        )
-    return Rules(found.match, found.redact)
-
-
-def require_match(path: Path, cassette: Cassette, wanted: Mapping[str, Any] | None) -> None:
-    """Refuse a cassette whose first line has other rules of matching than are asked for.
-
-    :raises ConfigurationError: it has.
-    """
-    if (cassette.match or None) != (wanted or None):
-        raise ConfigurationError(
-            f"{path}, line 1: it was recorded with match {_shown(cassette.match)}, and {_shown(wanted)} is asked for: "
-            f"ask for the same, or change the file by `recorder cassette rules {path}`"
-        )
-
-
-def _shown(match: Mapping[str, Any] | None) -> str:
-    return "strict" if not match else str(dict(match))
+_log = logging.getLogger("recorder")
 
 
 class CassetteRecordings:
-    """The exchanges of a cassette, as a player needs them: parsed when they are asked for.
+    """The exchanges of a cassette: parsed when they are asked for.
 
     :param path: of the file, absolute.
     :param exchanges: ids of those to take; all where it is None.
@@ -70,7 +36,9 @@ class CassetteRecordings:
         self._path = path
         self.cassette = read_file(path)
         require_sound(path, self.cassette)
-        self._blocks = {block.stream: block for block in self.cassette.exchange_blocks()}
+        _warn_of_more(path, recording=self.cassette.recording)
+        # By their ids, as from a store: those of one process sort as its requests were sent, wherever git has put them.
+        self._blocks = {block.stream: block for block in sorted(self.cassette.exchange_blocks(), key=_identity)}
         self._only = exchanges
 
     def entries(self) -> Iterator[Entry]:
@@ -98,10 +66,10 @@ class CassetteRecordings:
             if event.type != "request_sent":
                 continue
             facts = event.facts
-            if facts.get("streamed"):
+            if facts.get("streamed") or not _is_usual(facts):
                 break
-            payload = (event.body or b"")[facts.get("head", 0) :]
-            return facts.get("method", ""), facts.get("url", ""), payload, tuple(facts.get("redacted", ()))
+            payload = (event.body or b"")[facts["head"] :]
+            return facts["method"], facts["url"], payload, tuple(facts.get("redacted", ()))
         folded = fold(events_of(self._path, block))
         request = folded.request if folded is not None else None
         return (request.method, request.url, request.payload, request.redacted) if request else ("", "", b"", ())
@@ -138,3 +106,25 @@ def _asking(events: Iterable[Event]) -> Iterator[Event]:
         yield event
         if event.type == "request_sent" and not event.facts.get("streamed"):
             return
+
+
+def _identity(block: Block) -> bytes:
+    return block.stream
+
+
+def _is_usual(facts: dict[str, Any]) -> bool:
+    """Whether the facts of a request are what a recorder writes; else its hash is to be compared first."""
+    texts = [facts.get("method"), facts.get("url"), *facts.get("redacted", [])]
+    return isinstance(facts.get("head"), int) and all(isinstance(text, str) for text in texts)
+
+
+def _warn_of_more(path: Path, *, recording: bool) -> None:
+    """Say so where what was recorded may not be all there: whoever gets a miss should know why."""
+    if any_left(spool_directory(url_of_path(path))):
+        what = "what its program had recorded last is only in a spool beside it"
+    elif recording:
+        what = "what was recorded last may be missing"
+    else:
+        return
+    told = "recorder: the cassette %s is being recorded, or its program was killed, and %s: "
+    _log.warning(told + "where nothing runs any more, `recorder recover --store %s` finishes it", path, what, path)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from recorder.api.cassette_rules import rules_for
 from recorder.api.foreign_files import ForeignFile, is_part_of
 from recorder.clock import Clock, SystemClock
 from recorder.core.json_text import present
@@ -75,7 +76,7 @@ class Import:
     """One import into a store; the store is opened, and made where there is none, when there is something to write.
 
     :param url: the store.
-    :param redact: rules beside the built-in ones, as for a recorder.
+    :param redact: rules beside the built-in ones, as for a recorder; a cassette has its own.
     :param advance: told of bytes of files as they are done.
     """
 
@@ -91,7 +92,8 @@ class Import:
         target = parse_url(url, cassettes=True)
         self._url = absolute_url(url)
         self._file = target.cassette or parse_url(self._url).path
-        redaction = Redaction(fingerprint_key(clock), redact)
+        self._rules = None if target.cassette is None else rules_for(target.cassette, None, redact)
+        redaction = Redaction(fingerprint_key(clock), redact if self._rules is None else self._rules.redact)
         self._writer = Writer(redaction, clock.new_id(), clock.secret, clock.wall_ns())
         self._advance = advance
         self._store: EventLog | None = None
@@ -102,7 +104,7 @@ class Import:
         :raises StoreError: it cannot be opened.
         """
         if self._store is None:
-            self._store = open_events(self._url)
+            self._store = open_events(self._url, rules=self._rules)
         return self._store
 
     def file(self, path: Path, *, found: bool = False) -> FileReport:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from recorder.api.cassettes import rules_for
+from recorder.api.cassette_rules import rules_for
 from recorder.api.conversations import Conversation, Conversations, current_conversation
 from recorder.api.ending import Ending, projecting
 from recorder.clock import Clock, SystemClock, id_text

@@ -9,7 +9,9 @@ from typing import Final
 
 import click
 
-from recorder.api import cassette_files as cassettes
+from recorder.api import cassette_changes as changes
+from recorder.api.cassette_reports import CassetteReport, cassettes_in, look
+from recorder.api.cassette_rules import match_of, read_match
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
 from recorder.cli.failures import FOUND, Failed, warn
 from recorder.cli.output import Column, clean, counted, emit_json, short, table, terminal_width
@@ -17,6 +19,7 @@ from recorder.cli.selecting import Selection, selection_options
 from recorder.cli.times import PointInTime
 from recorder.core.json_text import rfc3339
 from recorder.core.match_rules import Match
+from recorder.errors import ConfigurationError
 
 _FILE: Final = click.Path(path_type=Path, dir_okay=False)
 _ANY: Final = click.Path(path_type=Path)
@@ -52,8 +55,8 @@ def from_store(settings: Settings, selection: Selection, file: Path, names: tupl
 
     They are the same there, bit for bit. What FILE holds already is compared and kept.
     """
-    rules = None if match is None else cassettes.read_match(match)
-    done = cassettes.save(settings.store, file, names, rules, **selection.filters)
+    rules = None if match is None else read_match(match)
+    done = changes.save(settings.store, file, names, rules, **selection.filters)
     told = f"{file}: {counted(done.exchanges, 'exchange')}, {counted(done.events, 'event')} written"
     click.echo(told + (f", {done.present:,} there already" if done.present else ""))
     if done.unfinished:
@@ -67,7 +70,7 @@ def from_store(settings: Settings, selection: Selection, file: Path, names: tupl
 def to_store(settings: Settings, files: tuple[Path, ...]) -> None:
     """Bring what FILES hold to the store, bit for bit; what it has already is compared and kept."""
     for file in files:
-        done = cassettes.load(file, settings.store)
+        done = changes.load(file, settings.store)
         told = (
             f"{file}: {counted(done.exchanges, 'exchange')}, {counted(done.events, 'event')} brought to {done.target}"
         )
@@ -79,7 +82,7 @@ def to_store(settings: Settings, files: tuple[Path, ...]) -> None:
 @json_option
 def list_cassettes(paths: tuple[Path, ...], as_json: bool) -> None:
     """List cassettes: files, and what is below folders; without PATHS, below tests/cassettes."""
-    found = [cassettes.look(path) for path in _cassettes(paths)]
+    found = [look(path) for path in _cassettes(paths)]
     if as_json:
         for one in found:
             emit_json(one.as_json())
@@ -93,7 +96,7 @@ def list_cassettes(paths: tuple[Path, ...], as_json: bool) -> None:
             f"{one.exchanges:,}" + ("!" if one.problems else ""),
             "" if one.last_ns is None else rfc3339(one.last_ns)[:10],
             f"{one.size:,}",
-            "" if one.problems and one.match is None else str(Match.from_json(one.match or {})),
+            _matching(one),
         ]
         for one in found
     ]
@@ -103,10 +106,18 @@ def list_cassettes(paths: tuple[Path, ...], as_json: bool) -> None:
         click.echo("! something is wrong with it: run `recorder cassette check`", err=True)
 
 
+def _matching(found: CassetteReport) -> str:
+    """Return the rules of matching in words; nothing where they are what is wrong."""
+    try:
+        return str(Match.from_json(found.match or {}))
+    except ConfigurationError:
+        return ""
+
+
 def _cassettes(paths: Sequence[Path]) -> Iterator[Path]:
     if paths:
-        return cassettes.cassettes_in(paths)
-    return cassettes.cassettes_in([_PLACE]) if _PLACE.is_dir() else iter(())
+        return cassettes_in(paths)
+    return cassettes_in([_PLACE]) if _PLACE.is_dir() else iter(())
 
 
 @cassette.command()
@@ -119,7 +130,7 @@ def check(paths: tuple[Path, ...], as_json: bool) -> None:
     """
     bad = number = 0
     for path in _cassettes(paths):
-        found = cassettes.look(path)
+        found = look(path)
         number += 1
         bad += bool(found.problems)
         if as_json:
@@ -129,8 +140,8 @@ def check(paths: tuple[Path, ...], as_json: bool) -> None:
             click.echo(f"ok  {path}: {counted(found.exchanges, 'exchange')}")
         for problem in found.problems:
             click.echo(f"!!  {clean(problem)}")
-    if not number and not as_json:
-        click.echo("no cassette there", err=True)
+    if not number:
+        raise Failed("there is no cassette: name files or folders with some", FOUND)
     if bad:
         sys.exit(FOUND)
 
@@ -145,19 +156,7 @@ def prune(file: Path, ids: tuple[str, ...], before_ns: int | None, unfinished: b
     """Take exchanges out of FILE: those with these IDs, or that an option names."""
     if not (ids or before_ns is not None or unfinished):
         raise click.UsageError("nothing was named: give IDs, --before or --unfinished.")
-    wanted = set(ids)
-    matched = set[str]()
-
-    def drop(identity: str, wall_ns: int, ended: bool) -> bool:
-        named = {one for one in wanted if identity.startswith(one) or identity.endswith(one)}
-        matched.update(named)
-        return bool(named) or (before_ns is not None and wall_ns < before_ns) or (unfinished and not ended)
-
-    done = cassettes.prune(file, drop, dry=True)
-    if unknown := sorted(wanted - matched):
-        raise Failed(f"{file} has no exchange {unknown[0]}: see `recorder cassette list --json {file}`", FOUND)
-    if not dry and done.removed:
-        done = cassettes.prune(file, drop)
+    done = changes.prune(file, ids, before_ns=before_ns, unfinished=unfinished, dry=dry)
     verb = "would be taken out" if dry else "taken out"
     click.echo(f"{file}: {counted(len(done.removed), 'exchange')} {verb}, {done.left:,} left")
     for identity in done.removed:
@@ -173,8 +172,8 @@ def rules(file: Path, text: str | None) -> None:
     As JSON they are what its first line holds: {"ignore": ["/user"], "normalise": ["ids", "dates"]}.
     """
     if text is not None:
-        cassettes.set_match(file, cassettes.read_match(text))
-    click.echo(f"{file}: {cassettes.match_of(file)}")
+        changes.set_match(file, read_match(text))
+    click.echo(f"{file}: {match_of(file)}")
 
 
 @cassette.command()
@@ -186,7 +185,7 @@ def upgrade(files: tuple[Path, ...], accept: bool) -> None:
     A file that was edited, merged by git or cut off is refused, unless --accept says that what it holds now counts.
     """
     for file in files:
-        changed, accepted = cassettes.upgrade(file, accept=accept)
+        changed, accepted = changes.upgrade(file, accept=accept)
         for one in accepted:
             click.echo(f"accepted: {clean(one)}")
         click.echo(f"{file}: " + ("written again" if changed else "is up to date"))

@@ -17,6 +17,7 @@ from recorder.recording.recovery import Recovered, set_aside
 from recorder.recording.recovery import recover as take_over
 from recorder.recording.spool_file import spool_files
 from recorder.store import open_events, schema
+from recorder.store.cassette import CassetteStore
 from recorder.store.cassette_file import read_file
 from recorder.store.projected import SqlProjected
 from recorder.store.sql import SqlStore
@@ -47,6 +48,8 @@ def recover(settings: Settings) -> None:
         done = take_over(spools, store, clock, clock.new_id())
         if isinstance(store, SqlStore):
             project(store, SqlProjected(store))
+        elif isinstance(store, CassetteStore) and not spool_files(spools):
+            store.settle(abandoned=True)
     finally:
         store.close()
     _print(done, kept_before)

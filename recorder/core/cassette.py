@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Final
 
 from recorder.core.cassette_lines import (
     CASSETTE_VERSION,
     ChangedError,
+    ConflictError,
     DuplicateError,
     LineError,
     NewerVersionError,
@@ -23,11 +23,12 @@ from recorder.core.cassette_lines import (
     read_events,
     read_more,
     read_opening,
+    require_known,
 )
-from recorder.core.events import TERMINAL_TYPES, Event, StreamOpened
+from recorder.core.events import Event, StreamOpened
 
 _EVENT: Final = b'{"event":'
-_CONFLICT: Final = (b"<<<<<<< ", b"||||||| ", b"=======", b">>>>>>> ")
+_HEADER_MEMBERS: Final = frozenset({"cassette", "exchanges", "conversations", "recording", "match", "redact"})
 
 
 @dataclass
@@ -65,11 +66,6 @@ class Block:
         """Return its first event."""
         return next(read_events(self.opening, self.lines[:1]), None)
 
-    @cached_property
-    def is_ended(self) -> bool:
-        """Whether an event of it is an end of its exchange."""
-        return any(parsed(*one).get("event") in TERMINAL_TYPES for one in reversed(self.lines))
-
     def readable(self) -> Iterator[Event]:
         """Yield its events, whatever the hash at the end says.
 
@@ -97,15 +93,17 @@ class Cassette:
 
     :ivar version: of the cassette's format.
     :ivar exchanges: how many there have to be; None while something is recorded, or where a program was killed.
+    :ivar conversations: how many openings of conversations there have to be.
     :ivar match: how requests are matched, as it stands in the file; None for strictly.
     :ivar redact: rules of redaction beside the built-in ones.
     :ivar blocks: its event streams by id, in the order of the file.
-    :ivar problems: what is wrong with the lines.
-    :ivar is_torn: the last line is not whole: its writer was stopped by more than a signal.
+    :ivar problems: what is wrong with the lines, and then what is missing.
+    :ivar is_torn: no line end stands at the end: nothing can be appended before the file was written again.
     """
 
     version: int = CASSETTE_VERSION
     exchanges: int | None = None
+    conversations: int = 0
     match: dict[str, Any] | None = None
     redact: tuple[str, ...] = ()
     blocks: dict[bytes, Block] = field(default_factory=dict)
@@ -128,11 +126,14 @@ def read_cassette(data: bytes) -> Cassette:
     :raises LineError: its first line is not that of a cassette.
     :raises NewerVersionError: it is, of a version that is not known here.
     """
+    if not data.strip():
+        raise LineError(1, "is missing: the file is empty")
     lines = data.split(b"\n")
     torn = lines.pop()
-    if not lines and not torn:
-        raise LineError(1, "is missing: the file is empty")
+    if torn.strip() and _is_whole(torn):  # of an editor that leaves out the last line's end
+        lines.append(torn)
     cassette = _header(lines[0] if lines else torn)
+    cassette.is_torn = bool(torn)
     reader = _Reader(cassette)
     for number, text in enumerate(lines[1:], 2):
         if text.startswith(_EVENT) and reader.current is not None:
@@ -142,33 +143,43 @@ def read_cassette(data: bytes) -> Cassette:
                 reader.take(number, text)
             except LineError as error:
                 cassette.problems.append(error)
-    cassette.is_torn = bool(torn.strip())
-    if lines and cassette.is_torn and not cassette.recording:
+    if torn.strip() and lines[-1] is not torn and not cassette.recording:
         cassette.problems.append(LineError(len(lines) + 1, "is cut off"))
     if not cassette.recording:
-        cassette.problems += _missing(cassette, len(lines) + bool(torn))
-    cassette.problems.sort(key=lambda one: one.number)
+        cassette.problems += _missing(cassette, len(lines))
     return cassette
+
+
+def _is_whole(text: bytes) -> bool:
+    try:
+        parsed(0, text)
+    except LineError:
+        return False
+    return True
 
 
 def _header(text: bytes) -> Cassette:
     value = parsed(1, text)
     version = value.get("cassette")
-    if isinstance(version, bool) or not isinstance(version, int):
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
         raise LineError(1, "does not begin a cassette")
-    if version != CASSETTE_VERSION:
+    if version > CASSETTE_VERSION:
         raise NewerVersionError(1, f"is of version {version}, this version of recorder reads {CASSETTE_VERSION}")
+    require_known(1, value, _HEADER_MEMBERS)
     found = Cassette(version)
     match, redact, exchanges = value.get("match"), value.get("redact", []), value.get("exchanges")
+    conversations = value.get("conversations", 0)
     if match is not None and not isinstance(match, dict):
         raise LineError(1, "has as 'match' what is no object of rules")
     if not isinstance(redact, list) or not all(isinstance(rule, str) for rule in redact):
         raise LineError(1, "has as 'redact' what is no list of rules")
-    if isinstance(exchanges, bool) or not isinstance(exchanges, int | None):
-        raise LineError(1, "has as 'exchanges' what is no number")
-    if exchanges is None and value.get("recording") is not True:
-        raise LineError(1, "tells no number of exchanges")
-    found.match, found.redact, found.exchanges = match, tuple(redact), exchanges
+    for name, count in (("exchanges", exchanges), ("conversations", conversations)):
+        if isinstance(count, bool) or not isinstance(count, int | None):
+            raise LineError(1, f"has as {name!r} what is no number")
+    if (exchanges is None) != (value.get("recording") is True):
+        raise LineError(1, "tells not either a number of exchanges or that something is being recorded")
+    found.match, found.redact = match, tuple(redact)
+    found.exchanges, found.conversations = exchanges, conversations or 0
     return found
 
 
@@ -177,12 +188,14 @@ def _missing(cassette: Cassette, last: int) -> Iterator[LineError]:
         if block.end is None:
             yield LineError(block.last_number, "is the last one of its exchange, whose end is missing")
     found = sum(1 for _ in cassette.exchange_blocks())
-    if found != cassette.exchanges:
-        fewer = "after it, exchanges are missing" if found < (cassette.exchanges or 0) else "too many are there"
-        yield LineError(
-            last if found < (cassette.exchanges or 0) else 1,
-            f"{fewer}: the first line tells of {cassette.exchanges}, {found} are there",
-        )
+    for name, there, told in (
+        ("exchanges", found, cassette.exchanges or 0),
+        ("conversations", len(cassette.blocks) - found, cassette.conversations),
+    ):
+        if there < told:
+            yield LineError(last, f"ends it, and {name} are missing: the first line tells of {told}, {there} are there")
+        elif there > told:
+            yield LineError(1, f"tells of {told} {name}, {there} are there")
 
 
 class _Reader:
@@ -193,9 +206,11 @@ class _Reader:
         self.current: Block | None = None
 
     def take(self, number: int, text: bytes) -> None:
-        if text.startswith(_CONFLICT):
-            raise LineError(number, "is what git leaves of a conflict")
-        value = parsed(number, text)
+        try:
+            value = parsed(number, text)
+        except ConflictError:
+            self.current = None  # the lines of two versions would make an exchange that never was
+            raise
         if "event" in value:
             self._event(number, text)
         elif "exchange" in value or "conversation" in value:

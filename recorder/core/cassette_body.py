@@ -17,6 +17,8 @@ from binascii import Error as Base64Error
 from binascii import a2b_base64
 from typing import Any, Final
 
+from recorder.core.json_text import parse_json
+
 _MOST_BREAKS: Final = 8  # places in a text that are none: more, and it is no text
 _SPACED: Final = json.JSONEncoder(allow_nan=False).encode
 _COMPACT: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
@@ -85,26 +87,26 @@ def payload(data: bytes) -> dict[str, Any]:
         return {}
     if data[:1] in (b"{", b"["):
         try:
-            value = json.loads(data)
+            value = parse_json(data, strict=True)
             for style, encode in STYLES.items():
                 if encode(value).encode("utf-8") == data:
                     return {style: value}
-        except (ValueError, RecursionError):
-            pass  # no JSON, or such as could not be written the same again
+        except ValueError:
+            pass  # no JSON, or such as could not be written, or read, the same again
     return {"body": written(data)}
 
 
 def payload_of(line: dict[str, Any]) -> bytes | None:
     """Return the payload that a line has; None where it has none.
 
-    :raises ValueError: it cannot be read.
+    :raises ValueError: it cannot be read, or there are two.
     """
-    if "body" in line:
-        return read(line["body"])
-    for style, encode in STYLES.items():
-        if style in line:
-            return encode(line[style]).encode("utf-8")
-    return None
+    found = [name for name in ("body", *STYLES) if name in line]
+    if len(found) > 1:
+        raise ValueError(f"{found[0]} and {found[1]} both say what it is")
+    if not found:
+        return None
+    return read(line["body"]) if found[0] == "body" else STYLES[found[0]](line[found[0]]).encode("utf-8")
 
 
 def head_lines(head: bytes) -> list[str] | None:

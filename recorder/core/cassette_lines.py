@@ -9,7 +9,8 @@ JSON Lines (https://jsonlines.org), UTF-8. Every line says by its first member w
     {"end": ID, "hash": …}                                            it is all there
 
 Nothing of the events is lost: from these lines they come back bit for bit, and their hashes with them. The hash at
-the end tells whether a line was changed; the number in the first line, whether an exchange is missing.
+the end tells whether a line was changed; the numbers in the first line, whether an exchange is missing. What stands in
+no table of docs/format.md is refused: a member that is misspelt would otherwise be one that is left out.
 
 While something is recorded, the first line has ``"recording": true`` instead of a number, exchanges that run at the
 same time stand among each other, and ``{"more": ID}`` says whose events follow. A program that is killed leaves it so.
@@ -18,16 +19,17 @@ same time stand among each other, and ``{"more": ID}`` says whose events follow.
 from __future__ import annotations
 
 import json
+import re
 import struct
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from recorder.core.cassette_body import head_lines, head_of, payload, payload_of, written
+from recorder.core.cassette_body import STYLES, head_lines, head_of, payload, payload_of, written
 from recorder.core.chain import genesis, link
 from recorder.core.events import CONVERSATION_TYPES, FORMAT_VERSION, TYPE_CODES, Event, StreamOpened, meta_text
-from recorder.core.json_text import rfc3339
+from recorder.core.json_text import parse_json, rfc3339
 
 #: The version of the cassette's format that is written here.
 CASSETTE_VERSION: Final = 1
@@ -36,6 +38,13 @@ _HEADED: Final = frozenset({"request_sent", "response_started"})
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 _encode_ascii: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+#: What ends a line for some programs, is not seen, or turns the text around it: no reviewer could read what is there.
+_UNSEEN: Final = re.compile("[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]")
+_EVENT_MEMBERS: Final = frozenset(
+    {"event", "ns", "skew", "flags", "instance", "head", "body", *STYLES, "meta", "meta_text"}
+)
+_CONFLICT: Final = (b"<<<<<<< ", b"||||||| ", b"=======", b">>>>>>> ")
+_OPENING_MEMBERS: Final = frozenset({"at", "mono", "instance", "salt", "format"})
 
 
 class LineError(ValueError):
@@ -50,7 +59,11 @@ class LineError(ValueError):
 
 
 class NewerVersionError(LineError):
-    """The first line names a version of the format that is not known here."""
+    """A line that only another version of recorder can read."""
+
+
+class ConflictError(LineError):
+    """A line that git leaves where two versions of a file could not be merged."""
 
 
 class DuplicateError(LineError):
@@ -63,25 +76,37 @@ class ChangedError(LineError):
 
 def line(value: Any) -> bytes:
     """Return a value as one line."""
+    text = _encode(value)
+    if not text.isascii() and _UNSEEN.search(text):
+        text = _UNSEEN.sub(_escaped, text)
     try:
-        return _encode(value).encode("utf-8") + b"\n"
+        return text.encode("utf-8") + b"\n"
     except UnicodeEncodeError:  # half of a surrogate pair in what a server has said
         return _encode_ascii(value).encode("ascii") + b"\n"
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
 
 
 def _text(identity: bytes) -> str:
     return str(uuid.UUID(bytes=identity))
 
 
-def header_line(exchanges: int | None, match: dict[str, Any] | None = None, redact: Sequence[str] = ()) -> bytes:
+def header_line(
+    exchanges: int | None, match: dict[str, Any] | None = None, redact: Sequence[str] = (), *, conversations: int = 0
+) -> bytes:
     """Return the first line.
 
     :param exchanges: how many there are; None while something is recorded.
+    :param conversations: how many openings of conversations there are.
     :param match: how requests are matched; None for strictly.
     :param redact: rules of redaction beside the built-in ones.
     """
     value: dict[str, Any] = {"cassette": CASSETTE_VERSION}
     value |= {"recording": True} if exchanges is None else {"exchanges": exchanges}
+    if conversations and exchanges is not None:
+        value["conversations"] = conversations
     if match:
         value["match"] = match
     if redact:
@@ -112,21 +137,30 @@ def event_line(event: Event, opened: StreamOpened, first: Event) -> bytes:
         value["flags"] = event.flags
     if event.instance != opened.instance:
         value["instance"] = _text(event.instance)
-    facts = None if event.meta is None else json.loads(event.meta)
+    facts = None if event.meta is None else _facts(event.meta)
     value |= _bytes_of(event, facts)
     if event.meta is not None:
-        value |= {"meta": facts} if meta_text(facts) == event.meta else {"meta_text": event.meta}
+        value |= {"meta_text": event.meta} if facts is None else {"meta": facts}
     return line(value)
 
 
-def _bytes_of(event: Event, facts: Any) -> dict[str, Any]:
+def _facts(meta: str) -> dict[str, Any] | None:
+    """Return the facts whose text is *meta*, to the letter; None where there are none."""
+    try:
+        facts = parse_json(meta, strict=True)
+        return facts if isinstance(facts, dict) and meta_text(facts) == meta else None
+    except ValueError:
+        return None
+
+
+def _bytes_of(event: Event, facts: dict[str, Any] | None) -> dict[str, Any]:
     body = event.body
     if body is None:
         return {}
     if event.type not in _HEADED:
         return {"body": written(body)}
-    size = facts.get("head", len(body)) if isinstance(facts, dict) and event.type == "request_sent" else len(body)
-    lines = head_lines(body[:size]) if isinstance(size, int) else None
+    size = facts.get("head", len(body)) if facts is not None and event.type == "request_sent" else len(body)
+    lines = head_lines(body[:size]) if isinstance(size, int) and size >= 0 else None
     return {"body": written(body)} if lines is None else {"head": lines, **payload(body[size:])}
 
 
@@ -163,6 +197,8 @@ def parsed(number: int, text: bytes) -> dict[str, Any]:
 
     :raises LineError: it is no JSON object.
     """
+    if text.startswith(_CONFLICT):
+        raise ConflictError(number, "is what git leaves of a conflict")
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -172,17 +208,28 @@ def parsed(number: int, text: bytes) -> dict[str, Any]:
     return value
 
 
+def require_known(number: int, value: dict[str, Any], known: frozenset[str]) -> None:
+    """Refuse a line with a member that nothing here would read.
+
+    :raises LineError: it has one.
+    """
+    if not value.keys() <= known:
+        raise LineError(number, f"has a member that is not known: {min(value.keys() - known)!r}")
+
+
 def read_opening(number: int, value: dict[str, Any]) -> tuple[StreamOpened, int, int]:
     """Return what an opening line says: the opening, wall time and monotonic time of the first event.
 
     :raises LineError: it cannot be read.
     """
     name = "exchange" if "exchange" in value else "conversation"
+    require_known(number, value, _OPENING_MEMBERS | {name})
     secret = _hexadecimal(number, value, "salt", 32)
     stream, instance = _identity(number, value, name), _identity(number, value, "instance")
     opened = StreamOpened(stream, instance, secret, _integer(number, value, "format", FORMAT_VERSION))
     if opened.format != FORMAT_VERSION:
-        raise LineError(number, f"is of event format {opened.format}, this version of recorder reads {FORMAT_VERSION}")
+        told = f"is of event format {opened.format}, this version of recorder reads {FORMAT_VERSION}"
+        raise NewerVersionError(number, told)
     return opened, _wall_ns(number, value.get("at")), _integer(number, value, "mono")
 
 
@@ -195,9 +242,10 @@ def read_events(opening: tuple[StreamOpened, int, int], lines: Iterable[tuple[in
     head = genesis(opened.stream)
     for version, (number, text) in enumerate(lines, 1):
         value = parsed(number, text)
+        require_known(number, value, _EVENT_MEMBERS)
         kind = value.get("event")
-        if kind not in TYPE_CODES:
-            raise LineError(number, f"is an event of a type that this version of recorder does not know: {kind!r}")
+        if not isinstance(kind, str) or kind not in TYPE_CODES:
+            raise NewerVersionError(number, f"is an event of a type that is not known here: {kind!r}")
         elapsed, skew = _integer(number, value, "ns"), _integer(number, value, "skew", 0)
         instance = _identity(number, value, "instance") if "instance" in value else opened.instance
         times = wall_ns + elapsed + skew, mono_ns + elapsed
@@ -217,6 +265,7 @@ def read_end(number: int, value: dict[str, Any]) -> tuple[bytes, bytes]:
 
     :raises LineError: it cannot be read.
     """
+    require_known(number, value, frozenset({"end", "hash"}))
     return _identity(number, value, "end"), _hexadecimal(number, value, "hash", 32)
 
 
@@ -225,6 +274,7 @@ def read_more(number: int, value: dict[str, Any]) -> bytes:
 
     :raises LineError: it cannot be read.
     """
+    require_known(number, value, frozenset({"more"}))
     return _identity(number, value, "more")
 
 
@@ -238,9 +288,14 @@ def _body(number: int, value: dict[str, Any]) -> bytes | None:
 
 
 def _meta(number: int, value: dict[str, Any]) -> str | None:
-    if "meta" in value:
-        return meta_text(value["meta"])
     text = value.get("meta_text")
+    if "meta" in value:
+        if text is not None:
+            raise LineError(number, "has both meta and meta_text")
+        try:
+            return meta_text(value["meta"])
+        except ValueError:
+            raise LineError(number, "has facts with a number that JSON does not have") from None
     if text is not None and not (isinstance(text, str) and text.isascii()):
         raise LineError(number, "has a meta_text that is no text of ASCII characters")
     return text

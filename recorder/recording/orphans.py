@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Iterable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -165,6 +165,16 @@ def headers(directory: Path, but: Iterable[Path]) -> list[SpoolHeader]:
             with suppress(FileNotFoundError, CorruptRecording):
                 found.append(read_header(path))
     return found
+
+
+def any_left(directory: Path) -> bool:
+    """Whether a spool file lies in a directory whose process is dead; nothing is taken over."""
+    for path in spool_files(directory):
+        with suppress(FileNotFoundError), closing(LockFile(path, flags=os.O_RDWR)) as lock:
+            if lock.acquire(blocking=False):
+                lock.release()
+                return True
+    return False
 
 
 def _take(path: Path, held: ExitStack) -> Orphan | None:

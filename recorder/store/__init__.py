@@ -50,5 +50,5 @@ def open_events(url: str, *, synchronous: Synchronous = "normal", rules: Rules |
     """
     target = parse_url(url, cassettes=True)
     if target.cassette is not None:
-        return CassetteStore(target.cassette, rules or NO_RULES)
+        return CassetteStore(target.cassette, rules or NO_RULES, sync=synchronous == "full")
     return open_store(url, write=True, synchronous=synchronous)

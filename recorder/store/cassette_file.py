@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 from recorder.core.cassette import Block, Cassette, read_cassette
 from recorder.core.cassette_lines import (
     ChangedError,
+    ConflictError,
     DuplicateError,
     LineError,
     NewerVersionError,
@@ -43,28 +44,35 @@ class Rules:
 #: Strictly, and nothing redacted beside what always is.
 NO_RULES: Final = Rules()
 
+_UPDATE: Final = "update recorder"
+_NO_CASSETTE: Final = (
+    'the first line of a cassette is {"cassette":1,…}: restore the file, or bring what another tool recorded here by '
+    "`recorder import`"
+)
+
 
 def read_file(path: Path) -> Cassette:
     """Return what a file says, its problems in it.
 
     :raises StoreUnreachable: there is none, or it cannot be read.
     :raises ConfigurationError: it is no cassette, or of a newer version.
+    :raises CorruptRecording: git has left a conflict in its first line.
     """
     try:
         data = path.read_bytes()
     except FileNotFoundError:
         raise StoreUnreachable(f"there is no cassette {path}: record one, or check the name") from None
     except OSError as error:
-        raise StoreUnreachable(f"the cassette {path} cannot be read ({error.strerror}): check its rights") from error
+        raise StoreUnreachable(f"the cassette {path} cannot be read ({error.strerror}): check its name and its rights") from error
     try:
         return read_cassette(data)
+    except ConflictError as error:
+        raise refused(path, error) from None
     except NewerVersionError as error:
-        raise ConfigurationError(f"{told(path, error)}: update recorder") from None
+        raise ConfigurationError(f"{told(path, error)}: {_UPDATE}") from None
     except LineError as error:
-        raise ConfigurationError(
-            f'{told(path, error)}: the first line of a cassette is {{"cassette":1,…}}; '
-            "`recorder import` reads the recordings of other tools"
-        ) from None
+        remedy = "restore the file, or remove it and record it again" if not data.strip() else _NO_CASSETTE
+        raise ConfigurationError(f"{told(path, error)}: {remedy}") from None
 
 
 def told(path: Path, problem: LineError) -> str:
@@ -75,12 +83,27 @@ def told(path: Path, problem: LineError) -> str:
 def refused(path: Path, problem: LineError) -> CorruptRecording:
     """Return the error that tells of a problem, with what to do."""
     kind = ChainBroken if isinstance(problem, ChangedError) else CorruptRecording
-    remedy = (
-        f"`recorder cassette upgrade --accept {path}` keeps the first"
-        if isinstance(problem, DuplicateError)
-        else f"restore the file, record it again, or keep what is there by `recorder cassette upgrade --accept {path}`"
-    )
+    accept = f"`recorder cassette upgrade --accept {path}`"
+    if isinstance(problem, NewerVersionError):
+        remedy = _UPDATE
+    elif isinstance(problem, ConflictError):
+        remedy = (
+            "take one side by `git checkout --ours` or `--theirs`, or take git's marks out to keep the exchanges of "
+            f"both, then run {accept}"
+        )
+    elif isinstance(problem, DuplicateError):
+        remedy = f"{accept} keeps the first"
+    else:
+        remedy = f"restore the file, record it again, or keep what is there by {accept}"
     return kind(f"{told(path, problem)}: {remedy}")
+
+
+def left_open(path: Path) -> str:
+    """Return what is told of a cassette that has not been written to its end."""
+    return (
+        f"{path} is being recorded, or its program was killed: "
+        f"where nothing runs any more, `recorder recover --store {path}` finishes it"
+    )
 
 
 def require_sound(path: Path, cassette: Cassette) -> None:
@@ -123,26 +146,47 @@ def content(streams: Iterable[Written], rules: Rules, *, recording: bool = False
     :param recording: more will be appended.
     """
     ordered = sorted(streams, key=lambda one: (one.events[0].wall_ns, one.opened.stream))
-    count = None if recording else sum(one.is_exchange for one in ordered)
-    lines = [header_line(count, None if rules.match is None else dict(rules.match), rules.redact)]
+    exchanges = sum(one.is_exchange for one in ordered)
+    match = None if rules.match is None else dict(rules.match)
+    count = None if recording else exchanges
+    lines = [header_line(count, match, rules.redact, conversations=len(ordered) - exchanges)]
     for one in ordered:
         lines += stream_lines(one.opened, one.events, ends=one.ends)
     return b"".join(lines)
 
 
+def followed(path: Path) -> Path:
+    """Return the file that a path leads to: a symbolic link stays, and what it names is written."""
+    return Path(os.path.realpath(path))
+
+
 def locked(path: Path) -> StoreLock:
     """Return the lock under which a cassette is written: that of its folder, so that nothing is left beside it."""
-    return StoreLock(path.parent if LOCKS_DIRECTORIES else path.with_name(f".{path.name}.lock"))
+    path = followed(path)
+    if LOCKS_DIRECTORIES:
+        return StoreLock(path.parent, is_folder=True)
+    return StoreLock(path.with_name(f".{path.name}.lock"))
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder of a cassette, where it is missing.
+
+    :raises StoreUnreachable: it cannot be made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(path, error) from error
 
 
 def replace(path: Path, data: bytes) -> None:
-    """Put *data* in the place of a file, at once.
+    """Put *data* in the place of a file, at once and to last; the caller has its lock.
 
     :raises StoreUnreachable: the file cannot be written.
     """
-    made = path.with_name(f".{path.name}.{os.getpid()}.new")
+    path = followed(path)
+    made = path.with_name(f".{path.name}.new")  # always the same: what a killed process leaves is written over
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with made.open("wb") as file:
             file.write(data)
             file.flush()
@@ -150,7 +194,41 @@ def replace(path: Path, data: bytes) -> None:
         with suppress(FileNotFoundError):
             made.chmod(path.stat().st_mode & 0o777)
         made.replace(path)
+        _sync_folder(path.parent)
     except OSError as error:
         with suppress(OSError):
             made.unlink()
-        raise StoreUnreachable(f"the cassette {path} cannot be written ({error.strerror}): check its folder") from error
+        raise _unwritable(path, error) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    if LOCKS_DIRECTORIES:
+        fd = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def append(path: Path, data: bytes, *, sync: bool) -> None:
+    """Write *data* at the end of a file; the caller has its lock.
+
+    :param sync: return when it would survive a loss of power.
+    :raises StoreUnreachable: not all of it could be written; some of it may be there.
+    """
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0))
+        try:
+            left = memoryview(data)
+            while left:
+                left = left[os.write(fd, left) :]
+            if sync:
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> StoreUnreachable:
+    return StoreUnreachable(f"the cassette {path} cannot be written ({error.strerror}): check its folder and its disk")

@@ -17,16 +17,20 @@ _LONGEST_WAIT: Final = 0.005
 
 
 class StoreLock:
-    """A context manager; the file is made with mode 0600 and never removed. A folder serves as well.
+    """A context manager; the file is made with mode 0600 and never removed.
 
     The file is opened anew each time, so that threads exclude each other as processes do.
 
     :param path: the lock's file.
+    :param is_folder: it is a folder that serves as one; it has to be there.
     :param timeout: seconds to wait: whoever holds the lock longer is stopped or hangs.
     """
 
-    def __init__(self, path: Path, *, timeout: float = 30.0, clock: Clock | None = None) -> None:
+    def __init__(
+        self, path: Path, *, is_folder: bool = False, timeout: float = 30.0, clock: Clock | None = None
+    ) -> None:
         self._path = path
+        self._flags = os.O_RDONLY if is_folder else os.O_RDWR | os.O_CREAT
         self._timeout_ns = int(timeout * 1e9)
         self._clock = clock or SystemClock()
         self._held = threading.local()
@@ -37,7 +41,7 @@ class StoreLock:
         :raises StoreUnreachable: it was not free in time, or its file cannot be opened.
         """
         try:
-            file = LockFile(self._path, flags=os.O_RDONLY) if self._path.is_dir() else LockFile(self._path)
+            file = LockFile(self._path, flags=self._flags)
         except OSError as error:
             raise StoreUnreachable(f"{self._path} cannot be opened: {error.strerror}") from error
         try:

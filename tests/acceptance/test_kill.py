@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from recorder import Player, Recorder, RecordingEnded
+from recorder.api.cassette_reports import look
 from recorder.core.events import Event
 from recorder.core.exchange import fold
 from tests.loopback import Script, serve
@@ -116,3 +117,32 @@ def test_nothing_that_was_seen_is_lost(store_url: str, drainer: str, tmp_path: P
 def test_nothing_that_was_seen_is_lost_in_100_runs(store_url: str, drainer: str, tmp_path: Path) -> None:
     with serve(SCRIPT) as server:
         _check(store_url, server.url, 100, tmp_path, drainer)
+
+
+@pytest.mark.parametrize("drainer", ["thread", "process"])
+def test_nothing_that_was_seen_is_lost_from_a_cassette(drainer: str, tmp_path: Path) -> None:
+    with serve(SCRIPT) as server:
+        _check_cassette(tmp_path / "c" / "killed.jsonl", server.url, 1, tmp_path, drainer)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("drainer", ["thread", "process"])
+def test_nothing_that_was_seen_is_lost_from_a_cassette_in_100_runs(drainer: str, tmp_path: Path) -> None:
+    with serve(SCRIPT) as server:
+        _check_cassette(tmp_path / "c" / "killed.jsonl", server.url, 100, tmp_path, drainer)
+
+
+def _check_cassette(file: Path, server: str, runs: int, tmp_path: Path, drainer: str) -> None:
+    """The same; and what a file holds when its program has just been killed is what will be in it."""
+    just_killed = file.with_name("just killed.jsonl")
+    _kill_once(str(just_killed), server, tmp_path / "first", random.Random(20261129), drainer)
+    drained = streams(str(just_killed)) if just_killed.exists() else {}
+    _check(str(file), server, runs, tmp_path, drainer)
+    with Recorder(just_killed) as recorder:
+        assert recorder.recovered.damaged == []
+    found = streams(str(just_killed))
+    for name, events in drained.items():
+        assert [event.hash for event in found[name][: len(events)]] == [event.hash for event in events]
+    assert [look(one).problems for one in (file, just_killed)] == [[], []]
+    assert {one.name for one in file.parent.iterdir()} == {file.name, just_killed.name}

@@ -1,0 +1,133 @@
+"""Cassettes as files that people keep: found in folders, listed, checked to the last line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from recorder.api.cassette_rules import require_readable
+from recorder.core.cassette import Block
+from recorder.core.cassette_lines import LineError, parsed
+from recorder.core.events import TERMINAL_TYPES, Event
+from recorder.core.json_text import present, rfc3339
+from recorder.errors import ConfigurationError, CorruptRecording, RecorderError, StoreUnreachable
+from recorder.locations import CASSETTE_SUFFIX
+from recorder.store.cassette_file import left_open, read_file, refused
+
+_BEGINNING: Final = 1 << 16
+
+
+def cassettes_in(paths: Iterable[Path]) -> Iterator[Path]:
+    """Yield the cassettes that paths name: files as they are, and every cassette below folders, in order.
+
+    What could have been one counts as one: an empty file, one that git has left a conflict in.
+
+    :raises StoreUnreachable: one of them is not there.
+    """
+    for path in paths:
+        if path.is_dir():
+            yield from (
+                one for one in sorted(path.rglob(f"*{CASSETTE_SUFFIX}")) if one.is_file() and not _is_other(one)
+            )
+        elif path.exists():
+            yield path
+        else:
+            raise StoreUnreachable(f"there is no cassette {path}: check the name")
+
+
+def _is_other(path: Path) -> bool:
+    """Whether a file holds JSON lines that are evidently something else."""
+    try:
+        with path.open("rb") as file:
+            beginning = file.readline(_BEGINNING)
+    except OSError:
+        return False
+    if not beginning.endswith(b"\n"):
+        return len(beginning) == _BEGINNING and b'"cassette"' not in beginning
+    with suppress(LineError):
+        return "cassette" not in parsed(1, beginning)
+    return False
+
+
+@dataclass(slots=True)
+class CassetteReport:
+    """What a cassette holds, and what is wrong with it.
+
+    :ivar path: as it was given.
+    :ivar exchanges: how many are there; ``unfinished`` of them have no end.
+    :ivar first_ns: when the first of them was sent, UTC nanoseconds; ``last_ns`` the last one.
+    :ivar size: of the file, in bytes.
+    :ivar match: how requests are matched; None for strictly.
+    :ivar redact: rules of redaction beside the built-in ones.
+    :ivar requests: method and URL of each.
+    :ivar problems: what is wrong, each with its place and what to do.
+    """
+
+    path: Path
+    exchanges: int = 0
+    unfinished: int = 0
+    first_ns: int | None = None
+    last_ns: int | None = None
+    size: int = 0
+    match: Mapping[str, Any] | None = None
+    redact: tuple[str, ...] = ()
+    requests: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return a line of ``cassette list --json`` and ``cassette check --json``."""
+        return present(
+            file=str(self.path),
+            exchanges=self.exchanges,
+            unfinished=self.unfinished,
+            first_at=None if self.first_ns is None else rfc3339(self.first_ns),
+            last_at=None if self.last_ns is None else rfc3339(self.last_ns),
+            size=self.size,
+            match=dict(self.match) if self.match else None,
+            redact=list(self.redact) or None,
+            requests=self.requests,
+            problems=self.problems,
+        )
+
+
+def look(path: Path) -> CassetteReport:
+    """Return what a cassette holds, every line of it read and every hash compared; what is wrong is in it."""
+    found = CassetteReport(path)
+    try:
+        cassette = read_file(path)
+        found.size = path.stat().st_size
+    except (RecorderError, OSError) as error:
+        found.problems.append(str(error))
+        return found
+    found.match, found.redact = cassette.match, cassette.redact
+    found.problems += [str(refused(path, problem)) for problem in cassette.problems]
+    try:
+        require_readable(path, cassette)
+    except ConfigurationError as error:
+        found.problems.append(str(error))
+    for block in cassette.blocks.values():
+        _look_at(path, block, found)
+    if cassette.recording:
+        found.problems.append(left_open(path))
+    return found
+
+
+def _look_at(path: Path, block: Block, found: CassetteReport) -> None:
+    events: list[Event] = []
+    try:
+        events = block.events()
+    except LineError as error:
+        found.problems.append(str(refused(path, error)))
+    if not block.is_exchange:
+        return
+    found.exchanges += 1
+    found.first_ns = block.wall_ns if found.first_ns is None else min(found.first_ns, block.wall_ns)
+    found.last_ns = block.wall_ns if found.last_ns is None else max(found.last_ns, block.wall_ns)
+    found.unfinished += not any(event.type in TERMINAL_TYPES for event in events)
+    asked = next((event for event in events if event.type == "request_sent"), None)
+    if asked is not None:
+        with suppress(CorruptRecording):
+            found.requests.append(f"{asked.facts.get('method', '')} {asked.facts.get('url', '')}".strip())
