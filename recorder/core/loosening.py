@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Set
 from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
@@ -27,6 +27,7 @@ from recorder.core.matching import (
     hidden_names,
     json_of,
     mask,
+    masked_form,
     parsed,
     pointers_of,
     short,
@@ -36,10 +37,11 @@ from recorder.core.matching import (
     without,
 )
 from recorder.core.normalising import normalised, shown
-from recorder.core.redaction import MARKER
+from recorder.core.redaction import FORM, MARKER
 from recorder.errors import ConfigurationError
 
 _HEADER: Final = "header:"
+_PARAMETERS: Final = re.compile("[?;&]")
 _INDEX: Final = re.compile("0|[1-9][0-9]{0,8}")  # RFC 6901 §4
 
 
@@ -95,31 +97,29 @@ class Loosening:
             digest.update(len(encoded).to_bytes(8, "big") + encoded)
         return digest.digest()
 
-    def differences(
-        self, recorded: Request, asked: Request, places: Iterable[str] = (), hidden: Iterable[str] = ()
-    ) -> list[str]:
-        """Return the fields in which two requests differ that the rules compare, as ``field: recorded != asked``.
+    def differing_from(
+        self, asked: Request, hidden: Iterable[str] = ()
+    ) -> Callable[[Request, Iterable[str]], list[str]]:
+        """Return what tells the fields in which a recorded request, with the places that were redacted in it, differs.
 
-        :param places: what the recording has redacted: equal to any value.
+        Only fields that the rules compare, each as ``field: recorded != asked``.
+
         :param hidden: places whose live values are never shown, since some recording has redacted them.
         """
-        places, hidden = frozenset(places), frozenset(hidden)
+        hidden = frozenset(hidden)
         names = hidden_names(hidden)
-        masked = places | hidden if self._custom else places  # what it moves elsewhere is not known by its name there
-        left, right = (self._seen(request, masked, names) for request in (recorded, asked))
-        found = []
-        if left.method != right.method:
-            found.append(f"method: {left.method} != {right.method}")
-        if left.url != right.url:
-            found.append(f"url: {left.url} != {canonical_url(right.url, masked | hidden)}")
-        found += _header_differences(dict(left.headers), dict(right.headers), places | hidden)
-        if left.value is not MISSING and right.value is not MISSING:
-            return [*found, *value_differences("body", _readable(left.value), _readable(right.value), names)]
-        if (left.value is MISSING) != (right.value is MISSING) or left.text != right.text:
-            one = short(_readable(left.value)) if left.value is not MISSING else short(_bytes(left.text))
-            other = shown_payload(_bytes(right.text), _readable(right.value), hidden, names)
-            found.append(f"body: {one} != {other}")
-        return found
+        known: dict[frozenset[str], _Seen] = {}
+
+        def differences(recorded: Request, places: Iterable[str]) -> list[str]:
+            places = frozenset(places)
+            # What a callable moves elsewhere is not known by its name there: it does not get to see it.
+            masked = places | hidden if self._custom else places
+            right = known.get(masked)
+            if right is None:
+                right = known[masked] = self._seen(asked, masked, names)
+            return _differences(self._seen(recorded, masked, names), right, masked | hidden, names)
+
+        return differences
 
     def _seen(self, request: Request, places: frozenset[str], names: frozenset[str] = frozenset()) -> _Seen:
         """Return what is compared of a request.
@@ -134,8 +134,7 @@ class Loosening:
         )
         if self._custom is not None:
             payload = canonical_body(request.payload, places)
-            if names and (value := parsed(payload)) is not MISSING:
-                payload = json_of(without(value, names)).encode("ascii")
+            payload = _without_names(payload, names) if names else payload
             request = self._customised(replace(request, payload=payload))
             request = replace(request, url=canonical_url(request.url, places))
         return _Seen(
@@ -169,7 +168,8 @@ class Loosening:
 
     def _customised(self, request: Request) -> Request:
         assert self._custom is not None
-        told = f"{request.method} {request.url.partition('?')[0]}"  # what some recording has redacted is not known here
+        # What some recording has redacted is not known here: no parameter is told.
+        told = f"{request.method} {_PARAMETERS.split(request.url)[0]}"
         try:
             made: object = self._custom(request)
         except Exception as error:
@@ -182,6 +182,19 @@ class Loosening:
                 f"dataclasses.replace(request, payload=…) makes, its payload in bytes ({self.match})"
             )
         return cast(Request, made)
+
+
+def _without_names(payload: bytes, names: Set[str]) -> bytes:
+    """Return a payload without what members of these names hold; nothing of one in which they are not found."""
+    value = parsed(payload)
+    if value is MISSING:
+        text = payload.decode("utf-8", "surrogateescape")
+        kept = masked_form(text, names) if FORM.fullmatch(text) else MASK
+        return kept.encode("utf-8", "surrogateescape")
+    try:
+        return json_of(without(value, names)).encode("ascii")
+    except RecursionError:
+        return MASK.encode("ascii")
 
 
 def _is_request(made: object) -> bool:
@@ -245,6 +258,26 @@ def _readable(value: Any) -> Any:
 
 def _bytes(text: str) -> bytes:
     return shown(text).encode("utf-8", "surrogateescape")
+
+
+def _differences(left: _Seen, right: _Seen, hidden: frozenset[str], names: frozenset[str]) -> list[str]:
+    """Return how two requests differ.
+
+    :param hidden: places whose live values are not shown; *names*: of members that hold such values.
+    """
+    found = []
+    if left.method != right.method:
+        found.append(f"method: {left.method} != {right.method}")
+    if left.url != right.url:
+        found.append(f"url: {left.url} != {canonical_url(right.url, hidden)}")
+    found += _header_differences(dict(left.headers), dict(right.headers), hidden)
+    if left.value is not MISSING and right.value is not MISSING:
+        return [*found, *value_differences("body", _readable(left.value), _readable(right.value), names)]
+    if (left.value is MISSING) != (right.value is MISSING) or left.text != right.text:
+        one = short(_readable(left.value)) if left.value is not MISSING else short(_bytes(left.text))
+        other = shown_payload(_bytes(right.text), _readable(right.value), hidden, names)
+        found.append(f"body: {one} != {other}")
+    return found
 
 
 def _header_differences(recorded: dict[str, str], asked: dict[str, str], hidden: frozenset[str]) -> list[str]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
@@ -45,7 +45,7 @@ class Match:
     :param normalise: ``"ids"`` (UUIDs, ULIDs, ids as ``req_…``, ``msg_…``, ``resp_…``, ``chatcmpl-…``), ``"dates"``
         (ISO dates and times, the usual ways to write a date in a text, Unix times of members whose name says so) and
         ``"tool_call_ids"`` (``call_…``, ``toolu_…``, and whatever names a tool call). Each is compared by where it
-        appears first in its request: two that differ are never taken for one.
+        appears first in its request, a date by whether it is the earlier: two that differ are never taken for one.
     :param headers: names of headers that have to be equal too; strict compares none. A redacted value equals any.
     :param custom: maps a :class:`~recorder.core.exchange.Request` to the one that is compared in its place, before the
         other rules; always the same for the same request. A function, or its ``"module:qualname"``.
@@ -53,9 +53,9 @@ class Match:
     :raises ConfigurationError: an argument is wrong.
     """
 
-    ignore: tuple[str, ...] = ()
-    normalise: tuple[str, ...] = ()
-    headers: tuple[str, ...] = ()
+    ignore: Sequence[str] = ()
+    normalise: Sequence[str] = ()
+    headers: Sequence[str] = ()
     custom: Custom | str | None = field(default=None, compare=False)
     allow_repeats: bool = False
     _custom: object = field(init=False, repr=False, default=None)  # what two rules have in common

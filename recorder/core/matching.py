@@ -77,7 +77,7 @@ def canonical_body(body: bytes, places: Iterable[str] = ()) -> bytes:
             return MARKER.sub(MASK, json_of(value)).encode("ascii")
     if "" in pointers:
         return b""
-    text = _masked_form(body.decode("utf-8", "surrogateescape"), {pointer[1:] for pointer in pointers})
+    text = masked_form(body.decode("utf-8", "surrogateescape"), {pointer[1:] for pointer in pointers})
     return MARKER.sub(MASK, text).encode("utf-8", "surrogateescape")
 
 
@@ -111,7 +111,7 @@ def steps_of(pointer: str) -> list[str]:
     return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
 
 
-def _masked_form(text: str, names: Set[str]) -> str:
+def masked_form(text: str, names: Set[str]) -> str:
     """Return a form without the values of its fields of these names; anything else as it is."""
     if not names or not FORM.fullmatch(text):
         return text
@@ -203,7 +203,7 @@ def shown_payload(payload: bytes, value: Any, hidden: Set[str], names: Set[str])
     """Return a live payload for people, without what may not be shown of it."""
     if value is not MISSING:
         return short(without(value, names))
-    form = _masked_form(payload.decode("utf-8", "surrogateescape"), names).encode("utf-8", "surrogateescape")
+    form = masked_form(payload.decode("utf-8", "surrogateescape"), names).encode("utf-8", "surrogateescape")
     if "body:" in hidden or (names and form == payload and not FORM.fullmatch(payload.decode("latin-1"))):
         return f"{MASK} ({len(payload)} bytes)" if payload else short(payload)
     return short(form)

@@ -93,9 +93,13 @@ class Answers:
         """
         asked = Request(method, url, headers, body)
         answer = self._known(asked)
-        if answer is None:
+        if answer is not None:
+            return answer
+        try:
             raise self._miss(asked)
-        return answer
+        except ConfigurationError as error:
+            self._refuse(error)
+            raise
 
     def known(self, method: str, url: str, body: bytes, headers: Headers = ()) -> Answer | None:
         """Return what :meth:`answer` does; None, and no miss, where no recorded answer is left.
@@ -183,14 +187,18 @@ class Answers:
         told = f"{asked.method} {canonical_url(asked.url, hidden)}"
         if not index.exchanges:
             return NoMatchingExchange(f"{told} was never recorded: the recording is empty", request=told)
-        ranked = nearest(
-            asked,
-            index.requests,
-            index.redacted,
-            lambda number: self._request(index.exchanges[number]),
-            hidden,
-            index.loosening,
-        )
+        try:
+            ranked = nearest(
+                asked,
+                index.requests,
+                index.redacted,
+                lambda number: self._request(index.exchanges[number]),
+                hidden,
+                index.loosening,
+            )
+        except ConfigurationError as error:  # the callable takes no request with so much masked
+            told_why = f"{told} was never recorded{self._by_rules()}; what differs cannot be told: {error}"
+            return NoMatchingExchange(told_why, request=told)
         first, found = ranked[0]
         shown = "; ".join(found[:_SHOWN]) + (f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else "")
         return NoMatchingExchange(

@@ -43,21 +43,25 @@ def nearest(
     :param loosening: applies the rules; what these do not compare is no difference. None where they are strict.
     """
     told = f"{asked.method} {canonical_url(asked.url, hidden)}"
-    differing = _strictly if loosening is None else loosening.differences
+    differing = _strictly(asked, hidden) if loosening is None else loosening.differing_from(asked, hidden)
     distance = {request: _distance(request, told, hidden) for request in set(requests)}
     newest_first = range(len(requests) - 1, -1, -1)
     compared = heapq.nsmallest(_COMPARED, newest_first, key=lambda number: distance[requests[number]])
     ranked = []
     for number in sorted(compared):
-        found = differing(recorded(number), asked, places[number], hidden)
+        found = differing(recorded(number), places[number])
         ranked.append((distance[requests[number]] > _SAME_PATH, len(found), number, found))
     ranked.sort()
     return [Near(number, found) for _, _, number, found in ranked]
 
 
-def _strictly(recorded: Request, asked: Request, places: Iterable[str], hidden: Iterable[str]) -> list[str]:
-    one, other = ((each.method, each.url, each.payload) for each in (recorded, asked))
-    return differences(one, other, places, hidden)
+def _strictly(asked: Request, hidden: frozenset[str]) -> Callable[[Request, Iterable[str]], list[str]]:
+    compared = asked.method, asked.url, asked.payload
+
+    def differing(recorded: Request, places: Iterable[str]) -> list[str]:
+        return differences((recorded.method, recorded.url, recorded.payload), compared, places, hidden)
+
+    return differing
 
 
 def _distance(request: str, asked: str, hidden: frozenset[str]) -> int:

@@ -11,7 +11,7 @@ from recorder.replay.answers import Answer, Answers
 from recorder.replay.pace import Pace
 
 #: Returns names and values of a live request's headers.
-LiveHeaders = Callable[[], Iterable[tuple[str | bytes, str | bytes]]]
+LiveHeaders = Callable[[], Iterable[tuple[object, object]]]
 
 _START: Final = b"GET / HTTP/1.1\r\n"  # a head begins with a line that is no header
 
@@ -56,9 +56,10 @@ class LibraryReplay:
         return name.decode("latin-1"), line.partition(b":")[2].strip().decode("latin-1")
 
 
-def _bytes(text: str | bytes) -> bytes:
+def _bytes(text: object) -> bytes:
     if isinstance(text, bytes):
         return text
+    text = str(text)  # http.client takes numbers too
     try:
         return text.encode("latin-1")
     except UnicodeEncodeError:  # which no library sends

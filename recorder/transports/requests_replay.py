@@ -145,6 +145,7 @@ class _Replaying:
 
     def __init__(self, replay: RequestsReplay) -> None:
         self.replay = replay
+        self.payload: bytes | None = None
         self.streamed: list[bytes] | None = None
 
     def put(self, pool: Any, connection: Any) -> bool:
@@ -153,7 +154,9 @@ class _Replaying:
         return True
 
     def sent_payload(self) -> bytes:
-        """Return a payload that came in pieces."""
+        """Return the payload of the request, put together where it came in pieces."""
+        if self.payload is not None:
+            return self.payload
         head, *pieces = self.streamed or [b""]
         if b"\r\ntransfer-encoding: chunked\r\n" in head.lower():
             pieces = [piece[piece.find(b"\r\n") + 2 : -2] for piece in pieces]
@@ -228,7 +231,7 @@ class _ReplayingConnection(View):
     def request(self, method: str, url: str, body: Any = None, *args: Any, **kwargs: Any) -> None:
         """Send a request to the recording."""
         asking, state = _asking_now(), self.recorder_state
-        payload = known_payload(body)
+        payload = state.payload = known_payload(body)
         state.streamed = [] if payload is None else None
         if asking is not None and asking.answer is None and payload is not None:
             asking.answer = state.replay.answer(asking.request, payload)
