@@ -72,7 +72,7 @@ def plan_of(mode: Mode, *, exists: bool, begun: Target | None = None) -> Plan:
     """
     if mode in (Mode.NONE, Mode.VERIFY):
         return _THERE[mode]
-    if begun is not None:
+    if begun is not None and mode is not Mode.NEW_EPISODES:
         return Plan(False, begun)
     return _THERE[mode] if exists else Plan(False, "cassette")
 

@@ -15,12 +15,12 @@ import pytest
 from recorder.api.cassette_renewal import renew, requests_of
 from recorder.api.cassettes import CassetteRecordings
 from recorder.api.player import Player
-from recorder.api.recorder import Recorder
+from recorder.api.recorder import Recorder, switched_off
 from recorder.api.recordings import Nothing
 from recorder.clock import SystemClock
 from recorder.errors import NetworkBlocked, NoMatchingExchange
 from recorder.pytest_plugin.messages import told_blocked, told_misses, told_refused, told_unplayed
-from recorder.pytest_plugin.modes import Mode, plan_of
+from recorder.pytest_plugin.modes import Mode, Plan, plan_of
 from recorder.pytest_plugin.naming import beside
 from recorder.pytest_plugin.run import Run
 from recorder.pytest_plugin.settings import Reaction, Settings
@@ -60,6 +60,7 @@ class Recording:
             raise pytest.UsageError(f"{test}: there is no cassette {run.told(path)} to compare with: record it first")
         self._refuse_races()
         self._apart: Path | None = None
+        self._made_folders: list[Path] = []
         self._recorder = self._open_recorder()
         try:
             player = {name: value for name, value in settings.player.items() if value is not None}
@@ -91,13 +92,20 @@ class Recording:
         target = self._target()
         if target is None:
             return None
-        if self.plan.target != "apart" and self.path not in self._run.begun:
-            self._run.begun[self.path] = self.plan.target
-            if self.plan.target == "beside":
-                target.unlink(missing_ok=True)  # left by a run that did not come to its end
+        if switched_off():
+            raise pytest.UsageError(f"{self._test}: RECORDER_OFF is set, nothing can be recorded: unset it")
+        begun, alone = self.path in self._run.begun, self._run.users_of(self.path) == 1
+        if self.plan.target == "beside" and (alone or not begun):
+            target.unlink(missing_ok=True)  # left by a run that did not come to its end, or by this test before a rerun
+        elif self.plan == Plan(False, "cassette") and begun and alone:
+            target.unlink(missing_ok=True)
+        if self.plan.target != "apart":
+            self._run.begun.setdefault(self.path, self.plan.target)
+        self._made_folders = [folder for folder in target.parents if not folder.exists()]
         target.parent.mkdir(parents=True, exist_ok=True)
-        match = self._settings.player.get("match")
-        return Recorder(target, on_failure="raise", redact=self._settings.redact, match=match)
+        return Recorder(
+            target, on_failure="raise", redact=self._settings.redact, match=self._settings.player.get("match")
+        )
 
     def _target(self) -> Path | None:
         if self.plan.target == "apart":
@@ -239,6 +247,8 @@ class Recording:
             shutil.rmtree(self._apart, ignore_errors=True)
         if not passed:
             self._run.failed.add(self.path)
+        elif self._run.users_of(self.path) == 1:
+            self._run.failed.discard(self.path)  # it has passed when it was run again
         is_last = self._run.is_last_user(self.path)
         if self.plan.target == "cassette":
             self._tell_recorded(passed)
@@ -248,8 +258,9 @@ class Recording:
     def _close_recorder(self) -> None:
         if self._recorder is not None:
             self._recorder.close()
-            with suppress(OSError):  # nothing was recorded, and nothing else is there
-                self.path.parent.rmdir()
+            with suppress(OSError):  # something is there
+                for folder in self._made_folders:
+                    folder.rmdir()
 
     def _tell_recorded(self, passed: bool) -> None:
         if not self.path.exists():

@@ -63,7 +63,9 @@ def read_file(path: Path) -> Cassette:
     except FileNotFoundError:
         raise StoreUnreachable(f"there is no cassette {path}: record one, or check the name") from None
     except OSError as error:
-        raise StoreUnreachable(f"the cassette {path} cannot be read ({error.strerror}): check its name and its rights") from error
+        raise StoreUnreachable(
+            f"the cassette {path} cannot be read ({error.strerror}): check its name and its rights"
+        ) from error
     try:
         return read_cassette(data)
     except ConflictError as error:

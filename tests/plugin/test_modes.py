@@ -212,3 +212,54 @@ def test_a_recording_beside_the_cassette_belongs_to_nobody_else(suite: Suite) ->
     assert suite.run(mode="rewrite").ret == 0
     assert [prompt for prompt, _ in held(suite.path / CASSETTE)] == ["b"]
     assert not Path(stale).exists()
+
+
+def test_a_test_that_is_run_again_records_again(suite: Suite) -> None:
+    """As pytest-rerunfailures does it: the same item, its fixtures made anew."""
+    (suite.path / "conftest.py").write_text(
+        "import pytest\n"
+        "from _pytest.runner import runtestprotocol\n"
+        "@pytest.hookimpl(tryfirst=True)\n"
+        "def pytest_runtest_protocol(item, nextitem):\n"
+        "    for attempt in range(2):\n"
+        "        reports = runtestprotocol(item, nextitem=nextitem, log=False)\n"
+        "        if not any(report.failed for report in reports):\n            break\n"
+        "        item._initrequest()\n"
+        "    for report in reports:\n        item.ihook.pytest_runtest_logreport(report=report)\n"
+        "    return True\n"
+    )
+    suite.write(
+        "tried = []\n"
+        "def test_it(recorded_session):\n"
+        "    ask(recorded_session, f'attempt {len(tried)}')\n"
+        "    tried.append(1)\n    assert len(tried) == 2\n"
+    )
+    for mode in ("once", "rewrite", "all"):
+        assert suite.run(mode=mode).ret == 0
+        assert [prompt for prompt, _ in held(suite.path / CASSETTE)] == ["attempt 1"]
+        assert suite.cassettes() == [CASSETTE]
+
+
+def test_new_episodes_of_a_shared_cassette_are_played_as_far_as_they_are_there(suite: Suite) -> None:
+    suite.record("cassettes/desk.jsonl", "a", "b")
+    suite.write(SHARED.format(more="; ask(recorded_session, 'c')"))
+    assert suite.run(mode="new_episodes").ret == 0
+    assert sorted(held(suite.path / "cassettes/desk.jsonl")) == [("a", 1), ("b", 2), ("c", 3)]
+
+
+def test_nothing_is_left_of_a_recording_without_a_request(suite: Suite) -> None:
+    suite.write("def test_it(recorded_session):\n    pass\n")
+    assert suite.run(mode="once").ret == 0
+    assert not (suite.path / "cassettes").exists()
+    suite.write("def test_it(recorded_session):\n    ask(recorded_session, 'a')\n")
+    assert suite.run(mode="once").ret == 0
+    assert [path.name for path in (suite.path / "cassettes/test_bot").iterdir()] == ["test_it.jsonl"]
+
+
+def test_the_kill_switch_is_no_way_to_the_network(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECORDER_OFF", "1")
+    suite.write("def test_it(recorded_session):\n    ask(recorded_session, 'a')\n")
+    result = suite.run(mode="once")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*RECORDER_OFF is set, nothing can be recorded: unset it"])
+    assert suite.calls == 0
