@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace as replace_fields
 from pathlib import Path
 
+from recorder.api.cassette_rules import match_in
 from recorder.api.cassettes import CassetteRecordings
 from recorder.clock import id_bytes
 from recorder.core.exchange import Request
@@ -27,7 +28,7 @@ def renew(path: Path, newer: Path, *, keep_others: bool) -> None:
         streams = list(_streams(newer, new))
         if keep_others:
             old = CassetteRecordings(path)
-            again = answers_of(new, replace_fields(new.match, allow_repeats=True))
+            again = answers_of(new, replace_fields(match_in(newer, new.cassette), allow_repeats=True))
             replaced = {entry.exchange for entry in old.entries() if answer_to(again, old.request(entry.exchange))}
             there = {one.opened.stream for one in streams} | replaced
             streams += [one for one in _streams(path, old) if one.opened.stream not in there]

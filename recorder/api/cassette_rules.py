@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final, cast
 
 from recorder.core.cassette import Cassette
 from recorder.core.match_rules import Match
 from recorder.core.redaction import Redaction
 from recorder.errors import ConfigurationError
 from recorder.store.cassette_file import Rules, read_file
+
+_ANY_KEY: Final = b"nothing is redacted with it: the rules are only read"
 
 
 def rules_for(path: Path, match: Match | None, redact: Iterable[str] | str | None) -> Rules:
@@ -21,7 +24,7 @@ def rules_for(path: Path, match: Match | None, redact: Iterable[str] | str | Non
     :raises ConfigurationError: the file has other rules, or is no cassette.
     :raises StoreUnreachable: the file cannot be read.
     """
-    asked = (redact,) if isinstance(redact, str) else tuple(redact or ())
+    asked = _texts(redact)
     if not _is_there(path):
         return Rules(None if match is None else match.as_json() or None, asked)
     found = read_file(path)
@@ -35,6 +38,17 @@ def rules_for(path: Path, match: Match | None, redact: Iterable[str] | str | Non
             "or leave the rule out"
         )
     return Rules(found.match, found.redact)
+
+
+def _texts(redact: Iterable[str] | str | None) -> tuple[str, ...]:
+    """Return rules of redaction.
+
+    :raises ConfigurationError: they are none.
+    """
+    given = () if redact is None else (redact,) if isinstance(redact, str) else redact
+    found = tuple(given) if isinstance(cast(object, given), Iterable) else given
+    Redaction(_ANY_KEY, found)
+    return tuple(found)
 
 
 def _is_there(path: Path) -> bool:
@@ -51,7 +65,7 @@ def require_readable(path: Path, cassette: Cassette) -> None:
     """
     match_in(path, cassette)
     try:
-        Redaction(b"only to have the rules read", cassette.redact)
+        Redaction(_ANY_KEY, cassette.redact)
     except ConfigurationError as error:
         raise ConfigurationError(f"{path}, line 1: {error}") from None
 

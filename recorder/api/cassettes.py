@@ -11,9 +11,7 @@ from recorder.core.cassette import Block
 from recorder.core.cassette_lines import LineError
 from recorder.core.events import Event
 from recorder.core.exchange import Request, fold
-from recorder.core.match_rules import Match
 from recorder.core.matching import match_key
-from recorder.errors import ConfigurationError
 from recorder.locations import spool_directory, url_of_path
 from recorder.recording.orphans import any_left
 from recorder.replay.answers import Entry
@@ -49,26 +47,11 @@ class CassetteRecordings:
                 if method:  # else it begins with no request that could be asked again
                     yield Entry(stream, match_key(method, url, payload, places), places, method, url)
 
-    @property
-    def match(self) -> Match:
-        """The rules of the file by which requests are compared.
-
-        :raises ConfigurationError: they cannot be understood.
-        """
-        try:
-            return Match.from_json(self.cassette.match or {})
-        except ConfigurationError as error:
-            raise ConfigurationError(f"{self._path}, line 1: {error}") from None
-
     def _asked(self, block: Block) -> tuple[str, str, bytes, tuple[str, ...]]:
         """Return method, URL, payload and redacted places of a recorded request; nothing more is read of it."""
-        for event in self._read(block):
-            if event.type != "request_sent":
-                continue
-            facts = event.facts
-            if facts.get("streamed") or not _is_usual(facts):
-                break
-            payload = (event.body or b"")[facts["head"] :]
+        if told := _asking(self._read(block)):
+            facts = told[-1].facts
+            payload = (told[-1].body or b"")[facts["head"] :]
             return facts["method"], facts["url"], payload, tuple(facts.get("redacted", ()))
         folded = fold(events_of(self._path, block))
         request = folded.request if folded is not None else None
@@ -95,17 +78,19 @@ class CassetteRecordings:
 
     def request(self, exchange: bytes) -> Request:
         """Return a recorded request; an empty one where none is recorded."""
-        folded = fold(_asking(events_of(self._path, self._blocks[exchange])))
-        request = folded.request if folded is not None else None
-        return request if request is not None else Request("", "")
+        block = self._blocks[exchange]
+        folded = fold(_asking(self._read(block)) or events_of(self._path, block))
+        return folded.request if folded is not None and folded.request is not None else Request("", "")
 
 
-def _asking(events: Iterable[Event]) -> Iterator[Event]:
-    """Yield what tells of the request: the answer is not read, unless the payload may come in the middle of it."""
+def _asking(events: Iterable[Event]) -> list[Event]:
+    """Return what tells of a request, as long as nothing is unusual about it; else nothing."""
+    found = []
     for event in events:
-        yield event
-        if event.type == "request_sent" and not event.facts.get("streamed"):
-            return
+        found.append(event)
+        if event.type == "request_sent":
+            return found if _is_usual(event.facts) and not event.facts.get("streamed") else []
+    return []
 
 
 def _identity(block: Block) -> bytes:
@@ -114,7 +99,8 @@ def _identity(block: Block) -> bytes:
 
 def _is_usual(facts: dict[str, Any]) -> bool:
     """Whether the facts of a request are what a recorder writes; else its hash is to be compared first."""
-    texts = [facts.get("method"), facts.get("url"), *facts.get("redacted", [])]
+    redacted = facts.get("redacted", [])
+    texts = [facts.get("method"), facts.get("url"), *(redacted if isinstance(redacted, list) else [redacted])]
     return isinstance(facts.get("head"), int) and all(isinstance(text, str) for text in texts)
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from recorder.clock import Clock, SystemClock
 from recorder.core.match_rules import Match
@@ -34,14 +34,15 @@ if TYPE_CHECKING:
 class Player:
     """Answers requests from recorded exchanges: same bytes, same boundaries, same failure.
 
-    A context manager: leaving it raises the first miss, even when the code inside swallowed the
-    error. Thread-safe. A recording that is not what was written, as far as its hash chain tells, is not
-    played: its request raises :class:`~recorder.errors.ChainBroken`, and so does leaving.
+        A context manager: leaving it raises the first miss, even when the code inside swallowed the
+        error. Thread-safe. A recording that is not what was written, as far as its hash chain tells, is not
+        played: its request raises :class:`~recorder.errors.ChainBroken`, and so does leaving.
 
     :param source: a store's URL, the path of a SQLite store or of a cassette (``FILE.jsonl``), or a
         :class:`~recorder.Store`.
-    :param match: the rules by which requests are compared, a :class:`~recorder.Match`; ``"strict"``: method, URL and
-        payload, JSON compared as a value. Where it is left out: those of the cassette, else strict.
+    :param match: the rules by which requests are compared, a :class:`~recorder.Match`; where it is left out, those of
+        the cassette, else ``"strict"``: method, URL and payload, JSON compared as a value. A cassette's first line
+        has to say the same.
     :param allow_repeats: when every answer to a request has been given, the last one is given again; added to *match*.
     :param pace: 0 answers at once, 1 as fast as recorded, 2 twice as slow; where it is left out, 1 by a
         :class:`~recorder.VirtualClock`, else 0. Above 0, the client's timeouts fire.
@@ -68,7 +69,7 @@ class Player:
         clock: Clock | None = None,
         otherwise: Recorder | None = None,
     ) -> None:
-        _check_rules(match, allow_repeats)
+        asked = _rules(match, allow_repeats)
         # Here, so that a program which imports recorder to record does not import what reads and rebuilds.
         from recorder.api.store import Store
         from recorder.replay.answers import Answers
@@ -80,11 +81,9 @@ class Player:
         self._pace = Pace(float(virtual is not None) if pace is None else pace, clock)
         self._owns = not isinstance(source, Store)
         try:
-            recordings = self._recordings(None if exchanges is None else self._open().members(exchanges))
+            only = None if exchanges is None else self._open().members(exchanges)
+            recordings, rules = self._recordings(only, asked, allow_repeats=allow_repeats)
             events = recordings.events if fault is None else self._with(fault, recordings.events)
-            rules = recordings.match if match is None else Match.STRICT if isinstance(match, str) else match
-            if allow_repeats:
-                rules = replace(rules, allow_repeats=True)
             self._answers = Answers(recordings.entries(), events, recordings.request, rules)
             self._redaction = Redaction(fingerprint_key(clock))
             if virtual is not None and not virtual.started and (began := recordings.began_ns()) is not None:
@@ -107,17 +106,27 @@ class Player:
             self._store = self._source if isinstance(self._source, Store) else Store(self._source)
         return self._store
 
-    def _recordings(self, only: set[bytes] | None) -> Recordings | CassetteRecordings | Nothing:
+    def _recordings(
+        self, only: set[bytes] | None, asked: Match | None, *, allow_repeats: bool
+    ) -> tuple[Recordings | CassetteRecordings | Nothing, Match]:
+        """Return what to answer from, and by which rules."""
         from recorder.api.recordings import Nothing, Recordings
         from recorder.api.store import Store
 
-        if isinstance(self._source, Nothing):
-            return self._source
-        if not isinstance(self._source, Store) and (path := cassette_path(as_url(self._source))) is not None:
-            from recorder.api.cassettes import CassetteRecordings
+        source, rules = self._source, asked or Match.STRICT
+        if isinstance(source, Nothing):
+            return source, rules
+        path = cassette_path(source.reader.url if isinstance(source, Store) else as_url(source))
+        if path is None:
+            return Recordings(self._open().reader, only), replace(rules, allow_repeats=True) if allow_repeats else rules
+        from recorder.api.cassette_rules import match_in, require_match
+        from recorder.api.cassettes import CassetteRecordings
 
-            return CassetteRecordings(path, only)
-        return Recordings(self._open().reader, only)
+        found = CassetteRecordings(path, only)
+        rules = asked or match_in(path, found.cassette)
+        rules = replace(rules, allow_repeats=True) if allow_repeats else rules
+        require_match(path, found.cassette, rules)
+        return found, rules
 
     def _with(
         self, fault: Fault | Mapping[str, Fault], events: Callable[[bytes], Iterable[Event]]
@@ -205,12 +214,14 @@ def _httpx_either(replay: HttpxReplay, otherwise: Recorder) -> HttpxEither:
     return HttpxEither(replay, otherwise.httpx_transport)
 
 
-def _check_rules(match: object, allow_repeats: object) -> None:
-    """Refuse what are no rules.
+def _rules(match: object, allow_repeats: bool) -> Match | None:
+    """Return the rules that a caller gave; None where it gave none.
 
     :raises ConfigurationError: they are none.
     """
-    if match is not None and match != "strict" and not isinstance(match, Match):
+    rules = Match.STRICT if match == "strict" else match
+    if not isinstance(rules, Match | None):
         raise ConfigurationError(f"match={match!r} is not known: use 'strict' or a recorder.Match")
-    if not isinstance(allow_repeats, bool):
+    if not isinstance(cast(object, allow_repeats), bool):
         raise ConfigurationError(f"allow_repeats={allow_repeats!r} is no truth value: use True or False")
+    return rules

@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from recorder.api.cassette_rules import rules_for
@@ -22,9 +23,8 @@ from recorder.recording.mover import Health, Mover
 from recorder.recording.process_drainer import ProcessDrainer
 from recorder.recording.recovery import Recovered
 from recorder.recording.write_path import DURABILITIES, FAILURE_POLICIES, WritePath
-from recorder.store import Synchronous, open_events
-from recorder.store.base import EventLog
-from recorder.store.urls import parse_url
+from recorder.store import NO_RULES, Rules, Synchronous, open_events
+from recorder.store.urls import StoreUrl, parse_url
 
 if TYPE_CHECKING:
     import requests
@@ -104,32 +104,24 @@ class Recorder:
         url = as_url(store_url)
         target = parse_url(url, cassettes=True)  # one message for a wrong one, whoever is given it
         url = absolute_url(url)
-        rules = None
-        if target.cassette is not None:
-            rules = rules_for(target.cassette, match, redact)
-            redact = rules.redact
-        elif match is not None:
-            raise ConfigurationError("match says how a cassette is matched: give it to Player, or record to FILE.jsonl")
+        rules = _rules(target, match, redact)
         synchronous: Synchronous = "full" if durability == "synced" else "normal"
         directory = prepared_spool_directory(url)
-
-        def open_for_writing() -> EventLog:
-            return open_events(url, synchronous=synchronous, rules=rules)
+        open_for_writing = partial(open_events, url, synchronous=synchronous, rules=rules)
 
         def make_thread(spool: Lanes, instance: bytes) -> Mover:
             return Drainer(spool, open_for_writing, clock, projecting(at_once=_RESTING_STEP))
 
         def make_process(spool: Lanes, instance: bytes) -> Mover:
             orders = {"store": url, "synchronous": synchronous, "directory": str(directory), "instance": instance.hex()}
-            kept = {"match": rules and rules.match, "redact": list(rules.redact) if rules else []}
-            return ProcessDrainer(orders | kept, clock)
+            return ProcessDrainer(orders | {"match": rules.match, "redact": list(rules.redact)}, clock)
 
         path = WritePath(
             directory,
             open_for_writing,
             make_thread if drainer == "thread" else make_process,
             clock,
-            Redaction(fingerprint_key(clock), redact or ()),
+            Redaction(fingerprint_key(clock), redact or () if target.cassette is None else rules.redact),
             durability=durability,
             must_record=on_failure == "raise",
             wait=spool_wait,
@@ -253,6 +245,15 @@ class Recorder:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+
+def _rules(target: StoreUrl, match: Match | None, redact: Iterable[str] | str | None) -> Rules:
+    """Return the rules of a cassette; none for a store, which keeps none."""
+    if target.cassette is not None:
+        return rules_for(target.cassette, match, redact)
+    if match is not None:
+        raise ConfigurationError("match says how a cassette is matched: give it to Player, or record to FILE.jsonl")
+    return NO_RULES
 
 
 def _is_of_http(sent: object) -> bool:

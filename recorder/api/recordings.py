@@ -8,7 +8,6 @@ from recorder.api.reader import Reader
 from recorder.clock import id_text
 from recorder.core.events import Event
 from recorder.core.exchange import Request, fold
-from recorder.core.match_rules import Match
 from recorder.errors import ChainBroken
 from recorder.projections.rows import places_of_row
 from recorder.replay.answers import Entry
@@ -16,8 +15,6 @@ from recorder.replay.answers import Entry
 
 class Nothing:
     """No exchanges at all: a player of it misses every request, or sends it."""
-
-    match = Match.STRICT
 
     def entries(self) -> Iterator[Entry]:
         """Yield nothing."""
@@ -42,8 +39,6 @@ class Recordings:
     :param reader: the store.
     :param exchanges: ids of the exchanges to take; all where it is None.
     """
-
-    match = Match.STRICT
 
     def __init__(self, reader: Reader, exchanges: Iterable[bytes] | None) -> None:
         self._reader = reader

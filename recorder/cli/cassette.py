@@ -57,7 +57,7 @@ def from_store(settings: Settings, selection: Selection, file: Path, names: tupl
     """
     rules = None if match is None else read_match(match)
     done = changes.save(settings.store, file, names, rules, **selection.filters)
-    told = f"{file}: {counted(done.exchanges, 'exchange')}, {counted(done.events, 'event')} written"
+    told = f"{clean(str(file))}: {counted(done.exchanges, 'exchange')}, {counted(done.events, 'event')} written"
     click.echo(told + (f", {done.present:,} there already" if done.present else ""))
     if done.unfinished:
         warn(f"{counted(len(done.unfinished), 'exchange')} without an end yet, written as far as they had come")
@@ -72,7 +72,8 @@ def to_store(settings: Settings, files: tuple[Path, ...]) -> None:
     for file in files:
         done = changes.load(file, settings.store)
         told = (
-            f"{file}: {counted(done.exchanges, 'exchange')}, {counted(done.events, 'event')} brought to {done.target}"
+            f"{clean(str(file))}: {counted(done.exchanges, 'exchange')}, {counted(done.events, 'event')} "
+            f"brought to {done.target}"
         )
         click.echo(told + (f", {done.present:,} there already" if done.present else ""))
 
@@ -92,7 +93,7 @@ def list_cassettes(paths: tuple[Path, ...], as_json: bool) -> None:
         return
     rows = [
         [
-            str(one.path),
+            clean(str(one.path)),
             f"{one.exchanges:,}" + ("!" if one.problems else ""),
             "" if one.last_ns is None else rfc3339(one.last_ns)[:10],
             f"{one.size:,}",
@@ -137,7 +138,7 @@ def check(paths: tuple[Path, ...], as_json: bool) -> None:
             emit_json(found.as_json())
             continue
         if not found.problems:
-            click.echo(f"ok  {path}: {counted(found.exchanges, 'exchange')}")
+            click.echo(f"ok  {clean(str(path))}: {counted(found.exchanges, 'exchange')}")
         for problem in found.problems:
             click.echo(f"!!  {clean(problem)}")
     if not number:
@@ -158,7 +159,7 @@ def prune(file: Path, ids: tuple[str, ...], before_ns: int | None, unfinished: b
         raise click.UsageError("nothing was named: give IDs, --before or --unfinished.")
     done = changes.prune(file, ids, before_ns=before_ns, unfinished=unfinished, dry=dry)
     verb = "would be taken out" if dry else "taken out"
-    click.echo(f"{file}: {counted(len(done.removed), 'exchange')} {verb}, {done.left:,} left")
+    click.echo(f"{clean(str(file))}: {counted(len(done.removed), 'exchange')} {verb}, {done.left:,} left")
     for identity in done.removed:
         click.echo(f"  {short(identity)}")
 
@@ -173,7 +174,7 @@ def rules(file: Path, text: str | None) -> None:
     """
     if text is not None:
         changes.set_match(file, read_match(text))
-    click.echo(f"{file}: {match_of(file)}")
+    click.echo(f"{clean(str(file))}: {match_of(file)}")
 
 
 @cassette.command()
@@ -188,4 +189,4 @@ def upgrade(files: tuple[Path, ...], accept: bool) -> None:
         changed, accepted = changes.upgrade(file, accept=accept)
         for one in accepted:
             click.echo(f"accepted: {clean(one)}")
-        click.echo(f"{file}: " + ("written again" if changed else "is up to date"))
+        click.echo(f"{clean(str(file))}: " + ("written again" if changed else "is up to date"))

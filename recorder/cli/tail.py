@@ -14,6 +14,7 @@ from recorder.cli.interrupts import leaving_at_once
 from recorder.cli.output import clean, counted, dim, duration, emit_json, home, short, verdict
 from recorder.cli.selecting import Selection, selection_options
 from recorder.clock import SystemClock
+from recorder.store.urls import parse_url
 
 _SHOWN: Final = 10
 _EVERY: Final = 0.2  # seconds between two looks
@@ -32,6 +33,7 @@ def tail(settings: Settings, selection: Selection, count: int | None, as_json: b
     finish, tool) there are no lines for beginnings; until the end, the model is the one that was asked. A conversation
     and its tags are those that the program gave to the exchange itself.
     """
+    parse_url(settings.store)  # a cassette is not followed
     show = emit_json if as_json else _print
     with Store(settings.store) as store:
         following = Following(store.reader, followed(**selection.filters))

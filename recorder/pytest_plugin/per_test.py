@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -13,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from recorder.api.cassette_renewal import renew, requests_of
+from recorder.api.cassette_rules import match_in
 from recorder.api.cassettes import CassetteRecordings
 from recorder.api.player import Player
 from recorder.api.recorder import Recorder, switched_off
 from recorder.api.recordings import Nothing
 from recorder.clock import SystemClock
+from recorder.core.match_rules import Match
 from recorder.errors import NetworkBlocked, NoMatchingExchange
 from recorder.pytest_plugin.messages import told_blocked, told_misses, told_refused, told_unplayed
 from recorder.pytest_plugin.modes import Mode, Plan, plan_of
@@ -26,6 +29,7 @@ from recorder.pytest_plugin.run import Run
 from recorder.pytest_plugin.settings import Reaction, Settings
 from recorder.pytest_plugin.verifying import drifts, told_drifts
 from recorder.replay.virtual_clock import VirtualClock
+from recorder.store.cassette_file import read_file
 
 if TYPE_CHECKING:
     import requests
@@ -99,13 +103,25 @@ class Recording:
             target.unlink(missing_ok=True)  # left by a run that did not come to its end, or by this test before a rerun
         elif self.plan == Plan(False, "cassette") and begun and alone:
             target.unlink(missing_ok=True)
+            self._exists = False
         if self.plan.target != "apart":
             self._run.begun.setdefault(self.path, self.plan.target)
         self._made_folders = [folder for folder in target.parents if not folder.exists()]
         target.parent.mkdir(parents=True, exist_ok=True)
-        return Recorder(
-            target, on_failure="raise", redact=self._settings.redact, match=self._settings.player.get("match")
-        )
+        match, redact = self._rules(target)
+        return Recorder(target, on_failure="raise", redact=redact, match=match)
+
+    def _rules(self, target: Path) -> tuple[Match | None, tuple[str, ...]]:
+        """Return how a file is matched and redacted: as the test says, and as the cassette whose place it takes."""
+        match, redact = self._settings.player.get("match"), self._settings.redact
+        if self._exists:
+            cassette = read_file(self.path)
+            match = match or match_in(self.path, cassette)
+            if target != self.path:
+                redact = tuple(dict.fromkeys((*redact, *cassette.redact)))
+        if self._settings.player.get("allow_repeats"):
+            match = replace(match or Match.STRICT, allow_repeats=True)
+        return match, redact
 
     def _target(self) -> Path | None:
         if self.plan.target == "apart":

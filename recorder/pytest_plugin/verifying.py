@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from recorder.api.cassette_renewal import answer_to, answers_of
+from recorder.api.cassette_rules import match_in
 from recorder.api.cassettes import CassetteRecordings
 from recorder.clock import id_text
 from recorder.core.comparing import Run, words
@@ -47,7 +48,7 @@ def drifts(recorded: Path, live: Path, facts: frozenset[str]) -> list[Drift]:
     :raises RecorderError: one of the two cannot be read.
     """
     before, now = CassetteRecordings(recorded), CassetteRecordings(live)
-    answers = answers_of(before, before.match)
+    answers = answers_of(before, match_in(recorded, before.cassette))
     found: list[Drift] = []
     for entry in now.entries():
         answer = answer_to(answers, now.request(entry.exchange))

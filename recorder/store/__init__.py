@@ -15,7 +15,7 @@ from recorder.store.sqlite import SqliteStore
 from recorder.store.sqlite_file import Synchronous
 from recorder.store.urls import parse_url
 
-__all__ = ["Rules", "Synchronous", "open_events", "open_store"]
+__all__ = ["NO_RULES", "Rules", "Synchronous", "open_events", "open_store"]
 
 
 def open_store(url: str, *, write: bool, synchronous: Synchronous = "normal") -> SqlStore:

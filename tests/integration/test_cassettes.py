@@ -302,6 +302,13 @@ def test_other_rules_than_the_file_has(file: Path, first: dict[str, Any], asked:
     assert listed(file.parent) == [file.name]
 
 
+@pytest.mark.parametrize("redact", [5, [5], "cookie:x", ["body:x", "head:y"]])
+def test_rules_of_redaction_that_are_none(file: Path, redact: Any) -> None:
+    with pytest.raises(ConfigurationError, match="redact"):
+        Recorder(file, redact=redact)
+    assert not file.parent.exists()
+
+
 def test_rules_in_another_order_are_the_same(file: Path) -> None:
     file.parent.mkdir(parents=True)
     file.write_text('{"cassette":1,"exchanges":0,"match":{"normalise":["dates","ids"],"ignore":["/b","/a"]}}\n')
@@ -311,6 +318,47 @@ def test_rules_in_another_order_are_the_same(file: Path) -> None:
 def test_a_store_takes_no_rules_of_matching(sqlite_url: str) -> None:
     with pytest.raises(ConfigurationError, match="give it to Player"):
         Recorder(sqlite_url, match=Match())
+
+
+def test_a_player_takes_the_rules_of_the_file(file: Path) -> None:
+    with serve(Script(chunks=2)) as server:
+        with Recorder(file, match=Match(ignore=("/user",))) as recorder:
+            live = recorder.mount(requests.Session()).post(server.url, json={"user": "a", "stream": True}).content
+        played = {"user": "b", "stream": True}
+        for source in (file, Store(file)):
+            with Player(source) as player, player.mount(requests.Session()) as session:
+                assert player.match == Match(ignore=("/user",))
+                assert session.post(server.url, json=played).content == live
+        with pytest.raises(NoMatchingExchange):
+            with Player(file, match=Match(ignore="/user")) as player, player.mount(requests.Session()) as session:
+                session.post(server.url, json=played)
+                session.post(server.url, json=played)
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        (
+            {"match": "strict"},
+            r"matched by other rules \(ignore /user\) than are asked for \(strict\): ask for the same",
+        ),
+        ({"match": Match(ignore=("/a",))}, r"asked for \(ignore /a\): .* `recorder cassette rules --set JSON"),
+        ({"allow_repeats": True}, r"asked for \(ignore /user; allow_repeats\)"),
+        ({"match": Match(custom=lambda request: request)}, "no name by which a cassette's readers find it"),
+    ],
+)
+def test_a_player_is_not_given_other_rules_than_the_file_shows(file: Path, asked: dict[str, Any], says: str) -> None:
+    file.parent.mkdir(parents=True)
+    file.write_text('{"cassette":1,"exchanges":0,"match":{"ignore":["/user"]}}\n')
+    with pytest.raises(ConfigurationError, match=says):
+        Player(file, **asked)
+
+
+def test_a_player_does_not_guess_at_rules_that_it_cannot_understand(file: Path) -> None:
+    file.parent.mkdir(parents=True)
+    file.write_text('{"cassette":1,"exchanges":0,"match":{"ignroe":["/user"]}}\n')
+    with pytest.raises(ConfigurationError, match="line 1: matching rules have no member 'ignroe'"):
+        Player(file)
 
 
 # Several at once

@@ -73,13 +73,13 @@ class Suite:
         found = (path for path in self.path.rglob("*") if path.is_file() and "cassettes" in path.parts)
         return sorted(path.relative_to(self.path).as_posix() for path in found)
 
-    def record(self, cassette: str, *prompts: str) -> None:
+    def record(self, cassette: str, *prompts: str, match: Match | None = None) -> None:
         """Record requests into a cassette, as the tests would make them."""
         import requests
 
         path = self.path / cassette
         path.parent.mkdir(parents=True, exist_ok=True)
-        with Recorder(path) as making, requests.Session() as session:
+        with Recorder(path, match=match) as making, requests.Session() as session:
             making.mount(session)
             for prompt in prompts:
                 body = {"messages": [{"role": "user", "content": prompt}], "stream": True}

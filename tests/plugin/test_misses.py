@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from recorder import Match
 from tests.plugin.suite import Suite
 
 SWALLOWING = """
@@ -58,8 +59,14 @@ def test_a_request_that_is_asked_once_more_than_recorded(suite: Suite) -> None:
     suite.write(
         "@pytest.mark.recorded(allow_repeats=True)\n"
         "def test_it(recorded_session):\n    for _ in 'ab':\n        ask(recorded_session, 'a')\n"
+        "def test_other(recorded_session):\n    for _ in 'ab':\n        ask(recorded_session, 'a')\n"
     )
-    assert suite.run().ret == 0
+    suite.record("cassettes/test_bot/test_other.jsonl", "a", match=Match(allow_repeats=True))
+    result = suite.run()
+    result.assert_outcomes(errors=1, passed=1)  # what holds for a cassette stands in its first line
+    result.stdout.fnmatch_lines(["recorder: *test_it.jsonl, line 1: it is matched by other rules (strict) than*"])
+    assert suite.run(mode="rewrite").ret == 0
+    suite.run().assert_outcomes(passed=2)
 
 
 def test_a_miss_while_a_fixture_is_torn_down_is_an_error(suite: Suite) -> None:
@@ -130,7 +137,8 @@ def test_the_message_of_an_unknown_argument(suite: Suite) -> None:
 
 
 def test_settings_of_a_directory_come_from_a_fixture(suite: Suite) -> None:
-    suite.record("cassettes/test_bot/test_it.jsonl", "a")
+    rules = Match(ignore=["/messages/*/content"])
+    suite.record("cassettes/test_bot/test_it.jsonl", "a", match=rules)
     (suite.path / "conftest.py").write_text(
         "import pytest\nfrom recorder import Match\n"
         "@pytest.fixture\ndef recorder_config():\n"

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import pytest
 
+from recorder import Match
+from recorder.api.cassette_rules import match_of
 from tests.loopback import Script, serve
 from tests.plugin.suite import Suite, held
 
@@ -263,3 +265,17 @@ def test_the_kill_switch_is_no_way_to_the_network(suite: Suite, monkeypatch: pyt
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*RECORDER_OFF is set, nothing can be recorded: unset it"])
     assert suite.calls == 0
+
+
+@pytest.mark.parametrize("mode", ["rewrite", "all", "verify"])
+def test_the_rules_of_a_cassette_hold_for_what_takes_its_place(suite: Suite, mode: str) -> None:
+    rules = Match(normalise=["dates"])
+    suite.record(CASSETTE, "Today is 2026-11-28", match=rules)
+    suite.write(
+        "import datetime\n"
+        "def test_it(recorded_session):\n    ask(recorded_session, f'Today is {datetime.date.today()}')\n"
+    )
+    result = suite.run("-o", "recorder_verify=status", mode=mode)
+    assert result.ret == 0
+    assert match_of(suite.path / CASSETTE) == rules
+    assert len(held(suite.path / CASSETTE)) == 1
