@@ -22,6 +22,7 @@ from recorder.core.matching import (
     IGNORED,
     MASK,
     MISSING,
+    TOO_DEEP,
     canonical_body,
     canonical_url,
     hidden_names,
@@ -271,13 +272,19 @@ def _differences(left: _Seen, right: _Seen, hidden: frozenset[str], names: froze
     if left.url != right.url:
         found.append(f"url: {left.url} != {canonical_url(right.url, hidden)}")
     found += _header_differences(dict(left.headers), dict(right.headers), hidden)
+    try:
+        return [*found, *_payload_differences(left, right, hidden, names)]
+    except RecursionError:
+        return [*found, TOO_DEEP]
+
+
+def _payload_differences(left: _Seen, right: _Seen, hidden: Set[str], names: Set[str]) -> list[str]:
     if left.value is not MISSING and right.value is not MISSING:
-        return [*found, *value_differences("body", _readable(left.value), _readable(right.value), names)]
-    if (left.value is MISSING) != (right.value is MISSING) or left.text != right.text:
-        one = short(_readable(left.value)) if left.value is not MISSING else short(_bytes(left.text))
-        other = shown_payload(_bytes(right.text), _readable(right.value), hidden, names)
-        found.append(f"body: {one} != {other}")
-    return found
+        return list(value_differences("body", _readable(left.value), _readable(right.value), names))
+    if (left.value is MISSING) == (right.value is MISSING) and left.text == right.text:
+        return []
+    one = short(_readable(left.value)) if left.value is not MISSING else short(_bytes(left.text))
+    return [f"body: {one} != {shown_payload(_bytes(right.text), _readable(right.value), hidden, names)}"]
 
 
 def _header_differences(recorded: dict[str, str], asked: dict[str, str], hidden: frozenset[str]) -> list[str]:

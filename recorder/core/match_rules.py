@@ -15,6 +15,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from recorder.errors import ConfigurationError
@@ -90,8 +91,8 @@ class Match:
         if not isinstance(self.custom, str):
             return self.custom
         found = _named(self.custom)
-        if callable(found):
-            return cast(Custom, found)
+        if isinstance(found, FunctionType):  # no class, nothing built in: what a file says calls what was made for it
+            return found
         module = self.custom.partition(":")[0]
         if module not in sys.modules:
             raise ConfigurationError(
@@ -99,8 +100,7 @@ class Match:
                 f"import {module}, or give match= yourself"
             )
         raise ConfigurationError(
-            f"the matching rule custom={self.custom!r} names nothing that can be called: "
-            "put it back, or give match= yourself"
+            f"the matching rule custom={self.custom!r} names no function: put it back, or give match= yourself"
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -150,7 +150,7 @@ class Match:
         ]
         told += [f"custom {_called(self.custom)}"] if self.custom is not None else []
         told += ["allow_repeats"] if self.allow_repeats else []
-        return "; ".join(told) or "strict"
+        return "".join(map(_printable, "; ".join(told))) or "strict"
 
 
 def _texts(name: str, given: object) -> Iterable[str]:
@@ -196,10 +196,11 @@ def _identity(custom: object) -> object:
         if not _DOTTED.fullmatch(custom):
             raise ConfigurationError(f"custom={custom!r} names no function: use a function, or 'module:qualname'")
         return custom
-    if not callable(custom):
+    if not callable(cast(Any, custom)):
         raise ConfigurationError(f"custom={custom!r} cannot be called: use a function that takes and returns a Request")
     name = f"{getattr(custom, '__module__', None)}:{getattr(custom, '__qualname__', None)}"
-    own = _DOTTED.fullmatch(name) and not name.startswith("__main__:") and _named(name) is custom
+    known = isinstance(custom, FunctionType) and not name.startswith("__main__:")
+    own = known and _DOTTED.fullmatch(name) and _named(name) is custom
     return name if own else custom
 
 
@@ -209,6 +210,10 @@ def _named(dotted: str) -> object:
     for name in names.split("."):
         found = getattr(found, name, None)
     return found
+
+
+def _printable(letter: str) -> str:
+    return letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
 
 
 def _called(custom: object) -> str:

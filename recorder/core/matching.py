@@ -23,6 +23,8 @@ from recorder.core.redaction import FORM, FORM_FIELD, MARKER
 MASK: Final = "~redacted~"
 _USERINFO: Final = re.compile(r"//[^/?#]*@")
 _FIELD: Final = re.compile(r"([?&;])([^=&;#]+)=([^&;#]*)")
+#: The difference of two payloads that cannot be gone through.
+TOO_DEEP: Final = "body: one of them is nested too deeply to be shown"
 #: What is not there.
 MISSING: Final = object()
 
@@ -176,16 +178,22 @@ def differences(
         found.append(f"method: {recorded[0]} != {asked[0]}")
     if canonical_url(recorded[1], places) != canonical_url(asked[1], places):
         found.append(f"url: {canonical_url(recorded[1], places)} != {canonical_url(asked[1], places | hidden)}")
-    pointers = pointers_of(places)
-    values = parsed(recorded[2]), parsed(asked[2])
+    try:
+        return [*found, *_body_differences(recorded[2], asked[2], places, hidden)]
+    except RecursionError:
+        return [*found, TOO_DEEP]
+
+
+def _body_differences(recorded: bytes, asked: bytes, places: Set[str], hidden: Set[str]) -> list[str]:
+    values = parsed(recorded), parsed(asked)
     names = hidden_names(hidden)
     if MISSING in values:
-        if canonical_body(recorded[2], places) != canonical_body(asked[2], places):
-            found.append(f"body: {short(recorded[2])} != {shown_payload(asked[2], values[1], hidden, names)}")
-        return found
+        if canonical_body(recorded, places) == canonical_body(asked, places):
+            return []
+        return [f"body: {short(recorded)} != {shown_payload(asked, values[1], hidden, names)}"]
     for value in values:
-        mask(value, pointers)
-    return [*found, *value_differences("body", *values, names)]
+        mask(value, pointers_of(places))
+    return list(value_differences("body", *values, names))
 
 
 def hidden_names(places: Iterable[str]) -> frozenset[str]:

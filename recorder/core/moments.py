@@ -44,6 +44,12 @@ _CLOCK_PARTS: Final = re.compile(
     rf"(?:\ ?(?P<half>[ap])\.?m\b\.?)?(?:\ ?(?P<zone>{_ZONE})\b)?",
     re.IGNORECASE,
 )
+#: What there is before the year of a date that does not begin with it.
+_BEFORE_YEAR: Final = re.compile(
+    rf"(?i:{_MONTH},?\ |(?<![0-9]){_TH},?\ |-(?:{'|'.join(_MONTHS)})-|[0-9][/.]"
+    rf"|:[0-9]{{2}}(?:[.,][0-9]{{1,9}})?\ |{_ZONE}\ )$"
+)
+_LONGEST_BEFORE_YEAR: Final = 16
 _AROUND: Final = 64  # more characters than there are before a date's year, or after it
 _DAY_BEFORE: Final = 12  # where the year comes first, the name of the day may stand before it
 _YEAR_IN_TEXT: Final = re.compile("[12][09][0-9]{2}")
@@ -63,7 +69,12 @@ def find_moments(text: str) -> Iterator[tuple[int, int, Moment]]:
         at, end = year.span()
         if at < done:
             continue
-        before = _DAY_BEFORE if text[end : end + 1] in ("-", "/") else _AROUND
+        if text[end : end + 1] in ("-", "/"):
+            before = _DAY_BEFORE
+        elif _BEFORE_YEAR.search(text[max(at - _LONGEST_BEFORE_YEAR, 0) : at]):
+            before = _AROUND
+        else:
+            continue
         for begin in _BEGIN.finditer(text, max(at - before, done), at + 1):
             found = _DATE.match(text, begin.start(), end + _AROUND)
             if found is not None and found.end() >= end:

@@ -43,7 +43,7 @@ _FIXED: Final = frozenset({"model", "version", "deployment", "engine"})
 _KEPT: Final = frozenset(
     {"assistant", "attachment", "dataset", "document", "file", "image", "response", "store", "thread"}
 )
-_URL: Final = re.compile(r"[A-Za-z][\w+.-]*://[^\s\"'<>\\)\]}]+")
+_URL: Final = re.compile(r"\b[A-Za-z][0-9A-Za-z+.-]{0,30}://[^\s\"'<>\\)\]}]+")
 _WORD: Final = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
 
 
@@ -134,9 +134,12 @@ class _Walk:
     ) -> str:
         """Return a text with a placeholder for each that was found in it, but in URLs."""
         pieces, done = [], 0
-        urls = [url.span() for url in _URL.finditer(text)] if "://" in text else []
+        urls = _URL.finditer(text) if "://" in text else iter(())
+        url = next(urls, None)
         for start, end, what in found:
-            if not any(first <= start < last for first, last in urls):
+            while url is not None and url.end() <= start:
+                url = next(urls, None)
+            if url is None or start < url.start():
                 pieces += [text[done:start], placeholder(what, text[start:end])]
                 done = end
         return "".join([*pieces, text[done:]]) if pieces else text

@@ -93,13 +93,9 @@ class Answers:
         """
         asked = Request(method, url, headers, body)
         answer = self._known(asked)
-        if answer is not None:
-            return answer
-        try:
+        if answer is None:
             raise self._miss(asked)
-        except ConfigurationError as error:
-            self._refuse(error)
-            raise
+        return answer
 
     def known(self, method: str, url: str, body: bytes, headers: Headers = ()) -> Answer | None:
         """Return what :meth:`answer` does; None, and no miss, where no recorded answer is left.
@@ -124,6 +120,18 @@ class Answers:
             self._refuse(error)
             raise
         return None if found.repeated and is_broken_off(answer.tape) else answer
+
+    def left(self, method: str, url: str, body: bytes, headers: Headers = ()) -> bool:
+        """Whether :meth:`answer` has an answer to this request, which it leaves."""
+        return self._index.look(Request(method, url, headers, body)) is not None
+
+    def ever(self, method: str, url: str, body: bytes, headers: Headers = ()) -> bool:
+        """Whether this request was recorded, its answers given or not."""
+        return self._index.recorded(Request(method, url, headers, body)) > 0
+
+    def rewind(self) -> None:
+        """Have everything answered again from the beginning; misses stay."""
+        self._index.rewind()
 
     def _refuse(self, error: RecorderError) -> None:
         with self._lock:
@@ -167,7 +175,11 @@ class Answers:
         return frozenset(place for places in self._index.places for place in places)
 
     def _miss(self, asked: Request) -> NoMatchingExchange:
-        recorded = self._index.recorded(asked)
+        try:
+            recorded = self._index.recorded(asked)
+        except ConfigurationError as error:  # of a callable that is not always the same
+            self._refuse(error)
+            raise
         miss = self._exhausted(asked, recorded) if recorded else self._missed(asked)
         with self._lock:
             self._misses.append(miss)

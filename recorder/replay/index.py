@@ -76,6 +76,11 @@ class Chains:
             if self._last:
                 self._last[places[number]].setdefault(key, number)
 
+    def clear(self) -> None:
+        """Take every number out."""
+        for numbers in (*self._first.values(), *self._last.values()):
+            numbers.clear()
+
     def first(self, keys: Keys) -> int:
         """Return the first number that is left under one of *keys*; -1 where none is."""
         found = _NONE
@@ -130,12 +135,12 @@ class Index:
         self._places = self._fill(entries)
         self._taken = bytearray(len(self.exchanges))
         self._strict = self._chains()
-        self._strict.add(range(len(self.exchanges) - 1, -1, -1), self.redacted, self._strict_keys)
         self._joins = self._loosening is not None and self._loosening.reads_headers  # a strict key is not enough then
         self._exact = self._chains() if self._joins else self._strict
         self._loose = self._chains() if self._loosening else self._strict
         self._loose_keys: dict[int, bytes] = {}
         self._unread: dict[tuple[Places, str], array[int]] | None = None
+        self.rewind()
 
     def _fill(self, entries: Iterable[Entry]) -> tuple[Places, ...]:
         """Take the entries in; return the sets of places."""
@@ -171,6 +176,15 @@ class Index:
         """Ids of the exchanges that were not taken."""
         with self._lock:
             return [exchange for exchange, taken in zip(self.exchanges, self._taken, strict=True) if not taken]
+
+    def rewind(self) -> None:
+        """Put every exchange back that was taken out."""
+        with self._lock:
+            self._taken[:] = bytes(len(self._taken))
+            for chains in {id(each): each for each in (self._strict, self._exact, self._loose)}.values():
+                chains.clear()
+            self._strict.add(range(len(self.exchanges) - 1, -1, -1), self.redacted, self._strict_keys)
+            self._add(self._loose_keys)
 
     def take(self, request: Request) -> Found | None:
         """Return the first exchange that is left for a request, and take it out; None where none is.
@@ -215,6 +229,7 @@ class Index:
             return sum(map(self._strict_keys.count, set(self._keys_of(request).values())))
         wanted = self._loose_keys_of(request)
         with self._lock:
+            self._learn(request)
             return sum(wanted[self.redacted[number]] == key for number, key in self._loose_keys.items())
 
     def _keys_of(self, request: Request) -> dict[Places, bytes]:
@@ -237,12 +252,18 @@ class Index:
             if numbers is None:
                 continue
             loose = {n: self._loosening.key(self._read(self.exchanges[n]), places) for n in numbers}
-            if self._joins:
-                joined = {number: key + self._strict_keys[number] for number, key in loose.items()}
-                self._exact.add(reversed(numbers), self.redacted, joined)
-            self._loose.add(reversed(numbers), self.redacted, loose)
+            self._add(loose)
             self._loose_keys |= loose
             del self._unread[group]
+
+    def _add(self, loose: dict[int, bytes]) -> None:
+        """Add recordings under the keys that rules gave them."""
+        if loose:
+            numbers = sorted(loose, reverse=True)
+            self._loose.add(numbers, self.redacted, loose)
+            if self._joins:
+                joined = {number: key + self._strict_keys[number] for number, key in loose.items()}
+                self._exact.add(numbers, self.redacted, joined)
 
     def _by_url(self) -> dict[tuple[Places, str], array[int]]:
         found: dict[tuple[Places, str], array[int]] = {}

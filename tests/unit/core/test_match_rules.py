@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recorder import ConfigurationError, Match
@@ -41,6 +41,7 @@ class Inner:
         return request
 
 
+@settings(deadline=None)
 @given(rules)
 def test_rules_are_read_as_they_were_written(match: Match) -> None:
     written = match.as_json()
@@ -65,6 +66,10 @@ def test_the_order_in_which_rules_are_said_does_not_count() -> None:
     assert one.as_json() == {"ignore": ["/a", "/b"], "normalise": ["ids", "dates"], "headers": ["x-a", "x-b"]}
     assert str(one) == "ignore /a, /b; normalise ids, dates; headers x-a, x-b"
     assert not one.is_strict
+
+
+def test_rules_are_told_on_one_line() -> None:
+    assert str(Match(ignore=("/a\nb",), normalise=("ids",))) == "ignore /a\\nb; normalise ids"
 
 
 def test_one_text_is_a_list_of_one() -> None:
@@ -143,8 +148,10 @@ def test_what_has_no_name_of_its_own_matches_and_is_in_no_cassette() -> None:
     ("name", "said"),
     [
         ("this_is_imported.nowhere:f", "is in a module that is not imported: import this_is_imported.nowhere, or give"),
-        (f"{__name__}:gone", "names nothing that can be called"),
-        (f"{__name__}:__name__", "names nothing that can be called"),
+        (f"{__name__}:gone", "names no function"),
+        (f"{__name__}:__name__", "names no function"),
+        (f"{__name__}:Inner", "names no function"),
+        ("builtins:exec", "names no function"),
     ],
 )
 def test_a_name_in_a_file_imports_nothing(name: str, said: str) -> None:

@@ -209,3 +209,11 @@ def test_a_value_that_only_another_recording_has_redacted_is_compared_and_not_sh
     assert found(b'{"password":"x"}') == []
     assert found(b'{"password":"SECRET"}') == ['body.password: "x" != ~redacted~']
     assert found(b"{}") == ['body.password: "x" != (absent)']
+
+
+@pytest.mark.parametrize("depth", [300, 1_000, 100_000])
+def test_a_payload_that_is_nested_deeply_is_told_apart(depth: int) -> None:
+    deep = b'{"a":' * depth + b"1" + b"}" * depth
+    for pair in ((b'{"b":1}', deep), (deep, b'{"b":1}'), (deep, deep.replace(b"1", b"2"))):
+        (shown, *_) = differences(("GET", "", pair[0]), ("GET", "", pair[1]))
+        assert shown.startswith("body")

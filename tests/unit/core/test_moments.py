@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recorder.core.moments import Moment, find_moments, unix_ns
@@ -42,6 +42,7 @@ def moment_in(text: str) -> Moment:
     return moment
 
 
+@settings(deadline=None)
 @given(
     dates,
     st.sampled_from(DATES),
@@ -53,6 +54,7 @@ def test_a_date_is_found_however_it_is_written_and_is_its_value(day: date, form:
     assert moment_in(text) == (day.year, day.month, day.day)
 
 
+@settings(deadline=None)
 @given(moments, moments, st.sampled_from(TIMES[:4]), st.sampled_from(TIMES[:4]))
 def test_the_earlier_of_two_times_is_less(one: datetime, other: datetime, form: str, another: str) -> None:
     texts = one.strftime(form), other.strftime(another)
@@ -110,6 +112,7 @@ def test_a_day_before_the_month_is_told_where_it_can_be() -> None:
     assert moment_in("11.12.2026") == (2026, 12, 11)
 
 
+@settings(deadline=None)
 @given(
     st.lists(dates, max_size=5),
     st.sampled_from(DATES),
@@ -126,6 +129,7 @@ def test_what_stands_after_a_time_is_no_zone_unless_it_is_one() -> None:
     assert found("Nov 29, 2026 10:32 EST") == "Nov 29, 2026 10:32 EST"
 
 
+@settings(deadline=None)
 @given(st.datetimes(datetime(2001, 9, 10), datetime(2096, 1, 1), timezones=st.just(UTC)))
 def test_unix_times_are_the_same_moment_in_any_unit(moment: datetime) -> None:
     seconds = int(moment.timestamp())

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from recorder.core.match_rules import KINDS
@@ -58,6 +58,7 @@ def conversation(first: str, second: str) -> dict[str, Any]:
     }
 
 
+@settings(deadline=None)
 @given(st.lists(calls, min_size=4, max_size=4, unique=True))
 def test_renaming_all_ids_keeps_equality_and_swapping_two_in_one_place_breaks_it(ids: list[str]) -> None:
     one, other = conversation(*ids[:2]), conversation(*ids[2:])
@@ -73,6 +74,7 @@ def test_renaming_all_ids_keeps_equality_and_swapping_two_in_one_place_breaks_it
     assert not same(one, other, "ids", "dates")
 
 
+@settings(deadline=None)
 @given(values, st.lists(uuids, min_size=4, max_size=4, unique=True), st.data())
 def test_renaming_ids_anywhere_keeps_equality(value: Any, ids: list[str], data: st.DataObject) -> None:
     place = {"a": ids[0], "z": [f"of {ids[1]}: {ids[0]}", {"id": ids[1]}], "more": value}
@@ -82,6 +84,7 @@ def test_renaming_ids_anywhere_keeps_equality(value: Any, ids: list[str], data: 
     assert not same(place, renamed(place, {ids[0]: ids[1]}), "ids")
 
 
+@settings(deadline=None)
 @given(values, values, st.lists(st.sampled_from(KINDS)))
 def test_it_is_an_equivalence_that_never_parts_what_is_equal(one: Any, other: Any, kinds: list[str]) -> None:
     assert normalised(one, kinds) == normalised(json.loads(json.dumps(one)), kinds)
@@ -89,12 +92,14 @@ def test_it_is_an_equivalence_that_never_parts_what_is_equal(one: Any, other: An
         assert same(one, other, *kinds)
 
 
+@settings(deadline=None)
 @given(st.text(), st.text(), st.lists(st.sampled_from(KINDS)))
 def test_texts_without_anything_to_normalise_are_told_apart(one: str, other: str, kinds: list[str]) -> None:
     if same(one, other, *kinds):
         assert one == other or "<" in shown(normalised(one, kinds))
 
 
+@settings(deadline=None)
 @given(st.text("\0id 1call", max_size=12), st.text("\0id 1call", max_size=12))
 def test_a_text_that_looks_like_a_placeholder_is_none(one: str, other: str) -> None:
     assert same([one], [other], *KINDS) == (one == other)

@@ -117,7 +117,7 @@ class Plain:
         return chosen
 
 
-@settings(max_examples=200)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(made, redacted), max_size=6), st.lists(made, max_size=8), matches, st.booleans())
 def test_answers_are_those_that_a_plain_search_finds(
     recorded: list[tuple[Request, tuple[str, ...]]], asked: list[Request], match: Match, repeats: bool
@@ -127,6 +127,35 @@ def test_answers_are_those_that_a_plain_search_finds(
     for request in asked:
         assert got(ours, request) == plain.got(request)
     assert len(ours.unplayed) == len(plain.left)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(made, redacted), max_size=5), st.lists(made, max_size=5), matches)
+def test_everything_is_answered_again_once_it_is_rewound(
+    recorded: list[tuple[Request, tuple[str, ...]]], asked: list[Request], match: Match
+) -> None:
+    ours = answers(recorded, match)
+    found = []
+    for _ in range(2):
+        found.append([got(ours, request) for request in asked])
+        ours.rewind()
+        assert len(ours.unplayed) == len(recorded)
+    assert found[0] == found[1]
+    for request, number in zip(asked, found[0], strict=True):
+        what = request.method, request.url, request.payload, request.headers
+        assert ours.ever(*what) == ours.left(*what)
+        assert ours.ever(*what) or number is None
+
+
+def test_what_is_known_is_no_miss_where_it_is_not() -> None:
+    ours = answers([(ask({"id": UUIDS[0]}), ())], Match(normalise=("ids",)))
+    request = ask({"id": UUIDS[1]})
+    what = request.method, request.url, request.payload
+    assert (ours.ever(*what), ours.left(*what)) == (True, True)
+    assert ours.known(*what) is not None
+    assert (ours.ever(*what), ours.left(*what)) == (True, False)
+    assert ours.known(*what) is None
+    assert ours.misses == ()
 
 
 def ask(payload: dict[str, Any], **headers: str) -> Request:
@@ -248,7 +277,7 @@ def fails_on_masks(request: Request) -> Request:
     return request
 
 
-@settings(max_examples=200)
+@settings(max_examples=150, deadline=None)
 @given(
     st.permutations(SECRET_PLACES),
     st.integers(0, 4),
