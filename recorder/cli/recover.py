@@ -9,7 +9,7 @@ import click
 
 from recorder.cli.application import Settings, pass_settings, store_option
 from recorder.cli.failures import FOUND, Failed
-from recorder.cli.output import counted
+from recorder.cli.output import clean, counted
 from recorder.clock import SystemClock
 from recorder.locations import spool_directory
 from recorder.projections.runner import project
@@ -32,7 +32,7 @@ def recover(settings: Settings) -> None:
 
     Their open exchanges are closed as process_died. Every program does the same when it opens a
     Recorder; processes that live are left alone. Brings the tables behind
-    list and replay up to date as well.
+    list and replay up to date as well. Of a cassette whose spool is gone, what there is counts as all.
     """
     url = settings.store
     target = parse_url(url, cassettes=True)
@@ -43,15 +43,18 @@ def recover(settings: Settings) -> None:
     if target.cassette is not None and not spool_files(spools):
         read_file(target.cassette)  # the same
     store = open_events(url)
+    finished = False
     try:
         clock = SystemClock()
         done = take_over(spools, store, clock, clock.new_id())
         if isinstance(store, SqlStore):
             project(store, SqlProjected(store))
         elif isinstance(store, CassetteStore) and not spool_files(spools):
-            store.settle(abandoned=True)
+            finished = store.settle(abandoned=True)
     finally:
         store.close()
+    if finished:
+        click.echo(f"{clean(store.name)} is finished: nobody records to it any more")
     _print(done, kept_before)
 
 

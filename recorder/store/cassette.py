@@ -301,18 +301,20 @@ class CassetteStore:
         self._recording = self._appendable = recording
         self._behind, self._current, self._signature = False, None, self._look()
 
-    def settle(self, *, abandoned: bool = False) -> None:
-        """Write the file as it stays, if nothing of it is being recorded any more.
+    def settle(self, *, abandoned: bool = False) -> bool:
+        """Write the file as it stays, if nothing of it is being recorded any more; return whether that was done.
 
         :param abandoned: nothing is, though exchanges may have no end: nobody is left who could record it.
         :raises StoreUnreachable: it cannot be written.
         """
         if self._look() is None and not self._own:
-            return
+            return False
         with self._alone():
             runs = not abandoned and any(one.events and not one.is_whole for one in self._streams.values())
             if self._behind or (self._recording and not runs):
                 self._replace(recording=runs)
+                return True
+        return False
 
     def let_go(self) -> None:
         """Do nothing: between two calls nothing is open."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import shutil
 import sqlite3
 from pathlib import Path
@@ -11,12 +12,15 @@ from typing import Any
 
 import pytest
 
+from recorder.api.cassette_changes import save
+from recorder.core.cassette import read_cassette
 from recorder.core.chain import ChainVerifier
 from recorder.core.codec import decode_records, encode_opened, event_record
 from recorder.core.events import TYPE_CODES, Event, StreamOpened
 from recorder.core.tape import render
 from recorder.recording.spool_file import HEADER_SIZE, read_header
 from recorder.store import open_store
+from recorder.store.cassette_file import Rules, Written, content
 from recorder.store.schema import upgrade
 from tests.golden import reader
 from tests.golden.make import described, expected, make
@@ -89,6 +93,37 @@ def test_recorder_reads_the_spool_and_would_write_the_same_bytes() -> None:
             streams[record.stream.hex()] = []
     assert written == data[HEADER_SIZE:]
     assert streams == {stream["stream"]: without_death(stream) for stream in EXPECTED}
+
+
+def test_an_independent_reader_verifies_the_cassette() -> None:
+    streams = reader.verify(reader.cassette((HERE / "v1.jsonl").read_text(encoding="utf-8")))
+    found = {stream.hex(): [as_expected(event) for event in events] for stream, events in streams.items()}
+    assert found == {stream["stream"]: stream["events"] for stream in EXPECTED}
+
+
+def test_recorder_reads_the_cassette_and_would_write_the_same_bytes(tmp_path: Path) -> None:
+    data = (HERE / "v1.jsonl").read_bytes()
+    cassette = read_cassette(data)
+    assert cassette.problems == []
+    told = {stream.hex(): [described(event) for event in block.events()] for stream, block in cassette.blocks.items()}
+    assert told == {stream["stream"]: stream["events"] for stream in EXPECTED}
+    database = tmp_path / "v1.db"
+    shutil.copy(HERE / "v1.db", database)
+    upgrade(f"sqlite:///{database}")
+    save(f"sqlite:///{database}", tmp_path / "v1.jsonl")
+    assert (tmp_path / "v1.jsonl").read_bytes() == data
+
+
+def test_the_cassette_of_the_page_holds_for_both_readers() -> None:
+    (text,) = re.findall(r"```cassette\n(.*?)```", PAGE, re.DOTALL)
+    independent = reader.verify(reader.cassette(text))
+    cassette = read_cassette(text.encode())
+    assert cassette.problems == []
+    for stream, block in cassette.blocks.items():
+        assert [event.hash for event in block.events()] == [event["hash"] for event in independent[stream]]
+        assert [event.body for event in block.events()] == [event["body"] for event in independent[stream]]
+    streams = [Written(block.opening[0], block.events()) for block in cassette.blocks.values()]
+    assert content(streams, Rules(cassette.match, cassette.redact)).decode() == text
 
 
 def test_a_changed_byte_anywhere_in_an_event_is_found_by_the_independent_reader(tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import threading
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import pytest
 import requests
 
 from recorder import (
+    ChainBroken,
     ConfigurationError,
     Match,
     NoMatchingExchange,
@@ -23,9 +26,12 @@ from recorder import (
     RecordingEnded,
     Store,
 )
-from recorder.api.cassette_changes import load, save
+from recorder.api.cassette_changes import load, save, set_match
 from recorder.api.cassette_reports import look
 from recorder.faults import cut
+from recorder.store import open_events
+from tests.building import URL
+from tests.commands import STREAMED, asking
 from tests.loopback import Script, serve
 from tests.recorded import ask, exchanges, in_order, python, streams, types
 
@@ -433,3 +439,43 @@ def test_a_player_says_when_a_spool_of_a_dead_process_lies_beside(file: Path, ca
             assert len(player.unplayed) == 2
     assert [exchange.transport_end for exchange in in_order(str(file))] == ["response_completed", "process_died"]
     assert listed(file.parent) == [file.name]
+
+
+# Edited requests
+
+
+@pytest.mark.parametrize(
+    "edit", ['"head":"x"', '"head":-1', '"head":1', '"redacted":7', '"redacted":[7]', '"method":7']
+)
+def test_an_edited_request_is_never_played_and_never_a_defect(file: Path, edit: str) -> None:
+    name = edit.partition(":")[0]
+    built = asking(1, ("user", "one"), redacted=[]).response(headers=STREAMED).chunks(b"data: 1\n\n").completed()
+    log = open_events(str(file))
+    log.append([built.opened], built.events)
+    log.close()
+    text = file.read_text()
+    changed = re.sub(rf'{name}:(\d+|"POST"|\[\])', edit, text, count=1)
+    if name == '"head"':
+        changed = re.sub(r'"head":\d+', edit, text, count=1)
+    assert changed != text
+    file.write_text(changed)
+    body = json.dumps({"model": "m-1", "messages": [{"role": "user", "content": "one"}], "stream": True})
+    with pytest.raises((ChainBroken, NoMatchingExchange)):
+        with Player(file) as player, player.mount(requests.Session()) as session:
+            session.post(URL, data=body)
+
+
+def test_a_streamed_payload_is_compared_too(file: Path) -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b'{"model": "m",'
+        yield b' "stream": true}'
+
+    with serve(Script(chunks=2)) as server:
+        with Recorder(file) as recorder, recorder.mount(requests.Session()) as session:
+            live = session.post(server.url, data=pieces()).content
+    assert "request_body_sent" in file.read_text()
+    for rules in (None, Match(ignore=("/user",))):
+        if rules is not None:
+            set_match(file, rules)
+        with Player(file) as player, player.mount(requests.Session()) as session:
+            assert session.post(server.url, data=pieces()).content == live

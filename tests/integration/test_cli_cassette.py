@@ -421,6 +421,19 @@ def test_one_that_is_being_recorded_is_left_alone(file: Path, command: list[str]
     assert run("cassette", "check", str(file)).stdout == f"ok  {file}: 3 exchanges\n"
 
 
+def test_one_whose_spool_is_gone_is_finished_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "x.jsonl"
+    log = open_events(str(file))
+    log.append([TWO.opened, CUT.opened], [*TWO.events, *CUT.events], SpoolMark(b"s" * 16, 0, 1))
+    log.close()  # as a killed program leaves it, and then git clean
+    assert run("cassette", "check", str(file)).exit_code == 1
+    result = run("recover", "--store", str(file))
+    assert result.stdout.splitlines()[0] == f"{file} is finished: nobody records to it any more"
+    (row,) = json_lines(run("cassette", "check", "--json", str(file)), "cassette-list")
+    assert (row["exchanges"], row["unfinished"], row["problems"]) == (2, 1, [])
+    assert "is finished" not in run("recover", "--store", str(file)).stdout
+
+
 def test_a_link_is_written_through(file: Path, tmp_path: Path) -> None:
     link = tmp_path / "link.jsonl"
     link.symlink_to(file)

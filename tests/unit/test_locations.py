@@ -15,10 +15,13 @@ from recorder.errors import ConfigurationError
 from recorder.locations import (
     DEFAULT_STORE,
     absolute_url,
+    as_url,
+    cassette_path,
     default_store,
     fingerprint_key,
     spool_directory,
     sqlite_path,
+    url_of_path,
 )
 
 
@@ -48,6 +51,28 @@ def test_a_store_has_one_place_whatever_link_leads_to_it(tmp_path: Path) -> None
         assert sqlite_path(f"sqlite:///{tmp_path}/{name}") == real
         assert absolute_url(f"sqlite:///{tmp_path}/{name}") == f"sqlite:///{real}"
         assert spool_directory(f"sqlite:///{tmp_path}/{name}") == real.with_name("store.db-spool")
+
+
+def test_a_cassette_is_a_path_that_ends_in_jsonl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for source in ("a%20b c.jsonl", Path("a%20b c.jsonl"), "cassette:///a%20b c.jsonl", tmp_path / "a%20b c.jsonl"):
+        url = as_url(source)
+        assert cassette_path(url) == tmp_path / "a%20b c.jsonl"
+        assert absolute_url(url) == absolute_url(absolute_url(url)) == f"cassette:///{tmp_path}/a%20b c.jsonl"
+        assert spool_directory(url) == tmp_path / "a%20b c.jsonl-spool"
+        assert sqlite_path(url) is None
+    monkeypatch.setenv("RECORDER_STORE", "x.jsonl")
+    assert as_url(None) == "cassette:///x.jsonl"
+    assert url_of_path(Path("x.jsonl")) == f"cassette:///{tmp_path}/x.jsonl"
+
+
+def test_what_is_no_cassette() -> None:
+    for url in ("sqlite:///x.jsonl", "postgresql://h/x.jsonl", "sqlite:///x.db"):
+        assert cassette_path(as_url(url)) is None
+    assert cassette_path(as_url(Path("x.db"))) is None
+    for url in ("cassette:///x.db", "cassette://", "cassette:///a\0.jsonl"):
+        with pytest.raises(ConfigurationError, match=r"ends in \.jsonl"):
+            cassette_path(url)
 
 
 @pytest.mark.parametrize("name", ["a%20b.db", "a b.db", "100%25.db", "what%3F.db"])
