@@ -41,9 +41,10 @@ class Model(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        for chunk in chunks():
-            self.wfile.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
-        self.wfile.write(b"0\r\n\r\n")
+        *frames, last = [b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks()]
+        for frame in frames:
+            self.wfile.write(frame)
+        self.wfile.write(last + b"0\r\n\r\n")  # at once: the bot reads no further than [DONE]
 
     def log_message(self, *args: object) -> None:
         """Say nothing."""
