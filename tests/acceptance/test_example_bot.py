@@ -10,13 +10,14 @@ from pathlib import Path
 
 from recorder import Store
 
+OURS = ("-p", "recorder.pytest_plugin")
 FOLDER = Path(__file__).parents[2] / "examples" / "trading_bot"
 
 
 def run(bot: str, tmp_path: Path) -> str:
     environment = {**os.environ, "BOT": bot, "TMPDIR": str(tmp_path), "PYTHONPATH": str(FOLDER), "NO_PROXY": "*"}
-    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # it needs none
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, str(FOLDER)]
+    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # it needs ours alone
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, *OURS, str(FOLDER)]
     done = subprocess.run(
         command, cwd=FOLDER, env=environment, capture_output=True, text=True, timeout=120, check=False
     )
