@@ -17,8 +17,6 @@ from recorder.api.cassette_renewal import renew, requests_of
 from recorder.api.cassette_rules import match_in
 from recorder.api.cassettes import CassetteRecordings
 from recorder.api.player import Player
-from recorder.api.recorder import Recorder, switched_off
-from recorder.api.recordings import Nothing
 from recorder.clock import SystemClock
 from recorder.core.match_rules import Match
 from recorder.errors import NetworkBlocked, NoMatchingExchange
@@ -28,11 +26,14 @@ from recorder.pytest_plugin.naming import beside
 from recorder.pytest_plugin.run import Run
 from recorder.pytest_plugin.settings import Reaction, Settings
 from recorder.pytest_plugin.verifying import drifts, told_drifts
+from recorder.replay.answers import Nothing
 from recorder.replay.virtual_clock import VirtualClock
 from recorder.store.cassette_file import read_file
 
 if TYPE_CHECKING:
     import requests
+
+    from recorder.api.recorder import Recorder
 
 _HOUR: int = 3600 * 10**9
 
@@ -96,6 +97,8 @@ class Recording:
         target = self._target()
         if target is None:
             return None
+        from recorder.api.recorder import Recorder, switched_off  # with SQLAlchemy, which playing does not need
+
         if switched_off():
             raise pytest.UsageError(f"{self._test}: RECORDER_OFF is set, nothing can be recorded: unset it")
         begun, alone = self.path in self._run.begun, self._run.users_of(self.path) == 1
