@@ -14,6 +14,7 @@ from recorder.core.match_rules import Match
 from recorder.core.redaction import Redaction
 from recorder.errors import ConfigurationError, CorruptRecording, NoMatchingExchange, NotFound, RecorderError
 from recorder.locations import as_url, cassette_path, fingerprint_key
+from recorder.replay.answers import Nothing
 from recorder.replay.pace import Pace
 from recorder.replay.virtual_clock import VirtualClock
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from recorder.api.recordings import Recordings
     from recorder.api.store import Store
     from recorder.core.events import Event
-    from recorder.replay.answers import Nothing
     from recorder.replay.faults import Fault
     from recorder.serving.server import ReplayServer
     from recorder.transports.httpx_either import HttpxEither
@@ -100,7 +100,6 @@ class Player:
     def _open(self) -> Store:
         """Return the store; a cassette is one too where exchanges are named, which is to be the same everywhere."""
         from recorder.api.store import Store
-        from recorder.replay.answers import Nothing
 
         if self._store is None:
             if isinstance(self._source, Nothing):

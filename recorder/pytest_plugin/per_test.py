@@ -19,7 +19,7 @@ from recorder.api.cassettes import CassetteRecordings
 from recorder.api.player import Player
 from recorder.clock import SystemClock
 from recorder.core.match_rules import Match
-from recorder.errors import NetworkBlocked, NoMatchingExchange
+from recorder.errors import ConfigurationError, NetworkBlocked, NoMatchingExchange
 from recorder.pytest_plugin.messages import told_blocked, told_misses, told_refused, told_unplayed
 from recorder.pytest_plugin.modes import Mode, Plan, plan_of
 from recorder.pytest_plugin.naming import beside
@@ -164,6 +164,24 @@ class Recording:
         :raises ConfigurationError: it is neither, or the program has imported both.
         """
         return self._player.httpx_transport(like)
+
+    def aiohttp_connector(self, wrapped: Any = None) -> Any:
+        """Return a connector for sessions of aiohttp; as any, it is made where an event loop runs.
+
+        :param wrapped: what connects where something is recorded; a plain ``TCPConnector`` where it is left out.
+        :raises ConfigurationError: the mode is ``new_episodes``, and there is a cassette: it cannot do both.
+        """
+        if self._recorder is None:
+            return self._player.aiohttp_connector()
+        if self.plan.plays and self._exists:
+            raise ConfigurationError(
+                "aiohttp's connector either plays or records: use --recorder-mode=all or rewrite, not new_episodes"
+            )
+        if wrapped is None:
+            import aiohttp
+
+            wrapped = aiohttp.TCPConnector()
+        return self._recorder.aiohttp_connector(wrapped)
 
     def conversation(
         self, name: str | None = None, *, tags: Mapping[str, str] | None = None
