@@ -217,3 +217,12 @@ def test_a_payload_that_is_nested_deeply_is_told_apart(depth: int) -> None:
     for pair in ((b'{"b":1}', deep), (deep, b'{"b":1}'), (deep, deep.replace(b"1", b"2"))):
         (shown, *_) = differences(("GET", "", pair[0]), ("GET", "", pair[1]))
         assert shown.startswith("body")
+
+
+def test_long_texts_are_shown_where_they_part() -> None:
+    prompt = "You are the assistant of a trading desk, and act within its limits. " * 3
+    recorded, asked = (f'{{"prompt": "{prompt}{more}"}}'.encode() for more in ("Buy or hold?", "Sell everything?"))
+    (told,) = differences(("POST", "http://x/", recorded), ("POST", "http://x/", asked))
+    assert told == 'body.prompt: … within its limits. Buy or hold?" != … within its limits. Sell everything?"'
+    short = differences(("POST", "http://x/", b'{"a": "same 1"}'), ("POST", "http://x/", b'{"a": "same 2"}'))
+    assert short == ['body.a: "same 1" != "same 2"']
