@@ -20,11 +20,11 @@ from recorder.api.player import Player
 from recorder.api.recorder import Recorder, switched_off
 from recorder.api.recordings import Nothing
 from recorder.clock import SystemClock
+from recorder.core.cassette_names import beside
 from recorder.core.match_rules import Match
 from recorder.errors import NetworkBlocked, NoMatchingExchange
 from recorder.pytest_plugin.messages import told_blocked, told_misses, told_refused, told_unplayed
 from recorder.pytest_plugin.modes import Mode, Plan, plan_of
-from recorder.pytest_plugin.naming import beside
 from recorder.pytest_plugin.run import Run
 from recorder.pytest_plugin.settings import Reaction, Settings
 from recorder.pytest_plugin.verifying import drifts, told_drifts
