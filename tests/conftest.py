@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import gc
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from sqlalchemy.engine import make_url
 
+from recorder.projections.runner import NAME
+from recorder.store import open_store
+from recorder.store.projected import SqlProjected
 from recorder.store.schema import upgrade
 from tests.postgres_server import GivenServer, PostgresServer, any_server
+
+ENGINES = ("sqlite", "postgresql")
+#: Gets an engine, and what fills an empty store; returns the URL of the filled one.
+Sharing = Callable[[str, Callable[[str], None]], str]
 
 # Made-up inputs of each property: a sample by default, so that the suite stays short;
 # ``--hypothesis-profile=long`` takes its time.
@@ -18,10 +30,22 @@ settings.register_profile("long", max_examples=2000, deadline=None)
 settings.load_profile("sample")
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Leave what was imported and collected out of every later search for garbage: half a million objects."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("homes")
+
+
 @pytest.fixture(autouse=True)
-def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def own_home(homes: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home of its own for every test, and for the processes that it starts: spools, the fingerprint key."""
-    home = tmp_path_factory.mktemp("home")
+    home = Path(tempfile.mkdtemp(dir=homes))  # pytest's own would look through all that were made before
     for variable in ("XDG_STATE_HOME", "XDG_DATA_HOME"):
         monkeypatch.setenv(variable, str(home))
     for variable in ("RECORDER_STORE", "RECORDER_OFF", "RECORDER_FINGERPRINT_KEY"):
@@ -55,21 +79,77 @@ def empty_postgres_url(postgres_server: PostgresServer | GivenServer) -> Iterato
     postgres_server.drop_database(url)
 
 
+@pytest.fixture(scope="session")
+def made_store(postgres_server: PostgresServer | GivenServer) -> Iterator[str]:
+    """The name of a database that is a store without any event: to copy it takes half of what to migrate takes."""
+    url = postgres_server.create_database()
+    upgrade(url)
+    yield str(make_url(url).database)
+    postgres_server.drop_database(url)
+
+
 @pytest.fixture
-def postgres_url(empty_postgres_url: str) -> str:
+def postgres_url(postgres_server: PostgresServer | GivenServer, made_store: str) -> Iterator[str]:
     """A fresh Postgres store, its schema up to date."""
-    upgrade(empty_postgres_url)
-    return empty_postgres_url
+    url = postgres_server.create_database(made_store)
+    yield url
+    postgres_server.drop_database(url)
+
+
+@pytest.fixture(scope="session")
+def made_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite store without any event."""
+    file = tmp_path_factory.mktemp("made") / "store.db"
+    upgrade(f"sqlite:///{file}")
+    assert not Path(f"{file}-wal").exists()
+    return file
 
 
 @pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
+def sqlite_url(tmp_path: Path, made_file: Path) -> str:
+    """The URL of a fresh SQLite store, its schema up to date."""
+    shutil.copy(made_file, tmp_path / "store.db")
+    return f"sqlite:///{tmp_path}/store.db"
+
+
+@pytest.fixture
+def absent_url(tmp_path: Path) -> str:
     """The URL of a SQLite store that does not exist yet."""
     return f"sqlite:///{tmp_path}/store.db"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=ENGINES)
 def store_url(request: pytest.FixtureRequest) -> str:
     """A store's URL, once for each engine; fresh for every test."""
     url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
     return url
+
+
+@pytest.fixture(scope="module")
+def shared_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sharing]:
+    """Makes a store of an engine, and fills it, for all tests of a module: none of them has changed it at the end."""
+    databases: list[str] = []
+    filled: dict[str, object] = {}
+
+    def state(url: str) -> object:
+        with closing(open_store(url, write=False)) as store:
+            return store.counts(), SqlProjected(store).checkpoint(NAME)
+
+    def made(engine: str, fill: Callable[[str], None]) -> str:
+        if engine == "sqlite":
+            file = tmp_path_factory.mktemp("shared") / "store.db"
+            shutil.copy(request.getfixturevalue("made_file"), file)
+            url = f"sqlite:///{file}"
+        else:
+            like: str = request.getfixturevalue("made_store")
+            url = request.getfixturevalue("postgres_server").create_database(like)
+            databases.append(url)
+        fill(url)
+        filled[url] = state(url)
+        return url
+
+    yield made
+    after = {url: state(url) for url in filled}
+    for url in databases:
+        request.getfixturevalue("postgres_server").drop_database(url)
+    assert after == filled

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from recorder.api.cassette_rules import require_readable
 from recorder.core.cassette import Block
-from recorder.core.cassette_lines import LineError, parsed
+from recorder.core.cassette_lines import LineError, parsed, require_unambiguous
 from recorder.core.events import TERMINAL_TYPES, Event
 from recorder.core.json_text import present, rfc3339
 from recorder.errors import ConfigurationError, CorruptRecording, RecorderError, StoreUnreachable
@@ -119,6 +119,8 @@ def _look_at(path: Path, block: Block, found: CassetteReport) -> None:
     events: list[Event] = []
     try:
         events = block.events()
+        for number, text in block.lines:
+            require_unambiguous(number, text)
     except LineError as error:
         found.problems.append(str(refused(path, error)))
     if not block.is_exchange:

@@ -14,10 +14,11 @@ import threading
 import weakref
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 from typing import Final
 
 from recorder.errors import RecorderError
-from recorder.locations import spool_directory
+from recorder.locations import cassette_path, spool_directory
 from recorder.recording.recovery import recover
 from recorder.recording.write_path import WritePath
 from recorder.store import open_events
@@ -69,6 +70,8 @@ class Ending:
 
         None of it has to succeed here: the next recorder does the one, whoever reads does the other.
         """
+        if cassette_path(self._url) is not None and _removed(spool_directory(self._url)):
+            return  # a cassette has no views, and nobody else has left anything
         path, bring_up_to_date = self._path, projecting()
         deadline = path.clock.monotonic_ns() + _PROJECTING_NS
         try:
@@ -102,6 +105,17 @@ class Ending:
             self.close()
         else:
             self._thread.join(self._timeout)
+
+
+def _removed(directory: Path) -> bool:
+    """Remove a folder if nothing is in it; return whether it is gone."""
+    try:
+        directory.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def projecting(**step: int) -> Callable[[EventLog, Callable[[], bool]], None]:

@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 class Player:
     """Answers requests from recorded exchanges: same bytes, same boundaries, same failure.
 
-        A context manager: leaving it raises the first miss, even when the code inside swallowed the
-        error. Thread-safe. A recording that is not what was written, as far as its hash chain tells, is not
-        played: its request raises :class:`~recorder.errors.ChainBroken`, and so does leaving.
+    A context manager: leaving it raises the first miss, even when the code inside swallowed the
+    error. Thread-safe. A recording that is not what was written, as far as its hash chain tells, is not
+    played: its request raises :class:`~recorder.errors.ChainBroken`, and so does leaving.
 
     :param source: a store's URL, the path of a SQLite store or of a cassette (``FILE.jsonl``), or a
         :class:`~recorder.Store`.

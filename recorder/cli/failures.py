@@ -73,6 +73,10 @@ class Unheard(Failed):
         super().__init__("", PIPE_CLOSED)
 
 
+#: What click raises where a group of commands is given none; before click 8.2 it raised nothing.
+_NO_ARGUMENTS: Final[Any] = getattr(click.exceptions, "NoArgsIsHelpError", ())
+
+
 def exit_code(error: RecorderError) -> int:
     """Return the exit code of one of recorder's errors."""
     return next((code for kind, code in _CODES if isinstance(error, kind)), FOUND)
@@ -87,7 +91,7 @@ def settle(error: BaseException) -> int:
         return INTERRUPTED
     if isinstance(error, Unheard):
         return error.code
-    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+    if isinstance(error, _NO_ARGUMENTS):
         click.echo(error.format_message(), err=True)  # asked for nothing, told what there is
         return USAGE
     if isinstance(error, click.UsageError):

@@ -149,6 +149,8 @@ def terminal_width() -> int | None:
 
 def columns_of(text: str) -> int:
     """Return how many columns a text takes (Unicode UAX #11: wide characters two, combining ones none)."""
+    if text.isascii():
+        return len(text)
     return sum(
         0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
     )

@@ -208,6 +208,27 @@ def parsed(number: int, text: bytes) -> dict[str, Any]:
     return value
 
 
+def require_unambiguous(number: int, text: bytes) -> None:
+    """Refuse a line in which an object has a member twice: people may read the one, and what is played is the other.
+
+    It takes twice as long as reading the line, and is for who checks a file.
+
+    :raises LineError: it has one.
+    """
+    twice: list[str] = []
+
+    def paired(pairs: list[tuple[str, Any]]) -> None:
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                twice.append(name)
+            seen.add(name)
+
+    json.loads(text, object_pairs_hook=paired)
+    if twice:
+        raise LineError(number, f"has the member {twice[0]!r} twice")
+
+
 def require_known(number: int, value: dict[str, Any], known: frozenset[str]) -> None:
     """Refuse a line with a member that nothing here would read.
 

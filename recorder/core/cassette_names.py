@@ -8,6 +8,7 @@ which look the same afterwards have two cassettes.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from pathlib import Path, PurePath
 from typing import Final
@@ -77,4 +78,4 @@ class Places:
     def named(self, module: Path, name: str) -> Path:
         """Return the cassette that a module's test names; its ending may be left out."""
         named = name if name.endswith(SUFFIX) else f"{name}{SUFFIX}"
-        return Path(self.named_folder(module) / named)
+        return Path(os.path.normpath(self.named_folder(module) / named))

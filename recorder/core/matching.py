@@ -23,6 +23,7 @@ from recorder.core.redaction import FORM, FORM_FIELD, MARKER
 MASK: Final = "~redacted~"
 _DELIMITER: Final = re.compile(rb"--([0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-])\r\n")
 _BOUNDARY: Final = b"~boundary~"
+_SHORT: Final = 60  # characters of a value, in a message
 _USERINFO: Final = re.compile(r"//[^/?#]*@")
 _FIELD: Final = re.compile(r"([?&;])([^=&;#]+)=([^&;#]*)")
 #: The difference of two payloads that cannot be gone through.
@@ -256,15 +257,31 @@ def value_differences(path: str, recorded: Any, asked: Any, names: Set[str], *, 
     elif recorded is IGNORED or asked is IGNORED or (isinstance(recorded, str) and MARKER.fullmatch(recorded)):
         return
     elif type(recorded) is not type(asked) or _plain(recorded) != _plain(asked):
-        shown = MASK if secret and asked is not MISSING else short(without(asked, names))
-        yield f"{path}: {short(recorded)} != {shown}"
+        if secret and asked is not MISSING:
+            yield f"{path}: {short(recorded)} != {MASK}"
+        else:
+            yield "{}: {} != {}".format(path, *_short_both(recorded, without(asked, names)))
 
 
 def _plain(value: Any) -> Any:
     return MARKER.sub(MASK, value) if isinstance(value, str) else value
 
 
-def short(value: Any, limit: int = 60) -> str:
+def _short_both(recorded: Any, asked: Any) -> tuple[str, str]:
+    """Return two values for people; of long texts that begin alike, the places at which they part."""
+    if not (isinstance(recorded, str) and isinstance(asked, str)):
+        return short(recorded), short(asked)
+    texts = [json.dumps(text, ensure_ascii=False) for text in (recorded, asked)]
+    length = min(map(len, texts))
+    same = next((at for at in range(length) if texts[0][at] != texts[1][at]), length)
+    if max(map(len, texts)) <= _SHORT or same < _SHORT // 2:
+        return short(recorded), short(asked)
+    start = same - _SHORT // 3
+    one, other = (f"…{text[start : start + _SHORT]}{'…' * (len(text) > start + _SHORT)}" for text in texts)
+    return one, other
+
+
+def short(value: Any, limit: int = _SHORT) -> str:
     """Return a value for people, cut where it is long."""
     if value is MISSING:
         return "(absent)"

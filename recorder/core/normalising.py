@@ -125,8 +125,7 @@ class _Walk:
             return self._placeholder("id", text)
         if _MARK in text:
             text = _escaped(text)
-        if self._kinds & {"ids", "tool_call_ids"}:
-            text = self._replaced(text, find_ids(text, self._kinds), self._placeholder)
+        text = self._replaced(text, find_ids(text, self._kinds), self._placeholder)
         return self._replaced(text, find_moments(text), self._dated) if "dates" in self._kinds else text
 
     def _replaced(

@@ -145,8 +145,11 @@ def _port(args: tuple[Any, ...]) -> str:
 
 def _place(frame: FrameType | None) -> str:
     """Return file and line of the user's code that asked: the nearest that is not of installed packages."""
-    here = Path.cwd()
     nearest = frame
+    try:
+        here = Path.cwd()
+    except OSError:  # it was removed
+        frame, here = None, Path()
     while frame is not None:
         path = Path(frame.f_code.co_filename)
         if path.is_relative_to(here) and "site-packages" not in path.parts and not path.is_relative_to(sys.prefix):

@@ -95,7 +95,7 @@ class Run:
     def __init__(self, config: pytest.Config) -> None:
         self.root = config.rootpath
         self.parallel = hasattr(config, "workerinput")
-        self.is_controller = not self.parallel and bool(config.getoption("tx", None))
+        self.is_controller = not self.parallel and config.getoption("dist", "no") != "no"
         self.begun: dict[Path, Target] = {}
         self.failed: set[Path] = set()
         self.findings = Findings()

@@ -168,9 +168,12 @@ def headers(directory: Path, but: Iterable[Path]) -> list[SpoolHeader]:
 
 
 def any_left(directory: Path) -> bool:
-    """Whether a spool file lies in a directory whose process is dead; nothing is taken over."""
+    """Whether a spool file lies in a directory whose process is dead; nothing is taken over.
+
+    What cannot be opened for writing, on a disk that is only read, is not told.
+    """
     for path in spool_files(directory):
-        with suppress(FileNotFoundError), closing(LockFile(path, flags=os.O_RDWR)) as lock:
+        with suppress(OSError), closing(LockFile(path, flags=os.O_RDWR)) as lock:
             if lock.acquire(blocking=False):
                 lock.release()
                 return True

@@ -1,6 +1,7 @@
 """What a store of events owes, whatever the engine.
 
-One contract suite (tests/contract/test_event_store.py) runs against every implementation.
+Contract suites run against every implementation: tests/contract/test_event_log.py, which a cassette passes too, and
+tests/contract/test_event_store.py.
 """
 
 from __future__ import annotations

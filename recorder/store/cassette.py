@@ -27,7 +27,7 @@ from recorder.core.cassette_lines import (
     opening_line,
 )
 from recorder.core.events import CONVERSATION_TYPES, TERMINAL_TYPES, TYPE_CODES, Event, StreamOpened
-from recorder.errors import StoreUnreachable, UnknownEventType, VersionConflict
+from recorder.errors import ConfigurationError, StoreUnreachable, UnknownEventType, VersionConflict
 from recorder.store.base import SpoolMark
 from recorder.store.cassette_file import (
     NO_RULES,
@@ -91,7 +91,7 @@ class CassetteStore:
         self._behind = False  # what this object has written is not there any more
         self._current: bytes | None = None  # whose events the file's last lines are
         if self._look() is not None:
-            self._load()
+            self._load(first=True)
 
     @property
     def name(self) -> str:
@@ -100,10 +100,15 @@ class CassetteStore:
 
     # Reading
 
-    def _load(self) -> None:
+    def _load(self, *, first: bool = False) -> None:
         signature = self._look()  # before it is read: what others add meanwhile is read the next time
         found = read_file(self._path)
         require_sound(self._path, found)
+        if not first and (others := set(found.redact) - set(self._rules.redact)):
+            raise ConfigurationError(
+                f"{self._path}, line 1: it has the redaction rule {min(others)!r} by now, which what is being recorded "
+                "does not follow: put the file back as it was"
+            )
         self._rules = Rules(found.match, found.redact)
         streams = {
             stream: _Stream(block.opening[0], events_of(self._path, block), block.end is not None)

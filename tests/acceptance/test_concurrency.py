@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 
@@ -15,16 +16,17 @@ PROCESSES, THREADS = 8, 8
 PROGRAM = "from tests.acceptance.concurrent_recorder import main; main()"
 
 
-def _record(url: str, script: Script, turns: int) -> None:
+def _record(url: str, script: Script, turns: int, folder: Path) -> None:
     with serve(script) as server:
-        children = [
-            python(PROGRAM, url, server.url, f"p{number}", str(THREADS), str(turns)) for number in range(PROCESSES)
-        ]
-        said = [child.communicate(timeout=1500) for child in children]
+        numbers = (str(PROCESSES), str(THREADS), str(turns))
+        with python(PROGRAM, url, server.url, str(folder), *numbers) as program:
+            out, err = program.communicate(timeout=1500)
+    assert (program.returncode, out, err) == (0, "", "")  # a warning in the log would be here too
+    files = [*folder.glob("p*.json")]
+    assert len(files) == PROCESSES
     digests: dict[str, str] = {}
-    for child, (out, err) in zip(children, said, strict=True):
-        assert (child.returncode, err) == (0, "")  # a warning in the log would be here too
-        told = json.loads(out)
+    for file in files:
+        told = json.loads(file.read_text())
         assert (told["failures"], told["ok"], told["error"]) == ([], True, None)
         digests |= told["digests"]
     assert len(digests) == PROCESSES * THREADS * turns
@@ -38,11 +40,11 @@ def _record(url: str, script: Script, turns: int) -> None:
     assert not spool_directory(url).exists()
 
 
-def test_eight_processes_of_eight_threads(store_url: str) -> None:
-    _record(store_url, Script(chunks=12, gap=0.001), turns=1)
+def test_eight_processes_of_eight_threads(store_url: str, tmp_path: Path) -> None:
+    _record(store_url, Script(chunks=12, gap=0.001), turns=1, folder=tmp_path)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-def test_eight_processes_of_eight_threads_for_long(store_url: str) -> None:
-    _record(store_url, Script(chunks=100, gap=0.002), turns=25)
+def test_eight_processes_of_eight_threads_for_long(store_url: str, tmp_path: Path) -> None:
+    _record(store_url, Script(chunks=100, gap=0.002), turns=25, folder=tmp_path)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugin.conftest import suite  # noqa: F401
+from tests.plugin.conftest import keeper, suite  # noqa: F401
 from tests.plugin.suite import Suite
 
 TESTS = """

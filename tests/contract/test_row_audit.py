@@ -234,9 +234,9 @@ def test_one_exchange_at_a_time_is_in_memory(sqlite_url: str) -> None:
     assert peak < 8 << 20  # of 20 MiB in the store
 
 
-def test_a_rebuild_while_another_process_projects(store_url: str, store: SqlStore) -> None:
+def check_rebuilds(store_url: str, store: SqlStore, exchanges: int, at_once: int, rebuilds: int) -> None:
     """Whoever has folded before the drop stores nothing; nobody waits for the other for ever."""
-    fill(store, *(answered(number, ("user", str(number))) for number in range(1, 41)))
+    fill(store, *(answered(number, ("user", str(number)), text="Hold") for number in range(1, exchanges + 1)))
     projected = SqlProjected(store)
     project(store, projected)
     expected = everything(store)[0]
@@ -246,7 +246,7 @@ def test_a_rebuild_while_another_process_projects(store_url: str, store: SqlStor
         with closing(open_store(store_url, write=True)) as own:
             while not stop.is_set():
                 try:
-                    project(own, SqlProjected(own), at_once=16)
+                    project(own, SqlProjected(own), at_once=at_once)
                 except StoreError as error:
                     failures.append(error)
 
@@ -254,8 +254,8 @@ def test_a_rebuild_while_another_process_projects(store_url: str, store: SqlStor
     for thread in threads:
         thread.start()
     try:
-        for _ in range(8):
-            assert rebuild_all(store, projected) == (40, 0)
+        for _ in range(rebuilds):
+            assert rebuild_all(store, projected) == (exchanges, 0)
     finally:
         stop.set()
         for thread in threads:
@@ -263,6 +263,15 @@ def test_a_rebuild_while_another_process_projects(store_url: str, store: SqlStor
     assert failures == []
     assert everything(store)[0] == expected
     assert audit_rows(store).found == 0
+
+
+def test_a_rebuild_while_another_process_projects(store_url: str, store: SqlStore) -> None:
+    check_rebuilds(store_url, store, exchanges=12, at_once=5, rebuilds=6)
+
+
+@pytest.mark.soak
+def test_many_rebuilds_while_another_process_projects(store_url: str, store: SqlStore) -> None:
+    check_rebuilds(store_url, store, exchanges=40, at_once=16, rebuilds=100)
 
 
 def test_what_was_folded_before_a_rebuild_is_not_stored_after_it(filled: SqlStore) -> None:

@@ -19,7 +19,7 @@ Name = tuple[str, str]
 Seen = dict[Name, Observation]
 
 #: Consumers a behaviour meets in the sample of the default tier.
-SAMPLE: Final = 8
+SAMPLE: Final = 4
 THREADS: Final = 3
 _SLEEPERS: Final = 4
 

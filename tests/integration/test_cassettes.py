@@ -115,8 +115,8 @@ def _asked(side: Any, url: str, library: str, prompt: str, times: int) -> list[A
                     status = response.status_code
                     chunks.extend(response.iter_content(None))
             else:
-                wrapped = (httpx.HTTPTransport(),) if isinstance(side, Recorder) else ()
-                with httpx.Client(transport=side.httpx_transport(*wrapped)) as client:
+                wrapped = httpx.HTTPTransport() if isinstance(side, Recorder) else httpx
+                with httpx.Client(transport=side.httpx_transport(wrapped)) as client:
                     with client.stream("POST", url, json=body) as answer:
                         status = answer.status_code
                         chunks.extend(answer.iter_raw())
@@ -167,27 +167,27 @@ def test_faults_and_named_exchanges(file: Path) -> None:
                 list(response.iter_content(None))
 
 
-def test_from_store_to_cassette_to_store_nothing_changes(sqlite_url: str, file: Path, tmp_path: Path) -> None:
+def test_from_store_to_cassette_to_store_nothing_changes(store_url: str, file: Path, tmp_path: Path) -> None:
     with serve(Script(chunks=4), Script(cut_after=1)) as server:
-        with Recorder(sqlite_url) as recorder, recorder.mount(requests.Session()) as session:
+        with Recorder(store_url) as recorder, recorder.mount(requests.Session()) as session:
             with recorder.conversation("home", tags={"a": "b"}):
                 ask(session, server.url, "one", stream=False)
             with suppress(requests.RequestException):
                 ask(session, server.url, "two", stream=False)
             session.get(server.url)
-    save(sqlite_url, file)
+    save(store_url, file)
     back = f"sqlite:///{tmp_path}/back.db"
     load(file, back)
 
     def told(url: str) -> dict[str, list[Any]]:
         return {name: [event._replace(position=None) for event in events] for name, events in streams(url).items()}
 
-    assert told(back) == told(sqlite_url) == told(str(file))
+    assert told(back) == told(store_url) == told(str(file))
     again = tmp_path / "again.jsonl"
     save(back, again)
     assert again.read_bytes() == file.read_bytes()
     before = file.read_bytes()
-    assert save(sqlite_url, file).events == 0
+    assert save(store_url, file).events == 0
     assert file.read_bytes() == before
 
 
@@ -271,10 +271,11 @@ def test_a_link_stays_one(file: Path, tmp_path: Path) -> None:
 # Rules
 
 
-def test_rules_stand_in_the_first_line_and_stay(file: Path) -> None:
+@pytest.mark.parametrize("drainer", ["thread", "process"])
+def test_rules_stand_in_the_first_line_and_stay(file: Path, drainer: str) -> None:
     rules = Match(ignore=("/user",), normalise=("ids",))
     with serve(PLAIN) as server:
-        with Recorder(file, match=rules, redact=["body:name"]) as recorder:
+        with Recorder(file, match=rules, redact=["body:name"], drainer=drainer) as recorder:
             ask(recorder.mount(requests.Session()), server.url, "one", stream=False)
         told = {"match": {"ignore": ["/user"], "normalise": ["ids"]}, "redact": ["body:name"]}
         assert lines_of(file)[0] == {"cassette": 1, "exchanges": 1} | told
@@ -455,8 +456,6 @@ def test_an_edited_request_is_never_played_and_never_a_defect(file: Path, edit: 
     log.close()
     text = file.read_text()
     changed = re.sub(rf'{name}:(\d+|"POST"|\[\])', edit, text, count=1)
-    if name == '"head"':
-        changed = re.sub(r'"head":\d+', edit, text, count=1)
     assert changed != text
     file.write_text(changed)
     body = json.dumps({"model": "m-1", "messages": [{"role": "user", "content": "one"}], "stream": True})

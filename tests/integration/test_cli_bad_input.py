@@ -22,12 +22,19 @@ from tests.commands import answered, fill, identity_of, json_lines, process, run
 
 READING = (["list"], ["show", "x"], ["events", "x"], ["export", "x"], ["replay", "x"], ["verify"], ["db", "status"])
 WRITING = (["recover"], ["db", "upgrade"], ["demo"])
-FIRST, SECOND = answered(1, ("user", "one")), answered(2, ("user", "two"), text="word " * 3000)
+FIRST, SECOND = answered(1, ("user", "one")), answered(2, ("user", "two"), text="Sell at once")
+LARGE = answered(2, ("user", "two"), text="word " * 3000)  # the second one, over many pages of the store
 
 
 @pytest.fixture
 def url(sqlite_url: str) -> str:
     fill(sqlite_url, FIRST, SECOND)
+    return sqlite_url
+
+
+@pytest.fixture
+def large_url(sqlite_url: str) -> str:
+    fill(sqlite_url, FIRST, LARGE)
     return sqlite_url
 
 
@@ -159,16 +166,16 @@ def damage(url: str) -> None:
         data.write(b"\xa5" * 8192 * 3)
 
 
-def test_a_corrupt_page_is_a_finding(url: str) -> None:
-    damage(url)
-    report = run("verify", "--json", "--store", url)
+def test_a_corrupt_page_is_a_finding(large_url: str) -> None:
+    damage(large_url)
+    report = run("verify", "--json", "--store", large_url)
     assert report.exit_code == 1
     assert report.stderr == ""
     assert '"storage"' in report.stdout
-    human = run("verify", "--store", url)
+    human = run("verify", "--store", large_url)
     assert (human.exit_code, human.stderr) == (1, "")
     assert "damaged" in human.stdout
-    assert run("db", "check", "--store", url).exit_code == 1
+    assert run("db", "check", "--store", large_url).exit_code == 1
 
 
 def lose_entries_of_an_index(url: str) -> None:
@@ -185,30 +192,30 @@ def lose_entries_of_an_index(url: str) -> None:
     file_of(url).write_bytes(data)
 
 
-def test_what_an_index_has_lost_is_not_missed_in_silence(url: str) -> None:
-    lose_entries_of_an_index(url)
-    report = run("verify", "--json", "--store", url)
+def test_what_an_index_has_lost_is_not_missed_in_silence(large_url: str) -> None:
+    lose_entries_of_an_index(large_url)
+    report = run("verify", "--json", "--store", large_url)
     assert (report.exit_code, report.stderr) == (1, "")
     shown = json.loads(report.stdout)
     assert shown["verdicts"] == {"unmodified": "no", "complete_in_range": "no"}
     assert {finding["kind"] for finding in shown["findings"]} == {"storage"}
     assert "missing from index" in report.stdout
-    assert run("db", "check", "--store", url).exit_code == 1
+    assert run("db", "check", "--store", large_url).exit_code == 1
 
 
-def test_a_rebuild_that_cannot_read_everything_drops_nothing(url: str) -> None:
-    assert run("recover", "--store", url).exit_code == 0
-    before = run("list", "--json", "--store", url).stdout
-    damage(url)
-    assert "damaged" in told(run("db", "rebuild", "--store", url), 1)
-    assert run("list", "--json", "--store", url).stdout == before
+def test_a_rebuild_that_cannot_read_everything_drops_nothing(large_url: str) -> None:
+    assert run("recover", "--store", large_url).exit_code == 0
+    before = run("list", "--json", "--store", large_url).stdout
+    damage(large_url)
+    assert "damaged" in told(run("db", "rebuild", "--store", large_url), 1)
+    assert run("list", "--json", "--store", large_url).stdout == before
 
 
-def test_a_corrupt_page_hides_nothing_else(url: str) -> None:
-    damage(url)
-    rows = json_lines(run("events", identity_of(FIRST), "--json", "--store", url), "events")
+def test_a_corrupt_page_hides_nothing_else(large_url: str) -> None:
+    damage(large_url)
+    rows = json_lines(run("events", identity_of(FIRST), "--json", "--store", large_url), "events")
     assert len(rows) == len(FIRST.events)
-    line = told(run("events", identity_of(SECOND), "--store", url), 1)
+    line = told(run("events", identity_of(SECOND), "--store", large_url), 1)
     assert "damaged" in line
 
 

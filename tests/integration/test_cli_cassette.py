@@ -158,7 +158,13 @@ def test_the_reading_commands_take_one(file: Path) -> None:
     assert [one["id"] for one in listed] == [identity_of(one) for one in (CUT, TWO, ONE)]
     assert "Hold" in run("show", identity_of(TWO), "--store", str(file)).stdout
     assert len(json_lines(run("events", identity_of(TWO), "--json", "--store", str(file)), "events")) == len(TWO.events)
-    for command in (["verify"], ["stats"], ["search", "two"], ["export", identity_of(TWO)]):
+    for command in (
+        ["verify"],
+        ["stats"],
+        ["search", "two"],
+        ["export", identity_of(TWO)],
+        ["replay", identity_of(TWO)],
+    ):
         assert run(*command, "--store", str(file)).exit_code == 0
     for command in (["tail"], ["db", "status"], ["db", "check"], ["db", "upgrade"], ["db", "rebuild"]):
         line = told(run(*command, "--store", str(file)), 2)
@@ -252,6 +258,10 @@ def _conflict(data: bytes) -> bytes:
     return b"".join([*lines[:8], b"<<<<<<< HEAD\n", *lines[8:]])
 
 
+def _ambiguous(data: bytes) -> bytes:
+    return data.replace(b'"body":"data:', b'"body":"nothing to see","body":"data:', 1)
+
+
 def _newer(data: bytes) -> bytes:
     return data.replace(b'"chunk_received"', b'"chunk_imagined"', 1)
 
@@ -329,6 +339,16 @@ def test_both_sides_of_a_merge_can_be_kept(tmp_path: Path) -> None:
 def _halves(path: Path) -> tuple[list[bytes], list[bytes]]:
     lines = path.read_bytes().splitlines(keepends=True)[1:]
     return lines[:3], lines[3:]
+
+
+def test_a_line_that_shows_one_thing_and_plays_another_is_found(file: Path) -> None:
+    file.write_bytes(_ambiguous(file.read_bytes()))
+    result = run("cassette", "check", str(file))
+    assert result.exit_code == 1
+    assert result.stdout.startswith(f"!!  {file}, line 8 has the member 'body' twice: ")
+    assert run("cassette", "upgrade", str(file)).stdout == f"{file}: written again\n"
+    assert run("cassette", "check", str(file)).exit_code == 0
+    assert "nothing to see" not in file.read_text()
 
 
 # Pruned

@@ -253,11 +253,11 @@ def test_another_system_prompt_takes_the_place_of_the_earlier_one(sqlite_url: st
     assert messages[0]["content"] == "Be bold."
 
 
-def test_recording_switched_off_still_chats(sqlite_url: str) -> None:
+def test_recording_switched_off_still_chats(absent_url: str) -> None:
     with serve(Script(chunks=2)) as server:
-        result = chat(server.url, sqlite_url, "x", RECORDER_OFF="1")
+        result = chat(server.url, absent_url, "x", RECORDER_OFF="1")
     assert (result.exit_code, result.stderr) == (0, "nothing is recorded: RECORDER_OFF is set\n")
-    assert not Path(sqlite_url.removeprefix("sqlite:///")).exists()
+    assert not Path(absent_url.removeprefix("sqlite:///")).exists()
 
 
 def started(server_url: str, store: str) -> Any:

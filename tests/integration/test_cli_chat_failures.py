@@ -212,12 +212,12 @@ def test_an_answer_in_another_shape(sqlite_url: str, answer: bytes, text: str) -
         ({"AI_ACCESS_TOKEN": "my-wörd"}, "AI_ACCESS_TOKEN"),
     ],
 )
-def test_an_environment_that_cannot_be_right(sqlite_url: str, env: dict[str, str | None], says: str) -> None:
+def test_an_environment_that_cannot_be_right(absent_url: str, env: dict[str, str | None], says: str) -> None:
     known = {"AI_API_URL": "http://127.0.0.1:1/v1/chat/completions", **env}
-    line = told(run("chat", "x", "--store", sqlite_url, env={"AI_ACCESS_TOKEN": TOKEN, **known}), 2)
+    line = told(run("chat", "x", "--store", absent_url, env={"AI_ACCESS_TOKEN": TOKEN, **known}), 2)
     assert says in line
     assert "my-w" not in line
-    assert not Path(sqlite_url.removeprefix("sqlite:///")).exists()
+    assert not Path(absent_url.removeprefix("sqlite:///")).exists()
 
 
 @pytest.mark.parametrize(

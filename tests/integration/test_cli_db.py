@@ -78,8 +78,8 @@ def test_an_empty_store_has_nothing_to_rebuild(store_url: str) -> None:
     )
 
 
-def test_a_store_that_is_not_there_is_not_made(sqlite_url: str, tmp_path: Path) -> None:
-    assert "does not exist" in told(run("db", "rebuild", "--store", sqlite_url), 3)
+def test_a_store_that_is_not_there_is_not_made(absent_url: str, tmp_path: Path) -> None:
+    assert "does not exist" in told(run("db", "rebuild", "--store", absent_url), 3)
     assert list(tmp_path.glob("store.db*")) == []
 
 

@@ -27,7 +27,8 @@ from tests.unit.formats.importing.test_har import entry, har
 
 @pytest.fixture
 def cassette(tmp_path: Path) -> Path:
-    file = tmp_path / "cassette.yaml"
+    file = tmp_path / "cassettes" / "cassette.yaml"
+    file.parent.mkdir()
     file.write_text(VCRPY)
     return file
 

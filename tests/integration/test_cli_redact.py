@@ -10,6 +10,7 @@ import pytest
 from recorder.formats.base import formats
 from tests.building import ExchangeBuilder
 from tests.commands import answered, fill, identity_of, run, told
+from tests.conftest import ENGINES, Sharing
 from tests.redacting import holds, rows_of
 
 OPENING = ExchangeBuilder(9).event("conversation_named", {"name": "Smithson's desk"})
@@ -28,11 +29,10 @@ DESK = identity_of(OPENING)
 TOLD = "rule 1 (text): 7 places redacted\n"
 
 
-@pytest.fixture
-def url(store_url: str) -> str:
+@pytest.fixture(scope="module", params=ENGINES)
+def url(request: pytest.FixtureRequest, shared_store: Sharing) -> str:
     """A store with a conversation in whose name, messages and answers a secret stands."""
-    fill(store_url, OPENING, FIRST, SECOND)
-    return store_url
+    return shared_store(request.param, lambda url: fill(url, OPENING, FIRST, SECOND))
 
 
 @pytest.mark.parametrize("name", sorted(set(formats()) - {"sse"}))

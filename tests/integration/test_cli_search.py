@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from itertools import product
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from recorder.store.projected import SqlProjected
 from recorder.store.schema import upgrade
 from tests.building import ExchangeBuilder, delta, identity
 from tests.commands import STREAMED, answered, asking, fill, identity_of, json_lines, run, told
+from tests.conftest import ENGINES, Sharing
 
 ANSWER = "Hold EURUSD until 1.0850"
 FIRST = answered(1, ("system", "You trade."), ("user", "Sell the Café?"), text=ANSWER)
@@ -35,17 +37,21 @@ def opening(number: int, name: str, **tags: str) -> ExchangeBuilder:
     return ExchangeBuilder(number).event("conversation_named", {"name": name}).event("tags_set", {"tags": tags})
 
 
-@pytest.fixture(params=["projected", "half", "fresh"])
-def url(store_url: str, request: pytest.FixtureRequest) -> str:
-    upgrade(store_url)
+PROJECTED = {"projected": 4, "half": 2, "fresh": 0}
+
+
+@pytest.fixture(scope="module", params=[*product(ENGINES, PROJECTED)], ids="-".join)
+def url(request: pytest.FixtureRequest, shared_store: Sharing) -> str:
+    engine, state = request.param
     built = [FIRST, opening(9, "desk", bot="elion"), calling(3), SECOND]
-    for one in built[: {"projected": 4, "half": 2, "fresh": 0}[request.param]]:
-        fill(store_url, one)
-    with closing(open_store(store_url, write=True)) as store:
-        project(store, SqlProjected(store))
-    for one in built[{"projected": 4, "half": 2, "fresh": 0}[request.param] :]:
-        fill(store_url, one)
-    return store_url
+
+    def made(url: str) -> None:
+        fill(url, *built[: PROJECTED[state]])
+        with closing(open_store(url, write=True)) as store:
+            project(store, SqlProjected(store))
+        fill(url, *built[PROJECTED[state] :])
+
+    return shared_store(engine, made)
 
 
 def hits(url: str, *arguments: str) -> list[dict[str, Any]]:

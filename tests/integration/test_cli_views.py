@@ -16,6 +16,7 @@ from recorder.store import open_store
 from recorder.store.schema import upgrade
 from tests.building import ExchangeBuilder, delta
 from tests.commands import STREAMED, answered, asking, fill, identity_of, json_lines, run, told
+from tests.conftest import ENGINES, Sharing
 
 FIRST = answered(1, ("user", "buy?"), text="Hold — 1.0850 €")
 SECOND = answered(2, ("user", "buy?"), ("assistant", "Hold — 1.0850 €"), ("user", "stop?"), text="At 1.0815")
@@ -31,11 +32,9 @@ RUNNING = asking(5, ("user", "still"))
 ALL = (FIRST, SECOND, CUT, LIMITED, RUNNING)
 
 
-@pytest.fixture
-def url(store_url: str) -> str:
-    upgrade(store_url)
-    fill(store_url, *ALL)
-    return store_url
+@pytest.fixture(scope="module", params=ENGINES)
+def url(request: pytest.FixtureRequest, shared_store: Sharing) -> str:
+    return shared_store(request.param, lambda url: fill(url, *ALL))
 
 
 def ids(*built: ExchangeBuilder) -> list[str]:

@@ -90,7 +90,8 @@ class Shell:
         programs = Path(sys.executable).parent
         environment = os.environ | {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "UPSTREAM": upstream}
         environment |= {"COLUMNS": "120", "NO_COLOR": "1", "PYTHONPATH": ""}
-        environment.pop("PYTEST_ADDOPTS", None)
+        for variable in ("PYTEST_ADDOPTS", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG"):
+            environment.pop(variable, None)  # a reader has none; the commands are measured where they are tested
         self._process = subprocess.Popen(
             ["bash", "--noprofile", "--norc"],
             cwd=directory,

@@ -13,9 +13,9 @@ from tests.recorded import exchanges
 from tests.wire import reply, wire
 
 
-def test_the_kill_switch(sqlite_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_kill_switch(absent_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setenv("RECORDER_OFF", "1")
-    with wire(lambda _: reply()) as server, Recorder(sqlite_url) as recorder:
+    with wire(lambda _: reply()) as server, Recorder(absent_url) as recorder:
         session = requests.Session()
         adapter = session.get_adapter(server.url)
         assert recorder.mount(session).get_adapter(server.url) is adapter
@@ -26,7 +26,7 @@ def test_the_kill_switch(sqlite_url: str, monkeypatch: pytest.MonkeyPatch, caplo
         assert recorder.recovered.events == 0
         assert recorder.exchange(response) is None
     assert "RECORDER_OFF" in caplog.text
-    assert not Path(sqlite_url.removeprefix("sqlite:///")).exists()
+    assert not Path(absent_url.removeprefix("sqlite:///")).exists()
 
 
 def test_the_id_of_what_came_before_and_after_the_recorder_was_closed(sqlite_url: str) -> None:

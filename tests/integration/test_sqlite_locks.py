@@ -124,16 +124,16 @@ print(json.dumps({
 """
 
 
-def test_nothing_but_sqlite_opens_the_files_of_a_store(sqlite_url: str, tmp_path: Path) -> None:
+def test_nothing_but_sqlite_opens_the_files_of_a_store(absent_url: str, tmp_path: Path) -> None:
     with serve(Script(chunks=3)) as server:
-        program = python(EVERYTHING, server.url, sqlite_url, str(tmp_path))
+        program = python(EVERYTHING, server.url, absent_url, str(tmp_path))
         out, err = program.communicate(timeout=120)
     assert program.returncode == 0, err
     seen = json.loads(out.splitlines()[-1])
     assert seen["failed"] == []
     assert seen["left_out"] == []
     assert seen["opened"] == []
-    assert seen["made"] == [sqlite_url.removeprefix("sqlite:///")]
+    assert seen["made"] == [absent_url.removeprefix("sqlite:///")]
     before, after = seen["descriptors"]
     assert after <= before + 4  # what SQLite cannot close while there are locks it uses again
 

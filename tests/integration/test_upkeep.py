@@ -72,10 +72,10 @@ def test_status_of_a_database_without_schema(empty_postgres_url: str) -> None:
     assert found.spools == ()
 
 
-def test_status_of_nothing(sqlite_url: str) -> None:
+def test_status_of_nothing(absent_url: str) -> None:
     for look in (upkeep.status, upkeep.check):
         with pytest.raises(StoreUnreachable, match="does not exist"):
-            look(sqlite_url)
+            look(absent_url)
 
 
 def test_a_sound_store(store_url: str) -> None:
@@ -238,17 +238,17 @@ def test_a_backup_while_others_write(sqlite_url: str, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.partial"))
 
 
-def test_what_cannot_be_backed_up(sqlite_url: str, postgres_url: str, tmp_path: Path) -> None:
+def test_what_cannot_be_backed_up(absent_url: str, postgres_url: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="pg_dump"):
         upkeep.backup(postgres_url, tmp_path / "copy.db")
     with pytest.raises(StoreUnreachable, match="does not exist"):
-        upkeep.backup(sqlite_url, tmp_path / "copy.db")
-    fill(sqlite_url)
+        upkeep.backup(absent_url, tmp_path / "copy.db")
+    fill(absent_url)
     (tmp_path / "there").touch()
     with pytest.raises(ConfigurationError, match="exists already"):
-        upkeep.backup(sqlite_url, tmp_path / "there")
+        upkeep.backup(absent_url, tmp_path / "there")
     with pytest.raises(StoreUnreachable, match="cannot be written"):
-        upkeep.backup(sqlite_url, tmp_path / "no" / "copy.db")
+        upkeep.backup(absent_url, tmp_path / "no" / "copy.db")
 
 
 def test_a_backup_has_no_side_files(sqlite_url: str, tmp_path: Path) -> None:

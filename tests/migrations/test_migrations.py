@@ -45,9 +45,9 @@ def upgraded(store_url: str) -> str:
     return store_url
 
 
-def test_the_newest_revision_is_the_one_that_the_code_names(sqlite_url: str) -> None:
-    schema.upgrade(sqlite_url)
-    with engine_of(sqlite_url).connect() as connection:
+def test_the_newest_revision_is_the_one_that_the_code_names(absent_url: str) -> None:
+    schema.upgrade(absent_url)
+    with engine_of(absent_url).connect() as connection:
         script = ScriptDirectory.from_config(revisions.alembic_config(connection))
     assert script.get_heads() == [revisions.HEAD]
 
@@ -85,15 +85,15 @@ def test_upgrading_twice_changes_nothing(store_url: str) -> None:
     assert schema.upgrade(store_url) == ()
 
 
-def test_upgrading_an_empty_store_tells_what_was_done(sqlite_url: str, empty_postgres_url: str) -> None:
-    assert schema.upgrade(sqlite_url) == ("0001", "0002", "0003")
+def test_upgrading_an_empty_store_tells_what_was_done(absent_url: str, empty_postgres_url: str) -> None:
+    assert schema.upgrade(absent_url) == ("0001", "0002", "0003")
     assert schema.upgrade(empty_postgres_url) == ("0001", "0002", "0003")
 
 
-def test_rows_of_a_store_of_before_are_made_again(sqlite_url: str, empty_postgres_url: str) -> None:
+def test_rows_of_a_store_of_before_are_made_again(absent_url: str, empty_postgres_url: str) -> None:
     """0003 adds columns that only a fold of the events can fill."""
     built = ExchangeBuilder(1).request({"model": "m", "messages": [{"role": "user", "content": "hi"}]}).completed()
-    for url in (sqlite_url, empty_postgres_url):
+    for url in (absent_url, empty_postgres_url):
         target = parse_url(url)
         schema.upgrade(url)
         with closing(open_store(url, write=True)) as store:
@@ -122,8 +122,8 @@ def as_of_0002(connection: Connection) -> None:
     connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0002'")
 
 
-def test_several_upgrade_at_once(sqlite_url: str, empty_postgres_url: str) -> None:
-    for url in (sqlite_url, empty_postgres_url):
+def test_several_upgrade_at_once(absent_url: str, empty_postgres_url: str) -> None:
+    for url in (absent_url, empty_postgres_url):
         with ThreadPoolExecutor(6) as threads:
             results = list(threads.map(schema.upgrade, [url] * 6))
         assert sorted(results) == [()] * 5 + [("0001", "0002", "0003")]
@@ -153,7 +153,7 @@ def test_an_older_schema_is_refused_by_readers(upgraded: str, monkeypatch: pytes
 
 
 def test_a_migration_that_fails_leaves_nothing(
-    sqlite_url: str, empty_postgres_url: str, monkeypatch: pytest.MonkeyPatch
+    absent_url: str, empty_postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """DDL is rolled back on both engines; what comes after finds an empty database and begins anew."""
 
@@ -164,11 +164,11 @@ def test_a_migration_that_fails_leaves_nothing(
         raise StoreError("the power went")
 
     monkeypatch.setattr(revisions, "migrate", migrate)
-    for url in (sqlite_url, empty_postgres_url):
+    for url in (absent_url, empty_postgres_url):
         with pytest.raises(StoreError, match="the power went"):
             schema.upgrade(url)
     monkeypatch.setattr(revisions, "migrate", whole)
-    path = parse_url(sqlite_url).path
+    path = parse_url(absent_url).path
     assert path is not None
     left = sqlite3.connect(path)
     assert left.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
@@ -177,7 +177,7 @@ def test_a_migration_that_fails_leaves_nothing(
     with engine.connect() as connection:
         assert revisions.revision(connection) is None
     engine.dispose()
-    for url in (sqlite_url, empty_postgres_url):
+    for url in (absent_url, empty_postgres_url):
         assert schema.upgrade(url) == ("0001", "0002", "0003")
         open_store(url, write=True).close()
 
@@ -215,11 +215,11 @@ def test_migrations_are_found_in_the_package_as_well(tmp_path: Path, monkeypatch
     assert revisions.migrations_path() == package / "migrations"
 
 
-def test_opening_a_current_store_does_not_import_alembic(sqlite_url: str) -> None:
-    schema.upgrade(sqlite_url)
+def test_opening_a_current_store_does_not_import_alembic(absent_url: str) -> None:
+    schema.upgrade(absent_url)
     code = (
         "import sys; from recorder.store import open_store; "
-        f"open_store({sqlite_url!r}, write=True).close(); sys.exit('alembic' in sys.modules)"
+        f"open_store({absent_url!r}, write=True).close(); sys.exit('alembic' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], env={**os.environ}, check=False).returncode == 0
 
@@ -263,8 +263,8 @@ print(*(logging.getLogger(name).filters for name in logging.root.manager.loggerD
 """
 
 
-def test_making_a_store_says_nothing_in_the_log_of_the_program(sqlite_url: str) -> None:
-    run = [sys.executable, "-c", LOGGING, sqlite_url]
+def test_making_a_store_says_nothing_in_the_log_of_the_program(absent_url: str) -> None:
+    run = [sys.executable, "-c", LOGGING, absent_url]
     printed = subprocess.run(run, check=True, capture_output=True, text=True, cwd=ROOT).stdout.splitlines()
     assert printed[0] == "the store is there"
     assert printed[1].startswith("alembic.runtime.migration Context impl SQLiteImpl")
@@ -272,7 +272,7 @@ def test_making_a_store_says_nothing_in_the_log_of_the_program(sqlite_url: str) 
 
 
 def test_a_migration_of_the_program_s_own_at_the_same_moment_is_logged(
-    sqlite_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    absent_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     whole = command.upgrade
 
@@ -288,7 +288,7 @@ def test_a_migration_of_the_program_s_own_at_the_same_moment_is_logged(
 
     monkeypatch.setattr(command, "upgrade", upgrade)
     with caplog.at_level(logging.INFO):
-        schema.upgrade(sqlite_url)
+        schema.upgrade(absent_url)
     assert [record.message for record in caplog.records] == ["theirs", "something is wrong with ours"]
 
 

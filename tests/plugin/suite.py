@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-# What the plugin imports late. Here, since an inner run in this process forgets whatever it has imported itself.
-import recorder.pytest_plugin.guard
-import recorder.pytest_plugin.per_test
-import recorder.transports.httpx_either
-import recorder.transports.requests_either  # noqa: F401
-from recorder import Match, Recorder, VirtualClock  # noqa: F401
+from recorder import Match, Recorder
 from recorder.api.cassettes import CassetteRecordings
 from recorder.core.exchange import fold
 from tests.loopback import LoopbackServer
@@ -33,14 +30,34 @@ def ask(session, prompt):
 """
 
 
+class Keeper:
+    """Keeps what inner runs have imported: forgotten and imported once more, there would be two of each class."""
+
+    def __init__(self) -> None:
+        self._modules: dict[str, ModuleType] = {}
+
+    def pytest_unconfigure(self, config: pytest.Config) -> None:
+        """Note what a run has imported, before pytester forgets it; not the modules of its own tests."""
+        own = str(config.rootpath)
+        found = {name: module for name, module in sys.modules.items() if name not in self._modules}
+        kept = (each for each in found.items() if not str(getattr(each[1], "__file__", None) or "").startswith(own))
+        self._modules.update(kept)
+
+    def restore(self) -> None:
+        """Have it imported again."""
+        for name, module in self._modules.items():
+            sys.modules.setdefault(name, module)
+
+
 class Suite:
     """A directory with tests, a server that they ask, and a way to run them.
 
     :ivar server: answers the nth request with n chunks.
     """
 
-    def __init__(self, pytester: pytest.Pytester, server: LoopbackServer) -> None:
+    def __init__(self, pytester: pytest.Pytester, server: LoopbackServer, keeper: Keeper) -> None:
         self._pytester = pytester
+        self._keeper = keeper
         self.server = server
         self.path: Path = pytester.path
 
@@ -61,7 +78,11 @@ class Suite:
         :param apart: in a process of its own.
         """
         given = [*arguments, "-p", "no:cacheprovider", *([f"--recorder-mode={mode}"] if mode else [])]
-        return self._pytester.runpytest_subprocess(*given) if apart else self._pytester.runpytest_inprocess(*given)
+        if apart:
+            return self._pytester.runpytest_subprocess(*given)
+        result = self._pytester.runpytest_inprocess(*given, plugins=[self._keeper])
+        self._keeper.restore()
+        return result
 
     @property
     def calls(self) -> int:

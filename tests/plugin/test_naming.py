@@ -53,7 +53,7 @@ def test_where_cassettes_lie() -> None:
     module = root / "tests" / "desk" / "test_bot.py"
     assert usual.of_test(module, "test_x") == root / "tests/desk/cassettes/test_bot/test_x.jsonl"
     assert usual.named(module, "order") == root / "tests/desk/cassettes/order.jsonl"
-    assert usual.named(module, "../order.jsonl") == root / "tests/desk/cassettes/../order.jsonl"
+    assert usual.named(module, "../order.jsonl") == root / "tests/desk/order.jsonl"
     assert central.of_test(module, "test_x") == root / "tapes/tests/desk/test_bot/test_x.jsonl"
     assert central.named(module, "desk/order") == root / "tapes/desk/order.jsonl"
     assert beside(root / "x.y.jsonl") == root / f"x.y{BESIDE}.jsonl"

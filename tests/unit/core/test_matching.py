@@ -245,3 +245,12 @@ def test_what_only_begins_as_such_a_form_is_compared_as_it_is(body: bytes) -> No
 def test_forms_with_files_that_differ_in_their_boundary_show_no_difference() -> None:
     one, other = ("POST", "http://h/", _form(b"7f3a", b"one")), ("POST", "http://h/", _form(b"c0ffee", b"one"))
     assert differences(one, other) == []
+
+
+def test_long_texts_are_shown_where_they_part() -> None:
+    prompt = "You are the assistant of a trading desk, and act within its limits. " * 3
+    recorded, asked = (f'{{"prompt": "{prompt}{more}"}}'.encode() for more in ("Buy or hold?", "Sell everything?"))
+    (told,) = differences(("POST", "http://x/", recorded), ("POST", "http://x/", asked))
+    assert told == 'body.prompt: … within its limits. Buy or hold?" != … within its limits. Sell everything?"'
+    short = differences(("POST", "http://x/", b'{"a": "same 1"}'), ("POST", "http://x/", b'{"a": "same 2"}'))
+    assert short == ['body.a: "same 1" != "same 2"']

@@ -67,6 +67,7 @@ def test_the_earlier_of_two_times_is_less(one: datetime, other: datetime, form: 
     "text",
     [
         "2026-11-29T20:22:25.123456+01:00",
+        "2026-11-29T20:22:25.201912Z",
         "2026-11-29 20:22",
         "2026-11-29 (Sunday)",
         "Sun, 29 Nov 2026 20:22:25 GMT",

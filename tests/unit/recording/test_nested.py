@@ -109,8 +109,8 @@ def test_its_own_response_closed_at_any_line(tmp_path: Path, durability: str) ->
         assert names[2:] in (_WHOLE[2:], ["chunk_received", "consumer_closed"], ["consumer_closed"]), names
 
 
-def test_a_handler_may_close_the_recorder_at_any_line(tmp_path: Path, durability: str) -> None:
-    for after in count(1, 5):  # a store each: every fifth line does
+def check_closed(tmp_path: Path, durability: str, step: int) -> None:
+    for after in count(1, step):  # a store each
         url = f"sqlite:///{tmp_path}/{after}.db"
         recorder = Recorder(url, durability=durability)
         tap = _answered(recorder)
@@ -120,8 +120,17 @@ def test_a_handler_may_close_the_recorder_at_any_line(tmp_path: Path, durability
         ((_, events),) = streams(url).items()
         assert types(events)[-1] in ("recorder_closed", "response_completed")
         if not struck:
+            assert after > 60  # as many lines there are
             return
-        after += 6  # a store each: some lines do
+
+
+def test_a_handler_may_close_the_recorder_at_many_lines(tmp_path: Path, durability: str) -> None:
+    check_closed(tmp_path, durability, 13)
+
+
+@pytest.mark.soak
+def test_a_handler_may_close_the_recorder_at_any_line(tmp_path: Path, durability: str) -> None:
+    check_closed(tmp_path, durability, 1)
 
 
 def test_an_exchange_that_nobody_holds_any_more_has_an_end_when_the_recorder_is_closed(tmp_path: Path) -> None:

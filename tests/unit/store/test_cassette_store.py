@@ -161,6 +161,17 @@ def test_nothing_is_written_over_a_file_that_somebody_has_broken(file: Path) -> 
     assert file.read_bytes() == whole(ONE)
 
 
+def test_rules_that_came_meanwhile_are_not_claimed_for_what_does_not_follow_them(file: Path) -> None:
+    store = CassetteStore(file)
+    other = CassetteStore(file, Rules(None, ("body:name",)))
+    other.append([TWO.opened], TWO.events, mark(0))
+    other.close()
+    before = file.read_bytes()
+    with pytest.raises(ConfigurationError, match="line 1: it has the redaction rule 'body:name' by now"):
+        store.append([ONE.opened], ONE.events, mark(0))
+    assert file.read_bytes() == before
+
+
 def test_what_a_killed_process_left_is_gone_on_with(file: Path) -> None:
     store = CassetteStore(file)
     store.append([ONE.opened], ONE.events[:3], mark(0))
