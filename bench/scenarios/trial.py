@@ -26,7 +26,7 @@ def expect(found: Any, wanted: Any, when: str) -> None:
     if found == wanted:
         return
     if _is_pieces(found) and _is_pieces(wanted) and len(found) != len(wanted):
-        raise FailedError(f"{when}: {len(found)} pieces, not {len(wanted)}")
+        raise FailedError(f"{when}: {len(found)} piece{'s' * (len(found) > 1)}, not {len(wanted)}")
     raise FailedError(f"{when}: {_short(found)}, not {_short(wanted)}")
 
 
