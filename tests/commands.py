@@ -11,7 +11,8 @@ import signal
 import subprocess
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,22 @@ def process(*args: str, env: Mapping[str, str] | None = None, **extra: Any) -> s
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=whole, preexec_fn=heeding, **extra
     )
+
+
+@contextmanager
+def serving(store_url: str, *args: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """Run ``recorder serve``; yield the process and its URL, or the line that it begins with where that is JSON."""
+    server = process("serve", "--store", store_url, *args)
+    try:
+        assert server.stdout is not None
+        line = server.stdout.readline().decode()
+        if "--json" not in args:
+            assert line.startswith("recorder serve: http://"), line
+            line = line.split()[-1]
+        yield server, line
+    finally:
+        server.kill()
+        server.communicate()
 
 
 def json_lines(result: Result, schema: str) -> list[dict[str, Any]]:

@@ -65,7 +65,7 @@ class CassetteRecordings:
 
     def began_ns(self) -> int | None:
         """Return when the first of the requests was sent, in nanoseconds since 1970; None where there is none."""
-        chosen = (block for stream, block in self._blocks.items() if self._only is None or stream in self._only)
+        chosen = [one for stream, one in self._blocks.items() if self._only is None or stream in self._only]
         return min((block.wall_ns for block in chosen), default=None)
 
     def events(self, exchange: bytes) -> Iterable[Event]:

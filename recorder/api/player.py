@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 from recorder.clock import Clock, SystemClock
 from recorder.core.match_rules import Match
 from recorder.core.redaction import Redaction
 from recorder.errors import ConfigurationError, CorruptRecording, NoMatchingExchange, NotFound, RecorderError
 from recorder.locations import as_url, cassette_path, fingerprint_key
+from recorder.replay.answers import Nothing
 from recorder.replay.pace import Pace
 from recorder.replay.virtual_clock import VirtualClock
 
@@ -21,10 +23,11 @@ if TYPE_CHECKING:
 
     from recorder.api.cassettes import CassetteRecordings
     from recorder.api.recorder import Recorder
-    from recorder.api.recordings import Nothing, Recordings
+    from recorder.api.recordings import Recordings
     from recorder.api.store import Store
     from recorder.core.events import Event
     from recorder.replay.faults import Fault
+    from recorder.serving.server import ReplayServer
     from recorder.transports.httpx_either import HttpxEither
     from recorder.transports.httpx_replay import HttpxReplay
     from recorder.transports.requests_either import RequestsEither
@@ -71,7 +74,6 @@ class Player:
     ) -> None:
         asked = _rules(match, allow_repeats)
         # Here, so that a program which imports recorder to record does not import what reads and rebuilds.
-        from recorder.api.store import Store
         from recorder.replay.answers import Answers
 
         clock = clock or SystemClock()
@@ -79,7 +81,7 @@ class Player:
         self._store: Store | None = None
         virtual = clock if isinstance(clock, VirtualClock) else None
         self._pace = Pace(float(virtual is not None) if pace is None else pace, clock)
-        self._owns = not isinstance(source, Store)
+        self._owns = _is_named(source)
         try:
             only = None if exchanges is None else self._open().members(exchanges)
             recordings, rules = self._recordings(only, asked, allow_repeats=allow_repeats)
@@ -97,7 +99,6 @@ class Player:
 
     def _open(self) -> Store:
         """Return the store; a cassette is one too where exchanges are named, which is to be the same everywhere."""
-        from recorder.api.recordings import Nothing
         from recorder.api.store import Store
 
         if self._store is None:
@@ -110,14 +111,13 @@ class Player:
         self, only: set[bytes] | None, asked: Match | None, *, allow_repeats: bool
     ) -> tuple[Recordings | CassetteRecordings | Nothing, Match]:
         """Return what to answer from, and by which rules."""
-        from recorder.api.recordings import Nothing, Recordings
-        from recorder.api.store import Store
-
         source, rules = self._source, asked or Match.STRICT
         if isinstance(source, Nothing):
             return source, rules
-        path = cassette_path(source.reader.url if isinstance(source, Store) else as_url(source))
+        path = cassette_path(as_url(source) if _is_named(source) else self._open().reader.url)
         if path is None:
+            from recorder.api.recordings import Recordings
+
             return Recordings(self._open().reader, only), replace(rules, allow_repeats=True) if allow_repeats else rules
         from recorder.api.cassette_rules import match_in, require_match
         from recorder.api.cassettes import CassetteRecordings
@@ -185,6 +185,62 @@ class Player:
             self._httpx = replay if self._otherwise is None else _httpx_either(replay, self._otherwise)
         return self._httpx.transport(like)
 
+    def serve(
+        self, *, host: str = "127.0.0.1", port: int = 0, origin: str | None = None
+    ) -> AbstractContextManager[str]:
+        """Return a context manager: inside, a server in a thread of its own answers clients of any kind.
+
+        ::
+
+            with Player("sqlite:///recordings.db") as player, player.serve() as url:
+                client = OpenAI(base_url=f"{url}/v1", api_key="dummy")
+
+        Its value is the URL. Whose base URL that is, is answered by path and query, whatever origin was recorded.
+
+        :param host: where to listen; others than loopback's let other machines ask.
+        :param port: 0 for any that is free.
+        :param origin: the one recorded origin to answer from, as ``https://gateway.example``.
+        :raises ConfigurationError: it cannot listen there, nothing was recorded of that origin, or h11 is missing.
+        """
+        server = self.server(host=host, port=port, origin=origin)
+        from recorder.serving.server import in_thread
+
+        return in_thread(server)
+
+    def server(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        origin: str | None = None,
+        tell: Callable[[str], None] | None = None,
+    ) -> ReplayServer:
+        """Return the server of :meth:`serve`, not started, for an event loop of one's own.
+
+        :param tell: gets the lines about what somebody should know; the logger ``recorder`` where it is left out.
+        """
+        try:
+            from recorder.serving.answering import Answering
+            from recorder.serving.server import ReplayServer
+        except ModuleNotFoundError as error:
+            if error.name != "h11":
+                raise
+            raise ConfigurationError(
+                "serving needs h11: install it with `pip install 'conversation-recorder[serve]'`"
+            ) from error
+        answering = Answering(self._answers, self._redaction, self._pace, origin)
+        return ReplayServer(answering, host, port, tell)
+
+    def aiohttp_connector(self) -> Any:
+        """Return a connector for sessions of aiohttp that answers from the recording.
+
+        As any connector of aiohttp, it is made where an event loop runs.
+        """
+        from recorder.transports.aiohttp_replay import ReplayingConnector
+        from recorder.transports.library_replay import LibraryReplay
+
+        return ReplayingConnector(LibraryReplay(self._answers, self._redaction, self._pace))
+
     def close(self) -> None:
         """Close the store, unless it was given open; closing twice is fine."""
         if self._owns and self._store is not None:
@@ -225,3 +281,8 @@ def _rules(match: object, allow_repeats: bool) -> Match | None:
     if not isinstance(cast(object, allow_repeats), bool):
         raise ConfigurationError(f"allow_repeats={allow_repeats!r} is no truth value: use True or False")
     return rules
+
+
+def _is_named(source: object) -> TypeGuard[str | os.PathLike[str] | None]:
+    """Whether a source is named by a URL or a path, and is not a store that is open."""
+    return source is None or isinstance(source, str | os.PathLike)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import requests
 
     from recorder.core.match_rules import Match
+    from recorder.transports.aiohttp_recording import AiohttpRecording
     from recorder.transports.httpx_recording import HttpxRecording
     from recorder.transports.requests_recording import RequestsRecording
 
@@ -75,6 +76,7 @@ class Recorder:
 
     _transport: RequestsRecording | None = None
     _httpx: HttpxRecording | None = None
+    _aiohttp: AiohttpRecording | None = None
 
     def __init__(
         self,
@@ -179,6 +181,24 @@ class Recorder:
             must_record = self._path.must_record
             self._httpx = HttpxRecording(self._open_path, current_conversation, must_record=must_record)
         return self._httpx.transport(wrapped)
+
+    def aiohttp_connector(self, wrapped: Any) -> Any:
+        """Return a connector for sessions of aiohttp: every exchange that goes over its connections is recorded.
+
+        As any connector of aiohttp, it is made where an event loop runs.
+
+        :param wrapped: the connector that connects, as ``aiohttp.TCPConnector()``; with ``RECORDER_OFF`` it is what is
+            returned.
+        :raises ConfigurationError: it is no connector of aiohttp.
+        """
+        if self._path is None:
+            return wrapped
+        if self._aiohttp is None:
+            from recorder.transports.aiohttp_recording import AiohttpRecording
+
+            must_record = self._path.must_record
+            self._aiohttp = AiohttpRecording(self._open_path, current_conversation, must_record=must_record)
+        return self._aiohttp.connector(wrapped)
 
     def _open_path(self) -> WritePath | None:
         path = self._path

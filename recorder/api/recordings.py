@@ -13,26 +13,6 @@ from recorder.projections.rows import places_of_row
 from recorder.replay.answers import Entry
 
 
-class Nothing:
-    """No exchanges at all: a player of it misses every request, or sends it."""
-
-    def entries(self) -> Iterator[Entry]:
-        """Yield nothing."""
-        return iter(())
-
-    def began_ns(self) -> int | None:
-        """Return None: there is no request."""
-        return None
-
-    def events(self, exchange: bytes) -> Iterable[Event]:
-        """Return no events."""
-        return ()
-
-    def request(self, exchange: bytes) -> Request:
-        """Return no request."""
-        return Request("", "")
-
-
 class Recordings:
     """The exchanges of a store, in the order in which they were recorded.
 

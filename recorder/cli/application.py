@@ -36,6 +36,7 @@ COMMANDS: Final = {
     "recover": "recorder.cli.recover:recover",
     "replay": "recorder.cli.replay:replay",
     "search": "recorder.cli.search:search",
+    "serve": "recorder.cli.serve:serve",
     "show": "recorder.cli.show:show",
     "stats": "recorder.cli.stats:stats",
     "tail": "recorder.cli.tail:tail",

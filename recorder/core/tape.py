@@ -6,6 +6,7 @@ urllib3, so that every way of consuming the response behaves as it did when it w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
@@ -13,6 +14,9 @@ from typing import Any, Final, NamedTuple
 from recorder.core.events import FRAME_CLOSED, FRAME_END, READ_END, TERMINAL_TYPES, VERBATIM, Event
 
 _CRLF: Final = b"\r\n"
+_CLOSES: Final = re.compile(rb"(?i)\AHTTP/1\.0|\nconnection:[^\n]*\bclose\b")
+_KEEPS: Final = re.compile(rb"(?i)\nconnection:[^\n]*\bkeep-alive\b")
+_DELIMITED: Final = frozenset({"chunked", "length", "none", "interim"})
 #: When nothing comes any more, and no end either: nanoseconds after the request.
 NEVER: Final = 1 << 62
 
@@ -33,6 +37,8 @@ class Tape:
     :ivar facts: the facts of that event.
     :ivar elapsed_ns: when it ended, nanoseconds after the request was sent.
     :ivar grew: bytes that redaction added to the head; what one read held then may be longer now.
+    :ivar reusable: the connection could carry another exchange afterwards: the answer is whole, its end can be told
+        from its framing, and its head does not say that the connection closes.
     """
 
     reads: list[Read] = field(default_factory=list)
@@ -40,6 +46,7 @@ class Tape:
     facts: dict[str, Any] = field(default_factory=dict)
     elapsed_ns: int = 0
     grew: int = 0
+    reusable: bool = False
 
     @property
     def silent(self) -> bool:
@@ -80,6 +87,7 @@ class _Renderer:
         self._begins = True
         self._unclosed = False
         self._trailers = False
+        self._keeps = False
 
     def take(self, event: Event) -> None:
         if self._origin is None:
@@ -91,7 +99,10 @@ class _Renderer:
             facts = event.facts
             self._chunked = facts.get("framing") == "chunked"
             self.tape.grew = facts.get("grew", 0)
-            self._append(event.body or b"", (), ends=bool(event.flags & READ_END))
+            head = event.body or b""
+            closes = _CLOSES.search(head) is not None and _KEEPS.search(head) is None
+            self._keeps = facts.get("framing") in _DELIMITED and not closes
+            self._append(head, (), ends=bool(event.flags & READ_END))
         elif event.type == "trailers_received":
             self._framed(event.facts, (_CRLF if self._unclosed else b"") + b"0\r\n", event.body or b"")
             self._trailers, self._unclosed = True, False
@@ -121,6 +132,7 @@ class _Renderer:
             self._append(facts["tail"].encode("latin-1"), facts.get("reads", ()), ends=True)
         self.cut()
         self.tape.end, self.tape.facts, self.tape.elapsed_ns = event.type, facts, self._elapsed
+        self.tape.reusable = self._keeps and event.type == "response_completed"
 
     def _framed(self, facts: dict[str, Any], plain: bytes, body: bytes, *, ends: bool = False) -> None:
         pre = facts["pre"].encode("latin-1") if "pre" in facts else plain

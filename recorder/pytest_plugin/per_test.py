@@ -13,26 +13,27 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from recorder.api.cassette_names import beside
 from recorder.api.cassette_renewal import renew, requests_of
 from recorder.api.cassette_rules import match_in
 from recorder.api.cassettes import CassetteRecordings
 from recorder.api.player import Player
-from recorder.api.recorder import Recorder, switched_off
-from recorder.api.recordings import Nothing
 from recorder.clock import SystemClock
-from recorder.core.cassette_names import beside
 from recorder.core.match_rules import Match
-from recorder.errors import NetworkBlocked, NoMatchingExchange
+from recorder.errors import ConfigurationError, NetworkBlocked, NoMatchingExchange
 from recorder.pytest_plugin.messages import told_blocked, told_misses, told_refused, told_unplayed
 from recorder.pytest_plugin.modes import Mode, Plan, plan_of
 from recorder.pytest_plugin.run import Run
 from recorder.pytest_plugin.settings import Reaction, Settings
 from recorder.pytest_plugin.verifying import drifts, told_drifts
+from recorder.replay.answers import Nothing
 from recorder.replay.virtual_clock import VirtualClock
 from recorder.store.cassette_file import read_file
 
 if TYPE_CHECKING:
     import requests
+
+    from recorder.api.recorder import Recorder
 
 _HOUR: int = 3600 * 10**9
 
@@ -96,6 +97,8 @@ class Recording:
         target = self._target()
         if target is None:
             return None
+        from recorder.api.recorder import Recorder, switched_off  # with SQLAlchemy, which playing does not need
+
         if switched_off():
             raise pytest.UsageError(f"{self._test}: RECORDER_OFF is set, nothing can be recorded: unset it")
         begun, alone = self.path in self._run.begun, self._run.users_of(self.path) == 1
@@ -161,6 +164,24 @@ class Recording:
         :raises ConfigurationError: it is neither, or the program has imported both.
         """
         return self._player.httpx_transport(like)
+
+    def aiohttp_connector(self, wrapped: Any = None) -> Any:
+        """Return a connector for sessions of aiohttp; as any, it is made where an event loop runs.
+
+        :param wrapped: what connects where something is recorded; a plain ``TCPConnector`` where it is left out.
+        :raises ConfigurationError: the mode is ``new_episodes``, and there is a cassette: it cannot do both.
+        """
+        if self._recorder is None:
+            return self._player.aiohttp_connector()
+        if self.plan.plays and self._exists:
+            raise ConfigurationError(
+                "aiohttp's connector either plays or records: use --recorder-mode=all or rewrite, not new_episodes"
+            )
+        if wrapped is None:
+            import aiohttp
+
+            wrapped = aiohttp.TCPConnector()
+        return self._recorder.aiohttp_connector(wrapped)
 
     def conversation(
         self, name: str | None = None, *, tags: Mapping[str, str] | None = None

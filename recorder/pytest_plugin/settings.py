@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, cast
 
 import pytest
 
-from recorder.core.cassette_names import SUFFIX, Places, unsafe_parts
+from recorder.api.cassette_names import SUFFIX, Places, unsafe_parts
 from recorder.pytest_plugin.modes import Mode, mode_of
 
 MARKER: Final = "recorded"

@@ -7,7 +7,7 @@ it is raised, and remembered, so that a program which swallows the exception can
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from recorder.clock import id_text
@@ -17,10 +17,11 @@ from recorder.core.match_rules import Match
 from recorder.core.matching import canonical_url
 from recorder.core.tape import Tape, render
 from recorder.errors import CassetteExhausted, ConfigurationError, CorruptRecording, NoMatchingExchange, RecorderError
+from recorder.replay.faults import Fault
 from recorder.replay.index import Entry, Index
 from recorder.replay.nearest import nearest
 
-__all__ = ["Answer", "Answers", "Entry"]
+__all__ = ["Answer", "Answers", "Entry", "Nothing"]
 
 _SHOWN: Final = 5
 
@@ -30,6 +31,26 @@ class Answer(NamedTuple):
 
     exchange: bytes
     tape: Tape
+
+
+class Nothing:
+    """No exchanges at all: a player of it misses every request, or sends it."""
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield nothing."""
+        return iter(())
+
+    def began_ns(self) -> int | None:
+        """Return None: there is no request."""
+        return None
+
+    def events(self, exchange: bytes) -> Iterable[Event]:
+        """Return no events."""
+        return ()
+
+    def request(self, exchange: bytes) -> Request:
+        """Return no request."""
+        return Request("", "")
 
 
 class Answers:
@@ -80,19 +101,27 @@ class Answers:
         """Ids of the recorded exchanges that were not asked for."""
         return tuple(map(id_text, self._index.unplayed))
 
-    def answer(self, method: str, url: str, body: bytes, headers: Headers = ()) -> Answer:
+    @property
+    def requests(self) -> Sequence[str]:
+        """Method and URL of every recorded request, as ``METHOD URL``, in the order in which they were made."""
+        return self._index.requests
+
+    def answer(
+        self, method: str, url: str, body: bytes, headers: Headers = (), *, fault: Fault | None = None
+    ) -> Answer:
         """Return the next recorded answer to a request.
 
         :param url: after redaction.
         :param body: the payload, after redaction.
         :param headers: the same, where :attr:`reads_headers`.
+        :param fault: what goes wrong with this answer.
         :raises NoMatchingExchange: the request was never recorded.
         :raises CassetteExhausted: it was, but every answer has been given.
         :raises CorruptRecording: the recorded answer cannot be trusted.
-        :raises ConfigurationError: the rules' callable failed.
+        :raises ConfigurationError: the rules' callable failed, or the answer is not one that the fault can happen to.
         """
         asked = Request(method, url, headers, body)
-        answer = self._known(asked)
+        answer = self._known(asked, fault)
         if answer is None:
             raise self._miss(asked)
         return answer
@@ -105,7 +134,7 @@ class Answers:
         """
         return self._known(Request(method, url, headers, body))
 
-    def _known(self, asked: Request) -> Answer | None:
+    def _known(self, asked: Request, fault: Fault | None = None) -> Answer | None:
         try:
             found = self._index.take(asked)
         except ConfigurationError as error:
@@ -115,7 +144,8 @@ class Answers:
             return None
         exchange = self._index.exchanges[found.number]
         try:
-            answer = Answer(exchange, render(self._events(exchange)))
+            events = self._events(exchange)
+            answer = Answer(exchange, render(events if fault is None else fault.apply(list(events))))
         except CorruptRecording as error:
             self._refuse(error)
             raise
@@ -161,11 +191,19 @@ class Answers:
         """
         told = f"{method} {canonical_url(url, self._hidden())}"
         came = "was answered" if failure is None else f"failed with {type(failure).__name__}"
-        miss = NoMatchingExchange(
+        return self.note_miss(
             f"{told} {came} by other means than the adapter's own connections, perhaps by the network: "
             "mount the adapter that sends",
-            request=told,
+            told,
         )
+
+    def note_miss(self, told: str, request: str) -> NoMatchingExchange:
+        """Return a miss that is told of in other words: it is kept as one.
+
+        :param told: what is wrong and what to do.
+        :param request: ``METHOD URL``, after redaction.
+        """
+        miss = NoMatchingExchange(told, request=request)
         with self._lock:
             self._misses.append(miss)
         return miss

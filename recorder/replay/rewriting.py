@@ -51,4 +51,4 @@ def with_crlf(body: bytes) -> list[bytes]:
 
 def error_event(error: object) -> bytes:
     """Return the event that tells of an error inside a stream."""
-    return b"data: " + json.dumps({"error": error}, ensure_ascii=False).encode() + b"\n\n"
+    return b"data: " + json.dumps({"error": error}, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n\n"

@@ -5,15 +5,16 @@ Nothing outside this package speaks SQL, and nothing in it knows a provider.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from recorder.errors import ConfigurationError
-from recorder.store.base import EventLog
-from recorder.store.cassette import CassetteStore
+from recorder.store.base import EventLog, Synchronous
 from recorder.store.cassette_file import NO_RULES, Rules
-from recorder.store.cassette_view import CassetteView
-from recorder.store.sql import SqlStore
-from recorder.store.sqlite import SqliteStore
-from recorder.store.sqlite_file import Synchronous
-from recorder.store.urls import parse_url
+
+# SQLAlchemy takes a quarter of a second to import, which a test that plays a cassette does not need: the engines
+# are imported when one is opened.
+if TYPE_CHECKING:
+    from recorder.store.sql import SqlStore
 
 __all__ = ["NO_RULES", "Rules", "Synchronous", "open_events", "open_store"]
 
@@ -31,12 +32,18 @@ def open_store(url: str, *, write: bool, synchronous: Synchronous = "normal") ->
     :raises StaleSchema: the schema is not the one of this version of recorder.
     :raises CorruptRecording: the store is damaged.
     """
+    from recorder.store.urls import parse_url
+
     target = parse_url(url, cassettes=not write)
     if synchronous not in ("normal", "full"):
         raise ConfigurationError(f"synchronous is 'normal' or 'full', not {synchronous!r}")
     if target.cassette is not None:
+        from recorder.store.cassette_view import CassetteView
+
         return CassetteView(target.cassette)
     if target.path is not None:
+        from recorder.store.sqlite import SqliteStore
+
         return SqliteStore(target.path, target.name, write=write, synchronous=synchronous)
     from recorder.store.postgres import PostgresStore
 
@@ -48,7 +55,11 @@ def open_events(url: str, *, synchronous: Synchronous = "normal", rules: Rules |
 
     :param rules: of a cassette that has to be made.
     """
+    from recorder.store.urls import parse_url
+
     target = parse_url(url, cassettes=True)
     if target.cassette is not None:
+        from recorder.store.cassette import CassetteStore
+
         return CassetteStore(target.cassette, rules or NO_RULES, sync=synchronous == "full")
     return open_store(url, write=True, synchronous=synchronous)

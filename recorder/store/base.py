@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from recorder.core.events import Event, StreamOpened
+
+#: How a SQLite store writes: see :func:`recorder.store.open_store`.
+Synchronous = Literal["normal", "full"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,12 +20,11 @@ from sqlalchemy.exc import IntegrityError
 from recorder.core.events import TYPE_CODES, Event, StreamOpened
 from recorder.errors import StoreError, StoreUnreachable, UnknownEventType, VersionConflict
 from recorder.store import revisions
-from recorder.store.base import FeedCursor, SpoolMark
+from recorder.store.base import FeedCursor, SpoolMark, Synchronous
 from recorder.store.failures import translating
 from recorder.store.repeats import Stored, without_repeats
 from recorder.store.sql import Row, SnapshotRows, SqlStore, batched, found_event
 from recorder.store.sqlite_file import (
-    Synchronous,
     prepare,
     reading_engine,
     require_store,

@@ -18,7 +18,7 @@ import sqlite3
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from sqlalchemy import Engine, create_engine, event
@@ -26,10 +26,9 @@ from sqlalchemy.pool import NullPool, QueuePool
 
 from recorder.errors import ConfigurationError, StoreUnreachable
 from recorder.store import revisions
+from recorder.store.base import Synchronous
 from recorder.store.failures import translating
 from recorder.store.locks import StoreLock
-
-Synchronous = Literal["normal", "full"]
 
 APPLICATION_ID: Final = 0x52454344  # "RECD"
 PAGE_SIZE: Final = 8192

@@ -26,7 +26,7 @@ _log = logging.getLogger("recorder")
 
 #: Whose code runs inside a guard because we call it.
 _OURS: Final = frozenset(
-    {"recorder", "requests", "urllib3", "httpx", "httpx2", *sys.stdlib_module_names} - {"__main__"}
+    {"recorder", "requests", "urllib3", "httpx", "httpx2", "aiohttp", *sys.stdlib_module_names} - {"__main__"}
 )
 
 

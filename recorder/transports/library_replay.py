@@ -45,6 +45,10 @@ class LibraryReplay:
         told = self._redaction.url(url, seen)
         return self._answers.known(method, told, self._redaction.body(payload, seen), self.redacted(headers))
 
+    def refused(self, method: str, url: str, headers: LiveHeaders) -> Answer | None:
+        """Return the recorded failure to connect of a request whose payload is not known yet, if that comes next."""
+        return self._answers.refusal(method, self._redaction.url(url, Redacted()), self.redacted(headers))
+
     def redacted(self, headers: LiveHeaders) -> Headers:
         """Return the headers of a live request as they are compared; none where none is."""
         if not self._answers.reads_headers:

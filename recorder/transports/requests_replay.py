@@ -114,8 +114,7 @@ class RequestsReplay(LibraryReplay):
 
     def refusal(self, request: PreparedRequest) -> Answer | None:
         """Return the recorded failure to connect of a request whose payload is not known yet, if that comes next."""
-        url = self._redaction.url(request.url or "", Redacted())
-        return self._answers.refusal(request.method or "GET", url, self.redacted(request.headers.items))
+        return self.refused(request.method or "GET", request.url or "", request.headers.items)
 
     def _bypassed(self, request: PreparedRequest, failure: Exception | None = None) -> NoMatchingExchange:
         url = self._redaction.url(request.url or "", Redacted())

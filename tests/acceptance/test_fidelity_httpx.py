@@ -14,7 +14,7 @@ from tests.fidelity.server import Server
 STEP = 43  # of the sample: prime to the number of ways, so that every way appears
 
 
-def _assert_same(bare: Seen, other: Seen, ignored: tuple[str, ...] = ()) -> None:
+def assert_same(bare: Seen, other: Seen, ignored: tuple[str, ...] = ()) -> None:
     found = pass_differences(bare, other, ignored)
     lines = [f"{behaviour} × {way}: {line}" for (behaviour, way), each in found.items() for line in each]
     assert not found, f"{len(found)} of {len(other)} cases differ:\n" + "\n".join(lines[:60])
@@ -26,12 +26,12 @@ def _compare(name: str, mode: str, step: int, folder: Path) -> None:
         bare = run(module, mode, chosen, lambda transport: transport, server, "bare")
         with Recorder(url) as recorder:
             recorded = run(module, mode, chosen, recorder.httpx_transport, server, "rec")
-        _assert_same(bare, recorded)
+        assert_same(bare, recorded)
         server.close()
         with Player(url) as player:
             replayed = run(module, mode, chosen, lambda _: player.httpx_transport(module), server, "rec", live=False)
             assert not player.misses
-        _assert_same(bare, replayed, REPLAY_IGNORES)
+        assert_same(bare, replayed, REPLAY_IGNORES)
 
 
 def test_the_matrix_is_as_large_as_promised() -> None:

@@ -11,8 +11,9 @@ import pytest
 from recorder.core.events import Event, StreamOpened
 from recorder.errors import VersionConflict
 from recorder.ledger.verify import verify
-from recorder.store import SqlStore, copying, open_store
+from recorder.store import copying, open_store
 from recorder.store.copying import Refused, carry, chosen, compare, everything
+from recorder.store.sql import SqlStore
 from tests.building import ExchangeBuilder, identity
 from tests.contract.stored import OTHER, exchange, unchecked, unplaced
 

@@ -1,7 +1,7 @@
 """Running one case of the fidelity matrix and comparing what was seen.
 
 Not compared, because it is not the same from one bare run to the next: elapsed times, object
-addresses, ports and case keys inside messages (normalised), the Authorization of a digest round
+addresses, ports, timeouts and case keys inside messages (normalised), the Authorization of a digest round
 (random client nonce) and the exact number of segments a server had sent when it noticed that its
 client had gone (compared within :data:`SEGMENTS_OF_GRACE`). Everything else is, the items of
 ``read1``, ``peek`` and the reads below urllib3 too: see the handshake in server.py.
@@ -235,6 +235,7 @@ class _Normal:
         self._patterns = (
             (re.compile(r"0x[0-9a-f]{6,}"), "0xADDRESS"),
             (re.compile(r"port=\d+"), "port=PORT"),
+            (re.compile(r"read timeout=[\d.]+"), "read timeout=SECONDS"),
             (re.compile(r"^Authorization: Digest .*"), "Authorization: Digest"),
         )
 

@@ -21,6 +21,8 @@ Seen = dict[Name, Observation]
 #: Consumers a behaviour meets in the sample of the default tier.
 SAMPLE: Final = 4
 THREADS: Final = 3
+#: A read timeout of so many seconds at most is there to be waited for.
+SHORT: Final = 1.0
 _SLEEPERS: Final = 4
 
 
@@ -67,8 +69,8 @@ def run_pass(
         return (behaviour.name, consumer.name), seen
 
     # Those that wait for a read timeout sleep most of the time: they get threads of their own.
-    quick = [case for case in cases if case[0].read_timeout >= 1]
-    slow = [case for case in cases if case[0].read_timeout < 1]
+    quick = [case for case in cases if case[0].read_timeout > SHORT]
+    slow = [case for case in cases if case[0].read_timeout <= SHORT]
     gc.freeze()  # consumers that abandon a response collect garbage: keep that to what the pass itself makes
     with ThreadPoolExecutor(threads) as pool, ThreadPoolExecutor(_SLEEPERS) as sleepers:
         both = (sleepers.map(one, slow), pool.map(one, quick))  # map submits at once: both run side by side

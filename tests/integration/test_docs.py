@@ -47,7 +47,7 @@ def blocks(page: str) -> list[Block]:
 
 
 class Upstream(BaseHTTPRequestHandler):
-    """Streams a chat completion, as an OpenAI-compatible server does."""
+    """Streams an answer: a chat completion, as an OpenAI-compatible server does, or what Anthropic or Gemini send."""
 
     protocol_version = "HTTP/1.1"
 
@@ -57,11 +57,40 @@ class Upstream(BaseHTTPRequestHandler):
         self.send_header("content-type", "text/event-stream")
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
+        if self.path.endswith("/messages"):
+            self._anthropic()
+        elif ":streamGenerateContent" in self.path:
+            self._gemini()
+        else:
+            self._chat()
+        self.wfile.write(b"0\r\n\r\n")
+
+    def _chat(self) -> None:
         for word in WORDS:
             self._event(delta={"content": word}, finish_reason=None)
         self._event(delta={}, finish_reason="stop")
         self._frame(b"data: [DONE]\n\n")
-        self.wfile.write(b"0\r\n\r\n")
+
+    def _anthropic(self) -> None:
+        usage = {"input_tokens": 7, "output_tokens": 5}
+        message = {"id": "m-1", "type": "message", "role": "assistant", "model": "m-1", "content": [], "usage": usage}
+        self._named("message_start", message=message)
+        self._named("content_block_start", index=0, content_block={"type": "text", "text": ""})
+        for word in WORDS:
+            self._named("content_block_delta", index=0, delta={"type": "text_delta", "text": word})
+        self._named("content_block_stop", index=0)
+        self._named("message_delta", delta={"stop_reason": "end_turn"}, usage=usage)
+        self._named("message_stop")
+
+    def _gemini(self) -> None:
+        for number, word in enumerate(WORDS, 1):
+            ended = {"finishReason": "STOP"} if number == len(WORDS) else {}
+            content = {"role": "model", "parts": [{"text": word}]}
+            value = {"candidates": [{"content": content, **ended}], "responseId": "r-1"}
+            self._frame(f"data: {json.dumps(value)}\r\n\r\n".encode())
+
+    def _named(self, kind: str, **more: Any) -> None:
+        self._frame(f"event: {kind}\ndata: {json.dumps({'type': kind, **more})}\n\n".encode())
 
     def _event(self, **choice: Any) -> None:
         value = {"id": "c-1", "object": "chat.completion.chunk", "model": "m-1", "choices": [{"index": 0, **choice}]}

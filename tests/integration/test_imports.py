@@ -28,6 +28,7 @@ def loaded_after(code: str, *names: str) -> list[str]:
 
 def test_what_records_does_not_import_what_reads() -> None:
     assert loaded_after("from recorder import Recorder, Player", *READING, "requests") == []
+    assert loaded_after("from recorder import Player", "recorder.serving", "h11", "asyncio") == []
     assert loaded_after("from recorder import Store", *READING) == [name for name in READING if "replay" not in name]
 
 

@@ -154,3 +154,21 @@ def test_rules_of_redaction_reach_the_cassette(suite: Suite) -> None:
     assert "desk-secret" not in text
     assert "account-secret" not in text
     assert suite.run().ret == 0
+
+
+def test_sessions_of_aiohttp(suite: Suite) -> None:
+    suite.write(
+        "import asyncio, aiohttp\n"
+        "def test_it(recording):\n"
+        "    async def main():\n"
+        "        async with aiohttp.ClientSession(connector=recording.aiohttp_connector()) as session:\n"
+        "            body = {'messages': [{'role': 'user', 'content': 'a'}], 'stream': True}\n"
+        "            async with session.post(URL, json=body) as response:\n"
+        "                return await response.text()\n"
+        "    assert '[a 0]' in asyncio.run(main())\n"
+    )
+    suite.run("-W", "error", mode="once").assert_outcomes(passed=1)
+    assert suite.run("-W", "error").ret == 0
+    assert suite.run(mode="rewrite").ret == 0
+    assert suite.calls == 2
+    suite.run(mode="new_episodes").stdout.fnmatch_lines(["*aiohttp's connector either plays or records: use*"])

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from recorder.api.cassette_names import Places
 from recorder.api.migration.collecting import collected
 from recorder.api.migration.moving import Moved, moved
 from recorder.api.migration.old_cassettes import Finder, needs_collecting
 from recorder.api.migration.suite import Module, Place, read_module
-from recorder.core.cassette_names import Places
 from recorder.errors import ConfigurationError
 
 _PASSED_OVER: Final = frozenset({"node_modules", "__pycache__", "venv", "site-packages"})

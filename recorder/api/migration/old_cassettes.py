@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from recorder.api.cassette_names import Places
 from recorder.api.migration.advice import Option
 from recorder.api.migration.suite import Module, Test
-from recorder.core.cassette_names import Places
 
 SUFFIXES: Final = (".yaml", ".yml", ".json")
 _FOLDER: Final = "cassettes"
