@@ -21,6 +21,8 @@ from recorder.core.redaction import FORM, FORM_FIELD, MARKER
 
 #: What stands in the place of what was redacted, when requests are compared.
 MASK: Final = "~redacted~"
+_DELIMITER: Final = re.compile(rb"--([0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-])\r\n")
+_BOUNDARY: Final = b"~boundary~"
 _SHORT: Final = 60  # characters of a value, in a message
 _USERINFO: Final = re.compile(r"//[^/?#]*@")
 _FIELD: Final = re.compile(r"([?&;])([^=&;#]+)=([^&;#]*)")
@@ -44,7 +46,8 @@ def match_key(method: str, url: str, body: bytes, places: Iterable[str] = ()) ->
 
     :param url: absolute, redacted or not.
     :param body: the payload; JSON is compared as a value (member order, white space and how a number is
-        written do not count; of members with one name, the last one counts), anything else byte by byte.
+        written do not count; of members with one name, the last one counts), a form with files by its parts, whatever
+        their boundary; anything else byte by byte.
     :param places: what the recording has redacted, as in :class:`recorder.core.redaction.Redacted`.
     """
     places = frozenset(places)
@@ -80,8 +83,19 @@ def canonical_body(body: bytes, places: Iterable[str] = ()) -> bytes:
             return MARKER.sub(MASK, json_of(value)).encode("ascii")
     if "" in pointers:
         return b""
-    text = masked_form(body.decode("utf-8", "surrogateescape"), {pointer[1:] for pointer in pointers})
+    text = masked_form(_unbounded(body).decode("utf-8", "surrogateescape"), {pointer[1:] for pointer in pointers})
     return MARKER.sub(MASK, text).encode("utf-8", "surrogateescape")
+
+
+def _unbounded(body: bytes) -> bytes:
+    """Return a form with files (RFC 2046 §5.1.1) with a boundary that is always the same: clients draw one each time.
+
+    Anything else as it is.
+    """
+    opening = _DELIMITER.match(body)
+    if opening is None or not body.rstrip(b"\r\n").endswith(b"\r\n--" + opening[1] + b"--"):
+        return body
+    return (b"\r\n" + body).replace(b"\r\n--" + opening[1], b"\r\n--" + _BOUNDARY)[2:]
 
 
 def json_of(value: Any) -> str:

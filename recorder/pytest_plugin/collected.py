@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.pytest_plugin.naming import SUFFIX, Places
+from recorder.api.cassette_names import SUFFIX, Places
 
 
 class Collected:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from recorder.api.cassette_names import beside
 from recorder.api.cassette_renewal import renew, requests_of
 from recorder.api.cassette_rules import match_in
 from recorder.api.cassettes import CassetteRecordings
@@ -22,7 +23,6 @@ from recorder.core.match_rules import Match
 from recorder.errors import ConfigurationError, NetworkBlocked, NoMatchingExchange
 from recorder.pytest_plugin.messages import told_blocked, told_misses, told_refused, told_unplayed
 from recorder.pytest_plugin.modes import Mode, Plan, plan_of
-from recorder.pytest_plugin.naming import beside
 from recorder.pytest_plugin.run import Run
 from recorder.pytest_plugin.settings import Reaction, Settings
 from recorder.pytest_plugin.verifying import drifts, told_drifts

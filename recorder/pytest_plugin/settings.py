@@ -11,8 +11,8 @@ from typing import Any, Final, Literal, cast
 
 import pytest
 
+from recorder.api.cassette_names import SUFFIX, Places, unsafe_parts
 from recorder.pytest_plugin.modes import Mode, mode_of
-from recorder.pytest_plugin.naming import SUFFIX, Places, unsafe_parts
 
 MARKER: Final = "recorded"
 FIXTURES: Final = frozenset({"recording", "recorded_session", "recorded_client", "recorded_async_client"})

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recorder.pytest_plugin.naming import BESIDE, Places, beside, cassette_name, unsafe_parts
+from recorder.api.cassette_names import BESIDE, Places, beside, cassette_name, unsafe_parts
 from tests.plugin.suite import Suite, held
 
 SAFE = set(string.ascii_letters + string.digits + "_.,=+@[]-")
