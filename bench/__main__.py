@@ -22,6 +22,7 @@ NAMES = (
         "exporting",
         "size",
         "imports",
+        "collecting",
     ),
     "peers",
 )

@@ -19,6 +19,7 @@
     └── ReplayError
         ├── NoMatchingExchange      the request was never recorded
         ├── CassetteExhausted       it was recorded, but every recorded answer has been given already
+        ├── NetworkBlocked          a test without a network asked for it
         └── RecordingEnded          reading on where the recorded consumer had closed or its process had died, or
                                     where nothing more comes and the client has no timeout
 
@@ -128,6 +129,10 @@ class NoMatchingExchange(ReplayError):
 
 class CassetteExhausted(NoMatchingExchange):
     """Every recorded answer to this request has been given already."""
+
+
+class NetworkBlocked(ReplayError):
+    """There is no network in this test."""
 
 
 class RecordingEnded(ReplayError):

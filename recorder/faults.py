@@ -18,6 +18,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from recorder.errors import NotFound
 from recorder.replay.fault_names import (
     ENDS,
     corrupt_gzip,
@@ -62,7 +63,7 @@ __all__ = [
 
 def every_cut(
     source: str | os.PathLike[str] | Store,
-    exchange: str,
+    exchange: str | None = None,
     *,
     by: str = "chunks",
     how: str = "close",
@@ -76,6 +77,7 @@ def every_cut(
         @pytest.mark.parametrize("fault", every_cut("sqlite:///recordings.db", "order"), ids=str)
 
     :param exchange: id of the exchange, or a part of it that no other has; of a conversation, its id or name, the last.
+        Where it is left out, the last of all.
     :param by: ``"chunks"``, ``"events"`` or ``"bytes"``.
     :param how: as in :func:`cut`.
     :param most: so many at most, chosen at random, the same ones for the same *seed*.
@@ -88,7 +90,7 @@ def every_cut(
     one_of("how", how, ENDS)
     store = source if isinstance(source, Store) else Store(source)
     try:
-        last = store.exchanges_of(store.resolve(exchange))[-1]
+        last = store.exchanges_of(store.resolve(exchange))[-1] if exchange is not None else _newest(store)
         chunks = [event.body or b"" for event in store.events(last) if event.type == "chunk_received"]
     finally:
         if store is not source:
@@ -99,3 +101,10 @@ def every_cut(
     if most is not None and most < len(places):
         places = sample(len(places), most, seed)
     return [Cut(after, by, how) for after in places]
+
+
+def _newest(store: Store) -> str:
+    newest = next(iter(store.exchanges(limit=1)), None)
+    if newest is None:
+        raise NotFound("the recording is empty: there is no exchange to cut")
+    return str(newest["id"])

@@ -1,22 +1,18 @@
-"""Records one order conversation, from a model that this file plays: ``python record.py recordings.db``.
+"""Plays the model, so that the example needs no key: ``python record.py`` records ``cassettes/order.jsonl`` anew.
 
-With a real upstream it would be the same lines around ``decide``.
+With a real model nobody needs this file: ``pytest --recorder-mode=rewrite`` asks it, and records.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
-import requests
-from bot import decide
-
-from recorder import Recorder
-
-QUESTION = "EUR/USD broke 1.0880 on volume. Act within the limits of the desk."
-CONVERSATION = "order"
 PIECES = ('{"symbol": "EURUSD",', ' "side": "buy",', ' "quantity": 1', "50", "00", "}")
 
 
@@ -54,18 +50,16 @@ class Model(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def record(path: str) -> str:
-    """Record the conversation into a store; return the URL that was asked."""
+def main() -> int:
+    """Run the test that records the cassette, its requests answered by the model above."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Model) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_address[1]}/v1/chat/completions"
-        with Recorder(f"sqlite:///{path}") as recorder, requests.Session() as session:
-            session.trust_env = False
-            with recorder.conversation(CONVERSATION):
-                print(decide(recorder.mount(session), url, QUESTION))
+        proxy = {"HTTP_PROXY": f"http://127.0.0.1:{server.server_address[1]}", "NO_PROXY": ""}
+        command = [sys.executable, "-m", "pytest", "-q", "--recorder-mode=rewrite", "-k", "the_whole_answer"]
+        done = subprocess.run(command, cwd=Path(__file__).parent, env={**os.environ, **proxy}, check=False)
         server.shutdown()
-    return url
+    return done.returncode
 
 
 if __name__ == "__main__":
-    record(sys.argv[1])
+    sys.exit(main())

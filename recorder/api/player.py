@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeGuard, cast
 from recorder.clock import Clock, SystemClock
 from recorder.core.match_rules import Match
 from recorder.core.redaction import Redaction
-from recorder.errors import ConfigurationError, CorruptRecording, NoMatchingExchange
+from recorder.errors import ConfigurationError, CorruptRecording, NoMatchingExchange, NotFound, RecorderError
 from recorder.locations import as_url, cassette_path, fingerprint_key
+from recorder.replay.answers import Nothing
 from recorder.replay.pace import Pace
 from recorder.replay.virtual_clock import VirtualClock
 
@@ -21,12 +22,15 @@ if TYPE_CHECKING:
     import requests
 
     from recorder.api.cassettes import CassetteRecordings
+    from recorder.api.recorder import Recorder
     from recorder.api.recordings import Recordings
     from recorder.api.store import Store
     from recorder.core.events import Event
     from recorder.replay.faults import Fault
     from recorder.serving.server import ReplayServer
+    from recorder.transports.httpx_either import HttpxEither
     from recorder.transports.httpx_replay import HttpxReplay
+    from recorder.transports.requests_either import RequestsEither
     from recorder.transports.requests_replay import RequestsReplay
 
 
@@ -50,13 +54,15 @@ class Player:
     :param fault: what goes wrong with every answer, see :mod:`recorder.faults`; or with those of some exchanges or
         conversations, by id or name.
     :param clock: tells the time and waits: a :class:`~recorder.VirtualClock`, by which nobody does.
+    :param otherwise: what is not recorded, or not once more, is sent, and recorded by this one: nothing is missed.
+        A payload that is made while it is sent (a generator) is always sent.
     :raises ConfigurationError: an argument is wrong.
     :raises StoreError: the store cannot be read.
     """
 
     def __init__(
         self,
-        source: str | os.PathLike[str] | Store | None = None,
+        source: str | os.PathLike[str] | Store | Nothing | None = None,
         *,
         match: Match | str | None = None,
         allow_repeats: bool = False,
@@ -64,6 +70,7 @@ class Player:
         exchanges: Iterable[str] | None = None,
         fault: Fault | Mapping[str, Fault] | None = None,
         clock: Clock | None = None,
+        otherwise: Recorder | None = None,
     ) -> None:
         asked = _rules(match, allow_repeats)
         # Here, so that a program which imports recorder to record does not import what reads and rebuilds.
@@ -86,27 +93,31 @@ class Player:
         except BaseException:
             self.close()
             raise
-        self._transport: RequestsReplay | None = None
-        self._httpx: HttpxReplay | None = None
+        self._otherwise = otherwise
+        self._transport: RequestsReplay | RequestsEither | None = None
+        self._httpx: HttpxReplay | HttpxEither | None = None
 
     def _open(self) -> Store:
         """Return the store; a cassette is one too where exchanges are named, which is to be the same everywhere."""
         from recorder.api.store import Store
 
         if self._store is None:
+            if isinstance(self._source, Nothing):
+                raise NotFound("there are no exchanges to name: leave them out")
             self._store = self._source if isinstance(self._source, Store) else Store(self._source)
         return self._store
 
     def _recordings(
         self, only: set[bytes] | None, asked: Match | None, *, allow_repeats: bool
-    ) -> tuple[Recordings | CassetteRecordings, Match]:
+    ) -> tuple[Recordings | CassetteRecordings | Nothing, Match]:
         """Return what to answer from, and by which rules."""
-        source = self._source
+        source, rules = self._source, asked or Match.STRICT
+        if isinstance(source, Nothing):
+            return source, rules
         path = cassette_path(as_url(source) if _is_named(source) else self._open().reader.url)
         if path is None:
             from recorder.api.recordings import Recordings
 
-            rules = asked or Match.STRICT
             return Recordings(self._open().reader, only), replace(rules, allow_repeats=True) if allow_repeats else rules
         from recorder.api.cassette_rules import match_in, require_match
         from recorder.api.cassettes import CassetteRecordings
@@ -137,6 +148,11 @@ class Player:
         return self._answers.misses
 
     @property
+    def refused(self) -> tuple[RecorderError, ...]:
+        """Why recordings that would have answered were not played, and what a rule of the user failed with."""
+        return self._answers.refused
+
+    @property
     def unplayed(self) -> tuple[str, ...]:
         """Ids of the recorded exchanges that were not asked for."""
         return self._answers.unplayed
@@ -150,7 +166,8 @@ class Player:
         if self._transport is None:
             from recorder.transports.requests_replay import RequestsReplay
 
-            self._transport = RequestsReplay(self._answers, self._redaction, self._pace)
+            replay = RequestsReplay(self._answers, self._redaction, self._pace)
+            self._transport = replay if self._otherwise is None else _requests_either(replay, self._otherwise)
         self._transport.mount(session)
         return session
 
@@ -158,13 +175,14 @@ class Player:
         """Return a transport for clients of httpx or httpx2, sync and async, that answers from the recording.
 
         :param like: the module, ``httpx`` or ``httpx2``, or anything of it; the one that the program has imported
-            where it is left out.
+            where it is left out. With ``otherwise`` also a transport: it sends what is not recorded.
         :raises ConfigurationError: it is neither, or the program has imported both.
         """
         if self._httpx is None:
             from recorder.transports.httpx_replay import HttpxReplay
 
-            self._httpx = HttpxReplay(self._answers, self._redaction, self._pace)
+            replay = HttpxReplay(self._answers, self._redaction, self._pace)
+            self._httpx = replay if self._otherwise is None else _httpx_either(replay, self._otherwise)
         return self._httpx.transport(like)
 
     def serve(
@@ -238,6 +256,18 @@ class Player:
         told = (*self._answers.misses, *self._answers.refused)
         if told and not isinstance(error, NoMatchingExchange | CorruptRecording) and error not in told:
             raise told[0]
+
+
+def _requests_either(replay: RequestsReplay, otherwise: Recorder) -> RequestsEither:
+    from recorder.transports.requests_either import RequestsEither
+
+    return RequestsEither(replay, otherwise.requests_recording())
+
+
+def _httpx_either(replay: HttpxReplay, otherwise: Recorder) -> HttpxEither:
+    from recorder.transports.httpx_either import HttpxEither
+
+    return HttpxEither(replay, otherwise.httpx_transport)
 
 
 def _rules(match: object, allow_repeats: bool) -> Match | None:

@@ -152,14 +152,19 @@ class Recorder:
         :raises ConfigurationError: one of its HTTP adapters is not an ``HTTPAdapter``.
         :raises TypeError: it is no session.
         """
-        if self._path is not None:
-            if self._transport is None:
-                from recorder.transports.requests_recording import RequestsRecording
-
-                must_record = self._path.must_record
-                self._transport = RequestsRecording(self._open_path, current_conversation, must_record=must_record)
-            self._transport.mount(session)
+        transport = self.requests_recording()
+        if transport is not None:
+            transport.mount(session)
         return session
+
+    def requests_recording(self) -> RequestsRecording | None:
+        """Return what records the sessions of requests; None with ``RECORDER_OFF``. For a player that is given us."""
+        if self._path is not None and self._transport is None:
+            from recorder.transports.requests_recording import RequestsRecording
+
+            must_record = self._path.must_record
+            self._transport = RequestsRecording(self._open_path, current_conversation, must_record=must_record)
+        return self._transport
 
     def httpx_transport(self, wrapped: Any) -> Any:
         """Return a transport for clients of httpx or httpx2: every exchange that goes through it is recorded.

@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "export": "recorder.cli.export:export",
     "import": "recorder.cli.importing:import_files",
     "list": "recorder.cli.listing:list_exchanges",
+    "migrate": "recorder.cli.migrate:migrate_suite",
     "recover": "recorder.cli.recover:recover",
     "replay": "recorder.cli.replay:replay",
     "search": "recorder.cli.search:search",

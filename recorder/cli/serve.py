@@ -87,8 +87,8 @@ def serve(
     asked for and not answered; with --run it is the command's, where that is not 0.
 
     A request may say what goes wrong with its answer, as x-recorder-fault: status:503. The faults are cut, malformed,
-    corrupt-gzip, status, error-in-stream, rechunk, done-missing, done-twice, late and unreachable, with + between
-    several. Below URL/_recorder/ are health, status and reset.
+    corrupt-gzip, status, error-in-stream, rechunk, done-missing, done-twice, late, stall and unreachable, with +
+    between several. Below URL/_recorder/ are health, status and reset.
     """
     player = Player(settings.store, pace=pace, exchanges=identities or None, fault=fault, allow_repeats=allow_repeats)
     try:

@@ -21,6 +21,9 @@ from recorder.core.redaction import FORM, FORM_FIELD, MARKER
 
 #: What stands in the place of what was redacted, when requests are compared.
 MASK: Final = "~redacted~"
+_DELIMITER: Final = re.compile(rb"--([0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-])\r\n")
+_BOUNDARY: Final = b"~boundary~"
+_SHORT: Final = 60  # characters of a value, in a message
 _USERINFO: Final = re.compile(r"//[^/?#]*@")
 _FIELD: Final = re.compile(r"([?&;])([^=&;#]+)=([^&;#]*)")
 #: The difference of two payloads that cannot be gone through.
@@ -43,7 +46,8 @@ def match_key(method: str, url: str, body: bytes, places: Iterable[str] = ()) ->
 
     :param url: absolute, redacted or not.
     :param body: the payload; JSON is compared as a value (member order, white space and how a number is
-        written do not count; of members with one name, the last one counts), anything else byte by byte.
+        written do not count; of members with one name, the last one counts), a form with files by its parts, whatever
+        their boundary; anything else byte by byte.
     :param places: what the recording has redacted, as in :class:`recorder.core.redaction.Redacted`.
     """
     places = frozenset(places)
@@ -79,8 +83,19 @@ def canonical_body(body: bytes, places: Iterable[str] = ()) -> bytes:
             return MARKER.sub(MASK, json_of(value)).encode("ascii")
     if "" in pointers:
         return b""
-    text = masked_form(body.decode("utf-8", "surrogateescape"), {pointer[1:] for pointer in pointers})
+    text = masked_form(_unbounded(body).decode("utf-8", "surrogateescape"), {pointer[1:] for pointer in pointers})
     return MARKER.sub(MASK, text).encode("utf-8", "surrogateescape")
+
+
+def _unbounded(body: bytes) -> bytes:
+    """Return a form with files (RFC 2046 §5.1.1) with a boundary that is always the same: clients draw one each time.
+
+    Anything else as it is.
+    """
+    opening = _DELIMITER.match(body)
+    if opening is None or not body.rstrip(b"\r\n").endswith(b"\r\n--" + opening[1] + b"--"):
+        return body
+    return (b"\r\n" + body).replace(b"\r\n--" + opening[1], b"\r\n--" + _BOUNDARY)[2:]
 
 
 def json_of(value: Any) -> str:
@@ -242,15 +257,31 @@ def value_differences(path: str, recorded: Any, asked: Any, names: Set[str], *, 
     elif recorded is IGNORED or asked is IGNORED or (isinstance(recorded, str) and MARKER.fullmatch(recorded)):
         return
     elif type(recorded) is not type(asked) or _plain(recorded) != _plain(asked):
-        shown = MASK if secret and asked is not MISSING else short(without(asked, names))
-        yield f"{path}: {short(recorded)} != {shown}"
+        if secret and asked is not MISSING:
+            yield f"{path}: {short(recorded)} != {MASK}"
+        else:
+            yield "{}: {} != {}".format(path, *_short_both(recorded, without(asked, names)))
 
 
 def _plain(value: Any) -> Any:
     return MARKER.sub(MASK, value) if isinstance(value, str) else value
 
 
-def short(value: Any, limit: int = 60) -> str:
+def _short_both(recorded: Any, asked: Any) -> tuple[str, str]:
+    """Return two values for people; of long texts that begin alike, the places at which they part."""
+    if not (isinstance(recorded, str) and isinstance(asked, str)):
+        return short(recorded), short(asked)
+    texts = [json.dumps(text, ensure_ascii=False) for text in (recorded, asked)]
+    length = min(map(len, texts))
+    same = next((at for at in range(length) if texts[0][at] != texts[1][at]), length)
+    if max(map(len, texts)) <= _SHORT or same < _SHORT // 2:
+        return short(recorded), short(asked)
+    start = same - _SHORT // 3
+    one, other = (f"…{text[start : start + _SHORT]}{'…' * (len(text) > start + _SHORT)}" for text in texts)
+    return one, other
+
+
+def short(value: Any, limit: int = _SHORT) -> str:
     """Return a value for people, cut where it is long."""
     if value is MISSING:
         return "(absent)"

@@ -47,7 +47,15 @@ class HttpxReplay(LibraryReplay):
             tape = self.recorded(request.method, str(request.url), payload, lambda: request.headers.raw).tape
             if not is_broken_off(tape):
                 return tape, self.pace.start()
-            # Of an attempt that the program's own code broke off there is nothing to play: the next one follows.
+
+    def known_tape(self, request: Any, payload: bytes) -> tuple[Tape, Pace] | None:
+        """Return what :meth:`tape` does; None, and no miss, where no recorded answer is left."""
+        while (
+            answer := self.known(request.method, str(request.url), payload, lambda: request.headers.raw)
+        ) is not None:
+            if not is_broken_off(answer.tape):
+                return answer.tape, self.pace.start()
+        return None
 
 
 @cache
@@ -69,7 +77,11 @@ class _Transport:
 
         :raises NoMatchingExchange: there is none.
         """
-        backend = _backend_class(self._core.NetworkBackend)(self._core, *self._replay.tape(request, request.read()))
+        return self.play(request, *self._replay.tape(request, request.read()))
+
+    def play(self, request: Any, tape: Tape, pace: Pace) -> Any:
+        """Return a recorded answer to a request."""
+        backend = _backend_class(self._core.NetworkBackend)(self._core, tape, pace)
         pool = self._core.ConnectionPool(network_backend=backend, ssl_context=_NO_TLS)
         with _as_the_library_says(self._module):
             answer = pool.handle_request(self._asked(request))
@@ -80,7 +92,10 @@ class _Transport:
 
         :raises NoMatchingExchange: there is none.
         """
-        tape, pace = self._replay.tape(request, await request.aread())
+        return await self.play_async(request, *self._replay.tape(request, await request.aread()))
+
+    async def play_async(self, request: Any, tape: Tape, pace: Pace) -> Any:
+        """Return a recorded answer to a request."""
         backend = _backend_class(self._core.AsyncNetworkBackend)(self._core, tape, pace)
         pool = self._core.AsyncConnectionPool(network_backend=backend, ssl_context=_NO_TLS)
         with _as_the_library_says(self._module):

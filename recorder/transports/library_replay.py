@@ -39,6 +39,12 @@ class LibraryReplay:
         told = self._redaction.url(url, seen)
         return self._answers.answer(method, told, self._redaction.body(payload, seen), self.redacted(headers))
 
+    def known(self, method: str, url: str, payload: bytes, headers: LiveHeaders) -> Answer | None:
+        """Return what :meth:`recorded` does; None, and no miss, where no recorded answer is left."""
+        seen = Redacted()
+        told = self._redaction.url(url, seen)
+        return self._answers.known(method, told, self._redaction.body(payload, seen), self.redacted(headers))
+
     def refused(self, method: str, url: str, headers: LiveHeaders) -> Answer | None:
         """Return the recorded failure to connect of a request whose payload is not known yet, if that comes next."""
         return self._answers.refusal(method, self._redaction.url(url, Redacted()), self.redacted(headers))

@@ -18,6 +18,7 @@ from recorder.transports.reel import Reel
 class RecordedSocket:
     """Stands where a connected socket stands, for http.client and urllib3.
 
+    :ivar was_opened: a response is made of what is played.
     :param timed_out: what is said of a read that took longer than the timeout.
     """
 
@@ -30,10 +31,12 @@ class RecordedSocket:
         self._grew = 0
         self._reel = Reel(Tape(end="response_completed"))
         self._pace: Pace | None = None
+        self.was_opened = False
 
     def load(self, tape: Tape, pace: Pace) -> None:
         """Play *tape* from now on."""
         self._grew, self._reel, self._pace = tape.grew, Reel(tape), pace
+        self.was_opened = False
 
     def makefile(self, mode: str = "r", buffering: int | None = None, **_: Any) -> io.BufferedReader:
         """Return a buffered file over the recorded reads.
@@ -41,6 +44,7 @@ class RecordedSocket:
         Redaction may have made the head longer than the read that brought it: the buffer grows by as
         much, so that the read still comes in one piece.
         """
+        self.was_opened = True
         raw = socket.SocketIO(self, "r")  # type: ignore[arg-type]
         self._io_refs += 1
         return io.BufferedReader(raw, io.DEFAULT_BUFFER_SIZE + max(self._grew, 0))

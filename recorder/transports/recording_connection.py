@@ -17,7 +17,7 @@ from recorder.recording.tap import Call, ExchangeTap
 from recorder.transports.failures import cause_of, describe, kind_of
 from recorder.transports.guard import Guard
 from recorder.transports.prepared import CLIENT, known_payload, tell_prepared
-from recorder.transports.sharing import SENDING, VIEWS, Identities, View
+from recorder.transports.sharing import VIEWS, Identities, View, under_way
 from recorder.transports.socket_file import HTTPResponse, recording_response
 
 HTTP2_NOTE: Final = "HTTP/2: the heads are rendered as HTTP/1.1, frame and read boundaries are not recorded"
@@ -73,7 +73,7 @@ class Sending:
 
 def sending_now() -> Sending | None:
     """Return the send under way that is recorded; None where there is none."""
-    send = SENDING.get()
+    send = under_way()
     return send if isinstance(send, Sending) else None
 
 
@@ -272,7 +272,7 @@ class RecordingConnection(View):
         sending = sending_now()
         try:
             response = super().getresponse(*args, **kwargs)  # type: ignore[misc]
-            if sending is not None:
+            if sending is not None and made is not None:  # else the user's connection has its answers from elsewhere
                 sending.given.append((response, tap.id))
             return response
         finally:

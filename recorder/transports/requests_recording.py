@@ -87,6 +87,16 @@ class RequestsRecording(LibraryRecording):
                 sending = Sending(self, request, self._call_of(request))
         return SENDING.set(sending)
 
+    def begin(
+        self, request: PreparedRequest
+    ) -> tuple[Sending | None, Callable[[requests.Response | None, BaseException | None], None]]:
+        """Return a send that is recorded, None where nothing is, and what to call with its response or its failure.
+
+        For whoever has a context of its own meanwhile; the response is None where it came from elsewhere.
+        """
+        token = self._begin(request)
+        return sending_now(), lambda response, error: self._end(token, response, error)
+
     def _call_of(self, request: PreparedRequest) -> Call:
         """A redirect or an auth round goes on with the call that it follows from.
 
@@ -143,11 +153,11 @@ class RequestsRecording(LibraryRecording):
                 return exchange
         if came_by_a_connection(response):
             if self.is_open:
-                self._bypassed()
+                self._bypassed(response)
             return None
         return sending.taps[-1].id if sending.taps else None
 
-    def _bypassed(self) -> None:
+    def _bypassed(self, response: requests.Response) -> None:
         """Say that an adapter has answered without its own connections.
 
         :raises RecordingError: what is not recorded must not happen; it has, and the program is told.
@@ -157,6 +167,7 @@ class RequestsRecording(LibraryRecording):
             self._told_of_bypass = True
             _log.error("recorder: %s", what)
         if self._must_record:
+            response.close()  # nobody gets it
             raise RecordingError(f"{what}: mount the adapter that sends it")
 
     @staticmethod

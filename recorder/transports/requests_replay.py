@@ -22,7 +22,7 @@ from recorder.transports.library_replay import LibraryReplay
 from recorder.transports.mounting import AdapterViews, came_by_a_connection
 from recorder.transports.prepared import known_payload
 from recorder.transports.recorded_socket import RecordedSocket
-from recorder.transports.sharing import SENDING, VIEWS, Identities, View
+from recorder.transports.sharing import SENDING, VIEWS, Identities, View, under_way
 
 #: Place of ``proxies`` among the arguments of ``HTTPAdapter.send`` after the request.
 _PROXIES: Final = 4
@@ -35,10 +35,11 @@ _NETWORK: Final = (
 )
 
 
-class _Asking:
+class Asking:
     """One ``HTTPAdapter.send`` under way.
 
     :ivar answer: what its next attempt gets.
+    :ivar replay: whose recording it is.
     :ivar asked: a connection of ours was asked.
     :ivar given: the responses that our connections gave.
     """
@@ -48,15 +49,15 @@ class _Asking:
         self.answer: Answer | None = None
         self.asked = False
         self.given: list[Any] = []
-        self._replay = replay
+        self.replay = replay
 
     def take(self, pool: Any, usual: Callable[[], Any]) -> Any:
         """Return a connection that answers from the recording: none of the pool's own, which are connected."""
         self.asked = True
         try:
-            connection = self._replay.idle(pool).pop()
+            connection = self.replay.idle(pool).pop()
         except IndexError:
-            return VIEWS.of(pool._new_conn(), _ReplayingConnection, _Replaying(self._replay))
+            return VIEWS.of(pool._new_conn(), _ReplayingConnection, _Replaying(self.replay))
         if is_connection_dropped(connection):
             connection.close()
         return connection
@@ -96,7 +97,7 @@ class RequestsReplay(LibraryReplay):
             args = (*args[:_PROXIES], None, *args[_PROXIES + 1 :])
         elif "proxies" in kwargs:
             kwargs["proxies"] = None
-        asking = _Asking(request, self)
+        asking = Asking(request, self)
         token = SENDING.set(asking)
         try:
             response = below(request, *args, **kwargs)
@@ -161,9 +162,9 @@ class _Replaying:
         return b"".join(pieces)
 
 
-def _asking_now() -> _Asking | None:
-    send = SENDING.get()
-    return send if isinstance(send, _Asking) else None
+def _asking_now() -> Asking | None:
+    send = under_way()
+    return send if isinstance(send, Asking) else None
 
 
 class _ReplayingConnection(View):
@@ -191,7 +192,7 @@ class _ReplayingConnection(View):
             self.sock = RecordedSocket(TLS_TIMED_OUT)
             self.is_verified = self.cert_reqs not in (ssl.CERT_NONE, "CERT_NONE", "NONE")
 
-    def _fail_as_recorded(self, asking: _Asking, phase: str) -> None:
+    def _fail_as_recorded(self, asking: Asking, phase: str) -> None:
         tape = asking.answer.tape if asking.answer is not None else None
         if tape is None or tape.end != "request_failed" or tape.facts.get("phase") != phase:
             return
@@ -246,13 +247,16 @@ class _ReplayingConnection(View):
 
     def getresponse(self, *args: Any, **kwargs: Any) -> Any:
         """Return the recorded answer."""
-        asking, state = _asking_now(), self.recorder_state
+        asking, state, sock = _asking_now(), self.recorder_state, self.sock
         if asking is not None:
             if asking.answer is None:
                 asking.answer = state.replay.answer(asking.request, state.sent_payload())
-            self.sock.load(asking.answer.tape, state.replay.pace.start())
+            if sock is not None:
+                sock.load(asking.answer.tape, state.replay.pace.start())
             asking.answer = state.streamed = None
         response = super().getresponse(*args, **kwargs)  # type: ignore[misc]
-        if asking is not None:
+        if (
+            asking is not None and sock is not None and sock.was_opened
+        ):  # else the user's connection has its answers from elsewhere
             asking.given.append(response)
         return response

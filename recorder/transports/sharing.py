@@ -15,6 +15,7 @@ from __future__ import annotations
 import copy
 import pickle
 import weakref
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from functools import partial
@@ -64,6 +65,29 @@ class Send(Protocol):
 
 #: The send under way in this context; None where nothing is recorded or replayed.
 SENDING: Final[ContextVar[Send | None]] = ContextVar("recorder_sending", default=None)
+
+
+def under_way() -> Send | None:
+    """Return the send under way in this context; where it may go either way, the way that it has taken last."""
+    send = SENDING.get()
+    return send.way if isinstance(send, EitherWay) else send
+
+
+class EitherWay(ABC):
+    """A send each attempt of which may go one of two ways: over connections of one kind, or of another.
+
+    :ivar way: what the attempt under way goes by; None before the first one.
+    """
+
+    way: Send | None = None
+
+    @abstractmethod
+    def take(self, pool: Any, usual: Callable[[], Any]) -> Any:
+        """Return a connection for the next attempt, as :meth:`Send.take` does, and say which way it goes."""
+
+    def put(self, pool: Any, connection: Any) -> bool:
+        """Take back a connection by the way of the last attempt; False: it is the pool's."""
+        return self.way is not None and self.way.put(pool, connection)
 
 
 class Sender(Protocol):

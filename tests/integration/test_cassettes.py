@@ -115,8 +115,8 @@ def _asked(side: Any, url: str, library: str, prompt: str, times: int) -> list[A
                     status = response.status_code
                     chunks.extend(response.iter_content(None))
             else:
-                wrapped = (httpx.HTTPTransport(),) if isinstance(side, Recorder) else ()
-                with httpx.Client(transport=side.httpx_transport(*wrapped)) as client:
+                wrapped = httpx.HTTPTransport() if isinstance(side, Recorder) else httpx
+                with httpx.Client(transport=side.httpx_transport(wrapped)) as client:
                     with client.stream("POST", url, json=body) as answer:
                         status = answer.status_code
                         chunks.extend(answer.iter_raw())

@@ -73,9 +73,9 @@ def test_a_standard_output_that_is_open_for_reading_only(url: str, unbuffered: s
     ],
 )
 def test_a_closed_standard_output_is_told_before_anything_is_done(
-    sqlite_url: str, redirection: str, args: list[str], tmp_path: Path
+    absent_url: str, redirection: str, args: list[str], tmp_path: Path
 ) -> None:
-    code, _, err = redirected(redirection, *args, cwd=tmp_path, RECORDER_STORE=sqlite_url)
+    code, _, err = redirected(redirection, *args, cwd=tmp_path, RECORDER_STORE=absent_url)
     assert (code, err) == (3, "error: standard output is closed: send it to a file or a pipe that takes it\n")
     assert list(tmp_path.iterdir()) == []
 

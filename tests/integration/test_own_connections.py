@@ -13,7 +13,7 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool
 from urllib3.connection import HTTPConnection
 
-from recorder import Recorder
+from recorder import NoMatchingExchange, Player, Recorder, RecordingError
 from tests.adapters import over
 from tests.recorded import streams as recorded_streams
 from tests.recorded import types
@@ -125,3 +125,45 @@ def test_responses_are_of_the_class_that_the_connection_makes_them_of(
         assert [each[-2:] for each in kinds] == [["gap_recorded", "recorder_closed"]] * 2
     else:
         assert [each[-1] for each in kinds] == ["response_completed"] * 2
+
+
+class FromElsewhere(HTTPConnection):
+    """Has its answers from another connection, which it keeps to itself, as vcrpy's does."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.other = HTTPConnection(*args, **kwargs)
+
+    def connect(self) -> None:
+        pass
+
+    def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> None:
+        kwargs.pop("enforce_content_length", None)
+        self.other.request(method, url, *args, **kwargs)
+
+    def getresponse(self, *args: Any, **kwargs: Any) -> Any:
+        return self.other.getresponse(*args, **kwargs)
+
+    def close(self) -> None:
+        self.other.close()
+
+
+def test_a_connection_that_goes_past_the_recording_is_noticed(
+    sqlite_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with wire(lambda _: reply(b"yes")) as server:
+        with Recorder(sqlite_url) as recorder:
+            for session in (requests.Session(), _through(FromElsewhere)):
+                with recorder.mount(session):
+                    assert session.get(server.url).ok
+            assert "by other means than its own connections" in caplog.text
+        with Recorder(sqlite_url, on_failure="raise") as recorder:
+            with recorder.mount(_through(FromElsewhere)) as session:
+                with pytest.raises(RecordingError, match="by other means"):
+                    session.get(server.url)
+        player = Player(sqlite_url)
+        with player.mount(_through(FromElsewhere)) as session:
+            with pytest.raises(NoMatchingExchange, match="by other means"):
+                session.get(server.url)
+        assert len(player.misses) == 1
+        player.close()

@@ -109,6 +109,9 @@ with Recorder(store) as recorder, recorder.mount(requests.Session()) as session:
     command("tail", code=130)
     command("db", "backup", folder + "/copy.db")
     command("db", "copy", "--from", store, "--to", "sqlite:///" + folder + "/copied.db")
+    command("cassette", "from-store", folder + "/cassette.jsonl")
+    command("cassette", "to-store", folder + "/cassette.jsonl")
+    command("serve", "--run", "true")
     command("chat", "hello")
     command("demo")
     session.post(url, json={}).content

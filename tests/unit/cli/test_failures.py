@@ -30,6 +30,7 @@ EXPECTED = {
     "NoMatchingExchange": 1,
     "CassetteExhausted": 1,
     "RecordingEnded": 1,
+    "NetworkBlocked": 1,
 }
 
 

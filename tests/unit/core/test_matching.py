@@ -217,3 +217,40 @@ def test_a_payload_that_is_nested_deeply_is_told_apart(depth: int) -> None:
     for pair in ((b'{"b":1}', deep), (deep, b'{"b":1}'), (deep, deep.replace(b"1", b"2"))):
         (shown, *_) = differences(("GET", "", pair[0]), ("GET", "", pair[1]))
         assert shown.startswith("body")
+
+
+def _form(boundary: bytes, *parts: bytes) -> bytes:
+    head = b'Content-Disposition: form-data; name="f"\r\n\r\n'
+    return b"".join(b"--%s\r\n%s%s\r\n" % (boundary, head, part) for part in parts) + b"--%s--\r\n" % boundary
+
+
+def test_a_form_with_files_is_its_parts_whatever_their_boundary() -> None:
+    """Clients draw a boundary for each request: RFC 2046 §5.1.1."""
+    assert _key(_form(b"7f3a", b"one", b"two")) == _key(_form(b"c0ffee", b"one", b"two"))
+    assert _key(_form(b"7f3a", b"one", b"two")) != _key(_form(b"c0ffee", b"one", b"three"))
+    assert _key(_form(b"7f3a", b"one", b"two")) != _key(_form(b"c0ffee", b"two", b"one"))
+    assert _key(_form(b"7f3a", b"one two")) != _key(_form(b"c0ffee", b"one", b"two"))
+    # A boundary is one at the beginning of a line: elsewhere the same letters are content.
+    assert _key(_form(b"a", b"x--a")) != _key(_form(b"b", b"x--b"))
+    assert _key(_form(b"a", b"x--a")) == _key(_form(b"b", b"x--a"))
+
+
+@pytest.mark.parametrize(
+    "body", [b"--a\r\nno end", b"--a\nb\n--a--", b"--" + b"a" * 71 + b"\r\n\r\n--" + b"a" * 71 + b"--"]
+)
+def test_what_only_begins_as_such_a_form_is_compared_as_it_is(body: bytes) -> None:
+    assert canonical_body(body) == body
+
+
+def test_forms_with_files_that_differ_in_their_boundary_show_no_difference() -> None:
+    one, other = ("POST", "http://h/", _form(b"7f3a", b"one")), ("POST", "http://h/", _form(b"c0ffee", b"one"))
+    assert differences(one, other) == []
+
+
+def test_long_texts_are_shown_where_they_part() -> None:
+    prompt = "You are the assistant of a trading desk, and act within its limits. " * 3
+    recorded, asked = (f'{{"prompt": "{prompt}{more}"}}'.encode() for more in ("Buy or hold?", "Sell everything?"))
+    (told,) = differences(("POST", "http://x/", recorded), ("POST", "http://x/", asked))
+    assert told == 'body.prompt: … within its limits. Buy or hold?" != … within its limits. Sell everything?"'
+    short = differences(("POST", "http://x/", b'{"a": "same 1"}'), ("POST", "http://x/", b'{"a": "same 2"}'))
+    assert short == ['body.a: "same 1" != "same 2"']

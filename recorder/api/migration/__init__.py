@@ -1,0 +1,137 @@
+"""A suite of vcrpy's moves to us: its cassettes under the names of its tests, and a report of what has to change.
+
+The old cassettes are read, never changed; test code is read, never changed and never run. A decorator alone would not
+carry a test over: vcrpy patches the libraries, here the code under test is given a session. So what to write is told
+for each place, and written by a person.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from recorder.api.cassette_names import Places
+from recorder.api.migration.collecting import collected
+from recorder.api.migration.moving import Moved, moved
+from recorder.api.migration.old_cassettes import Finder, needs_collecting
+from recorder.api.migration.suite import Module, Place, read_module
+from recorder.errors import ConfigurationError
+
+_PASSED_OVER: Final = frozenset({"node_modules", "__pycache__", "venv", "site-packages"})
+
+
+@dataclass(slots=True)
+class Migration:
+    """What a migration has found and done.
+
+    :ivar moved: one for each cassette of ours.
+    :ivar places: what has to change in the tests, in the order of the files.
+    :ivar missing: old cassettes that tests name and that are not there: module, line, name.
+    :ivar orphans: old cassettes that no test has.
+    :ivar unread: modules that could not be read, each with why.
+    """
+
+    moved: list[Moved] = field(default_factory=list)
+    places: list[Place] = field(default_factory=list)
+    missing: list[tuple[Path, int, str]] = field(default_factory=list)
+    orphans: list[Path] = field(default_factory=list)
+    unread: list[tuple[Path, str]] = field(default_factory=list)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything that was found could be brought over."""
+        return all(one.is_whole for one in self.moved) and not (self.missing or self.unread)
+
+    @property
+    def secrets(self) -> Counter[str]:
+        """Places at which values stood in plain text in old files, with how many."""
+        return sum((one.strictness.secrets for one in self.moved), Counter())
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """Yield the lines of ``migrate --json``."""
+        yield from (one.as_json() for one in self.moved)
+        for place in self.places:
+            told = {"found": place.found, "instead": place.instead}
+            yield {"kind": "change", "file": str(place.path), "line": place.line, "column": place.column, **told}
+        for path, line, name in self.missing:
+            yield {"kind": "missing", "file": str(path), "line": line, "name": name}
+        yield from ({"kind": "orphan", "file": str(path)} for path in self.orphans)
+        yield from ({"kind": "unread", "file": str(path), "reason": reason} for path, reason in self.unread)
+        yield {
+            "kind": "summary",
+            "cassettes": len(self.moved),
+            "exchanges": sum(one.exchanges for one in self.moved),
+            "statuses": dict(Counter(one.status for one in self.moved)),
+            "stricter": dict(Counter(each.kind for one in self.moved for each in one.strictness.found)),
+            "secrets": sum(self.secrets.values()),
+            "changes": len(self.places),
+        }
+
+
+def migrate(
+    paths: Iterable[Path],
+    *,
+    directory: Path | None = None,
+    redact: Iterable[str] = (),
+    dry: bool = False,
+    told: Callable[[Moved], None] = lambda _: None,
+) -> Migration:
+    """Bring the cassettes of a suite over, and return what was found.
+
+    :param paths: modules of tests, and folders with some.
+    :param directory: of all our cassettes, as the setting ``recorder_cassette_dir`` names it; None: beside each module.
+    :param redact: rules of redaction beside the built-in ones.
+    :param dry: nothing is written.
+    :param told: is given what became of each cassette, as soon as it is known.
+    :raises ConfigurationError: a path does not exist; PyYAML is not installed; a rule is none.
+    :raises StoreError: a cassette cannot be written.
+    """
+    found, modules = Migration(), list[Module]()
+    for path in _modules(paths):
+        try:
+            modules.append(read_module(path))
+        except (SyntaxError, ValueError) as error:
+            found.unread.append((path, f"it is no Python ({' '.join(str(error).split())})"))
+        except OSError as error:
+            found.unread.append((path, f"it cannot be read ({error.strerror})"))
+    found.places = [place for module in modules for place in sorted(module.places, key=_position)]
+    names = collected(module.path for module in modules if module.tests) if needs_collecting(modules) else {}
+    old = Finder(modules, Places(Path(), directory), names).find()
+    found.missing, found.orphans = old.missing, old.orphans
+    for move in old.moves.values():
+        one = moved(move, redact, dry=dry)
+        found.moved.append(one)
+        told(one)
+    return found
+
+
+def _position(place: Place) -> tuple[int, int]:
+    return place.line, place.column
+
+
+def _modules(paths: Iterable[Path]) -> Iterator[Path]:
+    """Yield the modules that may say something to vcrpy, each once."""
+    seen: set[Path] = set()
+    for path in paths:
+        if not path.exists():
+            raise ConfigurationError(f"{path} does not exist: give modules of tests, or folders with some")
+        for one in map(_shown, _below(path) if path.is_dir() else [path]):
+            if one not in seen:
+                seen.add(one)
+                yield one
+
+
+def _shown(path: Path) -> Path:
+    """Return a path from the current directory, where it is below it."""
+    here, there = Path.cwd(), Path(os.path.abspath(path))  # noqa: PTH100 (links stay as they are)
+    return there.relative_to(here) if there.is_relative_to(here) else path
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for top, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name not in _PASSED_OVER and not name.startswith("."))
+        yield from (Path(top) / name for name in sorted(names) if name.endswith(".py"))

@@ -1,0 +1,168 @@
+"""The plugin of pytest: recorded conversations in tests, replayed without a network.
+
+::
+
+    def test_the_bot_buys(recorded_session):
+        assert decide(recorded_session, QUESTION) == Order("EURUSD", "buy", 15_000)
+
+``pytest --recorder-mode=once`` records what is not recorded yet, ``pytest`` replays it. This module is imported by
+every run of pytest where recorder is installed: what records and replays is imported by the tests that use it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator, Mapping
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from recorder.pytest_plugin.collected import Collected
+from recorder.pytest_plugin.hooks import RECORDING, Hooks, outcome
+from recorder.pytest_plugin.run import Run
+from recorder.pytest_plugin.settings import MARKER, Configured, add_options, faults_of, marked
+
+if TYPE_CHECKING:
+    import requests
+
+    from recorder import VirtualClock
+    from recorder.pytest_plugin.per_test import Recording
+
+_HOOKS: Final = pytest.StashKey[Hooks]()
+_HELP: Final = (
+    f"{MARKER}(cassette=None, *, mode, match, allow_repeats, redact, fault, pace, clock, verify, unplayed, expired, "
+    "max_age, block_network, allowed_hosts): answered from a cassette, which `pytest --recorder-mode=once` records"
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare ``--recorder-mode`` and the settings."""
+    add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Check the settings; nothing is opened."""
+    config.addinivalue_line("markers", _HELP)
+    configured = Configured(config)
+    hooks = config.stash[_HOOKS] = Hooks(config, configured, Run(config), Collected(config, configured.places))
+    config.pluginmanager.register(hooks, "recorder-hooks")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test once for each of the faults that its marker gives."""
+    fixture, item = "recorder_fault", metafunc.definition
+    if fixture not in metafunc.fixturenames:
+        return
+    name, given = marked(item)
+    fault = given.get("fault")
+    if fault is None or isinstance(fault, Mapping):
+        return
+    from recorder.errors import RecorderError
+
+    try:
+        faults = faults_of(fault, item.config.stash[_HOOKS].configured.path_of(item, name, given))
+    except RecorderError as error:
+        metafunc.parametrize(fixture, [error], ids=["not-recorded"], indirect=True)
+        return
+    if faults is not None:
+        metafunc.parametrize(fixture, faults, ids=str, indirect=True)
+
+
+@pytest.fixture(scope="session")
+def recorder_config() -> Mapping[str, Any]:
+    """Arguments of ``recorded(...)`` for all tests that see this fixture; a ``conftest.py`` has its own."""
+    return {}
+
+
+@pytest.fixture
+def recorder_fault(request: pytest.FixtureRequest) -> Any:
+    """The fault with which this test is run; None where it has none."""
+    fault = getattr(request, "param", None)
+    if isinstance(fault, Exception):
+        if request.config.stash[_HOOKS].configured.records:
+            pytest.skip("the answer that goes wrong here is only being recorded: run pytest once more")
+        pytest.fail(f"recorder: {fault}", pytrace=False)
+    given = marked(request.node)[1].get("fault")
+    return fault if fault is not None or isinstance(given, list | tuple) else given
+
+
+@pytest.fixture
+def recorded_clock() -> VirtualClock:
+    """A :class:`~recorder.VirtualClock` for this test: the recorded gaps pass on it, in no time."""
+    from recorder import VirtualClock
+
+    return VirtualClock()
+
+
+@pytest.fixture
+def recording(
+    request: pytest.FixtureRequest, recorder_config: Mapping[str, Any], recorder_fault: Any
+) -> Iterator[Recording]:
+    """The recording of this test, for programs that build their own sessions and clients.
+
+    ``recording.mount(session)``, ``Client(transport=recording.httpx_transport())``.
+    """
+    from recorder.errors import RecorderError
+    from recorder.pytest_plugin.per_test import Recording
+
+    item, hooks = request.node, request.config.stash[_HOOKS]
+    try:
+        settings, path = hooks.configured.of(item, recorder_config), hooks.configured.cassette_of(item)
+        clock = request.getfixturevalue("recorded_clock") if "recorded_clock" in request.fixturenames else None
+        made = Recording(item.nodeid, path, settings, hooks.run, fault=recorder_fault, clock=clock)
+    except (RecorderError, pytest.UsageError) as error:
+        pytest.fail(f"recorder: {error}", pytrace=False)
+    item.stash[RECORDING] = made
+    hooks.guard_by(item, settings, sends=made.is_recording)
+    try:
+        yield made
+    finally:
+        try:
+            made.close(passed=outcome(item))
+        except RecorderError as error:
+            pytest.fail(f"recorder: {error}", pytrace=False)
+    if late := made.complaint(hooks.blocked()):
+        pytest.fail(late, pytrace=False)
+
+
+@pytest.fixture
+def recorded_session(recording: Recording) -> Iterator[requests.Session]:
+    """A ``requests.Session`` that is answered from this test's cassette, or recorded into it."""
+    import requests
+
+    with requests.Session() as session:
+        yield recording.mount(session)
+
+
+@pytest.fixture
+def recorded_client(request: pytest.FixtureRequest, recording: Recording) -> Iterator[Any]:
+    """A ``Client`` of httpx or httpx2 that is answered from this test's cassette, or recorded into it."""
+    with recording.client(_httpx(request.config), is_async=False) as client:
+        yield client
+
+
+@pytest.fixture
+def recorded_async_client(request: pytest.FixtureRequest, recording: Recording) -> Any:
+    """An ``AsyncClient`` of httpx or httpx2; the test may close it, and need not."""
+    return recording.client(_httpx(request.config), is_async=True)
+
+
+def _httpx(config: pytest.Config) -> ModuleType:
+    """Return the library of the clients: the one that is set, imported, or installed.
+
+    :raises pytest.UsageError: there are two, or none.
+    """
+    names = ("httpx", "httpx2")
+    if named := config.stash[_HOOKS].configured.httpx:
+        return importlib.import_module(named)
+    imported = [name for name in names if name in sys.modules]
+    if len(imported) > 1:
+        raise pytest.UsageError("both httpx and httpx2 are imported: set recorder_httpx to one of them")
+    for name in imported or names:
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError:
+            continue
+    raise pytest.UsageError("recorded_client needs httpx or httpx2: install one, or use recorded_session")

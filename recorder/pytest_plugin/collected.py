@@ -1,0 +1,107 @@
+"""Cassettes that belong to no test. What was not collected is not judged.
+
+A cassette that is named after a test is an orphan where the whole module was collected and has no such test any more,
+or where the module is gone; one that tests name, where all modules that could name it were collected. A test that the
+command line left out by ``-k``, ``-m`` or ``--deselect`` was collected all the same; where it names single tests or
+only those that failed last, nothing is known of the rest.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+from recorder.api.cassette_names import SUFFIX, Places
+
+
+class Collected:
+    """What was collected of the tests."""
+
+    def __init__(self, config: pytest.Config, places: Places) -> None:
+        self._places = places
+        self._root = config.rootpath
+        self._patterns: list[str] = config.getini("python_files")
+        self._ignored: list[str] = config.getini("norecursedirs")
+        self._all = {config.rootpath / path for path in config.getini("testpaths")} or {config.rootpath}
+        self._modules: dict[str, Path] = {}
+        given = [_path_of(config, argument) for argument in config.args]
+        self._single = {path for path, is_whole in given if not is_whole}
+        self._whole = {path for path, is_whole in given if is_whole}
+        self._is_partial = bool(config.getoption("lf", False))
+
+    def began(self, collector: pytest.Collector) -> None:
+        """Note a module that is being collected."""
+        if isinstance(collector, pytest.Module):
+            self._modules[collector.nodeid] = collector.path
+
+    def failed(self, nodeid: str) -> None:
+        """Note that a module could not be collected: nothing is known of its tests."""
+        self._modules.pop(nodeid, None)
+
+    def orphans(self, named: set[Path]) -> set[Path]:
+        """Return the cassettes that are there and belong to no test.
+
+        :param named: those that belong to one, or were used by one.
+        """
+        if self._is_partial:
+            return set()
+        modules = {path for path in self._modules.values() if path not in self._single}
+        found: set[Path] = set()
+        for module in modules:
+            found |= _cassettes(self._places.folder_of(module), deep=False)
+        for directory in {module.parent for module in modules}:
+            found |= self._of_directory(directory, modules)
+        return found - named
+
+    def _of_directory(self, directory: Path, modules: set[Path]) -> set[Path]:
+        """Return the cassettes that the modules of a directory name, and those of modules that are gone."""
+        if not self._is_whole(directory):
+            return set()
+        folder = self._places.named_folder(directory / "module.py")
+        there = set(self._tests_in(directory) if folder.parent == directory else self._tests_below())
+        found = _cassettes(folder, deep=False) if there <= modules else set()
+        homes = {self._places.folder_of(module) for module in there}
+        below = {path.parent for path in _cassettes(folder, deep=True)} - {folder} - homes
+        # A folder that is named as those of modules are; others hold what tests name.
+        gone = [home for home in below if self._is_of_tests(f"{home.name}.py")]
+        return found.union(*(_cassettes(home, deep=False) for home in gone))
+
+    def _is_whole(self, directory: Path) -> bool:
+        """Whether every module that shares the folder of cassettes with those of a directory was to be collected."""
+        if self._places.named_folder(directory / "module.py").parent == directory:
+            return any(directory.is_relative_to(whole) for whole in self._whole)
+        return self._all <= self._whole or self._root in self._whole
+
+    def _tests_in(self, directory: Path) -> Iterator[Path]:
+        return (path for path in directory.glob("*.py") if self._is_of_tests(path.name))
+
+    def _tests_below(self) -> Iterator[Path]:
+        """Yield the modules of tests of the whole run."""
+        for top in self._all:
+            for folder, folders, names in os.walk(top):
+                folders[:] = [
+                    name for name in folders if not any(fnmatch.fnmatch(name, each) for each in self._ignored)
+                ]
+                yield from (Path(folder, name) for name in names if self._is_of_tests(name))
+
+    def _is_of_tests(self, name: str) -> bool:
+        return _fits(name, self._patterns)
+
+
+def _fits(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
+
+
+def _path_of(config: pytest.Config, argument: str) -> tuple[Path, bool]:
+    """Return the file or directory that an argument names, and whether all of it."""
+    name, separator, _ = argument.partition("::")
+    return (config.invocation_params.dir / name).resolve(), not separator
+
+
+def _cassettes(folder: Path, *, deep: bool) -> set[Path]:
+    found: Iterable[Path] = folder.rglob(f"*{SUFFIX}") if deep else folder.glob(f"*{SUFFIX}")
+    return {path for path in found if path.is_file()}

@@ -1,0 +1,255 @@
+"""What happens around each recorded test, and at the end of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from recorder.pytest_plugin.collected import Collected
+from recorder.pytest_plugin.run import Run
+from recorder.pytest_plugin.settings import Configured, Settings, is_recorded
+
+if TYPE_CHECKING:
+    from recorder.errors import NetworkBlocked
+    from recorder.pytest_plugin.per_test import Recording
+
+RECORDING: Final = pytest.StashKey[Any]()  # a Recording
+_ALLOWED: Final = pytest.StashKey[Any]()  # an Allowed, or None
+_PASSED: Final = pytest.StashKey[bool]()
+_WORKER_OUTPUT: Final = "recorder"
+
+
+def outcome(item: pytest.Item) -> bool:
+    """Whether a test has passed so far."""
+    return item.stash.get(_PASSED, False)
+
+
+class Hooks:
+    """The hooks of one run.
+
+    :ivar configured: the settings.
+    :ivar run: what the run knows as a whole.
+    """
+
+    def __init__(self, config: pytest.Config, configured: Configured, run: Run, collected: Collected) -> None:
+        self._config = config
+        self.configured = configured
+        self.run = run
+        self._collected = collected
+        self._told: list[str] = []
+        self._guarded: pytest.Item | None = None
+        self._lost_workers = False
+
+    def pytest_report_header(self) -> str | None:
+        """Say in which mode recorded tests run, where it is not the usual one."""
+        configured = self.configured
+        if configured.asked is not None:
+            return f"recorder: mode {configured.asked}"
+        if configured.mode == "none":
+            return None
+        return "recorder: mode none, since CI is set" if configured.in_ci else f"recorder: mode {configured.mode}"
+
+    # What is collected
+
+    def pytest_collectstart(self, collector: pytest.Collector) -> None:
+        """Note which modules are collected: cassettes of others are not judged."""
+        self._collected.began(collector)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Note which of them could not be."""
+        if report.failed or report.skipped:
+            self._collected.failed(report.nodeid)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Note the cassettes of all tests, also of those that are left out afterwards."""
+        alike: dict[str, Path] = {}
+        for item in items:
+            if is_recorded(item):
+                path = self.configured.cassette_of(item)
+                self.run.findings.named.add(str(path))
+                other = alike.setdefault(str(path).casefold(), path)
+                if other != path:
+                    raise pytest.UsageError(
+                        f"{item.nodeid}: its cassette {path.name} and {other.name} are one file where upper and lower "
+                        'case are the same: name one of them, as in @pytest.mark.recorded("another-name")'
+                    )
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Note which cassettes the tests use that will run."""
+        self.run.expect(self.configured.cassette_of(item) for item in session.items if is_recorded(item))
+
+    # Around a test
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """Find out whether a test has a network."""
+        if is_recorded(item) or self.configured.blocks == "all":
+            self.guard_by(item, self.configured.of(item), sends=False)
+        return (yield)
+
+    def guard_by(self, item: pytest.Item, settings: Settings, *, sends: bool) -> None:
+        """Let a test reach the network, or not.
+
+        :param sends: its recording does.
+        """
+        from recorder.pytest_plugin.guard import GUARD, Allowed
+
+        is_guarded = settings.blocks and not sends
+        item.stash[_ALLOWED] = Allowed(settings.allowed_hosts) if is_guarded else None
+        if not is_guarded:
+            GUARD.open()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(
+        self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+    ) -> Generator[None, Any, Any]:
+        """Block the network for what is made for one test; a server for several of them may be started."""
+        if fixturedef.scope != "function":
+            with self._opened():
+                return (yield)
+        with self._closed(request.node):
+            return (yield)
+
+    @contextmanager
+    def _opened(self) -> Iterator[None]:
+        """Let everything pass meanwhile, where a guarded test makes something that is not its own."""
+        guarded, self._guarded = self._guarded, None
+        if guarded is None:
+            yield
+            return
+        from recorder.pytest_plugin.guard import GUARD
+
+        GUARD.open()
+        try:
+            yield
+        finally:
+            self._guarded = guarded
+            if (allowed := guarded.stash.get(_ALLOWED, None)) is not None:
+                GUARD.close(allowed)
+
+    @contextmanager
+    def _closed(self, item: pytest.Item) -> Iterator[None]:
+        """Let nothing pass meanwhile but what is allowed, where the test is guarded."""
+        allowed = item.stash.get(_ALLOWED, None) if self._guarded is None else None
+        if allowed is None:
+            yield
+            return
+        from recorder.pytest_plugin.guard import GUARD
+
+        self._guarded = item
+        GUARD.close(allowed)
+        try:
+            yield
+        finally:
+            self._guarded = None
+            GUARD.open()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """Fail a test whose requests were missed, whatever it has made of that."""
+        try:
+            with self._closed(item):
+                result = yield
+        except BaseException:
+            if told := self._complaint(item):
+                item.add_report_section("call", "recorder", told)
+            raise
+        if told := self._complaint(item):
+            pytest.fail(told, pytrace=False)
+        if (recording := item.stash.get(RECORDING, None)) is not None:
+            told, warnings = recording.check()
+            for each in warnings:
+                item.warn(pytest.PytestWarning(each))
+            if told:
+                pytest.fail(told, pytrace=False)
+        return result
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """Forget what was refused to a test whose setup failed by it."""
+        try:
+            return (yield)
+        finally:
+            self.blocked()
+
+    def _complaint(self, item: pytest.Item) -> str:
+        recording: Recording | None = item.stash.get(RECORDING, None)
+        blocked = self.blocked()
+        if recording is not None:
+            return recording.complaint(blocked)
+        if not blocked:
+            return ""
+        from recorder.pytest_plugin.messages import told_blocked
+
+        return told_blocked(blocked)
+
+    @staticmethod
+    def blocked() -> list[NetworkBlocked]:
+        """Return what the guard has refused since it was asked last."""
+        from recorder.pytest_plugin.guard import GUARD
+
+        return GUARD.taken()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Note whether a test has passed."""
+        report = yield
+        if call.when == "call":
+            item.stash[_PASSED] = report.passed
+        return report
+
+    # At the end
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, Any, Any]:
+        """Look for orphans; hand over what is known, or find out what is to be told."""
+        findings = self.run.findings
+        if not self.run.is_controller:
+            named = set(map(Path, findings.named))
+            findings.orphans |= set(map(str, self._collected.orphans(named)))
+        if (output := getattr(self._config, "workeroutput", None)) is not None:
+            output[_WORKER_OUTPUT] = findings.as_data()
+        elif self._conclude() and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        return (yield)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take over what a worker of pytest-xdist knows."""
+        told = getattr(node, "workeroutput", {}).get(_WORKER_OUTPUT)
+        self._lost_workers |= told is None
+        if told is not None:
+            self.run.findings.add(told)
+
+    def _conclude(self) -> bool:
+        """Find out what is to be told; return whether any of it is a failure."""
+        configured, findings = self.configured, self.run.findings
+        unplayed = {path: each.unplayed for path, each in findings.shared.items() if each.unplayed}
+        orphans = sorted(findings.orphans - findings.named)
+        self._told += [f"recorded {line}" for line in findings.recorded] + findings.left
+        if orphans and configured.orphans != "ignore":
+            self._told += [f"{self.run.told(Path(path))} belongs to no test: remove it" for path in orphans]
+        if unplayed and configured.unplayed != "ignore" and not self._lost_workers:
+            from recorder.api.cassette_renewal import requests_of
+            from recorder.pytest_plugin.messages import told_unplayed
+
+            for path, exchanges in unplayed.items():
+                requests = requests_of(Path(path), sorted(exchanges))
+                told = told_unplayed(requests, self.run.told(Path(path)))
+                self._told.append(told.removeprefix("recorder: "))
+        failed = (bool(orphans) and configured.orphans == "fail", bool(unplayed) and configured.unplayed == "fail")
+        return any(failed)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Tell what was recorded, and what is not as it should be."""
+        if self._told:
+            terminalreporter.section("recorder")
+            for line in self._told:
+                terminalreporter.write_line(line)
