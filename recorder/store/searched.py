@@ -22,6 +22,7 @@ from sqlalchemy import (
     insert,
     literal,
     literal_column,
+    not_,
     or_,
     select,
     table,
@@ -285,23 +286,31 @@ def sqlite_words(query: Query) -> str:
 
 def _on_postgres(_: Connection, query: Query, newest_first: bool, filtered: bool) -> Select[Any]:
     words: ColumnElement[Any] = column("words", _selectable=messages)
-    asked = text("CAST(:asked AS tsquery)").bindparams(asked=postgres_words(query))
+    asked = text("CAST(:asked AS tsquery)").bindparams(asked=postgres_words(query.wanted))
     found = _select().where(words.op("@@")(asked))
+    if query.unwanted:
+        # By itself: in one tsquery, the index would be read for all that is not wanted, and the server would think that
+        # few are found, and sort them all, where it can go from the newest on until there are enough.
+        left_out = text("CAST(:left_out AS tsquery)").bindparams(left_out=postgres_words(query.unwanted, any_of=True))
+        found = found.where(not_(words.op("@@")(left_out)))
     if not newest_first:
         return found.order_by(func.ts_rank_cd(words, asked).desc(), messages.c.started_ns.desc())
     # An index has the exchanges of one model, say, by their age: no other ones are looked at.
     return found.order_by(*(_BY_EXCHANGE if filtered else _BY_MESSAGE))
 
 
-def postgres_words(query: Query) -> str:
-    """Return a query as a tsquery (https://www.postgresql.org/docs/current/datatype-textsearch.html)."""
+def postgres_words(terms: Iterable[Term], *, any_of: bool = False) -> str:
+    """Return terms as a tsquery (https://www.postgresql.org/docs/current/datatype-textsearch.html).
+
+    :param any_of: of which one is enough; else all are wanted.
+    """
 
     def told(term: Term) -> str:
         *before, last = term.words
         words = [f"'{word[:_LONGEST_WORD]}'" for word in before]
         return "(" + " <-> ".join([*words, f"'{last[:_LONGEST_WORD]}'{':*' if term.prefix else ''}"]) + ")"
 
-    return " & ".join([*map(told, query.wanted), *(f"!{told(term)}" for term in query.unwanted)])
+    return (" | " if any_of else " & ").join(map(told, terms))
 
 
 def word_places(texts: Sequence[str | None]) -> str:

@@ -106,7 +106,8 @@ def test_any_query_over_any_text(query: str, text: str) -> None:
     assert all(piece in text for piece in marked)
     if parsed.selects([text]):
         assert marked
-    assert postgres_words(parsed).count("'") % 2 == 0
+    assert postgres_words(parsed.wanted).count("'") % 2 == 0
+    assert postgres_words(parsed.unwanted, any_of=True).count("'") % 2 == 0
 
 
 @given(st.text(max_size=40), st.text(max_size=200))
