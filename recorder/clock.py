@@ -78,6 +78,23 @@ class SystemClock:
 ID_SIZE: Final = 16  # bytes
 
 
+#: Version of a UUID whose first 48 bits are Unix milliseconds (RFC 9562 §5.7).
+BY_CLOCK: Final = 7
+
+
+def asked_at(identity: bytes, wall_ns: int) -> tuple[int, int, bytes]:
+    """Return what exchanges sort by as their requests were sent.
+
+    Ids of recordings begin with the clock, and sort as those of one process were made, even where its wall clock was
+    set back. Imported ones are made from what they hold, and say nothing: their times have the order of their file.
+
+    :param wall_ns: when its first event was, UTC nanoseconds.
+    """
+    if identity[6] >> 4 == BY_CLOCK:
+        return int.from_bytes(identity[:6], "big"), 0, identity
+    return wall_ns // 1_000_000, wall_ns, identity
+
+
 def id_text(identity: bytes) -> str:
     """Return the canonical text of a 16-byte id: ``0190…-7…``."""
     return str(uuid.UUID(bytes=identity))

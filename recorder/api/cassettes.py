@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
+from recorder.clock import asked_at
 from recorder.core.cassette import Block
 from recorder.core.cassette_lines import LineError
 from recorder.core.events import Event
@@ -18,7 +19,6 @@ from recorder.replay.answers import Entry
 from recorder.store.cassette_file import events_of, read_file, refused, require_sound
 
 _log = logging.getLogger("recorder")
-_BY_CLOCK: Final = 7  # version of a UUID whose first 48 bits are Unix milliseconds (RFC 9562 §5.7)
 
 
 class CassetteRecordings:
@@ -36,7 +36,7 @@ class CassetteRecordings:
         self.cassette = read_file(path)
         require_sound(path, self.cassette)
         _warn_of_more(path, recording=self.cassette.recording)
-        self._blocks = {block.stream: block for block in sorted(self.cassette.exchange_blocks(), key=_asked_at)}
+        self._blocks = {block.stream: block for block in sorted(self.cassette.exchange_blocks(), key=_order)}
         self._only = exchanges
 
     def entries(self) -> Iterator[Entry]:
@@ -93,16 +93,8 @@ def _asking(events: Iterable[Event]) -> list[Event]:
     return []
 
 
-def _asked_at(block: Block) -> tuple[int, int, bytes]:
-    """Return what exchanges sort by as their requests were sent, wherever git has put them.
-
-    Ids of recordings begin with the clock, and sort as those of one process were made. Imported ones are made from
-    what they hold, and say nothing: their events have the order of their file.
-    """
-    identity = block.stream
-    if identity[6] >> 4 == _BY_CLOCK:
-        return int.from_bytes(identity[:6], "big"), 0, identity
-    return block.wall_ns // 1_000_000, block.wall_ns, identity
+def _order(block: Block) -> tuple[int, int, bytes]:
+    return asked_at(block.stream, block.wall_ns)
 
 
 def _is_usual(facts: dict[str, Any]) -> bool:

@@ -120,7 +120,7 @@ class Reader:
         # Ids of one process sort in the order in which its requests were sent; its wall clock may step.
         fresh = self.fresh.exchanges
         stored = (row for row in self.projected.requests() if row.id not in fresh)
-        rows = (RequestRow(row.id, row.match_key, row.match_places, row.method, row.url) for row in fresh.values())
+        rows = (RequestRow(*(getattr(row, name) for name in RequestRow._fields)) for row in fresh.values())
         return heapq.merge(stored, sorted(rows))
 
     def exchange(self, identity: bytes) -> ExchangeRow | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from recorder.api.reader import Reader
-from recorder.clock import id_text
+from recorder.clock import BY_CLOCK, asked_at, id_text
 from recorder.core.events import Event
 from recorder.core.exchange import Request, fold
 from recorder.errors import ChainBroken
@@ -25,9 +25,12 @@ class Recordings:
         self._only = None if exchanges is None else frozenset(exchanges)
 
     def entries(self) -> Iterator[Entry]:
-        """Yield what the index holds of each exchange."""
+        """Yield what the index holds of each exchange, in the order in which the requests were sent."""
+        rows = list(self._reader.requests())
+        if any(identity[6] >> 4 != BY_CLOCK for identity, *_ in rows):
+            rows.sort(key=lambda row: asked_at(row.id, row.started_ns))
         parsed: dict[str | None, tuple[str, ...]] = {None: ()}  # most recordings have redacted the same places
-        for identity, key, text, method, url in self._reader.requests():
+        for identity, key, text, method, url, _ in rows:
             if key is not None and (self._only is None or identity in self._only):
                 places = parsed.get(text)
                 if places is None:

@@ -108,6 +108,7 @@ class RequestRow(NamedTuple):
     match_places: str | None
     method: str
     url: str
+    started_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,8 +233,8 @@ class SqlProjected:
 
     def requests(self) -> Iterator[RequestRow]:
         """Yield what replay needs to know of every exchange, in the order of their ids."""
-        c = exchanges.c
-        yield from self._all(RequestRow, select(c.id, c.match_key, c.match_places, c.method, c.url).order_by(c.id))
+        columns = (exchanges.c[name] for name in RequestRow._fields)
+        yield from self._all(RequestRow, select(*columns).order_by(exchanges.c.id))
 
     def openings(self) -> Iterator[OpeningRow]:
         """Yield every opening of a conversation, in the order of their ids."""
@@ -285,10 +286,8 @@ class SqlProjected:
         with self._store.reading() as connection:
             lists = self._lists_are_indexed
             restrict = None if which == ExchangeFilter() else partial(_restricted_messages, which=which, lists=lists)
-            for message, exchange in found_messages(
-                connection, query, restrict, newest_first=newest_first, limit=limit
-            ):
-                yield message, ExchangeRow(*exchange)
+            found = found_messages(connection, query, restrict, newest_first=newest_first, limit=limit)
+            yield from ((message, ExchangeRow(*exchange)) for message, exchange in found)
 
     def sent_back(self, keys: Iterable[bytes]) -> set[bytes]:
         """Return those of the keys of messages that stored answers have when they are sent back."""

@@ -138,7 +138,7 @@ def test_filters(projected: SqlProjected, which: ExchangeFilter, numbers: list[i
 def test_what_replay_needs_comes_in_the_order_of_ids(projected: SqlProjected) -> None:
     rows = [row(3), row(1), row(2, match_key=b"x" * 32, match_places='["url:key"]'), row(4, match_key=None)]
     projected.commit("p", START, FeedCursor(1, 1), exchanges=rows)
-    expected = sorted((made.id, made.match_key, made.match_places, made.method, made.url) for made in rows)
+    expected = sorted((m.id, m.match_key, m.match_places, m.method, m.url, m.started_ns) for m in rows)
     assert list(projected.requests()) == expected
 
 
