@@ -50,20 +50,10 @@ def test_asks(cassette, number):
 
 def run(folder: Path, mode: str) -> float:
     """Run the suite of a folder; return the seconds that it took."""
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:xdist",
-        "-p",
-        "no:cassetter",
-        *options,
-    ]
+    without = [f"-pno:{plugin}" for plugin in ("cacheprovider", "xdist", "cassetter", "recording")]
+    command = [sys.executable, "-m", "pytest", "-q", *without, f"--recorder-mode={mode}"]
     environment = {name: value for name, value in os.environ.items() if name not in ("CI", "PYTEST_ADDOPTS")}
+    environment["VCR_MODE"] = mode
     began = time.perf_counter()
     done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
