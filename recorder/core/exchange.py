@@ -329,8 +329,6 @@ class _Fold:
     def result(self) -> Exchange:
         origin = self.sent or self.first
         facts = self.request_facts
-        # Of an untimed one without a request, the events but the first have the time of the first import.
-        start = (self.end or self.head or origin) if self.sent is None and self._lacks("started_at") else origin
         first = None if self._lacks("chunk_times") else next((one for one in self.chunks if one.end > one.start), None)
         head = self.head
         timed = self.end is not None and self.end.instance == origin.instance and not self._lacks("end_time")
@@ -344,7 +342,7 @@ class _Fold:
             chunks=tuple(self.chunks),
             verbatim_bytes=self.verbatim,
             ending=self.ending,
-            started_ns=start.wall_ns,
+            started_ns=(self.sent or (self.end or self.head if self._lacks("started_at") else None) or origin).wall_ns,
             origin_ns=origin.mono_ns,
             head_ns=head.mono_ns - origin.mono_ns if head is not None else None,
             first_chunk_ns=first.mono_ns - origin.mono_ns if first else None,
