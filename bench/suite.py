@@ -1,8 +1,8 @@
 """A suite of a thousand recorded tests, against the same suite with vcrpy in a fixture.
 
-Every test asks for one streamed answer and has a cassette of its own: of ten chunks, most of which is pytest's own time,
-and of 200, as many as an answer of some length has. Both suites are recorded from one server, and then run offline in
-turn, each in a process of its own.
+Every test asks for one streamed answer and has a cassette of its own: of ten chunks, where most is pytest's own time,
+and of 200, as many as an answer of some length has. Both suites are recorded from one server, and then run offline
+in turn, each in a process of its own.
 
     python -m bench.suite [tests]
 """
