@@ -269,3 +269,15 @@ def test_what_filters_leave_comes_back_in_its_order(mixed: str, name: str, chose
     third = f"sqlite:///{tmp_path}/third.db"
     assert run("import", str(file), "--store", third).exit_code == 0
     assert export(third, "--all") == again
+
+
+@pytest.mark.parametrize("chosen", [each for each in FILTERS if "truncated" not in each], ids=" ".join)
+def test_examples_for_fine_tuning_come_back_in_their_order(mixed: str, chosen: list[str], tmp_path: Path) -> None:
+    before, file, other = (
+        run("export", *chosen, "--format", "openai-jsonl", "--store", mixed).stdout,
+        tmp_path / "examples.jsonl",
+        f"sqlite:///{tmp_path}/other.db",
+    )
+    file.write_text(before, encoding="utf-8")
+    assert run("import", str(file), "--store", other).exit_code == 0
+    assert run("export", "--all", "--format", "openai-jsonl", "--store", other).stdout == before
