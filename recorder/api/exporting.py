@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import Unpack
+from typing import NamedTuple, TypeAlias, Unpack
 
 from recorder.api.store import ExchangeFilters, Store
 from recorder.api.threaded import Found
@@ -14,14 +14,30 @@ from recorder.core.chain import check
 from recorder.core.conversation import Conversation
 from recorder.core.events import Event
 from recorder.core.exchange import fold
+from recorder.core.history import History
 from recorder.core.rebuilt import Place, Rebuilt
 from recorder.core.threads import Threads
 from recorder.dialects.rebuild import rebuild
-from recorder.errors import ChainBroken, NotFound, UnknownEventType
+from recorder.errors import ChainBroken, CorruptRecording, NotFound, RedactionRefused, UnknownEventType
 from recorder.projections.rows import turn_of_row
 
 #: Ids of exchanges and where they stand, the same whenever it is called.
 Places = Callable[[], Iterator[tuple[str, Place | None]]]
+_As: TypeAlias = Callable[[Rebuilt], Rebuilt]
+
+
+class Chosen(NamedTuple):
+    """Exchanges of several conversations.
+
+    :ivar places: which, conversation by conversation.
+    :ivar size: how many they are.
+    :ivar walk: these, and those that come before one of them in its conversation; the last says of each whether it is
+        one of these.
+    """
+
+    places: Places
+    size: int
+    walk: Callable[[], Iterator[tuple[str, Place, bool]]]
 
 
 class Exchanges:
@@ -32,7 +48,7 @@ class Exchanges:
     :param made: what is done to each before it is yielded; None for nothing.
     """
 
-    def __init__(self, store: Store, places: Places, made: Callable[[Rebuilt], Rebuilt] | None = None) -> None:
+    def __init__(self, store: Store, places: Places, made: _As | None = None) -> None:
         self._store, self._places, self._made = store, places, made
 
     def __iter__(self) -> Iterator[Rebuilt]:
@@ -65,6 +81,45 @@ class Exchanges:
                 continue
 
 
+class Compared(Exchanges):
+    """Exchanges that were chosen, each with what it is to those before it in its conversation.
+
+    It is what the whole conversation says, chosen or not: an answer that was not chosen was given all the same. Those
+    are read besides, one at a time. Where one of them cannot be, nobody looks from there on.
+
+    :param store: an open store.
+    :param chosen: which exchanges.
+    :param made: what is done to each before it is yielded; *unchosen* to those that are only looked at.
+    """
+
+    def __init__(self, store: Store, chosen: Chosen, made: _As | None = None, unchosen: _As | None = None) -> None:
+        super().__init__(store, chosen.places, made)
+        self._walk, self._unchosen = chosen.walk, unchosen
+
+    def __iter__(self) -> Iterator[Rebuilt]:
+        home, history = None, History()
+        looking = True
+        for identity, place, chosen in self._walk():
+            if place.conversation != home:
+                home, history, looking = place.conversation, History(), True
+            if not chosen:
+                looking = looking and self._looked_at(identity, history)
+                continue
+            rebuilt = replace(self._rebuilt(identity), place=place)
+            rebuilt = rebuilt if self._made is None else self._made(rebuilt)
+            if looking and rebuilt.place is not None:
+                rebuilt = replace(rebuilt, place=replace(rebuilt.place, relation=history.take(rebuilt)))
+            yield rebuilt
+
+    def _looked_at(self, identity: str, history: History) -> bool:
+        try:
+            rebuilt = self._rebuilt(identity)
+            history.take(rebuilt if self._unchosen is None else self._unchosen(rebuilt))
+        except (CorruptRecording, RedactionRefused):  # nobody asked for it, so it stops nothing
+            return False
+        return True
+
+
 def of_conversation(store: Store, found: Found) -> tuple[Conversation, Places]:
     """Return the conversation that *found* is, or that its exchange is in, and the exchanges that it stands for.
 
@@ -92,10 +147,11 @@ def threads_of(store: Store, filters: ExchangeFilters) -> Threads:
     return Threads((turn_of_row(row, id_text(row.id)) for row in rows), openings)
 
 
-def of_filters(store: Store, **filters: Unpack[ExchangeFilters]) -> tuple[Places, int]:
-    """Return the exchanges that fit, all without filters, and how many they are.
+def of_filters(store: Store, **filters: Unpack[ExchangeFilters]) -> Chosen:
+    """Return the exchanges that fit, all without filters.
 
-    They come conversation by conversation, as these began, each in the order in which it was sent.
+    They come conversation by conversation, in the order of the first of each that fits, each in the order in which it
+    was sent.
 
     :param filters: see :class:`~recorder.api.store.ExchangeFilters`.
     :raises NotFound: nothing fits, or there is no such conversation.
@@ -108,11 +164,11 @@ def of_filters(store: Store, **filters: Unpack[ExchangeFilters]) -> tuple[Places
     if not count:
         raise NotFound("nothing is recorded that fits, so nothing is exported: see `recorder list`")
 
-    def places() -> Iterator[tuple[str, Place | None]]:
-        for one in threads.in_order(chosen):
-            yield id_text(one.id), Place(one.conversation, one.name, one.parent, one.extended_by)
+    def walk(*, earlier: bool = True) -> Iterator[tuple[str, Place, bool]]:
+        for one in threads.in_order(chosen, earlier=earlier):
+            yield id_text(one.id), Place(one.conversation, one.name, one.parent, one.extended_by), one.chosen
 
-    return places, count
+    return Chosen(lambda: ((identity, place) for identity, place, _ in walk(earlier=False)), count, walk)
 
 
 def events_of(store: Store, places: Places) -> Iterator[Iterable[Event]]:

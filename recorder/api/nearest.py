@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 from recorder.api.recordings import Recordings
 from recorder.api.store import Store
@@ -15,6 +16,8 @@ from recorder.dialects.rebuild import rebuild
 from recorder.errors import NotFound
 from recorder.locations import fingerprint_key
 from recorder.replay.nearest import nearest
+
+_COMPARED: Final = 1024  # recordings; somebody waits for the answer, but not for seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,5 +79,5 @@ def _nearest(
         return replace(found, method=request.method, url=request.url) if anywhere else found
 
     requests = [f"{request.method} {request.url}" if anywhere else f"{one.method} {one.url}" for one in entries]
-    first = nearest(request, requests, places, recorded, hidden)[0]
+    first = nearest(request, requests, places, recorded, hidden, most=_COMPARED)[0]
     return store.rebuilt(id_text(entries[first.number].exchange)), tuple(first.differences)

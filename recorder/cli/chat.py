@@ -16,6 +16,7 @@ import requests
 from recorder.api.conversations import Conversation
 from recorder.api.recorder import Recorder
 from recorder.api.store import Store
+from recorder.api.threaded import Found
 from recorder.cli.answering import texts
 from recorder.cli.application import Settings, pass_settings, store_option
 from recorder.cli.failures import UNREACHABLE, USAGE, Failed
@@ -159,8 +160,8 @@ def _known(url: str, text: str) -> _Known | None:
         if found is None:
             return None
         home = found.id if found.kind == "conversation" else store.conversation_of(found.id)[0]
-        summary = next(one for one in store.conversations() if one.id == home)
-        return _Known(home, summary.name, _earlier(store, summary.exchanges))
+        thread = store.outline(Found("conversation", home))
+        return _Known(home, thread.name, _earlier(store, thread.exchanges))
 
 
 def _entered(recorder: Recorder, text: str, known: _Known | None) -> AbstractContextManager[Any]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import click
 
-from recorder.api.exporting import Exchanges, events_of, of_conversation, of_filters
+from recorder.api.exporting import Chosen, Compared, Exchanges, events_of, of_conversation, of_filters
 from recorder.api.foreign_files import is_part_of
 from recorder.api.store import Store
 from recorder.cli.application import Settings, pass_settings, store_option
@@ -117,12 +117,19 @@ def export(
 def _chosen_pieces(
     store: Store, selection: Selection, name: str, redaction: ExportRedaction, begin: _Begin
 ) -> Iterator[Piece]:
-    places, count = of_filters(store, **selection.filters)
+    chosen = of_filters(store, **selection.filters)
     if not redaction.rules:
-        return render(name, _Told(Exchanges(store, places), begin(count), warn))
-    advance = begin(count, 2)
-    redaction.learn(_Told(Exchanges(store, places), advance))
-    return redaction.guard(render(name, _Told(Exchanges(store, places, redaction.exchange), advance, warn)))
+        exchanges = Compared(store, chosen) if name in _COMPARED else Exchanges(store, chosen.places)
+        return render(name, _Told(exchanges, begin(chosen.size), warn))
+    advance = begin(chosen.size, 2)
+    redaction.learn(_Told(Exchanges(store, chosen.places), advance))
+    return redaction.guard(render(name, _Told(_redacted(store, chosen, name, redaction), advance, warn)))
+
+
+def _redacted(store: Store, chosen: Chosen, name: str, redaction: ExportRedaction) -> Exchanges:
+    if name not in _COMPARED:
+        return Exchanges(store, chosen.places, redaction.exchange)
+    return Compared(store, chosen, redaction.exchange, lambda rebuilt: redaction.exchange(rebuilt, counted=False))
 
 
 def _event_pieces(
@@ -138,7 +145,7 @@ def _event_pieces(
         streams = events_of(store, lambda: ((one, place) for one in conversation.exchanges))
         count = len(conversation.exchanges)
     elif any(selection.filters.values()):
-        places, count = of_filters(store, **selection.filters)
+        places, count, _ = of_filters(store, **selection.filters)
         streams = events_of(store, places)
     else:
         streams, count = (events for _, events in store.reader.walk()), store.reader.store.counts()[1]

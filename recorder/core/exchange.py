@@ -145,7 +145,7 @@ class Exchange:
     :ivar call: id shared by the exchanges of one send.
     :ivar conversation: id of the conversation opening that it was sent in.
     :ivar imported: facts of ``imported``, where something else had recorded it. What it lacks is None above, or left at
-        what an empty one has: :meth:`lacks` tells. ``started_ns`` is then when it was imported.
+        what an empty one has: :meth:`lacks` tells. ``started_ns`` is then when it was imported first.
     :ivar imported_ns: when that was, UTC nanoseconds.
     """
 
@@ -342,7 +342,7 @@ class _Fold:
             chunks=tuple(self.chunks),
             verbatim_bytes=self.verbatim,
             ending=self.ending,
-            started_ns=origin.wall_ns,
+            started_ns=(self.sent or (self.end or self.head if self._lacks("started_at") else None) or origin).wall_ns,
             origin_ns=origin.mono_ns,
             head_ns=head.mono_ns - origin.mono_ns if head is not None else None,
             first_chunk_ns=first.mono_ns - origin.mono_ns if first else None,

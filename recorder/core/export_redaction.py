@@ -78,9 +78,10 @@ class ExportRedaction:
         for rebuilt in exchanges if self.rules else ():
             self._learn(_Whole(rebuilt))
 
-    def exchange(self, rebuilt: Rebuilt) -> Rebuilt:
+    def exchange(self, rebuilt: Rebuilt, *, counted: bool = True) -> Rebuilt:
         """Return an exchange with what is found in it left out.
 
+        :param counted: it is exported, and not only looked at.
         :raises RedactionRefused: something would still be found, or the answer would be another one.
         """
         _readable(rebuilt)
@@ -118,7 +119,7 @@ class ExportRedaction:
                 f"{rule.label} still finds something in {place} of exchange {rebuilt.id}: "
                 "nothing is exported of it; give a rule that covers more, such as text: with all of it"
             )
-        for number, places in matcher.counts.items():
+        for number, places in matcher.counts.items() if counted else ():
             self._totals[number] += len(places)
         if matcher.counts:
             made = replace(made, anomalies=(*made.anomalies, Anomaly(REDACTED, self._told(matcher))))

@@ -30,7 +30,7 @@ _SYSTEM: Final = frozenset({"system", "developer"})
 Pairs = list[tuple[int, int]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Line:
     """One message of a history.
 

@@ -37,6 +37,7 @@ from recorder.core.matching import (
     value_differences,
     without,
 )
+from recorder.core.nearness import said
 from recorder.core.normalising import normalised, shown
 from recorder.core.redaction import FORM, MARKER
 from recorder.errors import ConfigurationError
@@ -97,6 +98,14 @@ class Loosening:
             encoded = part.encode("utf-8", "surrogatepass")
             digest.update(len(encoded).to_bytes(8, "big") + encoded)
         return digest.digest()
+
+    def text(self, request: Request, places: Iterable[str]) -> str:
+        """Return what is compared of a request's payload, as one text.
+
+        :raises ConfigurationError: the callable failed, or returned no request.
+        """
+        seen = self._seen(request, frozenset(places))
+        return seen.text if seen.value is MISSING else said(seen.value)
 
     def differing_from(
         self, asked: Request, hidden: Iterable[str] = ()

@@ -29,12 +29,14 @@ class Place:
     :ivar conversation: id of the conversation that it is in; ``name`` as the user named it.
     :ivar parent: id of the exchange that it extends.
     :ivar extended_by: how many of those that are exported with it extend it.
+    :ivar relation: what it is to those before it, where somebody looked: see :mod:`recorder.core.history`.
     """
 
     conversation: str | None = None
     name: str | None = None
     parent: str | None = None
     extended_by: int = 0
+    relation: Relation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +172,16 @@ def as_json(
     )
 
 
+def relation_of(rebuilt: Rebuilt, conversation: Conversation | None) -> Relation | None:
+    """Return what an exchange is to those before it; None where nobody looked."""
+    if conversation is not None:
+        return conversation.relations.get(rebuilt.id)
+    return rebuilt.place.relation if rebuilt.place is not None else None
+
+
 def changes_of(rebuilt: Rebuilt, conversation: Conversation | None) -> tuple[Anomaly, ...]:
     """Return what was changed in the history that an exchange sent; empty where nobody looked."""
-    relation = conversation.relations.get(rebuilt.id) if conversation is not None else None
+    relation = relation_of(rebuilt, conversation)
     return relation.findings if relation is not None else ()
 
 

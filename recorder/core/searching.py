@@ -2,7 +2,8 @@
 
 A word is a run of letters and digits, of any case and with or without diacritics of U+0300 to U+036F: what the
 tokenizer unicode61 of SQLite's FTS5 takes (https://sqlite.org/fts5.html#unicode61_tokenizer), so that rows which
-no index has yet are found by the same words. A query::
+no index has yet are found by the same words. Letters like Ł are those that people type in their place
+(:mod:`recorder.core.letters`). A query::
 
     word          is wanted; in any order, anywhere in one message
     "two words"   are wanted in this order, side by side
@@ -19,6 +20,8 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
+
+from recorder.core.letters import folded_letters
 
 _WORD: Final = re.compile(r"[^\W_](?:[^\W_]|[\u0300-\u036f])*")
 _MARKS: Final = re.compile(r"[\u0300-\u036f]+")
@@ -89,7 +92,8 @@ def words_of(text: str) -> Iterator[Word]:
 def _compared(word: str) -> str:
     if word.isascii():
         return word.lower()
-    return unicodedata.normalize("NFC", _MARKS.sub("", unicodedata.normalize("NFD", word.lower())))
+    bare = _MARKS.sub("", unicodedata.normalize("NFD", folded_letters(word).lower()))
+    return unicodedata.normalize("NFC", bare)
 
 
 def _stands(term: Term, texts: Sequence[Sequence[str]]) -> bool:

@@ -25,6 +25,10 @@ _PLUS: Final = re.compile(r"\+")
 _QUERY: Final = re.compile(r"(?<==)[^\s=&+\"'<>]+(?:\+[^\s=&+\"'<>]+)+")
 _ENTITY: Final = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,8});")
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}")
+#: The same broken over lines, as in RFC 2045 §6.8 (76 columns) and RFC 7468 (64); nothing is tried twice.
+_LINES: Final = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{16,}+(?:[ \t]*+\r?\n[ \t]*+[A-Za-z0-9+/_-]++)++={0,2}")
+_LINE: Final = re.compile(r"[A-Za-z0-9+/_=-]+")
+_SHORTEST_LINE: Final = 16  # but for the last one
 _PAIR: Final = re.compile(r"[\ud800-\udbff][\udc00-\udfff]")
 _BYTE: Final = re.compile("[\udc80-\udcff]")  # no UTF-8, as the error handler surrogateescape keeps it
 _MISREAD: Final = re.compile("[\x80-\xff]{2,}")
@@ -105,6 +109,8 @@ def _readings(text: str, *, form: bool) -> Iterator[list[_Change]]:
     if _PAIR.search(text):
         found.append(_each(_PAIR, text, _joined))
     found.append(_unbased(text))
+    if "\n" in text:
+        found.append(_unbroken(text))
     return (changes for changes in found if changes)
 
 
@@ -166,14 +172,33 @@ def _unbased(text: str) -> list[_Change]:
     """What is base64 of a text (RFC 4648 §4, §5), cut or not."""
     changes: list[_Change] = []
     for one in _BASE64.finditer(text):
-        bare = one[0].rstrip("=").replace("-", "+").replace("_", "/")
-        bare = bare[:-1] if len(bare) % 4 == 1 else bare
-        try:
-            letters = base64.b64decode(bare + "=" * (-len(bare) % 4)).decode("utf-8")
-        except (binascii.Error, UnicodeDecodeError):
-            continue
-        changes.append((one.start(), one.end(), letters))
+        letters = _decoded(one[0])
+        if letters is not None:
+            changes.append((one.start(), one.end(), letters))
     return changes
+
+
+def _unbroken(text: str) -> list[_Change]:
+    """What is base64 of a text, broken over lines. A word on the next line may stand behind it."""
+    changes: list[_Change] = []
+    for one in _LINES.finditer(text):
+        lines = list(_LINE.finditer(text, one.start(), one.end()))
+        last = next((at for at, line in enumerate(lines) if len(line[0]) < _SHORTEST_LINE), len(lines) - 1)
+        for count in (last + 1, last):
+            letters = _decoded("".join(line[0] for line in lines[:count])) if count > 1 else None
+            if letters is not None:
+                changes.append((one.start(), lines[count - 1].end(), letters))
+                break
+    return changes
+
+
+def _decoded(run: str) -> str | None:
+    bare = run.rstrip("=").replace("-", "+").replace("_", "/")
+    bare = bare[:-1] if len(bare) % 4 == 1 else bare
+    try:
+        return base64.b64decode(bare + "=" * (-len(bare) % 4)).decode("utf-8")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
 
 
 def _changed(view: View, changes: list[_Change]) -> View:

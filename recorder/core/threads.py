@@ -28,6 +28,7 @@ class Placed(NamedTuple):
     :ivar conversation: id of its conversation; ``name`` as the user named it.
     :ivar parent: id of the exchange that it extends.
     :ivar extended_by: how many of the chosen exchanges extend it.
+    :ivar chosen: it is one of those; else it comes before one of them in its conversation.
     """
 
     id: bytes
@@ -35,6 +36,7 @@ class Placed(NamedTuple):
     name: str | None
     parent: str | None
     extended_by: int
+    chosen: bool = True
 
 
 class _Table:
@@ -125,6 +127,11 @@ class Threads:
             if opening != _NONE:
                 self._openings[number] = of_opening[opening]
 
+    def _home(self, number: int) -> int:
+        """The place of its conversation in an array that has one for each exchange, and for each that was opened."""
+        home = self._homes[number]
+        return home if home >= 0 else len(self) - 2 - home
+
     def _length(self, number: int) -> int:
         return self._bounds[number + 1] - self._bounds[number]
 
@@ -180,33 +187,42 @@ class Threads:
         """Return the numbers of exchanges for :meth:`in_order`; an id that is not here has none."""
         return array("i", (number for identity in ids for number in self._by_id.numbers(identity)))
 
-    def in_order(self, chosen: array[int] | None = None) -> Iterator[Placed]:
-        """Yield exchanges conversation by conversation, as these began, each in the order in which it was sent.
+    def in_order(self, chosen: array[int] | None = None, *, earlier: bool = False) -> Iterator[Placed]:
+        """Yield exchanges conversation by conversation, each in the order in which it was sent.
+
+        Conversations come in the order of the first exchange that is wanted of each. So the order is the same for whom
+        only those are known that are wanted.
 
         :param chosen: numbers of those that are wanted, in any order; all where it is None.
+        :param earlier: yield also those that come before one that is wanted, in its conversation.
         """
         wanted = range(len(self)) if chosen is None else chosen
         extended = array("i", [0]) * len(self)
         for number in wanted:
             if self._parents[number] != _NONE:
                 extended[self._parents[number]] += 1
-        began, begun = array("i", [_NONE]) * len(self), array("i", [_NONE]) * len(self._named)
-        for number in range(len(self) - 1, -1, -1):
-            home = self._homes[number]
-            if home < 0:
-                begun[-2 - home] = number
-            else:
-                began[home] = number
+        size = len(self) + len(self._named)
+        began, ended = array("i", [_NONE]) * size, array("i", [_NONE]) * size
+        for number in wanted:
+            home = self._home(number)
+            began[home] = number if began[home] == _NONE else min(began[home], number)
+            ended[home] = max(ended[home], number)
+        listed: Iterable[int] = wanted
+        flags = bytearray(b"\1") * len(self)
+        if earlier and chosen is not None:
+            flags = bytearray(len(self))
+            for number in chosen:
+                flags[number] = 1
+            listed = (number for number in range(len(self)) if number <= ended[self._home(number)])
 
         def place(number: int) -> int:  # a number rather than a pair, which takes three times as much while sorting
-            home = self._homes[number]
-            return (begun[-2 - home] if home < 0 else began[home]) * len(self) + number
+            return began[self._home(number)] * len(self) + number
 
-        for number in array("i", sorted(wanted, key=place)):
+        for number in array("i", sorted(listed, key=place)):
             home, parent = self._homes[number], self._parents[number]
             conversation, name = self._named[-2 - home] if home < 0 else (self._id(home), None)
             before = None if parent == _NONE else self._id(parent)
-            yield Placed(self._by_id.key(number), conversation, name, before, extended[number])
+            yield Placed(self._by_id.key(number), conversation, name, before, extended[number], bool(flags[number]))
 
 
 def _sized(key: bytes) -> bytes:

@@ -10,7 +10,7 @@ from recorder.core.conversation import Conversation
 from recorder.core.json_text import plain
 from recorder.core.message_json import tokens_json
 from recorder.core.messages import Choice
-from recorder.core.rebuilt import Rebuilt, changes_of, place_of, summary
+from recorder.core.rebuilt import Rebuilt, place_of, relation_of, summary
 from recorder.formats.endings import error_text
 
 _LISTED: Final = ("id", "conversation", "conversation_name", "started_at", "method", "url", "status", "model")
@@ -49,7 +49,7 @@ class Csv:
     A cell is empty where nothing is known. ``finish`` has the finish in the words that all dialects share,
     ``finish_reasons`` as it was sent; of several choices as ``INDEX=FINISH``, those that were not finished left out.
     An answer that is not complete says so under ``verdict``, a recording that was changed under ``not_as_written``.
-    ``history_findings`` is how many changes of the history it sent back; empty where only some exchanges are exported.
+    ``history_findings`` is how many changes of the history it sent back; empty for one exchange alone.
     """
 
     name = "csv"
@@ -66,7 +66,7 @@ class Csv:
 def _row(rebuilt: Rebuilt, conversation: Conversation | None) -> dict[str, Any]:
     exchange, choices = rebuilt.exchange, rebuilt.answer.choices
     place = place_of(rebuilt, conversation)
-    looked = conversation is not None and rebuilt.id in conversation.relations
+    relation = relation_of(rebuilt, conversation)
     told = summary(rebuilt, conversation=place.conversation)
     return {
         **told,
@@ -80,7 +80,7 @@ def _row(rebuilt: Rebuilt, conversation: Conversation | None) -> dict[str, Any]:
         "attempt": exchange.attempt,
         "parent": place.parent,
         "not_as_written": rebuilt.not_as_written,
-        "history_findings": len(changes_of(rebuilt, conversation)) if looked else None,
+        "history_findings": None if relation is None else len(relation.findings),
     }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from recorder.core.conversation import Conversation
 from recorder.core.exchange import Exchange
 from recorder.core.json_text import present
-from recorder.core.rebuilt import Rebuilt, as_json, origin_json, place_of
+from recorder.core.rebuilt import Rebuilt, as_json, origin_json, place_of, relation_of
 
 
 class JsonLines:
@@ -31,12 +31,11 @@ class JsonLines:
 def document(rebuilt: Rebuilt, conversation: Conversation | None, indent: int | None = None) -> str:
     """Return one exchange as a JSON document."""
     place = place_of(rebuilt, conversation)
-    relation = conversation.relations.get(rebuilt.id) if conversation else None
     value: dict[str, Any] = as_json(
         rebuilt,
         conversation=place.conversation,
         parent=place.parent,
-        relation=relation,
+        relation=relation_of(rebuilt, conversation),
     )
     value["recording"] = _recording(rebuilt.exchange)
     value |= {"imported": None, "imported_at": None} | origin_json(rebuilt.exchange)

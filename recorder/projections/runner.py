@@ -12,7 +12,7 @@ from recorder.store.base import EventStore, FeedCursor
 from recorder.store.projected import ExchangeRow, OpeningRow, SqlProjected
 from recorder.store.searched import CallRow, MessageRow
 
-NAME: Final = "rows/6"  # another name where a fold gives other rows than before: all are made again
+NAME: Final = "rows/7"  # another name where a fold gives other rows than before: all are made again
 _AT_ONCE: Final = 4096  # events of the feed
 
 

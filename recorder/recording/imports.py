@@ -5,7 +5,8 @@ ones stand before it in its file. So the same recording has the same ids, in wha
 imported; one that grew brings what is new. What our own export holds keeps its ids.
 
 The events have the times of the file, from a monotonic clock that begins at 0 with the request. Where the file has
-none, they have the wall time of the import, and ``missing`` of the ``imported`` event says so.
+none, they have the wall time of the import (of an export of ours, of the first one), and ``missing`` of the
+``imported`` event says so.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from recorder.core.json_text import present
 from recorder.core.redaction import MARKER, Redacted, Redaction
 from recorder.core.version import __version__
 from recorder.formats.importing.base import Foreign, Origin
-from recorder.formats.importing.values import version_8
+from recorder.formats.importing.values import iso_ns, version_8
 
 _WHOLE_FRAME: Final = FRAME_END | READ_END | FRAME_CLOSED
 #: What tools leave in the place of a credential.
@@ -198,6 +199,8 @@ class _Stream:
     def __init__(self, opened: StreamOpened, imported_ns: int, foreign: Foreign) -> None:
         self.id, self._opened = opened.stream, opened
         self._imported_ns, self._started_ns = imported_ns, foreign.started_ns
+        before = iso_ns(foreign.origin.before.get("imported_at")) if foreign.origin is not None else None
+        self._first_ns = imported_ns if before is None else before  # so that they sort as in the store it comes from
         self._head = genesis(opened.stream)
         self._mono_ns = 0
         self.events: list[Event] = []
@@ -216,9 +219,10 @@ class _Stream:
         :param at_ns: nanoseconds after the request; None: when the one before it was, for all that is known.
         """
         self._mono_ns = max(self._mono_ns, at_ns or 0)
-        wall = self._imported_ns
-        if self._started_ns is not None and kind != "imported":
-            wall = self._started_ns + self._mono_ns
+        if kind == "imported":
+            wall = self._imported_ns
+        else:
+            wall = self._first_ns if self._started_ns is None else self._started_ns + self._mono_ns
         told = None if facts is None else meta_text(facts)
         place = self.id, len(self.events) + 1, kind, wall, self._mono_ns, self._opened.instance, flags, told, body
         self._head = link(self._head, self._opened.secret, Event(*place, b""))

@@ -22,12 +22,14 @@ from sqlalchemy import (
     insert,
     literal,
     literal_column,
+    not_,
     or_,
     select,
     table,
     text,
 )
 
+from recorder.core.letters import folded_letters
 from recorder.core.searching import Query, Term, words_of
 from recorder.store.sql import batched
 from recorder.store.tables import calls, exchanges, messages, messages_with_words
@@ -172,14 +174,20 @@ def _index(connection: Connection, keys: Sequence[bytes], *, remove: bool) -> No
 
     https://sqlite.org/fts5.html#external_content_tables; in the order of their numbers, else each is written by itself.
     """
-    names = "text, reasoning, rest"
-    into, first = ("message_index, rowid", "'delete', number") if remove else ("rowid", "number")
-    places = ", ".join("?" * len(keys))
-    connection.exec_driver_sql(
-        f"INSERT INTO message_index ({into}, {names}) "
-        f"SELECT {first}, {names} FROM message_rows WHERE key IN ({places}) ORDER BY number",
-        tuple(keys),
-    )
+    into, first = ("message_index, rowid", "'delete', ?") if remove else ("rowid", "?")
+    number: ColumnElement[int] = column("number", _selectable=messages)
+    c = messages.c
+    query = select(number, c.text, c.reasoning, c.rest).where(c.key.in_(keys)).order_by(number)
+    values = [(row[0], *(_folded(field) for field in row[1:])) for row in connection.execute(query)]
+    if values:
+        connection.exec_driver_sql(
+            f"INSERT INTO message_index ({into}, text, reasoning, rest) VALUES ({first}, ?, ?, ?)", values
+        )
+
+
+def _folded(field: Any) -> Any:
+    """A text as SQLite's tokenizer takes it: it knows nothing of letters that Unicode does not decompose."""
+    return folded_letters(field) if isinstance(field, str) else field
 
 
 def forget_messages(connection: Connection) -> None:
@@ -278,23 +286,31 @@ def sqlite_words(query: Query) -> str:
 
 def _on_postgres(_: Connection, query: Query, newest_first: bool, filtered: bool) -> Select[Any]:
     words: ColumnElement[Any] = column("words", _selectable=messages)
-    asked = text("CAST(:asked AS tsquery)").bindparams(asked=postgres_words(query))
+    asked = text("CAST(:asked AS tsquery)").bindparams(asked=postgres_words(query.wanted))
     found = _select().where(words.op("@@")(asked))
+    if query.unwanted:
+        # By itself: in one tsquery, the index would be read for all that is not wanted, and the server would think that
+        # few are found, and sort them all, where it can go from the newest on until there are enough.
+        left_out = text("CAST(:left_out AS tsquery)").bindparams(left_out=postgres_words(query.unwanted, any_of=True))
+        found = found.where(not_(words.op("@@")(left_out)))
     if not newest_first:
         return found.order_by(func.ts_rank_cd(words, asked).desc(), messages.c.started_ns.desc())
     # An index has the exchanges of one model, say, by their age: no other ones are looked at.
     return found.order_by(*(_BY_EXCHANGE if filtered else _BY_MESSAGE))
 
 
-def postgres_words(query: Query) -> str:
-    """Return a query as a tsquery (https://www.postgresql.org/docs/current/datatype-textsearch.html)."""
+def postgres_words(terms: Iterable[Term], *, any_of: bool = False) -> str:
+    """Return terms as a tsquery (https://www.postgresql.org/docs/current/datatype-textsearch.html).
+
+    :param any_of: of which one is enough; else all are wanted.
+    """
 
     def told(term: Term) -> str:
         *before, last = term.words
         words = [f"'{word[:_LONGEST_WORD]}'" for word in before]
         return "(" + " <-> ".join([*words, f"'{last[:_LONGEST_WORD]}'{':*' if term.prefix else ''}"]) + ")"
 
-    return " & ".join([*map(told, query.wanted), *(f"!{told(term)}" for term in query.unwanted)])
+    return (" | " if any_of else " & ").join(map(told, terms))
 
 
 def word_places(texts: Sequence[str | None]) -> str:

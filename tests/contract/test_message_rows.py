@@ -350,3 +350,30 @@ def test_an_index_that_no_column_holds_stops_nothing(store: SqlStore, index: int
     before = rows(store)
     rebuild_all(store, projected)
     assert rows(store) == before
+
+
+CITIES = ["Aus Łódź, per Bahn", "Tromsø and Ærøskøbing", "Die Straße DİYARBAKıR"]
+ASKED_FOR = {"lodz": 0, "LODZ": 0, "łódź": 0, '"lodz per"': 0, "lod*": 0, "tromso": 1, "aeros*": 1, "ær*": 1}
+ASKED_FOR |= {"strasse": 2, "STRASSE": 2, "diyarbakir -lodz": 2, "straße": 2}
+
+
+def test_letters_that_unicode_does_not_take_apart_are_found_by_those_that_people_type(store: SqlStore) -> None:
+    """In an index that is new, taken down row by row, or made by a version that did not know it."""
+    fill(store, *(answered(at, ("user", text), text="A", call=f"c{at}") for at, text in enumerate(CITIES, 1)))
+
+    def found(query: str) -> list[str | None]:
+        return [row.text for row, _ in SqlProjected(store).search(parse_query(query), ExchangeFilter(), limit=9)]
+
+    for query, city in ASKED_FOR.items():
+        assert found(query) == [CITIES[city]]
+    execute(store, "UPDATE projection_checkpoints SET name = 'rows/6'")
+    execute(store, "UPDATE message_rows SET text = 'as it was before'")
+    project(store, SqlProjected(store))
+    for query, city in ASKED_FOR.items():
+        assert found(query) == [CITIES[city]]
+    assert found("before") == []
+
+
+@pytest.mark.parametrize(("query", "city"), ASKED_FOR.items())
+def test_what_no_index_has_yet_is_found_by_the_same_letters(query: str, city: int) -> None:
+    assert [parse_query(query).selects([text]) for text in CITIES] == [at == city for at in range(3)]

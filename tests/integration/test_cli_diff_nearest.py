@@ -132,3 +132,17 @@ def test_a_store_with_one_exchange_has_nothing_near_it(sqlite_url: str) -> None:
     fill(sqlite_url, HOLD)
     line = told(run("diff", identity_of(HOLD), "--nearest", "--store", sqlite_url), 1)
     assert line == "error: there is no other recording to compare it with: see `recorder list`"
+
+
+PROMPTS = ["What moved the price of oil?", "How much does AAPL cost today?", "Sell all lots of TSLA at noon."]
+
+
+@pytest.mark.parametrize(("asked", "nearest"), [("how much did AAPL cost?", 1), ("sell lots of GOOG", 2), ("oil?", 0)])
+def test_of_prompts_that_differ_in_one_field_it_is_the_one_with_the_same_words(
+    sqlite_url: str, tmp_path: Path, asked: str, nearest: int
+) -> None:
+    fill(sqlite_url, *(answered(at, ("user", text), text="A", call=f"c{at}") for at, text in enumerate(PROMPTS, 1)))
+    file = tmp_path / "request.json"
+    file.write_bytes(body(("user", asked)))
+    first, *_ = objects(run("diff", "--request", str(file), "--json", "--store", sqlite_url))
+    assert first["nearest"] == identity_of(answered(nearest + 1, text="A", call="c"))

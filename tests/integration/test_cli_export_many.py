@@ -13,7 +13,7 @@ import jsonschema
 import pyarrow.parquet
 import pytest
 
-from recorder.api.exporting import Exchanges, of_filters
+from recorder.api.exporting import Compared, Exchanges, of_filters
 from recorder.api.store import Store
 from recorder.core.rebuilt import Rebuilt
 from recorder.formats.base import formats, render
@@ -58,8 +58,12 @@ def lines(data: bytes) -> list[dict[str, Any]]:
 def test_everything_comes_as_show_has_each_conversation_by_conversation(url: str) -> None:
     found = lines(exported(url, "--all"))
     assert all(one.pop("recording") for one in found)
-    shown = [lines(run("show", identity_of(one), "--json", "--store", url).stdout_bytes)[0] for one in IN_ORDER]
-    assert found == shown
+    names = ("desk", *(identity_of(one) for one in IN_ORDER))
+    told = [line for name in names for line in lines(run("show", name, "--json", "--store", url).stdout_bytes)]
+    shown = {one["id"]: one for one in reversed(told)}
+    goes_on = shown[identity_of(ON)]
+    goes_on["relation"] = {"kind": "continues", "of": identity_of(ONE)}
+    assert found == [shown[identity_of(one)] for one in IN_ORDER]
     assert [one.get("parent") for one in found] == [None, identity_of(ONE), None, None, None]
 
 
@@ -76,15 +80,19 @@ def test_what_the_filters_leave(file_url: str, filters: tuple[str, ...], chosen:
     assert [one["id"] for one in lines(exported(file_url, *filters))] == [identity_of(one) for one in chosen]
 
 
+@pytest.mark.parametrize("kind", [Exchanges, Compared])
 @pytest.mark.parametrize("name", sorted(set(formats()) - {"sse"}))
-def test_every_format_takes_everything_and_one_exchange_at_a_time(file_url: str, name: str) -> None:
+def test_every_format_takes_everything_and_one_exchange_at_a_time(
+    file_url: str, name: str, kind: type[Exchanges]
+) -> None:
     with Store(file_url) as store:
-        places, count = of_filters(store)
-        assert count == len(IN_ORDER)
+        chosen = of_filters(store)
+        assert chosen.size == len(IN_ORDER)
+        exchanges = Compared(store, chosen) if kind is Compared else Exchanges(store, chosen.places)
         gc.collect()
         before = sum(isinstance(each, Rebuilt) for each in gc.get_objects())  # that other tests have left
         alive = []
-        for _ in render(name, Exchanges(store, places)):
+        for _ in render(name, exchanges):
             alive.append(sum(isinstance(each, Rebuilt) for each in gc.get_objects()) - before)
         assert alive
         assert max(alive) <= 2

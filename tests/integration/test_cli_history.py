@@ -8,7 +8,7 @@ import json
 import pytest
 
 from recorder.store.schema import upgrade
-from tests.commands import answered, fill, identity_of, json_lines, run
+from tests.commands import answered, asking, fill, identity_of, json_lines, run
 
 DESK = {"conversation": "01900000-0000-7000-8000-0000000000aa", "name": "desk"}
 
@@ -73,8 +73,9 @@ def test_every_change_stands_in_transcripts_above_the_messages(forged: str) -> N
 def test_changes_are_counted_in_csv_and_an_attribute_of_spans(forged: str) -> None:
     rows = list(csv.DictReader(run("export", "desk", "--format", "csv", "--store", forged).stdout.splitlines()))
     assert [row["history_findings"] for row in rows] == ["0", "0", "3"]
-    rows = list(csv.DictReader(run("export", "--all", "--format", "csv", "--store", forged).stdout.splitlines()))
-    assert [row["history_findings"] for row in rows] == ["", "", ""]
+    last = rows[2]["id"]
+    rows = list(csv.DictReader(run("export", last, "--format", "csv", "--store", forged).stdout.splitlines()))
+    assert [row["history_findings"] for row in rows] == [""]
     lines = run("export", "desk", "--format", "otlp", "--store", forged).stdout.splitlines()
     found = [
         [value["stringValue"] for value in each["value"]["arrayValue"]["values"]]
@@ -83,3 +84,34 @@ def test_changes_are_counted_in_csv_and_an_attribute_of_spans(forged: str) -> No
         if each["key"] == "recorder.history_findings"
     ]
     assert [[text.partition(":")[0] for text in each] for each in found] == [KINDS]
+
+
+FORMATS = ["json", "jsonl", "markdown", "html", "otlp", "csv"]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("choice", [("--all",), ("--conversation", "desk"), ("--since", "2020-01-01")])
+def test_exports_by_filters_tell_what_the_conversation_tells(forged: str, name: str, choice: tuple[str, ...]) -> None:
+    whole, chosen = (run("export", *one, "--format", name, "--store", forged).stdout for one in (("desk",), choice))
+    assert whole.count("answer_edited") == chosen.count("answer_edited") == (0 if name == "csv" else 2)
+    if name in ("jsonl", "csv", "otlp"):
+        assert chosen == whole
+
+
+def test_answers_that_were_not_chosen_were_given_all_the_same(store_url: str) -> None:
+    """Only the last exchange is chosen: what it sends back was said by those that are left out."""
+    upgrade(store_url)
+    ask, why = ("user", "buy?"), ("user", "why?")
+    first = answered(1, ask, text="hold sk-1234", call="call-1", **DESK)
+    other = answered(2, ("user", "else"), text="x", call="call-2")
+    faithful = answered(3, ask, ("assistant", "hold sk-1234"), why, text="a trend", call="call-3", **DESK)
+    cut = asking(4, ask, ("assistant", "sell"), why, call="call-4", **DESK).response().sse({"x": 1}, done=False)
+    fill(store_url, first, other, faithful, cut.event("response_truncated", {}))
+    chosen = ("export", "--verdict", "truncated", "--format", "jsonl", "--store", store_url)
+    (line,) = map(json.loads, run(*chosen).stdout.splitlines())
+    assert line["relation"] == {"kind": "continues", "of": identity_of(faithful)}
+    assert [(one["kind"], "hold sk-1234" in one["detail"]) for one in line["findings"]][:1] == [("answer_edited", True)]
+    redacted = run(*chosen, "--redact", "text:sk-1234")
+    assert redacted.exit_code == 0
+    assert "answer_edited" in redacted.stdout
+    assert "sk-1234" not in redacted.stdout

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 
 import pytest
 
 from recorder.formats.base import formats
-from tests.building import ExchangeBuilder
+from tests.building import ExchangeBuilder, delta
 from tests.commands import answered, fill, identity_of, run, told
 from tests.conftest import ENGINES, Sharing
 from tests.redacting import holds, rows_of
@@ -135,3 +136,18 @@ def test_a_number_that_a_path_selects_is_in_no_format(store_url: str, name: str)
     result = run("export", identity_of(answer), "--format", name, "--store", store_url, "--redact", "json:$.account")
     assert result.exit_code == 0, result.stderr
     assert not holds(rows_of(result.stdout_bytes) if name == "parquet" else result.stdout, "90210777")
+
+
+@pytest.mark.parametrize("name", ["jsonl", "markdown", "har", "html"])
+def test_base64_that_is_broken_over_lines_and_over_deltas_is_looked_into(sqlite_url: str, name: str) -> None:
+    told = b"The password that nobody is to know is hunter22hunter, and it stands in the middle of a long text."
+    coded = base64.encodebytes(told).decode()
+    asked = answered(1, ("user", f"see\n{coded}"), text="ok")
+    parts = [delta(role="assistant", content=f"it is\n{coded[:60]}"), delta(content=f"{coded[60:]}bye", finish="stop")]
+    said = ExchangeBuilder(2).request({"model": "m", "messages": []}).response().sse(*parts).completed()
+    fill(sqlite_url, asked, said)
+    whole = ("export", "--all", "--format", name, "--store", sqlite_url)
+    assert coded[8:20] in run(*whole).stdout
+    done = run(*whole, "--redact", "text:hunter22hunter")
+    assert done.exit_code == 0, done.stderr
+    assert coded[8:20] not in done.stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -196,3 +197,87 @@ def test_where_it_came_from_first_is_not_forgotten(filled: str, tmp_path: Path) 
     (again,) = json_lines(run("show", one["id"], "--json", "--store", other), "show")
     assert (again["imported"]["file"], again["imported"]["format"]) == ("export", "recorder")
     assert again["imported"]["before"] == {"imported": one["imported"], "imported_at": one["imported_at"]}
+
+
+FILTERS = [
+    ["--all"],
+    ["--verdict", "complete"],
+    ["--verdict", "truncated"],
+    ["--status", "200"],
+    ["--finish", "stop"],
+    ["--conversation", "desk"],
+    ["--tag", "bot=e"],
+    ["--since", "2026-09-21T14:13:25Z"],
+    ["--until", "2026-09-21T14:13:40Z"],
+]
+
+
+@pytest.fixture(scope="module")
+def mixed(filled: str) -> str:
+    """The same store, with conversations between each other, and exchanges that are newer than what was imported."""
+    desk = {"conversation": id_text(identity(90)), "name": "desk"}
+    late = ExchangeBuilder(95)
+    late.wall_ns = time.time_ns()
+    untold = [{"role": "user", "content": "z"}]
+    built = [
+        late.request({"model": "m", "messages": [{"role": "user", "content": "late"}]})
+        .response()
+        .sse(delta(content="d", finish="stop"))
+        .completed(),
+        asked(40, {"model": "m", "messages": untold}).response().sse(delta(content="y"), done=False),
+        answering(41, **desk).event("response_truncated", {}),
+        asked(42, {"model": "m", "messages": [*untold, {"role": "assistant", "content": "y"}, *untold]})
+        .response()
+        .sse(delta(content="x", finish="stop"))
+        .completed(),
+    ]
+    built[1].event("response_truncated", {})
+    with closing(open_store(filled, write=True)) as store:
+        for one in built:
+            store.append([one.opened], one.events)
+    return filled
+
+
+def told_alone(document: str, name: str) -> list[dict[str, Any]]:
+    """Return the exchanges of an export in their order, without what is said of others that may be left out."""
+    lines = document.splitlines() if name == "jsonl" else [document]
+    values = [json.loads(line) for line in lines]
+    if name != "jsonl":
+        values = values[0]["log"]["entries"] if name == "har" else values[0]["exchanges"]
+    for each in values:
+        for key in ("parent", "relation", "_parent"):
+            each.pop(key, None)
+    return values
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("chosen", FILTERS, ids=" ".join)
+def test_what_filters_leave_comes_back_in_its_order(mixed: str, name: str, chosen: list[str], tmp_path: Path) -> None:
+    def export(url: str, *which: str) -> str:
+        result = run("export", *which, "--format", name, "--store", url)
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    before, file, other = export(mixed, *chosen), tmp_path / "export", f"sqlite:///{tmp_path}/other.db"
+    file.write_text(before, encoding="utf-8")
+    assert run("import", str(file), "--store", other).exit_code == 0
+    again = export(other, "--all")
+    assert again == before if chosen == ["--all"] and name != "har" else True
+    assert told_alone(again, name) == told_alone(before, name)
+    assert len(told_alone(before, name)) > 1
+    file.write_text(again, encoding="utf-8")
+    third = f"sqlite:///{tmp_path}/third.db"
+    assert run("import", str(file), "--store", third).exit_code == 0
+    assert export(third, "--all") == again
+
+
+@pytest.mark.parametrize("chosen", [each for each in FILTERS if "truncated" not in each], ids=" ".join)
+def test_examples_for_fine_tuning_come_back_in_their_order(mixed: str, chosen: list[str], tmp_path: Path) -> None:
+    before, file, other = (
+        run("export", *chosen, "--format", "openai-jsonl", "--store", mixed).stdout,
+        tmp_path / "examples.jsonl",
+        f"sqlite:///{tmp_path}/other.db",
+    )
+    file.write_text(before, encoding="utf-8")
+    assert run("import", str(file), "--store", other).exit_code == 0
+    assert run("export", "--all", "--format", "openai-jsonl", "--store", other).stdout == before

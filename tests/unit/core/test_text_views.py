@@ -52,6 +52,24 @@ def test_a_secret_is_read_in_every_form_and_found_where_it_stands(written: str, 
     assert places(f"[{written}]", literal=literal, form=form) == {written}
 
 
+@pytest.mark.parametrize("around", [("", ""), ("Attached:\n\n", "\nRegards"), ("data:text/plain;base64,", "\n\nEnd.")])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\n    "])
+@pytest.mark.parametrize("width", [20, 64, 76])
+def test_base64_that_is_broken_over_lines_is_read(width: int, end: str, around: tuple[str, str]) -> None:
+    coded = base64.b64encode(
+        f"What nobody is to know of, and long enough: {SECRET}, and not at the end.".encode()
+    ).decode()
+    text = end.join(coded[at : at + width] for at in range(0, len(coded), width)).join(around)
+    for written, literal in ((text, False), (json.dumps(text)[1:-1], True), (json.dumps(json.dumps(text))[1:-1], True)):
+        assert any(coded[-4:] in place for place in places(written, literal=literal))
+
+
+def test_lines_of_words_are_no_base64() -> None:
+    assert [view.text for view in views("internationalization\nis a word\n", literal=False)] == [
+        "internationalization\nis a word\n"
+    ]
+
+
 def test_other_encodings_are_read() -> None:
     misread = SECRET.encode().decode("latin-1")
     assert places(f"to {misread}!") == {misread}

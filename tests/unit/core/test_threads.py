@@ -63,11 +63,19 @@ def test_what_group_says_of_each_exchange_in_its_order(turns: list[Turn], openin
 
 
 @given(sets_of_turns(), st.sets(st.sampled_from(IDS)))
-def test_those_that_are_chosen_stay_in_their_order(turns: list[Turn], chosen: set[str]) -> None:
+def test_conversations_come_by_the_first_that_is_chosen_of_each(turns: list[Turn], chosen: set[str]) -> None:
     made = threads(turns)
     wanted = {uuid.UUID(one).bytes for one in chosen}
     some = list(made.in_order(made.numbers(wanted)))
-    assert [one[:4] for one in some] == [one[:4] for one in made.in_order() if one.id in wanted]
+    age = {turn.id: at for at, turn in enumerate(sorted(turns, key=lambda turn: (turn.started_ns, turn.id)))}
+    every = [(one, age[str(uuid.UUID(bytes=one.id))]) for one in made.in_order()]
+    began = {one.conversation: at for one, at in reversed(every) if one.id in wanted}
+    rest = [(began[one.conversation], at, one) for one, at in every if one.conversation in began]
+    rest.sort(key=lambda each: each[:2])
+    assert [one[:4] for one in some] == [one[:4] for *_, one in rest if one.id in wanted]
+    last = {one.conversation: at for _, at, one in rest if one.id in wanted}
+    walked = [(*one[:4], one.chosen) for one in made.in_order(made.numbers(wanted), earlier=True)]
+    assert walked == [(*one[:4], one.id in wanted) for _, at, one in rest if at <= last[one.conversation]]
     extended = Counter(one.parent for one in some)
     assert [one.extended_by for one in some] == [extended[str(uuid.UUID(bytes=one.id))] for one in some]
 

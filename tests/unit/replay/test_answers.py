@@ -144,3 +144,12 @@ def test_of_many_recordings_those_of_the_path_are_compared() -> None:
     with pytest.raises(NoMatchingExchange) as missed:
         answers.answer("POST", "http://h/chat", b'{"a":1,"b":[2]}')
     assert id_text(bytes(16)) in missed.value.nearest
+
+
+def test_of_prompts_that_differ_in_one_field_a_miss_names_the_one_with_the_same_words() -> None:
+    prompts = ("What moved oil?", "How much does AAPL cost today?", "Sell all lots of TSLA.")
+    answers = _answers(*(json.dumps({"prompt": prompt}).encode() for prompt in prompts))
+    with pytest.raises(NoMatchingExchange) as missed:
+        _got(answers, b'{"prompt": "how much did AAPL cost?"}')
+    assert missed.value.nearest[0] == answers.unplayed[1]
+    assert "AAPL cost today?" in missed.value.differences[0]

@@ -358,3 +358,11 @@ def test_identical_requests_at_one_time_get_an_answer_each(match: Match) -> None
     with ThreadPoolExecutor(count) as threads:
         assert sorted(threads.map(once, range(count)), key=str) == sorted(range(count), key=str)
     assert ours.unplayed == ()
+
+
+def test_a_miss_names_the_recording_with_the_same_words_in_what_is_compared() -> None:
+    asked = [("oil fell", "AAPL rose"), ("AAPL rose today", "oil")]
+    ours = answers([(ask({"prompt": one, "at": at}), ()) for one, at in asked], Match(ignore=("/at",)))
+    with pytest.raises(NoMatchingExchange) as missed:
+        ours.answer("POST", URL, ask({"prompt": "AAPL rose", "at": "AAPL rose"}).payload)
+    assert missed.value.differences == ('body.prompt: "AAPL rose today" != "AAPL rose"',)
