@@ -14,7 +14,7 @@ from recorder.core.match_rules import Match
 from recorder.core.redaction import Redaction
 from recorder.errors import ConfigurationError, CorruptRecording, NoMatchingExchange, NotFound, RecorderError
 from recorder.locations import as_url, cassette_path, fingerprint_key
-from recorder.replay.answers import Nothing
+from recorder.replay.nothing import Nothing
 from recorder.replay.pace import Pace
 from recorder.replay.virtual_clock import VirtualClock
 

@@ -26,7 +26,7 @@ from recorder.pytest_plugin.modes import Mode, Plan, plan_of
 from recorder.pytest_plugin.run import Run
 from recorder.pytest_plugin.settings import Reaction, Settings
 from recorder.pytest_plugin.verifying import drifts, told_drifts
-from recorder.replay.answers import Nothing
+from recorder.replay.nothing import Nothing
 from recorder.replay.virtual_clock import VirtualClock
 from recorder.store.cassette_file import read_file
 

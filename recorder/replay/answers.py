@@ -7,7 +7,7 @@ it is raised, and remembered, so that a program which swallows the exception can
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from recorder.clock import id_text
@@ -31,26 +31,6 @@ class Answer(NamedTuple):
 
     exchange: bytes
     tape: Tape
-
-
-class Nothing:
-    """No exchanges at all: a player of it misses every request, or sends it."""
-
-    def entries(self) -> Iterator[Entry]:
-        """Yield nothing."""
-        return iter(())
-
-    def began_ns(self) -> int | None:
-        """Return None: there is no request."""
-        return None
-
-    def events(self, exchange: bytes) -> Iterable[Event]:
-        """Return no events."""
-        return ()
-
-    def request(self, exchange: bytes) -> Request:
-        """Return no request."""
-        return Request("", "")
 
 
 class Answers:
