@@ -15,7 +15,7 @@ from recorder.core.exchange import Request, fold
 from recorder.core.matching import match_key
 from recorder.locations import spool_directory, url_of_path
 from recorder.recording.orphans import any_left
-from recorder.replay.answers import Entry
+from recorder.replay.index import Entry
 from recorder.store.cassette_file import events_of, read_file, refused, require_sound
 
 _log = logging.getLogger("recorder")

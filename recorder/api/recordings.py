@@ -10,7 +10,7 @@ from recorder.core.events import Event
 from recorder.core.exchange import Request, fold
 from recorder.errors import ChainBroken
 from recorder.projections.rows import places_of_row
-from recorder.replay.answers import Entry
+from recorder.replay.index import Entry
 
 
 class Recordings:

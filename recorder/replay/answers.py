@@ -21,8 +21,6 @@ from recorder.replay.faults import Fault
 from recorder.replay.index import Entry, Index
 from recorder.replay.nearest import nearest
 
-__all__ = ["Answer", "Answers", "Entry", "Nothing"]
-
 _SHOWN: Final = 5
 
 

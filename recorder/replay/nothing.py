@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # a program that records does not import what reads
     from recorder.core.events import Event
     from recorder.core.exchange import Request
-    from recorder.replay.answers import Entry
+    from recorder.replay.index import Entry
 
 
 class Nothing:

@@ -7,7 +7,7 @@ import sys
 
 from tests.plugin.suite import Suite
 
-HEAVY = ("requests", "urllib3", "sqlalchemy", "httpx", "recorder.api", "recorder.core", "recorder.replay")
+HEAVY = ("requests", "urllib3", "sqlalchemy", "httpx", "recorder.api.player", "recorder.core", "recorder.replay")
 PROBE = """
 import sys
 

@@ -12,7 +12,8 @@ from recorder.core.events import Event
 from recorder.core.exchange import Request
 from recorder.core.matching import match_key
 from recorder.errors import CassetteExhausted, NoMatchingExchange
-from recorder.replay.answers import Answers, Entry
+from recorder.replay.answers import Answers
+from recorder.replay.index import Entry
 from tests.building import ExchangeBuilder
 
 URL = "http://h/v1"

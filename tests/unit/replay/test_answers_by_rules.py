@@ -18,7 +18,8 @@ from recorder.core.exchange import Request
 from recorder.core.loosening import Loosening
 from recorder.core.match_rules import KINDS
 from recorder.core.matching import match_key
-from recorder.replay.answers import Answers, Entry
+from recorder.replay.answers import Answers
+from recorder.replay.index import Entry
 from tests.building import ExchangeBuilder
 
 URL = "http://h/v1"
