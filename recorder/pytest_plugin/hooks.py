@@ -20,12 +20,32 @@ if TYPE_CHECKING:
 RECORDING: Final = pytest.StashKey[Any]()  # a Recording
 _ALLOWED: Final = pytest.StashKey[Any]()  # an Allowed, or None
 _PASSED: Final = pytest.StashKey[bool]()
+_SET_UP: Final = pytest.StashKey[bool]()  # its setup has not failed
+_COMPLAINT: Final = pytest.StashKey[str]()  # why the test fails, whatever its own outcome was
 _WORKER_OUTPUT: Final = "recorder"
 
 
 def outcome(item: pytest.Item) -> bool:
     """Whether a test has passed so far."""
     return item.stash.get(_PASSED, False)
+
+
+def _swallowed(error: BaseException | None) -> bool:
+    """Whether the error with which a test has ended is another one than that of its recording, or made of it."""
+    from recorder.errors import RecorderError
+
+    if isinstance(error, pytest.skip.Exception | pytest.xfail.Exception):
+        return True
+    left, seen = [error], set[int]()
+    while left:
+        one = left.pop()
+        if one is None or id(one) in seen:
+            continue
+        if isinstance(one, RecorderError):
+            return False
+        seen.add(id(one))
+        left += [one.__cause__, one.__context__, *getattr(one, "exceptions", ())]
+    return True
 
 
 class Hooks:
@@ -42,6 +62,7 @@ class Hooks:
         self._collected = collected
         self._told: list[str] = []
         self._guarded: pytest.Item | None = None
+        self._suspended: list[pytest.Item | None] = []
         self._lost_workers = False
 
     def pytest_report_header(self) -> str | None:
@@ -81,7 +102,12 @@ class Hooks:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note which cassettes the tests use that will run."""
-        self.run.expect(self.configured.cassette_of(item) for item in session.items if is_recorded(item))
+        recorded = [item for item in session.items if is_recorded(item)]
+        self.run.expect(self.configured.cassette_of(item) for item in recorded)
+        if recorded or self.configured.blocks == "all":
+            from recorder.pytest_plugin.guard import GUARD
+
+            GUARD.watch()
 
     # Around a test
 
@@ -110,27 +136,33 @@ class Hooks:
     ) -> Generator[None, Any, Any]:
         """Block the network for what is made for one test; a server for several of them may be started."""
         if fixturedef.scope != "function":
-            with self._opened():
+            fixturedef.addfinalizer(self._close_again)  # the first finalizer is called last
+            self._open_meanwhile()
+            try:
                 return (yield)
+            finally:
+                self._close_again()
+                fixturedef.addfinalizer(self._open_meanwhile)
         with self._closed(request.node):
             return (yield)
 
-    @contextmanager
-    def _opened(self) -> Iterator[None]:
-        """Let everything pass meanwhile, where a guarded test makes something that is not its own."""
-        guarded, self._guarded = self._guarded, None
-        if guarded is None:
-            yield
-            return
-        from recorder.pytest_plugin.guard import GUARD
+    def _open_meanwhile(self) -> None:
+        """Let everything pass where a guarded test makes, or tears down, something that is not its own."""
+        self._suspended.append(self._guarded)
+        if self._guarded is not None:
+            from recorder.pytest_plugin.guard import GUARD
 
-        GUARD.open()
-        try:
-            yield
-        finally:
+            self._guarded = None
+            GUARD.open()
+
+    def _close_again(self) -> None:
+        """Let nothing pass again, where that was so before."""
+        guarded = self._suspended.pop() if self._suspended else None
+        if guarded is not None and (allowed := guarded.stash.get(_ALLOWED, None)) is not None:
+            from recorder.pytest_plugin.guard import GUARD
+
             self._guarded = guarded
-            if (allowed := guarded.stash.get(_ALLOWED, None)) is not None:
-                GUARD.close(allowed)
+            GUARD.close(allowed)
 
     @contextmanager
     def _closed(self, item: pytest.Item) -> Iterator[None]:
@@ -157,9 +189,11 @@ class Hooks:
                 result = yield
         except BaseException:
             if told := self._complaint(item):
+                item.stash[_COMPLAINT] = told
                 item.add_report_section("call", "recorder", told)
             raise
         if told := self._complaint(item):
+            item.stash[_COMPLAINT] = told
             pytest.fail(told, pytrace=False)
         if (recording := item.stash.get(RECORDING, None)) is not None:
             told, warnings = recording.check()
@@ -171,11 +205,16 @@ class Hooks:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, Any, Any]:
-        """Forget what was refused to a test whose setup failed by it."""
-        try:
-            return (yield)
-        finally:
-            self.blocked()
+        """Let nothing pass while what was made for the test alone is torn down, either."""
+        if not item.stash.get(_SET_UP, False):
+            self.blocked()  # its setup has failed by it, and said so
+        with self._closed(item):
+            result = yield
+        if blocked := self.blocked():
+            from recorder.pytest_plugin.messages import told_blocked
+
+            pytest.fail(told_blocked(blocked), pytrace=False)
+        return result
 
     def _complaint(self, item: pytest.Item) -> str:
         recording: Recording | None = item.stash.get(RECORDING, None)
@@ -195,13 +234,20 @@ class Hooks:
 
         return GUARD.taken()
 
-    @pytest.hookimpl(wrapper=True)
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Note whether a test has passed."""
+        """Note whether a test has passed; what it has swallowed fails it, be it skipped or expected to fail."""
         report = yield
-        if call.when == "call":
+        if call.when == "setup":
+            item.stash[_SET_UP] = not report.failed
+            item.stash[_COMPLAINT] = ""
+        elif call.when == "call":
+            told = item.stash.get(_COMPLAINT, "")
+            if told and not report.failed and _swallowed(None if call.excinfo is None else call.excinfo.value):
+                report.outcome, report.longrepr = "failed", told
+                report.__dict__.pop("wasxfail", None)
             item.stash[_PASSED] = report.passed
         return report
 
