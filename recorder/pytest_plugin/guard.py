@@ -3,8 +3,8 @@
 What the fixtures give never reaches the network unless it records. The guard is for code that makes a session of its
 own: it would call live without anybody noticing. ``sys.addaudithook`` is Python's own interface for this: the hook is
 told of every connection and every look-up before it is made, whichever library asks, and may refuse it. A hook stays
-for the life of the process; while no guarded test runs, it only notes what is connected. Not told are extensions that open sockets
-without Python's ``socket``.
+for the life of the process; while no guarded test runs, it only notes what is connected. Not told are extensions
+that open sockets without Python's ``socket``.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pytest
 
@@ -17,17 +17,18 @@ if TYPE_CHECKING:
     from recorder.errors import NetworkBlocked
     from recorder.pytest_plugin.per_test import Recording
 
+Outcome = Literal["passed", "failed", "skipped"]
 RECORDING: Final = pytest.StashKey[Any]()  # a Recording
 _ALLOWED: Final = pytest.StashKey[Any]()  # an Allowed, or None
-_PASSED: Final = pytest.StashKey[bool]()
+_OUTCOME: Final = pytest.StashKey[Outcome]()
 _SET_UP: Final = pytest.StashKey[bool]()  # its setup has not failed
 _COMPLAINT: Final = pytest.StashKey[str]()  # why the test fails, whatever its own outcome was
 _WORKER_OUTPUT: Final = "recorder"
 
 
-def outcome(item: pytest.Item) -> bool:
-    """Whether a test has passed so far."""
-    return item.stash.get(_PASSED, False)
+def outcome(item: pytest.Item) -> Outcome:
+    """Return what has become of a test so far; a failure that is expected is as good as a success."""
+    return item.stash.get(_OUTCOME, "failed")
 
 
 def _swallowed(error: BaseException | None) -> bool:
@@ -90,8 +91,8 @@ class Hooks:
         """Note the cassettes of all tests, also of those that are left out afterwards."""
         alike: dict[str, Path] = {}
         for item in items:
-            if is_recorded(item):
-                path = self.configured.cassette_of(item)
+            path = self._cassette(item)
+            if path is not None:
                 self.run.findings.named.add(str(path))
                 other = alike.setdefault(str(path).casefold(), path)
                 if other != path:
@@ -103,11 +104,20 @@ class Hooks:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note which cassettes the tests use that will run."""
         recorded = [item for item in session.items if is_recorded(item)]
-        self.run.expect(self.configured.cassette_of(item) for item in recorded)
+        self.run.expect(path for item in recorded if (path := self._cassette(item)) is not None)
         if recorded or self.configured.blocks == "all":
             from recorder.pytest_plugin.guard import GUARD
 
             GUARD.watch()
+
+    def _cassette(self, item: pytest.Item) -> Path | None:
+        """Return the cassette of a recorded test; None where its marker is wrong, which its setup tells."""
+        try:
+            return self.configured.cassette_of(item) if is_recorded(item) else None
+        except pytest.UsageError:
+            module = item.getparent(pytest.Module)
+            self._collected.failed(module.nodeid if module is not None else "")
+            return None
 
     # Around a test
 
@@ -115,7 +125,12 @@ class Hooks:
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Find out whether a test has a network."""
         if is_recorded(item) or self.configured.blocks == "all":
-            self.guard_by(item, self.configured.of(item), sends=False)
+            try:
+                settings = self.configured.of(item)
+                self.configured.cassette_of(item)
+            except pytest.UsageError as error:
+                raise pytest.fail.Exception(f"recorder: {error}", pytrace=False) from None
+            self.guard_by(item, settings, sends=False)
         return (yield)
 
     def guard_by(self, item: pytest.Item, settings: Settings, *, sends: bool) -> None:
@@ -248,7 +263,7 @@ class Hooks:
             if told and not report.failed and _swallowed(None if call.excinfo is None else call.excinfo.value):
                 report.outcome, report.longrepr = "failed", told
                 report.__dict__.pop("wasxfail", None)
-            item.stash[_PASSED] = report.passed
+            item.stash[_OUTCOME] = "passed" if hasattr(report, "wasxfail") else report.outcome
         return report
 
     # At the end
@@ -278,17 +293,20 @@ class Hooks:
         """Find out what is to be told; return whether any of it is a failure."""
         configured, findings = self.configured, self.run.findings
         unplayed = {path: each.unplayed for path, each in findings.shared.items() if each.unplayed}
-        orphans = sorted(findings.orphans - findings.named)
+        # What another worker was still recording has taken its place by now.
+        orphans = sorted(path for path in findings.orphans - findings.named if Path(path).exists())
         self._told += [f"recorded {line}" for line in findings.recorded] + findings.left
         if orphans and configured.orphans != "ignore":
-            self._told += [f"{self.run.told(Path(path))} belongs to no test: remove it" for path in orphans]
+            from recorder.pytest_plugin.messages import told_orphan
+
+            self._told += [told_orphan(self.run.told(Path(path))) for path in orphans]
         if unplayed and configured.unplayed != "ignore" and not self._lost_workers:
             from recorder.api.cassette_renewal import requests_of
             from recorder.pytest_plugin.messages import told_unplayed
 
             for path, exchanges in unplayed.items():
                 requests = requests_of(Path(path), sorted(exchanges))
-                told = told_unplayed(requests, self.run.told(Path(path)))
+                told = told_unplayed(requests, self.run.told(Path(path)), is_shared=True)
                 self._told.append(told.removeprefix("recorder: "))
         failed = (bool(orphans) and configured.orphans == "fail", bool(unplayed) and configured.unplayed == "fail")
         return any(failed)

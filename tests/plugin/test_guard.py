@@ -186,7 +186,7 @@ def test_connections_to_hosts_that_are_allowed_and_of_others_stay() -> None:
             try:
                 with pytest.raises(OSError):
                     out.sendall(b"x")
-                with pytest.raises(NetworkBlocked, match="look up 192.0.2.1:53"):
+                with pytest.raises(NetworkBlocked, match=r"look up 192\.0\.2\.1:53"):
                     socket.getnameinfo(("192.0.2.1", 53), 0)
             finally:
                 guard.open()
