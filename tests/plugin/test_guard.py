@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 
 import pytest
@@ -182,11 +183,30 @@ def test_connections_to_hosts_that_are_allowed_and_of_others_stay() -> None:
                 guard.open()
             out.sendall(b"x")
             assert accepted.recv(1) == b"x"
+            wrapped = socket.socket(fileno=out.detach())  # as ssl does it
             guard.close(Allowed([]))
             try:
-                with pytest.raises(OSError):
-                    out.sendall(b"x")
+                with wrapped, pytest.raises(OSError):
+                    wrapped.sendall(b"x")
                 with pytest.raises(NetworkBlocked, match=r"look up 192\.0\.2\.1:53"):
                     socket.getnameinfo(("192.0.2.1", 53), 0)
             finally:
                 guard.open()
+
+
+def test_streams_of_asyncio_that_are_open_do_not_pass_either() -> None:
+    async def main() -> bytes:
+        server = await asyncio.start_server(lambda _reader, writer: writer.write(b"x"), "127.0.0.1", 0)
+        async with server:
+            reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            assert await reader.readexactly(1) == b"x"
+            guard.close(Allowed([]))
+            guard.open()
+            try:
+                return await asyncio.wait_for(reader.read(), 5)
+            finally:
+                writer.close()
+
+    guard = Guard()
+    guard.watch()
+    assert asyncio.run(main()) == b""
