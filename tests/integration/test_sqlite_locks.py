@@ -112,6 +112,7 @@ with Recorder(store) as recorder, recorder.mount(requests.Session()) as session:
     command("cassette", "from-store", folder + "/cassette.jsonl")
     command("cassette", "to-store", folder + "/cassette.jsonl")
     command("serve", "--run", "true")
+    command("migrate", folder, code=1)
     command("chat", "hello")
     command("demo")
     session.post(url, json={}).content
