@@ -112,12 +112,12 @@ with Recorder(store) as recorder, recorder.mount(requests.Session()) as session:
     command("cassette", "from-store", folder + "/cassette.jsonl")
     command("cassette", "to-store", folder + "/cassette.jsonl")
     command("serve", "--run", "true")
-    command("migrate", folder, code=1)
     command("chat", "hello")
     command("demo")
     session.post(url, json={}).content
     assert recorder.flush()
-everything = set(COMMANDS) - {"db"} | {f"db {name}" for name in db.commands}
+# migrate opens no store.
+everything = set(COMMANDS) - {"db", "migrate"} | {f"db {name}" for name in db.commands}
 print(json.dumps({
     "failed": failed,
     "left_out": sorted(everything - ran),
