@@ -195,18 +195,19 @@ def test_connections_to_hosts_that_are_allowed_and_of_others_stay() -> None:
 
 
 def test_streams_of_asyncio_that_are_open_do_not_pass_either() -> None:
-    async def main() -> bytes:
-        server = await asyncio.start_server(lambda _reader, writer: writer.write(b"x"), "127.0.0.1", 0)
-        async with server:
-            reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-            assert await reader.readexactly(1) == b"x"
+    async def main(server: socket.socket) -> bytes:
+        reader, writer = await asyncio.open_connection(*server.getsockname())
+        accepted, _ = server.accept()
+        with accepted:
             guard.close(Allowed([]))
             guard.open()
             try:
                 return await asyncio.wait_for(reader.read(), 5)
             finally:
                 writer.close()
+                await writer.wait_closed()
 
     guard = Guard()
     guard.watch()
-    assert asyncio.run(main()) == b""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        assert asyncio.run(main(server)) == b""
