@@ -86,8 +86,9 @@ class Player:
             only = None if exchanges is None else self._open().members(exchanges)
             recordings, rules = self._recordings(only, asked, allow_repeats=allow_repeats)
             events = recordings.events if fault is None else self._with(fault, recordings.events)
-            self._answers = Answers(recordings.entries(), events, recordings.request, rules)
-            self._redaction = Redaction(fingerprint_key(clock))
+            key = fingerprint_key(clock)
+            self._answers = Answers(recordings.entries(), events, recordings.request, rules, key)
+            self._redaction = Redaction(key)
             if virtual is not None and not virtual.started and (began := recordings.began_ns()) is not None:
                 virtual.start_at(began)
         except BaseException:

@@ -38,6 +38,7 @@ class Answers:
     :param events: returns the events of one; raises CorruptRecording where they are not what was written.
     :param request: returns the request of one, for rules and for the comparison after a miss.
     :param match: the rules by which requests are compared.
+    :param key: of the fingerprints of this machine; None where requests come with their markers.
     :raises ConfigurationError: the rules' callable cannot be found.
     """
 
@@ -47,11 +48,12 @@ class Answers:
         events: Callable[[bytes], Iterable[Event]],
         request: Callable[[bytes], Request],
         match: Match = Match.STRICT,
+        key: bytes | None = None,
     ) -> None:
         self.match = match
         self._events = events
         self._request = request
-        self._index = Index(entries, match, request)
+        self._index = Index(entries, match, request, key)
         self._misses: list[NoMatchingExchange] = []
         self._refused: list[RecorderError] = []
         self._lock = threading.Lock()
@@ -115,7 +117,7 @@ class Answers:
     def _known(self, asked: Request, fault: Fault | None = None) -> Answer | None:
         try:
             found = self._index.take(asked)
-        except ConfigurationError as error:
+        except (ConfigurationError, CorruptRecording) as error:
             self._refuse(error)
             raise
         if found is None:
