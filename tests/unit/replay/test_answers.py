@@ -181,9 +181,7 @@ def _asked(answers: Answers, url: str, payload: bytes = b"", key: bytes = KEY) -
     return int(_got(answers, payload, Redaction(key).url(url, Redacted())).split(b"answer ")[1][:1])
 
 
-def test_of_recordings_that_only_masked_values_tell_apart_the_one_with_the_fingerprints_of_the_request_answers() -> (
-    None
-):
+def test_of_recordings_that_differ_in_masked_values_the_one_with_the_fingerprints_of_the_request_answers() -> None:
     urls = [f"{RATE}?code=EUR", f"{RATE}?code=USD", f"{RATE}?code=EUR"]
     answers = _rates(*((url, b"") for url in urls))
     assert [_asked(answers, url) for url in (urls[1], urls[0], urls[0])] == [1, 0, 2]
