@@ -16,7 +16,14 @@ from recorder.core.exchange import Headers, Request
 from recorder.core.match_rules import Match
 from recorder.core.matching import canonical_url
 from recorder.core.tape import Tape, render
-from recorder.errors import CassetteExhausted, ConfigurationError, CorruptRecording, NoMatchingExchange, RecorderError
+from recorder.errors import (
+    CassetteExhausted,
+    ConfigurationError,
+    CorruptRecording,
+    NoMatchingExchange,
+    RecorderError,
+    RecordingEnded,
+)
 from recorder.replay.faults import Fault
 from recorder.replay.index import Entry, Index
 from recorder.replay.nearest import nearest
@@ -56,6 +63,7 @@ class Answers:
         self._index = Index(entries, match, request, key)
         self._misses: list[NoMatchingExchange] = []
         self._refused: list[RecorderError] = []
+        self._ended: list[RecordingEnded] = []
         self._lock = threading.Lock()
 
     @property
@@ -75,6 +83,17 @@ class Answers:
         """Why recordings that would have answered were not played, and what a rule of the user failed with."""
         with self._lock:
             return tuple(self._refused)
+
+    @property
+    def ended(self) -> tuple[RecordingEnded, ...]:
+        """Where somebody read on past the end of what was recorded."""
+        with self._lock:
+            return tuple(self._ended)
+
+    def note_ended(self, ended: RecordingEnded) -> None:
+        """Keep that somebody read on past the end of what was recorded."""
+        with self._lock:
+            self._ended.append(ended)
 
     @property
     def unplayed(self) -> tuple[str, ...]:
@@ -230,6 +249,7 @@ class Answers:
             told_why = f"{told} was never recorded{self._by_rules()}; what differs cannot be told: {error}"
             return NoMatchingExchange(told_why, request=told)
         first, found = ranked[0]
+        self._require_sound(index.exchanges[first])
         shown = "; ".join(found[:_SHOWN]) + (f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else "")
         return NoMatchingExchange(
             f"{told} was never recorded{self._by_rules()}; the nearest recording is {id_text(index.exchanges[first])}, "
@@ -238,6 +258,20 @@ class Answers:
             nearest=[id_text(index.exchanges[one.number]) for one in ranked[:_SHOWN]],
             differences=found,
         )
+
+    def _require_sound(self, exchange: bytes) -> None:
+        """Refuse to name a recording that was changed: what differs may be what somebody has written into it.
+
+        :raises CorruptRecording: it is not what was recorded.
+        """
+        try:
+            for _ in self._events(exchange):
+                pass
+        except ConfigurationError:  # a fault that cannot happen to it: it was not asked for
+            return
+        except CorruptRecording as error:
+            self._refuse(error)
+            raise
 
     def _by_rules(self) -> str:
         """What a miss says of the rules, where they are not strict."""
