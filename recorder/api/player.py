@@ -45,8 +45,8 @@ class Player:
     """Answers requests from recorded exchanges: same bytes, same boundaries, same failure.
 
     A context manager: leaving it raises the first miss, even when the code inside swallowed the error; and, where
-    nothing was missed, with the first :class:`~recorder.RecordingEnded`, of a program that reads on where the recorded
-    one did not. Thread-safe. A recording that is not what was written, as far as its hash chain tells, is not
+    nothing was missed, the first :class:`~recorder.RecordingEnded` of a program that read on where the recorded one
+    did not. Thread-safe. A recording that is not what was written, as far as its hash chain tells, is not
     played: its request raises :class:`~recorder.errors.ChainBroken`, and so does leaving.
 
     :param source: a store's URL, the path of a SQLite store or of a cassette (``FILE.jsonl``), or a

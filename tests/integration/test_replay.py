@@ -285,10 +285,10 @@ def test_reading_on_is_told_also_where_the_program_swallows_it(
     def read(player: Player, most: int) -> list[bytes]:
         if library == "requests":
             with player.mount(session).post(url, json=ask("a"), stream=True) as response:
-                return [chunk for chunk, _ in zip(response.iter_content(None), range(most), strict=False)]
+                return [chunk for _, chunk in zip(range(most), response.iter_content(None), strict=False)]
         with httpx.Client(transport=player.httpx_transport(httpx)) as client:
             with client.stream("POST", url, json=ask("a")) as response:
-                return [chunk for chunk, _ in zip(response.iter_raw(), range(most), strict=False)]
+                return [chunk for _, chunk in zip(range(most), response.iter_raw(), strict=False)]
 
     with serve(Script(chunks=50, gap=0.005)) as server, Recorder(sqlite_url) as recorder:
         with recorder.mount(requests.Session()).post(server.url, json=ask("a"), stream=True) as live:
