@@ -60,6 +60,7 @@ class Recording:
         self._has_fault = fault is not None
         self._told = 0  # misses that the test has failed for already
         self._told_refused = 0
+        self._told_ended = 0
         self._closed = False
         self._exists = path.exists()
         self.plan = plan_of(settings.mode, exists=self._exists, begun=run.begun.get(path))
@@ -224,6 +225,9 @@ class Recording:
         if refused := self._player.refused[self._told_refused :]:
             self._told_refused += len(refused)
             told.append(told_refused(refused))
+        if ended := self._player.ended[self._told_ended :]:
+            self._told_ended += len(ended)
+            told.append(told_refused(ended))
         if blocked:
             told.append(told_blocked(blocked))
         return "\n\n".join(told)
