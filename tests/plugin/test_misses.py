@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
-import requests
+from contextlib import closing
 
-from recorder import Match, Recorder
+import pytest
+
+from recorder import Match
+from recorder.store import open_events
+from tests.building import ExchangeBuilder
 from tests.plugin.suite import Suite
 
 SWALLOWING = """
@@ -214,11 +217,11 @@ def test_no_outcome_of_a_test_hides_a_miss(suite: Suite) -> None:
 
 
 def test_reading_on_past_what_was_recorded_fails_the_test_that_swallows_it(suite: Suite) -> None:
-    path = suite.path / "cassettes/test_bot/test_it.jsonl"
-    path.parent.mkdir(parents=True)
     payload = {"messages": [{"role": "user", "content": "a"}], "stream": True}
-    with Recorder(path) as making, making.mount(requests.Session()) as session:
-        session.post(suite.server.url, json=payload, stream=True).close()  # nothing of the body is read
+    made = ExchangeBuilder().request(payload, url=suite.server.url).response().chunks(b"data: {}\n\n")
+    made.event("consumer_closed", {"taken": 10, "received": 10})
+    with closing(open_events(str(suite.path / "cassettes/test_bot/test_it.jsonl"))) as cassette:
+        cassette.append([made.opened], made.events)
     suite.write("def test_it(recorded_session):\n    try: ask(recorded_session, 'a')\n    except Exception: pass\n")
     result = suite.run()
     result.assert_outcomes(failed=1)
