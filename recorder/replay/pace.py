@@ -34,6 +34,11 @@ class Pace:
         """Return a pace whose request is sent now."""
         return Pace(self._factor, self._clock)
 
+    @property
+    def passes(self) -> bool:
+        """Whether what comes late is late by it: its clock tells, or a test's own clock says that nothing is."""
+        return self._factor > 0 or isinstance(self._clock, VirtualClock)
+
     def left(self, elapsed_ns: int) -> float:
         """Return the seconds until what was recorded *elapsed_ns* after its request is due; 0 where it is."""
         if not self._factor:
@@ -80,7 +85,7 @@ class Pace:
         if elapsed_ns == NEVER:
             if timeout is None:
                 raise RecordingEnded(
-                    "nothing more comes here, and the client has no read timeout: it would wait for ever"
+                    "nothing more comes here, and the client has no timeout of its own for it: it would wait for ever"
                 )
             return (timeout if self._factor else 0.0), True
         left = self.left(elapsed_ns)
