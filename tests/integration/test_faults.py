@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import httpx
 import httpx2
 import pytest
@@ -196,6 +198,44 @@ def test_nobody_listens(library: Library, recorded: tuple[str, str]) -> None:
     live = library(recorded[1], None)
     assert played(library, recorded, unreachable()) == live
     assert played(library, recorded, unreachable("timeout"))[1].startswith("ConnectTimeout: ")
+
+
+def chain(error: BaseException | None) -> list[tuple[type, str, str]]:
+    """Return what was raised, and everything that it came from."""
+    found = []
+    while error is not None:
+        found.append((type(error), str(error), repr(error.args)))
+        error = error.__cause__ or error.__context__
+    return found
+
+
+@pytest.mark.parametrize(
+    ("library", "is_async"), [(httpx, False), (httpx, True), (httpx2, False), (httpx2, True), (aiohttp, True)]
+)
+def test_nobody_listens_down_to_what_the_system_says(library: Any, is_async: bool, recorded: tuple[str, str]) -> None:
+    store, url = recorded
+
+    def ask_it(player: Player | None) -> None:
+        transport = player.httpx_transport(library) if player else None
+        with library.Client(transport=transport, trust_env=False) as client:
+            client.post(url, json=ask("a"))
+
+    async def ask_async(player: Player | None) -> None:
+        if library is aiohttp:
+            async with aiohttp.ClientSession(connector=player.aiohttp_connector() if player else None) as session:
+                await session.post(url, json=ask("a"))
+        else:
+            transport = player.httpx_transport(library) if player else None
+            async with library.AsyncClient(transport=transport, trust_env=False) as client:
+                await client.post(url, json=ask("a"))
+
+    def raised(player: Player | None) -> list[tuple[type, str, str]]:
+        with pytest.raises(Exception, match=r"refused|failed") as found:
+            asyncio.run(ask_async(player)) if is_async else ask_it(player)
+        return chain(found.value)
+
+    with Player(store, fault=unreachable()) as player:
+        assert raised(player) == raised(None)
 
 
 @LIBRARIES
