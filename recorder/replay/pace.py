@@ -36,7 +36,7 @@ class Pace:
 
     @property
     def passes(self) -> bool:
-        """Whether what comes late is late by it: its clock tells, or a test's own clock says that nothing is."""
+        """Whether time passes: at a pace above 0, or by a virtual clock, whose test has chosen the pace itself."""
         return self._factor > 0 or isinstance(self._clock, VirtualClock)
 
     def left(self, elapsed_ns: int) -> float:
@@ -85,7 +85,8 @@ class Pace:
         if elapsed_ns == NEVER:
             if timeout is None:
                 raise RecordingEnded(
-                    "nothing more comes here, and the client has no timeout of its own for it: it would wait for ever"
+                    "nothing more comes here, and the client has no timeout for a read: it would wait for ever, or for as "
+                    "long as a timeout for the whole lets it"
                 )
             return (timeout if self._factor else 0.0), True
         left = self.left(elapsed_ns)
