@@ -81,6 +81,19 @@ def match_in(path: Path, cassette: Cassette) -> Match:
         raise ConfigurationError(f"{path}, line 1: {error}") from None
 
 
+def playable_match_in(path: Path, cassette: Cassette) -> Match:
+    """Return what :func:`match_in` does, once it is sure that requests can be compared by it.
+
+    :raises ConfigurationError: they cannot be understood, or their callable is not there.
+    """
+    match = match_in(path, cassette)
+    try:
+        match.function()
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path}, line 1: {error}") from None
+    return match
+
+
 def match_of(path: Path) -> Match:
     """Return the rules of matching of a file, see :func:`match_in`."""
     return match_in(path, read_file(path))

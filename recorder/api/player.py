@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any, TypeGuard, cast
 from recorder.clock import Clock, SystemClock
 from recorder.core.match_rules import Match
 from recorder.core.redaction import Redaction
-from recorder.errors import ConfigurationError, CorruptRecording, NoMatchingExchange, NotFound, RecorderError
+from recorder.errors import (
+    ConfigurationError,
+    CorruptRecording,
+    NoMatchingExchange,
+    NotFound,
+    RecorderError,
+    RecordingEnded,
+)
 from recorder.locations import as_url, cassette_path, fingerprint_key
 from recorder.replay.nothing import Nothing
 from recorder.replay.pace import Pace
@@ -37,8 +44,9 @@ if TYPE_CHECKING:
 class Player:
     """Answers requests from recorded exchanges: same bytes, same boundaries, same failure.
 
-    A context manager: leaving it raises the first miss, even when the code inside swallowed the
-    error. Thread-safe. A recording that is not what was written, as far as its hash chain tells, is not
+    A context manager: leaving it raises the first miss, even when the code inside swallowed the error; and, where
+    nothing was missed, the first :class:`~recorder.RecordingEnded` of a program that read on where the recorded one
+    did not. Thread-safe. A recording that is not what was written, as far as its hash chain tells, is not
     played: its request raises :class:`~recorder.errors.ChainBroken`, and so does leaving.
 
     :param source: a store's URL, the path of a SQLite store or of a cassette (``FILE.jsonl``), or a
@@ -87,8 +95,9 @@ class Player:
             only = None if exchanges is None else self._open().members(exchanges)
             recordings, rules = self._recordings(only, asked, allow_repeats=allow_repeats)
             events = recordings.events if faults is None else self._with(faults, recordings.events)
-            self._answers = Answers(recordings.entries(), events, recordings.request, rules)
-            self._redaction = Redaction(fingerprint_key(clock))
+            key = fingerprint_key(clock)
+            self._answers = Answers(recordings.entries(), events, recordings.request, rules, key)
+            self._redaction = Redaction(key)
             if virtual is not None and not virtual.started and (began := recordings.began_ns()) is not None:
                 virtual.start_at(began)
         except BaseException:
@@ -120,11 +129,11 @@ class Player:
             from recorder.api.recordings import Recordings
 
             return Recordings(self._open().reader, only), replace(rules, allow_repeats=True) if allow_repeats else rules
-        from recorder.api.cassette_rules import match_in, require_match
+        from recorder.api.cassette_rules import playable_match_in, require_match
         from recorder.api.cassettes import CassetteRecordings
 
         found = CassetteRecordings(path, only)
-        rules = asked or match_in(path, found.cassette)
+        rules = asked or playable_match_in(path, found.cassette)
         rules = replace(rules, allow_repeats=True) if allow_repeats else rules
         require_match(path, found.cassette, rules)
         return found, rules
@@ -152,6 +161,11 @@ class Player:
     def refused(self) -> tuple[RecorderError, ...]:
         """Why recordings that would have answered were not played, and what a rule of the user failed with."""
         return self._answers.refused
+
+    @property
+    def ended(self) -> tuple[RecordingEnded, ...]:
+        """Where the program read on past the end of what was recorded, by requests, httpx or httpx2."""
+        return self._answers.ended
 
     @property
     def unplayed(self) -> tuple[str, ...]:
@@ -257,6 +271,23 @@ class Player:
         told = (*self._answers.misses, *self._answers.refused)
         if told and not isinstance(error, NoMatchingExchange | CorruptRecording) and error not in told:
             raise told[0]
+        if (ended := self._answers.ended) and not told and not _tells_of(error, ended):
+            raise ended[0]
+
+
+def _tells_of(error: BaseException | None, ended: Iterable[RecordingEnded]) -> bool:
+    """Whether an error is one of *ended*, or was raised because of one: SDKs wrap whatever they meet."""
+    known, left = set(map(id, ended)), [error]
+    seen: set[int] = set()
+    while left:
+        one = left.pop()
+        if one is None or id(one) in seen:
+            continue
+        if id(one) in known:
+            return True
+        seen.add(id(one))
+        left += [one.__cause__, one.__context__]
+    return False
 
 
 def _requests_either(replay: RequestsReplay, otherwise: Recorder) -> RequestsEither:

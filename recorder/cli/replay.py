@@ -98,10 +98,10 @@ def play(source: Store, recorded: Exchange, pace: float, each: Callable[[bytes],
     headers = {name: value for name, value in request.headers if name.lower() not in _LEFT_OUT}
     came: list[bytes] = []
     status: int | None = None
-    with Player(source, pace=pace, exchanges=[recorded.id]) as player, requests.Session() as session:
-        session.trust_env = False
-        player.mount(session)
-        try:
+    try:
+        with Player(source, pace=pace, exchanges=[recorded.id]) as player, requests.Session() as session:
+            session.trust_env = False
+            player.mount(session)
             response = session.request(
                 request.method, request.url, data=request.payload, headers=headers, stream=True, allow_redirects=False
             )
@@ -109,10 +109,10 @@ def play(source: Store, recorded: Exchange, pace: float, each: Callable[[bytes],
             for piece in pieces(response, decode=False):
                 came.append(piece)
                 each(piece)
-        except RecordingEnded:
-            return Replayed(status, b"".join(came), len(came), None, True)
-        except FAILURES as error:
-            return Replayed(status, b"".join(came), len(came), reason(error), False)
+    except RecordingEnded:
+        return Replayed(status, b"".join(came), len(came), None, True)
+    except FAILURES as error:
+        return Replayed(status, b"".join(came), len(came), reason(error), False)
     return Replayed(status, b"".join(came), len(came), None, False)
 
 

@@ -16,7 +16,13 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote_plus
 
-_HEADERS: Final = frozenset({"cookie", "set-cookie", "set-cookie2", "authentication-info", "proxy-authentication-info"})
+_HEADERS: Final = frozenset(
+    re.findall(
+        r"\S+",
+        """cookie set-cookie set-cookie2 authentication-info proxy-authentication-info
+        key x-key access x-access sid x-sid sas x-sas pat x-pat""",
+    )
+)
 _PARAMETERS: Final = frozenset({"key", "code", "sas", "sid"})
 #: Parameters that go through pages, and let nobody in.
 _PAGES: Final = frozenset(
@@ -40,6 +46,8 @@ _ENDS: Final = (
     *("token", "password", "passwd", "passphrase", "sessionid", "accesskeyid", "credential"),
     *(f"{kind.replace('-', '')}key" for kind in _KEYS),
 )
+#: Members of a request for an OAuth token that let somebody in, beside those whose name sounds like it.
+_GRANTS: Final = frozenset({"code-verifier", "device-code", "user-code", "auth-req-id"})
 _NEW_WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
@@ -70,6 +78,12 @@ def is_credential_header(name: str) -> bool:
 def is_credential_parameter(name: str) -> bool:
     """Whether the values of this query parameter are credentials by the built-in rules."""
     return any(_is_secret_parameter(part) for part in _parts(name))
+
+
+@lru_cache(maxsize=512)
+def is_credential_of_grant(name: str) -> bool:
+    """Whether a field of a request for an OAuth token (RFC 6749 §4) is a credential by the built-in rules."""
+    return canonical(name) in _GRANTS or is_credential_parameter(name)
 
 
 def _is_secret_parameter(name: str) -> bool:

@@ -23,8 +23,10 @@ from recorder.core.redaction import FORM, FORM_FIELD, MARKER
 MASK: Final = "~redacted~"
 _DELIMITER: Final = re.compile(rb"--([0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-])\r\n")
 _BOUNDARY: Final = b"~boundary~"
+_EMPTY: Final = b"~empty~"  # where a recording's payload was replaced whole, none is another one
 _SHORT: Final = 60  # characters of a value, in a message
-_USERINFO: Final = re.compile(r"//[^/?#]*@")
+#: Userinfo of a URL with the slashes before it.
+USERINFO: Final = re.compile(r"//[^/?#]*@")
 _FIELD: Final = re.compile(r"([?&;])([^=&;#]+)=([^&;#]*)")
 #: The difference of two payloads that cannot be gone through.
 TOO_DEEP: Final = "body: one of them is nested too deeply to be shown"
@@ -70,7 +72,7 @@ def canonical_url(url: str, places: Iterable[str] = ()) -> str:
         return match.group(0)
 
     url = url.partition("#")[0]
-    return _FIELD.sub(masked, _USERINFO.sub("//", url, count=1))
+    return _FIELD.sub(masked, USERINFO.sub("//", url, count=1))
 
 
 def canonical_body(body: bytes, places: Iterable[str] = ()) -> bytes:
@@ -81,10 +83,24 @@ def canonical_body(body: bytes, places: Iterable[str] = ()) -> bytes:
         mask(value, pointers)
         with suppress(RecursionError):  # what is nested too deeply is no JSON, here as where it is read
             return MARKER.sub(MASK, json_of(value)).encode("ascii")
-    if "" in pointers:
-        return b""
+    if "" in pointers and (not body or _may_be_unread(body)):
+        return b"" if body else _EMPTY
     text = masked_form(_unbounded(body).decode("utf-8", "surrogateescape"), {pointer[1:] for pointer in pointers})
     return MARKER.sub(MASK, text).encode("utf-8", "surrogateescape")
+
+
+def _may_be_unread(body: bytes) -> bool:
+    """Whether redaction would replace a payload whole: it is no form and no JSON."""
+    if MARKER.fullmatch(body.decode("latin-1")):
+        return True
+    try:
+        text = body.decode("utf-8")
+        if FORM.fullmatch(text):
+            return False
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return True
+    return False
 
 
 def _unbounded(body: bytes) -> bytes:

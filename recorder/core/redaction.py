@@ -11,12 +11,18 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote_plus
 
-from recorder.core.credentials import canonical, canonical_parameter, is_credential_header, is_credential_parameter
+from recorder.core.credentials import (
+    canonical,
+    canonical_parameter,
+    is_credential_header,
+    is_credential_of_grant,
+    is_credential_parameter,
+)
 from recorder.core.json_spans import Span, find_spans
 from recorder.errors import ConfigurationError
 
@@ -41,6 +47,8 @@ _VALUE_IN_HEADER: Final = re.compile(r"[^&#\s>\"]*")
 _USERINFO: Final = re.compile(r"(//)([^/?#@\s]*(?:@[^/?#@\s]*)*)@")
 FORM: Final = re.compile(r"[^=&\s{\[\"\x00-\x20]+=[^&\s\x00-\x20]*(&[^=&\s\x00-\x20]+=[^&\s\x00-\x20]*)*")
 FORM_FIELD: Final = re.compile(r"(^|&)([^=&]+)=([^&]*)")
+_GRANT: Final = "grant_type"  # of whatever asks for an OAuth token (RFC 6749 §4), and of nothing else
+_LARGEST_GRANT: Final = 1 << 16  # bytes of such a request; a recorder has that much of a payload in one piece
 
 
 @dataclass(slots=True)
@@ -263,9 +271,12 @@ class Redaction:
     def body(self, body: bytes, seen: Redacted) -> bytes:
         """Return a request's payload with the user's fields replaced; every other byte stays as it is.
 
+        The credentials in a request for an OAuth token are replaced whatever the rules: it says ``grant_type``.
         A payload that is neither JSON nor a form, readable as UTF-8, is replaced whole (a compressed
         one, another charset): when in doubt, nothing is written.
         """
+        if len(body) <= _LARGEST_GRANT and _GRANT.encode() in body:
+            body = self._token_request(body, seen)
         if not self.reads_bodies or not body:
             return body
         try:
@@ -273,6 +284,25 @@ class Redaction:
             spans = find_spans(text, self._selects)
         except (ValueError, RecursionError):
             return self._unread_body(body, seen)
+        return self._without_spans(text, spans, seen).encode("utf-8") if spans else body
+
+    def _token_request(self, body: bytes, seen: Redacted) -> bytes:
+        """Return what asks for an OAuth token, a form or JSON, without its credentials; anything else as it is."""
+        try:
+            text = body.decode("utf-8")
+            if FORM.fullmatch(text):
+                fields = {unquote_plus(name) for _, name, _ in FORM_FIELD.findall(text)}
+                credentials = set(filter(is_credential_of_grant, fields)) if _GRANT in fields else set()
+                return self._without_fields(text, credentials, seen).encode("utf-8")
+            top = find_spans(text, lambda span: len(span.path) == 1 and span.named)
+        except (ValueError, RecursionError):
+            return body
+        if all(span.path != (_GRANT,) for span in top):
+            return body
+        spans = [span for span in top if is_credential_of_grant(span.path[0]) and isinstance(span.value, str)]
+        return self._without_spans(text, spans, seen).encode("utf-8")
+
+    def _without_spans(self, text: str, spans: Iterable[Span], seen: Redacted) -> str:
         pieces: list[str] = []
         at = 0
         for span in spans:
@@ -282,7 +312,7 @@ class Redaction:
             marker = self._mark(span.path[-1], secret, seen, f"body:{pointer}")
             pieces += [text[at : span.start], '"', marker, '"']
             at = span.end
-        return body if not pieces else "".join([*pieces, text[at:]]).encode("utf-8")
+        return "".join([*pieces, text[at:]])
 
     def _selects(self, span: Span) -> bool:
         if not span.path:
@@ -300,6 +330,10 @@ class Redaction:
         text = body.decode("utf-8", "surrogateescape")
         if not FORM.fullmatch(text) or any("\ud800" <= letter <= "\udfff" for letter in text):
             return self._mark("body", text, seen, "body:").encode("ascii")
+        return self._without_fields(text, names, seen).encode("utf-8")
+
+    def _without_fields(self, text: str, names: Set[str], seen: Redacted) -> str:
+        """Return a form without the values of its fields of these names."""
 
         def without_field(match: re.Match[str]) -> str:
             name = unquote_plus(match.group(2))
@@ -308,7 +342,7 @@ class Redaction:
             seen.secrets.append(unquote_plus(match.group(3)))
             return f"{match.group(1)}{match.group(2)}={self._mark(name, match.group(3), seen, f'body:/{name}')}"
 
-        return FORM_FIELD.sub(without_field, text).encode("utf-8")
+        return FORM_FIELD.sub(without_field, text)
 
 
 def scrub(text: str, secrets: Iterable[str]) -> str:

@@ -22,7 +22,7 @@ import pytest
 from recorder.pytest_plugin.collected import Collected
 from recorder.pytest_plugin.hooks import RECORDING, Hooks, outcome
 from recorder.pytest_plugin.run import Run
-from recorder.pytest_plugin.settings import MARKER, Configured, add_options, faults_of, marked
+from recorder.pytest_plugin.settings import MARKER, Configured, add_options, are_several, faults_of, marked
 
 if TYPE_CHECKING:
     import requests
@@ -55,14 +55,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     fixture, item = "recorder_fault", metafunc.definition
     if fixture not in metafunc.fixturenames:
         return
-    name, given = marked(item)
+    try:
+        name, given = marked(item)
+    except pytest.UsageError:
+        return  # its setup says so
     fault = given.get("fault")
-    if fault is None or isinstance(fault, Mapping):
+    if not are_several(fault):
         return
     from recorder.errors import RecorderError
 
     try:
         faults = faults_of(fault, item.config.stash[_HOOKS].configured.path_of(item, name, given))
+    except pytest.UsageError:
+        return  # its setup says so
     except RecorderError as error:
         metafunc.parametrize(fixture, [error], ids=["not-recorded"], indirect=True)
         return
@@ -85,7 +90,13 @@ def recorder_fault(request: pytest.FixtureRequest) -> Any:
             pytest.skip("the answer that goes wrong here is only being recorded: run pytest once more")
         pytest.fail(f"recorder: {fault}", pytrace=False)
     given = marked(request.node)[1].get("fault")
-    return fault if fault is not None or isinstance(given, list | tuple) else given
+    if fault is None and are_several(given):
+        pytest.fail(
+            "recorder: faults cannot be parametrised here: name the fixture among the arguments of a test function "
+            "(not of a unittest.TestCase, nor by request.getfixturevalue), or give one fault",
+            pytrace=False,
+        )
+    return given if fault is None else fault
 
 
 @pytest.fixture
@@ -113,14 +124,14 @@ def recording(
         clock = request.getfixturevalue("recorded_clock") if "recorded_clock" in request.fixturenames else None
         made = Recording(item.nodeid, path, settings, hooks.run, fault=recorder_fault, clock=clock)
     except (RecorderError, pytest.UsageError) as error:
-        pytest.fail(f"recorder: {error}", pytrace=False)
+        raise pytest.fail.Exception(f"recorder: {error}", pytrace=False) from None
     item.stash[RECORDING] = made
     hooks.guard_by(item, settings, sends=made.is_recording)
     try:
         yield made
     finally:
         try:
-            made.close(passed=outcome(item))
+            made.close(outcome(item))
         except RecorderError as error:
             pytest.fail(f"recorder: {error}", pytrace=False)
     if late := made.complaint(hooks.blocked()):

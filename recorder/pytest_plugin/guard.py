@@ -3,8 +3,8 @@
 What the fixtures give never reaches the network unless it records. The guard is for code that makes a session of its
 own: it would call live without anybody noticing. ``sys.addaudithook`` is Python's own interface for this: the hook is
 told of every connection and every look-up before it is made, whichever library asks, and may refuse it. A hook stays
-for the life of the process; while no guarded test runs, it does nothing. Not told are extensions that open sockets
-without Python's ``socket``.
+for the life of the process; while no guarded test runs, it only notes what is connected. Not told are extensions
+that open sockets without Python's ``socket``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from typing import Any, Final
 from recorder.errors import NetworkBlocked
 
 _CONNECTING: Final = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
-_LOOKING_UP: Final = frozenset({"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"})
+_LOOKING_UP: Final = frozenset(
+    {"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr", "socket.getnameinfo"}
+)
 _LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -87,14 +89,45 @@ class Guard:
     def __init__(self) -> None:
         self._allowed: Allowed | None = None
         self._is_hooked = False
+        self._connected: dict[int, tuple[Any, ...]] = {}  # descriptors, and where they were connected to
         self.refused: list[NetworkBlocked] = []
 
     def close(self, allowed: Allowed) -> None:
         """Let nothing pass but what is allowed, until :meth:`open`."""
+        self.watch()
+        self._allowed = None
+        self._shut_down(allowed)
+        self._allowed = allowed
+
+    def watch(self) -> None:
+        """Note connections from now on: those that are kept alive are shut down when the guard closes.
+
+        Python tells of connecting, not of sending.
+        """
         if not self._is_hooked:
             self._is_hooked = True
             sys.addaudithook(self._audit)
-        self._allowed = allowed
+
+    def _shut_down(self, allowed: Allowed) -> None:
+        """End the connections to hosts that are not allowed: whoever uses one next has to connect anew."""
+        connected, self._connected = self._connected, {}
+        for descriptor, address in connected.items():
+            try:
+                one = socket.socket(fileno=descriptor)  # TLS has put another object in the place of the first
+            except OSError:
+                continue  # it was closed
+            try:
+                peer = one.getpeername()
+                if not isinstance(peer, tuple) or peer[1] != address[1]:
+                    continue  # it was closed, and is something else now
+                if allowed.allows(str(peer[0])) or allowed.allows(address[0]):
+                    self._connected[descriptor] = address
+                else:
+                    one.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue  # the other side has ended it
+            finally:
+                one.detach()
 
     def open(self) -> None:
         """Let everything pass."""
@@ -106,10 +139,12 @@ class Guard:
         return refused
 
     def _audit(self, event: str, args: tuple[Any, ...]) -> None:
-        if self._allowed is None or not event.startswith("socket."):
+        if not event.startswith("socket."):
             return
-        host = _host(event, args)
-        if host is None or self._allowed.allows(host):
+        allowed, host = self._allowed, _host(event, args)
+        if allowed is None or host is None or allowed.allows(host):
+            if event == "socket.connect" and host is not None and (descriptor := args[0].fileno()) >= 0:
+                self._connected[descriptor] = args[1]
             return
         frame: FrameType | None = sys._getframe(1)
         if frame is not None and frame.f_code.co_name == "_fallback_socketpair":  # asyncio's own, on Windows
@@ -129,6 +164,8 @@ def _host(event: str, args: tuple[Any, ...]) -> str | None:
     if event in _CONNECTING:
         address = args[1] if len(args) > 1 else None
         return str(address[0]) if isinstance(address, tuple) and address and isinstance(address[0], str) else None
+    if event == "socket.getnameinfo":  # the name of an address
+        return str(args[0][0]) if args and isinstance(args[0], tuple) and args[0] else None
     if event in _LOOKING_UP and args:
         host = args[0].decode("ascii", "replace") if isinstance(args[0], bytes) else args[0]
         # Without a host it is this machine, to listen on; an address is not looked up anywhere.
@@ -138,6 +175,8 @@ def _host(event: str, args: tuple[Any, ...]) -> str | None:
 
 def _port(args: tuple[Any, ...]) -> str:
     """Return ``:port`` as an event has it, or nothing."""
+    if args and isinstance(args[0], tuple):  # of getnameinfo
+        args = ("", args[0])
     port = args[1][1] if len(args) > 1 and isinstance(args[1], tuple) and len(args[1]) > 1 else args[1:2]
     port = port[0] if isinstance(port, tuple) and port else port
     return f":{port}" if isinstance(port, int | str) else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pytest
 
@@ -17,15 +17,36 @@ if TYPE_CHECKING:
     from recorder.errors import NetworkBlocked
     from recorder.pytest_plugin.per_test import Recording
 
+Outcome = Literal["passed", "failed", "skipped"]
 RECORDING: Final = pytest.StashKey[Any]()  # a Recording
 _ALLOWED: Final = pytest.StashKey[Any]()  # an Allowed, or None
-_PASSED: Final = pytest.StashKey[bool]()
+_OUTCOME: Final = pytest.StashKey[Outcome]()
+_SET_UP: Final = pytest.StashKey[bool]()  # its setup has not failed
+_COMPLAINT: Final = pytest.StashKey[str]()  # why the test fails, whatever its own outcome was
 _WORKER_OUTPUT: Final = "recorder"
 
 
-def outcome(item: pytest.Item) -> bool:
-    """Whether a test has passed so far."""
-    return item.stash.get(_PASSED, False)
+def outcome(item: pytest.Item) -> Outcome:
+    """Return what has become of a test so far; a failure that is expected is as good as a success."""
+    return item.stash.get(_OUTCOME, "failed")
+
+
+def _swallowed(error: BaseException | None) -> bool:
+    """Whether the error with which a test has ended is another one than that of its recording, or made of it."""
+    from recorder.errors import RecorderError
+
+    if isinstance(error, pytest.skip.Exception | pytest.xfail.Exception):
+        return True
+    left, seen = [error], set[int]()
+    while left:
+        one = left.pop()
+        if one is None or id(one) in seen:
+            continue
+        if isinstance(one, RecorderError):
+            return False
+        seen.add(id(one))
+        left += [one.__cause__, one.__context__, *getattr(one, "exceptions", ())]
+    return True
 
 
 class Hooks:
@@ -42,6 +63,7 @@ class Hooks:
         self._collected = collected
         self._told: list[str] = []
         self._guarded: pytest.Item | None = None
+        self._suspended: list[pytest.Item | None] = []
         self._lost_workers = False
 
     def pytest_report_header(self) -> str | None:
@@ -69,8 +91,8 @@ class Hooks:
         """Note the cassettes of all tests, also of those that are left out afterwards."""
         alike: dict[str, Path] = {}
         for item in items:
-            if is_recorded(item):
-                path = self.configured.cassette_of(item)
+            path = self._cassette(item)
+            if path is not None:
                 self.run.findings.named.add(str(path))
                 other = alike.setdefault(str(path).casefold(), path)
                 if other != path:
@@ -81,7 +103,21 @@ class Hooks:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note which cassettes the tests use that will run."""
-        self.run.expect(self.configured.cassette_of(item) for item in session.items if is_recorded(item))
+        recorded = [item for item in session.items if is_recorded(item)]
+        self.run.expect(path for item in recorded if (path := self._cassette(item)) is not None)
+        if recorded or self.configured.blocks == "all":
+            from recorder.pytest_plugin.guard import GUARD
+
+            GUARD.watch()
+
+    def _cassette(self, item: pytest.Item) -> Path | None:
+        """Return the cassette of a recorded test; None where its marker is wrong, which its setup tells."""
+        try:
+            return self.configured.cassette_of(item) if is_recorded(item) else None
+        except pytest.UsageError:
+            module = item.getparent(pytest.Module)
+            self._collected.failed(module.nodeid if module is not None else "")
+            return None
 
     # Around a test
 
@@ -89,7 +125,12 @@ class Hooks:
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Find out whether a test has a network."""
         if is_recorded(item) or self.configured.blocks == "all":
-            self.guard_by(item, self.configured.of(item), sends=False)
+            try:
+                settings = self.configured.of(item)
+                self.configured.cassette_of(item)
+            except pytest.UsageError as error:
+                raise pytest.fail.Exception(f"recorder: {error}", pytrace=False) from None
+            self.guard_by(item, settings, sends=False)
         return (yield)
 
     def guard_by(self, item: pytest.Item, settings: Settings, *, sends: bool) -> None:
@@ -110,27 +151,33 @@ class Hooks:
     ) -> Generator[None, Any, Any]:
         """Block the network for what is made for one test; a server for several of them may be started."""
         if fixturedef.scope != "function":
-            with self._opened():
+            fixturedef.addfinalizer(self._close_again)  # the first finalizer is called last
+            self._open_meanwhile()
+            try:
                 return (yield)
+            finally:
+                self._close_again()
+                fixturedef.addfinalizer(self._open_meanwhile)
         with self._closed(request.node):
             return (yield)
 
-    @contextmanager
-    def _opened(self) -> Iterator[None]:
-        """Let everything pass meanwhile, where a guarded test makes something that is not its own."""
-        guarded, self._guarded = self._guarded, None
-        if guarded is None:
-            yield
-            return
-        from recorder.pytest_plugin.guard import GUARD
+    def _open_meanwhile(self) -> None:
+        """Let everything pass where a guarded test makes, or tears down, something that is not its own."""
+        self._suspended.append(self._guarded)
+        if self._guarded is not None:
+            from recorder.pytest_plugin.guard import GUARD
 
-        GUARD.open()
-        try:
-            yield
-        finally:
+            self._guarded = None
+            GUARD.open()
+
+    def _close_again(self) -> None:
+        """Let nothing pass again, where that was so before."""
+        guarded = self._suspended.pop() if self._suspended else None
+        if guarded is not None and (allowed := guarded.stash.get(_ALLOWED, None)) is not None:
+            from recorder.pytest_plugin.guard import GUARD
+
             self._guarded = guarded
-            if (allowed := guarded.stash.get(_ALLOWED, None)) is not None:
-                GUARD.close(allowed)
+            GUARD.close(allowed)
 
     @contextmanager
     def _closed(self, item: pytest.Item) -> Iterator[None]:
@@ -157,9 +204,11 @@ class Hooks:
                 result = yield
         except BaseException:
             if told := self._complaint(item):
+                item.stash[_COMPLAINT] = told
                 item.add_report_section("call", "recorder", told)
             raise
         if told := self._complaint(item):
+            item.stash[_COMPLAINT] = told
             pytest.fail(told, pytrace=False)
         if (recording := item.stash.get(RECORDING, None)) is not None:
             told, warnings = recording.check()
@@ -171,11 +220,16 @@ class Hooks:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, Any, Any]:
-        """Forget what was refused to a test whose setup failed by it."""
-        try:
-            return (yield)
-        finally:
-            self.blocked()
+        """Let nothing pass while what was made for the test alone is torn down, either."""
+        if not item.stash.get(_SET_UP, False):
+            self.blocked()  # its setup has failed by it, and said so
+        with self._closed(item):
+            result = yield
+        if blocked := self.blocked():
+            from recorder.pytest_plugin.messages import told_blocked
+
+            pytest.fail(told_blocked(blocked), pytrace=False)
+        return result
 
     def _complaint(self, item: pytest.Item) -> str:
         recording: Recording | None = item.stash.get(RECORDING, None)
@@ -195,14 +249,21 @@ class Hooks:
 
         return GUARD.taken()
 
-    @pytest.hookimpl(wrapper=True)
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Note whether a test has passed."""
+        """Note whether a test has passed; what it has swallowed fails it, be it skipped or expected to fail."""
         report = yield
-        if call.when == "call":
-            item.stash[_PASSED] = report.passed
+        if call.when == "setup":
+            item.stash[_SET_UP] = not report.failed
+            item.stash[_COMPLAINT] = ""
+        elif call.when == "call":
+            told = item.stash.get(_COMPLAINT, "")
+            if told and not report.failed and _swallowed(None if call.excinfo is None else call.excinfo.value):
+                report.outcome, report.longrepr = "failed", told
+                report.__dict__.pop("wasxfail", None)
+            item.stash[_OUTCOME] = "passed" if hasattr(report, "wasxfail") else report.outcome
         return report
 
     # At the end
@@ -232,17 +293,20 @@ class Hooks:
         """Find out what is to be told; return whether any of it is a failure."""
         configured, findings = self.configured, self.run.findings
         unplayed = {path: each.unplayed for path, each in findings.shared.items() if each.unplayed}
-        orphans = sorted(findings.orphans - findings.named)
+        # What another worker was still recording has taken its place by now.
+        orphans = sorted(path for path in findings.orphans - findings.named if Path(path).exists())
         self._told += [f"recorded {line}" for line in findings.recorded] + findings.left
         if orphans and configured.orphans != "ignore":
-            self._told += [f"{self.run.told(Path(path))} belongs to no test: remove it" for path in orphans]
+            from recorder.pytest_plugin.messages import told_orphan
+
+            self._told += [told_orphan(self.run.told(Path(path))) for path in orphans]
         if unplayed and configured.unplayed != "ignore" and not self._lost_workers:
             from recorder.api.cassette_renewal import requests_of
             from recorder.pytest_plugin.messages import told_unplayed
 
             for path, exchanges in unplayed.items():
                 requests = requests_of(Path(path), sorted(exchanges))
-                told = told_unplayed(requests, self.run.told(Path(path)))
+                told = told_unplayed(requests, self.run.told(Path(path)), is_shared=True)
                 self._told.append(told.removeprefix("recorder: "))
         failed = (bool(orphans) and configured.orphans == "fail", bool(unplayed) and configured.unplayed == "fail")
         return any(failed)

@@ -61,10 +61,17 @@ def told_blocked(blocked: Sequence[NetworkBlocked]) -> str:
     return "\n".join(lines)
 
 
-def told_unplayed(requests: Sequence[str], cassette: str) -> str:
+def told_unplayed(requests: Sequence[str], cassette: str, *, is_shared: bool = False) -> str:
     """Return what is told of recorded exchanges that nobody asked for.
 
     :param requests: what they are, as ``METHOD URL (id)``.
+    :param is_shared: several tests play the cassette: each begins with the first answer to the same request.
     """
+    remedy = "give each test its own cassette" if is_shared else "record it again (rewrite)"
     count = "an exchange" if len(requests) == 1 else f"{len(requests)} exchanges"
-    return f"recorder: {count} of {cassette} not asked for: {', '.join(requests)}: record it again (rewrite)"
+    return f"recorder: {count} of {cassette} not asked for: {', '.join(requests)}: {remedy}"
+
+
+def told_orphan(cassette: str) -> str:
+    """Return what is told of a cassette that belongs to no test."""
+    return f"{cassette}: no test that ran names it: remove it, or name it by a marker if code of yours plays it by hand"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -21,14 +21,15 @@ from recorder.api.player import Player
 from recorder.clock import SystemClock
 from recorder.core.match_rules import Match
 from recorder.errors import ConfigurationError, NetworkBlocked, NoMatchingExchange
+from recorder.pytest_plugin.counting import counted
 from recorder.pytest_plugin.messages import told_blocked, told_misses, told_refused, told_unplayed
 from recorder.pytest_plugin.modes import Mode, Plan, plan_of
 from recorder.pytest_plugin.run import Run
 from recorder.pytest_plugin.settings import Reaction, Settings
-from recorder.pytest_plugin.verifying import drifts, told_drifts
+from recorder.pytest_plugin.verifying import drifts, recorded_in, told_drifts
 from recorder.replay.nothing import Nothing
 from recorder.replay.virtual_clock import VirtualClock
-from recorder.store.cassette_file import read_file
+from recorder.store.cassette_file import left_open, read_file
 
 if TYPE_CHECKING:
     import requests
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from recorder.api.recorder import Recorder
 
 _HOUR: int = 3600 * 10**9
+_BECAME = {"failed": "failed", "skipped": "was skipped"}
 
 
 class Recording:
@@ -58,12 +60,14 @@ class Recording:
         self._has_fault = fault is not None
         self._told = 0  # misses that the test has failed for already
         self._told_refused = 0
+        self._told_ended = 0
         self._closed = False
         self._exists = path.exists()
         self.plan = plan_of(settings.mode, exists=self._exists, begun=run.begun.get(path))
         if settings.mode is Mode.VERIFY and not self._exists:
             raise pytest.UsageError(f"{test}: there is no cassette {run.told(path)} to compare with: record it first")
         self._refuse_races()
+        self._refuse_unfinished()
         self._apart: Path | None = None
         self._made_folders: list[Path] = []
         self._recorder = self._open_recorder()
@@ -92,6 +96,14 @@ class Recording:
                 f"{self._test}: {several} tests share {told}, and pytest-xdist may run them at once: "
                 "record it without -n"
             )
+
+    def _refuse_unfinished(self) -> None:
+        """Refuse to play what may not be all that was recorded.
+
+        :raises pytest.UsageError: the cassette has not been written to its end.
+        """
+        if self.plan == Plan(True, "nowhere") and self._exists and read_file(self.path).recording:
+            raise pytest.UsageError(left_open(Path(self._run.told(self.path))))
 
     def _open_recorder(self) -> Recorder | None:
         target = self._target()
@@ -213,6 +225,9 @@ class Recording:
         if refused := self._player.refused[self._told_refused :]:
             self._told_refused += len(refused)
             told.append(told_refused(refused))
+        if ended := self._player.ended[self._told_ended :]:
+            self._told_ended += len(ended)
+            told.append(told_refused(ended))
         if blocked:
             told.append(told_blocked(blocked))
         return "\n\n".join(told)
@@ -239,19 +254,27 @@ class Recording:
     def _drift(self) -> list[str]:
         self._close_recorder()
         live = self._target()
-        if live is None or not live.exists():
+        if live is None:
             return []
-        found = drifts(self.path, live, self._settings.verify)
-        return [told_drifts(found, self._run.told(self.path))] if found else []
+        found, unasked = drifts(self.path, live if live.exists() else None, self._settings.verify)
+        if self._run.users_of(self.path) > 1:  # each asks for a part
+            self._share(unasked, recorded_in(self.path))
+            unasked = frozenset()
+        missing = requests_of(self.path, sorted(unasked))
+        return [told_drifts(found, missing, self._run.told(self.path))] if found or missing else []
+
+    def _share(self, unplayed: Iterable[str], recorded: frozenset[str]) -> None:
+        """Note what this test has asked for of a cassette that several tests play."""
+        shared = self._run.shared(self.path)
+        shared.runs += 1
+        shared.exchanges |= recorded
+        shared.played |= recorded.difference(unplayed)
 
     def _told_unplayed(self) -> str:
         if not self._exists:
             return ""
         if self._run.users_of(self.path) > 1:
-            shared = self._run.shared(self.path)
-            shared.runs += 1
-            shared.exchanges |= self._all
-            shared.played |= self._all.difference(self.unplayed)
+            self._share(self.unplayed, self._all)
             return ""
         if self._has_fault or not self.unplayed:
             return ""
@@ -270,10 +293,10 @@ class Recording:
 
     # How it ends
 
-    def close(self, *, passed: bool) -> None:
+    def close(self, outcome: Literal["passed", "failed", "skipped"]) -> None:
         """Bring what was recorded to the cassette.
 
-        :param passed: the test did; else a cassette that was to be replaced stays.
+        :param outcome: of the test; where it has not passed, a cassette that was to be replaced stays.
         """
         if self._closed:
             return
@@ -282,13 +305,13 @@ class Recording:
         self._close_recorder()
         if self._apart is not None:
             shutil.rmtree(self._apart, ignore_errors=True)
-        if not passed:
+        if outcome != "passed":
             self._run.failed.add(self.path)
         elif self._run.users_of(self.path) == 1:
             self._run.failed.discard(self.path)  # it has passed when it was run again
         is_last = self._run.is_last_user(self.path)
         if self.plan.target == "cassette":
-            self._tell_recorded(passed)
+            self._tell_recorded(outcome)
         elif self.plan.target == "beside" and is_last:
             self._take_place()
 
@@ -299,15 +322,16 @@ class Recording:
                 for folder in self._made_folders:
                     folder.rmdir()
 
-    def _tell_recorded(self, passed: bool) -> None:
+    def _tell_recorded(self, outcome: str) -> None:
         if not self.path.exists():
             return
         told = self._run.told(self.path)
-        if passed:
-            self._run.findings.recorded.append(f"{told}: {_counted(self.path)}")
+        if outcome == "passed":
+            self._run.findings.recorded.append(f"{told}: {counted(self.path)}")
         else:
             self._run.findings.left.append(
-                f"{told} was recorded by a test that failed: look at it, or record again with --recorder-mode=rewrite"
+                f"{told} was recorded by a test that {_BECAME[outcome]}: {counted(self.path)}: look at it, "
+                "or record again with --recorder-mode=rewrite"
             )
 
     def _take_place(self) -> None:
@@ -315,12 +339,13 @@ class Recording:
         newer, told = beside(self.path), self._run.told(self.path)
         if self.path in self._run.failed:
             if newer.exists():
+                self._run.findings.named.add(str(newer))
                 self._run.findings.left.append(
-                    f"{told} stays as it was, since a test of it failed: what that recorded is in {newer.name}"
+                    f"{told} stays as it was, since a test of it has not passed: what that recorded is in {newer.name}"
                 )
         elif newer.exists():
             renew(self.path, newer, keep_others=self.mode is Mode.ALL)
-            self._run.findings.recorded.append(f"{told}: {_counted(self.path)}")
+            self._run.findings.recorded.append(f"{told}: {counted(self.path)}")
         elif self.mode is Mode.REWRITE:
             self.path.unlink(missing_ok=True)
             self._run.findings.recorded.append(f"{told}: removed, its test asks for nothing")
@@ -337,8 +362,3 @@ def _clock(given: Any) -> VirtualClock | None:
     raise pytest.UsageError(
         f"clock={given!r} is no VirtualClock: use the fixture recorded_clock, or clock=VirtualClock"
     )
-
-
-def _counted(path: Path) -> str:
-    count = sum(1 for _ in CassetteRecordings(path).cassette.exchange_blocks())
-    return "1 exchange" if count == 1 else f"{count} exchanges"

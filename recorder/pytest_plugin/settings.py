@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, cast
@@ -121,17 +121,15 @@ class Configured:
         """
         cassette, given = marked(item)
         given = {**self._checked(item, defaults or {}), **given}
-        try:
-            only_plays = given.get("fault") is not None
-            marked_mode = given.get("mode")
-            mode = mode_of(self.asked, marked_mode, self.mode, in_ci=self.in_ci, only_plays=only_plays)
-        except ValueError:
-            raise _wrong(f"mode={given['mode']!r} of {item.nodeid}", tuple(Mode)) from None
         where = f" of {item.nodeid}"
+        _check_values(where, given)
+        only_plays = given.get("fault") is not None
+        mode = mode_of(self.asked, given.get("mode"), self.mode, in_ci=self.in_ci, only_plays=only_plays)
         player: dict[str, Any] = {
             name: given[name] for name in ("match", "allow_repeats", "pace", "clock") if name in given
         }
-        redact = given.get("redact", ())
+        if "match" in player:
+            player["match"] = _match(where, player["match"])
         return Settings(
             mode,
             cassette,
@@ -139,10 +137,10 @@ class Configured:
             _reaction(f"expired{where}", given.get("expired", self.expired)),
             _hours(f"max_age{where}", given["max_age"]) if "max_age" in given else self.max_age,
             player,
-            (*self.redact, *((redact,) if isinstance(redact, str) else redact)),
+            (*self.redact, *_texts(given.get("redact", ()))),
             _facts(f"verify{where}", given["verify"]) if "verify" in given else self.verify,
-            bool(given.get("block_network", self.blocks != "off")),
-            (*self.allowed_hosts, *given.get("allowed_hosts", ())),
+            given.get("block_network", self.blocks != "off"),
+            (*self.allowed_hosts, *_texts(given.get("allowed_hosts", ()))),
         )
 
     @staticmethod
@@ -161,7 +159,7 @@ class Configured:
     def path_of(self, item: pytest.Item, name: str | None, given: Mapping[str, Any]) -> Path:
         """Return the cassette of a test whose marker says this."""
         if name is None:
-            if isinstance(given.get("fault"), Sequence) or _makes_faults(given.get("fault")):
+            if are_several(given.get("fault")):
                 raise pytest.UsageError(
                     f"{item.nodeid}: several faults need an answer that another test has recorded: "
                     'name its cassette, as in @pytest.mark.recorded("order", fault=every_cut)'
@@ -217,6 +215,53 @@ def _check_names(place: str, given: Mapping[str, Any]) -> None:
             meant = get_close_matches(name, _ARGUMENTS, 1)
             told = f"did you mean {meant[0]!r}?" if meant else f"use {', '.join(sorted(_ARGUMENTS))}"
             raise pytest.UsageError(f"{place}: recorded() has no argument {name!r}: {told}")
+
+
+def are_several(fault: object) -> bool:
+    """Whether a test is run once for each of several faults: a list of them, or a function that makes them."""
+    return isinstance(fault, list | tuple) or _makes_faults(fault)
+
+
+def _check_values(where: str, given: Mapping[str, Any]) -> None:
+    """Refuse values that no test can want.
+
+    :raises pytest.UsageError: there is one.
+    """
+    if "mode" in given and given["mode"] not in tuple(Mode):
+        raise _wrong(f"mode={given['mode']!r}{where}", tuple(Mode))
+    fault = given.get("fault")
+    each = fault.values() if isinstance(fault, Mapping) else fault if isinstance(fault, list | tuple) else [fault]
+    for one in each:
+        if one is not None and not hasattr(one, "apply") and not callable(one):
+            raise pytest.UsageError(f"fault={one!r}{where} is no fault: use those of recorder.faults, as status(429)")
+    if not isinstance(given.get("block_network", True), bool):
+        raise pytest.UsageError(f"block_network={given['block_network']!r}{where} is no truth value: use True or False")
+    for name in ("allowed_hosts", "redact", "verify"):
+        value = given.get(name, ())
+        listed = isinstance(value, str) or (
+            isinstance(value, Iterable) and all(isinstance(one, str) for one in cast("Iterable[object]", value))
+        )
+        if not listed:
+            raise pytest.UsageError(f"{name}={value!r}{where} is no list of texts")
+
+
+def _match(where: str, rules: object) -> Any:
+    """Return the rules of matching that a marker gives, also as the data that a cassette holds."""
+    if rules is None or rules == "strict":
+        return rules
+    from recorder.core.match_rules import Match
+    from recorder.errors import ConfigurationError
+
+    if isinstance(rules, Match):
+        return rules
+    try:
+        return Match.from_json(cast("Mapping[str, Any]", rules))
+    except ConfigurationError as error:
+        raise pytest.UsageError(f"match={rules!r}{where}: {error}") from None
+
+
+def _texts(value: str | Iterable[str]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
 
 
 def _makes_faults(fault: object) -> bool:

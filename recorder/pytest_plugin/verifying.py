@@ -7,7 +7,7 @@ the boundaries of chunks are other ones each time, and say nothing.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -40,15 +40,24 @@ class Drift:
     differences: tuple[str, ...]
 
 
-def drifts(recorded: Path, live: Path, facts: frozenset[str]) -> list[Drift]:
+def recorded_in(path: Path) -> frozenset[str]:
+    """Return the ids of the exchanges of a cassette that can be asked for."""
+    return frozenset(id_text(entry.exchange) for entry in CassetteRecordings(path).entries())
+
+
+def drifts(recorded: Path, live: Path | None, facts: frozenset[str]) -> tuple[list[Drift], frozenset[str]]:
     """Return in what live answers differ from the recorded ones; the nth same request is compared with the nth.
 
-    :param live: a cassette of what was just recorded.
+    :param live: a cassette of what was just recorded; None: nothing was.
+    :return: these, and the ids of the recorded exchanges that were not asked for.
     :param facts: what is compared, see :data:`recorder.pytest_plugin.settings.FACTS`.
     :raises RecorderError: one of the two cannot be read.
     """
-    before, now = CassetteRecordings(recorded), CassetteRecordings(live)
+    before = CassetteRecordings(recorded)
     answers = answers_of(before, match_in(recorded, before.cassette))
+    if live is None:
+        return [], frozenset(answers.unplayed)
+    now = CassetteRecordings(live)
     found: list[Drift] = []
     for entry in now.entries():
         answer = answer_to(answers, now.request(entry.exchange))
@@ -59,17 +68,24 @@ def drifts(recorded: Path, live: Path, facts: frozenset[str]) -> list[Drift]:
         differences = tuple(_differences(_rebuilt(before, answer.exchange), _rebuilt(now, entry.exchange), facts))
         if differences:
             found.append(Drift(request, id_text(answer.exchange), differences))
-    return found
+    return found, frozenset(answers.unplayed)
 
 
-def told_drifts(found: list[Drift], cassette: str) -> str:
-    """Return what is told of answers that have changed."""
+def told_drifts(found: list[Drift], missing: Sequence[str], cassette: str) -> str:
+    """Return what is told of answers that have changed.
+
+    :param missing: recorded requests that were not made, as ``METHOD URL (id)``.
+    """
     count = "an answer is" if len(found) == 1 else f"{len(found)} answers are"
     lines = [f"recorder: {count} not what {cassette} has (recorded -> now)"]
+    if not found:
+        lines = [f"recorder: less was asked for than {cassette} has"]
     for drift in found:
         lines += ["", f"  {drift.request}"]
         lines += ["    it was never recorded"] if drift.exchange is None else [f"    exchange {drift.exchange}"]
         lines += [f"      {line}" for difference in drift.differences for line in difference.split("\n")]
+    for request in missing:
+        lines += ["", f"  {request}", "    it was recorded, and is not asked for"]
     return "\n".join([*lines, "", "if the change is welcome, record it: pytest --recorder-mode=rewrite"])
 
 

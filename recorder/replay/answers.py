@@ -16,7 +16,14 @@ from recorder.core.exchange import Headers, Request
 from recorder.core.match_rules import Match
 from recorder.core.matching import canonical_url
 from recorder.core.tape import Tape, render
-from recorder.errors import CassetteExhausted, ConfigurationError, CorruptRecording, NoMatchingExchange, RecorderError
+from recorder.errors import (
+    CassetteExhausted,
+    ConfigurationError,
+    CorruptRecording,
+    NoMatchingExchange,
+    RecorderError,
+    RecordingEnded,
+)
 from recorder.replay.faults import Fault
 from recorder.replay.index import Entry, Index
 from recorder.replay.nearest import nearest
@@ -38,6 +45,7 @@ class Answers:
     :param events: returns the events of one; raises CorruptRecording where they are not what was written.
     :param request: returns the request of one, for rules and for the comparison after a miss.
     :param match: the rules by which requests are compared.
+    :param key: of the fingerprints of this machine; None where requests come with their markers.
     :raises ConfigurationError: the rules' callable cannot be found.
     """
 
@@ -47,13 +55,15 @@ class Answers:
         events: Callable[[bytes], Iterable[Event]],
         request: Callable[[bytes], Request],
         match: Match = Match.STRICT,
+        key: bytes | None = None,
     ) -> None:
         self.match = match
         self._events = events
         self._request = request
-        self._index = Index(entries, match, request)
+        self._index = Index(entries, match, request, key)
         self._misses: list[NoMatchingExchange] = []
         self._refused: list[RecorderError] = []
+        self._ended: list[RecordingEnded] = []
         self._lock = threading.Lock()
 
     @property
@@ -73,6 +83,17 @@ class Answers:
         """Why recordings that would have answered were not played, and what a rule of the user failed with."""
         with self._lock:
             return tuple(self._refused)
+
+    @property
+    def ended(self) -> tuple[RecordingEnded, ...]:
+        """Where somebody read on past the end of what was recorded."""
+        with self._lock:
+            return tuple(self._ended)
+
+    def note_ended(self, ended: RecordingEnded) -> None:
+        """Keep that somebody read on past the end of what was recorded."""
+        with self._lock:
+            self._ended.append(ended)
 
     @property
     def unplayed(self) -> tuple[str, ...]:
@@ -115,7 +136,7 @@ class Answers:
     def _known(self, asked: Request, fault: Fault | None = None) -> Answer | None:
         try:
             found = self._index.take(asked)
-        except ConfigurationError as error:
+        except (ConfigurationError, CorruptRecording) as error:
             self._refuse(error)
             raise
         if found is None:
@@ -235,6 +256,7 @@ class Answers:
             told_why = f"{told} was never recorded{self._by_rules()}; what differs cannot be told: {error}"
             return NoMatchingExchange(told_why, request=told)
         first, found = ranked[0]
+        self._require_sound(index.exchanges[first])
         shown = "; ".join(found[:_SHOWN]) + (f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else "")
         return NoMatchingExchange(
             f"{told} was never recorded{self._by_rules()}; the nearest recording is {id_text(index.exchanges[first])}, "
@@ -243,6 +265,20 @@ class Answers:
             nearest=[id_text(index.exchanges[one.number]) for one in ranked[:_SHOWN]],
             differences=found,
         )
+
+    def _require_sound(self, exchange: bytes) -> None:
+        """Refuse to name a recording that was changed: what differs may be what somebody has written into it.
+
+        :raises CorruptRecording: it is not what was recorded.
+        """
+        try:
+            for _ in self._events(exchange):
+                pass
+        except ConfigurationError:  # a fault that cannot happen to it: it was not asked for
+            return
+        except CorruptRecording as error:
+            self._refuse(error)
+            raise
 
     def _by_rules(self) -> str:
         """What a miss says of the rules, where they are not strict."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import threading
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from recorder.core.exchange import Request
 from recorder.core.loosening import Loosening
 from recorder.core.match_rules import Match
 from recorder.core.matching import canonical_url, match_key
+from recorder.replay.markers import Marking, in_payload, marked
 
 _NONE: Final = -1
 
@@ -102,28 +103,122 @@ class Chains:
             first[key] = number
         return number
 
+    def has(self, places: Places, key: bytes) -> bool:
+        """Whether a key has any number, taken or not, which :meth:`first` did not pass over yet."""
+        return key in self._first[places]
+
+    def members(self, places: Places, key: bytes, *, alone: bool) -> list[int]:
+        """Return every number that is left under a key; none where there is but one, unless that counts *alone*."""
+        number = self._first[places].get(key, _NONE)
+        if number == _NONE or (self._next[number] == _NONE and not alone):
+            return []
+        found = []
+        while number != _NONE:
+            found.append(number)
+            number = self._next[number]
+        return found
+
     def last(self, keys: Keys) -> int:
         """Return the last number that was added under one of *keys*, taken or not; -1 where none was."""
         return max((self._last[places].get(key, _NONE) for places, key in keys.items()), default=_NONE)
 
 
+class Preferred:
+    """Chains of which one key may have recordings with several values at masked places: each value has a chain too.
+
+    What a key's recordings had there is found out when a request first has that key.
+
+    :param chains: all recordings by their keys.
+    :param within: for the same by key and by what was there, empty yet.
+    :param redacted: the places of every number.
+    :param had: returns the fingerprint of what a recording had there, by its number.
+    """
+
+    def __init__(
+        self,
+        chains: Chains,
+        within: Chains,
+        redacted: Sequence[Places],
+        had: Callable[[int], bytes],
+        marking: Marking,
+    ) -> None:
+        self._chains = chains
+        self._within = within
+        self._redacted = redacted
+        self._had = had
+        self._marking = marking
+        self._known: set[tuple[Places, bytes]] = set()
+        self._keys: dict[int, bytes] = {}
+        self.first, self.last = chains.first, chains.last
+
+    def add(self, numbers: Iterable[int], keys: Sequence[bytes] | Mapping[int, bytes]) -> None:
+        """Add numbers as :meth:`Chains.add` does."""
+        self._chains.add(numbers, self._redacted, keys)
+
+    def rewind(self) -> None:
+        """Take every number out; what they had at masked places stays known."""
+        self._chains.clear()
+        self._within.clear()
+        self._within.add(sorted(self._keys, reverse=True), self._redacted, self._keys)
+
+    def same_first(self, keys: Keys, request: Request) -> int:
+        """Return the first number that is left under one of *keys* and had the request's values; -1 where none is."""
+        known, plain = self._by_values(keys, request)
+        left = [each for each in (self._within.first(known), self._chains.first(plain)) if each != _NONE]
+        return min(left, default=_NONE)
+
+    def same_last(self, keys: Keys, request: Request) -> int:
+        """Return the last number under one of *keys* that had the request's values, taken or not; -1 where none had."""
+        known, plain = self._by_values(keys, request)
+        return max(self._within.last(known), self._chains.last(plain))
+
+    def _by_values(self, keys: Keys, request: Request) -> tuple[Keys, Keys]:
+        """Return the keys by what the request has at masked places, and those under which nothing has to be told."""
+        several = len(keys) > 1 and sum(self._chains.has(places, key) for places, key in keys.items()) > 1
+        known, plain = {}, {}
+        for places, key in keys.items():
+            if places and ((places, key) in self._known or self._learn(places, key, alone=several)):
+                known[places] = key + self._marking.live(request, places)
+            else:
+                plain[places] = key
+        return known, plain
+
+    def _learn(self, places: Places, key: bytes, *, alone: bool) -> bool:
+        """Find out what a key's recordings had at *places*; of a single one only where it has to be told from others.
+
+        :param alone: recordings with other places match too.
+        """
+        numbers = self._chains.members(places, key, alone=alone)
+        if not numbers:
+            return False
+        found = {number: key + self._had(number) for number in numbers}
+        self._keys |= found
+        self._within.add(reversed(numbers), self._redacted, found)
+        self._known.add((places, key))
+        return True
+
+
 class Index:
     """Finds the recorded exchange that answers a request. Thread-safe.
 
-    Of those that match, the first that is left is taken; where rules make more match than strictly do, those that
+    Of those that match, the first that is left is taken, of those with the request's own values at masked places if
+    there is one (:mod:`recorder.replay.markers`); where rules make more match than strictly do, those that
     strictly do come before the others. The keys that rules give are found out when a request needs them, of the
     recordings of one method and URL at a time: where nothing has changed, nothing is read for them.
 
     :param entries: the recorded exchanges, in the order in which they were made.
     :param match: the rules.
     :param read: returns a recorded request by the id of its exchange.
+    :param key: of the fingerprints of this machine.
     :raises ConfigurationError: the rules' callable cannot be found.
     :ivar exchanges: ids by number; so are the others.
     :ivar requests: method and URL.
     :ivar redacted: the places that were redacted, as far as they count.
     """
 
-    def __init__(self, entries: Iterable[Entry], match: Match, read: Callable[[bytes], Request]) -> None:
+    def __init__(
+        self, entries: Iterable[Entry], match: Match, read: Callable[[bytes], Request], key: bytes | None = None
+    ) -> None:
         self._loosening = None if match.is_strict else Loosening(match)
         self._repeats = match.allow_repeats
         self._read = read
@@ -134,6 +229,7 @@ class Index:
         self._strict_keys: list[bytes] = []
         self._places = self._fill(entries)
         self._taken = bytearray(len(self.exchanges))
+        self._marking = Marking(key)
         self._strict = self._chains()
         self._joins = self._loosening is not None and self._loosening.reads_headers  # a strict key is not enough then
         self._exact = self._chains() if self._joins else self._strict
@@ -158,8 +254,15 @@ class Index:
             self.redacted.append(found)
         return tuple(dict.fromkeys(counted.values()))
 
-    def _chains(self) -> Chains:
-        return Chains(self._places, self._taken, keeps=self._repeats)
+    def _chains(self) -> Preferred:
+        chains, within = (Chains(self._places, self._taken, keeps=self._repeats) for _ in range(2))
+        return Preferred(chains, within, self.redacted, self._had, self._marking)
+
+    def _had(self, number: int) -> bytes:
+        """Return the fingerprint of what a recording had at its masked places."""
+        places = self.redacted[number]
+        payload = self._read(self.exchanges[number]).payload if in_payload(places) else b""
+        return marked(self.requests[number].partition(" ")[2], payload)
 
     @property
     def loosening(self) -> Loosening | None:
@@ -182,8 +285,8 @@ class Index:
         with self._lock:
             self._taken[:] = bytes(len(self._taken))
             for chains in {id(each): each for each in (self._strict, self._exact, self._loose)}.values():
-                chains.clear()
-            self._strict.add(range(len(self.exchanges) - 1, -1, -1), self.redacted, self._strict_keys)
+                chains.rewind()
+            self._strict.add(range(len(self.exchanges) - 1, -1, -1), self._strict_keys)
             self._add(self._loose_keys)
 
     def take(self, request: Request) -> Found | None:
@@ -200,28 +303,34 @@ class Index:
 
     def _find(self, request: Request, *, taking: bool) -> Found | None:
         strict = self._keys_of(request)
-        if not self._joins:
-            with self._lock:
-                number = self._strict.first(strict)
-                if number != _NONE:
-                    self._taken[number] |= taking
-                    return Found(number, repeated=False)
-        loose = exact = strict
+        stages = [(self._strict, strict)]
         if self._loosening is not None:
+            if not self._joins:
+                with self._lock:
+                    number = self._strict.same_first(strict, request)
+                    if number != _NONE:
+                        return self._found(number, taking=taking)
             loose = self._loose_keys_of(request)
             exact = {places: loose[places] + strict[places] for places in loose} if self._joins else strict
+            stages = [(self._exact, exact), (self._loose, loose)]
         with self._lock:
             self._learn(request)
-            number = self._exact.first(exact)
-            if number == _NONE:
-                number = self._loose.first(loose)
-            if number != _NONE:
-                self._taken[number] |= taking
-                return Found(number, repeated=False)
+            number = next((n for n in self._in_turn(stages, request) if n != _NONE), _NONE)
+            return None if number == _NONE else self._found(number, taking=taking)
+
+    def _in_turn(self, stages: Sequence[tuple[Preferred, Keys]], request: Request) -> Iterator[int]:
+        """Yield what may answer, the best first; -1 where that is none."""
+        for same in (True, False):
+            for chains, keys in stages:
+                yield chains.same_first(keys, request) if same else chains.first(keys)
             if self._repeats:
-                number = self._exact.last(exact)
-                number = self._loose.last(loose) if number == _NONE else number
-        return None if number == _NONE else Found(number, repeated=True)
+                for chains, keys in stages:
+                    yield chains.same_last(keys, request) if same else chains.last(keys)
+
+    def _found(self, number: int, *, taking: bool) -> Found:
+        repeated = bool(self._taken[number])
+        self._taken[number] |= taking
+        return Found(number, repeated=repeated)
 
     def recorded(self, request: Request) -> int:
         """Return how often a request was recorded."""
@@ -260,10 +369,10 @@ class Index:
         """Add recordings under the keys that rules gave them."""
         if loose:
             numbers = sorted(loose, reverse=True)
-            self._loose.add(numbers, self.redacted, loose)
+            self._loose.add(numbers, loose)
             if self._joins:
                 joined = {number: key + self._strict_keys[number] for number, key in loose.items()}
-                self._exact.add(numbers, self.redacted, joined)
+                self._exact.add(numbers, joined)
 
     def _by_url(self) -> dict[tuple[Places, str], array[int]]:
         found: dict[tuple[Places, str], array[int]] = {}

@@ -85,8 +85,8 @@ class Pace:
         if elapsed_ns == NEVER:
             if timeout is None:
                 raise RecordingEnded(
-                    "nothing more comes here, and the client has no timeout for a read: it would wait for ever, or for as "
-                    "long as a timeout for the whole lets it"
+                    "nothing more comes here, and the client has no timeout for a read: it would wait for ever, or "
+                    "for as long as a timeout for the whole lets it"
                 )
             return (timeout if self._factor else 0.0), True
         left = self.left(elapsed_ns)

@@ -7,7 +7,7 @@ backend that it can be given: boundaries, exceptions and their messages come out
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from types import ModuleType
@@ -17,6 +17,7 @@ import anyio
 import h11
 
 from recorder.core.tape import Tape
+from recorder.errors import RecordingEnded
 from recorder.replay.answers import is_broken_off
 from recorder.replay.pace import TIMED_OUT, Pace
 from recorder.transports.failures import TLS_TIMED_OUT, as_asyncio_says, revive
@@ -81,7 +82,7 @@ class _Transport:
 
     def play(self, request: Any, tape: Tape, pace: Pace) -> Any:
         """Return a recorded answer to a request."""
-        backend = _backend_class(self._core.NetworkBackend)(self._core, tape, pace)
+        backend = _backend_class(self._core.NetworkBackend)(self._core, tape, pace, self._replay.note_ended)
         pool = self._core.ConnectionPool(network_backend=backend, ssl_context=_NO_TLS)
         with _as_the_library_says(self._module):
             answer = pool.handle_request(self._asked(request))
@@ -96,7 +97,7 @@ class _Transport:
 
     async def play_async(self, request: Any, tape: Tape, pace: Pace) -> Any:
         """Return a recorded answer to a request."""
-        backend = _backend_class(self._core.AsyncNetworkBackend)(self._core, tape, pace)
+        backend = _backend_class(self._core.AsyncNetworkBackend)(self._core, tape, pace, self._replay.note_ended)
         pool = self._core.AsyncConnectionPool(network_backend=backend, ssl_context=_NO_TLS)
         with _as_the_library_says(self._module):
             answer = await pool.handle_async_request(self._asked(request))
@@ -164,10 +165,11 @@ def _backend_class(kind: type) -> Any:
 class _Backend:
     """Stands where the network stands, for ``httpcore``: one connection, which was made or failed once."""
 
-    def __init__(self, core: ModuleType, tape: Tape, pace: Pace) -> None:
+    def __init__(self, core: ModuleType, tape: Tape, pace: Pace, note: Callable[[RecordingEnded], None]) -> None:
         self._core = core
         self._tape = tape
         self._pace = pace
+        self._note = note
 
     def _failure(self, host: str, port: int) -> Exception | None:
         """Return what connecting to an address failed with; None where it did not."""
@@ -196,7 +198,7 @@ class _SyncBackend(_Backend):
             except TimeoutError as late:
                 raise self._core.ConnectTimeout(str(late)) from late
             raise failure
-        return _stream_class(self._core.NetworkStream)(self._core, self._tape, self._pace)
+        return _stream_class(self._core.NetworkStream)(self._core, self._tape, self._pace, self._note)
 
 
 class _AsyncBackend(_Backend):
@@ -208,7 +210,7 @@ class _AsyncBackend(_Backend):
             except TimeoutError as late:
                 raise self._core.ConnectTimeout(str(late)) from late
             raise failure
-        return _stream_class(self._core.AsyncNetworkStream)(self._core, self._tape, self._pace)
+        return _stream_class(self._core.AsyncNetworkStream)(self._core, self._tape, self._pace, self._note)
 
     def _seen(self, error: BaseException, host: str, port: int) -> BaseException:
         """Return what anyio makes of it, who tries every address of a name."""
@@ -229,10 +231,10 @@ def _stream_class(kind: type) -> Any:
 class _Stream:
     """Stands where a connected stream stands, for ``httpcore``."""
 
-    def __init__(self, core: ModuleType, tape: Tape, pace: Pace) -> None:
+    def __init__(self, core: ModuleType, tape: Tape, pace: Pace, note: Callable[[RecordingEnded], None]) -> None:
         self._core = core
         self._tape = tape
-        self._reel = Reel(tape)
+        self._reel = Reel(tape, note)
         self._pace = pace
         self._timed_out = TIMED_OUT
 

@@ -22,12 +22,14 @@ class LibraryReplay:
     :param answers: where answers come from.
     :param redaction: applied to a live request before it is compared.
     :param pace: how fast recorded reads come back.
+    :ivar note_ended: is told where somebody reads on past the end of what was recorded.
     """
 
     def __init__(self, answers: Answers, redaction: Redaction, pace: Pace) -> None:
         self._answers = answers
         self._redaction = redaction
         self.pace = pace
+        self.note_ended = answers.note_ended
 
     def recorded(self, method: str, url: str, payload: bytes, headers: LiveHeaders) -> Answer:
         """Return the recorded answer to a request.

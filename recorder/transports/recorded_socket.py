@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import io
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from recorder.core.tape import Tape
+from recorder.errors import RecordingEnded
 from recorder.replay.pace import TIMED_OUT, Pace
 from recorder.transports.reel import Reel
 
@@ -33,9 +35,9 @@ class RecordedSocket:
         self._pace: Pace | None = None
         self.was_opened = False
 
-    def load(self, tape: Tape, pace: Pace) -> None:
-        """Play *tape* from now on."""
-        self._grew, self._reel, self._pace = tape.grew, Reel(tape), pace
+    def load(self, tape: Tape, pace: Pace, note: Callable[[RecordingEnded], None] | None = None) -> None:
+        """Play *tape* from now on; *note* is told where somebody reads on past its end."""
+        self._grew, self._reel, self._pace = tape.grew, Reel(tape, note), pace
         self.was_opened = False
 
     def makefile(self, mode: str = "r", buffering: int | None = None, **_: Any) -> io.BufferedReader:

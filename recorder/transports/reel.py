@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from recorder.core.tape import NEVER, Read, Tape
 from recorder.errors import RecordingEnded
@@ -17,12 +18,14 @@ class Reel:
     """What a recorded socket returned.
 
     :param tape: the recorded answer.
+    :param note: is told of it where somebody reads on past the end of what was recorded.
     """
 
-    def __init__(self, tape: Tape) -> None:
+    def __init__(self, tape: Tape, note: Callable[[RecordingEnded], None] | None = None) -> None:
         self._tape = tape
         self._reads = deque(tape.reads)
         self._failed = False
+        self._note = note
 
     @property
     def due_ns(self) -> int | None:
@@ -43,7 +46,12 @@ class Reel:
         :raises RecordingEnded: it is not recorded what came then.
         """
         if not self._reads:
-            return self._ended()
+            try:
+                return self._ended()
+            except RecordingEnded as ended:
+                if self._note is not None:
+                    self._note(ended)
+                raise
         read = self._reads.popleft()
         if size < len(read.data):
             self._reads.appendleft(Read(read.data[size:], read.elapsed_ns))

@@ -252,7 +252,7 @@ class _ReplayingConnection(View):
             if asking.answer is None:
                 asking.answer = state.replay.answer(asking.request, state.sent_payload())
             if sock is not None:
-                sock.load(asking.answer.tape, state.replay.pace.start())
+                sock.load(asking.answer.tape, state.replay.pace.start(), state.replay.note_ended)
             asking.answer = state.streamed = None
         response = super().getresponse(*args, **kwargs)  # type: ignore[misc]
         if (

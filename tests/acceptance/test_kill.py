@@ -67,8 +67,8 @@ def _replay(url: str, name: str, events: list[Event], server: str) -> None:
     assert exchange is not None
     assert exchange.request is not None
     got = bytearray()
-    with Player(url, exchanges=[name]) as player, player.mount(requests.Session()) as session:
-        with pytest.raises(RecordingEnded):
+    with pytest.raises(RecordingEnded):
+        with Player(url, exchanges=[name]) as player, player.mount(requests.Session()) as session:
             with session.post(server, data=exchange.request.payload, stream=True) as response:
                 for byte in response.iter_content(1):
                     got += byte

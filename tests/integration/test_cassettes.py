@@ -478,3 +478,24 @@ def test_a_streamed_payload_is_compared_too(file: Path) -> None:
             set_match(file, rules)
         with Player(file) as player, player.mount(requests.Session()) as session:
             assert session.post(server.url, data=pieces()).content == live
+
+
+def test_a_question_that_was_edited_is_told_as_such_and_not_as_a_miss(file: Path) -> None:
+    with serve(Script(chunks=1)) as server:
+        with Recorder(file) as recorder, recorder.mount(requests.Session()) as session:
+            ask(session, server.url, "Buy?")
+    file.write_text(file.read_text(encoding="utf-8").replace("Buy?", "Sell?"), encoding="utf-8")
+    with pytest.raises(ChainBroken, match=re.escape(str(file))):
+        with Player(file) as player, player.mount(requests.Session()) as session:
+            with suppress(ChainBroken):
+                ask(session, server.url, "Buy?")
+            assert player.misses == ()
+
+
+def test_a_rule_whose_function_is_not_imported_is_told_with_its_line(file: Path) -> None:
+    file.parent.mkdir(parents=True)
+    first = '{"cassette":1,"exchanges":0,"conversations":0,"match":{"custom":"not_imported_here:f"}}\n'
+    file.write_text(first, encoding="utf-8")
+    told = rf"{re.escape(str(file))}, line 1: the matching rule custom='not_imported_here:f' is in a module that is not"
+    with pytest.raises(ConfigurationError, match=told):
+        Player(file)

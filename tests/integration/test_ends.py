@@ -268,8 +268,8 @@ def test_the_recorder_is_closed_in_the_middle(sqlite_url: str, caplog: pytest.Lo
     assert end(events).facts["received"] >= len(got)
     assert events[-1] is end(events)
     assert caplog.text.count("goes on, unrecorded") == 1
-    with Player(sqlite_url) as player, player.mount(requests.Session()) as session:
-        with pytest.raises(RecordingEnded):
+    with pytest.raises(RecordingEnded):
+        with Player(sqlite_url) as player, player.mount(requests.Session()) as session:
             assert ask(session, server.url, "open").content
 
 

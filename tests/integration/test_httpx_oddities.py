@@ -140,7 +140,7 @@ def test_a_request_that_the_program_broke_off_ends_the_recording(module: ModuleT
     url = "http://bot.invalid/chat/completions"
     with Recorder(sqlite_url) as recorder, pytest.raises(TimeoutError):
         asyncio.run(impatient(url, recorder.httpx_transport(silent(module))))
-    with Player(sqlite_url) as player, pytest.raises(RecordingEnded, match=r"broke off with .*CancelledError"):
+    with pytest.raises(RecordingEnded, match=r"broke off with .*CancelledError"), Player(sqlite_url) as player:
         asyncio.run(read_async(module, url, player.httpx_transport(module), ask("a")))
 
 

@@ -6,8 +6,10 @@ import socket
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
+import httpx
 import pytest
 import requests
 from requests.adapters import HTTPAdapter
@@ -267,13 +269,44 @@ def test_reading_on_where_the_recorded_consumer_had_closed(sqlite_url: str, sess
         taken = [chunk for chunk, _ in zip(response.iter_content(None), range(10), strict=False)]
         response.close()
         url = server.url
-    with Player(sqlite_url) as player:
-        again: list[bytes] = []
-        with pytest.raises(RecordingEnded, match=r"ends here \(consumer closed\)"):
+    again: list[bytes] = []
+    with pytest.raises(RecordingEnded, match=r"ends here \(consumer closed\)"):
+        with Player(sqlite_url) as player:
             for chunk in player.mount(session).post(url, json=ask("a"), stream=True).iter_content(None):
                 again.append(chunk)
-        assert again[:10] == taken
-        assert len(again) < 50
+    assert again[:10] == taken
+    assert len(again) < 50
+
+
+@pytest.mark.parametrize("library", ["requests", "httpx"])
+def test_reading_on_is_told_also_where_the_program_swallows_it(
+    library: str, sqlite_url: str, session: requests.Session
+) -> None:
+    def read(player: Player, most: int) -> list[bytes]:
+        if library == "requests":
+            with player.mount(session).post(url, json=ask("a"), stream=True) as response:
+                return [chunk for _, chunk in zip(range(most), response.iter_content(None), strict=False)]
+        with httpx.Client(transport=player.httpx_transport(httpx)) as client:
+            with client.stream("POST", url, json=ask("a")) as response:
+                return [chunk for _, chunk in zip(range(most), response.iter_raw(), strict=False)]
+
+    with serve(Script(chunks=50, gap=0.005)) as server, Recorder(sqlite_url) as recorder:
+        with recorder.mount(requests.Session()).post(server.url, json=ask("a"), stream=True) as live:
+            taken = next(live.iter_content(None))
+        url = server.url
+    with Player(sqlite_url) as player:
+        assert read(player, 1) == [taken]
+    assert player.ended == ()
+    with pytest.raises(RecordingEnded, match=r"ends here \(consumer closed\)"):
+        with Player(sqlite_url) as player, suppress(Exception):
+            read(player, 50)
+    assert len(player.ended) == 1
+    with pytest.raises(RuntimeError, match="as SDKs wrap it"):
+        with Player(sqlite_url) as player:
+            try:
+                read(player, 50)
+            except RecordingEnded as error:
+                raise RuntimeError("as SDKs wrap it") from error
 
 
 def test_pace_is_that_of_the_recording_on_a_clock_that_tests_drive(sqlite_url: str, session: requests.Session) -> None:

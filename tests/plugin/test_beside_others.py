@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+from importlib.metadata import distributions as find_distributions
 
 import pytest
 
@@ -29,7 +29,7 @@ def test_both(recorded_session):
 
 @pytest.mark.parametrize(("package", "option"), [("pytest_recording", "--record-mode"), ("pytest_vcr", "--vcr-record")])
 def test_a_suite_that_moves_from_one_to_the_other(suite: Suite, package: str, option: str) -> None:
-    if importlib.util.find_spec(package) is None:
+    if not any(find_distributions(name=package.replace("_", "-"))):  # a removed one leaves its folder
         pytest.skip(f"{package} is not installed: pip install {package.replace('_', '-')}")
     other = "vcr" if package == "pytest_recording" else "recording"
     suite.write(BOTH)
@@ -44,4 +44,4 @@ def test_a_suite_that_moves_from_one_to_the_other(suite: Suite, package: str, op
     suite.server.close()
     result = suite.run(*alone, f"{option}=none", "-W", "error", apart=True)
     result.assert_outcomes(passed=2, failed=1)
-    result.stdout.no_fnmatch_line("*belongs to no test*")
+    result.stdout.no_fnmatch_line("*no test that ran names it*")

@@ -90,7 +90,9 @@ def orphaned(suite: Suite) -> Suite:
 
 
 def orphans_of(result: pytest.RunResult) -> list[str]:
-    return [line.partition(" belongs")[0] for line in result.outlines if line.endswith("belongs to no test: remove it")]
+    return [
+        line.partition(": no test")[0] for line in result.outlines if ": no test that ran names it: remove it" in line
+    ]
 
 
 def test_orphans(orphaned: Suite) -> None:
@@ -178,3 +180,30 @@ def age(path: Path, *, days: int) -> None:
     with Recorder(path, clock=Earlier()) as recorder, requests.Session() as session:
         body = {"messages": [{"role": "user", "content": "a"}], "stream": True}
         recorder.mount(session).post(os.environ["UPSTREAM"], json=body).raise_for_status()
+
+
+def test_a_run_without_recorded_tests_judges_no_cassette(suite: Suite) -> None:
+    suite.record("cassettes/by_hand.jsonl", "a")
+    suite.write("def test_it():\n    pass\n")
+    assert "cassettes" not in suite.run().stdout.str()
+
+
+def test_a_test_whose_marker_is_wrong_keeps_its_cassette(suite: Suite) -> None:
+    suite.record(CASSETTE, "a")
+    suite.write(IT + "@pytest.mark.recorded(unplayd='fail')\ndef test_x(recorded_session):\n    pass\n")
+    suite.record("cassettes/test_bot/test_x.jsonl", "a")
+    assert orphans_of(suite.run()) == []
+
+
+def test_what_a_failed_test_has_left_beside_its_cassette_is_told_once(suite: Suite) -> None:
+    suite.record(CASSETTE, "a")
+    suite.write(IT + "    assert False\n")
+    result = suite.run(mode="rewrite")
+    result.stdout.fnmatch_lines(["*is in test_it~new.jsonl"])
+    assert orphans_of(result) == []
+
+
+def test_the_remedy_for_what_tests_with_the_same_request_do_not_ask_for(suite: Suite) -> None:
+    suite.record("cassettes/desk.jsonl", "a", "a")
+    suite.write(SHARED.format(prompts=["a", "a"]))
+    suite.run().stdout.fnmatch_lines(["an exchange of * not asked for: *: give each test its own cassette"])

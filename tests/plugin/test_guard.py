@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 
 import pytest
@@ -127,3 +128,86 @@ def test_a_guard_that_is_open_lets_everything_pass() -> None:
         socket.create_connection(server.getsockname()).close()
     assert len(guard.taken()) == 3
     assert guard.taken() == []
+
+
+def test_what_is_torn_down_after_a_test_has_no_network_either(suite: Suite) -> None:
+    suite.write(
+        "import requests\n"
+        "def call():\n"
+        "    try:\n        ask(requests.Session(), 'bye')\n    except Exception:\n        pass\n"
+        "@pytest.fixture\ndef own():\n    yield\n    call()\n"
+        "@pytest.mark.recorded\ndef test_fixture(own):\n    pass\n"
+        "@pytest.mark.recorded\ndef test_finalizer(request):\n    request.addfinalizer(call)\n"
+        "class TestOld:\n"
+        "    def teardown_method(self):\n        call()\n"
+        "    @pytest.mark.recorded\n    def test_method(self):\n        pass\n"
+    )
+    result = suite.run()
+    result.assert_outcomes(passed=3, errors=3)
+    assert result.stdout.str().count("recorder: the network was asked for, past the recording") == 3
+    assert suite.calls == 0
+
+
+def test_fixtures_of_several_tests_may_stop_a_server(suite: Suite) -> None:
+    suite.write(
+        "import requests\n"
+        "@pytest.fixture(scope='module')\ndef server():\n    yield\n    ask(requests.Session(), 'down')\n"
+        "@pytest.fixture(scope='class')\ndef part(server):\n    yield\n    ask(requests.Session(), 'down')\n"
+        "@pytest.mark.recorded\ndef test_it(part):\n    pass\n"
+        "def teardown_module():\n    ask(requests.Session(), 'down')\n"
+    )
+    suite.run().assert_outcomes(passed=1)
+    assert suite.calls == 3
+
+
+def test_a_connection_that_is_kept_alive_does_not_pass_the_guard(suite: Suite) -> None:
+    suite.write(
+        "import requests\n"
+        "SESSION = requests.Session()\n"
+        "def test_open():\n    ask(SESSION, 'a')\n"
+        "@pytest.mark.recorded\ndef test_shut():\n    ask(SESSION, 'b')\n"
+        "def test_open_again():\n    ask(SESSION, 'c')\n"
+    )
+    suite.run().assert_outcomes(passed=2, failed=1)
+    assert suite.calls == 2
+
+
+def test_connections_to_hosts_that_are_allowed_and_of_others_stay() -> None:
+    guard = Guard()
+    guard.watch()
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as out:
+        accepted, _ = server.accept()
+        with accepted:
+            for _ in range(2):
+                guard.close(Allowed(["127.0.0.1"]))
+                guard.open()
+            out.sendall(b"x")
+            assert accepted.recv(1) == b"x"
+            wrapped = socket.socket(fileno=out.detach())  # as ssl does it
+            guard.close(Allowed([]))
+            try:
+                with wrapped, pytest.raises(OSError):
+                    wrapped.sendall(b"x")
+                with pytest.raises(NetworkBlocked, match=r"look up 192\.0\.2\.1:53"):
+                    socket.getnameinfo(("192.0.2.1", 53), 0)
+            finally:
+                guard.open()
+
+
+def test_streams_of_asyncio_that_are_open_do_not_pass_either() -> None:
+    async def main(server: socket.socket) -> bytes:
+        reader, writer = await asyncio.open_connection(*server.getsockname())
+        accepted, _ = server.accept()
+        with accepted:
+            guard.close(Allowed([]))
+            guard.open()
+            try:
+                return await asyncio.wait_for(reader.read(), 5)
+            finally:
+                writer.close()
+                await writer.wait_closed()
+
+    guard = Guard()
+    guard.watch()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        assert asyncio.run(main(server)) == b""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import requests
 
-from recorder import Match
+from recorder import Match, Recorder
 from tests.plugin.suite import Suite
 
 SWALLOWING = """
@@ -148,3 +149,77 @@ def test_settings_of_a_directory_come_from_a_fixture(suite: Suite) -> None:
     assert suite.run().ret == 0
     suite.write("def test_it(recorded_session):\n    pass\n")
     suite.run().assert_outcomes(failed=1)
+
+
+SWALLOWED = """
+import unittest
+
+
+def swallow(session):
+    try:
+        ask(session, "a")
+    except Exception:
+        pass
+
+
+def test_skip(recorded_session):
+    try:
+        ask(recorded_session, "a")
+    except Exception:
+        pytest.skip("down")
+
+
+def test_imperative(recorded_session):
+    try:
+        ask(recorded_session, "a")
+    except Exception:
+        pytest.xfail("down")
+
+
+@pytest.mark.xfail
+def test_passes(recorded_session):
+    swallow(recorded_session)
+
+
+@pytest.mark.xfail(raises=AssertionError)
+def test_fails(recorded_session):
+    swallow(recorded_session)
+    assert False
+
+
+class TestOld(unittest.TestCase):
+    @pytest.fixture(autouse=True)
+    def _session(self, recorded_session):
+        self.session = recorded_session
+
+    def test_old(self):
+        swallow(self.session)
+        self.skipTest("down")
+
+
+@pytest.mark.xfail
+def test_expected(recorded_session):
+    try:
+        ask(recorded_session, "a")
+    except Exception as error:
+        raise RuntimeError("renamed") from error
+"""
+
+
+def test_no_outcome_of_a_test_hides_a_miss(suite: Suite) -> None:
+    suite.write(SWALLOWED)
+    result = suite.run()
+    result.assert_outcomes(failed=5, xfailed=1)
+    assert result.stdout.str().count("recorder: a request was never recorded: there is no cassette") >= 5
+
+
+def test_reading_on_past_what_was_recorded_fails_the_test_that_swallows_it(suite: Suite) -> None:
+    path = suite.path / "cassettes/test_bot/test_it.jsonl"
+    path.parent.mkdir(parents=True)
+    payload = {"messages": [{"role": "user", "content": "a"}], "stream": True}
+    with Recorder(path) as making, making.mount(requests.Session()) as session:
+        session.post(suite.server.url, json=payload, stream=True).close()  # nothing of the body is read
+    suite.write("def test_it(recorded_session):\n    try: ask(recorded_session, 'a')\n    except Exception: pass\n")
+    result = suite.run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["recorder: the recording ends here (consumer closed): *"])

@@ -139,7 +139,7 @@ def test_a_cassette_that_a_test_fails_to_record_again_stays(suite: Suite) -> Non
 def test_what_a_failing_test_has_recorded_for_the_first_time_is_kept_and_told(suite: Suite) -> None:
     suite.write("def test_it(recorded_session):\n    ask(recorded_session, 'b')\n    assert not 'as expected'\n")
     result = suite.run(mode="once")
-    result.stdout.fnmatch_lines([f"{CASSETTE} was recorded by a test that failed: *rewrite"])
+    result.stdout.fnmatch_lines([f"{CASSETTE} was recorded by a test that failed: 1 exchange: *rewrite"])
     assert held(suite.path / CASSETTE) == [("b", 1)]
 
 
@@ -279,3 +279,52 @@ def test_the_rules_of_a_cassette_hold_for_what_takes_its_place(suite: Suite, mod
     assert result.ret == 0
     assert match_of(suite.path / CASSETTE) == rules
     assert len(held(suite.path / CASSETTE)) == 1
+
+
+def test_verify_tells_what_is_not_asked_for_any_more(suite: Suite) -> None:
+    suite.record(CASSETTE, "a", "b")
+    suite.write(
+        "@pytest.mark.recorded(verify='status')\ndef test_it(recorded_session):\n    ask(recorded_session, 'a')\n"
+    )
+    result = suite.run(mode="verify")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["recorder: less was asked for than *", "  POST http*", "    it was recorded, and is not*"]
+    )
+    suite.write("def test_it(recorded_session):\n    pass\n")
+    suite.run(mode="verify").assert_outcomes(failed=1)
+
+
+def test_verify_of_a_shared_cassette_adds_up_what_its_tests_ask_for(suite: Suite) -> None:
+    suite.record("cassettes/desk.jsonl", "a", "b")
+    suite.write(SHARED.format(more=""))
+    settings = ("-o", "recorder_verify=status", "-o", "recorder_unplayed=fail")
+    assert suite.run(*settings, mode="verify").ret == 0
+    suite.record("cassettes/desk.jsonl", "c")
+    assert suite.run(*settings, mode="verify").ret == pytest.ExitCode.TESTS_FAILED
+
+
+def test_a_first_recording_that_went_wrong_does_not_look_like_a_good_one(
+    suite: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite.write("def test_it(recorded_session):\n    recorded_session.post(URL, json={})\n")
+    with serve(Script(status=429)) as server:
+        monkeypatch.setenv("UPSTREAM", server.url)
+        suite.run(mode="once").stdout.fnmatch_lines([f"recorded {CASSETTE}: 1 exchange (1 failed: status 429)"])
+    suite.write(
+        "def test_it(recorded_session):\n"
+        "    with pytest.raises(OSError):\n        recorded_session.post(URL, json={})\n"
+    )
+    suite.run(mode="rewrite").stdout.fnmatch_lines([f"recorded {CASSETTE}: 1 exchange (1 failed: Connection*Error)"])
+
+
+def test_a_skip_and_an_expected_failure_while_something_is_recorded(suite: Suite) -> None:
+    suite.write(
+        "def test_s(recorded_session):\n    ask(recorded_session, 'a')\n    pytest.skip('today')\n"
+        "@pytest.mark.xfail\ndef test_x(recorded_session):\n    ask(recorded_session, 'b')\n    assert False\n"
+    )
+    result = suite.run(mode="once")
+    result.assert_outcomes(skipped=1, xfailed=1)
+    result.stdout.fnmatch_lines(
+        ["recorded */test_x.jsonl: 1 exchange", "*/test_s.jsonl was recorded by a test that was skipped: *"]
+    )

@@ -172,3 +172,57 @@ def test_sessions_of_aiohttp(suite: Suite) -> None:
     assert suite.run(mode="rewrite").ret == 0
     assert suite.calls == 2
     suite.run(mode="new_episodes").stdout.fnmatch_lines(["*aiohttp's connector either plays or records: use*"])
+
+
+@pytest.mark.parametrize("faults", ["[status(429), status(503)]", "every_cut"])
+def test_faults_that_a_test_is_not_run_with_fail_it(suite: Suite, faults: str) -> None:
+    suite.record("cassettes/order.jsonl", "a")
+    suite.write(
+        "import unittest\nfrom recorder.faults import every_cut, status\n"
+        f"pytestmark = pytest.mark.recorded('order', fault={faults})\n"
+        "class TestOld(unittest.TestCase):\n"
+        "    @pytest.fixture(autouse=True)\n    def _session(self, recorded_session):\n        pass\n"
+        "    def test_old(self):\n        pass\n"
+        "def test_late(request):\n    request.getfixturevalue('recorded_session')\n"
+    )
+    result = suite.run()
+    result.assert_outcomes(errors=1, failed=1)
+    assert result.stdout.str().count("recorder: faults cannot be parametrised here: ") >= 2
+
+
+@pytest.mark.parametrize(
+    ("marker", "told"),
+    [
+        ("unplayd='fail'", "recorded() has no argument 'unplayd': did you mean 'unplayed'?"),
+        ("fault='cut'", "fault='cut' of test_bot.py::test_it is no fault: use those of recorder.faults*"),
+        ("max_age=90", "max_age of test_bot.py::test_it=90 is no age: use 12h, 90d or 8w"),
+        ("mode='onec'", "mode='onec' of test_bot.py::test_it is not known: use none, once*"),
+        ("match={'ignor': []}", "match=*: matching rules have no member 'ignor'*"),
+        ("match=7", "match=7 of *matching rules 7 are no JSON object*"),
+        ("block_network='off'", "block_network='off' of * is no truth value: use True or False"),
+        ("allowed_hosts=7", "allowed_hosts=7 of * is no list of texts"),
+        ("fault=[]", "*several faults need an answer that another test has recorded: name its cassette*"),
+        ("cassette=7", "*a cassette has a name, not 7"),
+    ],
+)
+def test_a_marker_that_is_wrong_fails_its_test_only(suite: Suite, marker: str, told: str) -> None:
+    suite.write(
+        f"@pytest.mark.recorded({marker})\ndef test_it(recorded_session):\n    pass\ndef test_other():\n    pass\n"
+    )
+    for mode in (None, "once"):
+        result = suite.run(mode=mode)
+        result.assert_outcomes(errors=1, passed=1)
+        result.stdout.fnmatch_lines([f"recorder: *{told}"])
+        assert "Traceback" not in result.stdout.str() + result.stderr.str()
+        assert "During handling" not in result.stdout.str()
+
+
+def test_values_that_a_marker_may_have_in_short(suite: Suite) -> None:
+    suite.write(
+        "import requests\n"
+        "@pytest.mark.recorded(allowed_hosts='localhost', match={'ignore': ['/messages/*/content']})\n"
+        "def test_it(recorded_session):\n    ask(recorded_session, str(os.getpid()))\n"
+        "    ask(requests.Session(), 'b')\n"
+    )
+    assert suite.run(mode="once").ret == 0
+    suite.run(apart=True).assert_outcomes(passed=1)

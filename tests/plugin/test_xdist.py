@@ -39,8 +39,19 @@ def test_workers_record_play_and_report_as_one(suite: Suite, monkeypatch: pytest
     result.stdout.fnmatch_lines(
         [
             "*= recorder =*",
-            "cassettes/test_bot/test_gone.jsonl belongs to no test: remove it",
+            "cassettes/test_bot/test_gone.jsonl: no test that ran names it: remove it*",
             "an exchange of cassettes/desk.jsonl not asked for: POST http*",
         ]
     )
     assert suite.calls == calls
+
+    slow = (
+        "import time\ndef test_{name}(recorded_session):\n    ask(recorded_session, 'a')\n    time.sleep({seconds})\n"
+    )
+    suite.write(slow.format(name="fast", seconds=0), "slow/test_a.py")
+    suite.write(slow.format(name="slow", seconds=0.5), "slow/test_b.py")
+    for cassette in ("slow/cassettes/test_a/test_fast.jsonl", "slow/cassettes/test_b/test_slow.jsonl"):
+        suite.record(cassette, "a")
+    result = suite.run("slow", "-o", "recorder_orphans=fail", mode="rewrite", apart=True)
+    result.assert_outcomes(passed=2)
+    assert result.ret == 0  # what one worker is still recording is no orphan for the other

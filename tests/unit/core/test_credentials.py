@@ -17,7 +17,15 @@ token X_Session_Token ocp-apim-subscription-api-key X-CSRFToken x-csrftoken X-Au
 Ocp-Apim-Subscription-Key X-Auth-Key X-Access-Key X-Auth X-Authorization Authentication Password X-Password
 X-Session-Id sessionId X-Signature X-Amz-Signature X-Hub-Signature-256 x-functions-key AWSAccessKeyId APIKey
 DD-APPLICATION-KEY X-Amz-Credential x-goog-iap-jwt-assertion X-PassKey""")
-HEADERS = ["COOKIE", "Set-Cookie", "Set-Cookie2", "Authentication-Info", "Proxy-Authentication-Info"]
+HEADERS = [
+    "COOKIE",
+    "Set-Cookie",
+    "Set-Cookie2",
+    "Authentication-Info",
+    "Proxy-Authentication-Info",
+    *_names("""
+key X-Key x-access X-Sid sid sas X-Pat xi-api-key x-goog-api-key X-Access-Token"""),
+]
 PARAMETERS = _names("""
 api_token user_token bot_token csrf_token oauth_token app_secret accessToken private_key
 client_assertion assertion license_key pass pw pwd user_pass session sas bearer key code sig sid auth jwt credentials
@@ -53,4 +61,4 @@ def test_a_token_that_goes_through_pages_is_none(name: str) -> None:
 
 
 def test_what_is_a_credential_as_a_parameter_alone() -> None:
-    assert not any(map(is_credential_header, ["key", "code", "sas", "sid"]))
+    assert not any(map(is_credential_header, ["code", "page-key"]))

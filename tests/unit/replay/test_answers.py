@@ -10,7 +10,9 @@ import pytest
 from recorder.clock import id_text
 from recorder.core.events import Event
 from recorder.core.exchange import Request
+from recorder.core.match_rules import Match
 from recorder.core.matching import match_key
+from recorder.core.redaction import Redacted, Redaction
 from recorder.errors import CassetteExhausted, NoMatchingExchange
 from recorder.replay.answers import Answers
 from recorder.replay.index import Entry
@@ -154,3 +156,58 @@ def test_of_prompts_that_differ_in_one_field_a_miss_names_the_one_with_the_same_
         _got(answers, b'{"prompt": "how much did AAPL cost?"}')
     assert missed.value.nearest[0] == answers.unplayed[1]
     assert "AAPL cost today?" in missed.value.differences[0]
+
+
+RATE = "http://h/rate"
+KEY = b"k" * 32
+
+
+def _rates(*recorded: tuple[str, bytes], rules: tuple[str, ...] = (), repeats: bool = False) -> Answers:
+    """Answers from requests to GET URL, recorded with fingerprints by this machine's key and with these rules."""
+    redaction, events, requests, entries = Redaction(KEY, rules), {}, {}, []
+    for number, (url, payload) in enumerate(recorded):
+        seen = Redacted()
+        url, payload = redaction.url(url, seen), redaction.body(payload, seen)
+        places = tuple(seen.places)
+        builder = ExchangeBuilder(number + 1).request(payload).response().chunks(b"answer %d" % number).completed()
+        stream = builder.opened.stream
+        events[stream], requests[stream] = builder.events, Request("POST", url, payload=payload)
+        entries.append(Entry(stream, match_key("POST", url, payload, places), places, "POST", url))
+    return Answers(entries, events.__getitem__, requests.__getitem__, Match(allow_repeats=repeats), KEY)
+
+
+def _asked(answers: Answers, url: str, payload: bytes = b"", key: bytes = KEY) -> int:
+    """Ask as a live client does, redacted by the player; return which recording answered."""
+    return int(_got(answers, payload, Redaction(key).url(url, Redacted())).split(b"answer ")[1][:1])
+
+
+def test_of_recordings_that_differ_in_masked_values_the_one_with_the_fingerprints_of_the_request_answers() -> None:
+    urls = [f"{RATE}?code=EUR", f"{RATE}?code=USD", f"{RATE}?code=EUR"]
+    answers = _rates(*((url, b"") for url in urls))
+    assert [_asked(answers, url) for url in (urls[1], urls[0], urls[0])] == [1, 0, 2]
+    answers.rewind()
+    assert [_asked(answers, f"{RATE}?code={code}") for code in ("USD", "EUR", "GBP")] == [1, 0, 2]
+
+
+def test_a_machine_with_another_fingerprint_key_gets_them_in_the_order_in_which_they_were_recorded() -> None:
+    answers = _rates((f"{RATE}?code=EUR", b""), (f"{RATE}?code=USD", b""))
+    assert [_asked(answers, f"{RATE}?code={code}", key=b"of CI") for code in ("USD", "EUR")] == [0, 1]
+
+
+@pytest.mark.parametrize("form", [b'{"account": "%s", "n": 1}', b"account=%s&n=1", b"\xff binary of %s"])
+def test_masked_fields_of_payloads_are_told_apart_by_rules_that_only_the_recording_knew(form: bytes) -> None:
+    answers = _rates(*((RATE, form % account) for account in (b"A-1", b"B-2")), rules=("body:account",))
+    assert [_asked(answers, RATE, form % account) for account in (b"B-2", b"A-1")] == [1, 0]
+
+
+def test_what_is_repeated_is_the_answer_with_the_fingerprints_of_the_request() -> None:
+    answers = _rates(*((f"{RATE}?code={code}", b"") for code in ("EUR", "USD")), repeats=True)
+    assert [_asked(answers, f"{RATE}?code={code}") for code in ("USD", "USD", "EUR", "USD")] == [1, 1, 0, 1]
+
+
+@pytest.mark.parametrize("asked", [b"", b'{"a": 1}', b"a=1&b=2", b'"a"'])
+def test_a_payload_that_was_masked_whole_equals_none_of_another_kind(asked: bytes) -> None:
+    answers = _rates((RATE, b"plain text of A-1"), rules=("body:account",))
+    with pytest.raises(NoMatchingExchange):
+        _asked(answers, RATE, asked)
+    assert _asked(answers, RATE, b"plain text of another") == 0
