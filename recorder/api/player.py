@@ -59,8 +59,8 @@ class Player:
         :class:`~recorder.VirtualClock`, else 0. Above 0, the client's timeouts fire.
     :param exchanges: what to answer from: ids of exchanges, ids or names of conversations; everything
         in the store where it is left out.
-    :param fault: what goes wrong with every answer, see :mod:`recorder.faults`; or with those of some exchanges or
-        conversations, by id or name.
+    :param fault: what goes wrong with every answer, see :mod:`recorder.faults`, or its text; or with those of some
+        exchanges or conversations, by id or name. Where it cannot happen to an answer, leaving raises that, as a miss.
     :param clock: tells the time and waits: a :class:`~recorder.VirtualClock`, by which nobody does.
     :param otherwise: what is not recorded, or not once more, is sent, and recorded by this one: nothing is missed.
         A payload that is made while it is sent (a generator) is always sent.
@@ -76,7 +76,7 @@ class Player:
         allow_repeats: bool = False,
         pace: float | None = None,
         exchanges: Iterable[str] | None = None,
-        fault: Fault | Mapping[str, Fault] | None = None,
+        fault: Fault | str | Mapping[str, Fault | str] | None = None,
         clock: Clock | None = None,
         otherwise: Recorder | None = None,
     ) -> None:
@@ -89,11 +89,12 @@ class Player:
         self._store: Store | None = None
         virtual = clock if isinstance(clock, VirtualClock) else None
         self._pace = Pace(float(virtual is not None) if pace is None else pace, clock)
+        faults = None if fault is None else _faults(fault, self._pace)
         self._owns = _is_named(source)
         try:
             only = None if exchanges is None else self._open().members(exchanges)
             recordings, rules = self._recordings(only, asked, allow_repeats=allow_repeats)
-            events = recordings.events if fault is None else self._with(fault, recordings.events)
+            events = recordings.events if faults is None else self._with(faults, recordings.events)
             key = fingerprint_key(clock)
             self._answers = Answers(recordings.entries(), events, recordings.request, rules, key)
             self._redaction = Redaction(key)
@@ -299,6 +300,22 @@ def _httpx_either(replay: HttpxReplay, otherwise: Recorder) -> HttpxEither:
     from recorder.transports.httpx_either import HttpxEither
 
     return HttpxEither(replay, otherwise.httpx_transport)
+
+
+def _faults(fault: object, pace: Pace) -> Fault | Mapping[str, Fault]:
+    """Return what a caller gave, with faults for texts.
+
+    :raises ConfigurationError: it is no fault, or one that is nothing but time where none passes.
+    """
+    from recorder.replay.fault_text import as_fault
+    from recorder.replay.faults import require_time
+
+    def checked(one: object) -> Fault:
+        made = as_fault(one)
+        require_time(made, passes=pace.passes)
+        return made
+
+    return {name: checked(one) for name, one in fault.items()} if isinstance(fault, Mapping) else checked(fault)
 
 
 def _rules(match: object, allow_repeats: bool) -> Match | None:

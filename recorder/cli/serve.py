@@ -145,19 +145,19 @@ async def _run(command: str, url: str, over: asyncio.Event) -> int:
 
 @contextlib.contextmanager
 def _signals(over: asyncio.Event) -> Iterator[None]:
-    """Inside, the first SIGINT or SIGTERM sets *over*; a second one does what it does otherwise."""
+    """Inside, the first SIGINT or SIGTERM sets *over*; a second one does what it does otherwise.
+
+    A script starts what it puts in the background with SIGINT ignored; who sends it to a server means it all the same.
+    """
     loop = asyncio.get_running_loop()
     before: dict[int, Any] = {}
 
     def stop(number: int, _: object) -> None:
-        signal.signal(number, before[number])
+        signal.signal(number, signal.SIG_DFL if before[number] is signal.SIG_IGN else before[number])
         loop.call_soon_threadsafe(over.set)
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        found = signal.getsignal(number)
-        if found is not signal.SIG_IGN:  # in the background of a shell interrupts are ignored, and stay so
-            before[number] = found
-            signal.signal(number, stop)
+        before[number] = signal.signal(number, stop)
     try:
         yield
     finally:

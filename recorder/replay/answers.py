@@ -145,7 +145,7 @@ class Answers:
         try:
             events = self._events(exchange)
             answer = Answer(exchange, render(events if fault is None else fault.apply(list(events))))
-        except CorruptRecording as error:
+        except (CorruptRecording, ConfigurationError) as error:  # the fault cannot happen to this answer
             self._refuse(error)
             raise
         return None if found.repeated and is_broken_off(answer.tape) else answer
@@ -177,7 +177,10 @@ class Answers:
             return None
         if found is None:
             return None
-        tape = render(self._events(self._index.exchanges[found.number]))
+        try:
+            tape = render(self._events(self._index.exchanges[found.number]))
+        except ConfigurationError:  # the fault cannot happen to it; with the payload, it is asked again
+            return None
         if tape.end != "request_failed" or tape.facts.get("phase") != "connect":
             return None
         return self.answer(method, url, b"", headers)
@@ -206,6 +209,10 @@ class Answers:
         with self._lock:
             self._misses.append(miss)
         return miss
+
+    def note_refusal(self, error: RecorderError) -> None:
+        """Keep why a request was not answered, besides a miss: leaving the player raises it."""
+        self._refuse(error)
 
     def _hidden(self) -> frozenset[str]:
         """Every place that some recording has redacted: no message shows what a live request has there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, Final
 
 from recorder.errors import ConfigurationError
@@ -17,6 +18,7 @@ from recorder.replay.faults import (
     Stall,
     Status,
     Unreachable,
+    require_fault,
 )
 from recorder.replay.rewriting import error_event, is_done, random_cuts, split_events, with_crlf
 
@@ -68,10 +70,17 @@ def status(code: int, *, retry_after: float | str | None = None, body: object = 
 
     :param retry_after: the ``Retry-After`` header: seconds, or a date as HTTP writes it.
     :param body: text or bytes, or a value that is sent as JSON; an error in the form of OpenAI's where it is left out.
-    :raises ConfigurationError: the status is none of an answer, or *retry_after* nothing that a header can say.
+    :raises ConfigurationError: the status is none of an answer, or *retry_after* nothing that a header can say, or the
+        status is one without a body, and there is one.
     """
     if _count("code", code) not in range(200, 600):
         raise ConfigurationError(f"{code!r} is no status of an answer: use 200 to 599")
+    if code in (204, 304):  # RFC 9110: these end with their head
+        if body not in (None, "", b""):
+            raise ConfigurationError(f"an answer with the status {code} has no body: leave it out")
+        body = b""
+    if isinstance(retry_after, int | float) and not 0 <= retry_after < float("inf"):
+        raise ConfigurationError(f"retry_after={retry_after!r} is no number of seconds: use 0 or more, or a date")
     if isinstance(body, str | bytes):
         data = body if isinstance(body, bytes) else body.encode("utf-8", "surrogatepass")
         kind = "text/plain; charset=utf-8"
@@ -102,7 +111,16 @@ def error_in_stream(after_events: int, error: object = None) -> Fault:
     """
     after = _count("after_events", after_events)
     told = {"message": "a fault: the server had an error", "type": "server_error"} if error is None else error
-    return Rewritten(f"error-after-{after}-events", lambda body: [*split_events(body)[:after], error_event(told)])
+
+    def past(events: Sequence[bytes]) -> str | None:
+        there = len(events)
+        return None if after <= there else f"has {there:,} event{'' if there == 1 else 's'}: use a place among them"
+
+    return Rewritten(
+        f"error-after-{after}-events",
+        lambda body: [*split_events(body)[:after], error_event(told)],
+        why_not=past,
+    )
 
 
 def rechunk(boundaries: str, *, seed: int = 0) -> Fault:
@@ -130,13 +148,19 @@ def rechunk(boundaries: str, *, seed: int = 0) -> Fault:
 
 def done_missing() -> Fault:
     """Return a fault: the stream ends without its ``data: [DONE]``."""
-    return Rewritten("done-missing", lambda body: [event for event in split_events(body) if not is_done(event)])
+    return Rewritten(
+        "done-missing",
+        lambda body: [event for event in split_events(body) if not is_done(event)],
+        why_not=_without_done,
+    )
 
 
 def done_twice() -> Fault:
     """Return a fault: the stream's ``data: [DONE]`` comes twice."""
     return Rewritten(
-        "done-twice", lambda body: [each for event in split_events(body) for each in [event] * (1 + is_done(event))]
+        "done-twice",
+        lambda body: [each for event in split_events(body) for each in [event] * (1 + is_done(event))],
+        why_not=_without_done,
     )
 
 
@@ -167,8 +191,17 @@ def stall(
 
 
 def several(*faults: Fault) -> Fault:
-    """Return a fault that is these, one after the other."""
-    return Several(faults)
+    """Return a fault that is these, one after the other.
+
+    :raises ConfigurationError: there is none, or one of them is none.
+    """
+    if not faults:
+        raise ConfigurationError("several() names no fault: give it at least one")
+    return Several(tuple(map(require_fault, faults)))
+
+
+def _without_done(events: Sequence[bytes]) -> str | None:
+    return None if any(map(is_done, events)) else "has no data: [DONE]"
 
 
 def one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from recorder.errors import ConfigurationError
 from recorder.replay import fault_names
-from recorder.replay.faults import Fault
+from recorder.replay.faults import Fault, require_fault
 
 _KNOWN: Final[dict[str, Callable[..., Fault]]] = {
     name: getattr(fault_names, name.replace("-", "_"))
@@ -51,6 +51,14 @@ def from_text(text: str) -> Fault:
         faults.append(reading.one())
     reading.require_end()
     return faults[0] if len(faults) == 1 else fault_names.several(*faults)
+
+
+def as_fault(value: object) -> Fault:
+    """Return a fault that is one, or that a text names.
+
+    :raises ConfigurationError: it is none.
+    """
+    return from_text(value) if isinstance(value, str) else require_fault(value)
 
 
 class _Reading:

@@ -7,18 +7,16 @@ the recording stays what it is.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Final, Protocol, cast
 
-from recorder.core.events import FRAME_CLOSED, FRAME_END, READ_END, TERMINAL_TYPES, VERBATIM, Event, meta_text
+from recorder.core.events import READ_END, VERBATIM, Event, meta_text
 from recorder.errors import ConfigurationError
-from recorder.replay.rewriting import split_events
+from recorder.replay.faulted_answer import FaultedAnswer, failure, first_of, rest_of, unclosed
 
-_WHOLE: Final = FRAME_END | READ_END | FRAME_CLOSED
 _CRLF: Final = b"\r\n"
-_LENGTH: Final = re.compile(rb"(?im)^(content-length:[ \t]*)\d+")
+_SHOWN: Final = 80
 _REASONS: Final = {
     400: b"Bad Request",
     401: b"Unauthorized",
@@ -31,23 +29,6 @@ _REASONS: Final = {
     502: b"Bad Gateway",
     503: b"Service Unavailable",
     504: b"Gateway Timeout",
-}
-
-#: What an operating system says of the ways in which a connection can end, as docs/format.md writes them down.
-_FAILURES: Final[dict[str, dict[str, Any]]] = {
-    "reset": {
-        "type": "builtins.ConnectionResetError",
-        "message": "[Errno 104] Connection reset by peer",
-        "errno": 104,
-        "args": [104, "Connection reset by peer"],
-    },
-    "timeout": {"type": "builtins.TimeoutError", "message": "timed out", "args": ["timed out"]},
-    "refused": {
-        "type": "builtins.ConnectionRefusedError",
-        "message": "[Errno 111] Connection refused",
-        "errno": 111,
-        "args": [111, "Connection refused"],
-    },
 }
 
 
@@ -64,19 +45,57 @@ class Fault(Protocol):
 
 @dataclass(frozen=True)
 class Cut:
-    """The stream ends early: see :func:`recorder.faults.cut`."""
+    """The stream ends early: see :func:`recorder.faults.cut`.
+
+    :ivar lenient: an answer that is over before that place stays whole: for the cuts of another answer's places.
+    """
 
     after: int
     unit: str
     how: str = "close"
+    lenient: bool = field(default=False, repr=False, compare=False)
 
     def apply(self, events: Sequence[Event]) -> list[Event]:
         """See :meth:`Fault.apply`."""
-        answer = _Answer.of(events)
-        return answer.ended(_first(answer, answer.bytes_of(self.after, self.unit)), self.how)
+        answer = FaultedAnswer.of(events)
+        size = answer.bytes_of(self.after, self.unit, lenient=self.lenient)
+        if size >= len(answer.body) and answer.is_over_after_its_body(self.how):
+            if self.lenient:
+                return [*events]
+            raise answer.past_the_end(self.after, self.unit)
+        return answer.ended(first_of(answer, size), self.how)
 
     def __str__(self) -> str:
         return f"{self.how}-after-{self.after}-{self.unit}"
+
+
+def require_fault(value: object) -> Fault:
+    """Return a value that is a fault.
+
+    :raises ConfigurationError: it is none.
+    """
+    if isinstance(value, type) or not callable(getattr(value, "apply", None)):
+        shown = getattr(value, "__name__", None) or repr(value)
+        shown = shown if len(shown) <= _SHOWN else f"{shown[: _SHOWN - 1]}…"
+        raise ConfigurationError(
+            f"fault={shown} is no fault: use one of recorder.faults, as cut(after_events=3); every_cut(…) makes many, "
+            'one for each run of a test: @pytest.mark.parametrize("fault", every_cut(…), ids=str)'
+        )
+    return cast("Fault", value)
+
+
+def require_time(fault: Fault, *, passes: bool) -> None:
+    """Refuse a fault that is nothing but time where none passes.
+
+    :raises ConfigurationError: nobody would wait for it, or for one of several.
+    """
+    if isinstance(fault, Several):
+        for one in fault.faults:
+            require_time(one, passes=passes)
+    elif isinstance(fault, Late | Stall) and fault.seconds > 0 and not passes:
+        raise ConfigurationError(
+            f"the fault {fault} changes nothing at a pace of 0: give a pace, as pace=1.0 or --pace 1, or a VirtualClock"
+        )
 
 
 @dataclass(frozen=True)
@@ -87,11 +106,13 @@ class Malformed:
 
     def apply(self, events: Sequence[Event]) -> list[Event]:
         """See :meth:`Fault.apply`."""
-        answer = _Answer.of(events)
+        answer = FaultedAnswer.of(events)
         if not answer.chunked:
-            raise ConfigurationError("the recorded answer has no frames to be malformed: it is not chunked")
+            raise ConfigurationError(f"{answer.name} has no frames to be malformed: it is not chunked")
+        if self.after_chunks > len(answer.chunks):
+            raise answer.past_the_end(len(answer.chunks), "chunks")
         kept = answer.chunks[: self.after_chunks]
-        closing = _CRLF if _unclosed(kept) else b""
+        closing = _CRLF if unclosed(kept) else b""
         broken = answer.chunk(closing + b"zz" + _CRLF, answer.time_after(kept), flags=VERBATIM | READ_END)
         return [*answer.before, *kept, broken, answer.end("response_failed", {"kind": "malformed", "phase": "body"})]
 
@@ -110,7 +131,7 @@ class Status:
 
     def apply(self, events: Sequence[Event]) -> list[Event]:
         """See :meth:`Fault.apply`."""
-        answer = _Answer.of(events)
+        answer = FaultedAnswer.of(events)
         lines = [
             b"HTTP/1.1 %d %b" % (self.status, _REASONS.get(self.status, b"")),
             b"Content-Type: " + self.content_type.encode("latin-1"),
@@ -135,8 +156,8 @@ class Unreachable:
 
     def apply(self, events: Sequence[Event]) -> list[Event]:
         """See :meth:`Fault.apply`."""
-        answer = _Answer.of(events, answered=False)
-        return [*answer.asked, answer.end("request_failed", _failed(self.how, "connect"), answer.asked[-1].mono_ns)]
+        answer = FaultedAnswer.of(events, answered=False)
+        return [*answer.asked, answer.end("request_failed", failure(self.how, "connect"), answer.asked[-1].mono_ns)]
 
     def __str__(self) -> str:
         return f"unreachable-{self.how}"
@@ -147,19 +168,23 @@ class Rewritten:
     """The same answer with another body, or other boundaries.
 
     :ivar rewrite: gets the body; returns the pieces that come instead, each as a read and a frame of its own.
+    :ivar why_not: gets the server-sent events; returns why this cannot happen to them, None where it can.
     """
 
     name: str
     rewrite: Callable[[bytes], Iterable[bytes]] = field(repr=False, compare=False)
     reads_events: bool = True
+    why_not: Callable[[Sequence[bytes]], str | None] = field(default=lambda _: None, repr=False, compare=False)
 
     def apply(self, events: Sequence[Event]) -> list[Event]:
         """See :meth:`Fault.apply`."""
-        answer = _Answer.of(events)
+        answer = FaultedAnswer.of(events)
         if self.reads_events:
             answer.require_plain()
         if any(chunk.flags & VERBATIM for chunk in answer.chunks):
             raise ConfigurationError("the recorded answer is malformed: its body cannot be told from its frames")
+        if self.reads_events and (why := self.why_not(answer.sse_events())) is not None:
+            raise ConfigurationError(f"{answer.name} {why}")
         return answer.with_body([piece for piece in self.rewrite(answer.body) if piece])
 
     def __str__(self) -> str:
@@ -174,9 +199,11 @@ class CorruptGzip:
 
     def apply(self, events: Sequence[Event]) -> list[Event]:
         """See :meth:`Fault.apply`."""
-        answer = _Answer.of(events)
+        answer = FaultedAnswer.of(events)
         if answer.coding not in ("gzip", "x-gzip", "deflate"):
-            raise ConfigurationError("the recorded answer is not compressed: there is no gzip to be corrupt")
+            raise ConfigurationError(f"{answer.name} is not compressed: there is no gzip to be corrupt")
+        if self.after_bytes >= len(answer.body):
+            raise answer.past_the_end(len(answer.body), "bytes")
         changed, at = [], 0
         for chunk in answer.chunks:
             body = bytearray(chunk.body or b"")
@@ -220,9 +247,11 @@ class Stall:
 
     def apply(self, events: Sequence[Event]) -> list[Event]:
         """See :meth:`Fault.apply`."""
-        answer, pause = _Answer.of(events), int(self.seconds * 1e9)
+        answer, pause = FaultedAnswer.of(events), int(self.seconds * 1e9)
         size = answer.bytes_of(self.after, self.unit)
-        kept, rest = _first(answer, size), [*_rest(answer, size), *answer.after]
+        if size >= len(answer.body) and answer.is_over_after_its_body("stall"):
+            raise answer.past_the_end(self.after, self.unit)
+        kept, rest = first_of(answer, size), [*rest_of(answer, size), *answer.after]
         if not kept:
             answer.started = answer.started._replace(flags=answer.started.flags | READ_END)
         return [*answer.before, *kept, *(event._replace(mono_ns=event.mono_ns + pause) for event in rest)]
@@ -246,153 +275,3 @@ class Several:
 
     def __str__(self) -> str:
         return "+".join(map(str, self.faults))
-
-
-@dataclass
-class _Answer:
-    """The events of an exchange, by what they are to a fault."""
-
-    asked: list[Event]
-    started: Event
-    chunks: list[Event]
-    after: list[Event]
-    answered: bool = True
-
-    @classmethod
-    def of(cls, events: Sequence[Event], *, answered: bool = True) -> _Answer:
-        """:raises ConfigurationError: there is no answer."""
-        asked = [event for event in events if event.type in ("imported", "request_sent", "request_body_sent")]
-        heads = [event for event in events if event.type == "response_started"]
-        if answered and not heads:
-            raise ConfigurationError("the recorded request was not answered: this fault needs an answer to happen to")
-        chunks = [event for event in events if event.type == "chunk_received"]
-        after = [event for event in events if event.type in TERMINAL_TYPES or event.type == "trailers_received"]
-        return cls(asked, heads[-1] if heads else asked[-1], chunks, after)
-
-    @property
-    def before(self) -> list[Event]:
-        return [*self.asked, self.started]
-
-    @property
-    def body(self) -> bytes:
-        return b"".join(chunk.body or b"" for chunk in self.chunks)
-
-    @property
-    def chunked(self) -> bool:
-        return self.started.facts.get("framing") == "chunked"
-
-    @property
-    def coding(self) -> str:
-        found = re.search(rb"(?im)^content-encoding:[ \t]*([^\r\n]*)", self.started.body or b"")
-        return found.group(1).strip().decode("latin-1").lower() if found else ""
-
-    def require_plain(self) -> None:
-        """:raises ConfigurationError: what was sent cannot be read as it came."""
-        if self.coding not in ("", "identity"):
-            raise ConfigurationError(
-                f"the recorded answer is compressed ({self.coding}): its events cannot be told apart"
-            )
-
-    def bytes_of(self, count: int, unit: str) -> int:
-        """Return how many bytes the first *count* bytes, chunks or events are."""
-        if unit == "bytes":
-            return count
-        pieces = [chunk.body or b"" for chunk in self.chunks] if unit == "chunks" else self.sse_events()
-        return sum(map(len, pieces[:count]))
-
-    def sse_events(self) -> list[bytes]:
-        """Return the server-sent events of the body, each with the blank line that ends it; a rest comes last."""
-        self.require_plain()
-        return split_events(self.body)
-
-    def time_after(self, kept: Sequence[Event]) -> int:
-        return kept[-1].mono_ns if kept else self.started.mono_ns
-
-    def chunk(self, body: bytes, at: int, flags: int = _WHOLE) -> Event:
-        return self.started._replace(type="chunk_received", meta=None, body=body, mono_ns=at, flags=flags)
-
-    def end(self, kind: str, facts: dict[str, Any], at: int | None = None) -> Event:
-        at = self.time_after(self.chunks) if at is None else at
-        meta = meta_text(facts) if facts else None
-        return self.started._replace(type=kind, meta=meta, body=None, mono_ns=at, flags=0)
-
-    def ended(self, kept: list[Event], how: str) -> list[Event]:
-        at = self.time_after(kept)
-        if how == "close":
-            return [*self.before, *kept, self.end("response_truncated", {}, at)]
-        return [*self.before, *kept, self.end("response_failed", _failed(how, "body"), at)]
-
-    def with_body(self, pieces: Sequence[bytes]) -> list[Event]:
-        """Return the exchange with these pieces; each comes when the byte of the recorded body at its end did."""
-        size, ends, last = sum(map(len, pieces)), [], 0
-        for chunk in self.chunks:
-            last += len(chunk.body or b"")
-            ends.append((last, chunk.mono_ns))
-        made, at, nearest = [], 0, 0
-        for piece in pieces:
-            at += len(piece)
-            while nearest < len(ends) - 1 and ends[nearest][0] < at:
-                nearest += 1
-            made.append(self.chunk(piece, ends[nearest][1] if ends else self.started.mono_ns))
-        facts, head = self.started.facts, self.started.body or b""
-        if facts.get("framing") == "length":
-            facts["length"], head = size, _LENGTH.sub(rb"\g<1>%d" % size, head)
-        started = self.started._replace(body=head, meta=meta_text(facts), flags=READ_END)
-        return [*self.asked, started, *made, *map(_plain_end, self.after)]
-
-
-def _failed(how: str, phase: str) -> dict[str, Any]:
-    """Return the facts of an end; ``silent``: a timeout is the client's own, however long it is."""
-    facts = {"kind": how, "phase": phase, "error": _FAILURES[how]}
-    return facts | {"silent": True} if how == "timeout" else facts
-
-
-def _plain_end(event: Event) -> Event:
-    """Return an end without what it says of the recorded framing."""
-    facts = {name: value for name, value in event.facts.items() if name not in ("pre", "reads", "tail")}
-    return event._replace(meta=meta_text(facts) if facts else None)
-
-
-def _unclosed(chunks: Sequence[Event]) -> bool:
-    return bool(chunks) and chunks[-1].flags & (FRAME_END | FRAME_CLOSED) == FRAME_END
-
-
-def _first(answer: _Answer, size: int) -> list[Event]:
-    """Return the chunks that hold the first *size* bytes of the body, the last one as far as it came."""
-    kept: list[Event] = []
-    for chunk in answer.chunks:
-        body = chunk.body or b""
-        if len(body) <= size:
-            kept.append(chunk)
-            size -= len(body)
-            continue
-        if size:
-            kept.append(_part(answer, kept, chunk, size))
-        break
-    if kept:
-        kept[-1] = kept[-1]._replace(flags=kept[-1].flags | READ_END)
-    return kept
-
-
-def _rest(answer: _Answer, size: int) -> list[Event]:
-    """Return the chunks after the first *size* bytes of the body, the first one without what is before."""
-    left: list[Event] = []
-    for chunk in answer.chunks:
-        body = chunk.body or b""
-        if size <= 0:
-            left.append(chunk)
-        elif size < len(body):
-            left.append(chunk._replace(body=body[size:], meta=None))
-        size -= len(body)
-    return left
-
-
-def _part(answer: _Answer, before: Sequence[Event], chunk: Event, size: int) -> Event:
-    """Return the beginning of a chunk; its frame still announces what was to come."""
-    begins = not before or bool(before[-1].flags & FRAME_END)
-    facts = chunk.facts
-    if answer.chunked and begins and "pre" not in facts:
-        announced = b"%x\r\n" % len(chunk.body or b"")
-        facts["pre"] = ((_CRLF if _unclosed(before) else b"") + announced).decode("ascii")
-    flags = chunk.flags & ~(FRAME_END | FRAME_CLOSED) | READ_END
-    return chunk._replace(body=(chunk.body or b"")[:size], flags=flags, meta=meta_text(facts) if facts else None)

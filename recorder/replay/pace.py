@@ -34,6 +34,11 @@ class Pace:
         """Return a pace whose request is sent now."""
         return Pace(self._factor, self._clock)
 
+    @property
+    def passes(self) -> bool:
+        """Whether time passes: at a pace above 0, or by a virtual clock, whose test has chosen the pace itself."""
+        return self._factor > 0 or isinstance(self._clock, VirtualClock)
+
     def left(self, elapsed_ns: int) -> float:
         """Return the seconds until what was recorded *elapsed_ns* after its request is due; 0 where it is."""
         if not self._factor:
@@ -80,7 +85,8 @@ class Pace:
         if elapsed_ns == NEVER:
             if timeout is None:
                 raise RecordingEnded(
-                    "nothing more comes here, and the client has no read timeout: it would wait for ever"
+                    "nothing more comes here, and the client has no timeout for a read: it would wait for ever, or "
+                    "for as long as a timeout for the whole lets it"
                 )
             return (timeout if self._factor else 0.0), True
         left = self.left(elapsed_ns)

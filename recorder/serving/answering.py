@@ -9,7 +9,7 @@ from recorder.core.redaction import Redacted, Redaction
 from recorder.errors import ConfigurationError
 from recorder.replay.answers import Answer, Answers, is_broken_off
 from recorder.replay.fault_text import from_text
-from recorder.replay.faults import Fault
+from recorder.replay.faults import Fault, require_time
 from recorder.replay.pace import Pace
 from recorder.serving.asked import Asked
 from recorder.serving.origins import Origins
@@ -41,7 +41,13 @@ class Answering(LibraryReplay):
         :raises CorruptRecording: the recorded answer cannot be trusted.
         :raises ConfigurationError: the fault that the request asks for is none, or cannot happen to the answer.
         """
-        fault = fault_of(asked)
+        try:
+            fault = fault_of(asked)
+            if fault is not None:
+                require_time(fault, passes=self.pace.passes)
+        except ConfigurationError as error:
+            self.answers.note_refusal(error)
+            raise
         url, payload, headers = self._found(asked)
         while True:
             answer = self.answers.answer(asked.method, url, payload, headers, fault=fault)

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from recorder.clock import id_text
 from recorder.core.matching import canonical_url
 from recorder.core.tape import Tape
-from recorder.errors import CassetteExhausted, ConfigurationError, CorruptRecording, NoMatchingExchange, RecorderError
+from recorder.errors import CassetteExhausted, ConfigurationError, NoMatchingExchange, RecorderError
 from recorder.replay.answers import Answer
 from recorder.replay.pace import Pace
 from recorder.serving.asked import Asked, Requests, UnreadableError
@@ -19,7 +19,7 @@ from recorder.serving.control import PREFIX, Control
 from recorder.serving.peers import Peers
 from recorder.serving.playing import GRACE, Channel, End, LeftError, end_of, without_continue
 from recorder.serving.refusals import Reply, not_played, refusal, refusal_of
-from recorder.serving.tally import Tally
+from recorder.serving.tally import Report, Tally
 from recorder.serving.visitors import why_not
 
 _REDIRECT: Final = re.compile(rb"(?i)\AHTTP/1\.[01] 3\d\d.*?\nlocation:[ \t]*(https?://[^/\s?#]+)", re.DOTALL)
@@ -29,6 +29,7 @@ class Desk(Protocol):
     """What connections need of the server."""
 
     tally: Tally
+    report: Report
     control: Control
     pace: Pace
     peers: Peers
@@ -99,7 +100,7 @@ class Connection:
         try:
             answer = await desk.find(asked)
         except RecorderError as error:
-            if not isinstance(error, NoMatchingExchange | CorruptRecording):
+            if not isinstance(error, NoMatchingExchange) and error not in desk.report.answers.refused:
                 desk.tally.refused.append(f"{_line(asked)}: {error}")
             desk.tell(f"{_kind(error)}: {error}")
             return await self._reply(refusal_of(error), head_only=asked.method == "HEAD")

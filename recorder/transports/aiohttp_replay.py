@@ -20,7 +20,7 @@ from recorder.errors import RecorderError
 from recorder.replay.answers import is_broken_off
 from recorder.replay.pace import Pace
 from recorder.transports.aiohttp_wire import Written, known_payload, require
-from recorder.transports.failures import revive
+from recorder.transports.failures import as_asyncio_says, revive
 from recorder.transports.library_replay import LibraryReplay
 from recorder.transports.reel import Reel
 
@@ -65,7 +65,8 @@ class ReplayingConnector(aiohttp.BaseConnector):
 
 def _not_connected(req: Any, tape: Tape) -> tuple[BaseException, BaseException | None]:
     """Return what aiohttp makes of a connection that cannot be made, and what it makes that of."""
-    key, below = req.connection_key, revive(tape.facts["error"])
+    key = req.connection_key
+    below = as_asyncio_says(revive(tape.facts["error"]), key.host, key.port)
     if not isinstance(below, OSError):
         return below, None
     if isinstance(below, TimeoutError) and below.errno is None:

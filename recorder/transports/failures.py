@@ -20,6 +20,7 @@ from recorder.errors import RecordingEnded
 
 #: What TLS says of a read that took too long.
 TLS_TIMED_OUT: Final = "The read operation timed out"
+_CALL_FAILED: Final = "Connect call failed"
 _MODULES: Final = {"builtins": builtins, "http.client": http.client, "socket": socket, "ssl": ssl}
 
 
@@ -31,6 +32,17 @@ def cause_of(error: BaseException) -> BaseException:
             break
         error = below
     return error
+
+
+def as_asyncio_says(error: BaseException, host: str, port: int) -> BaseException:
+    """Return a refused connection in the words of asyncio, which names the address; any other error as it is.
+
+    :param host: the address that was connected to; of a name, which is not looked up here, the name.
+    """
+    if not isinstance(error, ConnectionRefusedError) or (error.strerror or "").startswith(_CALL_FAILED):
+        return error
+    address = (host, port, 0, 0) if ":" in host else (host, port)
+    return ConnectionRefusedError(error.errno, f"{_CALL_FAILED} {address!r}")
 
 
 def _is_network_error(error: BaseException) -> bool:

@@ -20,7 +20,7 @@ from recorder.core.tape import Tape
 from recorder.errors import RecordingEnded
 from recorder.replay.answers import is_broken_off
 from recorder.replay.pace import TIMED_OUT, Pace
-from recorder.transports.failures import TLS_TIMED_OUT, revive
+from recorder.transports.failures import TLS_TIMED_OUT, as_asyncio_says, revive
 from recorder.transports.httpx_modules import core_of, like_core, module_in_use, module_of, raised_again
 from recorder.transports.library_replay import LibraryReplay
 from recorder.transports.reel import SAID_ABOVE, Reel
@@ -171,24 +171,28 @@ class _Backend:
         self._pace = pace
         self._note = note
 
-    def _failure(self) -> Exception | None:
-        """Return what connecting failed with; None where it did not."""
+    def _failure(self, host: str, port: int) -> Exception | None:
+        """Return what connecting to an address failed with; None where it did not."""
         tape, core = self._tape, self._core
         if tape.end != "request_failed" or tape.facts.get("phase") != "connect":
             return None
         raised = raised_again(core, tape.facts["error"])
         if raised is None:
-            below = revive(tape.facts["error"])
+            below = self._seen(revive(tape.facts["error"]), host, port)
             name = "ConnectTimeout" if tape.facts.get("kind") == "timeout" else "ConnectError"
-            raised = getattr(core, "ProxyError" if tape.facts.get("proxy") else name)(str(below))
-            raised.__cause__ = below
+            raised = getattr(core, "ProxyError" if tape.facts.get("proxy") else name)(below)
+            raised.__cause__ = raised.__context__ = below  # the pool takes the one away, and leaves the other
         return raised
+
+    def _seen(self, error: BaseException, host: str, port: int) -> BaseException:
+        """Return what the library of connections gets to see of it."""
+        return error
 
 
 class _SyncBackend(_Backend):
     def connect_tcp(self, host: str, port: int, timeout: float | None = None, *args: Any, **kwargs: Any) -> Any:
         """Return a stream over the recording, or fail as it did."""
-        if (failure := self._failure()) is not None:
+        if (failure := self._failure(host, port)) is not None:
             try:
                 self._pace.wait(self._tape.failed_after(timeout), timeout)
             except TimeoutError as late:
@@ -200,13 +204,22 @@ class _SyncBackend(_Backend):
 class _AsyncBackend(_Backend):
     async def connect_tcp(self, host: str, port: int, timeout: float | None = None, *args: Any, **kwargs: Any) -> Any:
         """Return a stream over the recording, or fail as it did."""
-        if (failure := self._failure()) is not None:
+        if (failure := self._failure(host, port)) is not None:
             try:
                 await self._pace.rest(self._tape.failed_after(timeout), anyio.sleep, timeout)
             except TimeoutError as late:
                 raise self._core.ConnectTimeout(str(late)) from late
             raise failure
         return _stream_class(self._core.AsyncNetworkStream)(self._core, self._tape, self._pace, self._note)
+
+    def _seen(self, error: BaseException, host: str, port: int) -> BaseException:
+        """Return what anyio makes of it, who tries every address of a name."""
+        refused = as_asyncio_says(error, host, port)
+        if not isinstance(refused, ConnectionRefusedError):
+            return error
+        failed = OSError("All connection attempts failed")
+        failed.__cause__ = refused
+        return failed
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -47,6 +48,23 @@ def test_a_signal_ends_it_with_a_summary(number: int, url: str) -> None:
         assert idle.answer().status == 200
         assert ended(server, number) == (0, "", "answered 1 of 1 request; 1 recording not asked for\n")
         assert idle.until_the_end().end in ("closed", "reset")
+
+
+def test_an_interrupt_ends_it_where_a_script_has_put_it_in_the_background(url: str) -> None:
+    """There, shells have it ignored."""
+    command = ["sh", "-c", '"$0" "$@" & echo $! >&2; wait', PYTHON, "-m", "recorder", "serve", "--store", url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as script:
+        assert script.stdout is not None
+        assert script.stderr is not None
+        server = int(script.stderr.readline())
+        try:
+            assert script.stdout.readline().startswith(b"recorder serve: http://")
+            os.kill(server, signal.SIGINT)
+            _, err = script.communicate(timeout=30)
+        except BaseException:
+            os.kill(server, signal.SIGKILL)
+            raise
+    assert err == b"answered 0 of 0 requests; 2 recordings not asked for\n"
 
 
 def test_a_miss_is_told_at_once_and_is_the_exit_code(url: str) -> None:
@@ -112,6 +130,7 @@ def test_a_command_is_ended_with_it(url: str) -> None:
 @pytest.mark.parametrize(
     ("args", "says"),
     [
+        (["--fault", "late:1"], "at a pace of 0: give a pace, as pace=1.0 or --pace 1"),
         (["--fault", "cutt:1"], "cutt is no fault: did you mean cut?"),
         (
             ["--origin", "https://elsewhere.example"],

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+import aiohttp
 import httpx
 import httpx2
 import pytest
 import requests
 
-from recorder import ConfigurationError, NotFound, Player, Recorder
+from recorder import ConfigurationError, NotFound, Player, Recorder, VirtualClock
 from recorder.faults import (
     Fault,
     corrupt_gzip,
@@ -25,9 +29,11 @@ from recorder.faults import (
     malformed,
     rechunk,
     several,
+    stall,
     status,
     unreachable,
 )
+from recorder.replay.faults import Cut
 from tests.clocks import DrivenClock
 from tests.fidelity.behaviours import BEHAVIOURS
 from tests.fidelity.server import Server
@@ -194,6 +200,44 @@ def test_nobody_listens(library: Library, recorded: tuple[str, str]) -> None:
     assert played(library, recorded, unreachable("timeout"))[1].startswith("ConnectTimeout: ")
 
 
+def chain(error: BaseException | None) -> list[tuple[type, str, str]]:
+    """Return what was raised, and everything that it came from."""
+    found = []
+    while error is not None:
+        found.append((type(error), str(error), repr(error.args)))
+        error = error.__cause__ or error.__context__
+    return found
+
+
+@pytest.mark.parametrize(
+    ("library", "is_async"), [(httpx, False), (httpx, True), (httpx2, False), (httpx2, True), (aiohttp, True)]
+)
+def test_nobody_listens_down_to_what_the_system_says(library: Any, is_async: bool, recorded: tuple[str, str]) -> None:
+    store, url = recorded
+
+    def ask_it(player: Player | None) -> None:
+        transport = player.httpx_transport(library) if player else None
+        with library.Client(transport=transport, trust_env=False) as client:
+            client.post(url, json=ask("a"))
+
+    async def ask_async(player: Player | None) -> None:
+        if library is aiohttp:
+            async with aiohttp.ClientSession(connector=player.aiohttp_connector() if player else None) as session:
+                await session.post(url, json=ask("a"))
+        else:
+            transport = player.httpx_transport(library) if player else None
+            async with library.AsyncClient(transport=transport, trust_env=False) as client:
+                await client.post(url, json=ask("a"))
+
+    def raised(player: Player | None) -> list[tuple[type, str, str]]:
+        with pytest.raises(Exception, match=r"refused|failed") as found:
+            asyncio.run(ask_async(player)) if is_async else ask_it(player)
+        return chain(found.value)
+
+    with Player(store, fault=unreachable()) as player:
+        assert raised(player) == raised(None)
+
+
 @LIBRARIES
 def test_the_same_bytes_at_other_boundaries(library: Library, recorded: tuple[str, str]) -> None:
     whole = SCRIPT.body("a")
@@ -276,6 +320,11 @@ def test_every_cut_loses_something(recorded: tuple[str, str]) -> None:
         (lambda: cut(after_bytes=-1), "is no count"),
         (lambda: cut(after_events=1, how="bang"), "'close', 'reset', 'timeout'"),
         (lambda: status(99), "no status"),
+        (lambda: status(204, body="x"), "has no body"),
+        (lambda: status(429, retry_after=-1), "no number of seconds"),
+        (lambda: status(429, retry_after=float("nan")), "no number of seconds"),
+        (lambda: several(), "names no fault"),
+        (lambda: several(every_cut), "is no fault"),
         (lambda: late(float("nan")), "no number of seconds"),
         (lambda: rechunk("lines"), "not known"),
         (lambda: unreachable("dns"), "not known"),
@@ -297,6 +346,101 @@ def test_what_cannot_happen_to_an_answer_is_said(recorded: tuple[str, str], sqli
             with pytest.raises(requests.ConnectionError):
                 session.post(refused, json=ask("a"))
     for url, says in ((gzipped, "compressed"), (refused, "was not answered")):
-        with Player(sqlite_url, fault=cut(after_events=1)) as player, requests.Session() as session:
-            with pytest.raises(ConfigurationError, match=says):
+        with pytest.raises(ConfigurationError, match=says):
+            with Player(sqlite_url, fault=cut(after_events=1)) as player, requests.Session() as session:
                 player.mount(session).post(url, json=ask("a"))
+
+
+def swallowed(store: str, url: str, fault: Fault, transport: str = "requests") -> None:
+    """Ask as a program does that goes on whatever happens."""
+    with Player(store, fault=fault) as player, suppress(Exception):
+        if transport == "requests":
+            with requests.Session() as session:
+                player.mount(session).post(url, json=ask("a"), timeout=5)
+        else:
+            with httpx.Client(transport=player.httpx_transport(httpx)) as client:
+                client.post(url, json=ask("a"))
+
+
+@pytest.mark.parametrize("transport", ["requests", "httpx"])
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        (corrupt_gzip(3), "is not compressed"),
+        (cut(after_bytes=10**6), f"has {len(SCRIPT.body('a')):,} bytes: there is nothing after that"),
+        (cut(after_chunks=99, how="reset"), f"has {len(FRAMES)} chunks: "),
+        (cut(after_events=99, how="timeout"), f"has {len(FRAMES)} events: "),
+        (malformed(99), f"has {len(FRAMES)} chunks: "),
+        (error_in_stream(99), f"has {len(FRAMES)} events: "),
+        (several(done_missing(), done_missing()), r"has no data: \[DONE\]"),
+        (several(done_missing(), done_twice()), r"has no data: \[DONE\]"),
+    ],
+)
+def test_a_fault_that_did_not_happen_is_raised_on_leaving(
+    transport: str, fault: Fault, says: str, recorded: tuple[str, str]
+) -> None:
+    with pytest.raises(ConfigurationError, match=f"^the answer of [0-9a-f-]+ {says}"):
+        swallowed(*recorded, fault, transport)
+
+
+def test_what_ends_after_the_last_byte_changes_nothing_where_the_length_was_told(tmp_path: Path) -> None:
+    """Whoever knows the length reads no further; in the chunked coding the last frame is still to come."""
+    store = f"sqlite:///{tmp_path / 'store.db'}"
+    with Server() as server, Recorder(store) as recorder, requests.Session() as session:
+        url = server.url(BEHAVIOURS["gzip_content_length"], "key")
+        size = int(recorder.mount(session).post(url, json=ask("a")).headers["content-length"])
+    for fault in (
+        *(cut(after_bytes=size + more, how=how) for more in (0, 9) for how in ("close", "reset", "timeout")),
+        corrupt_gzip(size),
+    ):
+        with pytest.raises(ConfigurationError, match=f"has {size} bytes: "):
+            swallowed(store, url, fault)
+    clock = VirtualClock()
+    with pytest.raises(ConfigurationError, match=f"has {size} bytes: "):
+        with Player(store, fault=stall(600, after_bytes=size), clock=clock) as player, requests.Session() as session:
+            player.mount(session).post(url, json=ask("a"))
+    for fault in every_cut(store, by="bytes", most=3):
+        with Player(store, fault=fault) as player, requests.Session() as session:
+            with pytest.raises(requests.RequestException):
+                player.mount(session).post(url, json=ask("a"))
+
+
+def test_the_end_of_a_chunked_body_is_a_place_to_cut(recorded: tuple[str, str]) -> None:
+    items, error = played(with_requests, recorded, cut(after_chunks=len(FRAMES)))
+    assert items == FRAMES
+    assert error.startswith("ChunkedEncodingError")
+    assert played(with_requests, recorded, rechunk("events")) == (FRAMES, "")  # as it was is no error
+
+
+def test_a_shorter_answer_stays_whole_where_every_place_of_a_longer_one_is_cut(sqlite_url: str) -> None:
+    short = Script(chunks=1)
+    with serve(short) as first, serve(SCRIPT) as second:
+        with Recorder(sqlite_url) as recorder, requests.Session() as session:
+            for server in (first, second):
+                recorder.mount(session).post(server.url, json=ask("a"))
+        fault = every_cut(sqlite_url)[-1]
+        with Player(sqlite_url, fault=fault) as player:
+            assert with_requests(first.url, player)[0] == short.frames("a")
+            assert with_requests(second.url, player)[0] == FRAMES[:-1]
+
+
+@pytest.mark.parametrize("wrong", [every_cut, Cut, 3, [cut(after_bytes=1)], {"desk": None}, object(), "cutt:1"])
+def test_what_is_no_fault_is_refused_as_the_player_is_made(wrong: Any, recorded: tuple[str, str]) -> None:
+    with pytest.raises(ConfigurationError, match="is no fault: "):
+        Player(recorded[0], fault=wrong)
+
+
+def test_a_text_is_a_fault_too(recorded: tuple[str, str]) -> None:
+    for fault in ("status:503", {"desk": "status:503"}):
+        with Player(recorded[0], fault=fault) as player, requests.Session() as session:
+            assert player.mount(session).post(recorded[1], json=ask("a")).status_code == 503
+
+
+@pytest.mark.parametrize("fault", [late(1), stall(600, after_events=1), several(cut(after_bytes=9), late(1))])
+def test_what_is_only_time_needs_time(fault: Fault, recorded: tuple[str, str]) -> None:
+    for given in (fault, {"desk": fault}):
+        with pytest.raises(ConfigurationError, match="at a pace of 0: give a pace, as "):
+            Player(recorded[0], fault=given)
+    for settled in ({"pace": 0.5}, {"clock": VirtualClock()}):
+        Player(recorded[0], fault=fault, **settled).close()
+    Player(recorded[0], fault=late(0)).close()

@@ -146,6 +146,8 @@ def test_uploads_in_chunks_and_with_100_continue(recorded: str) -> None:
         ("corrupt-gzip", "not compressed"),
         ("cut", "say where to cut"),
         ("\xff", "is no UTF-8"),
+        ("cut:after-bytes=1000000", "there is nothing after that to go wrong"),
+        ("late:1", "at a pace of 0"),
         ('status:429,retry-after="a\\r\\nX: y"', "nothing that a header can say"),
     ],
 )
@@ -156,6 +158,8 @@ def test_a_wrong_fault_is_told_to_the_client(fault: str, says: str, player: Play
         came = wire.until_the_end()
     assert came.status == 400
     assert says in came.error["message"]
+    (refused,) = player.refused
+    assert says in str(refused)
 
 
 def test_a_client_that_speaks_tls_is_told_so(recorded: str, caplog: pytest.LogCaptureFixture) -> None:

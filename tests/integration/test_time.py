@@ -245,7 +245,7 @@ def test_a_client_without_a_timeout_is_told_that_it_would_wait_for_ever(
 ) -> None:
     url = _recording(sqlite_url)
     with Player(sqlite_url, pace=pace, clock=VirtualClock(), fault=cut(after_chunks=1, how="timeout")) as player:
-        with pytest.raises(RecordingEnded, match="has no read timeout"):
+        with pytest.raises(RecordingEnded, match="no timeout for a read"):
             library(url, player, Asked(read=None))
 
 

@@ -130,7 +130,7 @@ def test_for_what_never_comes_a_client_needs_a_timeout() -> None:
         with pytest.raises(TimeoutError):
             Pace(factor, clock).start().wait(NEVER, timeout=30.0)
         assert clock.monotonic() == passed
-        with pytest.raises(RecordingEnded, match="no read timeout"):
+        with pytest.raises(RecordingEnded, match="no timeout for a read"):
             Pace(factor, clock).start().wait(NEVER)
     assert clock.monotonic() == 60.0
 
