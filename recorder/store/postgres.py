@@ -231,8 +231,9 @@ def _server_cursor(connection: Connection, name: str) -> Iterator[psycopg.Server
         with cursor:
             yield cursor
     except psycopg.Error:
-        if cursor.connection.closed:
-            cursor.close()  # the first attempt, on leaving the block, failed with the connection
+        if not cursor.closed:  # closing it on leaving the block failed: the server is gone, known to the driver or not
+            cursor.connection.close()
+            cursor.close()
         raise
 
 
