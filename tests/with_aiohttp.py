@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 
@@ -12,11 +12,14 @@ from recorder import Recorder
 from tests.integration.test_replay import ask
 
 Connect = Callable[[], aiohttp.BaseConnector]
-Act = Callable[[aiohttp.ClientSession], Awaitable[Any]]
+Seen = tuple[list[bytes], str]
+T = TypeVar("T")
 
 
-def acting(connect: Connect, act: Act, **settings: Any) -> Any:
-    async def run() -> Any:
+def acting(connect: Connect, act: Callable[[aiohttp.ClientSession], Awaitable[T]], **settings: Any) -> T:
+    """Return what *act* does with a session of its own."""
+
+    async def run() -> T:
         async with aiohttp.ClientSession(connector=connect(), **settings) as session:
             return await act(session)
 
@@ -27,10 +30,10 @@ def recording(recorder: Recorder, **options: Any) -> Connect:
     return lambda: recorder.aiohttp_connector(aiohttp.TCPConnector(**options))
 
 
-def asking(url: str, prompt: str = "a", **options: Any) -> Act:
+def asking(url: str, prompt: str = "a", **options: Any) -> Callable[[aiohttp.ClientSession], Awaitable[Seen]]:
     """Return what asks for a stream, and gets its pieces as they came, and the error that ended it."""
 
-    async def act(session: aiohttp.ClientSession) -> tuple[list[bytes], str]:
+    async def act(session: aiohttp.ClientSession) -> Seen:
         pieces: list[bytes] = []
         try:
             async with session.post(url, **{"json": ask(prompt), **options}) as answer:

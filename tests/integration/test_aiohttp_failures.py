@@ -66,7 +66,7 @@ def test_faults_are_what_a_real_server_would_have_shown(sqlite_url: str) -> None
 
     def played(fault: Any, **settings: Any) -> tuple[list[bytes], str]:
         with Player(sqlite_url, fault=fault) as player:
-            return acting(player.aiohttp_connector, asking(url), **settings)  # type: ignore[no-any-return]
+            return acting(player.aiohttp_connector, asking(url), **settings)
 
     with serve(Script(chunks=6, reset_after=3)) as server:
         assert played(cut(after_chunks=3, how="reset"))[1] == acting(aiohttp.TCPConnector, asking(server.url))[1]
@@ -102,7 +102,7 @@ def test_all_timeouts_of_the_client_run_on_a_virtual_clock_of_the_loop(sqlite_ur
             async def run(player: Player = player, timeout: Any = timeout) -> tuple[list[bytes], str]:
                 chosen = aiohttp.ClientTimeout(**timeout)
                 async with aiohttp.ClientSession(connector=player.aiohttp_connector(), timeout=chosen) as session:
-                    return await asking(url)(session)  # type: ignore[no-any-return]
+                    return await asking(url)(session)
 
             with asyncio.Runner(loop_factory=clock.event_loop) as runner:
                 assert runner.run(run())[1].startswith(told)

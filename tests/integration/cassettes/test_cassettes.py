@@ -92,7 +92,7 @@ def _asked(side: Any, url: str, library: str, prompt: str, times: int) -> list[A
                     with client.stream("POST", url, json=body) as answer:
                         status = answer.status_code
                         chunks.extend(answer.iter_raw())
-        except Exception as error:
+        except (requests.RequestException, httpx.HTTPError) as error:
             raised = f"{type(error).__name__}: {error}"
         found.append((status, b"".join(chunks), chunks, raised))
     return found

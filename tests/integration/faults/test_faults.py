@@ -116,7 +116,7 @@ def _impatient(library: Library, url: str, patience: float) -> Seen:
                 client.stream("POST", url, json=ask("a")) as r,
             ):
                 items.extend(r.iter_raw())
-    except Exception as error:
+    except (requests.RequestException, httpx.HTTPError, httpx2.HTTPError) as error:
         return items, told(error, url)
     return items, ""
 
