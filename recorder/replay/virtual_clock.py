@@ -193,9 +193,11 @@ class ClockLine:
         self._begins = clock.monotonic_ns()
 
     def passed_ns(self) -> int:
+        """Return the nanoseconds since the request was sent."""
         return self._clock.monotonic_ns() - self._begins
 
     def sleep(self, seconds: float) -> None:
+        """Wait."""
         self._clock.sleep(seconds)
 
 
