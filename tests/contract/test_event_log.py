@@ -181,7 +181,7 @@ def test_a_forked_child_uses_connections_of_its_own(log: EventLog) -> None:
             log.append([by_child.opened], by_child.events)
             fine = log.counts() == (12, 2)
             log.close()
-        except BaseException:
+        except BaseException:  # a forked child must not go on as a second pytest, whatever was raised
             fine = False
         os._exit(0 if fine else 1)
     assert os.waitpid(child, 0)[1] == 0

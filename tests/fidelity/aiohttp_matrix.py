@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
 import aiohttp
 
 from tests.fidelity.behaviours import BEHAVIOURS, Behaviour
 from tests.fidelity.consumers import MOST_ITEMS, plain
-from tests.fidelity.matrix import Observation, describe, normalised
+from tests.fidelity.matrix import Observation, describe_awaited, reported
 from tests.fidelity.passes import Seen
 from tests.fidelity.server import Server
 
@@ -113,8 +113,8 @@ class _Case:
                 seen.before = attributes(response)
                 async for item in self._taken(response):
                     seen.items.append(plain(item))
-            except Exception as error:
-                seen.error = _described(error)
+            except Exception as error:  # whatever is raised is compared
+                seen.error = describe_awaited(error)
             seen.after = attributes(response) if response is not None else {}
             if response is not None:
                 response.close()
@@ -126,9 +126,9 @@ class _Case:
                 after = self.server.after_url(behaviour, self.key)
                 async with session.post(after, json={"n": 2}) as again:
                     seen.second = {"status": again.status, "headers": lines(again), **(await again.json())}
-            except Exception as error:
-                seen.second = {"error": _described(error)}
-        return await asyncio.to_thread(self._reported)
+            except Exception as error:  # whatever is raised is compared
+                seen.second = {"error": describe_awaited(error)}
+        return await asyncio.to_thread(reported, seen, self.server, self.key, live=self.live)
 
     async def _taken(self, response: Any) -> AsyncIterator[object]:
         way, most = self.way, MOST_ITEMS if self.way.items is None else self.way.items
@@ -146,21 +146,6 @@ class _Case:
                 most -= 1
                 if not most:
                     break
-
-    def _reported(self) -> Observation:
-        if self.live:
-            report = asdict(self.server.report(self.key, 10.0))
-            report["answers"] = [
-                {"segments": each["segments"], "left_open": each["ended"] not in ("sent", "client went away")}
-                for each in report["answers"]
-            ]
-            self.seen.server = report
-        return normalised(self.seen, self.server, self.key)
-
-
-def _described(error: BaseException) -> list[str]:
-    """A cancelled wait names the address of an object."""
-    return [line for line in describe(error) if not line.startswith("asyncio.exceptions.CancelledError")]
 
 
 def attributes(response: aiohttp.ClientResponse) -> dict[str, object]:

@@ -10,7 +10,7 @@ import asyncio
 import gc
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
 from types import ModuleType
 from typing import Any, Final
@@ -20,7 +20,7 @@ import httpx2
 
 from tests.fidelity.behaviours import BEHAVIOURS, Behaviour
 from tests.fidelity.consumers import MOST_ITEMS, plain
-from tests.fidelity.matrix import Observation, describe, normalised
+from tests.fidelity.matrix import Observation, describe_awaited, reported
 from tests.fidelity.passes import Seen
 from tests.fidelity.server import Server
 
@@ -127,14 +127,7 @@ class _Case:
         }
 
     def reported(self) -> Observation:
-        if self.live:
-            report = asdict(self.server.report(self.key, 10.0))
-            report["answers"] = [
-                {"segments": each["segments"], "left_open": each["ended"] not in ("sent", "client went away")}
-                for each in report["answers"]
-            ]
-            self.seen.server = report
-        return normalised(self.seen, self.server, self.key)
+        return reported(self.seen, self.server, self.key, live=self.live)
 
     def second(self, response: Any) -> dict[str, object]:
         return {"status": response.status_code, "headers": lines(response.headers), **response.json()}
@@ -154,8 +147,8 @@ class _Sync(_Case):
                 seen.before = attributes(response)
                 for item in self._taken(response):
                     seen.items.append(plain(item))
-            except Exception as error:
-                seen.error = _described(error)
+            except Exception as error:  # whatever is raised is compared
+                seen.error = describe_awaited(error)
             seen.after = attributes(response) if response is not None else {}
             if response is not None and way.close:
                 response.close()
@@ -165,8 +158,8 @@ class _Sync(_Case):
                 self.server.settle(self.key)
             try:
                 seen.second = self.second(client.post(self.server.after_url(self.behaviour, self.key), json={"n": 2}))
-            except Exception as error:
-                seen.second = {"error": _described(error)}
+            except Exception as error:  # whatever is raised is compared
+                seen.second = {"error": describe_awaited(error)}
         return self.reported()
 
     def _taken(self, response: Any) -> Iterator[object]:
@@ -194,8 +187,8 @@ class _Async(_Case):
                 seen.before = attributes(response)
                 async for item in self._taken(response):
                     seen.items.append(plain(item))
-            except Exception as error:
-                seen.error = _described(error)
+            except Exception as error:  # whatever is raised is compared
+                seen.error = describe_awaited(error)
             seen.after = attributes(response) if response is not None else {}
             if response is not None and way.close:
                 await response.aclose()
@@ -207,8 +200,8 @@ class _Async(_Case):
             try:
                 url = self.server.after_url(self.behaviour, self.key)
                 seen.second = self.second(await client.post(url, json={"n": 2}))
-            except Exception as error:
-                seen.second = {"error": _described(error)}
+            except Exception as error:  # whatever is raised is compared
+                seen.second = {"error": describe_awaited(error)}
         return await asyncio.to_thread(self.reported)
 
     async def _taken(self, response: Any) -> AsyncIterator[object]:
@@ -225,11 +218,6 @@ class _Async(_Case):
                 most -= 1
                 if not most:
                     break
-
-
-def _described(error: BaseException) -> list[str]:
-    """A cancelled wait names the address of an object."""
-    return [line for line in describe(error) if not line.startswith("asyncio.exceptions.CancelledError")]
 
 
 _ATTRIBUTES: Final = (

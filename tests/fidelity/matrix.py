@@ -85,7 +85,7 @@ def observe(
     try:
         try:
             _request_and_consume(seen, session, behaviour, consumer, url, box)
-        except Exception as error:
+        except Exception as error:  # whatever is raised is compared
             seen.error = describe(error)
         seen.after = attributes(box[0]) if box else {}
         if live:
@@ -96,15 +96,7 @@ def observe(
         for response in box:
             response.close()
         session.close()
-    if live:
-        report = asdict(server.report(key, patience))
-        report["answers"] = [
-            # "sent" or "client went away" is a matter of luck when the last segment crosses the close
-            {"segments": answer["segments"], "left_open": answer["ended"] not in ("sent", "client went away")}
-            for answer in report["answers"]
-        ]
-        seen.server = report
-    return normalised(seen, server, key)
+    return reported(seen, server, key, live=live, patience=patience)
 
 
 def _session(behaviour: Behaviour) -> requests.Session:
@@ -140,7 +132,7 @@ def _request_and_consume(
 def _second(session: requests.Session, url: str) -> dict[str, object]:
     try:
         response = session.post(url, json={"n": 2}, timeout=20.0)
-    except Exception as error:
+    except Exception as error:  # whatever is raised is compared
         return {"error": describe(error)}
     return {"status": response.status_code, "headers": _lines(response.headers), **response.json()}
 
@@ -209,7 +201,7 @@ def _lines(headers: Mapping[str, Any]) -> list[str]:
 def _fileno(raw: Any) -> str:
     try:
         return type(raw.fileno()).__name__
-    except Exception as error:
+    except Exception as error:  # whatever is raised is compared
         return f"{type(error).__name__}: {error}"
 
 
@@ -225,6 +217,11 @@ def describe(error: BaseException) -> list[str]:
         chain.append(f"{_type_name(current)}: {current}")
         current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
     return chain
+
+
+def describe_awaited(error: BaseException) -> list[str]:
+    """Return what :func:`describe` does, without cancelled waits: they name the address of an object."""
+    return [line for line in describe(error) if not line.startswith("asyncio.exceptions.CancelledError")]
 
 
 class _Normal:
@@ -254,6 +251,23 @@ class _Normal:
         if isinstance(value, list | tuple):
             return [self.value(part) for part in value]
         return value
+
+
+def reported(seen: Observation, server: Server, key: str, *, live: bool, patience: float = 10.0) -> Observation:
+    """Return what was seen with what the server saw, both without what differs between any two runs.
+
+    :param live: False when there is no server to tell.
+    :param patience: seconds given to the server to see that a client has closed.
+    """
+    if live:
+        report = asdict(server.report(key, patience))
+        report["answers"] = [
+            # "sent" or "client went away" is a matter of luck when the last segment crosses the close
+            {"segments": answer["segments"], "left_open": answer["ended"] not in ("sent", "client went away")}
+            for answer in report["answers"]
+        ]
+        seen.server = report
+    return normalised(seen, server, key)
 
 
 def normalised(seen: Observation, server: Server, key: str) -> Observation:

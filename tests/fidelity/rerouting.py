@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,8 +31,9 @@ def rerouted(url: str) -> PrepareSession:
         made.__name__, made.__qualname__, made.__module__ = usual.__name__, usual.__qualname__, usual.__module__
 
     def prepare(session: requests.Session) -> requests.Session:
-        for adapter in session.adapters.values():
-            pools: Any = adapter.poolmanager  # type: ignore[attr-defined]
+        adapters: Iterable[Any] = session.adapters.values()
+        for adapter in adapters:
+            pools = adapter.poolmanager
             pools.pool_classes_by_scheme = {**pools.pool_classes_by_scheme, "http": Pool}
         return session
 

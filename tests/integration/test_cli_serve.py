@@ -61,7 +61,7 @@ def test_an_interrupt_ends_it_where_a_script_has_put_it_in_the_background(url: s
             assert script.stdout.readline().startswith(b"recorder serve: http://")
             os.kill(server, signal.SIGINT)
             _, err = script.communicate(timeout=30)
-        except BaseException:
+        except BaseException:  # an interrupt too: nothing else would end a server in the background
             os.kill(server, signal.SIGKILL)
             raise
     assert err == b"answered 0 of 0 requests; 2 recordings not asked for\n"

@@ -242,7 +242,7 @@ def test_a_callable_that_fails_cannot_be_swallowed(sqlite_url: str, send: Send) 
 def test_repeats_have_to_be_allowed_and_give_the_last_answer(identical: tuple[str, str], send: Send) -> None:
     store, url = identical
     for options in ({"allow_repeats": True}, {"match": Match(allow_repeats=True)}):
-        with Player(store, **options) as player, requests.Session() as session:  # type: ignore[arg-type]
+        with Player(store, **options) as player, requests.Session() as session:
             player.mount(session)
             assert player.match == Match(allow_repeats=True)
             found = [session.post(url, json=ask("a")).headers["x-number"] for _ in range(AT_ONCE + 3)]

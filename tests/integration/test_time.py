@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-import anyio
 import httpx
 import httpx2
 import pytest
@@ -21,14 +19,11 @@ import requests
 
 from recorder import NoMatchingExchange, Player, Recorder, RecordingEnded, Store, VirtualClock
 from recorder.faults import Fault, cut, late, several, stall, unreachable
-from tests.wire import Got, certificate, chunked, server_tls, wire
+from tests.upstream import BODY, FRAMES, NOON, PATH, Upstream, record_answers
+from tests.wire import certificate, server_tls, wire
 
-PATH = "/v1/chat/completions"
-BODY = {"prompt": "Buy or hold?"}
-FRAMES = [b"data: one\n\n", b"data: two\n\n", b"data: three\n\n"]
 PATIENCE = 0.5
 CONNECTING = 20.0
-NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 Raised = tuple[str, str]
 Seen = tuple[list[bytes], Raised | None]
 Library = Callable[[str, "Player | None", "Asked"], Seen]
@@ -107,23 +102,8 @@ ALL: dict[str, Library] = {
     "httpx2": with_sync(httpx2),
     "httpx2-async": with_async(httpx2),
 }
+
 LIBRARIES = pytest.mark.parametrize("library", ALL.values(), ids=ALL)
-
-
-class Upstream:
-    """Answers at once; where the path says so, it is silent before the head or after the first frame."""
-
-    def __init__(self) -> None:
-        self.released = threading.Event()
-
-    def __call__(self, request: Got) -> bytes | None:
-        answer = chunked(*FRAMES)
-        if request.target == PATH:
-            return answer
-        if request.target.endswith("body"):
-            request.connection.sendall(answer[: answer.index(FRAMES[0]) + len(FRAMES[0]) + 2])
-        self.released.wait(30)
-        return None
 
 
 class Live(NamedTuple):
@@ -150,15 +130,6 @@ def live(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             shown = dict(zip(cases, seen, strict=True))
         upstream.released.set()
     return Live(url, store, shown)
-
-
-def _recording(sqlite_url: str, count: int = 1) -> str:
-    """Record whole answers; return the address of the server, which is gone."""
-    with wire(Upstream()) as server, Recorder(sqlite_url) as recorder, recorder.mount(requests.Session()) as session:
-        for number in range(count):
-            with recorder.conversation(f"answer {number}"):
-                assert session.post(server.url + PATH, json=BODY).ok
-        return server.url + PATH
 
 
 @pytest.mark.parametrize("library", ALL)
@@ -193,7 +164,7 @@ def test_the_clients_timeout_fires_as_at_a_real_server_and_in_no_time(
 
 @LIBRARIES
 def test_a_timeout_is_the_clients_to_the_nanosecond(library: Library, sqlite_url: str) -> None:
-    url = _recording(sqlite_url)
+    url = record_answers(sqlite_url)
     clock = VirtualClock(NOON)
     with Player(sqlite_url, pace=1.0, clock=clock, fault=late(12.5)) as player:
         items, raised = library(url, player, Asked(read=12.25))
@@ -204,7 +175,7 @@ def test_a_timeout_is_the_clients_to_the_nanosecond(library: Library, sqlite_url
 
 @LIBRARIES
 def test_a_patient_client_sees_the_gap_pass(library: Library, sqlite_url: str) -> None:
-    url = _recording(sqlite_url)
+    url = record_answers(sqlite_url)
     with Store(sqlite_url) as store:
         (listed,) = store.exchanges()
     clock = VirtualClock()
@@ -218,7 +189,7 @@ def test_a_patient_client_sees_the_gap_pass(library: Library, sqlite_url: str) -
 
 @LIBRARIES
 def test_on_the_real_clock_timeouts_fire_too(library: Library, sqlite_url: str) -> None:
-    url = _recording(sqlite_url)
+    url = record_answers(sqlite_url)
     for fault, before in ((late(3600), []), (stall(3600, after_chunks=1), FRAMES[:1])):
         began = time.monotonic()
         with Player(sqlite_url, pace=1.0, fault=fault) as player:
@@ -231,7 +202,7 @@ def test_on_the_real_clock_timeouts_fire_too(library: Library, sqlite_url: str) 
 
 @LIBRARIES
 def test_without_a_pace_no_time_passes(library: Library, sqlite_url: str) -> None:
-    url = _recording(sqlite_url)
+    url = record_answers(sqlite_url)
     clock = VirtualClock()
     with Player(sqlite_url, pace=0.0, clock=clock, fault=late(3600)) as player:
         assert b"".join(library(url, player, Asked())[0]) == b"".join(FRAMES)
@@ -243,7 +214,7 @@ def test_without_a_pace_no_time_passes(library: Library, sqlite_url: str) -> Non
 def test_a_client_without_a_timeout_is_told_that_it_would_wait_for_ever(
     library: Library, pace: float, sqlite_url: str
 ) -> None:
-    url = _recording(sqlite_url)
+    url = record_answers(sqlite_url)
     with Player(sqlite_url, pace=pace, clock=VirtualClock(), fault=cut(after_chunks=1, how="timeout")) as player:
         with pytest.raises(RecordingEnded, match="no timeout for a read"):
             library(url, player, Asked(read=None))
@@ -252,7 +223,7 @@ def test_a_client_without_a_timeout_is_told_that_it_would_wait_for_ever(
 @LIBRARIES
 def test_a_connection_that_nobody_takes(library: Library, sqlite_url: str) -> None:
     """The client's own timeout for connecting is what passes."""
-    url = _recording(sqlite_url)
+    url = record_answers(sqlite_url)
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:  # a listener whose queue is full lets nobody in
         waiting = []
         for _ in range(3):
@@ -271,7 +242,7 @@ def test_a_connection_that_nobody_takes(library: Library, sqlite_url: str) -> No
 
 
 def test_what_the_program_does_between_two_reads_is_not_waited_for(sqlite_url: str) -> None:
-    url = _recording(sqlite_url)
+    url = record_answers(sqlite_url)
     clock = VirtualClock()
     with Player(sqlite_url, clock=clock, fault=stall(30, after_chunks=1)) as player:
         with (
@@ -285,102 +256,8 @@ def test_what_the_program_does_between_two_reads_is_not_waited_for(sqlite_url: s
     assert clock.monotonic() == pytest.approx(30, abs=5)
 
 
-def test_of_threads_each_has_its_own_timeouts(sqlite_url: str) -> None:
-    """Whether one fires depends on the recording and on the client, not on what other threads replay meanwhile."""
-    url = _recording(sqlite_url, 12)
-    faults = {f"answer {number}": late(10 * (number % 3 + 1)) for number in range(12)}
-    clock, shown = VirtualClock(), []
-
-    with Player(sqlite_url, clock=clock, fault=faults) as player:
-
-        def ask(_: int) -> tuple[bool, bool]:
-            seen = []
-            with player.mount(requests.Session()) as session:
-                seen.append(clock.monotonic())
-                try:
-                    fired = not session.post(url, json=BODY, timeout=25).ok
-                except requests.Timeout:
-                    fired = True
-                seen.append(clock.monotonic())
-            return fired, seen == sorted(seen)
-
-        with ThreadPoolExecutor(6) as pool:
-            shown = list(pool.map(ask, range(12)))
-        assert not player.unplayed
-    assert sum(fired for fired, _ in shown) == 4  # of every three: 10 and 20 seconds are in time, 30 are not
-    assert all(forward for _, forward in shown)
-    assert 25 <= clock.monotonic() < 230
-
-
-async def _streamed(player: Player, module: Any, url: str, told: Callable[[str], None], name: str) -> None:
-    async with module.AsyncClient(transport=player.httpx_transport(module), timeout=500) as client:
-        async with client.stream("POST", url, json={**BODY, "who": name}) as answer:
-            async for piece in answer.aiter_raw():
-                told(f"{name}: {piece.decode().strip()}")
-
-
-@pytest.mark.parametrize("module", [httpx, httpx2], ids=["httpx", "httpx2"])
-def test_in_a_loop_that_lives_by_the_clock_tasks_take_turns(module: Any, sqlite_url: str) -> None:
-    """Two answers at once, the timeout of the whole, a sleep of the program's own: all of them in order."""
-    with wire(Upstream()) as server, Recorder(sqlite_url) as recorder, recorder.mount(requests.Session()) as session:
-        for name in ("a", "b"):
-            with recorder.conversation(name):
-                session.post(server.url + PATH, json={**BODY, "who": name})
-        url = server.url + PATH
-    faults = {"a": stall(100, after_chunks=1), "b": several(late(30), stall(40, after_chunks=2))}
-    clock, told = VirtualClock(NOON), []
-
-    def tell(what: str) -> None:
-        told.append((round(clock.monotonic()), what))
-
-    async def main(player: Player) -> None:
-        async def tick() -> None:
-            await asyncio.sleep(60)
-            tell("tick")
-
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(90):
-                await asyncio.gather(
-                    _streamed(player, module, url, tell, "a"), _streamed(player, module, url, tell, "b"), tick()
-                )
-        tell("timeout")
-
-    began = time.monotonic()
-    with Player(sqlite_url, clock=clock, fault=faults) as player:
-        with asyncio.Runner(loop_factory=clock.event_loop) as runner:
-            runner.run(main(player))
-    assert told == [
-        (0, "a: data: one"),
-        (30, "b: data: one"),
-        (30, "b: data: two"),
-        (60, "tick"),
-        (70, "b: data: three"),
-        (90, "timeout"),
-    ]
-    assert time.monotonic() - began < 60
-
-
-def test_tasks_of_any_loop_that_ask_at_the_same_moment(sqlite_url: str) -> None:
-    with wire(Upstream()) as server, Recorder(sqlite_url) as recorder, recorder.mount(requests.Session()) as session:
-        for name in ("a", "b"):
-            with recorder.conversation(name):
-                session.post(server.url + PATH, json={**BODY, "who": name})
-        url = server.url + PATH
-    clock, told = VirtualClock(NOON), []
-
-    async def main(player: Player) -> None:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_streamed, player, httpx, url, told.append, "a")
-            tasks.start_soon(_streamed, player, httpx, url, told.append, "b")
-
-    with Player(sqlite_url, clock=clock, fault={"a": late(5), "b": late(3)}) as player:
-        asyncio.run(main(player))
-    assert len(told) == 6
-    assert 5 <= clock.monotonic() < 8
-
-
 def test_what_a_virtual_clock_shows_first(sqlite_url: str) -> None:
-    url = _recording(sqlite_url, 2)
+    url = record_answers(sqlite_url, 2)
     with Store(sqlite_url) as store:
         second, first = [datetime.fromisoformat(each["started_at"]) for each in store.exchanges()]
         last = next(iter(store.exchanges()))["id"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -82,6 +83,18 @@ class Suite:
             return self._pytester.runpytest_subprocess(*given)
         result = self._pytester.runpytest_inprocess(*given, plugins=[self._keeper])
         self._keeper.restore()
+        return result
+
+    def tells(
+        self, lines: Sequence[str], *arguments: str, mode: str | None = None, apart: bool = False, **outcomes: int
+    ) -> pytest.RunResult:
+        """Run the tests: they have these outcomes, and the output has these lines, in their order.
+
+        :param lines: patterns, as ``fnmatch_lines`` of pytester takes them.
+        """
+        result = self.run(*arguments, mode=mode, apart=apart)
+        result.assert_outcomes(**outcomes)
+        result.stdout.fnmatch_lines(lines)
         return result
 
     @property

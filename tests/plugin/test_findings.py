@@ -17,9 +17,7 @@ CASSETTE = "cassettes/test_bot/test_it.jsonl"
 def test_unplayed_exchanges(suite: Suite) -> None:
     suite.record(CASSETTE, "a", "b")
     suite.write(IT)
-    result = suite.run()
-    result.assert_outcomes(passed=1, warnings=1)
-    result.stdout.fnmatch_lines([f"*recorder: an exchange of {CASSETTE} not asked for: POST http*"])
+    suite.tells([f"*recorder: an exchange of {CASSETTE} not asked for: POST http*"], passed=1, warnings=1)
     suite.run("-o", "recorder_unplayed=ignore").assert_outcomes(passed=1, warnings=0)
     suite.run("-o", "recorder_unplayed=fail").assert_outcomes(failed=1)
     suite.write("@pytest.mark.recorded(unplayed='fail')\n" + IT)
@@ -152,9 +150,13 @@ def test_expired_cassettes(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> Non
     suite.run("-o", "recorder_max_age=1h").assert_outcomes(passed=1, warnings=0)
     assert CassetteRecordings(path).began_ns()
     age(path, days=3)
-    result = suite.run("-o", "recorder_max_age=2d")
-    result.assert_outcomes(passed=1, warnings=1)
-    result.stdout.fnmatch_lines([f"*recorder: {CASSETTE} was recorded 3 days ago, which is too old: record it again*"])
+    suite.tells(
+        [f"*recorder: {CASSETTE} was recorded 3 days ago, which is too old: record it again*"],
+        "-o",
+        "recorder_max_age=2d",
+        passed=1,
+        warnings=1,
+    )
     suite.run("-o", "recorder_max_age=1w").assert_outcomes(passed=1, warnings=0)
     suite.run("-o", "recorder_max_age=48h", "-o", "recorder_expired=fail").assert_outcomes(failed=1)
     suite.run("-o", "recorder_max_age=48h", "-o", "recorder_expired=ignore").assert_outcomes(passed=1, warnings=0)

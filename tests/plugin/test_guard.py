@@ -27,14 +27,15 @@ def test_it():
 def test_code_that_makes_its_own_session_fails_the_test_even_if_it_swallows_it(suite: Suite) -> None:
     suite.write(PAST.format(marker=""))
     for mode in (None, "once", "rewrite", "verify"):  # nothing records, so nothing is sent in any mode
-        result = suite.run("-s", mode=mode)
-        result.assert_outcomes(failed=1)
-        result.stdout.fnmatch_lines(
+        suite.tells(
             [
                 "*RAISED NetworkBlocked*",
                 "recorder: the network was asked for, past the recording",
                 "  the test may not connect to 127.0.0.1:* (from test_bot.py:12): there is no network in it",
-            ]
+            ],
+            "-s",
+            mode=mode,
+            failed=1,
         )
     assert suite.calls == 0
 

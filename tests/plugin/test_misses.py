@@ -24,16 +24,15 @@ def test_it(recorded_session):
 def test_a_miss_that_the_code_swallows_fails_the_test_with_the_nearest_recording(suite: Suite) -> None:
     suite.record("cassettes/test_bot/test_it.jsonl", "Buy or hold?", "Hold?")
     suite.write(SWALLOWING)
-    result = suite.run()
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(
+    suite.tells(
         [
             "recorder: a request was never recorded (cassette cassettes/test_bot/test_it.jsonl, mode none)",
             "  POST http*/v1/chat/completions",
             "    the nearest recording is *; recorded != asked:",
             '      body.messages[[]0].content: "*" != "Sell?"',
             "to record it: pytest --recorder-mode=new_episodes test_bot.py::test_it",
-        ]
+        ],
+        failed=1,
     )
 
 
@@ -42,33 +41,29 @@ def test_without_a_cassette_the_message_says_how_to_record_one(suite: Suite) -> 
         SWALLOWING
         + "\n@pytest.mark.parametrize('p', ['a b'])\ndef test_p(recorded_session, p): ask(recorded_session, p)"
     )
-    result = suite.run()
-    result.assert_outcomes(failed=2)
-    result.stdout.fnmatch_lines(
+    suite.tells(
         [
             "recorder: 2 requests were never recorded: there is no cassette */test_it.jsonl (mode none)",
             "to record it: pytest --recorder-mode=once test_bot.py::test_it",
             "*Captured recorder call*",
             "to record it: pytest --recorder-mode=once 'test_bot.py::test_p[[]a b]'",
-        ]
+        ],
+        failed=2,
     )
 
 
 def test_a_request_that_is_asked_once_more_than_recorded(suite: Suite) -> None:
     suite.record("cassettes/test_bot/test_it.jsonl", "a")
     suite.write("def test_it(recorded_session):\n    for _ in 'ab':\n        ask(recorded_session, 'a')\n")
-    result = suite.run()
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*was recorded once and is asked for once more*"])
+    suite.tells(["*was recorded once and is asked for once more*"], failed=1)
     suite.write(
         "@pytest.mark.recorded(allow_repeats=True)\n"
         "def test_it(recorded_session):\n    for _ in 'ab':\n        ask(recorded_session, 'a')\n"
         "def test_other(recorded_session):\n    for _ in 'ab':\n        ask(recorded_session, 'a')\n"
     )
     suite.record("cassettes/test_bot/test_other.jsonl", "a", match=Match(allow_repeats=True))
-    result = suite.run()
-    result.assert_outcomes(errors=1, passed=1)  # what holds for a cassette stands in its first line
-    result.stdout.fnmatch_lines(["recorder: *test_it.jsonl, line 1: it is matched by other rules (strict) than*"])
+    # What holds for a cassette stands in its first line.
+    suite.tells(["recorder: *test_it.jsonl, line 1: it is matched by other rules (strict) than*"], errors=1, passed=1)
     assert suite.run(mode="rewrite").ret == 0
     suite.run().assert_outcomes(passed=2)
 
@@ -81,9 +76,7 @@ def test_a_miss_while_a_fixture_is_torn_down_is_an_error(suite: Suite) -> None:
         "    try:\n        ask(recorded_session, 'the last word')\n    except NoMatchingExchange:\n        pass\n"
         "def test_it(bot):\n    pass\n"
     )
-    result = suite.run()
-    result.assert_outcomes(passed=1, errors=1)
-    result.stdout.fnmatch_lines(["recorder: a request was never recorded: there is no cassette*"])
+    suite.tells(["recorder: a request was never recorded: there is no cassette*"], passed=1, errors=1)
 
 
 def test_an_expected_failure_and_a_skip_stay_what_they_are(suite: Suite) -> None:
@@ -103,9 +96,7 @@ def test_a_recording_that_was_changed_is_not_played_and_not_swallowed(suite: Sui
         "def test_it(recorded_session):\n"
         "    try:\n        ask(recorded_session, 'a')\n    except Exception:\n        pass\n"
     )
-    result = suite.run()
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["recorder: *test_it.jsonl, line 2 * not what was recorded*"])
+    suite.tells(["recorder: *test_it.jsonl, line 2 * not what was recorded*"], failed=1)
 
 
 @pytest.mark.parametrize("damage", ["", "no cassette\n", '{"cassette": 99, "exchanges": 0}\n'])
@@ -115,9 +106,7 @@ def test_what_is_no_cassette_is_told_in_one_line(suite: Suite, damage: str) -> N
     path.write_text(damage)
     suite.write("def test_it(recorded_session):\n    pass\n")
     for mode in ("none", "once", "new_episodes"):
-        result = suite.run(mode=mode)
-        result.assert_outcomes(errors=1)
-        result.stdout.fnmatch_lines(["recorder: *test_it.jsonl, line 1 *: *"])
+        result = suite.tells(["recorder: *test_it.jsonl, line 1 *: *"], mode=mode, errors=1)
         assert "Traceback" not in result.stdout.str()
         assert path.read_text() == damage
 
@@ -223,6 +212,4 @@ def test_reading_on_past_what_was_recorded_fails_the_test_that_swallows_it(suite
     with closing(open_events(str(suite.path / "cassettes/test_bot/test_it.jsonl"))) as cassette:
         cassette.append([made.opened], made.events)
     suite.write("def test_it(recorded_session):\n    try: ask(recorded_session, 'a')\n    except Exception: pass\n")
-    result = suite.run()
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["recorder: the recording ends here (consumer closed): *"])
+    suite.tells(["recorder: the recording ends here (consumer closed): *"], failed=1)

@@ -100,9 +100,7 @@ def test_in_ci_the_mode_is_none(suite: Suite, monkeypatch: pytest.MonkeyPatch) -
     suite.configure("recorder_mode = once")
     suite.write("@pytest.mark.recorded(mode='all')\ndef test_it(recorded_session):\n    ask(recorded_session, 'a')\n")
     monkeypatch.setenv("CI", "true")
-    result = suite.run()
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["recorder: mode none, since CI is set"])
+    suite.tells(["recorder: mode none, since CI is set"], failed=1)
     assert suite.calls == 0
     assert suite.run(mode="once").ret == 0  # somebody asked for it here and now
     monkeypatch.setenv("CI", "false")
@@ -125,9 +123,7 @@ def test_a_cassette_that_a_test_fails_to_record_again_stays(suite: Suite) -> Non
     suite.record(CASSETTE, "a")
     suite.write("def test_it(recorded_session):\n    ask(recorded_session, 'b')\n    assert not 'as expected'\n")
     for mode in ("rewrite", "all"):
-        result = suite.run(mode=mode)
-        result.assert_outcomes(failed=1)
-        result.stdout.fnmatch_lines([f"{CASSETTE} stays as it was, *is in test_it~new.jsonl"])
+        suite.tells([f"{CASSETTE} stays as it was, *is in test_it~new.jsonl"], mode=mode, failed=1)
         assert held(suite.path / CASSETTE) == [("a", 1)]
         assert [prompt for prompt, _ in held(suite.path / "cassettes/test_bot/test_it~new.jsonl")] == ["b"]
     suite.write("def test_it(recorded_session):\n    ask(recorded_session, 'c')\n")
@@ -173,9 +169,7 @@ def test_verify_compares_and_leaves_the_cassette(suite: Suite) -> None:
     suite.record(CASSETTE, "a")
     before = (suite.path / CASSETTE).read_bytes()
     suite.write("def test_it(recorded_session):\n    ask(recorded_session, 'a')\n")
-    result = suite.run(mode="verify")
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*an answer is not what*", "*POST http*", "*text: Buy[[]a 0]{+*[[]a 1]+}"])
+    suite.tells(["*an answer is not what*", "*POST http*", "*text: Buy[[]a 0]{+*[[]a 1]+}"], mode="verify", failed=1)
     assert (suite.path / CASSETTE).read_bytes() == before
     assert suite.run("-o", "recorder_verify=status verdict finish_reasons tool_calls", mode="verify").ret == 0
     suite.write("def test_it(recorded_session):\n    ask(recorded_session, 'b')\n")
@@ -261,9 +255,7 @@ def test_nothing_is_left_of_a_recording_without_a_request(suite: Suite) -> None:
 def test_the_kill_switch_is_no_way_to_the_network(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RECORDER_OFF", "1")
     suite.write("def test_it(recorded_session):\n    ask(recorded_session, 'a')\n")
-    result = suite.run(mode="once")
-    result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*RECORDER_OFF is set, nothing can be recorded: unset it"])
+    suite.tells(["*RECORDER_OFF is set, nothing can be recorded: unset it"], mode="once", errors=1)
     assert suite.calls == 0
 
 
@@ -286,10 +278,10 @@ def test_verify_tells_what_is_not_asked_for_any_more(suite: Suite) -> None:
     suite.write(
         "@pytest.mark.recorded(verify='status')\ndef test_it(recorded_session):\n    ask(recorded_session, 'a')\n"
     )
-    result = suite.run(mode="verify")
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(
-        ["recorder: less was asked for than *", "  POST http*", "    it was recorded, and is not*"]
+    suite.tells(
+        ["recorder: less was asked for than *", "  POST http*", "    it was recorded, and is not*"],
+        mode="verify",
+        failed=1,
     )
     suite.write("def test_it(recorded_session):\n    pass\n")
     suite.run(mode="verify").assert_outcomes(failed=1)
@@ -323,8 +315,9 @@ def test_a_skip_and_an_expected_failure_while_something_is_recorded(suite: Suite
         "def test_s(recorded_session):\n    ask(recorded_session, 'a')\n    pytest.skip('today')\n"
         "@pytest.mark.xfail\ndef test_x(recorded_session):\n    ask(recorded_session, 'b')\n    assert False\n"
     )
-    result = suite.run(mode="once")
-    result.assert_outcomes(skipped=1, xfailed=1)
-    result.stdout.fnmatch_lines(
-        ["recorded */test_x.jsonl: 1 exchange", "*/test_s.jsonl was recorded by a test that was skipped: *"]
+    suite.tells(
+        ["recorded */test_x.jsonl: 1 exchange", "*/test_s.jsonl was recorded by a test that was skipped: *"],
+        mode="once",
+        skipped=1,
+        xfailed=1,
     )

@@ -104,14 +104,11 @@ def test_failing(recorded_session, recorder_fault):
 
 def test_a_test_at_every_cut(suite: Suite) -> None:
     suite.write(CUTS)
-    result = suite.run("-k", "test_cut")
-    result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["recorder: there is no cassette */cassettes/order.jsonl: record one*"])
+    suite.tells(["recorder: there is no cassette */cassettes/order.jsonl: record one*"], "-k", "test_cut", errors=1)
     suite.run(mode="once").assert_outcomes(passed=4, skipped=1)  # what every_cut cuts is only being recorded
     assert held(suite.path / "cassettes/order.jsonl") == [("a", 1)]
-    result = suite.run("-W", "error", "-rA")
-    result.assert_outcomes(passed=1 + 4 + 2 + 1)  # its stream has four chunks
-    result.stdout.fnmatch_lines(["PASSED test_bot.py::test_cut[[]close-after-0-chunks]"])
+    outcomes = {"passed": 1 + 4 + 2 + 1}  # its stream has four chunks
+    suite.tells(["PASSED test_bot.py::test_cut[[]close-after-0-chunks]"], "-W", "error", "-rA", **outcomes)
     assert suite.calls == 1
     suite.run(mode="rewrite").assert_outcomes(passed=8)  # with a fault it plays, in every mode
     assert suite.calls == 2
@@ -210,9 +207,7 @@ def test_a_marker_that_is_wrong_fails_its_test_only(suite: Suite, marker: str, t
         f"@pytest.mark.recorded({marker})\ndef test_it(recorded_session):\n    pass\ndef test_other():\n    pass\n"
     )
     for mode in (None, "once"):
-        result = suite.run(mode=mode)
-        result.assert_outcomes(errors=1, passed=1)
-        result.stdout.fnmatch_lines([f"recorder: *{told}"])
+        result = suite.tells([f"recorder: *{told}"], mode=mode, errors=1, passed=1)
         assert "Traceback" not in result.stdout.str() + result.stderr.str()
         assert "During handling" not in result.stdout.str()
 

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import logging
-import os
 import re
-import threading
-from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,40 +12,16 @@ import httpx
 import pytest
 import requests
 
-from recorder import (
-    ChainBroken,
-    ConfigurationError,
-    Match,
-    NoMatchingExchange,
-    Player,
-    Recorder,
-    RecordingEnded,
-    Store,
-)
-from recorder.api.cassette_changes import load, save, set_match
+from recorder import ChainBroken, NoMatchingExchange, Player, Recorder, RecordingEnded, Store
+from recorder.api.cassette_changes import load, save
 from recorder.api.cassette_reports import look
 from recorder.faults import cut
 from recorder.store import open_events
 from tests.building import URL
 from tests.commands import STREAMED, asking
+from tests.integration.cassettes.files import PLAIN, SECRET, lines_of, listed
 from tests.loopback import Script, serve
-from tests.recorded import ask, exchanges, in_order, python, streams, types
-
-PLAIN = Script(chunks=5, split_utf8=True, headers=(("set-cookie", "session=kept-out"),))
-SECRET = "sk-" + "never-to-be-written"
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "tests" / "cassettes" / "order.jsonl"
-
-
-def listed(folder: Path) -> list[str]:
-    return sorted(one.name for one in folder.iterdir())
-
-
-def lines_of(file: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in file.read_bytes().splitlines()]
+from tests.recorded import ask, exchanges, streams, types
 
 
 @pytest.mark.parametrize("drainer", ["thread", "process"])
@@ -120,7 +92,7 @@ def _asked(side: Any, url: str, library: str, prompt: str, times: int) -> list[A
                     with client.stream("POST", url, json=body) as answer:
                         status = answer.status_code
                         chunks.extend(answer.iter_raw())
-        except Exception as error:
+        except (requests.RequestException, httpx.HTTPError) as error:
             raised = f"{type(error).__name__}: {error}"
         found.append((status, b"".join(chunks), chunks, raised))
     return found
@@ -268,180 +240,6 @@ def test_a_link_stays_one(file: Path, tmp_path: Path) -> None:
     assert listed(file.parent) == [file.name]
 
 
-# Rules
-
-
-@pytest.mark.parametrize("drainer", ["thread", "process"])
-def test_rules_stand_in_the_first_line_and_stay(file: Path, drainer: str) -> None:
-    rules = Match(ignore=("/user",), normalise=("ids",))
-    with serve(PLAIN) as server:
-        with Recorder(file, match=rules, redact=["body:name"], drainer=drainer) as recorder:
-            ask(recorder.mount(requests.Session()), server.url, "one", stream=False)
-        told = {"match": {"ignore": ["/user"], "normalise": ["ids"]}, "redact": ["body:name"]}
-        assert lines_of(file)[0] == {"cassette": 1, "exchanges": 1} | told
-        with Recorder(file) as recorder, recorder.mount(requests.Session()) as session:
-            session.post(server.url, json={"name": SECRET, "stream": True})
-        with Recorder(file, match=rules, redact="body:name"):
-            pass
-    assert SECRET not in file.read_text()
-    assert lines_of(file)[0] == {"cassette": 1, "exchanges": 2} | told
-
-
-@pytest.mark.parametrize(
-    ("first", "asked", "says"),
-    [
-        ({}, {"match": Match(ignore=("/a",))}, r"matched by other rules \(strict\) than are asked for \(ignore /a\)"),
-        ({"match": {"ignore": ["/b"]}}, {"match": Match()}, r"other rules \(ignore /b\)"),
-        ({}, {"redact": ["body:x"]}, "without the redaction rule 'body:x': record it again"),
-        ({"match": {"ignroe": []}}, {}, "no member 'ignroe'"),
-        ({"match": {"ignore": "/a"}}, {"match": Match()}, "use a list"),
-        ({"redact": ["cookie:x"]}, {}, "redaction rule 'cookie:x' is not understood"),
-    ],
-)
-def test_other_rules_than_the_file_has(file: Path, first: dict[str, Any], asked: dict[str, Any], says: str) -> None:
-    file.parent.mkdir(parents=True)
-    file.write_text(json.dumps({"cassette": 1, "exchanges": 0} | first) + "\n")
-    before = file.read_bytes()
-    with pytest.raises(ConfigurationError, match=says) as caught:
-        Recorder(file, **asked)
-    assert str(caught.value).startswith(f"{file}, line 1: ")
-    assert file.read_bytes() == before
-    assert listed(file.parent) == [file.name]
-
-
-@pytest.mark.parametrize("redact", [5, [5], "cookie:x", ["body:x", "head:y"]])
-def test_rules_of_redaction_that_are_none(file: Path, redact: Any) -> None:
-    with pytest.raises(ConfigurationError, match="redact"):
-        Recorder(file, redact=redact)
-    assert not file.parent.exists()
-
-
-def test_rules_in_another_order_are_the_same(file: Path) -> None:
-    file.parent.mkdir(parents=True)
-    file.write_text('{"cassette":1,"exchanges":0,"match":{"normalise":["dates","ids"],"ignore":["/b","/a"]}}\n')
-    Recorder(file, match=Match(ignore=("/a", "/b"), normalise=("ids", "dates"))).close()
-
-
-def test_a_store_takes_no_rules_of_matching(sqlite_url: str) -> None:
-    with pytest.raises(ConfigurationError, match="give it to Player"):
-        Recorder(sqlite_url, match=Match())
-
-
-def test_a_player_takes_the_rules_of_the_file(file: Path) -> None:
-    with serve(Script(chunks=2)) as server:
-        with Recorder(file, match=Match(ignore=("/user",))) as recorder:
-            live = recorder.mount(requests.Session()).post(server.url, json={"user": "a", "stream": True}).content
-        played = {"user": "b", "stream": True}
-        for source in (file, Store(file)):
-            with Player(source) as player, player.mount(requests.Session()) as session:
-                assert player.match == Match(ignore=("/user",))
-                assert session.post(server.url, json=played).content == live
-        with pytest.raises(NoMatchingExchange):
-            with Player(file, match=Match(ignore="/user")) as player, player.mount(requests.Session()) as session:
-                session.post(server.url, json=played)
-                session.post(server.url, json=played)
-
-
-@pytest.mark.parametrize(
-    ("asked", "says"),
-    [
-        (
-            {"match": "strict"},
-            r"matched by other rules \(ignore /user\) than are asked for \(strict\): ask for the same",
-        ),
-        ({"match": Match(ignore=("/a",))}, r"asked for \(ignore /a\): .* `recorder cassette rules --set JSON"),
-        ({"allow_repeats": True}, r"asked for \(ignore /user; allow_repeats\)"),
-        ({"match": Match(custom=lambda request: request)}, "no name by which a cassette's readers find it"),
-    ],
-)
-def test_a_player_is_not_given_other_rules_than_the_file_shows(file: Path, asked: dict[str, Any], says: str) -> None:
-    file.parent.mkdir(parents=True)
-    file.write_text('{"cassette":1,"exchanges":0,"match":{"ignore":["/user"]}}\n')
-    with pytest.raises(ConfigurationError, match=says):
-        Player(file, **asked)
-
-
-def test_a_player_does_not_guess_at_rules_that_it_cannot_understand(file: Path) -> None:
-    file.parent.mkdir(parents=True)
-    file.write_text('{"cassette":1,"exchanges":0,"match":{"ignroe":["/user"]}}\n')
-    with pytest.raises(ConfigurationError, match="line 1: matching rules have no member 'ignroe'"):
-        Player(file)
-
-
-# Several at once
-
-
-def test_two_recorders_and_their_threads_record_into_one(file: Path) -> None:
-    with serve(Script(chunks=8, gap=0.002)) as server, Recorder(file) as one, Recorder(file) as two:
-
-        def talk(recorder: Recorder, number: int) -> None:
-            with recorder.mount(requests.Session()) as session:
-                for turn in range(3):
-                    ask(session, server.url, f"{number}-{turn}", stream=False)
-
-        threads = [
-            threading.Thread(target=talk, args=(side, 10 * i + n)) for i, side in enumerate((one, two)) for n in (0, 1)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert one.health().ok
-        assert two.health().ok
-    found = exchanges(str(file))
-    payloads = [exchange.request.payload for exchange in found.values() if exchange.request is not None]
-    prompts = {json.loads(payload)["messages"][0]["content"] for payload in payloads}
-    assert len(payloads) == 12
-    assert prompts == {f"{number}-{turn}" for number in (0, 1, 10, 11) for turn in range(3)}
-    assert look(file).problems == []
-    assert listed(file.parent) == [file.name]
-
-
-def test_forked_children_record_into_it_too(file: Path) -> None:
-    with serve(Script(chunks=3)) as server, Recorder(file) as recorder:
-        session = recorder.mount(requests.Session())
-        ask(session, server.url, "parent", stream=False)
-        children = []
-        for number in range(3):
-            child = os.fork()
-            if child == 0:
-                code = 1
-                try:
-                    ask(recorder.mount(requests.Session()), server.url, f"child {number}", stream=False)
-                    recorder.close()
-                    code = 0
-                finally:
-                    os._exit(code)
-            children.append(child)
-        assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0]
-        ask(session, server.url, "parent again", stream=False)
-    assert len(exchanges(str(file))) == 5
-    assert look(file).problems == []
-    assert listed(file.parent) == [file.name]
-
-
-def test_a_player_says_when_a_spool_of_a_dead_process_lies_beside(file: Path, caplog: pytest.LogCaptureFixture) -> None:
-    program = (
-        "import os, sys, requests; from recorder import Recorder; from tests.recorded import ask\n"
-        "recorder = Recorder(sys.argv[1]); session = recorder.mount(requests.Session())\n"
-        "ask(session, sys.argv[2], 'one').content; recorder.flush()\n"
-        "kept = ask(session, sys.argv[2], 'two'); os._exit(9)"
-    )
-    with serve(Script(chunks=3), Script(stall_after=1)) as server:
-        with python(program, str(file), server.url, stderr=None) as child:
-            assert child.wait(30) == 9
-        with caplog.at_level(logging.WARNING, "recorder"), closing(Player(file)):
-            assert f"`recorder recover --store {file}` finishes it" in caplog.text
-        with Recorder(file) as recorder:
-            assert len(recorder.recovered.died) == 1
-        caplog.clear()
-        with caplog.at_level(logging.WARNING, "recorder"), closing(Player(file)) as player:
-            assert caplog.text == ""
-            assert len(player.unplayed) == 2
-    assert [exchange.transport_end for exchange in in_order(str(file))] == ["response_completed", "process_died"]
-    assert listed(file.parent) == [file.name]
-
-
 # Edited requests
 
 
@@ -464,22 +262,6 @@ def test_an_edited_request_is_never_played_and_never_a_defect(file: Path, edit: 
             session.post(URL, data=body)
 
 
-def test_a_streamed_payload_is_compared_too(file: Path) -> None:
-    def pieces() -> Iterator[bytes]:
-        yield b'{"model": "m",'
-        yield b' "stream": true}'
-
-    with serve(Script(chunks=2)) as server:
-        with Recorder(file) as recorder, recorder.mount(requests.Session()) as session:
-            live = session.post(server.url, data=pieces()).content
-    assert "request_body_sent" in file.read_text()
-    for rules in (None, Match(ignore=("/user",))):
-        if rules is not None:
-            set_match(file, rules)
-        with Player(file) as player, player.mount(requests.Session()) as session:
-            assert session.post(server.url, data=pieces()).content == live
-
-
 def test_a_question_that_was_edited_is_told_as_such_and_not_as_a_miss(file: Path) -> None:
     with serve(Script(chunks=1)) as server:
         with Recorder(file) as recorder, recorder.mount(requests.Session()) as session:
@@ -490,12 +272,3 @@ def test_a_question_that_was_edited_is_told_as_such_and_not_as_a_miss(file: Path
             with suppress(ChainBroken):
                 ask(session, server.url, "Buy?")
             assert player.misses == ()
-
-
-def test_a_rule_whose_function_is_not_imported_is_told_with_its_line(file: Path) -> None:
-    file.parent.mkdir(parents=True)
-    first = '{"cassette":1,"exchanges":0,"conversations":0,"match":{"custom":"not_imported_here:f"}}\n'
-    file.write_text(first, encoding="utf-8")
-    told = rf"{re.escape(str(file))}, line 1: the matching rule custom='not_imported_here:f' is in a module that is not"
-    with pytest.raises(ConfigurationError, match=told):
-        Player(file)

@@ -15,21 +15,7 @@ from recorder import Player
 from recorder.serving.server import in_thread
 from tests.integration.test_replay import ask
 from tests.raw_client import Wire, asked, request
-from tests.served import PATH, record_prompts, tapes, wire_of
-
-
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A store with "a" asked twice, then "b" once; the server is gone."""
-    return record_prompts(tmp_path_factory.mktemp("serve"))
-
-
-@pytest.fixture
-def player(recorded: str) -> Iterator[Player]:
-    """A player whose misses are the test's own business."""
-    player = Player(recorded)
-    yield player
-    player.close()
+from tests.served import PATH, tapes, wire_of
 
 
 @pytest.mark.parametrize(
