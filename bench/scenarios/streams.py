@@ -155,19 +155,21 @@ def httpx_async(trial: Trial) -> None:
     trial.quiet(before)
 
 
-def gated(trial: Trial) -> tuple[str, Answer]:
-    answer = streamed(EVENTS, gate=threading.Event())
-    return trial.server.on("/s", answer), answer
+def gated(trial: Trial) -> tuple[str, Answer, threading.Event]:
+    """Return a URL, its answer, and what lets the server send more than the first chunk of it."""
+    gate = threading.Event()
+    answer = streamed(EVENTS, gate=gate)
+    return trial.server.on("/s", answer), answer, gate
 
 
 @scenario("streams", "", "while recording, the first chunk is handed on before the second is sent")
 def first_chunk(trial: Trial) -> None:
-    url, answer = gated(trial)
+    url, answer, gate = gated(trial)
 
     def ask(session: requests.Session) -> None:
         pieces = session.get(url, stream=True).iter_content(None)
         next(pieces)
-        answer.gate.set()  # type: ignore[union-attr]
+        gate.set()
         list(pieces)
 
     trial.record(ask)
@@ -177,11 +179,11 @@ def first_chunk(trial: Trial) -> None:
 
 @scenario("streams", "", "the same with httpx")
 def first_chunk_httpx(trial: Trial) -> None:
-    url, answer = gated(trial)
+    url, answer, gate = gated(trial)
     with trial.tool.recording(trial.path) as taps, taps.client() as client, client.stream("GET", url) as got:
         pieces = got.iter_raw()
         next(pieces)
-        answer.gate.set()  # type: ignore[union-attr]
+        gate.set()
         list(pieces)
     if answer.late:
         raise FailedError("the program waits for the whole answer")
