@@ -39,7 +39,7 @@ def ends(pieces: Iterator[Any]) -> tuple[list[Any], str]:
     found: list[Any] = []
     try:
         found.extend(pieces)  # keeps what came before an error
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whichever it is, its name is compared with the one that is due
         return found, type(error).__name__
     return found, ""
 
@@ -261,7 +261,7 @@ def refused(trial: Trial) -> None:
     def ask(session: requests.Session) -> str:
         try:
             session.get(url, timeout=2)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - as in `ends`: a tool's own exception is another than is due
             return type(error).__name__
         return ""
 

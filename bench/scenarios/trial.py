@@ -91,7 +91,10 @@ class Trial:
         self.quiet(before)
 
     def refused(self, ask: Ask) -> None:
-        """Expect that what is asked on replay is answered by nobody."""
+        """Expect that what is asked on replay is answered by nobody.
+
+        Each tool says so by an exception of its own, in the call or when its block ends: whichever it is is no answer.
+        """
         answers: list[Any] = []
         before = len(self.server.hits)
 
