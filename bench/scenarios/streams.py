@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import subprocess
@@ -144,15 +143,10 @@ def httpx_async(trial: Trial) -> None:
     url = trial.server.on("/s", streamed(EVENTS))
 
     async def ask(client: httpx.AsyncClient) -> list[bytes]:
-        async with client, client.stream("GET", url) as answer:
+        async with client.stream("GET", url) as answer:
             return [piece async for piece in answer.aiter_raw()]
 
-    with trial.tool.recording(trial.path) as taps:
-        expect(asyncio.run(ask(taps.async_client())), EVENTS, "while recording")
-    before = len(trial.server.hits)
-    with trial.tool.playing(trial.path) as taps:
-        expect(asyncio.run(ask(taps.async_client())), EVENTS, "on replay")
-    trial.quiet(before)
+    trial.same_async(ask, EVENTS)
 
 
 def gated(trial: Trial) -> tuple[str, Answer, threading.Event]:
