@@ -252,7 +252,7 @@ class Player:
         As any connector of aiohttp, it is made where an event loop runs.
         """
         from recorder.transports.aiohttp_replay import ReplayingConnector
-        from recorder.transports.library_replay import LibraryReplay
+        from recorder.transports.http_library_replay import LibraryReplay
 
         return ReplayingConnector(LibraryReplay(self._answers, self._redaction, self._pace))
 

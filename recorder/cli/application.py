@@ -86,6 +86,15 @@ def store_option(command: F, otherwise: str = _OTHERWISE) -> F:
 
 json_option: Final = click.option("--json", "as_json", is_flag=True, help="For programs: one JSON object a line.")
 
+pace_option: Final = click.option(
+    "--pace",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="F",
+    show_default=True,
+    help="0 at once, 1 as recorded, 2 at half that speed.",
+)
+
 pass_settings: Final = click.make_pass_decorator(Settings, ensure=True)
 
 

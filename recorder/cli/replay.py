@@ -11,7 +11,7 @@ import requests
 
 from recorder.api.player import Player
 from recorder.api.store import Store
-from recorder.cli.application import Settings, store_option
+from recorder.cli.application import Settings, pace_option, store_option
 from recorder.cli.failures import FOUND
 from recorder.cli.naming import exchanges
 from recorder.cli.output import Recorded, clean, counted, short
@@ -46,14 +46,7 @@ class Replayed:
 
 @click.command()
 @click.argument("identity", metavar="ID")
-@click.option(
-    "--pace",
-    type=click.FloatRange(min=0),
-    default=0.0,
-    metavar="F",
-    show_default=True,
-    help="0 at once, 1 as recorded, 2 at half that speed.",
-)
+@pace_option
 @store_option
 @click.pass_context
 def replay(ctx: click.Context, identity: str, pace: float) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from recorder.api.player import Player
-from recorder.cli.application import Settings, json_option, pass_settings, store_option
+from recorder.cli.application import Settings, json_option, pace_option, pass_settings, store_option
 from recorder.cli.failures import FOUND, warn
 from recorder.cli.output import clean, counted, emit_json
 from recorder.faults import Fault, from_text, several
@@ -42,14 +42,7 @@ def _take_faults(ctx: click.Context, _: click.Parameter, texts: tuple[str, ...])
     help="Where to listen; any that is free by default.",
 )
 @click.option("--origin", metavar="URL", help="Answer from this recorded origin only, as https://gateway.example.")
-@click.option(
-    "--pace",
-    type=click.FloatRange(min=0),
-    default=0.0,
-    metavar="F",
-    show_default=True,
-    help="0 at once, 1 as recorded, 2 at half that speed.",
-)
+@pace_option
 @click.option(
     "--fault",
     metavar="FAULT",

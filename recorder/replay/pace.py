@@ -8,7 +8,7 @@ from typing import Final
 from recorder.clock import Clock, SystemClock
 from recorder.core.tape import NEVER
 from recorder.errors import ConfigurationError, RecordingEnded
-from recorder.replay.virtual_clock import TimeLine, VirtualClock
+from recorder.replay.virtual_clock import ClockLine, TimeLine, VirtualClock
 
 #: What the operating system says of a read that took too long.
 TIMED_OUT: Final = "timed out"
@@ -28,7 +28,11 @@ class Pace:
             raise ConfigurationError(f"pace={factor!r} is not a factor: use 0 (at once), 1 (as recorded) or another")
         self._factor = factor
         self._clock = clock
-        self._line: TimeLine = clock.time_line() if isinstance(clock, VirtualClock) else _Line(clock)
+        self._line: TimeLine = (
+            clock.time_line()
+            if isinstance(clock, VirtualClock)
+            else ClockLine(clock, waits_by_loop=type(clock) is SystemClock)
+        )
 
     def start(self) -> Pace:
         """Return a pace whose request is sent now."""
@@ -91,18 +95,3 @@ class Pace:
             return (timeout if self._factor else 0.0), True
         left = self.left(elapsed_ns)
         return (left, False) if timeout is None or left <= timeout else (timeout, True)
-
-
-class _Line:
-    """The time of one exchange by any other clock."""
-
-    def __init__(self, clock: Clock) -> None:
-        self.waits_by_loop = type(clock) is SystemClock
-        self._clock = clock
-        self._begins = clock.monotonic_ns()
-
-    def passed_ns(self) -> int:
-        return self._clock.monotonic_ns() - self._begins
-
-    def sleep(self, seconds: float) -> None:
-        self._clock.sleep(seconds)

@@ -24,7 +24,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
-from recorder.clock import SystemClock
+from recorder.clock import Clock, SystemClock
 from recorder.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ class VirtualClock:
 
     def time_line(self) -> TimeLine:
         """Return the time line of an exchange whose request is sent now."""
-        return _SharedLine(self) if self.runs_loop() else _OwnLine(self)
+        return ClockLine(self, waits_by_loop=True) if self.runs_loop() else _OwnLine(self)
 
 
 class TimeLine(Protocol):
@@ -184,19 +184,20 @@ class TimeLine(Protocol):
         ...
 
 
-class _SharedLine:
-    """The clock's own time: in a loop that lives by it, everybody's moments come in order."""
+class ClockLine:
+    """The clock's own time: a real one, or that of a loop that lives by it, where everybody's moments come in order."""
 
-    waits_by_loop = True
-
-    def __init__(self, clock: VirtualClock) -> None:
+    def __init__(self, clock: Clock, *, waits_by_loop: bool) -> None:
+        self.waits_by_loop = waits_by_loop
         self._clock = clock
         self._begins = clock.monotonic_ns()
 
     def passed_ns(self) -> int:
+        """Return the nanoseconds since the request was sent."""
         return self._clock.monotonic_ns() - self._begins
 
     def sleep(self, seconds: float) -> None:
+        """Wait."""
         self._clock.sleep(seconds)
 
 

@@ -13,7 +13,7 @@ from recorder.replay.faults import Fault, require_time
 from recorder.replay.pace import Pace
 from recorder.serving.asked import Asked
 from recorder.serving.origins import Origins
-from recorder.transports.library_replay import LibraryReplay
+from recorder.transports.http_library_replay import LibraryReplay
 
 #: A request's header that names what goes wrong with its answer.
 FAULT_HEADER: Final = "x-recorder-fault"

@@ -21,7 +21,7 @@ from recorder.recording.tap import Call, ExchangeTap
 from recorder.recording.write_path import WritePath
 from recorder.transports.aiohttp_exchange import AiohttpExchange, connect_failed
 from recorder.transports.aiohttp_wire import known_payload, prepared_head, require
-from recorder.transports.library_recording import LibraryRecording
+from recorder.transports.http_library_recording import LibraryRecording
 
 _log = logging.getLogger("recorder")
 _LAST: ContextVar[tuple[object, Call] | None] = ContextVar("recorder_aiohttp_sent", default=None)

@@ -21,7 +21,7 @@ from recorder.replay.answers import is_broken_off
 from recorder.replay.pace import Pace
 from recorder.transports.aiohttp_wire import Written, known_payload, require
 from recorder.transports.failures import as_asyncio_says, revive
-from recorder.transports.library_replay import LibraryReplay
+from recorder.transports.http_library_replay import LibraryReplay
 from recorder.transports.reel import Reel
 
 _READ = 256 * 1024  # what asyncio reads at once, at most

@@ -16,10 +16,10 @@ from typing import Any, Final
 from recorder.errors import ConfigurationError
 from recorder.recording.tap import Call, ExchangeTap
 from recorder.transports.guard import Guard
+from recorder.transports.http_library_recording import LibraryRecording
 from recorder.transports.httpx_exchange import HttpxExchange
 from recorder.transports.httpx_modules import module_of
 from recorder.transports.httpx_streams import joined
-from recorder.transports.library_recording import LibraryRecording
 
 _log = logging.getLogger("recorder")
 

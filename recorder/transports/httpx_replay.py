@@ -21,8 +21,8 @@ from recorder.errors import RecordingEnded
 from recorder.replay.answers import is_broken_off
 from recorder.replay.pace import TIMED_OUT, Pace
 from recorder.transports.failures import TLS_TIMED_OUT, as_asyncio_says, revive
+from recorder.transports.http_library_replay import LibraryReplay
 from recorder.transports.httpx_modules import core_of, like_core, module_in_use, module_of, raised_again
-from recorder.transports.library_replay import LibraryReplay
 from recorder.transports.reel import SAID_ABOVE, Reel
 
 _NO_TLS: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # which nobody asks: it saves loading certificates

@@ -18,7 +18,7 @@ from recorder.errors import RecordingError
 from recorder.recording.tap import Call, ExchangeTap
 from recorder.recording.write_path import WritePath
 from recorder.transports.failures import cause_of, describe, kind_of
-from recorder.transports.library_recording import LibraryRecording
+from recorder.transports.http_library_recording import LibraryRecording
 from recorder.transports.mounting import AdapterViews, came_by_a_connection
 from recorder.transports.recording_connection import Sending, sending_now
 from recorder.transports.sharing import SENDING, Send

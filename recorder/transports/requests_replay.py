@@ -18,7 +18,7 @@ from recorder.errors import NoMatchingExchange
 from recorder.replay.answers import Answer, Answers
 from recorder.replay.pace import Pace
 from recorder.transports.failures import TLS_TIMED_OUT, revive
-from recorder.transports.library_replay import LibraryReplay
+from recorder.transports.http_library_replay import LibraryReplay
 from recorder.transports.mounting import AdapterViews, came_by_a_connection
 from recorder.transports.prepared import known_payload
 from recorder.transports.recorded_socket import RecordedSocket
