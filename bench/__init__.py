@@ -1,1 +1,1 @@
-"""Measurements, as ratios taken in one run: ``python -m bench`` runs them all."""
+"""Measurements, as ratios taken in one run: ``python -m bench`` runs them, ``--help`` lists them."""

@@ -6,6 +6,7 @@ docs/scenarios.md; words choose scenarios whose titles have them. The exit code 
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import os
@@ -16,6 +17,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.measure import ROOT, scratch
@@ -38,7 +40,7 @@ def attempt(chosen: Scenario, tool: Tool) -> str:
             return "–"
         except FailedError as reason:
             return f"fails: {reason}"
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - what a tool raises in a scenario is the result, and stands in the table
             return f"fails: {type(error).__name__}: {' '.join(str(error).split())[:80]}"
     return "passes"
 
@@ -92,12 +94,26 @@ def _cell(told: str) -> str:
     return told if len(told) <= 120 else told[:119] + "…"
 
 
+def arguments(given: Sequence[str]) -> argparse.Namespace:
+    """Return what was asked for: ``tool``, ``words`` and ``write``; wrong usage ends with 2, as argparse does."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.scenarios",
+        description="Run every scenario with every tool, each in a process of its own.",
+        epilog="The exit code is 1 where recorder fails a scenario.",
+    )
+    parser.add_argument("words", nargs="*", metavar="WORD", help="only scenarios whose titles have one of the words")
+    parser.add_argument("--tool", choices=TOOLS, help="only this tool")
+    parser.add_argument("--write", action="store_true", help="renew the table in docs/scenarios.md")
+    asked = parser.parse_args(given)
+    if asked.write and (asked.words or asked.tool):
+        parser.error("--write renews the whole table: give no words and no tool with it")
+    return asked
+
+
 def main() -> None:
-    given = sys.argv[1:]
-    named = [given.pop(at + 1) for at in [given.index("--tool")]] if "--tool" in given else list(TOOLS)
-    words = [each for each in given if not each.startswith("--")]
-    tools = [TOOLS[name] for name in named]
-    chosen = [one for one in SCENARIOS if not words or any(word in one.title for word in words)]
+    asked = arguments(sys.argv[1:])
+    tools = [TOOLS[name] for name in ([asked.tool] if asked.tool else TOOLS)]
+    chosen = [one for one in SCENARIOS if not asked.words or any(word in one.title for word in asked.words)]
     import betamax
     import cassetter
     import vcr
@@ -114,7 +130,7 @@ def main() -> None:
                 began = time.monotonic()
                 found = results.setdefault(one, {})[tool.name] = apart(one, tool)
                 print(f"{tool.name:10} {found:60} {one.title} ({time.monotonic() - began:.1f} s)", flush=True)
-    if "--write" in given:
+    if asked.write:
         PAGE.write_text(TABLE.sub(lambda match: match[1] + page(results, tools) + match[2], PAGE.read_text()))
     sys.exit(any(found.get("recorder", "passes") != "passes" for found in results.values()))
 

@@ -56,12 +56,12 @@ def _missing() -> str:
     raise NotThereError
 
 
-def _made(mode: str, exists: bool, asked: list[str], outcomes: str, held: list[str] | None) -> None:
+def _made(title: str, mode: str, exists: bool, asked: list[str], outcomes: str, held: list[str] | None) -> None:
     def run(trial: Trial) -> None:
         case(trial, mode, exists, asked, outcomes, held)
 
-    scenario("modes", "cassetter", _title)(run)
+    scenario("modes", "cassetter", title)(run)
 
 
-for _title, *_rest in CASES:
-    _made(*_rest)  # type: ignore[arg-type]
+for _case in CASES:
+    _made(*_case)

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from io import BufferedReader
 
 
 @dataclass
@@ -123,23 +124,23 @@ class Server:
         return answer.framing != "close"
 
 
-def _receive(file: object) -> Hit | None:
-    line = file.readline()  # type: ignore[attr-defined]
-    if not line:
+def _receive(file: BufferedReader) -> Hit | None:
+    first = file.readline()
+    if not first:
         return None
-    method, path, _ = line.decode("latin-1").split(" ", 2)
+    method, path, _ = first.decode("latin-1").split(" ", 2)
     headers: dict[str, str] = {}
-    while (line := file.readline().decode("latin-1").strip()) != "":  # type: ignore[attr-defined]
+    while (line := file.readline().decode("latin-1").strip()) != "":
         name, _, value = line.partition(":")
         headers[name.lower()] = value.strip()
     if headers.get("transfer-encoding") == "chunked":
         body = b""
-        while size := int(file.readline(), 16):  # type: ignore[attr-defined]
-            body += file.read(size)  # type: ignore[attr-defined]
-            file.readline()  # type: ignore[attr-defined]
-        file.readline()  # type: ignore[attr-defined]
+        while size := int(file.readline(), 16):
+            body += file.read(size)
+            file.readline()
+        file.readline()
     else:
-        body = file.read(int(headers.get("content-length", "0")))  # type: ignore[attr-defined]
+        body = file.read(int(headers.get("content-length", "0")))
     return Hit(method, path, headers, body)
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from importlib.metadata import version
@@ -36,7 +37,7 @@ class Taps:
         return httpx.AsyncClient(**options)
 
 
-class Tool:
+class Tool(ABC):
     """A tool.
 
     :ivar suffix: of its cassettes.
@@ -58,8 +59,9 @@ class Tool:
     def playing(self, path: Path) -> AbstractContextManager[Taps]:
         return self.opened(path, "none")
 
+    @abstractmethod
     def opened(self, path: Path, mode: str) -> AbstractContextManager[Taps]:
-        raise NotImplementedError
+        """Open a cassette in a mode, by the tool's own name for it; ``once`` and ``none`` every tool has."""
 
     def urls(self, path: Path) -> list[str]:
         """Return the paths of the URLs that a cassette holds."""
@@ -83,14 +85,14 @@ class Tool:
                 try:
                     session.get(url, timeout=5)
                     outcomes.append("answered")
-                except Exception:
+                except Exception:  # noqa: BLE001 - each tool refuses by an exception of its own
                     outcomes.append("refused")
         return outcomes
 
 
 class _Ours(Taps):
-    def __init__(self, tap: Any, *, records: bool) -> None:
-        self._tap, self._records = tap, records
+    def __init__(self, tap: Any) -> None:
+        self._tap = tap
 
     def adopt(self, session: requests.Session) -> requests.Session:
         mounted: requests.Session = self._tap.mount(session)
@@ -105,6 +107,7 @@ class _Ours(Taps):
 
 _MODE_TEST = """
 import json, os
+from recorder.errors import ReplayError
 
 def test_it(recorded_session):
     told = []
@@ -112,7 +115,7 @@ def test_it(recorded_session):
         try:
             recorded_session.get(url, timeout=5)
             told.append("answered")
-        except Exception:
+        except ReplayError:
             told.append("refused")
     with open(os.environ["TOLD"], "w") as file:
         json.dump(told, file)
@@ -135,18 +138,13 @@ class Ours(Tool):
     }
 
     @contextmanager
-    def recording(self, path: Path) -> Iterator[Taps]:
-        from recorder import Recorder
+    def opened(self, path: Path, mode: str) -> Iterator[Taps]:
+        from recorder import Player, Recorder
 
-        with Recorder(path) as recorder:
-            yield _Ours(recorder, records=True)
-
-    @contextmanager
-    def playing(self, path: Path) -> Iterator[Taps]:
-        from recorder import Player
-
-        with Player(path) as player:
-            yield _Ours(player, records=False)
+        if mode not in ("once", "none"):
+            raise NotThereError  # without the plugin; :meth:`run_mode` has it
+        with Recorder(path) if mode == "once" else Player(path) as tap:
+            yield _Ours(tap)
 
     def urls(self, path: Path) -> list[str]:
         from recorder.api.cassette_reports import look

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,8 +91,25 @@ class Trial:
             expect(ask(client), wanted, "on replay")
         self.quiet(before)
 
+    def same_async(self, ask: Callable[[httpx.AsyncClient], Awaitable[Any]], wanted: Any) -> None:
+        """As :meth:`same`, with an async client of httpx; it is closed in the loop in which it was used."""
+
+        async def asked(client: httpx.AsyncClient) -> Any:
+            async with client:
+                return await ask(client)
+
+        with self.tool.recording(self.path) as taps:
+            expect(asyncio.run(asked(taps.async_client())), wanted, "while recording")
+        before = len(self.server.hits)
+        with self.tool.playing(self.path) as taps:
+            expect(asyncio.run(asked(taps.async_client())), wanted, "on replay")
+        self.quiet(before)
+
     def refused(self, ask: Ask) -> None:
-        """Expect that what is asked on replay is answered by nobody."""
+        """Expect that what is asked on replay is answered by nobody.
+
+        Each tool says so by an exception of its own, in the call or when its block ends: whichever it is is no answer.
+        """
         answers: list[Any] = []
         before = len(self.server.hits)
 
