@@ -22,7 +22,7 @@ from typing import Final
 from recorder.clock import Clock
 from recorder.core.events import TERMINAL_TYPES, Event
 from recorder.core.heads import ENDED, OPEN, Head
-from recorder.core.notes import Checkpoint
+from recorder.core.notes import Checkpoint, open_checkpoint
 from recorder.core.receipts import Receipt
 from recorder.errors import ConfigurationError, LedgerConflict, NotFound, RecorderError
 from recorder.ledger import keys
@@ -115,7 +115,8 @@ class Sealer:
             key = keys.load(origin)
             if key is None:
                 raise ConfigurationError(f"the signing key of {origin} is not here: nothing is sealed until it is")
-            self._signing = _Signing(key, SignedCheckpoints(origin, keys.known(origin)))
+            public = dict.fromkeys((*keys.known(origin), key.public))  # a key from elsewhere may not be known here
+            self._signing = _Signing(key, SignedCheckpoints(origin, tuple(public)))
         for instance in instances:
             self._keep({head.stream: head for head in ledger.unsealed_of(instance)})
         with self._signing.outside as outside:
@@ -196,7 +197,25 @@ class Sealer:
             self._sign(ledger, outside)
 
     def _check(self, ledger: Ledger, outside: SignedCheckpoints) -> None:
+        """Refuse a ledger that does not continue what was signed, here or elsewhere.
+
+        Of several machines with one server each has a file of its own: what another one signed is in the store. It is
+        taken over into the file here, after it was verified as anything that comes from the store.
+        """
         outside.check(ledger.size(), ledger.root)
+        known = 0 if outside.last is None else outside.last.checkpoint.size
+        stored = ledger.last_checkpoint()
+        if stored is None or stored[0] <= known:
+            return
+        checkpoint = open_checkpoint(stored[1], outside.origin, outside.keys, keys.verifier())
+        if checkpoint.size > ledger.size() or ledger.root(checkpoint.size) != checkpoint.root:
+            raise LedgerConflict(
+                f"the store's ledger is not the one of its own checkpoint of {checkpoint.size:,} entries: "
+                "see `recorder verify`"
+            )
+        if outside.last is None:
+            _log.warning("recorder: %s is new: it goes on from the store's last checkpoint", outside.path)
+        outside.append(stored[1])
 
     def _sign(self, ledger: Ledger, outside: SignedCheckpoints) -> None:
         assert self._signing is not None

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from recorder.clock import Clock
+from recorder.clock import Clock, id_bytes
+from recorder.core.receipts import Receipt
 from recorder.core.redaction import Redaction
 from recorder.errors import RecordingError, StoreError, StoreUnreachable
 from recorder.recording import forks
@@ -105,7 +106,7 @@ class WritePath:
         except BaseException:
             store.close()
             raise
-        self._mover.adopt(store)
+        self._mover.adopt(store, [id_bytes(name) for name in self.recovered.instances])
 
     def _recover(self, store: EventLog) -> None:
         """Take over what dead processes left; whatever goes wrong with *their* spools can wait."""
@@ -273,6 +274,16 @@ class WritePath:
             self.clock.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE) if self._mover.error is not None else _FIRST_PAUSE
 
+    def seal(self, stream: bytes, timeout: float) -> Receipt:
+        """Bring all that was recorded to the store and have it sealed; return the proof for a stream.
+
+        :raises ConfigurationError: the store has no ledger, or its key is not here.
+        :raises StoreError: the store, or what is outside of it, fails.
+        :raises NotFound: nothing of the stream was recorded.
+        """
+        self._keep_up()
+        return self._mover.seal(stream, timeout)
+
     def health(self) -> Health:
         """Return how recording is doing."""
         self._spool.check()
@@ -288,6 +299,7 @@ class WritePath:
             lost_events=self._lost,
             unreported_gaps=len(self._mending),
             conflicts=conflicts,
+            sealing=self._mover.sealing,
         )
 
     def close(self, timeout: float) -> None:
