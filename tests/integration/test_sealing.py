@@ -195,7 +195,7 @@ def test_what_a_dead_sealer_left_is_completed(missing: str, sealed_url: str) -> 
         assert (1, root) in [
             (one.checkpoint.size, one.checkpoint.root) for one in read_signed(ORIGIN, keys.known(ORIGIN))
         ]
-        assert [size for size, _ in store.ledger.checkpoints()][0] == 1
+        assert next(size for size, _ in store.ledger.checkpoints()) == 1
 
 
 def test_two_recorders_seal_into_one_ledger(sealed_url: str) -> None:
