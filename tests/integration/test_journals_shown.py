@@ -89,7 +89,7 @@ def test_recovery_ends_the_journal_of_a_dead_process_after_its_exchanges(tmp_pat
     dead = Recording(directory)
     running = StreamWriter(dead.spool, CLOCK, dead.instance, dead.instance, CLOCK.secret(32))
     running.write(b"instance_started", 0, b"{}")
-    exchange = dead.exchange(end=False).stream
+    exchange = dead.exchange(end=False).id
     dead.die()
     with closing(open_store(f"sqlite:///{tmp_path}/store.db", write=True)) as store:
         done = recover(directory, store, CLOCK, b"r" * 16)
