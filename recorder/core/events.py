@@ -96,6 +96,9 @@ JOURNAL_TYPES: Final = frozenset(
     }
 )
 
+#: Types after which an exchange is over: all ends but the one that only a journal has.
+EXCHANGE_ENDS: Final = TERMINAL_TYPES - JOURNAL_TYPES
+
 #: Types of the one event of a link: a stream that has no end, as a conversation's opening has none.
 LINK_TYPES: Final = frozenset({"linked"})
 
@@ -115,6 +118,11 @@ def stream_kind(first: str) -> StreamKind:
     :param first: the type of its first event. One that is not known here begins an exchange.
     """
     return _KINDS.get(first, "exchange")
+
+
+def is_journal(opened: StreamOpened) -> bool:
+    """Whether an event stream is the journal of the process that opened it, whatever it holds: they have one id."""
+    return opened.stream == opened.instance
 
 
 # Flags of chunk_received (and READ_END also of response_started): where the wire was cut.

@@ -39,14 +39,13 @@ def close_streams(store: EventLog, dead: bytes, end: str, lost: str | None, cloc
     """
     done, ends = Closed(), list[Event]()
     unfinished = list(store.unfinished(dead))
-    for opened, last in sorted(unfinished, key=lambda one: one[0].stream == dead):  # the journal last
-        of_journal = opened.stream == dead
-        kind = "instance_stopped" if of_journal and end == "recorder_closed" else end
-        written = list(_ended(opened, last, kind, lost, clock, instance))
-        ends += written
-        if not of_journal:
-            done.exchanges.append(id_text(opened.stream))
-            done.facts.append(_facts(opened.stream, written[-1]))
+    for opened, last in unfinished:
+        ends += _ended(opened, last, end, lost, clock, instance)
+        done.exchanges.append(id_text(opened.stream))
+        done.facts.append(_facts(opened.stream, ends[-1]))
+    for opened, last in store.unfinished_journals(dead):  # after what it tells of
+        of_journal = "instance_stopped" if end == "recorder_closed" else end
+        ends += _ended(opened, last, of_journal, lost, clock, instance)
     done.facts += _unsaid(store, dead, {opened.stream for opened, _ in unfinished}, lost)
     if ends:
         store.append([], ends)
