@@ -20,7 +20,6 @@ from recorder.recording.recovery import Recovered, recover
 from recorder.recording.surroundings import digest_of, host
 from recorder.store.base import EventLog
 from recorder.store.journals import newest_journals
-from recorder.store.sql import SqlStore
 
 _log = logging.getLogger("recorder")
 
@@ -75,8 +74,6 @@ def what_came_before(store: EventLog, configuration: Mapping[str, Any]) -> Befor
     :param configuration: how this recorder is set up.
     :raises StoreError: the store failed.
     """
-    if not isinstance(store, SqlStore):
-        return Before()
     before = Before(newest(store))
     for opened in islice(newest_journals(store), _LOOK_BACK):
         last = _digest_here(store, opened)
@@ -92,10 +89,9 @@ def newest(store: EventLog) -> PreviousJournal | None:
 
     :raises StoreError: the store failed.
     """
-    if isinstance(store, SqlStore):
-        for opened in newest_journals(store):
-            if (head := store.head(opened.stream)) is not None:
-                return PreviousJournal(stream=id_text(opened.stream), length=head.version, head=head.hash.hex())
+    for opened in newest_journals(store):
+        if (head := store.head(opened.stream)) is not None:
+            return PreviousJournal(stream=id_text(opened.stream), length=head.version, head=head.hash.hex())
     return None
 
 
