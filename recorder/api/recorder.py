@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from recorder.api.cassette_rules import rules_for
 from recorder.api.conversations import Conversation, Conversations, current_conversation
 from recorder.api.ending import Ending, projecting
-from recorder.api.sealing import link
+from recorder.api.sealing import link, link_facts
 from recorder.clock import Clock, SystemClock, id_bytes, id_text
 from recorder.core.receipts import Receipt
 from recorder.core.redaction import Redaction
@@ -282,7 +282,7 @@ class Recorder:
         if path is None or path.closed:
             return None
         identity = self._identity(exchange)
-        return None if identity is None else link(path, kind, id, identity, tag, facts)
+        return None if identity is None else link(path, link_facts(kind, id, identity, tag, facts))
 
     def _identity(self, exchange: str | Any) -> bytes | None:
         """Return the id of an exchange that was named by its id, or by a response."""
