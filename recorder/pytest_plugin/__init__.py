@@ -126,7 +126,7 @@ def recording(
     except (RecorderError, pytest.UsageError) as error:
         raise pytest.fail.Exception(f"recorder: {error}", pytrace=False) from None
     item.stash[RECORDING] = made
-    hooks.guard_by(item, settings, sends=made.is_recording)
+    hooks.guarding.decide(item, settings, sends=made.is_recording)
     try:
         yield made
     finally:
@@ -134,7 +134,7 @@ def recording(
             made.close(outcome(item))
         except RecorderError as error:
             pytest.fail(f"recorder: {error}", pytrace=False)
-    if late := made.complaint(hooks.blocked()):
+    if late := made.complaint(hooks.guarding.blocked()):
         pytest.fail(late, pytrace=False)
 
 
