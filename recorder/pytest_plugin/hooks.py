@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -10,8 +10,9 @@ import pytest
 
 from recorder.pytest_plugin.collected import Collected
 from recorder.pytest_plugin.guarding import Guarding
+from recorder.pytest_plugin.marking import MARKER, is_recorded, marked
 from recorder.pytest_plugin.run import Run
-from recorder.pytest_plugin.settings import Configured, is_recorded
+from recorder.pytest_plugin.settings import Configured
 
 if TYPE_CHECKING:
     from recorder.pytest_plugin.per_test import Recording
@@ -151,7 +152,10 @@ class Hooks:
         if told := self._complaint(item):
             item.stash[_COMPLAINT] = told
             pytest.fail(told, pytrace=False)
-        if (recording := item.stash.get(RECORDING, None)) is not None:
+        recording: Recording | None = item.stash.get(RECORDING, None)
+        if recording is None:
+            self._require_no_fault(item)
+        else:
             told, warnings = recording.check()
             for each in warnings:
                 item.warn(pytest.PytestWarning(each))
@@ -171,6 +175,19 @@ class Hooks:
 
             pytest.fail(told_blocked(blocked), pytrace=False)
         return result
+
+    @staticmethod
+    def _require_no_fault(item: pytest.Item) -> None:
+        """Fail a test with a fault that nothing has played; one that asks for the fault plays it by itself."""
+        names: Sequence[str] = getattr(item, "fixturenames", ())
+        if item.get_closest_marker(MARKER) is None or "recorder_fault" in names:
+            return
+        if marked(item)[1].get("fault") is not None:
+            told = item.stash[_COMPLAINT] = (
+                f"recorder: {item.nodeid}: its marker has a fault, and nothing is played in it: use a fixture, as "
+                "recorded_session, or give recorder_fault to a Player"
+            )
+            pytest.fail(told, pytrace=False)
 
     def _complaint(self, item: pytest.Item) -> str:
         recording: Recording | None = item.stash.get(RECORDING, None)
