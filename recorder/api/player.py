@@ -264,6 +264,13 @@ class Player:
 
         return ReplayingConnector(LibraryReplay(self._answers, self._redaction, self._pace))
 
+    def end(self, late: Callable[[str], NoMatchingExchange]) -> None:
+        """Answer nothing any more: for whoever has asked what was missed, and would not learn of more.
+
+        :param late: makes what is raised for a request that comes all the same, of its method and URL.
+        """
+        self._answers.end(late)
+
     def close(self) -> None:
         """Close the store, unless it was given open; closing twice is fine."""
         if self._owns and self._store is not None:

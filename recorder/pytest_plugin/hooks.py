@@ -246,7 +246,7 @@ class Hooks:
         unplayed = {path: each.unplayed for path, each in findings.shared.items() if each.unplayed}
         # What another worker was still recording has taken its place by now.
         orphans = sorted(path for path in findings.orphans - findings.named if Path(path).exists())
-        self._told += [f"recorded {line}" for line in findings.recorded] + findings.left
+        self._told += [f"recorded {line}" for line in findings.recorded] + findings.left + sorted(findings.late)
         if findings.shut:
             from recorder.pytest_plugin.messages import told_shut
 
