@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from recorder import NetworkBlocked
-from recorder.pytest_plugin.allowed import Allowed
+from recorder.pytest_plugin.allowed import Allowed, is_host
 from recorder.pytest_plugin.guard import Guard
 from tests.plugin.suite import Suite
 
@@ -103,6 +103,36 @@ def test_names_addresses_and_networks() -> None:
         assert allowed.allows(host), host
     for host in ("11.1.2.3", "example.com", "2001:db8::2", "", "notlocalhost"):
         assert not allowed.allows(host), host
+
+
+def test_what_names_a_host() -> None:
+    for host in (
+        "localhost",
+        "db",
+        "my_db.internal.",
+        "10.0.0.7",
+        "10.0.0.0/8",
+        "::1",
+        "[2001:db8::1]",
+        "fe80::/10",
+        "dé.example",
+    ):
+        assert is_host(host), host
+    for text in (
+        "",
+        ".",
+        "a..b",
+        "https://db",
+        "db:5432",
+        "db/x",
+        "*.db",
+        "a b",
+        "a,",
+        "10.0.0.0/33",
+        "10.0.0.256",
+        "1.2.3",
+    ):
+        assert not is_host(text), text
 
 
 def test_the_addresses_of_a_name_are_allowed_with_it() -> None:
