@@ -22,6 +22,7 @@ from recorder.clock import SystemClock
 from recorder.core.match_rules import Match
 from recorder.errors import ConfigurationError, NetworkBlocked, NoMatchingExchange
 from recorder.pytest_plugin.counting import counted
+from recorder.pytest_plugin.late import Late
 from recorder.pytest_plugin.messages import told_blocked, told_misses, told_refused, told_unplayed
 from recorder.pytest_plugin.modes import Mode, Plan, plan_of
 from recorder.pytest_plugin.run import Run
@@ -62,6 +63,7 @@ class Recording:
         self._told_refused = 0
         self._told_ended = 0
         self._closed = False
+        self._late = Late(test, run.findings)
         self._exists = path.exists()
         self.plan = plan_of(settings.mode, exists=self._exists, begun=run.begun.get(path))
         if settings.mode is Mode.VERIFY and not self._exists:
@@ -109,7 +111,8 @@ class Recording:
         target = self._target()
         if target is None:
             return None
-        from recorder.api.recorder import Recorder, switched_off  # with SQLAlchemy, which playing does not need
+        from recorder.api.recorder import switched_off  # with SQLAlchemy, which playing does not need
+        from recorder.pytest_plugin.own_recorder import OwnRecorder
 
         if switched_off():
             raise pytest.UsageError(f"{self._test}: RECORDER_OFF is set, nothing can be recorded: unset it")
@@ -124,7 +127,7 @@ class Recording:
         self._made_folders = [folder for folder in target.parents if not folder.exists()]
         target.parent.mkdir(parents=True, exist_ok=True)
         match, redact = self._rules(target)
-        return Recorder(target, on_failure="raise", redact=redact, match=match)
+        return OwnRecorder(target, self._late, redact=redact, match=match)
 
     def _rules(self, target: Path) -> tuple[Match | None, tuple[str, ...]]:
         """Return how a file is matched and redacted: as the test says, and as the cassette whose place it takes."""
@@ -301,6 +304,7 @@ class Recording:
         if self._closed:
             return
         self._closed = True
+        self._player.end(self._late.miss)
         self._player.close()
         self._close_recorder()
         if self._apart is not None:

@@ -51,6 +51,8 @@ class Findings:
     :ivar named: cassettes that a test has, or has used.
     :ivar orphans: cassettes that belong to no test.
     :ivar shared: cassettes that several tests play.
+    :ivar late: requests that tests have made after their end.
+    :ivar shut: to which ``host:port`` connections were ended.
     """
 
     recorded: list[str] = field(default_factory=list)
@@ -58,6 +60,8 @@ class Findings:
     named: set[str] = field(default_factory=set)
     orphans: set[str] = field(default_factory=set)
     shared: dict[str, Shared] = field(default_factory=dict)
+    late: set[str] = field(default_factory=set)
+    shut: set[str] = field(default_factory=set)
 
     def add(self, told: dict[str, Any]) -> None:
         """Add what a worker has told."""
@@ -65,6 +69,8 @@ class Findings:
         self.left += told["left"]
         self.named |= set(told["named"])
         self.orphans |= set(told["orphans"])
+        self.late |= set(told["late"])
+        self.shut |= set(told["shut"])
         for path, each in told["shared"].items():
             sets = {name: set(each[name]) for name in ("played", "exchanges")}
             shared = Shared(each["users"], each["runs"], **sets)
