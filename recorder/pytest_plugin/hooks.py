@@ -91,6 +91,7 @@ class Hooks:
         """Note the cassettes of all tests, also of those that are left out afterwards."""
         alike: dict[str, Path] = {}
         for item in items:
+            self._collected.saw(item)
             path = self._cassette(item)
             if path is not None:
                 self.run.findings.named.add(str(path))
