@@ -18,6 +18,7 @@ import pytest
 
 from recorder.api.cassette_names import SUFFIX, Places
 from recorder.pytest_plugin.not_yet_moved import has_an_old_one, is_of_vcrpy, opens_cassettes, waiting_for
+from recorder.pytest_plugin.settings import marked, test_name
 
 
 class Collected:
@@ -31,6 +32,8 @@ class Collected:
         self._all = {config.rootpath / path for path in config.getini("testpaths")} or {config.rootpath}
         self._modules: dict[str, Path] = {}
         self._waiting: set[Path] = set()
+        self._recorders: dict[Path, list[pytest.Item]] = {}
+        self._own: set[Path] = set()
         given = [_path_of(config, argument) for argument in config.args]
         self._single = {path for path, is_whole in given if not is_whole}
         self._whole = {path for path, is_whole in given if is_whole}
@@ -49,6 +52,30 @@ class Collected:
         """Note a test: where vcrpy records it, its cassettes wait for it."""
         if is_of_vcrpy(item):
             self._waiting.update(waiting_for(item, self._places))
+
+    def has(self, item: pytest.Item, cassette: Path) -> None:
+        """Note whose a cassette is; a test with a fault only plays it."""
+        if marked(item)[1].get("fault") is None:
+            self._recorders.setdefault(cassette, []).append(item)
+        if cassette == self._places.of_test(item.path, test_name(item)):
+            self._own.add(cassette)
+
+    def recorders_of(self, cassette: Path) -> set[str] | None:
+        """Return the ids of the tests that may record a cassette, also of those that are left out by the command line.
+
+        :return: None where others may do so, of modules that were not collected: whose a cassette is that tests name
+            cannot be told from their source; where one is named after its test, others name it as it is.
+        """
+        found = self._recorders.get(cassette, [])
+        collected = set() if self._is_partial else set(self._modules.values()) - self._single
+        for directory in {item.path.parent for item in found}:
+            folder = self._places.named_folder(directory / "module.py")
+            there = set(self._tests_in(directory) if folder.parent == directory else self._tests_below())
+            name = os.path.relpath(cassette, folder).removesuffix(SUFFIX).replace(os.sep, "/").encode()
+            for module in there - collected:
+                if cassette not in self._own or name in module.read_bytes():
+                    return None
+        return {item.nodeid for item in found}  # by now: pytest-xdist has added their groups
 
     def orphans(self, named: set[Path]) -> set[Path]:
         """Return the cassettes that are there and belong to no test.

@@ -95,6 +95,7 @@ class Hooks:
             path = self._cassette(item)
             if path is not None:
                 self.run.findings.named.add(str(path))
+                self._collected.has(item, path)
                 other = alike.setdefault(str(path).casefold(), path)
                 if other != path:
                     raise pytest.UsageError(
@@ -273,6 +274,10 @@ class Hooks:
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, Any, Any]:
         """Look for orphans; hand over what is known, or find out what is to be told."""
         findings = self.run.findings
+        if self.run.begun:
+            from recorder.pytest_plugin.placing import settle_all
+
+            settle_all(self.run)
         if not self.run.is_controller:
             named = set(map(Path, findings.named))
             findings.orphans |= set(map(str, self._collected.orphans(named)))
