@@ -47,7 +47,9 @@ def done(command: str) -> subprocess.CompletedProcess[str]:
         command = command.replace("sudo -E ", "", 1)
         environment |= {"SUDO_UID": "0", "SUDO_GID": "0"}
     elif shutil.which("unshare") is not None:  # who becomes root of a user namespace may not choose groups in it
-        command = command.replace("sudo -E unshare", "unshare --map-root-user", 1).replace("--init-groups", "")
+        command = command.replace("sudo -E unshare", "unshare --map-root-user", 1).replace(
+            "--init-groups", "--keep-groups"
+        )
         environment |= {"SUDO_UID": "0", "SUDO_GID": "0"}
     return subprocess.run(["bash", "-ec", command], env=environment, capture_output=True, text=True, check=False)
 

@@ -28,7 +28,7 @@ def told(expression: str) -> str:
         ("f'{TAPES}/{pair}.yaml'", "tapes/?.yaml"),
         ("f'{TAPES:>10}/a.yaml'", "?/a.yaml"),
         ("os.path.join(HERE, TAPES, 'a.yaml')", "tests/tapes/a.yaml"),
-        ("os.path.join(HERE, '/tmp/a.yaml')", "/tmp/a.yaml"),
+        ("os.path.join(HERE, '/srv/a.yaml')", "/srv/a.yaml"),
         ("str(Path(__file__).resolve().parent / 'tapes' / 'a.yaml')", "tests/tapes/a.yaml"),
         ("Path(__file__).parent.joinpath(TAPES, name)", "tests/tapes/?"),
         ("Path(__file__).parent.parent / 'a'", "./a"),
