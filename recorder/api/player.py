@@ -167,7 +167,7 @@ class Player:
 
     @property
     def ended(self) -> tuple[RecordingEnded, ...]:
-        """Where the program read on past the end of what was recorded, by requests, httpx or httpx2."""
+        """Where the program, or a client of :meth:`serve`, read on past the end of what was recorded."""
         return self._answers.ended
 
     @property

@@ -48,7 +48,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Check the settings; nothing is opened."""
     config.addinivalue_line("markers", _HELP)
     configured = Configured(config)
-    hooks = config.stash[_HOOKS] = Hooks(config, configured, Run(config), Collected(config, configured.places))
+    collected = Collected(config, configured.places)
+    hooks = config.stash[_HOOKS] = Hooks(config, configured, Run(config, collected), collected)
     config.pluginmanager.register(hooks, "recorder-hooks")
 
 

@@ -90,9 +90,11 @@ class Hooks:
         """Note the cassettes of all tests, also of those that are left out afterwards."""
         alike: dict[str, Path] = {}
         for item in items:
+            self._collected.saw(item)
             path = self._cassette(item)
             if path is not None:
                 self.run.findings.named.add(str(path))
+                self._collected.has(item, path)
                 other = alike.setdefault(str(path).casefold(), path)
                 if other != path:
                     raise pytest.UsageError(
@@ -223,6 +225,10 @@ class Hooks:
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, Any, Any]:
         """Look for orphans; hand over what is known, or find out what is to be told."""
         findings = self.run.findings
+        if self.run.begun:
+            from recorder.pytest_plugin.placing import settle_all
+
+            settle_all(self.run)
         if not self.run.is_controller:
             named = set(map(Path, findings.named))
             findings.orphans |= set(map(str, self._collected.orphans(named)))

@@ -86,4 +86,7 @@ def told_unplayed(requests: Sequence[str], cassette: str, *, is_shared: bool = F
 
 def told_orphan(cassette: str) -> str:
     """Return what is told of a cassette that belongs to no test."""
-    return f"{cassette}: no test that ran names it: remove it, or name it by a marker if code of yours plays it by hand"
+    return (
+        f"{cassette}: no test that was collected has it: name it by a marker, where a test of another name or code of "
+        "yours plays it; where nothing does any more, remove it"
+    )

@@ -273,6 +273,9 @@ class _SyncStream(_Stream):
                 self._pace.wait(due, timeout, self._timed_out)
             except TimeoutError as late:
                 raise self._core.ReadTimeout(late) from late
+            except RecordingEnded as ended:
+                self._reel.note(ended)
+                raise
         return self._taken(max_bytes)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -295,6 +298,9 @@ class _AsyncStream(_Stream):
                 await self._pace.rest(due, anyio.sleep, timeout)
             except TimeoutError as late:
                 raise self._core.ReadTimeout(late) from late
+            except RecordingEnded as ended:
+                self._reel.note(ended)
+                raise
         return self._taken(max_bytes)
 
     def _seen(self, error: OSError) -> Exception:
