@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from recorder.api.cassette_names import SUFFIX, Places
+from recorder.pytest_plugin.marking import marked, test_name
 from recorder.pytest_plugin.not_yet_moved import has_an_old_one, is_of_vcrpy, opens_cassettes, waiting_for
-from recorder.pytest_plugin.settings import marked, test_name
 
 
 class Collected:

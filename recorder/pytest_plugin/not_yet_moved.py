@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 from recorder.api.cassette_names import Places
-from recorder.pytest_plugin.settings import test_name
+from recorder.pytest_plugin.marking import test_name
 
 _MARKS: Final = ("vcr", "default_cassette")
 _FIXTURES: Final = frozenset({"vcr", "vcr_cassette"})

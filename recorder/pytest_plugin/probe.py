@@ -16,7 +16,7 @@ from typing import Any, Final
 import pytest
 
 from recorder.api.migration.collecting import VARIABLE
-from recorder.pytest_plugin.settings import test_name
+from recorder.pytest_plugin.marking import test_name
 
 _NAMING: Final = {
     "folder": ("vcr_cassette_dir",),
