@@ -25,7 +25,8 @@ _EMPTY: Final = b"~empty~"  # where a recording's payload was replaced whole, no
 _SHORT: Final = 60  # characters of a value, in a message
 #: Userinfo of a URL with the slashes before it.
 USERINFO: Final = re.compile(r"//[^/?#]*@")
-_FIELD: Final = re.compile(r"([?&;])([^=&;#]+)=([^&;#]*)")
+#: A parameter of a URL: the sign before it, its name and its value.
+PARAMETER: Final = re.compile(r"([?&;])([^=&;#]+)=([^&;#]*)")
 #: The difference of two payloads that cannot be gone through.
 TOO_DEEP: Final = "body: one of them is nested too deeply to be shown"
 
@@ -67,7 +68,7 @@ def canonical_url(url: str, places: Iterable[str] = ()) -> str:
         return match.group(0)
 
     url = url.partition("#")[0]
-    return _FIELD.sub(masked, USERINFO.sub("//", url, count=1))
+    return PARAMETER.sub(masked, USERINFO.sub("//", url, count=1))
 
 
 def canonical_body(body: bytes, places: Iterable[str] = ()) -> bytes:
@@ -147,7 +148,8 @@ def _body_differences(recorded: bytes, asked: bytes, places: Set[str], hidden: S
             return []
         if (found := form_differences(one, other, names)) is not None:
             return list(found)
-        return [f"body: {short(recorded)} != {shown_payload(asked, values[1], hidden, names)}"]
+        told = shown_payload(recorded, values[0], places, hidden_names(places))
+        return [f"body: {told} != {shown_payload(asked, values[1], hidden, names)}"]
     for value in values:
         mask(value, map(steps_of, pointers_of(places)))
     return list(value_differences("body", *values, names))
@@ -165,7 +167,7 @@ def _named(steps: list[str]) -> str:
 
 
 def shown_payload(payload: bytes, value: Any, hidden: Set[str], names: Set[str]) -> str:
-    """Return a live payload for people, without what may not be shown of it."""
+    """Return a payload for people, without what may not be shown of it."""
     if value is not MISSING:
         return short(without(value, names))
     form = masked_form(payload.decode("utf-8", "surrogateescape"), names).encode("utf-8", "surrogateescape")

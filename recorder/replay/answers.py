@@ -6,6 +6,7 @@ it is raised, and remembered, so that a program which swallows the exception can
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
@@ -29,6 +30,7 @@ from recorder.replay.index import Entry, Index
 from recorder.replay.nearest import nearest
 
 _SHOWN: Final = 5
+_log = logging.getLogger("recorder")
 
 
 class Answer(NamedTuple):
@@ -65,6 +67,12 @@ class Answers:
         self._refused: list[RecorderError] = []
         self._ended: list[RecordingEnded] = []
         self._lock = threading.Lock()
+        for name in match.masked_headers:
+            _log.warning(
+                "recorder: the matching rule headers=%r only says whether the header is there: its value is redacted, "
+                "so that any equals any; compare a header that holds no credential",
+                name,
+            )
 
     @property
     def reads_headers(self) -> bool:
@@ -243,11 +251,13 @@ class Answers:
         told = f"{asked.method} {canonical_url(asked.url, hidden)}"
         if not index.exchanges:
             return NoMatchingExchange(f"{told} was never recorded: the recording is empty", request=told)
+        own = index.masked_by(asked)
+        masked = {places: tuple(own.union(places)) for places in index.places}
         try:
             ranked = nearest(
                 asked,
                 index.requests,
-                index.redacted,
+                [masked[places] for places in index.redacted],
                 lambda number: self._request(index.exchanges[number]),
                 hidden,
                 index.loosening,
