@@ -293,6 +293,8 @@ class _AsyncStream(_Stream):
                 await self._pace.rest(due, anyio.sleep, timeout)
             except TimeoutError as late:
                 raise self._core.ReadTimeout(str(late)) from late
+        if self._reel.left_here:
+            await self._pace.linger(anyio.sleep)
         return self._taken(max_bytes)
 
     def _seen(self, error: OSError) -> Exception:
