@@ -33,6 +33,8 @@ _SCHEMES: Final = re.compile(r"(?i)(basic|bearer|digest|negotiate|token|apikey|k
 _LINE_END: Final = re.compile(rb"(\r\n|\n|\r)")
 _LABELS: Final = re.compile(rb"[\r\n]([^:\r\n]+)(:?)")
 _FIRST_LINE: Final = re.compile(rb"[^\r\n]*")
+_FRAMING: Final = frozenset({"content-length", "transfer-encoding", "content-encoding", "connection"})
+_SHORTEST_ECHO: Final = 8
 _MOST_KNOWN: Final = 512
 _START_LINE: Final = re.compile(rb"HTTP/|[^\s:]+ [^\s:].*HTTP/\d")
 _ATTRIBUTE: Final = re.compile(
@@ -149,6 +151,28 @@ class Redaction:
             before = end
             kept += [redacted, end]
         return b"".join(kept)
+
+    def without_echoes(self, head: bytes, secrets: Iterable[str], seen: Redacted) -> bytes:
+        """Return the head of an answer (or trailers) without values that were redacted in its request.
+
+        Headers that say how the answer is framed stay: without them it could not be read.
+
+        :param secrets: these values; what has fewer than 8 characters is left, since it stands there by chance.
+        """
+        wanted = [one.encode("latin-1", "replace") for one in secrets if len(one) >= _SHORTEST_ECHO]
+        if not any(secret in head for secret in wanted):
+            return head
+        parts = _LINE_END.split(head)
+        for index in range(0, len(parts), 2):
+            name = parts[index].partition(b":")[0].decode("latin-1").strip().lower()
+            if name in _FRAMING:
+                continue
+            place = ":status" if index == 0 and _START_LINE.match(parts[index]) else name
+            for secret in sorted(wanted, key=len, reverse=True):
+                if secret in parts[index]:
+                    marker = self._mark("echo", secret.decode("latin-1"), seen, f"header:{place}")
+                    parts[index] = parts[index].replace(secret, marker.encode("ascii"))
+        return b"".join(parts)
 
     def _holds_nothing(self, head: bytes) -> bool:
         """Whether nothing in *head* could be replaced: told by the names of its headers, which come again and again."""
