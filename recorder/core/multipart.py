@@ -1,7 +1,7 @@
 """Forms with files, taken apart: ``multipart/form-data`` (RFC 7578) and what else RFC 2046 §5.1 bounds.
 
 A payload tells its boundary itself, in its first line. Lines may end with LF alone, and the last boundary may be
-missing: readers take that, too.
+missing, and something else come before the first: readers take that, too.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from urllib.parse import unquote
 
 _OPENING: Final = re.compile(rb"(?:\r?\n)*--([0-9A-Za-z'()+_,./:=?~ -]{0,69}[0-9A-Za-z'()+_,./:=?~-])[ \t]*\r?\n")
+_AFTER_PREAMBLE: Final = re.compile(rb"(?<=\n)" + _OPENING.pattern)
 _BLANK: Final = re.compile(rb"\A\r?\n|\r?\n\r?\n")
 _LINE: Final = re.compile(rb"\r?\n(?![ \t])")
 _PARAMETER: Final = re.compile(r';\s*([\w!#$&+.^`|~*-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;\s]*)')
@@ -42,6 +43,8 @@ class Part(NamedTuple):
 def parts_of(payload: bytes) -> list[Part] | None:
     """Return the parts of a form with files; None where the payload is none."""
     opening = _OPENING.match(payload)
+    if opening is None and b"form-data" in payload:
+        opening = _AFTER_PREAMBLE.search(payload)
     if opening is None:
         return None
     delimiter = re.compile(rb"(?:\A|(?<=\n))--%s(--)?[ \t]*(?:\r?\n|\Z)" % re.escape(opening[1]))
