@@ -127,8 +127,8 @@ def _cassettes(paths: Sequence[Path]) -> Iterator[Path]:
 def check(paths: tuple[Path, ...], as_json: bool) -> None:
     """Read every line of cassettes and compare every hash; the exit code is 1 where something is wrong.
 
-    PATHS are files and folders; without them, tests/cassettes. On the machine that recorded, answers are looked
-    through for credentials of their requests, too.
+    PATHS are files and folders; without them, tests/cassettes. What would be redacted if it were recorded now is
+    told of, and on the machine that recorded, answers that repeat a credential of their request.
     """
     bad = number = 0
     for path in _cassettes(paths):

@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from recorder import NoMatchingExchange, Player, Recorder
+from tests.commands import run
 from tests.wire import Got, wire
 
 FILE = ("a.wav", b"RIFF\x00\xff sound")
@@ -53,6 +54,11 @@ def test_a_recording_of_before_a_built_in_rule_answers(
         before.setattr("recorder.core.payload_redaction._may_ask_for_token", lambda _: False)
         with wire(_answer) as server, Recorder(store) as recorder, requests.Session() as session:
             recorder.mount(session).post(server.url, data=form)
+    if kind == "cassette":
+        checked = run("cassette", "check", store)
+        assert checked.exit_code == 1
+        assert "was recorded before the credentials in it were redacted (body:/client_secret): record" in checked.output
+        assert "plain" not in checked.output
     with Player(store) as player, requests.Session() as session:
         assert player.mount(session).post(server.url, data={**form, "client_secret": "dummy"}).content == b"ok"
     with pytest.raises(NoMatchingExchange), Player(store) as player, requests.Session() as session:
