@@ -187,6 +187,17 @@ def fingerprint_key(clock: Clock) -> bytes:
         ) from error
 
 
+def known_fingerprint_key() -> bytes | None:
+    """Return the key of the redaction fingerprints; None where this machine has none that can be read."""
+    named = os.environ.get(_KEY_VARIABLE)
+    if named:
+        return named.encode()
+    try:
+        return (_data_home() / "recorder" / "fingerprint.key").read_bytes()
+    except OSError:
+        return None
+
+
 def _read_or_make(path: Path, clock: Clock) -> bytes:
     with suppress(FileNotFoundError):
         return path.read_bytes()
