@@ -22,7 +22,7 @@ _LIST: Final = (
     Column("END"),
     Column("EXCHANGES", right=True),
     Column("LOST", right=True),
-    Column("EVENTS", right=True, spare=1),
+    Column("EVENTS", right=True),
     Column("WHAT", shrinks=True),
 )
 _EVENTS: Final = (Column("VERSION", right=True), Column("AT"), Column("WHAT", shrinks=True))
