@@ -200,7 +200,7 @@ class _Beside:
         try:
             trace = leave(self._anchor, note, self._clock)
             self._keep(trace)
-        except Exception as error:  # noqa: BLE001  # whatever an anchor or a store raises, it is told and tried again
+        except Exception as error:  # noqa: BLE001 - whatever an anchor or a store raises, it is told and tried again
             self._failed(error)
             return
         with self._changed:

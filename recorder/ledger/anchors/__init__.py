@@ -74,7 +74,7 @@ def _opened(kind: str, rest: str, settings: dict[str, str]) -> Anchor:
 def _path(text: str) -> Path:
     """Programs change their directory: what is outside stays where it was."""
     if "\0" in text:
-        raise ConfigurationError("the path of an anchor holds a NUL, which no file name can")
+        raise ConfigurationError("the path of an anchor holds a NUL: no file has such a name")
     return Path(text).absolute()
 
 
@@ -84,7 +84,7 @@ def _seconds(text: str) -> float:
     except ValueError:
         found = -1.0
     if not 0 <= found < 1e9:
-        raise ConfigurationError(f"#every= is a number of seconds, 0 or more, not {text[:20]!r}")
+        raise ConfigurationError(f"{text[:20]!r} is no number of seconds: write #every=60 after an anchor")
     return found
 
 

@@ -65,8 +65,8 @@ class FileAnchor:
             last = self._end(len(note) + 1)
             if last == note + b"\n":
                 return size - len(last)
-            # What a crash has left of a note ends here, on a line of its own.
-            fresh = b"" if last is None or not last or last.endswith(b"\n") else b"\n"
+            # What a crash has left of a note ends here: with an empty line where it is whole, else without one.
+            fresh = b"" if not last or last.endswith(b"\n\n") else b"\n"
             os.write(file.fd, fresh + note + b"\n")
             os.fsync(file.fd)
         finally:
@@ -172,7 +172,7 @@ class DirectoryAnchor:
 def notes_in(lines: Iterable[bytes]) -> Iterator[bytes]:
     """Yield the signed checkpoints among lines; what a crash has left of one is passed over.
 
-    :param lines: with their line feeds.
+    :param lines: with their line feeds; after each note comes an empty line, or the end.
     """
     text: list[bytes] = []
     signatures: list[bytes] = []
@@ -180,7 +180,7 @@ def notes_in(lines: Iterable[bytes]) -> Iterator[bytes]:
         if text and text[-1] == b"\n" and line.startswith(_SIGNATURE) and line.endswith(b"\n"):
             signatures.append(line)
             continue
-        if signatures and len(text) == _TEXT_LINES:
+        if signatures and line == b"\n" and len(text) == _TEXT_LINES:
             yield b"".join([*text, *signatures])
         if signatures:
             text, signatures = [], []

@@ -70,9 +70,11 @@ class TimeStampAnchor:
         trusted = self._trusted()
         request = client.TimestampRequestBuilder(note, client.HashAlgorithm.SHA256).build()
         reply = _asked(self.url, self.name, request.as_bytes())
-        why = _refuted(reply, note, trusted, request)
-        if why is not None:
-            raise AnchorFailed(f"the time stamp of {self.name} does not verify ({why}): ask its keeper, or use another")
+        try:
+            _verified(reply, note, trusted, request)
+        except _RefutedError as why:
+            told = f"the time stamp of {self.name} does not verify ({why}): ask its keeper, or use another"
+            raise AnchorFailed(told) from why
         return reply
 
     def check(self, note: bytes, evidence: bytes) -> Checked:
@@ -94,10 +96,10 @@ def check_time_stamp(name: str, note: bytes, evidence: bytes, roots: list[Certif
     :param roots: certificates that are trusted by whoever asks; none: the signature is not checked.
     :raises ConfigurationError: the extra is not installed.
     """
-    why = _refuted(evidence, note, roots)
-    if why is not None:
+    try:
+        time = _verified(evidence, note, roots)
+    except _RefutedError as why:
         return Checked("contradicted", f"the time stamp of {name} does not verify: {why}", "nothing", _NOT_PROVED)
-    time = _time(_parsed(evidence))
     size = checkpoint_of(note).size
     apart = time.at_ns - time.not_before_ns
     within = f", give or take {apart / 1e9:g} s" if apart else ""
@@ -162,38 +164,45 @@ def _asked(url: str, name: str, query: bytes) -> bytes:
     return reply
 
 
-def _parsed(reply: bytes) -> TimeStampResponse:
-    parsed: TimeStampResponse = _client().decode_timestamp_response(sorted_certificates(reply))
-    return parsed
+class _RefutedError(Exception):
+    """A reply is not a time stamp of a note."""
 
 
-def _refuted(
+def _verified(
     reply: bytes, note: bytes, roots: list[Certificate], request: TimeStampRequest | None = None
-) -> str | None:
-    """Return why a reply is not a time stamp of a note, None where it is one.
+) -> StampedTime:
+    """Return when a note was stamped.
 
-    :param roots: none: its signature is not checked.
-    :param request: the question that it has to answer.
+    :param roots: none: the signature is not checked.
+    :param request: the question that has to be answered.
+    :raises _RefutedError: the reply is not a time stamp of it.
     """
-    client = _client()
+    require_client()
     try:
-        parsed = _parsed(reply)
-        if parsed.status != client.tsp.PKIStatus.GRANTED:
-            return f"it was not granted, status {parsed.status}{_said(parsed)}"
-        token = parsed.tst_info
-    except ValueError as error:
-        return f"it is not a reply after RFC 3161 ({error})"
+        return _read(reply, note, roots, request)
+    except _RefutedError:
+        raise
+    except Exception as error:
+        raise _RefutedError(f"it cannot be read after RFC 3161, {type(error).__name__}: {error}") from error
+
+
+def _read(reply: bytes, note: bytes, roots: list[Certificate], request: TimeStampRequest | None) -> StampedTime:
+    client = _client()
+    parsed: TimeStampResponse = client.decode_timestamp_response(sorted_certificates(reply))
+    if parsed.status != client.tsp.PKIStatus.GRANTED:
+        raise _RefutedError(f"it was not granted, status {parsed.status}{_said(parsed)}")
+    token = parsed.tst_info
     imprint = token.message_imprint
     if imprint.hash_algorithm.dotted_string != _SHA256 or imprint.message != hashlib.sha256(note).digest():
-        return "it is of something else than this checkpoint"
+        raise _RefutedError("it is of something else than this checkpoint")
     if request is not None and token.nonce != request.nonce:
-        return "it answers another question: its nonce is another one"
+        raise _RefutedError("it answers another question: its nonce is another one")
     if roots:
         try:
             client.VerifierBuilder(roots=roots).build().verify_message(parsed, note)
-        except (client.VerificationError, ValueError) as error:
-            return f"its signature is not one that the given certificates vouch for ({error})"
-    return None
+        except client.VerificationError as error:
+            raise _RefutedError(f"the given certificates do not vouch for its signature, {error}") from error
+    return _time(parsed)
 
 
 def _said(parsed: TimeStampResponse) -> str:

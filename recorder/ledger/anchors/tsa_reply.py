@@ -30,15 +30,13 @@ def sorted_certificates(reply: bytes) -> bytes:
     """Return a TimeStampResp with the certificates of its token sorted; as it is, where it is not one in DER."""
     try:
         certificates = _certificates(reply)
+        each = sorted(reply[part.start : part.end] for part in _parts(reply, certificates))
     except (IndexError, ValueError):
         return reply
-    if certificates is None:
-        return reply
-    each = sorted(reply[part.start : part.end] for part in _parts(reply, certificates))
     return reply[: certificates.content] + b"".join(each) + reply[certificates.end :]
 
 
-def _certificates(reply: bytes) -> _Part | None:
+def _certificates(reply: bytes) -> _Part:
     whole = _part(reply, 0, len(reply))
     content_info = _nth(reply, whole, _CONTENT_INFO)
     content = _nth(reply, content_info, _CONTENT)
@@ -46,7 +44,7 @@ def _certificates(reply: bytes) -> _Part | None:
     found = _nth(reply, signed_data, _CERTIFICATES)
     shape = (whole.tag, content_info.tag, content.tag, signed_data.tag)
     if shape != (_SEQUENCE, _SEQUENCE, _TAGGED_0, _SEQUENCE) or found.tag != _TAGGED_0:
-        return None
+        raise ValueError("it is no time stamp with certificates")
     return found
 
 
