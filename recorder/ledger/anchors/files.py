@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from recorder.core.events import meta_text
+from recorder.durable import fdatasync, sync_directory, write_all
 from recorder.errors import AnchorFailed
 from recorder.ledger.anchors.base import Checked, checkpoint_of, digest_of
 from recorder.locks import LockFile
@@ -67,12 +68,12 @@ class FileAnchor:
                 return size - len(last)
             # What a crash has left of a note ends here: with an empty line where it is whole, else without one.
             fresh = b"" if not last or last.endswith(b"\n\n") else b"\n"
-            os.write(file.fd, fresh + note + b"\n")
-            os.fsync(file.fd)
+            write_all(file.fd, fresh + note + b"\n")
+            fdatasync(file.fd)
         finally:
             file.close()
         if new:
-            _sync(self.path.parent)
+            sync_directory(self.path.parent)
         return size + len(fresh)
 
     def _end(self, size: int) -> bytes | None:
@@ -139,14 +140,14 @@ class DirectoryAnchor:
         partial = file.with_suffix(f".{os.getpid()}.partial")
         fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         try:
-            os.write(fd, note)
-            os.fsync(fd)
+            write_all(fd, note)
+            fdatasync(fd)
         finally:
             os.close(fd)
         partial.rename(file)
         with suppress(PermissionError):  # of another owner, by a share's rules: it is there all the same
             file.chmod(0o444)
-        _sync(self.path)
+        sync_directory(self.path)
 
     def check(self, note: bytes, evidence: bytes) -> Checked:
         """Look whether the directory has that checkpoint."""
@@ -201,16 +202,6 @@ def _place(evidence: bytes) -> int:
     except (ValueError, KeyError, TypeError):
         return 0
     return at if type(at) is int and 0 <= at < 1 << 62 else 0
-
-
-def _sync(directory: Path) -> None:
-    if os.name == "nt":
-        return  # there a directory cannot be opened
-    fd = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _unusable(name: str, error: OSError) -> AnchorFailed:
