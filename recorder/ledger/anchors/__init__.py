@@ -23,11 +23,15 @@ __all__ = ["Anchor", "Checked", "StampedTime", "check_evidence", "open_anchor", 
 _SHAPES: Final = "file:PATH, directory:PATH, command:PROGRAM ARGUMENTS… or rfc3161:URL"
 _SETTINGS: Final = re.compile(r"#((?:every|ca)=[^#&]+(?:&(?:every|ca)=[^#&]+)*)$")
 _KINDS: Final = frozenset({"file", "directory", "command", "rfc3161"})
+_SEPARATOR: Final = re.compile(r"\n|;(?=\s*(?:(?:file|directory|command|rfc3161):|$))", re.MULTILINE)
 
 
 def split_texts(several: str) -> list[str]:
-    """Return the anchors of ``RECORDER_ANCHORS``: one a line, or separated by semicolons."""
-    return [text.strip() for text in re.split(r"[;\n]", several) if text.strip()]
+    """Return the anchors of ``RECORDER_ANCHORS``: one a line, or separated by semicolons.
+
+    A command may have semicolons of its own: one separates only where an anchor follows, or nothing.
+    """
+    return [text for part in _SEPARATOR.split(several) if (text := part.strip())]
 
 
 def open_anchor(text: str) -> Anchor:
@@ -99,13 +103,15 @@ def check_evidence(
     :param name: of the anchor, as the store has it.
     :param known: anchors that whoever asks has named himself.
     :param roots: certificates that he trusts, for time stamps.
-    :raises ConfigurationError: time stamps need the extra ``tsa``, which is not installed.
     """
     for anchor in known:
         if anchor.name == name:
             return anchor.check(note, evidence)
     kind = name.partition(":")[0]
     if kind == "rfc3161":
-        return check_time_stamp(name, note, evidence, list(roots))
+        try:
+            return check_time_stamp(name, note, evidence, list(roots))
+        except ConfigurationError as error:
+            return Checked("not checked", f"{name} was not looked at: {error}", "nothing until it is read", "anything")
     advice = f"name it with --anchor to have it looked at: {name}" if kind in _KINDS else "its kind is not known here"
     return Checked("not checked", advice, "nothing until somebody looks there", "anything")
