@@ -17,10 +17,11 @@ from recorder.clock import SystemClock
 from recorder.core.json_text import rfc3339
 from recorder.errors import AnchorFailed, ConfigurationError, NotFound
 from recorder.ledger.anchored import Looked, disagreements, look
-from recorder.ledger.anchoring import leave
+from recorder.ledger.anchoring import Trace, leave
 from recorder.ledger.anchors import Anchor, open_anchor, split_texts
 from recorder.ledger.anchors.time_stamps import read_roots
 from recorder.ledger.keys import known as known_keys
+from recorder.recording.short_journal import write_once
 from recorder.store import open_store, schema
 from recorder.store.base import Anchored, Ledger
 from recorder.store.urls import parse_url
@@ -68,7 +69,7 @@ def anchor(ctx: click.Context, texts: tuple[str, ...], listed: bool, roots: Path
 
 def _leave(settings: Settings, anchors: Sequence[Anchor], roots: Path | None, as_json: bool) -> int:
     schema.state(parse_url(settings.store))  # refuses what is not there: opening it to write would make it
-    clock, failed = SystemClock(), False
+    clock, traces, failed = SystemClock(), list[Trace](), False
     with closing(open_store(settings.store, write=True)) as store:
         last = store.ledger.last_checkpoint()
         if last is None:
@@ -83,7 +84,11 @@ def _leave(settings: Settings, anchors: Sequence[Anchor], roots: Path | None, as
                 continue
             kept = Anchored(clock.new_id(), trace.size, trace.anchor, trace.made_ns, trace.evidence)
             store.ledger.add_anchor(kept)
+            traces.append(trace)
             _show(Looked(kept, one.check(note, trace.evidence)), as_json)
+        if traces:
+            # The digest of a time stamp in the journal shows later what was sealed after it.
+            write_once(store, clock, [("anchored", trace.facts) for trace in traces], {"action": "anchor"})
     return UNREACHABLE if failed else 0
 
 

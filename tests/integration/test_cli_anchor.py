@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from recorder.clock import SystemClock
-from recorder.core.notes import Checkpoint
+from recorder.core.notes import Checkpoint, parse_checkpoint, parse_note
 from recorder.ledger import keys
 from recorder.ledger.anchors.files import FileAnchor
 from recorder.store import open_store
@@ -54,6 +55,15 @@ def test_the_last_checkpoint_is_left_and_told(store_url: str, tmp_path: Path) ->
     assert lines[1].startswith("  proves      whoever keeps that place can tell")
     assert lines[2].startswith("  not proved  when it was written there")
     assert list(FileAnchor(tmp_path / "elsewhere.notes").held()) == [note.encode()]
+    with closing(open_store(store_url, write=False)) as store:
+        [(opened, events)] = [(opened, list(events)) for opened, events in store.walk()]
+        [anchored] = store.ledger.anchors()
+    assert [event.type for event in events] == ["instance_started", "anchored", "instance_stopped"]
+    assert opened is not None
+    assert opened.stream == opened.instance
+    root = parse_checkpoint(parse_note(note).text).root.hex()
+    digest = hashlib.sha256(anchored.evidence).hexdigest()
+    assert events[1].facts == {"anchor": text, "size": 3, "root": root, "evidence_sha256": digest}
 
     listed = run("anchor", "--list", "--anchor", text, "--store", store_url)
     assert listed.exit_code == 0
