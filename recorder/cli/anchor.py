@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Final
 
 import click
 
@@ -18,15 +16,13 @@ from recorder.core.json_text import rfc3339
 from recorder.errors import AnchorFailed, ConfigurationError, NotFound
 from recorder.ledger.anchored import Looked, disagreements, look
 from recorder.ledger.anchoring import Trace, leave
-from recorder.ledger.anchors import Anchor, open_anchor, split_texts
+from recorder.ledger.anchors import VARIABLE, Anchor, open_anchors
 from recorder.ledger.anchors.time_stamps import read_roots
 from recorder.ledger.keys import known as known_keys
 from recorder.recording.short_journal import write_once
 from recorder.store import open_store, schema
 from recorder.store.base import Anchored, Ledger
 from recorder.store.urls import parse_url
-
-VARIABLE: Final = "RECORDER_ANCHORS"
 
 
 @click.command()
@@ -59,7 +55,7 @@ def anchor(ctx: click.Context, texts: tuple[str, ...], listed: bool, roots: Path
     --anchor names, and it is 1 where anything contradicts the store.
     """
     settings = ctx.ensure_object(Settings)
-    anchors = [open_anchor(text) for text in texts or split_texts(os.environ.get(VARIABLE, ""))]
+    anchors = open_anchors(texts or None)
     if listed:
         ctx.exit(_list(settings, anchors, roots, as_json))
     if not anchors:

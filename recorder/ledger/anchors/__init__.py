@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -18,8 +19,19 @@ from recorder.ledger.anchors.time_stamps import TimeStampAnchor, check_time_stam
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
-__all__ = ["Anchor", "Checked", "StampedTime", "check_evidence", "open_anchor", "split_texts"]
+__all__ = [
+    "VARIABLE",
+    "Anchor",
+    "Checked",
+    "StampedTime",
+    "check_evidence",
+    "open_anchor",
+    "open_anchors",
+    "split_texts",
+]
 
+#: The environment variable that names anchors.
+VARIABLE: Final = "RECORDER_ANCHORS"
 _SHAPES: Final = "file:PATH, directory:PATH, command:PROGRAM ARGUMENTS… or rfc3161:URL"
 _SETTINGS: Final = re.compile(r"#((?:every|ca)=[^#&]+(?:&(?:every|ca)=[^#&]+)*)$")
 _KINDS: Final = frozenset({"file", "directory", "command", "rfc3161"})
@@ -32,6 +44,15 @@ def split_texts(several: str) -> list[str]:
     A command may have semicolons of its own: one separates only where an anchor follows, or nothing.
     """
     return [text for part in _SEPARATOR.split(several) if (text := part.strip())]
+
+
+def open_anchors(texts: Iterable[str] | None = None) -> list[Anchor]:
+    """Return the anchors that texts stand for, see :func:`open_anchor`.
+
+    :param texts: None: those of ``RECORDER_ANCHORS``.
+    :raises ConfigurationError: one is no anchor.
+    """
+    return [open_anchor(text) for text in (split_texts(os.environ.get(VARIABLE, "")) if texts is None else texts)]
 
 
 def open_anchor(text: str) -> Anchor:

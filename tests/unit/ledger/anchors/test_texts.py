@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from recorder.errors import ConfigurationError
-from recorder.ledger.anchors import check_evidence, open_anchor, split_texts
+from recorder.ledger.anchors import check_evidence, open_anchor, open_anchors, split_texts
 from recorder.ledger.anchors.command import CommandAnchor
 from recorder.ledger.anchors.files import DirectoryAnchor, FileAnchor
 from recorder.ledger.anchors.time_stamps import TimeStampAnchor, read_roots
@@ -71,6 +71,14 @@ def test_several_in_one_variable() -> None:
     ]
     assert split_texts("") == []
     assert split_texts("command:sh -c 'a; b';file:/a;\ns3:x; y") == ["command:sh -c 'a; b'", "file:/a", "s3:x; y"]
+
+
+def test_anchors_of_the_environment_and_of_a_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert open_anchors() == []
+    monkeypatch.setenv("RECORDER_ANCHORS", "file:/a;file:/b")
+    assert [anchor.name for anchor in open_anchors()] == ["file:/a", "file:/b"]
+    assert [anchor.name for anchor in open_anchors(["file:/c"])] == ["file:/c"]
+    assert open_anchors([]) == []
 
 
 def test_nothing_is_imported_for_time_stamps_before_they_are_needed() -> None:
