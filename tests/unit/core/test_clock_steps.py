@@ -72,6 +72,12 @@ def test_a_single_reading_that_was_held_up_is_no_step() -> None:
     assert readings.lone == 1
 
 
+def test_a_single_reading_that_was_held_up_in_the_last_minute_is_no_step() -> None:
+    readings = read([*every_second(0, 50), event(30 * SECOND + 1, -3 * SECOND, version=999)])
+    assert readings.steps() == []
+    assert readings.lone == 1
+
+
 def test_a_single_reading_between_minutes_that_agree_is_no_step() -> None:
     readings = read(
         [event(0), event(SECOND), event(90 * SECOND, -3 * SECOND), event(150 * SECOND), event(160 * SECOND)]
