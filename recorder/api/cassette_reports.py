@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, Final
 
 from recorder.api.cassette_rules import require_readable
 from recorder.core.cassette import Block
-from recorder.core.cassette_lines import LineError, parsed, require_unambiguous
+from recorder.core.cassette_lines import ConflictError, LineError, parsed, require_unambiguous
 from recorder.core.events import TERMINAL_TYPES, Event
 from recorder.core.json_text import present, rfc3339
 from recorder.errors import ConfigurationError, CorruptRecording, RecorderError, StoreUnreachable
@@ -18,38 +19,47 @@ from recorder.locations import CASSETTE_SUFFIX
 from recorder.store.cassette_file import left_open, read_file, refused
 
 _BEGINNING: Final = 1 << 16
+_HEADER: Final = re.compile(rb'(?m)^[^\w{]*\{\s*"cassette"\s*:')
+_TORN: Final = re.compile(rb'[^\w{]*\{\s*"cassette')
+_OPENING: Final = frozenset({"at", "mono", "instance", "salt"})  # of an exchange, whose file has lost its first line
 
 
-def cassettes_in(paths: Iterable[Path]) -> Iterator[Path]:
-    """Yield the cassettes that paths name: files as they are, and every cassette below folders, in order.
+def cassettes_in(paths: Iterable[Path], pass_over: Callable[[Path], None] = lambda _: None) -> Iterator[Path]:
+    """Yield the cassettes that paths name: files as they are, and what begins like one below folders, in order.
 
-    What could have been one counts as one: an empty file, one that git has left a conflict in.
-
+    :param pass_over: is given the files below folders that are JSON lines of something else.
     :raises StoreUnreachable: one of them is not there.
     """
     for path in paths:
         if path.is_dir():
-            yield from (
-                one for one in sorted(path.rglob(f"*{CASSETTE_SUFFIX}")) if one.is_file() and not _is_other(one)
-            )
+            for one in sorted(path.rglob(f"*{CASSETTE_SUFFIX}")):
+                if one.is_file() and begins_like_one(one):
+                    yield one
+                elif one.is_file():
+                    pass_over(one)
         elif path.exists():
             yield path
         else:
             raise StoreUnreachable(f"there is no cassette {path}: check the name")
 
 
-def _is_other(path: Path) -> bool:
-    """Whether a file holds JSON lines that are evidently something else."""
+def begins_like_one(path: Path) -> bool:
+    """Whether a file begins like a cassette, be it damaged: its first line says so, or is what git, or somebody who
+    has taken the first line out, leaves of one. What cannot be read may be one.
+    """
     try:
         with path.open("rb") as file:
-            beginning = file.readline(_BEGINNING)
+            beginning = file.read(_BEGINNING)
     except OSError:
-        return False
-    if not beginning.endswith(b"\n"):
-        return len(beginning) == _BEGINNING and b'"cassette"' not in beginning
-    with suppress(LineError):
-        return "cassette" not in parsed(1, beginning)
-    return False
+        return True
+    first, whole, _ = beginning.partition(b"\n")
+    try:
+        value = parsed(1, first.removeprefix(b"\xef\xbb\xbf"))
+    except ConflictError:
+        return _HEADER.search(beginning) is not None
+    except LineError:
+        return (_HEADER.match(beginning) if whole else _TORN.match(beginning)) is not None
+    return "cassette" in value or value.keys() >= _OPENING
 
 
 @dataclass(slots=True)

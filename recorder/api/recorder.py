@@ -207,10 +207,14 @@ class Recorder:
         path = self._path
         if path is None or not path.closed:
             return path
+        self._sent_after_closing()
+        return None
+
+    def _sent_after_closing(self) -> None:
+        """Say, once, that what is sent is not recorded any more; a subclass may refuse it by a RecordingError."""
         if not self._warned:
             self._warned = True
             _log.warning("recorder: the recorder is closed, but a session it was mounted on goes on, unrecorded")
-        return None
 
     def conversation(self, name: str | None = None, *, tags: Mapping[str, str] | None = None) -> Conversation:
         """Return a context manager: exchanges sent inside it belong to one conversation.

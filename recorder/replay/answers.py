@@ -64,6 +64,7 @@ class Answers:
         self._misses: list[NoMatchingExchange] = []
         self._refused: list[RecorderError] = []
         self._ended: list[RecordingEnded] = []
+        self._late: Callable[[str], NoMatchingExchange] | None = None
         self._lock = threading.Lock()
 
     @property
@@ -89,6 +90,13 @@ class Answers:
         """Where somebody read on past the end of what was recorded."""
         with self._lock:
             return tuple(self._ended)
+
+    def end(self, late: Callable[[str], NoMatchingExchange]) -> None:
+        """Answer nothing any more.
+
+        :param late: makes what is raised for a request that comes all the same, of its method and URL.
+        """
+        self._late = late
 
     def note_ended(self, ended: RecordingEnded) -> None:
         """Keep that somebody read on past the end of what was recorded."""
@@ -134,6 +142,8 @@ class Answers:
         return self._known(Request(method, url, headers, body))
 
     def _known(self, asked: Request, fault: Fault | None = None) -> Answer | None:
+        if self._late is not None:
+            raise self._late(f"{asked.method} {canonical_url(asked.url, self._hidden())}")
         try:
             found = self._index.take(asked)
         except (ConfigurationError, CorruptRecording) as error:

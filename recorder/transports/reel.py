@@ -49,13 +49,17 @@ class Reel:
             try:
                 return self._ended()
             except RecordingEnded as ended:
-                if self._note is not None:
-                    self._note(ended)
+                self.note(ended)
                 raise
         read = self._reads.popleft()
         if size < len(read.data):
             self._reads.appendleft(Read(read.data[size:], read.elapsed_ns))
         return read.data[:size]
+
+    def note(self, ended: RecordingEnded) -> None:
+        """Tell that somebody reads on where nothing is recorded."""
+        if self._note is not None:
+            self._note(ended)
 
     def _ended(self) -> bytes:
         tape = self._tape
