@@ -183,10 +183,12 @@ class WritePath:
             if self._defers and self._upkeep.idle:
                 self._upkeep.wake()
         finally:
-            if outer or writes.later:
-                writes.end(thread, outer)
+            if outer:
+                writes.under_way[thread] = outer
             else:
                 writes.under_way.pop(thread, None)
+                if writes.later:
+                    writes.end(thread, 0)
         if not safe:
             self._note_loss(writer)
 

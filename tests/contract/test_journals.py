@@ -43,7 +43,7 @@ def mixed(store: SqlStore) -> Iterator[SqlStore]:
 
 def test_exchanges_and_journals_without_an_end_are_two_questions(mixed: SqlStore) -> None:
     def told(found: Iterator[tuple[object, ...]]) -> list[bytes]:
-        return [opened.stream for opened, _ in found]  # type: ignore[attr-defined]  # of whichever kind of log
+        return [opened.stream for opened, _ in found]
 
     born = ExchangeBuilder(10, instance=identity(10))
     mixed.append([born.opened], [])
