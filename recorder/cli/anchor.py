@@ -21,7 +21,7 @@ from recorder.ledger.anchors.time_stamps import read_roots
 from recorder.ledger.keys import known as known_keys
 from recorder.recording.short_journal import write_once
 from recorder.store import open_store, schema
-from recorder.store.base import Anchored, Ledger
+from recorder.store.base import Ledger
 from recorder.store.urls import parse_url
 
 
@@ -78,7 +78,7 @@ def _leave(settings: Settings, anchors: Sequence[Anchor], roots: Path | None, as
                 tell(str(error))
                 failed = True
                 continue
-            kept = Anchored(clock.new_id(), trace.size, trace.anchor, trace.made_ns, trace.evidence)
+            kept = trace.kept_as(clock.new_id())
             store.ledger.add_anchor(kept)
             traces.append(trace)
             _show(Looked(kept, one.check(note, trace.evidence)), as_json)

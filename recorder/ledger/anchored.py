@@ -69,6 +69,14 @@ def look(ledger: Ledger, known: Sequence[Anchor] = (), roots: Sequence[Certifica
             yield Looked(one, check_evidence(one.anchor, note.encode(), one.evidence, known, roots))
 
 
+def anchored_sizes(ledger: Ledger) -> dict[str, int]:
+    """Return the size of the largest checkpoint that was left at each anchor, by its name."""
+    found: dict[str, int] = {}
+    for one in ledger.anchors():
+        found[one.anchor] = max(one.size, found.get(one.anchor, 0))
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Disagreement:
     """A checkpoint outside with which a ledger does not agree.

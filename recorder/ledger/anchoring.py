@@ -19,6 +19,7 @@ from recorder.clock import Clock
 from recorder.errors import RecorderError
 from recorder.ledger.anchors import Anchor
 from recorder.ledger.anchors.base import checkpoint_of
+from recorder.store.base import Anchored
 
 _log: Final = logging.getLogger("recorder")
 #: Seconds until the first and, doubled each time, until the last of further attempts.
@@ -48,6 +49,13 @@ class Trace:
         """What the journal's event ``anchored`` says of it."""
         digest = hashlib.sha256(self.evidence).hexdigest()
         return {"anchor": self.anchor, "size": self.size, "root": self.root.hex(), "evidence_sha256": digest}
+
+    def kept_as(self, identity: bytes) -> Anchored:
+        """Return what the store keeps of it.
+
+        :param identity: a new id, 16 bytes.
+        """
+        return Anchored(identity, self.size, self.anchor, self.made_ns, self.evidence)
 
 
 #: Keeps a trace: in the table ``anchors`` and in the journal. What it raises is told, and all of it tried again.
