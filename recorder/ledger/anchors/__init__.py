@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from recorder.errors import ConfigurationError
 from recorder.ledger.anchors.base import Anchor, Checked, StampedTime
-from recorder.ledger.anchors.command import CommandAnchor
+from recorder.ledger.anchors.command import CommandAnchor, check_answer
 from recorder.ledger.anchors.files import DirectoryAnchor, FileAnchor
 from recorder.ledger.anchors.time_stamps import TimeStampAnchor, check_time_stamp, require_client
 
@@ -93,7 +93,18 @@ def _opened(kind: str, rest: str, settings: dict[str, str]) -> Anchor:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigurationError("a time stamping authority is named by a URL: rfc3161:https://HOST/PATH")
     require_client()
-    return TimeStampAnchor(rest, Path(settings["ca"]) if "ca" in settings else None, **every)
+    return TimeStampAnchor(rest, _roots(Path(settings["ca"]).absolute()) if "ca" in settings else None, **every)
+
+
+def _roots(file: Path) -> Path:
+    """Refuse now what would fail each time that something is anchored; what reads certificates is not imported yet."""
+    try:
+        if b"-----BEGIN CERTIFICATE-----" in file.read_bytes():
+            return file
+    except OSError as error:
+        told = f"{file} cannot be read ({error.strerror}): give a file with the authority's root certificate"
+        raise ConfigurationError(told) from error
+    raise ConfigurationError(f"{file} holds no certificate in PEM: give the authority's root certificate")
 
 
 def _path(text: str) -> Path:
@@ -134,5 +145,7 @@ def check_evidence(
             return check_time_stamp(name, note, evidence, list(roots))
         except ConfigurationError as error:
             return Checked("not checked", f"{name} was not looked at: {error}", "nothing until it is read", "anything")
-    advice = f"name it with --anchor to have it looked at: {name}" if kind in _KINDS else "its kind is not known here"
+    if kind == "command":
+        return check_answer(name, evidence)
+    advice = f"name it with --anchor to have it looked at: {name}" if kind in _KINDS else f"{name} is of no known kind"
     return Checked("not checked", advice, "nothing until somebody looks there", "anything")

@@ -103,14 +103,22 @@ class CommandAnchor:
 
     def check(self, note: bytes, evidence: bytes) -> Checked:
         """Show what the command had answered: what that is worth is not known here."""
-        said = evidence[:_SHOWN].decode("utf-8", "replace").strip()
-        told = f"{self.name} had answered: {' '.join(said.split())!r}" if said else f"{self.name} had answered nothing"
-        proves = "nothing by itself: ask whoever keeps what the command wrote to, and compare the checkpoint with his"
-        return Checked("not checked", told, proves, "that the command passed the checkpoint on to anybody")
+        return check_answer(self.name, evidence)
 
     def held(self) -> Iterator[bytes]:
         """Yield nothing: what a command passed on is not here."""
         return iter(())
+
+
+def check_answer(name: str, evidence: bytes) -> Checked:
+    """Show what a command had answered; it is not run.
+
+    :param name: of the anchor, as the store has it.
+    """
+    said = " ".join(evidence[:_SHOWN].decode("utf-8", "replace").split())
+    told = f"{name} had answered {said!r}" if said else f"{name} had answered nothing"
+    proves = "nothing by itself: ask whoever keeps what the command wrote to, and compare the checkpoint with his"
+    return Checked("not checked", told, proves, "that the command passed the checkpoint on to anybody")
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

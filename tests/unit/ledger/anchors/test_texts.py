@@ -13,7 +13,7 @@ from recorder.ledger.anchors import check_evidence, open_anchor, open_anchors, s
 from recorder.ledger.anchors.command import CommandAnchor
 from recorder.ledger.anchors.files import DirectoryAnchor, FileAnchor
 from recorder.ledger.anchors.time_stamps import TimeStampAnchor, read_roots
-from tests.tsa import Served
+from tests.tsa import Authority, Served
 from tests.unit.ledger.anchors.noted import note
 
 
@@ -25,11 +25,17 @@ def test_every_kind_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert open_anchor("rfc3161:https://tsa.example/x?a=1") == TimeStampAnchor("https://tsa.example/x?a=1")
 
 
-def test_settings_stand_at_the_end() -> None:
+def test_settings_stand_at_the_end(tmp_path: Path, authority: Authority) -> None:
     assert open_anchor("file:/a#b#every=5").every_s == 5.0
     assert open_anchor("file:/a#b#every=5").name == "file:/a#b"
-    stamped = open_anchor("rfc3161:https://tsa.example/#ca=/etc/my roots.pem&every=0.5")
-    assert stamped == TimeStampAnchor("https://tsa.example/", Path("/etc/my roots.pem"), 0.5)
+    roots = tmp_path / "my roots.pem"
+    roots.write_bytes(authority.roots.read_bytes())
+    stamped = open_anchor(f"rfc3161:https://tsa.example/#ca={roots}&every=0.5")
+    assert stamped == TimeStampAnchor("https://tsa.example/", roots, 0.5)
+    for wrong, told in (("missing.pem", "cannot be read"), ("empty.pem", "holds no certificate in PEM")):
+        (tmp_path / "empty.pem").touch()
+        with pytest.raises(ConfigurationError, match=told):
+            open_anchor(f"rfc3161:https://tsa.example/#ca={tmp_path / wrong}")
 
 
 @pytest.mark.parametrize(
