@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from types import TracebackType
@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from recorder.api.recordings import Recordings
     from recorder.api.store import Store
     from recorder.core.events import Event
+    from recorder.replay.faulting import Faulting
     from recorder.replay.faults import Fault
+    from recorder.replay.index import Entry
     from recorder.serving.server import ReplayServer
     from recorder.transports.httpx_either import HttpxEither
     from recorder.transports.httpx_replay import HttpxReplay
@@ -61,8 +63,9 @@ class Player:
         :class:`~recorder.VirtualClock`, else 0. Above 0, the client's timeouts fire.
     :param exchanges: what to answer from: ids of exchanges, ids or names of conversations; everything
         in the store where it is left out.
-    :param fault: what goes wrong with every answer, see :mod:`recorder.faults`, or its text; or with those of some
-        exchanges or conversations, by id or name. Where it cannot happen to an answer, leaving raises that, as a miss.
+    :param fault: what goes wrong with every answer that it can happen to, see :mod:`recorder.faults`, or its text; or
+        with those of some exchanges or conversations, by id or name, or of some requests (``"POST /v1/messages"``).
+        Where it happened to none of those that were asked for, leaving raises that, as a miss.
     :param clock: tells the time and waits: a :class:`~recorder.VirtualClock`, by which nobody does.
     :param otherwise: what is not recorded, or not once more, is sent, and recorded by this one: nothing is missed.
         A payload that is made while it is sent (a generator) is always sent.
@@ -96,9 +99,13 @@ class Player:
         try:
             only = None if exchanges is None else self._open().members(exchanges)
             recordings, rules = self._recordings(only, asked, allow_repeats=allow_repeats)
-            events = recordings.events if faults is None else self._with(faults, recordings.events)
             key = fingerprint_key(clock)
-            self._answers = Answers(recordings.entries(), events, recordings.request, rules, key)
+            entries: Iterable[Entry] = recordings.entries()
+            going_wrong = None
+            if faults is not None:
+                entries = every = list(entries)
+                going_wrong = self._going_wrong(every, recordings.events, faults)
+            self._answers = Answers(entries, recordings.events, recordings.request, rules, key, going_wrong)
             self._redaction = Redaction(key)
             if virtual is not None and not virtual.started and (began := recordings.began_ns()) is not None:
                 virtual.start_at(began)
@@ -141,14 +148,16 @@ class Player:
         require_match(path, found.cassette, rules)
         return found, rules
 
-    def _with(
-        self, fault: Fault | Mapping[str, Fault], events: Callable[[bytes], Iterable[Event]]
-    ) -> Callable[[bytes], Iterable[Event]]:
+    def _going_wrong(
+        self,
+        entries: Sequence[Entry],
+        events: Callable[[bytes], Iterable[Event]],
+        fault: Fault | Mapping[str, Fault],
+    ) -> Faulting:
         """Return what gives the events of an exchange with what goes wrong in them."""
-        if not isinstance(fault, Mapping):
-            return lambda exchange: fault.apply(list(events(exchange)))
-        named = {member: one for name, one in fault.items() for member in self._open().members([name])}
-        return lambda exchange: named[exchange].apply(list(events(exchange))) if exchange in named else events(exchange)
+        from recorder.replay.faulting import Faulting
+
+        return Faulting(entries, events, fault, lambda name: self._open().members([name]))
 
     @property
     def match(self) -> Match:

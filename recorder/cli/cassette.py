@@ -144,6 +144,8 @@ def check(paths: tuple[Path, ...], as_json: bool) -> None:
 
     PATHS are files and folders; without them, tests/cassettes. What lies in a folder and does not begin like a
     cassette is passed over, and counted on standard error; a file that is named has to be one.
+    What would be redacted if it were recorded now is told of, and on the machine that recorded, answers that repeat a
+    credential of their request.
     """
     bad = number = 0
     others: list[Path] = []

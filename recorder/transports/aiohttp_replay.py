@@ -165,6 +165,8 @@ class _RecordedTransport(asyncio.Transport):
         while True:
             if (due := reel.due_ns) is not None:
                 await pace.rest(due, asyncio.sleep, self._protocol.read_timeout)
+            if reel.left_here:
+                await pace.linger(asyncio.sleep)
             await self._going.wait()
             if self.is_closing():
                 return

@@ -301,6 +301,8 @@ class _AsyncStream(_Stream):
             except RecordingEnded as ended:
                 self._reel.note(ended)
                 raise
+        if self._reel.left_here:
+            await self._pace.linger(anyio.sleep)
         return self._taken(max_bytes)
 
     def _seen(self, error: OSError) -> Exception:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from recorder.core.tape import NEVER, Read, Tape
 from recorder.errors import RecordingEnded
-from recorder.transports.failures import revive
+from recorder.transports.failures import is_of_a_network, revive
 
 _OVER = frozenset({"response_completed", "response_truncated"})
 #: Failures of the protocol: who reads it says itself what is wrong.
@@ -38,6 +38,17 @@ class Reel:
         if self._tape.silent:
             return NEVER
         return None if self._tape.end is None else self._tape.elapsed_ns
+
+    @property
+    def left_here(self) -> bool:
+        """Whether the recorded program itself went away here: reading on raises RecordingEnded."""
+        tape = self._tape
+        if self._reads or self._failed:
+            return False
+        if tape.end not in ("response_failed", "request_failed"):
+            return tape.end in ("consumer_closed", "consumer_abandoned")
+        error = tape.facts.get("error")
+        return error is not None and tape.facts.get("kind") not in SAID_ABOVE and not is_of_a_network(error)
 
     def take(self, size: int) -> bytes:
         """Return what the next read returned, or as much of it as fits; nothing where the peer had closed.
