@@ -19,6 +19,7 @@ EXPECTED = {
     "StaleSchema": 2,
     "VersionConflict": 1,
     "LedgerConflict": 1,
+    "AnchorFailed": 3,
     "RedactionRefused": 1,
     "ImportRefused": 1,
     "RecordingError": 3,
