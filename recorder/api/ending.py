@@ -39,10 +39,14 @@ class Ending:
     :param path: what is closed.
     :param url: the store's URL.
     :param timeout: seconds that the store is given.
+    :param last: what is done when everything is sealed.
     """
 
-    def __init__(self, recorder: object, path: WritePath, url: str, timeout: float) -> None:
+    def __init__(
+        self, recorder: object, path: WritePath, url: str, timeout: float, last: Callable[[], None] = lambda: None
+    ) -> None:
         self._path = path
+        self._last = last
         self._url = url
         self._timeout = timeout
         self._thread: threading.Thread | None = None
@@ -61,6 +65,7 @@ class Ending:
         if not self._path.closed:
             try:
                 self._path.close(self._timeout)
+                self._last()
                 if not self._path.apart and self._path.reaches_store:
                     self._settle()
             finally:

@@ -7,9 +7,11 @@ import os
 import sys
 import threading
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from recorder.api.anchoring import OwnAnchors
 from recorder.api.cassette_rules import rules_for
 from recorder.api.conversations import Conversation, Conversations, current_conversation
 from recorder.api.ending import Ending, projecting
@@ -69,6 +71,9 @@ class Recorder:
         written in its first line.
     :param drainer: what moves events from the spool to the store: a ``"thread"`` of this process, or a
         ``"process"`` of its own (not on Windows), which leaves this one's interpreter to the program.
+    :param anchors: where traces of the ledger's checkpoints are left, out of reach of whoever holds the store:
+        ``"file:PATH"``, ``"directory:PATH"``, ``"command:PROGRAM …"``, ``"rfc3161:URL"``; ``RECORDER_ANCHORS`` where it
+        is left out.
     :param spool_wait: seconds for which the first failing write of an outage is tried again.
     :param close_timeout: seconds that :meth:`close` and :meth:`flush` give the store.
     :param clock: time, ids and secrets; for tests.
@@ -76,6 +81,9 @@ class Recorder:
     :raises StoreError: the store is not one that this version can write.
     """
 
+    _path: WritePath | None = None
+    _ending: Ending | None = None
+    _warned = False
     _transport: RequestsRecording | None = None
     _httpx: HttpxRecording | None = None
     _aiohttp: AiohttpRecording | None = None
@@ -89,6 +97,7 @@ class Recorder:
         redact: Iterable[str] | str | None = None,
         match: Match | None = None,
         drainer: str = "thread",
+        anchors: Iterable[str] | None = None,
         spool_wait: float = 0.25,
         close_timeout: float = 10.0,
         clock: Clock | None = None,
@@ -98,16 +107,13 @@ class Recorder:
         _one_of("drainer", drainer, _DRAINERS if os.name == "posix" else _DRAINERS[:1])
         _seconds(spool_wait=spool_wait, close_timeout=close_timeout)
         self._timeout = close_timeout
-        self._warned = False
-        self._path: WritePath | None = None
-        self._ending: Ending | None = None
         if switched_off():
             _log.warning("recorder: RECORDER_OFF is set, nothing is recorded")
             return
         clock, url = clock or SystemClock(), as_url(store_url)
         target = parse_url(url, cassettes=True)  # one message for a wrong one, whoever is given it
         url = absolute_url(url)
-        rules = _rules(target, match, redact)
+        rules, own = _rules(target, match, redact), OwnAnchors(anchors, url, clock)
         synchronous: Synchronous = "full" if durability == "synced" else "normal"
         directory = prepared_spool_directory(url)
         redact = _listed(redact)
@@ -115,11 +121,11 @@ class Recorder:
         open_for_writing = partial(open_events, url, synchronous=synchronous, rules=rules)
 
         def make_thread(spool: Lanes, instance: bytes) -> Mover:
-            return Drainer(spool, open_for_writing, clock, projecting(at_once=_RESTING_STEP))
+            return Drainer(spool, open_for_writing, clock, projecting(at_once=_RESTING_STEP), signed=own.offer)
 
         def make_process(spool: Lanes, instance: bytes) -> Mover:
             orders = {"store": url, "synchronous": synchronous, "directory": str(directory), "instance": instance.hex()}
-            return ProcessDrainer(orders | {"match": rules.match, "redact": list(rules.redact)}, clock)
+            return ProcessDrainer(orders | {"match": rules.match, "redact": list(rules.redact)}, clock, own.offer)
 
         path = WritePath(
             directory,
@@ -138,8 +144,9 @@ class Recorder:
         except BaseException:
             path.abandon()
             raise
-        self._path, self._conversations = path, Conversations(path)
-        self._ending = Ending(self, path, url, close_timeout)
+        own.begin(path.tell)
+        self._path, self._conversations, self._anchors = path, Conversations(path), own
+        self._ending = Ending(self, path, url, close_timeout, own.close)
 
     @property
     def recovered(self) -> Recovered:
@@ -305,7 +312,7 @@ class Recorder:
         """Return how recording is doing."""
         if self._path is None:
             return Health(True, None, None, 0, 0, 0, 0, 0)
-        return self._path.health()
+        return replace(self._path.health(), anchors=self._anchors.health())
 
     def close(self) -> None:
         """Bring everything to the store and stop recording; closing twice is fine.

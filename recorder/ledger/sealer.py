@@ -15,7 +15,7 @@ Sealing is on where the store's ledger has a name and the key of that name is he
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -68,12 +68,14 @@ class Sealer:
     """Seals what one drainer moves; not thread-safe: the drainer calls it where it holds the store.
 
     :param clock: time.
+    :param signed: is told of each checkpoint, right after it was signed.
     :ivar error: why nothing can be sealed, or None.
     :ivar note: the last signed checkpoint, or None.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, signed: Callable[[str], None] = lambda note: None) -> None:
         self._clock = clock
+        self._signed = signed
         self._signing: _Signing | None = None
         self._heads: dict[bytes, Head] = {}
         self._since_ns: int | None = None  # when the oldest of them was moved
@@ -228,6 +230,7 @@ class Sealer:
         if last.note != self.note:
             ledger.add_checkpoint(last.checkpoint.size, last.note, self._clock.wall_ns())
             self.note, self._size = last.note, last.checkpoint.size
+            self._signed(last.note)
 
     def look_through(self) -> None:
         """Have the next sealing look at every stream of the store, whoever recorded it."""

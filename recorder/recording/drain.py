@@ -43,6 +43,7 @@ class Drainer:
     :param at_rest: gets the store when nothing has been recorded for a second, and a function that says
         when something is again: for work that can wait.
     :param dead: recorders that died, and of which the store may hold more than is sealed.
+    :param signed: is told of each checkpoint that was signed.
     :ivar drained: how far the store has each file, by id.
     :ivar events: moved so far.
     :ivar conflicts: events set aside in ``*.conflicts`` files, because the store has others in their place.
@@ -56,6 +57,7 @@ class Drainer:
         clock: Clock,
         at_rest: Callable[[EventLog, Callable[[], bool]], None] | None = None,
         dead: Sequence[bytes] = (),
+        signed: Callable[[str], None] = lambda note: None,
     ) -> None:
         self._source = source
         self._open_store = open_store
@@ -76,7 +78,7 @@ class Drainer:
         self.events = 0
         self.conflicts = 0
         self.error: str | None = None
-        self._sealer = Sealer(clock)
+        self._sealer = Sealer(clock, signed)
         self._dead = dead
 
     @property

@@ -15,7 +15,8 @@ It reports on standard output, a line of JSON whenever something has changed::
      "damaged_lanes": [lane, …], "sealing": as recorder.ledger.sealer.Sealing}
 
 The line ``seal STREAM SECONDS`` has it drain everything and seal it, and is answered by a line of its own, with
-``{"receipt": …}`` or ``{"refused": class of the error, "because": its text}``. The line ``stop`` has it drain
+``{"receipt": …}`` or ``{"refused": class of the error, "because": its text}``. Of each checkpoint that was signed there
+is a line ``{"signed": note}``. The line ``stop`` has it drain
 everything and end. Standard input that just closes means that the owner died: then it ends at once, and what is left
 is recovery's.
 """
@@ -197,13 +198,17 @@ def _sealed(drainer: Drainer, stream: bytes, seconds: float) -> dict[str, Any]:
 class _Reports:
     """What goes out on standard output."""
 
-    def __init__(self, drainer: Drainer, fd: int) -> None:
+    def __init__(self, drainer: Drainer, fd: int, notes: list[str]) -> None:
         self._drainer = drainer
         self._fd = fd
+        self._notes = notes
         self._last: dict[str, Any] = {}
 
     def tell(self) -> None:
-        """Tell how draining is doing, if that has changed."""
+        """Tell how draining is doing, if that has changed, and the newest checkpoint."""
+        if self._notes:
+            self.answer({"signed": self._notes[-1]})
+            self._notes.clear()
         drainer = self._drainer
         drained = {identity.hex(): offset for identity, offset in drainer.drained.items()}
         counts = {"events": drainer.events, "conflicts": drainer.conflicts}
@@ -234,14 +239,21 @@ def main() -> int:
     synchronous = cast(Literal["normal", "full"], order["synchronous"])
     rules = Rules(order["match"], order["redact"])
     dead = [bytes.fromhex(one) for one in order.get("dead", [])]
+    notes: list[str] = []
     drainer = Drainer(
-        spool, lambda: open_events(order["store"], synchronous=synchronous, rules=rules), clock, dead=dead
+        spool,
+        lambda: open_events(order["store"], synchronous=synchronous, rules=rules),
+        clock,
+        dead=dead,
+        signed=notes.append,
     )
-    told = False
+    told, reports = False, _Reports(drainer, sys.stdout.fileno(), notes)
     with suppress(BrokenPipeError):  # the owner died: as above
-        told = run(orders, _Reports(drainer, sys.stdout.fileno()), drainer, spool)
+        told = run(orders, reports, drainer, spool)
     # The bookkeeping of files that the owner is about to remove is forgotten; of others recovery needs it.
     drainer.stop(0, lambda drained: told and spool.is_drained(drained))
+    with suppress(BrokenPipeError):
+        reports.tell()  # what was sealed last
     spool.close()
     return 0
 

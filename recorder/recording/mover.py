@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from recorder.core.receipts import Receipt
 from recorder.ledger.sealer import Sealing
 from recorder.recording.lanes import Lanes
 from recorder.store.base import EventLog
+
+if TYPE_CHECKING:
+    from recorder.ledger.anchoring import AnchorHealth
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class Health:
     :ivar unreported_gaps: event streams with a loss whose ``gap_recorded`` could not be written yet.
     :ivar conflicts: events set aside in ``*.conflicts`` files, because the store has others in their place.
     :ivar sealing: how sealing is doing, where the store has a ledger.
+    :ivar anchors: how each anchor is doing that was offered a checkpoint.
     """
 
     ok: bool
@@ -37,6 +41,7 @@ class Health:
     unreported_gaps: int
     conflicts: int
     sealing: Sealing = field(default_factory=Sealing)
+    anchors: tuple[AnchorHealth, ...] = ()
 
 
 class Mover(Protocol):

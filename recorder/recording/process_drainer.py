@@ -42,15 +42,19 @@ class ProcessDrainer:
     """Has a process drain the spool of this one.
 
     :param orders: what the process gets on standard input, see :mod:`~recorder.recording.drainer_process`.
+    :param signed: is told of each checkpoint that was signed.
     :ivar drained: how far the store has each file, by id, as the process last said.
     :ivar events: moved so far.
     :ivar conflicts: events set aside, because the store has others in their place.
     :ivar error: why the store does not take them, or None.
     """
 
-    def __init__(self, orders: Mapping[str, Any], clock: Clock) -> None:
+    def __init__(
+        self, orders: Mapping[str, Any], clock: Clock, signed: Callable[[str], None] = lambda note: None
+    ) -> None:
         self._orders = dict(orders)
         self._clock = clock
+        self._signed = signed
         self._process: subprocess.Popen[bytes] | None = None
         self._thread: threading.Thread | None = None
         self._lock = threading.RLock()
@@ -189,10 +193,13 @@ class ProcessDrainer:
         raise _REFUSALS.get(answer["refused"], StoreError)(answer["because"])
 
     def _heard(self, report: Mapping[str, Any]) -> None:
+        if "signed" in report:
+            self._signed(report["signed"])
+            return
         if "drained" not in report:
             self._answers.put(report)
             return
-        self.sealing = Sealing(**report["sealing"])
+        self.sealing = Sealing(**report.get("sealing", {}))
         if self.error is None and report["error"] is not None:
             _log.warning("recorder: the store fails, events are kept in the spool: %s", report["error"])
         elif self.error is not None and report["error"] is None:
