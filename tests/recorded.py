@@ -16,7 +16,7 @@ import requests
 
 from recorder.clock import id_text
 from recorder.core.chain import ChainVerifier
-from recorder.core.events import CONVERSATION_TYPES, TERMINAL_TYPES, Event
+from recorder.core.events import TERMINAL_TYPES, Event, stream_kind
 from recorder.core.exchange import Exchange, fold
 from recorder.store import open_store
 
@@ -41,7 +41,7 @@ def exchanges(url: str) -> dict[str, Exchange]:
     """Return the folded exchanges of a store, by id; none of them may have an anomaly."""
     found = {}
     for name, events in streams(url).items():
-        if events and events[0].type not in CONVERSATION_TYPES:
+        if events and stream_kind(events[0].type) == "exchange":
             exchange = fold(events)
             assert exchange is not None
             assert exchange.anomalies == (), (name, exchange.anomalies)

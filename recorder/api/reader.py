@@ -14,6 +14,7 @@ from recorder.core.searching import Query
 from recorder.locations import absolute_url, spool_directory
 from recorder.recording.recovery import Spooled, read_spooled
 from recorder.store import open_store
+from recorder.store.linked import LinkRow, links_of_exchange, links_of_thing
 from recorder.store.projected import ExchangeFilter, ExchangeRow, OpeningRow, RequestRow, SqlProjected
 from recorder.store.searched import MessageRow
 from recorder.store.urls import parse_url
@@ -66,7 +67,7 @@ class Reader:
 
         rows = unprojected(self.store, self.projected, messages=messages)
         for stream in self.spooled.events:
-            rows.fold(list(self.found_events(stream)))
+            rows.fold(self.found_events(stream))
         return rows
 
     def events(self, stream: bytes) -> Iterator[Event]:
@@ -202,6 +203,20 @@ class Reader:
             if any(value in told for value in asked) if what == "tags" else told in asked:
                 found[row.id] = row
         return found
+
+    def links_of_thing(self, kind: str, identity: str) -> list[LinkRow]:
+        """Return the links of something outside, ``order`` and what it is called, the oldest first."""
+        return self._links(links_of_thing(self.store, kind, identity), kind=kind, id=identity)
+
+    def links_of_exchange(self, exchange: bytes) -> list[LinkRow]:
+        """Return what an exchange led to, the oldest first."""
+        return self._links(links_of_exchange(self.store, exchange), exchange=exchange)
+
+    def _links(self, stored: Iterable[LinkRow], **equal: Any) -> list[LinkRow]:
+        fresh = self.fresh.links
+        found = [row for row in stored if row.stream not in fresh]
+        found += (row for row in fresh.values() if all(getattr(row, name) == value for name, value in equal.items()))
+        return sorted(found, key=lambda row: (row.at_ns, row.stream))
 
     def is_spooled(self, identity: bytes) -> bool:
         """Whether part of an exchange is only in a spool."""

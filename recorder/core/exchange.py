@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
-from recorder.core.events import TERMINAL_TYPES, TYPE_CODES, VERBATIM, Event
+from recorder.core.events import EXCHANGE_ENDS, TYPE_CODES, VERBATIM, Event
 from recorder.core.json_text import parse_json
 from recorder.core.messages import Anomaly
 
@@ -39,9 +39,9 @@ def first_header(headers: Headers, name: str) -> str | None:
 #: ``state -> types that may come in it``; what is in no row may come in any state.
 NEXT: Final[Mapping[str, frozenset[str]]] = {
     "new": frozenset({"request_sent", "imported"}),
-    "asked": frozenset({"request_body_sent", "response_started"}) | TERMINAL_TYPES - {"response_completed"},
+    "asked": frozenset({"request_body_sent", "response_started"}) | EXCHANGE_ENDS - {"response_completed"},
     "answering": frozenset({"request_body_sent", "chunk_received", "trailers_received"})
-    | TERMINAL_TYPES - {"request_failed"},
+    | EXCHANGE_ENDS - {"request_failed"},
     "completed": frozenset({"consumer_closed", "consumer_abandoned"}),
     "ended": frozenset(),
 }
@@ -49,7 +49,7 @@ _ANYWHERE: Final = frozenset({"gap_recorded", "tags_set", "imported", "conversat
 _AFTER: Final[Mapping[str, str]] = {
     "request_sent": "asked",
     "response_started": "answering",
-    **dict.fromkeys(TERMINAL_TYPES, "ended"),
+    **dict.fromkeys(EXCHANGE_ENDS, "ended"),
     "response_completed": "completed",
 }
 
@@ -255,7 +255,7 @@ class _Fold:
             self._imported(event)
         elif kind == "gap_recorded":
             self.gaps.append(self._facts(event))
-        elif kind in TERMINAL_TYPES and self.ending is None:
+        elif kind in EXCHANGE_ENDS and self.ending is None:
             self.end = event
             self.ending = Ending(kind, self._facts(event), event.version)
 

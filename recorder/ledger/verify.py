@@ -22,7 +22,16 @@ from typing import Any, Final
 
 from recorder.clock import id_text
 from recorder.core.chain import ChainVerifier, Finding
-from recorder.core.events import CONVERSATION_TYPES, FORMAT_VERSION, TERMINAL_TYPES, TYPE_CODES, Event, StreamOpened
+from recorder.core.events import (
+    FORMAT_VERSION,
+    TERMINAL_TYPES,
+    TYPE_CODES,
+    Event,
+    StreamKind,
+    StreamOpened,
+    is_journal,
+    stream_kind,
+)
 from recorder.errors import CorruptRecording, UnknownEventType
 
 Streams = Iterable[tuple[StreamOpened | None, Iterable[Event]]]
@@ -144,7 +153,7 @@ class _Audit:
         except UnknownEventType as error:
             self.incomplete = True
             self.find(self.current, checked.version + 1, "type", "type", f"{error}; what follows was not read")
-        if checked.of_conversation:
+        if checked.kind != "exchange":
             return
         self.exchanges += 1
         self.unfinished += checked.ended_at is None
@@ -155,7 +164,7 @@ class _Stream:
 
     :ivar version: the last one that was checked.
     :ivar ended_at: version of the event that ended the exchange.
-    :ivar of_conversation: it is a conversation's opening, not an exchange.
+    :ivar kind: what it tells of.
     """
 
     def __init__(self, audit: _Audit, opened: StreamOpened | None) -> None:
@@ -165,7 +174,7 @@ class _Stream:
         self._opening_missing = opened is None
         self.version = 0
         self.ended_at: int | None = None
-        self.of_conversation = False
+        self.kind: StreamKind = "journal" if opened is not None and is_journal(opened) else "exchange"
 
     def _sound(self, opened: StreamOpened) -> bool:
         sizes: list[tuple[str, object, int]] = [("stream", opened.stream, 16), ("instance", opened.instance, 16)]
@@ -187,7 +196,8 @@ class _Stream:
         if first is None:
             return
         self._stream = self._audit.current = first.stream
-        self.of_conversation = first.type in CONVERSATION_TYPES
+        if self.kind != "journal":
+            self.kind = stream_kind(first.type)
         if self._opening_missing:
             self._find(None, "opening", "opening", "the opening is missing: no hash can be checked")
         stored = chain((first,), events)

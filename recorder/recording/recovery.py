@@ -192,8 +192,9 @@ def _close_streams(
     store: EventLog, dead: bytes, end: str, lost: str | None, clock: Clock, instance: bytes, done: Recovered
 ) -> None:
     unfinished = list(store.unfinished(dead))
-    if unfinished:
-        ends = [event for opened, last in unfinished for event in _ended(opened, last, end, lost, clock, instance)]
+    left = [*unfinished, *store.unfinished_journals(dead)]  # the journal outlives what it tells of
+    if left:
+        ends = [event for opened, last in left for event in _ended(opened, last, end, lost, clock, instance)]
         store.append([], ends)
     if end == "process_died":
         done.died += [id_text(opened.stream) for opened, _ in unfinished]

@@ -23,7 +23,7 @@ from recorder.core.cassette_lines import (
     header_line,
     stream_lines,
 )
-from recorder.core.events import CONVERSATION_TYPES, Event, StreamOpened
+from recorder.core.events import Event, StreamOpened, stream_kind
 from recorder.errors import ChainBroken, ConfigurationError, CorruptRecording, StoreUnreachable
 from recorder.locks import LOCKS_DIRECTORIES
 from recorder.store.locks import StoreLock
@@ -139,7 +139,7 @@ class Written(NamedTuple):
     @property
     def is_exchange(self) -> bool:
         """Whether it is an exchange, not the opening of a conversation."""
-        return self.events[0].type not in CONVERSATION_TYPES
+        return stream_kind(self.events[0].type) == "exchange"
 
 
 def content(streams: Iterable[Written], rules: Rules, *, recording: bool = False) -> bytes:

@@ -19,6 +19,7 @@ from recorder.core.searching import Query
 from recorder.errors import CorruptRecording
 from recorder.store.base import FeedCursor
 from recorder.store.checkpoints import checkpoint_of, insert_into, move_checkpoint
+from recorder.store.linked import LinkRow, store_links
 from recorder.store.related import (
     TurnRow,
     first_turns,
@@ -195,6 +196,7 @@ class SqlProjected:
         openings: Sequence[OpeningRow] = (),
         messages: Sequence[MessageRow] = (),
         calls: Sequence[CallRow] = (),
+        links: Sequence[LinkRow] = (),
     ) -> bool:
         """Store rows (new ones, or in place of those with the same key) and move the checkpoint, in one transaction.
 
@@ -213,6 +215,7 @@ class SqlProjected:
             folded = [row.id for row in exchanges]
             store_messages(connection, messages, folded)
             store_calls(connection, calls, folded)
+            store_links(connection, links)
             _upsert(connection, exchanges)
             _upsert(connection, openings)
         return True
@@ -297,18 +300,16 @@ class SqlProjected:
     def counts(self) -> tuple[int, int]:
         """Return the number of exchanges and of openings."""
         number = select(func.count()).select_from
+        both = select(number(exchanges).scalar_subquery(), number(openings).scalar_subquery())
         with self._store.reading() as connection:
-            row = connection.execute(
-                select(number(exchanges).scalar_subquery(), number(openings).scalar_subquery())
-            ).one()
+            row = connection.execute(both).one()
         return int(row[0]), int(row[1])
 
     def drop_all(self) -> None:
         """Empty every table, checkpoints included: what others have folded before then is not stored any more."""
         with self._store.writing() as connection:
             if connection.dialect.name == "postgresql":
-                # Every commit touches the checkpoint first. Who did so is waited for, who comes later waits:
-                # else the two could wait for each other's rows, or rows be stored behind the one that deletes.
+                # Every commit touches the checkpoint first, so that none is between this and the deleting.
                 connection.exec_driver_sql(f"LOCK TABLE {projection_checkpoints.name} IN EXCLUSIVE MODE")
             for table in caches.tables.values():
                 if table is not messages:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from sqlalchemy import Connection, Select, Table, func, or_, select
 
 from recorder.clock import ID_SIZE
-from recorder.store.sql import batched
+from recorder.store.rows import batched
 from recorder.store.tables import exchanges, messages, openings
 
 if TYPE_CHECKING:

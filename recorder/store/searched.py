@@ -31,7 +31,7 @@ from sqlalchemy import (
 
 from recorder.core.letters import folded_letters
 from recorder.core.searching import Query, Term, words_of
-from recorder.store.sql import batched
+from recorder.store.rows import batched
 from recorder.store.tables import calls, exchanges, messages, messages_with_words
 
 if TYPE_CHECKING:

@@ -23,7 +23,8 @@ from recorder.store import revisions
 from recorder.store.base import FeedCursor, SpoolMark, Synchronous
 from recorder.store.failures import translating
 from recorder.store.repeats import Stored, without_repeats
-from recorder.store.sql import Row, SnapshotRows, SqlStore, batched, found_event
+from recorder.store.rows import Row, batched, found_event
+from recorder.store.sql import SnapshotRows, SqlStore
 from recorder.store.sqlite_file import (
     prepare,
     reading_engine,
@@ -78,6 +79,7 @@ class SqliteStore(SqlStore):
         super().__init__(name)
         self._path = path
         self._lock = store_lock(path)
+        self._synchronous = synchronous
         self._checkpoint_at = CHECKPOINT_AT
         with translating(name, sqlite3.Error):
             if write:
@@ -138,10 +140,24 @@ class SqliteStore(SqlStore):
     # Writing
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """Yield a connection in a write transaction, committed at the end; errors arrive translated."""
-        with self._writer_alone() as connection, connection.begin():
-            yield connection
+    def writing(self, *, durable: bool = False) -> Iterator[Connection]:
+        """Yield a connection in a write transaction, committed at the end; errors arrive translated.
+
+        :param durable: the log is synced with the commit, and with it whatever was committed before.
+        """
+        with self._writer_alone() as connection:
+            level = "full" if durable else self._synchronous
+            if level != self._synchronous:
+                _set_synchronous(connection, level)
+            try:
+                with connection.begin():
+                    yield connection
+            finally:
+                if level != self._synchronous:
+                    _set_synchronous(connection, self._synchronous)
+
+    def lock_ledger(self, connection: Connection) -> None:
+        """Do nothing: whoever writes is alone."""
 
     @contextmanager
     def _writer_alone(self) -> Iterator[Connection]:
@@ -260,6 +276,12 @@ class SqliteStore(SqlStore):
                 self._checkpoint(writer)
             finally:
                 writer.close()
+
+
+def _set_synchronous(connection: Connection, level: Synchronous) -> None:
+    """Say when the log is synced; not through SQLAlchemy, which would begin a transaction."""
+    with closing(connection.connection.cursor()) as cursor:
+        cursor.execute(f"PRAGMA synchronous = {level.upper()}")
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -86,8 +86,8 @@ def test_upgrading_twice_changes_nothing(store_url: str) -> None:
 
 
 def test_upgrading_an_empty_store_tells_what_was_done(absent_url: str, empty_postgres_url: str) -> None:
-    assert schema.upgrade(absent_url) == ("0001", "0002", "0003")
-    assert schema.upgrade(empty_postgres_url) == ("0001", "0002", "0003")
+    assert schema.upgrade(absent_url) == ("0001", "0002", "0003", "0004")
+    assert schema.upgrade(empty_postgres_url) == ("0001", "0002", "0003", "0004")
 
 
 def test_rows_of_a_store_of_before_are_made_again(absent_url: str, empty_postgres_url: str) -> None:
@@ -102,9 +102,9 @@ def test_rows_of_a_store_of_before_are_made_again(absent_url: str, empty_postgre
             expected = list(SqlProjected(store).exchanges())
         with engine_of(url).connect() as connection, connection.begin():
             as_of_0002(connection)
-            assert revisions.pending(connection) == ("0003",)
-        assert schema.upgrade(url) == ("0003",)
-        assert schema.state(target) == ("0003", ())
+            assert revisions.pending(connection) == ("0003", "0004")
+        assert schema.upgrade(url) == ("0003", "0004")
+        assert schema.state(target) == ("0004", ())
         with closing(open_store(url, write=True)) as store:
             assert [row.thread_key for row in SqlProjected(store).exchanges()] == [None]
             project(store, SqlProjected(store))
@@ -126,7 +126,7 @@ def test_several_upgrade_at_once(absent_url: str, empty_postgres_url: str) -> No
     for url in (absent_url, empty_postgres_url):
         with ThreadPoolExecutor(6) as threads:
             results = list(threads.map(schema.upgrade, [url] * 6))
-        assert sorted(results) == [()] * 5 + [("0001", "0002", "0003")]
+        assert sorted(results) == [()] * 5 + [("0001", "0002", "0003", "0004")]
 
 
 @pytest.mark.parametrize("write", [True, False])
@@ -146,9 +146,9 @@ def test_a_newer_schema_is_refused_with_what_to_do(upgraded: str, write: bool) -
 
 
 def test_an_older_schema_is_refused_by_readers(upgraded: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if there were a revision 0004 already."""
-    monkeypatch.setattr(revisions, "HEAD", "0004")
-    with pytest.raises(StaleSchema, match=r"has schema 0003, not 0004: run `recorder db upgrade"):
+    """As if there were a revision 0005 already."""
+    monkeypatch.setattr(revisions, "HEAD", "0005")
+    with pytest.raises(StaleSchema, match=r"has schema 0004, not 0005: run `recorder db upgrade"):
         open_store(upgraded, write=False)
 
 
@@ -178,7 +178,7 @@ def test_a_migration_that_fails_leaves_nothing(
         assert revisions.revision(connection) is None
     engine.dispose()
     for url in (absent_url, empty_postgres_url):
-        assert schema.upgrade(url) == ("0001", "0002", "0003")
+        assert schema.upgrade(url) == ("0001", "0002", "0003", "0004")
         open_store(url, write=True).close()
 
 
@@ -191,7 +191,7 @@ def test_a_developer_reaches_a_store_through_alembic_ini(upgraded: str) -> None:
             [*run, "-x", f"url={url}", *arguments], capture_output=True, text=True, cwd=ROOT, check=False
         )
         assert done.returncode == 0, done.stderr
-    assert "0003" in done.stdout
+    assert "0004" in done.stdout
     unnamed = subprocess.run([*run, "current"], capture_output=True, text=True, cwd=ROOT, check=False)
     assert unnamed.returncode == 1
     assert "name the store" in unnamed.stderr

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from recorder.core.chain import ChainVerifier
-from recorder.core.events import TERMINAL_TYPES, TYPE_CODES, VERBATIM
+from recorder.core.events import EXCHANGE_ENDS, TYPE_CODES, VERBATIM
 from recorder.core.exchange import NEXT, Exchange, fold
 from tests.building import URL, ExchangeBuilder
 
@@ -181,7 +181,7 @@ def test_facts_of_the_wrong_kind_are_absent() -> None:
 def test_the_table_knows_every_type_and_every_end() -> None:
     placed = frozenset().union(*NEXT.values())
     assert placed <= set(TYPE_CODES)
-    assert placed >= TERMINAL_TYPES
-    for kind in TERMINAL_TYPES - {"request_failed"}:
+    assert placed >= EXCHANGE_ENDS
+    for kind in EXCHANGE_ENDS - {"request_failed"}:
         exchange = folded(ExchangeBuilder().request().response().event(kind, {}))
         assert (exchange.transport_end, exchange.anomalies) == (kind, ())

@@ -1,0 +1,311 @@
+"""The ledger in a store's own database: the Merkle tree over the heads of its event streams, and what was said of it.
+
+Kept are the entries, and of the tree the hashes of complete subtrees, which never change: to append costs a few rows,
+a root or a proof a few look-ups, however large the ledger is. Nothing is updated and nothing removed; triggers refuse
+both. Who appends holds the ledger's lock up to the commit, so numbers have no gap, and an entry tells the one of the
+same stream before it.
+
+What is signed is no concern of the store: it keeps the notes as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import Connection, Select, func, insert, select, tuple_
+
+from recorder.core import merkle
+from recorder.core.heads import Head, Leaf, decode_entry, encode_entry, log_id
+from recorder.errors import ConfigurationError, CorruptRecording, NotFound, VersionConflict
+from recorder.store.base import Anchored
+from recorder.store.checkpoints import insert_into
+from recorder.store.rows import batched
+from recorder.store.tables import anchors, checkpoints, ledger, ledger_leaves, ledger_nodes
+from recorder.store.unsealed import unsealed_heads
+
+if TYPE_CHECKING:
+    from recorder.store.sql import SqlStore
+
+_AT_ONCE: Final = 500  # values in one IN (…)
+_ROWS_AT_ONCE: Final = 1000
+
+_leaf: Final = ledger_leaves.c
+_node: Final = ledger_nodes.c
+
+
+class SqlLedger:
+    """The ledger of a store; see :class:`recorder.store.base.Ledger`.
+
+    :param store: an open store; one opened for reading refuses what writes.
+    """
+
+    def __init__(self, store: SqlStore) -> None:
+        self._store = store
+        self._log: bytes | None = None
+
+    # Its name
+
+    def origin(self) -> str | None:
+        """Return the ledger's name; None where there is none: nothing is sealed then."""
+        with self._store.reading() as connection:
+            found: str | None = connection.execute(select(ledger.c.origin)).scalar()
+        return found
+
+    def found(self, origin: str) -> None:
+        """Give the ledger its name, for good.
+
+        :raises ConfigurationError: it has another one.
+        """
+        with self._store.writing(durable=True) as connection:
+            self._store.lock_ledger(connection)
+            known = connection.execute(select(ledger.c.origin)).scalar()
+            if known is None:
+                connection.execute(insert(ledger).values(number=1, origin=origin, log_id=log_id(origin)))
+            elif known != origin:
+                raise ConfigurationError(
+                    f"the ledger of {self._store.name} has the name {known}, which stays: "
+                    f"use the key of {known}, or give another store"
+                )
+
+    def _log_id(self, connection: Connection) -> bytes:
+        if self._log is None:
+            self._log = connection.execute(select(ledger.c.log_id)).scalar()
+        if self._log is None:
+            raise ConfigurationError(f"{self._store.name} has no ledger yet: run `recorder keys init`")
+        return self._log
+
+    # Leaves
+
+    def size(self) -> int:
+        """Return how many leaves there are."""
+        with self._store.reading() as connection:
+            return _size(connection)
+
+    def append(self, heads: Sequence[Head], sealed_ns: int) -> list[Leaf]:
+        """Commit heads as leaves in one transaction, in order, and return the leaves.
+
+        What is sealed already at that length or a further one is passed over, whatever its hash. When this returns,
+        the leaves survive a loss of power.
+
+        :param sealed_ns: UTC nanoseconds.
+        :raises ConfigurationError: the ledger has no name yet.
+        :raises StoreUnreachable: the engine did not answer, or refused; nothing is committed.
+        """
+        with self._store.writing(durable=True) as connection:
+            self._store.lock_ledger(connection)
+            log, size = self._log_id(connection), _size(connection)
+            last = _last(connection, {head.stream for head in heads})
+            leaves: list[Leaf] = []
+            for head in heads:
+                before, length = last.get(head.stream, (0, 0))
+                if head.length > length:
+                    leaves.append(Leaf(size + len(leaves), head, sealed_ns, before))
+                    last[head.stream] = leaves[-1].number + 1, head.length
+            self._insert(connection, size, [(leaf, encode_entry(log, leaf)) for leaf in leaves])
+        return leaves
+
+    def take(self, start: int, entries: Sequence[bytes]) -> None:
+        """Commit entries of a ledger of the same name as they are, for a copy.
+
+        :param start: the number of the first; where the ledger has some of them already, those are passed over.
+        :raises CorruptRecording: one is none.
+        :raises VersionConflict: some before them are missing.
+        """
+        with self._store.writing(durable=True) as connection:
+            self._store.lock_ledger(connection)
+            log, size = self._log_id(connection), _size(connection)
+            if start > size:
+                raise VersionConflict(f"the ledger of {self._store.name} ends before leaf {start}")
+            new = list(enumerate(entries, start))[size - start :]
+            self._insert(connection, size, [(decode_entry(log, number, entry), entry) for number, entry in new])
+
+    def _insert(self, connection: Connection, size: int, leaves: Sequence[tuple[Leaf, bytes]]) -> None:
+        if not leaves:
+            return
+        rows = [
+            {"number": leaf.number, "stream": leaf.head.stream, "length": leaf.head.length, "state": leaf.head.state}
+            | {"entry": entry}
+            for leaf, entry in leaves
+        ]
+        edge = _edge(connection, size)
+        hashes = [merkle.leaf_hash(entry) for _, entry in leaves]
+        nodes = merkle.appended(size, hashes, lambda level, number: self._node(connection, level, number, edge))
+        connection.execute(insert(ledger_leaves), rows)
+        connection.execute(
+            insert(ledger_nodes),
+            [{"level": level, "number": number, "hash": digest} for level, number, digest in nodes],
+        )
+
+    def leaf(self, number: int) -> Leaf:
+        """Return a leaf.
+
+        :raises NotFound: there is none of that number.
+        :raises CorruptRecording: its entry is not what was written.
+        """
+        found = next(self.leaves(number, number + 1), None)
+        if found is None:
+            raise NotFound(f"the ledger of {self._store.name} has no leaf {number}")
+        return found
+
+    def leaves(self, start: int, end: int) -> Iterator[Leaf]:
+        """Yield the leaves from number *start* to before *end*, in order; those that are missing are left out."""
+        yield from self._leaves(select(_leaf.number, _leaf.entry).where(_leaf.number >= start, _leaf.number < end))
+
+    def entries(self, start: int, end: int) -> Iterator[bytes]:
+        """Yield the entries from number *start* to before *end*, as they are stored."""
+        query = select(_leaf.entry).where(_leaf.number >= start, _leaf.number < end).order_by(_leaf.number)
+        with self._store.reading() as connection:
+            yield from connection.execute(query.execution_options(yield_per=_ROWS_AT_ONCE)).scalars()
+
+    def last_leaf(self, stream: bytes) -> Leaf | None:
+        """Return the newest leaf of a stream."""
+        query = select(_leaf.number, _leaf.entry).where(_leaf.stream == stream)
+        with self._store.reading() as connection:
+            row = connection.execute(query.order_by(_leaf.number.desc()).limit(1)).first()
+            return None if row is None else decode_entry(self._log_id(connection), *row)
+
+    def leaves_of(self, stream: bytes) -> Iterator[Leaf]:
+        """Yield the leaves of a stream, the oldest first."""
+        yield from self._leaves(select(_leaf.number, _leaf.entry).where(_leaf.stream == stream))
+
+    def _leaves(self, query: Select[Any]) -> Iterator[Leaf]:
+        pieces = query.order_by(_leaf.number).execution_options(yield_per=_ROWS_AT_ONCE)
+        with self._store.reading() as connection:
+            log: bytes | None = None
+            for number, entry in connection.execute(pieces):
+                log = log or self._log_id(connection)
+                yield decode_entry(log, number, entry)
+
+    def unsealed(self, limit: int) -> list[Head]:
+        """Return up to *limit* heads of streams that are further than their last leaf; looks at every stream."""
+        return list(islice(unsealed_heads(self._store), limit))
+
+    def unsealed_of(self, instance: bytes) -> list[Head]:
+        """Return the same of the streams that one recorder process opened."""
+        return list(unsealed_heads(self._store, instance))
+
+    # The tree
+
+    def node(self, level: int, number: int) -> bytes:
+        """Return the hash of the complete subtree over the ``2**level`` leaves from ``number * 2**level`` on.
+
+        :raises CorruptRecording: it is not there.
+        """
+        with self._store.reading() as connection:
+            return self._node(connection, level, number)
+
+    def _node(
+        self, connection: Connection, level: int, number: int, known: dict[tuple[int, int], bytes] | None = None
+    ) -> bytes:
+        found: bytes | None = (known or {}).get((level, number))
+        if found is None:
+            query = select(_node.hash).where(_node.level == level, _node.number == number)
+            found = connection.execute(query).scalar()
+        if found is None:
+            raise CorruptRecording(
+                f"node {number} of level {level} is missing from the ledger of {self._store.name}: restore a backup"
+            )
+        return found
+
+    def root(self, size: int) -> bytes:
+        """Return the root of the tree of the first *size* leaves.
+
+        :raises ValueError: *size* is negative.
+        :raises CorruptRecording: nodes of it are missing: the ledger is smaller, or damaged.
+        """
+        with self._store.reading() as connection:
+            return merkle.root(size, lambda level, number: self._node(connection, level, number))
+
+    def inclusion(self, number: int, size: int) -> list[bytes]:
+        """Return the proof that a leaf is in the tree of the first *size* leaves, from below.
+
+        :raises ValueError: it is not.
+        """
+        with self._store.reading() as connection:
+            return merkle.inclusion(number, size, lambda level, place: self._node(connection, level, place))
+
+    def consistency(self, old: int, new: int) -> list[bytes]:
+        """Return the proof that the tree of *old* leaves is the beginning of that of *new* leaves.
+
+        :raises ValueError: *old* is larger.
+        """
+        with self._store.reading() as connection:
+            return merkle.consistency(old, new, lambda level, number: self._node(connection, level, number))
+
+    # What was said of it
+
+    def checkpoints(self) -> Iterator[tuple[int, str]]:
+        """Yield size and signed note of every checkpoint, the smallest first."""
+        query = select(checkpoints.c.size, checkpoints.c.note).order_by(checkpoints.c.size)
+        with self._store.reading() as connection:
+            found = connection.execute(query.execution_options(yield_per=_ROWS_AT_ONCE))
+            yield from ((size, note) for size, note in found)
+
+    def last_checkpoint(self) -> tuple[int, str] | None:
+        """Return size and signed note of the largest checkpoint."""
+        query = select(checkpoints.c.size, checkpoints.c.note).order_by(checkpoints.c.size.desc()).limit(1)
+        with self._store.reading() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else (row[0], row[1])
+
+    def add_checkpoint(self, size: int, note: str, made_ns: int) -> None:
+        """Keep a signed note; the same one again is passed over.
+
+        :raises VersionConflict: there is another note of that size.
+        """
+        with self._store.writing(durable=True) as connection:
+            values = {"size": size, "note": note, "made_ns": made_ns}
+            connection.execute(insert_into(connection, checkpoints).values(values).on_conflict_do_nothing())
+            known = connection.execute(select(checkpoints.c.note).where(checkpoints.c.size == size)).scalar()
+            if known != note:
+                raise VersionConflict(
+                    f"{self._store.name} has another checkpoint of size {size}: see `recorder verify`"
+                )
+
+    def anchors(self) -> Iterator[Anchored]:
+        """Yield what was got from outside, in the order in which it came."""
+        c = anchors.c
+        query = select(c.id, c.size, c.anchor, c.made_ns, c.evidence).order_by(c.made_ns, c.id)
+        with self._store.reading() as connection:
+            for row in connection.execute(query.execution_options(yield_per=_ROWS_AT_ONCE)):
+                yield Anchored(*row)
+
+    def add_anchor(self, anchored: Anchored) -> None:
+        """Keep what somebody outside gave; the same one again is passed over.
+
+        :raises VersionConflict: there is another one with that id.
+        """
+        with self._store.writing(durable=True) as connection:
+            values = anchored._asdict()
+            connection.execute(insert_into(connection, anchors).values(values).on_conflict_do_nothing())
+            row = connection.execute(
+                select(*(anchors.c[name] for name in Anchored._fields)).where(anchors.c.id == anchored.id)
+            ).one()
+            if Anchored(*row) != anchored:
+                raise VersionConflict(f"{self._store.name} has another anchor with the id {anchored.id.hex()}")
+
+
+def _size(connection: Connection) -> int:
+    last = connection.execute(select(func.max(_leaf.number))).scalar()
+    return 0 if last is None else int(last) + 1
+
+
+def _last(connection: Connection, streams: Iterable[bytes]) -> dict[bytes, tuple[int, int]]:
+    """Return, of each stream that is sealed, the number of its last leaf plus 1, and the length there."""
+    found: dict[bytes, tuple[int, int]] = {}
+    for some in batched(list(streams), _AT_ONCE):
+        newest = select(func.max(_leaf.number)).where(_leaf.stream.in_(some)).group_by(_leaf.stream)
+        query = select(_leaf.stream, _leaf.number, _leaf.length).where(_leaf.number.in_(newest))
+        found |= {stream: (number + 1, length) for stream, number, length in connection.execute(query)}
+    return found
+
+
+def _edge(connection: Connection, size: int) -> dict[tuple[int, int], bytes]:
+    """Return the complete subtrees that make up a tree: what new leaves are joined to."""
+    places = [(level, (size >> level) - 1) for level in range(size.bit_length()) if size >> level & 1]
+    if not places:
+        return {}
+    query = select(_node.level, _node.number, _node.hash).where(tuple_(_node.level, _node.number).in_(places))
+    return {(level, number): digest for level, number, digest in connection.execute(query)}
