@@ -82,7 +82,7 @@ class Container:
         tail = self._bytes(max(0, total - _END.size), _END.size)
         if len(tail) < _END.size or tail[:4] != b"PK\5\6":
             raise Damaged("the file does not end as a bundle does: it is cut off, something was added, or it is none")
-        count, size, offset = _END.unpack(tail)[4:7]
+        count, size, offset = map(int, _END.unpack(tail)[4:7])
         if tail != end_record(count, size, offset) or offset + size + _END.size != total:
             raise Damaged("the end of the zip is not in its only allowed form")
         if count > MAX_MEMBERS or size > count * (_CENTRAL.size + MAX_NAME):
@@ -93,7 +93,7 @@ class Container:
             at = self._take(found, at)
         if at != len(found):
             raise Damaged("the directory of the zip has bytes that belong to no file")
-        return int(offset)
+        return offset
 
     def _take(self, directory: bytes, at: int) -> int:
         """Take one line of the directory; return where the next begins."""
@@ -116,7 +116,7 @@ class Container:
         if self._bytes(offset, len(header)) != header:
             raise Damaged(f"{name}: what stands before it is not what the directory of the zip says")
         self.members[name] = Member(name, method, crc, packed, size, offset + len(header))
-        return end
+        return int(end)
 
     def _check_order(self, directory_at: int) -> None:
         names = list(self.members)

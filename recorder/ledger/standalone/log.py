@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 
 from recorder.ledger.standalone.container import Container, Damaged
 from recorder.ledger.standalone.findings import Findings
-from recorder.ledger.standalone.notes import Checkpoint, Key, parse_checkpoint, parse_vkey
-from recorder.ledger.standalone.tree import Frontier, extends, leaf_hash
+from recorder.ledger.standalone.notes import Checkpoint, Key, Proof, parse_checkpoint, parse_vkey
+from recorder.ledger.standalone.tree import Frontier, extends, includes, leaf_hash
 
 LEAVES, LEFT, KEYS = "ledger/leaves.bin", "ledger/left.bin", "log.vkey"
 _TAG = b"recorder/head/v1\0"
 _ENTRY = struct.Struct(">17s32s16sQ32sBQQ")
-_MOST_KEYS, _MOST_CHECKPOINTS, _SMALL = 100, 10_000, 1 << 20
+_MOST_KEYS, _MOST_CHECKPOINTS, _MOST_BYTES = 100, 10_000, 1 << 20
 
 
 class Sealed(NamedTuple):
@@ -65,17 +65,15 @@ class Log:
             self._read_checkpoints()
 
     def _read_range(self, told: Any) -> None:
-        numbers = [told.get(name) for name in ("from", "to")] if isinstance(told, dict) else []
-        if not numbers or not all(type(one) is int and 0 <= one < 1 << 63 for one in numbers):
+        start, end = (told.get("from"), told.get("to")) if isinstance(told, dict) else (None, None)
+        if type(start) is not int or type(end) is not int or not 0 <= start < end < 1 << 63:
             raise Damaged("the manifest does not tell which leaves of the ledger are here")
-        self.start, self.end = numbers
+        self.start, self.end = start, end
         self.origin = str(told.get("origin"))
         self._log_id = hashlib.sha256(b"recorder/origin/v1\0" + self.origin.encode("utf-8", "surrogatepass")).digest()
-        if self.end <= self.start:
-            raise Damaged("the range of leaves in the manifest is none")
 
     def _read_keys(self) -> None:
-        lines = self._container.read(KEYS, _SMALL).decode("utf-8", "replace").split("\n")
+        lines = self._container.read(KEYS, _MOST_BYTES).decode("utf-8", "replace").split("\n")
         if lines.pop() != "" or not lines or len(lines) > _MOST_KEYS:
             raise Damaged(f"{KEYS} is not a list of public keys, a line each")
         for line in lines:
@@ -90,7 +88,7 @@ class Log:
             raise Damaged("there are more checkpoints than a bundle can have")
         for name in names:
             try:
-                checkpoint = parse_checkpoint(self._container.read(name, _SMALL), self.keys)
+                checkpoint = parse_checkpoint(self._container.read(name, _MOST_BYTES), self.keys)
             except ValueError as error:
                 self._findings.add("signature", name, f"{error}")
                 continue
@@ -114,21 +112,20 @@ class Log:
             frontier.append(leaf_hash(entry))
             if frontier.size in wanted:
                 self.roots[frontier.size] = frontier.root()
-            tag, found, stream, length, digest, state, sealed_ns, before = _ENTRY.unpack(entry)
-            if tag != _TAG or found != self._log_id or state > 1 or before > number or not length:
+            leaf = self._leaf(number, entry)
+            if leaf is None:
                 self._findings.add("leaf", LEAVES, f"leaf {number} is none, or one of another ledger")
-            elif stream in own:
-                leaf = Sealed(number, stream, length, digest, state, sealed_ns, before)
-                self.own.setdefault(stream, []).append(leaf)
+            elif leaf.stream in own:
+                self.own.setdefault(leaf.stream, []).append(leaf)
             else:
-                self.others += before <= self.start  # the first of its stream within the range
+                self.others += leaf.before <= self.start  # the first of its stream within the range
         if self._container.members[LEAVES].size != (self.end - self.start) * _ENTRY.size:
             told = f"there are more or fewer leaves than those from {self.start} to before {self.end}"
             self._findings.add("tree", LEAVES, told)
         self._compare()
 
     def _frontier(self) -> Frontier:
-        left = self._container.read(LEFT, _SMALL)
+        left = self._container.read(LEFT, _MOST_BYTES)
         try:
             return Frontier(self.start, [left[at : at + 32] for at in range(0, len(left), 32)])
         except ValueError as error:
@@ -172,7 +169,32 @@ class Log:
         whole = all(len(hashed) == 32 for hashed in path)
         return whole and extends(old.size, new.size, old.root, new.root, path)
 
-    def entry(self, leaf: Sealed) -> bytes:
-        """Return the bytes of a leaf."""
+    def _leaf(self, number: int, entry: bytes) -> Sealed | None:
+        if len(entry) != _ENTRY.size:
+            return None
+        tag, found, stream, length, digest, state, sealed_ns, before = _ENTRY.unpack(entry)
+        if tag != _TAG or found != self._log_id or state > 1 or before > number or not length:
+            return None
+        return Sealed(number, stream, length, digest, state, sealed_ns, before)
+
+    def take_proof(self, stream: bytes, proof: Proof) -> str:
+        """Check a proof; a leaf that lies outside the range, and comes with its proof, counts from now on.
+
+        :return: what is wrong with it; empty where nothing is.
+        """
+        checkpoint = next((one for one in self.checkpoints if one.note == proof.note), None)
+        own = self.own.get(stream, [])
+        leaf = next((one for one in own if one.number == proof.number), None)
+        if leaf is None and not self.start <= proof.number < self.end:
+            leaf = self._leaf(proof.number, proof.entry)
+        if leaf is None or leaf.stream != stream or checkpoint is None or checkpoint.size not in self.proved_sizes:
+            return "it is of a leaf, or by a checkpoint, that is not here"
+        if not includes(proof.number, checkpoint.size, leaf_hash(self._entry(leaf)), proof.path, checkpoint.root):
+            return "its path does not lead to the root of the checkpoint"
+        if leaf not in own:
+            self.own[stream] = [leaf, *own]
+        return ""
+
+    def _entry(self, leaf: Sealed) -> bytes:
         fields = (leaf.stream, leaf.length, leaf.hash, leaf.state, leaf.sealed_ns, leaf.before)
         return _ENTRY.pack(_TAG, self._log_id, *fields)

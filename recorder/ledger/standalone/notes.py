@@ -52,11 +52,15 @@ class Checkpoint(NamedTuple):
 
 
 class Proof(NamedTuple):
-    """That a leaf is in the tree of a checkpoint (C2SP tlog-proof)."""
+    """That a leaf is in the tree of a checkpoint (C2SP tlog-proof).
 
-    index: int
+    :ivar entry: the leaf, where it is not among those of the range; else empty.
+    """
+
+    number: int
     path: tuple[bytes, ...]
     note: str
+    entry: bytes
 
 
 def unbase64(text: str) -> bytes:
@@ -122,13 +126,14 @@ def parse_proof(data: bytes) -> Proof:
     """
     head, blank, note = data.decode("utf-8").partition("\n\n")
     lines = head.split("\n")
+    entry = unbase64(lines.pop(1)[6:]) if lines[1:] and lines[1].startswith("extra ") else b""
     place = lines[1].partition(" ") if len(lines) > 1 else ("", "", "")
     if not blank or lines[0] != _PROOF_BEGINS or place[0] != "index" or not _SIZE.fullmatch(place[2]):
         raise ValueError("not a proof: its first lines, an index and hashes")
     path = tuple(unbase64(line) for line in lines[2:])
     if len(path) > 63 or any(len(hashed) != 32 for hashed in path):
         raise ValueError("the path of a proof cannot be")
-    return Proof(int(place[2]), path, note)
+    return Proof(int(place[2]), path, note, entry)
 
 
 def parse_json(data: bytes) -> Any:

@@ -12,6 +12,7 @@ from recorder.ledger.standalone.streams import StreamSummary
 from recorder.ledger.standalone.verification import Verification
 
 _SHOWN = 20
+_UTC = timezone(timedelta(0))
 _LOST = ("bundle", "tree", "leaf", "omitted", "version", "journal", "record")
 _QUESTIONS = {
     "authentic": "it is by the holder of a key that you named",
@@ -25,6 +26,7 @@ def result_of(verification: Verification) -> dict[str, Any]:
     """Return everything that a verification found, as ``--json`` prints it."""
     log, findings = verification.log, verification.findings
     clocks = _clocks(verification)
+    exchanges = [one for one in verification.summaries.values() if one.kind == "exchange"]
     verdicts = {
         "authentic": _authentic(verification),
         "unmodified": "no" if findings.any_of("bundle") or findings.found else "yes",
@@ -35,8 +37,8 @@ def result_of(verification: Verification) -> dict[str, Any]:
         "verdicts": verdicts,
         "findings": [finding.as_json() for finding in findings.found],
         "events": verification.events,
-        "exchanges": [_exchange(verification, one) for one in verification.summaries.values() if one.kind == "exchange"],
-        "counts": getattr(verification, "counts", {}),
+        "exchanges": [_exchange(verification, one) for one in exchanges],
+        "counts": verification.counts,
         "not_proved": list(_not_proved(verification, verdicts)),
         "clocks": clocks,
         "anchors": verification.anchors,
@@ -115,10 +117,7 @@ def _exchange(verification: Verification, summary: StreamSummary) -> dict[str, A
     leaf = _last_leaf(verification, summary.stream)
     if leaf is not None:
         shown["sealed_at"], shown["leaf"] = _time(leaf.sealed_ns), leaf.number
-    for why, count in summary.emptied.items():
-        if count:
-            shown[why] = count
-    return shown
+    return {**shown, **{why: count for why, count in summary.emptied.items() if count}}
 
 
 def _not_proved(verification: Verification, verdicts: dict[str, str]) -> Iterator[str]:
@@ -146,7 +145,7 @@ def _not_proved(verification: Verification, verdicts: dict[str, str]) -> Iterato
 def _time(nanoseconds: int) -> str:
     """Return a time as people read it, UTC; a number where no calendar has it."""
     try:
-        moment = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=nanoseconds // 10**9)
+        moment = datetime(1970, 1, 1, tzinfo=_UTC) + timedelta(seconds=nanoseconds // 10**9)
     except OverflowError:
         return str(nanoseconds)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{nanoseconds % 10**9:09}Z"

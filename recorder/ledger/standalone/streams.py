@@ -11,8 +11,17 @@ from recorder.ledger.standalone.log import Log, Sealed
 from recorder.ledger.standalone.records import WHYS, Broken, Entry, StreamReader, facts_of
 
 ENDS = frozenset(
-    "request_failed response_completed response_truncated response_failed consumer_closed consumer_abandoned "
-    "process_died recorder_closed instance_stopped".split()
+    {
+        "request_failed",
+        "response_completed",
+        "response_truncated",
+        "response_failed",
+        "consumer_closed",
+        "consumer_abandoned",
+        "process_died",
+        "recorder_closed",
+        "instance_stopped",
+    }
 )
 _ALONE = {"linked": "link", "conversation_named": "conversation", "tags_set": "conversation"}
 
@@ -110,10 +119,12 @@ class StreamChecks:
         if not leaves:
             self._findings.add("leaf", "stream", "no leaf of the ledger names it: it may have been added later", stream)
             return
-        if summary.first == 1 and leaves[0].before:
+        # The leaves of an exchange and of a link are all here; those of a journal and of a conversation from some on.
+        if summary.kind in ("exchange", "link") and leaves[0].before:
             told = f"its leaf {leaves[0].before - 1} is not among those that are here"
             self._findings.add("leaf", "before", told, stream)
-        for earlier, later in zip(leaves, leaves[1:]):  # noqa: B905 - strict came with Python 3.10
+        for at in range(1, len(leaves)):
+            earlier, later = leaves[at - 1], leaves[at]
             if later.before != earlier.number + 1 or later.length <= earlier.length:
                 told = f"leaf {later.number} does not go on from leaf {earlier.number}"
                 self._findings.add("leaf", "before", told, stream, later.length)
