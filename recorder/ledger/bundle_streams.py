@@ -17,11 +17,12 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Final
 
 from recorder.core.chain import commitment
 from recorder.core.codec import FRAME, encode_opened, event_record
 from recorder.core.events import FORMAT_VERSION, Event, StreamOpened
+from recorder.store.erased import ErasedPayload
 
 KIND_EMPTIED: Final = 3
 KIND_BEGINS: Final = 4
@@ -31,17 +32,10 @@ _EMPTIED: Final = struct.Struct(">HH16sQQQ16s32sQ32sBH")
 _BEGINS: Final = struct.Struct(">16sQ32s")
 
 
-class Erased(NamedTuple):
-    """What an erasure leaves of a payload."""
-
-    size: int
-    commitment: bytes
-
-
 def stream_records(
     opened: StreamOpened,
     events: Iterable[Event],
-    erased: Mapping[int, Erased],
+    erased: Mapping[int, ErasedPayload],
     *,
     withheld: bool = False,
     after: Event | None = None,
@@ -67,17 +61,17 @@ def stream_records(
             yield event_record(event)
 
 
-def left_of(secret: bytes, event: Event) -> Erased:
+def left_of(secret: bytes, event: Event) -> ErasedPayload:
     """Return the size of an event's payload and the commitment to it.
 
     :param secret: that of its stream.
     """
     meta = None if event.meta is None else event.meta.encode("ascii")
     size = len(meta or b"") + len(event.body or b"")
-    return Erased(size, commitment(secret, event.version, meta, event.body))
+    return ErasedPayload(size, commitment(secret, event.version, meta, event.body))
 
 
-def emptied_record(event: Event, left: Erased, why: int) -> bytes:
+def emptied_record(event: Event, left: ErasedPayload, why: int) -> bytes:
     """Return the record of an event whose payload is not given.
 
     :param why: :data:`WITHHELD` or :data:`ERASED`.
