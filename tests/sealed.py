@@ -198,7 +198,11 @@ def small(url: str, key: Key | None = None, name: str = "Wirtschaft €") -> tup
     """
     desk = Desk(url, key)
     talk = desk.conversation(name)
-    exchanges = [desk.exchange(f"EURUSD? {number}", ["Buy", " 1", " lot"], talk) for number in range(3)]
+    exchanges = []
+    for number in range(3):
+        exchanges.append(desk.exchange(f"EURUSD? {number}", ["Buy", " 1", " lot"], talk))
+        if key is not None and number < 2:
+            desk.seal()
     link = desk.link("order", "12345", exchanges[2])
     desk.seal() if key is not None else desk.save()
     return desk, exchanges, link

@@ -16,6 +16,7 @@ from recorder.ledger.standalone.records import Entry, facts_of
 from recorder.ledger.standalone.streams import StreamSummary
 
 TOLERATED_NS = 2_000_000_000
+_MOST_PROCESSES, _MOST_CLOSINGS, _MOST_MISSING = 100_000, 1000, 10_000  # of what hostile journals could tell
 
 
 class _Opened(NamedTuple):
@@ -56,7 +57,9 @@ class Journals:
     def clock(self, entry: Entry) -> None:
         """Look at the two clocks of an event of any stream: how far the wall clock moved against the other."""
         offset = entry.wall_ns - entry.mono_ns
-        first = self._offsets.setdefault(entry.instance, offset)
+        first = self._offsets.get(entry.instance, offset)
+        if len(self._offsets) < _MOST_PROCESSES:
+            self._offsets.setdefault(entry.instance, offset)
         step = abs(offset - first)
         if step > self.steps.get(entry.instance, 0):
             self.steps[entry.instance] = step
@@ -74,7 +77,8 @@ class Journals:
             self.synchronised += facts.get("synchronized") is True
         elif entry.type == "payload_erased":
             stream, events = _id(facts.get("exchange")), facts.get("events")
-            self.erasures[stream] = self.erasures.get(stream, 0) + (events if type(events) is int else 0)
+            if stream in self._here:
+                self.erasures[stream] = self.erasures.get(stream, 0) + (events if type(events) is int else 0)
 
     def _open(self, journal: bytes, entry: Entry, facts: Mapping[str, Any]) -> None:
         number, stream = facts.get("number"), _id(facts.get("exchange"))
@@ -90,7 +94,8 @@ class Journals:
             self._opened[stream] = _Opened(journal, number, entry.wall_ns)
         else:
             self.elsewhere += 1
-            if self._period is not None and self._period[0] <= entry.wall_ns < self._period[1]:
+            within = self._period is not None and self._period[0] <= entry.wall_ns < self._period[1]
+            if within and len(self._missing) < _MOST_MISSING:
                 self._missing[stream] = (journal, entry.version)
 
     def _close(self, journal: bytes, entry: Entry, facts: Mapping[str, Any]) -> None:
@@ -98,7 +103,9 @@ class Journals:
         if length == 0:
             self._missing.pop(stream, None)  # nothing was recorded of it, nor sent
         if stream in self._here and type(length) is int and 0 <= length < 1 << 63:
-            self._closed.setdefault(stream, []).append(_Closed(journal, entry.version, length, str(head)))
+            told = self._closed.setdefault(stream, [])
+            if len(told) < _MOST_CLOSINGS:
+                told.append(_Closed(journal, entry.version, length, str(head)))
 
     def lengths(self, stream: bytes) -> list[int]:
         """Return the versions of an exchange after which journals tell its hash."""

@@ -185,8 +185,8 @@ class Log:
         checkpoint = next((one for one in self.checkpoints if one.note == proof.note), None)
         own = self.own.get(stream, [])
         leaf = next((one for one in own if one.number == proof.number), None)
-        if leaf is None and not self.start <= proof.number < self.end:
-            leaf = self._leaf(proof.number, proof.entry)
+        if proof.entry:
+            leaf = None if self.start <= proof.number < self.end else self._leaf(proof.number, proof.entry)
         if leaf is None or leaf.stream != stream or checkpoint is None or checkpoint.size not in self.proved_sizes:
             return "it is of a leaf, or by a checkpoint, that is not here"
         if not includes(proof.number, checkpoint.size, leaf_hash(self._entry(leaf)), proof.path, checkpoint.root):

@@ -19,6 +19,7 @@ from recorder.core.ed25519 import verify
 _VKEY = re.compile(r"([^\s+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]{44})")
 _SIGNED = re.compile("— ([^ ]+) ([A-Za-z0-9+/=]+)")
 _SIZE = re.compile("0|[1-9][0-9]{0,18}")
+_MOST_SIGNATURES = 16
 _PROOF_BEGINS = "c2sp.org/tlog-proof@v1"
 STATEMENT_TYPE = "application/vnd.in-toto+json"
 
@@ -106,7 +107,10 @@ def parse_checkpoint(data: bytes, keys: Sequence[Key]) -> Checkpoint:
     if len(root) != 32 or int(lines[1]) >= 1 << 63:
         raise ValueError("the size or the root of a checkpoint cannot be")
     signers = []
-    for line in under[:-1].split("\n"):
+    lines_under = under[:-1].split("\n")
+    if len(lines_under) > _MOST_SIGNATURES:
+        raise ValueError("there are more signatures under a checkpoint than a bundle has")
+    for line in lines_under:
         match = _SIGNED.fullmatch(line)
         signed = unbase64(match[2]) if match else b""
         if match is None or len(signed) < 5:
@@ -169,7 +173,11 @@ def parse_envelope(data: bytes, keys: Sequence[Key]) -> tuple[Any, tuple[Key, ..
     if not isinstance(envelope, dict) or set(envelope) != {"payload", "payloadType", "signatures"}:
         raise ValueError("not a signed statement")
     signatures = envelope["signatures"]
-    if envelope["payloadType"] != STATEMENT_TYPE or not isinstance(signatures, list) or len(signatures) > 100:
+    if (
+        envelope["payloadType"] != STATEMENT_TYPE
+        or not isinstance(signatures, list)
+        or len(signatures) > _MOST_SIGNATURES
+    ):
         raise ValueError("not a signed in-toto statement")
     payload = unbase64(str(envelope["payload"]))
     signers = []
