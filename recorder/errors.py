@@ -7,7 +7,8 @@
     ├── StoreError                  the store cannot do what was asked of it
     │   ├── StoreUnreachable        nobody answers, or the path cannot be opened
     │   ├── StaleSchema             the store's schema is not the one this version reads and writes
-    │   └── VersionConflict         two different events claim one place in an event stream
+    │   ├── VersionConflict         two different events claim one place in an event stream
+    │   └── LedgerConflict          the store's ledger does not continue what was signed of it
     ├── RecordingError              only under on_failure="raise": the request was not, or is not, recorded
     ├── CorruptRecording            what is stored cannot be what was written
     │   ├── UnknownEventType
@@ -58,6 +59,10 @@ class StaleSchema(StoreError):
 
 class VersionConflict(StoreError):
     """Two different events claim the same place in an event stream."""
+
+
+class LedgerConflict(StoreError):
+    """The store's ledger does not continue what was signed of it before."""
 
 
 class RecordingError(RecorderError):

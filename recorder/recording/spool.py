@@ -26,9 +26,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from recorder.clock import Clock
+from recorder.durable import fdatasync, sync_directory
 from recorder.errors import StoreUnreachable
 from recorder.recording.mapped_file import MappedSpoolFile
-from recorder.recording.spool_file import HEADER_SIZE, SpoolFile, copy_records, fdatasync, sync_directory
+from recorder.recording.spool_file import HEADER_SIZE, SpoolFile, copy_records
 
 _log = logging.getLogger("recorder")
 

@@ -99,13 +99,14 @@ class Log:
             else:
                 self.checkpoints.append(checkpoint)
 
-    def read_leaves(self, own: Mapping[bytes, object]) -> None:
+    def read_leaves(self, own: Mapping[bytes, object], size: int = 0) -> None:
         """Read all leaves, make the roots anew, and compare them with the checkpoints.
 
         :param own: the event streams in the bundle.
+        :param size: of another tree whose root is wanted.
         """
         frontier = self._frontier()
-        wanted = {checkpoint.size for checkpoint in self.checkpoints}
+        wanted = {size, *(checkpoint.size for checkpoint in self.checkpoints)}
         for number, entry in enumerate(self._entries(), self.start):
             if number >= self.end:
                 break

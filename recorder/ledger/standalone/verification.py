@@ -65,8 +65,9 @@ class Verification:
         statement = self._read_manifest(told)
         self._check_subjects(statement)
         log = self.log = Log(self._container, self.predicate.get("ledger"), self.findings)
+        held = self._read_held(log)
         if log.present:
-            log.read_leaves(streams)
+            log.read_leaves(streams, 0 if held is None else held.size)
         self._check_signers(told)
         proved = self._check_proofs(log)
         self._read_streams(streams, log)
@@ -76,8 +77,8 @@ class Verification:
         self._check_links()
         self._check_anchors(log)
         self._check_counts(log)
-        if self._held is not None:
-            self._compare_held(self._held, log)
+        if held is not None:
+            self._compare_held(held, log)
 
     def _read_manifest(self, data: bytes) -> Any:
         try:
@@ -209,13 +210,17 @@ class Verification:
             self.findings.add("manifest", "counts", f"the manifest counts {told}, here are {counted}")
         self.counts = counted
 
-    def _compare_held(self, held: bytes, log: Log) -> None:
-        """Compare with a checkpoint that the auditor kept: is this the same log, and not an older state of it?"""
+    def _read_held(self, log: Log) -> Checkpoint | None:
+        if self._held is None:
+            return None
         try:
-            own = parse_checkpoint(held, log.keys)
+            return parse_checkpoint(self._held, log.keys)
         except ValueError as error:
             self.findings.add("stale", "checkpoint", f"the checkpoint that you hold cannot be read: {error}")
-            return
+            return None
+
+    def _compare_held(self, own: Checkpoint, log: Log) -> None:
+        """Compare with a checkpoint that the auditor kept: is this the same log, and not an older state of it?"""
         roots = {**{one.size: one.root for one in log.checkpoints}, **log.roots}
         if own.origin != log.origin or roots.get(own.size, own.root) != own.root:
             told = "the checkpoint that you hold is not of this ledger: one of the two was changed"

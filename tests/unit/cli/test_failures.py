@@ -18,6 +18,7 @@ EXPECTED = {
     "StoreUnreachable": 3,
     "StaleSchema": 2,
     "VersionConflict": 1,
+    "LedgerConflict": 1,
     "RedactionRefused": 1,
     "ImportRefused": 1,
     "RecordingError": 3,

@@ -34,7 +34,7 @@ def test_a_bundle_of_an_order_holds_what_led_to_it_and_verifies(tmp_path: Path) 
         "bounded_in_time": "by its own clock",
     }
     assert [one["kind"] for one in predicate_of(path)["streams"]] == ["journal", "conversation", "exchange", "link"]
-    assert result["counts"] == {"events": 20, "streams": 4, "other_streams": 2, "withheld": 0, "erased": 0}
+    assert result["counts"] == {"events": 20, "streams": 4, "other_streams": 0, "withheld": 0, "erased": 0}
     files = members(path)
     assert files["verify.py"].decode() == verifier_source()
     assert files["FORMAT.md"].decode() == format_text()

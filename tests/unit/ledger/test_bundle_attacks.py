@@ -174,7 +174,7 @@ def test_a_ledger_that_was_made_anew_contradicts_a_checkpoint_that_was_kept(tmp_
     files = members(path)
     kept = files[max(name for name in files if name.startswith("checkpoints/"))]
     forger = Desk(url_of(tmp_path, "forged.db"), key)
-    forged = [forger.exchange(f"EURUSD? {number}", ["Sell", " 9", " lots"]) for number in range(5)]
+    forged = [forger.exchange(f"EURUSD? {number}", ["Sell", " 9", " lots"]) for number in range(20)]
     forger.seal()
     other = bundle_of(forger, tmp_path / "forged.zip", forged[2:3])
     assert kinds(other, key.fingerprint) == set()
