@@ -1,4 +1,4 @@
-"""Stores with a ledger, made event by event with fixed times, ids and secrets: the same bytes whenever they are made."""
+"""Stores with a ledger, made event by event with fixed times, ids and secrets: the same bytes each time."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ class Selecting:
 
     def _wanted(self, selection: dict[str, Any], exchanges: Iterable[str]) -> Wanted:
         ids = tuple(dict.fromkeys(id_bytes(one) for one in exchanges))
-        named = {row.conversation for row in map(self._store.reader.exchange, ids) if row is not None}
+        named = {row.opening for row in map(self._store.reader.exchange, ids) if row is not None}
         openings = self._store.reader.openings_by("id", [one for one in named if one is not None])
         return Wanted(selection, ids, tuple(sorted(openings)))
 

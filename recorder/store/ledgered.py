@@ -21,7 +21,7 @@ from recorder.core.heads import Head, Leaf, decode_entry, encode_entry, log_id
 from recorder.errors import ConfigurationError, CorruptRecording, NotFound, VersionConflict
 from recorder.store.base import Anchored
 from recorder.store.checkpoints import insert_into
-from recorder.store.rows import batched
+from recorder.store.rows import Row, batched
 from recorder.store.tables import anchors, checkpoints, ledger, ledger_leaves, ledger_nodes
 from recorder.store.unsealed import unsealed_heads
 
@@ -144,10 +144,11 @@ class SqlLedger:
         :raises NotFound: there is none of that number.
         :raises CorruptRecording: its entry is not what was written.
         """
-        found = next(self.leaves(number, number + 1), None)
-        if found is None:
-            raise NotFound(f"the ledger of {self._store.name} has no leaf {number}")
-        return found
+        with self._store.reading() as connection:
+            entry = connection.execute(select(_leaf.entry).where(_leaf.number == number)).scalar()
+            if entry is None:
+                raise NotFound(f"the ledger of {self._store.name} has no leaf {number}")
+            return decode_entry(self._log_id(connection), number, entry)
 
     def leaves(self, start: int, end: int) -> Iterator[Leaf]:
         """Yield the leaves from number *start* to before *end*, in order; those that are missing are left out."""
@@ -156,8 +157,7 @@ class SqlLedger:
     def entries(self, start: int, end: int) -> Iterator[bytes]:
         """Yield the entries from number *start* to before *end*, as they are stored."""
         query = select(_leaf.entry).where(_leaf.number >= start, _leaf.number < end).order_by(_leaf.number)
-        with self._store.reading() as connection:
-            yield from connection.execute(query.execution_options(yield_per=_ROWS_AT_ONCE)).scalars()
+        yield from (row[0] for row in self._rows(query))
 
     def last_leaf(self, stream: bytes) -> Leaf | None:
         """Return the newest leaf of a stream."""
@@ -171,12 +171,15 @@ class SqlLedger:
         yield from self._leaves(select(_leaf.number, _leaf.entry).where(_leaf.stream == stream))
 
     def _leaves(self, query: Select[Any]) -> Iterator[Leaf]:
-        pieces = query.order_by(_leaf.number).execution_options(yield_per=_ROWS_AT_ONCE)
         with self._store.reading() as connection:
-            log: bytes | None = None
-            for number, entry in connection.execute(pieces):
-                log = log or self._log_id(connection)
-                yield decode_entry(log, number, entry)
+            log = connection.execute(select(ledger.c.log_id)).scalar() or b""
+        for number, entry in self._rows(query.order_by(_leaf.number)):
+            yield decode_entry(log, number, entry)
+
+    def _rows(self, query: Select[Any]) -> Iterator[Row]:
+        pieces = query.execution_options(yield_per=_ROWS_AT_ONCE)  # a server would send all rows at once otherwise
+        with self._store.reading() as connection, connection.execute(pieces) as found:
+            yield from found
 
     def unsealed(self, limit: int) -> list[Head]:
         """Return up to *limit* heads of streams that are further than their last leaf; looks at every stream."""
@@ -239,9 +242,7 @@ class SqlLedger:
     def checkpoints(self) -> Iterator[tuple[int, str]]:
         """Yield size and signed note of every checkpoint, the smallest first."""
         query = select(checkpoints.c.size, checkpoints.c.note).order_by(checkpoints.c.size)
-        with self._store.reading() as connection:
-            found = connection.execute(query.execution_options(yield_per=_ROWS_AT_ONCE))
-            yield from ((size, note) for size, note in found)
+        yield from ((size, note) for size, note in self._rows(query))
 
     def last_checkpoint(self) -> tuple[int, str] | None:
         """Return size and signed note of the largest checkpoint."""
@@ -268,9 +269,7 @@ class SqlLedger:
         """Yield what was got from outside, in the order in which it came."""
         c = anchors.c
         query = select(c.id, c.size, c.anchor, c.made_ns, c.evidence).order_by(c.made_ns, c.id)
-        with self._store.reading() as connection:
-            for row in connection.execute(query.execution_options(yield_per=_ROWS_AT_ONCE)):
-                yield Anchored(*row)
+        yield from (Anchored(*row) for row in self._rows(query))
 
     def add_anchor(self, anchored: Anchored) -> None:
         """Keep what somebody outside gave; the same one again is passed over.

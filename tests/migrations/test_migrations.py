@@ -27,7 +27,7 @@ from recorder.store.base import FeedCursor
 from recorder.store.postgres_sessions import reading_engine, restamp, writing_engine
 from recorder.store.projected import SqlProjected
 from recorder.store.sqlite_file import writing_engine as sqlite_engine
-from recorder.store.tables import metadata_for
+from recorder.store.tables import metadata_for, records
 from recorder.store.urls import parse_url
 from tests.building import ExchangeBuilder
 
@@ -113,13 +113,30 @@ def test_rows_of_a_store_of_before_are_made_again(absent_url: str, empty_postgre
 
 
 def as_of_0002(connection: Connection) -> None:
-    """Take away what 0003 brings."""
+    """Take away what 0003 and 0004 bring."""
+    as_of_0003(connection)
     indexes = ("thread", "opening_name", "model", "verdict", "status", "tools", "finish")
     for name in (*(f"exchange_rows_{index}" for index in indexes), "message_rows_follows"):
         connection.exec_driver_sql(f"DROP INDEX IF EXISTS {name}")
     for column in ("thread_key", "opening_name"):
         connection.exec_driver_sql(f"ALTER TABLE exchange_rows DROP COLUMN {column}")
     connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0002'")
+
+
+def as_of_0003(connection: Connection) -> None:
+    """Take away what 0004 brings."""
+    for table in ("events", "event_streams"):
+        name, does = f"{table}_no_update BEFORE UPDATE ON {table}", "BEGIN SELECT RAISE(ABORT, 'append-only'); END"
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"DROP FUNCTION recorder_{table}_erased CASCADE")
+            does = "FOR EACH ROW EXECUTE FUNCTION recorder_append_only()"
+        else:
+            connection.exec_driver_sql(f"DROP TRIGGER {table}_no_update")
+        connection.exec_driver_sql(f"CREATE TRIGGER {name} {does}")
+    for table in (*records.tables, "link_rows"):
+        connection.exec_driver_sql(f"DROP TABLE {table}")
+    connection.exec_driver_sql("DELETE FROM event_types WHERE code > 17")
+    connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0003'")
 
 
 def test_several_upgrade_at_once(absent_url: str, empty_postgres_url: str) -> None:

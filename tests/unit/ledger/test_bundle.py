@@ -114,7 +114,7 @@ def test_a_key_is_named_by_itself_or_by_its_fingerprint(tmp_path: Path) -> None:
     for named in (digits, grouped, key.public.text, f" {key.public.text}\n"):
         assert verify_bundle(path, [named])["verdicts"]["authentic"] == "yes"
     for wrong in (digits[:-1], "no key", key.public.text[:-1], ""):
-        with pytest.raises(ValueError, match="fingerprint|public key"):
+        with pytest.raises(ValueError, match=r"fingerprint|public key"):
             verify_bundle(path, [wrong])
 
 

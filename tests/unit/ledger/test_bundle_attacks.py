@@ -92,7 +92,7 @@ def test_a_cut_off_stream_is_found_though_its_chain_holds(tmp_path: Path) -> Non
 def test_a_stream_that_was_made_anew_is_found(tmp_path: Path) -> None:
     """All hashes of it are right: only the leaf tells."""
     key = Key()
-    path, desk = small_bundle(tmp_path, key)
+    path, _ = small_bundle(tmp_path, key)
     name = stream_file(path, "exchange")
     forger = Desk(url_of(tmp_path, "forged.db"), key)
     talk = forger.conversation("Wirtschaft €")
@@ -121,7 +121,7 @@ def test_two_streams_swapped_are_found(tmp_path: Path) -> None:
 
 def test_a_stream_that_no_leaf_names_is_found(tmp_path: Path) -> None:
     key = Key()
-    path, desk = small_bundle(tmp_path, key)
+    path, _ = small_bundle(tmp_path, key)
     invented = Desk(url_of(tmp_path, "invented.db"), None, family=9)
     exchange = invented.exchange("never said", ["Sell"])
     invented.save()
