@@ -17,6 +17,7 @@ from recorder.core.chain import genesis, link
 from recorder.core.events import TERMINAL_TYPES, Event, StreamOpened, meta_text
 from recorder.core.heads import ENDED, OPEN, Head
 from recorder.core.notes import Checkpoint, NoteKey, sign_note
+from recorder.ledger.keys import SigningKey
 from recorder.store import open_store
 from recorder.store.sql import SqlStore
 
@@ -34,6 +35,13 @@ class Key:
         private = Ed25519PrivateKey.from_private_bytes(bytes([seed]) * 32)
         self.public = NoteKey(origin, private.public_key().public_bytes_raw())
         self.sign = private.sign
+
+    @classmethod
+    def of(cls, signing: SigningKey) -> Key:
+        """Return a key that lies where recorder keeps it."""
+        made = cls.__new__(cls)
+        made.public, made.sign = signing.public, signing.sign
+        return made
 
     @property
     def fingerprint(self) -> str:

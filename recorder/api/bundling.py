@@ -6,13 +6,14 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from recorder.api.exporting import Compared, of_ids
 from recorder.api.foreign_files import is_part_of
 from recorder.api.store import Store
 from recorder.clock import id_bytes, id_text
 from recorder.core.notes import NoteKey, parse_key, parse_note
+from recorder.core.rebuilt import Rebuilt
 from recorder.errors import ConfigurationError, NotFound
 from recorder.formats.base import render
 from recorder.ledger import keys
@@ -25,7 +26,25 @@ from recorder.store.erased import events_of_types
 from recorder.store.sql import SqlStore
 
 _LAST_NS: Final = 2**63 - 1
+#: Takes how many exchanges will be read, returns what is told of each.
+Begin = Callable[[int], Callable[[int], None]]
 _FORMATS: Final = {"transcript.html": "html", "transcript.md": "markdown", "transcript.json": "json"}
+
+
+class BundleSelection(TypedDict, total=False):
+    """What a bundle is of; exactly one of these, but for the two ends of a time.
+
+    ``order`` is the id of an order, ``link`` is ``KIND:ID`` of anything that was linked: the exchanges that led to it.
+    ``exchange`` and ``conversation`` are ids or names; ``since_ns`` (begun at or after) and ``until_ns`` (before) UTC
+    nanoseconds: everything that was begun in that time.
+    """
+
+    order: str | None
+    link: str | None
+    exchange: str | None
+    conversation: str | None
+    since_ns: int | None
+    until_ns: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +134,28 @@ class Selecting:
         return Wanted(selection, ids, tuple(sorted(openings)))
 
 
+def select(store: Store, selection: BundleSelection) -> Wanted:
+    """Return what belongs to a bundle.
+
+    :raises ConfigurationError: not exactly one selection is given.
+    """
+    given = {name: value for name, value in selection.items() if value is not None}
+    times = {name: given.pop(name) for name in ("since_ns", "until_ns") if name in given}
+    if len(given) + bool(times) != 1:
+        raise ConfigurationError("give exactly one of order, link, exchange, conversation, or a time (since, until)")
+    selecting = Selecting(store)
+    if times:
+        return selecting.period(selection.get("since_ns"), selection.get("until_ns"))
+    ((name, value),) = given.items()
+    if name in ("exchange", "conversation"):
+        return selecting.exchange(str(value)) if name == "exchange" else selecting.conversation(str(value))
+    thing = f"order:{value}" if name == "order" else str(value)
+    kind, _, identity = thing.partition(":")
+    if not kind or not identity:
+        raise ConfigurationError(f"{thing!r} names nothing outside: write KIND:ID, as in order:12345")
+    return selecting.link(kind, identity)
+
+
 def make_bundle(
     store: Store,
     out: Path,
@@ -122,14 +163,14 @@ def make_bundle(
     *,
     withhold: Sequence[str] = (),
     replace: bool = False,
-    begin: Callable[[int], None] = lambda _: None,
+    begin: Begin = lambda _: lambda _: None,
 ) -> Bundled:
     """Write a bundle.
 
     :param wanted: what :class:`Selecting` found.
     :param withhold: exchanges, or conversations, of which no payload is given.
     :param replace: overwrite the file where it exists.
-    :param begin: is told how many exchanges there are, before the work begins.
+    :param begin: is told how many exchanges will be read; what it returns is told of those that were.
     :raises ConfigurationError: the file is there already, cannot be written, or something is not sealed yet.
     """
     _check_out(store, out, replace=replace)
@@ -139,11 +180,10 @@ def make_bundle(
     asked = Wanted(wanted.selection, wanted.exchanges, wanted.openings, wanted.links, hidden, wanted.period)
     sql = store.reader.store
     plan = planned(sql, asked)
-    begin(len(plan.wanted.exchanges))
     ledger_keys = LedgerKeys(()) if plan.within is None else _keys(sql, plan.within)
     partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
     try:
-        counts = write_bundle(partial, sql, plan, ledger_keys, dict(_documents(store, plan)))
+        counts = write_bundle(partial, sql, plan, ledger_keys, dict(_documents(store, plan, begin)))
         partial.replace(out.resolve())
     except OSError as error:
         raise ConfigurationError(f"{out} cannot be written ({error.strerror}): give another file") from error
@@ -162,13 +202,18 @@ def _check_out(store: Store, out: Path, *, replace: bool) -> None:
         raise ConfigurationError(f"{out} is the store itself, or lies beside it for it: give another file")
 
 
-def _documents(store: Store, plan: Plan) -> Iterator[tuple[str, Iterable[bytes]]]:
+def _documents(store: Store, plan: Plan, begin: Begin) -> Iterator[tuple[str, Iterable[bytes]]]:
     times = {stream: row.started_ns for stream in plan.wanted.exchanges if (row := store.reader.exchange(stream))}
     yield "COVER.html", cover(plan, times)
     told = [part.opened.stream for part in plan.parts if part.kind == "exchange" and not (part.withheld or part.erased)]
-    chosen = of_ids(store, told)
+    chosen, advance = of_ids(store, told), begin(len(told) * len(_FORMATS))
+
+    def read(rebuilt: Rebuilt) -> Rebuilt:
+        advance(1)
+        return rebuilt
+
     for name, form in _FORMATS.items():
-        pieces = render(form, Compared(store, chosen))
+        pieces = render(form, Compared(store, chosen, read))
         yield name, (piece if isinstance(piece, bytes) else piece.encode() for piece in pieces)
 
 

@@ -129,7 +129,8 @@ class Verification:
             journals.clock(entry)
 
         listed = self.predicate.get("streams")
-        kinds = {str(one.get("id")): one.get("kind") for one in listed if isinstance(one, dict)} if listed else {}
+        listed = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+        kinds = {str(one.get("id")): one.get("kind") for one in listed}
         ordered = sorted(names, key=lambda stream: (kinds.get(id_of(stream)) != "journal", stream))
         for stream in ordered:
             told = kinds.pop(id_of(stream), None)

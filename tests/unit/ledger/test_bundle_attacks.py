@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from recorder.core.codec import event_record
 from recorder.core.heads import ENTRY_SIZE
 from recorder.core.notes import Checkpoint, sign_note
 from recorder.ledger.standalone.verify import verify_bundle
@@ -80,8 +81,6 @@ def test_a_cut_off_stream_is_found_though_its_chain_holds(tmp_path: Path) -> Non
     name = stream_file(path, "exchange")
     whole = members(path)[name]
     last = desk.streams[-2].events[-1]
-    from recorder.core.codec import event_record
-
     changed = repacked(path, tmp_path / "c.zip", {name: whole[: -len(event_record(last))]})
     findings = verify_bundle(changed, [key.fingerprint])["findings"]
     assert {finding["kind"] for finding in findings} >= {"omitted"}
