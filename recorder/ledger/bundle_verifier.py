@@ -51,7 +51,7 @@ def verifier_source() -> str:
     sources = [files(package).joinpath(f"{name}.py").read_text(encoding="utf-8") for package, name in PARTS]
     imports = _import_lines({each for source in sources for each in _imports(source)})
     sections = [_section(name, source) for (_, name), source in zip(PARTS, sources, strict=True)]
-    return _HEAD.format(version=__version__) + "\n".join(imports) + "\n" + "".join(sections)
+    return _HEAD.format(version=__version__) + "\n".join(imports) + "\n\n" + "\n\n".join(sections)
 
 
 def _imports(source: str) -> Iterator[tuple[str, str]]:
@@ -88,4 +88,4 @@ def _section(name: str, source: str) -> str:
     comment = [f"# {line}".rstrip() for line in told]
     body = "\n".join(line for number, line in enumerate(lines, 1) if number not in dropped).strip("\n")
     rule = "# " + "-" * 110
-    return "\n\n" + "\n".join([rule, f"# {name}", "#", *comment, rule]) + "\n\n\n" + body.lstrip("\n") + "\n"
+    return "\n".join([rule, f"# {name}", "#", *comment, rule]) + "\n\n\n" + body.lstrip("\n") + "\n"

@@ -1,8 +1,8 @@
 """What the journals in a bundle say of its exchanges: that each was announced, and how far it came.
 
-A recorder process writes into its journal that it begins an exchange, with a number that has no gaps, before the first
-byte leaves; and at the end how many events it has, and the hash of the last. So an exchange that is not in the store
-any more is noticed by whoever has the journal.
+A recorder process writes into its journal that it begins an exchange, with a number that has no gaps, before the
+first byte leaves; and at the end how many events it has, and the hash of the last. So an exchange that is not in
+the store any more is noticed by whoever has the journal.
 """
 
 from __future__ import annotations

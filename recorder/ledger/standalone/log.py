@@ -1,8 +1,8 @@
 """The part of the ledger that is in a bundle: keys, checkpoints, and every leaf of a range.
 
-The root of each checkpoint within the range is made anew, from the subtrees left of the range and the leaves in it; so
-a leaf that is left out, put in, moved or changed leads to another root. Later checkpoints are reached by a proof that
-their tree goes on from that of the range's end.
+The root of each checkpoint within the range is made anew, from the subtrees left of the range and the leaves in it;
+so a leaf that is left out, put in, moved or changed leads to another root. Later checkpoints are reached by a
+proof that their tree goes on from that of the range's end.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The tree of the ledger (RFC 9162): roots from leaves, inclusion and consistency.
 
-Nothing that is said beside a proof is believed: which hashes a path must have, and on which side, follows from numbers
-and sizes that a signature covers.
+Nothing that is said beside a proof is believed: which hashes a path must have, and on which side, follows from
+numbers and sizes that a signature covers.
 """
 
 from __future__ import annotations
