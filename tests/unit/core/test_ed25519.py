@@ -7,7 +7,7 @@ import time
 import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from recorder.core.ed25519 import is_sound, verify
@@ -170,6 +170,7 @@ def test_what_is_no_point_is_no_key(public: bytes) -> None:
     assert not verify(public, b"", bytes(64))
 
 
+@settings(deadline=None)
 @given(seed=st.binary(min_size=32, max_size=32), message=st.binary(max_size=300), data=st.data())
 @example(seed=bytes(32), message=b"", data=None)
 def test_the_same_verdicts_as_openssl(seed: bytes, message: bytes, data: st.DataObject | None) -> None:

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recorder.core.heads import ENDED, ENTRY_SIZE, OPEN, Head, Leaf, decode_entry, encode_entry, log_id
@@ -24,6 +24,7 @@ def test_it_is_what_the_format_says() -> None:
     assert len(entry) == ENTRY_SIZE == 122
 
 
+@settings(deadline=None)
 @given(
     number=st.integers(0, 2**63 - 1),
     stream=st.binary(min_size=16, max_size=16),
@@ -40,6 +41,7 @@ def test_what_is_encoded_is_decoded(
     assert decode_entry(LOG, number, encode_entry(LOG, leaf)) == leaf
 
 
+@settings(deadline=None)
 @given(at=st.integers(0, ENTRY_SIZE - 1), bit=st.integers(0, 7))
 def test_a_changed_bit_is_refused_or_another_leaf(at: int, bit: int) -> None:
     entry = bytearray(encode_entry(LOG, LEAF))

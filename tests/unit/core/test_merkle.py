@@ -6,7 +6,7 @@ import hashlib
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scitt_cose import merkle as oracle
 
@@ -185,6 +185,7 @@ def test_a_leaf_costs_two_nodes_at_most_and_a_proof_the_height_of_the_tree() -> 
             assert tree.reads <= 2 * math.log2(size + 1)
 
 
+@settings(deadline=None)
 @given(batches=st.lists(st.lists(st.binary(max_size=40), max_size=9), max_size=9), data=st.data())
 def test_as_an_independent_implementation(batches: list[list[bytes]], data: st.DataObject) -> None:
     tree = Tree()

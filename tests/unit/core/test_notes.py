@@ -7,7 +7,7 @@ import hashlib
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recorder.core.notes import (
@@ -197,6 +197,7 @@ class TestNotes:
         with pytest.raises(ValueError, match="note"):
             sign_note(text, parse_key(PETER), lambda _: bytes(64))
 
+    @settings(deadline=None)
     @given(place=st.integers(0, len(NOTE.encode()) - 1), bit=st.integers(0, 7))
     def test_no_changed_bit_passes(self, place: int, bit: int) -> None:
         data = bytearray(NOTE.encode())
@@ -235,6 +236,7 @@ class TestCheckpoints:
         text = Checkpoint("o", 0, bytes(32), ("more", "lines")).text
         assert parse_checkpoint(text) == Checkpoint("o", 0, bytes(32), ("more", "lines"))
 
+    @settings(deadline=None)
     @given(size=st.integers(0, 2**63 - 1), root=st.binary(min_size=32, max_size=32))
     def test_what_is_written_is_read(self, size: int, root: bytes) -> None:
         checkpoint = Checkpoint("recorder/0123456789abcdef", size, root)
@@ -275,6 +277,7 @@ class TestProofs:
         assert (proof.index, len(proof.path), proof.checkpoint, proof.extra) == (73894, 5, SOFA, None)
         assert proof.text == PROOF
 
+    @settings(deadline=None)
     @given(
         index=st.integers(0, 2**63 - 1),
         path=st.lists(st.binary(min_size=32, max_size=32), max_size=63),
