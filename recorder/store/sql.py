@@ -7,9 +7,10 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from functools import cached_property
 from itertools import groupby, islice
 from operator import itemgetter
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection, Engine, Pool
 
@@ -22,8 +23,10 @@ from recorder.core.events import (
     StreamOpened,
 )
 from recorder.store.base import FeedCursor, SpoolMark
-from recorder.store.ledgered import SqlLedger
 from recorder.store.rows import Row, as_stored, batched, event_of, found_event, merged
+
+if TYPE_CHECKING:
+    from recorder.store.ledgered import SqlLedger
 
 #: Values in one ``IN (…)``.
 _AT_ONCE: Final = 500
@@ -57,7 +60,6 @@ class SqlStore(ABC):
         self._thread_lock = threading.Lock()  # of whoever uses the writer's connection
         self._writer: Connection | None = None
         self._instances: dict[bytes, bytes] = {}
-        self.ledger = SqlLedger(self)
         columns = (
             f"{self.id_out.format('e.stream')}, e.version, e.type, e.wall_ns, e.mono_ns, "
             f"{self.id_out.format('coalesce(e.instance, s.instance)')}, e.flags, e.meta, e.body, e.hash, e.position, "
@@ -164,6 +166,13 @@ class SqlStore(ABC):
         self.close()
 
     # What follows from it
+
+    @cached_property
+    def ledger(self) -> SqlLedger:
+        """Where heads of event streams are sealed."""
+        from recorder.store.ledgered import SqlLedger  # with all tables: not every program that records seals
+
+        return SqlLedger(self)
 
     def select_events(self, more: str, join: str) -> str:
         """Return the statement that reads events, without its conditions.
