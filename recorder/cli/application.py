@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "events": "recorder.cli.events:events",
     "export": "recorder.cli.export:export",
     "import": "recorder.cli.importing:import_files",
+    "journal": "recorder.cli.journal:journal",
     "list": "recorder.cli.listing:list_exchanges",
     "migrate": "recorder.cli.migrate:migrate_suite",
     "recover": "recorder.cli.recover:recover",
