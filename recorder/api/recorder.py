@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 from recorder.api.cassette_rules import rules_for
 from recorder.api.conversations import Conversation, Conversations, current_conversation
 from recorder.api.ending import Ending, projecting
-from recorder.clock import Clock, SystemClock, id_text
+from recorder.api.sealing import link
+from recorder.clock import Clock, SystemClock, id_bytes, id_text
+from recorder.core.receipts import Receipt
 from recorder.core.redaction import Redaction
 from recorder.errors import ConfigurationError, NotFound
 from recorder.locations import absolute_url, as_url, fingerprint_key, prepared_spool_directory
@@ -243,6 +245,55 @@ class Recorder:
         if self._path is None or self._path.closed:
             return None
         raise NotFound("the response was not recorded by this recorder")
+
+    def seal(self, exchange: str | Any) -> Receipt | None:
+        """Seal all that was recorded so far, before something is done that rests on it.
+
+        What was recorded is brought to the store, its hashes are put into the ledger, and the ledger's new state is
+        signed and kept outside the store. It takes milliseconds: two writes that reach the disk.
+
+        :param exchange: the id of an exchange, or a response in hand (or its request), as for :meth:`exchange`.
+        :return: the proof that the exchange, up to its newest event, is in the log; its ``tag`` is short enough for
+            the client order id of a broker. None with ``RECORDER_OFF``, and where this recorder was closed before.
+        :raises ConfigurationError: the store has no ledger (`recorder keys init` makes one), or its key is not here.
+        :raises LedgerConflict: the store does not continue what was signed of it before.
+        :raises StoreError: the store, or the file of checkpoints, cannot be written.
+        :raises NotFound: there is no such exchange.
+        """
+        path = self._path
+        if path is None or path.closed:
+            return None
+        identity = self._identity(exchange)
+        return None if identity is None else path.seal(identity, self._timeout)
+
+    def link(self, *, kind: str, id: str, exchange: str | Any, tag: str | None = None, **facts: Any) -> str | None:  # noqa: A002
+        """Record that something outside rests on an exchange: an order that was placed because of an answer.
+
+        :param kind: what it is, in a word: ``order``.
+        :param id: its id out there, as the broker's order id.
+        :param exchange: the id of the exchange, or the response in hand, as for :meth:`exchange`.
+        :param tag: the tag of the receipt that was sent along.
+        :param facts: what else is to be known of it: what JSON can say. They are kept for good: no personal data.
+        :return: the id of the link; None where nothing is recorded, as for :meth:`seal`.
+        :raises ConfigurationError: kind, id or facts cannot be recorded.
+        :raises NotFound: the response was not recorded by this recorder.
+        """
+        path = self._path
+        if path is None or path.closed:
+            return None
+        identity = self._identity(exchange)
+        return None if identity is None else link(path, kind, id, identity, tag, facts)
+
+    def _identity(self, exchange: str | Any) -> bytes | None:
+        """Return the id of an exchange that was named by its id, or by a response."""
+        if not isinstance(exchange, str):
+            exchange = self.exchange(exchange)
+        try:
+            return None if exchange is None else id_bytes(exchange)
+        except ValueError:
+            raise NotFound(
+                f"{exchange!r} is not the whole id of an exchange: Recorder.exchange(response) tells it"
+            ) from None
 
     def flush(self) -> bool:
         """Bring everything recorded so far to the store; return whether it is there."""

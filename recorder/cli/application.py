@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "export": "recorder.cli.export:export",
     "import": "recorder.cli.importing:import_files",
     "journal": "recorder.cli.journal:journal",
+    "keys": "recorder.cli.keys:keys",
     "list": "recorder.cli.listing:list_exchanges",
     "migrate": "recorder.cli.migrate:migrate_suite",
     "recover": "recorder.cli.recover:recover",

@@ -85,7 +85,7 @@ def create(origin: str, clock: Clock) -> SigningKey:
     :raises ConfigurationError: it has one, it cannot be written, or ``cryptography`` is not installed.
     """
     check_origin(origin)
-    path = _private_file(origin)
+    path = private_file(origin)
     with _locked():
         if path.exists():
             raise ConfigurationError(f"there is a signing key already, {path}: `recorder keys rotate` makes a new one")
@@ -98,12 +98,17 @@ def rotate(origin: str, clock: Clock) -> tuple[NoteKey, SigningKey]:
     :returns: the public key of before, and the new key.
     :raises ConfigurationError: the log has no key here, or the new one cannot be written.
     """
-    path = _private_file(origin)
+    path = private_file(origin)
     with _locked():
         before = load(origin)
         if before is None:
             raise ConfigurationError(f"the signing key of {origin} is not here ({path}): there is nothing to rotate")
         return before.public, _made(origin, path, clock, replace=True)
+
+
+def private_file(origin: str) -> Path:
+    """Return where the private key of a log lies, or would lie."""
+    return signing_key_file() or signing_keys() / f"{log_id(origin).hex()}.key"
 
 
 def load(origin: str) -> SigningKey | None:
@@ -112,7 +117,7 @@ def load(origin: str) -> SigningKey | None:
     :raises ConfigurationError: it cannot be read, is damaged, is that of another log, or may be read by others; or
         ``cryptography`` is not installed.
     """
-    path = _private_file(origin)
+    path = private_file(origin)
     try:
         with path.open(encoding="utf-8") as file:
             mode = os.fstat(file.fileno()).st_mode
@@ -181,10 +186,6 @@ def verifier() -> Verify:
 
 
 _ELSEWHERE: Final = f"name the right file in {SIGNING_KEY_VARIABLE}, or unset it"
-
-
-def _private_file(origin: str) -> Path:
-    return signing_key_file() or signing_keys() / f"{log_id(origin).hex()}.key"
 
 
 def _public_file(origin: str) -> Path:

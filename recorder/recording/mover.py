@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from recorder.core.receipts import Receipt
+from recorder.ledger.sealer import Sealing
 from recorder.recording.lanes import Lanes
 from recorder.store.base import EventLog
 
@@ -23,6 +25,7 @@ class Health:
         kept to be written later is not among them.
     :ivar unreported_gaps: event streams with a loss whose ``gap_recorded`` could not be written yet.
     :ivar conflicts: events set aside in ``*.conflicts`` files, because the store has others in their place.
+    :ivar sealing: how sealing is doing, where the store has a ledger.
     """
 
     ok: bool
@@ -33,6 +36,7 @@ class Health:
     lost_events: int
     unreported_gaps: int
     conflicts: int
+    sealing: Sealing = field(default_factory=Sealing)
 
 
 class Mover(Protocol):
@@ -42,16 +46,42 @@ class Mover(Protocol):
     events: int
     conflicts: int
     error: str | None
-    damage: str | None
-    damaged_lanes: frozenset[int]
+
+    @property
+    def damage(self) -> str | None:
+        """Which spool files cannot be read on, and where; or None."""
+        ...
+
+    @property
+    def damaged_lanes(self) -> frozenset[int]:
+        """The lanes that they are in."""
+        ...
+
+    @property
+    def sealing(self) -> Sealing:
+        """How sealing is doing."""
+        ...
 
     @property
     def idle(self) -> bool:
         """Whether nobody is looking into the spool, so that :meth:`wake` has to be called."""
         ...
 
-    def adopt(self, store: EventLog) -> None:
-        """Take a store that is open already."""
+    def adopt(self, store: EventLog, dead: Sequence[bytes] = ()) -> None:
+        """Take a store that is open already.
+
+        :param dead: recorders that died, and of which it may hold more than is sealed.
+        """
+        ...
+
+    def seal(self, stream: bytes, timeout: float) -> Receipt:
+        """Bring all that is in the spool to the store, seal it, and return the proof for a stream.
+
+        :param timeout: seconds.
+        :raises ConfigurationError: the store has no ledger, or its key is not here.
+        :raises StoreError: the store, or what is outside of it, fails; or it takes too long.
+        :raises NotFound: nothing of the stream was recorded.
+        """
         ...
 
     def inherited(self) -> EventLog | None:
@@ -101,4 +131,5 @@ def health_of(spool: Lanes, mover: Mover, *, lost_events: int, unreported_gaps: 
         lost_events=lost_events,
         unreported_gaps=unreported_gaps,
         conflicts=conflicts,
+        sealing=mover.sealing,
     )

@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from recorder.clock import Clock
+from recorder.clock import Clock, id_bytes
 from recorder.core.events import meta_text
 from recorder.core.journal_facts import PreviousJournal
+from recorder.core.receipts import Receipt
 from recorder.core.redaction import Redaction
 from recorder.errors import RecordingError, StoreUnreachable
 from recorder.recording import forks
@@ -125,7 +126,7 @@ class WritePath:
         except BaseException:
             store.close()
             raise
-        self._mover.adopt(store)
+        self._mover.adopt(store, [id_bytes(name) for name in self.recovered.instances])
         self._begin_journal(before)
 
     def _begin_journal(self, before: Before) -> None:
@@ -312,6 +313,11 @@ class WritePath:
                 return done
             self.clock.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE) if self._mover.error is not None else _FIRST_PAUSE
+
+    def seal(self, stream: bytes, timeout: float) -> Receipt:
+        """Bring all that was recorded to the store and have it sealed: :meth:`Mover.seal`."""
+        self._keep_up()
+        return self._mover.seal(stream, timeout)
 
     def health(self) -> Health:
         """Return how recording is doing."""
