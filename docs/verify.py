@@ -1247,10 +1247,9 @@ class StreamChecks:
         elif summary.heads.get(leaf.length) != leaf.hash:
             told = f"these are not the events that leaf {leaf.number} sealed: the hash is another one"
             self._findings.add("leaf", "hash", told, *place)
-        elif summary.first == 1 and summary.kind in ("exchange", "journal"):
-            ended = summary.ended_at is not None and summary.ended_at <= leaf.length
-            if ended != bool(leaf.state):
-                self._findings.add("leaf", "state", f"leaf {leaf.number} is not of its state, ended or not", *place)
+        elif summary.first == 1 and leaf.state:
+            if summary.ended_at is None or summary.ended_at > leaf.length:
+                self._findings.add("leaf", "state", f"leaf {leaf.number} says that it had ended, and it had not", *place)
 
 
 # --------------------------------------------------------------------------------------------------------------
