@@ -1247,9 +1247,8 @@ class StreamChecks:
         elif summary.heads.get(leaf.length) != leaf.hash:
             told = f"these are not the events that leaf {leaf.number} sealed: the hash is another one"
             self._findings.add("leaf", "hash", told, *place)
-        elif summary.first == 1 and leaf.state:
-            if summary.ended_at is None or summary.ended_at > leaf.length:
-                self._findings.add("leaf", "state", f"leaf {leaf.number} says that it had ended, and it had not", *place)
+        elif summary.first == 1 and leaf.state and (summary.ended_at is None or summary.ended_at > leaf.length):
+            self._findings.add("leaf", "state", f"leaf {leaf.number} says that it had ended, and it has not", *place)
 
 
 # --------------------------------------------------------------------------------------------------------------
@@ -1569,11 +1568,8 @@ class Verification:
             except (ValueError, KeyError, TypeError):
                 self.findings.add("anchor", name, "it is none, or of a checkpoint that is not here")
                 continue
-            names = _names(evidence, checkpoint)
-            if checkpoint.size not in log.proved_sizes or not names:
-                self.findings.add("anchor", name, "what the anchor gave does not name the checkpoint")
-            else:
-                self.anchors.append({"anchor": anchor, "size": checkpoint.size, "made_ns": made_ns, "file": name})
+            one = {"anchor": anchor, "size": checkpoint.size, "made_ns": made_ns, "file": name}
+            self.anchors.append({**one, "names_checkpoint": _names(evidence, checkpoint)})
 
     def _check_counts(self, log: Log) -> None:
         emptied = {why: sum(one.emptied[why] for one in self.summaries.values()) for why in ("withheld", "erased")}
@@ -1611,8 +1607,9 @@ class Verification:
             self.held_told = "agrees" if own.size in roots else "not comparable"
 
     def anchored(self) -> bool:
-        """Return whether an anchor names a checkpoint that covers everything here."""
-        return any(self.log is not None and anchor["size"] >= self.log.end for anchor in self.anchors)
+        """Return whether what an anchor gave names a checkpoint that covers everything here."""
+        end = 0 if self.log is None else self.log.end
+        return any(anchor["names_checkpoint"] and anchor["size"] >= end for anchor in self.anchors)
 
 
 def _unsigned(data: bytes) -> bytes:
@@ -1726,7 +1723,7 @@ def _complete(verification: Verification) -> str:
 def _bounded(verification: Verification, clocks: list[str]) -> str:
     if clocks or verification.findings.any_of("bundle", "tree", "signature"):
         return "no"
-    return "by anchors" if verification.anchored() else "by its own clock"
+    return "anchors not checked" if verification.anchored() else "by its own clock"
 
 
 def _clocks(verification: Verification) -> list[str]:
@@ -1776,7 +1773,7 @@ def _not_proved(verification: Verification, verdicts: dict[str, str]) -> Iterato
     yield "that the transcripts say what the events say: recorder wrote them, and can write them again from the events"
     yield "that the recorder saw everything: what was sent past it is in no ledger"
     if verification.anchors:
-        yield "the signatures of the anchors: each is checked with its own program, and says `not later than`"
+        yield "what the anchors say: each is checked with its own program or place, and proves `not later than`"
     yield "that the clock of the recording machine was right, and anything `not earlier than` a moment"
 
 
@@ -1794,7 +1791,7 @@ def lines_of(result: dict[str, Any]) -> Iterator[str]:
     counts = result["counts"]
     yield f"{result['events']} events of {len(result['exchanges'])} exchanges"
     for question, text in _QUESTIONS.items():
-        yield f"  {result['verdicts'][question]:<17} {question.replace('_', ' ')}: {text}"
+        yield f"  {result['verdicts'][question]:<19} {question.replace('_', ' ')}: {text}"
     ledger = result.get("ledger")
     if ledger is not None:
         span = f"entries {ledger['from']} to {ledger['to'] - 1}"
@@ -1809,7 +1806,8 @@ def lines_of(result: dict[str, Any]) -> Iterator[str]:
         yield f"  exchange {one['id']}: {one['began_at']} to {one['last_at']}{sealed}"
     yield from _rest("exchanges", len(result["exchanges"]))
     for anchor in result["anchors"][:_SHOWN]:
-        yield f"  anchor of entry {anchor['size'] - 1}: {_clean(anchor['anchor'])}, made {_time(anchor['made_ns'])}"
+        told = "" if anchor["names_checkpoint"] else "; what it gave does not name the checkpoint"
+        yield f"  anchor of entry {anchor['size'] - 1}: {_clean(anchor['anchor'])}, {_time(anchor['made_ns'])}{told}"
     for told in result["clocks"][:_SHOWN]:
         yield f"  clock: {told}"
     for finding in result["findings"][:_SHOWN]:

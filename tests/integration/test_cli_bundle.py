@@ -60,7 +60,7 @@ def test_a_bundle_is_made_and_both_verifiers_say_the_same(
     assert json.loads(own.stdout)["verdicts"]["authentic"] == "yes"
     text = alone(tmp_path / "empty", "evidence.zip", *arguments).stdout
     assert text == run("verify", "--bundle", str(path), *arguments).stdout
-    assert "yes               authentic" in text
+    assert "yes                 authentic" in text
 
 
 def test_a_bundle_and_its_store_are_found_changed_alike(

@@ -88,7 +88,7 @@ def _complete(verification: Verification) -> str:
 def _bounded(verification: Verification, clocks: list[str]) -> str:
     if clocks or verification.findings.any_of("bundle", "tree", "signature"):
         return "no"
-    return "by anchors" if verification.anchored() else "by its own clock"
+    return "anchors not checked" if verification.anchored() else "by its own clock"
 
 
 def _clocks(verification: Verification) -> list[str]:
@@ -138,7 +138,7 @@ def _not_proved(verification: Verification, verdicts: dict[str, str]) -> Iterato
     yield "that the transcripts say what the events say: recorder wrote them, and can write them again from the events"
     yield "that the recorder saw everything: what was sent past it is in no ledger"
     if verification.anchors:
-        yield "the signatures of the anchors: each is checked with its own program, and says `not later than`"
+        yield "what the anchors say: each is checked with its own program or place, and proves `not later than`"
     yield "that the clock of the recording machine was right, and anything `not earlier than` a moment"
 
 
@@ -156,7 +156,7 @@ def lines_of(result: dict[str, Any]) -> Iterator[str]:
     counts = result["counts"]
     yield f"{result['events']} events of {len(result['exchanges'])} exchanges"
     for question, text in _QUESTIONS.items():
-        yield f"  {result['verdicts'][question]:<17} {question.replace('_', ' ')}: {text}"
+        yield f"  {result['verdicts'][question]:<19} {question.replace('_', ' ')}: {text}"
     ledger = result.get("ledger")
     if ledger is not None:
         span = f"entries {ledger['from']} to {ledger['to'] - 1}"
@@ -171,7 +171,8 @@ def lines_of(result: dict[str, Any]) -> Iterator[str]:
         yield f"  exchange {one['id']}: {one['began_at']} to {one['last_at']}{sealed}"
     yield from _rest("exchanges", len(result["exchanges"]))
     for anchor in result["anchors"][:_SHOWN]:
-        yield f"  anchor of entry {anchor['size'] - 1}: {_clean(anchor['anchor'])}, made {_time(anchor['made_ns'])}"
+        told = "" if anchor["names_checkpoint"] else "; what it gave does not name the checkpoint"
+        yield f"  anchor of entry {anchor['size'] - 1}: {_clean(anchor['anchor'])}, {_time(anchor['made_ns'])}{told}"
     for told in result["clocks"][:_SHOWN]:
         yield f"  clock: {told}"
     for finding in result["findings"][:_SHOWN]:

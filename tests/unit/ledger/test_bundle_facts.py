@@ -105,16 +105,17 @@ def test_an_anchor_is_told_where_it_names_the_checkpoint(tmp_path: Path) -> None
     path = bundle_of(desk, tmp_path / "e.zip", exchanges)
     result = verify_bundle(path, [key.fingerprint])
     assert result["findings"] == []
-    assert result["verdicts"]["bounded_in_time"] == "by anchors"
+    assert result["verdicts"]["bounded_in_time"] == "anchors not checked"
     assert [(anchor["anchor"], anchor["size"]) for anchor in result["anchors"]] == [(one.anchor, one.size)]
     assert len([name for name in members(path) if name.endswith(".consistency")]) == 2
     name = next(name for name in members(path) if name.startswith("anchors/"))
     other = members(path)[name].replace(b'"size":', b'"size":1')
     assert kinds(repacked(path, tmp_path / "c.zip", {name: other}), key.fingerprint) == {"anchor"}
-    empty = repacked(
-        path, tmp_path / "c.zip", {name: b'{"anchor":"a","evidence":"","made_ns":1,"size":%d}\n' % one.size}
-    )
-    assert kinds(empty, key.fingerprint) == {"anchor"}
+    text = b'{"anchor":"command:notary","evidence":"","made_ns":1,"size":%d}\n' % one.size
+    silent = verify_bundle(repacked(path, tmp_path / "c.zip", {name: text}), [key.fingerprint])
+    assert silent["findings"] == []
+    assert [anchor["names_checkpoint"] for anchor in silent["anchors"]] == [False]
+    assert silent["verdicts"]["bounded_in_time"] == "by its own clock"
 
 
 def test_a_clock_that_was_set_is_told(tmp_path: Path) -> None:

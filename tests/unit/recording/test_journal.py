@@ -105,7 +105,9 @@ def test_what_it_says(store_url: str) -> None:
     for facts in told(events, "exchange_closed"):
         assert (facts["length"], facts["head"]) == (5, found[str(facts["exchange"])][-1].hash.hex())
     opening = next(events for events in found.values() if events[0].type == "conversation_named")
-    assert [(facts["stream"], facts["kind"], facts["length"], facts["head"]) for facts in told(events, "stream_written")] == [
+    assert [
+        (facts["stream"], facts["kind"], facts["length"], facts["head"]) for facts in told(events, "stream_written")
+    ] == [
         (next(name for name, each in found.items() if each is opening), "conversation", event.version, event.hash.hex())
         for event in opening
     ]
@@ -125,7 +127,11 @@ def test_it_names_the_one_before_and_what_is_set_up_otherwise(store_url: str) ->
     for before, after in ((first, second), (second, third)):
         stream, head = str(before[-1].stream.hex()), before[-1].hash.hex()
         previous = after[0].facts["previous"]
-        assert (previous["stream"].replace("-", ""), previous["length"], previous["head"]) == (stream, len(before), head)
+        assert (previous["stream"].replace("-", ""), previous["length"], previous["head"]) == (
+            stream,
+            len(before),
+            head,
+        )
     assert names(first) == names(second) == [*BEGINNING, *END]
     assert names(third) == [*BEGINNING, "configuration_changed", *END]
     assert third[2].facts == {"from": second[0].facts["digest"], "to": third[0].facts["digest"]}
