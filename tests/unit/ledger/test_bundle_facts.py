@@ -6,19 +6,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import text
-
 from recorder.core.chain import link
 from recorder.ledger.bundle import LedgerKeys, write_bundle
 from recorder.ledger.bundle_plan import Wanted, planned
-from recorder.ledger.bundle_streams import left_of
 from recorder.ledger.standalone.verify import verify_bundle
 from recorder.store import open_store
 from recorder.store.base import Anchored
-from recorder.store.sql import SqlStore
-from recorder.store.urls import parse_url
 from tests.bundles import bundle_of, kinds, members, predicate_of, repacked, small_bundle
-from tests.sealed import BEGAN, Desk, Key, Stream, checkpointed, small, url_of
+from tests.sealed import BEGAN, Desk, Key, Stream, checkpointed, erase, small, url_of
 
 
 def test_both_engines_make_the_same_bytes(tmp_path: Path, postgres_url: str) -> None:
@@ -29,29 +24,6 @@ def test_both_engines_make_the_same_bytes(tmp_path: Path, postgres_url: str) -> 
         made.append(bundle_of(desk, tmp_path / name, exchanges).read_bytes())
     assert made[0] == made[1]
     assert kinds(tmp_path / "postgres.zip", key.fingerprint) == set()
-
-
-def erase(url: str, stream: Stream, upto: int | None = None) -> int:
-    """Do to a store what an erasure does to the payloads of an exchange; return how many there were."""
-    events = stream.events[:upto]
-    left = [(event, left_of(stream.opened.secret, event)) for event in events]
-    with closing(open_store(url, write=True)) as store, store.writing() as connection:
-        identity = text_id(store, stream.opened.stream)
-        for event, one in left:
-            values = {"s": identity, "v": event.version, "n": one.size, "c": one.commitment}
-            connection.execute(text("INSERT INTO erased_payloads VALUES (:s, :v, :n, :c)"), values)
-            connection.execute(
-                text("UPDATE events SET meta = NULL, body = NULL WHERE stream = :s AND version = :v"), values
-            )
-        if upto is None:
-            connection.execute(
-                text("UPDATE event_streams SET secret = :z WHERE stream = :s"), {"z": bytes(32), "s": identity}
-            )
-    return len(left)
-
-
-def text_id(store: SqlStore, stream: bytes) -> Any:
-    return stream if parse_url(store.name).path is not None else stream.hex()
 
 
 def test_what_was_erased_is_counted_and_comes_with_who_did_it(tmp_path: Path, store_url: str) -> None:
