@@ -13,7 +13,11 @@ from recorder.ledger.standalone.verify import verify_bundle
 from tests.golden.make_bundles import HERE, NAMES, main, own_result
 from tests.sealed import Key
 
-DIGESTS: dict[str, str] = {}
+DIGESTS = {
+    "v1-order": "3c5ffe2a347257d329677d3a786b562828ea62db266cbad58420f3af891af462",
+    "v1-period": "66187a4db140b10bbc37ea97d9a2a817eeddbe1a10db112a440311699b7aa3d1",
+    "v1-unsealed": "fb08fe516d52b86d1af751d0976c8766870e005bf7d8835e9f27eb1dd58f1f5a",
+}
 
 
 def keys_of(name: str) -> list[str]:
