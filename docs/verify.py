@@ -1789,13 +1789,14 @@ def _time(nanoseconds: int) -> str:
 def lines_of(result: dict[str, Any]) -> Iterator[str]:
     """Yield what people are shown, line by line; nothing that a bundle says can move the cursor."""
     counts = result["counts"]
-    yield f"{result['events']} events of {len(result['exchanges'])} exchanges"
+    yield f"{_counted(result['events'], 'event')} of {_counted(len(result['exchanges']), 'exchange')}"
     for question, text in _QUESTIONS.items():
         yield f"  {result['verdicts'][question]:<19} {question.replace('_', ' ')}: {text}"
     ledger = result.get("ledger")
     if ledger is not None:
         span = f"entries {ledger['from']} to {ledger['to'] - 1}"
-        yield f"ledger {_clean(ledger['origin'])}, {span}, of {counts.get('other_streams', 0)} other event streams too"
+        others = _counted(counts.get("other_streams", 0), "other event stream")
+        yield f"ledger {_clean(ledger['origin'])}, {span}, of {others} too"
         for key in ledger["keys"]:
             yield f"  key {_grouped(key['fingerprint'])}"
     for why in ("withheld", "erased"):
@@ -1825,6 +1826,10 @@ def lines_of(result: dict[str, Any]) -> Iterator[str]:
 def _rest(what: str, count: int) -> Iterator[str]:
     if count > _SHOWN:
         yield f"  … and {count - _SHOWN} more {what}: see --json"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _grouped(digits: str) -> str:
