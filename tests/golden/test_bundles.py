@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from recorder.ledger.standalone.verify import verify_bundle
 from tests.golden.make_bundles import HERE, NAMES, main, own_result
+from tests.recorded import ROOT
 from tests.sealed import Key
 
 DIGESTS = {
@@ -47,6 +49,7 @@ def test_this_verifier_says_the_same(name: str) -> None:
     for question in ("verdicts", "findings", "events", "exchanges", "counts", "selection"):
         assert said[question] == then[question], question
     assert then["findings"] == []
+    Draft202012Validator(json.loads((ROOT / "docs" / "schema" / "bundle.schema.json").read_text())).validate(said)
     assert then["verdicts"]["authentic"] == ("not proved" if name == "v1-unsealed" else "yes")
 
 
