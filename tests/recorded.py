@@ -16,25 +16,31 @@ import requests
 
 from recorder.clock import id_text
 from recorder.core.chain import ChainVerifier
-from recorder.core.events import TERMINAL_TYPES, Event, stream_kind
+from recorder.core.events import TERMINAL_TYPES, Event, StreamOpened, is_journal, stream_kind
 from recorder.core.exchange import Exchange, fold
 from recorder.store import open_store
+from tests.journals import check_journals
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def streams(url: str) -> dict[str, list[Event]]:
-    """Return the events of every stream of a store, by id, after verifying every chain and every order."""
-    found: dict[str, list[Event]] = {}
+    """Return the events of every stream of a store but the journals, by id.
+
+    Every chain and every order is verified before, and that the journals say what there is.
+    """
+    found: dict[str, tuple[StreamOpened, list[Event]]] = {}
     with closing(open_store(url, write=False)) as store:
         for opened, events in store.walk():
             assert opened is not None
             verifier = ChainVerifier(opened)
-            told = found[id_text(opened.stream)] = []
+            told = list[Event]()
             for event in events:
                 verifier.feed(event)
                 told.append(event)
-    return found
+            found[id_text(opened.stream)] = opened, told
+    check_journals(found)
+    return {name: events for name, (opened, events) in found.items() if not is_journal(opened)}
 
 
 def exchanges(url: str) -> dict[str, Exchange]:

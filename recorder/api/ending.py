@@ -20,6 +20,7 @@ from typing import Final
 from recorder.errors import RecorderError
 from recorder.locations import cassette_path, spool_directory
 from recorder.recording.recovery import recover
+from recorder.recording.short_journal import note_recovered
 from recorder.recording.write_path import WritePath
 from recorder.store import open_events
 from recorder.store.base import EventLog
@@ -76,7 +77,8 @@ class Ending:
         deadline = path.clock.monotonic_ns() + _PROJECTING_NS
         try:
             with closing(open_events(self._url)) as store:
-                recover(spool_directory(self._url), store, path.clock, path.instance)
+                found = recover(spool_directory(self._url), store, path.clock, path.instance)
+                note_recovered(store, path.clock, found)
                 bring_up_to_date(store, lambda: path.clock.monotonic_ns() < deadline)
         except RecorderError as error:
             _log.info("recorder: the views were not brought up to date: %s", error)

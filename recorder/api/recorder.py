@@ -111,6 +111,8 @@ class Recorder:
         rules = _rules(target, match, redact)
         synchronous: Synchronous = "full" if durability == "synced" else "normal"
         directory = prepared_spool_directory(url)
+        redact = _listed(redact)
+        configuration = {"durability": durability, "on_failure": on_failure, "drainer": drainer, "redact": redact}
         open_for_writing = partial(open_events, url, synchronous=synchronous, rules=rules)
 
         def make_thread(spool: Lanes, instance: bytes) -> Mover:
@@ -130,6 +132,7 @@ class Recorder:
             must_record=on_failure == "raise",
             wait=spool_wait,
             make_apart=make_process,
+            configuration=None if target.cassette is not None else configuration,
         )
         try:
             path.start()
@@ -325,6 +328,13 @@ def _rules(target: StoreUrl, match: Match | None, redact: Iterable[str] | str | 
     if match is not None:
         raise ConfigurationError("match says how a cassette is matched: give it to Player, or record to FILE.jsonl")
     return NO_RULES
+
+
+def _listed(redact: object) -> Any:
+    """Return rules so that they can be looked at more than once; what is none is refused where they are read."""
+    if redact is None or isinstance(redact, str):
+        return [] if redact is None else [redact]
+    return list(redact) if isinstance(redact, Iterable) else redact
 
 
 def _is_of_http(sent: object) -> bool:

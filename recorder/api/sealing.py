@@ -33,9 +33,9 @@ def link(path: WritePath, kind: str, identity: str, exchange: bytes, tag: str | 
     if tag is not None:
         told["tag"] = tag
     try:
-        meta = meta_text(told)
+        meta_text(told)
     except (TypeError, ValueError) as error:
         raise ConfigurationError(f"the facts of a link are what JSON can say: {error}") from None
     writer = path.open_stream()
-    path.write(writer, b"linked", 0, meta.encode())
+    path.write_apart(writer, "link", "linked", told)
     return id_text(writer.id)

@@ -23,6 +23,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 #: ``name -> module:attribute``; a command is imported when it is asked for.
 COMMANDS: Final = {
+    "anchor": "recorder.cli.anchor:anchor",
     "cassette": "recorder.cli.cassette:cassette",
     "chat": "recorder.cli.chat:chat",
     "db": "recorder.cli.db:db",
@@ -31,6 +32,7 @@ COMMANDS: Final = {
     "events": "recorder.cli.events:events",
     "export": "recorder.cli.export:export",
     "import": "recorder.cli.importing:import_files",
+    "journal": "recorder.cli.journal:journal",
     "keys": "recorder.cli.keys:keys",
     "list": "recorder.cli.listing:list_exchanges",
     "migrate": "recorder.cli.migrate:migrate_suite",

@@ -15,6 +15,7 @@ from recorder.locations import spool_directory
 from recorder.projections.runner import project
 from recorder.recording.recovery import Recovered, set_aside
 from recorder.recording.recovery import recover as take_over
+from recorder.recording.short_journal import note_recovered
 from recorder.recording.spool_file import spool_files
 from recorder.store import open_events, schema
 from recorder.store.cassette import CassetteStore
@@ -46,7 +47,9 @@ def recover(settings: Settings) -> None:
     finished = False
     try:
         clock = SystemClock()
-        done = take_over(spools, store, clock, clock.new_id())
+        instance = clock.new_id()
+        done = take_over(spools, store, clock, instance)
+        note_recovered(store, clock, done, instance)
         if isinstance(store, SqlStore):
             project(store, SqlProjected(store))
         elif isinstance(store, CassetteStore) and not spool_files(spools):

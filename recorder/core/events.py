@@ -239,6 +239,7 @@ class RequestSentMeta(TypedDict):
     redacted: NotRequired[list[str]]  # places replaced by markers: "header:authorization", "url:key", "body:/a/b"
     conversation: NotRequired[str]  # id of the conversation opening it was sent in
     name: NotRequired[str]  # name of that conversation
+    number: NotRequired[int]  # of the exchange in the journal of its process
 
 
 class ImportedMeta(TypedDict):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from typing import Final
 
 from recorder.clock import Clock
@@ -20,7 +21,7 @@ from recorder.core.receipts import Receipt
 from recorder.errors import CorruptRecording, RecorderError, StoreUnreachable, VersionConflict
 from recorder.ledger.sealer import Sealer, Sealing
 from recorder.recording.batches import BATCH_BYTES, Laned, Source, move_batch, read_batch
-from recorder.recording.lanes import is_beside
+from recorder.recording.lanes import JOURNAL, is_beside
 from recorder.recording.order import in_order
 from recorder.recording.rounds import INTERVAL, Rounds
 from recorder.recording.spool_file import HEADER_SIZE
@@ -197,7 +198,8 @@ class Drainer:
 
     def _drain_once(self, store: EventLog, files: Sequence[Laned]) -> bool:
         """Move one batch, whatever lanes its events are in, in one transaction; return whether there was any."""
-        limit = max(self._batch // len(files), _LEAST_BYTES) if files else 0
+        files = sorted(files, key=attrgetter("lane"))  # the journal last: it says of what was read before that it began
+        each = max(self._batch // len(files), _LEAST_BYTES) if files else 0
         growing = {file.lane: file.id for file in files}
         openings: list[StreamOpened] = []
         events: list[Event] = []
@@ -209,7 +211,7 @@ class Drainer:
         for file in files:
             if file.lane in taken or file.lane in damaged:
                 continue  # a stream may go on in its lane's next file: the older one comes first
-            start = self.drained[file.id]
+            start, limit = self.drained[file.id], self._batch if file.lane == JOURNAL else each
             again = self._counted.get(file.id, start) - start  # another store, or an older one, has it now
             try:
                 opened, told, end = read_batch(file, start, min(again, limit) if again > 0 else limit)
@@ -236,7 +238,7 @@ class Drainer:
             return False
         if self._move(store, [found[mark.spool] for mark in marks], openings, events, marks):
             self.events += sum(counts.values())
-        more_waits = any(mark.end - mark.start > limit // 2 for mark in marks)
+        more_waits = any(mark.end - mark.start > each // 2 for mark in marks)
         self._batch = min(self._batch * 2, _LARGEST_BATCH) if more_waits else BATCH_BYTES
         return True
 

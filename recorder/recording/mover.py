@@ -8,6 +8,7 @@ from typing import Protocol
 
 from recorder.core.receipts import Receipt
 from recorder.ledger.sealer import Sealing
+from recorder.recording.lanes import Lanes
 from recorder.store.base import EventLog
 
 
@@ -114,3 +115,21 @@ class Mover(Protocol):
     def stop(self, timeout: float, is_empty: Callable[[Mapping[bytes, int]], bool]) -> bool:
         """Drain what is there and stop; return whether everything is in the store."""
         ...
+
+
+def health_of(spool: Lanes, mover: Mover, *, lost_events: int, unreported_gaps: int) -> Health:
+    """Return how the recording is doing that goes through a spool and what moves it to the store."""
+    spool.check()
+    store_error, conflicts = mover.error, mover.conflicts
+    spool_error = spool.error or spool.sync_error or spool.removed or mover.damage
+    return Health(
+        ok=store_error is None and spool_error is None and not lost_events and not conflicts,
+        store_error=store_error,
+        spool_error=spool_error,
+        pending_bytes=spool.pending(mover.drained),
+        drained_events=mover.events,
+        lost_events=lost_events,
+        unreported_gaps=unreported_gaps,
+        conflicts=conflicts,
+        sealing=mover.sealing,
+    )
