@@ -15,15 +15,14 @@ _KIND: Final = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _LONGEST_ID: Final = 200  # characters
 
 
-def link(path: WritePath, kind: str, identity: str, exchange: bytes, tag: str | None, facts: Mapping[str, Any]) -> str:
-    """Record that something that happened elsewhere rests on an exchange; return the id of the link.
+def link_facts(kind: str, identity: str, exchange: bytes, tag: str | None, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the facts of a link, after looking whether they can be recorded as they are.
 
-    :param kind: what it is: a word, as ``order``.
+    :param kind: what is linked: a word, as ``order``.
     :param identity: its id there.
     :param tag: of the receipt that went with it, if any.
     :param facts: further ones: what JSON can say.
-    :raises ConfigurationError: one of them cannot be recorded as it is.
-    :raises RecordingError: it could not be recorded, and what is not recorded must not happen.
+    :raises ConfigurationError: one of them cannot be recorded.
     """
     if _KIND.fullmatch(str(kind)) is None:
         raise ConfigurationError(f"the kind of a link is a word in lower-case letters, as 'order', not {kind!r}")
@@ -36,6 +35,15 @@ def link(path: WritePath, kind: str, identity: str, exchange: bytes, tag: str | 
         meta_text(told)
     except (TypeError, ValueError) as error:
         raise ConfigurationError(f"the facts of a link are what JSON can say: {error}") from None
+    return told
+
+
+def link(path: WritePath, facts: Mapping[str, Any]) -> str:
+    """Record a link; return its id.
+
+    :param facts: of :func:`link_facts`.
+    :raises RecordingError: it could not be recorded, and what is not recorded must not happen.
+    """
     writer = path.open_stream()
-    path.write_apart(writer, "link", "linked", told)
+    path.write_apart(writer, "link", "linked", facts)
     return id_text(writer.id)

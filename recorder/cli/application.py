@@ -24,6 +24,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 #: ``name -> module:attribute``; a command is imported when it is asked for.
 COMMANDS: Final = {
     "anchor": "recorder.cli.anchor:anchor",
+    "bundle": "recorder.cli.bundle:bundle",
     "cassette": "recorder.cli.cassette:cassette",
     "chat": "recorder.cli.chat:chat",
     "db": "recorder.cli.db:db",
@@ -34,15 +35,18 @@ COMMANDS: Final = {
     "import": "recorder.cli.importing:import_files",
     "journal": "recorder.cli.journal:journal",
     "keys": "recorder.cli.keys:keys",
+    "link": "recorder.cli.link:link",
     "list": "recorder.cli.listing:list_exchanges",
     "migrate": "recorder.cli.migrate:migrate_suite",
     "recover": "recorder.cli.recover:recover",
     "replay": "recorder.cli.replay:replay",
+    "seal": "recorder.cli.seal:seal",
     "search": "recorder.cli.search:search",
     "serve": "recorder.cli.serve:serve",
     "show": "recorder.cli.show:show",
     "stats": "recorder.cli.stats:stats",
     "tail": "recorder.cli.tail:tail",
+    "trace": "recorder.cli.trace:trace",
     "verify": "recorder.cli.verify:verify",
 }
 

@@ -12,6 +12,7 @@ import click
 from recorder.api.auditing import audit_store, audit_streams
 from recorder.api.store import Store
 from recorder.cli.application import Settings, json_option, store_option
+from recorder.cli.bundle_verifying import bundle_options, verify_a_bundle
 from recorder.cli.failures import FOUND
 from recorder.cli.naming import exchanges
 from recorder.cli.output import emit_json
@@ -20,6 +21,7 @@ from recorder.cli.verified import lines_of
 from recorder.clock import SystemClock, id_bytes
 from recorder.errors import ConfigurationError
 from recorder.ledger.anchors import open_anchor
+from recorder.ledger.anchors.files import FileAnchor
 from recorder.ledger.anchors.time_stamps import read_roots
 from recorder.ledger.audit import Asked
 from recorder.ledger.report import Report
@@ -31,9 +33,7 @@ _SHARES: Final = 1000  # of a progress bar
 
 @click.command()
 @click.argument("identity", metavar="[ID]", required=False)
-@click.option(
-    "--key", "keys", metavar="KEY", multiple=True, help="Fingerprint of the log's key, or the key, got by another way."
-)
+@bundle_options
 @click.option(
     "--anchor",
     "anchors",
@@ -52,7 +52,9 @@ _SHARES: Final = 1000  # of a progress bar
 def verify(
     ctx: click.Context,
     identity: str | None,
+    bundle: Path | None,
     keys: tuple[str, ...],
+    held: Path | None,
     anchors: tuple[str, ...],
     roots: Path | None,
     outside: Path | None,
@@ -68,10 +70,16 @@ def verify(
     side by another way than the recording. ID is what list shows, or a conversation's name.
 
     The exit code is 1 when anything is not as it was written, is missing, or contradicts the clocks.
+
+    With --bundle it is an evidence bundle that is checked, and no store is read.
     """
+    if bundle is not None:
+        if identity is not None or anchors or roots or outside or views or jobs or resume:
+            raise ConfigurationError("--bundle checks all of a file: only --key and --checkpoint go with it")
+        verify_a_bundle(ctx, bundle, keys, held, as_json=as_json)
     with Store(ctx.ensure_object(Settings).store) as store:
         if identity is not None:
-            if keys or anchors or roots or outside or views or resume:
+            if keys or held or anchors or roots or outside or views or resume:
                 raise ConfigurationError("with an ID only chains and leaves are checked: leave the other options out")
             report = audit_streams(store.reader, map(id_bytes, exchanges(store, identity)))
         else:
@@ -79,7 +87,7 @@ def verify(
                 now_ns=SystemClock().wall_ns(),
                 keys=keys,
                 outside=_there(outside),
-                anchors=[open_anchor(text) for text in anchors],
+                anchors=[*map(open_anchor, anchors), *([] if held is None else [FileAnchor(held.absolute())])],
                 roots=[] if roots is None else read_roots(roots),
                 jobs=jobs or os.cpu_count() or 1,
                 resume=resume,

@@ -154,10 +154,10 @@ class Journal:
         if entry.kind is _OPENED:
             return opened_text(writer.id, self._number(writer))
         reached = writer.reached()
-        if reached is None or reached[0] == writer.told:
-            return None  # who is appending to it now says it; or it is said
+        if reached is None or reached[0] == writer.told or writer.number is None:
+            return None  # who is appending to it now says it; or it is said; or an interrupt kept it from beginning
         entry.length, head = reached
-        return closed_text(writer.id, self._number(writer), entry.length, head)
+        return closed_text(writer.id, writer.number, entry.length, head)
 
     def _note(self, entry: _Entry) -> None:
         """Take note that an entry is written."""

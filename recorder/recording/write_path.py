@@ -184,10 +184,12 @@ class WritePath:
             if self._defers and self._upkeep.idle:
                 self._upkeep.wake()
         finally:
-            if outer or writes.later:
-                writes.end(thread, outer)
+            if outer:
+                writes.under_way[thread] = outer
             else:
                 writes.under_way.pop(thread, None)
+                if writes.later:
+                    writes.end(thread, 0)
         if not safe:
             self._note_loss(writer)
 
@@ -313,12 +315,7 @@ class WritePath:
             pause = min(2 * pause, _LONGEST_PAUSE) if self._mover.error is not None else _FIRST_PAUSE
 
     def seal(self, stream: bytes, timeout: float) -> Receipt:
-        """Bring all that was recorded to the store and have it sealed; return the proof for a stream.
-
-        :raises ConfigurationError: the store has no ledger, or its key is not here.
-        :raises StoreError: the store, or what is outside of it, fails.
-        :raises NotFound: nothing of the stream was recorded.
-        """
+        """Bring all that was recorded to the store and have it sealed: :meth:`Mover.seal`."""
         self._keep_up()
         return self._mover.seal(stream, timeout)
 

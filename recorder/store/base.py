@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from recorder.core.events import Event, StreamOpened
-from recorder.core.heads import Head, Leaf
+
+if TYPE_CHECKING:
+    from recorder.core.heads import Head, Leaf
 
 #: How a SQLite store writes: see :func:`recorder.store.open_store`.
 Synchronous = Literal["normal", "full"]

@@ -10,11 +10,11 @@ What is signed is no concern of the store: it keeps the notes as they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from sqlalchemy import Connection, Select, func, insert, select, tuple_
+from sqlalchemy import Connection, Select, and_, func, insert, or_, select
 
 from recorder.core import merkle
 from recorder.core.heads import Head, Leaf, decode_entry, encode_entry, log_id
@@ -27,6 +27,8 @@ from recorder.store.unsealed import unsealed_heads
 
 if TYPE_CHECKING:
     from recorder.store.sql import SqlStore
+
+Made = TypeVar("Made")
 
 _AT_ONCE: Final = 500  # values in one IN (…)
 _ROWS_AT_ONCE: Final = 1000
@@ -129,9 +131,9 @@ class SqlLedger:
             | {"entry": entry}
             for leaf, entry in leaves
         ]
-        edge = _edge(connection, size)
+        edge = _nodes(connection, _edge(size, size + len(leaves)))
         hashes = [merkle.leaf_hash(entry) for _, entry in leaves]
-        nodes = merkle.appended(size, hashes, lambda level, number: self._node(connection, level, number, edge))
+        nodes = merkle.appended(size, hashes, lambda level, number: self._present(edge, level, number))
         connection.execute(insert(ledger_leaves), rows)
         connection.execute(
             insert(ledger_nodes),
@@ -196,21 +198,7 @@ class SqlLedger:
 
         :raises CorruptRecording: it is not there.
         """
-        with self._store.reading() as connection:
-            return self._node(connection, level, number)
-
-    def _node(
-        self, connection: Connection, level: int, number: int, known: dict[tuple[int, int], bytes] | None = None
-    ) -> bytes:
-        found: bytes | None = (known or {}).get((level, number))
-        if found is None:
-            query = select(_node.hash).where(_node.level == level, _node.number == number)
-            found = connection.execute(query).scalar()
-        if found is None:
-            raise CorruptRecording(
-                f"node {number} of level {level} is missing from the ledger of {self._store.name}: restore a backup"
-            )
-        return found
+        return self._made(lambda node: node(level, number))
 
     def root(self, size: int) -> bytes:
         """Return the root of the tree of the first *size* leaves.
@@ -218,24 +206,41 @@ class SqlLedger:
         :raises ValueError: *size* is negative.
         :raises CorruptRecording: nodes of it are missing: the ledger is smaller, or damaged.
         """
-        with self._store.reading() as connection:
-            return merkle.root(size, lambda level, number: self._node(connection, level, number))
+        return self._made(lambda node: merkle.root(size, node))
 
     def inclusion(self, number: int, size: int) -> list[bytes]:
         """Return the proof that a leaf is in the tree of the first *size* leaves, from below.
 
         :raises ValueError: it is not.
         """
-        with self._store.reading() as connection:
-            return merkle.inclusion(number, size, lambda level, place: self._node(connection, level, place))
+        return self._made(lambda node: merkle.inclusion(number, size, node))
 
     def consistency(self, old: int, new: int) -> list[bytes]:
         """Return the proof that the tree of *old* leaves is the beginning of that of *new* leaves.
 
         :raises ValueError: *old* is larger.
         """
+        return self._made(lambda node: merkle.consistency(old, new, node))
+
+    def _made(self, make: Callable[[merkle.Node], Made]) -> Made:
+        """Return what *make* makes of nodes; which ones it needs follows from sizes alone, so they are read at once."""
+        places: list[tuple[int, int]] = []
+
+        def noted(level: int, number: int) -> bytes:
+            places.append((level, number))
+            return merkle.EMPTY_ROOT
+
+        make(noted)
         with self._store.reading() as connection:
-            return merkle.consistency(old, new, lambda level, number: self._node(connection, level, number))
+            known = _nodes(connection, places)
+        return make(lambda level, number: self._present(known, level, number))
+
+    def _present(self, known: dict[tuple[int, int], bytes], level: int, number: int) -> bytes:
+        if (level, number) not in known:
+            raise CorruptRecording(
+                f"node {number} of level {level} is missing from the ledger of {self._store.name}: restore a backup"
+            )
+        return known[level, number]
 
     # What was said of it
 
@@ -301,10 +306,19 @@ def _last(connection: Connection, streams: Iterable[bytes]) -> dict[bytes, tuple
     return found
 
 
-def _edge(connection: Connection, size: int) -> dict[tuple[int, int], bytes]:
-    """Return the complete subtrees that make up a tree: what new leaves are joined to."""
-    places = [(level, (size >> level) - 1) for level in range(size.bit_length()) if size >> level & 1]
+def _edge(size: int, grown: int) -> list[tuple[int, int]]:
+    """Return which complete subtrees of a tree become parts of larger ones when it grows to *grown* leaves."""
+    return [
+        (level, (size >> level) - 1)
+        for level in range(size.bit_length())
+        if size >> level & 1 and (size >> level) + 1 << level <= grown
+    ]
+
+
+def _nodes(connection: Connection, places: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
     if not places:
         return {}
-    query = select(_node.level, _node.number, _node.hash).where(tuple_(_node.level, _node.number).in_(places))
+    # Not a comparison of pairs, for which SQLite reads the whole table.
+    each = or_(*(and_(_node.level == level, _node.number == number) for level, number in places))
+    query = select(_node.level, _node.number, _node.hash).where(each)
     return {(level, number): digest for level, number, digest in connection.execute(query)}

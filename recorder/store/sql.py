@@ -7,9 +7,10 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from functools import cached_property
 from itertools import groupby, islice
 from operator import itemgetter
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection, Engine, Pool
 
@@ -22,8 +23,10 @@ from recorder.core.events import (
     StreamOpened,
 )
 from recorder.store.base import FeedCursor, SpoolMark
-from recorder.store.ledgered import SqlLedger
 from recorder.store.rows import Row, as_stored, batched, event_of, found_event, merged
+
+if TYPE_CHECKING:
+    from recorder.store.ledgered import SqlLedger
 
 #: Values in one ``IN (…)``.
 _AT_ONCE: Final = 500
@@ -57,7 +60,6 @@ class SqlStore(ABC):
         self._thread_lock = threading.Lock()  # of whoever uses the writer's connection
         self._writer: Connection | None = None
         self._instances: dict[bytes, bytes] = {}
-        self.ledger = SqlLedger(self)
         columns = (
             f"{self.id_out.format('e.stream')}, e.version, e.type, e.wall_ns, e.mono_ns, "
             f"{self.id_out.format('coalesce(e.instance, s.instance)')}, e.flags, e.meta, e.body, e.hash, e.position, "
@@ -165,6 +167,13 @@ class SqlStore(ABC):
 
     # What follows from it
 
+    @cached_property
+    def ledger(self) -> SqlLedger:
+        """Where heads of event streams are sealed."""
+        from recorder.store.ledgered import SqlLedger  # with all tables: not every program that records seals
+
+        return SqlLedger(self)
+
     def select_events(self, more: str, join: str) -> str:
         """Return the statement that reads events, without its conditions.
 
@@ -221,6 +230,11 @@ class SqlStore(ABC):
         """Yield the events of a stream in order, from the version after *after*."""
         sql = f"{self._events} WHERE e.stream = {self.id_in} AND e.version > {int(after)} ORDER BY e.version"
         for row in self._rows(sql, (self._key(stream),)):
+            yield event_of(row)
+
+    def events_where(self, condition: str) -> Iterator[Event]:
+        """Yield the events ``e`` that fulfil a condition in SQL, stream by stream, each in order."""
+        for row in self._rows(f"{self._events} WHERE {condition} ORDER BY e.stream, e.version"):
             yield event_of(row)
 
     def found_events(self, stream: bytes) -> Iterator[Event]:

@@ -116,9 +116,52 @@ def test_a_thousand_heads_are_one_transaction_of_few_statements(ledger: SqlLedge
     event.remove(engine, "before_cursor_execute", count)
     assert len(made) == 1000
     assert sum(leaf.before > 0 for leaf in made) == 500
-    assert len(statements) <= 12
+    assert len(statements) <= 10
     assert sum(statement.startswith("INSERT") for statement in statements) == 2
     check_whole(store)
+
+
+def test_a_proof_is_one_look(ledger: SqlLedger, store: SqlStore) -> None:
+    ledger.append([head(number) for number in range(1000)], NOW)
+    with store.reading() as connection:
+        engine = connection.engine
+    statements: list[str] = []
+
+    def count(_: object, __: object, statement: str, *___: object) -> None:
+        statements.append(statement)
+
+    event.listen(engine, "before_cursor_execute", count)
+    assert len(ledger.inclusion(333, 999)) == 10
+    assert len(ledger.consistency(333, 999)) > 5
+    event.remove(engine, "before_cursor_execute", count)
+    assert len(statements) == 2
+    if store.name.startswith("sqlite"):
+        asked = "SELECT hash FROM ledger_nodes WHERE level = 1 AND number = 2 OR level = 3 AND number = 4"
+        with store.reading() as connection:
+            steps = [str(row[3]) for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {asked}")]
+        assert not any(step.startswith("SCAN") for step in steps), steps
+
+
+def test_a_leaf_survives_a_loss_of_power(sqlite_url: str) -> None:
+    """As the store was opened, the log would not be synced."""
+    with closing(open_store(sqlite_url, write=True)) as store:
+
+        def synchronous(*, durable: bool) -> int:
+            with store.writing(durable=durable) as connection:
+                return int(connection.exec_driver_sql("PRAGMA synchronous").scalar() or 0)
+
+        assert [synchronous(durable=durable) for durable in (False, True, False)] == [1, 2, 1]
+
+
+def test_a_server_that_need_not_sync_does_for_a_leaf(postgres_url: str) -> None:
+    with closing(open_store(postgres_url, write=True)) as store:
+        unchecked(store, "SET synchronous_commit = off")
+
+        def synchronous(*, durable: bool) -> str:
+            with store.writing(durable=durable) as connection:
+                return str(connection.exec_driver_sql("SHOW synchronous_commit").scalar())
+
+        assert [synchronous(durable=durable) for durable in (False, True, False)] == ["off", "on", "off"]
 
 
 def test_what_was_opened_later_sees_the_same(ledger: SqlLedger, store_url: str) -> None:

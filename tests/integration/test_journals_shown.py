@@ -9,6 +9,8 @@ from pathlib import Path
 import pyarrow.parquet as parquet
 import pytest
 
+from recorder.api.following import Following
+from recorder.api.reader import Reader
 from recorder.clock import id_text
 from recorder.ledger.verify import verify
 from recorder.recording.recovery import recover
@@ -89,7 +91,7 @@ def test_recovery_ends_the_journal_of_a_dead_process_after_its_exchanges(tmp_pat
     dead = Recording(directory)
     running = StreamWriter(dead.spool, CLOCK, dead.instance, dead.instance, CLOCK.secret(32))
     running.write(b"instance_started", 0, b"{}")
-    exchange = dead.exchange(end=False).stream
+    exchange = dead.exchange(end=False).id
     dead.die()
     with closing(open_store(f"sqlite:///{tmp_path}/store.db", write=True)) as store:
         done = recover(directory, store, CLOCK, b"r" * 16)
@@ -99,3 +101,13 @@ def test_recovery_ends_the_journal_of_a_dead_process_after_its_exchanges(tmp_pat
         assert (ends[0].position or 0) < (ends[1].position or 0)
         assert list(store.unfinished_journals()) == []
         assert verify(store.walk()).findings == ()
+
+
+def test_whoever_follows_is_told_of_exchanges_alone(both: tuple[str, str]) -> None:
+    with closing(open_store(both[1], write=True)) as store, closing(Reader(both[1])) as reader:
+        following = Following(reader)
+        died = journal(21, ended=None).event("process_died", {"found_by": "x"}, instance=b"r" * 16)
+        for built in (journal(22, 23), answered(23, ("user", "late")), link(24, 23), died):
+            store.append([built.opened], built.events)
+        told = [(change["state"], change["id"]) for change in following.changes()]
+    assert told == [(state, id_text(identity(23))) for state in ("began", "ended")]
