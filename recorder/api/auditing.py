@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 
 from recorder.api.reader import Reader
@@ -55,7 +55,7 @@ def audit_streams(reader: Reader, streams: Iterable[bytes]) -> Report:
     audit = StreamsAudit(Tally(), Said(log=None if origin is None else log_id(origin)))
     try:
         for stream in streams:
-            audit.take(_one(reader, stream))
+            _take(audit, reader, stream)
     except CorruptRecording as error:
         audit.tally.incomplete = True
         audit.tally.find(audit.current, None, "page", "storage", f"{error}; what follows was not read")
@@ -66,9 +66,11 @@ def audit_streams(reader: Reader, streams: Iterable[bytes]) -> Report:
     return Report(verdicts, tuple(tally.findings), *counts)
 
 
-def _one(reader: Reader, stream: bytes) -> Walked:
-    """Return a stream with its leaves, and with its events as they are read: those of a spool too."""
-    found: Iterator[Walked] = walked(reader.store, stream, (int.from_bytes(stream) + 1).to_bytes(16))
-    sealed = next(found, None)
-    found_of_it = Walked(stream, None, iter(()), (), {}) if sealed is None else sealed
-    return found_of_it._replace(opened=reader.opening(stream), events=reader.with_spooled(stream, found_of_it.events))
+def _take(audit: StreamsAudit, reader: Reader, stream: bytes) -> None:
+    """Check a stream, with its leaves, and with what of it only a spool holds."""
+    found = False
+    for one in walked(reader.store, stream, (int.from_bytes(stream) + 1).to_bytes(16)):
+        found = True
+        audit.take(one._replace(opened=reader.opening(stream), events=reader.with_spooled(stream, one.events)))
+    if not found:
+        audit.take(Walked(stream, reader.opening(stream), reader.with_spooled(stream, ()), (), {}))

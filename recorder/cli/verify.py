@@ -24,6 +24,7 @@ from recorder.ledger.anchors import open_anchor
 from recorder.ledger.anchors.files import FileAnchor
 from recorder.ledger.anchors.time_stamps import read_roots
 from recorder.ledger.audit import Asked
+from recorder.ledger.audit_outside import check_keys
 from recorder.ledger.report import Report
 from recorder.store.upkeep import damage
 
@@ -77,6 +78,7 @@ def verify(
         if identity is not None or anchors or roots or outside or views or jobs or resume:
             raise ConfigurationError("--bundle checks all of a file: only --key and --checkpoint go with it")
         verify_a_bundle(ctx, bundle, keys, held, as_json=as_json)
+    check_keys(keys)
     with Store(ctx.ensure_object(Settings).store) as store:
         if identity is not None:
             if keys or held or anchors or roots or outside or views or resume:
@@ -87,7 +89,7 @@ def verify(
                 now_ns=SystemClock().wall_ns(),
                 keys=keys,
                 outside=_there(outside),
-                anchors=[*map(open_anchor, anchors), *([] if held is None else [FileAnchor(held.absolute())])],
+                anchors=[*map(open_anchor, anchors), *_held(held)],
                 roots=[] if roots is None else read_roots(roots),
                 jobs=jobs or os.cpu_count() or 1,
                 resume=resume,
@@ -104,8 +106,13 @@ def verify(
 
 def _there(outside: Path | None) -> Path | None:
     if outside is not None and not outside.exists():
-        raise ConfigurationError(f"{outside} is not there: name the file of the log's checkpoints, or leave it out")
+        raise ConfigurationError(f"{outside} is not there: name a file of the log's checkpoints, or leave it out")
     return outside
+
+
+def _held(file: Path | None) -> list[FileAnchor]:
+    there = _there(file)
+    return [] if there is None else [FileAnchor(there.absolute())]
 
 
 def _whole(store: Store, asked: Asked, *, views: bool) -> Report:

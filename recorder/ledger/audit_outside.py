@@ -116,6 +116,15 @@ def trusted_keys(
     return tuple(found)
 
 
+def check_keys(texts: Sequence[str]) -> None:
+    """Refuse what is neither a fingerprint nor a key.
+
+    :raises ConfigurationError: one is neither.
+    """
+    for text in texts:
+        _key(text, ())
+
+
 def _key(text: str, known: Sequence[NoteKey]) -> NoteKey | None:
     digits = "".join(text.split()).lower()
     if _FINGERPRINT.fullmatch(digits) is None:
