@@ -101,6 +101,8 @@ class _Stream:
         self._chain = ChainVerifier(opened) if opened is not None and self._sound(opened) else None
         self._erased = dict(walked.erased)
         self._taken_away = 0
+        self._missed = 0  # events that are missing before the last one
+        self._told: set[str] = set()  # kinds of those that told of events that are missing
         self._due = self._expected(walked)
         self._window = Window()
         self.version = 0
@@ -207,6 +209,7 @@ class _Stream:
             self._tally.waiting_ns = event.wall_ns if waiting is None else min(waiting, event.wall_ns)
 
     def _gap(self, expected: int, found: int) -> None:
+        self._missed += max(found - expected, 0)
         missing = f"version {expected} is" if found == expected + 1 else f"versions {expected} to {found - 1} are"
         self._find(found, "version", "version", f"{missing} missing: {found} follows")
         self._tally.incomplete = True
@@ -246,8 +249,12 @@ class _Stream:
     # What is said elsewhere
 
     def _compare(self, told: Told, event: Event) -> None:
+        if self._missed and told.kind not in self._told:
+            self._told.add(told.kind)
+            here = f"{told.by} has {told.length:,} events of it up to there, and {self._missed:,} of them are not here"
+            self._find(told.length, "version", "omitted", here)
         if told.length != event.version:
-            return  # the event is missing, which was found
+            return
         if told.hash != event.hash:
             named = f"{told.by} says that version {told.length} is another event: the stream was written anew"
             self._find(told.length, "hash", told.kind, named)
