@@ -51,8 +51,11 @@ class Attacker:
     def __enter__(self) -> Attacker:
         return self
 
-    def __exit__(self, *exc_info: object) -> None:
-        self._connection.commit()
+    def __exit__(self, exc_type: object = None, *exc_info: object) -> None:
+        if exc_type is None:
+            self._connection.commit()
+        else:
+            self._connection.rollback()
         self._connection.close()
 
     # Tables

@@ -112,7 +112,7 @@ class _Audit:
         public = _own(origin, (*known, *journals.keys))
         trusted = trusted_keys(asked.keys, public, origin, tally)
         looked = list(look(self._store.ledger, asked.anchors, asked.roots)) if origin is not None else []
-        find_contradicted(looked, tally)
+        find_contradicted(looked, journals.anchored, tally)
         times = seal_times(self._store.ledger, looked, journals.anchored)
         every = tuple(dict.fromkeys((*public, *trusted)))
         ledger = LedgerAudit(tally, origin, every, trusted, signing.verifier(), times)

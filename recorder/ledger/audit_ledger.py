@@ -69,6 +69,9 @@ class LedgerAudit:
 
         :param outside: checkpoints of this log that are elsewhere, in any order.
         """
+        named = rows.named()
+        if named is not None and named[1] != log_id(named[0]):
+            self._find("the id beside the ledger's name is not of that name", "log_id", "leaf")
         elsewhere = sorted(outside, key=lambda one: one.checkpoint.size)
         wanted = {one.checkpoint.size for one in elsewhere}
         nodes = {level: _Nodes(level, rows.nodes(level), self.tally) for level in rows.levels()}

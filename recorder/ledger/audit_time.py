@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 
 from recorder.core.seal_times import SealTimes, TimeStamp
 from recorder.ledger.anchored import Looked
@@ -20,7 +21,7 @@ def seal_times(ledger: Ledger, looked: Iterable[Looked], known: Mapping[str, tup
     for one in looked:
         time = one.checked.time
         if one.checked.state == "confirmed" and time is not None:
-            leaf = _leaf_that_knows(ledger, known.get(one.as_json()["evidence_sha256"]))
+            leaf = _leaf_that_knows(ledger, known.get(hashlib.sha256(one.anchored.evidence).hexdigest()))
             stamps.append(TimeStamp(one.anchored.size, time.not_before_ns, time.not_after_ns, time.by, leaf))
     return SealTimes(stamps)
 
@@ -33,8 +34,16 @@ def _leaf_that_knows(ledger: Ledger, place: tuple[bytes, int] | None) -> int | N
     return next((leaf.number for leaf in ledger.leaves_of(journal) if leaf.head.length >= version), None)
 
 
-def find_contradicted(looked: Iterable[Looked], tally: Tally) -> None:
-    """Take as findings what was left outside and is not there, or is another thing."""
+def find_contradicted(looked: Sequence[Looked], known: Mapping[str, tuple[bytes, int]], tally: Tally) -> None:
+    """Take as findings what was left outside and is not there, or is another thing; and what is kept of it no more.
+
+    :param known: of digests of evidence: the journal and the version that has it.
+    """
+    kept = {hashlib.sha256(one.anchored.evidence).hexdigest() for one in looked}
+    for digest in sorted(known.keys() - kept):
+        journal, version = known[digest]
+        told = "it tells of evidence from outside that is not in the store any more"
+        tally.find(journal, version, "evidence_sha256", "anchor", told)
     for one in looked:
         if one.checked.state == "contradicted":
             tally.find(b"", None, one.anchored.anchor, "anchor", one.checked.told)
