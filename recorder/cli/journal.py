@@ -18,14 +18,15 @@ from recorder.core.json_text import rfc3339
 
 _LIST: Final = (
     Column("ID"),
-    Column("STARTED"),
+    Column("STARTED (UTC)"),
     Column("END"),
     Column("EXCHANGES", right=True),
     Column("LOST", right=True),
-    Column("EVENTS", right=True, spare=1),
+    Column("EVENTS", right=True),
     Column("WHAT", shrinks=True),
 )
 _EVENTS: Final = (Column("VERSION", right=True), Column("AT"), Column("WHAT", shrinks=True))
+_SECONDS: Final = 19  # characters of a time, to the second
 _ENDS: Final = {"instance_stopped": "stopped", "process_died": "died", "recorder_closed": "stopped"}
 
 
@@ -73,10 +74,10 @@ def _list(rows: list[list[str]], *, more: bool) -> None:
 
 def _row(summary: Mapping[str, Any]) -> list[str]:
     configuration = summary.get("configuration") or {}
-    what = configuration.get("action") or f"records, {configuration.get('durability', 'unknown durability')}"
+    what = configuration.get("action") or configuration.get("durability", "")
     return [
         short(summary["journal"]),
-        summary.get("started", ""),
+        summary.get("started", "")[:_SECONDS].replace("T", " "),
         _ENDS.get(summary.get("end", ""), "open"),
         f"{summary['exchanges']:,}",
         f"{summary['dropped_events']:,}" if summary["drops"] else "",

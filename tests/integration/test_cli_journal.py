@@ -31,9 +31,9 @@ def test_the_list(recorded: str) -> None:
     result = run("journal", "--store", recorded)
     assert result.exit_code == 0
     head, newest, oldest = result.stdout.splitlines()
-    assert head.split() == ["ID", "STARTED", "END", "EXCHANGES", "EVENTS", "WHAT"]
-    assert newest.split()[2:5] == ["stopped", "0", "5"]
-    assert oldest.split()[2:5] == ["stopped", "3", "10"]
+    assert head.split() == ["ID", "STARTED", "(UTC)", "END", "EXCHANGES", "EVENTS", "WHAT"]
+    assert newest.split()[3:6] == ["stopped", "0", "5"]
+    assert oldest.split()[3:6] == ["stopped", "3", "10"]
     assert ("synced" in newest, "delivered" in oldest) == (True, True)
     assert len(run("journal", "--limit", "1", "--store", recorded).stdout.splitlines()) == 2
 
