@@ -73,9 +73,11 @@ class Watched:
         self._store = store
         self._tell = tell
 
-    def append(self, openings: Sequence[StreamOpened], events: Sequence[Event], *marks: SpoolMark) -> None:
+    def append(
+        self, openings: Sequence[StreamOpened], events: Sequence[Event], *marks: SpoolMark, synced: bool = True
+    ) -> None:
         self._tell(events)
-        self._store.append(openings, events, *marks)
+        self._store.append(openings, events, *marks, synced=synced)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._store, name)
