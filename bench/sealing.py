@@ -1,8 +1,8 @@
 """What the journal and sealing add to recording, and how long a barrier takes against a bare synced commit.
 
 Sustained recording is that of :mod:`bench.recording`: without a journal, with one, and with one in a store that is
-sealed, in turn. A barrier is ``Recorder.seal`` of an exchange that goes on, a chunk after the last one; the commit it is
-held against is one row of a few bytes that the engine has synced when it returns.
+sealed, in turn. A barrier is ``Recorder.seal`` of an exchange that goes on, a chunk after the last one; the commit it
+is held against is one row of a few bytes that the engine has synced when it returns.
 
     python -m bench.sealing [sqlite|postgresql] [events per thread]
 """
@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 
 import psycopg
 
@@ -27,7 +26,7 @@ from recorder.clock import SystemClock, id_text
 from recorder.core.heads import Head, Leaf
 from recorder.core.notes import Checkpoint
 from recorder.core.receipts import Receipt
-from recorder.ledger import keys
+from recorder.ledger.founding import found
 from recorder.recording.tap import Call, ExchangeTap
 from recorder.recording.write_path import WritePath
 from recorder.store import open_store
@@ -58,11 +57,9 @@ def without_journal() -> Iterator[None]:
 
 
 def sealed(url: str) -> str:
-    """Give a store a ledger; its key is made once."""
-    if keys.load(ORIGIN) is None:
-        keys.create(ORIGIN, SystemClock())
+    """Give a store a ledger of its own, and a key."""
     with closing(open_store(url, write=True)) as store:
-        store.ledger.found(ORIGIN)
+        found(store.ledger, None, SystemClock())
     return url
 
 
@@ -170,7 +167,7 @@ def _made(url: str) -> str:
 
 
 def postgresql(per_thread: int) -> None:
-    server = PostgresServer().start()
+    server = PostgresServer(fsync="on").start()
     try:
         with scratch():
             sustained("Postgres", lambda: _made(server.create_database()), per_thread)
@@ -185,11 +182,10 @@ def postgresql(per_thread: int) -> None:
 
 def proof() -> None:
     """Tell how large a proof is in a ledger of a million leaves, by its parts: no such ledger has to be made."""
-    key = keys.NoteKey(ORIGIN, bytes(32))
     text = Checkpoint(ORIGIN, MILLION, bytes(32)).text
     note = f"{text}\n— {ORIGIN} {'A' * 92}\n"
     leaf = Leaf(MILLION - 1, Head(bytes(16), 10_000, bytes(32), 1), time.time_ns(), 1)
-    size = len(Receipt(key.name, leaf, (bytes(32),) * (MILLION - 1).bit_length(), note).proof.encode())
+    size = len(Receipt(ORIGIN, leaf, (bytes(32),) * (MILLION - 1).bit_length(), note).proof.encode())
     figure("a proof in a ledger of 1,000,000 leaves", f"{size:,} bytes", "<= 2,048", size <= 2048)
 
 

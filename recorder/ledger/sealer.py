@@ -311,12 +311,12 @@ class Sealer:
         self._signing = None
 
 
-def seal_acts(store: EventLog, clock: Clock, instance: bytes) -> str | None:
+def seal_acts(store: EventLog, clock: Clock, *instances: bytes) -> str | None:
     """Seal what a process that is no recorder has written, where the store has a ledger; return why it is not sealed.
 
-    :param instance: the id of its journal.
+    :param instances: the id of its journal, and those of others whose streams it has written to.
     """
     sealer = Sealer(clock)
-    sealer.begin(store, [instance])
+    sealer.begin(store, instances)
     sealer.end(store)
     return sealer.error

@@ -52,10 +52,10 @@ class Failing:
         self._store = store
         self.error = error
 
-    def append(self, *arguments: object) -> None:
+    def append(self, *arguments: object, **options: object) -> None:
         if self.error is not None:
             raise self.error
-        self._store.append(*arguments)  # type: ignore[attr-defined]
+        self._store.append(*arguments, **options)  # type: ignore[attr-defined]
 
     def close(self) -> None:
         self._store.close()  # type: ignore[attr-defined]
