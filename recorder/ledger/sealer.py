@@ -141,6 +141,8 @@ class Sealer:
         """Take note of events that the store has now, in the order of their streams."""
         if self._signing is None:
             self._behind = True  # the store is asked for them where it turns out to have a ledger
+            if self._lacking and self._since_ns is None:
+                self._since_ns = self._clock.monotonic_ns()
             return
         last = {event.stream: event for event in events}
         hurried = [event for event in events if event.type in _SEALED_AT_ONCE]

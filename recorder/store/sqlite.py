@@ -187,10 +187,8 @@ class SqliteStore(SqlStore):
         """
         try:
             values = self._values(openings, events)
-            with (
-                self._writer_alone() as connection,
-                self._syncing(connection, self._synchronous if synced else "normal"),
-            ):
+            level: Synchronous = self._synchronous if synced else "normal"
+            with self._writer_alone() as connection, self._syncing(connection, level):
                 try:
                     with connection.begin():
                         _advance(connection, marks)

@@ -72,7 +72,7 @@ recorder.seal(response)
 recorder._path._mover._rounds.stop(10)  # nothing is sealed but what is asked for
 recorder.seal(response)
 print(recorder.health().sealing.size, flush=True)
-next(lines)
+recorder.link(kind="order", id="1", exchange=response)
 armed = True
 recorder.seal(response)
 recorder.close()
@@ -90,7 +90,7 @@ STEPS = {
 }
 
 
-@pytest.mark.parametrize(("step", "complete"), zip(STEPS, cycle((opened, recovered, sealed)), strict=False))
+@pytest.mark.parametrize(("step", "complete"), list(zip(STEPS, cycle((opened, recovered, sealed)), strict=False)))
 def test_what_was_begun_is_completed(step: str, complete: Callable[[str], None], store_url: str) -> None:
     founded(store_url)
     with serve(Script(chunks=8, gap=0.03)) as server:
