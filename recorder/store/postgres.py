@@ -192,7 +192,9 @@ class PostgresStore(SqlStore):
     def check_present(self) -> None:
         """Do nothing: a server that is gone says so by itself."""
 
-    def append(self, openings: Sequence[StreamOpened], events: Sequence[Event], *marks: SpoolMark) -> None:
+    def append(
+        self, openings: Sequence[StreamOpened], events: Sequence[Event], *marks: SpoolMark, synced: bool = True
+    ) -> None:
         """Commit openings and events in one transaction, in order, with the spool's new offset.
 
         :raises VersionConflict: another event holds that version, or a mark does not follow on.
@@ -203,6 +205,8 @@ class PostgresStore(SqlStore):
             instances = self._instances_of(openings, events)
             try:
                 with self.writing() as connection, _raw(connection).cursor() as cursor:
+                    if not synced:
+                        cursor.execute("SET LOCAL synchronous_commit = off")
                     for mark in marks:
                         _advance(cursor, mark)
                     _insert(cursor, openings, events, instances)

@@ -113,7 +113,9 @@ class SqlStore(ABC):
         """
 
     @abstractmethod
-    def append(self, openings: Sequence[StreamOpened], events: Sequence[Event], *marks: SpoolMark) -> None:
+    def append(
+        self, openings: Sequence[StreamOpened], events: Sequence[Event], *marks: SpoolMark, synced: bool = True
+    ) -> None:
         """Commit openings and events; see :meth:`recorder.store.base.EventStore.append`."""
 
     @abstractmethod
