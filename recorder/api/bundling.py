@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypedDict
@@ -21,6 +21,7 @@ from recorder.ledger.bundle import LedgerKeys, write_bundle
 from recorder.ledger.bundle_cover import cover
 from recorder.ledger.bundle_plan import Plan, Wanted, planned
 from recorder.ledger.bundle_range import Range
+from recorder.ledger.standalone.verify import verify_bundle
 from recorder.locations import sqlite_path
 from recorder.store.erased import events_of_types
 from recorder.store.sql import SqlStore
@@ -55,6 +56,7 @@ class Bundled:
     :ivar signed: whether the ledger's key signed it; False: authenticity cannot be proved of all of it.
     :ivar sealed: whether the store has a ledger; without one only the hash chains can be checked.
     :ivar size: bytes of the file.
+    :ivar findings: what the verifier says against it, as whoever gets it will be told: the store is not as it was written.
     """
 
     exchanges: int
@@ -62,6 +64,7 @@ class Bundled:
     signed: bool
     sealed: bool
     size: int
+    findings: tuple[Mapping[str, Any], ...] = ()
 
 
 class Selecting:
@@ -165,7 +168,9 @@ def make_bundle(
     replace: bool = False,
     begin: Begin = lambda _: lambda _: None,
 ) -> Bundled:
-    """Write a bundle.
+    """Write a bundle, and verify it as whoever gets it will.
+
+    A store that was changed has a bundle all the same: what was changed is evidence too.
 
     :param wanted: what :class:`Selecting` found.
     :param withhold: exchanges, or conversations, of which no payload is given.
@@ -184,13 +189,15 @@ def make_bundle(
     partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
     try:
         counts = write_bundle(partial, sql, plan, ledger_keys, dict(_documents(store, plan, begin)))
+        findings = tuple(verify_bundle(partial)["findings"])
         partial.replace(out.resolve())
     except OSError as error:
         raise ConfigurationError(f"{out} cannot be written ({error.strerror}): give another file") from error
     finally:
         partial.unlink(missing_ok=True)
     signed = ledger_keys.signer is not None
-    return Bundled(len(plan.wanted.exchanges), counts["events"], signed, plan.within is not None, out.stat().st_size)
+    exchanges, size = len(plan.wanted.exchanges), out.stat().st_size
+    return Bundled(exchanges, counts["events"], signed, plan.within is not None, size, findings)
 
 
 def _check_out(store: Store, out: Path, *, replace: bool) -> None:

@@ -12,12 +12,13 @@ import click
 from recorder.api.bundling import Bundled
 from recorder.api.store import Store
 from recorder.cli.application import Settings, pass_settings, store_option
-from recorder.cli.failures import warn
+from recorder.cli.failures import FOUND, warn
 from recorder.cli.output import counted
 from recorder.cli.progress import progress
 from recorder.cli.times import PointInTime
 
 _MANY: Final = 150  # exchanges that are read, which is done in less than a second
+_SHOWN: Final = 5  # findings
 
 
 @click.command()
@@ -39,7 +40,9 @@ _MANY: Final = 150  # exchanges that are read, which is done in less than a seco
 @click.option("--force", is_flag=True, help="Replace the file where it exists.")
 @store_option
 @pass_settings
+@click.pass_context
 def bundle(
+    ctx: click.Context,
     settings: Settings,
     order: str | None,
     link: str | None,
@@ -56,6 +59,8 @@ def bundle(
     It holds the events of what is selected, the part of the ledger that they are sealed in, transcripts for reading,
     and a verifier. Nothing in it can be changed unnoticed by somebody who does not have the ledger's key; give the
     key's fingerprint to the other side by another way. COVER.html in it says how it is checked.
+
+    It is verified before it is named: what whoever gets it will find is told at once, and the exit code is 1 then.
     """
     with Store(settings.store) as store, ExitStack() as shown:
 
@@ -75,6 +80,7 @@ def bundle(
             begin=begin,
         )
     _tell(out, made)
+    ctx.exit(FOUND if made.findings else 0)
 
 
 def _tell(out: Path, made: Bundled) -> None:
@@ -84,3 +90,8 @@ def _tell(out: Path, made: Bundled) -> None:
         warn("authenticity cannot be proved: the store has no signed checkpoints (see `recorder keys init`)")
     elif not made.signed:
         warn("the ledger's key is not here, so nobody vouches for the transcripts and the cover, only for the events")
+    for finding in made.findings[:_SHOWN]:
+        place = f"{finding['stream']} version {finding['version']}: " if "version" in finding else ""
+        warn(f"whoever verifies it will find: {place}{finding['detail']}")
+    if len(made.findings) > _SHOWN:
+        warn(f"and {len(made.findings) - _SHOWN} more: see `recorder verify --bundle`")

@@ -10,6 +10,7 @@ import click
 from recorder.api.store import Store
 from recorder.api.tracing import trace as traced
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
+from recorder.cli.failures import FOUND
 from recorder.cli.output import clean, counted, dim, duration, emit_json, verdict
 from recorder.errors import ConfigurationError
 
@@ -21,17 +22,22 @@ _PREVIEW: Final = 2000  # characters of a part
 @json_option
 @store_option
 @pass_settings
-def trace(settings: Settings, thing: str, as_json: bool) -> None:
+@click.pass_context
+def trace(ctx: click.Context, settings: Settings, thing: str, as_json: bool) -> None:
     """Show all that led to something outside, as an order.
 
     KIND:ID is what was linked: order:12345. Shown are the exchanges of the conversation up to the one that the link
     names: what was asked, what was answered and called, from which bytes, when, and whether it was sealed before.
+
+    The exit code is 1 where an exchange is not as it was written.
     """
     kind, colon, identity = thing.partition(":")
     if not (kind and colon and identity):
         raise ConfigurationError(f"{thing!r} is not KIND:ID: write what was linked, as in order:12345")
+    changed = False
     with Store(settings.store) as store:
         for number, found in enumerate(traced(store, kind, identity)):
+            changed = changed or any("not_as_written" in step for step in found["steps"])
             if as_json:
                 emit_json(found)
                 continue
@@ -39,6 +45,7 @@ def trace(settings: Settings, thing: str, as_json: bool) -> None:
                 click.echo()
             for line in _lines(found):
                 click.echo(line.rstrip())
+    ctx.exit(FOUND if changed else 0)
 
 
 def _lines(found: Mapping[str, Any]) -> Iterator[str]:
