@@ -160,9 +160,19 @@ def of_filters(store: Store, **filters: Unpack[ExchangeFilters]) -> Chosen:
     chosen: array[int] | None = None
     if any(value not in (None, {}) for value in filters.values()):
         chosen = threads.numbers(row.id for row in store.selected(**filters))
-    count = len(threads) if chosen is None else len(chosen)
-    if not count:
+    if not (len(threads) if chosen is None else len(chosen)):
         raise NotFound("nothing is recorded that fits, so nothing is exported: see `recorder list`")
+    return _chosen(threads, chosen)
+
+
+def of_ids(store: Store, ids: Iterable[bytes]) -> Chosen:
+    """Return exchanges by their ids, in the same order."""
+    threads = threads_of(store, {})
+    return _chosen(threads, threads.numbers(ids))
+
+
+def _chosen(threads: Threads, chosen: array[int] | None) -> Chosen:
+    count = len(threads) if chosen is None else len(chosen)
 
     def walk(*, earlier: bool = True) -> Iterator[tuple[str, Place, bool]]:
         for one in threads.in_order(chosen, earlier=earlier):

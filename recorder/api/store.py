@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any, Final, TypedDict, Unpack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
 from recorder.api.reader import Reader
 from recorder.api.threaded import Found, Threaded, digits_of
@@ -26,6 +27,9 @@ from recorder.locations import as_url
 from recorder.projections.rows import listed, turn_of_row
 from recorder.store.projected import ExchangeFilter, ExchangeRow
 from recorder.store.searched import MessageRow
+
+if TYPE_CHECKING:
+    from recorder.api.bundling import Begin, Bundled, BundleSelection
 
 _ASKED_FOR: Final = 5000  # exchanges that a statement names; of more, many of those found are among them
 _FIRST: Final = 64  # exchanges that are looked at before it is known whether more are wanted
@@ -318,6 +322,30 @@ class Store:
         times += [opening.first_ns] if opening is not None else []
         first, last = min(times, default=0), max(times, default=0)
         return ConversationSummary(thread.id, thread.name, self.threaded.tags(thread.id), thread.exchanges, first, last)
+
+    def bundle(
+        self,
+        out: str | os.PathLike[str],
+        *,
+        withhold: Sequence[str] = (),
+        replace: bool = False,
+        begin: Begin = lambda _: lambda _: None,
+        **selection: Unpack[BundleSelection],
+    ) -> Bundled:
+        """Put evidence into one zip file that anybody can verify with Python alone.
+
+        :param out: the file to write.
+        :param withhold: exchanges, or conversations, of which no payload is given.
+        :param replace: overwrite the file where it exists.
+        :param begin: is told how many exchanges will be read; what it returns is told of each.
+        :param selection: exactly one, see :class:`~recorder.api.bundling.BundleSelection`.
+        :raises NotFound: there is no such thing.
+        :raises ConfigurationError: the file is there already or cannot be written, or something is not sealed yet.
+        """
+        from recorder.api.bundling import make_bundle, select  # they read stores
+
+        wanted = select(self, selection)
+        return make_bundle(self, Path(out), wanted, withhold=withhold, replace=replace, begin=begin)
 
     def close(self) -> None:
         """Release the store; closing twice is fine."""

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Final
 
 import click
 
 from recorder.api.store import Store
 from recorder.cli.application import Settings, json_option, store_option
+from recorder.cli.bundle_verifying import bundle_options, verify_a_bundle
 from recorder.cli.failures import FOUND
 from recorder.cli.naming import exchanges
 from recorder.cli.output import clean, counted, emit_json, short
 from recorder.clock import id_bytes
 from recorder.core.chain import Finding
 from recorder.core.events import Event, StreamOpened
+from recorder.errors import ConfigurationError
 from recorder.ledger.verify import NOT_PROVED, Report
 from recorder.ledger.verify import verify as audit
 from recorder.store.upkeep import damage
@@ -28,15 +31,31 @@ _QUESTIONS: Final = {
 
 @click.command()
 @click.argument("identity", metavar="[ID]", required=False)
+@bundle_options
 @json_option
 @store_option
 @click.pass_context
-def verify(ctx: click.Context, identity: str | None, as_json: bool) -> None:
+def verify(
+    ctx: click.Context,
+    identity: str | None,
+    bundle: Path | None,
+    keys: tuple[str, ...],
+    held: Path | None,
+    as_json: bool,
+) -> None:
     """Check the hash chains of all exchanges, or of those of ID.
 
     ID is what list shows, or a conversation's name. Without ID, the pages and indexes of a SQLite file are
     checked as well. The exit code is 1 when anything is not as it was written.
+
+    With --bundle it is an evidence bundle that is checked, and no store is read.
     """
+    if bundle is not None:
+        if identity is not None:
+            raise ConfigurationError("--bundle checks all of a file: leave the ID out")
+        verify_a_bundle(ctx, bundle, keys, held, as_json=as_json)
+    if keys or held is not None:
+        raise ConfigurationError("--key and --checkpoint are for --bundle: give the file of a bundle too")
     with Store(ctx.ensure_object(Settings).store) as store:
         if identity is None:
             report = audit(store.reader.walk(), damage(store.reader.store))

@@ -232,6 +232,11 @@ class SqlStore(ABC):
         for row in self._rows(sql, (self._key(stream),)):
             yield event_of(row)
 
+    def events_where(self, condition: str) -> Iterator[Event]:
+        """Yield the events ``e`` that fulfil a condition in SQL, stream by stream, each in order."""
+        for row in self._rows(f"{self._events} WHERE {condition} ORDER BY e.stream, e.version"):
+            yield event_of(row)
+
     def found_events(self, stream: bytes) -> Iterator[Event]:
         """Yield the events of a stream in order, those that nobody here can read as being of type ``code N``."""
         sql = f"{self._events} WHERE e.stream = {self.id_in} ORDER BY e.version"

@@ -1,0 +1,38 @@
+"""What erasures left of payloads, and the events of few types that stand anywhere in a store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlalchemy import select
+
+from recorder.core.events import TYPE_CODES, Event
+from recorder.store.tables import erased_payloads
+
+if TYPE_CHECKING:
+    from recorder.store.sql import SqlStore
+
+
+class ErasedPayload(NamedTuple):
+    """What is left of a payload: how large it was, and the commitment that its event's hash is made with.
+
+    :ivar size: bytes of meta and body together.
+    """
+
+    size: int
+    commitment: bytes
+
+
+def erased_of(store: SqlStore, stream: bytes) -> dict[int, ErasedPayload]:
+    """Return what is left of the payloads of an event stream that were erased, by version."""
+    c = erased_payloads.c
+    query = select(c.version, c.size, c.commitment).where(c.stream == stream)
+    with store.reading() as connection:
+        return {version: ErasedPayload(size, left) for version, size, left in connection.execute(query)}
+
+
+def events_of_types(store: SqlStore, types: Iterable[str]) -> Iterator[Event]:
+    """Return every event of some types, in the order of the event streams' ids; looks through the whole store."""
+    codes = ", ".join(str(TYPE_CODES[name]) for name in types)
+    return store.events_where(f"e.type IN ({codes})")
