@@ -15,6 +15,7 @@
     │   └── ChainBroken
     ├── DialectError                a body does not follow its dialect (views fall back to bytes)
     ├── RedactionRefused            an export would still hold what it was to leave out
+    ├── ErasureRefused              what was to be erased has to be kept
     ├── ImportRefused               a file, or the rest of one, cannot be imported
     ├── NotFound                    no exchange or conversation goes by that name, or more than one does
     └── ReplayError
@@ -95,6 +96,10 @@ class DialectError(RecorderError):
 
 class RedactionRefused(RecorderError):
     """The export would still hold what it was to leave out."""
+
+
+class ErasureRefused(RecorderError):
+    """What was to be erased has to be kept."""
 
 
 class ImportRefused(RecorderError):

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 from recorder.api.reader import Reader
 from recorder.api.threaded import Found, Threaded, digits_of
 from recorder.clock import id_bytes, id_text
-from recorder.core.chain import check
 from recorder.core.conversation import Conversation, Relation
 from recorder.core.events import Event
 from recorder.core.exchange import fold
@@ -231,7 +230,7 @@ class Store:
         if exchange is None:
             raise NotFound(f"no events are stored of {identity}")
         try:
-            check(self.reader.opening(exchange.stream), events)
+            self.reader.check(exchange.stream, events)
         except ChainBroken as error:
             broken = Anomaly(NOT_AS_WRITTEN, str(error))
             exchange = replace(exchange, anomalies=(broken, *exchange.anomalies))
