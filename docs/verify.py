@@ -1249,7 +1249,9 @@ class StreamChecks:
             self._findings.add("leaf", "hash", told, *place)
         elif summary.first == 1 and leaf.state:
             if summary.ended_at is None or summary.ended_at > leaf.length:
-                self._findings.add("leaf", "state", f"leaf {leaf.number} says that it had ended, and it had not", *place)
+                self._findings.add(
+                    "leaf", "state", f"leaf {leaf.number} says that it had ended, and it had not", *place
+                )
 
 
 # --------------------------------------------------------------------------------------------------------------

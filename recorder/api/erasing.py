@@ -20,7 +20,7 @@ from recorder.api.threaded import Found
 from recorder.clock import Clock, id_bytes, id_text
 from recorder.core.chain import left_of
 from recorder.core.events import Event
-from recorder.errors import ConfigurationError, CorruptRecording, ErasureRefused, NotFound, StoreError
+from recorder.errors import ConfigurationError, ErasureRefused, NotFound, StoreError
 from recorder.locations import spool_directory
 from recorder.projections.erasing import erase_streams
 from recorder.projections.runner import project
@@ -226,14 +226,3 @@ def _told_spools(url: str, streams: Sequence[bytes]) -> Iterator[str]:
             yield f"{path} was set aside and holds events of it: look at it, then remove it (rm {path})"
         else:
             yield f"{path} is the spool of a program that runs and holds events of it: it goes when that program ends"
-
-
-def erasure_of(store: Store, exchange: str) -> Event | None:
-    """Return the event that tells of an exchange's erasure; None where nothing does."""
-    for event in acts_of_types(store.reader.store, (_TYPE,)):
-        try:
-            if event.facts.get("exchange") == exchange:
-                return event
-        except CorruptRecording:  # which the audit tells of
-            continue
-    return None

@@ -96,7 +96,7 @@ class Player:
             recordings, rules = self._recordings(only, asked, allow_repeats=allow_repeats)
             events = recordings.events if faults is None else self._with(faults, recordings.events)
             key = fingerprint_key(clock)
-            self._answers = Answers(recordings.entries(), events, recordings.request, rules, key)
+            self._answers = Answers(recordings.entries(), events, recordings.request, rules, key, recordings.erased)
             self._redaction = Redaction(key)
             if virtual is not None and not virtual.started and (began := recordings.began_ns()) is not None:
                 virtual.start_at(began)

@@ -182,6 +182,8 @@ class _Told:
             found = rebuilt.not_as_written
             if found is not None:
                 self._complain(f"exchange {rebuilt.id} is not as it was written ({found}): see `recorder verify`")
+            elif rebuilt.erased is not None:
+                self._complain(f"exchange {rebuilt.id} is exported without content: {rebuilt.erased}")
             yield rebuilt
             self._advance(1)
 

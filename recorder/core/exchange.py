@@ -337,7 +337,7 @@ class _Fold:
 
     def result(self) -> Exchange:
         if self.gone:
-            self._note(ERASED, "what was said in it was erased, and is not here any more", self.first.version)
+            self._note(ERASED, "what was said in it is not here any more", self.first.version)
         origin = self.sent or self.first
         facts = self.request_facts
         first = None if self._lacks("chunk_times") else next((one for one in self.chunks if one.end > one.start), None)

@@ -88,9 +88,9 @@ class Rebuilt:
         return next((fact.detail for fact in self.anomalies if fact.kind == NOT_AS_WRITTEN), None)
 
     @property
-    def erased(self) -> bool:
-        """Whether what was said in it is not there any more."""
-        return any(fact.kind == ERASED for fact in self.exchange.anomalies)
+    def erased(self) -> str | None:
+        """What is known of its erasure; None where what was said in it is there."""
+        return next((fact.detail for fact in self.exchange.anomalies if fact.kind == ERASED), None)
 
 
 def place_of(rebuilt: Rebuilt, conversation: Conversation | None) -> Place:
@@ -117,7 +117,7 @@ def summary(rebuilt: Rebuilt, *, conversation: str | None = None) -> dict[str, A
         status=response.status if response else None,
         model=rebuilt.model,
         verdict=rebuilt.verdict,
-        erased=rebuilt.erased or None,
+        erased=True if rebuilt.erased else None,
         chunks=None if exchange.lacks("chunk_boundaries") else len(exchange.chunks),
         bytes=len(exchange.body),
         duration_ms=_ms(exchange.duration_ns),

@@ -110,14 +110,10 @@ def remove_links(connection: Connection, streams: Sequence[bytes]) -> None:
 
 
 def whole_streams(store: SqlStore, streams: Collection[bytes]) -> set[bytes]:
-    """Return those of some streams of which a payload or the secret is still there."""
-    key, secret = store.id_out.format("stream"), "secret <> " + ("zeroblob(32)" if store.id_in == "?" else "decode(repeat('00', 32), 'hex')")
+    """Return those of some streams that are not erased: an erasure takes the secret in the same transaction."""
     found: set[bytes] = set()
-    with store.reading() as connection:
-        for some in batched(list(streams), _AT_ONCE):
-            among = ", ".join(map(store.id_literal, some))
-            rows = connection.exec_driver_sql(
-                f"SELECT {key} FROM event_streams WHERE stream IN ({among}) AND {secret}"
-            )
-            found.update(bytes(row[0]) for row in rows)
+    for some in batched(list(streams), _AT_ONCE):
+        among = ", ".join(map(store.id_literal, some))
+        openings = store.openings_where(f"stream IN ({among})")
+        found.update(opened.stream for opened in openings if opened.secret != bytes(len(opened.secret)))
     return found
