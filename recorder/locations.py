@@ -207,6 +207,17 @@ def signed_checkpoints(log_id: bytes) -> Path:
     return _state_home() / "recorder" / "ledgers" / f"{log_id.hex()}.checkpoints"
 
 
+def known_fingerprint_key() -> bytes | None:
+    """Return the key of the redaction fingerprints; None where this machine has none that can be read."""
+    named = os.environ.get(_KEY_VARIABLE)
+    if named:
+        return named.encode()
+    try:
+        return (_data_home() / "recorder" / "fingerprint.key").read_bytes()
+    except OSError:
+        return None
+
+
 def _read_or_make(path: Path, clock: Clock) -> bytes:
     with suppress(FileNotFoundError):
         return path.read_bytes()

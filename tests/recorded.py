@@ -29,6 +29,19 @@ def streams(url: str) -> dict[str, list[Event]]:
 
     Every chain and every order is verified before, and that the journals say what there is.
     """
+    found = _all_streams(url)
+    check_journals(found)
+    return {name: events for name, (opened, events) in found.items() if not is_journal(opened)}
+
+
+def journals(url: str) -> dict[str, list[Event]]:
+    """Return the events of every journal of a store, by id, after the same checks."""
+    found = _all_streams(url)
+    check_journals(found)
+    return {name: events for name, (opened, events) in found.items() if is_journal(opened)}
+
+
+def _all_streams(url: str) -> dict[str, tuple[StreamOpened, list[Event]]]:
     found: dict[str, tuple[StreamOpened, list[Event]]] = {}
     with closing(open_store(url, write=False)) as store:
         for opened, events in store.walk():
@@ -39,8 +52,7 @@ def streams(url: str) -> dict[str, list[Event]]:
                 verifier.feed(event)
                 told.append(event)
             found[id_text(opened.stream)] = opened, told
-    check_journals(found)
-    return {name: events for name, (opened, events) in found.items() if not is_journal(opened)}
+    return found
 
 
 def exchanges(url: str) -> dict[str, Exchange]:

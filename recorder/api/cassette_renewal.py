@@ -15,25 +15,27 @@ from recorder.replay.answers import Answer, Answers
 from recorder.store.cassette_file import Rules, Written, content, events_of, locked, replace
 
 
-def renew(path: Path, newer: Path, *, keep_others: bool) -> None:
+def renew(path: Path, newer: Path, *, keep_others: bool) -> int:
     """Put what was recorded again in the place of a cassette, at once, and remove the file that it came in.
 
     :param newer: what was recorded again.
     :param keep_others: exchanges whose requests were not made again stay; those that were are replaced, all of them.
+    :return: how many exchanges have stayed.
     :raises CorruptRecording: one of the two is not what was written.
     :raises StoreUnreachable: the file cannot be written.
     """
     with locked(path):
         new = CassetteRecordings(newer)
-        streams = list(_streams(newer, new))
-        if keep_others:
+        streams, kept = list(_streams(newer, new)), list[Written]()
+        if keep_others and path.exists():
             old = CassetteRecordings(path)
             again = answers_of(new, replace_fields(match_in(newer, new.cassette), allow_repeats=True))
             replaced = {entry.exchange for entry in old.entries() if answer_to(again, old.request(entry.exchange))}
             there = {one.opened.stream for one in streams} | replaced
-            streams += [one for one in _streams(path, old) if one.opened.stream not in there]
-        replace(path, content(streams, Rules(new.cassette.match, new.cassette.redact)))
+            kept = [one for one in _streams(path, old) if one.opened.stream not in there]
+        replace(path, content([*streams, *kept], Rules(new.cassette.match, new.cassette.redact)))
         newer.unlink(missing_ok=True)
+        return sum(one.is_exchange for one in kept)
 
 
 def answers_of(recordings: CassetteRecordings, match: Match) -> Answers:

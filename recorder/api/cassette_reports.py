@@ -2,54 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from recorder.api.cassette_rules import require_readable
+from recorder.clock import id_text
 from recorder.core.cassette import Block
-from recorder.core.cassette_lines import LineError, parsed, require_unambiguous
+from recorder.core.cassette_lines import ConflictError, LineError, parsed, require_unambiguous
+from recorder.core.echoes import echoed_in
 from recorder.core.events import TERMINAL_TYPES, Event
+from recorder.core.exchange import fold
 from recorder.core.json_text import present, rfc3339
+from recorder.core.redaction import Redacted, Redaction
 from recorder.errors import ConfigurationError, CorruptRecording, RecorderError, StoreUnreachable
-from recorder.locations import CASSETTE_SUFFIX
+from recorder.locations import CASSETTE_SUFFIX, known_fingerprint_key
 from recorder.store.cassette_file import left_open, read_file, refused
 
 _BEGINNING: Final = 1 << 16
+_HEADER: Final = re.compile(rb'(?m)^[^\w{]*\{\s*"cassette"\s*:')
+_TORN: Final = re.compile(rb'[^\w{]*\{\s*"cassette')
+_OPENING: Final = frozenset({"at", "mono", "instance", "salt"})  # of an exchange, whose file has lost its first line
 
 
-def cassettes_in(paths: Iterable[Path]) -> Iterator[Path]:
-    """Yield the cassettes that paths name: files as they are, and every cassette below folders, in order.
+def cassettes_in(paths: Iterable[Path], pass_over: Callable[[Path], None] = lambda _: None) -> Iterator[Path]:
+    """Yield the cassettes that paths name: files as they are, and what begins like one below folders, in order.
 
-    What could have been one counts as one: an empty file, one that git has left a conflict in.
-
+    :param pass_over: is given the files below folders that are JSON lines of something else.
     :raises StoreUnreachable: one of them is not there.
     """
     for path in paths:
         if path.is_dir():
-            yield from (
-                one for one in sorted(path.rglob(f"*{CASSETTE_SUFFIX}")) if one.is_file() and not _is_other(one)
-            )
+            for one in sorted(path.rglob(f"*{CASSETTE_SUFFIX}")):
+                if one.is_file() and begins_like_one(one):
+                    yield one
+                elif one.is_file():
+                    pass_over(one)
         elif path.exists():
             yield path
         else:
             raise StoreUnreachable(f"there is no cassette {path}: check the name")
 
 
-def _is_other(path: Path) -> bool:
-    """Whether a file holds JSON lines that are evidently something else."""
+def begins_like_one(path: Path) -> bool:
+    """Whether a file begins like a cassette, be it damaged: its first line says so, or is what git, or somebody who
+    has taken the first line out, leaves of one. What cannot be read may be one.
+    """
     try:
         with path.open("rb") as file:
-            beginning = file.readline(_BEGINNING)
+            beginning = file.read(_BEGINNING)
     except OSError:
-        return False
-    if not beginning.endswith(b"\n"):
-        return len(beginning) == _BEGINNING and b'"cassette"' not in beginning
-    with suppress(LineError):
-        return "cassette" not in parsed(1, beginning)
-    return False
+        return True
+    first, whole, _ = beginning.partition(b"\n")
+    try:
+        value = parsed(1, first.removeprefix(b"\xef\xbb\xbf"))
+    except ConflictError:
+        return _HEADER.search(beginning) is not None
+    except LineError:
+        return (_HEADER.match(beginning) if whole else _TORN.match(beginning)) is not None
+    return "cassette" in value or value.keys() >= _OPENING
 
 
 @dataclass(slots=True)
@@ -115,6 +129,43 @@ def look(path: Path) -> CassetteReport:
     return found
 
 
+def _in_the_clear(path: Path, events: Sequence[Event], rules: Sequence[str]) -> Iterator[str]:
+    """Yield what is told of an exchange with a credential that would be redacted if it were recorded now."""
+    seen = Redacted()
+    with suppress(CorruptRecording, ConfigurationError):  # that is told already
+        redaction = Redaction(b"nothing is redacted with it: it is only looked what would be", rules)
+        for event in events:
+            body = event.body or b""
+            head = event.facts.get("head", 0) if event.type == "request_sent" else len(body)
+            if event.type in ("request_sent", "response_started"):
+                redaction.head(body[:head], seen)
+            if event.type in ("request_sent", "request_body_sent"):
+                redaction.body(body[head:] if event.type == "request_sent" else body, seen)
+    if seen.places:
+        told = ", ".join(dict.fromkeys(seen.places))
+        yield (
+            f"{path}: {id_text(events[0].stream)} was recorded before the credentials in it were redacted ({told}): "
+            "record it again"
+        )
+
+
+def _echoes(path: Path, events: Sequence[Event]) -> Iterator[str]:
+    """Yield what is told of an answer that repeats a credential; nothing where this machine did not record it."""
+    key = known_fingerprint_key()
+    if key is None:
+        return
+    with suppress(CorruptRecording):  # that is told already
+        exchange = fold(events)
+        if exchange is None:
+            return
+        name = id_text(exchange.stream)
+        for kind in echoed_in(exchange, Redaction(key).fingerprint):
+            yield (
+                f"{path}: the answer of {name} repeats a credential of its request ({kind}): record it with one "
+                f"that is none, or take it out by `recorder cassette prune {path} {name}`"
+            )
+
+
 def _look_at(path: Path, block: Block, found: CassetteReport) -> None:
     events: list[Event] = []
     try:
@@ -129,6 +180,7 @@ def _look_at(path: Path, block: Block, found: CassetteReport) -> None:
     found.first_ns = block.wall_ns if found.first_ns is None else min(found.first_ns, block.wall_ns)
     found.last_ns = block.wall_ns if found.last_ns is None else max(found.last_ns, block.wall_ns)
     found.unfinished += not any(event.type in TERMINAL_TYPES for event in events)
+    found.problems += [*_in_the_clear(path, events, found.redact), *_echoes(path, events)]
     asked = next((event for event in events if event.type == "request_sent"), None)
     if asked is not None:
         with suppress(CorruptRecording):

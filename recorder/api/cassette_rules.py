@@ -11,7 +11,7 @@ from recorder.core.cassette import Cassette
 from recorder.core.match_rules import Match
 from recorder.core.redaction import Redaction
 from recorder.errors import ConfigurationError
-from recorder.store.cassette_file import Rules, read_file
+from recorder.store.cassette_file import Rules, read_first_line
 
 _ANY_KEY: Final = b"nothing is redacted with it: the rules are only read"
 
@@ -27,7 +27,7 @@ def rules_for(path: Path, match: Match | None, redact: Iterable[str] | str | Non
     asked = _texts(redact)
     if not _is_there(path):
         return Rules(None if match is None else match.as_json() or None, asked)
-    found = read_file(path)
+    found = read_first_line(path)  # whoever writes to it reads, and checks, the rest
     if match is not None:
         require_match(path, found, match)
     require_readable(path, found)
@@ -96,7 +96,7 @@ def playable_match_in(path: Path, cassette: Cassette) -> Match:
 
 def match_of(path: Path) -> Match:
     """Return the rules of matching of a file, see :func:`match_in`."""
-    return match_in(path, read_file(path))
+    return match_in(path, read_first_line(path))
 
 
 def require_match(path: Path, cassette: Cassette, wanted: Match) -> None:

@@ -9,6 +9,7 @@ from recorder.api.recordings import Recordings
 from recorder.api.store import Store
 from recorder.clock import Clock, SystemClock, id_bytes, id_text
 from recorder.core.exchange import Exchange, Request
+from recorder.core.marker_places import marker_places
 from recorder.core.messages import Message
 from recorder.core.rebuilt import Rebuilt
 from recorder.core.redaction import Redacted, Redaction
@@ -71,7 +72,9 @@ def _nearest(
     entries = [entry for entry in recordings.entries() if entry.exchange != but]
     if not entries:
         raise NotFound("there is no other recording to compare it with: see `recorder list`")
-    places = [tuple(place for place in entry.places if not place.startswith("header:")) for entry in entries]
+    own = marker_places(request)
+    masked = (own.union(entry.places) for entry in entries)
+    places = [tuple(sorted(place for place in each if not place.startswith("header:"))) for each in masked]
     hidden = frozenset(place for each in places for place in each)
 
     def recorded(number: int) -> Request:

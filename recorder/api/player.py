@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
+from recorder.api.leaving import leave
 from recorder.clock import Clock, SystemClock
 from recorder.core.match_rules import Match
 from recorder.core.redaction import Redaction
 from recorder.errors import (
     ConfigurationError,
-    CorruptRecording,
     NoMatchingExchange,
     NotFound,
     RecorderError,
@@ -33,10 +33,13 @@ if TYPE_CHECKING:
     from recorder.api.recordings import Recordings
     from recorder.api.store import Store
     from recorder.core.events import Event
+    from recorder.replay.faulting import Faulting
     from recorder.replay.faults import Fault
+    from recorder.replay.index import Entry
     from recorder.serving.server import ReplayServer
     from recorder.transports.httpx_either import HttpxEither
     from recorder.transports.httpx_replay import HttpxReplay
+    from recorder.transports.remounting import MountedSessions
     from recorder.transports.requests_either import RequestsEither
     from recorder.transports.requests_replay import RequestsReplay
 
@@ -44,10 +47,11 @@ if TYPE_CHECKING:
 class Player:
     """Answers requests from recorded exchanges: same bytes, same boundaries, same failure.
 
-    A context manager: leaving it raises the first miss, even when the code inside swallowed the error; and, where
-    nothing was missed, the first :class:`~recorder.RecordingEnded` of a program that read on where the recorded one
-    did not. Thread-safe. A recording that is not what was written, as far as its hash chain tells, is not
-    played: its request raises :class:`~recorder.errors.ChainBroken`, and so does leaving.
+    A context manager: leaving it raises the first miss, even when the code inside swallowed the error or raised another
+    one because of it; and, where nothing was missed, the first :class:`~recorder.RecordingEnded` of a program that read
+    on where the recorded one did not. An exception of the program's own, an interrupt or an exit leaves it as it is,
+    with a note of the miss. Thread-safe. A recording that is not what was written, as far as its hash chain tells, is
+    not played: its request raises :class:`~recorder.errors.ChainBroken`, and so does leaving.
 
     :param source: a store's URL, the path of a SQLite store or of a cassette (``FILE.jsonl``), or a
         :class:`~recorder.Store`.
@@ -59,8 +63,9 @@ class Player:
         :class:`~recorder.VirtualClock`, else 0. Above 0, the client's timeouts fire.
     :param exchanges: what to answer from: ids of exchanges, ids or names of conversations; everything
         in the store where it is left out.
-    :param fault: what goes wrong with every answer, see :mod:`recorder.faults`, or its text; or with those of some
-        exchanges or conversations, by id or name. Where it cannot happen to an answer, leaving raises that, as a miss.
+    :param fault: what goes wrong with every answer that it can happen to, see :mod:`recorder.faults`, or its text; or
+        with those of some exchanges or conversations, by id or name, or of some requests (``"POST /v1/messages"``).
+        Where it happened to none of those that were asked for, leaving raises that, as a miss.
     :param clock: tells the time and waits: a :class:`~recorder.VirtualClock`, by which nobody does.
     :param otherwise: what is not recorded, or not once more, is sent, and recorded by this one: nothing is missed.
         A payload that is made while it is sent (a generator) is always sent.
@@ -94,9 +99,15 @@ class Player:
         try:
             only = None if exchanges is None else self._open().members(exchanges)
             recordings, rules = self._recordings(only, asked, allow_repeats=allow_repeats)
-            events = recordings.events if faults is None else self._with(faults, recordings.events)
             key = fingerprint_key(clock)
-            self._answers = Answers(recordings.entries(), events, recordings.request, rules, key, recordings.erased)
+            entries: Iterable[Entry] = recordings.entries()
+            going_wrong = None
+            if faults is not None:
+                entries = every = list(entries)
+                going_wrong = self._going_wrong(every, recordings.events, faults)
+            self._answers = Answers(
+                entries, recordings.events, recordings.request, rules, key, going_wrong, recordings.erased
+            )
             self._redaction = Redaction(key)
             if virtual is not None and not virtual.started and (began := recordings.began_ns()) is not None:
                 virtual.start_at(began)
@@ -105,6 +116,7 @@ class Player:
             raise
         self._otherwise = otherwise
         self._transport: RequestsReplay | RequestsEither | None = None
+        self._sessions: MountedSessions | None = None
         self._httpx: HttpxReplay | HttpxEither | None = None
 
     def _open(self) -> Store:
@@ -138,14 +150,16 @@ class Player:
         require_match(path, found.cassette, rules)
         return found, rules
 
-    def _with(
-        self, fault: Fault | Mapping[str, Fault], events: Callable[[bytes], Iterable[Event]]
-    ) -> Callable[[bytes], Iterable[Event]]:
+    def _going_wrong(
+        self,
+        entries: Sequence[Entry],
+        events: Callable[[bytes], Iterable[Event]],
+        fault: Fault | Mapping[str, Fault],
+    ) -> Faulting:
         """Return what gives the events of an exchange with what goes wrong in them."""
-        if not isinstance(fault, Mapping):
-            return lambda exchange: fault.apply(list(events(exchange)))
-        named = {member: one for name, one in fault.items() for member in self._open().members([name])}
-        return lambda exchange: named[exchange].apply(list(events(exchange))) if exchange in named else events(exchange)
+        from recorder.replay.faulting import Faulting
+
+        return Faulting(entries, events, fault, lambda name: self._open().members([name]))
 
     @property
     def match(self) -> Match:
@@ -164,7 +178,7 @@ class Player:
 
     @property
     def ended(self) -> tuple[RecordingEnded, ...]:
-        """Where the program read on past the end of what was recorded, by requests, httpx or httpx2."""
+        """Where the program, or a client of :meth:`serve`, read on past the end of what was recorded."""
         return self._answers.ended
 
     @property
@@ -175,15 +189,20 @@ class Player:
     def mount(self, session: requests.Session) -> requests.Session:
         """Have *session* answered from the recording; return the session.
 
+        An adapter that is mounted on it afterwards goes past the player: leaving the block tells that as a miss.
+
         :raises ConfigurationError: one of its HTTP adapters is not an ``HTTPAdapter``.
         :raises TypeError: it is no session.
         """
-        if self._transport is None:
+        if self._transport is None or self._sessions is None:
+            from recorder.transports.remounting import MountedSessions
             from recorder.transports.requests_replay import RequestsReplay
 
+            self._sessions = MountedSessions()
             replay = RequestsReplay(self._answers, self._redaction, self._pace)
             self._transport = replay if self._otherwise is None else _requests_either(replay, self._otherwise)
         self._transport.mount(session)
+        self._sessions.add(session)
         return session
 
     def httpx_transport(self, like: object | None = None) -> Any:
@@ -256,6 +275,13 @@ class Player:
 
         return ReplayingConnector(LibraryReplay(self._answers, self._redaction, self._pace))
 
+    def end(self, late: Callable[[str], NoMatchingExchange]) -> None:
+        """Answer nothing any more: for whoever has asked what was missed, and would not learn of more.
+
+        :param late: makes what is raised for a request that comes all the same, of its method and URL.
+        """
+        self._answers.end(late)
+
     def close(self) -> None:
         """Close the store, unless it was given open; closing twice is fine."""
         if self._owns and self._store is not None:
@@ -268,26 +294,12 @@ class Player:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-        told = (*self._answers.misses, *self._answers.refused)
-        if told and not isinstance(error, NoMatchingExchange | CorruptRecording) and error not in told:
-            raise told[0]
-        if (ended := self._answers.ended) and not told and not _tells_of(error, ended):
-            raise ended[0]
-
-
-def _tells_of(error: BaseException | None, ended: Iterable[RecordingEnded]) -> bool:
-    """Whether an error is one of *ended*, or was raised because of one: SDKs wrap whatever they meet."""
-    known, left = set(map(id, ended)), [error]
-    seen: set[int] = set()
-    while left:
-        one = left.pop()
-        if one is None or id(one) in seen:
-            continue
-        if id(one) in known:
-            return True
-        seen.add(id(one))
-        left += [one.__cause__, one.__context__]
-    return False
+        for prefix in self._sessions.past() if self._sessions is not None else ():
+            self._answers.note_miss(
+                f"an adapter was mounted for {prefix} after the player, and asks the network past it: mount it before",
+                prefix,
+            )
+        leave(error, (*self.misses, *self._answers.refused), self._answers.ended)
 
 
 def _requests_either(replay: RequestsReplay, otherwise: Recorder) -> RequestsEither:

@@ -104,15 +104,14 @@ class Recorder:
         if switched_off():
             _log.warning("recorder: RECORDER_OFF is set, nothing is recorded")
             return
-        clock = clock or SystemClock()
-        url = as_url(store_url)
+        clock, url = clock or SystemClock(), as_url(store_url)
         target = parse_url(url, cassettes=True)  # one message for a wrong one, whoever is given it
         url = absolute_url(url)
         rules = _rules(target, match, redact)
         synchronous: Synchronous = "full" if durability == "synced" else "normal"
         directory = prepared_spool_directory(url)
         redact = _listed(redact)
-        configuration = {"durability": durability, "on_failure": on_failure, "drainer": drainer, "redact": redact}
+        setup = {"durability": durability, "on_failure": on_failure, "drainer": drainer, "redact": redact}
         open_for_writing = partial(open_events, url, synchronous=synchronous, rules=rules)
 
         def make_thread(spool: Lanes, instance: bytes) -> Mover:
@@ -132,15 +131,14 @@ class Recorder:
             must_record=on_failure == "raise",
             wait=spool_wait,
             make_apart=make_process,
-            configuration=None if target.cassette is not None else configuration,
+            configuration=setup if target.cassette is None else None,
         )
         try:
             path.start()
         except BaseException:
             path.abandon()
             raise
-        self._path = path
-        self._conversations = Conversations(path)
+        self._path, self._conversations = path, Conversations(path)
         self._ending = Ending(self, path, url, close_timeout)
 
     @property
@@ -209,10 +207,14 @@ class Recorder:
         path = self._path
         if path is None or not path.closed:
             return path
+        self._sent_after_closing()
+        return None
+
+    def _sent_after_closing(self) -> None:
+        """Say, once, that what is sent is not recorded any more; a subclass may refuse it by a RecordingError."""
         if not self._warned:
             self._warned = True
             _log.warning("recorder: the recorder is closed, but a session it was mounted on goes on, unrecorded")
-        return None
 
     def conversation(self, name: str | None = None, *, tags: Mapping[str, str] | None = None) -> Conversation:
         """Return a context manager: exchanges sent inside it belong to one conversation.

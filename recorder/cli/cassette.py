@@ -25,6 +25,8 @@ _FILE: Final = click.Path(path_type=Path, dir_okay=False)
 _ANY: Final = click.Path(path_type=Path)
 _PLACE: Final = Path("tests/cassettes")
 
+_SHOWN: Final = 3  # files that are passed over
+
 _COLUMNS: Final = (
     Column("CASSETTE"),
     Column("EXCHANGES", right=True),
@@ -87,7 +89,9 @@ def to_store(settings: Settings, files: tuple[Path, ...]) -> None:
 @json_option
 def list_cassettes(paths: tuple[Path, ...], as_json: bool) -> None:
     """List cassettes: files, and what is below folders; without PATHS, below tests/cassettes."""
-    found = [look(path) for path in _cassettes(paths)]
+    others: list[Path] = []
+    found = [look(path) for path in _cassettes(paths, others)]
+    _tell_passed_over(others)
     if as_json:
         for one in found:
             emit_json(one.as_json())
@@ -119,10 +123,21 @@ def _matching(found: CassetteReport) -> str:
         return ""
 
 
-def _cassettes(paths: Sequence[Path]) -> Iterator[Path]:
+def _cassettes(paths: Sequence[Path], others: list[Path]) -> Iterator[Path]:
+    """Yield the cassettes that were asked for.
+
+    :param others: gets what lies below folders and is none.
+    """
     if paths:
-        return cassettes_in(paths)
-    return cassettes_in([_PLACE]) if _PLACE.is_dir() else iter(())
+        return cassettes_in(paths, others.append)
+    return cassettes_in([_PLACE], others.append) if _PLACE.is_dir() else iter(())
+
+
+def _tell_passed_over(others: Sequence[Path]) -> None:
+    if others:
+        shown = ", ".join(clean(str(path)) for path in others[:_SHOWN]) + (", …" if len(others) > _SHOWN else "")
+        number = f"{counted(len(others), 'file')} that {'does' if len(others) == 1 else 'do'}"
+        click.echo(f"passed over: {number} not begin like a cassette: {shown}", err=True)
 
 
 @cassette.command()
@@ -131,10 +146,14 @@ def _cassettes(paths: Sequence[Path]) -> Iterator[Path]:
 def check(paths: tuple[Path, ...], as_json: bool) -> None:
     """Read every line of cassettes and compare every hash; the exit code is 1 where something is wrong.
 
-    PATHS are files and folders; without them, tests/cassettes.
+    PATHS are files and folders; without them, tests/cassettes. What lies in a folder and does not begin like a
+    cassette is passed over, and counted on standard error; a file that is named has to be one.
+    What would be redacted if it were recorded now is told of, and on the machine that recorded, answers that repeat a
+    credential of their request.
     """
     bad = number = 0
-    for path in _cassettes(paths):
+    others: list[Path] = []
+    for path in _cassettes(paths, others):
         found = look(path)
         number += 1
         bad += bool(found.problems)
@@ -145,6 +164,7 @@ def check(paths: tuple[Path, ...], as_json: bool) -> None:
             click.echo(f"ok  {clean(str(path))}: {counted(found.exchanges, 'exchange')}")
         for problem in found.problems:
             click.echo(f"!!  {clean(problem)}")
+    _tell_passed_over(others)
     if not number:
         raise Failed("there is no cassette: name files or folders with some", FOUND)
     if bad:

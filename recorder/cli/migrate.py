@@ -19,6 +19,8 @@ from recorder.cli.failures import FOUND, Failed, tell
 from recorder.cli.output import clean, counted, dim, emit_json
 from recorder.formats.importing.base import LACKS
 
+_BY_HAND: Final = "bring each over by `recorder import --store cassettes/NAME.jsonl OLD`, and name it by a marker"
+_ARE: Final = {False: "it is", True: "they are"}
 _MARKS: Final = {"written": "ok", "added": "ok", "present": "--", "conflict": "!!", "refused": "!!"}
 _DONE: Final = {"written": "written", "added": "added to", "present": "there already"}
 _WOULD: Final = {"written": "would be written", "added": "would be added to", "present": "there already"}
@@ -46,6 +48,9 @@ def migrate_suite(
     that the plugin looks for; the old one stays, and what lies there with other content is never overwritten. Told
     besides: what got stricter, secrets that stood in the old files, and what to write instead of each marker, fixture
     and option, with its place. Running it again adds nothing.
+
+    Where the source does not tell whose a cassette is, `pytest --collect-only` is asked, which imports the tests and
+    runs none. What could not be brought over is told by name, and the exit code is 1.
     """
     found = migrate(
         tests or (Path(),),
@@ -63,7 +68,13 @@ def migrate_suite(
         tell(f"{path} was not looked at, {reason}: mend it, or leave it out")
     for path, line, name in found.missing:
         tell(f"{path}:{line}: there is no cassette {name!r}: record it by pytest --recorder-mode=once")
-    if not (found.moved or found.places or found.missing or found.unread):
+    for path, line, what in found.untold:
+        tell(f"{path}:{line}: which cassettes {what} names cannot be told: {_BY_HAND}")
+    if found.orphans:
+        tell(f"{counted(len(found.orphans), 'old cassette')} left where {_ARE[len(found.orphans) > 1]}: {_BY_HAND}")
+    if found.uncollected:
+        tell(f"{found.uncollected}: the tests were read from their source alone, mend that and run it again")
+    if not (found.moved or found.places or found.missing or found.unread or found.orphans):
         raise Failed("there is nothing of vcrpy's: name the modules and folders of its suite", FOUND)
     if not found.is_whole:
         sys.exit(FOUND)
@@ -112,7 +123,7 @@ def _print(found: Migration) -> None:
             click.echo(f"  {clean(str(place.path))}:{place.line}: {place.found}")
             click.echo(f"      {clean(place.instead)}")
     if found.orphans:
-        click.echo("\nold cassettes that no test has, left where they are:")
+        click.echo("\nold cassettes that no test has, as far as can be told, left where they are:")
         for path in found.orphans:
             click.echo(f"  {clean(str(path))}")
 

@@ -77,7 +77,8 @@ def serve(
 
     What was never recorded is answered with 404, x-should-retry: false, and the nearest recording. It ends when it is
     interrupted (SIGINT) or told to (SIGTERM), or with the command of --run. The exit code is 1 where anything was
-    asked for and not answered; with --run it is the command's, where that is not 0.
+    asked for and not answered, or a client read on where the recorded program had not; with --run it is the command's,
+    where that is not 0.
 
     A request may say what goes wrong with its answer, as x-recorder-fault: status:503. The faults are cut, malformed,
     corrupt-gzip, status, error-in-stream, rechunk, done-missing, done-twice, late, stall and unreachable, with +

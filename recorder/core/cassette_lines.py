@@ -31,7 +31,7 @@ from recorder.core.cassette_body import STYLES, head_lines, head_of, payload, pa
 from recorder.core.chain import genesis, link
 from recorder.core.events import CONVERSATION_TYPES, FORMAT_VERSION, TYPE_CODES, Event, StreamOpened, meta_text
 from recorder.core.json_text import parse_json, rfc3339
-from recorder.core.sealing import sealer
+from recorder.core.sealing import hasher
 
 #: The version of the cassette's format that is written here.
 CASSETTE_VERSION: Final = 1
@@ -275,7 +275,7 @@ def read_events(opening: tuple[StreamOpened, int, int], lines: Iterable[tuple[in
     :raises LineError: a line cannot be read.
     """
     opened, wall_ns, mono_ns = opening
-    stream, head, seal = opened.stream, genesis(opened.stream), sealer(opened)
+    stream, head, hash_of = opened.stream, genesis(opened.stream), hasher(opened)
     for version, (number, text) in enumerate(lines, 1):
         value = parsed(number, text)
         require_known(number, value, _EVENT_MEMBERS)
@@ -294,7 +294,7 @@ def read_events(opening: tuple[StreamOpened, int, int], lines: Iterable[tuple[in
                 head = link(head, opened.secret, event)
             else:
                 facts = None if meta is None else meta.encode("ascii")
-                head, _ = seal(head, version, kind.encode("ascii"), wall, mono, flags, facts, body)
+                head = hash_of(head, version, kind.encode("ascii"), wall, mono, flags, facts, body)
         except (struct.error, OverflowError) as error:  # a number that no field has room for
             raise LineError(number, f"holds what no event can ({error})") from None
         yield Event(stream, version, kind, wall, mono, instance, flags, meta, body, head)

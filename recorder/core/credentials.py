@@ -12,6 +12,7 @@ What is listed here is listed in docs/format.md, "Redaction".
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote_plus
@@ -47,7 +48,11 @@ _ENDS: Final = (
     *(f"{kind.replace('-', '')}key" for kind in _KEYS),
 )
 #: Members of a request for an OAuth token that let somebody in, beside those whose name sounds like it.
-_GRANTS: Final = frozenset({"code-verifier", "device-code", "user-code", "auth-req-id"})
+_GRANTS: Final = frozenset(
+    {"code-verifier", "device-code", "user-code", "auth-req-id", "otp", "passcode", "oob-code", "binding-code"}
+)
+#: Members that only a request for an OAuth token has, or one of a client that says who it is.
+_TOKEN_REQUEST: Final = frozenset({"grant-type", "client-secret", "client-assertion"})
 _NEW_WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
@@ -83,7 +88,20 @@ def is_credential_parameter(name: str) -> bool:
 @lru_cache(maxsize=512)
 def is_credential_of_grant(name: str) -> bool:
     """Whether a field of a request for an OAuth token (RFC 6749 §4) is a credential by the built-in rules."""
-    return canonical(name) in _GRANTS or is_credential_parameter(name)
+    return not _GRANTS.isdisjoint(_forms(name)) or is_credential_parameter(name)
+
+
+def asks_for_token(names: Iterable[str]) -> bool:
+    """Whether a payload with members of these names is a request for an OAuth token."""
+    return any(not _TOKEN_REQUEST.isdisjoint(_forms(name)) for name in names)
+
+
+@lru_cache(maxsize=512)
+def _forms(name: str) -> frozenset[str]:
+    """What a name may be, each as it is compared."""
+    return frozenset(
+        form for part in _parts(name) for form in (canonical(part), canonical(_NEW_WORD.sub("-", part))) if form
+    )
 
 
 def _is_secret_parameter(name: str) -> bool:

@@ -17,29 +17,24 @@ from itertools import chain
 from typing import Any, Final, NamedTuple, cast
 
 from recorder.core.exchange import Headers, Request
+from recorder.core.form_fields import FORM
+from recorder.core.json_value import MASK, MISSING, json_of, mask, parsed, short, steps_of, without
 from recorder.core.match_rules import Match
 from recorder.core.matching import (
     IGNORED,
-    MASK,
-    MISSING,
     TOO_DEEP,
     canonical_body,
     canonical_url,
     hidden_names,
-    json_of,
-    mask,
     masked_form,
-    parsed,
     pointers_of,
-    short,
     shown_payload,
-    steps_of,
     value_differences,
-    without,
 )
+from recorder.core.matching_parts import form_differences
 from recorder.core.nearness import said
 from recorder.core.normalising import normalised, shown
-from recorder.core.redaction import FORM, MARKER
+from recorder.core.redaction import MARKER
 from recorder.errors import ConfigurationError
 
 _HEADER: Final = "header:"
@@ -155,7 +150,7 @@ class Loosening:
         value = parsed(payload)
         if value is not MISSING:
             with suppress(RecursionError):  # what is nested too deeply is no JSON, here as where it is read
-                mask(value, pointers_of(places))
+                mask(value, map(steps_of, pointers_of(places)))
                 for steps in self._ignored:
                     _ignore(value, steps)
                 if self.match.normalise:
@@ -292,6 +287,8 @@ def _payload_differences(left: _Seen, right: _Seen, hidden: Set[str], names: Set
         return list(value_differences("body", _readable(left.value), _readable(right.value), names))
     if (left.value is MISSING) == (right.value is MISSING) and left.text == right.text:
         return []
+    if (found := form_differences(_bytes(left.text), _bytes(right.text), names)) is not None:
+        return list(found)
     one = short(_readable(left.value)) if left.value is not MISSING else short(_bytes(left.text))
     return [f"body: {one} != {shown_payload(_bytes(right.text), _readable(right.value), hidden, names)}"]
 

@@ -74,9 +74,14 @@ def find_ids(text: str, kinds: frozenset[str]) -> Iterator[tuple[int, int, str]]
             at = separator.end()
 
 
+def names_id(name: str) -> bool:
+    """Whether a member of this name holds an id, a program's own or somebody else's."""
+    return _ID_NAME.fullmatch(name) is not None
+
+
 def says_id(name: str, text: str) -> bool:
     """Whether a member of this name holds an id that a program made."""
-    if not _ID_NAME.fullmatch(name) or not _PLAIN_ID.fullmatch(text):
+    if not names_id(name) or not _PLAIN_ID.fullmatch(text):
         return False
     return bool(_DIGIT.search(text)) or len(_CHANGES.findall(text)) >= 4  # else it is rather a name
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
+from recorder.core.credentials import is_credential_header
 from recorder.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ _MEMBERS: Final = ("ignore", "normalise", "headers", "custom", "allow_repeats")
 _POINTER: Final = re.compile(r"(?:/(?:[^~/]|~[01])*)+")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
 _DOTTED: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*(?:\.[^\W\d]\w*)*")
+_PRESENT: Final = "only whether it is there: its value is redacted"
 _FRAMING: Final = frozenset({"host", "content-length", "transfer-encoding", "connection"})
 
 
@@ -47,7 +49,8 @@ class Match:
         (ISO dates and times, the usual ways to write a date in a text, Unix times of members whose name says so) and
         ``"tool_call_ids"`` (``call_…``, ``toolu_…``, and whatever names a tool call). Each is compared by where it
         appears first in its request, a date by whether it is the earlier: two that differ are never taken for one.
-    :param headers: names of headers that have to be equal too; strict compares none. A redacted value equals any.
+    :param headers: names of headers that have to be equal too; strict compares none. A redacted value equals any, so
+        of one that holds a credential, as ``authorization``, it only counts whether it is there.
     :param custom: maps a :class:`~recorder.core.exchange.Request` to the one that is compared in its place, before the
         other rules; always the same for the same request. A function, or its ``"module:qualname"``.
     :param allow_repeats: when every answer to a request has been given, the last one is given again.
@@ -80,6 +83,11 @@ class Match:
     def is_strict(self) -> bool:
         """Whether requests are compared by their strict keys, whatever is done when they come again."""
         return not (self.ignore or self.normalise or self.headers or self.custom)
+
+    @property
+    def masked_headers(self) -> tuple[str, ...]:
+        """Of the headers that count, those that hold credentials: of these it only counts whether they are there."""
+        return tuple(filter(is_credential_header, self.headers))
 
     def function(self) -> Custom | None:
         """Return the callable of ``custom``; None where there is none.
@@ -143,9 +151,10 @@ class Match:
 
     def __str__(self) -> str:
         """The rules in words: ``ignore /a, normalise ids``; ``strict`` where there are none."""
+        headers = [f"{name} ({_PRESENT})" if name in self.masked_headers else name for name in self.headers]
         told = [
             f"{name} {', '.join(values)}"
-            for name, values in (("ignore", self.ignore), ("normalise", self.normalise), ("headers", self.headers))
+            for name, values in (("ignore", self.ignore), ("normalise", self.normalise), ("headers", headers))
             if values
         ]
         told += [f"custom {_called(self.custom)}"] if self.custom is not None else []

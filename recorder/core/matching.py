@@ -16,22 +16,19 @@ from typing import Any, Final
 from urllib.parse import unquote_plus
 
 from recorder.core.credentials import is_credential_parameter
-from recorder.core.json_numbers import Exact, number
-from recorder.core.redaction import FORM, FORM_FIELD, MARKER
+from recorder.core.form_fields import FORM, with_values
+from recorder.core.json_value import MASK, MISSING, json_of, mask, parsed, short, steps_of, without
+from recorder.core.matching_parts import canonical_form, form_differences
+from recorder.core.redaction import MARKER
 
-#: What stands in the place of what was redacted, when requests are compared.
-MASK: Final = "~redacted~"
-_DELIMITER: Final = re.compile(rb"--([0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-])\r\n")
-_BOUNDARY: Final = b"~boundary~"
 _EMPTY: Final = b"~empty~"  # where a recording's payload was replaced whole, none is another one
 _SHORT: Final = 60  # characters of a value, in a message
 #: Userinfo of a URL with the slashes before it.
 USERINFO: Final = re.compile(r"//[^/?#]*@")
-_FIELD: Final = re.compile(r"([?&;])([^=&;#]+)=([^&;#]*)")
+#: A parameter of a URL: the sign before it, its name and its value.
+PARAMETER: Final = re.compile(r"([?&;])([^=&;#]+)=([^&;#]*)")
 #: The difference of two payloads that cannot be gone through.
 TOO_DEEP: Final = "body: one of them is nested too deeply to be shown"
-#: What is not there.
-MISSING: Final = object()
 
 
 class _Ignored(str):
@@ -40,7 +37,6 @@ class _Ignored(str):
 
 #: An element of an array that a rule ignores: it differs from nothing, and the elements after it keep their indices.
 IGNORED: Final = _Ignored("")
-_encode: Final = json.JSONEncoder(ensure_ascii=True, sort_keys=True, separators=(",", ":")).encode
 
 
 def match_key(method: str, url: str, body: bytes, places: Iterable[str] = ()) -> bytes:
@@ -72,7 +68,7 @@ def canonical_url(url: str, places: Iterable[str] = ()) -> str:
         return match.group(0)
 
     url = url.partition("#")[0]
-    return _FIELD.sub(masked, USERINFO.sub("//", url, count=1))
+    return PARAMETER.sub(masked, USERINFO.sub("//", url, count=1))
 
 
 def canonical_body(body: bytes, places: Iterable[str] = ()) -> bytes:
@@ -80,12 +76,14 @@ def canonical_body(body: bytes, places: Iterable[str] = ()) -> bytes:
     pointers = pointers_of(places)
     value = parsed(body)
     if value is not MISSING:
-        mask(value, pointers)
+        mask(value, map(steps_of, pointers))
         with suppress(RecursionError):  # what is nested too deeply is no JSON, here as where it is read
             return MARKER.sub(MASK, json_of(value)).encode("ascii")
     if "" in pointers and (not body or _may_be_unread(body)):
         return b"" if body else _EMPTY
-    text = masked_form(_unbounded(body).decode("utf-8", "surrogateescape"), {pointer[1:] for pointer in pointers})
+    if (form := canonical_form(body, pointers)) is not None:
+        return form
+    text = masked_form(body.decode("utf-8", "surrogateescape"), {pointer[1:] for pointer in pointers})
     return MARKER.sub(MASK, text).encode("utf-8", "surrogateescape")
 
 
@@ -103,90 +101,16 @@ def _may_be_unread(body: bytes) -> bool:
     return False
 
 
-def _unbounded(body: bytes) -> bytes:
-    """Return a form with files (RFC 2046 §5.1.1) with a boundary that is always the same: clients draw one each time.
-
-    Anything else as it is.
-    """
-    opening = _DELIMITER.match(body)
-    if opening is None or not body.rstrip(b"\r\n").endswith(b"\r\n--" + opening[1] + b"--"):
-        return body
-    return (b"\r\n" + body).replace(b"\r\n--" + opening[1], b"\r\n--" + _BOUNDARY)[2:]
-
-
-def json_of(value: Any) -> str:
-    """Return the one text in which a value is written here; the same for equal values only.
-
-    :raises RecursionError: it is nested too deeply.
-    """
-    try:
-        return _encode(value)
-    except TypeError:  # a number that json does not write
-        return _written(value)
-
-
-def _written(value: Any) -> str:
-    """Write a value as :data:`_encode` does, numbers of any size included."""
-    if isinstance(value, dict):
-        return f"{{{','.join(f'{_encode(name)}:{_written(value[name])}' for name in sorted(value))}}}"
-    if isinstance(value, list):
-        return f"[{','.join(map(_written, value))}]"
-    return value.canonical if isinstance(value, Exact) else _encode(value)
-
-
 def pointers_of(places: Iterable[str]) -> list[str]:
     """Return the JSON Pointers of the places that are in payloads."""
     return [place[5:] for place in places if place.startswith("body:")]
 
 
-def steps_of(pointer: str) -> list[str]:
-    """Return the names and indices of a JSON Pointer (RFC 6901)."""
-    return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
-
-
 def masked_form(text: str, names: Set[str]) -> str:
     """Return a form without the values of its fields of these names; anything else as it is."""
-    if not names or not FORM.fullmatch(text):
+    if not names:
         return text
-
-    def masked(match: re.Match[str]) -> str:
-        return f"{match.group(1)}{match.group(2)}={MASK}" if unquote_plus(match.group(2)) in names else match.group(0)
-
-    return FORM_FIELD.sub(masked, text)
-
-
-_decode = json.JSONDecoder(parse_float=number).decode
-
-
-def parsed(body: bytes) -> Any:
-    """Return the JSON value of a payload; :data:`MISSING` where it is no JSON object or array."""
-    if body.lstrip()[:1] not in (b"{", b"["):
-        return MISSING
-    try:
-        return _decode(body.decode(json.detect_encoding(body), "surrogatepass"))
-    except (ValueError, RecursionError):
-        return MISSING
-
-
-def mask(value: Any, pointers: Iterable[str]) -> None:
-    """Put a mask in the place of what was redacted there."""
-    for pointer in pointers:
-        _mask_at(value, steps_of(pointer))
-
-
-def _mask_at(value: Any, steps: list[str]) -> None:
-    for step in steps[:-1]:
-        value = _member(value, step)
-    if steps and _member(value, steps[-1]) is not MISSING:
-        value[steps[-1] if isinstance(value, dict) else int(steps[-1])] = MASK
-
-
-def _member(value: Any, step: str) -> Any:
-    if isinstance(value, dict):
-        return value.get(step, MISSING)
-    if isinstance(value, list) and step.isdecimal() and int(step) < len(value):
-        return value[int(step)]
-    return MISSING
+    return with_values(text, lambda name, _: MASK if name in names else None)
 
 
 def differences(
@@ -219,11 +143,15 @@ def _body_differences(recorded: bytes, asked: bytes, places: Set[str], hidden: S
     values = parsed(recorded), parsed(asked)
     names = hidden_names(hidden)
     if MISSING in values:
-        if canonical_body(recorded, places) == canonical_body(asked, places):
+        one, other = canonical_body(recorded, places), canonical_body(asked, places)
+        if one == other:
             return []
-        return [f"body: {short(recorded)} != {shown_payload(asked, values[1], hidden, names)}"]
+        if (found := form_differences(one, other, names)) is not None:
+            return list(found)
+        told = shown_payload(recorded, values[0], places, hidden_names(places))
+        return [f"body: {told} != {shown_payload(asked, values[1], hidden, names)}"]
     for value in values:
-        mask(value, pointers_of(places))
+        mask(value, map(steps_of, pointers_of(places)))
     return list(value_differences("body", *values, names))
 
 
@@ -239,20 +167,13 @@ def _named(steps: list[str]) -> str:
 
 
 def shown_payload(payload: bytes, value: Any, hidden: Set[str], names: Set[str]) -> str:
-    """Return a live payload for people, without what may not be shown of it."""
+    """Return a payload for people, without what may not be shown of it."""
     if value is not MISSING:
         return short(without(value, names))
     form = masked_form(payload.decode("utf-8", "surrogateescape"), names).encode("utf-8", "surrogateescape")
     if "body:" in hidden or (names and form == payload and not FORM.fullmatch(payload.decode("latin-1"))):
         return f"{MASK} ({len(payload)} bytes)" if payload else short(payload)
     return short(form)
-
-
-def without(value: Any, names: Set[str]) -> Any:
-    """Return a JSON value without what members of these names hold."""
-    if isinstance(value, dict):
-        return {name: MASK if name in names else without(inner, names) for name, inner in value.items()}
-    return [without(inner, names) for inner in value] if isinstance(value, list) else value
 
 
 def value_differences(path: str, recorded: Any, asked: Any, names: Set[str], *, secret: bool = False) -> Iterator[str]:
@@ -295,11 +216,3 @@ def _short_both(recorded: Any, asked: Any) -> tuple[str, str]:
     start = same - _SHORT // 3
     one, other = (f"…{text[start : start + _SHORT]}{'…' * (len(text) > start + _SHORT)}" for text in texts)
     return one, other
-
-
-def short(value: Any, limit: int = _SHORT) -> str:
-    """Return a value for people, cut where it is long."""
-    if value is MISSING:
-        return "(absent)"
-    text = repr(value) if isinstance(value, bytes | Exact) else json.dumps(value, ensure_ascii=False, default=repr)
-    return text if len(text) <= limit else text[: limit - 1] + "…"

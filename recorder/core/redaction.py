@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Set
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote_plus
@@ -20,10 +20,9 @@ from recorder.core.credentials import (
     canonical,
     canonical_parameter,
     is_credential_header,
-    is_credential_of_grant,
     is_credential_parameter,
 )
-from recorder.core.json_spans import Span, find_spans
+from recorder.core.payload_redaction import PayloadRedaction
 from recorder.errors import ConfigurationError
 
 MARKER: Final = re.compile(r"~redacted~[a-z0-9-]+~[0-9a-f]{16}~")
@@ -34,6 +33,8 @@ _SCHEMES: Final = re.compile(r"(?i)(basic|bearer|digest|negotiate|token|apikey|k
 _LINE_END: Final = re.compile(rb"(\r\n|\n|\r)")
 _LABELS: Final = re.compile(rb"[\r\n]([^:\r\n]+)(:?)")
 _FIRST_LINE: Final = re.compile(rb"[^\r\n]*")
+_FRAMING: Final = frozenset({"content-length", "transfer-encoding", "content-encoding", "connection"})
+_SHORTEST_ECHO: Final = 8
 _MOST_KNOWN: Final = 512
 _START_LINE: Final = re.compile(rb"HTTP/|[^\s:]+ [^\s:].*HTTP/\d")
 _ATTRIBUTE: Final = re.compile(
@@ -45,10 +46,6 @@ _PARAMETER: Final = re.compile(r"[?&;#]([^=&;#?\s]+)=")
 _VALUE: Final = re.compile(r"[^&#\s]*")
 _VALUE_IN_HEADER: Final = re.compile(r"[^&#\s>\"]*")
 _USERINFO: Final = re.compile(r"(//)([^/?#@\s]*(?:@[^/?#@\s]*)*)@")
-FORM: Final = re.compile(r"[^=&\s{\[\"\x00-\x20]+=[^&\s\x00-\x20]*(&[^=&\s\x00-\x20]+=[^&\s\x00-\x20]*)*")
-FORM_FIELD: Final = re.compile(r"(^|&)([^=&]+)=([^&]*)")
-_GRANT: Final = "grant_type"  # of whatever asks for an OAuth token (RFC 6749 §4), and of nothing else
-_LARGEST_GRANT: Final = 1 << 16  # bytes of such a request; a recorder has that much of a payload in one piece
 
 
 @dataclass(slots=True)
@@ -61,6 +58,10 @@ class Redacted:
 
     places: list[str] = field(default_factory=list)
     secrets: list[str] = field(default_factory=list)
+
+    def decoded(self, value: str) -> None:
+        """Note the value of a form's field or of a parameter as it is once decoded, too."""
+        self.secrets.append(unquote_plus(value))
 
 
 class Redaction:
@@ -77,8 +78,7 @@ class Redaction:
         self._key = hashlib.sha256(key).digest()
         self._headers: set[str] = set()
         self._query: set[str] = set()
-        self._names: set[str] = set()
-        self._pointers: list[tuple[str, ...]] = []
+        self._payloads = PayloadRedaction(self._mark)
         self._harmless: dict[tuple[tuple[bytes, bytes], ...], bool] = {}  # by the names of a head's headers
         if not isinstance(rules, str | Iterable):
             raise ConfigurationError(f"redact={rules!r} is no list of rules: use a list of texts")
@@ -100,16 +100,13 @@ class Redaction:
             self._headers.add(canonical(what))
         elif where == "query":
             self._query.add(canonical(what))
-        elif what.startswith("/"):
-            steps = what[1:].split("/")
-            self._pointers.append(tuple(step.replace("~1", "/").replace("~0", "~") for step in steps))
         else:
-            self._names.add(what)
+            self._payloads.add(what)
 
     @property
     def reads_bodies(self) -> bool:
         """Whether a request's payload has to be complete before it can be redacted."""
-        return bool(self._names or self._pointers)
+        return self._payloads.has_rules
 
     def fingerprint(self, value: str) -> str:
         """Return 16 hexadecimal digits that are the same for the same value and key only."""
@@ -154,6 +151,28 @@ class Redaction:
             before = end
             kept += [redacted, end]
         return b"".join(kept)
+
+    def without_echoes(self, head: bytes, secrets: Iterable[str], seen: Redacted) -> bytes:
+        """Return the head of an answer (or trailers) without values that were redacted in its request.
+
+        Headers that say how the answer is framed stay: without them it could not be read.
+
+        :param secrets: these values; what has fewer than 8 characters is left, since it stands there by chance.
+        """
+        wanted = [one.encode("latin-1", "replace") for one in secrets if len(one) >= _SHORTEST_ECHO]
+        if not any(secret in head for secret in wanted):
+            return head
+        parts = _LINE_END.split(head)
+        for index in range(0, len(parts), 2):
+            name = parts[index].partition(b":")[0].decode("latin-1").strip().lower()
+            if name in _FRAMING:
+                continue
+            place = ":status" if index == 0 and _START_LINE.match(parts[index]) else name
+            for secret in sorted(wanted, key=len, reverse=True):
+                if secret in parts[index]:
+                    marker = self._mark("echo", secret.decode("latin-1"), seen, f"header:{place}")
+                    parts[index] = parts[index].replace(secret, marker.encode("ascii"))
+        return b"".join(parts)
 
     def _holds_nothing(self, head: bytes) -> bool:
         """Whether nothing in *head* could be replaced: told by the names of its headers, which come again and again."""
@@ -271,78 +290,11 @@ class Redaction:
     def body(self, body: bytes, seen: Redacted) -> bytes:
         """Return a request's payload with the user's fields replaced; every other byte stays as it is.
 
-        The credentials in a request for an OAuth token are replaced whatever the rules: it says ``grant_type``.
-        A payload that is neither JSON nor a form, readable as UTF-8, is replaced whole (a compressed
+        The credentials in a request for an OAuth token are replaced whatever the rules.
+        A payload that is neither JSON nor a form nor one with files, readable as UTF-8, is replaced whole (a compressed
         one, another charset): when in doubt, nothing is written.
         """
-        if len(body) <= _LARGEST_GRANT and _GRANT.encode() in body:
-            body = self._token_request(body, seen)
-        if not self.reads_bodies or not body:
-            return body
-        try:
-            text = body.decode("utf-8")
-            spans = find_spans(text, self._selects)
-        except (ValueError, RecursionError):
-            return self._unread_body(body, seen)
-        return self._without_spans(text, spans, seen).encode("utf-8") if spans else body
-
-    def _token_request(self, body: bytes, seen: Redacted) -> bytes:
-        """Return what asks for an OAuth token, a form or JSON, without its credentials; anything else as it is."""
-        try:
-            text = body.decode("utf-8")
-            if FORM.fullmatch(text):
-                fields = {unquote_plus(name) for _, name, _ in FORM_FIELD.findall(text)}
-                credentials = set(filter(is_credential_of_grant, fields)) if _GRANT in fields else set()
-                return self._without_fields(text, credentials, seen).encode("utf-8")
-            top = find_spans(text, lambda span: len(span.path) == 1 and span.named)
-        except (ValueError, RecursionError):
-            return body
-        if all(span.path != (_GRANT,) for span in top):
-            return body
-        spans = [span for span in top if is_credential_of_grant(span.path[0]) and isinstance(span.value, str)]
-        return self._without_spans(text, spans, seen).encode("utf-8")
-
-    def _without_spans(self, text: str, spans: Iterable[Span], seen: Redacted) -> str:
-        pieces: list[str] = []
-        at = 0
-        for span in spans:
-            value = text[span.start : span.end]
-            secret = span.value if isinstance(span.value, str) else value
-            pointer = "/" + "/".join(step.replace("~", "~0").replace("/", "~1") for step in span.path)
-            marker = self._mark(span.path[-1], secret, seen, f"body:{pointer}")
-            pieces += [text[at : span.start], '"', marker, '"']
-            at = span.end
-        return "".join([*pieces, text[at:]])
-
-    def _selects(self, span: Span) -> bool:
-        if not span.path:
-            return False
-        if span.named and span.path[-1] in self._names:
-            return True
-        return any(
-            len(pointer) == len(span.path)
-            and all(want in ("*", step) for want, step in zip(pointer, span.path, strict=True))
-            for pointer in self._pointers
-        )
-
-    def _unread_body(self, body: bytes, seen: Redacted) -> bytes:
-        names = self._names | {pointer[-1] for pointer in self._pointers}
-        text = body.decode("utf-8", "surrogateescape")
-        if not FORM.fullmatch(text) or any("\ud800" <= letter <= "\udfff" for letter in text):
-            return self._mark("body", text, seen, "body:").encode("ascii")
-        return self._without_fields(text, names, seen).encode("utf-8")
-
-    def _without_fields(self, text: str, names: Set[str], seen: Redacted) -> str:
-        """Return a form without the values of its fields of these names."""
-
-        def without_field(match: re.Match[str]) -> str:
-            name = unquote_plus(match.group(2))
-            if names.isdisjoint({name, *re.split(r"[\[\]]", name)}) or not match.group(3):
-                return match.group(0)
-            seen.secrets.append(unquote_plus(match.group(3)))
-            return f"{match.group(1)}{match.group(2)}={self._mark(name, match.group(3), seen, f'body:/{name}')}"
-
-        return FORM_FIELD.sub(without_field, text)
+        return self._payloads.redacted(body, seen)
 
 
 def scrub(text: str, secrets: Iterable[str]) -> str:

@@ -23,14 +23,49 @@ _CHUNK_HEAD: Final = struct.Struct(f"{codec.EVENT.format}{len(_CHUNK)}s")
 Sealer = Callable[[bytes, int, bytes, int, int, int, bytes | None, bytes | None], tuple[bytes, bytes]]
 
 
+#: Takes what a :data:`Sealer` does, and returns the hash: all that reading needs.
+Hasher = Callable[[bytes, int, bytes, int, int, int, bytes | None, bytes | None], bytes]
+
+
+def hasher(opened: StreamOpened) -> Hasher:
+    """Return what hashes the events of one stream, with everything that they share made ready."""
+    stream, instance, secret = opened.stream, opened.instance, opened.secret
+    salt_of, sha256 = hashlib.blake2b(digest_size=16, key=secret).copy, hashlib.sha256
+    pack_version, pack_salted, pack_link = chain.U64.pack, chain.SALTED_BODY.pack, chain.LINK_CHUNK.pack
+    payload_tag, event_tag, no_meta, chunk = chain.PAYLOAD_TAG, chain.EVENT_TAG, chain.ABSENT, _CHUNK
+
+    def hash_of(
+        previous: bytes,
+        version: int,
+        type_name: bytes,
+        wall_ns: int,
+        mono_ns: int,
+        flags: int,
+        meta: bytes | None,
+        body: bytes | None,
+    ) -> bytes:
+        if meta is not None or body is None or type_name != chunk:
+            committed = chain.commitment(secret, version, meta, body)
+            size = len(meta or b"") + len(body or b"")
+            return chain.event_hash(
+                previous, stream, version, type_name, wall_ns, mono_ns, instance, flags, size, committed
+            )
+        size = len(body)
+        salt = salt_of()
+        salt.update(pack_version(version))
+        committed = sha256(pack_salted(payload_tag, salt.digest(), no_meta, size) + body).digest()
+        return sha256(
+            pack_link(event_tag, previous, stream, version, wall_ns, mono_ns, instance, flags, size, committed, chunk)
+        ).digest()
+
+    return hash_of
+
+
 def sealer(opened: StreamOpened) -> Sealer:
     """Return what hashes and encodes the events of one stream, with everything that they share made ready."""
-    stream, instance, secret = opened.stream, opened.instance, opened.secret
-    salt_of, sha256, crc32 = hashlib.blake2b(digest_size=16, key=secret).copy, hashlib.sha256, zlib.crc32
-    pack_version, pack_salted, pack_link = chain.U64.pack, chain.SALTED_BODY.pack, chain.LINK_CHUNK.pack
+    stream, instance, hash_of, crc32 = opened.stream, opened.instance, hasher(opened), zlib.crc32
     pack_head, pack_frame, kind, check = _CHUNK_HEAD.pack, codec.FRAME.pack, codec.KIND_EVENT, codec.CHECK_OF_EVENT
-    payload_tag, event_tag, no_meta, absent = chain.PAYLOAD_TAG, chain.EVENT_TAG, chain.ABSENT, codec.ABSENT
-    chunk, chunk_size, format_ = _CHUNK, len(_CHUNK), FORMAT_VERSION
+    absent, chunk, chunk_size, format_ = codec.ABSENT, _CHUNK, len(_CHUNK), FORMAT_VERSION
 
     def seal(
         previous: bytes,
@@ -42,22 +77,11 @@ def sealer(opened: StreamOpened) -> Sealer:
         meta: bytes | None,
         body: bytes | None,
     ) -> tuple[bytes, bytes]:
+        digest = hash_of(previous, version, type_name, wall_ns, mono_ns, flags, meta, body)
         if meta is not None or body is None or type_name != chunk:
-            committed = chain.commitment(secret, version, meta, body)
-            size = len(meta or b"") + len(body or b"")
-            digest = chain.event_hash(
-                previous, stream, version, type_name, wall_ns, mono_ns, instance, flags, size, committed
-            )
             return digest, codec.encode_event(
                 stream, version, type_name, wall_ns, mono_ns, instance, flags, meta, body, digest
             )
-        size = len(body)
-        salt = salt_of()
-        salt.update(pack_version(version))
-        committed = sha256(pack_salted(payload_tag, salt.digest(), no_meta, size) + body).digest()
-        digest = sha256(
-            pack_link(event_tag, previous, stream, version, wall_ns, mono_ns, instance, flags, size, committed, chunk)
-        ).digest()
         content = (
             pack_head(
                 format_,
@@ -70,7 +94,7 @@ def sealer(opened: StreamOpened) -> Sealer:
                 digest,
                 chunk_size,
                 absent,
-                size,
+                len(body),
                 chunk,
             )
             + body

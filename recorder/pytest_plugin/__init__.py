@@ -20,9 +20,11 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from recorder.pytest_plugin.collected import Collected
+from recorder.pytest_plugin.given_faults import are_several, as_played, check_fault, faults_of, told_fault
 from recorder.pytest_plugin.hooks import RECORDING, Hooks, outcome
+from recorder.pytest_plugin.marking import MARKER, marked
 from recorder.pytest_plugin.run import Run
-from recorder.pytest_plugin.settings import MARKER, Configured, add_options, are_several, faults_of, marked
+from recorder.pytest_plugin.settings import Configured, add_options
 
 if TYPE_CHECKING:
     import requests
@@ -46,7 +48,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Check the settings; nothing is opened."""
     config.addinivalue_line("markers", _HELP)
     configured = Configured(config)
-    hooks = config.stash[_HOOKS] = Hooks(config, configured, Run(config), Collected(config, configured.places))
+    collected = Collected(config, configured.places)
+    hooks = config.stash[_HOOKS] = Hooks(config, configured, Run(config, collected), collected)
     config.pluginmanager.register(hooks, "recorder-hooks")
 
 
@@ -65,14 +68,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     from recorder.errors import RecorderError
 
     try:
-        faults = faults_of(fault, item.config.stash[_HOOKS].configured.path_of(item, name, given))
+        check_fault("", fault)
+        cassette = item.config.stash[_HOOKS].configured.path_of(item, name, given)
     except pytest.UsageError:
         return  # its setup says so
+    try:
+        metafunc.parametrize(fixture, faults_of(fault, cassette), ids=told_fault, indirect=True)
     except RecorderError as error:
-        metafunc.parametrize(fixture, [error], ids=["not-recorded"], indirect=True)
-        return
-    if faults is not None:
-        metafunc.parametrize(fixture, faults, ids=str, indirect=True)
+        told = pytest.UsageError(f"{item.nodeid}: {error}") if cassette.exists() else error
+        metafunc.parametrize(fixture, [told], ids=["no-faults" if cassette.exists() else "not-recorded"], indirect=True)
 
 
 @pytest.fixture(scope="session")
@@ -82,21 +86,27 @@ def recorder_config() -> Mapping[str, Any]:
 
 
 @pytest.fixture
-def recorder_fault(request: pytest.FixtureRequest) -> Any:
+def recorder_fault(request: pytest.FixtureRequest, recorder_config: Mapping[str, Any]) -> Any:
     """The fault with which this test is run; None where it has none."""
     fault = getattr(request, "param", None)
     if isinstance(fault, Exception):
-        if request.config.stash[_HOOKS].configured.records:
+        if request.config.stash[_HOOKS].configured.records and not isinstance(fault, pytest.UsageError):
             pytest.skip("the answer that goes wrong here is only being recorded: run pytest once more")
         pytest.fail(f"recorder: {fault}", pytrace=False)
-    given = marked(request.node)[1].get("fault")
+    given = {**recorder_config, **marked(request.node)[1]}.get("fault")
+    try:
+        check_fault(f" of {request.node.nodeid}", given)
+    except pytest.UsageError as error:
+        pytest.fail(f"recorder: {error}", pytrace=False)
     if fault is None and are_several(given):
         pytest.fail(
             "recorder: faults cannot be parametrised here: name the fixture among the arguments of a test function "
             "(not of a unittest.TestCase, nor by request.getfixturevalue), or give one fault",
             pytrace=False,
         )
-    return given if fault is None else fault
+    if fault is not None or given is None:
+        return fault
+    return as_played(given)
 
 
 @pytest.fixture
@@ -126,7 +136,7 @@ def recording(
     except (RecorderError, pytest.UsageError) as error:
         raise pytest.fail.Exception(f"recorder: {error}", pytrace=False) from None
     item.stash[RECORDING] = made
-    hooks.guard_by(item, settings, sends=made.is_recording)
+    hooks.guarding.decide(item, settings, sends=made.is_recording)
     try:
         yield made
     finally:
@@ -134,7 +144,7 @@ def recording(
             made.close(outcome(item))
         except RecorderError as error:
             pytest.fail(f"recorder: {error}", pytrace=False)
-    if late := made.complaint(hooks.blocked()):
+    if late := made.complaint(hooks.guarding.blocked()):
         pytest.fail(late, pytrace=False)
 
 

@@ -29,6 +29,8 @@ def _wrong(exchange: Exchange | None) -> str:
         return ""
     if exchange.response is not None and exchange.response.status >= _WRONG:
         return f"status {exchange.response.status}"
+    if exchange.ending is not None and exchange.ending.type == "recorder_closed":
+        return "still under way when its test ended"
     if exchange.ending is None or exchange.ending.type not in _FAILURES:
         return ""
     error = exchange.ending.facts.get("error")

@@ -9,125 +9,49 @@ that open sockets without Python's ``socket``.
 
 from __future__ import annotations
 
-import ipaddress
-import socket
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
 from recorder.errors import NetworkBlocked
+from recorder.pytest_plugin.allowed import Allowed, network_of
+from recorder.pytest_plugin.connections import Connections
 
 _CONNECTING: Final = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
 _LOOKING_UP: Final = frozenset(
     {"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr", "socket.getnameinfo"}
 )
-_LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
-_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
-class Allowed:
-    """Hosts that a guarded test may reach.
-
-    :param hosts: names, addresses or networks, as ``db.internal``, ``10.0.0.7``, ``10.0.0.0/8``; ``localhost`` is the
-        whole loopback.
-    """
-
-    def __init__(self, hosts: Iterable[str]) -> None:
-        self._names: set[str] = set()
-        self._networks: list[_Network] = []
-        for host in hosts:
-            if host.lower() == "localhost":
-                self._names.add("localhost")
-                self._networks += map(ipaddress.ip_network, _LOOPBACK)
-            elif (network := _network(host)) is not None:
-                self._networks.append(network)
-            else:
-                self._names.add(host.lower().rstrip("."))
-        self._resolved: set[str] = set()
-        self._are_resolved = False
-
-    def allows(self, host: str) -> bool:
-        """Whether a host may be looked up, or connected to; names that are allowed stand for their addresses."""
-        named = host.lower().rstrip(".")
-        if named in self._names:
-            return True
-        try:
-            address = ipaddress.ip_address(named.partition("%")[0])
-        except ValueError:
-            return False
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        return any(address in network for network in self._networks) or str(address) in self._addresses()
-
-    def _addresses(self) -> set[str]:
-        """The addresses of the names that are allowed; the look-ups are of allowed names, and pass the guard."""
-        if not self._are_resolved:
-            self._are_resolved = True
-            for name in self._names - {"localhost"}:
-                try:
-                    self._resolved |= {str(each[4][0]) for each in socket.getaddrinfo(name, None)}
-                except OSError:
-                    continue  # it cannot be connected to either
-        return self._resolved
-
-
-def _network(host: str) -> _Network | None:
-    try:
-        return ipaddress.ip_network(host.strip("[]"), strict=False)
-    except ValueError:
-        return None
 
 
 class Guard:
     """Refuses connections while a guarded test runs. One for a process: see :data:`GUARD`.
 
     :ivar refused: what was refused since it was last closed, the first of each place.
+    :ivar is_shared: what is made now is made for several tests.
+    :param own: what counts as this machine.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, own: Allowed | None = None) -> None:
         self._allowed: Allowed | None = None
         self._is_hooked = False
-        self._connected: dict[int, tuple[Any, ...]] = {}  # descriptors, and where they were connected to
+        self._connections = Connections(own or Allowed(["localhost"]))
+        self._shut: list[str] = []
+        self.is_shared = False
         self.refused: list[NetworkBlocked] = []
 
     def close(self, allowed: Allowed) -> None:
         """Let nothing pass but what is allowed, until :meth:`open`."""
         self.watch()
         self._allowed = None
-        self._shut_down(allowed)
+        self._shut += self._connections.shut(allowed)
         self._allowed = allowed
 
     def watch(self) -> None:
-        """Note connections from now on: those that are kept alive are shut down when the guard closes.
-
-        Python tells of connecting, not of sending.
-        """
+        """Note connections from now on: those that could pass the guard are ended when it closes."""
         if not self._is_hooked:
             self._is_hooked = True
             sys.addaudithook(self._audit)
-
-    def _shut_down(self, allowed: Allowed) -> None:
-        """End the connections to hosts that are not allowed: whoever uses one next has to connect anew."""
-        connected, self._connected = self._connected, {}
-        for descriptor, address in connected.items():
-            try:
-                one = socket.socket(fileno=descriptor)  # TLS has put another object in the place of the first
-            except OSError:
-                continue  # it was closed
-            try:
-                peer = one.getpeername()
-                if not isinstance(peer, tuple) or peer[1] != address[1]:
-                    continue  # it was closed, and is something else now
-                if allowed.allows(str(peer[0])) or allowed.allows(address[0]):
-                    self._connected[descriptor] = address
-                else:
-                    one.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                continue  # the other side has ended it
-            finally:
-                one.detach()
 
     def open(self) -> None:
         """Let everything pass."""
@@ -138,20 +62,26 @@ class Guard:
         refused, self.refused = self.refused, []
         return refused
 
+    def shut(self) -> list[str]:
+        """Return to which ``host:port`` connections were ended, and forget it."""
+        shut, self._shut = self._shut, []
+        return shut
+
     def _audit(self, event: str, args: tuple[Any, ...]) -> None:
         if not event.startswith("socket."):
             return
-        allowed, host = self._allowed, _host(event, args)
-        if allowed is None or host is None or allowed.allows(host):
-            if event == "socket.connect" and host is not None and (descriptor := args[0].fileno()) >= 0:
-                self._connected[descriptor] = args[1]
+        allowed, host, frame = self._allowed, _host(event, args), sys._getframe(1)
+        if host is None or frame.f_code.co_name == "_fallback_socketpair":  # asyncio's own, on Windows
             return
-        frame: FrameType | None = sys._getframe(1)
-        if frame is not None and frame.f_code.co_name == "_fallback_socketpair":  # asyncio's own, on Windows
+        if allowed is None or allowed.allows(host):
+            if event == "socket.connect":
+                self._connections.note(args[0], args[1], frame, is_shared=self.is_shared)
             return
         what = "connect to" if event in _CONNECTING else "look up"
-        place = _place(frame)
-        error = NetworkBlocked(f"the test may not {what} {host}{_port(args)} (from {place}): there is no network in it")
+        error = NetworkBlocked(
+            f"recorder: the test may not {what} {host}{_port(args)} (from {_place(frame)}): there is no network in it, "
+            "unless recorder_allowed_hosts has the host"
+        )
         if str(error) not in map(str, self.refused):
             self.refused.append(error)
         if event == "socket.connect":
@@ -169,7 +99,7 @@ def _host(event: str, args: tuple[Any, ...]) -> str | None:
     if event in _LOOKING_UP and args:
         host = args[0].decode("ascii", "replace") if isinstance(args[0], bytes) else args[0]
         # Without a host it is this machine, to listen on; an address is not looked up anywhere.
-        return host if isinstance(host, str) and host and _network(host.partition("%")[0]) is None else None
+        return host if isinstance(host, str) and host and network_of(host.partition("%")[0]) is None else None
     return None
 
 

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pytest
 
 from recorder.pytest_plugin.collected import Collected
+from recorder.pytest_plugin.guarding import Guarding
+from recorder.pytest_plugin.marking import MARKER, is_recorded, marked
 from recorder.pytest_plugin.run import Run
-from recorder.pytest_plugin.settings import Configured, Settings, is_recorded
+from recorder.pytest_plugin.settings import Configured
 
 if TYPE_CHECKING:
-    from recorder.errors import NetworkBlocked
     from recorder.pytest_plugin.per_test import Recording
 
 Outcome = Literal["passed", "failed", "skipped"]
 RECORDING: Final = pytest.StashKey[Any]()  # a Recording
-_ALLOWED: Final = pytest.StashKey[Any]()  # an Allowed, or None
 _OUTCOME: Final = pytest.StashKey[Outcome]()
 _SET_UP: Final = pytest.StashKey[bool]()  # its setup has not failed
 _COMPLAINT: Final = pytest.StashKey[str]()  # why the test fails, whatever its own outcome was
@@ -54,16 +53,16 @@ class Hooks:
 
     :ivar configured: the settings.
     :ivar run: what the run knows as a whole.
+    :ivar guarding: when the network is blocked.
     """
 
     def __init__(self, config: pytest.Config, configured: Configured, run: Run, collected: Collected) -> None:
         self._config = config
         self.configured = configured
         self.run = run
+        self.guarding = Guarding(run.findings)
         self._collected = collected
         self._told: list[str] = []
-        self._guarded: pytest.Item | None = None
-        self._suspended: list[pytest.Item | None] = []
         self._lost_workers = False
 
     def pytest_report_header(self) -> str | None:
@@ -91,9 +90,11 @@ class Hooks:
         """Note the cassettes of all tests, also of those that are left out afterwards."""
         alike: dict[str, Path] = {}
         for item in items:
+            self._collected.saw(item)
             path = self._cassette(item)
             if path is not None:
                 self.run.findings.named.add(str(path))
+                self._collected.has(item, path)
                 other = alike.setdefault(str(path).casefold(), path)
                 if other != path:
                     raise pytest.UsageError(
@@ -106,9 +107,7 @@ class Hooks:
         recorded = [item for item in session.items if is_recorded(item)]
         self.run.expect(path for item in recorded if (path := self._cassette(item)) is not None)
         if recorded or self.configured.blocks == "all":
-            from recorder.pytest_plugin.guard import GUARD
-
-            GUARD.watch()
+            self.guarding.watch()
 
     def _cassette(self, item: pytest.Item) -> Path | None:
         """Return the cassette of a recorded test; None where its marker is wrong, which its setup tells."""
@@ -130,77 +129,22 @@ class Hooks:
                 self.configured.cassette_of(item)
             except pytest.UsageError as error:
                 raise pytest.fail.Exception(f"recorder: {error}", pytrace=False) from None
-            self.guard_by(item, settings, sends=False)
+            self.guarding.decide(item, settings, sends=False)
         return (yield)
-
-    def guard_by(self, item: pytest.Item, settings: Settings, *, sends: bool) -> None:
-        """Let a test reach the network, or not.
-
-        :param sends: its recording does.
-        """
-        from recorder.pytest_plugin.guard import GUARD, Allowed
-
-        is_guarded = settings.blocks and not sends
-        item.stash[_ALLOWED] = Allowed(settings.allowed_hosts) if is_guarded else None
-        if not is_guarded:
-            GUARD.open()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(
         self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
     ) -> Generator[None, Any, Any]:
         """Block the network for what is made for one test; a server for several of them may be started."""
-        if fixturedef.scope != "function":
-            fixturedef.addfinalizer(self._close_again)  # the first finalizer is called last
-            self._open_meanwhile()
-            try:
-                return (yield)
-            finally:
-                self._close_again()
-                fixturedef.addfinalizer(self._open_meanwhile)
-        with self._closed(request.node):
+        with self.guarding.making(fixturedef, request.node):
             return (yield)
-
-    def _open_meanwhile(self) -> None:
-        """Let everything pass where a guarded test makes, or tears down, something that is not its own."""
-        self._suspended.append(self._guarded)
-        if self._guarded is not None:
-            from recorder.pytest_plugin.guard import GUARD
-
-            self._guarded = None
-            GUARD.open()
-
-    def _close_again(self) -> None:
-        """Let nothing pass again, where that was so before."""
-        guarded = self._suspended.pop() if self._suspended else None
-        if guarded is not None and (allowed := guarded.stash.get(_ALLOWED, None)) is not None:
-            from recorder.pytest_plugin.guard import GUARD
-
-            self._guarded = guarded
-            GUARD.close(allowed)
-
-    @contextmanager
-    def _closed(self, item: pytest.Item) -> Iterator[None]:
-        """Let nothing pass meanwhile but what is allowed, where the test is guarded."""
-        allowed = item.stash.get(_ALLOWED, None) if self._guarded is None else None
-        if allowed is None:
-            yield
-            return
-        from recorder.pytest_plugin.guard import GUARD
-
-        self._guarded = item
-        GUARD.close(allowed)
-        try:
-            yield
-        finally:
-            self._guarded = None
-            GUARD.open()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Fail a test whose requests were missed, whatever it has made of that."""
         try:
-            with self._closed(item):
+            with self.guarding.closed(item):
                 result = yield
         except BaseException:
             if told := self._complaint(item):
@@ -210,7 +154,10 @@ class Hooks:
         if told := self._complaint(item):
             item.stash[_COMPLAINT] = told
             pytest.fail(told, pytrace=False)
-        if (recording := item.stash.get(RECORDING, None)) is not None:
+        recording: Recording | None = item.stash.get(RECORDING, None)
+        if recording is None:
+            self._require_no_fault(item)
+        else:
             told, warnings = recording.check()
             for each in warnings:
                 item.warn(pytest.PytestWarning(each))
@@ -222,18 +169,31 @@ class Hooks:
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Let nothing pass while what was made for the test alone is torn down, either."""
         if not item.stash.get(_SET_UP, False):
-            self.blocked()  # its setup has failed by it, and said so
-        with self._closed(item):
+            self.guarding.blocked()  # its setup has failed by it, and said so
+        with self.guarding.closed(item):
             result = yield
-        if blocked := self.blocked():
+        if blocked := self.guarding.blocked():
             from recorder.pytest_plugin.messages import told_blocked
 
             pytest.fail(told_blocked(blocked), pytrace=False)
         return result
 
+    @staticmethod
+    def _require_no_fault(item: pytest.Item) -> None:
+        """Fail a test with a fault that nothing has played; one that asks for the fault plays it by itself."""
+        names: Sequence[str] = getattr(item, "fixturenames", ())
+        if item.get_closest_marker(MARKER) is None or "recorder_fault" in names:
+            return
+        if marked(item)[1].get("fault") is not None:
+            told = item.stash[_COMPLAINT] = (
+                f"recorder: {item.nodeid}: its marker has a fault, and nothing is played in it: use a fixture, as "
+                "recorded_session, or give recorder_fault to a Player"
+            )
+            pytest.fail(told, pytrace=False)
+
     def _complaint(self, item: pytest.Item) -> str:
         recording: Recording | None = item.stash.get(RECORDING, None)
-        blocked = self.blocked()
+        blocked = self.guarding.blocked()
         if recording is not None:
             return recording.complaint(blocked)
         if not blocked:
@@ -241,13 +201,6 @@ class Hooks:
         from recorder.pytest_plugin.messages import told_blocked
 
         return told_blocked(blocked)
-
-    @staticmethod
-    def blocked() -> list[NetworkBlocked]:
-        """Return what the guard has refused since it was asked last."""
-        from recorder.pytest_plugin.guard import GUARD
-
-        return GUARD.taken()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
@@ -272,6 +225,10 @@ class Hooks:
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, Any, Any]:
         """Look for orphans; hand over what is known, or find out what is to be told."""
         findings = self.run.findings
+        if self.run.begun:
+            from recorder.pytest_plugin.placing import settle_all
+
+            settle_all(self.run)
         if not self.run.is_controller:
             named = set(map(Path, findings.named))
             findings.orphans |= set(map(str, self._collected.orphans(named)))
@@ -295,7 +252,11 @@ class Hooks:
         unplayed = {path: each.unplayed for path, each in findings.shared.items() if each.unplayed}
         # What another worker was still recording has taken its place by now.
         orphans = sorted(path for path in findings.orphans - findings.named if Path(path).exists())
-        self._told += [f"recorded {line}" for line in findings.recorded] + findings.left
+        self._told += [f"recorded {line}" for line in findings.recorded] + findings.left + sorted(findings.late)
+        if findings.shut:
+            from recorder.pytest_plugin.messages import told_shut
+
+            self._told.append(told_shut(sorted(findings.shut)))
         if orphans and configured.orphans != "ignore":
             from recorder.pytest_plugin.messages import told_orphan
 

@@ -51,7 +51,7 @@ def told_refused(refused: Sequence[RecorderError]) -> str:
 def told_blocked(blocked: Sequence[NetworkBlocked]) -> str:
     """Return what is told of code that asked for the network in a test without one."""
     lines = ["recorder: the network was asked for, past the recording", ""]
-    lines += [f"  {error}" for error in blocked]
+    lines += [f"  {str(error).removeprefix('recorder: ')}" for error in blocked]
     lines += [
         "",
         "give this code the session or the client of a fixture, or mount its own: recording.mount(session),",
@@ -59,6 +59,18 @@ def told_blocked(blocked: Sequence[NetworkBlocked]) -> str:
         "@pytest.mark.recorded(allowed_hosts=[…])",
     ]
     return "\n".join(lines)
+
+
+def told_shut(addresses: Sequence[str]) -> str:
+    """Return what is told of connections that were open when a test without a network began.
+
+    :param addresses: where they went, as ``host:port``.
+    """
+    which = "a connection was" if len(addresses) == 1 else f"{len(addresses)} connections were"
+    return (
+        f"{which} ended before a test that has no network, which could have passed the guard of recorder "
+        f"({', '.join(addresses)}): if tests need that, allow the host: recorder_allowed_hosts"
+    )
 
 
 def told_unplayed(requests: Sequence[str], cassette: str, *, is_shared: bool = False) -> str:
@@ -74,4 +86,7 @@ def told_unplayed(requests: Sequence[str], cassette: str, *, is_shared: bool = F
 
 def told_orphan(cassette: str) -> str:
     """Return what is told of a cassette that belongs to no test."""
-    return f"{cassette}: no test that ran names it: remove it, or name it by a marker if code of yours plays it by hand"
+    return (
+        f"{cassette}: no test that was collected has it: name it by a marker, where a test of another name or code of "
+        "yours plays it; where nothing does any more, remove it"
+    )

@@ -7,11 +7,12 @@ none          all is missed   plays; what is not there is missed  is never touch
 once          records         plays; what is not there is missed  is made, exchange by exchange
 new_episodes  records         plays; what is not there is sent    is added to, exchange by exchange
 all           records         sends everything                    same requests are replaced, once it has passed
-rewrite       records         sends everything                    is replaced, once the test has passed
+rewrite       records         sends everything                    is replaced, once its tests have passed
 verify        fails           sends everything, and compares      is never touched
 ============  ==============  ==================================  =============================================
 
-Tests that share a cassette record it together: one that this run has begun is gone on with.
+Tests that share a cassette record it together: one that this run has begun is gone on with. What the tests that a run
+leaves out have recorded stays, whatever the mode.
 """
 
 from __future__ import annotations

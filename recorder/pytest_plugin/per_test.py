@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 from recorder.api.cassette_names import beside
-from recorder.api.cassette_renewal import renew, requests_of
+from recorder.api.cassette_renewal import requests_of
 from recorder.api.cassette_rules import match_in
 from recorder.api.cassettes import CassetteRecordings
 from recorder.api.player import Player
@@ -22,8 +22,10 @@ from recorder.clock import SystemClock
 from recorder.core.match_rules import Match
 from recorder.errors import ConfigurationError, NetworkBlocked, NoMatchingExchange
 from recorder.pytest_plugin.counting import counted
+from recorder.pytest_plugin.late import Late
 from recorder.pytest_plugin.messages import told_blocked, told_misses, told_refused, told_unplayed
 from recorder.pytest_plugin.modes import Mode, Plan, plan_of
+from recorder.pytest_plugin.placing import take_place
 from recorder.pytest_plugin.run import Run
 from recorder.pytest_plugin.settings import Reaction, Settings
 from recorder.pytest_plugin.verifying import drifts, recorded_in, told_drifts
@@ -62,6 +64,7 @@ class Recording:
         self._told_refused = 0
         self._told_ended = 0
         self._closed = False
+        self._late = Late(test, run.findings)
         self._exists = path.exists()
         self.plan = plan_of(settings.mode, exists=self._exists, begun=run.begun.get(path))
         if settings.mode is Mode.VERIFY and not self._exists:
@@ -109,7 +112,8 @@ class Recording:
         target = self._target()
         if target is None:
             return None
-        from recorder.api.recorder import Recorder, switched_off  # with SQLAlchemy, which playing does not need
+        from recorder.api.recorder import switched_off  # with SQLAlchemy, which playing does not need
+        from recorder.pytest_plugin.own_recorder import OwnRecorder
 
         if switched_off():
             raise pytest.UsageError(f"{self._test}: RECORDER_OFF is set, nothing can be recorded: unset it")
@@ -119,12 +123,14 @@ class Recording:
         elif self.plan == Plan(False, "cassette") and begun and alone:
             target.unlink(missing_ok=True)
             self._exists = False
+        if self.plan.target == "beside":
+            self._run.settled.discard(self.path)
         if self.plan.target != "apart":
             self._run.begun.setdefault(self.path, self.plan.target)
         self._made_folders = [folder for folder in target.parents if not folder.exists()]
         target.parent.mkdir(parents=True, exist_ok=True)
         match, redact = self._rules(target)
-        return Recorder(target, on_failure="raise", redact=redact, match=match)
+        return OwnRecorder(target, self._late, redact=redact, match=match)
 
     def _rules(self, target: Path) -> tuple[Match | None, tuple[str, ...]]:
         """Return how a file is matched and redacted: as the test says, and as the cassette whose place it takes."""
@@ -301,6 +307,7 @@ class Recording:
         if self._closed:
             return
         self._closed = True
+        self._player.end(self._late.miss)
         self._player.close()
         self._close_recorder()
         if self._apart is not None:
@@ -310,10 +317,12 @@ class Recording:
         elif self._run.users_of(self.path) == 1:
             self._run.failed.discard(self.path)  # it has passed when it was run again
         is_last = self._run.is_last_user(self.path)
+        if self.plan.target == "beside" and self.mode is Mode.REWRITE and outcome == "passed":
+            self._run.rewriting.setdefault(self.path, set()).add(self._test)
         if self.plan.target == "cassette":
             self._tell_recorded(outcome)
-        elif self.plan.target == "beside" and is_last:
-            self._take_place()
+        if is_last and self._run.begun.get(self.path) == "beside":  # by this test, or by another that shares it
+            take_place(self._run, self.path)
 
     def _close_recorder(self) -> None:
         if self._recorder is not None:
@@ -333,22 +342,6 @@ class Recording:
                 f"{told} was recorded by a test that {_BECAME[outcome]}: {counted(self.path)}: look at it, "
                 "or record again with --recorder-mode=rewrite"
             )
-
-    def _take_place(self) -> None:
-        """Put what was recorded in the place of the cassette, if all of its tests have passed."""
-        newer, told = beside(self.path), self._run.told(self.path)
-        if self.path in self._run.failed:
-            if newer.exists():
-                self._run.findings.named.add(str(newer))
-                self._run.findings.left.append(
-                    f"{told} stays as it was, since a test of it has not passed: what that recorded is in {newer.name}"
-                )
-        elif newer.exists():
-            renew(self.path, newer, keep_others=self.mode is Mode.ALL)
-            self._run.findings.recorded.append(f"{told}: {counted(self.path)}")
-        elif self.mode is Mode.REWRITE:
-            self.path.unlink(missing_ok=True)
-            self._run.findings.recorded.append(f"{told}: removed, its test asks for nothing")
 
 
 def _clock(given: Any) -> VirtualClock | None:

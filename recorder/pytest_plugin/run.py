@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from recorder.pytest_plugin.collected import Collected
 from recorder.pytest_plugin.modes import Target
 
 
@@ -51,6 +52,8 @@ class Findings:
     :ivar named: cassettes that a test has, or has used.
     :ivar orphans: cassettes that belong to no test.
     :ivar shared: cassettes that several tests play.
+    :ivar late: requests that tests have made after their end.
+    :ivar shut: to which ``host:port`` connections were ended.
     """
 
     recorded: list[str] = field(default_factory=list)
@@ -58,6 +61,8 @@ class Findings:
     named: set[str] = field(default_factory=set)
     orphans: set[str] = field(default_factory=set)
     shared: dict[str, Shared] = field(default_factory=dict)
+    late: set[str] = field(default_factory=set)
+    shut: set[str] = field(default_factory=set)
 
     def add(self, told: dict[str, Any]) -> None:
         """Add what a worker has told."""
@@ -65,6 +70,8 @@ class Findings:
         self.left += told["left"]
         self.named |= set(told["named"])
         self.orphans |= set(told["orphans"])
+        self.late |= set(told["late"])
+        self.shut |= set(told["shut"])
         for path, each in told["shared"].items():
             sets = {name: set(each[name]) for name in ("played", "exchanges")}
             shared = Shared(each["users"], each["runs"], **sets)
@@ -90,14 +97,19 @@ class Run:
     :ivar is_controller: other processes run all of its tests.
     :ivar begun: cassettes that this run has begun to record, and where.
     :ivar failed: those of which a test did not pass.
+    :ivar rewriting: ids of the tests that have passed by rewriting one.
+    :ivar settled: cassettes beside which nothing is recorded any more.
     """
 
-    def __init__(self, config: pytest.Config) -> None:
+    def __init__(self, config: pytest.Config, collected: Collected) -> None:
+        self._collected = collected
         self.root = config.rootpath
         self.parallel = hasattr(config, "workerinput")
         self.is_controller = not self.parallel and config.getoption("dist", "no") != "no"
         self.begun: dict[Path, Target] = {}
         self.failed: set[Path] = set()
+        self.rewriting: dict[Path, set[str]] = {}
+        self.settled: set[Path] = set()
         self.findings = Findings()
         self._users: dict[Path, int] = {}
         self._left: dict[Path, int] = {}
@@ -115,6 +127,11 @@ class Run:
         """Note that a test is done with a cassette; whether it was the last one."""
         self._left[cassette] = self._left.get(cassette, 1) - 1
         return self._left[cassette] <= 0
+
+    def is_rewritten(self, cassette: Path) -> bool:
+        """Return whether every test that may have recorded a cassette has now rewritten it."""
+        known = self._collected.recorders_of(cassette)
+        return known is not None and known <= self.rewriting.get(cassette, set())
 
     def shared(self, cassette: Path) -> Shared:
         """Return what is known of a cassette that several tests play."""

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Final, Literal, cast
 
 import pytest
 
 from recorder.api.cassette_names import SUFFIX, Places, unsafe_parts
+from recorder.pytest_plugin.given_faults import are_several
+from recorder.pytest_plugin.marking import (
+    check_hosts,
+    check_names,
+    check_redact,
+    check_values,
+    marked,
+    rules_of,
+    test_name,
+    texts,
+    unknown,
+)
 from recorder.pytest_plugin.modes import Mode, mode_of
-
-MARKER: Final = "recorded"
-FIXTURES: Final = frozenset({"recording", "recorded_session", "recorded_client", "recorded_async_client"})
 
 #: What happens about something that is found: nothing, a warning, or the test (or the run) fails.
 Reaction = Literal["ignore", "warn", "fail"]
@@ -23,11 +32,6 @@ _REACTIONS: Final = ("ignore", "warn", "fail")
 _BLOCKS: Final = ("recorded", "all", "off")
 #: What ``verify`` can compare.
 FACTS: Final = ("status", "verdict", "finish_reasons", "tool_calls", "text")
-_ARGUMENTS: Final = frozenset(
-    {"mode", "match", "allow_repeats", "redact", "fault", "pace", "clock", "verify", "unplayed", "expired", "max_age"}
-    | {"block_network", "allowed_hosts"}
-)
-_OF_THE_PLAYER: Final = ("match", "allow_repeats", "pace", "clock")
 _AGE: Final = re.compile(r"(\d+)\s*([hdw])")
 _HOURS: Final = {"h": 1, "d": 24, "w": 168}
 
@@ -100,7 +104,9 @@ class Configured:
         self.max_age = _hours("recorder_max_age", config.getini("recorder_max_age"))
         self.blocks = _one_of("recorder_block_network", config.getini("recorder_block_network"), _BLOCKS)
         self.allowed_hosts: tuple[str, ...] = tuple(config.getini("recorder_allowed_hosts"))
+        check_hosts("recorder_allowed_hosts", self.allowed_hosts)
         self.redact: tuple[str, ...] = tuple(config.getini("recorder_redact"))
+        check_redact("recorder_redact", self.redact)
         self.verify = _facts("recorder_verify", config.getini("recorder_verify"))
         self.httpx = _one_of("recorder_httpx", config.getini("recorder_httpx"), ("", "httpx", "httpx2"))
         directory = config.getini("recorder_cassette_dir")
@@ -120,16 +126,17 @@ class Configured:
         :raises pytest.UsageError: its marker says something that is wrong.
         """
         cassette, given = marked(item)
-        given = {**self._checked(item, defaults or {}), **given}
+        check_names(f"the fixture recorder_config of {item.nodeid}", defaults or {})
+        given = {**(defaults or {}), **given}
         where = f" of {item.nodeid}"
-        _check_values(where, given)
+        check_values(where, given)
         only_plays = given.get("fault") is not None
         mode = mode_of(self.asked, given.get("mode"), self.mode, in_ci=self.in_ci, only_plays=only_plays)
         player: dict[str, Any] = {
             name: given[name] for name in ("match", "allow_repeats", "pace", "clock") if name in given
         }
         if "match" in player:
-            player["match"] = _match(where, player["match"])
+            player["match"] = rules_of(where, player["match"])
         return Settings(
             mode,
             cassette,
@@ -137,16 +144,11 @@ class Configured:
             _reaction(f"expired{where}", given.get("expired", self.expired)),
             _hours(f"max_age{where}", given["max_age"]) if "max_age" in given else self.max_age,
             player,
-            (*self.redact, *_texts(given.get("redact", ()))),
+            (*self.redact, *texts(given.get("redact", ()))),
             _facts(f"verify{where}", given["verify"]) if "verify" in given else self.verify,
             given.get("block_network", self.blocks != "off"),
-            (*self.allowed_hosts, *_texts(given.get("allowed_hosts", ()))),
+            (*self.allowed_hosts, *texts(given.get("allowed_hosts", ()))),
         )
-
-    @staticmethod
-    def _checked(item: pytest.Item, defaults: Mapping[str, Any]) -> Mapping[str, Any]:
-        _check_names(f"the fixture recorder_config of {item.nodeid}", defaults)
-        return defaults
 
     def cassette_of(self, item: pytest.Item) -> Path:
         """Return the cassette of a test.
@@ -166,128 +168,24 @@ class Configured:
                 )
             return self.places.of_test(item.path, test_name(item))
         unsafe = unsafe_parts(name.removesuffix(SUFFIX))
-        if unsafe or not name:
+        if unsafe or not PurePath(name).name or name.endswith(("/", os.sep)):
             raise pytest.UsageError(
                 f"{item.nodeid}: {unsafe[0] if unsafe else name!r} is no name of a file on every system: "
                 "use letters, digits and . _ -"
             )
-        return self.places.named(item.path, name)
-
-
-def test_name(item: pytest.Item) -> str:
-    """Return a test's name inside its module: ``TestDesk.test_buys[EURUSD]``."""
-    classes = [node.name for node in item.listchain() if isinstance(node, pytest.Class)]
-    return ".".join([*classes, item.name])
-
-
-def is_recorded(item: pytest.Item) -> bool:
-    """Whether a test is recorded: it has the marker, or uses one of the fixtures."""
-    names: Sequence[str] = getattr(item, "fixturenames", ())
-    return item.get_closest_marker(MARKER) is not None or not FIXTURES.isdisjoint(names)
-
-
-def marked(item: pytest.Item) -> tuple[str | None, dict[str, Any]]:
-    """Return what a test's markers say, the nearest before the others: the name of a cassette, and the rest.
-
-    :raises pytest.UsageError: they say something that is not known.
-    """
-    cassette: str | None = None
-    given: dict[str, Any] = {}
-    for marker in item.iter_markers(MARKER):
-        arguments = dict(marker.kwargs)
-        if len(marker.args) > 1:
-            raise pytest.UsageError(f"{item.nodeid}: recorded() takes one name of a cassette, not {marker.args!r}")
-        name = arguments.pop("cassette", None)
-        name = marker.args[0] if marker.args else name
-        if name is not None and not isinstance(name, str | os.PathLike):
-            raise pytest.UsageError(f"{item.nodeid}: a cassette has a name, not {name!r}")
-        _check_names(f"the marker of {item.nodeid}", arguments)
-        cassette = cassette if cassette is not None or name is None else os.fspath(cast("str", name))
-        given = {**arguments, **given}
-    return cassette, given
-
-
-def _check_names(place: str, given: Mapping[str, Any]) -> None:
-    for name in given:
-        if name not in _ARGUMENTS:
-            from difflib import get_close_matches
-
-            meant = get_close_matches(name, _ARGUMENTS, 1)
-            told = f"did you mean {meant[0]!r}?" if meant else f"use {', '.join(sorted(_ARGUMENTS))}"
-            raise pytest.UsageError(f"{place}: recorded() has no argument {name!r}: {told}")
-
-
-def are_several(fault: object) -> bool:
-    """Whether a test is run once for each of several faults: a list of them, or a function that makes them."""
-    return isinstance(fault, list | tuple) or _makes_faults(fault)
-
-
-def _check_values(where: str, given: Mapping[str, Any]) -> None:
-    """Refuse values that no test can want.
-
-    :raises pytest.UsageError: there is one.
-    """
-    if "mode" in given and given["mode"] not in tuple(Mode):
-        raise _wrong(f"mode={given['mode']!r}{where}", tuple(Mode))
-    fault = given.get("fault")
-    each = fault.values() if isinstance(fault, Mapping) else fault if isinstance(fault, list | tuple) else [fault]
-    for one in each:
-        if one is not None and not hasattr(one, "apply") and not callable(one):
-            raise pytest.UsageError(f"fault={one!r}{where} is no fault: use those of recorder.faults, as status(429)")
-    if not isinstance(given.get("block_network", True), bool):
-        raise pytest.UsageError(f"block_network={given['block_network']!r}{where} is no truth value: use True or False")
-    for name in ("allowed_hosts", "redact", "verify"):
-        value = given.get(name, ())
-        listed = isinstance(value, str) or (
-            isinstance(value, Iterable) and all(isinstance(one, str) for one in cast("Iterable[object]", value))
-        )
-        if not listed:
-            raise pytest.UsageError(f"{name}={value!r}{where} is no list of texts")
-
-
-def _match(where: str, rules: object) -> Any:
-    """Return the rules of matching that a marker gives, also as the data that a cassette holds."""
-    if rules is None or rules == "strict":
-        return rules
-    from recorder.core.match_rules import Match
-    from recorder.errors import ConfigurationError
-
-    if isinstance(rules, Match):
-        return rules
-    try:
-        return Match.from_json(cast("Mapping[str, Any]", rules))
-    except ConfigurationError as error:
-        raise pytest.UsageError(f"match={rules!r}{where}: {error}") from None
-
-
-def _texts(value: str | Iterable[str]) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(value)
-
-
-def _makes_faults(fault: object) -> bool:
-    return callable(fault) and not hasattr(fault, "apply")
-
-
-def faults_of(fault: Any, cassette: Path) -> Sequence[Any] | None:
-    """Return the faults with which a test is run one after the other; None where it has one, or none.
-
-    :param fault: as the marker has it: a function is asked for those of the cassette.
-    :raises RecorderError: the cassette cannot be read.
-    """
-    if _makes_faults(fault):
-        found: Sequence[Any] = cast("Callable[[Path], Sequence[Any]]", fault)(cassette)
-        return found
-    return fault if isinstance(fault, list | tuple) else None
+        path, folder = self.places.named(item.path, name), self.places.named_folder(item.path)
+        if not path.is_relative_to(os.path.normpath(folder)):
+            raise pytest.UsageError(
+                f"{item.nodeid}: its cassette {name} lies outside of the folder of cassettes, {folder.name}: name one "
+                "below it; recorder_cassette_dir says where it is"
+            )
+        return path
 
 
 def _one_of(name: str, value: str, allowed: Sequence[str]) -> str:
     if value not in allowed:
-        raise _wrong(f"{name}={value!r}", allowed)
+        raise unknown(f"{name}={value!r}", allowed)
     return value
-
-
-def _wrong(what: str, allowed: Sequence[str]) -> pytest.UsageError:
-    return pytest.UsageError(f"{what} is not known: use {', '.join(each for each in allowed if each)}")
 
 
 def _reaction(name: str, value: str) -> Reaction:

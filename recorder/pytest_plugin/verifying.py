@@ -1,7 +1,8 @@
 """``verify``: what the server says now, compared with what it said when it was recorded.
 
 Compared is what a program goes by: status, verdict, finish reasons, tool calls and text. Ids, times, token counts and
-the boundaries of chunks are other ones each time, and say nothing.
+the boundaries of chunks are other ones each time, and say nothing: in an answer that no dialect reads, what
+:mod:`recorder.core.drifting` takes for ids and times.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from recorder.api.cassettes import CassetteRecordings
 from recorder.clock import id_text
 from recorder.core.comparing import Run, words
 from recorder.core.content_coding import undo
+from recorder.core.drifting import alike
 from recorder.core.exchange import fold
 from recorder.core.messages import Message, RefusalPart, TextPart
 from recorder.core.rebuilt import Rebuilt
@@ -98,7 +100,12 @@ def _differences(before: Rebuilt | None, now: Rebuilt | None, facts: frozenset[s
     if before is None or now is None:
         return
     for fact, read in _READERS.items():
-        if fact in facts and (one := read(before)) != (other := read(now)):
+        if fact not in facts:
+            continue
+        one, other = read(before), read(now)
+        if fact == "text" and one != other and not (before.answer_messages or now.answer_messages):
+            one, other = alike(one, other)
+        if one != other:
             yield f"{fact}: {_marked(one, other)}" if fact in ("text", "tool_calls") else f"{fact}: {one} -> {other}"
 
 

@@ -11,6 +11,7 @@ consumer that left before it had taken what had arrived.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +19,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
+from recorder.clock import id_text
 from recorder.core.deframing import Deframer, Piece
+from recorder.core.echoes import Echo
 from recorder.core.events import (
     READ_END,
     VERBATIM,
@@ -31,6 +34,7 @@ from recorder.core.events import (
 from recorder.core.redaction import Redacted, scrub
 from recorder.recording.write_path import WritePath
 
+_log = logging.getLogger("recorder")
 _TYPE_BYTES: Final = {
     name: name.encode()
     for name in ("chunk_received", "trailers_received", "response_completed", "response_truncated", "response_failed")
@@ -59,6 +63,7 @@ class ExchangeTap:
         self._writer = path.open_stream()
         path.watch(self, self._writer)
         self._seen = Redacted()
+        self._echo: Echo | None = None
         self._deframer: Deframer | None = None
         self._before_read = 0  # body bytes before the last read
         self._last_read: list[Piece] = []
@@ -135,7 +140,8 @@ class ExchangeTap:
         :param ends_read: the read that brought the head ended with it; else its rest is told next.
         """
         seen = Redacted()
-        kept = self._path.redaction.head(head, seen)
+        self._echo = Echo(self._seen.secrets)
+        kept = self._kept_head(head, seen)
         self._seen.secrets += seen.secrets
         facts = ResponseStartedMeta(status=status, framing=framing)
         if length is not None:
@@ -177,7 +183,7 @@ class ExchangeTap:
         if not received:
             self.request_failed(kind, "head", error)
             return
-        kept = self._path.redaction.head(received, self._seen)
+        kept = self._kept_head(received, self._seen)
         self._end(b"response_failed", self._failure(kind, "head", error), kept)
 
     def malformed(self, error: ErrorFacts | None) -> None:
@@ -258,7 +264,7 @@ class ExchangeTap:
         """What is known when reading stops; a cut trailer in its ``tail`` is redacted like a whole one."""
         facts: dict[str, Any] = dict(self._deframer.state()) if self._deframer is not None else {}
         if "tail" in facts:
-            kept = self._path.redaction.head(facts["tail"].encode("latin-1"), self._seen).decode("latin-1")
+            kept = self._kept_head(facts["tail"].encode("latin-1"), self._seen).decode("latin-1")
             if kept != facts["tail"]:
                 facts["tail"] = kept
                 facts.pop("reads", None)  # they count bytes that are no longer there
@@ -274,6 +280,21 @@ class ExchangeTap:
                 facts["error"]["raised"] = {**error["raised"], "message": self._scrubbed(error["raised"]["message"])}
         return facts
 
+    def _kept_head(self, head: bytes, seen: Redacted) -> bytes:
+        """What is received as a head, or as one may be, without credentials and without those of the request."""
+        redaction = self._path.redaction
+        return redaction.without_echoes(redaction.head(head, seen), self._seen.secrets, seen)
+
+    def _look_for_echoes(self, body: bytes | None) -> None:
+        """Say so, once, where the body holds a credential of the request: it is recorded as it comes."""
+        if self._echo and body and self._echo.stands_in(body):
+            self._echo = None
+            _log.warning(
+                "recorder: the body of the answer %s repeats a credential of its request, and is recorded as it came: "
+                "record with a credential that is none, or take the exchange out before somebody else gets it",
+                id_text(self.id),
+            )
+
     def _scrubbed(self, text: str) -> str:
         """A message without what was redacted in this exchange, and without what would be in any URL."""
         return self._path.redaction.url(scrub(text, self._seen.secrets), Redacted())
@@ -288,6 +309,8 @@ class ExchangeTap:
                             return
                         kind, flags, meta, body, _ = piece
                         if kind == "chunk_received" and not flags & VERBATIM:
+                            if self._echo:
+                                self._look_for_echoes(body)
                             meta_bytes = meta.encode() if meta else None
                             self._path.write(self._writer, b"chunk_received", flags, meta_bytes, body)
                         else:
@@ -302,7 +325,7 @@ class ExchangeTap:
         kind, flags, meta, body, _ = piece
         if body:
             # Trailers, or what nobody reads as a body: another response's head may be in it.
-            body = self._path.redaction.head(body, self._seen)
+            body = self._kept_head(body, self._seen)
         if kind == "response_truncated":
             meta = meta_text(self._state())
         ends = kind not in ("chunk_received", "trailers_received")

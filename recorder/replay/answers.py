@@ -6,6 +6,7 @@ it is raised, and remembered, so that a program which swallows the exception can
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
@@ -24,11 +25,13 @@ from recorder.errors import (
     RecorderError,
     RecordingEnded,
 )
+from recorder.replay.faulting import Faulting
 from recorder.replay.faults import Fault
 from recorder.replay.index import Entry, Index
 from recorder.replay.nearest import nearest
 
 _SHOWN: Final = 5
+_log = logging.getLogger("recorder")
 
 
 class Answer(NamedTuple):
@@ -46,6 +49,7 @@ class Answers:
     :param request: returns the request of one, for rules and for the comparison after a miss.
     :param match: the rules by which requests are compared.
     :param key: of the fingerprints of this machine; None where requests come with their markers.
+    :param faults: gives the events as they are played, where something goes wrong in them.
     :param erased: tells how many exchanges were erased, for the message of a miss.
     :raises ConfigurationError: the rules' callable cannot be found.
     """
@@ -57,17 +61,27 @@ class Answers:
         request: Callable[[bytes], Request],
         match: Match = Match.STRICT,
         key: bytes | None = None,
+        faults: Faulting | None = None,
         erased: Callable[[], int] = lambda: 0,
     ) -> None:
         self.match = match
         self._erased = erased
         self._events = events
+        self._faults = faults
+        self._played = events if faults is None else faults.events
         self._request = request
         self._index = Index(entries, match, request, key)
         self._misses: list[NoMatchingExchange] = []
         self._refused: list[RecorderError] = []
         self._ended: list[RecordingEnded] = []
+        self._late: Callable[[str], NoMatchingExchange] | None = None
         self._lock = threading.Lock()
+        for name in match.masked_headers:
+            _log.warning(
+                "recorder: the matching rule headers=%r only says whether the header is there: its value is redacted, "
+                "so that any equals any; compare a header that holds no credential",
+                name,
+            )
 
     @property
     def reads_headers(self) -> bool:
@@ -85,13 +99,21 @@ class Answers:
     def refused(self) -> tuple[RecorderError, ...]:
         """Why recordings that would have answered were not played, and what a rule of the user failed with."""
         with self._lock:
-            return tuple(self._refused)
+            refused = tuple(self._refused)
+        return refused if self._faults is None else (*refused, *self._faults.in_vain(self._index.unplayed))
 
     @property
     def ended(self) -> tuple[RecordingEnded, ...]:
         """Where somebody read on past the end of what was recorded."""
         with self._lock:
             return tuple(self._ended)
+
+    def end(self, late: Callable[[str], NoMatchingExchange]) -> None:
+        """Answer nothing any more.
+
+        :param late: makes what is raised for a request that comes all the same, of its method and URL.
+        """
+        self._late = late
 
     def note_ended(self, ended: RecordingEnded) -> None:
         """Keep that somebody read on past the end of what was recorded."""
@@ -137,6 +159,8 @@ class Answers:
         return self._known(Request(method, url, headers, body))
 
     def _known(self, asked: Request, fault: Fault | None = None) -> Answer | None:
+        if self._late is not None:
+            raise self._late(f"{asked.method} {canonical_url(asked.url, self._hidden())}")
         try:
             found = self._index.take(asked)
         except (ConfigurationError, CorruptRecording) as error:
@@ -146,7 +170,7 @@ class Answers:
             return None
         exchange = self._index.exchanges[found.number]
         try:
-            events = self._events(exchange)
+            events = self._played(exchange)
             answer = Answer(exchange, render(events if fault is None else fault.apply(list(events))))
         except (CorruptRecording, ConfigurationError) as error:  # the fault cannot happen to this answer
             self._refuse(error)
@@ -181,7 +205,7 @@ class Answers:
         if found is None:
             return None
         try:
-            tape = render(self._events(self._index.exchanges[found.number]))
+            tape = render(self._played(self._index.exchanges[found.number]))
         except ConfigurationError:  # the fault cannot happen to it; with the payload, it is asked again
             return None
         if tape.end != "request_failed" or tape.facts.get("phase") != "connect":
@@ -247,11 +271,13 @@ class Answers:
         if not index.exchanges:
             empty = self._by_erasure() or ": the recording is empty"
             return NoMatchingExchange(f"{told} was never recorded{empty}", request=told)
+        own = index.masked_by(asked)
+        masked = {places: tuple(own.union(places)) for places in index.places}
         try:
             ranked = nearest(
                 asked,
                 index.requests,
-                index.redacted,
+                [masked[places] for places in index.redacted],
                 lambda number: self._request(index.exchanges[number]),
                 hidden,
                 index.loosening,
@@ -279,8 +305,6 @@ class Answers:
         try:
             for _ in self._events(exchange):
                 pass
-        except ConfigurationError:  # a fault that cannot happen to it: it was not asked for
-            return
         except CorruptRecording as error:
             self._refuse(error)
             raise

@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import threading
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from recorder.core.exchange import Request
 from recorder.core.loosening import Loosening
 from recorder.core.match_rules import Match
-from recorder.core.matching import canonical_url, match_key
+from recorder.core.matching import match_key
+from recorder.replay.chains import NONE, Chains, Keys, Places, Preferred
+from recorder.replay.earlier import Earlier, is_no_header
 from recorder.replay.markers import Marking, in_payload, marked
-
-_NONE: Final = -1
-
-Places = tuple[str, ...]
-#: The key of a request for each set of places that some recording has redacted.
-Keys = Mapping[Places, bytes]
 
 
 class Entry(NamedTuple):
@@ -47,155 +43,6 @@ class Found(NamedTuple):
 
     number: int
     repeated: bool
-
-
-class Chains:
-    """Numbers under keys, those of one key from the first to the last. What was taken is passed over.
-
-    :param places: the sets of places that there are keys for.
-    :param taken: 1 for each number that was taken, under whatever key.
-    :param keeps: whether :meth:`last` will be asked for.
-    """
-
-    def __init__(self, places: Iterable[Places], taken: bytearray, *, keeps: bool) -> None:
-        self._first: dict[Places, dict[bytes, int]] = {each: {} for each in places}
-        self._last: dict[Places, dict[bytes, int]] = {each: {} for each in self._first if keeps}
-        self._next = array("q", [_NONE]) * len(taken)
-        self._taken = taken
-
-    def add(
-        self, numbers: Iterable[int], places: Sequence[Places], keys: Sequence[bytes] | Mapping[int, bytes]
-    ) -> None:
-        """Add numbers, the last one first; none of their keys has any yet.
-
-        :param places: of every number; *keys*: of every number that is added.
-        """
-        for number in numbers:
-            first, key = self._first[places[number]], keys[number]
-            self._next[number] = first.get(key, _NONE)
-            first[key] = number
-            if self._last:
-                self._last[places[number]].setdefault(key, number)
-
-    def clear(self) -> None:
-        """Take every number out."""
-        for numbers in (*self._first.values(), *self._last.values()):
-            numbers.clear()
-
-    def first(self, keys: Keys) -> int:
-        """Return the first number that is left under one of *keys*; -1 where none is."""
-        found = _NONE
-        for places, key in keys.items():
-            first = self._first[places]
-            number = first.get(key, _NONE)
-            if number != _NONE and self._taken[number]:
-                number = self._pass_over(first, key, number)
-            if number != _NONE and (number < found or found == _NONE):
-                found = number
-        return found
-
-    def _pass_over(self, first: dict[bytes, int], key: bytes, number: int) -> int:
-        while number != _NONE and self._taken[number]:
-            number = self._next[number]
-        if number == _NONE:
-            del first[key]
-        else:
-            first[key] = number
-        return number
-
-    def has(self, places: Places, key: bytes) -> bool:
-        """Whether a key has any number, taken or not, which :meth:`first` did not pass over yet."""
-        return key in self._first[places]
-
-    def members(self, places: Places, key: bytes, *, alone: bool) -> list[int]:
-        """Return every number that is left under a key; none where there is but one, unless that counts *alone*."""
-        number = self._first[places].get(key, _NONE)
-        if number == _NONE or (self._next[number] == _NONE and not alone):
-            return []
-        found = []
-        while number != _NONE:
-            found.append(number)
-            number = self._next[number]
-        return found
-
-    def last(self, keys: Keys) -> int:
-        """Return the last number that was added under one of *keys*, taken or not; -1 where none was."""
-        return max((self._last[places].get(key, _NONE) for places, key in keys.items()), default=_NONE)
-
-
-class Preferred:
-    """Chains of which one key may have recordings with several values at masked places: each value has a chain too.
-
-    What a key's recordings had there is found out when a request first has that key.
-
-    :param chains: all recordings by their keys.
-    :param within: for the same by key and by what was there, empty yet.
-    :param redacted: the places of every number.
-    :param had: returns the fingerprint of what a recording had there, by its number.
-    """
-
-    def __init__(
-        self,
-        chains: Chains,
-        within: Chains,
-        redacted: Sequence[Places],
-        had: Callable[[int], bytes],
-        marking: Marking,
-    ) -> None:
-        self._chains = chains
-        self._within = within
-        self._redacted = redacted
-        self._had = had
-        self._marking = marking
-        self._known: set[tuple[Places, bytes]] = set()
-        self._keys: dict[int, bytes] = {}
-        self.first, self.last = chains.first, chains.last
-
-    def add(self, numbers: Iterable[int], keys: Sequence[bytes] | Mapping[int, bytes]) -> None:
-        """Add numbers as :meth:`Chains.add` does."""
-        self._chains.add(numbers, self._redacted, keys)
-
-    def rewind(self) -> None:
-        """Take every number out; what they had at masked places stays known."""
-        self._chains.clear()
-        self._within.clear()
-        self._within.add(sorted(self._keys, reverse=True), self._redacted, self._keys)
-
-    def same_first(self, keys: Keys, request: Request) -> int:
-        """Return the first number that is left under one of *keys* and had the request's values; -1 where none is."""
-        known, plain = self._by_values(keys, request)
-        left = [each for each in (self._within.first(known), self._chains.first(plain)) if each != _NONE]
-        return min(left, default=_NONE)
-
-    def same_last(self, keys: Keys, request: Request) -> int:
-        """Return the last number under one of *keys* that had the request's values, taken or not; -1 where none had."""
-        known, plain = self._by_values(keys, request)
-        return max(self._within.last(known), self._chains.last(plain))
-
-    def _by_values(self, keys: Keys, request: Request) -> tuple[Keys, Keys]:
-        """Return the keys by what the request has at masked places, and those under which nothing has to be told."""
-        several = len(keys) > 1 and sum(self._chains.has(places, key) for places, key in keys.items()) > 1
-        known, plain = {}, {}
-        for places, key in keys.items():
-            if places and ((places, key) in self._known or self._learn(places, key, alone=several)):
-                known[places] = key + self._marking.live(request, places)
-            else:
-                plain[places] = key
-        return known, plain
-
-    def _learn(self, places: Places, key: bytes, *, alone: bool) -> bool:
-        """Find out what a key's recordings had at *places*; of a single one only where it has to be told from others.
-
-        :param alone: recordings with other places match too.
-        """
-        numbers = self._chains.members(places, key, alone=alone)
-        if not numbers:
-            return False
-        found = {number: key + self._had(number) for number in numbers}
-        self._keys |= found
-        self._within.add(reversed(numbers), self._redacted, found)
-        self._known.add((places, key))
-        return True
 
 
 class Index:
@@ -229,6 +76,7 @@ class Index:
         self._strict_keys: list[bytes] = []
         self._places = self._fill(entries)
         self._taken = bytearray(len(self.exchanges))
+        self._earlier = Earlier(self.requests, self.redacted, lambda n: read(self.exchanges[n]), self._loosening)
         self._marking = Marking(key)
         self._strict = self._chains()
         self._joins = self._loosening is not None and self._loosening.reads_headers  # a strict key is not enough then
@@ -240,7 +88,7 @@ class Index:
 
     def _fill(self, entries: Iterable[Entry]) -> tuple[Places, ...]:
         """Take the entries in; return the sets of places."""
-        counts = self._loosening.counts if self._loosening else _is_no_header
+        counts = self._loosening.counts if self._loosening else is_no_header
         requests: dict[str, str] = {}
         counted: dict[Places, Places] = {}
         for exchange, key, redacted, method, url in entries:
@@ -308,15 +156,17 @@ class Index:
             if not self._joins:
                 with self._lock:
                     number = self._strict.same_first(strict, request)
-                    if number != _NONE:
+                    if number != NONE:
                         return self._found(number, taking=taking)
             loose = self._loose_keys_of(request)
             exact = {places: loose[places] + strict[places] for places in loose} if self._joins else strict
             stages = [(self._exact, exact), (self._loose, loose)]
         with self._lock:
             self._learn(request)
-            number = next((n for n in self._in_turn(stages, request) if n != _NONE), _NONE)
-            return None if number == _NONE else self._found(number, taking=taking)
+            number = next((n for n in self._in_turn(stages, request) if n != NONE), NONE)
+            if number == NONE:
+                number = self._of_before(request)
+            return None if number == NONE else self._found(number, taking=taking)
 
     def _in_turn(self, stages: Sequence[tuple[Preferred, Keys]], request: Request) -> Iterator[int]:
         """Yield what may answer, the best first; -1 where that is none."""
@@ -327,6 +177,12 @@ class Index:
                 for chains, keys in stages:
                     yield chains.same_last(keys, request) if same else chains.last(keys)
 
+    def _of_before(self, request: Request) -> int:
+        """Return what was recorded before a rule by which the request is redacted; -1 where nothing of that is left."""
+        numbers = self._earlier.numbers(request)
+        left = next((number for number in numbers if not self._taken[number]), NONE)
+        return numbers[-1] if left == NONE and numbers and self._repeats else left
+
     def _found(self, number: int, *, taking: bool) -> Found:
         repeated = bool(self._taken[number])
         self._taken[number] |= taking
@@ -335,11 +191,18 @@ class Index:
     def recorded(self, request: Request) -> int:
         """Return how often a request was recorded."""
         if self._loosening is None:
-            return sum(map(self._strict_keys.count, set(self._keys_of(request).values())))
-        wanted = self._loose_keys_of(request)
+            count = sum(map(self._strict_keys.count, set(self._keys_of(request).values())))
+        else:
+            wanted = self._loose_keys_of(request)
+            with self._lock:
+                self._learn(request)
+                count = sum(wanted[self.redacted[number]] == key for number, key in self._loose_keys.items())
         with self._lock:
-            self._learn(request)
-            return sum(wanted[self.redacted[number]] == key for number, key in self._loose_keys.items())
+            return max(count, len(self._earlier.numbers(request)))
+
+    def masked_by(self, request: Request) -> frozenset[str]:
+        """Return the places that a request has redacted itself, which equal anything in any recording."""
+        return self._earlier.places(request)
 
     def _keys_of(self, request: Request) -> dict[Places, bytes]:
         method, url, payload = request.method, request.url, request.payload
@@ -356,7 +219,7 @@ class Index:
         if self._unread is None:
             self._unread = self._by_url()
         for places in self._places:
-            group = places, self._url_of(f"{request.method} {request.url}", places)
+            group = places, self._earlier.url(f"{request.method} {request.url}", places)
             numbers = self._unread.get(group)
             if numbers is None:
                 continue
@@ -380,17 +243,6 @@ class Index:
         for number, (request, places) in enumerate(zip(self.requests, self.redacted, strict=True)):
             url = urls.get((places, request))
             if url is None:
-                url = urls[places, request] = self._url_of(request, places)
+                url = urls[places, request] = self._earlier.url(request, places)
             found.setdefault((places, url), array("q")).append(number)
         return found
-
-    def _url_of(self, request: str, places: Places) -> str:
-        """Return what requests of one key have in common, at least."""
-        if self._loosening is not None and self._loosening.match.custom is not None:
-            return ""  # it may change the URL
-        method, _, url = request.partition(" ")
-        return f"{method.upper()} {canonical_url(url, places)}"
-
-
-def _is_no_header(place: str) -> bool:
-    return not place.startswith("header:")

@@ -14,7 +14,8 @@ from typing import Final
 from urllib.parse import unquote_plus
 
 from recorder.core.exchange import Request
-from recorder.core.matching import MISSING, USERINFO, json_of, parsed
+from recorder.core.json_value import MISSING, json_of, parsed
+from recorder.core.matching import USERINFO
 from recorder.core.redaction import MARKER, Redacted, Redaction
 
 _WHOLE: Final = "body:/"  # a rule that selects no field that a place names: what is unreadable is replaced whole

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from recorder.core.exchange import Request
+from recorder.core.json_value import MISSING, mask, parsed, steps_of
 from recorder.core.loosening import Loosening
-from recorder.core.matching import MISSING, canonical_url, differences, mask, parsed, pointers_of
+from recorder.core.matching import canonical_url, differences, pointers_of
 from recorder.core.nearness import apart, said
 
 _COMPARED: Final = 64  # recordings that a missing request is compared with, those of its method and URL first
@@ -79,7 +80,7 @@ def _text(request: Request, places: Iterable[str]) -> str:
     value: Any = parsed(request.payload)
     if value is MISSING:
         return request.payload.decode("utf-8", "replace")
-    mask(value, pointers_of(places))
+    mask(value, map(steps_of, pointers_of(places)))
     return said(value)
 
 

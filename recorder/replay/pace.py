@@ -12,6 +12,7 @@ from recorder.replay.virtual_clock import ClockLine, TimeLine, VirtualClock
 
 #: What the operating system says of a read that took too long.
 TIMED_OUT: Final = "timed out"
+_HEAD_START: Final = 2.0  # seconds from the beginning of a deadline to its request, at most: DNS, TCP, TLS, a proxy
 
 
 class Pace:
@@ -69,6 +70,18 @@ class Pace:
             self._line.sleep(left)
         if fires:
             raise TimeoutError
+
+    async def linger(self, sleep: Callable[[float], Awaitable[None]]) -> None:
+        """Let the program's own deadline come, in a task, where the recorded program went away.
+
+        A deadline of the program (``asyncio.timeout``) began before the request was sent, by as long as it took to make
+        the client and the connection. That takes no time here, so that the same deadline is due a little after the
+        moment at which it fired when it was recorded: whoever has one goes away now, as then.
+
+        :param sleep: as for :meth:`rest`.
+        """
+        if self._factor and self._line.waits_by_loop:
+            await sleep(_HEAD_START * max(self._factor, 1.0))
 
     def wait(self, elapsed_ns: int, timeout: float | None = None, says: str = TIMED_OUT) -> None:
         """Return when what was recorded *elapsed_ns* after its request is due.

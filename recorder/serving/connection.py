@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from recorder.clock import id_text
 from recorder.core.matching import canonical_url
 from recorder.core.tape import Tape
-from recorder.errors import CassetteExhausted, ConfigurationError, NoMatchingExchange, RecorderError
+from recorder.errors import CassetteExhausted, ConfigurationError, NoMatchingExchange, RecorderError, RecordingEnded
 from recorder.replay.answers import Answer
 from recorder.replay.pace import Pace
 from recorder.serving.asked import Asked, Requests, UnreadableError
@@ -132,7 +132,9 @@ class Connection:
                 self._requests.push(move)
                 return End.CLOSED if asked.last else End.KEPT
             self._desk.tally.ended += 1
-            self._desk.tell(f"{_line(asked)}: {_of(answer)} ends {_where(tape)}: the client reads on, and is reset")
+            told = f"{_line(asked)}: {_of(answer)} ends {_where(tape)}: the client reads on, and is reset"
+            self._desk.report.answers.note_ended(RecordingEnded(told))
+            self._desk.tell(told)
             return End.RESET
         return End.CLOSED if asked.last and end is End.KEPT else end
 

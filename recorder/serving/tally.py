@@ -41,8 +41,9 @@ class Report:
 
     @property
     def failed(self) -> bool:
-        """Whether something was asked for and not answered."""
-        return bool(self.answers.misses or self.answers.refused or self.tally.refused or self.tally.unreadable)
+        """Whether something was asked for and not answered, or only to where its recording ends."""
+        answers, tally = self.answers, self.tally
+        return bool(answers.misses or answers.refused or answers.ended or tally.refused or tally.unreadable)
 
     def value(self, since: int = 0) -> dict[str, Any]:
         """Return everything as one JSON object.

@@ -7,7 +7,7 @@ with the file, the line and what to do.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,8 +59,22 @@ def read_file(path: Path) -> Cassette:
     :raises ConfigurationError: it is no cassette, or of a newer version.
     :raises CorruptRecording: git has left a conflict in its first line.
     """
+    return _read(path, Path.read_bytes)
+
+
+def read_first_line(path: Path) -> Cassette:
+    """Return what the first line of a file says: its rules, and no exchange. It raises what :func:`read_file` does."""
+    return _read(path, _first_line)
+
+
+def _first_line(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.readline()
+
+
+def _read(path: Path, bytes_of: Callable[[Path], bytes]) -> Cassette:
     try:
-        data = path.read_bytes()
+        data = bytes_of(path)
     except FileNotFoundError:
         raise StoreUnreachable(f"there is no cassette {path}: record one, or check the name") from None
     except OSError as error:

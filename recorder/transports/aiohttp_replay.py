@@ -1,7 +1,8 @@
 """Replay for aiohttp: a connector whose connections answer from recordings.
 
 aiohttp's own protocol reads the recorded reads, and its own parser, timers and exceptions do the rest. It sits on a
-transport that writes to nobody.
+transport that writes to nobody. What is fed is ahead of what the program reads, so where the recording ends without
+an end, nothing is said before somebody waits for more: a program that stops there too is none that reads on.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from typing import Any
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.http import RawResponseMessage
+from aiohttp.streams import StreamReader
 
 from recorder.core.tape import Tape
-from recorder.errors import RecorderError
+from recorder.errors import RecorderError, RecordingEnded
 from recorder.replay.answers import is_broken_off
 from recorder.replay.pace import Pace
 from recorder.transports.aiohttp_wire import Written, known_payload, require
@@ -58,7 +61,7 @@ class ReplayingConnector(aiohttp.BaseConnector):
             await self._replay.pace.start().rest(tape.failed_after(patience), asyncio.sleep, patience)
             error, below = _not_connected(req, tape)
             raise error from below
-        protocol = ResponseHandler(loop=asyncio.get_running_loop())
+        protocol = _RecordedProtocol(asyncio.get_running_loop())
         protocol.connection_made(_RecordedTransport(self._replay, protocol, req, tape))
         return protocol
 
@@ -81,10 +84,42 @@ def _not_connected(req: Any, tape: Tape) -> tuple[BaseException, BaseException |
     return kind(key, below), below
 
 
+class _RecordedProtocol(ResponseHandler):
+    """aiohttp's protocol, which knows whether somebody waits for more than has come.
+
+    :ivar wanted: is set where somebody has waited since it was cleared.
+    :ivar body: of the answer whose head was taken; None before.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self.wanted = asyncio.Event()
+        self.body: StreamReader | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection: a body asks before it waits, and only then."""
+        self.wanted.set()
+        return super().connected
+
+    async def read(self) -> tuple[RawResponseMessage, StreamReader]:
+        """Return the next head, and its body."""
+        self.wanted.set()
+        message, self.body = await super().read()
+        return message, self.body
+
+    def end_unknown(self, ended: RecordingEnded) -> None:
+        """Have whoever waits, or reads later, told where the recording ends."""
+        if self.body is not None and not self.body.is_eof():
+            error = aiohttp.ClientPayloadError(f"Response payload is not completed: {ended!r}")
+            error.__cause__ = ended
+            self.body.set_exception(error)
+
+
 class _RecordedTransport(asyncio.Transport):
     """Stands where a connected transport stands, for aiohttp's protocol."""
 
-    def __init__(self, replay: LibraryReplay, protocol: ResponseHandler, request: Any, tape: Tape | None) -> None:
+    def __init__(self, replay: LibraryReplay, protocol: _RecordedProtocol, request: Any, tape: Tape | None) -> None:
         super().__init__()
         self._replay = replay
         self._protocol = protocol
@@ -120,6 +155,8 @@ class _RecordedTransport(asyncio.Transport):
                 self._time_out()
             else:  # the operating system's
                 self._end(error)
+        except RecordingEnded as ended:
+            await self._end_unknown(ended)
         except (OSError, EOFError, HTTPException, RecorderError) as error:
             self._end(error)  # what reading failed with, or why it is not known
 
@@ -128,6 +165,8 @@ class _RecordedTransport(asyncio.Transport):
         while True:
             if (due := reel.due_ns) is not None:
                 await pace.rest(due, asyncio.sleep, self._protocol.read_timeout)
+            if reel.left_here:
+                await pace.linger(asyncio.sleep)
             await self._going.wait()
             if self.is_closing():
                 return
@@ -136,6 +175,7 @@ class _RecordedTransport(asyncio.Transport):
                 self._protocol.eof_received()
                 self._end(None)
                 return
+            self._protocol.wanted.clear()
             self._protocol.data_received(data)
             await asyncio.sleep(0)  # who waits for it takes it before the next one comes
 
@@ -143,6 +183,15 @@ class _RecordedTransport(asyncio.Transport):
         """Have aiohttp say that nothing came for too long: with its own timer, which is due now."""
         self._protocol.read_timeout = _AT_ONCE
         self._protocol.start_timeout()
+
+    async def _end_unknown(self, ended: RecordingEnded) -> None:
+        """End where the recording does, once somebody waits for what it has not."""
+        self._protocol.eof_received()  # no timer of aiohttp's runs meanwhile
+        await self._protocol.wanted.wait()
+        if not self._closing:
+            self._replay.note_ended(ended)
+            self._protocol.end_unknown(ended)
+            self._end(ended)
 
     def _end(self, error: Exception | None) -> None:
         if not self._closing:
@@ -154,6 +203,7 @@ class _RecordedTransport(asyncio.Transport):
         if not self._closing:
             self._closing = True
             self._going.set()
+            self._protocol.wanted.set()
             asyncio.get_running_loop().call_soon(self._protocol.connection_lost, None)
 
     def abort(self) -> None:

@@ -83,14 +83,26 @@ def kind_of(error: BaseException) -> str:
     return next((name for classes, name in kinds if isinstance(error, classes)), "other")
 
 
+def _class_of(facts: ErrorFacts) -> type[OSError | http.client.HTTPException | EOFError] | None:
+    module, _, name = facts["type"].rpartition(".")
+    found: object = getattr(_MODULES.get(module), name, None)
+    if isinstance(found, type) and issubclass(found, OSError | http.client.HTTPException | EOFError):
+        return found
+    return None
+
+
+def is_of_a_network(facts: ErrorFacts) -> bool:
+    """Whether :func:`revive` returns something; else the recorded program broke off by itself."""
+    return "errno" in facts or _class_of(facts) is not None
+
+
 def revive(facts: ErrorFacts) -> BaseException:
     """Return an exception like the one that *facts* describe.
 
     :raises RecordingEnded: the class is none of a network: the recorded program broke off by itself.
     """
-    module, _, name = facts["type"].rpartition(".")
-    found = getattr(_MODULES.get(module), name, None)
-    if not (isinstance(found, type) and issubclass(found, OSError | http.client.HTTPException | EOFError)):
+    found = _class_of(facts)
+    if found is None:
         if "errno" in facts:
             return OSError(facts["errno"], facts["message"])
         raise RecordingEnded(f"the recording ends here: the recorded program broke off with {facts['type']}")

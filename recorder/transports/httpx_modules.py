@@ -114,6 +114,23 @@ def raised_again(module: ModuleType, facts: Mapping[str, Any]) -> Exception | No
     return None if found is None or raised is None else found(raised["message"])
 
 
+def made_of(core: ModuleType, facts: Mapping[str, Any], below: BaseException, otherwise: type[Exception]) -> Exception:
+    """Return what a library of connections makes of an exception that it sees; to be raised where none is handled.
+
+    It is made of *below*, as that library does it, whose pool takes the cause away and leaves the context.
+
+    :param facts: of the recorded failure: the library's class and message, where they are recorded.
+    :param below: what the operating system, the resolver, TLS or anyio raised.
+    :param otherwise: the class, where it is not.
+    """
+    again = raised_again(core, facts)
+    as_recorded = again is not None and str(again) != str(below)
+    kind, argument = type(again) if again is not None else otherwise, str(again) if as_recorded else below
+    made = kind(argument)
+    made.__cause__ = made.__context__ = below
+    return made
+
+
 def _exception(module: ModuleType, name: str) -> type[Exception] | None:
     found = getattr(module, name, None)
     return found if isinstance(found, type) and issubclass(found, Exception) else None

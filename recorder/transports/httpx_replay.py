@@ -22,7 +22,7 @@ from recorder.replay.answers import is_broken_off
 from recorder.replay.pace import TIMED_OUT, Pace
 from recorder.transports.failures import TLS_TIMED_OUT, as_asyncio_says, revive
 from recorder.transports.http_library_replay import LibraryReplay
-from recorder.transports.httpx_modules import core_of, like_core, module_in_use, module_of, raised_again
+from recorder.transports.httpx_modules import core_of, like_core, made_of, module_in_use, module_of, raised_again
 from recorder.transports.reel import SAID_ABOVE, Reel
 
 _NO_TLS: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # which nobody asks: it saves loading certificates
@@ -176,13 +176,12 @@ class _Backend:
         tape, core = self._tape, self._core
         if tape.end != "request_failed" or tape.facts.get("phase") != "connect":
             return None
-        raised = raised_again(core, tape.facts["error"])
-        if raised is None:
-            below = self._seen(revive(tape.facts["error"]), host, port)
-            name = "ConnectTimeout" if tape.facts.get("kind") == "timeout" else "ConnectError"
-            raised = getattr(core, "ProxyError" if tape.facts.get("proxy") else name)(below)
-            raised.__cause__ = raised.__context__ = below  # the pool takes the one away, and leaves the other
-        return raised
+        error = tape.facts["error"]
+        if error["type"] == error.get("raised", {}).get("type"):  # what it came from is not known
+            return raised_again(core, error)
+        name = "ConnectTimeout" if tape.facts.get("kind") == "timeout" else "ConnectError"
+        kind = getattr(core, "ProxyError" if tape.facts.get("proxy") else name)
+        return made_of(core, error, self._seen(revive(error), host, port), kind)
 
     def _seen(self, error: BaseException, host: str, port: int) -> BaseException:
         """Return what the library of connections gets to see of it."""
@@ -196,7 +195,7 @@ class _SyncBackend(_Backend):
             try:
                 self._pace.wait(self._tape.failed_after(timeout), timeout)
             except TimeoutError as late:
-                raise self._core.ConnectTimeout(str(late)) from late
+                raise self._core.ConnectTimeout(late) from late
             raise failure
         return _stream_class(self._core.NetworkStream)(self._core, self._tape, self._pace, self._note)
 
@@ -208,7 +207,7 @@ class _AsyncBackend(_Backend):
             try:
                 await self._pace.rest(self._tape.failed_after(timeout), anyio.sleep, timeout)
             except TimeoutError as late:
-                raise self._core.ConnectTimeout(str(late)) from late
+                raise self._core.ConnectTimeout(late) from late
             raise failure
         return _stream_class(self._core.AsyncNetworkStream)(self._core, self._tape, self._pace, self._note)
 
@@ -244,23 +243,26 @@ class _Stream:
 
     def _taken(self, size: int) -> bytes:
         """Return what a read returned."""
+        core, error = self._core, self._tape.facts.get("error", {})
+        below: Exception
         try:
             data = self._reel.take(size)
-        except OSError as error:
-            seen = self._seen(error)
-            kind = self._core.ReadTimeout if isinstance(error, TimeoutError) else self._core.ReadError
-            raise self._raised() or kind(str(seen)) from seen
-        if not data and self._tape.facts.get("kind") in SAID_ABOVE and (raised := self._raised()) is not None:
+        except OSError as failure:
+            below = self._seen(failure)
+            kind = core.ReadTimeout if isinstance(failure, TimeoutError) else core.ReadError
+        else:
+            said = raised_again(core, error) if self._tape.facts.get("kind") in SAID_ABOVE else None
+            if data or said is None:
+                return data
+            if self._tape.facts["kind"] == "disconnected":  # which it says of nothing
+                raise said
             # What was wrong with the protocol was seen above the wire: the bytes are not in the recording.
-            raise raised from h11.RemoteProtocolError(str(raised))
-        return data
+            below, kind = h11.RemoteProtocolError(str(said)), core.RemoteProtocolError
+        raise made_of(core, error, below, kind)
 
     def _seen(self, error: OSError) -> Exception:
         """Return what the library of connections gets to see of a failed read."""
         return error
-
-    def _raised(self) -> Exception | None:
-        return raised_again(self._core, self._tape.facts.get("error", {}))
 
 
 class _SyncStream(_Stream):
@@ -270,7 +272,10 @@ class _SyncStream(_Stream):
             try:
                 self._pace.wait(due, timeout, self._timed_out)
             except TimeoutError as late:
-                raise self._core.ReadTimeout(str(late)) from late
+                raise self._core.ReadTimeout(late) from late
+            except RecordingEnded as ended:
+                self._reel.note(ended)
+                raise
         return self._taken(max_bytes)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -292,7 +297,12 @@ class _AsyncStream(_Stream):
             try:
                 await self._pace.rest(due, anyio.sleep, timeout)
             except TimeoutError as late:
-                raise self._core.ReadTimeout(str(late)) from late
+                raise self._core.ReadTimeout(late) from late
+            except RecordingEnded as ended:
+                self._reel.note(ended)
+                raise
+        if self._reel.left_here:
+            await self._pace.linger(anyio.sleep)
         return self._taken(max_bytes)
 
     def _seen(self, error: OSError) -> Exception:

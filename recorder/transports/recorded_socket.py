@@ -59,7 +59,11 @@ class RecordedSocket:
         view = memoryview(buffer).cast("B")
         due = self._reel.due_ns
         if self._pace is not None and due is not None:
-            self._pace.wait(due, self._timeout, self._timed_out)
+            try:
+                self._pace.wait(due, self._timeout, self._timed_out)
+            except RecordingEnded as ended:
+                self._reel.note(ended)
+                raise
         data = self._reel.take(len(view))
         view[: len(data)] = data
         return len(data)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from recorder.core.tape import NEVER, Read, Tape
 from recorder.errors import RecordingEnded
-from recorder.transports.failures import revive
+from recorder.transports.failures import is_of_a_network, revive
 
 _OVER = frozenset({"response_completed", "response_truncated"})
 #: Failures of the protocol: who reads it says itself what is wrong.
@@ -39,6 +39,17 @@ class Reel:
             return NEVER
         return None if self._tape.end is None else self._tape.elapsed_ns
 
+    @property
+    def left_here(self) -> bool:
+        """Whether the recorded program itself went away here: reading on raises RecordingEnded."""
+        tape = self._tape
+        if self._reads or self._failed:
+            return False
+        if tape.end not in ("response_failed", "request_failed"):
+            return tape.end in ("consumer_closed", "consumer_abandoned")
+        error = tape.facts.get("error")
+        return error is not None and tape.facts.get("kind") not in SAID_ABOVE and not is_of_a_network(error)
+
     def take(self, size: int) -> bytes:
         """Return what the next read returned, or as much of it as fits; nothing where the peer had closed.
 
@@ -49,13 +60,17 @@ class Reel:
             try:
                 return self._ended()
             except RecordingEnded as ended:
-                if self._note is not None:
-                    self._note(ended)
+                self.note(ended)
                 raise
         read = self._reads.popleft()
         if size < len(read.data):
             self._reads.appendleft(Read(read.data[size:], read.elapsed_ns))
         return read.data[:size]
+
+    def note(self, ended: RecordingEnded) -> None:
+        """Tell that somebody reads on where nothing is recorded."""
+        if self._note is not None:
+            self._note(ended)
 
     def _ended(self) -> bytes:
         tape = self._tape

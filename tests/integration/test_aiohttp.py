@@ -14,7 +14,7 @@ import httpx2
 import pytest
 import requests
 
-from recorder import CassetteExhausted, ConfigurationError, NoMatchingExchange, Player, Recorder
+from recorder import CassetteExhausted, ConfigurationError, NoMatchingExchange, Player, Recorder, RecordingEnded
 from tests.integration.test_replay import ask
 from tests.loopback import Script, serve
 from tests.recorded import end, in_order, linked, only, streams, traces, types
@@ -86,9 +86,9 @@ def test_an_early_close_reaches_the_server_and_is_recorded(sqlite_url: str) -> N
         assert visit.gone_after is not None
         assert visit.gone_after < 400
     assert end(only(sqlite_url)).type == "consumer_closed"
-    with Player(sqlite_url) as player:
+    with pytest.raises(RecordingEnded), Player(sqlite_url) as player:
         _, error = acting(player.aiohttp_connector, asking(server.url))
-    assert "RecordingEnded" in error
+        assert "RecordingEnded" in error
 
 
 def test_a_payload_that_is_only_known_while_it_is_sent(sqlite_url: str) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import aiohttp
@@ -19,6 +20,7 @@ from recorder.transports import guard
 from tests.integration.test_replay import ask
 from tests.loopback import Script, serve
 from tests.recorded import end, exchanges, only
+from tests.wire import Got, wire
 from tests.with_aiohttp import acting, asking, recording
 
 
@@ -76,7 +78,8 @@ def test_faults_are_what_a_real_server_would_have_shown(sqlite_url: str) -> None
     patient = {"timeout": aiohttp.ClientTimeout(total=None, sock_read=30)}
     timed_out = "SocketTimeoutError: Timeout on reading data from socket"
     assert played(cut(after_events=2, how="timeout"), **patient) == (script.frames("a")[:2], timed_out)
-    assert "RecordingEnded" in played(cut(after_events=2, how="timeout"))[1]
+    with pytest.raises(RecordingEnded, match="no timeout for a read"):
+        played(cut(after_events=2, how="timeout"))
 
     async def code(session: aiohttp.ClientSession) -> int:
         async with session.post(url, json=ask("a")) as answer:
@@ -123,6 +126,56 @@ def test_a_read_that_takes_too_long_by_a_virtual_clock_in_any_loop(sqlite_url: s
         assert 99 <= clock.monotonic() < 101
 
 
+def taking(url: str, most: int, *, pause: float = 0.0) -> Any:
+    """Return what takes so many pieces of an answer, one after the other, and closes; errors are swallowed."""
+
+    async def act(session: aiohttp.ClientSession) -> list[bytes]:
+        pieces: list[bytes] = []
+        with suppress(aiohttp.ClientError):
+            async with session.post(url, json=ask("a")) as answer:
+                while len(pieces) < most:
+                    await asyncio.sleep(pause)
+                    piece = await answer.content.readany()
+                    if not piece:
+                        break
+                    pieces.append(piece)
+        return pieces
+
+    return act
+
+
+@pytest.mark.parametrize("framing", ["chunked", "until the end"])
+def test_reading_on_is_told_also_where_the_program_swallows_it(framing: str, sqlite_url: str) -> None:
+    def send(request: Got) -> None:
+        head = b"Transfer-Encoding: chunked\r\n\r\n" if framing == "chunked" else b"Connection: close\r\n\r\n"
+        request.connection.sendall(b"HTTP/1.1 200 OK\r\n" + head)
+        for number in range(50):
+            request.connection.sendall(b"2\r\n%02d\r\n" % number if framing == "chunked" else b"%02d" % number)
+            time.sleep(0.01)
+
+    with wire(send) as server, Recorder(sqlite_url) as recorder:
+        url = server.url
+        taken = acting(recording(recorder), taking(url, 2))
+    assert end(only(sqlite_url)).type == "consumer_closed"
+    (recorded,) = exchanges(sqlite_url).values()
+    with Player(sqlite_url) as player:  # a program that stops there too is fine, also a slow one: it gets all of it
+        again = acting(player.aiohttp_connector, taking(url, 1, pause=0.05))
+        assert b"".join(again)[: len(b"".join(taken))] == b"".join(taken)[: len(b"".join(again))]
+    assert player.ended == ()
+    assert recorded.body == b"".join(taken)
+    with pytest.raises(RecordingEnded, match=r"ends here \(consumer closed\)"), Player(sqlite_url) as player:
+        again = acting(player.aiohttp_connector, taking(url, 50))
+    assert b"".join(again) == b"".join(taken)
+    assert len(player.ended) == 1
+    with pytest.raises(aiohttp.ClientPayloadError, match="RecordingEnded"), Player(sqlite_url) as player:
+
+        async def whole(session: aiohttp.ClientSession) -> bytes:
+            async with session.post(url, json=ask("a")) as answer:
+                return await answer.read()
+
+        acting(player.aiohttp_connector, whole)  # what was raised because of it is not hidden by it
+
+
 def test_a_program_that_breaks_off_before_the_answer(sqlite_url: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, Recorder(sqlite_url) as recorder:
         url = f"http://127.0.0.1:{server.getsockname()[1]}/v1"
@@ -136,7 +189,7 @@ def test_a_program_that_breaks_off_before_the_answer(sqlite_url: str) -> None:
 
         acting(recording(recorder), broken_off)
     assert end(only(sqlite_url)).type == "request_failed"
-    with Player(sqlite_url) as player, pytest.raises(RecordingEnded):
+    with pytest.raises(RecordingEnded), Player(sqlite_url) as player:
         acting(player.aiohttp_connector, asking(url))
 
 

@@ -18,7 +18,7 @@ from recorder.ledger import keys
 from recorder.store import open_store
 from tests.commands import json_lines, run, told
 from tests.loopback import Script, serve
-from tests.recorded import ask, streams
+from tests.recorded import ask, journals, streams
 
 ORIGIN = "example.com/bot"
 
@@ -100,11 +100,9 @@ def test_a_link_made_later_is_recorded_journaled_and_sealed(store_url: str) -> N
     assert found["facts"] == {"side": "buy", "size": 2}
     assert [step["exchange"] for step in found["steps"]] == ids[:1]
     written = streams(store_url)
-    journal = next(
-        events
-        for events in written.values()
-        if events[0].type == "instance_started" and events[0].facts["configuration"] == {"action": "link"}
-    )
+    (journal,) = [
+        events for events in journals(store_url).values() if events[0].facts["configuration"] == {"action": "link"}
+    ]
     assert [event.type for event in journal] == ["instance_started", "stream_written", "instance_stopped"]
     assert journal[1].facts["stream"] == found["link"]
     with closing(open_store(store_url, write=False)) as store:

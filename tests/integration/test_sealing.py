@@ -18,7 +18,7 @@ from recorder.ledger.outside import read_signed
 from recorder.locations import signing_keys
 from recorder.store import open_store
 from tests.loopback import Script, serve
-from tests.recorded import ask, streams, until
+from tests.recorded import ask, journals, streams, until
 
 ORIGIN = "example.com/bot"
 DRAINERS = ("thread", "process")
@@ -51,7 +51,8 @@ def states(url: str, stream: bytes) -> list[int]:
 
 def heads(url: str) -> dict[bytes, tuple[int, bytes]]:
     """Return length and last hash of every stream of a store."""
-    return {events[0].stream: (len(events), events[-1].hash) for events in streams(url).values()}
+    found = streams(url) | journals(url)
+    return {events[0].stream: (len(events), events[-1].hash) for events in found.values()}
 
 
 def newest(found: list[Leaf]) -> dict[bytes, tuple[int, bytes]]:

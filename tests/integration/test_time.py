@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -215,9 +216,11 @@ def test_a_client_without_a_timeout_is_told_that_it_would_wait_for_ever(
     library: Library, pace: float, sqlite_url: str
 ) -> None:
     url = record_answers(sqlite_url)
-    with Player(sqlite_url, pace=pace, clock=VirtualClock(), fault=cut(after_chunks=1, how="timeout")) as player:
-        with pytest.raises(RecordingEnded, match="no timeout for a read"):
+    fault = cut(after_chunks=1, how="timeout")
+    with pytest.raises(RecordingEnded, match="no timeout for a read"):
+        with Player(sqlite_url, pace=pace, clock=VirtualClock(), fault=fault) as player, suppress(RecordingEnded):
             library(url, player, Asked(read=None))
+    assert len(player.ended) == 1
 
 
 @LIBRARIES

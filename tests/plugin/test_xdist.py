@@ -39,7 +39,7 @@ def test_workers_record_play_and_report_as_one(suite: Suite, monkeypatch: pytest
     result.stdout.fnmatch_lines(
         [
             "*= recorder =*",
-            "cassettes/test_bot/test_gone.jsonl: no test that ran names it: remove it*",
+            "cassettes/test_bot/test_gone.jsonl: no test that was collected has it: *",
             "an exchange of cassettes/desk.jsonl not asked for: POST http*",
         ]
     )

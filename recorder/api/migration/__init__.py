@@ -1,27 +1,26 @@
 """A suite of vcrpy's moves to us: its cassettes under the names of its tests, and a report of what has to change.
 
-The old cassettes are read, never changed; test code is read, never changed and never run. A decorator alone would not
-carry a test over: vcrpy patches the libraries, here the code under test is given a session. So what to write is told
-for each place, and written by a person.
+The old cassettes are read, never changed; test code is read, never changed, and no test is run. Where its source does
+not tell whose a cassette is, pytest is asked to collect the tests. A decorator alone would not carry a test over: vcrpy
+patches the libraries, here the code under test is given a session. So what to write is told for each place, and written
+by a person.
 """
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from recorder.api.cassette_names import Places
-from recorder.api.migration.collecting import collected
+from recorder.api.migration.collecting import Collected, collect
 from recorder.api.migration.moving import Moved, moved
-from recorder.api.migration.old_cassettes import Finder, needs_collecting
+from recorder.api.migration.old_cassettes import Finder, Found
+from recorder.api.migration.old_files import files_below, near
 from recorder.api.migration.suite import Module, Place, read_module
 from recorder.errors import ConfigurationError
-
-_PASSED_OVER: Final = frozenset({"node_modules", "__pycache__", "venv", "site-packages"})
 
 
 @dataclass(slots=True)
@@ -31,20 +30,25 @@ class Migration:
     :ivar moved: one for each cassette of ours.
     :ivar places: what has to change in the tests, in the order of the files.
     :ivar missing: old cassettes that tests name and that are not there: module, line, name.
-    :ivar orphans: old cassettes that no test has.
+    :ivar untold: what names cassettes in a way that cannot be told: module, line, what stands there.
+    :ivar orphans: old cassettes that no test has, as far as that can be told.
     :ivar unread: modules that could not be read, each with why.
+    :ivar uncollected: why pytest could not tell the tests, where that might have helped; empty: it could.
     """
 
     moved: list[Moved] = field(default_factory=list)
     places: list[Place] = field(default_factory=list)
     missing: list[tuple[Path, int, str]] = field(default_factory=list)
+    untold: list[tuple[Path, int, str]] = field(default_factory=list)
     orphans: list[Path] = field(default_factory=list)
     unread: list[tuple[Path, str]] = field(default_factory=list)
+    uncollected: str = ""
 
     @property
     def is_whole(self) -> bool:
-        """Whether everything that was found could be brought over."""
-        return all(one.is_whole for one in self.moved) and not (self.missing or self.unread)
+        """Whether everything that is there was, or could be, brought over."""
+        left = self.missing or self.untold or self.orphans or self.unread
+        return all(one.is_whole for one in self.moved) and not left
 
     @property
     def secrets(self) -> Counter[str]:
@@ -59,6 +63,8 @@ class Migration:
             yield {"kind": "change", "file": str(place.path), "line": place.line, "column": place.column, **told}
         for path, line, name in self.missing:
             yield {"kind": "missing", "file": str(path), "line": line, "name": name}
+        for path, line, found in self.untold:
+            yield {"kind": "untold", "file": str(path), "line": line, "found": found}
         yield from ({"kind": "orphan", "file": str(path)} for path in self.orphans)
         yield from ({"kind": "unread", "file": str(path), "reason": reason} for path, reason in self.unread)
         yield {
@@ -90,7 +96,7 @@ def migrate(
     :raises ConfigurationError: a path does not exist; PyYAML is not installed; a rule is none.
     :raises StoreError: a cassette cannot be written.
     """
-    found, modules = Migration(), list[Module]()
+    paths, found, modules = list(paths), Migration(), list[Module]()
     for path in _modules(paths):
         try:
             modules.append(read_module(path))
@@ -99,14 +105,24 @@ def migrate(
         except OSError as error:
             found.unread.append((path, f"it cannot be read ({error.strerror})"))
     found.places = [place for module in modules for place in sorted(module.places, key=_position)]
-    names = collected(module.path for module in modules if module.tests) if needs_collecting(modules) else {}
-    old = Finder(modules, Places(Path(), directory), names).find()
-    found.missing, found.orphans = old.missing, old.orphans
+    old, found.uncollected = _looked_for(paths, modules, Places(Path(), directory))
+    found.missing, found.untold, found.orphans = old.missing, old.untold, old.orphans
     for move in old.moves.values():
         one = moved(move, redact, dry=dry)
         found.moved.append(one)
         told(one)
     return found
+
+
+def _looked_for(paths: list[Path], modules: list[Module], places: Places) -> tuple[Found, str]:
+    """Return the old cassettes, and why pytest could not be asked of them, where it had to be."""
+    folders = [path for path in paths if path.is_dir()]
+    found = Finder(modules, places, Collected(), folders).find()
+    if not (modules and found.lacks):
+        return found, ""
+    collected = collect(paths, [module.path for module in modules])
+    found = Finder(modules, places, collected, folders).find()
+    return found, collected.failure if found.lacks else ""
 
 
 def _position(place: Place) -> tuple[int, int]:
@@ -119,19 +135,11 @@ def _modules(paths: Iterable[Path]) -> Iterator[Path]:
     for path in paths:
         if not path.exists():
             raise ConfigurationError(f"{path} does not exist: give modules of tests, or folders with some")
-        for one in map(_shown, _below(path) if path.is_dir() else [path]):
+        for one in map(near, _below(path) if path.is_dir() else [path]):
             if one not in seen:
                 seen.add(one)
                 yield one
 
 
-def _shown(path: Path) -> Path:
-    """Return a path from the current directory, where it is below it."""
-    here, there = Path.cwd(), Path(os.path.abspath(path))  # noqa: PTH100 (links stay as they are)
-    return there.relative_to(here) if there.is_relative_to(here) else path
-
-
 def _below(folder: Path) -> Iterator[Path]:
-    for top, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if name not in _PASSED_OVER and not name.startswith("."))
-        yield from (Path(top) / name for name in sorted(names) if name.endswith(".py"))
+    return (path for path in files_below([folder]) if path.suffix == ".py")

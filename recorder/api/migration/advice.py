@@ -68,6 +68,13 @@ def instead_of_mark(name: str, cassettes: Iterable[str], fixture: str, module: s
     return "nothing: what is recorded first is kept, what replaces a cassette only where the test has passed"
 
 
+#: What to write instead of vcrpy's classes for unittest.
+INSTEAD_OF_CLASS: Final = (
+    "unittest.TestCase, with a method under @pytest.fixture(autouse=True) that takes {fixture} and keeps it: "
+    "self.session = {fixture}"
+)
+
+
 def instead_of_fixture(name: str, fixture: str) -> str:
     """Return what to use instead of a fixture of vcrpy's plugins."""
     return _FIXTURES.get(name, "{fixture}").format(fixture=fixture)

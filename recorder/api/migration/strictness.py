@@ -19,7 +19,8 @@ from urllib.parse import parse_qsl, urlsplit
 from recorder.api.cassettes import CassetteRecordings
 from recorder.api.migration.advice import Option, constant, names_in
 from recorder.core.exchange import Request
-from recorder.core.matching import MISSING, canonical_body, parsed
+from recorder.core.json_value import MISSING, parsed
+from recorder.core.matching import canonical_body
 
 #: What people and filters leave in the place of a value.
 _PLACEHOLDER: Final = re.compile(

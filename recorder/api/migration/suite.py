@@ -10,15 +10,27 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-from recorder.api.migration.advice import Option, constant, fixture_for, instead_of_fixture, instead_of_mark, translated
+from recorder.api.migration.advice import (
+    INSTEAD_OF_CLASS,
+    Option,
+    constant,
+    fixture_for,
+    instead_of_fixture,
+    instead_of_mark,
+    translated,
+)
+from recorder.api.migration.paths import Paths, is_known
 
 MARKS: Final = frozenset({"vcr", "default_cassette", "block_network", "vcr_delete_on_fail"})
 FIXTURES: Final = frozenset(
     {"vcr", "vcr_config", "vcr_cassette", "vcr_cassette_dir", "vcr_cassette_path", "vcr_cassette_name", "record_mode"}
     | {"block_network", "default_cassette_name", "vcr_markers"}
 )
+_UNITTEST: Final = frozenset({"VCRTestCase", "VCRMixin"})
+_METHODS: Final = frozenset({"_get_cassette_library_dir", "_get_vcr_kwargs"})
+_NOTHING: Final = ast.Constant(None)
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -38,6 +50,18 @@ class Place:
     instead: str
 
 
+class Use(NamedTuple):
+    """A cassette that code opens by ``use_cassette``.
+
+    :ivar path: as far as it can be told, see :mod:`recorder.api.migration.paths`; None: it is named after a function.
+    :ivar function: which one.
+    """
+
+    path: str | None
+    line: int
+    function: str = ""
+
+
 @dataclass(slots=True)
 class Test:
     """A test.
@@ -55,7 +79,7 @@ class Test:
     line: int
     cassettes: tuple[str, ...] = ()
     default: str | None = None
-    used: list[str] = field(default_factory=list)
+    used: list[Use] = field(default_factory=list)
     options: list[Option] = field(default_factory=list)
 
 
@@ -63,18 +87,20 @@ class Test:
 class Module:
     """A module of a suite.
 
-    :ivar opened: cassettes that it opens outside of any test, with the line.
-    :ivar libraries: values of ``cassette_library_dir``.
-    :ivar folder: what its fixture ``vcr_cassette_dir`` returns, where that is a plain text; empty: not known.
+    :ivar opened: cassettes that it opens outside of any test.
+    :ivar libraries: values of ``cassette_library_dir``, and what methods of this name return for ``unittest``.
+    :ivar folder: what its fixture ``vcr_cassette_dir`` returns, as far as that can be told.
+    :ivar folder_line: where that fixture is.
     :ivar options: names and values that are given to vcrpy for all of its tests, or for those below a ``conftest.py``.
     """
 
     path: Path
     tests: list[Test] = field(default_factory=list)
     places: list[Place] = field(default_factory=list)
-    opened: list[tuple[str, int]] = field(default_factory=list)
+    opened: list[Use] = field(default_factory=list)
     libraries: list[str] = field(default_factory=list)
     folder: str | None = None
+    folder_line: int = 0
     options: list[Option] = field(default_factory=list)
 
 
@@ -96,7 +122,9 @@ class _Reader(ast.NodeVisitor):
     """Goes through a module once."""
 
     def __init__(self, module: Module, tree: ast.Module) -> None:
-        self._module, self._tree = module, tree
+        self._module, self._tree, self._paths = module, tree, Paths(module.path, tree)
+        self._local: dict[str, ast.expr] = {}
+        self._function_name = ""
         self._classes: list[ast.ClassDef] = []
         self._test: Test | None = None
         self._is_async = False
@@ -109,6 +137,8 @@ class _Reader(ast.NodeVisitor):
     # Definitions
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        if any(_last_name(each) in _UNITTEST for each in node.bases):
+            self._place(node, f"class {node.name}", INSTEAD_OF_CLASS.format(fixture=self._given()))
         self._classes.append(node)
         self.generic_visit(node)
         self._classes.pop()
@@ -120,19 +150,26 @@ class _Reader(ast.NodeVisitor):
         self._function(node)
 
     def _function(self, node: _Function) -> None:
-        outer, is_fixture = (self._test, self._is_async), any(map(_is_fixture, node.decorator_list))
+        outer, is_fixture = (self._test, self._is_async, self._local, self._function_name), _has_fixture(node)
+        self._local, self._function_name = _locals_of(node), node.name
         self._is_async = isinstance(node, ast.AsyncFunctionDef)
         if self._test is None and node.name.startswith("test") and not is_fixture:
             self._test = self._as_test(node)
             self._module.tests.append(self._test)
         if is_fixture and node.name in FIXTURES:
             self._fixture(node)
+        if self._classes and node.name in _METHODS:
+            self._method(node)
+        for decorator in node.decorator_list:
+            if isinstance(decorator, ast.Attribute) and decorator.attr == "use_cassette":
+                self._note(Use(None, node.lineno, node.name))
+                self._place(decorator, "use_cassette", f"{self._told_mark('')}")
         for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs):
             if argument.arg in FIXTURES:
                 told = instead_of_fixture(argument.arg, self._given())
                 self._place(argument, f"argument {argument.arg}", told)
         self.generic_visit(node)
-        self._test, self._is_async = outer
+        self._test, self._is_async, self._local, self._function_name = outer
 
     def _as_test(self, node: _Function) -> Test:
         classes = [each.name for each in self._classes]
@@ -161,11 +198,23 @@ class _Reader(ast.NodeVisitor):
             if isinstance(node, ast.Assign) and any(getattr(each, "id", "") == "pytestmark" for each in node.targets):
                 yield from node.value.elts if isinstance(node.value, ast.List | ast.Tuple) else [node.value]
 
+    def _method(self, node: _Function) -> None:
+        """Take what a ``VCRTestCase`` says of its cassettes."""
+        returned = _returned(node)
+        if node.name == "_get_cassette_library_dir" and returned is not None and is_known(self._told(returned)):
+            self._module.libraries.append(self._told(returned))
+        for name, value, key in _options_of(returned) if returned is not None else []:
+            self._module.options.append(Option(name, value, key))
+            self._place(key, f"{name} of {node.name}", translated(name, value))
+
+    def _told(self, node: ast.expr) -> str:
+        return self._paths.told(node, self._local)
+
     def _fixture(self, node: _Function) -> None:
-        returned = next((each.value for each in ast.walk(node) if isinstance(each, ast.Return) and each.value), None)
+        returned = _returned(node)
         if node.name == "vcr_cassette_dir":
-            text = constant(returned) if returned is not None else None
-            self._module.folder = text if isinstance(text, str) else ""
+            self._module.folder = "" if returned is None else self._told(returned)
+            self._module.folder_line = node.lineno
         options = _options_of(returned) if node.name == "vcr_config" and returned is not None else []
         self._module.options += options
         self._place(node, f"fixture {node.name}", instead_of_fixture(node.name, self._given()))
@@ -202,26 +251,25 @@ class _Reader(ast.NodeVisitor):
             self._take(call, f"@pytest.mark.{name}")
 
     def _use(self, node: ast.Call) -> None:
-        path = constant(node.args[0]) if node.args else None
-        path = path or next((constant(each.value) for each in node.keywords if each.arg == "path"), None)
-        if isinstance(path, str):
-            if self._test is not None:
-                self._test.used.append(path)
-            else:
-                self._module.opened.append((path, node.lineno))
-            name = f'"{Path(path).with_suffix("").name}"'
-        else:
-            name = ""
-        told = (
+        given = node.args[0] if node.args else next((each.value for each in node.keywords if each.arg == "path"), None)
+        path = None if given is None else self._told(given)
+        self._note(Use(path, node.lineno, self._function_name))
+        is_named = path is not None and is_known(path)
+        self._place(node, "use_cassette(…)", self._told_mark(f'"{Path(path).stem}"' if path and is_named else ""))
+        self._take(node, "use_cassette(…)")
+
+    def _note(self, use: Use) -> None:
+        (self._module.opened if self._test is None else self._test.used).append(use)
+
+    def _told_mark(self, name: str) -> str:
+        return (
             f"@pytest.mark.recorded({name}) at the test, and its argument {self._given()}, given to the code under test"
         )
-        self._place(node, "use_cassette(…)", told)
-        self._take(node, "use_cassette(…)")
 
     def _take(self, call: ast.Call, where: str) -> None:
         for keyword in call.keywords:
             if keyword.arg is not None and keyword.arg != "path":
-                if keyword.arg == "cassette_library_dir" and isinstance(text := constant(keyword.value), str):
+                if keyword.arg == "cassette_library_dir" and is_known(text := self._told(keyword.value)):
                     self._module.libraries.append(text)
                 options = self._module.options if self._test is None else self._test.options
                 options.append(Option(keyword.arg, keyword.value, keyword.value))
@@ -247,9 +295,32 @@ def _mark_of(node: ast.expr) -> tuple[str, ast.Call | None] | None:
     return (named.attr, call) if is_mark else None
 
 
-def _is_fixture(node: ast.expr) -> bool:
-    named = node.func if isinstance(node, ast.Call) else node
-    return getattr(named, "attr", getattr(named, "id", "")) == "fixture"
+def _has_fixture(node: _Function) -> bool:
+    return any(
+        _last_name(each.func if isinstance(each, ast.Call) else each) == "fixture" for each in node.decorator_list
+    )
+
+
+def _last_name(node: ast.expr) -> str:
+    return str(getattr(node, "attr", getattr(node, "id", "")))
+
+
+def _returned(node: _Function) -> ast.expr | None:
+    return next((each.value for each in ast.walk(node) if isinstance(each, ast.Return) and each.value), None)
+
+
+def _locals_of(node: _Function) -> dict[str, ast.expr]:
+    """Return what names stand for in a function; those that are given, or stand for several things, for nothing."""
+    found: dict[str, ast.expr] = {}
+    for each in ast.walk(node):
+        if isinstance(each, ast.arg):
+            found[each.arg] = _NOTHING
+        elif isinstance(each, ast.Assign) and len(each.targets) == 1 and isinstance(each.targets[0], ast.Name):
+            name = each.targets[0].id
+            found[name] = _NOTHING if name in found else each.value
+        elif isinstance(each, ast.For | ast.AsyncFor | ast.comprehension) and isinstance(each.target, ast.Name):
+            found[each.target.id] = _NOTHING
+    return found
 
 
 def _options_of(node: ast.expr) -> list[Option]:

@@ -272,3 +272,18 @@ def test_a_question_that_was_edited_is_told_as_such_and_not_as_a_miss(file: Path
             with suppress(ChainBroken):
                 ask(session, server.url, "Buy?")
             assert player.misses == ()
+
+
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="only Linux tells what a process has read")
+def test_a_cassette_is_read_once_where_it_is_opened(file: Path) -> None:
+    with serve(Script(chunks=400, padding=1000)) as server, Recorder(file) as recorder:
+        assert ask(recorder.mount(requests.Session()), server.url, "Buy?").content
+    size = file.stat().st_size
+
+    def read() -> int:
+        return int(Path("/proc/self/io").read_text(encoding="ascii").split()[1])
+
+    Recorder(file).close()  # which has read everything else that is read the first time
+    before = read()
+    with Recorder(file):
+        assert 400_000 < size < read() - before < 1.5 * size

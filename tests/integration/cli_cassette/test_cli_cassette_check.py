@@ -42,7 +42,14 @@ def test_what_could_be_a_cassette_is_never_passed_over(file: Path) -> None:
     for name, data in {
         "bom.jsonl": b"\xef\xbb\xbf" + sound,
         "conflict.jsonl": b"<<<<<<< HEAD\n" + sound,
+        "headless.jsonl": sound.partition(b"\n")[2],
+        "misspelt.jsonl": sound.replace(b"{", b"{ ", 1).replace(b",", b";", 1),
         "empty.jsonl": b"",
+        "log.jsonl": b"2026-11-30 cassette loaded\n",
+        "events.jsonl": b'{"event":"request","cassettes":1}\n',
+        "report.jsonl": b'{"kind":"cassette","status":"written"}\n',
+        "conflicts.jsonl": b'<<<<<<< HEAD\n{"messages":[]}\n=======\n',
+        "binary.jsonl": b"\x00\x01\xff\n",
         "later.jsonl": b'{"cassette":7}\n',
         "other.jsonl": b'{"messages":[]}\n',
         "others.jsonl": b'{"messages":"' + b"x" * 70_000 + b'"}\n',
@@ -61,11 +68,33 @@ def test_what_could_be_a_cassette_is_never_passed_over(file: Path) -> None:
     assert {name for name, problems in found.items() if not problems} == {"bom.jsonl", "order.jsonl"}
     assert {name for name, problems in found.items() if problems} == {
         "conflict.jsonl",
-        "empty.jsonl",
+        "headless.jsonl",
         "later.jsonl",
+        "misspelt.jsonl",
         "torn.jsonl",
     }
-    assert run("cassette", "list", str(file.parent)).exit_code == 0
+    others = "passed over: 8 files that do not begin like a cassette: "
+    assert result.stderr.startswith(others)
+    listed = run("cassette", "list", str(file.parent))
+    assert listed.exit_code == 0
+    assert listed.stderr.startswith(others)
+
+
+@pytest.mark.parametrize("data", [b"", b"2026-11-30 a log\n", b'{"event":"started"}\n'])
+def test_what_is_no_cassette_is_passed_over_in_a_folder_and_an_error_where_it_is_named(file: Path, data: bytes) -> None:
+    other = file.parent / "other.jsonl"
+    other.write_bytes(data)
+    result = run("cassette", "check", str(file.parent))
+    assert result.exit_code == 0
+    assert result.stdout == f"ok  {file}: 3 exchanges\n"
+    assert result.stderr == f"passed over: 1 file that does not begin like a cassette: {other}\n"
+    named = run("cassette", "check", str(file), str(other))
+    assert named.exit_code == 1
+    assert named.stdout.splitlines()[1].startswith(f"!!  {other}, line 1 ")
+    file.unlink()
+    alone = run("cassette", "check", str(other.parent))
+    assert alone.exit_code == 1
+    assert alone.stderr.splitlines()[-1] == "error: there is no cassette: name files or folders with some"
 
 
 def _edited(data: bytes) -> bytes:

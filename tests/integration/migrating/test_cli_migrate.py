@@ -55,7 +55,8 @@ def test_cassettes_get_the_names_that_the_plugin_looks_for(suite: Path) -> None:
     write(suite / "tests/cassettes/test_nobody.yaml", old(({"q": 7}, "seven")))
     before = files(suite)
     result = run("migrate", "tests", "--json")
-    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.exit_code == 1  # one is nobody's
+    assert result.stderr.startswith("error: 1 old cassette left where it is: ")
     assert {one["target"]: one["tests"] for one in lines(result, "cassette")} == {
         "tests/cassettes/test_bot/test_plain.jsonl": ["test_bot.py::test_plain"],
         "tests/cassettes/test_bot/TestDesk.TestDeep.test_inner.jsonl": ["test_bot.py::TestDesk.TestDeep.test_inner"],
@@ -118,13 +119,13 @@ def test_gone(): ...
     result = run("migrate", "--json")
     assert result.exit_code == 1
     assert result.stderr == (
-        "error: test_bot.py:15: there is no cassette 'fixtures/gone.yaml': record it by pytest --recorder-mode=once\n"
+        "error: test_bot.py:14: there is no cassette 'fixtures/gone.yaml': record it by pytest --recorder-mode=once\n"
     )
     found = {one["target"]: one for one in lines(result, "cassette")}
     assert set(found) == {"cassettes/test_bot/test_beside.jsonl", "cassettes/two.jsonl", "cassettes/three.jsonl"}
     assert found["cassettes/two.jsonl"]["rules"] == {"allow_repeats": True}
     assert found["cassettes/three.jsonl"]["stricter"] == []
-    assert [(one["line"], one["name"]) for one in lines(result, "missing")] == [(15, "fixtures/gone.yaml")]
+    assert [(one["line"], one["name"]) for one in lines(result, "missing")] == [(14, "fixtures/gone.yaml")]
 
 
 def test_running_again_adds_what_is_new_and_leaves_what_is_other(suite: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 import requests
 from urllib3.exceptions import HTTPError
 
-from recorder import Player, Recorder, Store
+from recorder import Player, Recorder, RecordingEnded, Store
 from recorder.core.tape import Tape, render
 from recorder.faults import cut, from_text, late
 from recorder.serving.server import in_thread
@@ -243,16 +243,20 @@ def test_where_the_recording_ends_a_client_that_closes_is_fine_and_one_that_read
         for _ in range(2):
             with recorder.mount(session).post(f"http://{origin.host}{path}", json=ask("a"), stream=True) as answer:
                 next(answer.iter_content(None))
-    with Player(sqlite_url) as player:
+    with pytest.raises(RecordingEnded, match="the client reads on"), Player(sqlite_url) as player:
         server = player.server()
         with in_thread(server) as url:
             with Wire(url) as wire:
                 wire.ask(path, ask("a"))
                 wire.until(lambda data: b"data:" in data)
             assert server.tally.ended == 0
+            assert player.ended == ()
+            assert not server.report.failed
             with Wire(url) as wire:
                 wire.ask(path, ask("a"))
                 came = wire.until_the_end()
         assert came.end == "reset"
         assert came.data == wire_of(tapes(sqlite_url)[1])
         assert server.tally.ended == 1
+        assert server.report.failed
+        assert len(player.ended) == 1

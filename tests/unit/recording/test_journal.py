@@ -104,12 +104,9 @@ def test_what_it_says(store_url: str) -> None:
     assert [str(facts["exchange"]).replace("-", "") for facts in told(events, "exchange_opened")] == ids
     for facts in told(events, "exchange_closed"):
         assert (facts["length"], facts["head"]) == (5, found[str(facts["exchange"])][-1].hash.hex())
-    opening = next(events for events in found.values() if events[0].type == "conversation_named")
-    assert [
-        (facts["stream"], facts["kind"], facts["length"], facts["head"]) for facts in told(events, "stream_written")
-    ] == [
-        (next(name for name, each in found.items() if each is opening), "conversation", event.version, event.hash.hex())
-        for event in opening
+    name, opening = next((name, each) for name, each in found.items() if each[0].type == "conversation_named")
+    assert told(events, "stream_written") == [
+        {"stream": name, "kind": "conversation", "length": event.version, "head": event.hash.hex()} for event in opening
     ]
     assert [facts["exchanges"] for facts in told(events, "clock_sampled")] == [0, 2]
     if sys.platform == "linux":
