@@ -905,6 +905,10 @@ class Findings:
         """Return whether one of these kinds is there."""
         return any(finding.kind in kinds for finding in self.found)
 
+    def others_than(self, *kinds: str) -> bool:
+        """Return whether one of any other kind is there."""
+        return any(finding.kind not in kinds for finding in self.found)
+
 
 def id_of(stream: bytes) -> str:
     """Return an id as people read it."""
@@ -1149,13 +1153,15 @@ class StreamSummary:
         self.link: dict[str, Any] = {}
         self.began_ns = self.last_ns = 0
         self.emptied = dict.fromkeys(WHYS.values(), 0)
-        self.whole = False
+        self.whole = self.foreign = False
 
     def take(self, entry: Entry) -> None:
         """Take the next event."""
         if not self.kind:
             self.kind = kind_of(self, entry)
             self.began_ns = entry.wall_ns
+            # No hash covers the opening; what recovery closed before it had begun is the one that others begin.
+            self.foreign = entry.instance != self.instance and entry.type != "process_died"
         self.length, self.last_ns = entry.version, entry.wall_ns
         if entry.why:
             self.emptied[WHYS[entry.why]] += 1
@@ -1211,6 +1217,9 @@ class StreamChecks:
             summary.heads[reader.version] = reader.head
             if not summary.length:
                 self._findings.add("version", name, "the event stream has no events", stream)
+            if summary.foreign:
+                told = "its first event is by another process than the one that is said to have opened it"
+                self._findings.add("opening", "instance", told, stream, summary.first)
         except Broken as broken:
             self._findings.add(broken.kind, broken.field, f"{broken.detail}", stream, broken.version)
         if summary is not None and self._log.present:
@@ -1247,11 +1256,8 @@ class StreamChecks:
         elif summary.heads.get(leaf.length) != leaf.hash:
             told = f"these are not the events that leaf {leaf.number} sealed: the hash is another one"
             self._findings.add("leaf", "hash", told, *place)
-        elif summary.first == 1 and leaf.state:
-            if summary.ended_at is None or summary.ended_at > leaf.length:
-                self._findings.add(
-                    "leaf", "state", f"leaf {leaf.number} says that it had ended, and it had not", *place
-                )
+        elif summary.first == 1 and leaf.state and (summary.ended_at is None or summary.ended_at > leaf.length):
+            self._findings.add("leaf", "state", f"leaf {leaf.number} says that it had ended, and it has not", *place)
 
 
 # --------------------------------------------------------------------------------------------------------------
@@ -1319,7 +1325,7 @@ class Journals:
         self.clock(entry)
         facts = facts_of(entry)
         if entry.type == "exchange_opened":
-            self._open(summary.stream, entry, facts)
+            self._open(summary, entry, facts)
         elif entry.type == "exchange_closed":
             self._close(summary.stream, entry, facts)
         elif entry.type == "clock_sampled":
@@ -1330,12 +1336,13 @@ class Journals:
             if stream in self._here:
                 self.erasures[stream] = self.erasures.get(stream, 0) + (events if type(events) is int else 0)
 
-    def _open(self, journal: bytes, entry: Entry, facts: Mapping[str, Any]) -> None:
+    def _open(self, summary: StreamSummary, entry: Entry, facts: Mapping[str, Any]) -> None:
+        journal = summary.stream
         number, stream = facts.get("number"), _id(facts.get("exchange"))
         if type(number) is not int or not stream:
             self._findings.add("journal", "exchange_opened", "it names no exchange", journal, entry.version)
             return
-        before = self._numbers.get(journal, 0 if entry.version == 2 else None)
+        before = self._numbers.get(journal, 0 if summary.first == 1 else None)
         if before is not None and number != before + 1:
             told = f"exchange {number} follows exchange {before}: numbers have no gaps"
             self._findings.add("journal", "number", told, journal, entry.version)
@@ -1571,11 +1578,8 @@ class Verification:
             except (ValueError, KeyError, TypeError):
                 self.findings.add("anchor", name, "it is none, or of a checkpoint that is not here")
                 continue
-            names = _names(evidence, checkpoint)
-            if checkpoint.size not in log.proved_sizes or not names:
-                self.findings.add("anchor", name, "what the anchor gave does not name the checkpoint")
-            else:
-                self.anchors.append({"anchor": anchor, "size": checkpoint.size, "made_ns": made_ns, "file": name})
+            one = {"anchor": anchor, "size": checkpoint.size, "made_ns": made_ns, "file": name}
+            self.anchors.append({**one, "names_checkpoint": _names(evidence, checkpoint)})
 
     def _check_counts(self, log: Log) -> None:
         emptied = {why: sum(one.emptied[why] for one in self.summaries.values()) for why in ("withheld", "erased")}
@@ -1613,8 +1617,9 @@ class Verification:
             self.held_told = "agrees" if own.size in roots else "not comparable"
 
     def anchored(self) -> bool:
-        """Return whether an anchor names a checkpoint that covers everything here."""
-        return any(self.log is not None and anchor["size"] >= self.log.end for anchor in self.anchors)
+        """Return whether what an anchor gave names a checkpoint that covers everything here."""
+        end = 0 if self.log is None else self.log.end
+        return any(anchor["names_checkpoint"] and anchor["size"] >= end for anchor in self.anchors)
 
 
 def _unsigned(data: bytes) -> bytes:
@@ -1669,7 +1674,7 @@ def result_of(verification: Verification) -> dict[str, Any]:
     exchanges = [one for one in verification.summaries.values() if one.kind == "exchange"]
     verdicts = {
         "authentic": _authentic(verification),
-        "unmodified": "no" if findings.any_of("bundle") or findings.found else "yes",
+        "unmodified": "no" if findings.others_than("key", "stale") else "yes",
         "complete_in_range": _complete(verification),
         "bounded_in_time": _bounded(verification, clocks),
     }
@@ -1711,7 +1716,7 @@ def _authentic(verification: Verification) -> str:
     }
     if trusted and not signers & trusted and not findings.any_of("bundle"):
         findings.add("key", "checkpoints", "no checkpoint of what is here is signed by a key that you named")
-    if findings.found:
+    if findings.others_than("stale"):
         return "no"
     if not trusted:
         return "not proved"
@@ -1728,7 +1733,7 @@ def _complete(verification: Verification) -> str:
 def _bounded(verification: Verification, clocks: list[str]) -> str:
     if clocks or verification.findings.any_of("bundle", "tree", "signature"):
         return "no"
-    return "by anchors" if verification.anchored() else "by its own clock"
+    return "anchors not checked" if verification.anchored() else "by its own clock"
 
 
 def _clocks(verification: Verification) -> list[str]:
@@ -1777,8 +1782,11 @@ def _not_proved(verification: Verification, verdicts: dict[str, str]) -> Iterato
         yield "who wrote the transcripts, the cover and the selection: the manifest is not signed with that key"
     yield "that the transcripts say what the events say: recorder wrote them, and can write them again from the events"
     yield "that the recorder saw everything: what was sent past it is in no ledger"
+    selection = verification.predicate.get("selection")
+    if isinstance(selection, dict) and "period" in selection:
+        yield "that no other process recorded in that time: those whose journals are not here are not known"
     if verification.anchors:
-        yield "the signatures of the anchors: each is checked with its own program, and says `not later than`"
+        yield "what the anchors say: each is checked with its own program or place, and proves `not later than`"
     yield "that the clock of the recording machine was right, and anything `not earlier than` a moment"
 
 
@@ -1794,13 +1802,14 @@ def _time(nanoseconds: int) -> str:
 def lines_of(result: dict[str, Any]) -> Iterator[str]:
     """Yield what people are shown, line by line; nothing that a bundle says can move the cursor."""
     counts = result["counts"]
-    yield f"{result['events']} events of {len(result['exchanges'])} exchanges"
+    yield f"{_counted(result['events'], 'event')} of {_counted(len(result['exchanges']), 'exchange')}"
     for question, text in _QUESTIONS.items():
-        yield f"  {result['verdicts'][question]:<17} {question.replace('_', ' ')}: {text}"
+        yield f"  {result['verdicts'][question]:<19} {question.replace('_', ' ')}: {text}"
     ledger = result.get("ledger")
     if ledger is not None:
         span = f"entries {ledger['from']} to {ledger['to'] - 1}"
-        yield f"ledger {_clean(ledger['origin'])}, {span}, of {counts.get('other_streams', 0)} other event streams too"
+        others = _counted(counts.get("other_streams", 0), "other event stream")
+        yield f"ledger {_clean(ledger['origin'])}, {span}, of {others} too"
         for key in ledger["keys"]:
             yield f"  key {_grouped(key['fingerprint'])}"
     for why in ("withheld", "erased"):
@@ -1811,7 +1820,8 @@ def lines_of(result: dict[str, Any]) -> Iterator[str]:
         yield f"  exchange {one['id']}: {one['began_at']} to {one['last_at']}{sealed}"
     yield from _rest("exchanges", len(result["exchanges"]))
     for anchor in result["anchors"][:_SHOWN]:
-        yield f"  anchor of entry {anchor['size'] - 1}: {_clean(anchor['anchor'])}, made {_time(anchor['made_ns'])}"
+        told = "" if anchor["names_checkpoint"] else "; what it gave does not name the checkpoint"
+        yield f"  anchor of entry {anchor['size'] - 1}: {_clean(anchor['anchor'])}, {_time(anchor['made_ns'])}{told}"
     for told in result["clocks"][:_SHOWN]:
         yield f"  clock: {told}"
     for finding in result["findings"][:_SHOWN]:
@@ -1829,6 +1839,10 @@ def lines_of(result: dict[str, Any]) -> Iterator[str]:
 def _rest(what: str, count: int) -> Iterator[str]:
     if count > _SHOWN:
         yield f"  … and {count - _SHOWN} more {what}: see --json"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _grouped(digits: str) -> str:

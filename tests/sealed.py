@@ -11,15 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import text
 
 from recorder.clock import id_text
 from recorder.core.chain import genesis, link
 from recorder.core.events import TERMINAL_TYPES, Event, StreamOpened, meta_text
 from recorder.core.heads import ENDED, OPEN, Head
 from recorder.core.notes import Checkpoint, NoteKey, sign_note
+from recorder.ledger.bundle_streams import left_of
 from recorder.ledger.keys import SigningKey
 from recorder.store import open_store
 from recorder.store.sql import SqlStore
+from recorder.store.urls import parse_url
 
 ORIGIN = "example.test/desk"
 BEGAN = 1_790_000_000_000_000_000
@@ -219,3 +222,26 @@ def small(url: str, key: Key | None = None, name: str = "Wirtschaft €") -> tup
 def url_of(folder: Path, name: str = "desk.db") -> str:
     """Return the URL of a SQLite store in a folder."""
     return f"sqlite:///{folder / name}"
+
+
+def erase(url: str, stream: Stream, upto: int | None = None) -> int:
+    """Do to a store what an erasure does to the payloads of an exchange; return how many there were."""
+    events = stream.events[:upto]
+    left = [(event, left_of(stream.opened.secret, event)) for event in events]
+    with closing(open_store(url, write=True)) as store, store.writing() as connection:
+        identity = _bound(store, stream.opened.stream)
+        for event, one in left:
+            values = {"s": identity, "v": event.version, "n": one.size, "c": one.commitment}
+            connection.execute(text("INSERT INTO erased_payloads VALUES (:s, :v, :n, :c)"), values)
+            connection.execute(
+                text("UPDATE events SET meta = NULL, body = NULL WHERE stream = :s AND version = :v"), values
+            )
+        if upto is None:
+            connection.execute(
+                text("UPDATE event_streams SET secret = :z WHERE stream = :s"), {"z": bytes(32), "s": identity}
+            )
+    return len(left)
+
+
+def _bound(store: SqlStore, stream: bytes) -> Any:
+    return stream if parse_url(store.name).path is not None else stream.hex()

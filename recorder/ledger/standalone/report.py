@@ -29,7 +29,7 @@ def result_of(verification: Verification) -> dict[str, Any]:
     exchanges = [one for one in verification.summaries.values() if one.kind == "exchange"]
     verdicts = {
         "authentic": _authentic(verification),
-        "unmodified": "no" if findings.any_of("bundle") or findings.found else "yes",
+        "unmodified": "no" if findings.others_than("key", "stale") else "yes",
         "complete_in_range": _complete(verification),
         "bounded_in_time": _bounded(verification, clocks),
     }
@@ -71,7 +71,7 @@ def _authentic(verification: Verification) -> str:
     }
     if trusted and not signers & trusted and not findings.any_of("bundle"):
         findings.add("key", "checkpoints", "no checkpoint of what is here is signed by a key that you named")
-    if findings.found:
+    if findings.others_than("stale"):
         return "no"
     if not trusted:
         return "not proved"
@@ -88,7 +88,7 @@ def _complete(verification: Verification) -> str:
 def _bounded(verification: Verification, clocks: list[str]) -> str:
     if clocks or verification.findings.any_of("bundle", "tree", "signature"):
         return "no"
-    return "by anchors" if verification.anchored() else "by its own clock"
+    return "anchors not checked" if verification.anchored() else "by its own clock"
 
 
 def _clocks(verification: Verification) -> list[str]:
@@ -137,8 +137,11 @@ def _not_proved(verification: Verification, verdicts: dict[str, str]) -> Iterato
         yield "who wrote the transcripts, the cover and the selection: the manifest is not signed with that key"
     yield "that the transcripts say what the events say: recorder wrote them, and can write them again from the events"
     yield "that the recorder saw everything: what was sent past it is in no ledger"
+    selection = verification.predicate.get("selection")
+    if isinstance(selection, dict) and "period" in selection:
+        yield "that no other process recorded in that time: those whose journals are not here are not known"
     if verification.anchors:
-        yield "the signatures of the anchors: each is checked with its own program, and says `not later than`"
+        yield "what the anchors say: each is checked with its own program or place, and proves `not later than`"
     yield "that the clock of the recording machine was right, and anything `not earlier than` a moment"
 
 
@@ -154,13 +157,14 @@ def _time(nanoseconds: int) -> str:
 def lines_of(result: dict[str, Any]) -> Iterator[str]:
     """Yield what people are shown, line by line; nothing that a bundle says can move the cursor."""
     counts = result["counts"]
-    yield f"{result['events']} events of {len(result['exchanges'])} exchanges"
+    yield f"{_counted(result['events'], 'event')} of {_counted(len(result['exchanges']), 'exchange')}"
     for question, text in _QUESTIONS.items():
-        yield f"  {result['verdicts'][question]:<17} {question.replace('_', ' ')}: {text}"
+        yield f"  {result['verdicts'][question]:<19} {question.replace('_', ' ')}: {text}"
     ledger = result.get("ledger")
     if ledger is not None:
         span = f"entries {ledger['from']} to {ledger['to'] - 1}"
-        yield f"ledger {_clean(ledger['origin'])}, {span}, of {counts.get('other_streams', 0)} other event streams too"
+        others = _counted(counts.get("other_streams", 0), "other event stream")
+        yield f"ledger {_clean(ledger['origin'])}, {span}, of {others} too"
         for key in ledger["keys"]:
             yield f"  key {_grouped(key['fingerprint'])}"
     for why in ("withheld", "erased"):
@@ -171,7 +175,8 @@ def lines_of(result: dict[str, Any]) -> Iterator[str]:
         yield f"  exchange {one['id']}: {one['began_at']} to {one['last_at']}{sealed}"
     yield from _rest("exchanges", len(result["exchanges"]))
     for anchor in result["anchors"][:_SHOWN]:
-        yield f"  anchor of entry {anchor['size'] - 1}: {_clean(anchor['anchor'])}, made {_time(anchor['made_ns'])}"
+        told = "" if anchor["names_checkpoint"] else "; what it gave does not name the checkpoint"
+        yield f"  anchor of entry {anchor['size'] - 1}: {_clean(anchor['anchor'])}, {_time(anchor['made_ns'])}{told}"
     for told in result["clocks"][:_SHOWN]:
         yield f"  clock: {told}"
     for finding in result["findings"][:_SHOWN]:
@@ -189,6 +194,10 @@ def lines_of(result: dict[str, Any]) -> Iterator[str]:
 def _rest(what: str, count: int) -> Iterator[str]:
     if count > _SHOWN:
         yield f"  … and {count - _SHOWN} more {what}: see --json"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _grouped(digits: str) -> str:

@@ -191,11 +191,8 @@ class Verification:
             except (ValueError, KeyError, TypeError):
                 self.findings.add("anchor", name, "it is none, or of a checkpoint that is not here")
                 continue
-            names = _names(evidence, checkpoint)
-            if checkpoint.size not in log.proved_sizes or not names:
-                self.findings.add("anchor", name, "what the anchor gave does not name the checkpoint")
-            else:
-                self.anchors.append({"anchor": anchor, "size": checkpoint.size, "made_ns": made_ns, "file": name})
+            one = {"anchor": anchor, "size": checkpoint.size, "made_ns": made_ns, "file": name}
+            self.anchors.append({**one, "names_checkpoint": _names(evidence, checkpoint)})
 
     def _check_counts(self, log: Log) -> None:
         emptied = {why: sum(one.emptied[why] for one in self.summaries.values()) for why in ("withheld", "erased")}
@@ -233,8 +230,9 @@ class Verification:
             self.held_told = "agrees" if own.size in roots else "not comparable"
 
     def anchored(self) -> bool:
-        """Return whether an anchor names a checkpoint that covers everything here."""
-        return any(self.log is not None and anchor["size"] >= self.log.end for anchor in self.anchors)
+        """Return whether what an anchor gave names a checkpoint that covers everything here."""
+        end = 0 if self.log is None else self.log.end
+        return any(anchor["names_checkpoint"] and anchor["size"] >= end for anchor in self.anchors)
 
 
 def _unsigned(data: bytes) -> bytes:
