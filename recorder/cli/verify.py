@@ -14,6 +14,7 @@ from recorder.cli.bundle_verifying import bundle_options, verify_a_bundle
 from recorder.cli.failures import FOUND
 from recorder.cli.naming import exchanges
 from recorder.cli.output import clean, counted, emit_json, short
+from recorder.cli.trail import note
 from recorder.clock import id_bytes
 from recorder.core.chain import Finding
 from recorder.core.events import Event, StreamOpened
@@ -65,6 +66,7 @@ def verify(
         emit_json(report.as_json())
     else:
         _print(report)
+    note(ctx.ensure_object(Settings).store, "verify", counted(len(report.findings), "finding"), identity)
     ctx.exit(FOUND if report.findings else 0)
 
 
