@@ -72,14 +72,27 @@ def _of_server(target: StoreUrl) -> list[str]:
             raw.autocommit = True
             raw.add_notice_handler(lambda notice: warned.append(str(notice.message_primary)))
             raw.execute("SET client_min_messages = warning")
+            raw.execute(f"SET lock_timeout = '{_PATIENCE}s'")
             held = _held(raw)
-            for table in TABLES:
-                raw.execute(f"VACUUM (FULL, ANALYZE) {table}")
-            raw.execute("VACUUM (FULL) pg_catalog.pg_statistic")  # samples of columns, as they were
+            locked = _write_anew(raw)
             _checkpoint(raw)
     finally:
         engine.dispose()
-    return [*held, *(f"the server says: {line}" for line in warned)]
+    return [*held, *locked, *(f"the server says: {line}" for line in warned)]
+
+
+def _write_anew(raw: psycopg.Connection[Any]) -> list[str]:
+    """Write the tables anew; return which one could not be, since somebody else uses it."""
+    import psycopg
+
+    try:
+        for table in TABLES:
+            raw.execute(f"VACUUM (FULL, ANALYZE) {table}")
+        table = "pg_catalog.pg_statistic"  # samples of columns, as they were
+        raw.execute(f"VACUUM (FULL) {table}")
+    except psycopg.errors.LockNotAvailable:
+        return [f"the table {table} is in use, so it holds what it held: wait until it is not"]
+    return []
 
 
 def _held(raw: psycopg.Connection[Any]) -> list[str]:

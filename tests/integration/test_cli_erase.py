@@ -10,28 +10,18 @@ from typing import NamedTuple
 import pytest
 import requests
 
-from recorder import Player, Recorder, Store
+from recorder import Player, Store
 from recorder.clock import id_bytes
-from recorder.core.chain import ChainVerifier
 from recorder.core.events import is_journal
 from recorder.errors import NoMatchingExchange
-from recorder.projections.audit import audit_rows
-from recorder.projections.runner import rebuild_all
 from recorder.store import open_store
 from recorder.store.erased import erased_of, erased_streams
-from recorder.store.projected import SqlProjected
 from recorder.store.schema import upgrade
 from tests.commands import json_lines, run
-from tests.contract.sealed import ORIGIN, check_whole
-from tests.journals import journals
-from tests.loopback import Script, serve
+from tests.erasing import GROUND, SAID, check_proofs, erase, recorded, told_erasures
 from tests.postgres_server import PostgresServer
-from tests.recorded import ask, traces
+from tests.recorded import ask
 from tests.searching_bytes import found_in
-
-#: What is to be gone: words of a prompt, of a conversation's name, its tags and a link.
-WORDS = ("Zwetschgenknoedel", "annakarenina", "tagofhers", "symbolofhers")
-SAID = [trace for word in WORDS for trace in traces(word)]
 
 
 class Place(NamedTuple):
@@ -54,58 +44,6 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, own_home: Path) -> Ite
     yield Place(url, (*parts, own_home), (server.data / "pg_wal",))
 
 
-class Recorded(NamedTuple):
-    hers: list[str]
-    other: str
-
-
-def recorded(url: str) -> Recorded:
-    """Record a conversation of two exchanges with a link, and an exchange of somebody else."""
-    assert run("keys", "init", "--origin", ORIGIN, "--store", url).exit_code == 0
-    with serve(Script(chunks=3)) as server, Recorder(url) as recorder:
-        session = recorder.mount(requests.Session())
-        hers = []
-        with recorder.conversation("annakarenina", tags={"who": "tagofhers"}):
-            for prompt in ("Zwetschgenknoedel?", "More Zwetschgenknoedel!"):
-                response = ask(session, server.url, prompt)
-                assert response.content
-                hers.append(recorder.exchange(response) or "")
-            recorder.link(kind="order", id="1", exchange=response, symbol="symbolofhers")
-        response = ask(session, server.url, "What of the others?")
-        assert response.content
-        return Recorded(hers, recorder.exchange(response) or "")
-
-
-def erase(url: str, *arguments: str) -> None:
-    result = run("erase", *arguments, "--ground", "request of the person, art. 17", "--yes", "--store", url)
-    assert result.exit_code == 0, result.output + result.stderr
-
-
-def check_proofs(url: str) -> None:
-    """Check every chain with what is left of payloads, the whole ledger, and the rows of projections."""
-    with closing(open_store(url, write=True)) as store:
-        for opened, events in store.walk():
-            assert opened is not None
-            verifier, left = ChainVerifier(opened), erased_of(store, opened.stream)
-            for event in events:
-                verifier.feed(event, left.get(event.version))
-        check_whole(store)
-        assert audit_rows(store).findings == []
-        before = dump(url)
-        rebuild_all(store, SqlProjected(store))
-    assert dump(url) == before
-
-
-def dump(url: str) -> dict[str, list[tuple[object, ...]]]:
-    tables = {"exchange_rows": "*", "openings": "*", "link_rows": "*", "call_rows": "*"}
-    tables["message_rows"] = "key, exchange, started_ns, answered, place, follows, thread_key, role, text, rest, finish"
-    with closing(open_store(url, write=False)) as store, store.reading() as connection:
-        return {
-            name: sorted(map(tuple, connection.exec_driver_sql(f"SELECT {columns} FROM {name}")), key=repr)
-            for name, columns in tables.items()
-        }
-
-
 def test_nothing_of_an_erased_conversation_is_left(place: Place, tmp_path: Path) -> None:
     made = recorded(place.url)
     hers = [id_bytes(one) for one in made.hers]
@@ -126,7 +64,7 @@ def test_nothing_of_an_erased_conversation_is_left(place: Place, tmp_path: Path)
 def test_the_erasure_is_recorded_and_sealed(store_url: str) -> None:
     made = recorded(store_url)
     erase(store_url, made.hers[0])
-    (facts,) = [e.facts for events in journals(store_url).values() for e in events if e.type == "payload_erased"]
+    (facts,) = told_erasures(store_url)
     with closing(open_store(store_url, write=False)) as store:
         left = erased_of(store, id_bytes(made.hers[0]))
         journal = next(
@@ -136,7 +74,7 @@ def test_the_erasure_is_recorded_and_sealed(store_url: str) -> None:
     assert facts["exchange"] == made.hers[0]
     assert facts["events"] == len(left)
     assert facts["bytes"] == sum(size for size, _ in left.values()) > 0
-    assert facts["ground"] == "request of the person, art. 17"
+    assert facts["ground"] == GROUND
     assert facts["by"]
 
 
@@ -163,7 +101,7 @@ def test_readers_say_that_it_was_erased(store_url: str, tmp_path: Path) -> None:
     assert shown["erased"] is True
     assert [one["kind"] for one in shown["findings"]] == ["erased"]
     assert "request" not in shown
-    assert "request of the person" in run("show", made.hers[0], "--store", store_url).stdout
+    assert GROUND in run("show", made.hers[0], "--store", store_url).stdout
     listed = {row["id"]: row for row in json_lines(run("list", "--json", "--store", store_url), "list")}
     assert [name for name, row in listed.items() if row.get("erased")] == [made.hers[0]]
     assert "erased" in run("list", "--store", store_url).stdout
@@ -194,5 +132,4 @@ def test_what_was_erased_is_not_erased_again(store_url: str) -> None:
     result = run("erase", made.hers[0], "--ground", "again", "--yes", "--store", store_url)
     assert result.exit_code == 0
     assert "nothing is there to be erased" in result.stdout
-    told_of = [e for events in journals(store_url).values() for e in events if e.type == "payload_erased"]
-    assert len(told_of) == 1
+    assert len(told_erasures(store_url)) == 1
