@@ -20,6 +20,7 @@ EXPECTED = {
     "VersionConflict": 1,
     "LedgerConflict": 1,
     "RedactionRefused": 1,
+    "ErasureRefused": 1,
     "ImportRefused": 1,
     "RecordingError": 3,
     "CorruptRecording": 1,
