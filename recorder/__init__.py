@@ -15,6 +15,7 @@
 from importlib import import_module
 
 from recorder.errors import (
+    AnchorFailed,
     CassetteExhausted,
     ChainBroken,
     ConfigurationError,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from recorder.replay.virtual_clock import VirtualClock
 
 __all__ = [
+    "AnchorFailed",
     "CassetteExhausted",
     "ChainBroken",
     "ConfigurationError",

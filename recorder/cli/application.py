@@ -23,6 +23,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 #: ``name -> module:attribute``; a command is imported when it is asked for.
 COMMANDS: Final = {
+    "anchor": "recorder.cli.anchor:anchor",
     "bundle": "recorder.cli.bundle:bundle",
     "cassette": "recorder.cli.cassette:cassette",
     "chat": "recorder.cli.chat:chat",

@@ -4,7 +4,7 @@
 0     fine
 1     findings, misses, corruption, not found
 2     wrong usage or configuration
-3     the upstream or the store cannot be reached, or the output cannot be written
+3     the upstream, the store or an anchor cannot be reached, or the output cannot be written
 130   interrupted (128 + SIGINT)
 141   whoever read the output went away (128 + SIGPIPE); nothing is said
 ====  ==========================================================================
@@ -19,6 +19,7 @@ import click
 from recorder.cli.interrupts import INTERRUPTED
 from recorder.cli.output import clean, colour
 from recorder.errors import (
+    AnchorFailed,
     ConfigurationError,
     CorruptRecording,
     DialectError,
@@ -47,6 +48,7 @@ _CODES: Final[tuple[tuple[type[RecorderError], int], ...]] = (
     (LedgerConflict, FOUND),
     (StoreError, UNREACHABLE),
     (RecordingError, UNREACHABLE),
+    (AnchorFailed, UNREACHABLE),
     (CorruptRecording, FOUND),
     (DialectError, FOUND),
     (RedactionRefused, FOUND),

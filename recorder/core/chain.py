@@ -107,8 +107,10 @@ class Finding:
     :ivar exchange: id of the event stream as text.
     :ivar version: version of the event, where there is one.
     :ivar field: the field that is wrong.
-    :ivar kind: a stable word: ``hash``, ``version``, ``opening``, ``type``, ``meta``, ``order``,
-        ``storage``.
+    :ivar kind: a stable word. Of events: ``hash``, ``version``, ``opening``, ``type``, ``meta``, ``order``,
+        ``storage``, ``erasure``. Of what is missing: ``omitted``. Of the ledger: ``leaf``, ``tree``, ``signature``,
+        ``key``. Of what is said elsewhere: ``journal``, ``rolled_back``, ``rewritten``, ``unsigned``, ``anchor``. Of
+        times: ``clock``, ``back_dated``. Of views: ``projection``.
     :ivar detail: one sentence.
     """
 
@@ -119,10 +121,33 @@ class Finding:
     detail: str
 
 
+_EVER: Final = 1 << 80  # beyond every number of 64 bits
+
+
+@dataclass(slots=True)
+class Window:
+    """Which chunks :meth:`ChainVerifier.pass_chunks` takes by itself: those of which nobody has to look at more.
+
+    :ivar until: the version before which they are.
+    :ivar earliest: the least ``wall_ns``, ``latest`` the largest.
+    :ivar least: the least difference of ``wall_ns`` and ``mono_ns``, ``most`` the largest.
+    """
+
+    until: int = _EVER
+    earliest: int = -_EVER
+    latest: int = _EVER
+    least: int = -_EVER
+    most: int = _EVER
+
+
+_ALL: Final = Window()
+
+
 class ChainVerifier:
     """Verifies one event stream incrementally: feed its events in order.
 
     :param opened: the stream's opening.
+    :ivar passed: the last chunk that :meth:`pass_chunks` took, if the last call took any.
     """
 
     def __init__(self, opened: StreamOpened) -> None:
@@ -130,23 +155,31 @@ class ChainVerifier:
         self._salted = _blake2b(digest_size=16, key=opened.secret)
         self.version = 0
         self.head = genesis(opened.stream)
+        self.passed: Event | None = None
 
-    def pass_chunks(self, events: Iterator[Event]) -> Event | None:
+    def pass_chunks(self, events: Iterator[Event], window: Window = _ALL) -> Event | None:
         """Take what a stream mostly consists of: stored chunks without facts of their own, which verify.
 
         Written out for speed, since the audit of a large store does nothing else; it takes half the time.
 
+        :param window: which of them.
         :returns: the first event that is none of these or does not verify, not taken; None at the end.
         """
         salt_of, pack_u64, pack_salted, pack_link = self._salted.copy, U64.pack, SALTED_BODY.pack, LINK_CHUNK.pack
         sha256, payload_tag, event_tag, chunk, absent = _sha256, PAYLOAD_TAG, EVENT_TAG, _CHUNK, ABSENT
         stream, head, version, following = self._opened.stream, self.head, self.version, self.version + 1
+        until, earliest, latest = window.until, window.earliest, window.latest
+        least, most, passed = window.least, window.most, None
         try:
             for event in events:
                 _, found, kind, wall_ns, mono_ns, instance, flags, meta, body, digest, position = event
                 if meta is not None or kind != "chunk_received" or found != following or body is None or not position:
                     return event
+                if found >= until:
+                    return event
                 try:
+                    if not (earliest <= wall_ns <= latest and least <= wall_ns - mono_ns <= most):
+                        return event
                     if len(instance) != 16:  # struct fills up or cuts off: the hash may hold all the same
                         return event
                     salt = salt_of()
@@ -160,10 +193,10 @@ class ChainVerifier:
                         return event
                 except (struct.error, TypeError):  # values of a type or size that was never written
                     return event
-                head, version = digest, found
+                head, version, passed = digest, found, event
                 following += 1
         finally:
-            self.head, self.version = head, version
+            self.head, self.version, self.passed = head, version, passed
         return None
 
     def verifies(self, event: Event) -> bool:
