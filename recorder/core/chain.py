@@ -121,7 +121,7 @@ class Finding:
     detail: str
 
 
-_EVER: Final = 1 << 80  # beyond every number of 64 bits
+_EVER: Final = (1 << 63) - 1  # beyond every version, and every time
 
 
 @dataclass(slots=True)
@@ -153,6 +153,7 @@ class ChainVerifier:
     def __init__(self, opened: StreamOpened) -> None:
         self._opened = opened
         self._salted = _blake2b(digest_size=16, key=opened.secret)
+        self._own = opened.instance if len(opened.instance) == 16 else None  # whose size need not be looked at again
         self.version = 0
         self.head = genesis(opened.stream)
         self.passed: Event | None = None
@@ -167,20 +168,17 @@ class ChainVerifier:
         """
         salt_of, pack_u64, pack_salted, pack_link = self._salted.copy, U64.pack, SALTED_BODY.pack, LINK_CHUNK.pack
         sha256, payload_tag, event_tag, chunk, absent = _sha256, PAYLOAD_TAG, EVENT_TAG, _CHUNK, ABSENT
-        stream, head, version, following = self._opened.stream, self.head, self.version, self.version + 1
-        until, earliest, latest = window.until, window.earliest, window.latest
-        least, most, passed = window.least, window.most, None
+        stream, own, head, version = self._opened.stream, self._own, self.head, self.version
+        earliest, latest, least, most, passed = window.earliest, window.latest, window.least, window.most, None
         try:
-            for event in events:
+            for following, event in zip(range(version + 1, min(window.until, _EVER)), events, strict=False):
                 _, found, kind, wall_ns, mono_ns, instance, flags, meta, body, digest, position = event
                 if meta is not None or kind != "chunk_received" or found != following or body is None or not position:
-                    return event
-                if found >= until:
                     return event
                 try:
                     if not (earliest <= wall_ns <= latest and least <= wall_ns - mono_ns <= most):
                         return event
-                    if len(instance) != 16:  # struct fills up or cuts off: the hash may hold all the same
+                    if instance is not own and len(instance) != 16:  # struct fills up or cuts off: the hash may hold
                         return event
                     salt = salt_of()
                     salt.update(pack_u64(found))
@@ -194,10 +192,9 @@ class ChainVerifier:
                 except (struct.error, TypeError):  # values of a type or size that was never written
                     return event
                 head, version, passed = digest, found, event
-                following += 1
+            return next(events, None)
         finally:
             self.head, self.version, self.passed = head, version, passed
-        return None
 
     def verifies(self, event: Event) -> bool:
         """Return whether *event* has the hash that it must have after the last one."""

@@ -8,6 +8,7 @@ once more at the end.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -118,8 +119,7 @@ class _Audit:
         ledger = LedgerAudit(tally, origin, every, trusted, signing.verifier(), times)
         streams = Tally()
         claims = list(outside.claims(every))  # before the ledger, which only grows
-        with self._store.snapshot() as rows:
-            kept = LedgerRows(self._store, rows)
+        with self._store.snapshot() as rows, closing(LedgerRows(self._store, rows)) as kept:
             size = kept.size()
             said = self._said(journals, times)
             self._streams(said, size, streams, lambda: ledger.take(kept, claims))

@@ -80,18 +80,17 @@ def auditing(url: str, store: SqlStore, jobs: int) -> Iterator[Callable[[Sequenc
 
     :param url: of the store, which other processes open.
     :param store: the same, open.
-    :param jobs: processes; with 1, each range is checked here when its tally is asked for.
+    :param jobs: processes, this one among them; with 1, each range is checked here when its tally is asked for.
     """
     if jobs == 1:
         yield lambda tasks: (audit_range(store, task) for task in tasks)
         return
     # Not forked: a fork would inherit connections, and threads that do not run in it.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_open, initargs=(url,)) as executor:
+    with ProcessPoolExecutor(jobs - 1, mp_context=context, initializer=_open, initargs=(url,)) as executor:
 
         def begun(tasks: Sequence[Task]) -> Iterator[Tally]:
-            futures = [executor.submit(_audit, task) for task in tasks]
-            return _results(futures)
+            return _results(store, tasks, [executor.submit(_audit, task) for task in tasks])
 
         try:
             yield begun
@@ -100,9 +99,17 @@ def auditing(url: str, store: SqlStore, jobs: int) -> Iterator[Callable[[Sequenc
             raise
 
 
-def _results(futures: Sequence[Future[Tally]]) -> Iterator[Tally]:
-    for future in futures:
-        yield future.result()
+def _results(store: SqlStore, tasks: Sequence[Task], futures: Sequence[Future[Tally]]) -> Iterator[Tally]:
+    """Yield the tallies in their order; while one is waited for, this process does what nobody has begun."""
+    here: dict[int, Tally] = {}
+    left = len(tasks)
+    for number, future in enumerate(futures):
+        while number not in here and not future.done():
+            left = next((at for at in reversed(range(number, left)) if futures[at].cancel()), -1)
+            if left < 0:
+                break
+            here[left] = audit_range(store, tasks[left])
+        yield here.pop(number) if number in here else future.result()
 
 
 _opened: list[SqlStore] = []  # in a process of its own: the store

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from typing import NamedTuple
 
+from recorder.store.rows import Row
 from recorder.store.sql import SnapshotRows, SqlStore
 
 
@@ -25,7 +27,15 @@ class LedgerRows:
     """
 
     def __init__(self, store: SqlStore, rows: SnapshotRows) -> None:
-        self._store, self._rows = store, rows
+        self._store, self._run = store, rows
+        self._reading = ExitStack()
+
+    def _rows(self, sql: str) -> Iterator[Row]:
+        return self._reading.enter_context(closing(self._run(sql)))
+
+    def close(self) -> None:
+        """End what is being read, before the snapshot ends."""
+        self._reading.close()
 
     def named(self) -> tuple[str, bytes] | None:
         """Return the ledger's name and the id that is stored beside it; None where it has none."""

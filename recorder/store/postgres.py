@@ -10,7 +10,7 @@ events never change.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -259,7 +259,7 @@ class _Snapshot(SnapshotRows):
         self._connection = connection
         self._cursors = 0
 
-    def __call__(self, sql: str) -> Iterator[Row]:
+    def __call__(self, sql: str) -> Generator[Row, None, None]:
         self._cursors += 1
         # These rows are read wherever the caller is, not within the block that made the snapshot.
         with (

@@ -8,7 +8,7 @@ order of positions.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
@@ -300,7 +300,7 @@ class _Snapshot(SnapshotRows):
         self._cursors = [self._connection.cursor()]
         self._cursors[0].execute("BEGIN")
 
-    def __call__(self, sql: str) -> Iterator[Row]:
+    def __call__(self, sql: str) -> Generator[Row, None, None]:
         cursor = self._connection.cursor()
         self._cursors.append(cursor)
         # These rows are read wherever the caller is, not within the block that made the snapshot.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from itertools import groupby
 from operator import itemgetter
 from typing import Final, NamedTuple
 
 from recorder.core.events import Event, StreamOpened
 from recorder.store.rows import Row, as_stored
-from recorder.store.sql import SnapshotRows, SqlStore
+from recorder.store.sql import SqlStore
 
 _NONE: Final[tuple[Row, ...]] = ()
 
@@ -55,16 +56,16 @@ def walked(
     ids = _between(store, start, end)
     leaves = f"{ids} AND number < {int(size)}" if size is not None else ids
     key = store.id_out.format("stream")
-    with store.snapshot() as rows:
-        openings = _Beside(rows, f"{store.opening_rows} WHERE {ids} ORDER BY stream")
-        entries = _Beside(
-            rows, f"SELECT {key}, number, entry FROM ledger_leaves WHERE {leaves} ORDER BY stream, number"
-        )
-        erased = _Beside(
-            rows,
-            f"SELECT {key}, version, size, commitment FROM erased_payloads WHERE {ids} ORDER BY stream, version",
-        )
-        events = _Beside(rows, f"{store.stored_rows} WHERE {ids} ORDER BY stream, version")
+    with store.snapshot() as rows, ExitStack() as reading:
+
+        def beside_of(sql: str) -> _Beside:
+            return _Beside(reading.enter_context(closing(rows(sql))))
+
+        openings = beside_of(f"{store.opening_rows} WHERE {ids} ORDER BY stream")
+        entries = beside_of(f"SELECT {key}, number, entry FROM ledger_leaves WHERE {leaves} ORDER BY stream, number")
+        left = f"SELECT {key}, version, size, commitment FROM erased_payloads"
+        erased = beside_of(f"{left} WHERE {ids} ORDER BY stream, version")
+        events = beside_of(f"{store.stored_rows} WHERE {ids} ORDER BY stream, version")
         beside = (openings, entries, erased, events)
         while (stream := _first(beside)) is not None:
             opened = next((StreamOpened(*row) for row in openings.take(stream)), None)
@@ -95,8 +96,8 @@ def _between(store: SqlStore, start: bytes | None, end: bytes | None) -> str:
 class _Beside:
     """Rows that are sorted by their first column, taken one value of it after the other."""
 
-    def __init__(self, rows: SnapshotRows, sql: str) -> None:
-        self._groups = groupby(rows(sql), itemgetter(0))
+    def __init__(self, rows: Iterator[Row]) -> None:
+        self._groups = groupby(rows, itemgetter(0))
         self.next: tuple[bytes, Iterator[Row]] | None = next(self._groups, None)
 
     def take(self, stream: bytes) -> Iterator[Row]:
