@@ -1,4 +1,4 @@
-"""The access trail: who took data out of a store, or had it checked, and when.
+"""The access trail: who took data out of a store, and when.
 
 The ledger is the switch. A store without one is never changed by whoever reads it; one that has a ledger is kept to be
 shown to others, who will ask who has had it (docs/design.md).
@@ -19,7 +19,7 @@ def note_access(url: str, clock: Clock, action: str, of: str, result: str) -> st
 
     What was asked for is not refused for it: who may only read cannot write.
 
-    :param action: ``export``, ``verify``, ``bundle``.
+    :param action: ``export``, ``bundle``.
     :param of: what was asked for, by ids: it stays for ever, so it is no name of a conversation.
     :param result: what came of it, in a few words.
     """

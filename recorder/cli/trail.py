@@ -12,7 +12,7 @@ from recorder.clock import SystemClock
 def note(url: str, action: str, result: str, identity: str | None = None, otherwise: str = "everything") -> None:
     """Record an access where the store has a ledger; warn where that cannot be done.
 
-    :param action: ``export``, ``verify``, ``bundle``.
+    :param action: ``export``, ``bundle``.
     :param result: what came of it, in a few words.
     :param identity: what was asked for, as it was given; recorded is the id that it stands for.
     :param otherwise: what was asked for where that has no id.

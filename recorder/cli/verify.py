@@ -15,9 +15,8 @@ from recorder.cli.application import Settings, json_option, store_option
 from recorder.cli.bundle_verifying import bundle_options, verify_a_bundle
 from recorder.cli.failures import FOUND
 from recorder.cli.naming import exchanges
-from recorder.cli.output import counted, emit_json
+from recorder.cli.output import emit_json
 from recorder.cli.progress import progress
-from recorder.cli.trail import note
 from recorder.cli.verified import lines_of
 from recorder.clock import SystemClock, id_bytes
 from recorder.errors import ConfigurationError
@@ -102,7 +101,6 @@ def verify(
     else:
         for line in lines_of(report):
             click.echo(line)
-    note(ctx.ensure_object(Settings).store, "verify", counted(len(report.findings), "finding"), identity)
     ctx.exit(FOUND if report.findings else 0)
 
 
