@@ -14,6 +14,7 @@ from recorder.core.searching import Query
 from recorder.locations import absolute_url, spool_directory
 from recorder.recording.recovery import Spooled, read_spooled
 from recorder.store import open_store
+from recorder.store.erased import erased_of
 from recorder.store.linked import LinkRow, links_of_exchange, links_of_thing
 from recorder.store.projected import ExchangeFilter, ExchangeRow, OpeningRow, RequestRow, SqlProjected
 from recorder.store.searched import MessageRow
@@ -89,8 +90,15 @@ class Reader:
         :raises ChainBroken: one was changed, or is missing before the last one.
         """
         events = list(self.events(stream))
-        check(self.opening(stream), events)
+        self.check(stream, events)
         return events
+
+    def check(self, stream: bytes, events: Iterable[Event]) -> None:
+        """Check events of a stream by its chain, and where payloads were erased by what is left of these.
+
+        :raises ChainBroken: one was changed, or is missing before the last one.
+        """
+        check(self.opening(stream), events, erased_of(self.store, stream))
 
     def _spooled_after(self, stream: bytes, version: int) -> Iterator[Event]:
         for event in self.spooled.events.get(stream, ()):

@@ -18,8 +18,9 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from recorder.core.events import Event, StreamOpened
@@ -35,6 +36,8 @@ LINK_CHUNK: Final = struct.Struct(_LINK.format + f"{len(_CHUNK)}s")
 U64: Final = struct.Struct(">Q")
 _SALTED: Final = struct.Struct(">20s16sQ")
 SALTED_BODY: Final = struct.Struct(">20s16sQQ")  # with the length of the body, after an absent meta
+
+NOTHING_ERASED: Final[Mapping[int, tuple[int, bytes]]] = MappingProxyType({})
 
 _sha256 = hashlib.sha256
 _blake2b = hashlib.blake2b
@@ -221,16 +224,17 @@ class ChainVerifier:
         self.version = event.version
         self.head = digest if isinstance(digest, bytes) else b""
 
-    def feed(self, event: Event) -> None:
+    def feed(self, event: Event, left: tuple[int, bytes] | None = None) -> None:
         """Take the next event.
 
         After a mismatch the verifier goes on from the *stored* hash, so that one changed event is
         reported once and not with everything that follows it.
 
+        :param left: size and commitment of its payload, where that was erased.
         :raises ChainBroken: the version has a gap, or the hash does not verify.
         """
         expected = self.version + 1
-        verifies = self.verifies(event)
+        verifies = self.verifies(event) if left is None else self.verifies_without(event, *left)
         self.skip_to(event)
         if event.version != expected:
             raise ChainBroken(f"version {expected} is missing: {event.version} follows", position=event.position)
@@ -238,10 +242,20 @@ class ChainVerifier:
             raise ChainBroken(f"hash of version {event.version} does not verify", position=event.position)
 
 
-def check(opened: StreamOpened | None, events: Iterable[Event]) -> None:
+def left_of(opened: StreamOpened, event: Event) -> tuple[int, bytes]:
+    """Return the size of a payload and the commitment to it: what verifies in its place when it is erased."""
+    meta = None if event.meta is None else event.meta.encode()
+    size = len(meta or b"") + len(event.body or b"")
+    return size, commitment(opened.secret, event.version, meta, event.body)
+
+
+def check(
+    opened: StreamOpened | None, events: Iterable[Event], erased: Mapping[int, tuple[int, bytes]] = NOTHING_ERASED
+) -> None:
     """Check one event stream by its chain, up to the first event that is not what was written.
 
     :param opened: its opening; None where that is missing.
+    :param erased: by version, size and commitment of the payloads that were erased on record.
     :raises ChainBroken: with the event that is changed or missing.
     """
     stored = iter(events)
@@ -254,6 +268,7 @@ def check(opened: StreamOpened | None, events: Iterable[Event]) -> None:
         while (event := verifier.pass_chunks(stored)) is not None:
             if len(event.instance) != 16:  # struct fills up or cuts off: the hash may hold all the same
                 raise ChainBroken(f"version {event.version} holds what was never written", position=event.position)
-            verifier.feed(event)
+            gone = event.meta is None and event.body is None
+            verifier.feed(event, erased.get(event.version) if gone else None)
     except (struct.error, TypeError, ValueError, AttributeError):  # values of a type or size that was never written
         raise ChainBroken("an event holds what was never written") from None
