@@ -15,6 +15,7 @@
     │   └── ChainBroken
     ├── DialectError                a body does not follow its dialect (views fall back to bytes)
     ├── RedactionRefused            an export would still hold what it was to leave out
+    ├── ErasureRefused              what was to be erased has to be kept
     ├── AnchorFailed                what is outside cannot be reached, or did not do what it should
     ├── ImportRefused               a file, or the rest of one, cannot be imported
     ├── NotFound                    no exchange or conversation goes by that name, or more than one does
@@ -96,6 +97,10 @@ class DialectError(RecorderError):
 
 class RedactionRefused(RecorderError):
     """The export would still hold what it was to leave out."""
+
+
+class ErasureRefused(RecorderError):
+    """What was to be erased has to be kept."""
 
 
 class AnchorFailed(RecorderError):

@@ -10,7 +10,6 @@ from typing import NamedTuple, TypeAlias, Unpack
 from recorder.api.store import ExchangeFilters, Store
 from recorder.api.threaded import Found
 from recorder.clock import id_bytes, id_text
-from recorder.core.chain import check
 from recorder.core.conversation import Conversation
 from recorder.core.events import Event
 from recorder.core.exchange import fold
@@ -74,7 +73,7 @@ class Exchanges:
         for identity, _ in self._places():
             stream = id_bytes(identity)
             try:
-                check(reader.opening(stream), reader.events(stream))
+                reader.check(stream, reader.events(stream))
             except ChainBroken as error:
                 yield identity, str(error)
             except UnknownEventType:  # nobody here can check it, which is not to say that it was changed

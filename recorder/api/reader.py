@@ -14,6 +14,7 @@ from recorder.core.searching import Query
 from recorder.locations import absolute_url, spool_directory
 from recorder.recording.recovery import Spooled, read_spooled
 from recorder.store import open_store
+from recorder.store.erased import erased_of
 from recorder.store.linked import LinkRow, links_of_exchange, links_of_thing
 from recorder.store.projected import ExchangeFilter, ExchangeRow, OpeningRow, RequestRow, SqlProjected
 from recorder.store.searched import MessageRow
@@ -73,11 +74,11 @@ class Reader:
     def events(self, stream: bytes) -> Iterator[Event]:
         """Yield the events of a stream in order; those that only a spool holds have no position."""
         stored = self.store.events(stream)
-        return self._with_spooled(stream, stored) if stream in self.spooled.events else stored
+        return self.with_spooled(stream, stored) if stream in self.spooled.events else stored
 
     def found_events(self, stream: bytes) -> Iterator[Event]:
         """Yield the events of a stream in order, those that nobody here can read as being of type ``code N``."""
-        return self._with_spooled(stream, self.store.found_events(stream))
+        return self.with_spooled(stream, self.store.found_events(stream))
 
     def opening(self, stream: bytes) -> StreamOpened | None:
         """Return the opening of a stream."""
@@ -89,8 +90,15 @@ class Reader:
         :raises ChainBroken: one was changed, or is missing before the last one.
         """
         events = list(self.events(stream))
-        check(self.opening(stream), events)
+        self.check(stream, events)
         return events
+
+    def check(self, stream: bytes, events: Iterable[Event]) -> None:
+        """Check events of a stream by its chain, and where payloads were erased by what is left of these.
+
+        :raises ChainBroken: one was changed, or is missing before the last one.
+        """
+        check(self.opening(stream), events, erased_of(self.store, stream))
 
     def _spooled_after(self, stream: bytes, version: int) -> Iterator[Event]:
         for event in self.spooled.events.get(stream, ()):
@@ -104,12 +112,13 @@ class Reader:
         for opening, events in self.store.walk():
             if opening is not None:
                 known.add(opening.stream)
-            yield opening, events if opening is None else self._with_spooled(opening.stream, events)
+            yield opening, events if opening is None else self.with_spooled(opening.stream, events)
         for stream, opened in self.spooled.openings.items():
             if stream not in known and self.store.opening(stream) is None:
                 yield opened, self._spooled_after(stream, 0)
 
-    def _with_spooled(self, stream: bytes, stored: Iterable[Event]) -> Iterator[Event]:
+    def with_spooled(self, stream: bytes, stored: Iterable[Event]) -> Iterator[Event]:
+        """Yield the events of a stream that the store has, and then those that only a spool holds."""
         version = 0
         for event in stored:
             version = event.version

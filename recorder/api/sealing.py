@@ -45,5 +45,5 @@ def link(path: WritePath, facts: Mapping[str, Any]) -> str:
     :raises RecordingError: it could not be recorded, and what is not recorded must not happen.
     """
     writer = path.open_stream()
-    path.write(writer, b"linked", 0, meta_text(facts).encode())
+    path.write_apart(writer, "link", "linked", facts)
     return id_text(writer.id)

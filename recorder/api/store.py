@@ -9,10 +9,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
+from recorder.api.erasures import Erasures
 from recorder.api.reader import Reader
 from recorder.api.threaded import Found, Threaded, digits_of
 from recorder.clock import id_bytes, id_text
-from recorder.core.chain import check
 from recorder.core.conversation import Conversation, Relation
 from recorder.core.events import Event
 from recorder.core.exchange import fold
@@ -102,11 +102,13 @@ class Store:
     def __init__(self, url: str | os.PathLike[str] | None = None) -> None:
         self.reader = Reader(as_url(url))
         self.threaded = Threaded(self.reader)
+        self._erasures = Erasures(self.reader)
 
     def refresh(self) -> None:
         """Look again at what was recorded since."""
         self.reader.refresh()
         self.threaded.refresh()
+        self._erasures = Erasures(self.reader)
 
     def exchanges(self, *, limit: int | None = None, **filters: Unpack[ExchangeFilters]) -> Iterator[dict[str, Any]]:
         """Yield one object per exchange, newest first, as ``recorder list --json`` prints it.
@@ -230,8 +232,9 @@ class Store:
         exchange = fold(events)
         if exchange is None:
             raise NotFound(f"no events are stored of {identity}")
+        exchange = self._erasures.named(exchange)
         try:
-            check(self.reader.opening(exchange.stream), events)
+            self.reader.check(exchange.stream, events)
         except ChainBroken as error:
             broken = Anomaly(NOT_AS_WRITTEN, str(error))
             exchange = replace(exchange, anomalies=(broken, *exchange.anomalies))

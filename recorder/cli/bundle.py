@@ -16,6 +16,7 @@ from recorder.cli.failures import FOUND, warn
 from recorder.cli.output import counted
 from recorder.cli.progress import progress
 from recorder.cli.times import PointInTime
+from recorder.cli.trail import note
 
 _MANY: Final = 150  # exchanges that are read, which is done in less than a second
 _SHOWN: Final = 5  # findings
@@ -79,6 +80,7 @@ def bundle(
             replace=force,
             begin=begin,
         )
+    note(settings.store, "bundle", f"{made.exchanges:,} exchanges", exchange or conversation, "a selection")
     _tell(out, made)
     ctx.exit(FOUND if made.findings else 0)
 

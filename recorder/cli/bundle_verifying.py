@@ -17,7 +17,9 @@ from recorder.ledger.standalone.verify import verify_bundle
 _FILE: Final = click.Path(path_type=Path, dir_okay=False)
 _OPTIONS: Final = (
     click.option("--bundle", metavar="FILE", type=_FILE, help="Check this evidence bundle."),
-    click.option("--key", "keys", multiple=True, help="Fingerprint of the bundle's key, got by another way."),
+    click.option(
+        "--key", "keys", metavar="KEY", multiple=True, help="The log's key or its fingerprint, from elsewhere."
+    ),
     click.option("--checkpoint", "held", metavar="FILE", type=_FILE, help="A checkpoint that you kept from before."),
 )
 

@@ -23,6 +23,7 @@ from recorder.errors import (
     ConfigurationError,
     CorruptRecording,
     DialectError,
+    ErasureRefused,
     LedgerConflict,
     NotFound,
     RecorderError,
@@ -51,6 +52,7 @@ _CODES: Final[tuple[tuple[type[RecorderError], int], ...]] = (
     (CorruptRecording, FOUND),
     (DialectError, FOUND),
     (RedactionRefused, FOUND),
+    (ErasureRefused, FOUND),
     (NotFound, FOUND),
     (ReplayError, FOUND),
 )

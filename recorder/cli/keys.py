@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from typing import Any
 
 import click
 
+from recorder.api.acts import write_down
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
 from recorder.cli.output import clean, emit_json
 from recorder.clock import SystemClock
@@ -15,8 +15,8 @@ from recorder.core.notes import NoteKey
 from recorder.ledger.founding import found, origin_of
 from recorder.ledger.keys import fingerprint, known, load, private_file
 from recorder.ledger.keys import rotate as make_new
-from recorder.store import open_store
-from recorder.store.base import Ledger
+from recorder.store import open_store, schema
+from recorder.store.urls import parse_url
 
 
 @click.group()
@@ -39,8 +39,9 @@ def init(settings: Settings, origin: str | None) -> None:
     The private key is kept in the user's data directory, or in the file that RECORDER_SIGNING_KEY
     names, apart from the store. The name stays for good.
     """
-    with _ledger(settings, write=True) as ledger:
-        key = found(ledger, origin, SystemClock())
+    with closing(open_store(settings.store, write=True)) as store:
+        key = found(store.ledger, origin, SystemClock())
+        write_down(store, SystemClock(), "keys", [("key_created", {"key": key.public.text})])
     _print(key.public, "log", key.public.name)
     click.echo("Give the fingerprint to whoever will audit, by another way than the recording: all that is proved is")
     click.echo("proved to those who have it. Keep a copy of the private key where the store is not.")
@@ -52,8 +53,8 @@ def init(settings: Settings, origin: str | None) -> None:
 @pass_settings
 def show(settings: Settings, as_json: bool) -> None:
     """Show the name of the store's ledger and its keys."""
-    with _ledger(settings, write=False) as ledger:
-        origin = origin_of(ledger)
+    with closing(open_store(settings.store, write=False)) as store:
+        origin = origin_of(store.ledger)
     signing = load(origin)
     current = None if signing is None else signing.public
     earlier = [key for key in known(origin) if key != current]
@@ -78,20 +79,19 @@ def rotate(settings: Settings) -> None:
 
     What the old one signed verifies for ever: its public key is kept.
     """
-    with _ledger(settings, write=False) as ledger:
-        origin = origin_of(ledger)
-    before, after = make_new(origin, SystemClock())
+    schema.state(parse_url(settings.store))  # refuses what is not there: opening it to write would make it
+    with closing(open_store(settings.store, write=True)) as store:
+        origin = origin_of(store.ledger)
+
+        def announce(old: NoteKey, new: NoteKey) -> None:
+            write_down(store, SystemClock(), "keys", [("key_rotated", {"from": old.text, "to": new.text})])
+
+        before, after = make_new(origin, SystemClock(), announce)
     _print(after.public, "log", origin)
     click.echo(f"{'earlier key':12} {clean(before.text)}")
     click.echo(
         "Give the new fingerprint to whoever audits; programs that record take the new key when they start again."
     )
-
-
-@contextmanager
-def _ledger(settings: Settings, *, write: bool) -> Iterator[Ledger]:
-    with closing(open_store(settings.store, write=write)) as store:
-        yield store.ledger
 
 
 def _shown(key: NoteKey) -> dict[str, Any]:

@@ -10,7 +10,8 @@ import click
 from recorder.cli.application import Settings, pass_settings, store_option
 from recorder.cli.failures import FOUND, Failed
 from recorder.cli.output import clean, counted
-from recorder.clock import SystemClock
+from recorder.clock import SystemClock, id_bytes
+from recorder.ledger.sealer import seal_acts
 from recorder.locations import spool_directory
 from recorder.projections.runner import project
 from recorder.recording.recovery import Recovered, set_aside
@@ -50,6 +51,8 @@ def recover(settings: Settings) -> None:
         instance = clock.new_id()
         done = take_over(spools, store, clock, instance)
         note_recovered(store, clock, done, instance)
+        if done.instances:
+            seal_acts(store, clock, instance, *map(id_bytes, done.instances))
         if isinstance(store, SqlStore):
             project(store, SqlProjected(store))
         elif isinstance(store, CassetteStore) and not spool_files(spools):

@@ -53,8 +53,7 @@ def _seal(url: str, exchange: bytes | None) -> tuple[int, Receipt | None]:
     with closing(open_store(url, write=True)) as store:
         sealer = Sealer(SystemClock())
         sealer.look_through()
-        sealer.seal(store)
-        receipt = None if exchange is None else sealer.prove(store, exchange)
+        receipt = sealer.seal(store, exchange)
         size = sealer.state().size or 0
         sealer.end(store)
     return size, receipt

@@ -138,6 +138,20 @@ class StreamBounds:
         self._told: set[str] = set()
         self._kept: Kept = "unsealed"
 
+    @property
+    def window(self) -> tuple[int, int, int]:
+        """Up to which version all events have the same bounds, and those: none of them needs :meth:`take` within."""
+        return self._length, self._earliest, self._latest
+
+    @property
+    def kept(self) -> Kept:
+        """What holds of the events up to that version."""
+        return self._kept
+
+    def passed(self, count: int) -> None:
+        """Take note of events within :attr:`window`."""
+        self._bounds.kept[self._kept] += count
+
     def take(self, event: Event) -> Finding | None:
         """Check one event.
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from recorder.core.chain import Finding
 from recorder.core.events import Event
@@ -50,6 +50,15 @@ class _Level:
             self.first_mono, self.stream, self.version = event.mono_ns, event.stream, event.version
         elif event.mono_ns > self.last_mono:
             self.last_mono = event.mono_ns
+
+    def as_json(self) -> list[Any]:
+        return [self.offset, self.first_mono, self.last_mono, self.readings, self.stream.hex(), self.version]
+
+    def join(self, other: _Level) -> None:
+        self.readings += other.readings
+        self.last_mono = max(self.last_mono, other.last_mono)
+        if other.first_mono < self.first_mono:
+            self.first_mono, self.stream, self.version = other.first_mono, other.stream, other.version
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +117,51 @@ class ClockReadings:
             self._instance, self._minute, self._level = event.instance, minute, level
             return
         level.take(event)
+
+    def window(self) -> tuple[int, int]:
+        """Return between which differences of its two clocks an event says nothing new, just after the last one."""
+        offset = 0 if self._level is None else self._level.offset
+        return offset - self.step_ns // 2, offset + self.step_ns // 2
+
+    def merge(self, other: ClockReadings) -> None:
+        """Take what another one gathered; of any processes."""
+        for instance, minutes in other._minutes.items():
+            mine = self._minutes.setdefault(instance, {})
+            for minute, levels in minutes.items():
+                known = mine.setdefault(minute, [])
+                for level in levels:
+                    same = next((one for one in known if self._about(one, level.offset)), None)
+                    if same is None:
+                        known.append(level)
+                    else:
+                        same.join(level)
+
+    def as_json(self) -> list[list[Any]]:
+        """Return what was gathered as JSON has it."""
+        return [
+            [
+                instance.hex(),
+                minute,
+                one.offset,
+                one.first_mono,
+                one.last_mono,
+                one.readings,
+                one.stream.hex(),
+                one.version,
+            ]
+            for instance, minutes in self._minutes.items()
+            for minute, levels in minutes.items()
+            for one in levels
+        ]
+
+    @classmethod
+    def from_json(cls, told: list[list[Any]]) -> ClockReadings:
+        """Return what :meth:`as_json` made this of."""
+        made = cls()
+        for instance, minute, offset, first, last, readings, stream, version in told:
+            level = _Level(offset, first, last, bytes.fromhex(stream), version, readings)
+            made._minutes.setdefault(bytes.fromhex(instance), {}).setdefault(minute, []).append(level)
+        return made
 
     def _about(self, level: _Level, offset: int) -> bool:
         return -self.step_ns <= 2 * (offset - level.offset) <= self.step_ns

@@ -93,6 +93,37 @@ def consistency(old: int, new: int, node: Node) -> list[bytes]:
     return [_subtree(start, end, node) for start, end in ([shared] if shared[0] else []) + beside]
 
 
+class Frontier:
+    """The tree of leaves that come one after the other, as little of it as its root needs.
+
+    :ivar size: how many there were.
+    """
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._subtrees: list[bytes] = []  # complete ones, from the largest
+
+    def append(self, leaf: bytes) -> list[tuple[int, int, bytes]]:
+        """Take the hash of the next leaf; return the nodes that the tree gains: level, number and hash."""
+        gained = [(0, self.size, leaf)]
+        level, number, digest = gained[0]
+        while number & 1:
+            level, number, digest = level + 1, number >> 1, node_hash(self._subtrees.pop(), digest)
+            gained.append((level, number, digest))
+        self._subtrees.append(digest)
+        self.size += 1
+        return gained
+
+    def root(self) -> bytes:
+        """Return the root of the leaves so far."""
+        if not self._subtrees:
+            return EMPTY_ROOT
+        digest = self._subtrees[-1]
+        for left in reversed(self._subtrees[:-1]):
+            digest = node_hash(left, digest)
+        return digest
+
+
 def verify_inclusion(leaf: bytes, index: int, size: int, path: Sequence[bytes], expected: bytes) -> bool:
     """Return whether *path* proves a leaf to be in the tree of that root (RFC 9162 §2.1.3.2).
 

@@ -20,6 +20,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -34,6 +35,9 @@ from recorder.locks import LockFile
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+#: Is told the public key of before, and the one that follows it.
+Announce = Callable[[NoteKey, NoteKey], None]
 
 _PRIVATE: Final = re.compile(r"PRIVATE\+KEY\+([^+\s]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]{44})\n?")
 _ORIGIN_SIZE: Final = 200  # characters
@@ -92,9 +96,11 @@ def create(origin: str, clock: Clock) -> SigningKey:
         return _made(origin, path, clock, replace=False)
 
 
-def rotate(origin: str, clock: Clock) -> tuple[NoteKey, SigningKey]:
+def rotate(origin: str, clock: Clock, announce: Announce = lambda before, after: None) -> tuple[NoteKey, SigningKey]:
     """Put a new key in the place of a log's private key, which is gone then; its public key is kept.
 
+    :param announce: is told both public keys while the old private key is still there: what it has signed says that
+        its holder wanted the new one. Where it fails, the old key stays.
     :returns: the public key of before, and the new key.
     :raises ConfigurationError: the log has no key here, or the new one cannot be written.
     """
@@ -103,7 +109,7 @@ def rotate(origin: str, clock: Clock) -> tuple[NoteKey, SigningKey]:
         before = load(origin)
         if before is None:
             raise ConfigurationError(f"the signing key of {origin} is not here ({path}): there is nothing to rotate")
-        return before.public, _made(origin, path, clock, replace=True)
+        return before.public, _made(origin, path, clock, replace=True, announce=partial(announce, before.public))
 
 
 def private_file(origin: str) -> Path:
@@ -214,7 +220,9 @@ def _locked() -> Iterator[None]:
         ) from error
 
 
-def _made(origin: str, path: Path, clock: Clock, *, replace: bool) -> SigningKey:
+def _made(
+    origin: str, path: Path, clock: Clock, *, replace: bool, announce: Callable[[NoteKey], None] = lambda key: None
+) -> SigningKey:
     """Write a new key; its public half first, so that nothing is ever signed that could not be verified here."""
     seed = clock.secret(32)
     key = _key(origin, seed)
@@ -222,6 +230,7 @@ def _made(origin: str, path: Path, clock: Clock, *, replace: bool) -> SigningKey
     lines = "".join(f"{each.text}\n" for each in (*known(origin), key.public))
     made = f".{os.getpid()}.{clock.secret(4).hex()}"
     write_private(public, lines.encode(), made=public.with_name(public.name + made), replace=True)
+    announce(key.public)
     secret = base64.b64encode(b"\1" + seed).decode()
     text = f"PRIVATE+KEY+{origin}+{key.public.key_id.hex()}+{secret}\n"
     write_private(path, text.encode(), made=path.with_name(path.name + made), replace=replace)

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from recorder.clock import SystemClock
 from recorder.core.heads import log_id
 from recorder.core.notes import Checkpoint, NoteKey, Verify, open_checkpoint
 from recorder.durable import fdatasync, make_directory, sync_directory, write_all
@@ -31,9 +32,12 @@ from recorder.locations import signed_checkpoints
 from recorder.locks import LockFile
 
 _LONGEST: Final = 65_536  # bytes of a note here
+_LONGEST_WAIT: Final = 5.0  # seconds for somebody else who has the file
+_LOOK_EVERY: Final = 0.001
 _BLANK: Final = b"\n\n"
 _DASH: Final = "— ".encode()
 _log = logging.getLogger("recorder")
+_clock: Final = SystemClock()
 
 
 class Signed(NamedTuple):
@@ -78,10 +82,10 @@ class SignedCheckpoints:
         """Wait until nobody else has the file, and take note of what was appended meanwhile.
 
         :raises CorruptRecording: its last note does not verify.
-        :raises StoreUnreachable: it cannot be read.
+        :raises StoreUnreachable: it cannot be read, or somebody else has it for too long.
         """
         try:
-            self._file.acquire()
+            self._acquire()
             try:
                 self._catch_up()
             except BaseException:
@@ -90,6 +94,16 @@ class SignedCheckpoints:
         except OSError as error:
             raise self._unusable(error) from error
         return self
+
+    def _acquire(self) -> None:
+        left = _LONGEST_WAIT
+        while not self._file.acquire(blocking=False):  # a process that was stopped must not stop all others
+            if left <= 0:
+                raise StoreUnreachable(
+                    f"{self.path} has been in use by another process for {_LONGEST_WAIT:g} s: look which one hangs"
+                )
+            _clock.sleep(_LOOK_EVERY)
+            left -= _LOOK_EVERY
 
     def __exit__(self, *exc_info: object) -> None:
         self._file.release()

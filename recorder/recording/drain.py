@@ -19,7 +19,7 @@ from recorder.core.codec import decode_batch
 from recorder.core.events import Event, StreamOpened
 from recorder.core.receipts import Receipt
 from recorder.errors import CorruptRecording, RecorderError, StoreUnreachable, VersionConflict
-from recorder.ledger.sealer import Sealer, Sealing
+from recorder.ledger.sealer import RETRY, Sealer, Sealing
 from recorder.recording.batches import BATCH_BYTES, Laned, Source, move_batch, read_batch
 from recorder.recording.lanes import JOURNAL, is_beside
 from recorder.recording.order import in_order
@@ -66,7 +66,7 @@ class Drainer:
         self._confirmed: set[bytes] = set()  # files whose offset this very store has told
         self._moving = threading.Lock()
         self._at_rest = at_rest
-        self._rounds = Rounds("recorder-drainer", self.round, self._rest)
+        self._rounds = Rounds("recorder-drainer", self.round, self._rest, pulse=RETRY)
         self._pause = INTERVAL
         self._retry_at = 0
         self._batch = BATCH_BYTES
@@ -79,6 +79,7 @@ class Drainer:
         self.conflicts = 0
         self.error: str | None = None
         self._sealer = Sealer(clock, signed)
+        self._synced = True
         self._dead = dead
 
     @property
@@ -160,11 +161,16 @@ class Drainer:
         finally:
             self._moving.release()
 
-    def _drained(self, go_on: Callable[[], bool]) -> bool:
+    def _drained(self, go_on: Callable[[], bool], *, to_be_sealed: bool = False) -> bool:
+        """Do a round; return whether anything was moved.
+
+        :param to_be_sealed: the caller does that next: a commit of events need not wait for the medium before.
+        """
         try:
             self._source.check()
+            self._synced = not to_be_sealed
             moved = self._drain_files(go_on)
-            if self._store is not None:
+            if self._store is not None and not to_be_sealed:
                 self._sealer.round(self._store)
         except RecorderError as error:
             self._failed(str(error))
@@ -254,7 +260,7 @@ class Drainer:
     ) -> bool:
         """Commit a batch over several files; return False where that went file by file, and is counted."""
         try:
-            store.append(openings, events, *marks)
+            store.append(openings, events, *marks, synced=self._synced)
         except VersionConflict:  # file by file: who is not in conflict goes on
             for file, mark in zip(files, marks, strict=True):
                 opened, told, _ = decode_batch(file.read(mark.start, mark.end - mark.start))
@@ -321,13 +327,15 @@ class Drainer:
         if not self._moving.acquire(timeout=timeout):
             raise StoreUnreachable(f"nothing could be sealed within {timeout:g} s: the store is busy")
         try:
-            self._drained(lambda: not self._giving_way)
+            self._drained(lambda: not self._giving_way, to_be_sealed=True)
             if self._store is None or self.error is not None:
                 raise StoreUnreachable(f"nothing can be sealed: {self.error or 'the store is not open'}")
-            self._sealer.seal(self._store)
-            return self._sealer.prove(self._store, stream)
+            receipt = self._sealer.seal(self._store, stream)
+            assert receipt is not None
+            return receipt
         finally:
             self._moving.release()
+            self._rounds.wake()  # what can wait is done a moment later
 
     def pause(self, timeout: float) -> bool:
         """Have no transaction and no connection open until :meth:`resume`: the process is about to fork.

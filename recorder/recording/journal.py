@@ -191,12 +191,12 @@ class Journal:
         """Say that events of an exchange are lost."""
         self.tell("events_dropped", facts)
 
-    def sample(self) -> None:
-        """Say how the machine's clock is kept, where the last time is a minute ago."""
-        if self._begun and not self._stopping and self._clock.monotonic_ns() >= self._sample_at:
-            self._sample_at = self._clock.monotonic_ns() + PULSE * 1_000_000_000 - _SLACK_NS
-            self._put(_Entry(b"clock_sampled", self._sampled))
-            self.pay()
+    def sample(self) -> bool:
+        """Say how the machine's clock is kept, where the last time is a minute ago; return whether it was said."""
+        if not self._begun or self._stopping or self._clock.monotonic_ns() < self._sample_at:
+            return False
+        self._sample_at = self._clock.monotonic_ns() + PULSE * 1_000_000_000 - _SLACK_NS
+        return self._put(_Entry(b"clock_sampled", self._sampled)) and self.pay()
 
     def stop(self) -> bool:
         """Say that the process stops, as the last thing; return whether everything is safe."""

@@ -136,11 +136,10 @@ class WritePath:
 
     def open_stream(self, stream: bytes | None = None) -> StreamWriter:
         """Return the writer of a new event stream; nothing is written before its first event."""
-        identity = self.clock.new_id() if stream is None else stream
         if not self.closed:
             self._reserve.keep()
         spool = self._spool.of_thread(self._mover.damaged_lanes)
-        writer = StreamWriter(spool, self.clock, identity, self.instance, self.clock.secret(32))
+        writer = StreamWriter(spool, self.clock, stream or self.clock.new_id(), self.instance, self.clock.secret(32))
         with self._opening:
             self._streams.add(writer)
         return writer
@@ -286,7 +285,8 @@ class WritePath:
         with self._writes.inside():
             self._spool.check()
             told = self._journal.pay()
-            self._journal.sample()
+            if self._journal.sample():
+                self._mover.wake()
             flushed = self._spool.flush()
             self._losses.mend(self._journal.dropped, self._mended)
         return bool(self._losses) or not (flushed and told)

@@ -6,7 +6,7 @@ tests/contract/test_event_store.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
@@ -63,6 +63,32 @@ class Anchored(NamedTuple):
     evidence: bytes
 
 
+class Found(NamedTuple):
+    """A ledger as it is found, before anything is added to it.
+
+    :ivar size: how many leaves it has.
+    :ivar checkpoint: size and signed note of the largest checkpoint in the store, or None.
+    :ivar root: returns the root of the tree of the first so many leaves.
+    """
+
+    size: int
+    checkpoint: tuple[int, str] | None
+    root: Callable[[int], bytes]
+
+
+class Grown(NamedTuple):
+    """A ledger after leaves were added to it.
+
+    :ivar leaves: that were added.
+    :ivar size: how many it has.
+    :ivar node: returns the hash of a complete subtree.
+    """
+
+    leaves: list[Leaf]
+    size: int
+    node: Callable[[int, int], bytes]
+
+
 class Ledger(Protocol):
     """The Merkle tree over the heads of a store's event streams, and what was said of it; append-only.
 
@@ -94,6 +120,21 @@ class Ledger(Protocol):
         :param sealed_ns: UTC nanoseconds.
         :raises ConfigurationError: the ledger has no name yet.
         :raises StoreUnreachable: the engine did not answer, or refused; nothing is committed.
+        """
+        ...
+
+    def grow(
+        self,
+        heads: Sequence[Head],
+        sealed_ns: int,
+        check: Callable[[Found], None],
+        copies: Sequence[tuple[int, str]] = (),
+    ) -> Grown:
+        """Do as :meth:`append`, where the ledger is found to be as it should be, in the same transaction.
+
+        :param check: gets what there is, before anything is added; what it raises undoes all.
+        :param copies: sizes and signed notes of checkpoints to be kept with the leaves.
+        :raises VersionConflict: there is another note of one of those sizes.
         """
         ...
 
@@ -175,12 +216,16 @@ class EventLog(Protocol):
         """The store's URL without its password, for people."""
         ...
 
-    def append(self, openings: Sequence[StreamOpened], events: Sequence[Event], *marks: SpoolMark) -> None:
+    def append(
+        self, openings: Sequence[StreamOpened], events: Sequence[Event], *marks: SpoolMark, synced: bool = True
+    ) -> None:
         """Commit openings and events in one transaction, in order, with the new offsets of their spools.
 
         An opening or an event that is stored already, equal to the last byte of its hash, is passed
         over: repeating an append whose acknowledgement was lost is no error.
 
+        :param synced: False where something else is committed next that survives a loss of power, and what comes
+            before it does so too: this need not wait for the medium by itself.
         :raises VersionConflict: another event holds that version, or a mark does not start where the
             store's offset of its spool stands; nothing is committed.
         :raises UnknownEventType: an event is of a type that has no code; nothing is committed.

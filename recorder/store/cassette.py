@@ -226,7 +226,9 @@ class CassetteStore:
                 self._load()
             yield
 
-    def append(self, openings: Sequence[StreamOpened], events: Sequence[Event], *marks: SpoolMark) -> None:
+    def append(
+        self, openings: Sequence[StreamOpened], events: Sequence[Event], *marks: SpoolMark, synced: bool = True
+    ) -> None:
         """Add openings and events, in order.
 
         Where they come from no spool, they are all that there is of their streams for now.

@@ -32,6 +32,22 @@ def erased_of(store: SqlStore, stream: bytes) -> dict[int, ErasedPayload]:
         return {version: ErasedPayload(size, left) for version, size, left in connection.execute(query)}
 
 
+def erased_streams(store: SqlStore) -> frozenset[bytes]:
+    """Return the ids of the event streams of which payloads were erased."""
+    with store.reading() as connection:
+        return frozenset(connection.execute(select(erased_payloads.c.stream).distinct()).scalars())
+
+
+def acts_of_types(store: SqlStore, types: Iterable[str]) -> Iterator[Event]:
+    """Return every event of some types that stands in a journal, journal by journal, in the order of their ids.
+
+    Looks through the journals alone: exchanges, which are most of a store, are not read for it.
+    """
+    codes = ", ".join(str(TYPE_CODES[name]) for name in types)
+    journals = "e.stream IN (SELECT j.stream FROM event_streams j WHERE j.stream = j.instance)"
+    return store.events_where(f"{journals} AND e.type IN ({codes})")
+
+
 def events_of_types(store: SqlStore, types: Iterable[str]) -> Iterator[Event]:
     """Return every event of some types, in the order of the event streams' ids; looks through the whole store."""
     codes = ", ".join(str(TYPE_CODES[name]) for name in types)

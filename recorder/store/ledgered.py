@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from sqlalchemy import Connection, Select, and_, func, insert, or_, select
+from sqlalchemy import Connection, Select, func, insert, select, text
 
 from recorder.core import merkle
 from recorder.core.heads import Head, Leaf, decode_entry, encode_entry, log_id
 from recorder.errors import ConfigurationError, CorruptRecording, NotFound, VersionConflict
-from recorder.store.base import Anchored
+from recorder.store.base import Anchored, Found, Grown
 from recorder.store.checkpoints import insert_into
 from recorder.store.rows import Row, batched
 from recorder.store.tables import anchors, checkpoints, ledger, ledger_leaves, ledger_nodes
@@ -32,6 +32,11 @@ Made = TypeVar("Made")
 
 _AT_ONCE: Final = 500  # values in one IN (…)
 _ROWS_AT_ONCE: Final = 1000
+_INSERT_LEAVES: Final = insert(ledger_leaves)
+_INSERT_NODES: Final = insert(ledger_nodes)
+_INSERT_NOTE: Final = text(
+    "INSERT INTO checkpoints (size, note, made_ns) VALUES (:size, :note, :made_ns) ON CONFLICT DO NOTHING"
+)
 
 _leaf: Final = ledger_leaves.c
 _node: Final = ledger_nodes.c
@@ -86,27 +91,48 @@ class SqlLedger:
             return _size(connection)
 
     def append(self, heads: Sequence[Head], sealed_ns: int) -> list[Leaf]:
-        """Commit heads as leaves in one transaction, in order, and return the leaves.
+        """Commit heads as leaves in one transaction, in order, and return the leaves; see :meth:`grow`."""
+        return self.grow(heads, sealed_ns, lambda found: None).leaves
+
+    def grow(
+        self,
+        heads: Sequence[Head],
+        sealed_ns: int,
+        check: Callable[[Found], None],
+        copies: Sequence[tuple[int, str]] = (),
+    ) -> Grown:
+        """Commit heads as leaves in one transaction, in order, where the ledger is found to be as it should be.
 
         What is sealed already at that length or a further one is passed over, whatever its hash. When this returns,
         the leaves survive a loss of power.
 
         :param sealed_ns: UTC nanoseconds.
+        :param check: gets what there is, before anything is added; what it raises undoes all.
+        :param copies: sizes and signed notes of checkpoints to be kept with them.
         :raises ConfigurationError: the ledger has no name yet.
         :raises StoreUnreachable: the engine did not answer, or refused; nothing is committed.
+        :raises VersionConflict: there is another note of one of those sizes.
         """
+        nodes: dict[tuple[int, int], bytes] = {}
         with self._store.writing(durable=True) as connection:
             self._store.lock_ledger(connection)
-            log, size = self._log_id(connection), _size(connection)
-            last = _last(connection, {head.stream for head in heads})
-            leaves: list[Leaf] = []
-            for head in heads:
-                before, length = last.get(head.stream, (0, 0))
-                if head.length > length:
-                    leaves.append(Leaf(size + len(leaves), head, sealed_ns, before))
-                    last[head.stream] = leaves[-1].number + 1, head.length
-            self._insert(connection, size, [(leaf, encode_entry(log, leaf)) for leaf in leaves])
-        return leaves
+            log = self._log_id(connection)
+            size, *checkpoint = connection.execute(_STATE).one()
+            last = (checkpoint[0], checkpoint[1]) if checkpoint[0] is not None else None
+            node = self._nodes_at(connection, nodes)
+            # Of a tree that grows, the nodes that make its root are all that is needed of it.
+            nodes |= _nodes(connection, _complete(size))
+            check(Found(size, last, lambda some: merkle.root(some, node)))
+            leaves = _new_leaves(heads, size, sealed_ns, self._last(connection, {head.stream for head in heads}))
+            nodes |= self._insert(connection, size, [(leaf, encode_entry(log, leaf)) for leaf in leaves], node)
+            for covered, note in copies:
+                self._add_checkpoint(connection, covered, note, sealed_ns)
+
+        def known_or_read(level: int, number: int) -> bytes:
+            known = nodes.get((level, number))
+            return self.node(level, number) if known is None else known
+
+        return Grown(leaves, size + len(leaves), known_or_read)
 
     def take(self, start: int, entries: Sequence[bytes]) -> None:
         """Commit entries of a ledger of the same name as they are, for a copy.
@@ -121,24 +147,57 @@ class SqlLedger:
             if start > size:
                 raise VersionConflict(f"the ledger of {self._store.name} ends before leaf {start}")
             new = list(enumerate(entries, start))[size - start :]
-            self._insert(connection, size, [(decode_entry(log, number, entry), entry) for number, entry in new])
+            taken = [(decode_entry(log, number, entry), entry) for number, entry in new]
+            self._insert(connection, size, taken, self._nodes_at(connection, _nodes(connection, _complete(size))))
 
-    def _insert(self, connection: Connection, size: int, leaves: Sequence[tuple[Leaf, bytes]]) -> None:
+    def _last(self, connection: Connection, streams: Iterable[bytes]) -> dict[bytes, tuple[int, int]]:
+        """Return, of each stream that is sealed, the number of its last leaf plus 1, and the length there."""
+        found: dict[bytes, tuple[int, int]] = {}
+        store = self._store
+        for some in batched(list(streams), _AT_ONCE):
+            named = ", ".join(map(store.id_literal, some))
+            newest = f"SELECT max(number) FROM ledger_leaves WHERE stream IN ({named}) GROUP BY stream"
+            sql = (
+                f"SELECT {store.id_out.format('stream')}, number, length FROM ledger_leaves WHERE number IN ({newest})"
+            )
+            rows = connection.exec_driver_sql(sql)
+            found |= {bytes(stream): (number + 1, length) for stream, number, length in rows}
+        return found
+
+    def _insert(
+        self, connection: Connection, size: int, leaves: Sequence[tuple[Leaf, bytes]], node: merkle.Node
+    ) -> dict[tuple[int, int], bytes]:
+        """Insert leaves with their entries, and return the nodes that the tree gains.
+
+        :param node: of the tree as it is.
+        """
         if not leaves:
-            return
+            return {}
         rows = [
             {"number": leaf.number, "stream": leaf.head.stream, "length": leaf.head.length, "state": leaf.head.state}
             | {"entry": entry}
             for leaf, entry in leaves
         ]
-        edge = _nodes(connection, _edge(size, size + len(leaves)))
-        hashes = [merkle.leaf_hash(entry) for _, entry in leaves]
-        nodes = merkle.appended(size, hashes, lambda level, number: self._present(edge, level, number))
-        connection.execute(insert(ledger_leaves), rows)
+        gained = list(merkle.appended(size, [merkle.leaf_hash(entry) for _, entry in leaves], node))
+        connection.execute(_INSERT_LEAVES, rows)
         connection.execute(
-            insert(ledger_nodes),
-            [{"level": level, "number": number, "hash": digest} for level, number, digest in nodes],
+            _INSERT_NODES,
+            [{"level": level, "number": number, "hash": digest} for level, number, digest in gained],
         )
+        return {(level, number): digest for level, number, digest in gained}
+
+    def _nodes_at(self, connection: Connection, known: dict[tuple[int, int], bytes]) -> merkle.Node:
+        """Return what reads nodes within a transaction.
+
+        :param known: those that need not be read; gets the others.
+        """
+
+        def read(level: int, number: int) -> bytes:
+            if (level, number) not in known:
+                known.update(_nodes(connection, [(level, number)]))
+            return self._present(known, level, number)
+
+        return read
 
     def leaf(self, number: int) -> Leaf:
         """Return a leaf.
@@ -261,14 +320,16 @@ class SqlLedger:
 
         :raises VersionConflict: there is another note of that size.
         """
-        with self._store.writing(durable=True) as connection:
-            values = {"size": size, "note": note, "made_ns": made_ns}
-            connection.execute(insert_into(connection, checkpoints).values(values).on_conflict_do_nothing())
-            known = connection.execute(select(checkpoints.c.note).where(checkpoints.c.size == size)).scalar()
-            if known != note:
-                raise VersionConflict(
-                    f"{self._store.name} has another checkpoint of size {size}: see `recorder verify`"
-                )
+        # Not durable: it is a copy of what is kept outside, which is made again where it is missing.
+        with self._store.writing() as connection:
+            self._add_checkpoint(connection, size, note, made_ns)
+
+    def _add_checkpoint(self, connection: Connection, size: int, note: str, made_ns: int) -> None:
+        if connection.execute(_INSERT_NOTE, {"size": size, "note": note, "made_ns": made_ns}).rowcount:
+            return
+        known = connection.execute(select(checkpoints.c.note).where(checkpoints.c.size == size)).scalar()
+        if known != note:
+            raise VersionConflict(f"{self._store.name} has another checkpoint of size {size}: see `recorder verify`")
 
     def anchors(self) -> Iterator[Anchored]:
         """Yield what was got from outside, in the order in which it came."""
@@ -291,34 +352,45 @@ class SqlLedger:
                 raise VersionConflict(f"{self._store.name} has another anchor with the id {anchored.id.hex()}")
 
 
+_largest: Final = select(checkpoints.c.size, checkpoints.c.note).order_by(checkpoints.c.size.desc()).limit(1).subquery()
+#: One row: how many leaves there are, and size and note of the largest checkpoint, or None.
+_STATE: Final = select(
+    select(func.coalesce(func.max(_leaf.number) + 1, 0)).scalar_subquery(),
+    select(_largest.c.size).scalar_subquery(),
+    select(_largest.c.note).scalar_subquery(),
+)
+
+
 def _size(connection: Connection) -> int:
     last = connection.execute(select(func.max(_leaf.number))).scalar()
     return 0 if last is None else int(last) + 1
 
 
-def _last(connection: Connection, streams: Iterable[bytes]) -> dict[bytes, tuple[int, int]]:
-    """Return, of each stream that is sealed, the number of its last leaf plus 1, and the length there."""
-    found: dict[bytes, tuple[int, int]] = {}
-    for some in batched(list(streams), _AT_ONCE):
-        newest = select(func.max(_leaf.number)).where(_leaf.stream.in_(some)).group_by(_leaf.stream)
-        query = select(_leaf.stream, _leaf.number, _leaf.length).where(_leaf.number.in_(newest))
-        found |= {stream: (number + 1, length) for stream, number, length in connection.execute(query)}
-    return found
+def _new_leaves(heads: Sequence[Head], size: int, sealed_ns: int, last: dict[bytes, tuple[int, int]]) -> list[Leaf]:
+    """Return the leaves of heads that are further than what is sealed of their streams.
+
+    :param size: how many leaves there are.
+    :param last: of each stream that is sealed, the number of its last leaf plus 1, and the length there.
+    """
+    leaves: list[Leaf] = []
+    for head in heads:
+        before, length = last.get(head.stream, (0, 0))
+        if head.length > length:
+            leaves.append(Leaf(size + len(leaves), head, sealed_ns, before))
+            last[head.stream] = leaves[-1].number + 1, head.length
+    return leaves
 
 
-def _edge(size: int, grown: int) -> list[tuple[int, int]]:
-    """Return which complete subtrees of a tree become parts of larger ones when it grows to *grown* leaves."""
-    return [
-        (level, (size >> level) - 1)
-        for level in range(size.bit_length())
-        if size >> level & 1 and (size >> level) + 1 << level <= grown
-    ]
+def _complete(size: int) -> list[tuple[int, int]]:
+    """Return which complete subtrees the tree of *size* leaves is made of."""
+    return [(level, (size >> level) - 1) for level in range(size.bit_length()) if size >> level & 1]
 
 
 def _nodes(connection: Connection, places: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
     if not places:
         return {}
-    # Not a comparison of pairs, for which SQLite reads the whole table.
-    each = or_(*(and_(_node.level == level, _node.number == number) for level, number in places))
-    query = select(_node.level, _node.number, _node.hash).where(each)
-    return {(level, number): digest for level, number, digest in connection.execute(query)}
+    # Not a comparison of pairs, for which SQLite reads the whole table. As text: to have it built takes ten times as
+    # long as to run it.
+    each = " OR ".join(f"(level = {level:d} AND number = {number:d})" for level, number in places)
+    rows = connection.exec_driver_sql(f"SELECT level, number, hash FROM ledger_nodes WHERE {each}")
+    return {(level, number): digest for level, number, digest in rows}

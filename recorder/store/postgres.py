@@ -10,7 +10,7 @@ events never change.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -192,7 +192,9 @@ class PostgresStore(SqlStore):
     def check_present(self) -> None:
         """Do nothing: a server that is gone says so by itself."""
 
-    def append(self, openings: Sequence[StreamOpened], events: Sequence[Event], *marks: SpoolMark) -> None:
+    def append(
+        self, openings: Sequence[StreamOpened], events: Sequence[Event], *marks: SpoolMark, synced: bool = True
+    ) -> None:
         """Commit openings and events in one transaction, in order, with the spool's new offset.
 
         :raises VersionConflict: another event holds that version, or a mark does not follow on.
@@ -203,6 +205,8 @@ class PostgresStore(SqlStore):
             instances = self._instances_of(openings, events)
             try:
                 with self.writing() as connection, _raw(connection).cursor() as cursor:
+                    if not synced:
+                        cursor.execute("SET LOCAL synchronous_commit = off")
                     for mark in marks:
                         _advance(cursor, mark)
                     _insert(cursor, openings, events, instances)
@@ -259,7 +263,7 @@ class _Snapshot(SnapshotRows):
         self._connection = connection
         self._cursors = 0
 
-    def __call__(self, sql: str) -> Iterator[Row]:
+    def __call__(self, sql: str) -> Generator[Row, None, None]:
         self._cursors += 1
         # These rows are read wherever the caller is, not within the block that made the snapshot.
         with (

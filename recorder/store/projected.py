@@ -216,8 +216,8 @@ class SqlProjected:
             store_messages(connection, messages, folded)
             store_calls(connection, calls, folded)
             store_links(connection, links)
-            _upsert(connection, exchanges)
-            _upsert(connection, openings)
+            store_rows(connection, exchanges)
+            store_rows(connection, openings)
         return True
 
     def exchange(self, identity: bytes) -> ExchangeRow | None:
@@ -339,16 +339,16 @@ def damaged_row(table: str, identity: Digest, column: str) -> CorruptRecording:
     )
 
 
-def _upsert(connection: Connection, rows: Sequence[ExchangeRow] | Sequence[OpeningRow]) -> None:
+def store_rows(connection: Connection, rows: Sequence[ExchangeRow] | Sequence[OpeningRow]) -> None:
+    """Store rows, new ones or in place of those with the same id."""
     if not rows:
         return
     table = _TABLE_OF[type(rows[0])]
     insert = insert_into(connection, table)
     keys = {column.name for column in table.primary_key}
     changed = {column.name: insert.excluded[column.name] for column in table.c if column.name not in keys}
-    names = [field.name for field in fields(rows[0])]
     statement = insert.on_conflict_do_update(index_elements=sorted(keys), set_=changed)
-    values = attrgetter(*names)  # astuple copies every value
+    values = attrgetter(*(names := [field.name for field in fields(rows[0])]))  # astuple copies every value
     connection.execute(statement, [dict(zip(names, values(row), strict=True)) for row in rows])
 
 

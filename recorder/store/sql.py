@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from itertools import groupby, islice
@@ -113,7 +113,9 @@ class SqlStore(ABC):
         """
 
     @abstractmethod
-    def append(self, openings: Sequence[StreamOpened], events: Sequence[Event], *marks: SpoolMark) -> None:
+    def append(
+        self, openings: Sequence[StreamOpened], events: Sequence[Event], *marks: SpoolMark, synced: bool = True
+    ) -> None:
         """Commit openings and events; see :meth:`recorder.store.base.EventStore.append`."""
 
     @abstractmethod
@@ -347,7 +349,7 @@ class SnapshotRows(ABC):
     """Runs queries within one snapshot."""
 
     @abstractmethod
-    def __call__(self, sql: str) -> Iterator[Row]:
+    def __call__(self, sql: str) -> Generator[Row, None, None]:
         """Run a query and yield its rows in constant memory."""
 
 

@@ -8,7 +8,7 @@ order of positions.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
@@ -146,15 +146,21 @@ class SqliteStore(SqlStore):
         :param durable: the log is synced with the commit, and with it whatever was committed before.
         """
         with self._writer_alone() as connection:
-            level = "full" if durable else self._synchronous
-            if level != self._synchronous:
-                _set_synchronous(connection, level)
-            try:
-                with connection.begin():
-                    yield connection
-            finally:
-                if level != self._synchronous:
-                    _set_synchronous(connection, self._synchronous)
+            level: Synchronous = "full" if durable else self._synchronous
+            with self._syncing(connection, level), connection.begin():
+                yield connection
+
+    @contextmanager
+    def _syncing(self, connection: Connection, level: Synchronous) -> Iterator[None]:
+        """Have commits wait for the medium, or not, whatever the store was opened with."""
+        if level == self._synchronous:
+            yield
+            return
+        try:
+            _set_synchronous(connection, level)
+            yield
+        finally:
+            _set_synchronous(connection, self._synchronous)
 
     def lock_ledger(self, connection: Connection) -> None:
         """Do nothing: whoever writes is alone."""
@@ -170,7 +176,9 @@ class SqliteStore(SqlStore):
                 self._writer = self._write.connect()
             yield self._writer
 
-    def append(self, openings: Sequence[StreamOpened], events: Sequence[Event], *marks: SpoolMark) -> None:
+    def append(
+        self, openings: Sequence[StreamOpened], events: Sequence[Event], *marks: SpoolMark, synced: bool = True
+    ) -> None:
         """Commit openings and events in one transaction, in order, with the spool's new offset.
 
         :raises VersionConflict: another event holds that version, or a mark does not follow on.
@@ -179,7 +187,8 @@ class SqliteStore(SqlStore):
         """
         try:
             values = self._values(openings, events)
-            with self._writer_alone() as connection:
+            level: Synchronous = self._synchronous if synced else "normal"
+            with self._writer_alone() as connection, self._syncing(connection, level):
                 try:
                     with connection.begin():
                         _advance(connection, marks)
@@ -300,7 +309,7 @@ class _Snapshot(SnapshotRows):
         self._cursors = [self._connection.cursor()]
         self._cursors[0].execute("BEGIN")
 
-    def __call__(self, sql: str) -> Iterator[Row]:
+    def __call__(self, sql: str) -> Generator[Row, None, None]:
         cursor = self._connection.cursor()
         self._cursors.append(cursor)
         # These rows are read wherever the caller is, not within the block that made the snapshot.

@@ -9,11 +9,12 @@ import pytest
 
 from recorder.clock import SystemClock
 from recorder.core.heads import log_id
-from recorder.core.notes import parse_key
+from recorder.core.notes import open_checkpoint, parse_key
 from recorder.ledger.keys import create, fingerprint, known, load
 from recorder.locations import signed_checkpoints, signing_keys
 from recorder.store import open_store
 from tests.commands import json_lines, run, told
+from tests.recorded import journals
 
 
 def origin_of(url: str) -> str | None:
@@ -83,7 +84,7 @@ def test_two_stores_have_not_one_name(tmp_path: Path) -> None:
     one, other = (f"sqlite:///{tmp_path / name}" for name in ("one.db", "other.db"))
     assert run("keys", "init", "--origin", "example.com/bot", "--store", one).exit_code == 0
     signed = signed_checkpoints(log_id("example.com/bot"))
-    signed.parent.mkdir(parents=True)
+    signed.parent.mkdir(parents=True, exist_ok=True)
     signed.touch()
     line = told(run("keys", "init", "--origin", "example.com/bot", "--store", other), 2)
     assert line.endswith("give this one another name with --origin")
@@ -101,3 +102,26 @@ def test_a_store_without_a_ledger(store_url: str) -> None:
     for command in ("show", "rotate"):
         line = told(run("keys", command, "--store", store_url), 1)
         assert line == "error: the store has no ledger, so nothing is sealed: `recorder keys init` founds one"
+
+
+def test_keys_are_told_in_the_journal_a_new_one_under_the_signature_of_the_old(store_url: str) -> None:
+    assert run("keys", "init", "--store", store_url).exit_code == 0
+    origin = origin_of(store_url) or ""
+    first = load(origin)
+    assert first is not None
+    assert run("keys", "rotate", "--store", store_url).exit_code == 0
+    second = load(origin)
+    assert second is not None
+    told = [event for events in journals(store_url).values() for event in events if event.type.startswith("key_")]
+    assert [(event.type, event.facts) for event in told] == [
+        ("key_created", {"key": first.public.text}),
+        ("key_rotated", {"from": first.public.text, "to": second.public.text}),
+    ]
+    store = open_store(store_url, write=False)
+    try:
+        leaf = store.ledger.last_leaf(told[1].stream)
+        assert leaf is not None
+        (note,) = [note for size, note in store.ledger.checkpoints() if size == leaf.number + 1]
+    finally:
+        store.close()
+    assert open_checkpoint(note, origin, [first.public]).size == leaf.number + 1

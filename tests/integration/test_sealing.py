@@ -18,7 +18,7 @@ from recorder.ledger.outside import read_signed
 from recorder.locations import signing_keys
 from recorder.store import open_store
 from tests.loopback import Script, serve
-from tests.recorded import ask, journals, streams, until
+from tests.recorded import ask, journals, python, streams, until
 
 ORIGIN = "example.com/bot"
 DRAINERS = ("thread", "process")
@@ -223,3 +223,19 @@ def test_a_link_that_cannot_be_recorded_is_refused(wrong: dict[str, object], tol
         record: Callable[..., object] = recorder.link
         with pytest.raises((ConfigurationError, NotFound), match=told):
             record(**facts)
+
+
+def test_cryptography_is_imported_only_where_there_is_a_key(sqlite_url: str) -> None:
+    program = (
+        "import sys; from recorder import Recorder\n"
+        "with Recorder(sys.argv[1]) as recorder: path = recorder._path; path.tell('clock_sampled', {'exchanges': 0})\n"
+        "print('cryptography' in sys.modules)"
+    )
+    for key, expected in ((False, "False\n"), (True, "True\n")):
+        if key:
+            keys.create(ORIGIN, SystemClock())
+            with closing(open_store(sqlite_url, write=True)) as store:
+                store.ledger.found(ORIGIN)
+        with python(program, sqlite_url) as child:
+            out, err = child.communicate(timeout=60)
+        assert (out, err) == (expected, "")

@@ -21,6 +21,7 @@ EXPECTED = {
     "LedgerConflict": 1,
     "AnchorFailed": 3,
     "RedactionRefused": 1,
+    "ErasureRefused": 1,
     "ImportRefused": 1,
     "RecordingError": 3,
     "CorruptRecording": 1,
