@@ -14,17 +14,16 @@ import pytest
 import requests
 
 from recorder import Recorder
-from recorder.api.acts import write_down
-from recorder.clock import SystemClock, id_bytes
+from recorder.clock import SystemClock
 from recorder.core.chain import genesis, link
 from recorder.core.events import Event
 from recorder.ledger import keys
 from recorder.store import open_store
 from recorder.store.schema import upgrade
+from tests.commands import run
 from tests.golden.make_journal import HERE
 from tests.loopback import Script, serve
 from tests.recorded import ask, python, until
-from tests.sealed import Stream, erase
 
 READER = HERE / "store_reader.py"
 KILLED = """
@@ -98,30 +97,24 @@ def _types(url: str) -> list[str]:
 
 
 def _erased(url: str, exchange: str) -> None:
-    with closing(open_store(url, write=True)) as store:
-        opened = store.opening(id_bytes(exchange))
-        assert opened is not None
-        stream = Stream(opened, list(store.events(opened.stream)))
-        size = sum(len(event.meta or "") + len(event.body or b"") for event in stream.events)
-    erase(url, stream)
-    facts = {"exchange": exchange, "events": len(stream.events), "bytes": size, "ground": "Art. 17", "by": "a lawyer"}
-    with closing(open_store(url, write=True)) as store:
-        write_down(store, SystemClock(), "erase", [("payload_erased", facts)])
+    done = run("--store", url, "erase", exchange, "--ground", "Art. 17", "--yes")
+    assert done.exit_code == 0, done.stderr
 
 
 def test_a_store_that_recorders_wrote_is_true(whole: Path) -> None:
     code, said, found = read(whole)
     assert (code, found) == (0, "")
     with sqlite3.connect(whole) as connection:
-        events, streams, leaves = (
+        events, streams, leaves, erased = (
             connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-            for table in ("events", "event_streams", "ledger_leaves")
+            for table in ("events", "event_streams", "ledger_leaves", "erased_payloads")
         )
         (newest,) = connection.execute("SELECT note FROM checkpoints ORDER BY size DESC").fetchone()
     connection.close()
     assert said.splitlines()[-1] == f"true: {events} events of {streams} event streams, {leaves} entries"
     assert said.splitlines()[-4:-1] == newest.splitlines()[:3]
     assert leaves > 10
+    assert erased >= 10
 
 
 @pytest.mark.parametrize("name", ["v1.db", "journal.db"])
