@@ -56,7 +56,7 @@ class Bundled:
     :ivar signed: whether the ledger's key signed it; False: authenticity cannot be proved of all of it.
     :ivar sealed: whether the store has a ledger; without one only the hash chains can be checked.
     :ivar size: bytes of the file.
-    :ivar findings: what the verifier says against it, as whoever gets it will be told: it is not as it was written.
+    :ivar findings: what whoever verifies it will find, as its ``--json`` has it: the store is not as it was written.
     """
 
     exchanges: int
