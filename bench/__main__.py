@@ -20,6 +20,7 @@ NAMES = (
     "replay",
     "rebuild",
     "importing",
+    "sealing",
     "verify",
     "searching",
     "exporting",

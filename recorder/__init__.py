@@ -15,12 +15,15 @@
 from importlib import import_module
 
 from recorder.errors import (
+    AnchorFailed,
     CassetteExhausted,
     ChainBroken,
     ConfigurationError,
     CorruptRecording,
     DialectError,
+    ErasureRefused,
     ImportRefused,
+    LedgerConflict,
     NetworkBlocked,
     NoMatchingExchange,
     NotFound,
@@ -48,12 +51,15 @@ if TYPE_CHECKING:
     from recorder.replay.virtual_clock import VirtualClock
 
 __all__ = [
+    "AnchorFailed",
     "CassetteExhausted",
     "ChainBroken",
     "ConfigurationError",
     "CorruptRecording",
     "DialectError",
+    "ErasureRefused",
     "ImportRefused",
+    "LedgerConflict",
     "Match",
     "NetworkBlocked",
     "NoMatchingExchange",

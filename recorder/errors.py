@@ -7,13 +7,16 @@
     ├── StoreError                  the store cannot do what was asked of it
     │   ├── StoreUnreachable        nobody answers, or the path cannot be opened
     │   ├── StaleSchema             the store's schema is not the one this version reads and writes
-    │   └── VersionConflict         two different events claim one place in an event stream
+    │   ├── VersionConflict         two different events claim one place in an event stream
+    │   └── LedgerConflict          the store's ledger does not continue what was signed of it
     ├── RecordingError              only under on_failure="raise": the request was not, or is not, recorded
     ├── CorruptRecording            what is stored cannot be what was written
     │   ├── UnknownEventType
     │   └── ChainBroken
     ├── DialectError                a body does not follow its dialect (views fall back to bytes)
     ├── RedactionRefused            an export would still hold what it was to leave out
+    ├── ErasureRefused              what was to be erased has to be kept
+    ├── AnchorFailed                what is outside cannot be reached, or did not do what it should
     ├── ImportRefused               a file, or the rest of one, cannot be imported
     ├── NotFound                    no exchange or conversation goes by that name, or more than one does
     └── ReplayError
@@ -60,6 +63,10 @@ class VersionConflict(StoreError):
     """Two different events claim the same place in an event stream."""
 
 
+class LedgerConflict(StoreError):
+    """The store's ledger does not continue what was signed of it before."""
+
+
 class RecordingError(RecorderError):
     """The exchange cannot be recorded."""
 
@@ -90,6 +97,14 @@ class DialectError(RecorderError):
 
 class RedactionRefused(RecorderError):
     """The export would still hold what it was to leave out."""
+
+
+class ErasureRefused(RecorderError):
+    """What was to be erased has to be kept."""
+
+
+class AnchorFailed(RecorderError):
+    """The checkpoint cannot be anchored outside."""
 
 
 class ImportRefused(RecorderError):

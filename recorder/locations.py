@@ -1,4 +1,4 @@
-"""Where things lie outside a store: spools, and the key of the fingerprints.
+"""Where things lie outside a store: spools, the keys, and what was signed of a ledger.
 
 Directories follow the XDG Base Directory Specification, on macOS ``~/Library/Application Support``,
 on Windows ``%LOCALAPPDATA%``.
@@ -21,6 +21,7 @@ DEFAULT_STORE: Final = "sqlite:///recorder.db"
 CASSETTE_SUFFIX: Final = ".jsonl"
 _CASSETTE: Final = "cassette://"
 _KEY_VARIABLE: Final = "RECORDER_FINGERPRINT_KEY"
+SIGNING_KEY_VARIABLE: Final = "RECORDER_SIGNING_KEY"
 
 
 def default_store() -> str:
@@ -185,6 +186,25 @@ def fingerprint_key(clock: Clock) -> bytes:
         raise ConfigurationError(
             f"the fingerprint key {path} cannot be used ({error.strerror}): set {_KEY_VARIABLE} or XDG_DATA_HOME"
         ) from error
+
+
+def signing_key_file() -> Path | None:
+    """Return the file of the signing key that ``RECORDER_SIGNING_KEY`` names; None where it names none."""
+    named = os.environ.get(SIGNING_KEY_VARIABLE)
+    return Path(named).absolute() if named else None
+
+
+def signing_keys() -> Path:
+    """Return the directory of the signing keys, in the user's data directory: apart from every store."""
+    return _data_home() / "recorder" / "keys"
+
+
+def signed_checkpoints(log_id: bytes) -> Path:
+    """Return the file of a log's signed checkpoints outside the store, in the user's state directory.
+
+    :param log_id: 32 bytes (:func:`recorder.core.heads.log_id`).
+    """
+    return _state_home() / "recorder" / "ledgers" / f"{log_id.hex()}.checkpoints"
 
 
 def known_fingerprint_key() -> bytes | None:

@@ -49,7 +49,13 @@ def own_home(homes: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     home = Path(tempfile.mkdtemp(dir=homes))  # pytest's own would look through all that were made before
     for variable in ("XDG_STATE_HOME", "XDG_DATA_HOME"):
         monkeypatch.setenv(variable, str(home))
-    for variable in ("RECORDER_STORE", "RECORDER_OFF", "RECORDER_FINGERPRINT_KEY"):
+    for variable in (
+        "RECORDER_STORE",
+        "RECORDER_OFF",
+        "RECORDER_FINGERPRINT_KEY",
+        "RECORDER_ANCHORS",
+        "RECORDER_SIGNING_KEY",
+    ):
         monkeypatch.delenv(variable, raising=False)
     return home
 

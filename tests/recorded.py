@@ -16,24 +16,42 @@ import requests
 
 from recorder.clock import id_text
 from recorder.core.chain import ChainVerifier
-from recorder.core.events import CONVERSATION_TYPES, TERMINAL_TYPES, Event
+from recorder.core.events import TERMINAL_TYPES, Event, StreamOpened, is_journal, stream_kind
 from recorder.core.exchange import Exchange, fold
 from recorder.store import open_store
+from tests.journals import check_journals
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def streams(url: str) -> dict[str, list[Event]]:
-    """Return the events of every stream of a store, by id, after verifying every chain and every order."""
-    found: dict[str, list[Event]] = {}
+    """Return the events of every stream of a store but the journals, by id.
+
+    Every chain and every order is verified before, and that the journals say what there is.
+    """
+    found = _all_streams(url)
+    check_journals(found)
+    return {name: events for name, (opened, events) in found.items() if not is_journal(opened)}
+
+
+def journals(url: str) -> dict[str, list[Event]]:
+    """Return the events of every journal of a store, by id, after the same checks."""
+    found = _all_streams(url)
+    check_journals(found)
+    return {name: events for name, (opened, events) in found.items() if is_journal(opened)}
+
+
+def _all_streams(url: str) -> dict[str, tuple[StreamOpened, list[Event]]]:
+    found: dict[str, tuple[StreamOpened, list[Event]]] = {}
     with closing(open_store(url, write=False)) as store:
         for opened, events in store.walk():
             assert opened is not None
             verifier = ChainVerifier(opened)
-            told = found[id_text(opened.stream)] = []
+            told = list[Event]()
             for event in events:
                 verifier.feed(event)
                 told.append(event)
+            found[id_text(opened.stream)] = opened, told
     return found
 
 
@@ -41,7 +59,7 @@ def exchanges(url: str) -> dict[str, Exchange]:
     """Return the folded exchanges of a store, by id; none of them may have an anomaly."""
     found = {}
     for name, events in streams(url).items():
-        if events and events[0].type not in CONVERSATION_TYPES:
+        if events and stream_kind(events[0].type) == "exchange":
             exchange = fold(events)
             assert exchange is not None
             assert exchange.anomalies == (), (name, exchange.anomalies)

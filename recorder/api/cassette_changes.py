@@ -36,7 +36,8 @@ from recorder.store.cassette_file import (
     require_sound,
     told,
 )
-from recorder.store.copying import Carried
+from recorder.store.copying import Carried, Refused
+from recorder.store.erased import erased_streams
 
 
 @contextmanager
@@ -103,8 +104,12 @@ def save(
 
 
 def _given(store: Store, streams: Sequence[bytes], carried: Carried) -> Iterator[Written]:
+    erased = erased_streams(store.reader.store)
     for stream in streams:
         opened, events = store.reader.opening(stream), store.reader.checked(stream)
+        if stream in erased:
+            carried.refused.append(Refused(stream, None, "since what was said in it was erased"))
+            continue
         if opened is None or not events:
             carried.absent.append(stream)
             continue

@@ -156,8 +156,8 @@ def _echoes(path: Path, events: Sequence[Event]) -> Iterator[str]:
         return
     with suppress(CorruptRecording):  # that is told already
         exchange = fold(events)
-        if exchange is None:
-            return
+        if exchange is None or exchange.imported is not None:
+            return  # what another tool has put in a credential's place stands in many places
         name = id_text(exchange.stream)
         for kind in echoed_in(exchange, Redaction(key).fingerprint):
             yield (

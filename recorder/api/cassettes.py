@@ -47,6 +47,10 @@ class CassetteRecordings:
                 if method:  # else it begins with no request that could be asked again
                     yield Entry(stream, match_key(method, url, payload, places), places, method, url)
 
+    def erased(self) -> int:
+        """Return 0: nothing in a cassette is ever erased and kept."""
+        return 0
+
     def _asked(self, block: Block) -> tuple[str, str, bytes, tuple[str, ...]]:
         """Return method, URL, payload and redacted places of a recorded request; nothing more is read of it."""
         if told := _asking(self._read(block)):

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 
 from recorder.clock import id_text
-from recorder.core.events import meta_text
 from recorder.errors import ConfigurationError
 from recorder.recording.streams import StreamWriter
 from recorder.recording.write_path import WritePath
@@ -74,14 +73,14 @@ class Conversations:
             opened, writer, known = found or self._opened(name, key)
             if any(known.get(tag) != value for tag, value in tags.items()):
                 known.update(tags)
-                self._path.write(writer, b"tags_set", 0, meta_text({"tags": known}).encode())
+                self._path.write_apart(writer, "conversation", "tags_set", {"tags": known})
             return opened
 
     def _opened(self, name: str | None, key: tuple[bytes, str]) -> tuple[Conversation, StreamWriter, dict[str, str]]:
         writer = self._path.open_stream()
         made = (Conversation(id_text(writer.id), name), writer, dict[str, str]())
         if name is not None:
-            self._path.write(writer, b"conversation_named", 0, meta_text({"name": name}).encode())
+            self._path.write_apart(writer, "conversation", "conversation_named", {"name": name})
             self._open[key] = made
         return made
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Unpack, cast
 
 from recorder.api.exporting import threads_of
@@ -16,6 +16,7 @@ from recorder.errors import ConfigurationError, NotFound
 from recorder.locations import absolute_url
 from recorder.store import open_store
 from recorder.store.copying import Carried, Streams, carry, chosen, compare, everything
+from recorder.store.copying_ledger import LedgerCopy, carry_ledger, compare_ledgers
 from recorder.store.urls import StoreUrl, parse_url
 
 #: Told of the number of event streams that there are, and then of those that are done.
@@ -29,22 +30,27 @@ class CopyReport:
     """What a copy found and did.
 
     :ivar source: the URL of the store that was read, without its password; ``target`` that of the other.
-    :ivar exchanges: how many were looked at; ``openings``: event streams that open a conversation.
+    :ivar exchanges: how many were looked at; ``openings``: event streams that open a conversation; ``journals``: of
+        recorder processes; ``links``: of exchanges to something outside.
     :ivar events: events that the target got; ``present``: those that it had.
     :ivar unfinished: ids of exchanges without an end.
     :ivar spooled: ids of exchanges of which something is only in a spool: it is not copied.
     :ivar refused: event streams that cannot be carried, or from which version on, and why.
+    :ivar leaves: leaves of the ledger that the target got: it comes with a copy of everything.
     """
 
     source: str
     target: str
     exchanges: int
     openings: int
+    journals: int
+    links: int
     events: int
     present: int
     unfinished: tuple[str, ...]
     spooled: tuple[str, ...]
     refused: tuple[tuple[str, int | None, str], ...]
+    leaves: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """Return what ``db copy --json`` prints (docs/schema/copy.schema.json)."""
@@ -53,6 +59,9 @@ class CopyReport:
             "to": self.target,
             "exchanges": self.exchanges,
             "openings": self.openings,
+            "journals": self.journals,
+            "links": self.links,
+            "leaves": self.leaves,
             "events": self.events,
             "present": self.present,
             "unfinished": list(self.unfinished),
@@ -73,7 +82,7 @@ def copy(
     """Carry the event streams of one store to another, bit for bit; what is there already is compared and kept.
 
     With the exchanges that the filters select come all openings of their conversations: names and tags. Without
-    filters everything comes.
+    filters everything comes: journals, links, and the ledger with its checkpoints and anchors as well.
 
     :param source: URL of the store to read; it is not changed.
     :param target: URL of the store to write: a SQLite file is made, or brought to the schema of this version.
@@ -82,7 +91,8 @@ def copy(
     :param filters: see :class:`~recorder.api.store.ExchangeFilters`.
     :raises ConfigurationError: a URL is wrong, or both name one store.
     :raises NotFound: the filters leave nothing.
-    :raises VersionConflict: the target holds another event stream under an id of the source; nothing was written.
+    :raises VersionConflict: the target holds another event stream under an id of the source, or another ledger;
+        nothing was written.
     :raises StaleSchema: a store has another schema; on Postgres that is for ``recorder db upgrade``.
     :raises StoreUnreachable: a store cannot be reached.
     """
@@ -93,10 +103,14 @@ def copy(
     with Store(source) as store:
         streams, number = _streams(store, asked)
         with closing(open_store(absolute_url(target), write=True)) as taking:
-            compare(store.reader.store, taking, streams)
-            carried = carry(store.reader.store, taking, streams, begin(number))
+            reading = store.reader.store
+            ledger = compare_ledgers(reading, taking) if not asked else LedgerCopy(None, 0)
+            compare(reading, taking, streams)
+            carried = carry(reading, taking, streams, begin(number))
+            leaves = carry_ledger(reading, taking, ledger)
             _project(taking)
-        return report(store, here.name, there.name, carried, None if not asked else set(_flat(streams)))
+        told = report(store, here.name, there.name, carried, None if not asked else set(_flat(streams)))
+        return replace(told, leaves=leaves)
 
 
 def _are_one(here: StoreUrl, there: StoreUrl) -> bool:
@@ -170,6 +184,8 @@ def report(store: Store, source: str, target: str, carried: Carried, only: set[b
         target,
         carried.exchanges,
         carried.openings,
+        carried.journals,
+        carried.links,
         carried.events,
         carried.present,
         tuple(map(id_text, carried.unfinished)),

@@ -20,6 +20,7 @@ from typing import Final
 from recorder.errors import RecorderError
 from recorder.locations import cassette_path, spool_directory
 from recorder.recording.recovery import recover
+from recorder.recording.short_journal import note_recovered
 from recorder.recording.write_path import WritePath
 from recorder.store import open_events
 from recorder.store.base import EventLog
@@ -38,10 +39,14 @@ class Ending:
     :param path: what is closed.
     :param url: the store's URL.
     :param timeout: seconds that the store is given.
+    :param last: what is done when everything is sealed.
     """
 
-    def __init__(self, recorder: object, path: WritePath, url: str, timeout: float) -> None:
+    def __init__(
+        self, recorder: object, path: WritePath, url: str, timeout: float, last: Callable[[], None] = lambda: None
+    ) -> None:
         self._path = path
+        self._last = last
         self._url = url
         self._timeout = timeout
         self._thread: threading.Thread | None = None
@@ -60,6 +65,7 @@ class Ending:
         if not self._path.closed:
             try:
                 self._path.close(self._timeout)
+                self._last()
                 if not self._path.apart and self._path.reaches_store:
                     self._settle()
             finally:
@@ -76,7 +82,8 @@ class Ending:
         deadline = path.clock.monotonic_ns() + _PROJECTING_NS
         try:
             with closing(open_events(self._url)) as store:
-                recover(spool_directory(self._url), store, path.clock, path.instance)
+                found = recover(spool_directory(self._url), store, path.clock, path.instance)
+                note_recovered(store, path.clock, found)
                 bring_up_to_date(store, lambda: path.clock.monotonic_ns() < deadline)
         except RecorderError as error:
             _log.info("recorder: the views were not brought up to date: %s", error)

@@ -10,7 +10,6 @@ from typing import NamedTuple, TypeAlias, Unpack
 from recorder.api.store import ExchangeFilters, Store
 from recorder.api.threaded import Found
 from recorder.clock import id_bytes, id_text
-from recorder.core.chain import check
 from recorder.core.conversation import Conversation
 from recorder.core.events import Event
 from recorder.core.exchange import fold
@@ -74,7 +73,7 @@ class Exchanges:
         for identity, _ in self._places():
             stream = id_bytes(identity)
             try:
-                check(reader.opening(stream), reader.events(stream))
+                reader.check(stream, reader.events(stream))
             except ChainBroken as error:
                 yield identity, str(error)
             except UnknownEventType:  # nobody here can check it, which is not to say that it was changed
@@ -160,9 +159,19 @@ def of_filters(store: Store, **filters: Unpack[ExchangeFilters]) -> Chosen:
     chosen: array[int] | None = None
     if any(value not in (None, {}) for value in filters.values()):
         chosen = threads.numbers(row.id for row in store.selected(**filters))
-    count = len(threads) if chosen is None else len(chosen)
-    if not count:
+    if not (len(threads) if chosen is None else len(chosen)):
         raise NotFound("nothing is recorded that fits, so nothing is exported: see `recorder list`")
+    return _chosen(threads, chosen)
+
+
+def of_ids(store: Store, ids: Iterable[bytes]) -> Chosen:
+    """Return exchanges by their ids, in the same order."""
+    threads = threads_of(store, {})
+    return _chosen(threads, threads.numbers(ids))
+
+
+def _chosen(threads: Threads, chosen: array[int] | None) -> Chosen:
+    count = len(threads) if chosen is None else len(chosen)
 
     def walk(*, earlier: bool = True) -> Iterator[tuple[str, Place, bool]]:
         for one in threads.in_order(chosen, earlier=earlier):

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from recorder.api.reader import Reader
 from recorder.clock import id_text
-from recorder.core.events import TERMINAL_TYPES, Event
+from recorder.core.events import EXCHANGE_ENDS, Event
 from recorder.core.json_text import present
-from recorder.projections.rows import exchange_row, is_opening, listed, opening_row, tags_of_row, turn_of_row
+from recorder.projections.rows import exchange_row, kind_of, listed, opening_row, tags_of_row, turn_of_row
 from recorder.store.projected import ExchangeFilter, ExchangeRow, OpeningRow
 
 _AT_ONCE: Final = 1024  # events of the feed
@@ -77,14 +77,18 @@ class Following:
                 yield from self._change_of(event)
 
     def _change_of(self, event: Event) -> Iterator[dict[str, Any]]:
-        begins = event.version == 1 and not is_opening(event) and event.stream not in self._began
-        ends = event.type in TERMINAL_TYPES and event.stream not in self._ended
+        begins = event.version == 1 and kind_of(event) == "exchange" and event.stream not in self._began
+        ends = event.type in EXCHANGE_ENDS and event.stream not in self._ended
         if not (begins and self._followed.beginnings) and not ends:
             return
-        events = list(self._store.found_events(event.stream))
+        found = self._store.found_events(event.stream)
+        first = next(found)
+        if kind_of(first) != "exchange":
+            return  # a journal whose process died: it may be long
+        events = [first, *found]
         if begins:
             row = exchange_row([one for one in events if one.type in _ASKING] or events[:1])
-        elif event.version == next(one.version for one in events if one.type in TERMINAL_TYPES):
+        elif event.version == next(one.version for one in events if one.type in EXCHANGE_ENDS):
             row = exchange_row(events)
         else:
             return  # the consumer's end after the server's, or the other way round: it is told already

@@ -10,18 +10,21 @@ from typing import Any, Final
 
 from recorder.api.cassette_rules import rules_for
 from recorder.api.foreign_files import ForeignFile, is_part_of
-from recorder.clock import Clock, SystemClock
+from recorder.clock import Clock, SystemClock, id_text
+from recorder.core.journal_facts import StreamWrittenMeta
 from recorder.core.json_text import present
 from recorder.core.redaction import Redaction
 from recorder.errors import ImportRefused, VersionConflict
 from recorder.formats.importing.base import Foreign, Refused, importer_for
 from recorder.locations import absolute_url, fingerprint_key
 from recorder.recording.imports import File, Identities, Made, Writer
+from recorder.recording.short_journal import short_journal
 from recorder.store import open_events
 from recorder.store.base import EventLog
 from recorder.store.sql import SqlStore
 from recorder.store.urls import parse_url
 
+_ACTION: Final = {"action": "import"}
 _BATCH: Final = 1024  # exchanges in one transaction
 _BATCH_BYTES: Final = 16 * 1024 * 1024
 
@@ -94,7 +97,8 @@ class Import:
         self._file = target.cassette or parse_url(self._url).path
         self._rules = None if target.cassette is None else rules_for(target.cassette, None, redact)
         redaction = Redaction(fingerprint_key(clock), redact if self._rules is None else self._rules.redact)
-        self._writer = Writer(redaction, clock.new_id(), clock.secret, clock.wall_ns())
+        self._clock, self._instance = clock, clock.new_id()
+        self._writer = Writer(redaction, self._instance, clock.secret, clock.wall_ns())
         self._advance = advance
         self._store: EventLog | None = None
 
@@ -171,6 +175,8 @@ class Import:
         if not batch:
             return
         store = self.open()
+        self._instance = self._clock.new_id()
+        self._writer.begin(self._instance)
         made = [self._writer.made(identities.of(one), one, file) for one in batch]
         for missing, count in Counter(one.missing for one in made).items():
             report.lacks.update(dict.fromkeys(missing, count))
@@ -185,7 +191,14 @@ class Import:
         known = store.heads([one.opened.stream for one in batch])
         new = {one.opened.stream: one for one in batch if one.opened.stream not in known}
         if new:
-            store.append([one.opened for one in new.values()], [event for one in new.values() for event in one.events])
+            openings, events = (
+                [one.opened for one in new.values()],
+                [each for one in new.values() for each in one.events],
+            )
+            if isinstance(store, SqlStore):
+                journal, told = short_journal(store, self._clock, map(_written, new.values()), _ACTION, self._instance)
+                openings, events = [journal, *openings], [*told, *events]
+            store.append(openings, events)
         return len(new)
 
     def project(self) -> None:
@@ -207,6 +220,13 @@ class Import:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+
+def _written(one: Made) -> tuple[str, StreamWrittenMeta]:
+    """Return what the journal says of an exchange that is imported."""
+    head = one.events[-1].hash.hex()
+    stream = id_text(one.opened.stream)
+    return "stream_written", StreamWrittenMeta(stream=stream, length=len(one.events), head=head, kind="import")
 
 
 class _Left:

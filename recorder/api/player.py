@@ -105,7 +105,9 @@ class Player:
             if faults is not None:
                 entries = every = list(entries)
                 going_wrong = self._going_wrong(every, recordings.events, faults)
-            self._answers = Answers(entries, recordings.events, recordings.request, rules, key, going_wrong)
+            self._answers = Answers(
+                entries, recordings.events, recordings.request, rules, key, going_wrong, recordings.erased
+            )
             self._redaction = Redaction(key)
             if virtual is not None and not virtual.started and (began := recordings.began_ns()) is not None:
                 virtual.start_at(began)

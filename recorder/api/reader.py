@@ -14,6 +14,8 @@ from recorder.core.searching import Query
 from recorder.locations import absolute_url, spool_directory
 from recorder.recording.recovery import Spooled, read_spooled
 from recorder.store import open_store
+from recorder.store.erased import erased_of
+from recorder.store.linked import LinkRow, links_of_exchange, links_of_thing
 from recorder.store.projected import ExchangeFilter, ExchangeRow, OpeningRow, RequestRow, SqlProjected
 from recorder.store.searched import MessageRow
 from recorder.store.urls import parse_url
@@ -66,17 +68,17 @@ class Reader:
 
         rows = unprojected(self.store, self.projected, messages=messages)
         for stream in self.spooled.events:
-            rows.fold(list(self.found_events(stream)))
+            rows.fold(self.found_events(stream))
         return rows
 
     def events(self, stream: bytes) -> Iterator[Event]:
         """Yield the events of a stream in order; those that only a spool holds have no position."""
         stored = self.store.events(stream)
-        return self._with_spooled(stream, stored) if stream in self.spooled.events else stored
+        return self.with_spooled(stream, stored) if stream in self.spooled.events else stored
 
     def found_events(self, stream: bytes) -> Iterator[Event]:
         """Yield the events of a stream in order, those that nobody here can read as being of type ``code N``."""
-        return self._with_spooled(stream, self.store.found_events(stream))
+        return self.with_spooled(stream, self.store.found_events(stream))
 
     def opening(self, stream: bytes) -> StreamOpened | None:
         """Return the opening of a stream."""
@@ -88,8 +90,15 @@ class Reader:
         :raises ChainBroken: one was changed, or is missing before the last one.
         """
         events = list(self.events(stream))
-        check(self.opening(stream), events)
+        self.check(stream, events)
         return events
+
+    def check(self, stream: bytes, events: Iterable[Event]) -> None:
+        """Check events of a stream by its chain, and where payloads were erased by what is left of these.
+
+        :raises ChainBroken: one was changed, or is missing before the last one.
+        """
+        check(self.opening(stream), events, erased_of(self.store, stream))
 
     def _spooled_after(self, stream: bytes, version: int) -> Iterator[Event]:
         for event in self.spooled.events.get(stream, ()):
@@ -103,12 +112,13 @@ class Reader:
         for opening, events in self.store.walk():
             if opening is not None:
                 known.add(opening.stream)
-            yield opening, events if opening is None else self._with_spooled(opening.stream, events)
+            yield opening, events if opening is None else self.with_spooled(opening.stream, events)
         for stream, opened in self.spooled.openings.items():
             if stream not in known and self.store.opening(stream) is None:
                 yield opened, self._spooled_after(stream, 0)
 
-    def _with_spooled(self, stream: bytes, stored: Iterable[Event]) -> Iterator[Event]:
+    def with_spooled(self, stream: bytes, stored: Iterable[Event]) -> Iterator[Event]:
+        """Yield the events of a stream that the store has, and then those that only a spool holds."""
         version = 0
         for event in stored:
             version = event.version
@@ -202,6 +212,20 @@ class Reader:
             if any(value in told for value in asked) if what == "tags" else told in asked:
                 found[row.id] = row
         return found
+
+    def links_of_thing(self, kind: str, identity: str) -> list[LinkRow]:
+        """Return the links of something outside, ``order`` and what it is called, the oldest first."""
+        return self._links(links_of_thing(self.store, kind, identity), kind=kind, id=identity)
+
+    def links_of_exchange(self, exchange: bytes) -> list[LinkRow]:
+        """Return what an exchange led to, the oldest first."""
+        return self._links(links_of_exchange(self.store, exchange), exchange=exchange)
+
+    def _links(self, stored: Iterable[LinkRow], **equal: Any) -> list[LinkRow]:
+        fresh = self.fresh.links
+        found = [row for row in stored if row.stream not in fresh]
+        found += (row for row in fresh.values() if all(getattr(row, name) == value for name, value in equal.items()))
+        return sorted(found, key=lambda row: (row.at_ns, row.stream))
 
     def is_spooled(self, identity: bytes) -> bool:
         """Whether part of an exchange is only in a spool."""

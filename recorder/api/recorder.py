@@ -7,13 +7,17 @@ import os
 import sys
 import threading
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from recorder.api.anchoring import OwnAnchors
 from recorder.api.cassette_rules import rules_for
 from recorder.api.conversations import Conversation, Conversations, current_conversation
 from recorder.api.ending import Ending, projecting
-from recorder.clock import Clock, SystemClock, id_text
+from recorder.api.sealing import link, link_facts
+from recorder.clock import Clock, SystemClock, id_bytes, id_text
+from recorder.core.receipts import Receipt
 from recorder.core.redaction import Redaction
 from recorder.errors import ConfigurationError, NotFound
 from recorder.locations import absolute_url, as_url, fingerprint_key, prepared_spool_directory
@@ -67,6 +71,9 @@ class Recorder:
         written in its first line.
     :param drainer: what moves events from the spool to the store: a ``"thread"`` of this process, or a
         ``"process"`` of its own (not on Windows), which leaves this one's interpreter to the program.
+    :param anchors: where traces of the ledger's checkpoints are left, out of reach of whoever holds the store:
+        ``"file:PATH"``, ``"directory:PATH"``, ``"command:PROGRAM …"``, ``"rfc3161:URL"``; ``RECORDER_ANCHORS`` where it
+        is left out.
     :param spool_wait: seconds for which the first failing write of an outage is tried again.
     :param close_timeout: seconds that :meth:`close` and :meth:`flush` give the store.
     :param clock: time, ids and secrets; for tests.
@@ -74,6 +81,9 @@ class Recorder:
     :raises StoreError: the store is not one that this version can write.
     """
 
+    _path: WritePath | None = None
+    _ending: Ending | None = None
+    _warned = False
     _transport: RequestsRecording | None = None
     _httpx: HttpxRecording | None = None
     _aiohttp: AiohttpRecording | None = None
@@ -87,6 +97,7 @@ class Recorder:
         redact: Iterable[str] | str | None = None,
         match: Match | None = None,
         drainer: str = "thread",
+        anchors: Iterable[str] | None = None,
         spool_wait: float = 0.25,
         close_timeout: float = 10.0,
         clock: Clock | None = None,
@@ -96,27 +107,25 @@ class Recorder:
         _one_of("drainer", drainer, _DRAINERS if os.name == "posix" else _DRAINERS[:1])
         _seconds(spool_wait=spool_wait, close_timeout=close_timeout)
         self._timeout = close_timeout
-        self._warned = False
-        self._path: WritePath | None = None
-        self._ending: Ending | None = None
         if switched_off():
             _log.warning("recorder: RECORDER_OFF is set, nothing is recorded")
             return
-        clock = clock or SystemClock()
-        url = as_url(store_url)
+        clock, url = clock or SystemClock(), as_url(store_url)
         target = parse_url(url, cassettes=True)  # one message for a wrong one, whoever is given it
         url = absolute_url(url)
-        rules = _rules(target, match, redact)
+        rules, own = _rules(target, match, redact), OwnAnchors(anchors, url, clock)
         synchronous: Synchronous = "full" if durability == "synced" else "normal"
         directory = prepared_spool_directory(url)
+        redact = _listed(redact)
+        setup = {"durability": durability, "on_failure": on_failure, "drainer": drainer, "redact": redact}
         open_for_writing = partial(open_events, url, synchronous=synchronous, rules=rules)
 
         def make_thread(spool: Lanes, instance: bytes) -> Mover:
-            return Drainer(spool, open_for_writing, clock, projecting(at_once=_RESTING_STEP))
+            return Drainer(spool, open_for_writing, clock, projecting(at_once=_RESTING_STEP), signed=own.offer)
 
         def make_process(spool: Lanes, instance: bytes) -> Mover:
             orders = {"store": url, "synchronous": synchronous, "directory": str(directory), "instance": instance.hex()}
-            return ProcessDrainer(orders | {"match": rules.match, "redact": list(rules.redact)}, clock)
+            return ProcessDrainer(orders | {"match": rules.match, "redact": list(rules.redact)}, clock, own.offer)
 
         path = WritePath(
             directory,
@@ -128,15 +137,16 @@ class Recorder:
             must_record=on_failure == "raise",
             wait=spool_wait,
             make_apart=make_process,
+            configuration=setup if target.cassette is None else None,
         )
         try:
             path.start()
         except BaseException:
             path.abandon()
             raise
-        self._path = path
-        self._conversations = Conversations(path)
-        self._ending = Ending(self, path, url, close_timeout)
+        own.begin(path.tell)
+        self._path, self._conversations, self._anchors = path, Conversations(path), own
+        self._ending = Ending(self, path, url, close_timeout, own.close)
 
     @property
     def recovered(self) -> Recovered:
@@ -245,6 +255,55 @@ class Recorder:
             return None
         raise NotFound("the response was not recorded by this recorder")
 
+    def seal(self, exchange: str | Any) -> Receipt | None:
+        """Seal all that was recorded so far, before something is done that rests on it.
+
+        What was recorded is brought to the store, its hashes are put into the ledger, and the ledger's new state is
+        signed and kept outside the store. It takes milliseconds: two writes that reach the disk.
+
+        :param exchange: the id of an exchange, or a response in hand (or its request), as for :meth:`exchange`.
+        :return: the proof that the exchange, up to its newest event, is in the log; its ``tag`` is short enough for
+            the client order id of a broker. None with ``RECORDER_OFF``, and where this recorder was closed before.
+        :raises ConfigurationError: the store has no ledger (`recorder keys init` makes one), or its key is not here.
+        :raises LedgerConflict: the store does not continue what was signed of it before.
+        :raises StoreError: the store, or the file of checkpoints, cannot be written.
+        :raises NotFound: there is no such exchange.
+        """
+        path = self._path
+        if path is None or path.closed:
+            return None
+        identity = self._identity(exchange)
+        return None if identity is None else path.seal(identity, self._timeout)
+
+    def link(self, *, kind: str, id: str, exchange: str | Any, tag: str | None = None, **facts: Any) -> str | None:  # noqa: A002
+        """Record that something outside rests on an exchange: an order that was placed because of an answer.
+
+        :param kind: what it is, in a word: ``order``.
+        :param id: its id out there, as the broker's order id.
+        :param exchange: the id of the exchange, or the response in hand, as for :meth:`exchange`.
+        :param tag: the tag of the receipt that was sent along.
+        :param facts: what else is to be known of it: what JSON can say. They are kept for good: no personal data.
+        :return: the id of the link; None where nothing is recorded, as for :meth:`seal`.
+        :raises ConfigurationError: kind, id or facts cannot be recorded.
+        :raises NotFound: the response was not recorded by this recorder.
+        """
+        path = self._path
+        if path is None or path.closed:
+            return None
+        identity = self._identity(exchange)
+        return None if identity is None else link(path, link_facts(kind, id, identity, tag, facts))
+
+    def _identity(self, exchange: str | Any) -> bytes | None:
+        """Return the id of an exchange that was named by its id, or by a response."""
+        if not isinstance(exchange, str):
+            exchange = self.exchange(exchange)
+        try:
+            return None if exchange is None else id_bytes(exchange)
+        except ValueError:
+            raise NotFound(
+                f"{exchange!r} is not the whole id of an exchange: Recorder.exchange(response) tells it"
+            ) from None
+
     def flush(self) -> bool:
         """Bring everything recorded so far to the store; return whether it is there."""
         return self._path is None or self._path.closed or self._path.flush(self._timeout)
@@ -253,7 +312,7 @@ class Recorder:
         """Return how recording is doing."""
         if self._path is None:
             return Health(True, None, None, 0, 0, 0, 0, 0)
-        return self._path.health()
+        return replace(self._path.health(), anchors=self._anchors.health())
 
     def close(self) -> None:
         """Bring everything to the store and stop recording; closing twice is fine.
@@ -278,6 +337,13 @@ def _rules(target: StoreUrl, match: Match | None, redact: Iterable[str] | str | 
     if match is not None:
         raise ConfigurationError("match says how a cassette is matched: give it to Player, or record to FILE.jsonl")
     return NO_RULES
+
+
+def _listed(redact: object) -> Any:
+    """Return rules so that they can be looked at more than once; what is none is refused where they are read."""
+    if redact is None or isinstance(redact, str):
+        return [] if redact is None else [redact]
+    return list(redact) if isinstance(redact, Iterable) else redact
 
 
 def _is_of_http(sent: object) -> bool:

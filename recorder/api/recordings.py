@@ -11,6 +11,7 @@ from recorder.core.exchange import Request, fold
 from recorder.errors import ChainBroken
 from recorder.projections.rows import places_of_row
 from recorder.replay.index import Entry
+from recorder.store.erased import erased_streams
 
 
 class Recordings:
@@ -36,6 +37,12 @@ class Recordings:
                 if places is None:
                     places = parsed[text] = places_of_row(identity, text)
                 yield Entry(identity, key, places, method, url)
+
+    def erased(self) -> int:
+        """Return how many exchanges were erased, and so answer nothing."""
+        gone = erased_streams(self._reader.store)
+        kept = gone if self._only is None else gone & self._only
+        return sum(key is None and identity in kept for identity, key, *_ in self._reader.requests()) if kept else 0
 
     def began_ns(self) -> int | None:
         """Return when the first of the requests was sent, in nanoseconds since 1970; None where there is none."""

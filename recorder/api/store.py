@@ -6,12 +6,13 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any, Final, TypedDict, Unpack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
+from recorder.api.erasures import Erasures
 from recorder.api.reader import Reader
 from recorder.api.threaded import Found, Threaded, digits_of
 from recorder.clock import id_bytes, id_text
-from recorder.core.chain import check
 from recorder.core.conversation import Conversation, Relation
 from recorder.core.events import Event
 from recorder.core.exchange import fold
@@ -26,6 +27,9 @@ from recorder.locations import as_url
 from recorder.projections.rows import listed, turn_of_row
 from recorder.store.projected import ExchangeFilter, ExchangeRow
 from recorder.store.searched import MessageRow
+
+if TYPE_CHECKING:
+    from recorder.api.bundling import Begin, Bundled, BundleSelection
 
 _ASKED_FOR: Final = 5000  # exchanges that a statement names; of more, many of those found are among them
 _FIRST: Final = 64  # exchanges that are looked at before it is known whether more are wanted
@@ -98,11 +102,13 @@ class Store:
     def __init__(self, url: str | os.PathLike[str] | None = None) -> None:
         self.reader = Reader(as_url(url))
         self.threaded = Threaded(self.reader)
+        self._erasures = Erasures(self.reader)
 
     def refresh(self) -> None:
         """Look again at what was recorded since."""
         self.reader.refresh()
         self.threaded.refresh()
+        self._erasures = Erasures(self.reader)
 
     def exchanges(self, *, limit: int | None = None, **filters: Unpack[ExchangeFilters]) -> Iterator[dict[str, Any]]:
         """Yield one object per exchange, newest first, as ``recorder list --json`` prints it.
@@ -226,8 +232,9 @@ class Store:
         exchange = fold(events)
         if exchange is None:
             raise NotFound(f"no events are stored of {identity}")
+        exchange = self._erasures.named(exchange)
         try:
-            check(self.reader.opening(exchange.stream), events)
+            self.reader.check(exchange.stream, events)
         except ChainBroken as error:
             broken = Anomaly(NOT_AS_WRITTEN, str(error))
             exchange = replace(exchange, anomalies=(broken, *exchange.anomalies))
@@ -318,6 +325,30 @@ class Store:
         times += [opening.first_ns] if opening is not None else []
         first, last = min(times, default=0), max(times, default=0)
         return ConversationSummary(thread.id, thread.name, self.threaded.tags(thread.id), thread.exchanges, first, last)
+
+    def bundle(
+        self,
+        out: str | os.PathLike[str],
+        *,
+        withhold: Sequence[str] = (),
+        replace: bool = False,
+        begin: Begin = lambda _: lambda _: None,
+        **selection: Unpack[BundleSelection],
+    ) -> Bundled:
+        """Put evidence into one zip file that anybody can verify with Python alone.
+
+        :param out: the file to write.
+        :param withhold: exchanges, or conversations, of which no payload is given.
+        :param replace: overwrite the file where it exists.
+        :param begin: is told how many exchanges will be read; what it returns is told of each.
+        :param selection: exactly one, see :class:`~recorder.api.bundling.BundleSelection`.
+        :raises NotFound: there is no such thing.
+        :raises ConfigurationError: the file is there already or cannot be written, or something is not sealed yet.
+        """
+        from recorder.api.bundling import make_bundle, select  # they read stores
+
+        wanted = select(self, selection)
+        return make_bundle(self, Path(out), wanted, withhold=withhold, replace=replace, begin=begin)
 
     def close(self) -> None:
         """Release the store; closing twice is fine."""

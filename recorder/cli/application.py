@@ -23,23 +23,33 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 #: ``name -> module:attribute``; a command is imported when it is asked for.
 COMMANDS: Final = {
+    "anchor": "recorder.cli.anchor:anchor",
+    "bundle": "recorder.cli.bundle:bundle",
     "cassette": "recorder.cli.cassette:cassette",
     "chat": "recorder.cli.chat:chat",
     "db": "recorder.cli.db:db",
     "demo": "recorder.cli.demo:demo",
     "diff": "recorder.cli.diff:diff",
+    "erase": "recorder.cli.erase:erase",
     "events": "recorder.cli.events:events",
     "export": "recorder.cli.export:export",
+    "hold": "recorder.cli.hold:hold",
     "import": "recorder.cli.importing:import_files",
+    "journal": "recorder.cli.journal:journal",
+    "keys": "recorder.cli.keys:keys",
+    "link": "recorder.cli.link:link",
     "list": "recorder.cli.listing:list_exchanges",
     "migrate": "recorder.cli.migrate:migrate_suite",
     "recover": "recorder.cli.recover:recover",
     "replay": "recorder.cli.replay:replay",
+    "seal": "recorder.cli.seal:seal",
+    "retention": "recorder.cli.retention:retention",
     "search": "recorder.cli.search:search",
     "serve": "recorder.cli.serve:serve",
     "show": "recorder.cli.show:show",
     "stats": "recorder.cli.stats:stats",
     "tail": "recorder.cli.tail:tail",
+    "trace": "recorder.cli.trace:trace",
     "verify": "recorder.cli.verify:verify",
 }
 

@@ -13,7 +13,7 @@ from recorder.api import cassette_changes as changes
 from recorder.api.cassette_reports import CassetteReport, cassettes_in, look
 from recorder.api.cassette_rules import match_of, read_match
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
-from recorder.cli.failures import FOUND, Failed, warn
+from recorder.cli.failures import FOUND, Failed, tell, warn
 from recorder.cli.output import Column, clean, counted, emit_json, short, table, terminal_width
 from recorder.cli.selecting import Selection, selection_options
 from recorder.cli.times import PointInTime
@@ -63,6 +63,10 @@ def from_store(settings: Settings, selection: Selection, file: Path, names: tupl
     click.echo(told + (f", {done.present:,} there already" if done.present else ""))
     if done.unfinished:
         warn(f"{counted(len(done.unfinished), 'exchange')} without an end yet, written as far as they had come")
+    for stream, _, reason in done.refused:
+        tell(f"the exchange {stream} is not written, {reason}: the others are")
+    if done.refused:
+        sys.exit(FOUND)
 
 
 @cassette.command("to-store")

@@ -56,6 +56,8 @@ def copy_store(settings: Settings, selection: Selection, source: str | None, tar
 def _print(report: CopyReport) -> None:
     held = f"{counted(report.exchanges, 'exchange')} and {counted(report.openings, 'opening')} of conversations"
     click.echo(f"{report.target}: {counted(report.events, 'event')} copied from {report.source}, of {held}")
+    if report.leaves:
+        click.echo(f"{report.leaves:,} {'leaf' if report.leaves == 1 else 'leaves'} of the ledger, as they were sealed")
     if report.present:
         click.echo(f"{counted(report.present, 'event')} there already, the same")
 

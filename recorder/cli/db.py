@@ -91,6 +91,33 @@ def backup(settings: Settings, file: Path) -> None:
 
 
 @db.command()
+@click.option(
+    "--writer", metavar="ROLE", help="A role for programs that record: it reads and adds, and changes nothing."
+)
+@click.option("--auditor", metavar="ROLE", help="A role that only reads.")
+@store_option
+@pass_settings
+def grant(settings: Settings, writer: str | None, auditor: str | None) -> None:
+    """Give roles of a Postgres server what they need on the store, and nothing more.
+
+    Run it as the owner of the tables, again after each db upgrade. A role that is not there is made, without a login:
+    GRANT it to those who log in. What a role had on the tables before is taken away first. Erasing, upgrading and
+    granting stay with the owner.
+    """
+    from recorder.store import roles  # needs a driver that need not be installed
+
+    made = roles.grant(settings.store, writer=writer, auditor=auditor)
+    name = parse_url(settings.store).name
+    for role, may in (
+        (writer, "reads and adds; it cannot change or remove what was recorded"),
+        (auditor, "only reads"),
+    ):
+        if role is not None:
+            new = ", made without a login" if role in made else ""
+            click.echo(f"{clean(role)}{new}: {may}, in {name}")
+
+
+@db.command()
 @json_option
 @store_option
 @pass_settings

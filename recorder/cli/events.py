@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import click
 
+from recorder.api.journals import resolve_journal
 from recorder.api.store import Store
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
 from recorder.cli.naming import exchanges
@@ -15,6 +16,7 @@ from recorder.cli.output import Column, clean, emit_json, short, table, terminal
 from recorder.clock import id_bytes, id_text
 from recorder.core.events import Event
 from recorder.core.json_text import milliseconds, plain, rfc3339
+from recorder.errors import NotFound
 
 _COLUMNS: Final = (
     Column("VERSION", right=True),
@@ -24,6 +26,7 @@ _COLUMNS: Final = (
     Column("SIZE", right=True),
     Column("WHAT", shrinks=True),
 )
+_TYPE: Final = 3  # which column it is
 _PREVIEW: Final = 200
 
 
@@ -33,18 +36,29 @@ _PREVIEW: Final = 200
 @store_option
 @pass_settings
 def events(settings: Settings, identity: str, as_json: bool) -> None:
-    """Print the events of an exchange or a conversation, in order.
+    """Print the events of an exchange, a conversation or a journal, in order.
 
-    ID is what list shows, or a conversation's name.
+    ID is what list or journal shows, or a conversation's name.
     """
     with Store(settings.store) as store:
-        for exchange in exchanges(store, identity):
+        for exchange in _streams(store, identity):
             found = store.reader.events(id_bytes(exchange))
             if as_json:
                 for value in as_objects(found):
                     emit_json(value)
             else:
                 _print(exchange, found)
+
+
+def _streams(store: Store, identity: str) -> tuple[str, ...]:
+    try:
+        return exchanges(store, identity)
+    except NotFound:
+        try:
+            return (id_text(resolve_journal(store.reader, identity)),)
+        except NotFound:
+            pass
+        raise
 
 
 def as_objects(events: Iterable[Event]) -> Iterable[dict[str, Any]]:
@@ -78,7 +92,8 @@ def _print(exchange: str, found: Iterable[Event]) -> None:
         origin = event.mono_ns if not rows else origin
         spooled = spooled or event.position is None
         rows.append(_cells(event, event.mono_ns - origin))
-    click.echo(click.style(f"exchange {exchange}", bold=True))
+    journal = rows and rows[0][_TYPE] == "instance_started"
+    click.echo(click.style(f"{'journal' if journal else 'exchange'} {exchange}", bold=True))
     for line in table(_COLUMNS, rows, terminal_width()):
         click.echo(line)
     if spooled:

@@ -21,6 +21,7 @@ from recorder.cli.output import Recorded
 from recorder.cli.progress import progress
 from recorder.cli.redacting import redact_options, redacted, tell_redacted
 from recorder.cli.selecting import Selection, selection_options
+from recorder.cli.trail import note
 from recorder.core.conversation import Conversation
 from recorder.core.events import Event
 from recorder.core.export_redaction import ExportRedaction
@@ -109,6 +110,8 @@ def export(
             told = _Told(exchanges, begin(len(conversation.exchanges)), warn)
             pieces = redaction.guard(render(name, told, conversation))
         _put(to_file, pieces)
+    selected = "everything" if everything else "a selection"
+    note(settings.store, "export", f"as {name}", identity, selected)
     if to_file is not None:
         click.echo(f"{file}: {_size(to_file)}", err=True)
     tell_redacted(redaction)
@@ -182,6 +185,8 @@ class _Told:
             found = rebuilt.not_as_written
             if found is not None:
                 self._complain(f"exchange {rebuilt.id} is not as it was written ({found}): see `recorder verify`")
+            elif rebuilt.erased is not None:
+                self._complain(f"exchange {rebuilt.id} is exported without content: {rebuilt.erased}")
             yield rebuilt
             self._advance(1)
 

@@ -4,7 +4,7 @@
 0     fine
 1     findings, misses, corruption, not found
 2     wrong usage or configuration
-3     the upstream or the store cannot be reached, or the output cannot be written
+3     the upstream, the store or an anchor cannot be reached, or the output cannot be written
 130   interrupted (128 + SIGINT)
 141   whoever read the output went away (128 + SIGPIPE); nothing is said
 ====  ==========================================================================
@@ -19,9 +19,12 @@ import click
 from recorder.cli.interrupts import INTERRUPTED
 from recorder.cli.output import clean, colour
 from recorder.errors import (
+    AnchorFailed,
     ConfigurationError,
     CorruptRecording,
     DialectError,
+    ErasureRefused,
+    LedgerConflict,
     NotFound,
     RecorderError,
     RecordingError,
@@ -42,11 +45,14 @@ _CODES: Final[tuple[tuple[type[RecorderError], int], ...]] = (
     (ConfigurationError, USAGE),
     (StaleSchema, USAGE),
     (VersionConflict, FOUND),
+    (LedgerConflict, FOUND),
     (StoreError, UNREACHABLE),
     (RecordingError, UNREACHABLE),
+    (AnchorFailed, UNREACHABLE),
     (CorruptRecording, FOUND),
     (DialectError, FOUND),
     (RedactionRefused, FOUND),
+    (ErasureRefused, FOUND),
     (NotFound, FOUND),
     (ReplayError, FOUND),
 )

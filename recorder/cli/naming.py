@@ -5,7 +5,7 @@ from __future__ import annotations
 from recorder.api.store import Store
 from recorder.api.threaded import Found
 from recorder.clock import id_bytes, id_text
-from recorder.core.events import CONVERSATION_TYPES
+from recorder.core.events import stream_kind
 
 
 def resolve(store: Store, text: str) -> Found:
@@ -20,9 +20,9 @@ def resolve(store: Store, text: str) -> Found:
     if store.reader.store.opening(stream) is None:
         return store.resolve(text)
     first = next(store.reader.found_events(stream), None)
-    return (
-        store.resolve(text) if first is None or first.type in CONVERSATION_TYPES else Found("exchange", id_text(stream))
-    )
+    if first is None or stream_kind(first.type) != "exchange":
+        return store.resolve(text)
+    return Found("exchange", id_text(stream))
 
 
 def exchanges(store: Store, text: str) -> tuple[str, ...]:

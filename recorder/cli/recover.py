@@ -10,11 +10,13 @@ import click
 from recorder.cli.application import Settings, pass_settings, store_option
 from recorder.cli.failures import FOUND, Failed
 from recorder.cli.output import clean, counted
-from recorder.clock import SystemClock
+from recorder.clock import SystemClock, id_bytes
+from recorder.ledger.sealer import seal_acts
 from recorder.locations import spool_directory
 from recorder.projections.runner import project
 from recorder.recording.recovery import Recovered, set_aside
 from recorder.recording.recovery import recover as take_over
+from recorder.recording.short_journal import note_recovered
 from recorder.recording.spool_file import spool_files
 from recorder.store import open_events, schema
 from recorder.store.cassette import CassetteStore
@@ -46,7 +48,11 @@ def recover(settings: Settings) -> None:
     finished = False
     try:
         clock = SystemClock()
-        done = take_over(spools, store, clock, clock.new_id())
+        instance = clock.new_id()
+        done = take_over(spools, store, clock, instance)
+        note_recovered(store, clock, done, instance)
+        if done.instances:
+            seal_acts(store, clock, instance, list(map(id_bytes, done.instances)))
         if isinstance(store, SqlStore):
             project(store, SqlProjected(store))
         elif isinstance(store, CassetteStore) and not spool_files(spools):

@@ -17,6 +17,7 @@ from recorder.cli.naming import exchanges
 from recorder.cli.output import Recorded, clean, counted, short
 from recorder.cli.reading import FAILURES, pieces, reason
 from recorder.core.exchange import Exchange
+from recorder.core.messages import ERASED
 from recorder.errors import ChainBroken, RecordingEnded
 
 #: Ends after which reading on fails, as it failed when it was recorded.
@@ -61,7 +62,9 @@ def replay(ctx: click.Context, identity: str, pace: float) -> None:
         for number in exchanges(store, identity):
             recorded = store.exchange(number).exchange
             if recorded.request is None:
-                click.echo(f"{short(number)}  its request was not recorded: it cannot be replayed", err=True)
+                gone = (fact.detail for fact in recorded.anomalies if fact.kind == ERASED)
+                why = next(gone, "its request was not recorded")
+                click.echo(f"{short(number)}  {clean(why)}: it cannot be replayed", err=True)
                 different += 1
                 continue
             try:

@@ -16,7 +16,7 @@ from recorder.core.conversation import Relation
 from recorder.core.exchange import Exchange
 from recorder.core.json_text import milliseconds, plain, rfc3339
 from recorder.core.message_text import part_text
-from recorder.core.messages import Message
+from recorder.core.messages import ERASED, Message
 from recorder.core.rebuilt import Rebuilt, as_json
 
 _PREVIEW: Final = 400
@@ -117,8 +117,15 @@ def _facts(rebuilt: Rebuilt, home: str, parent: str | None, relation: Relation) 
         yield "error sent", clean(json.dumps(plain(frame), ensure_ascii=False))
     if rebuilt.evidence.failure:
         yield "failure", clean(json.dumps(plain(rebuilt.evidence.failure), ensure_ascii=False))
+    yield from _unusual(rebuilt, relation)
+
+
+def _unusual(rebuilt: Rebuilt, relation: Relation) -> Iterator[tuple[str, str]]:
+    if rebuilt.erased is not None:
+        yield "erased", clean(rebuilt.erased)
     for title, facts in (("history", relation.findings), ("unusual", rebuilt.anomalies)):
-        yield from ((title, clean(f"{fact.kind}: {fact.detail}"[:_PREVIEW])) for fact in facts[:_FINDINGS])
+        told = [fact for fact in facts if fact.kind != ERASED]
+        yield from ((title, clean(f"{fact.kind}: {fact.detail}"[:_PREVIEW])) for fact in told[:_FINDINGS])
 
 
 def _origin(exchange: Exchange) -> Iterator[tuple[str, str]]:

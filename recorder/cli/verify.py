@@ -1,83 +1,128 @@
-"""``recorder verify``: is everything still what was recorded?"""
+"""``recorder verify``: is everything still what was recorded, is nothing missing, and who says so?"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 import click
 
+from recorder.api.auditing import audit_store, audit_streams
 from recorder.api.store import Store
 from recorder.cli.application import Settings, json_option, store_option
+from recorder.cli.bundle_verifying import bundle_options, verify_a_bundle
 from recorder.cli.failures import FOUND
 from recorder.cli.naming import exchanges
-from recorder.cli.output import clean, counted, emit_json, short
-from recorder.clock import id_bytes
-from recorder.core.chain import Finding
-from recorder.core.events import Event, StreamOpened
-from recorder.ledger.verify import NOT_PROVED, Report
-from recorder.ledger.verify import verify as audit
+from recorder.cli.output import emit_json
+from recorder.cli.progress import progress
+from recorder.cli.verified import lines_of
+from recorder.clock import SystemClock, id_bytes
+from recorder.errors import ConfigurationError
+from recorder.ledger.anchors import open_anchor
+from recorder.ledger.anchors.files import FileAnchor
+from recorder.ledger.anchors.time_stamps import read_roots
+from recorder.ledger.audit import Asked
+from recorder.ledger.audit_outside import check_keys
+from recorder.ledger.report import Report
 from recorder.store.upkeep import damage
 
-_SHOWN: Final = 20
-_QUESTIONS: Final = {
-    "unmodified": "every event is the one that was written",
-    "complete_in_range": "no event is missing before the last one of its exchange",
-}
+_FILE: Final = click.Path(path_type=Path, dir_okay=False)
+_SHARES: Final = 1000  # of a progress bar
 
 
 @click.command()
 @click.argument("identity", metavar="[ID]", required=False)
+@bundle_options
+@click.option(
+    "--anchor",
+    "anchors",
+    metavar="TEXT",
+    multiple=True,
+    help="A place outside to look at: file:PATH, directory:PATH.",
+)
+@click.option("--roots", metavar="FILE", type=_FILE, help="Certificates in PEM that you trust, for time stamps.")
+@click.option("--outside", metavar="FILE", type=_FILE, help="The log's checkpoints outside the store, if not here.")
+@click.option("--views", is_flag=True, help="Also compare with the events what list, search and stats show.")
+@click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Processes; else one for each core.")
+@click.option("--resume", metavar="FILE", type=_FILE, help="Keep in FILE how far it is, and go on from there.")
 @json_option
 @store_option
 @click.pass_context
-def verify(ctx: click.Context, identity: str | None, as_json: bool) -> None:
-    """Check the hash chains of all exchanges, or of those of ID.
+def verify(
+    ctx: click.Context,
+    identity: str | None,
+    bundle: Path | None,
+    keys: tuple[str, ...],
+    held: Path | None,
+    anchors: tuple[str, ...],
+    roots: Path | None,
+    outside: Path | None,
+    views: bool,
+    jobs: int | None,
+    resume: Path | None,
+    as_json: bool,
+) -> None:
+    """Check everything in a store, or the hash chains of ID.
 
-    ID is what list shows, or a conversation's name. Without ID, the pages and indexes of a SQLite file are
-    checked as well. The exit code is 1 when anything is not as it was written.
+    Every event, every journal, every entry of the ledger and every signed checkpoint is checked, also against what is
+    kept outside of the store. Who signed is said only against a key that you name; take its fingerprint from the other
+    side by another way than the recording. ID is what list shows, or a conversation's name.
+
+    The exit code is 1 when anything is not as it was written, is missing, or contradicts the clocks.
+
+    With --bundle it is an evidence bundle that is checked, and no store is read.
     """
+    if bundle is not None:
+        if identity is not None or anchors or roots or outside or views or jobs or resume:
+            raise ConfigurationError("--bundle checks all of a file: only --key and --checkpoint go with it")
+        verify_a_bundle(ctx, bundle, keys, held, as_json=as_json)
+    check_keys(keys)
     with Store(ctx.ensure_object(Settings).store) as store:
-        if identity is None:
-            report = audit(store.reader.walk(), damage(store.reader.store))
+        if identity is not None:
+            if keys or held or anchors or roots or outside or views or resume:
+                raise ConfigurationError("with an ID only chains and leaves are checked: leave the other options out")
+            report = audit_streams(store.reader, map(id_bytes, exchanges(store, identity)))
         else:
-            report = audit(_named(store, identity))
+            asked = Asked(
+                now_ns=SystemClock().wall_ns(),
+                keys=keys,
+                outside=_there(outside),
+                anchors=[*map(open_anchor, anchors), *_held(held)],
+                roots=[] if roots is None else read_roots(roots),
+                jobs=jobs or os.cpu_count() or 1,
+                resume=resume,
+                damage=damage(store.reader.store),
+            )
+            report = _whole(store, asked, views=views)
     if as_json:
         emit_json(report.as_json())
     else:
-        _print(report)
+        for line in lines_of(report):
+            click.echo(line)
     ctx.exit(FOUND if report.findings else 0)
 
 
-def _named(store: Store, identity: str) -> Iterable[tuple[StreamOpened | None, Iterable[Event]]]:
-    for exchange in exchanges(store, identity):
-        stream = id_bytes(exchange)
-        yield store.reader.opening(stream), store.reader.events(stream)
+def _there(outside: Path | None) -> Path | None:
+    if outside is not None and not outside.exists():
+        raise ConfigurationError(f"{outside} is not there: name a file of the log's checkpoints, or leave it out")
+    return outside
 
 
-def _print(report: Report) -> None:
-    click.echo(f"checked {counted(report.events, 'event')} of {counted(report.exchanges, 'exchange')}")
-    for question, text in _QUESTIONS.items():
-        answer = report.verdicts[question]
-        click.echo(f"  {click.style(f'{answer:3}', fg='green' if answer == 'yes' else 'red', bold=True)}  {text}")
-    if report.unfinished:
-        told = "still running, or their program died: then `recorder recover` closes them"
-        click.echo(f"  {counted(report.unfinished, 'exchange')} without an end: {told}")
-    if report.gaps:
-        click.echo(f"  {counted(report.gaps, 'gap')}: the recorder itself says that something could not be kept")
-    if report.spooled:
-        click.echo(f"  {counted(report.spooled, 'event')} only in a spool, not in the store yet")
-    for finding in report.findings[:_SHOWN]:
-        click.echo(_line(finding))
-    if len(report.findings) > _SHOWN:
-        click.echo(f"  … and {counted(len(report.findings) - _SHOWN, 'more finding')}: see --json")
-    click.echo("not proved (it takes the signed checkpoints of a later version):")
-    for text in NOT_PROVED:
-        click.echo(f"  {text}")
+def _held(file: Path | None) -> list[FileAnchor]:
+    there = _there(file)
+    return [] if there is None else [FileAnchor(there.absolute())]
 
 
-def _line(finding: Finding) -> str:
-    place = f"exchange {short(finding.exchange)}" if finding.exchange else "store"
-    version = "" if finding.version is None else f" version {finding.version}"
-    kind = click.style(finding.kind, fg="red")
-    return f"  {place}{version}: {kind} ({finding.field}): {clean(finding.detail)}"
+def _whole(store: Store, asked: Asked, *, views: bool) -> Report:
+    with progress("verifying", _SHARES) as advance:
+        told = 0
+
+        def shared(done: int, of: int) -> None:
+            nonlocal told
+            now = _SHARES * done // of
+            advance(now - told)
+            told = now
+
+        return audit_store(store.reader, replace(asked, advance=shared), views=views)

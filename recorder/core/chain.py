@@ -18,8 +18,9 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from recorder.core.events import Event, StreamOpened
@@ -35,6 +36,8 @@ LINK_CHUNK: Final = struct.Struct(_LINK.format + f"{len(_CHUNK)}s")
 U64: Final = struct.Struct(">Q")
 _SALTED: Final = struct.Struct(">20s16sQ")
 SALTED_BODY: Final = struct.Struct(">20s16sQQ")  # with the length of the body, after an absent meta
+
+NOTHING_ERASED: Final[Mapping[int, tuple[int, bytes]]] = MappingProxyType({})
 
 _sha256 = hashlib.sha256
 _blake2b = hashlib.blake2b
@@ -104,8 +107,10 @@ class Finding:
     :ivar exchange: id of the event stream as text.
     :ivar version: version of the event, where there is one.
     :ivar field: the field that is wrong.
-    :ivar kind: a stable word: ``hash``, ``version``, ``opening``, ``type``, ``meta``, ``order``,
-        ``storage``.
+    :ivar kind: a stable word. Of events: ``hash``, ``version``, ``opening``, ``type``, ``meta``, ``order``,
+        ``storage``, ``erasure``. Of what is missing: ``omitted``. Of the ledger: ``leaf``, ``tree``, ``signature``,
+        ``key``. Of what is said elsewhere: ``journal``, ``rolled_back``, ``rewritten``, ``unsigned``, ``anchor``. Of
+        times: ``clock``, ``back_dated``. Of views: ``projection``.
     :ivar detail: one sentence.
     """
 
@@ -116,35 +121,64 @@ class Finding:
     detail: str
 
 
+_EVER: Final = (1 << 63) - 1  # beyond every version, and every time
+
+
+@dataclass(slots=True)
+class Window:
+    """Which chunks :meth:`ChainVerifier.pass_chunks` takes by itself: those of which nobody has to look at more.
+
+    :ivar until: the version before which they are.
+    :ivar earliest: the least ``wall_ns``, ``latest`` the largest.
+    :ivar least: the least difference of ``wall_ns`` and ``mono_ns``, ``most`` the largest.
+    """
+
+    until: int = _EVER
+    earliest: int = -_EVER
+    latest: int = _EVER
+    least: int = -_EVER
+    most: int = _EVER
+
+
+_ALL: Final = Window()
+
+
 class ChainVerifier:
     """Verifies one event stream incrementally: feed its events in order.
 
     :param opened: the stream's opening.
+    :ivar passed: the last chunk that :meth:`pass_chunks` took, if the last call took any.
     """
 
     def __init__(self, opened: StreamOpened) -> None:
         self._opened = opened
         self._salted = _blake2b(digest_size=16, key=opened.secret)
+        self._own = opened.instance if len(opened.instance) == 16 else None  # whose size need not be looked at again
         self.version = 0
         self.head = genesis(opened.stream)
+        self.passed: Event | None = None
 
-    def pass_chunks(self, events: Iterator[Event]) -> Event | None:
+    def pass_chunks(self, events: Iterator[Event], window: Window = _ALL) -> Event | None:
         """Take what a stream mostly consists of: stored chunks without facts of their own, which verify.
 
         Written out for speed, since the audit of a large store does nothing else; it takes half the time.
 
+        :param window: which of them.
         :returns: the first event that is none of these or does not verify, not taken; None at the end.
         """
         salt_of, pack_u64, pack_salted, pack_link = self._salted.copy, U64.pack, SALTED_BODY.pack, LINK_CHUNK.pack
         sha256, payload_tag, event_tag, chunk, absent = _sha256, PAYLOAD_TAG, EVENT_TAG, _CHUNK, ABSENT
-        stream, head, version, following = self._opened.stream, self.head, self.version, self.version + 1
+        stream, own, head, version = self._opened.stream, self._own, self.head, self.version
+        earliest, latest, least, most, passed = window.earliest, window.latest, window.least, window.most, None
         try:
-            for event in events:
+            for following, event in zip(range(version + 1, min(window.until, _EVER)), events, strict=False):
                 _, found, kind, wall_ns, mono_ns, instance, flags, meta, body, digest, position = event
                 if meta is not None or kind != "chunk_received" or found != following or body is None or not position:
                     return event
                 try:
-                    if len(instance) != 16:  # struct fills up or cuts off: the hash may hold all the same
+                    if not (earliest <= wall_ns <= latest and least <= wall_ns - mono_ns <= most):
+                        return event
+                    if instance is not own and len(instance) != 16:  # struct fills up or cuts off: the hash may hold
                         return event
                     salt = salt_of()
                     salt.update(pack_u64(found))
@@ -157,15 +191,32 @@ class ChainVerifier:
                         return event
                 except (struct.error, TypeError):  # values of a type or size that was never written
                     return event
-                head, version = digest, found
-                following += 1
+                head, version, passed = digest, found, event
+            return next(events, None)
         finally:
-            self.head, self.version = head, version
-        return None
+            self.head, self.version, self.passed = head, version, passed
 
     def verifies(self, event: Event) -> bool:
         """Return whether *event* has the hash that it must have after the last one."""
         return link(self.head, self._opened.secret, event) == event.hash
+
+    def verifies_without(self, event: Event, size: int, committed: bytes) -> bool:
+        """Return whether *event*, whose payload was erased, has the hash that it must have after the last one.
+
+        :param size: of its payload; *committed*: the commitment to it.
+        """
+        return event.hash == event_hash(
+            self.head,
+            event.stream,
+            event.version,
+            event.type.encode(),
+            event.wall_ns,
+            event.mono_ns,
+            event.instance,
+            event.flags,
+            size,
+            committed,
+        )
 
     def skip_to(self, event: Event) -> None:
         """Go on after *event*, whatever came before it and whether or not it verifies."""
@@ -173,16 +224,17 @@ class ChainVerifier:
         self.version = event.version
         self.head = digest if isinstance(digest, bytes) else b""
 
-    def feed(self, event: Event) -> None:
+    def feed(self, event: Event, left: tuple[int, bytes] | None = None) -> None:
         """Take the next event.
 
         After a mismatch the verifier goes on from the *stored* hash, so that one changed event is
         reported once and not with everything that follows it.
 
+        :param left: size and commitment of its payload, where that was erased.
         :raises ChainBroken: the version has a gap, or the hash does not verify.
         """
         expected = self.version + 1
-        verifies = self.verifies(event)
+        verifies = self.verifies(event) if left is None else self.verifies_without(event, *left)
         self.skip_to(event)
         if event.version != expected:
             raise ChainBroken(f"version {expected} is missing: {event.version} follows", position=event.position)
@@ -190,10 +242,20 @@ class ChainVerifier:
             raise ChainBroken(f"hash of version {event.version} does not verify", position=event.position)
 
 
-def check(opened: StreamOpened | None, events: Iterable[Event]) -> None:
+def left_of(opened: StreamOpened, event: Event) -> tuple[int, bytes]:
+    """Return the size of a payload and the commitment to it: what verifies in its place when it is erased."""
+    meta = None if event.meta is None else event.meta.encode()
+    size = len(meta or b"") + len(event.body or b"")
+    return size, commitment(opened.secret, event.version, meta, event.body)
+
+
+def check(
+    opened: StreamOpened | None, events: Iterable[Event], erased: Mapping[int, tuple[int, bytes]] = NOTHING_ERASED
+) -> None:
     """Check one event stream by its chain, up to the first event that is not what was written.
 
     :param opened: its opening; None where that is missing.
+    :param erased: by version, size and commitment of the payloads that were erased on record.
     :raises ChainBroken: with the event that is changed or missing.
     """
     stored = iter(events)
@@ -206,6 +268,7 @@ def check(opened: StreamOpened | None, events: Iterable[Event]) -> None:
         while (event := verifier.pass_chunks(stored)) is not None:
             if len(event.instance) != 16:  # struct fills up or cuts off: the hash may hold all the same
                 raise ChainBroken(f"version {event.version} holds what was never written", position=event.position)
-            verifier.feed(event)
+            gone = event.meta is None and event.body is None
+            verifier.feed(event, erased.get(event.version) if gone else None)
     except (struct.error, TypeError, ValueError, AttributeError):  # values of a type or size that was never written
         raise ChainBroken("an event holds what was never written") from None

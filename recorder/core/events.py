@@ -1,9 +1,9 @@
 """Events: what happened, in the past tense, never changed afterwards.
 
-An *event stream* holds the events of one exchange (or of one opening of a conversation) in order,
-numbered from version 1 without a gap. The meaning of ``meta`` and ``body`` per type is fixed by
-docs/format.md; the ``*Meta`` types below are the same thing for the type checker. A field that is
-not known is absent: there are no nulls.
+An *event stream* holds the events of one exchange in order, numbered from version 1 without a gap; or those of
+one opening of a conversation, of one recorder process (its journal), or of one link. The meaning of ``meta`` and
+``body`` per type is fixed by docs/format.md; the ``*Meta`` types, below and in :mod:`recorder.core.journal_facts`,
+are the same thing for the type checker. A field that is not known is absent: there are no nulls.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, NotRequired, TypedDict
+from typing import Any, Final, Literal, NamedTuple, NotRequired, TypedDict
 
 from recorder.errors import CorruptRecording
 
@@ -36,10 +36,27 @@ TYPE_CODES: Final[dict[str, int]] = {
     "conversation_named": 15,
     "tags_set": 16,
     "imported": 17,
+    "instance_started": 18,
+    "exchange_opened": 19,
+    "exchange_closed": 20,
+    "stream_written": 21,
+    "clock_sampled": 22,
+    "events_dropped": 23,
+    "configuration_changed": 24,
+    "key_created": 25,
+    "key_rotated": 26,
+    "payload_erased": 27,
+    "hold_placed": 28,
+    "hold_released": 29,
+    "accessed": 30,
+    "anchored": 31,
+    "instance_stopped": 32,
+    "linked": 33,
+    "retention_set": 34,
 }
 TYPE_NAMES: Final[dict[int, str]] = {code: name for name, code in TYPE_CODES.items()}
 
-#: Types after which an exchange's event stream is closed (a late ``gap_recorded`` may still follow).
+#: Types after which the event stream of an exchange or a journal is closed (a late ``gap_recorded`` may still follow).
 TERMINAL_TYPES: Final = frozenset(
     {
         "request_failed",
@@ -50,11 +67,63 @@ TERMINAL_TYPES: Final = frozenset(
         "consumer_abandoned",
         "process_died",
         "recorder_closed",
+        "instance_stopped",
     }
 )
 
 #: Types of the events of a conversation's opening: a stream that has no end.
 CONVERSATION_TYPES: Final = frozenset({"conversation_named", "tags_set"})
+
+#: Types that only the journal of a recorder process holds; where it was killed, ``process_died`` is its end.
+JOURNAL_TYPES: Final = frozenset(
+    {
+        "instance_started",
+        "exchange_opened",
+        "exchange_closed",
+        "stream_written",
+        "clock_sampled",
+        "events_dropped",
+        "configuration_changed",
+        "key_created",
+        "key_rotated",
+        "payload_erased",
+        "hold_placed",
+        "hold_released",
+        "accessed",
+        "anchored",
+        "instance_stopped",
+        "retention_set",
+    }
+)
+
+#: Types after which an exchange is over: all ends but the one that only a journal has.
+EXCHANGE_ENDS: Final = TERMINAL_TYPES - JOURNAL_TYPES
+
+#: Types of the one event of a link: a stream that has no end, as a conversation's opening has none.
+LINK_TYPES: Final = frozenset({"linked"})
+
+#: What an event stream tells of.
+StreamKind = Literal["exchange", "conversation", "journal", "link"]
+
+_KINDS: Final[dict[str, StreamKind]] = {
+    **dict.fromkeys(CONVERSATION_TYPES, "conversation"),
+    **dict.fromkeys(JOURNAL_TYPES, "journal"),
+    **dict.fromkeys(LINK_TYPES, "link"),
+}
+
+
+def stream_kind(first: str) -> StreamKind:
+    """Return what an event stream tells of.
+
+    :param first: the type of its first event. One that is not known here begins an exchange.
+    """
+    return _KINDS.get(first, "exchange")
+
+
+def is_journal(opened: StreamOpened) -> bool:
+    """Whether an event stream is the journal of the process that opened it, whatever it holds: they have one id."""
+    return opened.stream == opened.instance
+
 
 # Flags of chunk_received (and READ_END also of response_started): where the wire was cut.
 FRAME_END: Final = 1  # the last byte of the body is the last data byte of its HTTP chunk frame
@@ -170,6 +239,7 @@ class RequestSentMeta(TypedDict):
     redacted: NotRequired[list[str]]  # places replaced by markers: "header:authorization", "url:key", "body:/a/b"
     conversation: NotRequired[str]  # id of the conversation opening it was sent in
     name: NotRequired[str]  # name of that conversation
+    number: NotRequired[int]  # of the exchange in the journal of its process
 
 
 class ImportedMeta(TypedDict):

@@ -23,11 +23,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
-from recorder.core.events import TERMINAL_TYPES, TYPE_CODES, VERBATIM, Event
+from recorder.core.events import EXCHANGE_ENDS, TYPE_CODES, VERBATIM, Event
 from recorder.core.json_text import parse_json
-from recorder.core.messages import Anomaly
+from recorder.core.message_heads import Headers as Headers  # a name of this module as well
+from recorder.core.message_heads import answer_head, header_fields
+from recorder.core.messages import ERASED, Anomaly
 
-Headers = tuple[tuple[str, str], ...]
 _new: Final = tuple.__new__  # of a named tuple, without its own __new__, which takes twice as long
 
 
@@ -39,9 +40,9 @@ def first_header(headers: Headers, name: str) -> str | None:
 #: ``state -> types that may come in it``; what is in no row may come in any state.
 NEXT: Final[Mapping[str, frozenset[str]]] = {
     "new": frozenset({"request_sent", "imported"}),
-    "asked": frozenset({"request_body_sent", "response_started"}) | TERMINAL_TYPES - {"response_completed"},
+    "asked": frozenset({"request_body_sent", "response_started"}) | EXCHANGE_ENDS - {"response_completed"},
     "answering": frozenset({"request_body_sent", "chunk_received", "trailers_received"})
-    | TERMINAL_TYPES - {"request_failed"},
+    | EXCHANGE_ENDS - {"request_failed"},
     "completed": frozenset({"consumer_closed", "consumer_abandoned"}),
     "ended": frozenset(),
 }
@@ -49,7 +50,7 @@ _ANYWHERE: Final = frozenset({"gap_recorded", "tags_set", "imported", "conversat
 _AFTER: Final[Mapping[str, str]] = {
     "request_sent": "asked",
     "response_started": "answering",
-    **dict.fromkeys(TERMINAL_TYPES, "ended"),
+    **dict.fromkeys(EXCHANGE_ENDS, "ended"),
     "response_completed": "completed",
 }
 
@@ -221,6 +222,7 @@ class _Fold:
     anomalies: list[Anomaly] = field(default_factory=list)
     imported: dict[str, Any] | None = None
     imported_ns: int | None = None
+    gone: int = 0
 
     def take(self, event: Event) -> None:
         version = event.version
@@ -243,23 +245,25 @@ class _Fold:
             self._chunk(event)
         elif kind == "request_sent":
             self.sent = event
+            self.gone += self._is_gone(event)
             self.request_facts = self._facts(event)
             if self._lacks("response_head"):
                 self.state = "answering"
         elif kind == "request_body_sent":
             self.request_body.append(event.body or b"")
             self.redacted_later += _texts(self._facts(event).get("redacted"))
-        elif kind == "response_started":
+        elif kind == "response_started" and not self._is_gone(event):
             self._response(event)
         elif kind == "imported":
             self._imported(event)
         elif kind == "gap_recorded":
             self.gaps.append(self._facts(event))
-        elif kind in TERMINAL_TYPES and self.ending is None:
+        elif kind in EXCHANGE_ENDS and self.ending is None:
             self.end = event
             self.ending = Ending(kind, self._facts(event), event.version)
 
     def _imported(self, event: Event) -> None:
+        self.gone += self._is_gone(event)
         self.imported, self.imported_ns = self._facts(event), event.wall_ns
         if self.state == "new" and self._lacks("request"):
             self.state = "answering" if self._lacks("response_head") else "asked"
@@ -273,6 +277,11 @@ class _Fold:
             return written
         told = self.imported.get("http")
         return str(told.get(side, "")) if isinstance(told, dict) else ""
+
+    @staticmethod
+    def _is_gone(event: Event) -> bool:
+        """Whether an event has no payload that is of a type which always has one: it was erased, or removed."""
+        return event.meta is None and event.body is None
 
     def _facts(self, event: Event) -> dict[str, Any]:
         try:
@@ -298,7 +307,7 @@ class _Fold:
 
     def _response(self, event: Event) -> None:
         facts = self._facts(event)
-        version, status, reason, headers = _answer_head(event.body or b"")
+        version, status, reason, headers = answer_head(event.body or b"")
         self.head = event
         self.response = Response(
             _number(facts.get("status")) or status,
@@ -311,7 +320,7 @@ class _Fold:
         )
 
     def _request(self) -> Request | None:
-        if self.sent is None:
+        if self.sent is None or self._is_gone(self.sent):
             return None
         facts, body = self.request_facts, self.sent.body or b""
         size = _number(facts.get("head")) or 0
@@ -320,13 +329,15 @@ class _Fold:
         return Request(
             str(facts.get("method", "")),
             str(facts.get("url", "")),
-            _headers(lines),
+            header_fields(lines),
             body[size:] + b"".join(self.request_body),
             _texts(facts.get("redacted")) + self.redacted_later,
             self._http_version("request", last.decode("latin-1") if last.startswith(b"HTTP/") else ""),
         )
 
     def result(self) -> Exchange:
+        if self.gone:
+            self._note(ERASED, "what was said in it is not here any more", self.first.version)
         origin = self.sent or self.first
         facts = self.request_facts
         first = None if self._lacks("chunk_times") else next((one for one in self.chunks if one.end > one.start), None)
@@ -356,36 +367,6 @@ class _Fold:
             imported=self.imported,
             imported_ns=self.imported_ns,
         )
-
-
-def _answer_head(head: bytes) -> tuple[str, int, str, Headers]:
-    """Return version, status, reason and headers of the last answer in *head*: 100 and 103 may stand before it."""
-    version, status, reason = "", 0, ""
-    headers: Headers = ()
-    for block in head.replace(b"\r\n", b"\n").split(b"\n\n"):
-        lines = block.strip(b"\n").split(b"\n")
-        words = lines[0].decode("latin-1").split(" ", 2)
-        if words[0].startswith("HTTP/"):
-            version = words[0]
-            status = int(words[1]) if len(words) > 1 and words[1].isascii() and words[1].isdigit() else 0
-            reason = words[2] if len(words) > 2 else ""
-            headers = _headers(lines[1:])
-    return version, status, reason, headers
-
-
-def _headers(lines: Iterable[bytes]) -> Headers:
-    """Return the header fields of *lines* (RFC 9112 §5; folded lines are joined, §5.2)."""
-    found: list[tuple[str, str]] = []
-    for raw in lines:
-        line = raw.decode("latin-1").rstrip("\r\n")
-        if line[:1] in (" ", "\t") and found:
-            name, value = found[-1]
-            found[-1] = (name, f"{value} {line.strip()}")
-            continue
-        name, colon, value = line.partition(":")
-        if colon:
-            found.append((name.strip(), value.strip()))
-    return tuple(found)
 
 
 def _text(value: Any) -> str | None:

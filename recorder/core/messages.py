@@ -12,6 +12,9 @@ from typing import Any, Final
 #: Kind of the anomaly that a hash chain is broken; its detail names the first event that is changed or missing.
 NOT_AS_WRITTEN: Final = "not_as_written"
 
+#: Kind of the anomaly that there is no payload any more; without :data:`NOT_AS_WRITTEN`, it was erased on record.
+ERASED: Final = "erased"
+
 
 @dataclass(frozen=True, slots=True)
 class Anomaly:

@@ -15,7 +15,7 @@ from recorder.core.conversation import Conversation, Relation
 from recorder.core.exchange import Exchange, Headers
 from recorder.core.json_text import milliseconds, plain, present, rfc3339, whole
 from recorder.core.message_json import AnswerJson, message_json, tokens_json
-from recorder.core.messages import NOT_AS_WRITTEN, Anomaly, Answer, Message, RequestReading
+from recorder.core.messages import ERASED, NOT_AS_WRITTEN, Anomaly, Answer, Message, RequestReading
 from recorder.core.provenance import Arrivals
 from recorder.core.verdict import Evidence
 
@@ -87,6 +87,11 @@ class Rebuilt:
         """What its hash chain says against the recording; None where nothing is known against it."""
         return next((fact.detail for fact in self.anomalies if fact.kind == NOT_AS_WRITTEN), None)
 
+    @property
+    def erased(self) -> str | None:
+        """What is known of its erasure; None where what was said in it is there."""
+        return next((fact.detail for fact in self.exchange.anomalies if fact.kind == ERASED), None)
+
 
 def place_of(rebuilt: Rebuilt, conversation: Conversation | None) -> Place:
     """Return where an exchange stands: in *conversation* where there is one, else as it is known of it."""
@@ -112,6 +117,7 @@ def summary(rebuilt: Rebuilt, *, conversation: str | None = None) -> dict[str, A
         status=response.status if response else None,
         model=rebuilt.model,
         verdict=rebuilt.verdict,
+        erased=True if rebuilt.erased else None,
         chunks=None if exchange.lacks("chunk_boundaries") else len(exchange.chunks),
         bytes=len(exchange.body),
         duration_ms=_ms(exchange.duration_ns),

@@ -121,6 +121,8 @@ def _comment(rebuilt: Rebuilt) -> str | None:
         told.append("Imported: nothing tells when it was sent, startedDateTime is that of the import.")
     if rebuilt.not_as_written is not None:
         told.append(f"Not as written: {rebuilt.not_as_written}.")
+    if rebuilt.erased is not None:
+        told.append(f"Erased: {rebuilt.erased}.")
     if rebuilt.verdict in WARNINGS:
         told.append(f"{rebuilt.verdict}: {WARNINGS[rebuilt.verdict]}")
     return " ".join(told) or None

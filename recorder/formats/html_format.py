@@ -146,6 +146,8 @@ def _exchange(rebuilt: Rebuilt, seen: _Seen) -> Iterator[str]:
     if rebuilt.not_as_written is not None:
         told = shown(rebuilt.not_as_written)
         yield f'<div class="banner changed"><p><strong>Not as written</strong>: {told}</p></div>\n'
+    if rebuilt.erased is not None:
+        yield f'<div class="banner"><p><strong>Erased</strong>: {shown(rebuilt.erased)}</p></div>\n'
     yield from _changes(rebuilt, seen)
     yield from _request(rebuilt, seen)
     yield from _banner(rebuilt)

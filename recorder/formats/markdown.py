@@ -98,6 +98,8 @@ def _exchange(rebuilt: Rebuilt, repeated: int, forked: str | None, changes: Sequ
     yield " · ".join(facts) + "\n\n"
     if rebuilt.not_as_written is not None:
         yield f"> **Not as written**: {code(rebuilt.not_as_written)}\n\n"
+    if rebuilt.erased is not None:
+        yield f"> **Erased**: {code(rebuilt.erased)}\n\n"
     if forked is not None:
         yield f"Goes on from exchange {code(forked)}.\n\n"
     if changes:

@@ -109,6 +109,7 @@ def _attributes(rebuilt: Rebuilt, url: SplitResult, place: Place) -> Iterator[tu
     yield "recorder.call.id", exchange.call
     yield "recorder.verdict", rebuilt.verdict
     yield "recorder.not_as_written", rebuilt.not_as_written
+    yield "recorder.erased", rebuilt.erased
 
 
 def _error_type(rebuilt: Rebuilt) -> str | None:

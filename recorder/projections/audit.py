@@ -8,9 +8,10 @@ from typing import Final
 
 from recorder.clock import id_or_digits
 from recorder.core.chain import Finding
-from recorder.projections.rows import ExchangeRows, exchange_rows, is_opening, opening_row
+from recorder.projections.rows import ExchangeRows, exchange_rows, kind_of, link_row, opening_row
 from recorder.projections.runner import NAME
 from recorder.store.compared import Compared, compared
+from recorder.store.linked import LinkRow
 from recorder.store.projected import ExchangeRow, OpeningRow
 from recorder.store.searched import CallRow, MessageRow
 from recorder.store.sql import SqlStore
@@ -46,19 +47,23 @@ def audit_rows(store: SqlStore) -> RowAudit:
         if one.pending:
             audit.pending += 1
             continue
-        exchange, opening = _folded(one)
+        exchange, opening, link = _folded(one)
         _compare(audit, one.stream, "exchange_rows", exchange.exchange if exchange else None, one.exchange)
         _compare(audit, one.stream, "openings", opening, one.opening)
+        _compare(audit, one.stream, "link_rows", link, one.link)
         _compare_messages(audit, one, {row.key: row for row in exchange.messages} if exchange else {})
         _compare_calls(audit, one, exchange.calls if exchange else ())
     return audit
 
 
-def _folded(one: Compared) -> tuple[ExchangeRows | None, OpeningRow | None]:
+def _folded(one: Compared) -> tuple[ExchangeRows | None, OpeningRow | None, LinkRow | None]:
     events = one.events()
-    if not events:
-        return None, None
-    return (None, opening_row(events)) if is_opening(events[0]) else (exchange_rows(events), None)
+    kind = kind_of(events[0]) if events else None
+    return (
+        exchange_rows(events) if kind == "exchange" else None,
+        opening_row(events) if kind == "conversation" else None,
+        link_row(events) if kind == "link" else None,
+    )
 
 
 def _compare_messages(audit: RowAudit, one: Compared, said: dict[bytes, MessageRow]) -> None:
@@ -84,7 +89,7 @@ def _compare(
     audit: RowAudit,
     stream: bytes,
     table: str,
-    said: ExchangeRow | OpeningRow | MessageRow | CallRow | None,
+    said: ExchangeRow | OpeningRow | LinkRow | MessageRow | CallRow | None,
     stored: object | None,
 ) -> None:
     audit.rows += stored is not None

@@ -13,13 +13,14 @@ from typing import Any, Final, NamedTuple
 
 from recorder.clock import id_bytes, id_text
 from recorder.core.conversation import Turn, turn_of
-from recorder.core.events import CONVERSATION_TYPES, Event
+from recorder.core.events import Event, StreamKind, stream_kind
 from recorder.core.exchange import Exchange, fold
 from recorder.core.matching import match_key
 from recorder.core.rebuilt import Rebuilt, summary
 from recorder.dialects.rebuild import rebuild
 from recorder.errors import CorruptRecording
 from recorder.projections.messages import call_rows, message_rows, storable, storable_or_none
+from recorder.store.linked import LinkRow
 from recorder.store.projected import ExchangeRow, OpeningRow, damaged_row
 from recorder.store.related import TurnRow
 from recorder.store.searched import CallRow, MessageRow
@@ -113,9 +114,25 @@ def _line(name: str) -> str:
     return " ".join(storable(name).splitlines())
 
 
-def is_opening(first: Event) -> bool:
-    """Whether a stream that begins with *first* opens a conversation (else it is an exchange)."""
-    return first.type in CONVERSATION_TYPES
+def kind_of(first: Event) -> StreamKind:
+    """Return what a stream that begins with *first* tells of."""
+    # A journal whose beginning was lost begins with a gap; it is still that of the process that writes there.
+    return "journal" if first.stream == first.instance else stream_kind(first.type)
+
+
+def link_row(events: Sequence[Event]) -> LinkRow | None:
+    """Return the row of a link; None where its facts are not what was written, which the audit tells of."""
+    first = events[0]
+    facts: dict[str, Any] = {}
+    with suppress(CorruptRecording):
+        facts = first.facts
+    kind, identity, exchange = facts.get("kind"), facts.get("id"), facts.get("exchange")
+    if not (isinstance(kind, str) and isinstance(identity, str) and isinstance(exchange, str)):
+        return None
+    stream = _identity(exchange)
+    if stream is None:
+        return None
+    return LinkRow(first.stream, storable(kind), storable(identity), stream, first.wall_ns)
 
 
 def _identity(text: str | None) -> bytes | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from recorder.core.events import Event
-from recorder.projections.rows import exchange_row, exchange_rows, is_opening, opening_row
+from recorder.core.events import JOURNAL_TYPES, Event
+from recorder.projections.rows import exchange_row, exchange_rows, kind_of, link_row, opening_row
 from recorder.store.base import EventStore, FeedCursor
+from recorder.store.linked import LinkRow
 from recorder.store.projected import ExchangeRow, OpeningRow, SqlProjected
 from recorder.store.searched import CallRow, MessageRow
 
@@ -28,15 +29,26 @@ class Rows:
     openings: dict[bytes, OpeningRow] = field(default_factory=dict)
     messages: dict[bytes, MessageRow] | None = None
     calls: list[CallRow] = field(default_factory=list)
+    links: dict[bytes, LinkRow] = field(default_factory=dict)
 
-    def fold(self, events: Sequence[Event]) -> None:
-        """Take the rows of one whole stream."""
-        if not events:
+    def fold(self, found: Iterator[Event]) -> None:
+        """Take the rows of one whole stream; of a journal, which has none and may be long, only the first event."""
+        first = next(found, None)
+        kind = None if first is None else kind_of(first)
+        if first is None or kind == "journal":
             return
-        stream = events[0].stream
-        if is_opening(events[0]):
+        events = [first, *found]
+        stream = first.stream
+        if kind == "conversation":
             self.openings[stream] = opening_row(events)
-        elif self.messages is None:
+        elif kind == "link":
+            row = link_row(events)
+            self.links |= {stream: row} if row is not None else {}
+        else:
+            self._fold_exchange(stream, events)
+
+    def _fold_exchange(self, stream: bytes, events: Sequence[Event]) -> None:
+        if self.messages is None:
             self.exchanges[stream] = exchange_row(events)
         else:
             found = exchange_rows(events)
@@ -62,7 +74,7 @@ def project(
         events, after = store.feed(before, at_once)
         if not events:
             return True
-        rows = folded(store, dict.fromkeys(event.stream for event in events), messages=True)
+        rows = folded(store, _streams(events), messages=True)
         projected.commit(
             NAME,
             before,
@@ -71,6 +83,7 @@ def project(
             openings=list(rows.openings.values()),
             messages=list((rows.messages or {}).values()),
             calls=rows.calls,
+            links=list(rows.links.values()),
         )
     return False
 
@@ -90,7 +103,12 @@ def _changed(store: EventStore, cursor: FeedCursor) -> dict[bytes, None]:
         events, cursor = store.feed(cursor, _AT_ONCE)
         if not events:
             return streams
-        streams.update(dict.fromkeys(event.stream for event in events))
+        streams.update(_streams(events))
+
+
+def _streams(events: Iterable[Event]) -> dict[bytes, None]:
+    """Return the streams that the events are of, each once; journals, as far as the events tell them, left out."""
+    return dict.fromkeys(event.stream for event in events if event.type not in JOURNAL_TYPES)
 
 
 def folded(store: EventStore, streams: Iterable[bytes], *, messages: bool = False) -> Rows:
@@ -100,7 +118,7 @@ def folded(store: EventStore, streams: Iterable[bytes], *, messages: bool = Fals
     """
     rows = Rows(messages={} if messages else None)
     for stream in streams:
-        rows.fold(list(store.found_events(stream)))
+        rows.fold(store.found_events(stream))
     return rows
 
 

@@ -39,6 +39,35 @@ class Drainable(Protocol):
         ...
 
 
+class Laned(Drainable, Protocol):
+    """A spool file whose place among others is known."""
+
+    @property
+    def lane(self) -> int:
+        """Files of one lane follow one another."""
+        ...
+
+    def holds_more(self, end: int) -> bool:
+        """Whether there is anything behind byte *end* of a file that is no longer appended to."""
+        ...
+
+
+class Source(Protocol):
+    """Where spool files come from and go to."""
+
+    def files(self) -> Sequence[Laned]:
+        """Return the files, oldest of each lane first; only the last one of a lane is still appended to."""
+        ...
+
+    def drop(self, spool: bytes) -> None:
+        """Remove the file of that id: it is drained whole and no longer appended to."""
+        ...
+
+    def check(self) -> None:
+        """Look whether the files are still there, whatever became of the store."""
+        ...
+
+
 def read_batch(file: Drainable, start: int, limit: int = BATCH_BYTES) -> tuple[list[StreamOpened], list[Event], int]:
     """Return openings and events of a spool file from byte *start* on, and the offset after them.
 

@@ -11,54 +11,28 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Protocol
+from operator import attrgetter
+from typing import Final
 
 from recorder.clock import Clock
 from recorder.core.codec import decode_batch
 from recorder.core.events import Event, StreamOpened
-from recorder.errors import CorruptRecording, RecorderError, VersionConflict
-from recorder.recording.batches import BATCH_BYTES, Drainable, move_batch, read_batch
-from recorder.recording.lanes import is_beside
+from recorder.core.receipts import Receipt
+from recorder.errors import CorruptRecording, RecorderError, StoreUnreachable, VersionConflict
+from recorder.ledger.sealer import RETRY, Sealer, Sealing
+from recorder.recording.batches import BATCH_BYTES, Laned, Source, move_batch, read_batch
+from recorder.recording.lanes import JOURNAL, is_beside
 from recorder.recording.order import in_order
 from recorder.recording.rounds import INTERVAL, Rounds
 from recorder.recording.spool_file import HEADER_SIZE
+from recorder.recording.stuck import Stuck
 from recorder.store.base import EventLog, SpoolMark
 
 _log = logging.getLogger("recorder")
 
 _LARGEST_BATCH: Final = 8 * BATCH_BYTES  # while more comes in than such batches take away
 _LEAST_BYTES: Final = 32 * 1024  # of one file, in a batch over several
-_ON_ITS_WAY: Final = 10_000_000_000  # nanoseconds that an event of another lane may take to come
 _LONGEST_WAIT: Final = 5.0  # seconds between two tries to reach a store that fails
-
-
-class Laned(Drainable, Protocol):
-    """A spool file whose place among others is known."""
-
-    @property
-    def lane(self) -> int:
-        """Files of one lane follow one another."""
-        ...
-
-    def holds_more(self, end: int) -> bool:
-        """Whether there is anything behind byte *end* of a file that is no longer appended to."""
-        ...
-
-
-class Source(Protocol):
-    """Where spool files come from and go to."""
-
-    def files(self) -> Sequence[Laned]:
-        """Return the files, oldest of each lane first; only the last one of a lane is still appended to."""
-        ...
-
-    def drop(self, spool: bytes) -> None:
-        """Remove the file of that id: it is drained whole and no longer appended to."""
-        ...
-
-    def check(self) -> None:
-        """Look whether the files are still there, whatever became of the store."""
-        ...
 
 
 class Drainer:
@@ -68,12 +42,12 @@ class Drainer:
     :param open_store: opens the store for writing; called again after a failure.
     :param at_rest: gets the store when nothing has been recorded for a second, and a function that says
         when something is again: for work that can wait.
+    :param dead: recorders that died, and of which the store may hold more than is sealed.
+    :param signed: is told of each checkpoint that was signed.
     :ivar drained: how far the store has each file, by id.
     :ivar events: moved so far.
     :ivar conflicts: events set aside in ``*.conflicts`` files, because the store has others in their place.
     :ivar error: why the store does not take them, or None.
-    :ivar damage: which spool files cannot be read on, and where; or None.
-    :ivar damaged_lanes: the lanes that they are in.
     """
 
     def __init__(
@@ -82,6 +56,8 @@ class Drainer:
         open_store: Callable[[], EventLog],
         clock: Clock,
         at_rest: Callable[[EventLog, Callable[[], bool]], None] | None = None,
+        dead: Sequence[bytes] = (),
+        signed: Callable[[str], None] = lambda note: None,
     ) -> None:
         self._source = source
         self._open_store = open_store
@@ -90,20 +66,36 @@ class Drainer:
         self._confirmed: set[bytes] = set()  # files whose offset this very store has told
         self._moving = threading.Lock()
         self._at_rest = at_rest
-        self._rounds = Rounds("recorder-drainer", self.round, self._rest)
+        self._rounds = Rounds("recorder-drainer", self.round, self._rest, pulse=RETRY)
         self._pause = INTERVAL
         self._retry_at = 0
         self._batch = BATCH_BYTES
         self._paused = False
         self._giving_way = False  # somebody waits for what is under way to end: begin nothing
-        self._held: dict[bytes, int] = {}  # files that wait for an event of another one, and since when
+        self._stuck = Stuck(clock)
         self._counted: dict[bytes, int] = {}  # up to where the events of each file are counted
         self.drained: dict[bytes, int] = {}
         self.events = 0
         self.conflicts = 0
         self.error: str | None = None
-        self.damage: str | None = None
-        self.damaged_lanes: frozenset[int] = frozenset()
+        self._sealer = Sealer(clock, signed)
+        self._synced = True
+        self._dead = dead
+
+    @property
+    def damage(self) -> str | None:
+        """Which spool files cannot be read on, and where; or None."""
+        return self._stuck.damage
+
+    @property
+    def damaged_lanes(self) -> frozenset[int]:
+        """The lanes that they are in."""
+        return self._stuck.lanes
+
+    @property
+    def sealing(self) -> Sealing:
+        """How sealing is doing."""
+        return self._sealer.state()
 
     @property
     def idle(self) -> bool:
@@ -114,9 +106,13 @@ class Drainer:
         """Say that there is something in the spool; never waits."""
         self._rounds.wake()
 
-    def adopt(self, store: EventLog) -> None:
-        """Use a store that is open already."""
+    def adopt(self, store: EventLog, dead: Sequence[bytes] = ()) -> None:
+        """Use a store that is open already.
+
+        :param dead: recorders that died, and of which it may hold more than is sealed.
+        """
         self._store = store
+        self._sealer.begin(store, dead)
 
     def inherited(self) -> EventLog | None:
         """Return the store that a forked child must neither use nor close."""
@@ -131,7 +127,7 @@ class Drainer:
         """Drain unless the store failed a moment ago; return whether to come back soon."""
         if self.error is not None and self._clock.monotonic_ns() < self._retry_at:
             return True
-        return self.drain() or self.error is not None or bool(self._held and not self.damage)
+        return self.drain() or self.error is not None or self._stuck.only_held or self._sealer.waits
 
     def _rest(self, go_on: Callable[[], bool]) -> None:
         if self._at_rest is None or self.error is not None:
@@ -165,10 +161,17 @@ class Drainer:
         finally:
             self._moving.release()
 
-    def _drained(self, go_on: Callable[[], bool]) -> bool:
+    def _drained(self, go_on: Callable[[], bool], *, to_be_sealed: bool = False) -> bool:
+        """Do a round; return whether anything was moved.
+
+        :param to_be_sealed: the caller does that next: a commit of events need not wait for the medium before.
+        """
         try:
             self._source.check()
+            self._synced = not to_be_sealed
             moved = self._drain_files(go_on)
+            if self._store is not None and not to_be_sealed:
+                self._sealer.round(self._store)
         except RecorderError as error:
             self._failed(str(error))
             return False
@@ -185,6 +188,8 @@ class Drainer:
     def _drain_files(self, go_on: Callable[[], bool]) -> bool:
         if self._store is None:
             self._store = self._open_store()
+            self._sealer.begin(self._store, self._dead)
+            self._dead = ()
         self._store.check_present()
         moved = False
         while go_on():
@@ -201,7 +206,8 @@ class Drainer:
 
     def _drain_once(self, store: EventLog, files: Sequence[Laned]) -> bool:
         """Move one batch, whatever lanes its events are in, in one transaction; return whether there was any."""
-        limit = max(self._batch // len(files), _LEAST_BYTES) if files else 0
+        files = sorted(files, key=attrgetter("lane"))  # the journal last: it says of what was read before that it began
+        each = max(self._batch // len(files), _LEAST_BYTES) if files else 0
         growing = {file.lane: file.id for file in files}
         openings: list[StreamOpened] = []
         events: list[Event] = []
@@ -213,7 +219,7 @@ class Drainer:
         for file in files:
             if file.lane in taken or file.lane in damaged:
                 continue  # a stream may go on in its lane's next file: the older one comes first
-            start = self.drained[file.id]
+            start, limit = self.drained[file.id], self._batch if file.lane == JOURNAL else each
             again = self._counted.get(file.id, start) - start  # another store, or an older one, has it now
             try:
                 opened, told, end = read_batch(file, start, min(again, limit) if again > 0 else limit)
@@ -233,13 +239,14 @@ class Drainer:
             ordered = in_order(store, [(found[mark.spool], mark) for mark in marks])
             openings, events, marks = ordered.openings, ordered.events, ordered.marks
             counts = {key: count for key, count in ordered.counts.items() if counts[key]}
-            self._note_held([found[key] for key in found if key in ordered.held], damaged)
-        self._note_damage(damaged)
+            waiting = [found[key] for key in found if key in ordered.held]
+            self._stuck.note_held(waiting, self.drained, damaged)
+        self._stuck.note_damage(damaged)
         if not marks:
             return False
         if self._move(store, [found[mark.spool] for mark in marks], openings, events, marks):
             self.events += sum(counts.values())
-        more_waits = any(mark.end - mark.start > limit // 2 for mark in marks)
+        more_waits = any(mark.end - mark.start > each // 2 for mark in marks)
         self._batch = min(self._batch * 2, _LARGEST_BATCH) if more_waits else BATCH_BYTES
         return True
 
@@ -253,7 +260,7 @@ class Drainer:
     ) -> bool:
         """Commit a batch over several files; return False where that went file by file, and is counted."""
         try:
-            store.append(openings, events, *marks)
+            store.append(openings, events, *marks, synced=self._synced)
         except VersionConflict:  # file by file: who is not in conflict goes on
             for file, mark in zip(files, marks, strict=True):
                 opened, told, _ = decode_batch(file.read(mark.start, mark.end - mark.start))
@@ -261,38 +268,18 @@ class Drainer:
                 self.drained[file.id] = self._counted[file.id] = moved.end
                 self.events += moved.events
                 self.conflicts += moved.conflicts
+            self._sealer.moved(list(store.heads(list({event.stream for event in events})).values()))
             return False
+        self._sealer.moved(events)
         self.drained.update({mark.spool: mark.end for mark in marks})
         self._counted.update({mark.spool: max(mark.end, self._counted.get(mark.spool, 0)) for mark in marks})
         return True
-
-    def _note_held(self, held: Sequence[Laned], damaged: dict[int, str]) -> None:
-        """Take note of files that wait for an event: as damage, where that is lost.
-
-        It is, where a file is damaged. Else it may only be on its way, as long as it does not take too long.
-        """
-        now = self._clock.monotonic_ns()
-        self._held = {file.id: self._held.get(file.id, now) for file in held}
-        for file in held:
-            if damaged or now - self._held[file.id] > _ON_ITS_WAY:
-                told = "an event follows on one that is missing"
-                damaged.setdefault(file.lane, f"{file.path.name}, after byte {self.drained[file.id]}: {told}")
-
-    def _note_damage(self, damaged: Mapping[int, str]) -> None:
-        first, self.damage = self.damage is None, "; ".join(damaged.values()) or None
-        self.damaged_lanes = frozenset(damaged)
-        if damaged and first:
-            _log.error(
-                "recorder: a spool file is damaged; what is behind that place stays there until this process ends, "
-                "then `recorder recover` sets the file aside and says where: %s",
-                self.damage,
-            )
 
     def _drop_full_ones(self, store: EventLog, files: Sequence[Laned]) -> None:
         """Remove the files that are drained whole and no longer appended to."""
         growing = {file.lane: file.id for file in files}
         for file in files:
-            if file.id != growing[file.lane] and file.lane not in self.damaged_lanes and file.id not in self._held:
+            if file.id != growing[file.lane] and file.lane not in self.damaged_lanes and not self._stuck.holds(file.id):
                 store.forget_spool(file.id)
                 self._source.drop(file.id)
                 self._confirmed.discard(file.id)
@@ -328,6 +315,27 @@ class Drainer:
             return self._close_store()
         self._store = None
         return True
+
+    def seal(self, stream: bytes, timeout: float) -> Receipt:
+        """Bring all that is in the spool to the store, seal it, and return the proof for a stream.
+
+        :param timeout: seconds to wait for what is under way.
+        :raises ConfigurationError: the store has no ledger, or its key is not here.
+        :raises StoreError: the store, or what is outside of it, fails; or it takes too long.
+        :raises NotFound: nothing of the stream was recorded.
+        """
+        if not self._moving.acquire(timeout=timeout):
+            raise StoreUnreachable(f"nothing could be sealed within {timeout:g} s: the store is busy")
+        try:
+            self._drained(lambda: not self._giving_way, to_be_sealed=True)
+            if self._store is None or self.error is not None:
+                raise StoreUnreachable(f"nothing can be sealed: {self.error or 'the store is not open'}")
+            receipt = self._sealer.seal(self._store, stream)
+            assert receipt is not None
+            return receipt
+        finally:
+            self._moving.release()
+            self._rounds.wake()  # what can wait is done a moment later
 
     def pause(self, timeout: float) -> bool:
         """Have no transaction and no connection open until :meth:`resume`: the process is about to fork.
@@ -369,6 +377,8 @@ class Drainer:
         if not self._moving.acquire(timeout=left):
             return False
         try:
+            if self._store is not None:
+                self._sealer.end(self._store)
             if done and self._store is not None:
                 self._forget_files(self._store)
             self._close_store()

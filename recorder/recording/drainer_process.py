@@ -4,17 +4,21 @@
 spool files of one recorder process. What it needs it gets as one line of JSON on standard input (the
 store's URL holds a password, and arguments are for everybody to see)::
 
-    {"directory": …, "instance": hex, "store": URL, "synchronous": "normal" | "full", "match": …, "redact": […]}
+    {"directory": …, "instance": hex, "store": URL, "synchronous": "normal" | "full", "match": …, "redact": […],
+     "dead": [hex, …]}
 
-``match`` and ``redact`` are the rules of a cassette.
+``match`` and ``redact`` are the rules of a cassette; ``dead`` names recorders whose event streams are to be sealed.
 
 It reports on standard output, a line of JSON whenever something has changed::
 
     {"drained": {file id: offset}, "events": n, "conflicts": n, "error": null | reason, "damage": null | where,
-     "damaged_lanes": [lane, …]}
+     "damaged_lanes": [lane, …], "sealing": as recorder.ledger.sealer.Sealing}
 
-The line ``stop`` has it drain everything and end. Standard input that just closes means that the owner
-died: then it ends at once, and what is left is recovery's.
+The line ``seal STREAM SECONDS`` has it drain everything and seal it, and is answered by a line of its own, with
+``{"receipt": …}`` or ``{"refused": class of the error, "because": its text}``. Of each checkpoint that was signed there
+is a line ``{"signed": note}``. The line ``stop`` has it drain
+everything and end. Standard input that just closes means that the owner died: then it ends at once, and what is left
+is recovery's.
 """
 
 from __future__ import annotations
@@ -24,15 +28,15 @@ import logging
 import os
 import select
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, cast
 
 from recorder.clock import SystemClock
 from recorder.core.codec import ends_here
-from recorder.errors import CorruptRecording
+from recorder.errors import CorruptRecording, RecorderError
 from recorder.locks import LockFile
 from recorder.recording.drain import Drainer
 from recorder.recording.rounds import INTERVAL
@@ -41,6 +45,7 @@ from recorder.store import Rules, open_events
 
 _log = logging.getLogger("recorder")
 
+_SECOND: Final = 1_000_000_000  # nanoseconds
 _LOOK_EVERY: Final = 50  # rounds between two looks whether the owner lives
 
 
@@ -150,48 +155,77 @@ class _Orders:
         line, _, self._pending = self._pending.partition(b"\n")
         return line
 
-    def next(self, timeout: float) -> Literal["stop", "died", None]:
-        """Return what the owner says within *timeout* seconds."""
-        if b"stop" not in self._pending:
+    def next(self, timeout: float) -> str | None:
+        """Return the line that the owner says within *timeout* seconds; ``died`` where it says nothing any more."""
+        if b"\n" not in self._pending:
             if not select.select([self._fd], [], [], timeout)[0]:
                 return None
             data = os.read(self._fd, 65536)
             if not data:
                 return "died"
             self._pending += data
-        return "stop" if b"stop" in self._pending else None
+            if b"\n" not in self._pending:
+                return None
+        line, _, self._pending = self._pending.partition(b"\n")
+        return line.decode()
 
 
-def run(orders: _Orders, report: Iterator[None], drainer: Drainer, spool: FollowedSpool) -> bool:
-    """Drain until told to stop, or until the owner is dead; return whether it was told.
-
-    :param report: is advanced after each round.
-    """
+def run(orders: _Orders, reports: _Reports, drainer: Drainer, spool: FollowedSpool) -> bool:
+    """Drain until told to stop, or until the owner is dead; return whether it was told."""
     rounds = 0
     while True:
         drainer.round()
-        next(report)
+        reports.tell()
         rounds += 1
         said = orders.next(INTERVAL)
         if said == "stop":
             drainer.drain()
-            next(report)
+            reports.tell()
             return True
+        if said is not None and said.startswith("seal "):
+            _, stream, seconds = said.split()
+            reports.answer(_sealed(drainer, bytes.fromhex(stream), float(seconds)))
         if said == "died" or (rounds % _LOOK_EVERY == 0 and not spool.owner_lives()):
             return False
 
 
-def _reports(drainer: Drainer, fd: int) -> Iterator[None]:
-    last: dict[str, Any] = {}
-    while True:
+def _sealed(drainer: Drainer, stream: bytes, seconds: float) -> dict[str, Any]:
+    try:
+        return {"receipt": drainer.seal(stream, seconds).as_json()}
+    except RecorderError as error:
+        return {"refused": type(error).__name__, "because": str(error)}
+
+
+class _Reports:
+    """What goes out on standard output."""
+
+    def __init__(self, drainer: Drainer, fd: int, notes: list[str]) -> None:
+        self._drainer = drainer
+        self._fd = fd
+        self._notes = notes
+        self._last: dict[str, Any] = {}
+
+    def tell(self) -> None:
+        """Tell how draining is doing, if that has changed, and the newest checkpoint."""
+        if self._notes:
+            self.answer({"signed": self._notes[-1]})
+            self._notes.clear()
+        drainer = self._drainer
         drained = {identity.hex(): offset for identity, offset in drainer.drained.items()}
         counts = {"events": drainer.events, "conflicts": drainer.conflicts}
         damage = {"damage": drainer.damage, "damaged_lanes": sorted(drainer.damaged_lanes)}
-        now = {"drained": drained, **counts, "error": drainer.error, **damage}
-        if now != last:
-            last = now
-            os.write(fd, json.dumps(now).encode() + b"\n")
-        yield
+        sealing = asdict(drainer.sealing)
+        now = {"drained": drained, **counts, "error": drainer.error, **damage, "sealing": sealing}
+        seen = now | {"sealing": sealing | {"lag_ns": sealing["lag_ns"] // _SECOND}}  # not a line every round
+        if seen != self._last:
+            self._last = seen
+            self.answer(now)
+
+    def answer(self, facts: dict[str, Any]) -> None:
+        """Write a line."""
+        data = json.dumps(facts).encode() + b"\n"
+        while data:
+            data = data[os.write(self._fd, data) :]
 
 
 def main() -> int:
@@ -206,12 +240,22 @@ def main() -> int:
     spool = FollowedSpool(Path(order["directory"]), bytes.fromhex(order["instance"]))
     synchronous = cast(Literal["normal", "full"], order["synchronous"])
     rules = Rules(order["match"], order["redact"])
-    drainer = Drainer(spool, lambda: open_events(order["store"], synchronous=synchronous, rules=rules), clock)
-    told = False
+    dead = [bytes.fromhex(one) for one in order.get("dead", [])]
+    notes: list[str] = []
+    drainer = Drainer(
+        spool,
+        lambda: open_events(order["store"], synchronous=synchronous, rules=rules),
+        clock,
+        dead=dead,
+        signed=notes.append,
+    )
+    told, reports = False, _Reports(drainer, sys.stdout.fileno(), notes)
     with suppress(BrokenPipeError):  # the owner died: as above
-        told = run(orders, _reports(drainer, sys.stdout.fileno()), drainer, spool)
+        told = run(orders, reports, drainer, spool)
     # The bookkeeping of files that the owner is about to remove is forgotten; of others recovery needs it.
     drainer.stop(0, lambda drained: told and spool.is_drained(drained))
+    with suppress(BrokenPipeError):
+        reports.tell()  # what was sealed last
     spool.close()
     return 0
 

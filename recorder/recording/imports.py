@@ -116,6 +116,10 @@ class Writer:
         self._redaction, self._instance, self._secret, self._now_ns = redaction, instance, secret, now_ns
         self._count = 0
 
+    def begin(self, instance: bytes) -> None:
+        """Go on as another process: each transaction of an import has a journal of its own."""
+        self._instance = instance
+
     def made(self, identity: bytes, foreign: Foreign, file: File) -> Made:
         """Return the events of an exchange."""
         self._count += 1

@@ -9,6 +9,10 @@ to one lane, and an event stream, whose order counts, to the lane of the thread 
 
 A signal handler, or a finalizer, may record something while its thread is in the middle of an append:
 that goes to a lane of its own, since nothing can be appended to the first until the handler returns.
+
+The journal, which all threads append to, has a lane of its own: it is written to twice per exchange, and who waits
+there has no other lane locked. Where more is promised than that a process may be killed, there is only one lane: what
+a sync brings to the medium, or a buffer to the file, is everything that was appended before, the journal's as well.
 """
 
 from __future__ import annotations
@@ -30,6 +34,7 @@ _log = logging.getLogger("recorder")
 
 _LANES: Final = 8
 _SPARE: Final = 1000  # the lane of all threads where every other one is damaged; those in between are for nested writes
+JOURNAL: Final = 1001  # the lane of the journal
 
 
 def is_beside(lane: int) -> bool:
@@ -56,6 +61,7 @@ class Lanes:
         self._turn = itertools.count()
         self._own = threading.local()
         self._told = False
+        self._width = _LANES if durability == "delivered" else 1
         self._lanes: dict[int, Spool] = {0: self._made(0)}
 
     def _made(self, number: int) -> Spool:
@@ -69,6 +75,11 @@ class Lanes:
             mapped=self._mapped,
         )
 
+    @property
+    def first(self) -> Spool:
+        """The spool that is always there."""
+        return self._lanes[0]
+
     def of_thread(self, avoid: frozenset[int] = frozenset()) -> Spool:
         """Return the spool that the current thread keeps to.
 
@@ -76,7 +87,7 @@ class Lanes:
         """
         number: int | None = getattr(self._own, "lane", None)
         if number is None or number in avoid:
-            turns = (next(self._turn) % _LANES for _ in range(_LANES))
+            turns = (next(self._turn) % self._width for _ in range(self._width))
             number = self._own.lane = next((turn for turn in turns if turn not in avoid), _SPARE)
         return self._lanes.get(number) or self._opened(number)
 
@@ -88,6 +99,16 @@ class Lanes:
         number = _LANES + depth - 1
         spool = self._lanes.get(number) or self._opened(number)
         return spool if spool is self._lanes.get(number) else None
+
+    def for_journal(self, depth: int) -> Spool | None:
+        """Return the spool that the journal goes to from the current thread; None where none can be made.
+
+        :param depth: how many of its writes are on hold.
+        """
+        if self._width == 1:
+            return self.beside(depth) if depth else self._lanes[0]
+        spool = self._lanes.get(JOURNAL) or self._opened(JOURNAL)
+        return spool if spool is self._lanes.get(JOURNAL) else None
 
     def _opened(self, number: int) -> Spool:
         with self._lock:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
+from recorder.core.receipts import Receipt
+from recorder.ledger.sealer import Sealing
+from recorder.recording.lanes import Lanes
 from recorder.store.base import EventLog
+
+if TYPE_CHECKING:
+    from recorder.ledger.anchoring import AnchorHealth
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +28,8 @@ class Health:
         kept to be written later is not among them.
     :ivar unreported_gaps: event streams with a loss whose ``gap_recorded`` could not be written yet.
     :ivar conflicts: events set aside in ``*.conflicts`` files, because the store has others in their place.
+    :ivar sealing: how sealing is doing, where the store has a ledger.
+    :ivar anchors: how each anchor is doing that was offered a checkpoint.
     """
 
     ok: bool
@@ -32,6 +40,8 @@ class Health:
     lost_events: int
     unreported_gaps: int
     conflicts: int
+    sealing: Sealing = field(default_factory=Sealing)
+    anchors: tuple[AnchorHealth, ...] = ()
 
 
 class Mover(Protocol):
@@ -41,16 +51,42 @@ class Mover(Protocol):
     events: int
     conflicts: int
     error: str | None
-    damage: str | None
-    damaged_lanes: frozenset[int]
+
+    @property
+    def damage(self) -> str | None:
+        """Which spool files cannot be read on, and where; or None."""
+        ...
+
+    @property
+    def damaged_lanes(self) -> frozenset[int]:
+        """The lanes that they are in."""
+        ...
+
+    @property
+    def sealing(self) -> Sealing:
+        """How sealing is doing."""
+        ...
 
     @property
     def idle(self) -> bool:
         """Whether nobody is looking into the spool, so that :meth:`wake` has to be called."""
         ...
 
-    def adopt(self, store: EventLog) -> None:
-        """Take a store that is open already."""
+    def adopt(self, store: EventLog, dead: Sequence[bytes] = ()) -> None:
+        """Take a store that is open already.
+
+        :param dead: recorders that died, and of which it may hold more than is sealed.
+        """
+        ...
+
+    def seal(self, stream: bytes, timeout: float) -> Receipt:
+        """Bring all that is in the spool to the store, seal it, and return the proof for a stream.
+
+        :param timeout: seconds.
+        :raises ConfigurationError: the store has no ledger, or its key is not here.
+        :raises StoreError: the store, or what is outside of it, fails; or it takes too long.
+        :raises NotFound: nothing of the stream was recorded.
+        """
         ...
 
     def inherited(self) -> EventLog | None:
@@ -84,3 +120,21 @@ class Mover(Protocol):
     def stop(self, timeout: float, is_empty: Callable[[Mapping[bytes, int]], bool]) -> bool:
         """Drain what is there and stop; return whether everything is in the store."""
         ...
+
+
+def health_of(spool: Lanes, mover: Mover, *, lost_events: int, unreported_gaps: int) -> Health:
+    """Return how the recording is doing that goes through a spool and what moves it to the store."""
+    spool.check()
+    store_error, conflicts = mover.error, mover.conflicts
+    spool_error = spool.error or spool.sync_error or spool.removed or mover.damage
+    return Health(
+        ok=store_error is None and spool_error is None and not lost_events and not conflicts,
+        store_error=store_error,
+        spool_error=spool_error,
+        pending_bytes=spool.pending(mover.drained),
+        drained_events=mover.events,
+        lost_events=lost_events,
+        unreported_gaps=unreported_gaps,
+        conflicts=conflicts,
+        sealing=mover.sealing,
+    )

@@ -8,33 +8,53 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 from recorder.clock import Clock
-from recorder.errors import RecorderError
+from recorder.core.receipts import Receipt, from_json
+from recorder.errors import (
+    ConfigurationError,
+    CorruptRecording,
+    LedgerConflict,
+    NotFound,
+    RecorderError,
+    StoreError,
+    StoreUnreachable,
+    VersionConflict,
+)
+from recorder.ledger.sealer import Sealing
 from recorder.store.base import EventLog
 
 _log = logging.getLogger("recorder")
 
 _MODULE: Final = "recorder.recording.drainer_process"
 _LONGEST_WAIT: Final = 5.0  # seconds between two starts of a drainer that dies
+_REFUSALS: Final = {
+    kind.__name__: kind
+    for kind in (ConfigurationError, CorruptRecording, LedgerConflict, NotFound, StoreUnreachable, VersionConflict)
+}
 
 
 class ProcessDrainer:
     """Has a process drain the spool of this one.
 
     :param orders: what the process gets on standard input, see :mod:`~recorder.recording.drainer_process`.
+    :param signed: is told of each checkpoint that was signed.
     :ivar drained: how far the store has each file, by id, as the process last said.
     :ivar events: moved so far.
     :ivar conflicts: events set aside, because the store has others in their place.
     :ivar error: why the store does not take them, or None.
     """
 
-    def __init__(self, orders: Mapping[str, Any], clock: Clock) -> None:
+    def __init__(
+        self, orders: Mapping[str, Any], clock: Clock, signed: Callable[[str], None] = lambda note: None
+    ) -> None:
         self._orders = dict(orders)
         self._clock = clock
+        self._signed = signed
         self._process: subprocess.Popen[bytes] | None = None
         self._thread: threading.Thread | None = None
         self._lock = threading.RLock()
@@ -46,7 +66,11 @@ class ProcessDrainer:
         self.error: str | None = None
         self.damage: str | None = None
         self.damaged_lanes: frozenset[int] = frozenset()
+        self.sealing = Sealing()
         self.idle = True
+        self._asking = threading.Lock()  # one question at a time: answers come in order
+        self._question: bytes | None = None  # which a process that is started anew is asked again
+        self._answers: SimpleQueue[Mapping[str, Any]] = SimpleQueue()
 
     @property
     def pid(self) -> int | None:
@@ -54,8 +78,9 @@ class ProcessDrainer:
         process = self._process
         return process.pid if process is not None else None
 
-    def adopt(self, store: EventLog) -> None:
-        """Close a store that was opened here: the process opens its own."""
+    def adopt(self, store: EventLog, dead: Sequence[bytes] = ()) -> None:
+        """Close a store that was opened here: the process opens its own, and seals what dead recorders left."""
+        self._orders["dead"] = [instance.hex() for instance in dead]
         try:
             store.close()
         except RecorderError as error:
@@ -128,6 +153,8 @@ class ProcessDrainer:
             )
             self._process = process
             self._say(json.dumps(self._orders).encode())
+            if self._question is not None:
+                self._say(self._question)
             if self._stopping.is_set():
                 self._say(b"stop")
         return process
@@ -140,7 +167,39 @@ class ProcessDrainer:
             except OSError as error:
                 _log.info("recorder: the drainer process does not listen: %s", error.strerror)
 
+    def seal(self, stream: bytes, timeout: float) -> Receipt:
+        """Have the process bring all that is in the spool to the store, seal it, and return the proof for a stream.
+
+        :param timeout: seconds.
+        :raises ConfigurationError: the store has no ledger, or its key is not here.
+        :raises StoreError: the store, or what is outside of it, fails; or it takes too long.
+        :raises NotFound: nothing of the stream was recorded.
+        """
+        self.wake()
+        with self._asking:
+            while not self._answers.empty():
+                self._answers.get()  # of a question that nobody waited for
+            with self._lock:
+                self._question = f"seal {stream.hex()} {timeout:g}".encode()
+                self._say(self._question)
+            try:
+                answer = self._answers.get(timeout=timeout)
+            except Empty:
+                raise StoreUnreachable(f"nothing could be sealed within {timeout:g} s") from None
+            finally:
+                self._question = None
+        if "receipt" in answer:
+            return from_json(answer["receipt"])
+        raise _REFUSALS.get(answer["refused"], StoreError)(answer["because"])
+
     def _heard(self, report: Mapping[str, Any]) -> None:
+        if "signed" in report:
+            self._signed(report["signed"])
+            return
+        if "drained" not in report:
+            self._answers.put(report)
+            return
+        self.sealing = Sealing(**report.get("sealing", {}))
         if self.error is None and report["error"] is not None:
             _log.warning("recorder: the store fails, events are kept in the spool: %s", report["error"])
         elif self.error is not None and report["error"] is None:

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from recorder.clock import Clock, id_text
-from recorder.core.chain import genesis, link
-from recorder.core.events import Event, GapRecordedMeta, StreamOpened, meta_text
+from recorder.core.events import Event, StreamOpened
+from recorder.core.journal_facts import ExchangeClosedMeta
 from recorder.errors import CorruptRecording, VersionConflict
 from recorder.locks import LOCKS_DIRECTORIES, LockFile
 from recorder.recording.batches import CONFLICTS, move_batch, read_batch
+from recorder.recording.closing import close_streams
 from recorder.recording.orphans import Orphan, headers, let_go, take_orphans
 from recorder.recording.reserve import marked_closed, marker_of
 from recorder.recording.salvage import Salvage
@@ -43,6 +44,8 @@ class Recovered:
     :ivar instances: recorder processes whose spools were taken over.
     :ivar damaged: spool files that could not be read whole, or hold events that follow on lost ones; they were
         set aside as ``*.damaged``.
+    :ivar closed: how far the exchanges go that were closed, and those of which their process did not come to say it
+        in its journal: for the journal of whoever recovers.
     """
 
     events: int = 0
@@ -51,6 +54,7 @@ class Recovered:
     died: list[str] = field(default_factory=list)
     instances: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
+    closed: list[ExchangeClosedMeta] = field(default_factory=list)
 
 
 def set_aside(directory: Path) -> list[Path]:
@@ -74,7 +78,9 @@ def recover(directory: Path, store: EventLog, clock: Clock, instance: bytes) -> 
         for dead, orphans in found.items():
             lost = _move(store, dead, orphans, done)
             if not marker_of(directory, dead).exists():
-                _close_streams(store, dead, "process_died", lost, clock, instance, done)
+                closed = close_streams(store, dead, "process_died", lost, clock, instance)
+                done.died += closed.exchanges
+                done.closed += closed.facts
             done.instances.append(id_text(dead))
             _remove(store, orphans)
         for orphan in nobodys:
@@ -188,47 +194,14 @@ def _remove(store: EventLog, orphans: Iterable[Orphan]) -> None:
         orphan.path.unlink(missing_ok=True)
 
 
-def _close_streams(
-    store: EventLog, dead: bytes, end: str, lost: str | None, clock: Clock, instance: bytes, done: Recovered
-) -> None:
-    unfinished = list(store.unfinished(dead))
-    if unfinished:
-        ends = [event for opened, last in unfinished for event in _ended(opened, last, end, lost, clock, instance)]
-        store.append([], ends)
-    if end == "process_died":
-        done.died += [id_text(opened.stream) for opened, _ in unfinished]
-
-
-def _ended(
-    opened: StreamOpened, last: Event | None, end: str, lost: str | None, clock: Clock, instance: bytes
-) -> Iterator[Event]:
-    """Yield what closes a stream: its further events may have been lost, and then that is said first."""
-    if lost is not None:
-        now = clock.wall_ns()
-        since = last.wall_ns if last is not None else now
-        gap = GapRecordedMeta(events=0, bytes=0, from_ns=since, to_ns=now, reason=lost)
-        last = _following(opened, last, "gap_recorded", gap, clock, instance)
-        yield last
-    yield _following(opened, last, end, {"found_by": id_text(instance)}, clock, instance)
-
-
 def _end_closed(directory: Path, store: EventLog, clock: Clock, instance: bytes, done: Recovered) -> None:
     """Say what recorders could not write that were closed in good order; all their files are drained."""
     left = {header.instance for header in headers(directory, but=())}
     for marker, closed in marked_closed(directory):
         if closed not in left:
             lost = "the recorder was closed while nothing could be written"
-            _close_streams(store, closed, "recorder_closed", lost, clock, instance, done)
+            done.closed += close_streams(store, closed, "recorder_closed", lost, clock, instance).facts
             marker.unlink(missing_ok=True)
-
-
-def _following(
-    opened: StreamOpened, last: Event | None, kind: str, facts: Mapping[str, Any], clock: Clock, instance: bytes
-) -> Event:
-    version = last.version + 1 if last is not None else 1
-    now = clock.wall_ns(), clock.monotonic_ns()
-    event = Event(opened.stream, version, kind, *now, instance, 0, meta_text(facts), None, b"")
-    return event._replace(hash=link(last.hash if last is not None else genesis(opened.stream), opened.secret, event))
 
 
 @dataclass(frozen=True, slots=True)

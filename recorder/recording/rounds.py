@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Final
 
 _log = logging.getLogger("recorder")
@@ -21,12 +21,18 @@ class Rounds:
     :param work: one round; returns whether another one should follow soon. It must not raise.
     :param at_rest: called once when there has been no work for a second; it should return soon after the
         function that it is given says no. It must not raise.
+    :param pulse: seconds after which one round is done even where nobody wakes it; None: never.
     :ivar idle: nobody is looking: :meth:`wake` has to be called for what is to be done now.
     """
 
     def __init__(
-        self, name: str, work: Callable[[], bool], at_rest: Callable[[Callable[[], bool]], None] = lambda go_on: None
+        self,
+        name: str,
+        work: Callable[[], bool],
+        at_rest: Callable[[Callable[[], bool]], None] = lambda go_on: None,
+        pulse: float | None = None,
     ) -> None:
+        self._pulse = pulse
         self._name = name
         self._work = work
         self._at_rest = at_rest
@@ -35,6 +41,11 @@ class Rounds:
         self._starting = threading.RLock()
         self._thread: threading.Thread | None = None
         self.idle = True
+
+    @property
+    def started(self) -> bool:
+        """Whether its thread runs."""
+        return self._thread is not None
 
     def wake(self) -> None:
         """Say that there is work; never waits for a round that is under way."""
@@ -72,8 +83,17 @@ class Rounds:
         self.idle = True
         if not self._work() and not self._stop.is_set():  # work that came between the last look and the flag
             self._at_rest(lambda: self._wakes.empty() and not self._stop.is_set())
-            self._wakes.get()
+            self._wait()
         self.idle = False
+
+    def _wait(self) -> None:
+        while True:
+            try:
+                self._wakes.get(timeout=self._pulse)
+                return
+            except Empty:
+                if self._work():
+                    return
 
     def stop(self, timeout: float) -> None:
         """Do no further round, and wait for one that is under way, but not longer than *timeout* seconds."""

@@ -26,9 +26,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from recorder.clock import Clock
+from recorder.durable import fdatasync, sync_directory
 from recorder.errors import StoreUnreachable
 from recorder.recording.mapped_file import MappedSpoolFile
-from recorder.recording.spool_file import HEADER_SIZE, SpoolFile, copy_records, fdatasync, sync_directory
+from recorder.recording.spool_file import HEADER_SIZE, SpoolFile, copy_records
 
 _log = logging.getLogger("recorder")
 
@@ -95,9 +96,9 @@ class Spool:
         self._synced = durability == "synced"
         self.defers = self._batched or self._synced
         self._wait = wait
-        self._lock = threading.RLock()
+        self._lock, self._syncing = threading.RLock(), threading.RLock()
         self._buffer = bytearray()
-        self._dirty = False
+        self._appended = self._synced_up_to = 0  # records; what is between the two may be lost with the power
         self._roll_at = ROLL_SIZE
         self._full: list[SpoolFile] = []
         self._given_up: list[SpoolFile] = []
@@ -144,31 +145,24 @@ class Spool:
         with self._lock:
             try:
                 if self.defers or self._draft is not None or self._file is None or self.error or self._outage:
-                    return self._append_with_care(receipt, sync)
-                file = self._file  # the hot path: what the methods below do, without their calls
-                self._draft = (file, file.size, len(record), receipt)
-                try:
-                    file.append(record)
-                except OSError as error:
-                    return self._write_in_trouble(receipt, error)
-                receipt.safe, self._draft = True, None
-                if file.size >= self._roll_at:
-                    self._roll()
-                return True
+                    safe = self._hold(receipt) if self._batched else self._write(receipt)
+                else:
+                    file = self._file  # the hot path: what the methods below do, without their calls
+                    self._draft = (file, file.size, len(record), receipt)
+                    try:
+                        file.append(record)
+                    except OSError as error:
+                        return self._write_in_trouble(receipt, error)
+                    receipt.safe, self._draft = True, None
+                    if file.size >= self._roll_at:
+                        self._roll()
+                    return True
             except BaseException:
                 self.settle(receipt)
                 raise
-
-    def _append_with_care(self, receipt: Receipt, sync: bool) -> bool:
-        if self._batched:
-            return self._hold(receipt)
-        if not self._write(receipt):
-            return False
-        if self._synced:
-            self._dirty = True
-            if sync:
-                self._sync()
-        return True
+        if sync and safe:
+            self._sync()
+        return safe
 
     def settle(self, receipt: Receipt) -> bool:
         """Find out what became of a record whose append was interrupted; return whether it is safe.
@@ -196,13 +190,12 @@ class Spool:
     def _note(self, draft: _Draft, written: bool) -> None:
         """Note what became of a write; whatever of it an interrupt leaves undone is done again by the next call."""
         _, _, size, receipt = draft
+        self._appended += written
         if receipt is not None:
             receipt.safe = written
-            self._draft = None
         elif written:
             self._buffer, self._draft = self._buffer[size:], None
-        else:
-            self._draft = None
+        self._draft = None
 
     def _hold(self, receipt: Receipt) -> bool:
         self._buffer += receipt.record
@@ -271,24 +264,31 @@ class Spool:
         return False
 
     def _sync(self) -> None:
-        if self._file is None:
+        """Bring to the medium what is appended; whose records another thread's sync brings there waits for that one."""
+        if not self._synced:
             return
-        try:
-            fdatasync(self._file.fd)
-            self._dirty = False
-        except OSError as error:
-            if self.sync_error is None:
-                _log.critical("recorder: the spool %s cannot be synced: %s", self.directory, error.strerror)
-            self.sync_error = f"{self.directory} cannot be synced: {error.strerror}"
+        wanted = self._appended
+        with self._syncing:
+            file, brings = self._file, self._appended
+            if file is None or self._synced_up_to >= wanted:
+                return
+            try:
+                fdatasync(file.fd)
+                self._synced_up_to = max(brings, self._synced_up_to)
+            except OSError as error:
+                if self._file is not file:
+                    return  # it is full, and was synced before the next one was begun
+                if self.sync_error is None:
+                    _log.critical("recorder: the spool %s cannot be synced: %s", self.directory, error.strerror)
+                self.sync_error = f"{self.directory} cannot be synced: {error.strerror}"
 
     def flush(self) -> bool:
         """Write what ``batched`` durability holds in memory, sync what ``synced`` owes; return success."""
         with self._lock:
             self._try_to_settle()
             written = self._flush_buffer()
-            if self._synced and self._dirty:
-                self._sync()
-            return written
+        self._sync()
+        return written
 
     def files(self) -> list[SpoolFile]:
         """Return this process's files, oldest first; the last is the one being appended to.
@@ -310,6 +310,7 @@ class Spool:
             return
         self._roll_at = ROLL_SIZE
         if self._file is not None:
+            self._sync()
             self._full, self._file = [*self._full, self._file], file
 
     def check(self) -> None:
@@ -337,7 +338,7 @@ class Spool:
         copy_records(removed, new)
         self._full, self._file = [file for file in self._full if file not in removed], new
         self._given_up += removed  # not closed: the drainer may be reading just now
-        self.removed, self._dirty = None, self._synced
+        self.removed, self._synced_up_to = None, -1
         _log.warning("recorder: the spool %s was removed, and made anew with what was in it", self.directory)
 
     def start_over(self) -> None:
@@ -379,9 +380,8 @@ class Spool:
         """
         for file in [*self._given_up, *self._full, *([self._file] if self._file is not None else [])]:
             file.let_go()
-        self._lock = threading.RLock()
-        self._buffer = bytearray()
-        self._draft = None
+        self._lock, self._syncing = threading.RLock(), threading.RLock()
+        self._buffer, self._draft = bytearray(), None
         self._full, self._given_up, self._file = [], [], None
         self._instance = instance
         self.error = self._outage = self.removed = None

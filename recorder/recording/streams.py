@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Final, Protocol
+from typing import Final
 
 from recorder.clock import Clock
 from recorder.core.chain import genesis
@@ -17,14 +17,6 @@ _RECORDER_CLOSED: Final = b"recorder_closed"
 _TERMINAL: Final = frozenset(name.encode() for name in TERMINAL_TYPES)
 
 _End = tuple[bytes, int, bytes | None, bytes | None]
-
-
-class Unfinished(Protocol):
-    """An exchange that may still be open when its recorder is closed."""
-
-    def recorder_closed(self) -> None:
-        """Record that what follows is not recorded, unless the exchange has ended."""
-        ...
 
 
 class StreamWriter:
@@ -56,7 +48,9 @@ class StreamWriter:
         self._candidate: Receipt | None = None  # the receipt, while an event is being appended
         self._disowned = False
         self.ended = False  # an event that ends an exchange is in the spool
-        self._lost = 0
+        self._lost = self._lost_bytes = 0
+        self.number: int | None = None  # of the exchange in the journal
+        self.told: int | None = None  # its length as the journal has it; None: the journal does not know it
 
     @property
     def begun(self) -> bool:
@@ -96,6 +90,28 @@ class StreamWriter:
             return self.write(type_name, flags, meta, body)
         finally:
             self._spool = own
+
+    def offer(self, spool: Spool, type_name: bytes, meta: bytes) -> bool:
+        """Record an event in a given spool; return whether it is safe. Where it is not, nothing counts as lost."""
+        with self._lock:
+            self._settle()
+            self._spool = spool
+            return self._append(type_name, 0, meta, None)
+
+    def settled(self) -> int:
+        """Return the number of events that are safe, whatever interrupted the last append."""
+        with self._lock:
+            self._settle()
+            return self._version
+
+    def reached(self) -> tuple[int, bytes] | None:
+        """Return the number of events that are safe, and the hash of the last; None while one is being appended."""
+        if not self._lock.acquire(blocking=False):
+            return None
+        try:
+            return self._version, self._head
+        finally:
+            self._lock.release()
 
     def _append(
         self, type_name: bytes, flags: int, meta: bytes | None, body: bytes | None, owed: _End | None = None
@@ -146,6 +162,7 @@ class StreamWriter:
             self._gap = GapRecordedMeta(events=0, bytes=0, from_ns=now, to_ns=now, reason=reason)
         if not ends:
             self._lost += 1
+            self._lost_bytes += len(body or b"")
             self._gap["events"] += 1
             self._gap["bytes"] += len(body or b"")
         self._gap["to_ns"] = now
@@ -164,10 +181,13 @@ class StreamWriter:
         with self._lock:
             return self._pay()
 
-    def newly_lost(self) -> int:
-        """Return how many events were lost since this was last asked; an end that is kept is not lost."""
-        lost, self._lost = self._lost, 0
-        return lost
+    def newly_lost(self) -> tuple[int, int]:
+        """Return how many events, with how many bytes, were lost since this was last asked.
+
+        An end that is kept is not lost.
+        """
+        lost, size, self._lost, self._lost_bytes = self._lost, self._lost_bytes, 0, 0
+        return lost, size
 
     def forgo(self) -> int:
         """Give up what is owed; return how many events nothing tells of."""

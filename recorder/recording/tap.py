@@ -95,6 +95,7 @@ class ExchangeTap:
         :raises RecordingError: what is not recorded must not happen.
         """
         self._path.check(self._writer)
+        number = self._path.announce(self._writer)
         redaction, seen = self._path.redaction, self._seen
         self._call.attempts += 1
         kept_head = redaction.head(head, seen)
@@ -110,6 +111,8 @@ class ExchangeTap:
         kept_body = redaction.body(body, seen)
         if seen.places:
             facts["redacted"] = list(dict.fromkeys(seen.places))
+        if number is not None:
+            facts["number"] = number
         self._tell(b"request_sent", 0, RequestSentMeta(**facts), kept_head + kept_body)  # type: ignore[typeddict-item]
 
     def request_body_sent(self, body: bytes) -> None:

@@ -5,23 +5,28 @@ from __future__ import annotations
 import logging
 import threading
 import weakref
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from recorder.clock import Clock
+from recorder.clock import Clock, id_bytes
+from recorder.core.events import meta_text
+from recorder.core.journal_facts import PreviousJournal
+from recorder.core.receipts import Receipt
 from recorder.core.redaction import Redaction
-from recorder.errors import RecordingError, StoreError, StoreUnreachable
+from recorder.errors import RecordingError, StoreUnreachable
 from recorder.recording import forks
-from recorder.recording.batches import events_left
+from recorder.recording.journal import PULSE, Journal
 from recorder.recording.lanes import Lanes
-from recorder.recording.mover import Health, Mover
-from recorder.recording.recovery import Recovered, recover
+from recorder.recording.losses import Losses, say_what_stays
+from recorder.recording.mover import Health, Mover, health_of
+from recorder.recording.previous import Before, take_over
+from recorder.recording.recovery import Recovered
 from recorder.recording.reserve import Reserve, mark_closed
 from recorder.recording.rounds import Rounds
-from recorder.recording.spool_file import HEADER_SIZE
-from recorder.recording.streams import StreamWriter, Unfinished
+from recorder.recording.streams import StreamWriter
+from recorder.recording.unended import Unended, Unfinished
+from recorder.recording.writes import Writes
 from recorder.store.base import EventLog
 
 _log = logging.getLogger("recorder")
@@ -41,6 +46,7 @@ class WritePath:
     :param open_store: opens the store for writing.
     :param make_mover: makes what brings a process's spool to the store.
     :param make_apart: the same for a forked child in which the store must not be opened: see :meth:`before_fork`.
+    :param configuration: how the recorder was set up, for the journal; None where none is kept.
     :param must_record: under ``on_failure="raise"``: what cannot be recorded must not happen.
     :param wait: seconds for which an append to a failing spool is tried again.
     """
@@ -57,6 +63,7 @@ class WritePath:
         must_record: bool,
         wait: float,
         make_apart: Callable[[Lanes, bytes], Mover] | None = None,
+        configuration: Mapping[str, Any] | None = None,
     ) -> None:
         self.clock = clock
         self.redaction = redaction
@@ -73,17 +80,22 @@ class WritePath:
         self._defers = self._spool.defers
         self._reserve = Reserve(directory, clock)
         self._mover = make_mover(self._spool, self.instance)
-        self._upkeep = Rounds("recorder-upkeep", self._keep_up)
+        self._configuration = configuration
+        self._begin_anew()
         self._streams: weakref.WeakSet[StreamWriter] = weakref.WeakSet()
-        self._unfinished: weakref.WeakSet[Unfinished] = weakref.WeakSet()
-        self._unended: set[StreamWriter] = set()  # of exchanges, whether or not anybody still holds these
-        self._mending: list[StreamWriter] = []
-        self._lost = 0
-        self._lock = threading.RLock()
-        self._writing: dict[int, int] = {}  # threads inside a write, and how many of these are on hold
-        self._later: deque[Callable[[], None]] = deque()
         self.recovered = Recovered()
         forks.ALIVE.add(self)
+
+    def _begin_anew(self, forked: PreviousJournal | None = None) -> None:
+        """Make what a forked child does not share with its parent, whose journal is *forked*."""
+        kept = self._configuration is not None
+        self._opening = threading.RLock()
+        self._writes, self._unended, self._losses = Writes(), Unended(), Losses()
+        self._upkeep = Rounds("recorder-upkeep", self._keep_up, pulse=PULSE if kept else None)
+        writer = StreamWriter(self._spool.first, self.clock, self.instance, self.instance, self.clock.secret(32))
+        facts, spool, writes = self._configuration or {}, self._spool, self._writes
+        place = lambda: spool.for_journal(writes.on_hold())  # noqa: E731 - both are made anew with the journal
+        self._journal = Journal(writer, place, self.clock, facts, kept=kept, previous=forked)
 
     def start(self) -> None:
         """Open the store and take over what dead processes left.
@@ -99,41 +111,42 @@ class WritePath:
                 raise
             _log.warning("recorder: the store fails, events are kept in the spool: %s", error)
             self._mover.start_failed(str(error))
+            self._begin_journal(Before())
             return
         try:
-            self._recover(store)
+            self.recovered, before = take_over(
+                self._directory, store, self.clock, self.instance, self._configuration, must=self.must_record
+            )
         except BaseException:
             store.close()
             raise
-        self._mover.adopt(store)
+        self._mover.adopt(store, [id_bytes(name) for name in self.recovered.instances])
+        self._begin_journal(before)
 
-    def _recover(self, store: EventLog) -> None:
-        """Take over what dead processes left; whatever goes wrong with *their* spools can wait."""
-        try:
-            self.recovered = recover(self._directory, store, self.clock, self.instance)
-        except StoreError as error:
-            if self.must_record:
-                raise
-            _log.warning("recorder: what a dead process left stays in %s for now: %s", self._directory, error)
-        if died := len(self.recovered.died):
-            _log.warning("recorder: closed %d exchange%s of processes that died", died, "" if died == 1 else "s")
+    def _begin_journal(self, before: Before) -> None:
+        if self._configuration is None:
+            return
+        with self._writes.inside():
+            self._journal.begin(before.journal)
+            if before.changed is not None:
+                self._journal.tell("configuration_changed", before.changed)
+        for closed in self.recovered.closed:
+            self.tell("exchange_closed", closed)
+        self._upkeep.wake()
 
     def open_stream(self, stream: bytes | None = None) -> StreamWriter:
         """Return the writer of a new event stream; nothing is written before its first event."""
-        identity = self.clock.new_id() if stream is None else stream
         if not self.closed:
             self._reserve.keep()
         spool = self._spool.of_thread(self._mover.damaged_lanes)
-        writer = StreamWriter(spool, self.clock, identity, self.instance, self.clock.secret(32))
-        with self._lock:
+        writer = StreamWriter(spool, self.clock, stream or self.clock.new_id(), self.instance, self.clock.secret(32))
+        with self._opening:
             self._streams.add(writer)
         return writer
 
     def watch(self, exchange: Unfinished, writer: StreamWriter) -> None:
         """Have *exchange* told when recording stops before it has ended, and its stream ended even if it is gone."""
-        with self._lock:
-            self._unfinished.add(exchange)
-            self._unended.add(writer)
+        self._unended.add(exchange, writer)
 
     def write(
         self,
@@ -147,77 +160,105 @@ class WritePath:
 
         :raises RecordingError: it could not be written, and what is not recorded must not happen.
         """
-        thread, writing = _get_ident(), self._writing
-        outer = writing.get(thread, 0)
+        thread, writes = _get_ident(), self._writes
+        outer = writes.under_way.get(thread, 0)
         try:
-            writing[thread] = outer + 1
+            writes.under_way[thread] = outer + 1
             if self.closed and type_name != b"recorder_closed":
                 return
             if outer:  # a signal handler, or a finalizer, records while this thread is in the middle of a write
                 safe = writer.write_beside(self._spool.beside(outer), type_name, flags, meta, body)
             else:
                 safe = writer.write(type_name, flags, meta, body)
+            if writer.ended:
+                self._ended(writer)
             if self._mover.idle:
                 self._mover.wake()
             if self._defers and self._upkeep.idle:
                 self._upkeep.wake()
         finally:
             if outer:
-                writing[thread] = outer
+                writes.under_way[thread] = outer
             else:
-                writing.pop(thread, None)
-            if self._later and not outer:
-                self._do_later()
-        if writer.ended:
-            self._unended.discard(writer)
+                writes.under_way.pop(thread, None)
+                if writes.later:
+                    writes.end(thread, 0)
         if not safe:
             self._note_loss(writer)
 
     def defers(self, call: Callable[[], None]) -> bool:
-        """Keep *call* for a moment later, if this thread is inside a write; return whether it was kept.
+        """Keep *call* for a moment later, if this thread is inside a write; return whether it was kept."""
+        return self._writes.defers(call)
 
-        The garbage collector runs finalizers wherever it likes, and so does the system signal handlers, also
-        in a thread that holds the locks of the write path: a response that is collected or closed there
-        tells of its end when they are free.
+    def announce(self, writer: StreamWriter) -> int | None:
+        """Say in the journal that an exchange begins; return its number there, or None where no journal is kept.
+
+        :raises RecordingError: it could not be written, and what is not recorded must not happen.
         """
-        if threading.get_ident() not in self._writing:
-            return False
-        self._later.append(call)
-        return True
+        if self.closed:
+            return None
+        with self._writes.inside():
+            safe = self._journal.opened(writer)
+        if not safe or (self._journal.kept and not self._upkeep.started):
+            self._upkeep.wake()
+        if not safe and self.must_record:
+            reason = self._spool.error or "another write is under way"
+            self.forget(writer)
+            raise RecordingError(f"the request was not sent because it cannot be recorded: {reason}")
+        return writer.number
 
-    def _do_later(self) -> None:
-        while self._later:
-            try:
-                self._later.popleft()()
-            except (IndexError, RecordingError):
-                return  # another thread took it; or the loss is noted, and nobody is here to be told
+    def write_apart(self, writer: StreamWriter, kind: str, type_name: str, facts: Mapping[str, Any]) -> None:
+        """Record an event of a stream that is no exchange, and say so in the journal.
+
+        :param kind: of the stream: see :class:`~recorder.core.journal_facts.StreamWrittenMeta`.
+        :raises RecordingError: it could not be written, and what is not recorded must not happen.
+        """
+        self.write(writer, type_name.encode(), 0, meta_text(facts).encode())
+        with self._writes.inside():
+            self._journal.written(writer, kind)
+
+    def tell(self, type_name: str, facts: Mapping[str, Any]) -> bool:
+        """Say something in the journal; return whether that is safe."""
+        with self._writes.inside():
+            safe = self._journal.tell(type_name, facts)
+        if self._mover.idle:
+            self._mover.wake()
+        return safe
 
     def _note_loss(self, writer: StreamWriter) -> None:
         reason = self._spool.error or "the spool could not be written"  # before the upkeep finds it well again
         if self.must_record and self.forget(writer):
             raise RecordingError(f"the request was not sent because it cannot be recorded: {reason}")
-        with self._lock:
-            self._lost += writer.newly_lost()
-            if writer not in self._mending:
-                self._mending.append(writer)
+        self._losses.note(writer, reason)
         self._upkeep.wake()
         if self.must_record:
             raise RecordingError(f"the exchange is not being recorded ({reason}): free the spool's disk")
 
     def give_up(self, writer: StreamWriter, reason: str) -> None:
         """Record that the rest of a stream is missing."""
-        with self._lock:
-            self._lost += 1
+        self._losses.note_rest(writer, reason)
         if not writer.report_gap(reason):
-            with self._lock:
-                self._mending.append(writer)
+            self._upkeep.wake()
+            return
+        with self._writes.inside():
+            self._losses.mend(self._journal.dropped, self._mended)
+
+    def _mended(self, writer: StreamWriter) -> None:
+        if writer.ended:
+            self._ended(writer)
+
+    def _ended(self, writer: StreamWriter) -> None:
+        """Take note that an exchange has ended, and maybe grown after that; called in the middle of a write."""
+        self._unended.discard(writer)
+        if not self._journal.closed(writer):
             self._upkeep.wake()
 
     def forget(self, writer: StreamWriter) -> bool:
         """Record nothing of a stream of which nothing is recorded yet; return whether that is so."""
         withdrawn = writer.withdraw()
         if withdrawn:
-            self._unended.discard(writer)
+            with self._writes.inside():
+                self._ended(writer)
         return withdrawn
 
     def check(self, writer: StreamWriter) -> None:
@@ -239,29 +280,23 @@ class WritePath:
 
     def _keep_up(self) -> bool:
         """What is to be done between two writes; return whether to come back soon."""
-        thread = threading.get_ident()
-        if self._writing.get(thread):  # a signal handler asks for it, in the middle of a write
+        if self._writes.interrupted:  # a signal handler asks for it, in the middle of a write
             return True
-        try:
-            self._writing[thread] = 1
+        with self._writes.inside():
             self._spool.check()
+            told = self._journal.pay()
+            if self._journal.sample():
+                self._mover.wake()
             flushed = self._spool.flush()
-            with self._lock:
-                owing = list(self._mending)
-            mended = [writer for writer in owing if writer.mend()]
-            with self._lock:
-                self._mending = [writer for writer in self._mending if writer not in mended]
-        finally:
-            self._writing.pop(thread, None)
-        self._do_later()
-        return bool(self._mending) or not flushed
+            self._losses.mend(self._journal.dropped, self._mended)
+        return bool(self._losses) or not (flushed and told)
 
     def flush(self, timeout: float) -> bool:
         """Move everything written so far to the store; return whether that worked within *timeout* seconds.
 
         In the middle of a write, from a signal handler, it is tried once: what is on hold cannot be waited for.
         """
-        on_hold = threading.get_ident() in self._writing
+        on_hold = self._writes.interrupted
         deadline = self.clock.monotonic_ns() + int(timeout * 1e9)
         pause = _FIRST_PAUSE
         while True:
@@ -273,22 +308,14 @@ class WritePath:
             self.clock.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE) if self._mover.error is not None else _FIRST_PAUSE
 
+    def seal(self, stream: bytes, timeout: float) -> Receipt:
+        """Have all that was recorded sealed; return the proof for a stream. Raises as :meth:`Mover.seal` does."""
+        self._keep_up()
+        return self._mover.seal(stream, timeout)
+
     def health(self) -> Health:
         """Return how recording is doing."""
-        self._spool.check()
-        store_error, spool_error = self._mover.error, self._spool.error or self._spool.sync_error or self._spool.removed
-        spool_error = spool_error or self._mover.damage
-        conflicts = self._mover.conflicts
-        return Health(
-            ok=store_error is None and spool_error is None and not self._lost and not conflicts,
-            store_error=store_error,
-            spool_error=spool_error,
-            pending_bytes=self._spool.pending(self._mover.drained),
-            drained_events=self._mover.events,
-            lost_events=self._lost,
-            unreported_gaps=len(self._mending),
-            conflicts=conflicts,
-        )
+        return health_of(self._spool, self._mover, lost_events=self._losses.events, unreported_gaps=len(self._losses))
 
     def close(self, timeout: float) -> None:
         """Bring everything to the store and stop; what the store does not take stays in the spool."""
@@ -296,19 +323,19 @@ class WritePath:
             return
         self._upkeep.stop(timeout)
         self._mover.retire()
-        self._end_exchanges()
+        self._unended.end()
         self.closed = True
-        self._end_exchanges()  # those that began in the meantime
-        self._end_dropped()
+        self._unended.end()  # those that began in the meantime
+        self._unended.end_dropped(self.write, self.forget)
         forks.ALIVE.discard(self)
         self._keep_up()
-        if self._mending:
+        if self._losses or not self._stop_journal():  # its end comes after those of the exchanges
             self._use_reserve()
         self._reserve.free()
         pending = self._spool.pending
         drained = self._mover.stop(timeout, lambda done: pending(done) == 0)
         if not drained and (left := pending(self._mover.drained)):
-            self._say_what_stays(left)
+            self._losses.events += say_what_stays(left, self._directory, self._spool, self._mover)
         self._spool.close(drained=drained)
 
     def abandon(self) -> None:
@@ -319,51 +346,30 @@ class WritePath:
         self._mover.retire()
         self._spool.close(drained=True)
 
-    def _say_what_stays(self, left: int) -> None:
-        where, drained = self._directory, self._mover.drained
-        self._spool.check()
-        if self._spool.removed is None:
-            brings = "what can be read of them" if self._mover.damage else "them"
-            _log.error("recorder: %d bytes stay in %s: `recorder recover` brings %s to the store", left, where, brings)
-            return
-        gone = [file for file in self._spool.files() if file.removed]
-        lost = sum(events_left(file, drained.get(file.id, HEADER_SIZE)) for file in gone)
-        self._lost += lost
-        _log.critical("recorder: %d events are lost: the spool %s", lost, self._spool.removed)
-
     def _use_reserve(self) -> None:
         """Write the gaps and ends that are owed in the room that was kept for them; say what fits nowhere."""
         self._reserve.free()
         self._spool.start_over()
         self._keep_up()
-        with self._lock:
-            owing = list(self._mending)
-            unreported = sum(writer.forgo() for writer in owing)
-            self._lost += sum(writer.newly_lost() for writer in owing)
+        with self._writes.inside():
+            unreported, owing = self._losses.forgo(self._journal.dropped, self._ended)
+        reason = self._spool.error or self._directory
         if owing:
             told = "events of %d exchanges are lost, and there was no room to record that: %s"
-            reason = self._spool.error or self._directory
-            _log.critical("recorder: %d " + told, unreported, len(owing), reason)
+            _log.critical("recorder: %d " + told, unreported, owing, reason)
+        elif self._losses.events:
+            told = "events were lost; the exchanges say so: see gap_recorded"
+            _log.warning("recorder: %d " + told, self._losses.events)
+        if not self._stop_journal():
+            _log.critical("recorder: there was no room for the end of the journal: %s", reason)
+            owing += 1
+        if owing:
             mark_closed(self._directory, self.instance)
-        elif self._lost:
-            _log.warning("recorder: %d events were lost; the exchanges say so: see gap_recorded", self._lost)
 
-    def _end_exchanges(self) -> None:
-        with self._lock:
-            unfinished = list(self._unfinished)
-        for exchange in unfinished:
-            try:
-                exchange.recorder_closed()
-            except RecordingError as error:
-                _log.error("recorder: the end of an exchange could not be recorded: %s", error)
-
-    def _end_dropped(self) -> None:
-        """End the streams of exchanges that the garbage collector is at just now: they come too late for that."""
-        for writer in [writer for writer in self._unended.copy() if writer.is_open]:
-            try:
-                self.write(writer, b"recorder_closed")
-            except RecordingError as error:
-                _log.error("recorder: the end of an exchange could not be recorded: %s", error)
+    def _stop_journal(self) -> bool:
+        with self._writes.inside():
+            told = self._journal.stop()
+            return self._spool.flush() and told
 
     def before_fork(self) -> None:
         """Let no child inherit a connection in the middle of a transaction.
@@ -383,17 +389,11 @@ class WritePath:
         for writer in self._streams:
             writer.disown()
         self._streams = weakref.WeakSet()
-        self._unfinished, self._unended = weakref.WeakSet(), set()
-        self._mending = []
-        self._lost = 0
-        self._lock = threading.RLock()
-        self._writing = {}
-        self._later.clear()
         if (store := self._mover.inherited()) is not None:
             forks.INHERITED.append(store)
         self._spool.after_fork(self.instance)
         self._reserve.after_fork()
-        self._upkeep = Rounds("recorder-upkeep", self._keep_up)
+        self._begin_anew(self._journal.left())
         if not self._clean:
             _log.warning("recorder: forked while the store was being written: a process drains for this child")
             self._make_mover, self.apart = self._make_apart, True

@@ -50,6 +50,7 @@ class Answers:
     :param match: the rules by which requests are compared.
     :param key: of the fingerprints of this machine; None where requests come with their markers.
     :param faults: gives the events as they are played, where something goes wrong in them.
+    :param erased: tells how many exchanges were erased, for the message of a miss.
     :raises ConfigurationError: the rules' callable cannot be found.
     """
 
@@ -61,8 +62,10 @@ class Answers:
         match: Match = Match.STRICT,
         key: bytes | None = None,
         faults: Faulting | None = None,
+        erased: Callable[[], int] = lambda: 0,
     ) -> None:
         self.match = match
+        self._erased = erased
         self._events = events
         self._faults = faults
         self._played = events if faults is None else faults.events
@@ -266,7 +269,8 @@ class Answers:
         index, hidden = self._index, self._hidden()
         told = f"{asked.method} {canonical_url(asked.url, hidden)}"
         if not index.exchanges:
-            return NoMatchingExchange(f"{told} was never recorded: the recording is empty", request=told)
+            empty = self._by_erasure() or ": the recording is empty"
+            return NoMatchingExchange(f"{told} was never recorded{empty}", request=told)
         own = index.masked_by(asked)
         masked = {places: tuple(own.union(places)) for places in index.places}
         try:
@@ -285,7 +289,8 @@ class Answers:
         self._require_sound(index.exchanges[first])
         shown = "; ".join(found[:_SHOWN]) + (f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else "")
         return NoMatchingExchange(
-            f"{told} was never recorded{self._by_rules()}; the nearest recording is {id_text(index.exchanges[first])}, "
+            f"{told} was never recorded{self._by_rules()}{self._by_erasure()}; "
+            f"the nearest recording is {id_text(index.exchanges[first])}, "
             f"which differs (recorded != asked) in {shown or 'nothing that can be shown'}",
             request=told,
             nearest=[id_text(index.exchanges[one.number]) for one in ranked[:_SHOWN]],
@@ -303,6 +308,14 @@ class Answers:
         except CorruptRecording as error:
             self._refuse(error)
             raise
+
+    def _by_erasure(self) -> str:
+        """What a miss says of exchanges that were erased: which requests they answered, nobody knows any more."""
+        count = self._erased()
+        if not count:
+            return ""
+        answer = "one exchange answers" if count == 1 else f"{count} exchanges answer"
+        return f", or was erased ({answer} nothing any more)"
 
     def _by_rules(self) -> str:
         """What a miss says of the rules, where they are not strict."""

@@ -18,6 +18,10 @@ class Nothing:
         """Yield nothing."""
         return iter(())
 
+    def erased(self) -> int:
+        """Return 0: nothing was ever there."""
+        return 0
+
     def began_ns(self) -> int | None:
         """Return None: there is no request."""
         return None

@@ -26,7 +26,15 @@ from recorder.core.cassette_lines import (
     more_line,
     opening_line,
 )
-from recorder.core.events import CONVERSATION_TYPES, TERMINAL_TYPES, TYPE_CODES, Event, StreamOpened
+from recorder.core.events import (
+    JOURNAL_TYPES,
+    LINK_TYPES,
+    TERMINAL_TYPES,
+    TYPE_CODES,
+    Event,
+    StreamOpened,
+    stream_kind,
+)
 from recorder.errors import ConfigurationError, StoreUnreachable, UnknownEventType, VersionConflict
 from recorder.store.base import SpoolMark
 from recorder.store.cassette_file import (
@@ -58,7 +66,7 @@ class _Stream:
 
     @property
     def is_exchange(self) -> bool:
-        return bool(self.events) and self.events[0].type not in CONVERSATION_TYPES
+        return bool(self.events) and stream_kind(self.events[0].type) == "exchange"
 
     @property
     def is_whole(self) -> bool:
@@ -189,6 +197,15 @@ class CassetteStore:
             if mine and (not found.events or (found.is_exchange and not found.is_ended)):
                 yield found.opened, found.events[-1] if found.events else None
 
+    def unfinished_journals(self, instance: bytes | None = None) -> Iterator[tuple[StreamOpened, Event | None]]:
+        """Yield nothing: a cassette holds no journal."""
+        del instance
+        return iter(())
+
+    @property
+    def ledger(self) -> None:
+        """None: what is in git is not sealed here."""
+
     def counts(self) -> tuple[int, int]:
         """Return the number of events and of event streams."""
         seen = self._seen()
@@ -209,7 +226,9 @@ class CassetteStore:
                 self._load()
             yield
 
-    def append(self, openings: Sequence[StreamOpened], events: Sequence[Event], *marks: SpoolMark) -> None:
+    def append(
+        self, openings: Sequence[StreamOpened], events: Sequence[Event], *marks: SpoolMark, synced: bool = True
+    ) -> None:
         """Add openings and events, in order.
 
         Where they come from no spool, they are all that there is of their streams for now.
@@ -251,6 +270,10 @@ class CassetteStore:
         for event in events:
             if event.type not in TYPE_CODES:
                 raise UnknownEventType(f"an event is of type {event.type!r}, which this version of recorder has not")
+            if event.type in JOURNAL_TYPES or event.type in LINK_TYPES:
+                raise UnknownEventType(
+                    f"an event is of type {event.type!r}, which is for stores: a cassette holds none"
+                )
             hashes = hashed.get(event.stream)
             if hashes is None:
                 if event.stream not in new and event.stream not in self._streams:

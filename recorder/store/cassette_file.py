@@ -23,7 +23,8 @@ from recorder.core.cassette_lines import (
     header_line,
     stream_lines,
 )
-from recorder.core.events import CONVERSATION_TYPES, Event, StreamOpened
+from recorder.core.events import Event, StreamOpened, stream_kind
+from recorder.durable import sync_directory, write_all
 from recorder.errors import ChainBroken, ConfigurationError, CorruptRecording, StoreUnreachable
 from recorder.locks import LOCKS_DIRECTORIES
 from recorder.store.locks import StoreLock
@@ -153,7 +154,7 @@ class Written(NamedTuple):
     @property
     def is_exchange(self) -> bool:
         """Whether it is an exchange, not the opening of a conversation."""
-        return self.events[0].type not in CONVERSATION_TYPES
+        return stream_kind(self.events[0].type) == "exchange"
 
 
 def content(streams: Iterable[Written], rules: Rules, *, recording: bool = False) -> bytes:
@@ -210,20 +211,11 @@ def replace(path: Path, data: bytes) -> None:
         with suppress(FileNotFoundError):
             made.chmod(path.stat().st_mode & 0o777)
         made.replace(path)
-        _sync_folder(path.parent)
+        sync_directory(path.parent)
     except OSError as error:
         with suppress(OSError):
             made.unlink()
         raise _unwritable(path, error) from error
-
-
-def _sync_folder(folder: Path) -> None:
-    if LOCKS_DIRECTORIES:
-        fd = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
 
 
 def append(path: Path, data: bytes, *, sync: bool) -> None:
@@ -235,9 +227,7 @@ def append(path: Path, data: bytes, *, sync: bool) -> None:
     try:
         fd = os.open(path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0))
         try:
-            left = memoryview(data)
-            while left:
-                left = left[os.write(fd, left) :]
+            write_all(fd, data)
             if sync:
                 os.fsync(fd)
         finally:

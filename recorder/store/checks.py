@@ -9,8 +9,9 @@ from sqlalchemy import Connection
 
 from recorder.clock import ID_SIZE, id_or_digits
 from recorder.core.events import TYPE_NAMES
+from recorder.store.tables import records
 
-_TABLES: Final = ("events", "event_streams")
+_TABLES: Final = ("events", "event_streams", *records.tables)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def triggers(connection: Connection) -> CheckLine:
     missing = sorted({f"{table}_no_{verb}" for table in _TABLES for verb in verbs} - present)
     if missing:
         return CheckLine("append-only", False, f"triggers are missing or switched off: {', '.join(missing)}")
-    return CheckLine("append-only", True, "UPDATE and DELETE of events are refused")
+    return CheckLine("append-only", True, "UPDATE and DELETE of events and of the ledger are refused")
 
 
 def _orphans(connection: Connection) -> CheckLine:

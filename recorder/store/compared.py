@@ -1,6 +1,6 @@
 """The projections' rows side by side with the events that they were folded from, for audits.
 
-One pass over five sorted sequences in one snapshot: what is held in memory is one event stream at a
+One pass over six sorted sequences in one snapshot: what is held in memory is one event stream at a
 time, however large the store is.
 """
 
@@ -14,15 +14,18 @@ from typing import Any
 
 from sqlalchemy import Table
 
-from recorder.core.events import Event
+from recorder.core.events import JOURNAL_TYPES, TYPE_CODES, Event
 from recorder.store.base import FeedCursor
+from recorder.store.linked import LinkRow
 from recorder.store.projected import ExchangeRow, OpeningRow
+from recorder.store.rows import Row, batched, found_event
 from recorder.store.searched import CallRow, MessageRow
-from recorder.store.sql import Row, SnapshotRows, SqlStore, batched, found_event
-from recorder.store.tables import Identity16, calls, exchanges, messages, openings, projection_checkpoints
+from recorder.store.sql import SnapshotRows, SqlStore
+from recorder.store.tables import Identity16, calls, exchanges, links, messages, openings, projection_checkpoints
 
 #: Columns of a row that :func:`recorder.store.sql.found_event` reads; the event's place in the feed follows.
 _OF_EVENT = 12
+_OF_JOURNALS = frozenset(TYPE_CODES[name] for name in JOURNAL_TYPES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +33,11 @@ class Compared:
     """One id with all that is stored under it.
 
     :ivar stream: the id.
-    :ivar exchange: its row in ``exchange_rows``; ``opening``: in ``openings``.
+    :ivar exchange: its row in ``exchange_rows``; ``opening``: in ``openings``; ``link``: in ``link_rows``.
     :ivar messages: rows of messages for which it is the first exchange.
     :ivar calls: rows of the calls in its answers.
     :ivar elsewhere: tells of keys of messages which exchange their row names, and when that began.
-    :ivar rows: its events as they are read, in order.
+    :ivar rows: its events as they are read, in order; none of a journal, which has no rows in any table.
     :ivar pending: some of them come after the projection's checkpoint: its rows may still be missing or
         of an earlier moment, and no view believes them.
     """
@@ -42,6 +45,7 @@ class Compared:
     stream: bytes
     exchange: ExchangeRow | None
     opening: OpeningRow | None
+    link: LinkRow | None
     messages: tuple[MessageRow, ...]
     calls: tuple[CallRow, ...]
     elsewhere: Callable[[Sequence[bytes]], dict[bytes, tuple[int, bytes]]]
@@ -65,6 +69,7 @@ def compared(store: SqlStore, projection: str) -> Iterator[Compared]:
         sorted_ones = (
             _keyed((ExchangeRow(*row) for row in rows(_select(store, exchanges))), attrgetter("id")),
             _keyed((OpeningRow(*row) for row in rows(_select(store, openings))), attrgetter("id")),
+            _keyed((LinkRow(*row) for row in rows(_select(store, links, "stream"))), attrgetter("stream")),
             groupby((MessageRow(*row) for row in rows(_select(store, messages, "exchange, key"))), _exchange_of),
             groupby((CallRow(*row) for row in rows(_select(store, calls, "exchange, choice, place"))), _exchange_of),
             groupby(rows(events), itemgetter(0)),
@@ -73,10 +78,19 @@ def compared(store: SqlStore, projection: str) -> Iterator[Compared]:
         def elsewhere(keys: Sequence[bytes]) -> dict[bytes, tuple[int, bytes]]:
             return _named_by(store, rows, keys)
 
-        for stream, exchange, opening, said, called, found in _side_by_side(*sorted_ones):
-            told = tuple(found or ())
+        for stream, exchange, opening, link, said, called, found in _side_by_side(*sorted_ones):
+            told = _but_of_journals(found or iter(()))
             pending = any(FeedCursor(*row[_OF_EVENT:]) > checkpoint for row in told)
-            yield Compared(stream, exchange, opening, tuple(said or ()), tuple(called or ()), elsewhere, told, pending)
+            kept = tuple(said or ()), tuple(called or ())
+            yield Compared(stream, exchange, opening, link, *kept, elsewhere, told, pending)
+
+
+def _but_of_journals(rows: Iterator[Row]) -> tuple[Row, ...]:
+    """Return the rows of a stream's events; a journal, which may be long, is passed over."""
+    first = next(rows, None)
+    if first is None or first[2] in _OF_JOURNALS or first[0] == first[5]:  # its stream is its instance
+        return ()
+    return (first, *rows)
 
 
 _exchange_of = attrgetter("exchange")

@@ -13,20 +13,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import itemgetter
 from typing import Final, TypeAlias
 
 from recorder.clock import ID_SIZE, id_or_digits
-from recorder.core.events import CONVERSATION_TYPES, TYPE_CODES, Event, StreamOpened
+from recorder.core.events import TYPE_CODES, TYPE_NAMES, Event, StreamKind, StreamOpened, is_journal, stream_kind
 from recorder.errors import VersionConflict
-from recorder.store.sql import Row, SnapshotRows, SqlStore, as_stored, batched
+from recorder.store.copying_ledger import carry_erased
+from recorder.store.rows import Row, as_stored, batched
+from recorder.store.sql import SnapshotRows, SqlStore
 
 _STREAMS: Final = 500  # that are looked at together
 _EVENTS: Final = 4096  # in one transaction
 _BYTES: Final = 8 << 20
 _HASH_SIZE: Final = 32
+_ERASED: Final = bytes(32)  # in the place of a secret
 _SMALL: Final = 1 << 15  # what a smallint of Postgres holds
 _WORD: Final = 1 << 31
 
@@ -51,7 +54,8 @@ class Refused:
 class Carried:
     """What a copy found and did.
 
-    :ivar exchanges: exchanges that were looked at; ``openings``: event streams that open a conversation.
+    :ivar exchanges: exchanges that were looked at; ``openings``: event streams that open a conversation;
+        ``journals`` and ``links`` likewise.
     :ivar events: events that the target got.
     :ivar present: events that it had.
     :ivar unfinished: ids of exchanges that have no end yet.
@@ -61,6 +65,8 @@ class Carried:
 
     exchanges: int = 0
     openings: int = 0
+    journals: int = 0
+    links: int = 0
     events: int = 0
     present: int = 0
     unfinished: list[bytes] = field(default_factory=list)
@@ -106,7 +112,7 @@ def compare(source: SqlStore, target: SqlStore, streams: Streams) -> None:
         with source.snapshot() as here:
             ours = _openings(source, here, some)
         for stream, opened in known.items():
-            if ours.get(stream, opened) != opened:
+            if not _are_same(ours.get(stream, opened), opened):
                 raise _another(target, stream, "another event stream", "its opening is not the same")
         with (
             source.snapshot() as here,
@@ -115,6 +121,12 @@ def compare(source: SqlStore, target: SqlStore, streams: Streams) -> None:
             closing(_hashes(target, there, last)) as right,
         ):
             _compare_hashes(target, left, right, last)
+
+
+def _are_same(one: StreamOpened, other: StreamOpened) -> bool:
+    """Whether two openings are of one stream; the secret of a stream that was erased in one store is zeros there."""
+    secrets = {one.secret, other.secret} - {_ERASED}
+    return len(secrets) < 2 and replace(one, secret=_ERASED) == replace(other, secret=_ERASED)
 
 
 def _compare_hashes(target: SqlStore, ours: Iterator[Row], theirs: Iterator[Row], last: dict[bytes, int]) -> None:
@@ -167,10 +179,12 @@ def _carry_some(source: SqlStore, target: SqlStore, streams: Sequence[bytes], ba
         known, last = _openings(target, there, streams), _last_versions(target, there, streams)
     heads = source.heads(streams)
     with source.snapshot() as here:
-        openings = _openings(source, here, streams)
+        openings, firsts = _openings(source, here, streams), _first_types(source, here, streams)
         for stream in streams:
             done.present += min(last.get(stream, 0), heads[stream].version if stream in heads else 0)
-            _count(source, stream, heads.get(stream), opened=stream in openings, done=done)
+            opened = openings.get(stream)
+            kind = "journal" if opened is not None and is_journal(opened) else stream_kind(firsts.get(stream, ""))
+            _count(source, stream, heads.get(stream), kind, opened=opened is not None, done=done)
         for stream, opened in openings.items():
             fault = _opening_fault(opened)
             if fault is not None:
@@ -180,20 +194,24 @@ def _carry_some(source: SqlStore, target: SqlStore, streams: Sequence[bytes], ba
         refused = {one.stream for one in done.refused}
         wanted = [one for one in streams if one in heads and one in openings and one not in refused]
         wanted = [one for one in wanted if heads[one].version > last.get(one, 0)]
+        carry_erased(source, target, {one: last.get(one, 0) for one in wanted})
         with closing(_missing_rows(source, here, wanted, last)) as found:
             for stream, rows in groupby(found, itemgetter(0)):
                 batch.take(stream, as_stored(rows, openings[stream].instance))
     batch.flush()
 
 
-def _count(source: SqlStore, stream: bytes, head: Event | None, *, opened: bool, done: Carried) -> None:
+def _count(
+    source: SqlStore, stream: bytes, head: Event | None, kind: StreamKind, *, opened: bool, done: Carried
+) -> None:
     if head is None:
         if not opened:
             done.absent.append(stream)
         return
-    if head.type in CONVERSATION_TYPES:
-        done.openings += 1
-    else:
+    done.openings += kind == "conversation"
+    done.journals += kind == "journal"
+    done.links += kind == "link"
+    if kind == "exchange":
         done.exchanges += 1
         if not source.is_ended(head):
             done.unfinished.append(stream)
@@ -270,6 +288,12 @@ def _last_versions(store: SqlStore, rows: SnapshotRows, streams: Sequence[bytes]
     named = store.id_out.format("stream")
     found = rows(f"SELECT {named}, max(version) FROM events WHERE {_among(store, streams)} GROUP BY stream")
     return {stream: int(version) for stream, version in found}
+
+
+def _first_types(store: SqlStore, rows: SnapshotRows, streams: Sequence[bytes]) -> dict[bytes, str]:
+    named = store.id_out.format("stream")
+    found = rows(f"SELECT {named}, type FROM events WHERE {_among(store, streams)} AND version = 1")
+    return {stream: TYPE_NAMES.get(code, "") for stream, code in found}
 
 
 def _hashes(store: SqlStore, rows: SnapshotRows, streams: Iterable[bytes]) -> Generator[Row, None, None]:

@@ -10,7 +10,7 @@ events never change.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -25,7 +25,8 @@ from recorder.store.base import FeedCursor, SpoolMark
 from recorder.store.failures import translating
 from recorder.store.postgres_sessions import reading_engine, writing_engine
 from recorder.store.repeats import Stored, without_repeats
-from recorder.store.sql import Row, SnapshotRows, SqlStore, found_event
+from recorder.store.rows import Row, found_event
+from recorder.store.sql import SnapshotRows, SqlStore
 from recorder.store.urls import StoreUrl
 
 if TYPE_CHECKING:
@@ -47,6 +48,12 @@ _USUAL: Final = struct.Struct(f"{_FIXED.format}iii")  # the same, no instance an
 _SIZE: Final = struct.Struct(">i")
 _NULL: Final = b"\xff\xff\xff\xff"
 _SIZE_16: Final = _SIZE.pack(16)
+
+#: Key of the advisory lock of whoever appends to the ledger: "ledger\\0\\0" in ASCII.
+_APPENDING: Final = 0x6C65646765720000
+_DURABLE: Final = (
+    "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'"
+)
 
 _OPEN: Final = (
     "INSERT INTO event_streams (stream, instance, secret, format) "
@@ -147,8 +154,11 @@ class PostgresStore(SqlStore):
     # Writing
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """Yield a connection in a write transaction, committed at the end; errors arrive translated."""
+    def writing(self, *, durable: bool = False) -> Iterator[Connection]:
+        """Yield a connection in a write transaction, committed at the end; errors arrive translated.
+
+        :param durable: the commit waits for the disk, though the server's settings may say otherwise.
+        """
         self._after_fork()
         with self._thread_lock, translating(self._name, psycopg.Error):
             if self._write is None:
@@ -158,10 +168,16 @@ class PostgresStore(SqlStore):
             try:
                 # Without begin() SQLAlchemy would not know of a raw cursor's work, and not commit it.
                 with self._writer.begin():
+                    if durable:
+                        self._writer.exec_driver_sql(_DURABLE)
                     yield self._writer
             except BaseException:
                 self._after_failure(self._writer)
                 raise
+
+    def lock_ledger(self, connection: Connection) -> None:
+        """Keep everybody else from appending to the ledger until the transaction of *connection* ends."""
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_APPENDING,))
 
     def _after_failure(self, writer: Connection) -> None:
         raw = writer.connection.dbapi_connection if not writer.invalidated and not writer.closed else None
@@ -176,7 +192,9 @@ class PostgresStore(SqlStore):
     def check_present(self) -> None:
         """Do nothing: a server that is gone says so by itself."""
 
-    def append(self, openings: Sequence[StreamOpened], events: Sequence[Event], *marks: SpoolMark) -> None:
+    def append(
+        self, openings: Sequence[StreamOpened], events: Sequence[Event], *marks: SpoolMark, synced: bool = True
+    ) -> None:
         """Commit openings and events in one transaction, in order, with the spool's new offset.
 
         :raises VersionConflict: another event holds that version, or a mark does not follow on.
@@ -187,6 +205,8 @@ class PostgresStore(SqlStore):
             instances = self._instances_of(openings, events)
             try:
                 with self.writing() as connection, _raw(connection).cursor() as cursor:
+                    if not synced:
+                        cursor.execute("SET LOCAL synchronous_commit = off")
                     for mark in marks:
                         _advance(cursor, mark)
                     _insert(cursor, openings, events, instances)
@@ -243,7 +263,7 @@ class _Snapshot(SnapshotRows):
         self._connection = connection
         self._cursors = 0
 
-    def __call__(self, sql: str) -> Iterator[Row]:
+    def __call__(self, sql: str) -> Generator[Row, None, None]:
         self._cursors += 1
         # These rows are read wherever the caller is, not within the block that made the snapshot.
         with (

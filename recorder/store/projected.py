@@ -19,6 +19,7 @@ from recorder.core.searching import Query
 from recorder.errors import CorruptRecording
 from recorder.store.base import FeedCursor
 from recorder.store.checkpoints import checkpoint_of, insert_into, move_checkpoint
+from recorder.store.linked import LinkRow, store_links
 from recorder.store.related import (
     TurnRow,
     first_turns,
@@ -195,6 +196,7 @@ class SqlProjected:
         openings: Sequence[OpeningRow] = (),
         messages: Sequence[MessageRow] = (),
         calls: Sequence[CallRow] = (),
+        links: Sequence[LinkRow] = (),
     ) -> bool:
         """Store rows (new ones, or in place of those with the same key) and move the checkpoint, in one transaction.
 
@@ -213,8 +215,9 @@ class SqlProjected:
             folded = [row.id for row in exchanges]
             store_messages(connection, messages, folded)
             store_calls(connection, calls, folded)
-            _upsert(connection, exchanges)
-            _upsert(connection, openings)
+            store_links(connection, links)
+            store_rows(connection, exchanges)
+            store_rows(connection, openings)
         return True
 
     def exchange(self, identity: bytes) -> ExchangeRow | None:
@@ -297,18 +300,16 @@ class SqlProjected:
     def counts(self) -> tuple[int, int]:
         """Return the number of exchanges and of openings."""
         number = select(func.count()).select_from
+        both = select(number(exchanges).scalar_subquery(), number(openings).scalar_subquery())
         with self._store.reading() as connection:
-            row = connection.execute(
-                select(number(exchanges).scalar_subquery(), number(openings).scalar_subquery())
-            ).one()
+            row = connection.execute(both).one()
         return int(row[0]), int(row[1])
 
     def drop_all(self) -> None:
         """Empty every table, checkpoints included: what others have folded before then is not stored any more."""
         with self._store.writing() as connection:
             if connection.dialect.name == "postgresql":
-                # Every commit touches the checkpoint first. Who did so is waited for, who comes later waits:
-                # else the two could wait for each other's rows, or rows be stored behind the one that deletes.
+                # Every commit touches the checkpoint first, so that none is between this and the deleting.
                 connection.exec_driver_sql(f"LOCK TABLE {projection_checkpoints.name} IN EXCLUSIVE MODE")
             for table in caches.tables.values():
                 if table is not messages:
@@ -338,16 +339,16 @@ def damaged_row(table: str, identity: Digest, column: str) -> CorruptRecording:
     )
 
 
-def _upsert(connection: Connection, rows: Sequence[ExchangeRow] | Sequence[OpeningRow]) -> None:
+def store_rows(connection: Connection, rows: Sequence[ExchangeRow] | Sequence[OpeningRow]) -> None:
+    """Store rows, new ones or in place of those with the same id."""
     if not rows:
         return
     table = _TABLE_OF[type(rows[0])]
     insert = insert_into(connection, table)
     keys = {column.name for column in table.primary_key}
     changed = {column.name: insert.excluded[column.name] for column in table.c if column.name not in keys}
-    names = [field.name for field in fields(rows[0])]
     statement = insert.on_conflict_do_update(index_elements=sorted(keys), set_=changed)
-    values = attrgetter(*names)  # astuple copies every value
+    values = attrgetter(*(names := [field.name for field in fields(rows[0])]))  # astuple copies every value
     connection.execute(statement, [dict(zip(names, values(row), strict=True)) for row in rows])
 
 

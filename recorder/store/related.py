@@ -5,13 +5,13 @@ Nothing here decides which conversation an exchange is in: that does :func:`reco
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Select, Table, func, or_, select
 
 from recorder.clock import ID_SIZE
-from recorder.store.sql import batched
+from recorder.store.rows import batched
 from recorder.store.tables import exchanges, messages, openings
 
 if TYPE_CHECKING:
@@ -121,3 +121,33 @@ def _digits(connection: Connection, table: Table, name: str) -> ColumnElement[st
     if connection.dialect.name == "sqlite":
         return func.lower(func.hex(table.c[name]))
     return func.encode(func.uuid_send(table.c[name]), "hex")
+
+
+def heirs_of(connection: Connection, ids: Sequence[bytes]) -> set[bytes]:
+    """Return the exchanges whose rows of messages have to be stored anew when those of some exchanges are removed.
+
+    A message that several exchanges sent has its row with the first of them; the next one takes its place. To be called
+    while these exchanges have rows of messages, and no thread keys any more.
+    """
+    c = messages.c
+    alone: set[bytes] = set()
+    heirs: set[bytes] = set()
+    for some in batched(ids, _AT_ONCE):
+        query = select(c.key, c.follows).where(c.exchange.in_(some), c.answered == 0).order_by(c.place)
+        for key, follows in connection.execute(query).all():
+            heir = None if follows in alone else _next_to_send(connection, key)
+            if heir is None:
+                alone.add(key)  # who sends what follows on it sends it too
+            else:
+                heirs.add(heir)
+    return heirs
+
+
+def _next_to_send(connection: Connection, key: bytes) -> bytes | None:
+    """Return the first exchange whose request has the messages that a thread key stands for."""
+    sent = messages.c.answered == 0
+    under = select(messages.c.key).where(messages.c.key == key, sent).cte("under", recursive=True)
+    under = under.union(select(messages.c.key).join(under, messages.c.follows == under.c.key).where(sent))
+    query = select(exchanges.c.id).where(exchanges.c.thread_key.in_(select(under.c.key)))
+    found: bytes | None = connection.execute(query.order_by(exchanges.c.started_ns, exchanges.c.id).limit(1)).scalar()
+    return found

@@ -31,7 +31,7 @@ from sqlalchemy import (
 
 from recorder.core.letters import folded_letters
 from recorder.core.searching import Query, Term, words_of
-from recorder.store.sql import batched
+from recorder.store.rows import batched
 from recorder.store.tables import calls, exchanges, messages, messages_with_words
 
 if TYPE_CHECKING:
@@ -125,10 +125,7 @@ def store_messages(connection: Connection, rows: Sequence[MessageRow], folded: S
             del new[stored.key]
     gone = [*(new.keys() & known.keys()), *_other_answers(connection, rows, folded)]
     on_sqlite = connection.dialect.name == "sqlite"
-    for some in batched(gone, _AT_ONCE):
-        if on_sqlite:
-            _index(connection, some, remove=True)
-        connection.execute(delete(messages).where(messages.c.key.in_(some)))
+    _remove(connection, gone)
     if new:
         values = [dict(zip(_FIELDS, _values(row), strict=True)) for row in new.values()]
         if on_sqlite:
@@ -139,6 +136,21 @@ def store_messages(connection: Connection, rows: Sequence[MessageRow], folded: S
     if on_sqlite:
         for some in batched(list(new), _AT_ONCE):
             _index(connection, some, remove=False)
+
+
+def remove_messages(connection: Connection, ids: Sequence[bytes]) -> None:
+    """Remove the rows that stand with some exchanges, and the calls in their answers."""
+    for some in batched(ids, _AT_ONCE):
+        keys = connection.execute(select(messages.c.key).where(messages.c.exchange.in_(some))).scalars().all()
+        _remove(connection, keys)
+    store_calls(connection, (), ids)
+
+
+def _remove(connection: Connection, keys: Sequence[bytes]) -> None:
+    for some in batched(keys, _AT_ONCE):
+        if connection.dialect.name == "sqlite":
+            _index(connection, some, remove=True)
+        connection.execute(delete(messages).where(messages.c.key.in_(some)))
 
 
 def store_calls(connection: Connection, rows: Sequence[CallRow], folded: Sequence[bytes]) -> None:

@@ -4,34 +4,34 @@ from __future__ import annotations
 
 import os
 import threading
-import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager
+from functools import cached_property
 from itertools import groupby, islice
 from operator import itemgetter
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection, Engine, Pool
 
 from recorder.core.events import (
     CONVERSATION_TYPES,
-    FORMAT_VERSION,
+    LINK_TYPES,
     TERMINAL_TYPES,
     TYPE_CODES,
-    TYPE_NAMES,
     Event,
     StreamOpened,
 )
-from recorder.core.upcasting import upcast
-from recorder.errors import CorruptRecording, UnknownEventType
 from recorder.store.base import FeedCursor, SpoolMark
+from recorder.store.rows import Row, as_stored, batched, event_of, found_event, merged
 
-Value = TypeVar("Value")
-Row = Sequence[Any]
+if TYPE_CHECKING:
+    from recorder.store.ledgered import SqlLedger
 
 #: Values in one ``IN (…)``.
 _AT_ONCE: Final = 500
+#: Of streams without an end, of which nothing more need come all the same.
+_ENDLESS: Final = CONVERSATION_TYPES | LINK_TYPES
 
 
 class SqlStore(ABC):
@@ -95,8 +95,15 @@ class SqlStore(ABC):
         """Return a context manager with a connection for queries; errors arrive translated."""
 
     @abstractmethod
-    def writing(self) -> AbstractContextManager[Connection]:
-        """Return a context manager with a connection in a write transaction, committed at the end."""
+    def writing(self, *, durable: bool = False) -> AbstractContextManager[Connection]:
+        """Return a context manager with a connection in a write transaction, committed at the end.
+
+        :param durable: what is committed survives a loss of power, however the store was opened.
+        """
+
+    @abstractmethod
+    def lock_ledger(self, connection: Connection) -> None:
+        """Keep everybody else from appending to the ledger until the transaction of *connection* ends."""
 
     @abstractmethod
     def check_present(self) -> None:
@@ -106,7 +113,9 @@ class SqlStore(ABC):
         """
 
     @abstractmethod
-    def append(self, openings: Sequence[StreamOpened], events: Sequence[Event], *marks: SpoolMark) -> None:
+    def append(
+        self, openings: Sequence[StreamOpened], events: Sequence[Event], *marks: SpoolMark, synced: bool = True
+    ) -> None:
         """Commit openings and events; see :meth:`recorder.store.base.EventStore.append`."""
 
     @abstractmethod
@@ -160,6 +169,13 @@ class SqlStore(ABC):
 
     # What follows from it
 
+    @cached_property
+    def ledger(self) -> SqlLedger:
+        """Where heads of event streams are sealed."""
+        from recorder.store.ledgered import SqlLedger  # with all tables: not every program that records seals
+
+        return SqlLedger(self)
+
     def select_events(self, more: str, join: str) -> str:
         """Return the statement that reads events, without its conditions.
 
@@ -200,13 +216,27 @@ class SqlStore(ABC):
 
     def streams_of(self, instance: bytes) -> list[StreamOpened]:
         """Return the openings that one recorder process wrote, in the order of their ids."""
-        sql = f"{self._openings} WHERE instance = {self.id_in} ORDER BY stream"
-        return [StreamOpened(*row) for row in self._rows(sql, (self._key(instance),))]
+        return list(self.openings_where("1 = 1", instance))
+
+    def openings_where(self, condition: str, instance: bytes | None = None) -> Iterator[StreamOpened]:
+        """Yield the openings that fulfil a condition in SQL, in the order of their ids.
+
+        :param instance: only those that this recorder process wrote.
+        """
+        own = "" if instance is None else f"AND instance = {self.id_in} "
+        sql = f"{self._openings} WHERE {condition} {own}ORDER BY stream"
+        for row in self._rows(sql, () if instance is None else (self._key(instance),)):
+            yield StreamOpened(*row)
 
     def events(self, stream: bytes, *, after: int = 0) -> Iterator[Event]:
         """Yield the events of a stream in order, from the version after *after*."""
         sql = f"{self._events} WHERE e.stream = {self.id_in} AND e.version > {int(after)} ORDER BY e.version"
         for row in self._rows(sql, (self._key(stream),)):
+            yield event_of(row)
+
+    def events_where(self, condition: str) -> Iterator[Event]:
+        """Yield the events ``e`` that fulfil a condition in SQL, stream by stream, each in order."""
+        for row in self._rows(f"{self._events} WHERE {condition} ORDER BY e.stream, e.version"):
             yield event_of(row)
 
     def found_events(self, stream: bytes) -> Iterator[Event]:
@@ -237,13 +267,22 @@ class SqlStore(ABC):
     def unfinished(self, instance: bytes | None = None) -> Iterator[tuple[StreamOpened, Event | None]]:
         """Yield each exchange's stream that has no end yet, with its last event.
 
-        A stream that was opened and has no event yet comes with None. Openings of conversations never
-        end and do not appear.
+        A stream that was opened and has no event yet comes with None. Journals, links and openings of
+        conversations are no exchanges and do not appear.
 
         :param instance: only the streams that this recorder process opened.
         """
-        opened = iter(self.openings()) if instance is None else iter(self.streams_of(instance))
-        while some := list(islice(opened, _AT_ONCE)):
+        yield from self._without_end(self.openings_where("stream <> instance", instance))
+
+    def unfinished_journals(self, instance: bytes | None = None) -> Iterator[tuple[StreamOpened, Event | None]]:
+        """Yield each journal that has no end yet, with its last event.
+
+        :param instance: only that of this recorder process.
+        """
+        yield from self._without_end(self.openings_where("stream = instance", instance))
+
+    def _without_end(self, openings: Iterator[StreamOpened]) -> Iterator[tuple[StreamOpened, Event | None]]:
+        while some := list(islice(openings, _AT_ONCE)):
             heads = self.heads([opening.stream for opening in some])
             for opening in some:
                 last = heads.get(opening.stream)
@@ -252,8 +291,14 @@ class SqlStore(ABC):
 
     def is_ended(self, last: Event) -> bool:
         """Whether nothing more is to be expected of a stream whose last event this is."""
-        if last.type in TERMINAL_TYPES or last.type in CONVERSATION_TYPES or last.type not in TYPE_CODES:
+        if last.type in _ENDLESS or last.type not in TYPE_CODES:
             return True  # of an unknown type: a newer recorder wrote it, and may have meant it as the end
+        return self.has_end(last)
+
+    def has_end(self, last: Event) -> bool:
+        """Whether an end is among the events of a stream whose last one this is."""
+        if last.type in TERMINAL_TYPES:
+            return True
         if last.type != "gap_recorded":
             return False
         codes = ", ".join(str(TYPE_CODES[name]) for name in sorted(TERMINAL_TYPES))
@@ -269,7 +314,7 @@ class SqlStore(ABC):
         with self.snapshot() as rows:
             openings = (StreamOpened(*row) for row in rows(f"{self._openings} ORDER BY stream"))
             streams = groupby(rows(f"{self._stored} ORDER BY stream, version"), itemgetter(0))
-            for opened, events in _merged(openings, streams):
+            for opened, events in merged(openings, streams):
                 yield opened, as_stored(events, b"" if opened is None else opened.instance)
 
     def counts(self) -> tuple[int, int]:
@@ -304,84 +349,8 @@ class SnapshotRows(ABC):
     """Runs queries within one snapshot."""
 
     @abstractmethod
-    def __call__(self, sql: str) -> Iterator[Row]:
+    def __call__(self, sql: str) -> Generator[Row, None, None]:
         """Run a query and yield its rows in constant memory."""
-
-
-def event_of(row: Row) -> Event:
-    """Return the event of one row, upcast to the newest format.
-
-    :raises UnknownEventType: the code of its type is not known here.
-    :raises CorruptRecording: its format is not known here, or a column holds what was never written.
-    """
-    name = TYPE_NAMES.get(row[2])
-    if row[11] not in (FORMAT_VERSION, None):
-        return _of_other_format(row, name)
-    if name is None:
-        stream = uuid.UUID(bytes=row[0]) if len(row[0]) == 16 else row[0].hex()
-        where = f"at position {row[10]}, version {row[1]} of {stream}"
-        raise UnknownEventType(f"unknown event type {row[2]} {where}: upgrade recorder", position=row[10])
-    body = row[8]
-    if type(row[9]) is not bytes or not (body is None or type(body) is bytes):
-        raise CorruptRecording(f"the event at position {row[10]} is damaged: run `recorder verify`", position=row[10])
-    return Event(row[0], row[1], name, row[3], row[4], row[5] or b"", row[6], row[7], body, row[9], row[10])
-
-
-def found_event(row: Row) -> Event:
-    """Return the event of one row; where :func:`event_of` refuses it, without content and of type ``code N``.
-
-    For those who must get past it: one such event of one exchange hides no other exchange.
-    """
-    try:
-        return event_of(row)
-    except CorruptRecording:
-        return Event(row[0], row[1], f"code {row[2]}", row[3], row[4], row[5] or b"", row[6], None, None, b"", row[10])
-
-
-def _of_other_format(row: Row, name: str | None) -> Event:
-    written = Event(
-        row[0], row[1], name or f"code {row[2]}", row[3], row[4], row[5] or b"", row[6], row[7], row[8], row[9], row[10]
-    )
-    return upcast(written, row[11])
-
-
-def _merged(
-    openings: Iterator[StreamOpened], streams: Iterable[tuple[bytes, Iterator[Row]]]
-) -> Iterator[tuple[StreamOpened | None, Iterator[Row]]]:
-    """Join two sequences that are sorted by stream id; either side may lack one."""
-    opening = next(openings, None)
-    for stream, rows in streams:
-        while opening is not None and opening.stream < stream:
-            yield opening, iter(())
-            opening = next(openings, None)
-        if opening is not None and opening.stream == stream:
-            yield opening, rows
-            opening = next(openings, None)
-        else:
-            yield None, rows
-    while opening is not None:
-        yield opening, iter(())
-        opening = next(openings, None)
-
-
-def as_stored(rows: Iterable[Row], instance: bytes) -> Iterator[Event]:
-    """Yield the events of rows of one stream, nothing of them changed; a type without a name here is ``code N``.
-
-    :param instance: that of the stream's opening, which most events do not repeat.
-    """
-    # Event(…) calls a function written in Python, which takes as long as reading the values of the row.
-    names, new = TYPE_NAMES, tuple.__new__
-    for stream, version, code, wall_ns, mono_ns, own, flags, meta, body, digest, position in rows:
-        name = names.get(code) or f"code {code}"
-        written = instance if own is None else own  # no value stands for the opening's, an empty one for nothing
-        values = (stream, version, name, wall_ns, mono_ns, written, flags, meta, body, digest, position)
-        yield new(Event, values)
-
-
-def batched(values: Sequence[Value], size: int) -> Iterator[Sequence[Value]]:
-    """Yield *values* in pieces of up to *size*."""
-    for start in range(0, len(values), size):
-        yield values[start : start + size]
 
 
 # What forked children inherited. The connections are the parent's: to close one, or to let it be

@@ -8,7 +8,7 @@ order of positions.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
@@ -23,7 +23,8 @@ from recorder.store import revisions
 from recorder.store.base import FeedCursor, SpoolMark, Synchronous
 from recorder.store.failures import translating
 from recorder.store.repeats import Stored, without_repeats
-from recorder.store.sql import Row, SnapshotRows, SqlStore, batched, found_event
+from recorder.store.rows import Row, batched, found_event
+from recorder.store.sql import SnapshotRows, SqlStore
 from recorder.store.sqlite_file import (
     prepare,
     reading_engine,
@@ -78,6 +79,7 @@ class SqliteStore(SqlStore):
         super().__init__(name)
         self._path = path
         self._lock = store_lock(path)
+        self._synchronous = synchronous
         self._checkpoint_at = CHECKPOINT_AT
         with translating(name, sqlite3.Error):
             if write:
@@ -138,10 +140,30 @@ class SqliteStore(SqlStore):
     # Writing
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """Yield a connection in a write transaction, committed at the end; errors arrive translated."""
-        with self._writer_alone() as connection, connection.begin():
-            yield connection
+    def writing(self, *, durable: bool = False) -> Iterator[Connection]:
+        """Yield a connection in a write transaction, committed at the end; errors arrive translated.
+
+        :param durable: the log is synced with the commit, and with it whatever was committed before.
+        """
+        with self._writer_alone() as connection:
+            level: Synchronous = "full" if durable else self._synchronous
+            with self._syncing(connection, level), connection.begin():
+                yield connection
+
+    @contextmanager
+    def _syncing(self, connection: Connection, level: Synchronous) -> Iterator[None]:
+        """Have commits wait for the medium, or not, whatever the store was opened with."""
+        if level == self._synchronous:
+            yield
+            return
+        try:
+            _set_synchronous(connection, level)
+            yield
+        finally:
+            _set_synchronous(connection, self._synchronous)
+
+    def lock_ledger(self, connection: Connection) -> None:
+        """Do nothing: whoever writes is alone."""
 
     @contextmanager
     def _writer_alone(self) -> Iterator[Connection]:
@@ -154,7 +176,9 @@ class SqliteStore(SqlStore):
                 self._writer = self._write.connect()
             yield self._writer
 
-    def append(self, openings: Sequence[StreamOpened], events: Sequence[Event], *marks: SpoolMark) -> None:
+    def append(
+        self, openings: Sequence[StreamOpened], events: Sequence[Event], *marks: SpoolMark, synced: bool = True
+    ) -> None:
         """Commit openings and events in one transaction, in order, with the spool's new offset.
 
         :raises VersionConflict: another event holds that version, or a mark does not follow on.
@@ -163,7 +187,8 @@ class SqliteStore(SqlStore):
         """
         try:
             values = self._values(openings, events)
-            with self._writer_alone() as connection:
+            level: Synchronous = self._synchronous if synced else "normal"
+            with self._writer_alone() as connection, self._syncing(connection, level):
                 try:
                     with connection.begin():
                         _advance(connection, marks)
@@ -262,6 +287,12 @@ class SqliteStore(SqlStore):
                 writer.close()
 
 
+def _set_synchronous(connection: Connection, level: Synchronous) -> None:
+    """Say when the log is synced; not through SQLAlchemy, which would begin a transaction."""
+    with closing(connection.connection.cursor()) as cursor:
+        cursor.execute(f"PRAGMA synchronous = {level.upper()}")
+
+
 def _identity(path: Path) -> tuple[int, int] | None:
     """What makes a file the same one, whatever it is called; None where there is none."""
     try:
@@ -278,7 +309,7 @@ class _Snapshot(SnapshotRows):
         self._cursors = [self._connection.cursor()]
         self._cursors[0].execute("BEGIN")
 
-    def __call__(self, sql: str) -> Iterator[Row]:
+    def __call__(self, sql: str) -> Generator[Row, None, None]:
         cursor = self._connection.cursor()
         self._cursors.append(cursor)
         # These rows are read wherever the caller is, not within the block that made the snapshot.

@@ -89,6 +89,11 @@ def writing_engine(path: Path, synchronous: Synchronous) -> Engine:
     return engine
 
 
+def rewriting_connection(path: Path) -> sqlite3.Connection:
+    """Return a connection for rewriting the whole file, which overwrites what is deleted; to be used under the lock."""
+    return connect(path, "mode=rw", (*_WRITER, "PRAGMA synchronous = FULL", "PRAGMA secure_delete = ON"))
+
+
 def _begin_immediate(connection: Any) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    CheckConstraint,
     Column,
     Identity,
     Index,
@@ -139,7 +140,7 @@ def metadata_for(engine: str) -> MetaData:
             Column("position", Integer, primary_key=True, autoincrement=True),
             UniqueConstraint("stream", "version"),
         )
-    for table in caches.tables.values():
+    for table in (*records.tables.values(), *caches.tables.values()):
         if table not in (messages, exchanges):
             table.to_metadata(metadata)
     if engine == "postgresql":
@@ -154,6 +155,65 @@ def metadata_for(engine: str) -> MetaData:
         _messages(metadata, Column("number", Integer, primary_key=True), UniqueConstraint("key"), primary=False)
     return metadata
 
+
+#: What stands beside the events and cannot be built again from them; triggers keep it append-only.
+records = MetaData()
+
+ledger = Table(
+    "ledger",
+    records,
+    Column("number", _SMALL, CheckConstraint("number = 1"), primary_key=True, autoincrement=False),
+    Column("origin", Text, nullable=False),
+    Column("log_id", LargeBinary, nullable=False),
+)
+
+ledger_leaves = Table(
+    "ledger_leaves",
+    records,
+    Column("number", _BIG, primary_key=True, autoincrement=False),
+    Column("stream", Identity16, nullable=False),
+    Column("length", _BIG, nullable=False),
+    Column("state", _SMALL, nullable=False),
+    Column("entry", LargeBinary, nullable=False),
+    Index("ledger_leaves_stream", "stream", "number"),
+)
+
+#: Hashes of complete subtrees: node (level, number) is over the 2**level leaves from number * 2**level on.
+ledger_nodes = Table(
+    "ledger_nodes",
+    records,
+    Column("level", _SMALL, primary_key=True, autoincrement=False),
+    Column("number", _BIG, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary, nullable=False),
+)
+
+checkpoints = Table(
+    "checkpoints",
+    records,
+    Column("size", _BIG, primary_key=True, autoincrement=False),
+    Column("note", Text, nullable=False),
+    Column("made_ns", _BIG, nullable=False),
+)
+
+anchors = Table(
+    "anchors",
+    records,
+    Column("id", Identity16, primary_key=True),
+    Column("size", _BIG, nullable=False),
+    Column("anchor", Text, nullable=False),
+    Column("made_ns", _BIG, nullable=False),
+    Column("evidence", LargeBinary, nullable=False),
+)
+
+#: What an erasure leaves of a payload: what the hash of its event is made with.
+erased_payloads = Table(
+    "erased_payloads",
+    records,
+    Column("stream", Identity16, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("size", _BIG, nullable=False),
+    Column("commitment", LargeBinary, nullable=False),
+)
 
 #: The projections' tables: caches that can be dropped and built again from events.
 caches = MetaData()
@@ -263,6 +323,18 @@ calls = Table(
     Column("name", Text),
     Column("arguments", Text, nullable=False),
     Column("complete", _SMALL, nullable=False),
+)
+
+links = Table(
+    "link_rows",
+    caches,
+    Column("stream", Identity16, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("exchange", Identity16, nullable=False),
+    Column("at_ns", _BIG, nullable=False),
+    Index("link_rows_id", "kind", "id"),
+    Index("link_rows_exchange", "exchange"),
 )
 
 projection_checkpoints = Table(

@@ -104,7 +104,9 @@ def test_the_wheel_holds_the_package_with_its_migrations_and_nothing_else(wheel:
     }
     migrations = {f"recorder/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / "migrations").rglob("*.py")}
     assert {name for name in names if name.endswith(".py")} == modules | migrations
-    assert {"recorder/py.typed", "recorder/migrations/script.py.mako"} <= set(names)
+    assert {"recorder/py.typed", "recorder/migrations/script.py.mako", "recorder/ledger/standalone/format.md"} <= set(
+        names
+    )
     assert not any(name.endswith((".pyc", ".db")) for name in names)
 
 

@@ -182,7 +182,7 @@ def test_an_older_format_is_upcast_but_not_for_audits(store: SqlStore, monkeypat
     """As if the present code wrote format 2 and the store were older."""
     built = exchange(1, 1)
     store.append([built.opened], built.events)
-    monkeypatch.setattr("recorder.store.sql.FORMAT_VERSION", 2)
+    monkeypatch.setattr("recorder.store.rows.FORMAT_VERSION", 2)
     monkeypatch.setitem(
         upcasting.UPCASTERS, (1, "chunk_received"), lambda event: event._replace(meta='{"converted":true}')
     )

@@ -98,6 +98,9 @@ class GoldenPath:
     def check(self, writer: object) -> None:
         """Nothing fails here."""
 
+    def announce(self, writer: object) -> None:
+        """There is no journal."""
+
     def defers(self, work: object) -> bool:
         """Everything is told at once."""
         del work

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import socket
 import sqlite3
 from collections.abc import Callable
@@ -197,7 +198,7 @@ def test_what_an_index_has_lost_is_not_missed_in_silence(large_url: str) -> None
     report = run("verify", "--json", "--store", large_url)
     assert (report.exit_code, report.stderr) == (1, "")
     shown = json.loads(report.stdout)
-    assert shown["verdicts"] == {"unmodified": "no", "complete_in_range": "no"}
+    assert (shown["verdicts"]["unmodified"], shown["verdicts"]["complete_in_range"]) == ("no", "no")
     assert {finding["kind"] for finding in shown["findings"]} == {"storage"}
     assert "missing from index" in report.stdout
     assert run("db", "check", "--store", large_url).exit_code == 1
@@ -277,7 +278,7 @@ def test_a_flipped_byte_is_found_and_named(url: str, named: list[str]) -> None:
     result = run("verify", *named, "--store", url)
     assert result.exit_code == 1
     assert "version 4: hash (hash)" in result.stdout
-    assert "no   every event is the one that was written" in result.stdout
+    assert re.search("^  no +every event is the one that was written$", result.stdout, re.MULTILINE)
     assert run("list", "--store", url).exit_code == 0
 
 

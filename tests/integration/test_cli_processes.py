@@ -14,7 +14,8 @@ import pytest
 
 from recorder import __version__
 from recorder.core.codec import decode_batch
-from recorder.recording.spool_file import HEADER_SIZE
+from recorder.recording.lanes import JOURNAL
+from recorder.recording.spool_file import HEADER_SIZE, lane_of
 from recorder.store.schema import upgrade
 from recorder.store.sqlite_file import store_lock
 from tests.commands import answered, fill, identity_of, json_lines, process, run, terminal, told
@@ -168,7 +169,8 @@ def test_a_damaged_spool_is_set_aside_and_told(sqlite_url: str) -> None:
         time.sleep(0.1)
         started.kill()
         started.communicate(timeout=30)
-    (spool,) = Path(f"{sqlite_url.removeprefix('sqlite:///')}-spool").glob("*.spool")
+    spools = Path(f"{sqlite_url.removeprefix('sqlite:///')}-spool")
+    (spool,) = [path for path in spools.glob("*.spool") if lane_of(path) != JOURNAL]
     data = spool.read_bytes()
     with spool.open("r+b") as file:
         file.seek(HEADER_SIZE + decode_batch(data[HEADER_SIZE:])[2])

@@ -4,6 +4,7 @@ Each page runs from top to bottom in a directory of its own. Blocks marked ``pyt
 namespace, in which ``url``, ``headers`` and ``body`` stand for the reader's own; a block after
 ``<!-- file: NAME -->`` is written to that file instead. Of blocks marked ``console``, the lines after
 ``$`` are run by one shell, and lines that follow must be what was printed: ``…`` stands for anything.
+The page of an example has its programs beside it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -22,7 +24,7 @@ from typing import Any, NamedTuple
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "examples").glob("*/README.md"))]
 BLOCK = re.compile(
     r"(?:<!-- file: (?P<file>\S+) -->\n)?^```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
 )
@@ -196,7 +198,11 @@ def run_page(page: Path, directory: Path, upstream: str) -> int:
     return ran
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def name_of(page: Path) -> str:
+    return page.name if page.parent == ROOT / "docs" else str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_the_examples_of_a_page_run(page: Path, tmp_path: Path, upstream: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
         monkeypatch.setenv(variable, str(tmp_path))
@@ -204,6 +210,9 @@ def test_the_examples_of_a_page_run(page: Path, tmp_path: Path, upstream: str, m
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("UPSTREAM", upstream)
     monkeypatch.chdir(tmp_path)
+    if page.is_relative_to(ROOT / "examples"):
+        for program in page.parent.glob("*.py"):
+            shutil.copy(program, tmp_path)
     ran = run_page(page, tmp_path, upstream)
     expected = len(re.findall(r"^```(?:python|console)$", page.read_text(encoding="utf-8"), re.MULTILINE))
     files = [block for block in blocks(page.read_text(encoding="utf-8")) if block.file]
@@ -211,7 +220,7 @@ def test_the_examples_of_a_page_run(page: Path, tmp_path: Path, upstream: str, m
     assert all((tmp_path / str(block.file)).is_file() for block in files)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(#[^)]*)?\)", text):

@@ -16,6 +16,7 @@ import requests
 
 from recorder import ConfigurationError, Player, Recorder, Store
 from recorder.core.events import CONVERSATION_TYPES
+from tests.journals import only_journal
 from tests.loopback import Script, serve
 from tests.recorded import ask, end, exchanges, only, python, streams, until
 
@@ -31,7 +32,9 @@ def test_every_durability_records_everything(durability: str, drainer: str, stor
         for turn in range(3):
             assert ask(session, server.url, str(turn)).content == script.body(str(turn))
         assert recorder.flush()
-        assert recorder.health().drained_events == sum(map(len, streams(store_url).values()))
+        told = only_journal(store_url)
+        assert len(told) == 2 + 2 * 3  # its beginning, and the beginning and the end of each exchange
+        assert recorder.health().drained_events == sum(map(len, streams(store_url).values())) + len(told)
     assert [e.transport_end for e in exchanges(store_url).values()] == ["response_completed"] * 3
 
 

@@ -27,7 +27,7 @@ from recorder.store.base import FeedCursor
 from recorder.store.postgres_sessions import reading_engine, restamp, writing_engine
 from recorder.store.projected import SqlProjected
 from recorder.store.sqlite_file import writing_engine as sqlite_engine
-from recorder.store.tables import metadata_for
+from recorder.store.tables import metadata_for, records
 from recorder.store.urls import parse_url
 from tests.building import ExchangeBuilder
 
@@ -86,8 +86,8 @@ def test_upgrading_twice_changes_nothing(store_url: str) -> None:
 
 
 def test_upgrading_an_empty_store_tells_what_was_done(absent_url: str, empty_postgres_url: str) -> None:
-    assert schema.upgrade(absent_url) == ("0001", "0002", "0003")
-    assert schema.upgrade(empty_postgres_url) == ("0001", "0002", "0003")
+    assert schema.upgrade(absent_url) == ("0001", "0002", "0003", "0004")
+    assert schema.upgrade(empty_postgres_url) == ("0001", "0002", "0003", "0004")
 
 
 def test_rows_of_a_store_of_before_are_made_again(absent_url: str, empty_postgres_url: str) -> None:
@@ -102,9 +102,9 @@ def test_rows_of_a_store_of_before_are_made_again(absent_url: str, empty_postgre
             expected = list(SqlProjected(store).exchanges())
         with engine_of(url).connect() as connection, connection.begin():
             as_of_0002(connection)
-            assert revisions.pending(connection) == ("0003",)
-        assert schema.upgrade(url) == ("0003",)
-        assert schema.state(target) == ("0003", ())
+            assert revisions.pending(connection) == ("0003", "0004")
+        assert schema.upgrade(url) == ("0003", "0004")
+        assert schema.state(target) == ("0004", ())
         with closing(open_store(url, write=True)) as store:
             assert [row.thread_key for row in SqlProjected(store).exchanges()] == [None]
             project(store, SqlProjected(store))
@@ -113,7 +113,8 @@ def test_rows_of_a_store_of_before_are_made_again(absent_url: str, empty_postgre
 
 
 def as_of_0002(connection: Connection) -> None:
-    """Take away what 0003 brings."""
+    """Take away what 0003 and 0004 bring."""
+    as_of_0003(connection)
     indexes = ("thread", "opening_name", "model", "verdict", "status", "tools", "finish")
     for name in (*(f"exchange_rows_{index}" for index in indexes), "message_rows_follows"):
         connection.exec_driver_sql(f"DROP INDEX IF EXISTS {name}")
@@ -122,11 +123,27 @@ def as_of_0002(connection: Connection) -> None:
     connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0002'")
 
 
+def as_of_0003(connection: Connection) -> None:
+    """Take away what 0004 brings."""
+    for table in ("events", "event_streams"):
+        name, does = f"{table}_no_update BEFORE UPDATE ON {table}", "BEGIN SELECT RAISE(ABORT, 'append-only'); END"
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"DROP FUNCTION recorder_{table}_erased CASCADE")
+            does = "FOR EACH ROW EXECUTE FUNCTION recorder_append_only()"
+        else:
+            connection.exec_driver_sql(f"DROP TRIGGER {table}_no_update")
+        connection.exec_driver_sql(f"CREATE TRIGGER {name} {does}")
+    for table in (*records.tables, "link_rows"):
+        connection.exec_driver_sql(f"DROP TABLE {table}")
+    connection.exec_driver_sql("DELETE FROM event_types WHERE code > 17")
+    connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0003'")
+
+
 def test_several_upgrade_at_once(absent_url: str, empty_postgres_url: str) -> None:
     for url in (absent_url, empty_postgres_url):
         with ThreadPoolExecutor(6) as threads:
             results = list(threads.map(schema.upgrade, [url] * 6))
-        assert sorted(results) == [()] * 5 + [("0001", "0002", "0003")]
+        assert sorted(results) == [()] * 5 + [("0001", "0002", "0003", "0004")]
 
 
 @pytest.mark.parametrize("write", [True, False])
@@ -146,9 +163,9 @@ def test_a_newer_schema_is_refused_with_what_to_do(upgraded: str, write: bool) -
 
 
 def test_an_older_schema_is_refused_by_readers(upgraded: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if there were a revision 0004 already."""
-    monkeypatch.setattr(revisions, "HEAD", "0004")
-    with pytest.raises(StaleSchema, match=r"has schema 0003, not 0004: run `recorder db upgrade"):
+    """As if there were a revision 0005 already."""
+    monkeypatch.setattr(revisions, "HEAD", "0005")
+    with pytest.raises(StaleSchema, match=r"has schema 0004, not 0005: run `recorder db upgrade"):
         open_store(upgraded, write=False)
 
 
@@ -178,7 +195,7 @@ def test_a_migration_that_fails_leaves_nothing(
         assert revisions.revision(connection) is None
     engine.dispose()
     for url in (absent_url, empty_postgres_url):
-        assert schema.upgrade(url) == ("0001", "0002", "0003")
+        assert schema.upgrade(url) == ("0001", "0002", "0003", "0004")
         open_store(url, write=True).close()
 
 
@@ -191,7 +208,7 @@ def test_a_developer_reaches_a_store_through_alembic_ini(upgraded: str) -> None:
             [*run, "-x", f"url={url}", *arguments], capture_output=True, text=True, cwd=ROOT, check=False
         )
         assert done.returncode == 0, done.stderr
-    assert "0003" in done.stdout
+    assert "0004" in done.stdout
     unnamed = subprocess.run([*run, "current"], capture_output=True, text=True, cwd=ROOT, check=False)
     assert unnamed.returncode == 1
     assert "name the store" in unnamed.stderr

@@ -19,6 +19,9 @@ from recorder.locations import (
     cassette_path,
     default_store,
     fingerprint_key,
+    signed_checkpoints,
+    signing_key_file,
+    signing_keys,
     spool_directory,
     sqlite_path,
     url_of_path,
@@ -174,3 +177,18 @@ def test_homes(platform: str, state: str, data: str, tmp_path: Path, monkeypatch
         monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
         assert spool_directory("postgresql://h/x").parents[2] == tmp_path / "local"
     assert os.environ["HOME"] == str(tmp_path)
+
+
+def test_keys_and_what_was_signed_lie_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    assert signing_keys() == tmp_path / "data" / "recorder" / "keys"
+    log = bytes(range(32))
+    assert signed_checkpoints(log) == tmp_path / "state" / "recorder" / "ledgers" / f"{log.hex()}.checkpoints"
+
+
+def test_a_signing_key_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert signing_key_file() is None
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RECORDER_SIGNING_KEY", "own.key")
+    assert signing_key_file() == tmp_path / "own.key"

@@ -6,8 +6,8 @@ import hashlib
 
 import pytest
 
-from recorder.core.chain import ChainVerifier, check, commitment, event_hash, genesis, link
-from recorder.core.events import Event
+from recorder.core.chain import ChainVerifier, check, commitment, event_hash, genesis, left_of, link
+from recorder.core.events import Event, StreamOpened
 from recorder.errors import ChainBroken
 from tests.building import ExchangeBuilder
 
@@ -118,3 +118,32 @@ def test_a_stream_is_checked_up_to_the_first_event_that_is_not_what_was_written(
         events[version - 1] = events[version - 1]._replace(**fields)
         with pytest.raises(ChainBroken, match=told):
             check(built.opened, events)
+
+
+def test_what_is_left_of_payloads_verifies_in_their_place() -> None:
+    builder, events = _events()
+    left = {event.version: left_of(builder.opened, event) for event in events}
+    erased = [event._replace(meta=None, body=None) for event in events]
+    unsalted = StreamOpened(builder.opened.stream, builder.opened.instance, bytes(32))
+    check(unsalted, erased, left)
+    check(builder.opened, [*erased[:2], *events[2:]], left)  # some of them: the secret is still there
+
+
+@pytest.mark.parametrize("version", range(1, 7))
+def test_a_payload_that_nothing_is_left_of_is_missed(version: int) -> None:
+    builder, events = _events()
+    left = {event.version: left_of(builder.opened, event) for event in events}
+    erased = [event._replace(meta=None, body=None) for event in events]
+    size, committed = left[version]
+    for other in ((size + 1, committed), (size, commitment(b"k" * 32, version, None, b"x")), None):
+        told = {**left, version: other} if other is not None else {n: one for n, one in left.items() if n != version}
+        with pytest.raises(ChainBroken, match=f"version {version} "):
+            check(StreamOpened(builder.opened.stream, builder.opened.instance, bytes(32)), erased, told)
+
+
+def test_a_payload_that_is_there_is_never_taken_for_erased() -> None:
+    builder, events = _events()
+    left = {event.version: left_of(builder.opened, event) for event in events}
+    changed = [event._replace(body=b"another") if event.type == "chunk_received" else event for event in events]
+    with pytest.raises(ChainBroken):
+        check(builder.opened, changed, left)

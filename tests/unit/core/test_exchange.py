@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from recorder.core.chain import ChainVerifier
-from recorder.core.events import TERMINAL_TYPES, TYPE_CODES, VERBATIM
+from recorder.core.events import EXCHANGE_ENDS, TYPE_CODES, VERBATIM
 from recorder.core.exchange import NEXT, Exchange, fold
+from recorder.core.messages import ERASED
 from tests.building import URL, ExchangeBuilder
 
 
@@ -181,7 +182,17 @@ def test_facts_of_the_wrong_kind_are_absent() -> None:
 def test_the_table_knows_every_type_and_every_end() -> None:
     placed = frozenset().union(*NEXT.values())
     assert placed <= set(TYPE_CODES)
-    assert placed >= TERMINAL_TYPES
-    for kind in TERMINAL_TYPES - {"request_failed"}:
+    assert placed >= EXCHANGE_ENDS
+    for kind in EXCHANGE_ENDS - {"request_failed"}:
         exchange = folded(ExchangeBuilder().request().response().event(kind, {}))
         assert (exchange.transport_end, exchange.anomalies) == (kind, ())
+
+
+def test_an_erased_exchange_keeps_what_is_in_no_payload() -> None:
+    builder = ExchangeBuilder().request({"a": 1}).response().chunks(b"one", b"two").completed()
+    exchange = fold([event._replace(meta=None, body=None) for event in builder.events])
+    assert exchange is not None
+    assert (exchange.request, exchange.response, exchange.body) == (None, None, b"")
+    assert [fact.kind for fact in exchange.anomalies] == [ERASED]
+    assert exchange.transport_end == "response_completed"
+    assert (exchange.started_ns, exchange.duration_ns) == (folded(builder).started_ns, folded(builder).duration_ns)

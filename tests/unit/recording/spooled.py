@@ -52,10 +52,10 @@ class Failing:
         self._store = store
         self.error = error
 
-    def append(self, *arguments: object) -> None:
+    def append(self, *arguments: object, **options: object) -> None:
         if self.error is not None:
             raise self.error
-        self._store.append(*arguments)  # type: ignore[attr-defined]
+        self._store.append(*arguments, **options)  # type: ignore[attr-defined]
 
     def close(self) -> None:
         self._store.close()  # type: ignore[attr-defined]
@@ -73,9 +73,11 @@ class Watched:
         self._store = store
         self._tell = tell
 
-    def append(self, openings: Sequence[StreamOpened], events: Sequence[Event], *marks: SpoolMark) -> None:
+    def append(
+        self, openings: Sequence[StreamOpened], events: Sequence[Event], *marks: SpoolMark, synced: bool = True
+    ) -> None:
         self._tell(events)
-        self._store.append(openings, events, *marks)
+        self._store.append(openings, events, *marks, synced=synced)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._store, name)

@@ -10,7 +10,7 @@ import pytest
 from recorder.clock import SystemClock
 from recorder.errors import StoreUnreachable
 from recorder.recording import lanes as lanes_module
-from recorder.recording.lanes import Lanes
+from recorder.recording.lanes import JOURNAL, Lanes
 from recorder.recording.spool import Spool
 from recorder.recording.spool_file import HEADER_SIZE, lane_of
 
@@ -58,11 +58,31 @@ def test_what_waits_is_the_sum_over_the_lanes(tmp_path: Path) -> None:
     lanes.close(drained=True)
 
 
+@pytest.mark.parametrize("durability", ["batched", "synced"])
+def test_who_promises_more_than_a_killed_process_has_one_lane(tmp_path: Path, durability: str) -> None:
+    # What a buffer or a sync brings to the file is everything that was appended before, the journal's as well.
+    lanes = made(tmp_path, durability)
+    assert len(set(map(id, in_threads(lanes, 3)))) == 1
+    assert lanes.for_journal(0) is lanes.first
+    assert lanes.for_journal(1) not in (None, lanes.first)  # in the middle of a write
+    lanes.close(drained=True)
+
+
+def test_the_journal_has_a_lane_of_its_own(tmp_path: Path) -> None:
+    lanes = made(tmp_path)
+    spools = in_threads(lanes, 8)
+    assert lanes.for_journal(0) not in (None, *spools)
+    assert lanes.for_journal(2) is lanes.for_journal(0)
+    assert [file.lane for file in lanes.files()][-1] == JOURNAL
+    lanes.close(drained=True)
+
+
 def test_every_lane_is_flushed(tmp_path: Path) -> None:
     lanes = made(tmp_path, "batched")
     assert lanes.defers
-    spools = in_threads(lanes, 2)
-    for spool in spools:
+    beside = lanes.beside(1)
+    assert beside is not None
+    for spool in (lanes.first, beside):
         spool.append(b"12345")
     assert [file.size for file in lanes.files()] == [HEADER_SIZE, HEADER_SIZE]
     assert lanes.flush()
@@ -90,6 +110,7 @@ def test_a_lane_that_cannot_be_made_is_no_reason_to_lose_anything(
 
     monkeypatch.setattr(lanes_module, "Spool", full)
     assert in_threads(lanes, 2) == [first, first]
+    assert lanes.for_journal(0) is None  # in another lane than before, its events would have no order
     monkeypatch.undo()
     assert in_threads(lanes, 1) != [first]
     lanes.close(drained=True)

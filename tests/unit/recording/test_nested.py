@@ -17,7 +17,10 @@ from recorder.recording.tap import Call, ExchangeTap
 from tests.recorded import streams, types
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n"
-_FILES = ("spool.py", "spool_file.py", "mapped_file.py", "streams.py", "write_path.py", "tap.py", "lanes.py")
+_FILES = (
+    *("spool.py", "spool_file.py", "mapped_file.py", "streams.py", "write_path.py", "tap.py", "lanes.py"),
+    *("journal.py", "writes.py", "unended.py"),
+)
 _WHOLE = ["request_sent", "response_started", "chunk_received", "response_completed"]
 
 

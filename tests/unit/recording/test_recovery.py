@@ -269,18 +269,18 @@ def test_a_batch_of_a_drainer_process_that_comes_in_between_does_not_disturb(pla
         class Between(Failing):
             """Another process commits the same batch just before."""
 
-            def append(self, *arguments: object) -> None:
+            def append(self, *arguments: object, **options: object) -> None:
                 if self.error is None:
                     self.error = StoreError("used")
-                    self._store.append(*arguments)  # type: ignore[attr-defined]
+                    self._store.append(*arguments, **options)  # type: ignore[attr-defined]
                     raise VersionConflict("the offset has moved")
-                self._store.append(*arguments)  # type: ignore[attr-defined]
+                self._store.append(*arguments, **options)  # type: ignore[attr-defined]
 
         found = recover(place, Between(store), CLOCK, CLOCK.new_id())  # type: ignore[arg-type]
         assert len(found.instances) == 1
 
         class Always(Failing):
-            def append(self, *arguments: object) -> None:
+            def append(self, *arguments: object, **options: object) -> None:
                 raise VersionConflict("for good")
 
         again = Recording(place)

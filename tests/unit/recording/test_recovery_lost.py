@@ -178,9 +178,9 @@ class Dying(Failing):
             raise StoreUnreachable("died")
         self.steps -= 1
 
-    def append(self, *arguments: object) -> None:
+    def append(self, *arguments: object, **options: object) -> None:
         self._step()
-        super().append(*arguments)
+        super().append(*arguments, **options)
 
     def forget_spool(self, spool: bytes) -> None:
         self._step()

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 import recorder.recording.spool as spool_module
-import recorder.recording.spool_file as spool_file
 from recorder.errors import CorruptRecording, StoreUnreachable
 from recorder.recording.spool import BUFFER_LIMIT, Receipt
 from recorder.recording.spool_file import HEADER_SIZE, MAGIC, SpoolFile, read_at, read_header, spool_files
@@ -315,19 +314,3 @@ def test_synced_syncs_and_says_when_it_cannot(
     assert caplog.text.count("cannot be synced") == 1
     spool.after_fork(INSTANCE)
     spool._sync()  # nothing is open: nothing to sync
-
-
-@pytest.mark.parametrize("platform", ["linux", "darwin", "other"])
-def test_what_syncing_means(platform: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import fcntl
-
-    called: list[object] = []
-    monkeypatch.setattr(spool_file.sys, "platform", platform)
-    monkeypatch.setattr(fcntl, "F_FULLFSYNC", 51, raising=False)
-    monkeypatch.setattr(fcntl, "fcntl", lambda fd, what: called.append(what))
-    monkeypatch.setattr(os, "fdatasync", lambda fd: called.append("fdatasync"), raising=False)
-    monkeypatch.setattr(os, "fsync", lambda fd: called.append("fsync"))
-    if platform == "other":
-        monkeypatch.delattr(os, "fdatasync")
-    spool_module.fdatasync(0)
-    assert called == [{"linux": "fdatasync", "darwin": 51, "other": "fsync"}[platform]]

@@ -16,9 +16,11 @@ from tests.unit.store.filled import filled
 
 def test_damaged_pages_are_one_clear_line(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
+    open_store(f"sqlite:///{path}", write=True).close()
+    empty = path.stat().st_size // 8192  # the schema and the first page of each table
     built = filled(path, 3000)
     data = bytearray(path.read_bytes())
-    for page in range(40, len(data) // 8192 - 2):
+    for page in range(empty, len(data) // 8192 - 2):
         data[page * 8192 : page * 8192 + 200] = b"\xff" * 200
     path.write_bytes(data)
     store = open_store(f"sqlite:///{path}", write=False)

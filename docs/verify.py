@@ -1,0 +1,1923 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Verifies evidence bundles of recorder with nothing but Python 3.9 or newer: nothing is installed, nothing is sent.
+
+    python verify.py evidence.zip --key FINGERPRINT
+
+Get the fingerprint from whoever signs, by another way than the bundle. Whoever made the bundle could also have changed
+this file: take it from the project (docs/verify.py) where that matters. Of recorder 0.1.0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import binascii
+import hashlib
+import json
+import re
+import struct
+import sys
+import uuid
+import zlib
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+from functools import cache
+from pathlib import Path
+from typing import Any, BinaryIO, Final, NamedTuple
+
+# --------------------------------------------------------------------------------------------------------------
+# ed25519
+#
+# Ed25519 signatures are verified here with nothing but integers (RFC 8032 §5.1.7).
+#
+# Verifying a recording must need nothing that has to be installed. Signing is left to a library: it has to keep a
+# secret, and this code does not run in constant time.
+#
+# Strict, so that a signature has one form and a key means one thing:
+#
+# - S must be below the group's order (§5.1.7, step 1), and the encodings of A and R canonical: a y below the field's
+#   prime, and no sign on an x of 0 (§5.1.3).
+# - The equation is the one without the cofactor, [S]B = R + [k]A, as OpenSSL and Go have it. R is compared as bytes
+#   with what the other side of the equation encodes to, which leaves no room for another encoding of it.
+# - A key of small order is refused: for such a one there are signatures that fit many messages.
+# --------------------------------------------------------------------------------------------------------------
+
+
+_P: Final = 2**255 - 19
+_ORDER: Final = 2**252 + 27742317777372353535851937790883648493
+_D: Final = -121665 * pow(121666, -1, _P) % _P
+_D2: Final = 2 * _D % _P
+_ROOT_OF_MINUS_1: Final = pow(2, (_P - 1) // 4, _P)
+_BASE_Y: Final = 4 * pow(5, -1, _P) % _P
+
+#: Extended coordinates (X, Y, Z, T): x = X/Z, y = Y/Z, x*y = T/Z.
+_Point = tuple[int, int, int, int]
+_NEUTRAL: Final[_Point] = (0, 1, 1, 0)
+
+
+def verify(public: bytes, message: bytes, signature: bytes) -> bool:
+    """Return whether *signature* is that of *message* by the key *public*.
+
+    :param public: 32 bytes.
+    :param signature: 64 bytes.
+    """
+    if len(signature) != 64:
+        return False
+    point = _decoded(public)
+    scalar = int.from_bytes(signature[32:], "little")
+    if point is None or scalar >= _ORDER or _is_small(point):
+        return False
+    hashed = hashlib.sha512(signature[:32] + public + message).digest()
+    factor = int.from_bytes(hashed, "little") % _ORDER
+    x, y, z, t = point
+    return _encoded(_sum_of_multiples(scalar, factor, (_P - x, y, z, _P - t))) == signature[:32]
+
+
+def is_sound(public: bytes) -> bool:
+    """Return whether *public* is a key that :func:`verify` can accept a signature of."""
+    point = _decoded(public)
+    return point is not None and not _is_small(point)
+
+
+def _decoded(encoded: bytes) -> _Point | None:
+    """Return the point that 32 bytes stand for; None where they stand for none (§5.1.3)."""
+    if len(encoded) != 32:
+        return None
+    number = int.from_bytes(encoded, "little")
+    return _with_y(number & (1 << 255) - 1, number >> 255)
+
+
+def _with_y(y: int, sign: int) -> _Point | None:
+    if y >= _P:
+        return None
+    u, v = (y * y - 1) % _P, (_D * y * y + 1) % _P
+    x = u * pow(v, 3, _P) * pow(u * pow(v, 7, _P), (_P - 5) // 8, _P) % _P
+    square = v * x * x % _P
+    if square == -u % _P:
+        x = x * _ROOT_OF_MINUS_1 % _P
+    elif square != u:
+        return None
+    if x == 0 and sign:
+        return None
+    if x & 1 != sign:
+        x = _P - x
+    return x, y, 1, x * y % _P
+
+
+def _encoded(point: _Point) -> bytes:
+    x, y, z, _ = point
+    inverse = pow(z, -1, _P)
+    return (y * inverse % _P | (x * inverse % _P & 1) << 255).to_bytes(32, "little")
+
+
+def _is_small(point: _Point) -> bool:
+    """Return whether the point's order divides the cofactor, 8."""
+    x, y, z, _ = _doubled(_doubled(_doubled(point)))
+    return x == 0 and y == z
+
+
+def _added(first: _Point, second: _Point) -> _Point:
+    """Return the sum (§5.1.4; complete: it holds for all points)."""
+    x1, y1, z1, t1 = first
+    x2, y2, z2, t2 = second
+    a = (y1 - x1) * (y2 - x2) % _P
+    b = (y1 + x1) * (y2 + x2) % _P
+    c = t1 * _D2 % _P * t2 % _P
+    d = 2 * z1 * z2 % _P
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return e * f % _P, g * h % _P, f * g % _P, e * h % _P
+
+
+def _doubled(point: _Point) -> _Point:
+    x, y, z, _ = point
+    a, b = x * x % _P, y * y % _P
+    h = a + b
+    e = h - (x + y) * (x + y) % _P
+    g = a - b
+    f = 2 * z * z % _P + g
+    return e * f % _P, g * h % _P, f * g % _P, e * h % _P
+
+
+def _multiples(point: _Point) -> list[_Point]:
+    """Return the point times 0 to 15."""
+    found = [_NEUTRAL, point]
+    while len(found) < 16:
+        found.append(_added(found[-1], point))
+    return found
+
+
+@cache
+def _multiples_of_base() -> list[_Point]:
+    base = _with_y(_BASE_Y, 0)
+    assert base is not None
+    return _multiples(base)
+
+
+def _sum_of_multiples(scalar: int, factor: int, point: _Point) -> _Point:
+    """Return [scalar]B + [factor]point, four bits of both at a time (Straus)."""
+    of_base, of_point = _multiples_of_base(), _multiples(point)
+    total = _NEUTRAL
+    for shift in range(252, -1, -4):
+        if total is not _NEUTRAL:
+            total = _doubled(_doubled(_doubled(_doubled(total))))
+        if digit := scalar >> shift & 15:
+            total = _added(total, of_base[digit])
+        if digit := factor >> shift & 15:
+            total = _added(total, of_point[digit])
+    return total
+
+
+# --------------------------------------------------------------------------------------------------------------
+# container
+#
+# The zip file of a bundle, in its only allowed form: each of its bytes follows from the files in it, or is checked.
+#
+# A zip has slack: comments, extra fields, dates, gaps between members, second headers that contradict the first, names
+# that stand there twice. So this reads no zip in general. It takes a directory, makes from it the headers that there
+# must be, and compares them with those that are there; and the last member, ``bundle.sha256``, is the SHA-256 of every
+# byte before it, since deflate can say one thing in several ways.
+# --------------------------------------------------------------------------------------------------------------
+
+
+SEAL_NAME = "bundle.sha256"
+MAX_MEMBERS = 65_000
+MAX_NAME = 160
+MAX_UNPACKED = 64 << 30
+_PIECE = 1 << 16
+_STORED, _DEFLATED = 0, 8
+_DATE = 0x0021  # 1980-01-01, the first day that a zip can name
+_MADE_BY = 0x0314  # Unix, for the file's mode
+_MODE = 0o100644 << 16
+_LOCAL = struct.Struct("<4s5H3I2H")
+_CENTRAL = struct.Struct("<4s6H3I5H2I")
+_END = struct.Struct("<4s4H2IH")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
+
+
+class Damaged(Exception):  # noqa: N818 - what it tells, not what it is
+    """The file is no bundle, or not the one that was made; its text says where."""
+
+
+class Member(NamedTuple):
+    """One file of the zip; *start* is where its packed bytes begin."""
+
+    name: str
+    method: int
+    crc: int
+    packed: int
+    size: int
+    start: int
+
+
+def local_header(name: str, method: int, crc: int, packed: int, size: int) -> bytes:
+    """Return what stands before a member's bytes (PKWARE APPNOTE 4.3.7)."""
+    text = name.encode("ascii")
+    return _LOCAL.pack(b"PK\3\4", 20, 0, method, 0, _DATE, crc, packed, size, len(text), 0) + text
+
+
+def central_header(name: str, method: int, crc: int, packed: int, size: int, offset: int) -> bytes:
+    """Return a member's line of the directory (4.3.12); *offset* is that of its local header."""
+    text = name.encode("ascii")
+    fields = (20, 0, method, 0, _DATE, crc, packed, size, len(text), 0, 0, 0, 0, _MODE, offset)
+    return _CENTRAL.pack(b"PK\1\2", _MADE_BY, *fields) + text
+
+
+def end_record(members: int, size: int, offset: int) -> bytes:
+    """Return the last bytes of the zip (4.3.16): how many members, and where their directory stands."""
+    return _END.pack(b"PK\5\6", 0, 0, members, members, size, offset, 0)
+
+
+class Container:
+    """The members of a bundle.
+
+    :param file: opened for reading bytes; it must be seekable.
+    :raises Damaged: anything in it is not as it has to be.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.members: dict[str, Member] = {}
+        directory_at = self._read_directory()
+        self._check_order(directory_at)
+        self._check_seal()
+
+    def _read_directory(self) -> int:
+        total = self._file.seek(0, 2)
+        tail = self._bytes(max(0, total - _END.size), _END.size)
+        if len(tail) < _END.size or tail[:4] != b"PK\5\6":
+            raise Damaged("the file does not end as a bundle does: it is cut off, something was added, or it is none")
+        count, size, offset = map(int, _END.unpack(tail)[4:7])
+        if tail != end_record(count, size, offset) or offset + size + _END.size != total:
+            raise Damaged("the end of the zip is not in its only allowed form")
+        if count > MAX_MEMBERS or size > count * (_CENTRAL.size + MAX_NAME):
+            raise Damaged("the directory of the zip is larger than that of a bundle can be")
+        found = self._bytes(offset, size)
+        at = 0
+        for _ in range(count):
+            at = self._take(found, at)
+        if at != len(found):
+            raise Damaged("the directory of the zip has bytes that belong to no file")
+        return offset
+
+    def _take(self, directory: bytes, at: int) -> int:
+        """Take one line of the directory; return where the next begins."""
+        if len(directory) - at < _CENTRAL.size:
+            raise Damaged("the directory of the zip is cut off")
+        fields = _CENTRAL.unpack_from(directory, at)
+        method, crc, packed, size, length, offset = fields[4], *fields[7:11], fields[16]
+        end = at + _CENTRAL.size + length
+        text = directory[at + _CENTRAL.size : end]
+        name = text.decode("ascii", "replace")
+        if length > MAX_NAME or not _NAME.fullmatch(name):
+            raise Damaged("the zip has a file whose name no bundle has")
+        if directory[at:end] != central_header(name, method, crc, packed, size, offset):
+            raise Damaged(f"{name}: its line in the directory of the zip is not in the only allowed form")
+        if name in self.members:
+            raise Damaged(f"{name} is there twice")
+        if method != (_STORED if name == SEAL_NAME else _DEFLATED) or (method == _STORED and packed != size):
+            raise Damaged(f"{name} is not packed as it has to be")
+        header = local_header(name, method, crc, packed, size)
+        if self._bytes(offset, len(header)) != header:
+            raise Damaged(f"{name}: what stands before it is not what the directory of the zip says")
+        self.members[name] = Member(name, method, crc, packed, size, offset + len(header))
+        return int(end)
+
+    def _check_order(self, directory_at: int) -> None:
+        names = list(self.members)
+        if names[-1:] != [SEAL_NAME] or names[:-1] != sorted(names[:-1]):
+            raise Damaged(f"the files are not in the order of their names, with {SEAL_NAME} at the end")
+        if sum(member.size for member in self.members.values()) > MAX_UNPACKED:
+            raise Damaged("unpacked, the files would be larger than those of a bundle can be")
+        at = 0
+        for member in self.members.values():
+            header = len(local_header(*member[:5]))
+            if member.start != at + header:
+                raise Damaged(f"{member.name} does not begin where the file before it ends")
+            at = member.start + member.packed
+        if at != directory_at:
+            raise Damaged("there are bytes between the last file and the directory of the zip")
+
+    def _check_seal(self) -> None:
+        sealed = self.members[SEAL_NAME]
+        end = sealed.start - len(local_header(*sealed[:5]))
+        digest = hashlib.sha256()
+        for piece in self._pieces(0, end):
+            digest.update(piece)
+        if self._bytes(sealed.start, sealed.size) != digest.hexdigest().encode() + b"\n":
+            raise Damaged("the bytes of the file are not those that were written: its SHA-256 is another one")
+        if zlib.crc32(digest.hexdigest().encode() + b"\n") != sealed.crc:
+            raise Damaged(f"{SEAL_NAME} fails its checksum")
+
+    def _bytes(self, offset: int, size: int) -> bytes:
+        self._file.seek(offset)
+        return self._file.read(size)
+
+    def _pieces(self, offset: int, end: int) -> Iterator[bytes]:
+        while offset < end:
+            piece = self._bytes(offset, min(_PIECE, end - offset))
+            if not piece:
+                raise Damaged("the file became shorter while it was read")
+            yield piece
+            offset += len(piece)
+
+    def names(self, folder: str) -> list[str]:
+        """Return the names of the files in *folder*, in order."""
+        return [name for name in self.members if name.startswith(folder + "/")]
+
+    def chunks(self, name: str) -> Iterator[bytes]:
+        """Yield a member's bytes, in pieces of at most 64 KiB.
+
+        :raises Damaged: they are not what the directory of the zip says.
+        """
+        member = self.members[name]
+        unpacker = zlib.decompressobj(-15)
+        size, crc = 0, 0
+        for packed in self._pieces(member.start, member.start + member.packed):
+            rest = packed
+            while rest or not packed:
+                try:
+                    piece = unpacker.decompress(rest, _PIECE)
+                except zlib.error:
+                    raise Damaged(f"{name} cannot be unpacked") from None
+                rest = unpacker.unconsumed_tail
+                size, crc = size + len(piece), zlib.crc32(piece, crc)
+                if size > member.size or unpacker.unused_data:
+                    raise Damaged(f"{name} is not as large as the directory of the zip says")
+                if piece:
+                    yield piece
+        # What is left in the unpacker once it has been given everything.
+        while not unpacker.eof:
+            piece = unpacker.decompress(b"", _PIECE)
+            size, crc = size + len(piece), zlib.crc32(piece, crc)
+            if not piece or size > member.size:
+                break
+            yield piece
+        if not unpacker.eof or size != member.size or crc != member.crc:
+            raise Damaged(f"{name} is not what the directory of the zip says: cut off, or another checksum")
+
+    def read(self, name: str, limit: int) -> bytes:
+        """Return a member's bytes.
+
+        :raises Damaged: there is no such member, or it is larger than *limit*.
+        """
+        member = self.members.get(name)
+        if member is None:
+            raise Damaged(f"{name} is missing")
+        if member.size > limit:
+            raise Damaged(f"{name} is larger than {limit:,} bytes")
+        return b"".join(self.chunks(name))
+
+
+# --------------------------------------------------------------------------------------------------------------
+# tree
+#
+# The tree of the ledger (RFC 9162): roots from leaves, inclusion and consistency.
+#
+# Nothing that is said beside a proof is believed: which hashes a path must have, and on which side, follows from
+# numbers and sizes that a signature covers.
+# --------------------------------------------------------------------------------------------------------------
+
+
+def leaf_hash(entry: bytes) -> bytes:
+    """Return the hash of a leaf (RFC 9162, 2.1.1)."""
+    return hashlib.sha256(b"\0" + entry).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """Return the hash of a node."""
+    return hashlib.sha256(b"\1" + left + right).digest()
+
+
+class Frontier:
+    """The whole subtrees that a tree of some size consists of, the largest first; leaves are added at its right.
+
+    :param size: leaves of the tree so far; each of its binary ones is a whole subtree.
+    :param hashes: the hashes of these, the largest first.
+    :raises ValueError: there are more or fewer hashes than subtrees.
+    """
+
+    def __init__(self, size: int, hashes: Sequence[bytes]) -> None:
+        if len(hashes) != bin(size).count("1"):
+            raise ValueError("these are not the subtrees of a tree of that size")
+        self.size = size
+        self._hashes: list[bytes] = list(hashes)
+
+    def append(self, hashed: bytes) -> None:
+        """Add a leaf by its hash."""
+        full = self.size
+        while full & 1:
+            hashed = node_hash(self._hashes.pop(), hashed)
+            full >>= 1
+        self._hashes.append(hashed)
+        self.size += 1
+
+    def root(self) -> bytes:
+        """Return the root of the tree as it is now."""
+        if not self._hashes:
+            return hashlib.sha256(b"").digest()
+        root = self._hashes[-1]
+        for left in reversed(self._hashes[:-1]):
+            root = node_hash(left, root)
+        return root
+
+
+def includes(number: int, size: int, hashed: bytes, path: Sequence[bytes], root: bytes) -> bool:
+    """Return whether *path* proves that the leaf *number* of a tree has this hash (RFC 9162, 2.1.3.2)."""
+    if not 0 <= number < size:
+        return False
+    at, last = number, size - 1
+    for sibling in path:
+        if last == 0:
+            return False
+        if at & 1 or at == last:
+            hashed = node_hash(sibling, hashed)
+            while not at & 1 and at:
+                at, last = at >> 1, last >> 1
+        else:
+            hashed = node_hash(hashed, sibling)
+        at, last = at >> 1, last >> 1
+    return last == 0 and hashed == root
+
+
+def extends(old: int, new: int, old_root: bytes, new_root: bytes, path: Sequence[bytes]) -> bool:
+    """Return whether *path* proves that the tree of *new* leaves goes on from that of *old* (RFC 9162, 2.1.4.2)."""
+    if not 0 < old <= new:
+        return False
+    if old == new:
+        return not path and old_root == new_root
+    hashes = list(path)
+    if old & (old - 1) == 0:
+        hashes.insert(0, old_root)
+    if not hashes:
+        return False
+    at, last = old - 1, new - 1
+    while at & 1:
+        at, last = at >> 1, last >> 1
+    before = after = hashes[0]
+    for sibling in hashes[1:]:
+        if last == 0:
+            return False
+        if at & 1 or at == last:
+            before, after = node_hash(sibling, before), node_hash(sibling, after)
+            while not at & 1 and at:
+                at, last = at >> 1, last >> 1
+        else:
+            after = node_hash(after, sibling)
+        at, last = at >> 1, last >> 1
+    return last == 0 and before == old_root and after == new_root
+
+
+# --------------------------------------------------------------------------------------------------------------
+# notes
+#
+# What is signed in a bundle: checkpoints (C2SP tlog-checkpoint in a signed note) and the manifest (DSSE).
+#
+# A signature proves who signed only to somebody who knows the key from elsewhere. The keys that lie in a bundle say
+# which signature is by whom, and no more; which of them are trusted is asked of whoever verifies.
+# --------------------------------------------------------------------------------------------------------------
+
+
+_VKEY = re.compile(r"([^\s+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]{44})")
+_SIGNED = re.compile("— ([^ ]+) ([A-Za-z0-9+/=]+)")
+_SIZE = re.compile("0|[1-9][0-9]{0,18}")
+_MOST_SIGNATURES = 16
+_PROOF_BEGINS = "c2sp.org/tlog-proof@v1"
+STATEMENT_TYPE = "application/vnd.in-toto+json"
+
+
+class Key(NamedTuple):
+    """A public key of a ledger, with the line of text (vkey) that it was written as."""
+
+    name: str
+    id: bytes
+    public: bytes
+    text: str
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the line, in hexadecimal: what people compare."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+class Checkpoint(NamedTuple):
+    """What a ledger says of itself, and the keys whose signature under it was verified.
+
+    :ivar digest: SHA-256 of the whole note, which anchors outside name.
+    """
+
+    origin: str
+    size: int
+    root: bytes
+    signers: tuple[Key, ...]
+    note: str
+    digest: bytes
+
+
+class Proof(NamedTuple):
+    """That a leaf is in the tree of a checkpoint (C2SP tlog-proof).
+
+    :ivar entry: the leaf, where it is not among those of the range; else empty.
+    """
+
+    number: int
+    path: tuple[bytes, ...]
+    note: str
+    entry: bytes
+
+
+def unbase64(text: str) -> bytes:
+    """Return what *text* stands for.
+
+    :raises ValueError: it is not exactly the base64 of something.
+    """
+    try:
+        found = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError("not base64") from None
+    if base64.b64encode(found).decode() != text:
+        raise ValueError("not base64 in its only form")
+    return found
+
+
+def parse_vkey(text: str) -> Key:
+    """Return the key that a line stands for.
+
+    :raises ValueError: it is not NAME+ID+BASE64, or its id is another one.
+    """
+    match = _VKEY.fullmatch(text)
+    encoded = unbase64(match[3]) if match else b""
+    if match is None or len(encoded) != 33 or encoded[0] != 1:
+        raise ValueError("not the public key of a ledger: NAME+8 HEXADECIMAL DIGITS+BASE64")
+    key_id = hashlib.sha256(match[1].encode() + b"\n" + encoded).digest()[:4]
+    if key_id.hex() != match[2]:
+        raise ValueError(f"the public key of {match[1]} is miscopied: its id is {key_id.hex()}")
+    return Key(match[1], key_id, encoded[1:], text)
+
+
+def parse_checkpoint(data: bytes, keys: Sequence[Key]) -> Checkpoint:
+    """Return what a note says, and which of *keys* signed it.
+
+    :raises ValueError: it is no checkpoint, or a signature that says to be of one of *keys* does not verify.
+    """
+    note = data.decode("utf-8")
+    text, blank, under = note.partition("\n\n")
+    lines = text.split("\n")
+    if not blank or len(lines) != 3 or not _SIZE.fullmatch(lines[1]) or not under.endswith("\n"):
+        raise ValueError("not a checkpoint: a name, a size, a root, an empty line, signatures")
+    root = unbase64(lines[2])
+    if len(root) != 32 or int(lines[1]) >= 1 << 63:
+        raise ValueError("the size or the root of a checkpoint cannot be")
+    signers = []
+    lines_under = under[:-1].split("\n")
+    if len(lines_under) > _MOST_SIGNATURES:
+        raise ValueError("there are more signatures under a checkpoint than a bundle has")
+    for line in lines_under:
+        match = _SIGNED.fullmatch(line)
+        signed = unbase64(match[2]) if match else b""
+        if match is None or len(signed) < 5:
+            raise ValueError("a line under a checkpoint is no signature")
+        own = [key for key in keys if key.name == match[1] and key.id == signed[:4]]
+        made = [key for key in own if verify(key.public, (text + "\n").encode(), signed[4:])]
+        if own and not made:
+            raise ValueError(f"the signature of {match[1]} does not verify")
+        signers += made
+    return Checkpoint(lines[0], int(lines[1]), root, tuple(signers), note, hashlib.sha256(data).digest())
+
+
+def parse_proof(data: bytes) -> Proof:
+    """Return what a ``*.tlog-proof`` says.
+
+    :raises ValueError: it is none.
+    """
+    head, blank, note = data.decode("utf-8").partition("\n\n")
+    lines = head.split("\n")
+    entry = unbase64(lines.pop(1)[6:]) if lines[1:] and lines[1].startswith("extra ") else b""
+    place = lines[1].partition(" ") if len(lines) > 1 else ("", "", "")
+    if not blank or lines[0] != _PROOF_BEGINS or place[0] != "index" or not _SIZE.fullmatch(place[2]):
+        raise ValueError("not a proof: its first lines, an index and hashes")
+    path = tuple(unbase64(line) for line in lines[2:])
+    if len(path) > 63 or any(len(hashed) != 32 for hashed in path):
+        raise ValueError("the path of a proof cannot be")
+    return Proof(int(place[2]), path, note, entry)
+
+
+def parse_json(data: bytes) -> Any:
+    """Return the value of a JSON text that has the only form in which bundles write it.
+
+    :raises ValueError: it has another one, or is no JSON.
+    """
+    try:
+        value = json.loads(data.decode("ascii"))
+    except RecursionError:
+        raise ValueError("JSON that is nested too deeply") from None
+    if canonical_json(value) != data:
+        raise ValueError("JSON that is not in its only form: sorted, ASCII, without spaces")
+    return value
+
+
+def canonical_json(value: Any) -> bytes:
+    """Return the only form in which a bundle has a value as JSON."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n"
+
+
+def signed_bytes(payload: bytes) -> bytes:
+    """Return what a signature of the manifest is of: the pre-authentication encoding of DSSE v1."""
+    return b"DSSEv1 %d %s %d %s" % (len(STATEMENT_TYPE), STATEMENT_TYPE.encode(), len(payload), payload)
+
+
+def parse_envelope(data: bytes, keys: Sequence[Key]) -> tuple[Any, tuple[Key, ...]]:
+    """Return the statement in an envelope (DSSE), and which of *keys* signed it.
+
+    :raises ValueError: it is no envelope, or a signature in it is not by one of *keys*.
+    """
+    envelope = parse_json(data)
+    if not isinstance(envelope, dict) or set(envelope) != {"payload", "payloadType", "signatures"}:
+        raise ValueError("not a signed statement")
+    signatures = envelope["signatures"]
+    if (
+        envelope["payloadType"] != STATEMENT_TYPE
+        or not isinstance(signatures, list)
+        or len(signatures) > _MOST_SIGNATURES
+    ):
+        raise ValueError("not a signed in-toto statement")
+    payload = unbase64(str(envelope["payload"]))
+    signers = []
+    for one in signatures:
+        if not isinstance(one, dict) or set(one) != {"keyid", "sig"}:
+            raise ValueError("a signature that is none")
+        signature = unbase64(str(one["sig"]))
+        made = [key for key in keys if key.fingerprint == one["keyid"]]
+        made = [key for key in made if verify(key.public, signed_bytes(payload), signature)]
+        if not made:
+            raise ValueError("a signature does not verify")
+        signers += made
+    return parse_json(payload), tuple(signers)
+
+
+# --------------------------------------------------------------------------------------------------------------
+# records
+#
+# The records of an event stream, and its hash chain, read in pieces so that no payload is ever held whole.
+#
+# ::
+#
+#     record  = u32 size | u32 crc32 | u8 kind | content
+#     opened  = u16 format | stream 16 | instance 16 | secret 32                                           kind 1
+#     event   = u16 format | u16 flags | stream 16 | u64 version | u64 wall_ns | u64 mono_ns | instance 16 | hash 32
+#               | u16 type size | u32 meta size | u32 body size | type | meta | body                       kind 2
+#     emptied = u16 format | u16 flags | stream 16 | u64 version | u64 wall_ns | u64 mono_ns | instance 16 | hash 32
+#               | u64 size | commitment 32 | u8 why | u16 type size | type                                 kind 3
+#     begins  = stream 16 | u64 version | hash 32                                                          kind 4
+# --------------------------------------------------------------------------------------------------------------
+
+
+_FRAME = struct.Struct(">IIB")
+_OPENED = struct.Struct(">H16s16s32s")
+_PLACE = struct.Struct(">HH16sQQQ16s32s")  # what events and emptied ones begin with
+_PARTS = struct.Struct(">HII")
+_EMPTIED = struct.Struct(">Q32sBH")
+_BEGINS = struct.Struct(">16sQ32s")
+_U64 = struct.Struct(">Q")
+_ABSENT_32, _ABSENT_64 = 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF
+_EVENT_TAG = b"recorder/event/v1\0"
+_HASHED = struct.Struct(">32s16sQQQ16sHQ32s")
+_META_KEPT = 1 << 20
+WHYS = {1: "withheld", 2: "erased"}
+
+
+class Broken(Exception):  # noqa: N818 - what it tells, not what it is
+    """The records of a stream are not as they were written, at *version* (None: before the first), in *field*."""
+
+    def __init__(self, version: int | None, field: str, kind: str, detail: str) -> None:
+        super().__init__(detail)
+        self.version, self.field, self.kind, self.detail = version, field, kind, detail
+
+
+class Entry(NamedTuple):
+    """One event.
+
+    :ivar meta: its facts as they were hashed; None where there are none, or they are larger than 1 MiB.
+    :ivar why: 0, or why its payload is not there: a number of :data:`WHYS`.
+    """
+
+    version: int
+    type: str
+    wall_ns: int
+    mono_ns: int
+    instance: bytes
+    size: int
+    meta: bytes | None
+    why: int
+    hash: bytes
+
+
+class _Source:
+    """Bytes that come in pieces, taken in the sizes that records have."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces, self._held, self.check = pieces, b"", 0
+
+    def ended(self) -> bool:
+        while not self._held:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return True
+            self._held = piece
+        return False
+
+    def parts(self, size: int, version: int | None = None) -> Iterator[bytes]:
+        """Yield *size* bytes as they come, and count them into the checksum."""
+        while size:
+            if self.ended():
+                raise Broken(version, "record", "record", "a record is cut off")
+            part, self._held = self._held[:size], self._held[size:]
+            self.check = zlib.crc32(part, self.check)
+            size -= len(part)
+            yield part
+
+    def take(self, size: int, version: int | None = None) -> bytes:
+        return b"".join(self.parts(size, version))
+
+
+class StreamReader:
+    """Reads one event stream and checks it: records, versions, hashes.
+
+    :param stream: the id that the stream has to have.
+    :param pieces: the bytes of its file.
+    :raises Broken: it does not begin as a stream does.
+    """
+
+    def __init__(self, stream: bytes, pieces: Iterator[bytes]) -> None:
+        self._source = _Source(pieces)
+        self.stream = stream
+        kind, size, check = self._frame(None)
+        if kind != 1 or size != _OPENED.size:
+            raise Broken(None, "opening", "opening", "it does not begin with its opening")
+        version, found, self.instance, self._secret = _OPENED.unpack(self._source.take(size))
+        self._settle(check, None)
+        if found != stream or version != 1:
+            raise Broken(None, "opening", "opening", "the opening is of another event stream, or another format")
+        #: The hash of the last event that was read, and its version.
+        self.head, self.version = hashlib.sha256(b"recorder/genesis/v1\0" + stream).digest(), 0
+        #: The version from which on events are here: later than 1 where it is the end of a long stream.
+        self.first = 1
+        self._begun = False
+
+    def _frame(self, version: int | None) -> tuple[int, int, int]:
+        """Return kind, size of the content and checksum of the next record."""
+        size, check, kind = _FRAME.unpack(self._source.take(_FRAME.size, version))
+        if size < 1:
+            raise Broken(version, "record", "record", "a record without a size")
+        self._source.check = zlib.crc32(bytes((kind,)))
+        return kind, size - 1, check
+
+    def _settle(self, check: int, version: int | None) -> None:
+        if self._source.check != check:
+            raise Broken(version, "record", "record", "a record fails its checksum")
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield every event, checked.
+
+        :raises Broken: at the first that is not what was written.
+        """
+        while not self._source.ended():
+            expected = self.version + 1
+            kind, size, check = self._frame(expected)
+            if kind == 4 and not self._begun and size == _BEGINS.size:
+                self._begin(check)
+            elif kind in (2, 3):
+                self._begun = True
+                yield self._entry(kind, size, check, expected)
+            else:
+                raise Broken(expected, "record", "record", f"a record of kind {kind} has no place here")
+
+    def _begin(self, check: int) -> None:
+        stream, version, self.head = _BEGINS.unpack(self._source.take(_BEGINS.size))
+        self._settle(check, None)
+        if stream != self.stream or not 0 < version < _ABSENT_64:
+            raise Broken(None, "opening", "opening", "it goes on from an event of another stream")
+        self.version, self.first, self._begun = version, version + 1, True
+
+    def _entry(self, kind: int, size: int, check: int, expected: int) -> Entry:
+        source = self._source
+        if size < _PLACE.size + (_PARTS.size if kind == 2 else _EMPTIED.size):
+            raise Broken(expected, "record", "record", "a record that is too short for an event")
+        head = _PLACE.unpack(source.take(_PLACE.size, expected))
+        form, flags, stream, version, wall_ns, mono_ns, instance, digest = head
+        if kind == 2:
+            type_size, meta_size, body_size = _PARTS.unpack(source.take(_PARTS.size, expected))
+            name = source.take(type_size, expected)
+            total, committed, meta = self._payload(version, meta_size, body_size, expected)
+            held, why = total, 0
+            length = _PLACE.size + _PARTS.size + type_size
+        else:
+            total, committed, why, type_size = _EMPTIED.unpack(source.take(_EMPTIED.size, expected))
+            name, meta, held = source.take(type_size, expected), None, 0
+            length = _PLACE.size + _EMPTIED.size + type_size
+        self._settle(check, expected)
+        if size != length + held or form != 1 or why not in (0, *WHYS) or (kind == 3) != bool(why):
+            raise Broken(expected, "record", "record", "the sizes in a record do not add up")
+        if stream != self.stream or version != expected:
+            raise Broken(expected, "version", "version", f"version {expected} is missing: {version} follows")
+        fields = (self.head, stream, version, wall_ns, mono_ns, instance, flags, total, committed)
+        linked = hashlib.sha256(_EVENT_TAG + _HASHED.pack(*fields) + name).digest()
+        text = name.decode("ascii", "replace")
+        if linked != digest:
+            raise Broken(version, "hash", "hash", f"{text} is not what was written: its hash does not verify")
+        self.head, self.version = digest, version
+        return Entry(version, text, wall_ns, mono_ns, instance, total, meta, why, digest)
+
+    def _payload(self, version: int, meta_size: int, body_size: int, at: int) -> tuple[int, bytes, bytes | None]:
+        """Read a payload; return its size, its commitment, and the facts."""
+        salt = hashlib.blake2b(_U64.pack(version), digest_size=16, key=self._secret).digest()
+        digest = hashlib.sha256(b"recorder/payload/v1\0" + salt)
+        total, kept = 0, []
+        for part_size, is_meta in ((meta_size, True), (body_size, False)):
+            absent = part_size == _ABSENT_32
+            digest.update(_U64.pack(_ABSENT_64 if absent else part_size))
+            for part in () if absent else self._source.parts(part_size, at):
+                digest.update(part)
+                if is_meta and part_size <= _META_KEPT:
+                    kept.append(part)
+            total += 0 if absent else part_size
+        return total, digest.digest(), b"".join(kept) or None
+
+
+def facts_of(entry: Entry) -> dict[str, Any]:
+    """Return the facts of an event; none where they are withheld, erased, or no JSON object."""
+    try:
+        facts = json.loads(entry.meta.decode("ascii")) if entry.meta else {}
+    except (ValueError, RecursionError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
+
+
+# --------------------------------------------------------------------------------------------------------------
+# findings
+#
+# What a verification finds.
+# --------------------------------------------------------------------------------------------------------------
+
+
+MOST_FINDINGS = 1000
+
+
+class Finding(NamedTuple):
+    """One thing that is wrong.
+
+    :ivar stream: id of the event stream as text; empty where it is none's.
+    :ivar version: version of the event, where there is one.
+    :ivar field: the field, or the file of the bundle.
+    :ivar kind: a stable word: ``bundle``, ``digest``, ``signature``, ``key``, ``tree``, ``leaf``, ``record``,
+        ``opening``, ``version``, ``hash``, ``omitted``, ``journal``, ``link``, ``proof``, ``anchor``, ``clock``,
+        ``manifest``, ``stale``.
+    :ivar detail: one sentence.
+    """
+
+    stream: str
+    version: int | None
+    field: str
+    kind: str
+    detail: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as ``--json`` prints it: what is not known is absent."""
+        shown = {name: value for name, value in self._asdict().items() if value not in (None, "")}
+        return {**shown, "detail": self.detail}
+
+
+class Findings:
+    """Collects findings; hostile input cannot make more of them than anybody reads."""
+
+    def __init__(self) -> None:
+        self.found: list[Finding] = []
+        self.more = 0
+
+    def add(self, kind: str, field: str, detail: str, stream: bytes = b"", version: int | None = None) -> None:
+        """Take one."""
+        if len(self.found) < MOST_FINDINGS:
+            self.found.append(Finding(id_of(stream) if stream else "", version, field, kind, detail))
+        else:
+            self.more += 1
+
+    def any_of(self, *kinds: str) -> bool:
+        """Return whether one of these kinds is there."""
+        return any(finding.kind in kinds for finding in self.found)
+
+    def others_than(self, *kinds: str) -> bool:
+        """Return whether one of any other kind is there."""
+        return any(finding.kind not in kinds for finding in self.found)
+
+
+def id_of(stream: bytes) -> str:
+    """Return an id as people read it."""
+    return str(uuid.UUID(bytes=stream))
+
+
+# --------------------------------------------------------------------------------------------------------------
+# log
+#
+# The part of the ledger that is in a bundle: keys, checkpoints, and every leaf of a range.
+#
+# The root of each checkpoint within the range is made anew, from the subtrees left of the range and the leaves in it;
+# so a leaf that is left out, put in, moved or changed leads to another root. Later checkpoints are reached by a
+# proof that their tree goes on from that of the range's end.
+# --------------------------------------------------------------------------------------------------------------
+
+
+LEAVES, LEFT, KEYS = "ledger/leaves.bin", "ledger/left.bin", "log.vkey"
+_TAG = b"recorder/head/v1\0"
+_ENTRY = struct.Struct(">17s32s16sQ32sBQQ")
+_MOST_KEYS, _MOST_CHECKPOINTS, _MOST_BYTES = 100, 10_000, 1 << 20
+
+
+class Sealed(NamedTuple):
+    """A leaf: how far one event stream had come, and when that was sealed.
+
+    :ivar state: 1 where the stream had ended.
+    :ivar before: number of the leaf of this stream before it, plus 1; 0: there is none.
+    """
+
+    number: int
+    stream: bytes
+    length: int
+    hash: bytes
+    state: int
+    sealed_ns: int
+    before: int
+
+
+class Log:
+    """Reads and checks the part of the ledger in a bundle.
+
+    :ivar present: whether there is one: a store without a key has none.
+    :ivar start, end: the range of leaves that are here, the second not included.
+    :ivar own: the leaves of the event streams that are in the bundle, by stream, in order.
+    :ivar others: how many other event streams have leaves in the range.
+    """
+
+    def __init__(self, container: Container, told: Any, findings: Findings) -> None:
+        self._container, self._findings = container, findings
+        self.present = LEAVES in container.members or told is not None
+        self.keys: list[Key] = []
+        self.checkpoints: list[Checkpoint] = []
+        self.own: dict[bytes, list[Sealed]] = {}
+        self.start = self.end = self.others = 0
+        self.origin = ""
+        self._log_id = b""
+        self.proved_sizes: set[int] = set()
+        self.roots: dict[int, bytes] = {}
+        if self.present:
+            self._read_range(told)
+            self._read_keys()
+            self._read_checkpoints()
+
+    def _read_range(self, told: Any) -> None:
+        start, end = (told.get("from"), told.get("to")) if isinstance(told, dict) else (None, None)
+        if type(start) is not int or type(end) is not int or not 0 <= start < end < 1 << 63:
+            raise Damaged("the manifest does not tell which leaves of the ledger are here")
+        self.start, self.end = start, end
+        self.origin = str(told.get("origin"))
+        self._log_id = hashlib.sha256(b"recorder/origin/v1\0" + self.origin.encode("utf-8", "surrogatepass")).digest()
+
+    def _read_keys(self) -> None:
+        lines = self._container.read(KEYS, _MOST_BYTES).decode("utf-8", "replace").split("\n")
+        if lines.pop() != "" or not lines or len(lines) > _MOST_KEYS:
+            raise Damaged(f"{KEYS} is not a list of public keys, a line each")
+        for line in lines:
+            try:
+                self.keys.append(parse_vkey(line))
+            except ValueError as error:
+                raise Damaged(f"{KEYS}: {error}") from None
+
+    def _read_checkpoints(self) -> None:
+        names = self._container.names("checkpoints")
+        if len(names) > _MOST_CHECKPOINTS:
+            raise Damaged("there are more checkpoints than a bundle can have")
+        for name in names:
+            try:
+                checkpoint = parse_checkpoint(self._container.read(name, _MOST_BYTES), self.keys)
+            except ValueError as error:
+                self._findings.add("signature", name, f"{error}")
+                continue
+            if name != f"checkpoints/{checkpoint.size:020}.note" or checkpoint.origin != self.origin:
+                self._findings.add("signature", name, "the checkpoint is of another size, or of another ledger")
+            elif not checkpoint.signers:
+                self._findings.add("signature", name, "the checkpoint is signed by none of the keys that are here")
+            else:
+                self.checkpoints.append(checkpoint)
+
+    def read_leaves(self, own: Mapping[bytes, object], size: int = 0) -> None:
+        """Read all leaves, make the roots anew, and compare them with the checkpoints.
+
+        :param own: the event streams in the bundle.
+        :param size: of another tree whose root is wanted.
+        """
+        frontier = self._frontier()
+        wanted = {size, *(checkpoint.size for checkpoint in self.checkpoints)}
+        for number, entry in enumerate(self._entries(), self.start):
+            if number >= self.end:
+                break
+            frontier.append(leaf_hash(entry))
+            if frontier.size in wanted:
+                self.roots[frontier.size] = frontier.root()
+            leaf = self._leaf(number, entry)
+            if leaf is None:
+                self._findings.add("leaf", LEAVES, f"leaf {number} is none, or one of another ledger")
+            elif leaf.stream in own:
+                self.own.setdefault(leaf.stream, []).append(leaf)
+            else:
+                self.others += leaf.before <= self.start  # the first of its stream within the range
+        if self._container.members[LEAVES].size != (self.end - self.start) * _ENTRY.size:
+            told = f"there are more or fewer leaves than those from {self.start} to before {self.end}"
+            self._findings.add("tree", LEAVES, told)
+        self._compare()
+
+    def _frontier(self) -> Frontier:
+        left = self._container.read(LEFT, _MOST_BYTES)
+        try:
+            return Frontier(self.start, [left[at : at + 32] for at in range(0, len(left), 32)])
+        except ValueError as error:
+            raise Damaged(f"{LEFT}: {error}") from None
+
+    def _entries(self) -> Iterator[bytes]:
+        if LEAVES not in self._container.members:
+            raise Damaged(f"{LEAVES} is missing")
+        held = b""
+        for piece in self._container.chunks(LEAVES):
+            held += piece
+            whole = len(held) - len(held) % _ENTRY.size
+            for at in range(0, whole, _ENTRY.size):
+                yield held[at : at + _ENTRY.size]
+            held = held[whole:]
+
+    def _compare(self) -> None:
+        by_size = {checkpoint.size: checkpoint for checkpoint in self.checkpoints}
+        end = by_size.get(self.end)
+        if end is None:
+            self._findings.add("tree", "checkpoints", f"there is no good checkpoint of the range's end, {self.end}")
+        proofs = set(self._container.names("ledger")) - {LEAVES, LEFT}
+        for checkpoint in self.checkpoints:
+            name = f"ledger/{self.end}-{checkpoint.size}.consistency"
+            if checkpoint.size in self.roots:
+                agrees = self.roots[checkpoint.size] == checkpoint.root
+            else:
+                agrees = end is not None and name in proofs and self._extends(name, end, checkpoint)
+                proofs.discard(name)
+            if agrees:
+                self.proved_sizes.add(checkpoint.size)
+            else:
+                told = f"the leaves do not lead to the root that was signed for {checkpoint.size} leaves"
+                self._findings.add("tree", f"checkpoints/{checkpoint.size:020}.note", told)
+        for name in sorted(proofs):
+            self._findings.add("tree", name, "a proof that belongs to no checkpoint")
+
+    def _extends(self, name: str, old: Checkpoint, new: Checkpoint) -> bool:
+        data = self._container.read(name, 64 * 32)
+        path = [data[at : at + 32] for at in range(0, len(data), 32)]
+        whole = all(len(hashed) == 32 for hashed in path)
+        return whole and extends(old.size, new.size, old.root, new.root, path)
+
+    def _leaf(self, number: int, entry: bytes) -> Sealed | None:
+        if len(entry) != _ENTRY.size:
+            return None
+        tag, found, stream, length, digest, state, sealed_ns, before = _ENTRY.unpack(entry)
+        if tag != _TAG or found != self._log_id or state > 1 or before > number or not length:
+            return None
+        return Sealed(number, stream, length, digest, state, sealed_ns, before)
+
+    def take_proof(self, stream: bytes, proof: Proof) -> str:
+        """Check a proof; a leaf that lies outside the range, and comes with its proof, counts from now on.
+
+        :return: what is wrong with it; empty where nothing is.
+        """
+        checkpoint = next((one for one in self.checkpoints if one.note == proof.note), None)
+        own = self.own.get(stream, [])
+        leaf = next((one for one in own if one.number == proof.number), None)
+        if proof.entry:
+            leaf = None if self.start <= proof.number < self.end else self._leaf(proof.number, proof.entry)
+        if leaf is None or leaf.stream != stream or checkpoint is None or checkpoint.size not in self.proved_sizes:
+            return "it is of a leaf, or by a checkpoint, that is not here"
+        if not includes(proof.number, checkpoint.size, leaf_hash(self._entry(leaf)), proof.path, checkpoint.root):
+            return "its path does not lead to the root of the checkpoint"
+        if leaf not in own:
+            self.own[stream] = [leaf, *own]
+        return ""
+
+    def _entry(self, leaf: Sealed) -> bytes:
+        fields = (leaf.stream, leaf.length, leaf.hash, leaf.state, leaf.sealed_ns, leaf.before)
+        return _ENTRY.pack(_TAG, self._log_id, *fields)
+
+
+# --------------------------------------------------------------------------------------------------------------
+# streams
+#
+# The event streams of a bundle: each by its chain, and against the leaves that sealed it.
+# --------------------------------------------------------------------------------------------------------------
+
+
+ENDS = frozenset(
+    {
+        "request_failed",
+        "response_completed",
+        "response_truncated",
+        "response_failed",
+        "consumer_closed",
+        "consumer_abandoned",
+        "process_died",
+        "recorder_closed",
+        "instance_stopped",
+    }
+)
+_ALONE = {"linked": "link", "conversation_named": "conversation", "tags_set": "conversation"}
+
+
+class StreamSummary:
+    """What is kept of an event stream once it has been read.
+
+    :ivar kind: ``exchange``, ``conversation``, ``link`` or ``journal``, by its events.
+    :ivar heads: the hash after some versions: those at which it was sealed or closed, and the last.
+    :ivar emptied: how many payloads are not there, by the reason.
+    """
+
+    def __init__(self, stream: bytes, reader: StreamReader) -> None:
+        self.stream, self.instance = stream, reader.instance
+        self.kind = ""
+        self.first = 1
+        self.length = 0
+        self.heads: dict[int, bytes] = {}
+        self.ended_at: int | None = None
+        self.ended_by = b""
+        self.sent: dict[str, Any] = {}
+        self.link: dict[str, Any] = {}
+        self.began_ns = self.last_ns = 0
+        self.emptied = dict.fromkeys(WHYS.values(), 0)
+        self.whole = self.foreign = False
+
+    def take(self, entry: Entry) -> None:
+        """Take the next event."""
+        if not self.kind:
+            self.kind = kind_of(self, entry)
+            self.began_ns = entry.wall_ns
+            # No hash covers the opening; what recovery closed before it had begun is the one that others begin.
+            self.foreign = entry.instance != self.instance and entry.type != "process_died"
+        self.length, self.last_ns = entry.version, entry.wall_ns
+        if entry.why:
+            self.emptied[WHYS[entry.why]] += 1
+        if entry.type in ENDS and self.ended_at is None:
+            self.ended_at, self.ended_by = entry.version, entry.instance
+        if entry.type == "request_sent":
+            self.sent = facts_of(entry)
+        elif entry.type == "linked":
+            self.link = facts_of(entry)
+
+
+def kind_of(summary: StreamSummary, entry: Entry) -> str:
+    """Return what kind of event stream begins with an event."""
+    if summary.stream == summary.instance:
+        return "journal"
+    return _ALONE.get(entry.type, "exchange")
+
+
+class StreamChecks:
+    """Reads event streams and tells what is wrong with them.
+
+    :param log: the part of the ledger, read already.
+    """
+
+    def __init__(self, container: Container, log: Log, findings: Findings) -> None:
+        self._container, self._log, self._findings = container, log, findings
+        self.events = 0
+
+    def read(self, name: str, stream: bytes, lengths: Iterable[int], see: Any = None) -> StreamSummary | None:
+        """Read one stream.
+
+        :param name: of its file.
+        :param lengths: versions after which its hash is wanted.
+        :param see: called with the summary and each event.
+        :return: None where not even its opening can be read.
+        """
+        leaves = self._log.own.get(stream, [])
+        wanted = {leaf.length for leaf in leaves}.union(lengths)
+        summary: StreamSummary | None = None
+        try:
+            reader = StreamReader(stream, self._container.chunks(name))
+            summary = StreamSummary(stream, reader)
+            for entry in reader.entries():
+                if not summary.length and reader.first > 1:
+                    summary.first = reader.first
+                summary.take(entry)
+                self.events += 1
+                if entry.version in wanted:
+                    summary.heads[entry.version] = entry.hash
+                if see is not None:
+                    see(summary, entry)
+            summary.whole = True
+            summary.heads[reader.version] = reader.head
+            if not summary.length:
+                self._findings.add("version", name, "the event stream has no events", stream)
+            if summary.foreign:
+                told = "its first event is by another process than the one that is said to have opened it"
+                self._findings.add("opening", "instance", told, stream, summary.first)
+        except Broken as broken:
+            self._findings.add(broken.kind, broken.field, f"{broken.detail}", stream, broken.version)
+        if summary is not None and self._log.present:
+            self._against_leaves(summary, leaves)
+        return summary
+
+    def _against_leaves(self, summary: StreamSummary, leaves: Sequence[Sealed]) -> None:
+        stream = summary.stream
+        if not leaves:
+            self._findings.add("leaf", "stream", "no leaf of the ledger names it: it may have been added later", stream)
+            return
+        # The leaves of an exchange and of a link are all here; those of a journal and of a conversation from some on.
+        if summary.kind in ("exchange", "link") and leaves[0].before:
+            told = f"its leaf {leaves[0].before - 1} is not among those that are here"
+            self._findings.add("leaf", "before", told, stream)
+        for at in range(1, len(leaves)):
+            earlier, later = leaves[at - 1], leaves[at]
+            if later.before != earlier.number + 1 or later.length <= earlier.length:
+                told = f"leaf {later.number} does not go on from leaf {earlier.number}"
+                self._findings.add("leaf", "before", told, stream, later.length)
+        for leaf in leaves:
+            self._against(summary, leaf)
+        if summary.whole and summary.length > leaves[-1].length:
+            told = f"leaf {leaves[-1].number} has {leaves[-1].length} events; what follows is not sealed"
+            self._findings.add("leaf", "length", told, stream, leaves[-1].length + 1)
+
+    def _against(self, summary: StreamSummary, leaf: Sealed) -> None:
+        place = (summary.stream, leaf.length)
+        if leaf.length < summary.first or not summary.whole:
+            return  # before what is here of a journal; or it has been said already what is wrong
+        if leaf.length > summary.length:
+            told = f"leaf {leaf.number} has {leaf.length} events, and {summary.length} are here"
+            self._findings.add("omitted", "length", told, *place)
+        elif summary.heads.get(leaf.length) != leaf.hash:
+            told = f"these are not the events that leaf {leaf.number} sealed: the hash is another one"
+            self._findings.add("leaf", "hash", told, *place)
+        elif summary.first == 1 and leaf.state and (summary.ended_at is None or summary.ended_at > leaf.length):
+            self._findings.add("leaf", "state", f"leaf {leaf.number} says that it had ended, and it has not", *place)
+
+
+# --------------------------------------------------------------------------------------------------------------
+# journals
+#
+# What the journals in a bundle say of its exchanges: that each was announced, and how far it came.
+#
+# A recorder process writes into its journal that it begins an exchange, with a number that has no gaps, before the
+# first byte leaves; and at the end how many events it has, and the hash of the last. So an exchange that is not in
+# the store any more is noticed by whoever has the journal.
+# --------------------------------------------------------------------------------------------------------------
+
+
+TOLERATED_NS = 2_000_000_000
+_MOST_PROCESSES, _MOST_CLOSINGS, _MOST_MISSING = 100_000, 1000, 10_000  # of what hostile journals could tell
+
+
+class _Opened(NamedTuple):
+    journal: bytes
+    number: int
+    wall_ns: int
+
+
+class _Closed(NamedTuple):
+    journal: bytes
+    version: int
+    length: int
+    head: str
+
+
+class Journals:
+    """Takes the events of all journals, then tells where they and the exchanges disagree.
+
+    :param here: the event streams that are in the bundle.
+    :param period: the time that the bundle was made for, from and to (nanoseconds); None: not for a time.
+    :ivar elsewhere: exchanges that a journal announces and that are not in the bundle.
+    :ivar erasures: payloads that journals tell to have been erased, by exchange.
+    """
+
+    def __init__(self, here: Collection[bytes], period: tuple[int, int] | None, findings: Findings) -> None:
+        self._here, self._period, self._findings = here, period, findings
+        self._opened: dict[bytes, _Opened] = {}
+        self._closed: dict[bytes, list[_Closed]] = {}
+        self._numbers: dict[bytes, int] = {}
+        self._offsets: dict[bytes, int] = {}
+        self._missing: dict[bytes, tuple[bytes, int]] = {}
+        self.elsewhere = 0
+        self.erasures: dict[bytes, int] = {}
+        self.steps: dict[bytes, int] = {}
+        self.synchronised = 0
+        self.samples = 0
+
+    def clock(self, entry: Entry) -> None:
+        """Look at the two clocks of an event of any stream: how far the wall clock moved against the other."""
+        offset = entry.wall_ns - entry.mono_ns
+        first = self._offsets.get(entry.instance, offset)
+        if len(self._offsets) < _MOST_PROCESSES:
+            self._offsets.setdefault(entry.instance, offset)
+        step = abs(offset - first)
+        if step > self.steps.get(entry.instance, 0):
+            self.steps[entry.instance] = step
+
+    def take(self, summary: StreamSummary, entry: Entry) -> None:
+        """Take the next event of a journal."""
+        self.clock(entry)
+        facts = facts_of(entry)
+        if entry.type == "exchange_opened":
+            self._open(summary, entry, facts)
+        elif entry.type == "exchange_closed":
+            self._close(summary.stream, entry, facts)
+        elif entry.type == "clock_sampled":
+            self.samples += 1
+            self.synchronised += facts.get("synchronized") is True
+        elif entry.type == "payload_erased":
+            stream, events = _id(facts.get("exchange")), facts.get("events")
+            if stream in self._here:
+                self.erasures[stream] = self.erasures.get(stream, 0) + (events if type(events) is int else 0)
+
+    def _open(self, summary: StreamSummary, entry: Entry, facts: Mapping[str, Any]) -> None:
+        journal = summary.stream
+        number, stream = facts.get("number"), _id(facts.get("exchange"))
+        if type(number) is not int or not stream:
+            self._findings.add("journal", "exchange_opened", "it names no exchange", journal, entry.version)
+            return
+        before = self._numbers.get(journal, 0 if summary.first == 1 else None)
+        if before is not None and number != before + 1:
+            told = f"exchange {number} follows exchange {before}: numbers have no gaps"
+            self._findings.add("journal", "number", told, journal, entry.version)
+        self._numbers[journal] = number
+        if stream in self._here:
+            self._opened[stream] = _Opened(journal, number, entry.wall_ns)
+        else:
+            self.elsewhere += 1
+            within = self._period is not None and self._period[0] <= entry.wall_ns < self._period[1]
+            if within and len(self._missing) < _MOST_MISSING:
+                self._missing[stream] = (journal, entry.version)
+
+    def _close(self, journal: bytes, entry: Entry, facts: Mapping[str, Any]) -> None:
+        stream, length, head = _id(facts.get("exchange")), facts.get("length"), facts.get("head", "")
+        if length == 0:
+            self._missing.pop(stream, None)  # nothing was recorded of it, nor sent
+        if stream in self._here and type(length) is int and 0 <= length < 1 << 63:
+            told = self._closed.setdefault(stream, [])
+            if len(told) < _MOST_CLOSINGS:
+                told.append(_Closed(journal, entry.version, length, str(head)))
+
+    def lengths(self, stream: bytes) -> list[int]:
+        """Return the versions of an exchange after which journals tell its hash."""
+        return [closed.length for closed in self._closed.get(stream, ())]
+
+    def compare(self, summaries: Mapping[bytes, StreamSummary]) -> None:
+        """Tell where exchanges are not as the journals say."""
+        for stream, summary in summaries.items():
+            if summary.kind == "exchange" and summary.whole:
+                self._compare_one(stream, summary, summaries)
+        for stream, (journal, version) in self._missing.items():
+            told = f"the exchange {uuid.UUID(bytes=stream)} was begun in this period, and is not here"
+            self._findings.add("omitted", "exchange_opened", told, journal, version)
+
+    def _compare_one(self, stream: bytes, summary: StreamSummary, here: Mapping[bytes, StreamSummary]) -> None:
+        number, opened = summary.sent.get("number"), self._opened.get(stream)
+        if opened is not None and number is not None and opened.number != number:
+            told = f"it says that it is number {number} of its process, whose journal says {opened.number}"
+            self._findings.add("journal", "number", told, stream, 1)
+        journal = here.get(summary.instance)
+        if number is not None and opened is None and journal is not None and journal.whole:
+            told = "it has a number, and the journal of its process does not name it"
+            self._findings.add("journal", "number", told, stream, 1)
+        if number is not None and journal is None:
+            self._findings.add("omitted", "journal", "the journal of its process is not here", stream)
+        for closed in self._closed.get(stream, ()):
+            head = summary.heads.get(closed.length)
+            if closed.length and (head is None or head.hex() != closed.head):
+                told = f"version {closed.version} of the journal {uuid.UUID(bytes=closed.journal)} tells another "
+                told += f"hash, or more events: {closed.length}"
+                self._findings.add("journal", "head", told, stream, closed.length)
+
+
+def _id(text: object) -> bytes:
+    """Return the id that a journal gives as text; nothing where it is none."""
+    try:
+        return uuid.UUID(str(text)).bytes
+    except ValueError:
+        return b""
+
+
+# --------------------------------------------------------------------------------------------------------------
+# verification
+#
+# The verification of a bundle: every check, in the order in which each relies on those before it.
+# --------------------------------------------------------------------------------------------------------------
+
+
+MANIFEST = "manifest.json"
+PREDICATE_TYPE = "urn:recorder:evidence-bundle:v1"
+_LARGE, _SMALL = 32 << 20, 1 << 20
+
+
+class Verification:
+    """Checks one bundle.
+
+    :param file: opened for reading bytes, seekable.
+    :param trusted: fingerprints of the keys that the auditor has from elsewhere, in lower-case hexadecimal.
+    :param held: a checkpoint that the auditor has from elsewhere: the bytes of a note.
+    """
+
+    def __init__(self, file: BinaryIO, trusted: Sequence[str] = (), held: bytes | None = None) -> None:
+        self._file, self.trusted, self._held = file, frozenset(trusted), held
+        self.findings = Findings()
+        self.predicate: dict[str, Any] = {}
+        self.manifest_signers: tuple[Key, ...] = ()
+        self.log: Log | None = None
+        self.journals: Journals | None = None
+        self.summaries: dict[bytes, StreamSummary] = {}
+        self.events = 0
+        self.anchors: list[dict[str, Any]] = []
+        self.held_told = ""
+        self.counts: dict[str, int] = {}
+
+    def run(self) -> None:
+        """Check everything; what is wrong is in :attr:`findings`."""
+        try:
+            self._container = Container(self._file)
+            self._run()
+        except Damaged as damaged:
+            self.findings.add("bundle", "file", str(damaged))
+
+    def _run(self) -> None:
+        told = self._container.read(MANIFEST, _LARGE)
+        names = self._container.names("streams")
+        streams = {_stream_of(name): name for name in names}
+        statement = self._read_manifest(told)
+        self._check_subjects(statement)
+        log = self.log = Log(self._container, self.predicate.get("ledger"), self.findings)
+        held = self._read_held(log)
+        if log.present:
+            log.read_leaves(streams, 0 if held is None else held.size)
+        self._check_signers(told)
+        proved = self._check_proofs(log)
+        self._read_streams(streams, log)
+        for stream, summary in self.summaries.items() if log.present else ():
+            if stream not in proved and summary.kind != "journal":
+                self.findings.add("omitted", "proof", "its proof is not here", stream)
+        self._check_links()
+        self._check_anchors(log)
+        self._check_counts(log)
+        if held is not None:
+            self._compare_held(held, log)
+
+    def _read_manifest(self, data: bytes) -> Any:
+        try:
+            statement, _ = parse_envelope(_unsigned(data), ())
+        except ValueError as error:
+            raise Damaged(f"{MANIFEST}: {error}") from None
+        predicate = statement.get("predicate") if isinstance(statement, dict) else None
+        if not isinstance(predicate, dict) or statement.get("predicateType") != PREDICATE_TYPE:
+            raise Damaged(f"{MANIFEST} is not that of a bundle in a format that is known here")
+        if predicate.get("format") != 1:
+            raise Damaged("the bundle is of a later format: get a newer verifier")
+        self.predicate = predicate
+        return statement
+
+    def _check_signers(self, data: bytes) -> None:
+        assert self.log is not None
+        try:
+            _, self.manifest_signers = parse_envelope(data, self.log.keys)
+        except ValueError as error:
+            self.findings.add("signature", MANIFEST, f"{error}")
+
+    def _check_subjects(self, statement: Any) -> None:
+        subjects = statement.get("subject")
+        told: dict[str, str] = {}
+        for one in subjects if isinstance(subjects, list) else ():
+            if isinstance(one, dict) and isinstance(one.get("digest"), dict):
+                told[str(one.get("name"))] = str(one["digest"].get("sha256"))
+        for name in self._container.members:
+            if name in (MANIFEST, SEAL_NAME):
+                continue
+            digest = hashlib.sha256()
+            for piece in self._container.chunks(name):
+                digest.update(piece)
+            if told.pop(name, "") != digest.hexdigest():
+                self.findings.add("digest", name, "it is not the file that the manifest names")
+        for name in told:
+            self.findings.add("omitted", "manifest", f"the manifest names a file that is not here: {name[:200]!r}")
+
+    def _read_streams(self, names: dict[bytes, str], log: Log) -> None:
+        period = self.predicate.get("selection")
+        period = period.get("period") if isinstance(period, dict) else None
+        whole = isinstance(period, list) and [type(one) for one in period] == [int, int]
+        times = (period[0], period[1]) if isinstance(period, list) and whole else None
+        journals = self.journals = Journals(names, times, self.findings)
+        checks = StreamChecks(self._container, log, self.findings)
+
+        def look(_: StreamSummary, entry: Entry) -> None:
+            journals.clock(entry)
+
+        listed = self.predicate.get("streams")
+        listed = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+        kinds = {str(one.get("id")): one.get("kind") for one in listed}
+        ordered = sorted(names, key=lambda stream: (kinds.get(id_of(stream)) != "journal", stream))
+        for stream in ordered:
+            told = kinds.pop(id_of(stream), None)
+            see = journals.take if told == "journal" else look
+            summary = checks.read(names[stream], stream, journals.lengths(stream), see)
+            if summary is None:
+                continue
+            self.summaries[stream] = summary
+            if summary.kind != told:
+                self.findings.add("manifest", "kind", f"the manifest calls it {told}, it is {summary.kind}", stream)
+            elif summary.first > 1 and told != "journal":
+                self.findings.add("omitted", "version", "its beginning is not here", stream, 1)
+        for name in kinds:
+            self.findings.add("omitted", "manifest", f"the manifest names an event stream that is not here: {name}")
+        self.events = checks.events
+        journals.compare(self.summaries)
+        self._check_erasures(journals)
+
+    def _check_erasures(self, journals: Journals) -> None:
+        for stream, summary in self.summaries.items():
+            erased = summary.emptied["erased"]
+            if erased and self.log is not None and self.log.present and journals.erasures.get(stream, 0) < erased:
+                told = f"{erased} payloads are said to be erased, and no journal here says on whose authority"
+                self.findings.add("erasure", "payload", told, stream)
+
+    def _check_proofs(self, log: Log) -> set[bytes]:
+        proved = set()
+        for name in self._container.names("proofs"):
+            stream = _stream_of(name)
+            try:
+                wrong = log.take_proof(stream, parse_proof(self._container.read(name, _SMALL)))
+            except ValueError as error:
+                wrong = str(error)
+            if wrong:
+                self.findings.add("proof", name, wrong, stream)
+            proved.add(stream)
+        return proved
+
+    def _check_links(self) -> None:
+        selection = self.predicate.get("selection")
+        asked = selection.get("link") if isinstance(selection, dict) else None
+        links = [summary.link for summary in self.summaries.values() if summary.kind == "link"]
+        if asked is not None and not any({"kind": one.get("kind"), "id": one.get("id")} == asked for one in links):
+            self.findings.add("link", "selection", f"no link here names what the bundle was made for: {asked}")
+        here = {id_of(stream) for stream in self.summaries}
+        for summary in self.summaries.values():
+            if summary.kind == "link" and summary.link.get("exchange") not in here and not summary.emptied["withheld"]:
+                self.findings.add("omitted", "link", "the exchange that it names is not here", summary.stream, 1)
+
+    def _check_anchors(self, log: Log) -> None:
+        sizes = {checkpoint.size: checkpoint for checkpoint in log.checkpoints}
+        for name in self._container.names("anchors"):
+            try:
+                told = parse_json(self._container.read(name, _LARGE))
+                evidence = base64.b64decode(str(told["evidence"]), validate=True)
+                checkpoint = sizes[told["size"]]
+                made_ns, anchor = int(told["made_ns"]), str(told["anchor"])
+            except (ValueError, KeyError, TypeError):
+                self.findings.add("anchor", name, "it is none, or of a checkpoint that is not here")
+                continue
+            one = {"anchor": anchor, "size": checkpoint.size, "made_ns": made_ns, "file": name}
+            self.anchors.append({**one, "names_checkpoint": _names(evidence, checkpoint)})
+
+    def _check_counts(self, log: Log) -> None:
+        emptied = {why: sum(one.emptied[why] for one in self.summaries.values()) for why in ("withheld", "erased")}
+        counted = {
+            "events": self.events,
+            "streams": len(self.summaries),
+            "other_streams": log.others,
+            "withheld": emptied["withheld"],
+            "erased": emptied["erased"],
+        }
+        told = self.predicate.get("counts")
+        if told != counted and not self.findings.found:
+            self.findings.add("manifest", "counts", f"the manifest counts {told}, here are {counted}")
+        self.counts = counted
+
+    def _read_held(self, log: Log) -> Checkpoint | None:
+        if self._held is None:
+            return None
+        try:
+            return parse_checkpoint(self._held, log.keys)
+        except ValueError as error:
+            self.findings.add("stale", "checkpoint", f"the checkpoint that you hold cannot be read: {error}")
+            return None
+
+    def _compare_held(self, own: Checkpoint, log: Log) -> None:
+        """Compare with a checkpoint that the auditor kept: is this the same log, and not an older state of it?"""
+        roots = {**{one.size: one.root for one in log.checkpoints}, **log.roots}
+        if own.origin != log.origin or roots.get(own.size, own.root) != own.root:
+            told = "the checkpoint that you hold is not of this ledger: one of the two was changed"
+            self.findings.add("tree", "checkpoint", told)
+        elif own.size > max(roots, default=0):
+            told = f"you hold a checkpoint of {own.size} leaves: the bundle shows an older state of the ledger"
+            self.findings.add("stale", "checkpoint", told)
+        else:
+            self.held_told = "agrees" if own.size in roots else "not comparable"
+
+    def anchored(self) -> bool:
+        """Return whether what an anchor gave names a checkpoint that covers everything here."""
+        end = 0 if self.log is None else self.log.end
+        return any(anchor["names_checkpoint"] and anchor["size"] >= end for anchor in self.anchors)
+
+
+def _unsigned(data: bytes) -> bytes:
+    """Return an envelope without its signatures: what it says is needed to find the keys."""
+    envelope = parse_json(data)
+    return canonical_json({**envelope, "signatures": []}) if isinstance(envelope, dict) else data
+
+
+def _stream_of(name: str) -> bytes:
+    """Return the id in the name of a file.
+
+    :raises Damaged: there is none in its only form.
+    """
+    text = name.split("/")[-1].partition(".")[0]
+    try:
+        found = uuid.UUID(text)
+    except ValueError:
+        found = None
+    if found is None or name not in (f"streams/{found}.ev", f"proofs/{found}.tlog-proof"):
+        raise Damaged(f"{name} is not a file that a bundle has")
+    return found.bytes
+
+
+def _names(evidence: bytes, checkpoint: Checkpoint) -> bool:
+    """Return whether what an anchor gave names a checkpoint: its SHA-256, or the note itself."""
+    forms: Iterable[bytes] = (checkpoint.digest, checkpoint.digest.hex().encode(), checkpoint.note.encode())
+    return any(form in evidence for form in forms)
+
+
+# --------------------------------------------------------------------------------------------------------------
+# report
+#
+# What a verification came to: verdicts that are given apart, since one word for all of them would hide something.
+# --------------------------------------------------------------------------------------------------------------
+
+
+_SHOWN = 20
+_UTC = timezone(timedelta(0))
+_LOST = ("bundle", "tree", "leaf", "omitted", "version", "journal", "record")
+_QUESTIONS = {
+    "authentic": "it is by the holder of a key that you named",
+    "unmodified": "every event is the one that was written, every file the one that the manifest names",
+    "complete_in_range": "no entry of the ledger's range, and no event of what is here, was left out",
+    "bounded_in_time": "what says when it was",
+}
+
+
+def result_of(verification: Verification) -> dict[str, Any]:
+    """Return everything that a verification found, as ``--json`` prints it."""
+    log, findings = verification.log, verification.findings
+    clocks = _clocks(verification)
+    exchanges = [one for one in verification.summaries.values() if one.kind == "exchange"]
+    verdicts = {
+        "authentic": _authentic(verification),
+        "unmodified": "no" if findings.others_than("key", "stale") else "yes",
+        "complete_in_range": _complete(verification),
+        "bounded_in_time": _bounded(verification, clocks),
+    }
+    result: dict[str, Any] = {
+        "verdicts": verdicts,
+        "findings": [finding.as_json() for finding in findings.found],
+        "events": verification.events,
+        "exchanges": [_exchange(verification, one) for one in exchanges],
+        "counts": verification.counts,
+        "not_proved": list(_not_proved(verification, verdicts)),
+        "clocks": clocks,
+        "anchors": verification.anchors,
+    }
+    if findings.more:
+        result["more_findings"] = findings.more
+    if log is not None and log.present:
+        result["ledger"] = {
+            "origin": log.origin,
+            "from": log.start,
+            "to": log.end,
+            "checkpoints": [checkpoint.size for checkpoint in log.checkpoints],
+            "keys": [{"vkey": key.text, "fingerprint": key.fingerprint} for key in log.keys],
+        }
+    if verification.predicate:
+        result["selection"] = verification.predicate.get("selection")
+        result["recorder"] = verification.predicate.get("recorder")
+    if verification.held_told:
+        result["held_checkpoint"] = verification.held_told
+    return result
+
+
+def _authentic(verification: Verification) -> str:
+    log, findings, trusted = verification.log, verification.findings, verification.trusted
+    signers = {
+        key.fingerprint
+        for checkpoint in (log.checkpoints if log is not None else ())
+        if log is not None and checkpoint.size in log.proved_sizes and checkpoint.size >= log.end
+        for key in checkpoint.signers
+    }
+    if trusted and not signers & trusted and not findings.any_of("bundle"):
+        findings.add("key", "checkpoints", "no checkpoint of what is here is signed by a key that you named")
+    if findings.others_than("stale"):
+        return "no"
+    if not trusted:
+        return "not proved"
+    by_manifest = {key.fingerprint for key in verification.manifest_signers}
+    return "yes" if by_manifest & trusted else "events only"
+
+
+def _complete(verification: Verification) -> str:
+    if verification.findings.any_of(*_LOST):
+        return "no"
+    return "yes" if verification.log is not None and verification.log.present else "not proved"
+
+
+def _bounded(verification: Verification, clocks: list[str]) -> str:
+    if clocks or verification.findings.any_of("bundle", "tree", "signature"):
+        return "no"
+    return "anchors not checked" if verification.anchored() else "by its own clock"
+
+
+def _clocks(verification: Verification) -> list[str]:
+    """Return what is wrong with the times that clocks told, a sentence each."""
+    told = []
+    steps = verification.journals.steps if verification.journals is not None else {}
+    for instance, step in sorted(steps.items()):
+        if step > TOLERATED_NS:
+            moved = f"the clock of process {id_of(instance)} moved by {step / 1e9:.1f} s against its steady one"
+            told.append(f"{moved}: it was set, or the machine slept")
+    for stream, summary in sorted(verification.summaries.items()):
+        leaf = _last_leaf(verification, stream)
+        if leaf is not None and leaf.sealed_ns + TOLERATED_NS < summary.last_ns:
+            told.append(f"{id_of(stream)} was sealed before its last event, if the clocks were right")
+    return told
+
+
+def _last_leaf(verification: Verification, stream: bytes) -> Any:
+    leaves = verification.log.own.get(stream) if verification.log is not None else None
+    return leaves[-1] if leaves else None
+
+
+def _exchange(verification: Verification, summary: StreamSummary) -> dict[str, Any]:
+    shown: dict[str, Any] = {"id": id_of(summary.stream), "events": summary.length}
+    shown["began_at"], shown["last_at"] = _time(summary.began_ns), _time(summary.last_ns)
+    leaf = _last_leaf(verification, summary.stream)
+    if leaf is not None:
+        shown["sealed_at"], shown["leaf"] = _time(leaf.sealed_ns), leaf.number
+    return {**shown, **{why: count for why, count in summary.emptied.items() if count}}
+
+
+def _not_proved(verification: Verification, verdicts: dict[str, str]) -> Iterator[str]:
+    if verification.findings.any_of("bundle"):
+        yield "anything: this is not the file that was made"
+        return
+    log = verification.log
+    if log is None or not log.present:
+        yield "authenticity: the store has no signed checkpoints"
+        yield "that no whole exchange was left out, and nothing cut off the end of one"
+        yield "that nobody rewrote an exchange together with all of its hashes"
+    elif verdicts["authentic"] == "not proved":
+        yield "authenticity: give --key with the fingerprint that you got from the other side by another way"
+    if log is not None and log.present and not verification.held_told:
+        yield "that others are shown the same ledger: compare with a checkpoint that you keep (--checkpoint)"
+    if verdicts["authentic"] == "events only":
+        yield "who wrote the transcripts, the cover and the selection: the manifest is not signed with that key"
+    yield "that the transcripts say what the events say: recorder wrote them, and can write them again from the events"
+    yield "that the recorder saw everything: what was sent past it is in no ledger"
+    selection = verification.predicate.get("selection")
+    if isinstance(selection, dict) and "period" in selection:
+        yield "that no other process recorded in that time: those whose journals are not here are not known"
+    if verification.anchors:
+        yield "what the anchors say: each is checked with its own program or place, and proves `not later than`"
+    yield "that the clock of the recording machine was right, and anything `not earlier than` a moment"
+
+
+def _time(nanoseconds: int) -> str:
+    """Return a time as people read it, UTC; a number where no calendar has it."""
+    try:
+        moment = datetime(1970, 1, 1, tzinfo=_UTC) + timedelta(seconds=nanoseconds // 10**9)
+    except OverflowError:
+        return str(nanoseconds)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{nanoseconds % 10**9:09}Z"
+
+
+def lines_of(result: dict[str, Any]) -> Iterator[str]:
+    """Yield what people are shown, line by line; nothing that a bundle says can move the cursor."""
+    counts = result["counts"]
+    yield f"{_counted(result['events'], 'event')} of {_counted(len(result['exchanges']), 'exchange')}"
+    for question, text in _QUESTIONS.items():
+        yield f"  {result['verdicts'][question]:<19} {question.replace('_', ' ')}: {text}"
+    ledger = result.get("ledger")
+    if ledger is not None:
+        span = f"entries {ledger['from']} to {ledger['to'] - 1}"
+        others = _counted(counts.get("other_streams", 0), "other event stream")
+        yield f"ledger {_clean(ledger['origin'])}, {span}, of {others} too"
+        for key in ledger["keys"]:
+            yield f"  key {_grouped(key['fingerprint'])}"
+    for why in ("withheld", "erased"):
+        if counts.get(why):
+            yield f"  {counts[why]} payloads {why}: their sizes and commitments are here"
+    for one in result["exchanges"][:_SHOWN]:
+        sealed = f", sealed {one['sealed_at']}" if "sealed_at" in one else ""
+        yield f"  exchange {one['id']}: {one['began_at']} to {one['last_at']}{sealed}"
+    yield from _rest("exchanges", len(result["exchanges"]))
+    for anchor in result["anchors"][:_SHOWN]:
+        told = "" if anchor["names_checkpoint"] else "; what it gave does not name the checkpoint"
+        yield f"  anchor of entry {anchor['size'] - 1}: {_clean(anchor['anchor'])}, {_time(anchor['made_ns'])}{told}"
+    for told in result["clocks"][:_SHOWN]:
+        yield f"  clock: {told}"
+    for finding in result["findings"][:_SHOWN]:
+        place = f"{finding['stream']} " if "stream" in finding else ""
+        version = f"version {finding['version']} " if "version" in finding else ""
+        yield f"  FOUND {place}{version}{finding['kind']} ({_clean(finding['field'])}): {_clean(finding['detail'])}"
+    yield from _rest("findings", len(result["findings"]))
+    if result.get("held_checkpoint"):
+        yield f"the checkpoint that you hold: {result['held_checkpoint']}"
+    yield "not proved:"
+    for text in result["not_proved"]:
+        yield f"  {text}"
+
+
+def _rest(what: str, count: int) -> Iterator[str]:
+    if count > _SHOWN:
+        yield f"  … and {count - _SHOWN} more {what}: see --json"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def _grouped(digits: str) -> str:
+    return " ".join(digits[at : at + 8] for at in range(0, len(digits), 8))
+
+
+def _clean(text: object) -> str:
+    return "".join(each if each.isprintable() else "�" for each in str(text))[:500]
+
+
+# --------------------------------------------------------------------------------------------------------------
+# verify
+#
+# The verifier as a program: ``python verify.py evidence.zip --key FINGERPRINT``.
+# --------------------------------------------------------------------------------------------------------------
+
+
+_EPILOG = """\
+exit code: 0 nothing is wrong with what can be proved (read what is not), 1 something is wrong, 2 wrong usage.
+The key must not come from the bundle: ask for its fingerprint by another way."""
+
+
+def fingerprint_of(text: str) -> str:
+    """Return the fingerprint that ``--key`` means.
+
+    :param text: a fingerprint (64 hexadecimal digits, in groups or not), or the public key itself.
+    :raises ValueError: it is neither.
+    """
+    digits = re.sub(r"[\s:]", "", text).lower()
+    if re.fullmatch("[0-9a-f]{64}", digits):
+        return digits
+    if re.fullmatch("[0-9a-f]+", digits):
+        raise ValueError(f"a fingerprint has 64 hexadecimal digits, and not {len(digits)}")
+    return parse_vkey(text.strip()).fingerprint
+
+
+def verify_bundle(path: Path, keys: Sequence[str] = (), checkpoint: bytes | None = None) -> dict[str, Any]:
+    """Verify a bundle.
+
+    :param path: the zip file.
+    :param keys: fingerprints, or public keys, that were got by another way than with the bundle.
+    :param checkpoint: a note that was kept from before.
+    :return: verdicts, findings, and what is not proved; nothing is wrong where ``findings`` is empty.
+    :raises ValueError: one of *keys* is no key.
+    :raises OSError: the file cannot be read.
+    """
+    trusted = [fingerprint_of(key) for key in keys]
+    with path.open("rb") as file:
+        verification = Verification(file, trusted, checkpoint)
+        verification.run()
+        return result_of(verification)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program; return its exit code."""
+    parser = argparse.ArgumentParser(prog="verify.py", description="Verify an evidence bundle.", epilog=_EPILOG)
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("--key", action="append", default=[], help="a key's fingerprint, got by another way")
+    parser.add_argument("--checkpoint", type=Path, help="a file with a checkpoint that you kept from before")
+    parser.add_argument("--json", action="store_true", help="one JSON object, for programs")
+    given = parser.parse_args(arguments)
+    try:
+        held = given.checkpoint.read_bytes() if given.checkpoint is not None else None
+        result = verify_bundle(given.bundle, given.key, held)
+    except ValueError as error:
+        sys.stderr.write(f"error: --key: {error}\n")
+        return 2
+    except OSError as error:
+        sys.stderr.write(f"error: {error.filename} cannot be read: {error.strerror}\n")
+        return 2
+    lines = [json.dumps(result, sort_keys=True)] if given.json else lines_of(result)
+    sys.stdout.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr] # a TextIOWrapper
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    return 1 if result["findings"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

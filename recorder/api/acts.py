@@ -1,0 +1,61 @@
+"""What somebody who is no recorder does to a store: it is written down, and sealed where the store has a ledger."""
+
+from __future__ import annotations
+
+import getpass
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from recorder.clock import Clock, id_text
+from recorder.core.events import Event, StreamOpened
+from recorder.ledger.sealer import seal_acts
+from recorder.recording.closing import following
+from recorder.recording.short_journal import short_journal
+from recorder.store.base import EventLog
+
+_log = logging.getLogger("recorder")
+
+
+def who() -> str:
+    """Return the name of the user that this process runs as, as far as the system tells it."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # no such user, or no way to ask
+        return "unknown"
+
+
+def write_down(
+    store: EventLog,
+    clock: Clock,
+    action: str,
+    facts: Sequence[tuple[str, Mapping[str, Any]]],
+    *,
+    links: Sequence[Mapping[str, Any]] = (),
+) -> bytes:
+    """Write a journal of what was done, with the streams that this made, in one transaction; seal it where that is on.
+
+    :param action: what was done, in a word.
+    :param facts: the events of the journal, see :mod:`recorder.core.journal_facts`.
+    :param links: facts of links, each of which becomes a stream of its own.
+    :return: id of the journal.
+    :raises StoreError: the store failed; nothing is written.
+    """
+    instance = clock.new_id()
+    made = [_linked(clock, link, instance) for link in links]
+    told = [*facts, *(("stream_written", _reached(event)) for _, event in made)]
+    opened, events = short_journal(store, clock, told, {"action": action}, instance)
+    store.append([opened, *(opening for opening, _ in made)], [*events, *(event for _, event in made)])
+    unsealed = seal_acts(store, clock, instance)
+    if unsealed is not None:
+        _log.warning("recorder: what was done is recorded, and not sealed: %s", unsealed)
+    return instance
+
+
+def _linked(clock: Clock, facts: Mapping[str, Any], instance: bytes) -> tuple[StreamOpened, Event]:
+    opened = StreamOpened(clock.new_id(), instance, clock.secret(32))
+    return opened, following(opened, None, "linked", facts, clock, instance)
+
+
+def _reached(event: Event) -> dict[str, Any]:
+    return {"stream": id_text(event.stream), "length": event.version, "head": event.hash.hex(), "kind": "link"}

@@ -1,0 +1,76 @@
+"""The audit of a store as a command asks for it: what the ledger's audit does not know is put together here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from recorder.api.reader import Reader
+from recorder.core.chain import Finding
+from recorder.core.heads import log_id
+from recorder.errors import CorruptRecording
+from recorder.ledger.audit import Asked, Spooled, audit
+from recorder.ledger.audit_said import Said
+from recorder.ledger.audit_streams import StreamsAudit
+from recorder.ledger.report import Report, unmodified
+from recorder.ledger.tally import Tally
+from recorder.locations import is_cassette
+from recorder.projections.audit import audit_rows
+from recorder.store.walked import Walked, walked
+
+VIEWS_NOT_COMPARED = "that list, search and stats show what the events say: they were not compared (--views)"
+
+
+def audit_store(reader: Reader, asked: Asked, *, views: bool = False) -> Report:
+    """Check a whole store.
+
+    :param views: also compare the projections with the events, as ``recorder db check`` does.
+    :raises RecorderError: as :func:`recorder.ledger.audit.audit` does.
+    """
+
+    def spooled() -> Spooled:
+        reader.refresh()
+        return reader.spooled
+
+    jobs = 1 if is_cassette(reader.url) else asked.jobs  # a view of one is made anew by each that opens it
+    report = audit(reader.url, reader.store, spooled, replace(asked, jobs=jobs))
+    if not views:
+        return replace(report, not_proved=(*report.not_proved, VIEWS_NOT_COMPARED))
+    return _with_views(report, reader)
+
+
+def _with_views(report: Report, reader: Reader) -> Report:
+    try:
+        found = audit_rows(reader.store)
+    except CorruptRecording as error:
+        told = Finding("", None, "row", "projection", f"the views could not be compared: {error}")
+        return replace(report, findings=(*report.findings, told))
+    shown = {"rows": found.rows, "pending": found.pending, "found": found.found}
+    return replace(report, findings=(*report.findings, *found.findings), more={**report.more, "views": shown})
+
+
+def audit_streams(reader: Reader, streams: Iterable[bytes]) -> Report:
+    """Check some event streams: their chains, and the ledger's leaves of them; not the ledger itself."""
+    origin = reader.store.ledger.origin()
+    audit = StreamsAudit(Tally(), Said(log=None if origin is None else log_id(origin)))
+    try:
+        for stream in streams:
+            _take(audit, reader, stream)
+    except CorruptRecording as error:
+        audit.tally.incomplete = True
+        audit.tally.find(audit.current, None, "page", "storage", f"{error}; what follows was not read")
+    tally = audit.end()
+    complete = "no" if tally.incomplete or tally.gaps else "yes"
+    counts = (tally.events, tally.exchanges, tally.unfinished, tally.gaps, tally.spooled)
+    verdicts = {"unmodified": unmodified(tally.findings), "complete_in_range": complete}
+    return Report(verdicts, tuple(tally.findings), *counts)
+
+
+def _take(audit: StreamsAudit, reader: Reader, stream: bytes) -> None:
+    """Check a stream, with its leaves, and with what of it only a spool holds."""
+    found = False
+    for one in walked(reader.store, stream, (int.from_bytes(stream) + 1).to_bytes(16)):
+        found = True
+        audit.take(one._replace(opened=reader.opening(stream), events=reader.with_spooled(stream, one.events)))
+    if not found:
+        audit.take(Walked(stream, reader.opening(stream), reader.with_spooled(stream, ()), (), {}))

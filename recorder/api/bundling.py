@@ -1,0 +1,250 @@
+"""Bundles from a store: what belongs to a selection, and the file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypedDict
+
+from recorder.api.exporting import Compared, of_ids
+from recorder.api.foreign_files import is_part_of
+from recorder.api.store import Store
+from recorder.clock import id_bytes, id_text
+from recorder.core.notes import NoteKey, parse_key, parse_note
+from recorder.core.rebuilt import Rebuilt
+from recorder.errors import ConfigurationError, NotFound
+from recorder.formats.base import render
+from recorder.ledger import keys
+from recorder.ledger.bundle import LedgerKeys, write_bundle
+from recorder.ledger.bundle_cover import cover
+from recorder.ledger.bundle_plan import Plan, Wanted, planned
+from recorder.ledger.bundle_range import Range
+from recorder.ledger.standalone.verify import verify_bundle
+from recorder.locations import sqlite_path
+from recorder.store.erased import events_of_types
+from recorder.store.sql import SqlStore
+
+_LAST_NS: Final = 2**63 - 1
+#: Takes how many exchanges will be read, returns what is told of each.
+Begin = Callable[[int], Callable[[int], None]]
+_FORMATS: Final = {"transcript.html": "html", "transcript.md": "markdown", "transcript.json": "json"}
+
+
+class BundleSelection(TypedDict, total=False):
+    """What a bundle is of; exactly one of these, but for the two ends of a time.
+
+    ``order`` is the id of an order, ``link`` is ``KIND:ID`` of anything that was linked: the exchanges that led to it.
+    ``exchange`` and ``conversation`` are ids or names; ``since_ns`` (begun at or after) and ``until_ns`` (before) UTC
+    nanoseconds: everything that was begun in that time.
+    """
+
+    order: str | None
+    link: str | None
+    exchange: str | None
+    conversation: str | None
+    since_ns: int | None
+    until_ns: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Bundled:
+    """What was written.
+
+    :ivar exchanges: how many; ``events``: of all event streams in it.
+    :ivar signed: whether the ledger's key signed it; False: authenticity cannot be proved of all of it.
+    :ivar sealed: whether the store has a ledger; without one only the hash chains can be checked.
+    :ivar size: bytes of the file.
+    :ivar findings: what whoever verifies it will find, as its ``--json`` has it: the store is not as it was written.
+    """
+
+    exchanges: int
+    events: int
+    signed: bool
+    sealed: bool
+    size: int
+    findings: tuple[Mapping[str, Any], ...] = ()
+
+
+class Selecting:
+    """Finds what belongs to a bundle.
+
+    :param store: an open store.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def link(self, kind: str, identity: str) -> Wanted:
+        """Return the exchanges that led to something outside, an order for example.
+
+        Those that a link names, and those that they go on from.
+
+        :raises NotFound: nothing was linked to it.
+        """
+        rows = self._store.reader.links_of_thing(kind, identity)
+        if not rows:
+            raise NotFound(f"nothing is linked to {kind}:{identity}: see `recorder list`")
+        chain = [one for row in rows for one in self._led_to(id_text(row.exchange))]
+        wanted = self._wanted({"link": {"kind": kind, "id": identity}}, chain)
+        return Wanted(wanted.selection, wanted.exchanges, wanted.openings, tuple(row.stream for row in rows))
+
+    def exchange(self, identity: str) -> Wanted:
+        """Return one exchange.
+
+        :raises NotFound: there is none by that id, or several.
+        """
+        found = self._store.resolve(identity)
+        if found.kind != "exchange":
+            raise NotFound(f"{identity} is a conversation, not an exchange: give --conversation")
+        return self._wanted({"exchange": found.id}, [found.id])
+
+    def conversation(self, identity: str) -> Wanted:
+        """Return the exchanges of a conversation.
+
+        :raises NotFound: there is none, or several.
+        """
+        found = self._store.resolve(identity)
+        home = found.id if found.kind == "conversation" else self._store.conversation_of(found.id)[0]
+        thread = self._store.threaded.conversation(home)
+        named = {} if thread.name is None else {"name": thread.name}
+        return self._wanted({"conversation": {"id": home, **named}}, thread.exchanges)
+
+    def period(self, since_ns: int | None, until_ns: int | None) -> Wanted:
+        """Return every exchange that was begun in a time, from one moment to before another (UTC nanoseconds)."""
+        since, until = max(since_ns or 0, 0), _LAST_NS if until_ns is None else until_ns
+        rows = self._store.selected(since_ns=since_ns, until_ns=until_ns)
+        ids = sorted((row.started_ns, row.id) for row in rows)
+        if not ids:
+            raise NotFound("nothing was begun in that time: see `recorder list`")
+        wanted = self._wanted({"period": [since, until]}, [id_text(one) for _, one in ids])
+        return Wanted(wanted.selection, wanted.exchanges, wanted.openings, period=(since, until))
+
+    def _led_to(self, exchange: str) -> list[str]:
+        """Return an exchange after those that it goes on from."""
+        chain: dict[str, None] = {}
+        at: str | None = exchange
+        while at is not None and at not in chain:
+            chain[at] = None
+            at = self._store.conversation_of(at)[1]
+        return list(reversed(chain))
+
+    def _wanted(self, selection: dict[str, Any], exchanges: Iterable[str]) -> Wanted:
+        ids = tuple(dict.fromkeys(id_bytes(one) for one in exchanges))
+        named = {row.opening for row in map(self._store.reader.exchange, ids) if row is not None}
+        openings = self._store.reader.openings_by("id", [one for one in named if one is not None])
+        return Wanted(selection, ids, tuple(sorted(openings)))
+
+
+def select(store: Store, selection: BundleSelection) -> Wanted:
+    """Return what belongs to a bundle.
+
+    :raises ConfigurationError: not exactly one selection is given.
+    """
+    given = {name: value for name, value in selection.items() if value is not None}
+    times = {name: given.pop(name) for name in ("since_ns", "until_ns") if name in given}
+    if len(given) + bool(times) != 1:
+        raise ConfigurationError("give exactly one of order, link, exchange, conversation, or a time (since, until)")
+    selecting = Selecting(store)
+    if times:
+        return selecting.period(selection.get("since_ns"), selection.get("until_ns"))
+    ((name, value),) = given.items()
+    if name in ("exchange", "conversation"):
+        return selecting.exchange(str(value)) if name == "exchange" else selecting.conversation(str(value))
+    thing = f"order:{value}" if name == "order" else str(value)
+    kind, _, identity = thing.partition(":")
+    if not kind or not identity:
+        raise ConfigurationError(f"{thing!r} names nothing outside: write KIND:ID, as in order:12345")
+    return selecting.link(kind, identity)
+
+
+def make_bundle(
+    store: Store,
+    out: Path,
+    wanted: Wanted,
+    *,
+    withhold: Sequence[str] = (),
+    replace: bool = False,
+    begin: Begin = lambda _: lambda _: None,
+) -> Bundled:
+    """Write a bundle, and verify it as whoever gets it will.
+
+    A store that was changed has a bundle all the same: what was changed is evidence too.
+
+    :param wanted: what :class:`Selecting` found.
+    :param withhold: exchanges, or conversations, of which no payload is given.
+    :param replace: overwrite the file where it exists.
+    :param begin: is told how many exchanges will be read; what it returns is told of those that were.
+    :raises ConfigurationError: the file is there already, cannot be written, or something is not sealed yet.
+    """
+    _check_out(store, out, replace=replace)
+    hidden = frozenset(store.members(withhold)) if withhold else frozenset[bytes]()
+    if not hidden <= set(wanted.exchanges):
+        raise ConfigurationError("what is to be withheld is not among what is selected: name exchanges of the bundle")
+    asked = Wanted(wanted.selection, wanted.exchanges, wanted.openings, wanted.links, hidden, wanted.period)
+    sql = store.reader.store
+    plan = planned(sql, asked)
+    ledger_keys = LedgerKeys(()) if plan.within is None else _keys(sql, plan.within)
+    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
+    try:
+        counts = write_bundle(partial, sql, plan, ledger_keys, dict(_documents(store, plan, begin)))
+        findings = tuple(verify_bundle(partial)["findings"])
+        partial.replace(out.resolve())
+    except OSError as error:
+        raise ConfigurationError(f"{out} cannot be written ({error.strerror}): give another file") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    signed = ledger_keys.signer is not None
+    exchanges, size = len(plan.wanted.exchanges), out.stat().st_size
+    return Bundled(exchanges, counts["events"], signed, plan.within is not None, size, findings)
+
+
+def _check_out(store: Store, out: Path, *, replace: bool) -> None:
+    if out.exists() and not replace:
+        raise ConfigurationError(f"{out} exists already: give --force to replace it, or another file")
+    if out.exists() and not out.is_file():
+        raise ConfigurationError(f"{out} is no file: give the name of a file")
+    if is_part_of(out, sqlite_path(store.reader.url)):
+        raise ConfigurationError(f"{out} is the store itself, or lies beside it for it: give another file")
+
+
+def _documents(store: Store, plan: Plan, begin: Begin) -> Iterator[tuple[str, Iterable[bytes]]]:
+    times = {stream: row.started_ns for stream in plan.wanted.exchanges if (row := store.reader.exchange(stream))}
+    yield "COVER.html", cover(plan, times)
+    told = [part.opened.stream for part in plan.parts if part.kind == "exchange" and not (part.withheld or part.erased)]
+    chosen, advance = of_ids(store, told), begin(len(told) * len(_FORMATS))
+
+    def read(rebuilt: Rebuilt) -> Rebuilt:
+        advance(1)
+        return rebuilt
+
+    for name, form in _FORMATS.items():
+        pieces = render(form, Compared(store, chosen, read))
+        yield name, (piece if isinstance(piece, bytes) else piece.encode() for piece in pieces)
+
+
+def _keys(store: SqlStore, within: Range) -> LedgerKeys:
+    """Return the ledger's keys: those that are known here, and where these are not enough, what journals tell."""
+    signing = keys.load(within.origin)
+    known = dict.fromkeys(keys.known(within.origin))
+    if signing is not None:
+        known[signing.public] = None
+    signers = {line.key_id for note in within.notes.values() for line in parse_note(note).signatures}
+    if not signers <= {key.key_id for key in known}:
+        told = dict.fromkeys(_told_keys(store, within.origin))
+        known = {**told, **known}
+    if not known:
+        raise ConfigurationError(
+            f"no public key of the ledger {within.origin} is known here: copy its .vkeys file from where it is signed"
+        )
+    return LedgerKeys(tuple(known), None if signing is None else (signing.public, signing.sign))
+
+
+def _told_keys(store: SqlStore, origin: str) -> Iterator[NoteKey]:
+    for event in events_of_types(store, ["key_created", "key_rotated"]):
+        for name in ("key", "from", "to"):
+            told = event.facts.get(name)
+            key = parse_key(told) if isinstance(told, str) else None
+            if key is not None and key.name == origin:
+                yield key

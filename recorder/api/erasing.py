@@ -1,0 +1,228 @@
+"""Erasing what was said in exchanges, so that it can be proved that nothing else was.
+
+The order is what makes it safe to die at any point. First it is recorded, and sealed, what is erased, on whose word and
+on what ground. Then every payload goes, with all that was folded from it, in one transaction. Then the engine's files
+are written anew. An audit never sees a payload missing that nothing tells of, and the same command completes what was
+begun.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, Final
+
+from recorder.api.acts import who, write_down
+from recorder.api.holding import reasons_to_keep, require_no_reason
+from recorder.api.store import Store
+from recorder.api.threaded import Found
+from recorder.clock import Clock, id_bytes, id_text
+from recorder.core.chain import left_of
+from recorder.core.events import Event
+from recorder.errors import ConfigurationError, ErasureRefused, NotFound, StoreError
+from recorder.locations import spool_directory
+from recorder.projections.erasing import erase_streams
+from recorder.projections.runner import project
+from recorder.recording.recovery import recover
+from recorder.recording.short_journal import note_recovered
+from recorder.recording.spooled_ids import files_with
+from recorder.store import open_store
+from recorder.store.erased import acts_of_types
+from recorder.store.erasure import require_privilege, whole_streams
+from recorder.store.projected import SqlProjected
+from recorder.store.removal import remove_for_good
+from recorder.store.sql import SqlStore
+from recorder.store.urls import parse_url
+
+_TYPE: Final = "payload_erased"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be erased.
+
+    :ivar exchanges: ids of the exchanges that are not erased yet; ``openings``: of conversations, their names and tags;
+        ``links``: what the exchanges led to.
+    :ivar others: exchanges of the same conversation that stay, and may repeat what was said.
+    :ivar overrides: what would keep them: ids of holds; ``kept``: the first of it in words.
+    """
+
+    exchanges: tuple[str, ...]
+    openings: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
+    others: int = 0
+    overrides: tuple[str, ...] = ()
+    kept: str | None = None
+
+    @property
+    def streams(self) -> tuple[bytes, ...]:
+        """The ids of all event streams that lose their payloads."""
+        return tuple(map(id_bytes, (*self.exchanges, *self.openings, *self.links)))
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """On whose word something is erased, and why; it is recorded and stays."""
+
+    ground: str
+    approved_by: str | None = None
+    override: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What was erased.
+
+    :ivar events: whose payloads went; ``bytes``: how large these were.
+    :ivar left: where it may stand yet, and what to do, a sentence each.
+    """
+
+    streams: int
+    events: int
+    bytes: int
+    left: tuple[str, ...]
+
+
+def bring_up_to_date(url: str, clock: Clock) -> None:
+    """Bring to the store what dead processes left, and its projections up to date.
+
+    :raises ConfigurationError: it is a cassette.
+    :raises StoreError: the store cannot be written.
+    """
+    if parse_url(url, cassettes=True).cassette is not None:
+        raise ConfigurationError("a cassette has no place for what an erasure leaves: record it anew, or remove it")
+    Store(url).close()  # nothing is made where there is no store
+    with closing(open_store(url, write=True)) as store:
+        require_privilege(store)
+        instance = clock.new_id()
+        done = recover(spool_directory(url), store, clock, instance)
+        note_recovered(store, clock, done, instance)
+        project(store, SqlProjected(store))
+
+
+def plan_for(store: Store, found: Found, now_ns: int) -> Plan:
+    """Return what erasing an exchange or a conversation would erase; what is erased already is left out.
+
+    :raises ErasureRefused: part of it is being recorded.
+    :raises NotFound: there is no such conversation.
+    """
+    named = store.exchanges_of(found)
+    openings: list[str] = []
+    if found.kind == "conversation":
+        name = store.outline(found).name
+        rows = store.reader.openings_by(*(("id", (id_bytes(found.id),)) if name is None else ("name", (name,))))
+        openings = [id_text(one) for one in rows]
+        others = 0
+    else:
+        home, _ = store.conversation_of(found.id)
+        others = len(store.threaded.conversation(home).exchanges) - 1
+    links = [id_text(row.stream) for one in named for row in store.reader.links_of_exchange(id_bytes(one))]
+    return _plan(store, named, openings, links, others, now_ns)
+
+
+def unfinished_plan(store: Store, now_ns: int) -> Plan:
+    """Return what is recorded to be erased and is still there: whoever began it died in the middle."""
+    told = [id_bytes(str(event.facts["exchange"])) for event in acts_of_types(store.reader.store, (_TYPE,))]
+    streams = list(map(id_text, sorted(whole_streams(store.reader.store, told))))
+    exchanges = [one for one in streams if store.reader.exchange(id_bytes(one)) is not None]
+    openings = [one for one in streams if id_bytes(one) in store.reader.openings()]
+    return _plan(store, exchanges, openings, [one for one in streams if one not in {*exchanges, *openings}], 0, now_ns)
+
+
+def _plan(
+    store: Store, exchanges: Sequence[str], openings: Sequence[str], links: Sequence[str], others: int, now_ns: int
+) -> Plan:
+    whole = whole_streams(store.reader.store, list(map(id_bytes, (*exchanges, *openings, *links))))
+
+    def still(some: Sequence[str]) -> tuple[str, ...]:
+        return tuple(one for one in some if id_bytes(one) in whole)
+
+    _require_ended(store, still(exchanges), still(openings))
+    overrides, kept = reasons_to_keep(store, exchanges, now_ns)
+    return Plan(still(exchanges), still(openings), still(links), others, tuple(overrides), kept)
+
+
+def _require_ended(store: Store, exchanges: Iterable[str], openings: Iterable[str]) -> None:
+    """What is written to by a program that runs cannot be erased: what comes would not verify without its secret."""
+    reader = store.reader
+    for one in exchanges:
+        last = reader.store.head(id_bytes(one))
+        if last is None or not reader.store.is_ended(last) or reader.is_spooled(id_bytes(one)):
+            raise ErasureRefused(f"{one} is still being recorded: wait for its end, or stop the program, and try again")
+    for one in openings:
+        opened = reader.opening(id_bytes(one))
+        if opened is not None and next(reader.store.unfinished_journals(opened.instance), None) is not None:
+            raise ErasureRefused(
+                f"the conversation {one} is open in a program that runs, which may add to it: "
+                "stop that, or erase its exchanges one by one"
+            )
+
+
+def carry_out(url: str, clock: Clock, plan: Plan, ground: Ground, *, again: bool = False) -> Erased:
+    """Record an erasure, erase, and remove for good; where there is nothing to erase any more, only the last.
+
+    :param again: it is recorded already, and is completed.
+    :raises ConfigurationError: the ground is empty, or an override says nobody who approved it.
+    :raises ErasureRefused: it has to be kept; nothing was erased.
+    :raises StoreError: the store failed: the same again completes what was begun.
+    """
+    if not ground.ground.strip() and not again:
+        raise ConfigurationError("the ground is empty: say why, in words that may stay for ever")
+    require_no_reason(plan.kept, override=ground.override, approved_by=ground.approved_by)
+    streams, events, size = plan.streams, 0, 0
+    if streams:
+        with closing(open_store(url, write=True)) as store:
+            emptied: dict[bytes, list[Event]] = {}
+            left: dict[bytes, list[tuple[int, int, bytes]]] = {}
+            for stream in streams:
+                emptied[stream], left[stream] = _read(store, stream)
+            events = sum(map(len, left.values()))
+            size = sum(row[1] for rows in left.values() for row in rows)
+            told = [event.facts for event in acts_of_types(store, (_TYPE,))]
+            new = [one for one in _facts(left, plan, ground) if one[1] not in told]
+            if new and not again:
+                write_down(store, clock, "erase", new)
+            erase_streams(store, emptied, left)
+    remains = [*remove_for_good(url), *_told_spools(url, streams or _all_erased(url))]
+    return Erased(len(streams), events, size, tuple(remains))
+
+
+def _read(store: SqlStore, stream: bytes) -> tuple[list[Event], list[tuple[int, int, bytes]]]:
+    """Return the events of a stream without their payloads, and what is left of these; one payload is in memory."""
+    opened = store.opening(stream)
+    if opened is None:
+        raise NotFound(f"the opening of {id_text(stream)} is missing, and with it what its hashes are made with")
+    events, left = [], []
+    for event in store.events(stream):
+        left.append((event.version, *left_of(opened, event)))
+        events.append(event._replace(meta=None, body=None))
+    if not events:
+        raise StoreError(f"nothing is stored of {id_text(stream)}")
+    return events, left
+
+
+def _facts(
+    left: dict[bytes, list[tuple[int, int, bytes]]], plan: Plan, ground: Ground
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    for stream, rows in left.items():
+        facts: dict[str, Any] = {"exchange": id_text(stream), "events": len(rows), "bytes": sum(row[1] for row in rows)}
+        facts |= {"ground": ground.ground, "by": who()}
+        if ground.approved_by is not None:
+            facts["approved_by"] = ground.approved_by
+        if plan.overrides:
+            facts["overrides"] = list(plan.overrides)
+        yield _TYPE, facts
+
+
+def _all_erased(url: str) -> list[bytes]:
+    with closing(open_store(url, write=False)) as store:
+        return [id_bytes(str(event.facts["exchange"])) for event in acts_of_types(store, (_TYPE,))]
+
+
+def _told_spools(url: str, streams: Sequence[bytes]) -> Iterator[str]:
+    for path, kept in files_with(spool_directory(url), streams):
+        if kept:
+            yield f"{path} was set aside and holds events of it: look at it, then remove it (rm {path})"
+        else:
+            yield f"{path} is the spool of a program that runs and holds events of it: it goes when that program ends"

@@ -1,0 +1,152 @@
+"""Holds and retention periods: recorded as events, and derived from these whenever something is to be erased."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from typing import Any
+
+from recorder.api.acts import who, write_down
+from recorder.api.store import Store
+from recorder.api.threaded import Found
+from recorder.clock import Clock, id_bytes, id_text
+from recorder.core.holds import TYPES, Hold, Keeping, rules_of
+from recorder.core.json_text import rfc3339
+from recorder.errors import ConfigurationError, ErasureRefused, NotFound
+from recorder.store import open_store
+from recorder.store.erased import acts_of_types
+
+_LONGEST_DAYS = 36_500
+_RETENTION = "retention"  # what an erasure says to have overridden, beside the ids of holds
+
+
+def keeping(store: Store) -> Keeping:
+    """Return what has to be kept.
+
+    :raises CorruptRecording: the facts of a hold cannot be read: then nobody knows.
+    """
+    return rules_of(acts_of_types(store.reader.store, TYPES))
+
+
+def place_hold(url: str, clock: Clock, found: Found | None, ground: str, until_ns: int | None) -> str:
+    """Keep something from being erased; return the id of the hold.
+
+    :param found: an exchange or a conversation; None: everything.
+    :param until_ns: when it ends by itself, UTC nanoseconds; None: when it is released.
+    :raises StoreError: it could not be recorded.
+    """
+    identity = id_text(clock.new_id())
+    facts: dict[str, Any] = {"hold": identity, "ground": _text(ground, "ground"), "by": who()}
+    facts |= {"all": True} if found is None else {found.kind: found.id}
+    if until_ns is not None:
+        facts["until_ns"] = until_ns
+    _act(url, clock, "hold", "hold_placed", facts)
+    return identity
+
+
+def release_hold(url: str, clock: Clock, part: str, ground: str) -> Hold:
+    """Release a hold; return it.
+
+    :param part: its id, or a beginning or an end of that.
+    :raises NotFound: no hold goes by it that nobody released, or several do.
+    :raises StoreError: it could not be recorded.
+    """
+    with Store(url) as store:
+        hold = hold_called(keeping(store), part)
+    _act(url, clock, "hold", "hold_released", {"hold": hold.id, "by": who(), "ground": _text(ground, "ground")})
+    return hold
+
+
+def hold_called(kept: Keeping, part: str) -> Hold:
+    """Return the hold whose id begins or ends so.
+
+    :raises NotFound: none does that nobody released, or several.
+    """
+    found = [hold for hold in kept.holds.values() if part and (hold.id.startswith(part) or hold.id.endswith(part))]
+    if len(found) != 1:
+        told = "no hold goes by" if not found else f"{len(found)} holds go by"
+        raise NotFound(f"{told} {part!r}: see `recorder hold list`")
+    return found[0]
+
+
+def set_retention(url: str, clock: Clock, days: int, found: Found | None) -> None:
+    """Have everything, or a conversation, kept for so many days after an exchange began.
+
+    :raises ConfigurationError: that is no number of days.
+    :raises StoreError: it could not be recorded.
+    """
+    if not 0 <= days <= _LONGEST_DAYS:
+        raise ConfigurationError(f"a retention period has 0 to {_LONGEST_DAYS} days, not {days}")
+    facts: dict[str, Any] = {"days": days, "by": who()}
+    if found is not None:
+        facts["of"] = found.id
+    _act(url, clock, "retention", "retention_set", facts)
+
+
+def reasons_to_keep(store: Store, exchanges: Sequence[str], now_ns: int) -> tuple[list[str], str | None]:
+    """Return what keeps exchanges from being erased: what an erasure would override, and the first of it in words.
+
+    :param exchanges: their ids.
+    """
+    kept = keeping(store)
+    members = {of: _members(store, of) for of in _conversations(kept)}
+    held: dict[str, Hold] = {}
+    latest: tuple[int, str] | None = None
+    for exchange in exchanges:
+        row = store.reader.exchange(id_bytes(exchange))
+        homes = {store.conversation_of(exchange)[0], *(of for of, all_of in members.items() if exchange in all_of)}
+        if row is not None and row.opening is not None:
+            homes.add(id_text(row.opening))
+        held |= {hold.id: hold for hold in kept.in_force(now_ns) if hold.is_of(exchange, homes)}
+        retention = kept.retention_of(homes)
+        if retention is not None and row is not None and (until := retention.until_ns(row.started_ns)) > now_ns:
+            latest = max(latest or (until, exchange), (until, exchange))
+    overridden = [*held, *([_RETENTION] if latest else ())]
+    if held:
+        return overridden, told_hold(next(iter(held.values())))
+    if latest is not None:
+        return overridden, f"{latest[1]} is kept until {rfc3339(latest[0])} by the retention period"
+    return overridden, None
+
+
+def told_hold(hold: Hold) -> str:
+    """Return a hold in words."""
+    of = "everything" if hold.scope == "all" else f"the {hold.scope} {hold.of}"
+    until = "" if hold.until_ns is None else f" until {rfc3339(hold.until_ns)}"
+    return f"hold {hold.id} of {hold.by} keeps {of}{until} ({hold.ground})"
+
+
+def require_no_reason(told: str | None, *, override: bool, approved_by: str | None) -> None:
+    """Make sure that nothing keeps what is to be erased, or that somebody has decided that this does not count.
+
+    :param told: of :func:`reasons_to_keep`.
+    :raises ConfigurationError: an override says nobody who approved it.
+    :raises ErasureRefused: it has to be kept.
+    """
+    if override and not (approved_by or "").strip():
+        raise ConfigurationError("to override a hold or a retention period, say who approved it: give --approved-by")
+    if told is not None and not override:
+        raise ErasureRefused(f"{told}: nothing was erased; --override-hold and --approved-by are recorded with it")
+
+
+def _conversations(kept: Keeping) -> set[str]:
+    named = {hold.of for hold in kept.holds.values() if hold.scope == "conversation"}
+    return named | {of for of in kept.retention if of}
+
+
+def _members(store: Store, conversation: str) -> frozenset[str]:
+    try:
+        return frozenset(store.threaded.conversation(conversation).exchanges)
+    except NotFound:  # all that was in it is erased, or goes by another id now: what is asked tells its own
+        return frozenset()
+
+
+def _text(text: str, name: str) -> str:
+    if not text.strip():
+        raise ConfigurationError(f"the {name} is empty: say why, in words that may stay for ever")
+    return text
+
+
+def _act(url: str, clock: Clock, action: str, kind: str, facts: dict[str, Any]) -> None:
+    with closing(open_store(url, write=True)) as store:
+        write_down(store, clock, action, [(kind, facts)])

@@ -1,0 +1,106 @@
+"""From something outside, an order, back to all that led to it: the exchanges, what was said and called, the seals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from recorder.api.store import ConversationView, Store
+from recorder.clock import id_bytes, id_text
+from recorder.core.heads import ENDED, Leaf
+from recorder.core.json_text import milliseconds, plain, present, rfc3339
+from recorder.core.message_json import AnswerJson, message_json
+from recorder.core.rebuilt import Rebuilt
+from recorder.errors import NotFound
+from recorder.store.base import Ledger
+from recorder.store.linked import LinkRow
+
+
+def trace(store: Store, kind: str, identity: str) -> Iterator[dict[str, Any]]:
+    """Yield one object per link of a thing, the oldest first (docs/schema/trace.schema.json).
+
+    Its ``steps`` are the exchanges of the conversation up to the one that the link names, as they were sent; what was
+    sent after the link is no step.
+
+    :param kind: as it was linked: ``order``.
+    :param identity: its id out there.
+    :raises NotFound: nothing is linked to it.
+    """
+    links = store.reader.links_of_thing(kind, identity)
+    if not links:
+        raise NotFound(f"nothing is linked to {kind}:{identity}: Recorder.link(kind={kind!r}, id=…) records it")
+    for row in links:
+        yield _traced(store, row)
+
+
+def _traced(store: Store, row: LinkRow) -> dict[str, Any]:
+    (event,) = store.reader.events(row.stream)
+    facts, exchange = event.facts, id_text(row.exchange)
+    try:
+        view = store.conversation(store.resolve(exchange))
+    except NotFound as error:
+        raise NotFound(f"{row.kind}:{row.id} is linked to the exchange {exchange}, of which nothing is here") from error
+    ledger = store.reader.store.ledger
+    return present(
+        link=id_text(row.stream),
+        kind=row.kind,
+        id=row.id,
+        at=rfc3339(row.at_ns),
+        exchange=exchange,
+        tag=facts.get("tag"),
+        facts=plain(facts.get("facts")) or None,
+        seal=_seal(ledger, row.stream, row.at_ns),
+        conversation=view.id,
+        conversation_name=view.name,
+        steps=[_step(step, row, view, ledger) for step in _led_to(view, exchange, row.at_ns)],
+    )
+
+
+def _led_to(view: ConversationView, exchange: str, at_ns: int) -> list[Rebuilt]:
+    before = [one for one in view.exchanges if one.id == exchange or one.exchange.started_ns <= at_ns]
+    last = next(number for number, one in enumerate(before) if one.id == exchange)
+    return before[: last + 1]
+
+
+def _step(rebuilt: Rebuilt, row: LinkRow, view: ConversationView, ledger: Ledger) -> dict[str, Any]:
+    exchange, shown = rebuilt.exchange, AnswerJson(rebuilt.arrivals)
+    parent = view.parents.get(rebuilt.id)
+    earlier = next((one for one in view.exchanges if one.id == parent), None)
+    known = 0 if earlier is None else len(earlier.request_messages) + 1
+    ended_ns = None if exchange.duration_ns is None else exchange.started_ns + exchange.duration_ns
+    return present(
+        exchange=rebuilt.id,
+        started_at=rfc3339(exchange.started_ns),
+        status=exchange.response.status if exchange.response else None,
+        model=rebuilt.model,
+        verdict=rebuilt.verdict,
+        chunks=len(exchange.chunks),
+        bytes=len(exchange.body),
+        duration_ms=None if exchange.duration_ns is None else milliseconds(exchange.duration_ns),
+        before_link_ms=None if ended_ns is None else milliseconds(row.at_ns - ended_ns),
+        parent=parent,
+        asked=[message_json(message) for message in rebuilt.request_messages[known:]],
+        answered=[shown.message(choice.message, choice.index) for choice in rebuilt.answer.choices],
+        not_as_written=rebuilt.not_as_written,
+        seal=_seal(ledger, id_bytes(rebuilt.id), row.at_ns),
+    )
+
+
+def _seal(ledger: Ledger, stream: bytes, at_ns: int) -> dict[str, Any] | None:
+    """What the ledger has of a stream: its newest leaf, and the first that has its end."""
+    found = list(ledger.leaves_of(stream))
+    if not found:
+        return None
+    ended = next((leaf for leaf in found if leaf.head.state == ENDED), None)
+    return present(**_leaf(ended or found[-1], at_ns), leaves=len(found))
+
+
+def _leaf(leaf: Leaf, at_ns: int) -> dict[str, Any]:
+    return {
+        "leaf": leaf.number,
+        "events": leaf.head.length,
+        "head": leaf.head.hash.hex(),
+        "ended": leaf.head.state == ENDED,
+        "sealed_at": rfc3339(leaf.sealed_ns),
+        "before_link_ms": milliseconds(at_ns - leaf.sealed_ns),
+    }

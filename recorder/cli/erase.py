@@ -1,0 +1,87 @@
+"""``recorder erase``: takes out of a store what was said, and leaves what proves that nothing else was."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from recorder.api.erasing import Erased, Ground, Plan, bring_up_to_date, carry_out, plan_for, unfinished_plan
+from recorder.api.holding import require_no_reason
+from recorder.api.store import Store
+from recorder.cli.application import Settings, store_option
+from recorder.cli.failures import FOUND, warn
+from recorder.cli.naming import resolve
+from recorder.cli.output import clean, counted
+from recorder.clock import SystemClock
+from recorder.errors import ConfigurationError
+
+
+@click.command()
+@click.argument("identity", metavar="[ID]", required=False)
+@click.option("--ground", metavar="TEXT", help="Why; it stays for ever, so name no person in it.")
+@click.option("--approved-by", metavar="NAME", help="Who else decided it.")
+@click.option("--override-hold", is_flag=True, help="Erase in spite of holds and retention periods, which is recorded.")
+@click.option("--finish", is_flag=True, help="Complete what an erasure that died had begun.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@store_option
+@click.pass_context
+def erase(
+    ctx: click.Context,
+    identity: str | None,
+    ground: str | None,
+    approved_by: str | None,
+    override_hold: bool,
+    finish: bool,
+    yes: bool,
+) -> None:
+    """Erase what was said in an exchange or a conversation, for good.
+
+    What stays are times, sizes, hashes and commitments, so that everything that was proved of the
+    store is still proved, and the record of who erased it, when, and why. What the exchanges led to
+    (links) is erased with them. The store's file is written anew, which takes as long as to copy it.
+
+    Copies that were made before, a server's archives and its replicas are out of reach: docs/howto-erase.md.
+    The exit code is 1 where a hold or a retention period refuses it, or where something is left.
+    """
+    url, clock = ctx.ensure_object(Settings).store, SystemClock()
+    if finish == (identity is not None):
+        raise ConfigurationError("give an ID, or --finish to complete what was begun")
+    if identity is not None and ground is None:
+        raise ConfigurationError("give --ground, why it is erased: it is recorded, and the question will be asked")
+    bring_up_to_date(url, clock)
+    with Store(url) as store:
+        now = clock.wall_ns()
+        plan = unfinished_plan(store, now) if identity is None else plan_for(store, resolve(store, identity), now)
+    require_no_reason(plan.kept, override=override_hold, approved_by=approved_by)
+    if not yes and plan.streams:
+        _ask(plan)
+    done = carry_out(url, clock, plan, Ground(ground or "", approved_by, override_hold), again=finish)
+    _tell(plan, done)
+    ctx.exit(FOUND if done.left else 0)
+
+
+def _ask(plan: Plan) -> None:
+    if not sys.stdin.isatty():
+        raise ConfigurationError("erasing cannot be undone: give --yes where nobody can be asked")
+    click.confirm(f"erase what was said in {counted(len(plan.exchanges), 'exchange')}, for good?", abort=True, err=True)
+
+
+def _tell(plan: Plan, done: Erased) -> None:
+    if done.streams:
+        with_them = [
+            counted(len(some), what)
+            for some, what in ((plan.openings, "name of a conversation"), (plan.links, "link"))
+            if some
+        ]
+        named = ", ".join([counted(len(plan.exchanges), "exchange"), *with_them])
+        click.echo(f"erased: {named}; {counted(done.events, 'event')}, {done.bytes:,} bytes")
+    else:
+        click.echo("nothing is there to be erased any more; the store's file was written anew")
+    if plan.others:
+        warn(
+            f"{counted(plan.others, 'other exchange')} of the conversation may repeat what was said: "
+            "erase the conversation, or look with `recorder search`"
+        )
+    for line in done.left:
+        warn(f"{clean(line)}; then run `recorder erase --finish`")

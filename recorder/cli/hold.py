@@ -1,0 +1,87 @@
+"""``recorder hold``: keeps from being erased what somebody may still have to see."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from recorder.api.holding import keeping, place_hold, release_hold
+from recorder.api.store import Store
+from recorder.cli.application import Settings, json_option, pass_settings, store_option
+from recorder.cli.naming import resolve
+from recorder.cli.output import Column, clean, emit_json, short, table, terminal_width
+from recorder.cli.times import PointInTime
+from recorder.clock import SystemClock
+from recorder.core.holds import Hold
+from recorder.core.json_text import rfc3339
+from recorder.errors import ConfigurationError
+
+_COLUMNS = (Column("ID"), Column("KEEPS"), Column("UNTIL (UTC)"), Column("BY"), Column("GROUND", shrinks=True))
+
+
+@click.group()
+@store_option
+def hold() -> None:
+    """Place, release and list holds: what is held is not erased."""
+
+
+@hold.command()
+@click.argument("identity", metavar="[ID]", required=False)
+@click.option("--all", "everything", is_flag=True, help="Everything in the store.")
+@click.option("--ground", metavar="TEXT", required=True, help="Why; it stays for ever.")
+@click.option("--until", "until_ns", type=PointInTime(), help="Ends by itself at this time: 2030-01-01.")
+@store_option
+@pass_settings
+def place(settings: Settings, identity: str | None, everything: bool, ground: str, until_ns: int | None) -> None:
+    """Keep an exchange, a conversation or everything from being erased."""
+    if everything == (identity is not None):
+        raise ConfigurationError("give the ID of an exchange or a conversation, or --all")
+    clock = SystemClock()
+    if until_ns is not None and until_ns <= clock.wall_ns():
+        raise ConfigurationError("--until is not in the future: give a date that is, or leave it out")
+    with Store(settings.store) as store:
+        found = None if identity is None else resolve(store, identity)
+    made = place_hold(settings.store, clock, found, ground, until_ns)
+    click.echo(f"hold {made} keeps {'everything' if found is None else f'the {found.kind} {found.id}'}")
+
+
+@hold.command()
+@click.argument("part", metavar="HOLD")
+@click.option("--ground", metavar="TEXT", required=True, help="Why; it stays for ever.")
+@store_option
+@pass_settings
+def release(settings: Settings, part: str, ground: str) -> None:
+    """Release a hold, by its ID or a part of that."""
+    click.echo(f"released: hold {release_hold(settings.store, SystemClock(), part, ground).id}")
+
+
+@hold.command("list")
+@json_option
+@store_option
+@pass_settings
+def list_holds(settings: Settings, as_json: bool) -> None:
+    """List the holds that are in force."""
+    with Store(settings.store) as store:
+        found = keeping(store).in_force(SystemClock().wall_ns())
+    if as_json:
+        for one in found:
+            emit_json(_json(one))
+        return
+    if not found:
+        click.echo("nothing is held", err=True)
+        return
+    for line in table(_COLUMNS, [_cells(one) for one in found], terminal_width()):
+        click.echo(line)
+
+
+def _json(one: Hold) -> dict[str, Any]:
+    shown: dict[str, Any] = {"hold": one.id, "ground": one.ground, "by": one.by, "placed_at": rfc3339(one.placed_ns)}
+    shown |= {"all": True} if one.scope == "all" else {one.scope: one.of}
+    return shown if one.until_ns is None else shown | {"until": rfc3339(one.until_ns)}
+
+
+def _cells(one: Hold) -> list[str]:
+    of = "everything" if one.scope == "all" else f"{one.scope} {short(one.of)}"
+    until = "" if one.until_ns is None else rfc3339(one.until_ns)[:16].replace("T", " ")
+    return [short(one.id), of, until, clean(one.by), clean(one.ground)]

@@ -1,0 +1,109 @@
+"""``recorder keys``: the key that signs what a store holds."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import Any
+
+import click
+
+from recorder.api.acts import write_down
+from recorder.cli.application import Settings, json_option, pass_settings, store_option
+from recorder.cli.output import clean, emit_json
+from recorder.clock import SystemClock
+from recorder.core.notes import NoteKey
+from recorder.ledger.founding import found, origin_of
+from recorder.ledger.keys import fingerprint, known, load, private_file
+from recorder.ledger.keys import rotate as make_new
+from recorder.store import open_store, schema
+from recorder.store.urls import parse_url
+
+
+@click.group()
+@store_option
+def keys() -> None:
+    """Make, show and rotate the key that signs what a store holds.
+
+    Whoever audits compares its fingerprint, which he has to get by another way than the recording.
+    Signing needs the extra `proof`; without a key, nothing is signed.
+    """
+
+
+@keys.command()
+@click.option("--origin", metavar="NAME", help="The log's name, as example.com/bot; else one that no other log has.")
+@store_option
+@pass_settings
+def init(settings: Settings, origin: str | None) -> None:
+    """Found the store's ledger: give it a name and a key, and seal what is recorded from now on.
+
+    The private key is kept in the user's data directory, or in the file that RECORDER_SIGNING_KEY
+    names, apart from the store. The name stays for good.
+    """
+    with closing(open_store(settings.store, write=True)) as store:
+        key = found(store.ledger, origin, SystemClock())
+        write_down(store, SystemClock(), "keys", [("key_created", {"key": key.public.text})])
+    _print(key.public, "log", key.public.name)
+    click.echo("Give the fingerprint to whoever will audit, by another way than the recording: all that is proved is")
+    click.echo("proved to those who have it. Keep a copy of the private key where the store is not.")
+
+
+@keys.command()
+@json_option
+@store_option
+@pass_settings
+def show(settings: Settings, as_json: bool) -> None:
+    """Show the name of the store's ledger and its keys."""
+    with closing(open_store(settings.store, write=False)) as store:
+        origin = origin_of(store.ledger)
+    signing = load(origin)
+    current = None if signing is None else signing.public
+    earlier = [key for key in known(origin) if key != current]
+    if as_json:
+        shown = {"origin": origin, "earlier": list(map(_shown, earlier))}
+        emit_json(shown if current is None else shown | {"key": _shown(current), "file": str(private_file(origin))})
+        return
+    if current is None:
+        click.echo(f"{'log':12} {clean(origin)}")
+        click.echo(f"{'private key':12} not here: nothing is signed until it is at {private_file(origin)}")
+    else:
+        _print(current, "log", origin)
+    for key in earlier:
+        click.echo(f"{'earlier key':12} {clean(key.text)}\n{'fingerprint':12} {fingerprint(key)}")
+
+
+@keys.command()
+@store_option
+@pass_settings
+def rotate(settings: Settings) -> None:
+    """Make a new private key in the place of the old one, which is gone then.
+
+    What the old one signed verifies for ever: its public key is kept.
+    """
+    schema.state(parse_url(settings.store))  # refuses what is not there: opening it to write would make it
+    with closing(open_store(settings.store, write=True)) as store:
+        origin = origin_of(store.ledger)
+
+        def announce(old: NoteKey, new: NoteKey) -> None:
+            write_down(store, SystemClock(), "keys", [("key_rotated", {"from": old.text, "to": new.text})])
+
+        before, after = make_new(origin, SystemClock(), announce)
+    _print(after.public, "log", origin)
+    click.echo(f"{'earlier key':12} {clean(before.text)}")
+    click.echo(
+        "Give the new fingerprint to whoever audits; programs that record take the new key when they start again."
+    )
+
+
+def _shown(key: NoteKey) -> dict[str, Any]:
+    return {"vkey": key.text, "fingerprint": fingerprint(key)}
+
+
+def _print(key: NoteKey, name: str, origin: str) -> None:
+    lines = (
+        (name, origin),
+        ("key", key.text),
+        ("fingerprint", fingerprint(key)),
+        ("private key", str(private_file(origin))),
+    )
+    for label, value in lines:
+        click.echo(f"{label:12} {clean(value)}")

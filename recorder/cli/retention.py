@@ -1,0 +1,74 @@
+"""``recorder retention``: for how long nothing may be erased."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from recorder.api.holding import keeping, set_retention
+from recorder.api.store import Store
+from recorder.cli.application import Settings, json_option, pass_settings, store_option
+from recorder.cli.naming import resolve
+from recorder.cli.output import Column, clean, emit_json, short, table, terminal_width
+from recorder.clock import SystemClock
+from recorder.core.holds import Retention
+from recorder.core.json_text import rfc3339
+
+_COLUMNS = (Column("DAYS", right=True), Column("OF"), Column("SET (UTC)"), Column("BY"))
+
+
+@click.group()
+@store_option
+def retention() -> None:
+    """Set and list retention periods: what is younger is not erased.
+
+    Nothing is erased by itself when its time has come: that does `recorder erase`.
+    """
+
+
+@retention.command("set")
+@click.option("--days", type=int, required=True, metavar="N", help="Days from the moment an exchange began; 0: none.")
+@click.option("--of", metavar="ID", help="Only of this conversation, whatever counts for everything.")
+@store_option
+@pass_settings
+def set_days(settings: Settings, days: int, of: str | None) -> None:
+    """Keep everything, or a conversation, for so many days. Who set it, and when, is recorded."""
+    found = None
+    if of is not None:
+        with Store(settings.store) as store:
+            found = resolve(store, of)
+            if found.kind == "exchange":
+                found = found._replace(kind="conversation", id=store.conversation_of(found.id)[0])
+    set_retention(settings.store, SystemClock(), days, found)
+    kept = "everything" if found is None else f"the conversation {found.id}"
+    click.echo(f"{kept} is kept for {days:,} days" if days else f"{kept} is kept by no retention period")
+
+
+@retention.command("list")
+@json_option
+@store_option
+@pass_settings
+def list_periods(settings: Settings, as_json: bool) -> None:
+    """List the retention periods that count."""
+    with Store(settings.store) as store:
+        found = [one for one in keeping(store).retention.values() if one.days or one.of]
+    if as_json:
+        for one in found:
+            emit_json(_json(one))
+        return
+    if not found:
+        click.echo("no retention period is set", err=True)
+        return
+    for line in table(_COLUMNS, [_cells(one) for one in found], terminal_width()):
+        click.echo(line)
+
+
+def _json(one: Retention) -> dict[str, Any]:
+    shown: dict[str, Any] = {"days": one.days, "by": one.by, "set_at": rfc3339(one.set_ns)}
+    return shown | ({"of": one.of} if one.of else {})
+
+
+def _cells(one: Retention) -> list[str]:
+    of = f"conversation {short(one.of)}" if one.of else "everything"
+    return [f"{one.days:,}", of, rfc3339(one.set_ns)[:16].replace("T", " "), clean(one.by)]

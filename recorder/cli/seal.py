@@ -1,0 +1,74 @@
+"""``recorder seal``: seals what a store holds and nobody has sealed yet; writes proofs."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import click
+
+from recorder.api.store import Store
+from recorder.cli.application import Settings, json_option, pass_settings, store_option
+from recorder.cli.naming import resolve
+from recorder.cli.output import clean, emit_json
+from recorder.clock import SystemClock, id_bytes, id_text
+from recorder.core.json_text import rfc3339
+from recorder.core.receipts import Receipt
+from recorder.errors import ConfigurationError, NotFound
+from recorder.ledger.sealer import Sealer
+from recorder.store import open_store
+
+
+@click.command()
+@click.argument("identity", metavar="[ID]", required=False)
+@click.option("-o", "output", type=click.Path(dir_okay=False, path_type=Path), help="Write the proof to this file.")
+@json_option
+@store_option
+@pass_settings
+def seal(settings: Settings, identity: str | None, output: Path | None, as_json: bool) -> None:
+    """Seal what is not sealed yet; prove that an exchange is.
+
+    Recorders seal by themselves while they record: this is for what was recorded without the key.
+    With the ID of an exchange its proof is printed, as a C2SP tlog-proof, or written to a file.
+    """
+    exchange = None
+    if identity is not None:
+        with Store(settings.store) as store:
+            found = resolve(store, identity)
+        if found.kind != "exchange":
+            raise NotFound(f"{found.id} is a conversation: name one of its exchanges")
+        exchange = id_bytes(found.id)
+    elif output is not None:
+        raise ConfigurationError("-o is for the proof of an exchange: name one")
+    size, receipt = _seal(settings.store, exchange)
+    if receipt is not None:
+        _give(receipt, output, as_json)
+    elif as_json:
+        emit_json({"size": size})
+    else:
+        click.echo(f"sealed: the ledger's last signed checkpoint has {size:,} entries")
+
+
+def _seal(url: str, exchange: bytes | None) -> tuple[int, Receipt | None]:
+    with closing(open_store(url, write=True)) as store:
+        sealer = Sealer(SystemClock())
+        sealer.look_through()
+        receipt = sealer.seal(store, exchange)
+        size = sealer.state().size or 0
+        sealer.end(store)
+    return size, receipt
+
+
+def _give(receipt: Receipt, output: Path | None, as_json: bool) -> None:
+    if output is not None:
+        output.write_text(receipt.proof, encoding="utf-8")
+    leaf = receipt.leaf
+    if as_json:
+        shown = {"exchange": id_text(leaf.head.stream), "events": leaf.head.length, "head": leaf.head.hash.hex()}
+        shown |= {"leaf": leaf.number, "sealed_at": rfc3339(leaf.sealed_ns), "tag": receipt.tag}
+        emit_json(shown | {"proof": receipt.proof})
+    elif output is not None:
+        told = f"{id_text(leaf.head.stream)}, {leaf.head.length:,} events, sealed {rfc3339(leaf.sealed_ns)}"
+        click.echo(f"{clean(str(output))}: {told}, tag {receipt.tag}")
+    else:
+        click.echo(receipt.proof, nl=False)

@@ -1,0 +1,103 @@
+"""The report of an audit for people: what was checked, what follows from it, what does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import click
+
+from recorder.cli.output import clean, counted, short
+from recorder.core.chain import Finding
+from recorder.ledger.report import Report
+
+_SHOWN: Final = 20
+_QUESTIONS: Final = {
+    "authentic": "it was sealed by the holder of a key that you named",
+    "unmodified": "every event is the one that was written",
+    "complete_in_range": "nothing is missing that is said to be there",
+    "bounded_in_time": "others say when it was there, and no clock contradicts them",
+    "fresh": "everything is sealed and signed",
+}
+_COLOURS: Final = {"yes": "green", "no": "red"}
+_MEANWHILE: Final = frozenset({"fresh", "bounded_in_time"})  # a no that is no finding by itself
+
+
+def lines_of(report: Report) -> Iterator[str]:
+    """Yield what is shown, line by line."""
+    yield f"checked {counted(report.events, 'event')} of {counted(report.exchanges, 'exchange')}"
+    width = max(len(answer) for answer in report.verdicts.values())
+    for question, text in _QUESTIONS.items():
+        if question in report.verdicts:
+            yield f"  {_answer(question, report.verdicts[question], width)}  {text}"
+    yield from _counts(report)
+    yield from _layers(report.more)
+    for finding in report.findings[:_SHOWN]:
+        yield _line(finding)
+    if len(report.findings) > _SHOWN:
+        yield f"  … and {counted(len(report.findings) - _SHOWN, 'more finding')}: see --json"
+    yield "not proved:"
+    for text in report.not_proved:
+        yield f"  {clean(text)}"
+
+
+def _answer(question: str, answer: str, width: int) -> str:
+    colour = _COLOURS.get(answer, "yellow")
+    if answer == "no" and question in _MEANWHILE:
+        colour = "yellow"
+    return click.style(f"{answer:{width}}", fg=colour, bold=True)
+
+
+def _counts(report: Report) -> Iterator[str]:
+    if report.unfinished:
+        told = "still running, or their program died: then `recorder recover` closes them"
+        yield f"  {counted(report.unfinished, 'exchange')} without an end: {told}"
+    if report.gaps:
+        yield f"  {counted(report.gaps, 'gap')}: the recorder itself says that something could not be kept"
+    if report.spooled:
+        yield f"  {counted(report.spooled, 'event')} only in a spool, not in the store yet"
+
+
+def _layers(more: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is there beside the chains."""
+    journals = more.get("journals", {})
+    if journals.get("processes"):
+        running = f", {journals['running']:,} without an end" if journals["running"] else ""
+        announced = counted(journals["announced"], "exchange")
+        yield f"  {announced} announced, processes that keep journals: {journals['processes']:,}{running}"
+    if journals.get("dropped"):
+        yield f"  {counted(journals['dropped'], 'event')} lost, as the journals say"
+    ledger = more.get("ledger")
+    if ledger is not None:
+        sizes = f"leaves: {ledger['leaves']:,}, {counted(ledger['checkpoints'], 'signed checkpoint')}"
+        yield f"  ledger {clean(ledger['origin'])}: {sizes}, {ledger['outside']:,} known outside of the store"
+        for key in ledger["keys"]:
+            yield f"    key {key['fingerprint']}"
+        yield from _freshness(more["freshness"])
+    erased = more.get("erased", {})
+    if erased.get("payloads"):
+        yield f"  {counted(erased['payloads'], 'payload')} erased in {counted(erased['exchanges'], 'exchange')}:"
+        for record in erased["records"][:_SHOWN]:
+            yield f"    {short(record['exchange'])} {record['at']} by {clean(record['by'])}: {clean(record['ground'])}"
+    for anchor in more.get("anchors", [])[:_SHOWN]:
+        yield f"  anchor {clean(anchor['anchor'])}: {clean(anchor['told'])}"
+    for word in more.get("bounds", []) if ledger is not None else []:
+        yield f"  time: {clean(word)}"
+
+
+def _freshness(freshness: Mapping[str, Any]) -> Iterator[str]:
+    if "last_seal" in freshness:
+        yield f"    last sealed {freshness['last_seal']}"
+    if freshness.get("unsealed_events"):
+        waits = f", the oldest for {freshness['lag_s']:,} s" if "lag_s" in freshness else ""
+        yield f"    {counted(freshness['unsealed_events'], 'event')} not sealed yet{waits}"
+    unsigned = freshness["leaves"] - freshness["signed_leaves"]
+    if unsigned:
+        yield f"    leaves that are not signed yet: {unsigned:,}"
+
+
+def _line(finding: Finding) -> str:
+    place = f"exchange {short(finding.exchange)}" if finding.exchange else "store"
+    version = "" if finding.version is None else f" version {finding.version}"
+    kind = click.style(finding.kind, fg="red")
+    return f"  {place}{version}: {kind} ({clean(finding.field)}): {clean(finding.detail)}"

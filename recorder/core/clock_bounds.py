@@ -1,0 +1,207 @@
+"""Between which times something was recorded, and how far that is proved.
+
+An event says itself when it was (``wall_ns``), and whoever holds the key of the log can write there what he likes.
+What bounds it is in the ledger:
+
+* *Ceiling.* The event is sealed by a leaf, the leaf is in every checkpoint that is larger than its number, and a time
+  stamp over such a checkpoint, made by somebody else, says that all of it was there at that time.
+* *Floor.* The journal holds the digest of that time stamp (``anchored``), which nobody knows before it is made. What
+  is sealed after that journal entry was sealed after the time stamp.
+
+Between two time stamps stands the log's own clock (``sealed_ns``), which must go forward and agree with them. A
+recorder seals within a second or so what it records: an event that says to be far older than its seal was written
+later than it says, or lay in a spool, or is of a time before the ledger. The last two are explained by the journal,
+and whoever runs the audit says so; what is not explained is a finding, ``back_dated``.
+
+No time stamp proves that there is no second history: two can be stamped at once.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from recorder.core.chain import Finding
+from recorder.core.clock_samples import ClockSamples
+from recorder.core.events import Event
+from recorder.core.json_text import rfc3339
+from recorder.core.seal_times import SealedLeaf, SealTimes
+
+#: How long after an event its seal may come, in nanoseconds.
+SEAL_LAG_NS: Final = 60_000_000_000
+_SECOND: Final = 1e9
+_FOR_EVER: Final = 1 << 80  # nanoseconds that no clock shows
+
+
+Kept = Literal["stamped", "unstamped", "unsealed"]
+
+
+class Bounds:
+    """Gathers how the events of a store are bounded in time: leaves first, then stream by stream.
+
+    :param seals: with the time stamps.
+    :param seal_lag_ns: how long after an event its seal may come.
+    :ivar kept: number of events under a time stamp (``stamped``), sealed but under none yet (``unstamped``), and
+        not sealed yet (``unsealed``).
+    :ivar late: events that were sealed late, for a reason that the journal gives.
+    :ivar found: whether anything was a finding.
+    """
+
+    def __init__(self, seals: SealTimes, *, seal_lag_ns: int = SEAL_LAG_NS) -> None:
+        self.seals = seals
+        self.seal_lag_ns = seal_lag_ns
+        self.kept: dict[Kept, int] = {"stamped": 0, "unstamped": 0, "unsealed": 0}
+        self.late = 0
+        self.found = False
+
+    def leaf(self, leaf: SealedLeaf) -> list[Finding]:
+        """Check the next leaf of the log, see :meth:`SealTimes.take`."""
+        found = self.seals.take(leaf)
+        self.found |= bool(found)
+        return found
+
+    def stream(self, leaves: Sequence[SealedLeaf], late_because: str | None = None) -> StreamBounds:
+        """Return what checks the events of one stream.
+
+        :param leaves: that seal it, in the order of their numbers.
+        :param late_because: what the journal says of why events of it were sealed late: its process had died, it
+            was imported, it is older than the ledger. None where nothing is said.
+        """
+        return StreamBounds(self, leaves, late_because)
+
+    def verdict(self, steps: int = 0, samples: ClockSamples | None = None) -> Verdict:
+        """Return the verdict ``bounded_in_time``; after the last event.
+
+        :param steps: how often clocks of hosts were stepped, see :mod:`recorder.core.clock_steps`.
+        :param samples: what the hosts' kernels said of their clocks.
+        """
+        words = [*self._words(), *((samples or ClockSamples()).words())]
+        if steps:
+            words.append(f"clocks of hosts were stepped {steps:,} times while events were recorded: see the findings")
+        if self.found or steps or not self.kept["stamped"]:
+            return Verdict("no", tuple(words))
+        whole = not (self.late or self.kept["unstamped"] or self.kept["unsealed"])
+        return Verdict("yes" if whole else "partly", tuple(words))
+
+    def _words(self) -> Iterator[str]:
+        newest, kept = self.seals.newest, self.kept
+        if newest is None or not kept["stamped"]:
+            yield "no event is under a time stamp that was verified: nobody but the recorder says when anything was"
+        else:
+            yield (
+                f"{kept['stamped']:,} of {sum(kept.values()):,} events are under a time stamp, and existed when it was "
+                f"made; the newest, by {newest.by} over {newest.size:,} leaves, is of {rfc3339(newest.not_after_ns)}"
+            )
+        if kept["unstamped"]:
+            yield f"{kept['unstamped']:,} events are sealed and not under a time stamp: only the log's clock dates them"
+        if kept["unsealed"]:
+            yield f"{kept['unsealed']:,} events are not sealed: only the clock of their host dates them"
+        if self.late:
+            yield (
+                f"{self.late:,} events were sealed more than {self.seal_lag_ns / _SECOND:,.0f} s after the time that "
+                "they say; the journal tells why, but that they are that old is not proved"
+            )
+        yield (
+            f"clocks that differ by less than {self.seals.apart_ns / _SECOND:,.0f} s, and seals that come within "
+            f"{self.seal_lag_ns / _SECOND:,.0f} s, are taken for agreeing"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """An answer with its bounds in words.
+
+    :ivar answer: ``yes``: everything is under a time stamp and agrees with it; ``partly``: nothing disagrees, but not
+        everything is under one, or some was sealed late; ``no``: something disagrees, or nothing is under one.
+    :ivar words: one sentence each.
+    """
+
+    answer: Literal["yes", "partly", "no"]
+    words: tuple[str, ...]
+
+
+class StreamBounds:
+    """Checks the times of the events of one stream; feed them in order.
+
+    Of each leaf the first event that is wrong is a finding, of either kind: one story, told once.
+    """
+
+    def __init__(self, bounds: Bounds, leaves: Sequence[SealedLeaf], late_because: str | None) -> None:
+        self._bounds = bounds
+        self._leaves = iter(leaves)
+        self._late_because = late_because
+        self._leaf: SealedLeaf | None = None  # that first seals the events up to _length
+        self._length = 0
+        self._earliest, self._latest = -_FOR_EVER, _FOR_EVER
+        self._told: set[str] = set()
+        self._kept: Kept = "unsealed"
+
+    @property
+    def window(self) -> tuple[int, int, int]:
+        """Up to which version all events have the same bounds, and those: none of them needs :meth:`take` within."""
+        return self._length, self._earliest, self._latest
+
+    @property
+    def kept(self) -> Kept:
+        """What holds of the events up to that version."""
+        return self._kept
+
+    def passed(self, count: int) -> None:
+        """Take note of events within :attr:`window`."""
+        self._bounds.kept[self._kept] += count
+
+    def take(self, event: Event) -> Finding | None:
+        """Check one event.
+
+        :returns: kinds ``back_dated`` (it says to be older than its seal allows) and ``clock`` (newer).
+        """
+        if event.version > self._length:
+            self._enter(event.version)
+        self._bounds.kept[self._kept] += 1
+        if self._earliest <= event.wall_ns <= self._latest or self._leaf is None:
+            return None
+        return self._look(event, self._leaf)
+
+    def _enter(self, version: int) -> None:
+        """Go to the leaf that first seals an event."""
+        self._told.clear()
+        leaf = self._leaf = next((leaf for leaf in self._leaves if leaf.length >= version), None)
+        if leaf is None:
+            self._length, self._kept = _FOR_EVER, "unsealed"
+            return
+        bounds = self._bounds
+        floor, ceiling = bounds.seals.floor(leaf.number), bounds.seals.ceiling(leaf.number)
+        self._length = leaf.length
+        self._kept = "unstamped" if ceiling is None else "stamped"
+        self._earliest = (leaf.sealed_ns if floor is None else max(leaf.sealed_ns, floor.at)) - bounds.seal_lag_ns
+        stamped = leaf.sealed_ns if ceiling is None else min(leaf.sealed_ns, ceiling.not_after_ns)
+        self._latest = stamped + bounds.seals.apart_ns
+
+    def _look(self, event: Event, leaf: SealedLeaf) -> Finding | None:
+        bounds = self._bounds
+        kind = "back_dated" if event.wall_ns < self._earliest else "clock"
+        if kind == "back_dated" and self._late_because is not None:
+            bounds.late += 1
+            return None
+        bounds.found = True
+        if kind in self._told:
+            return None
+        self._told.add(kind)
+        told = f"says that it was {rfc3339(event.wall_ns)}, but {self._against(kind, leaf)}"
+        return Finding(str(uuid.UUID(bytes=event.stream)), event.version, "wall_ns", kind, told)
+
+    def _against(self, kind: str, leaf: SealedLeaf) -> str:
+        """Return what the time of an event contradicts, and what follows."""
+        seals = self._bounds.seals
+        against = f"leaf {leaf.number}, the first that seals it, was sealed {rfc3339(leaf.sealed_ns)}"
+        if kind == "back_dated":
+            floor = seals.floor(leaf.number)
+            if floor is not None and floor.at >= leaf.sealed_ns:
+                against = f"it was sealed after a time stamp by {floor.by} of {rfc3339(floor.at)}"
+            return f"{against}: it was written later than it says, or sealed late"
+        ceiling = seals.ceiling(leaf.number)
+        if ceiling is not None and ceiling.not_after_ns <= leaf.sealed_ns:
+            against = f"{ceiling.by} stamped it {rfc3339(ceiling.not_after_ns)}"
+        return f"{against}: the clock of its host was ahead"

@@ -1,0 +1,111 @@
+"""What has to be kept, and until when: folded from the events of journals that say so.
+
+A hold keeps an exchange, a conversation or everything from being erased until somebody releases it, or until a time
+that was set with it. A retention period keeps everything, or one conversation, for so many days after an exchange
+began; the last one that was set counts, and that of a conversation goes before that of everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from recorder.core.events import Event
+
+#: Types of the events that :func:`rules_of` folds.
+TYPES: Final = ("hold_placed", "hold_released", "retention_set")
+DAY_NS: Final = 86_400_000_000_000
+_SCOPES: Final = ("exchange", "conversation", "all")
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """One hold that was placed.
+
+    :ivar scope: ``exchange``, ``conversation`` or ``all``; ``of``: the id, empty for ``all``.
+    :ivar placed_ns: when, UTC nanoseconds; ``until_ns``: when it ends by itself, None: when it is released.
+    """
+
+    id: str
+    scope: str
+    of: str
+    ground: str
+    by: str
+    placed_ns: int
+    until_ns: int | None = None
+
+    def is_of(self, exchange: str, conversations: Collection[str]) -> bool:
+        """Whether it keeps an exchange that is in some conversations."""
+        if self.scope == "exchange":
+            return self.of == exchange
+        return self.scope == "all" or self.of in conversations
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long is kept what began.
+
+    :ivar days: 0: no longer than anybody likes.
+    :ivar of: id of the conversation; empty for everything.
+    """
+
+    days: int
+    of: str
+    by: str
+    set_ns: int
+
+    def until_ns(self, started_ns: int) -> int:
+        """Return when an exchange that began then may be erased."""
+        return started_ns + self.days * DAY_NS
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """What has to be kept.
+
+    :ivar holds: those that nobody released, by id, in the order in which they were placed.
+    :ivar retention: by the conversation that it is of; under the empty text that of everything.
+    """
+
+    holds: Mapping[str, Hold] = field(default_factory=dict)
+    retention: Mapping[str, Retention] = field(default_factory=dict)
+
+    def in_force(self, now_ns: int) -> list[Hold]:
+        """Return the holds that have not ended by themselves."""
+        return [hold for hold in self.holds.values() if hold.until_ns is None or hold.until_ns > now_ns]
+
+    def retention_of(self, conversations: Collection[str]) -> Retention | None:
+        """Return what counts for an exchange in some conversations: of several, the longest."""
+        own = [self.retention[one] for one in conversations if one in self.retention]
+        return max(own, key=lambda one: one.days) if own else self.retention.get("")
+
+
+def rules_of(events: Iterable[Event]) -> Keeping:
+    """Return what has to be kept.
+
+    :param events: of journals, of :data:`TYPES`; others are passed over.
+    :raises CorruptRecording: the facts of one cannot be read: then nobody knows what has to be kept.
+    """
+    holds: dict[str, Hold] = {}
+    retention: dict[str, Retention] = {}
+    for event in sorted(events, key=lambda one: (one.wall_ns, one.stream, one.version)):
+        if event.type == "hold_placed":
+            hold = _hold(event)
+            holds[hold.id] = hold
+        elif event.type == "hold_released":
+            holds.pop(str(event.facts.get("hold")), None)
+        elif event.type == "retention_set":
+            told = event.facts
+            of = str(told.get("of", ""))
+            retention[of] = Retention(int(told["days"]), of, str(told.get("by", "")), event.wall_ns)
+    return Keeping(holds, retention)
+
+
+def _hold(event: Event) -> Hold:
+    told: dict[str, Any] = event.facts
+    scope = next((one for one in _SCOPES if one in told), "all")
+    of = "" if scope == "all" else str(told[scope])
+    told_of = (str(told.get(name, "")) for name in ("hold", "ground", "by"))
+    identity, ground, by = told_of
+    return Hold(identity, scope, of, ground, by, event.wall_ns, told.get("until_ns"))

@@ -1,0 +1,166 @@
+"""The facts of a journal's events, and of a link: for the type checker what docs/format.md says in words.
+
+Ids are written as uuid text, hashes as lower-case hexadecimal digits, times in nanoseconds since 1970. A field
+that is not known is absent.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+
+class PreviousJournal(TypedDict):
+    """The newest other journal of the store at the moment at which one began."""
+
+    stream: str
+    length: int  # its number of events
+    head: str  # hash of the last of them
+
+
+class ConfigurationFacts(TypedDict):
+    """How a recorder was set up."""
+
+    durability: str
+    on_failure: str
+    drainer: str
+    redact: list[str]  # the rules, without what they look for
+
+
+class InstanceStartedMeta(TypedDict):
+    """Facts of ``instance_started``, the first event of a journal."""
+
+    recorder: str  # its version
+    python: str
+    system: str
+    host: str
+    pid: int
+    configuration: dict[str, Any]  # at least ConfigurationFacts, where the process records exchanges
+    digest: str  # SHA-256 of the configuration's meta_text
+    boot: NotRequired[str]  # id of the boot of the machine
+    previous: NotRequired[PreviousJournal]
+
+
+class ExchangeOpenedMeta(TypedDict):
+    """Facts of ``exchange_opened``: it stands in the journal before ``request_sent`` is written."""
+
+    number: int  # gapless from 1 within the journal
+    exchange: str
+
+
+class ExchangeClosedMeta(TypedDict):
+    """Facts of ``exchange_closed``: what the exchange's stream held when it had ended, or had grown after that."""
+
+    exchange: str
+    length: int  # 0: nothing was recorded, nor sent
+    number: NotRequired[int]  # absent where another process closes it
+    head: NotRequired[str]  # hash of the last event; absent where length is 0
+
+
+class StreamWrittenMeta(TypedDict):
+    """Facts of ``stream_written``: a stream that is no exchange of this process was written to."""
+
+    stream: str
+    length: int
+    head: str
+    kind: Literal["conversation", "link", "import"]
+
+
+class ClockSampledMeta(TypedDict):
+    """Facts of ``clock_sampled``: what the kernel says of its clock, where it says anything."""
+
+    exchanges: int  # opened so far
+    synchronized: NotRequired[bool]
+    maxerror_us: NotRequired[int]
+    esterror_us: NotRequired[int]
+    offset_us: NotRequired[int]
+
+
+class EventsDroppedMeta(TypedDict):
+    """Facts of ``events_dropped``."""
+
+    events: int
+    reason: str
+    exchange: NotRequired[str]
+    bytes: NotRequired[int]
+
+
+class ConfigurationChangedMeta(TypedDict("ConfigurationChangedMeta", {"from": str, "to": str})):
+    """Facts of ``configuration_changed``: digests, as in ``instance_started``."""
+
+
+class KeyCreatedMeta(TypedDict):
+    """Facts of ``key_created``."""
+
+    key: str  # a C2SP vkey
+
+
+class KeyRotatedMeta(TypedDict("KeyRotatedMeta", {"from": str, "to": str})):
+    """Facts of ``key_rotated``: C2SP vkeys."""
+
+
+class PayloadErasedMeta(TypedDict):
+    """Facts of ``payload_erased``."""
+
+    exchange: str
+    events: int
+    bytes: int
+    ground: str
+    by: str
+    approved_by: NotRequired[str]
+    overrides: NotRequired[list[str]]  # holds that were in force
+
+
+class HoldPlacedMeta(TypedDict):
+    """Facts of ``hold_placed``: exactly one of ``exchange``, ``conversation`` and ``all`` is there."""
+
+    hold: str
+    ground: str
+    by: str
+    exchange: NotRequired[str]
+    conversation: NotRequired[str]
+    all: NotRequired[bool]
+    until_ns: NotRequired[int]
+
+
+class HoldReleasedMeta(TypedDict):
+    """Facts of ``hold_released``."""
+
+    hold: str
+    by: str
+    ground: str
+
+
+class AccessedMeta(TypedDict):
+    """Facts of ``accessed``."""
+
+    action: str  # "export", "verify", "bundle", "show", …
+    by: str
+    of: str
+    result: NotRequired[str]
+
+
+class AnchoredMeta(TypedDict):
+    """Facts of ``anchored``: a checkpoint was shown to somebody outside."""
+
+    anchor: str
+    size: int  # of the tree
+    root: str
+    evidence_sha256: str
+
+
+class RetentionSetMeta(TypedDict):
+    """Facts of ``retention_set``."""
+
+    days: int
+    by: str
+    of: NotRequired[str]
+
+
+class LinkedMeta(TypedDict):
+    """Facts of ``linked``: something outside, an order for example, that an exchange led to."""
+
+    kind: str
+    id: str
+    exchange: str
+    facts: dict[str, Any]
+    tag: NotRequired[str]  # what the other side was given to carry

@@ -1,0 +1,176 @@
+"""What the journals of a store say, and whether they agree with themselves.
+
+Each recorder process tells in its journal that an exchange begins, with a number that has no gaps, before the first
+byte leaves, and later how far it went. So what is missing of a store leaves a hole, as long as the journals are there;
+and each journal names the one before it. Whether they are what was written is for the audit of their own streams.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from recorder.clock import id_bytes, id_text
+from recorder.core.clock_samples import ClockSamples
+from recorder.core.events import Event
+from recorder.core.json_text import rfc3339
+from recorder.core.notes import NoteKey, parse_key
+from recorder.errors import ConfigurationError
+from recorder.ledger.audit_said import Kept, Told
+from recorder.ledger.tally import Tally
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """That payloads were erased, and on whose authority.
+
+    :ivar at_ns: when, by the clock of the process that did it.
+    """
+
+    stream: bytes
+    events: int
+    at_ns: int
+    facts: Mapping[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as ``verify --json`` prints it."""
+        told = {name: self.facts[name] for name in ("ground", "by", "approved_by", "overrides") if name in self.facts}
+        return {"exchange": id_text(self.stream), "events": self.events, "at": rfc3339(self.at_ns), **told}
+
+
+@dataclass
+class Journals:
+    """Takes the journals of a store, one after the other.
+
+    :ivar kept: each that was begun.
+    :ivar told, announced, imported: see :class:`recorder.ledger.audit_said.Said`.
+    :ivar erasures: in the order of the journals.
+    :ivar keys: public keys of the ledger that they tell of; nothing vouches for them.
+    :ivar anchored: digests of evidence, with the journal and the version that has it.
+    :ivar dropped: events that recorders say to have lost.
+    """
+
+    tally: Tally
+    kept: dict[bytes, Kept] = field(default_factory=dict)
+    told: dict[bytes, list[Told]] = field(default_factory=dict)
+    announced: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)
+    imported: set[bytes] = field(default_factory=set)
+    erasures: list[Erasure] = field(default_factory=list)
+    keys: list[NoteKey] = field(default_factory=list)
+    anchored: dict[str, tuple[bytes, int]] = field(default_factory=dict)
+    samples: ClockSamples = field(default_factory=ClockSamples)
+    dropped: int = 0
+
+    def take(self, journal: bytes, events: Iterable[Event]) -> None:
+        """Take the events of one journal, in order."""
+        number, ended, died, lossy, first = 0, False, False, False, True
+        for event in events:
+            kind, facts = event.type, _facts(event)
+            if first and kind != "instance_started":
+                self._find(journal, event.version, "type", f"it begins with {kind}: its beginning is not there")
+            first = False
+            died, ended = died or kind == "process_died", ended or kind in _ENDS
+            lossy = lossy or kind == "gap_recorded" or (kind == "events_dropped" and "exchange" not in facts)
+            if kind == "exchange_opened":
+                number = self._open(journal, number, event, facts)
+            elif kind in _TELLING:
+                self._tell(journal, event, facts)
+            else:
+                self._note(journal, event, facts)
+        if not first:
+            self.kept[journal] = Kept(ended, died, lossy)
+
+    def _find(self, journal: bytes, version: int, place: str, detail: str) -> None:
+        self.tally.find(journal, version, place, "journal", detail)
+
+    def _open(self, journal: bytes, before: int, event: Event, facts: Mapping[str, Any]) -> int:
+        stream, number = _id(facts.get("exchange")), facts.get("number")
+        if stream is None or type(number) is not int:
+            self._find(journal, event.version, "meta", "it tells of an exchange without id or number")
+            return before
+        if number != before + 1:
+            told = f"exchange {number} follows on {before}: what is between them is not there"
+            self._find(journal, event.version, "number", told)
+            self.tally.incomplete = True
+        if stream in self.announced:
+            self._find(journal, event.version, "exchange", f"{id_text(stream)} begins a second time")
+        self.announced[stream] = journal, number
+        return number
+
+    def _tell(self, journal: bytes, event: Event, facts: Mapping[str, Any]) -> None:
+        """Take a word on how far a stream goes."""
+        if event.type == "instance_started" and "previous" not in facts:
+            return
+        said = facts["previous"] if event.type == "instance_started" else facts
+        said = said if isinstance(said, dict) else {}
+        stream, length = _id(said.get("exchange", said.get("stream"))), said.get("length")
+        if stream is None or type(length) is not int:
+            self._find(journal, event.version, "meta", f"{event.type} names no event stream and length")
+            return
+        if said.get("kind") == "import":
+            self.imported.add(stream)
+        told = self.told.setdefault(stream, [])
+        if length > 0:
+            told.append(Told(length, _hash(said.get("head")), journal, event.version))
+
+    def _note(self, journal: bytes, event: Event, facts: Mapping[str, Any]) -> None:
+        kind = event.type
+        if kind == "clock_sampled":
+            self.samples.take(facts)
+        elif kind == "events_dropped":
+            self.dropped += facts["events"] if type(facts.get("events")) is int else 1
+        elif kind == "payload_erased":
+            stream, count = _id(facts.get("exchange")), facts.get("events")
+            if stream is None or type(count) is not int:
+                self._find(journal, event.version, "meta", "payload_erased names no exchange and number of events")
+            else:
+                self.erasures.append(Erasure(stream, count, event.wall_ns, facts))
+        elif kind == "anchored" and isinstance(facts.get("evidence_sha256"), str):
+            self.anchored.setdefault(facts["evidence_sha256"], (journal, event.version))
+        elif kind in ("key_created", "key_rotated"):
+            self._key(journal, event.version, facts.get("key", facts.get("to")))
+
+    def _key(self, journal: bytes, version: int, text: object) -> None:
+        try:
+            self.keys.append(parse_key(str(text)))
+        except ConfigurationError as error:
+            self._find(journal, version, "key", f"it names a key that is none: {error}")
+
+    def check_erasures(self) -> None:
+        """Compare what was erased with what was authorised; after all streams."""
+        allowed: dict[bytes, int] = {}
+        for one in self.erasures:
+            allowed[one.stream] = allowed.get(one.stream, 0) + one.events
+        for stream, count in self.tally.erased.items():
+            if count > allowed.get(stream, 0):
+                told = f"{count:,} payloads were erased, journals tell of {allowed.get(stream, 0):,}: nobody answers"
+                self.tally.find(stream, None, "payload", "erasure", f"{told} for the others")
+
+
+_ENDS = frozenset({"instance_stopped", "process_died", "recorder_closed"})
+_TELLING = frozenset({"instance_started", "exchange_closed", "stream_written"})
+
+
+def _facts(event: Event) -> dict[str, Any]:
+    try:
+        facts = json.loads(event.meta or "{}")
+    except (ValueError, TypeError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
+
+
+def _id(text: object) -> bytes | None:
+    try:
+        return id_bytes(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+
+
+def _hash(text: object) -> bytes:
+    """Return a hash, or what no hash equals."""
+    try:
+        return bytes.fromhex(text) if isinstance(text, str) else b""
+    except ValueError:
+        return b""

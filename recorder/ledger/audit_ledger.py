@@ -1,0 +1,201 @@
+"""The audit of the ledger: the tree made anew from its entries, and compared with all that was ever said of it.
+
+Every root that was signed is compared with the root of the leaves up to there, so any two of them are consistent;
+that needs no proof between them. What is compared: the nodes that are stored, the checkpoints in the store, those that
+this machine keeps outside of it, and those of places that the auditor names. Sizes are those of the notes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from recorder.core.heads import Leaf, decode_entry, log_id
+from recorder.core.merkle import Frontier, leaf_hash
+from recorder.core.notes import Checkpoint, NoteKey, Verify, open_checkpoint, parse_checkpoint, parse_note
+from recorder.core.seal_times import SealedLeaf, SealTimes
+from recorder.errors import CorruptRecording
+from recorder.ledger.tally import Tally
+from recorder.store.ledger_rows import LeafRow, LedgerRows
+
+_SHOWN = 3  # nodes of a level that are told one by one
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A checkpoint that is somewhere, or something that is none.
+
+    :ivar place: where it is, for people.
+    :ivar note: with its signatures.
+    :ivar inside: it is in the store.
+    """
+
+    checkpoint: Checkpoint
+    place: str
+    note: str
+    inside: bool = False
+
+
+@dataclass
+class LedgerAudit:
+    """Reads a ledger once.
+
+    :param origin: its name; None where it has none.
+    :param keys: public keys that its signatures are checked with; none: they are not checked.
+    :param trusted: those of them that the auditor got by another way.
+    :param seals: checks the times of the leaves.
+    :ivar size: of the ledger.
+    :ivar signed: size of the largest checkpoint that is what was signed.
+    :ivar vouched: the same for a signature by a trusted key.
+    :ivar last: the last leaf.
+    """
+
+    tally: Tally
+    origin: str | None
+    keys: Sequence[NoteKey]
+    trusted: Sequence[NoteKey]
+    verify: Verify
+    seals: SealTimes
+    size: int = 0
+    signed: int = 0
+    vouched: int = 0
+    checkpoints: int = 0
+    last: Leaf | None = None
+    _roots: dict[int, bytes] = field(default_factory=dict)
+
+    def take(self, rows: LedgerRows, outside: Iterable[Claim]) -> None:
+        """Read everything, and compare.
+
+        :param outside: checkpoints of this log that are elsewhere, in any order.
+        """
+        named = rows.named()
+        if named is not None and named[1] != log_id(named[0]):
+            self._find("the id beside the ledger's name is not of that name", "log_id", "leaf")
+        elsewhere = sorted(outside, key=lambda one: one.checkpoint.size)
+        wanted = {one.checkpoint.size for one in elsewhere}
+        nodes = {level: _Nodes(level, rows.nodes(level), self.tally) for level in rows.levels()}
+        inside = self._inside(rows.checkpoints())
+        claim = next(inside, None)
+        frontier = Frontier()
+        log = b"" if self.origin is None else log_id(self.origin)
+        for row in rows.leaves():
+            claim = self._reached(frontier, wanted, claim, inside)
+            self._leaf(row, frontier.size, log)
+            for level, number, digest in frontier.append(leaf_hash(row.entry)):
+                nodes.setdefault(level, _Nodes(level, iter(()), self.tally)).take(number, digest)
+        self.size = frontier.size
+        claim = self._reached(frontier, wanted, claim, inside)
+        for each in nodes.values():
+            each.end()
+        while claim is not None:
+            self._beyond(claim)
+            claim = next(inside, None)
+        for one in elsewhere:
+            self._compare(one, self._roots.get(one.checkpoint.size))
+
+    def _reached(
+        self, frontier: Frontier, wanted: set[int], claim: Claim | None, inside: Iterator[Claim]
+    ) -> Claim | None:
+        """Compare the checkpoints of the leaves so far; return the next one."""
+        size = frontier.size
+        if size in wanted:
+            self._roots[size] = frontier.root()
+        while claim is not None and claim.checkpoint.size <= size:
+            self._compare(claim, frontier.root() if claim.checkpoint.size == size else None)
+            claim = next(inside, None)
+        return claim
+
+    def _leaf(self, row: LeafRow, number: int, log: bytes) -> None:
+        if row.number != number:
+            self._find(f"leaf {number:,} is not at its place: leaf {row.number:,} is", "number", "leaf")
+        try:
+            leaf = decode_entry(log, number, row.entry)
+        except CorruptRecording as error:
+            self._find(f"{error}", "entry", "leaf")
+            return
+        if (row.stream, row.length, row.state) != (leaf.head.stream, leaf.head.length, leaf.head.state):
+            self._find(f"the columns of leaf {number:,} are not what its entry says", "stream", "leaf")
+        self.last = leaf
+        for finding in self.seals.take(SealedLeaf(number, leaf.head.stream, leaf.head.length, leaf.sealed_ns)):
+            self.tally.add(finding)
+            self.tally.untimely = True
+
+    def _find(self, detail: str, place: str, kind: str) -> None:
+        self.tally.find(b"", None, place, kind, detail)
+
+    def _inside(self, notes: Iterator[tuple[int, str]]) -> Iterator[Claim]:
+        """Yield the checkpoints in the store whose signatures are good, the smallest first."""
+        for size, note in notes:
+            self.checkpoints += 1
+            checkpoint = self._opened(note, f"the checkpoint of {size:,} leaves")
+            if checkpoint is None:
+                continue
+            if checkpoint.size != size:
+                told = f"the note at {size:,} leaves is of {checkpoint.size:,}: it was put into another place"
+                self._find(told, "size", "signature")
+                continue
+            yield Claim(checkpoint, "the store", note, inside=True)
+
+    def _opened(self, note: str, name: str) -> Checkpoint | None:
+        try:
+            checkpoint = parse_checkpoint(parse_note(note).text)
+            if self.keys and self.origin is not None:
+                open_checkpoint(note, self.origin, self.keys, self.verify)
+        except CorruptRecording as error:
+            self._find(f"{name} is not what was signed: {error}", "note", "signature")
+            return None
+        return checkpoint
+
+    def _compare(self, claim: Claim, root: bytes | None) -> None:
+        size = claim.checkpoint.size
+        if root == claim.checkpoint.root:
+            self.signed = max(self.signed, size)
+            if self.trusted and parse_note(claim.note).signers(self.trusted, self.verify):
+                self.vouched = max(self.vouched, size)
+        elif root is None and not claim.inside:
+            self._beyond(claim)
+        else:
+            told = f"the first {size:,} leaves do not lead to the root that was signed for them in {claim.place}"
+            self._find(told, "root", "tree" if claim.inside else "rewritten")
+
+    def _beyond(self, claim: Claim) -> None:
+        """Tell of a checkpoint over more leaves than there are."""
+        told = f"{claim.place} has a checkpoint of {claim.checkpoint.size:,} leaves, and there are {self.size:,}"
+        gone = "leaves were removed" if claim.inside else "the store was put back to an older state, or cut"
+        kind: Literal["tree", "rolled_back"] = "tree" if claim.inside else "rolled_back"
+        self._find(f"{told}: {gone}", "size", kind)
+        self.tally.incomplete = True
+
+
+class _Nodes:
+    """Compares the stored nodes of a level with those that the leaves make."""
+
+    def __init__(self, level: int, stored: Iterator[tuple[int, bytes]], tally: Tally) -> None:
+        self._level, self._stored, self._tally = level, stored, tally
+        self._wrong = 0
+        self._next = next(stored, None)
+
+    def take(self, number: int, digest: bytes) -> None:
+        while self._next is not None and self._next[0] < number:
+            self._find(f"node {self._next[0]:,} is there twice, or where none is")
+            self._next = next(self._stored, None)
+        if self._next is None or self._next[0] != number:
+            self._find(f"node {number:,} is missing")
+            return
+        if self._next[1] != digest:
+            self._find(f"node {number:,} is not what the leaves make")
+        self._next = next(self._stored, None)
+
+    def _find(self, told: str) -> None:
+        self._wrong += 1
+        if self._wrong <= _SHOWN:
+            self._tally.find(b"", None, "node", "tree", f"level {self._level} of the tree: {told}")
+
+    def end(self) -> None:
+        while self._next is not None:
+            self._find(f"node {self._next[0]:,} is over leaves that are not there")
+            self._next = next(self._stored, None)
+        if self._wrong > _SHOWN:
+            told = f"level {self._level} of the tree: {self._wrong - _SHOWN:,} more nodes are wrong"
+            self._tally.find(b"", None, "node", "tree", told)

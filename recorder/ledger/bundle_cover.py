@@ -1,0 +1,116 @@
+"""The first page of a bundle, for somebody who has never seen one: what it is, what it proves, how to check it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from html import escape
+from typing import Any, Final
+
+from recorder.clock import id_text
+from recorder.core.json_text import rfc3339
+from recorder.ledger.bundle_plan import Plan
+
+_SHOWN: Final = 200  # exchanges
+_HEAD: Final = """\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>Evidence: read this first</title>
+<style>
+body { font: 17px/1.5 Georgia, serif; max-width: 44em; margin: 2em auto; padding: 0 1em; color: #222; }
+code, pre { font: 14px/1.4 monospace; background: #f3f3f0; padding: .1em .3em; overflow-wrap: anywhere; }
+pre { padding: .7em; overflow-x: auto; }
+td, th { text-align: left; vertical-align: top; padding: .2em 1em .2em 0; }
+.note { border-left: 4px solid #b58900; padding-left: 1em; }
+</style>
+</head>
+<body>
+"""
+_WHAT: Final = """\
+<h1>Evidence of conversations with a language model</h1>
+<p>This folder (a zip file) holds what a program asked a language model and what came back, as it went over the wire,
+recorded by <em>recorder</em> while it happened. To read it, open <code>transcript.html</code>.</p>
+"""
+_HOW: Final = """\
+<h2>How to check it</h2>
+<ol>
+<li>You need Python 3.9 or newer on any computer, and nothing else; no network is used.</li>
+<li>Get the <strong>fingerprint of the key</strong> from the other side by another way than this file: on paper, by
+telephone, from a contract. A fingerprint that comes with the evidence proves nothing.</li>
+<li>Get <code>verify.py</code> from the project, or take the one in this zip if you trust whoever gave it to you.</li>
+<li>Run it beside the zip file, as it was given to you (do not pack it again):
+<pre>python verify.py evidence.zip --key FINGERPRINT</pre></li>
+<li>Read all of what it prints. A line that begins with <code>FOUND</code> says what was changed, and where.</li>
+</ol>
+<h2>What a good answer means</h2>
+<table>
+<tr><th>authentic</th><td>Everything here was signed by the holder of the key whose fingerprint you gave.</td></tr>
+<tr><th>unmodified</th><td>No byte of what was recorded was changed since it was sealed.</td></tr>
+<tr><th>complete in range</th><td>Nothing of these exchanges was cut off, and every entry that the ledger has between
+the first and the last of them is listed, also of what is not in this file.</td></tr>
+<tr><th>bounded in time</th><td>By whose clock it is known when it was.</td></tr>
+</table>
+<h2>What it does not mean</h2>
+<ul>
+<li>Not that the model was right, nor that anybody acted on it, unless a link to an order is here.</li>
+<li>Not that nothing else was asked: what was sent past the recorder is in no ledger.</li>
+<li>Not that the transcripts are the evidence. They are made for reading; the evidence is in <code>streams</code>,
+and <code>FORMAT.md</code> describes every byte of it.</li>
+</ul>
+"""
+_UNSIGNED: Final = """\
+<p class="note"><strong>Authenticity is not proved: the store has no signed checkpoints.</strong> The check finds
+changes by accident, and by whoever does not know how to make the hashes anew; it finds no others.</p>
+"""
+
+
+def cover(plan: Plan, times: Mapping[bytes, int]) -> Iterator[bytes]:
+    """Yield the page.
+
+    :param times: when each exchange began, UTC nanoseconds.
+    """
+    yield _HEAD.encode()
+    yield _WHAT.encode()
+    yield "".join(_facts(plan, times)).encode()
+    if plan.within is None:
+        yield _UNSIGNED.encode()
+    yield _HOW.encode()
+    yield b"</body>\n</html>\n"
+
+
+def _facts(plan: Plan, times: Mapping[bytes, int]) -> Iterator[str]:
+    wanted = plan.wanted
+    yield "<h2>What is here</h2>\n<table>\n"
+    yield _row("made for", _selected(wanted.selection))
+    yield _row("exchanges", str(len(wanted.exchanges)))
+    if wanted.withheld:
+        yield _row("withheld", f"what was said in {len(wanted.withheld)} of them; that they took place is here")
+    erased = sum(bool(part.erased) for part in plan.parts)
+    if erased:
+        yield _row("erased", f"what was said in {erased} of them; who erased it, and why, is here")
+    if plan.within is not None:
+        yield _row("ledger", f"{plan.within.origin}, entries {plan.within.start} to {plan.within.end - 1}")
+    yield "</table>\n<ul>\n"
+    for stream in wanted.exchanges[:_SHOWN]:
+        yield f"<li><code>{id_text(stream)}</code>, {escape(rfc3339(times.get(stream, 0)))}</li>\n"
+    if len(wanted.exchanges) > _SHOWN:
+        yield f"<li>… and {len(wanted.exchanges) - _SHOWN} more</li>\n"
+    yield "</ul>\n"
+
+
+def _selected(selection: Mapping[str, Any]) -> str:
+    kind, value = next(iter(selection.items()))
+    if kind == "link":
+        return f"{value['kind']} {value['id']}, and the exchanges that led to it"
+    if kind == "conversation":
+        return f"the conversation {value.get('name', value['id'])}"
+    if kind == "period":
+        return f"everything begun from {rfc3339(value[0])} to before {rfc3339(value[1])}"
+    return f"the exchange {value}"
+
+
+def _row(name: str, text: str) -> str:
+    shown = "".join(each if each.isprintable() else f"U+{ord(each):04X}" for each in text)
+    return f"<tr><th>{name}</th><td>{escape(shown)}</td></tr>\n"

@@ -1,0 +1,72 @@
+"""Which part of a journal belongs into a bundle: from the last look at the clock before its exchanges to their ends."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from recorder.clock import id_bytes
+from recorder.core.events import Event
+
+_WHOLE: Final = 1000  # events: a shorter journal comes from its beginning, with what it says of the process
+_NAMING: Final = frozenset({"exchange_opened", "exchange_closed", "payload_erased"})
+_SAMPLES: Final = frozenset({"instance_started", "clock_sampled"})
+
+
+@dataclass
+class JournalSpan:
+    """What one pass over a journal found.
+
+    :ivar first: version of the first event that belongs into the bundle; 0: none does.
+    :ivar last: version of the last one that does.
+    :ivar opened: exchanges that were opened in the period and not all closed without anything in them.
+    """
+
+    first: int = 0
+    last: int = 0
+    opened: dict[bytes, int] = field(default_factory=dict)
+
+
+def span_of(events: Iterable[Event], exchanges: Collection[bytes], period: tuple[int, int] | None) -> JournalSpan:
+    """Look through a journal.
+
+    :param events: all events of it.
+    :param exchanges: those that the bundle is made of.
+    :param period: UTC nanoseconds from which, and up to which, every exchange belongs into the bundle.
+    """
+    span, sample = JournalSpan(), 1
+    for event in events:
+        if event.type in _SAMPLES:
+            sample = event.version
+        if event.type not in _NAMING:
+            continue
+        facts = event.facts
+        stream = _exchange_of(facts)
+        within = event.type == "exchange_opened" and period is not None and period[0] <= event.wall_ns < period[1]
+        if stream is not None and within:
+            span.opened[stream] = event.version
+        if event.type == "exchange_closed" and facts.get("length") == 0 and stream is not None:
+            span.opened.pop(stream, None)
+        if stream in exchanges or within:
+            span.first = span.first or sample
+            span.last = event.version
+    if span.last and span.last <= _WHOLE:
+        span.first = 1
+    return span
+
+
+def _exchange_of(facts: dict[str, Any]) -> bytes | None:
+    try:
+        return id_bytes(str(facts.get("exchange")))
+    except ValueError:
+        return None
+
+
+def erased_exchange(event: Event) -> bytes | None:
+    """Return the exchange whose payloads an event says were erased; None where it says nothing of the kind."""
+    try:
+        return _exchange_of(json.loads(event.meta or "{}"))
+    except (ValueError, AttributeError):
+        return None

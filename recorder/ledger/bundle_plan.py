@@ -1,0 +1,193 @@
+"""What goes into a bundle: which event streams, up to which event, and which leaves of the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from recorder.clock import id_text
+from recorder.core.events import StreamKind, StreamOpened
+from recorder.core.heads import Leaf
+from recorder.errors import NotFound
+from recorder.ledger.bundle_journals import JournalSpan, erased_exchange, span_of
+from recorder.ledger.bundle_range import Range, covered, leaves_of, range_of
+from recorder.store.base import Ledger
+from recorder.store.erased import ErasedPayload, erased_of, events_of_types
+from recorder.store.sql import SqlStore
+
+_AT_ONCE: Final = 500  # streams
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a bundle is asked to hold.
+
+    :ivar selection: what was asked for, as the manifest tells it.
+    :ivar exchanges: ids, in the order in which people read them.
+    :ivar openings: of the conversations of these.
+    :ivar links: event streams of links.
+    :ivar withheld: exchanges whose payloads are not given.
+    :ivar period: UTC nanoseconds from which, and up to which, every exchange of the store belongs to it.
+    """
+
+    selection: Mapping[str, Any]
+    exchanges: tuple[bytes, ...]
+    openings: tuple[bytes, ...] = ()
+    links: tuple[bytes, ...] = ()
+    withheld: frozenset[bytes] = frozenset()
+    period: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """An event stream of a bundle.
+
+    :ivar first: version of its first event there; more than 1 only of a journal.
+    :ivar last: version of its last one: what follows is not sealed.
+    :ivar leaf: the leaf that sealed it up to there; None without a ledger.
+    """
+
+    opened: StreamOpened
+    kind: StreamKind
+    first: int
+    last: int
+    leaf: Leaf | None
+    withheld: bool = False
+    erased: Mapping[int, ErasedPayload] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that is known of a bundle before it is written.
+
+    :ivar wanted: what was asked for, with what else was begun in its period.
+    :ivar within: the part of the ledger; None where the store has none.
+    """
+
+    wanted: Wanted
+    parts: tuple[Part, ...]
+    within: Range | None
+
+
+def planned(store: SqlStore, wanted: Wanted) -> Plan:
+    """Find out what goes into a bundle.
+
+    :raises NotFound: nothing is stored of one of the streams.
+    :raises ConfigurationError: something of it is not sealed yet.
+    """
+    return _Planning(store, wanted).plan()
+
+
+class _Planning:
+    def __init__(self, store: SqlStore, wanted: Wanted) -> None:
+        self._store, self._wanted = store, wanted
+        self._origin = store.ledger.origin()
+        self._ledger: Ledger | None = store.ledger if self._origin is not None else None
+
+    def plan(self) -> Plan:
+        erased = {stream: erased_of(self._store, stream) for stream in self._wanted.exchanges} if self._ledger else {}
+        journals = self._journals([stream for stream, left in erased.items() if left])
+        added = self._begun_besides(journals)
+        if added:
+            self._wanted = replace(self._wanted, exchanges=(*self._wanted.exchanges, *added))
+            journals = self._journals([stream for stream, left in erased.items() if left])
+        wanted = self._wanted
+        kinds: dict[bytes, StreamKind] = dict.fromkeys(wanted.exchanges, "exchange")
+        kinds |= dict.fromkeys(wanted.openings, "conversation")
+        kinds |= dict.fromkeys(wanted.links, "link")
+        leaves, within = self._sealed(kinds, journals)
+        parts = [
+            Part(
+                self._opened(stream),
+                kind,
+                1,
+                self._last(stream, leaves),
+                leaves.get(stream),
+                stream in wanted.withheld,
+                erased.get(stream, {}),
+            )
+            for stream, kind in kinds.items()
+        ]
+        for stream, span in journals.items():
+            last, leaf = self._last(stream, leaves), leaves.get(stream)
+            parts.append(Part(self._opened(stream), "journal", span.first, last, leaf))
+        return Plan(wanted, tuple(parts), within)
+
+    def _opened(self, stream: bytes) -> StreamOpened:
+        opened = self._store.opening(stream)
+        if opened is None:
+            raise NotFound(f"nothing is stored of {id_text(stream)}: see `recorder list`")
+        return opened
+
+    def _last(self, stream: bytes, leaves: Mapping[bytes, Leaf]) -> int:
+        leaf = leaves.get(stream)
+        if leaf is not None:
+            return leaf.head.length
+        head = self._store.head(stream)
+        if head is None:
+            raise NotFound(f"no events are stored of {id_text(stream)}")
+        return head.version
+
+    # Journals
+
+    def _journals(self, erased: Collection[bytes]) -> dict[bytes, JournalSpan]:
+        """Return what of which journals belongs to it, in the order of their ids."""
+        exchanges, period = frozenset(self._wanted.exchanges), self._wanted.period
+        candidates = {self._opened(stream).instance for stream in exchanges}
+        for some in _some(self._wanted.exchanges):
+            candidates.update(event.instance for event in self._store.heads(some).values())
+        if erased:
+            told = events_of_types(self._store, ["payload_erased"])
+            candidates.update(event.stream for event in told if erased_exchange(event) in erased)
+        if period is not None:
+            candidates.update(self._journals_within(*period))
+        found = {}
+        for stream in sorted(candidates):
+            span = span_of(self._store.events(stream), exchanges, period)
+            if span.last:
+                found[stream] = span
+        return found
+
+    def _journals_within(self, since: int, until: int) -> Iterator[bytes]:
+        for opened in self._store.openings_where("stream = instance"):
+            first = next(self._store.found_events(opened.stream), None)
+            last = self._store.head(opened.stream)
+            if first is not None and last is not None and first.wall_ns < until and last.wall_ns >= since:
+                yield opened.stream
+
+    def _begun_besides(self, journals: Mapping[bytes, JournalSpan]) -> list[bytes]:
+        """Return what journals say was begun in the period, and is stored, besides what was asked for."""
+        known = set(self._wanted.exchanges)
+        begun = {stream for span in journals.values() for stream in span.opened} - known
+        return sorted(stream for stream in begun if self._store.head(stream) is not None)
+
+    # The ledger
+
+    def _sealed(
+        self, kinds: Mapping[bytes, StreamKind], journals: Mapping[bytes, JournalSpan]
+    ) -> tuple[dict[bytes, Leaf], Range | None]:
+        """Return the last leaf of each stream in the range of leaves, and that range."""
+        ledger, origin = self._ledger, self._origin
+        if ledger is None or origin is None:
+            return {}, None
+        limit = covered(ledger)
+        every = {stream: leaves_of(ledger, stream, limit) for stream in (*kinds, *journals)}
+        needed: list[int] = []
+        for stream, leaves in every.items():
+            if stream in journals:
+                least = journals[stream].last
+                needed.append(next((one for one in leaves if one.head.length >= least), leaves[-1]).number)
+            elif kinds[stream] != "conversation":
+                needed += (one.number for one in leaves)
+        openings = [every[stream][0].number for stream, kind in kinds.items() if kind == "conversation"]
+        within = range_of(ledger, origin, needed, openings)
+        last = {
+            stream: next(one for one in reversed(leaves) if one.number < within.end) for stream, leaves in every.items()
+        }
+        return last, within
+
+
+def _some(streams: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    for at in range(0, len(streams), _AT_ONCE):
+        yield streams[at : at + _AT_ONCE]

@@ -1,0 +1,57 @@
+"""How a store gets a ledger that is sealed: a name, and a key that signs in that name.
+
+The key is there before the store has the name. Whoever dies in between leaves a key that signed nothing, which the
+next attempt by that name takes up.
+"""
+
+from __future__ import annotations
+
+from recorder.clock import Clock
+from recorder.core.heads import log_id
+from recorder.errors import ConfigurationError, NotFound
+from recorder.ledger.keys import SigningKey, create, default_origin, load, private_file
+from recorder.locations import signed_checkpoints
+from recorder.store.base import Ledger
+
+
+def found(ledger: Ledger, origin: str | None, clock: Clock) -> SigningKey:
+    """Give a store's ledger its name and its first key.
+
+    :param origin: the name; None makes one that no other log has.
+    :raises ConfigurationError: the ledger has a name already, the name cannot be that of a log or has been used, or
+        the key cannot be made.
+    """
+    named = ledger.origin()
+    if named is not None:
+        there = load(named) is not None
+        told = "`recorder keys show` tells its key" if there else f"bring its key to {private_file(named)}"
+        raise ConfigurationError(f"the store's ledger is founded, as {named}: {told}")
+    origin = default_origin(clock) if origin is None else origin
+    key = _unused(origin) or create(origin, clock)
+    ledger.found(origin)
+    return key
+
+
+def origin_of(ledger: Ledger) -> str:
+    """Return the name of a store's ledger.
+
+    :raises NotFound: it has none.
+    """
+    origin = ledger.origin()
+    if origin is None:
+        raise NotFound("the store has no ledger, so nothing is sealed: `recorder keys init` founds one")
+    return origin
+
+
+def _unused(origin: str) -> SigningKey | None:
+    """Return a key of that name that is here and signed nothing.
+
+    :raises ConfigurationError: it signed something: two logs of one name could be held against each other.
+    """
+    key = load(origin)
+    signed = signed_checkpoints(log_id(origin))
+    if signed.exists():
+        raise ConfigurationError(
+            f"there was a log {origin} on this machine ({signed}): give this one another name with --origin"
+        )
+    return key

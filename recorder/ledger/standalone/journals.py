@@ -1,0 +1,148 @@
+"""What the journals in a bundle say of its exchanges: that each was announced, and how far it came.
+
+A recorder process writes into its journal that it begins an exchange, with a number that has no gaps, before the
+first byte leaves; and at the end how many events it has, and the hash of the last. So an exchange that is not in
+the store any more is noticed by whoever has the journal.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
+
+from recorder.ledger.standalone.findings import Findings
+from recorder.ledger.standalone.records import Entry, facts_of
+from recorder.ledger.standalone.streams import StreamSummary
+
+TOLERATED_NS = 2_000_000_000
+_MOST_PROCESSES, _MOST_CLOSINGS, _MOST_MISSING = 100_000, 1000, 10_000  # of what hostile journals could tell
+
+
+class _Opened(NamedTuple):
+    journal: bytes
+    number: int
+    wall_ns: int
+
+
+class _Closed(NamedTuple):
+    journal: bytes
+    version: int
+    length: int
+    head: str
+
+
+class Journals:
+    """Takes the events of all journals, then tells where they and the exchanges disagree.
+
+    :param here: the event streams that are in the bundle.
+    :param period: the time that the bundle was made for, from and to (nanoseconds); None: not for a time.
+    :ivar elsewhere: exchanges that a journal announces and that are not in the bundle.
+    :ivar erasures: payloads that journals tell to have been erased, by exchange.
+    """
+
+    def __init__(self, here: Collection[bytes], period: tuple[int, int] | None, findings: Findings) -> None:
+        self._here, self._period, self._findings = here, period, findings
+        self._opened: dict[bytes, _Opened] = {}
+        self._closed: dict[bytes, list[_Closed]] = {}
+        self._numbers: dict[bytes, int] = {}
+        self._offsets: dict[bytes, int] = {}
+        self._missing: dict[bytes, tuple[bytes, int]] = {}
+        self.elsewhere = 0
+        self.erasures: dict[bytes, int] = {}
+        self.steps: dict[bytes, int] = {}
+        self.synchronised = 0
+        self.samples = 0
+
+    def clock(self, entry: Entry) -> None:
+        """Look at the two clocks of an event of any stream: how far the wall clock moved against the other."""
+        offset = entry.wall_ns - entry.mono_ns
+        first = self._offsets.get(entry.instance, offset)
+        if len(self._offsets) < _MOST_PROCESSES:
+            self._offsets.setdefault(entry.instance, offset)
+        step = abs(offset - first)
+        if step > self.steps.get(entry.instance, 0):
+            self.steps[entry.instance] = step
+
+    def take(self, summary: StreamSummary, entry: Entry) -> None:
+        """Take the next event of a journal."""
+        self.clock(entry)
+        facts = facts_of(entry)
+        if entry.type == "exchange_opened":
+            self._open(summary, entry, facts)
+        elif entry.type == "exchange_closed":
+            self._close(summary.stream, entry, facts)
+        elif entry.type == "clock_sampled":
+            self.samples += 1
+            self.synchronised += facts.get("synchronized") is True
+        elif entry.type == "payload_erased":
+            stream, events = _id(facts.get("exchange")), facts.get("events")
+            if stream in self._here:
+                self.erasures[stream] = self.erasures.get(stream, 0) + (events if type(events) is int else 0)
+
+    def _open(self, summary: StreamSummary, entry: Entry, facts: Mapping[str, Any]) -> None:
+        journal = summary.stream
+        number, stream = facts.get("number"), _id(facts.get("exchange"))
+        if type(number) is not int or not stream:
+            self._findings.add("journal", "exchange_opened", "it names no exchange", journal, entry.version)
+            return
+        before = self._numbers.get(journal, 0 if summary.first == 1 else None)
+        if before is not None and number != before + 1:
+            told = f"exchange {number} follows exchange {before}: numbers have no gaps"
+            self._findings.add("journal", "number", told, journal, entry.version)
+        self._numbers[journal] = number
+        if stream in self._here:
+            self._opened[stream] = _Opened(journal, number, entry.wall_ns)
+        else:
+            self.elsewhere += 1
+            within = self._period is not None and self._period[0] <= entry.wall_ns < self._period[1]
+            if within and len(self._missing) < _MOST_MISSING:
+                self._missing[stream] = (journal, entry.version)
+
+    def _close(self, journal: bytes, entry: Entry, facts: Mapping[str, Any]) -> None:
+        stream, length, head = _id(facts.get("exchange")), facts.get("length"), facts.get("head", "")
+        if length == 0:
+            self._missing.pop(stream, None)  # nothing was recorded of it, nor sent
+        if stream in self._here and type(length) is int and 0 <= length < 1 << 63:
+            told = self._closed.setdefault(stream, [])
+            if len(told) < _MOST_CLOSINGS:
+                told.append(_Closed(journal, entry.version, length, str(head)))
+
+    def lengths(self, stream: bytes) -> list[int]:
+        """Return the versions of an exchange after which journals tell its hash."""
+        return [closed.length for closed in self._closed.get(stream, ())]
+
+    def compare(self, summaries: Mapping[bytes, StreamSummary]) -> None:
+        """Tell where exchanges are not as the journals say."""
+        for stream, summary in summaries.items():
+            if summary.kind == "exchange" and summary.whole:
+                self._compare_one(stream, summary, summaries)
+        for stream, (journal, version) in self._missing.items():
+            told = f"the exchange {uuid.UUID(bytes=stream)} was begun in this period, and is not here"
+            self._findings.add("omitted", "exchange_opened", told, journal, version)
+
+    def _compare_one(self, stream: bytes, summary: StreamSummary, here: Mapping[bytes, StreamSummary]) -> None:
+        number, opened = summary.sent.get("number"), self._opened.get(stream)
+        if opened is not None and number is not None and opened.number != number:
+            told = f"it says that it is number {number} of its process, whose journal says {opened.number}"
+            self._findings.add("journal", "number", told, stream, 1)
+        journal = here.get(summary.instance)
+        if number is not None and opened is None and journal is not None and journal.whole:
+            told = "it has a number, and the journal of its process does not name it"
+            self._findings.add("journal", "number", told, stream, 1)
+        if number is not None and journal is None:
+            self._findings.add("omitted", "journal", "the journal of its process is not here", stream)
+        for closed in self._closed.get(stream, ()):
+            head = summary.heads.get(closed.length)
+            if closed.length and (head is None or head.hex() != closed.head):
+                told = f"version {closed.version} of the journal {uuid.UUID(bytes=closed.journal)} tells another "
+                told += f"hash, or more events: {closed.length}"
+                self._findings.add("journal", "head", told, stream, closed.length)
+
+
+def _id(text: object) -> bytes:
+    """Return the id that a journal gives as text; nothing where it is none."""
+    try:
+        return uuid.UUID(str(text)).bytes
+    except ValueError:
+        return b""

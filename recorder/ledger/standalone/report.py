@@ -1,0 +1,208 @@
+"""What a verification came to: verdicts that are given apart, since one word for all of them would hide something."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from recorder.ledger.standalone.findings import id_of
+from recorder.ledger.standalone.journals import TOLERATED_NS
+from recorder.ledger.standalone.streams import StreamSummary
+from recorder.ledger.standalone.verification import Verification
+
+_SHOWN = 20
+_UTC = timezone(timedelta(0))
+_LOST = ("bundle", "tree", "leaf", "omitted", "version", "journal", "record")
+_QUESTIONS = {
+    "authentic": "it is by the holder of a key that you named",
+    "unmodified": "every event is the one that was written, every file the one that the manifest names",
+    "complete_in_range": "no entry of the ledger's range, and no event of what is here, was left out",
+    "bounded_in_time": "what says when it was",
+}
+
+
+def result_of(verification: Verification) -> dict[str, Any]:
+    """Return everything that a verification found, as ``--json`` prints it."""
+    log, findings = verification.log, verification.findings
+    clocks = _clocks(verification)
+    exchanges = [one for one in verification.summaries.values() if one.kind == "exchange"]
+    verdicts = {
+        "authentic": _authentic(verification),
+        "unmodified": "no" if findings.others_than("key", "stale") else "yes",
+        "complete_in_range": _complete(verification),
+        "bounded_in_time": _bounded(verification, clocks),
+    }
+    result: dict[str, Any] = {
+        "verdicts": verdicts,
+        "findings": [finding.as_json() for finding in findings.found],
+        "events": verification.events,
+        "exchanges": [_exchange(verification, one) for one in exchanges],
+        "counts": verification.counts,
+        "not_proved": list(_not_proved(verification, verdicts)),
+        "clocks": clocks,
+        "anchors": verification.anchors,
+    }
+    if findings.more:
+        result["more_findings"] = findings.more
+    if log is not None and log.present:
+        result["ledger"] = {
+            "origin": log.origin,
+            "from": log.start,
+            "to": log.end,
+            "checkpoints": [checkpoint.size for checkpoint in log.checkpoints],
+            "keys": [{"vkey": key.text, "fingerprint": key.fingerprint} for key in log.keys],
+        }
+    if verification.predicate:
+        result["selection"] = verification.predicate.get("selection")
+        result["recorder"] = verification.predicate.get("recorder")
+    if verification.held_told:
+        result["held_checkpoint"] = verification.held_told
+    return result
+
+
+def _authentic(verification: Verification) -> str:
+    log, findings, trusted = verification.log, verification.findings, verification.trusted
+    signers = {
+        key.fingerprint
+        for checkpoint in (log.checkpoints if log is not None else ())
+        if log is not None and checkpoint.size in log.proved_sizes and checkpoint.size >= log.end
+        for key in checkpoint.signers
+    }
+    if trusted and not signers & trusted and not findings.any_of("bundle"):
+        findings.add("key", "checkpoints", "no checkpoint of what is here is signed by a key that you named")
+    if findings.others_than("stale"):
+        return "no"
+    if not trusted:
+        return "not proved"
+    by_manifest = {key.fingerprint for key in verification.manifest_signers}
+    return "yes" if by_manifest & trusted else "events only"
+
+
+def _complete(verification: Verification) -> str:
+    if verification.findings.any_of(*_LOST):
+        return "no"
+    return "yes" if verification.log is not None and verification.log.present else "not proved"
+
+
+def _bounded(verification: Verification, clocks: list[str]) -> str:
+    if clocks or verification.findings.any_of("bundle", "tree", "signature"):
+        return "no"
+    return "anchors not checked" if verification.anchored() else "by its own clock"
+
+
+def _clocks(verification: Verification) -> list[str]:
+    """Return what is wrong with the times that clocks told, a sentence each."""
+    told = []
+    steps = verification.journals.steps if verification.journals is not None else {}
+    for instance, step in sorted(steps.items()):
+        if step > TOLERATED_NS:
+            moved = f"the clock of process {id_of(instance)} moved by {step / 1e9:.1f} s against its steady one"
+            told.append(f"{moved}: it was set, or the machine slept")
+    for stream, summary in sorted(verification.summaries.items()):
+        leaf = _last_leaf(verification, stream)
+        if leaf is not None and leaf.sealed_ns + TOLERATED_NS < summary.last_ns:
+            told.append(f"{id_of(stream)} was sealed before its last event, if the clocks were right")
+    return told
+
+
+def _last_leaf(verification: Verification, stream: bytes) -> Any:
+    leaves = verification.log.own.get(stream) if verification.log is not None else None
+    return leaves[-1] if leaves else None
+
+
+def _exchange(verification: Verification, summary: StreamSummary) -> dict[str, Any]:
+    shown: dict[str, Any] = {"id": id_of(summary.stream), "events": summary.length}
+    shown["began_at"], shown["last_at"] = _time(summary.began_ns), _time(summary.last_ns)
+    leaf = _last_leaf(verification, summary.stream)
+    if leaf is not None:
+        shown["sealed_at"], shown["leaf"] = _time(leaf.sealed_ns), leaf.number
+    return {**shown, **{why: count for why, count in summary.emptied.items() if count}}
+
+
+def _not_proved(verification: Verification, verdicts: dict[str, str]) -> Iterator[str]:
+    if verification.findings.any_of("bundle"):
+        yield "anything: this is not the file that was made"
+        return
+    log = verification.log
+    if log is None or not log.present:
+        yield "authenticity: the store has no signed checkpoints"
+        yield "that no whole exchange was left out, and nothing cut off the end of one"
+        yield "that nobody rewrote an exchange together with all of its hashes"
+    elif verdicts["authentic"] == "not proved":
+        yield "authenticity: give --key with the fingerprint that you got from the other side by another way"
+    if log is not None and log.present and not verification.held_told:
+        yield "that others are shown the same ledger: compare with a checkpoint that you keep (--checkpoint)"
+    if verdicts["authentic"] == "events only":
+        yield "who wrote the transcripts, the cover and the selection: the manifest is not signed with that key"
+    yield "that the transcripts say what the events say: recorder wrote them, and can write them again from the events"
+    yield "that the recorder saw everything: what was sent past it is in no ledger"
+    selection = verification.predicate.get("selection")
+    if isinstance(selection, dict) and "period" in selection:
+        yield "that no other process recorded in that time: those whose journals are not here are not known"
+    if verification.anchors:
+        yield "what the anchors say: each is checked with its own program or place, and proves `not later than`"
+    yield "that the clock of the recording machine was right, and anything `not earlier than` a moment"
+
+
+def _time(nanoseconds: int) -> str:
+    """Return a time as people read it, UTC; a number where no calendar has it."""
+    try:
+        moment = datetime(1970, 1, 1, tzinfo=_UTC) + timedelta(seconds=nanoseconds // 10**9)
+    except OverflowError:
+        return str(nanoseconds)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{nanoseconds % 10**9:09}Z"
+
+
+def lines_of(result: dict[str, Any]) -> Iterator[str]:
+    """Yield what people are shown, line by line; nothing that a bundle says can move the cursor."""
+    counts = result["counts"]
+    yield f"{_counted(result['events'], 'event')} of {_counted(len(result['exchanges']), 'exchange')}"
+    for question, text in _QUESTIONS.items():
+        yield f"  {result['verdicts'][question]:<19} {question.replace('_', ' ')}: {text}"
+    ledger = result.get("ledger")
+    if ledger is not None:
+        span = f"entries {ledger['from']} to {ledger['to'] - 1}"
+        others = _counted(counts.get("other_streams", 0), "other event stream")
+        yield f"ledger {_clean(ledger['origin'])}, {span}, of {others} too"
+        for key in ledger["keys"]:
+            yield f"  key {_grouped(key['fingerprint'])}"
+    for why in ("withheld", "erased"):
+        if counts.get(why):
+            yield f"  {counts[why]} payloads {why}: their sizes and commitments are here"
+    for one in result["exchanges"][:_SHOWN]:
+        sealed = f", sealed {one['sealed_at']}" if "sealed_at" in one else ""
+        yield f"  exchange {one['id']}: {one['began_at']} to {one['last_at']}{sealed}"
+    yield from _rest("exchanges", len(result["exchanges"]))
+    for anchor in result["anchors"][:_SHOWN]:
+        told = "" if anchor["names_checkpoint"] else "; what it gave does not name the checkpoint"
+        yield f"  anchor of entry {anchor['size'] - 1}: {_clean(anchor['anchor'])}, {_time(anchor['made_ns'])}{told}"
+    for told in result["clocks"][:_SHOWN]:
+        yield f"  clock: {told}"
+    for finding in result["findings"][:_SHOWN]:
+        place = f"{finding['stream']} " if "stream" in finding else ""
+        version = f"version {finding['version']} " if "version" in finding else ""
+        yield f"  FOUND {place}{version}{finding['kind']} ({_clean(finding['field'])}): {_clean(finding['detail'])}"
+    yield from _rest("findings", len(result["findings"]))
+    if result.get("held_checkpoint"):
+        yield f"the checkpoint that you hold: {result['held_checkpoint']}"
+    yield "not proved:"
+    for text in result["not_proved"]:
+        yield f"  {text}"
+
+
+def _rest(what: str, count: int) -> Iterator[str]:
+    if count > _SHOWN:
+        yield f"  … and {count - _SHOWN} more {what}: see --json"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def _grouped(digits: str) -> str:
+    return " ".join(digits[at : at + 8] for at in range(0, len(digits), 8))
+
+
+def _clean(text: object) -> str:
+    return "".join(each if each.isprintable() else "�" for each in str(text))[:500]

@@ -1,0 +1,77 @@
+"""The verifier as a program: ``python verify.py evidence.zip --key FINGERPRINT``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from recorder.ledger.standalone.notes import parse_vkey
+from recorder.ledger.standalone.report import lines_of, result_of
+from recorder.ledger.standalone.verification import Verification
+
+_EPILOG = """\
+exit code: 0 nothing is wrong with what can be proved (read what is not), 1 something is wrong, 2 wrong usage.
+The key must not come from the bundle: ask for its fingerprint by another way."""
+
+
+def fingerprint_of(text: str) -> str:
+    """Return the fingerprint that ``--key`` means.
+
+    :param text: a fingerprint (64 hexadecimal digits, in groups or not), or the public key itself.
+    :raises ValueError: it is neither.
+    """
+    digits = re.sub(r"[\s:]", "", text).lower()
+    if re.fullmatch("[0-9a-f]{64}", digits):
+        return digits
+    if re.fullmatch("[0-9a-f]+", digits):
+        raise ValueError(f"a fingerprint has 64 hexadecimal digits, and not {len(digits)}")
+    return parse_vkey(text.strip()).fingerprint
+
+
+def verify_bundle(path: Path, keys: Sequence[str] = (), checkpoint: bytes | None = None) -> dict[str, Any]:
+    """Verify a bundle.
+
+    :param path: the zip file.
+    :param keys: fingerprints, or public keys, that were got by another way than with the bundle.
+    :param checkpoint: a note that was kept from before.
+    :return: verdicts, findings, and what is not proved; nothing is wrong where ``findings`` is empty.
+    :raises ValueError: one of *keys* is no key.
+    :raises OSError: the file cannot be read.
+    """
+    trusted = [fingerprint_of(key) for key in keys]
+    with path.open("rb") as file:
+        verification = Verification(file, trusted, checkpoint)
+        verification.run()
+        return result_of(verification)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program; return its exit code."""
+    parser = argparse.ArgumentParser(prog="verify.py", description="Verify an evidence bundle.", epilog=_EPILOG)
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("--key", action="append", default=[], help="a key's fingerprint, got by another way")
+    parser.add_argument("--checkpoint", type=Path, help="a file with a checkpoint that you kept from before")
+    parser.add_argument("--json", action="store_true", help="one JSON object, for programs")
+    given = parser.parse_args(arguments)
+    try:
+        held = given.checkpoint.read_bytes() if given.checkpoint is not None else None
+        result = verify_bundle(given.bundle, given.key, held)
+    except ValueError as error:
+        sys.stderr.write(f"error: --key: {error}\n")
+        return 2
+    except OSError as error:
+        sys.stderr.write(f"error: {error.filename} cannot be read: {error.strerror}\n")
+        return 2
+    lines = [json.dumps(result, sort_keys=True)] if given.json else lines_of(result)
+    sys.stdout.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr] # a TextIOWrapper
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    return 1 if result["findings"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+"""What could not be written: the gaps that the exchanges are owed, and how many events they stand for."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from recorder.clock import id_text
+from recorder.core.journal_facts import EventsDroppedMeta
+from recorder.recording.batches import events_left
+from recorder.recording.lanes import Lanes
+from recorder.recording.mover import Mover
+from recorder.recording.spool_file import HEADER_SIZE
+from recorder.recording.streams import StreamWriter
+
+_log = logging.getLogger("recorder")
+
+#: Writes to the journal what was lost of an exchange.
+Tell = Callable[[EventsDroppedMeta], None]
+#: Is told of an exchange whose gap is written, and maybe its end.
+Mended = Callable[[StreamWriter], None]
+
+
+class Losses:
+    """The losses of one recorder.
+
+    :ivar events: that were lost so far; an end that is kept to be written later is not among them.
+    """
+
+    def __init__(self) -> None:
+        self.events = 0
+        self._owing: dict[StreamWriter, EventsDroppedMeta] = {}  # in the order in which they began to
+        self._lock = threading.RLock()
+
+    def __len__(self) -> int:
+        """Return the number of exchanges with a loss of which nothing is written yet."""
+        return len(self._owing)
+
+    def note(self, writer: StreamWriter, reason: str) -> None:
+        """Take note that something of a stream was lost."""
+        with self._lock:
+            events, size = writer.newly_lost()
+            self.events += events
+            told = self._of(writer, reason)
+            told["events"] += events
+            told["bytes"] = told.get("bytes", 0) + size
+
+    def note_rest(self, writer: StreamWriter, reason: str) -> None:
+        """Take note that what follows of a stream is missing, of which nobody knows how much it is."""
+        with self._lock:
+            self.events += 1
+            self._of(writer, reason)
+
+    def _of(self, writer: StreamWriter, reason: str) -> EventsDroppedMeta:
+        fresh = EventsDroppedMeta(exchange=id_text(writer.id), events=0, reason=reason)
+        return self._owing.setdefault(writer, fresh)
+
+    def mend(self, tell: Tell, mended: Mended) -> None:
+        """Write the gaps that are owed, as far as that is possible."""
+        with self._lock:
+            owing = list(self._owing)
+        for writer in owing:
+            if writer.mend():
+                self._settle(writer, tell, mended)
+
+    def _settle(self, writer: StreamWriter, tell: Tell, settled: Mended) -> None:
+        with self._lock:
+            told = self._owing.pop(writer, None)
+        if told is not None and (told["events"] or "bytes" not in told):  # else only its end had to wait
+            tell(told)
+        settled(writer)
+
+    def forgo(self, tell: Tell, settled: Mended) -> tuple[int, int]:
+        """Give up what is owed; return how many events nothing tells of, and of how many exchanges they are."""
+        with self._lock:
+            owing = list(self._owing)
+            unreported = sum(writer.forgo() for writer in owing)
+            self.events += sum(writer.newly_lost()[0] for writer in owing)
+        for writer in owing:
+            self._settle(writer, tell, settled)
+        return unreported, len(owing)
+
+
+def say_what_stays(left: int, directory: Path, spool: Lanes, mover: Mover) -> int:
+    """Say what the store has not taken when recording ends; return how many events are lost, as their file is gone.
+
+    :param left: bytes that the store does not have.
+    """
+    spool.check()
+    if spool.removed is None:
+        brings = "what can be read of them" if mover.damage else "them"
+        _log.error("recorder: %d bytes stay in %s: `recorder recover` brings %s to the store", left, directory, brings)
+        return 0
+    gone = [file for file in spool.files() if file.removed]
+    lost = sum(events_left(file, mover.drained.get(file.id, HEADER_SIZE)) for file in gone)
+    _log.critical("recorder: %d events are lost: the spool %s", lost, spool.removed)
+    return lost

@@ -1,0 +1,54 @@
+"""What erasures left of payloads, and the events of few types that stand anywhere in a store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlalchemy import select
+
+from recorder.core.events import TYPE_CODES, Event
+from recorder.store.tables import erased_payloads
+
+if TYPE_CHECKING:
+    from recorder.store.sql import SqlStore
+
+
+class ErasedPayload(NamedTuple):
+    """What is left of a payload: how large it was, and the commitment that its event's hash is made with.
+
+    :ivar size: bytes of meta and body together.
+    """
+
+    size: int
+    commitment: bytes
+
+
+def erased_of(store: SqlStore, stream: bytes) -> dict[int, ErasedPayload]:
+    """Return what is left of the payloads of an event stream that were erased, by version."""
+    c = erased_payloads.c
+    query = select(c.version, c.size, c.commitment).where(c.stream == stream)
+    with store.reading() as connection:
+        return {version: ErasedPayload(size, left) for version, size, left in connection.execute(query)}
+
+
+def erased_streams(store: SqlStore) -> frozenset[bytes]:
+    """Return the ids of the event streams of which payloads were erased."""
+    with store.reading() as connection:
+        return frozenset(connection.execute(select(erased_payloads.c.stream).distinct()).scalars())
+
+
+def acts_of_types(store: SqlStore, types: Iterable[str]) -> Iterator[Event]:
+    """Return every event of some types that stands in a journal, journal by journal, in the order of their ids.
+
+    Looks through the journals alone: exchanges, which are most of a store, are not read for it.
+    """
+    codes = ", ".join(str(TYPE_CODES[name]) for name in types)
+    journals = "e.stream IN (SELECT j.stream FROM event_streams j WHERE j.stream = j.instance)"
+    return store.events_where(f"{journals} AND e.type IN ({codes})")
+
+
+def events_of_types(store: SqlStore, types: Iterable[str]) -> Iterator[Event]:
+    """Return every event of some types, in the order of the event streams' ids; looks through the whole store."""
+    codes = ", ".join(str(TYPE_CODES[name]) for name in types)
+    return store.events_where(f"e.type IN ({codes})")

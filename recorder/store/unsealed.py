@@ -1,0 +1,35 @@
+"""Event streams that hold more than the ledger has sealed of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from recorder.core.heads import ENDED, OPEN, Head
+
+if TYPE_CHECKING:
+    from recorder.store.sql import SqlStore
+
+_AT_ONCE: Final = 500
+_HASH_SIZE: Final = 32
+
+# Of each stream two looks into an index: it is not the number of events that counts.
+_BEHIND: Final = (
+    "coalesce((SELECT max(e.version) FROM events e WHERE e.stream = event_streams.stream), 0) > "
+    "coalesce((SELECT max(l.length) FROM ledger_leaves l WHERE l.stream = event_streams.stream), 0)"
+)
+
+
+def unsealed_heads(store: SqlStore, instance: bytes | None = None) -> Iterator[Head]:
+    """Yield the heads of streams that are further than their last leaf, in the order of their ids.
+
+    A head whose hash is none cannot be sealed, and does not come: the audit tells of it.
+
+    :param instance: only of streams that this recorder process opened.
+    """
+    found = iter(store.openings_where(_BEHIND, instance))
+    while some := [opened.stream for opened in islice(found, _AT_ONCE)]:
+        for stream, last in sorted(store.heads(some).items()):
+            if len(last.hash) == _HASH_SIZE:
+                yield Head(stream, last.version, last.hash, ENDED if store.has_end(last) else OPEN)

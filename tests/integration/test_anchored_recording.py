@@ -1,0 +1,79 @@
+"""What a recorder signs is left outside while it records, and an outside that fails disturbs nobody."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import requests
+
+from recorder import ConfigurationError, Recorder
+from recorder.store import open_store
+from recorder.store.base import Anchored
+from tests.commands import run
+from tests.loopback import Script, serve
+from tests.recorded import ask, journals, until
+
+ORIGIN = "example.com/bot"
+
+
+@pytest.fixture
+def sealed_url(store_url: str) -> str:
+    assert run("keys", "init", "--origin", ORIGIN, "--store", store_url).exit_code == 0
+    return store_url
+
+
+def anchored(url: str) -> tuple[list[Anchored], str]:
+    """Return what was kept of anchors, and the newest checkpoint."""
+    with closing(open_store(url, write=False)) as store:
+        last = store.ledger.last_checkpoint()
+        assert last is not None
+        return list(store.ledger.anchors()), last[1]
+
+
+@pytest.mark.parametrize("drainer", ["thread", "process"])
+def test_checkpoints_are_left_outside_and_told_in_the_journal(drainer: str, sealed_url: str, tmp_path: Path) -> None:
+    outside = tmp_path / "outside.notes"
+    with (
+        serve(Script(chunks=3)) as server,
+        Recorder(sealed_url, drainer=drainer, anchors=[f"file:{outside}#every=1"]) as recorder,
+    ):
+        session = recorder.mount(requests.Session())
+        assert ask(session, server.url, "x").content
+        until(lambda: outside.exists() and bool(recorder.health().anchors[0].size))
+        assert ask(session, server.url, "y").content
+    found, last = anchored(sealed_url)
+    assert outside.read_text().rstrip("\n").endswith(last.rstrip("\n"))
+    assert {one.anchor for one in found} == {f"file:{outside}"}
+    told = [event.facts for events in journals(sealed_url).values() for event in events if event.type == "anchored"]
+    assert told
+    assert told[0]["anchor"] == f"file:{outside}"
+    assert run("anchor", "--list", "--anchor", f"file:{outside}", "--store", sealed_url).exit_code == 0
+
+
+def test_the_environment_names_anchors_too(sealed_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECORDER_ANCHORS", f"directory:{tmp_path}")
+    with serve(Script(chunks=3)) as server, Recorder(sealed_url) as recorder:
+        assert ask(recorder.mount(requests.Session()), server.url, "x").content
+    found, _ = anchored(sealed_url)
+    assert [one.anchor for one in found] == [f"directory:{tmp_path}"] * len(found) != []
+
+
+def test_an_anchor_that_cannot_be_reached_disturbs_nobody_and_is_told(sealed_url: str, tmp_path: Path) -> None:
+    away = f"file:{tmp_path}/share/outside.notes"
+    with serve(Script(chunks=3)) as server, Recorder(sealed_url, anchors=[away]) as recorder:
+        response = ask(recorder.mount(requests.Session()), server.url, "x")
+        assert response.content
+        assert recorder.seal(response) is not None
+        until(lambda: bool(recorder.health().anchors[0].failures))
+        (health,) = recorder.health().anchors
+        assert health.error
+        assert health.waiting_since_ns is not None
+        assert recorder.health().ok
+    assert anchored(sealed_url)[0] == []
+
+
+def test_what_is_no_anchor_is_refused_before_anything_is_recorded(sqlite_url: str) -> None:
+    with pytest.raises(ConfigurationError, match="anchor"):
+        Recorder(sqlite_url, anchors=["ftp:somewhere"])
