@@ -52,7 +52,7 @@ def recover(settings: Settings) -> None:
         done = take_over(spools, store, clock, instance)
         note_recovered(store, clock, done, instance)
         if done.instances:
-            seal_acts(store, clock, instance, *map(id_bytes, done.instances))
+            seal_acts(store, clock, instance, list(map(id_bytes, done.instances)))
         if isinstance(store, SqlStore):
             project(store, SqlProjected(store))
         elif isinstance(store, CassetteStore) and not spool_files(spools):

@@ -63,8 +63,8 @@ def _layers(more: Mapping[str, Any]) -> Iterator[str]:
     journals = more.get("journals", {})
     if journals.get("processes"):
         running = f", {journals['running']:,} without an end" if journals["running"] else ""
-        told = f"{journals['announced']:,} exchanges announced in journals of {journals['processes']:,} processes"
-        yield f"  {told}{running}"
+        announced = counted(journals["announced"], "exchange")
+        yield f"  {announced} announced, processes that keep journals: {journals['processes']:,}{running}"
     if journals.get("dropped"):
         yield f"  {counted(journals['dropped'], 'event')} lost, as the journals say"
     ledger = more.get("ledger")

@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from recorder.core.events import Event, StreamOpened, is_journal
 from recorder.core.heads import log_id
@@ -41,7 +41,8 @@ from recorder.store.walked import Walked, walked
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
-_LAST_ID: int = (1 << 128) - 1
+_LAST_ID: Final = (1 << 128) - 1
+_ONE_BY_ONE: Final = 16  # streams
 
 
 class Spooled(Protocol):
@@ -245,19 +246,29 @@ class _Audit:
         journals = Journals(Tally())
         for opened in self._openings():
             journals.take(opened.stream, self._events(opened.stream))
-        said = Said(journals=journals.kept, told=journals.told, announced=journals.announced, imported=frozenset())
-        audit = StreamsAudit(Tally(), said)
-        for stream in sorted(tally.again):
-            for one in walked(self._store, stream, _after(stream), size=0):
-                audit.take(self._with_spooled(one))
-            if self._store.opening(stream) is None and stream not in self._spooled.openings:
-                part = said.within(stream, _after(stream))
-                absent = StreamsAudit(audit.tally, part)
-                missing_streams(absent, set())
+        said = Said(journals=journals.kept, told=journals.told, announced=journals.announced)
+        audit, met = StreamsAudit(Tally(), said), set[bytes]()
+        for one in self._few(tally.again):
+            met.add(one.stream)
+            audit.take(self._with_spooled(one))
+        for stream in sorted(tally.again - met):
+            if stream in self._spooled.openings:
+                audit.take(self._with_spooled(Walked(stream, None, iter(()), (), {})))
+            else:
+                missing_streams(StreamsAudit(audit.tally, said.within(stream, _after(stream))), set())
         for finding in audit.tally.findings:
             if finding.kind in ("omitted", "journal"):
                 tally.add(finding)
         tally.incomplete |= audit.tally.incomplete
+
+    def _few(self, streams: set[bytes]) -> Iterator[Walked]:
+        """Yield some streams: what began just now stands together, so it is read in one go."""
+        if len(streams) <= _ONE_BY_ONE:
+            for stream in sorted(streams):
+                yield from walked(self._store, stream, _after(stream), size=0)
+        else:
+            span = walked(self._store, min(streams), _after(max(streams)), size=0)
+            yield from (one for one in span if one.stream in streams)
 
 
 def _after(stream: bytes) -> bytes | None:

@@ -80,7 +80,6 @@ class Sealer:
         self._signed = signed
         self._signing: _Signing | None = None
         self._lacking = False  # there is a ledger, but not all that is needed to sign for it
-        self._dead: list[bytes] = []  # recorders whose streams are to be looked through
         self._heads: dict[bytes, Head] = {}
         self._since_ns: int | None = None  # when the oldest of them was moved
         self._hurry = False
@@ -111,9 +110,12 @@ class Sealer:
     def begin(self, store: EventLog, instances: Sequence[bytes] = ()) -> None:
         """Take a store that was just opened, and complete what a process that died had begun.
 
+        Where somebody died, all streams are looked at, not only those of the dead: who died may have recovered others
+        before, and not have come to sealing them.
+
         :param instances: of dead recorders whose event streams may hold more than is sealed.
         """
-        self._dead += instances
+        self._behind = self._behind or bool(instances)
         try:
             self._begin(store)
         except RecorderError as error:
@@ -132,9 +134,6 @@ class Sealer:
             public = dict.fromkeys((*keys.known(origin), key.public))  # a key from elsewhere may not be known here
             self._signing = _Signing(key, SignedCheckpoints(origin, tuple(public)))
             self._lacking = False
-        while self._dead:
-            self._keep({head.stream: head for head in ledger.unsealed_of(self._dead[-1])})
-            self._dead.pop()
         with self._signing.outside as outside:  # sign leaves that are there, copy a note that is only outside
             self._sign(outside, self._grow(ledger, outside, []))
         self.error = None
@@ -156,6 +155,16 @@ class Sealer:
                 for stream, event in last.items()
             }
         )
+
+    def take(self, store: EventLog, instance: bytes) -> None:
+        """Take note of what one process has written, and nobody has sealed yet."""
+        ledger = store.ledger
+        if self._signing is None or ledger is None:
+            return
+        try:
+            self._keep({head.stream: head for head in ledger.unsealed_of(instance)})
+        except RecorderError as error:
+            self._failed(error)
 
     def _state_of(self, stream: bytes) -> int:
         known = self._heads.get(stream)
@@ -316,12 +325,14 @@ class Sealer:
         self._signing = None
 
 
-def seal_acts(store: EventLog, clock: Clock, *instances: bytes) -> str | None:
+def seal_acts(store: EventLog, clock: Clock, instance: bytes, dead: Sequence[bytes] = ()) -> str | None:
     """Seal what a process that is no recorder has written, where the store has a ledger; return why it is not sealed.
 
-    :param instances: the id of its journal, and those of others whose streams it has written to.
+    :param instance: the id of its journal.
+    :param dead: recorders whose streams it has brought to the store and closed.
     """
     sealer = Sealer(clock)
-    sealer.begin(store, instances)
+    sealer.begin(store, dead)
+    sealer.take(store, instance)
     sealer.end(store)
     return sealer.error

@@ -45,6 +45,7 @@ from recorder.store import Rules, open_events
 
 _log = logging.getLogger("recorder")
 
+_SECOND: Final = 1_000_000_000  # nanoseconds
 _LOOK_EVERY: Final = 50  # rounds between two looks whether the owner lives
 
 
@@ -215,8 +216,9 @@ class _Reports:
         damage = {"damage": drainer.damage, "damaged_lanes": sorted(drainer.damaged_lanes)}
         sealing = asdict(drainer.sealing)
         now = {"drained": drained, **counts, "error": drainer.error, **damage, "sealing": sealing}
-        if now != self._last:
-            self._last = now
+        seen = now | {"sealing": sealing | {"lag_ns": sealing["lag_ns"] // _SECOND}}  # not a line every round
+        if seen != self._last:
+            self._last = seen
             self.answer(now)
 
     def answer(self, facts: dict[str, Any]) -> None:

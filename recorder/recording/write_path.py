@@ -309,7 +309,7 @@ class WritePath:
             pause = min(2 * pause, _LONGEST_PAUSE) if self._mover.error is not None else _FIRST_PAUSE
 
     def seal(self, stream: bytes, timeout: float) -> Receipt:
-        """Bring all that was recorded to the store and have it sealed: :meth:`Mover.seal`."""
+        """Have all that was recorded sealed; return the proof for a stream. Raises as :meth:`Mover.seal` does."""
         self._keep_up()
         return self._mover.seal(stream, timeout)
 

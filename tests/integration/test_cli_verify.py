@@ -84,7 +84,7 @@ def test_the_words_for_an_auditor(sealed_url: str) -> None:
     done = run("verify", "--store", sealed_url)
     assert done.exit_code == 0
     assert "not proved  it was sealed by the holder of a key that you named" in done.stdout
-    assert "4 exchanges announced in journals of 2 processes" in done.stdout
+    assert "4 exchanges announced, processes that keep journals: 2" in done.stdout
     assert f"key {keys.fingerprint(keys.known(ORIGIN)[0])}" in done.stdout
 
 

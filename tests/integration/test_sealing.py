@@ -239,3 +239,22 @@ def test_cryptography_is_imported_only_where_there_is_a_key(sqlite_url: str) -> 
         with python(program, sqlite_url) as child:
             out, err = child.communicate(timeout=60)
         assert (out, err) == (expected, "")
+
+
+def test_what_a_recorder_recovered_before_it_died_itself_is_sealed(sealed_url: str) -> None:
+    """Its own streams do not tell of those that it closed for others."""
+    dying = (
+        "import os, sys, requests; from recorder import Recorder; from tests.recorded import ask\n"
+        "from recorder.ledger.sealer import Sealer\n"
+        "Sealer.seal = lambda *rest: os._exit(7)\n"  # before anything that it found is sealed
+        "recorder = Recorder(sys.argv[1]); ask(recorder.mount(requests.Session()), sys.argv[2], 'x').content\n"
+        "recorder.close()"
+    )
+    with serve(Script(chunks=3)) as server:
+        for _ in range(2):
+            with python(dying, sealed_url, server.url) as child:
+                assert child.wait(60) == 7
+    with Recorder(sealed_url) as recorder:
+        assert len(recorder.recovered.instances) == 1
+    assert len(journals(sealed_url)) == 3
+    assert newest(leaves(sealed_url)) == heads(sealed_url)

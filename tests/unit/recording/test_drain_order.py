@@ -190,6 +190,6 @@ def test_without_nested_writes_and_damage_nothing_is_ordered(place: Path, sqlite
     drainer = drainer_of(recording, sqlite_url)
     assert drainer.drain()
     assert drainer.drained[recording.spool.files()[0].id] > HEADER_SIZE
-    assert not drainer._held
+    assert not drainer._stuck._held
     drainer.stop(1.0, lambda _: True)
     recording.die()

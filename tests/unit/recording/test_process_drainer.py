@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +19,7 @@ import recorder.recording.process_drainer as process_drainer
 from recorder import Recorder
 from recorder.clock import SystemClock
 from recorder.errors import StoreUnreachable
+from recorder.ledger.sealer import Sealing
 from recorder.recording.process_drainer import ProcessDrainer
 from recorder.store import open_store
 from recorder.store.schema import upgrade
@@ -188,11 +190,13 @@ def test_a_store_that_does_not_close_is_no_failure(caplog: pytest.LogCaptureFixt
 
 def test_what_is_set_aside_is_counted_over_several_processes() -> None:
     drainer = ProcessDrainer({}, SystemClock())
-    drainer._heard({"error": None, "drained": {}, "events": 5, "conflicts": 2, "damage": "x", "damaged_lanes": [1]})
+    told = {"error": None, "drained": {}, "damage": "x", "damaged_lanes": [1], "sealing": asdict(Sealing(size=7))}
+    drainer._heard(told | {"events": 5, "conflicts": 2})
     assert (drainer.events, drainer.conflicts, drainer.damage) == (5, 2, "x")
     drainer._moved_before, drainer._refused_before = drainer.events, drainer.conflicts
-    drainer._heard({"error": None, "drained": {}, "events": 1, "conflicts": 1, "damage": None, "damaged_lanes": []})
+    drainer._heard(told | {"events": 1, "conflicts": 1, "damage": None, "damaged_lanes": []})
     assert (drainer.events, drainer.conflicts, drainer.damage) == (6, 3, None)
+    assert drainer.sealing == Sealing(size=7)
 
 
 @pytest.mark.parametrize("kind", ["thread", "process"])
