@@ -905,6 +905,10 @@ class Findings:
         """Return whether one of these kinds is there."""
         return any(finding.kind in kinds for finding in self.found)
 
+    def others_than(self, *kinds: str) -> bool:
+        """Return whether one of any other kind is there."""
+        return any(finding.kind not in kinds for finding in self.found)
+
 
 def id_of(stream: bytes) -> str:
     """Return an id as people read it."""
@@ -1149,13 +1153,15 @@ class StreamSummary:
         self.link: dict[str, Any] = {}
         self.began_ns = self.last_ns = 0
         self.emptied = dict.fromkeys(WHYS.values(), 0)
-        self.whole = False
+        self.whole = self.foreign = False
 
     def take(self, entry: Entry) -> None:
         """Take the next event."""
         if not self.kind:
             self.kind = kind_of(self, entry)
             self.began_ns = entry.wall_ns
+            # No hash covers the opening; what recovery closed before it had begun is the one that others begin.
+            self.foreign = entry.instance != self.instance and entry.type != "process_died"
         self.length, self.last_ns = entry.version, entry.wall_ns
         if entry.why:
             self.emptied[WHYS[entry.why]] += 1
@@ -1211,6 +1217,9 @@ class StreamChecks:
             summary.heads[reader.version] = reader.head
             if not summary.length:
                 self._findings.add("version", name, "the event stream has no events", stream)
+            if summary.foreign:
+                told = "its first event is by another process than the one that is said to have opened it"
+                self._findings.add("opening", "instance", told, stream, summary.first)
         except Broken as broken:
             self._findings.add(broken.kind, broken.field, f"{broken.detail}", stream, broken.version)
         if summary is not None and self._log.present:
@@ -1316,7 +1325,7 @@ class Journals:
         self.clock(entry)
         facts = facts_of(entry)
         if entry.type == "exchange_opened":
-            self._open(summary.stream, entry, facts)
+            self._open(summary, entry, facts)
         elif entry.type == "exchange_closed":
             self._close(summary.stream, entry, facts)
         elif entry.type == "clock_sampled":
@@ -1327,12 +1336,13 @@ class Journals:
             if stream in self._here:
                 self.erasures[stream] = self.erasures.get(stream, 0) + (events if type(events) is int else 0)
 
-    def _open(self, journal: bytes, entry: Entry, facts: Mapping[str, Any]) -> None:
+    def _open(self, summary: StreamSummary, entry: Entry, facts: Mapping[str, Any]) -> None:
+        journal = summary.stream
         number, stream = facts.get("number"), _id(facts.get("exchange"))
         if type(number) is not int or not stream:
             self._findings.add("journal", "exchange_opened", "it names no exchange", journal, entry.version)
             return
-        before = self._numbers.get(journal, 0 if entry.version == 2 else None)
+        before = self._numbers.get(journal, 0 if summary.first == 1 else None)
         if before is not None and number != before + 1:
             told = f"exchange {number} follows exchange {before}: numbers have no gaps"
             self._findings.add("journal", "number", told, journal, entry.version)
@@ -1664,7 +1674,7 @@ def result_of(verification: Verification) -> dict[str, Any]:
     exchanges = [one for one in verification.summaries.values() if one.kind == "exchange"]
     verdicts = {
         "authentic": _authentic(verification),
-        "unmodified": "no" if findings.any_of("bundle") or findings.found else "yes",
+        "unmodified": "no" if findings.others_than("key", "stale") else "yes",
         "complete_in_range": _complete(verification),
         "bounded_in_time": _bounded(verification, clocks),
     }
@@ -1706,7 +1716,7 @@ def _authentic(verification: Verification) -> str:
     }
     if trusted and not signers & trusted and not findings.any_of("bundle"):
         findings.add("key", "checkpoints", "no checkpoint of what is here is signed by a key that you named")
-    if findings.found:
+    if findings.others_than("stale"):
         return "no"
     if not trusted:
         return "not proved"
@@ -1772,6 +1782,9 @@ def _not_proved(verification: Verification, verdicts: dict[str, str]) -> Iterato
         yield "who wrote the transcripts, the cover and the selection: the manifest is not signed with that key"
     yield "that the transcripts say what the events say: recorder wrote them, and can write them again from the events"
     yield "that the recorder saw everything: what was sent past it is in no ledger"
+    selection = verification.predicate.get("selection")
+    if isinstance(selection, dict) and "period" in selection:
+        yield "that no other process recorded in that time: those whose journals are not here are not known"
     if verification.anchors:
         yield "what the anchors say: each is checked with its own program or place, and proves `not later than`"
     yield "that the clock of the recording machine was right, and anything `not earlier than` a moment"

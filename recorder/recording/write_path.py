@@ -24,7 +24,6 @@ from recorder.recording.previous import Before, take_over
 from recorder.recording.recovery import Recovered
 from recorder.recording.reserve import Reserve, mark_closed
 from recorder.recording.rounds import Rounds
-from recorder.recording.spool import Spool
 from recorder.recording.streams import StreamWriter
 from recorder.recording.unended import Unended, Unfinished
 from recorder.recording.writes import Writes
@@ -88,20 +87,15 @@ class WritePath:
         forks.ALIVE.add(self)
 
     def _begin_anew(self, forked: PreviousJournal | None = None) -> None:
-        """Make what a forked child does not share with its parent.
-
-        :param forked: the journal of the parent.
-        """
+        """Make what a forked child does not share with its parent, whose journal is *forked*."""
         kept = self._configuration is not None
         self._opening = threading.RLock()
         self._writes, self._unended, self._losses = Writes(), Unended(), Losses()
         self._upkeep = Rounds("recorder-upkeep", self._keep_up, pulse=PULSE if kept else None)
         writer = StreamWriter(self._spool.first, self.clock, self.instance, self.instance, self.clock.secret(32))
-        facts = self._configuration or {}
-        self._journal = Journal(writer, self._place, self.clock, facts, kept=kept, previous=forked)
-
-    def _place(self) -> Spool | None:
-        return self._spool.for_journal(self._writes.on_hold())
+        facts, spool, writes = self._configuration or {}, self._spool, self._writes
+        place = lambda: spool.for_journal(writes.on_hold())  # noqa: E731 - both are made anew with the journal
+        self._journal = Journal(writer, place, self.clock, facts, kept=kept, previous=forked)
 
     def start(self) -> None:
         """Open the store and take over what dead processes left.

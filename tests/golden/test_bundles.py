@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from recorder.ledger.standalone.verify import verify_bundle
 from tests.golden.make_bundles import HERE, NAMES, main, own_result
+from tests.recorded import ROOT
 from tests.sealed import Key
 
 DIGESTS = {
-    "v1-order": "3c5ffe2a347257d329677d3a786b562828ea62db266cbad58420f3af891af462",
-    "v1-period": "66187a4db140b10bbc37ea97d9a2a817eeddbe1a10db112a440311699b7aa3d1",
-    "v1-unsealed": "fb08fe516d52b86d1af751d0976c8766870e005bf7d8835e9f27eb1dd58f1f5a",
+    "v1-order": "5aefe372f0d179f64b03b978ef1b2c97b3f4fe22bad05acecec8f310f6a78aac",
+    "v1-period": "5ccd7407011d1f22273dae23aaab26f975464924bb52b09937b26e34278895ed",
+    "v1-unsealed": "75df0385decd735e4eff31224e8b56a57cbdd6c1b90f2a490e2798a7dc5b6e65",
 }
 
 
@@ -47,6 +49,7 @@ def test_this_verifier_says_the_same(name: str) -> None:
     for question in ("verdicts", "findings", "events", "exchanges", "counts", "selection"):
         assert said[question] == then[question], question
     assert then["findings"] == []
+    Draft202012Validator(json.loads((ROOT / "docs" / "schema" / "bundle.schema.json").read_text())).validate(said)
     assert then["verdicts"]["authentic"] == ("not proved" if name == "v1-unsealed" else "yes")
 
 

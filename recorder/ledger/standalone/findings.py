@@ -50,6 +50,10 @@ class Findings:
         """Return whether one of these kinds is there."""
         return any(finding.kind in kinds for finding in self.found)
 
+    def others_than(self, *kinds: str) -> bool:
+        """Return whether one of any other kind is there."""
+        return any(finding.kind not in kinds for finding in self.found)
+
 
 def id_of(stream: bytes) -> str:
     """Return an id as people read it."""

@@ -69,7 +69,7 @@ class Journals:
         self.clock(entry)
         facts = facts_of(entry)
         if entry.type == "exchange_opened":
-            self._open(summary.stream, entry, facts)
+            self._open(summary, entry, facts)
         elif entry.type == "exchange_closed":
             self._close(summary.stream, entry, facts)
         elif entry.type == "clock_sampled":
@@ -80,12 +80,13 @@ class Journals:
             if stream in self._here:
                 self.erasures[stream] = self.erasures.get(stream, 0) + (events if type(events) is int else 0)
 
-    def _open(self, journal: bytes, entry: Entry, facts: Mapping[str, Any]) -> None:
+    def _open(self, summary: StreamSummary, entry: Entry, facts: Mapping[str, Any]) -> None:
+        journal = summary.stream
         number, stream = facts.get("number"), _id(facts.get("exchange"))
         if type(number) is not int or not stream:
             self._findings.add("journal", "exchange_opened", "it names no exchange", journal, entry.version)
             return
-        before = self._numbers.get(journal, 0 if entry.version == 2 else None)
+        before = self._numbers.get(journal, 0 if summary.first == 1 else None)
         if before is not None and number != before + 1:
             told = f"exchange {number} follows exchange {before}: numbers have no gaps"
             self._findings.add("journal", "number", told, journal, entry.version)

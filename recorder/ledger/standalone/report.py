@@ -29,7 +29,7 @@ def result_of(verification: Verification) -> dict[str, Any]:
     exchanges = [one for one in verification.summaries.values() if one.kind == "exchange"]
     verdicts = {
         "authentic": _authentic(verification),
-        "unmodified": "no" if findings.any_of("bundle") or findings.found else "yes",
+        "unmodified": "no" if findings.others_than("key", "stale") else "yes",
         "complete_in_range": _complete(verification),
         "bounded_in_time": _bounded(verification, clocks),
     }
@@ -71,7 +71,7 @@ def _authentic(verification: Verification) -> str:
     }
     if trusted and not signers & trusted and not findings.any_of("bundle"):
         findings.add("key", "checkpoints", "no checkpoint of what is here is signed by a key that you named")
-    if findings.found:
+    if findings.others_than("stale"):
         return "no"
     if not trusted:
         return "not proved"
@@ -137,6 +137,9 @@ def _not_proved(verification: Verification, verdicts: dict[str, str]) -> Iterato
         yield "who wrote the transcripts, the cover and the selection: the manifest is not signed with that key"
     yield "that the transcripts say what the events say: recorder wrote them, and can write them again from the events"
     yield "that the recorder saw everything: what was sent past it is in no ledger"
+    selection = verification.predicate.get("selection")
+    if isinstance(selection, dict) and "period" in selection:
+        yield "that no other process recorded in that time: those whose journals are not here are not known"
     if verification.anchors:
         yield "what the anchors say: each is checked with its own program or place, and proves `not later than`"
     yield "that the clock of the recording machine was right, and anything `not earlier than` a moment"

@@ -46,13 +46,15 @@ class StreamSummary:
         self.link: dict[str, Any] = {}
         self.began_ns = self.last_ns = 0
         self.emptied = dict.fromkeys(WHYS.values(), 0)
-        self.whole = False
+        self.whole = self.foreign = False
 
     def take(self, entry: Entry) -> None:
         """Take the next event."""
         if not self.kind:
             self.kind = kind_of(self, entry)
             self.began_ns = entry.wall_ns
+            # No hash covers the opening; what recovery closed before it had begun is the one that others begin.
+            self.foreign = entry.instance != self.instance and entry.type != "process_died"
         self.length, self.last_ns = entry.version, entry.wall_ns
         if entry.why:
             self.emptied[WHYS[entry.why]] += 1
@@ -108,6 +110,9 @@ class StreamChecks:
             summary.heads[reader.version] = reader.head
             if not summary.length:
                 self._findings.add("version", name, "the event stream has no events", stream)
+            if summary.foreign:
+                told = "its first event is by another process than the one that is said to have opened it"
+                self._findings.add("opening", "instance", told, stream, summary.first)
         except Broken as broken:
             self._findings.add(broken.kind, broken.field, f"{broken.detail}", stream, broken.version)
         if summary is not None and self._log.present:

@@ -123,6 +123,7 @@ def test_another_key_is_told(tmp_path: Path) -> None:
     result = verify_bundle(path, [Key(seed=2).fingerprint])
     assert result["verdicts"]["authentic"] == "no"
     assert [finding["kind"] for finding in result["findings"]] == ["key"]
+    assert result["verdicts"]["unmodified"] == result["verdicts"]["complete_in_range"] == "yes"
     assert verify_bundle(path, [Key(seed=2).fingerprint, Key().fingerprint])["verdicts"]["authentic"] == "yes"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recorder.core.codec import event_record
+from recorder.core.codec import encode_opened, event_record
 from recorder.core.heads import ENTRY_SIZE
 from recorder.core.notes import Checkpoint, sign_note
 from recorder.ledger.standalone.verify import verify_bundle
@@ -118,6 +119,17 @@ def test_two_streams_swapped_are_found(tmp_path: Path) -> None:
     assert kinds(changed, key.fingerprint) == {"opening"}
 
 
+def test_an_opening_that_names_another_process_is_found(tmp_path: Path) -> None:
+    """No hash covers it: whoever makes its checksum anew is told by the events."""
+    key = Key()
+    path, desk = small_bundle(tmp_path, key)
+    for stream in (desk.streams[-2], desk.streams[-1], desk.streams[1]):
+        other = encode_opened(replace(stream.opened, instance=bytes(16)))
+        name = f"streams/{stream.id}.ev"
+        changed = repacked(path, tmp_path / "c.zip", {name: other + members(path)[name][len(other) :]})
+        assert "opening" in kinds(changed, key.fingerprint)
+
+
 def test_a_stream_that_no_leaf_names_is_found(tmp_path: Path) -> None:
     key = Key()
     path, _ = small_bundle(tmp_path, key)
@@ -161,6 +173,7 @@ def test_an_older_bundle_is_told_by_a_checkpoint_that_was_kept(tmp_path: Path) -
     path.write_bytes(old)
     assert kinds(path, key.fingerprint) == set()
     assert kinds(path, key.fingerprint, checkpoint=kept) == {"stale"}
+    assert verify_bundle(path, [key.fingerprint], kept)["verdicts"]["authentic"] == "yes"
     result = verify_bundle(newer, [key.fingerprint], kept)
     assert result["findings"] == []
     assert result["held_checkpoint"] == "agrees"

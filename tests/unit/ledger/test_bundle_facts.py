@@ -144,13 +144,15 @@ def test_a_key_that_was_changed_is_one_of_those_that_are_named(tmp_path: Path) -
 def test_the_number_of_an_exchange_is_that_of_its_journal(tmp_path: Path) -> None:
     """A journal that was made anew without an exchange leaves a gap in its numbers, or exchanges that contradict it."""
     key = Key()
-    desk = Desk(url_of(tmp_path), key)
-    desk.exchange("one", ["a"])
-    desk._number += 1
-    last = desk.exchange("three", ["b"])
-    desk.seal()
-    path = bundle_of(desk, tmp_path / "e.zip", [last])
-    assert kinds(path, key.fingerprint) == {"journal"}
+    for name, before in (("first", 0), ("later", 1)):
+        desk = Desk(url_of(tmp_path, f"{name}.db"), key)
+        for number in range(before):
+            desk.exchange(f"{number}", ["a"])
+        desk._number += 1
+        last = desk.exchange("the next but one", ["b"])
+        desk.seal()
+        path = bundle_of(desk, tmp_path / f"{name}.zip", [last])
+        assert kinds(path, key.fingerprint) == {"journal"}
 
 
 def test_another_checkpoint_at_the_end_does_not_change_a_bundle_but_for_it(tmp_path: Path) -> None:
