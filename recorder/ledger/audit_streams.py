@@ -297,6 +297,8 @@ class _Stream:
         """Check that the journal of its process tells of it."""
         if self.kind == "journal" or self._opened is None:
             return
+        if self.kind != "exchange" and self._said.is_running(self._opened.instance):
+            return  # an exchange is announced before it begins; of other streams the journal tells afterwards
         fault = self._said.fault_of(self._stream, self._opened.instance, self.number)
         if fault is None:
             return
