@@ -31,6 +31,7 @@ from recorder.store.upkeep import damage
 
 _FILE: Final = click.Path(path_type=Path, dir_okay=False)
 _SHARES: Final = 1000  # of a progress bar
+_LONG: Final = 50_000  # events that take long enough for one
 
 
 @click.command()
@@ -131,7 +132,8 @@ def _held(file: Path | None) -> list[FileAnchor]:
 
 
 def _whole(store: Store, asked: Asked, *, views: bool) -> Report:
-    with progress("verifying", _SHARES) as advance:
+    events, _ = store.reader.store.counts()
+    with progress("verifying", _SHARES if events > _LONG else 0) as advance:
         told = 0
 
         def shared(done: int, of: int) -> None:
