@@ -14,14 +14,15 @@ from recorder.errors import RecorderError
 from recorder.store import open_store
 
 
-def note_access(url: str, clock: Clock, action: str, of: str, result: str) -> str | None:
+def note_access(url: str, clock: Clock, action: str, of: str, result: str, *, seal: bool = True) -> str | None:
     """Record an access where the store has a ledger; return why it could not be recorded, or None.
 
     What was asked for is not refused for it: who may only read cannot write.
 
-    :param action: ``export``, ``bundle``.
+    :param action: ``export``, ``bundle``, ``verify``.
     :param of: what was asked for, by ids: it stays for ever, so it is no name of a conversation.
     :param result: what came of it, in a few words.
+    :param seal: False leaves the sealing to whoever seals next.
     """
     try:
         with closing(open_store(url, write=False)) as store:
@@ -29,7 +30,7 @@ def note_access(url: str, clock: Clock, action: str, of: str, result: str) -> st
                 return None
         with closing(open_store(url, write=True)) as store:
             facts = {"action": action, "by": who(), "of": of, "result": result}
-            write_down(store, clock, action, [("accessed", facts)])
+            write_down(store, clock, action, [("accessed", facts)], seal=seal)
     except (RecorderError, OSError) as error:
         return str(error)
     return None

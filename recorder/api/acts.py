@@ -32,12 +32,14 @@ def write_down(
     facts: Sequence[tuple[str, Mapping[str, Any]]],
     *,
     links: Sequence[Mapping[str, Any]] = (),
+    seal: bool = True,
 ) -> bytes:
     """Write a journal of what was done, with the streams that this made, in one transaction; seal it where that is on.
 
     :param action: what was done, in a word.
     :param facts: the events of the journal, see :mod:`recorder.core.journal_facts`.
     :param links: facts of links, each of which becomes a stream of its own.
+    :param seal: False leaves the sealing to whoever seals next: what is outside is not touched.
     :return: id of the journal.
     :raises StoreError: the store failed; nothing is written.
     """
@@ -46,7 +48,7 @@ def write_down(
     told = [*facts, *(("stream_written", _reached(event)) for _, event in made)]
     opened, events = short_journal(store, clock, told, {"action": action}, instance)
     store.append([opened, *(opening for opening, _ in made)], [*events, *(event for _, event in made)])
-    unsealed = seal_acts(store, clock, instance)
+    unsealed = seal_acts(store, clock, instance) if seal else None
     if unsealed is not None:
         _log.warning("recorder: what was done is recorded, and not sealed: %s", unsealed)
     return instance

@@ -9,11 +9,12 @@ from typing import Final
 
 import click
 
+from recorder.api.access import note_access
 from recorder.api.auditing import audit_store, audit_streams
 from recorder.api.store import Store
 from recorder.cli.application import Settings, json_option, store_option
 from recorder.cli.bundle_verifying import bundle_options, verify_a_bundle
-from recorder.cli.failures import FOUND
+from recorder.cli.failures import FOUND, tell
 from recorder.cli.naming import exchanges
 from recorder.cli.output import emit_json
 from recorder.cli.progress import progress
@@ -30,6 +31,7 @@ from recorder.store.upkeep import damage
 
 _FILE: Final = click.Path(path_type=Path, dir_okay=False)
 _SHARES: Final = 1000  # of a progress bar
+_LONG: Final = 50_000  # events that take long enough for one
 
 
 @click.command()
@@ -46,6 +48,7 @@ _SHARES: Final = 1000  # of a progress bar
 @click.option("--outside", metavar="FILE", type=_FILE, help="The log's checkpoints outside the store, if not here.")
 @click.option("--views", is_flag=True, help="Also compare with the events what list, search and stats show.")
 @click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Processes; else one for each core.")
+@click.option("--record", is_flag=True, help="Record in the store, when that is done, who verified it and the result.")
 @click.option("--resume", metavar="FILE", type=_FILE, help="Keep in FILE how far it is, and go on from there.")
 @json_option
 @store_option
@@ -61,6 +64,7 @@ def verify(
     outside: Path | None,
     views: bool,
     jobs: int | None,
+    record: bool,
     resume: Path | None,
     as_json: bool,
 ) -> None:
@@ -72,10 +76,12 @@ def verify(
 
     The exit code is 1 when anything is not as it was written, is missing, or contradicts the clocks.
 
+    Nothing is changed by that. --record adds to the access trail of a store that has a ledger.
+
     With --bundle it is an evidence bundle that is checked, and no store is read.
     """
     if bundle is not None:
-        if identity is not None or anchors or roots or outside or views or jobs or resume:
+        if identity is not None or anchors or roots or outside or views or jobs or record or resume:
             raise ConfigurationError("--bundle checks all of a file: only --key and --checkpoint go with it")
         verify_a_bundle(ctx, bundle, keys, held, as_json=as_json)
     check_keys(keys)
@@ -101,7 +107,17 @@ def verify(
     else:
         for line in lines_of(report):
             click.echo(line)
+    if record:
+        _record(ctx.ensure_object(Settings).store, identity, report)
     ctx.exit(FOUND if report.findings else 0)
+
+
+def _record(url: str, identity: str | None, report: Report) -> None:
+    """Record that a store was verified; not sealed by that: an audit does not touch what it looks at outside."""
+    of = "everything" if identity is None else f"{report.exchanges} of the exchanges"
+    refused = note_access(url, SystemClock(), "verify", of, f"{len(report.findings)} findings", seal=False)
+    if refused is not None:
+        tell(f"that this was verified is not recorded: {refused}")
 
 
 def _there(outside: Path | None) -> Path | None:
@@ -116,7 +132,8 @@ def _held(file: Path | None) -> list[FileAnchor]:
 
 
 def _whole(store: Store, asked: Asked, *, views: bool) -> Report:
-    with progress("verifying", _SHARES) as advance:
+    events, _ = store.reader.store.counts()
+    with progress("verifying", _SHARES if events > _LONG else 0) as advance:
         told = 0
 
         def shared(done: int, of: int) -> None:

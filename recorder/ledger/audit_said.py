@@ -94,6 +94,11 @@ class Said:
         kept = self.journals.get(journal)
         return not self.last and (kept is None or not kept.ended)
 
+    def is_running(self, journal: bytes) -> bool:
+        """Whether a journal has no end yet."""
+        kept = self.journals.get(journal)
+        return kept is not None and not kept.ended
+
     def is_lossy(self, journal: bytes) -> bool:
         """Whether a journal cannot be asked for everything: it says so, or its process may not have got to it."""
         kept = self.journals.get(journal)

@@ -47,6 +47,7 @@ _KINDS: Final[Mapping[str, type | UnionType]] = {
 }
 #: What may follow an end: a consumer can leave what had arrived untaken, a loss be told late.
 _AFTER_THE_END: Final = frozenset({"consumer_closed", "consumer_abandoned", "gap_recorded", "tags_set"})
+_ANY: Final = (-(2**63), 2**63)  # difference of the two clocks of an event
 _NOTHING_SAID: Final = Said()
 
 
@@ -107,6 +108,7 @@ class _Stream:
         self._window = Window()
         self.version = 0
         self.ended_at: int | None = None
+        self._clocked = True  # its times are those of a process that recorded it
         self.number: object = None  # what the exchange says to be in its process's journal
         self.kind: StreamKind = "journal" if opened is not None and is_journal(opened) else "exchange"
 
@@ -145,6 +147,7 @@ class _Stream:
             self.kind = stream_kind(event.type)
         if self._opened is None:
             self._find(None, "opening", "opening", "the opening is missing: no hash can be checked")
+        self._clocked = event.type != "imported"  # else they are what a file told
         if event.type == "request_sent":
             self.number = _facts(event).get("number")
         while event is not None:
@@ -158,7 +161,7 @@ class _Stream:
             return next(events, None)
         window, tally = self._window, self._tally
         reached, window.earliest, window.latest = self._bounds.window
-        window.least, window.most = tally.clocks.window()
+        window.least, window.most = tally.clocks.window() if self._clocked else _ANY
         window.until = min(reached + 1, self._due[0].length) if self._due else reached + 1
         try:
             return verifier.pass_chunks(events, window)
@@ -166,7 +169,8 @@ class _Stream:
             if verifier.passed is not None:
                 count = verifier.version - self.version
                 tally.events += count
-                tally.clocks.take(verifier.passed)
+                if self._clocked:
+                    tally.clocks.take(verifier.passed)
                 self._bounds.passed(count)
                 self.version = verifier.version
 
@@ -200,7 +204,8 @@ class _Stream:
             self._damaged(event)
 
     def _time(self, event: Event) -> None:
-        self._tally.clocks.take(event)
+        if self._clocked:
+            self._tally.clocks.take(event)
         found = self._bounds.take(event)
         if found is not None:
             self._tally.add(found)
@@ -297,6 +302,8 @@ class _Stream:
         """Check that the journal of its process tells of it."""
         if self.kind == "journal" or self._opened is None:
             return
+        if self.kind != "exchange" and self._said.is_running(self._opened.instance):
+            return  # an exchange is announced before it begins; of other streams the journal tells afterwards
         fault = self._said.fault_of(self._stream, self._opened.instance, self.number)
         if fault is None:
             return

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import requests
 
 from recorder import Recorder
+from recorder.store import open_store
 from tests.commands import run
 from tests.erasing import recorded
 from tests.journals import journals
@@ -72,3 +74,17 @@ def test_what_was_not_given_is_not_recorded(store_url: str, command: list[str]) 
     recorded(store_url)
     assert run(*command, "--store", store_url).exit_code == 1
     assert accesses(store_url) == []
+
+
+def test_an_audit_is_recorded_where_that_is_asked_for_and_seals_nothing(store_url: str) -> None:
+    recorded(store_url)
+    assert run("verify", "--store", store_url).exit_code == 0
+    assert accesses(store_url) == []
+    with closing(open_store(store_url, write=False)) as store:
+        size = store.ledger.size()
+    assert run("verify", "--record", "--store", store_url).exit_code == 0
+    (found,) = accesses(store_url)
+    assert (found["action"], found["of"], found["result"]) == ("verify", "everything", "0 findings")
+    with closing(open_store(store_url, write=False)) as store:
+        assert store.ledger.size() == size
+    assert run("verify", "--store", store_url).exit_code == 0

@@ -66,7 +66,7 @@ def test_what_is_imported_is_followed(url: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", [["list"], ["stats"], ["stats", "--by", "day"], ["list", "--json"], ["verify"]])
 def test_views_take_what_has_no_time(url: str, command: list[str]) -> None:
-    assert run(*command, "--store", url).exit_code == 0
+    assert (done := run(*command, "--store", url)).exit_code == 0, done.output
 
 
 def test_exchanges_are_shown_compared_and_exported(url: str) -> None:

@@ -14,7 +14,9 @@ import requests
 from sqlalchemy.engine import make_url
 
 from recorder import Recorder
+from recorder.clock import SystemClock
 from recorder.errors import ConfigurationError, StoreError
+from recorder.ledger import keys
 from recorder.projections.runner import project, rebuild_all
 from recorder.store import open_store
 from recorder.store.base import Anchored, SpoolMark
@@ -90,12 +92,15 @@ def everything(url: str, at: int = 0) -> None:
 
 def test_a_program_records_as_writer_and_an_auditor_reads(roles: Roles, tmp_path: Path) -> None:
     granted(roles)
+    keys.create(ORIGIN, SystemClock())
     writer, auditor = roles.as_role(roles.writer), roles.as_role(roles.auditor)
-    with serve(Script(chunks=5)) as server, Recorder(writer) as recorder:
+    with serve(Script(chunks=5)) as server, Recorder(writer, anchors=[f"directory:{tmp_path}"]) as recorder:
         session = recorder.mount(requests.Session())
         with recorder.conversation("desk", tags={"bot": "elion"}):
-            assert ask(session, server.url, "buy or hold?").content
-    everything(writer, 10)
+            response = ask(session, server.url, "buy or hold?")
+            assert response.content
+        assert recorder.seal(response) is not None
+        recorder.link(kind="order", id="7", exchange=response)
 
     for command in (
         ("list", "--json"),
@@ -112,8 +117,12 @@ def test_a_program_records_as_writer_and_an_auditor_reads(roles: Roles, tmp_path
     ):
         done = run(*command, "--store", auditor)
         assert done.exit_code == 0, (command, done.stderr)
-    assert len(run("list", "--json", "--store", auditor).stdout.splitlines()) == 3
-    assert json.loads(run("verify", "--json", "--store", auditor).stdout)["findings"] == []
+    assert len(run("list", "--json", "--store", auditor).stdout.splitlines()) == 1
+    verified = json.loads(run("verify", "--json", "--store", auditor).stdout)
+    assert verified["findings"] == []
+    with closing(open_store(auditor, write=False)) as store:
+        assert store.ledger.size() >= 3
+        assert list(store.ledger.anchors())
 
 
 def test_a_writer_cannot_change_what_was_recorded(roles: Roles) -> None:

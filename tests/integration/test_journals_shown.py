@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import closing
 from pathlib import Path
 
@@ -28,7 +27,6 @@ COMMANDS = (
     ("stats", "--json"),
     ("export", "--all", "--format", "jsonl"),
     ("export", "--all", "--format", "markdown"),
-    ("verify", "--json"),
 )
 
 
@@ -52,14 +50,8 @@ def test_what_is_shown_of_exchanges_is_the_same(
             assert run("db", "rebuild", "--store", url).exit_code == 0
         result = run(*command, "--store", url)
         assert result.exit_code == 0, result.stderr
-        shown.append(_but_events(result.stdout) if command[0] == "verify" else result.stdout)
+        shown.append(result.stdout)
     assert shown[0] == shown[1] != ""
-
-
-def _but_events(text: str) -> str:
-    report = json.loads(text)
-    assert report.pop("events") > 0
-    return json.dumps(report)
 
 
 def test_the_tables_behind_them_are_checked(both: tuple[str, str]) -> None:
