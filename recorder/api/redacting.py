@@ -101,9 +101,13 @@ class Standing:
         if not self._redactions:
             return view
         ids = [one.id for one in view.exchanges]
-        name = None if view.name is None else self._words(view.name, ids)
+        name = self.name(view)
         tags = {key: self._words(value, ids) for key, value in view.tags.items()}
         return replace(view, name=name, tags=tags, exchanges=list(map(self.redacted, view.exchanges)))
+
+    def name(self, view: ConversationView) -> str | None:
+        """Return the name of a conversation without what is hidden of its exchanges."""
+        return None if view.name is None else self._words(view.name, [one.id for one in view.exchanges])
 
     def hit(self, hit: dict[str, Any]) -> dict[str, Any]:
         """Return what a search has found, without its passage where something is hidden of the exchange.

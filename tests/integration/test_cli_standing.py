@@ -282,6 +282,28 @@ def test_it_is_sealed_and_the_access_trail_says_what_was_not_redacted(store_url:
     assert checked.exit_code == 0, checked.stdout
 
 
+def test_a_trace_leaves_it_out_and_its_places_with_it(store_url: str) -> None:
+    recorded(store_url)
+    answer = json.loads(run("trace", "order:1", "--json", "--store", store_url).stdout)["steps"][0]["answered"]
+    word = answer[0]["parts"][0]["text"].split()[-1]
+    assert "origin" in answer[0]["parts"][0]
+    hide(store_url, "annakarenina", rule=f"re:(?:{word}|Zwetsch[a-z]+)")
+    result = run("trace", "order:1", "--json", "--store", store_url)
+    (shown,) = json_lines(result, "trace")
+    assert "1 redaction was applied" in result.stderr
+    for step in shown["steps"]:
+        said = json.dumps([step["asked"], step["answered"]])
+        assert "Zwetsch" not in said
+        assert word not in said
+        assert "origin" not in said
+    assert not holds(run("trace", "order:1", "--store", store_url).stdout, "Zwetsch")
+    unredacted = run("trace", "order:1", "--unredacted", "--store", store_url)
+    assert "Zwetsch" in unredacted.stdout
+    assert [(one["action"], one["result"], one["of"]) for one in accesses(store_url)] == [
+        ("trace", "unredacted", "a selection")
+    ]
+
+
 def test_a_cassette_has_no_place_for_it(tmp_path: Path) -> None:
     cassette = str(tmp_path / "a.jsonl")
     with serve(Script(chunks=3)) as server, Recorder(cassette) as recorder:
