@@ -17,7 +17,7 @@ from recorder.formats.base import formats
 from recorder.store import open_store
 from tests.building import ExchangeBuilder, delta
 from tests.commands import STREAMED, answered, asking, fill, identity_of, json_lines, run, told
-from tests.erasing import recorded
+from tests.erasing import check_proofs, erase, recorded
 from tests.integration.test_cli_access import accesses
 from tests.journals import journals
 from tests.loopback import Script, serve
@@ -302,6 +302,19 @@ def test_a_trace_leaves_it_out_and_its_places_with_it(store_url: str) -> None:
     assert [(one["action"], one["result"], one["of"]) for one in accesses(store_url)] == [
         ("trace", "unredacted", "a selection")
     ]
+
+
+def test_what_was_erased_is_shown_as_such(store_url: str) -> None:
+    made = recorded(store_url)
+    hide(store_url, "--conversation", made.hers[0], rule="re:Zwetsch[a-z]+")
+    erase(store_url, made.hers[0])
+    shown = run("show", made.hers[0], "--store", store_url)
+    assert shown.exit_code == 0, shown.stderr
+    assert "erased" in shown.stdout
+    whole = run("export", "--all", "--store", store_url)
+    assert whole.exit_code == 0, whole.stderr
+    assert not holds(whole.stdout, "Zwetsch")
+    check_proofs(store_url)
 
 
 def test_a_cassette_has_no_place_for_it(tmp_path: Path) -> None:
