@@ -33,6 +33,8 @@ EVENT_TYPES = {
     32: "instance_stopped",
     33: "linked",
     34: "retention_set",
+    35: "redaction_set",
+    36: "redaction_lifted",
 }
 
 # The words in braces are the engine's types.

@@ -32,15 +32,21 @@ class OwnAnchors:
         self._url = url
         self._clock = clock
         self._tell: Tell | None = None
+        self._early: str | None = None  # what was offered before there was a journal
         self._anchoring: Anchoring | None = None
 
     def begin(self, tell: Tell) -> None:
-        """Have what is left outside told in the journal."""
+        """Have what is left outside told in the journal, and what was offered before left there now."""
         self._tell = tell
+        if self._early is not None:
+            self.offer(self._early)
 
     def offer(self, note: str) -> None:
         """Tell of the newest checkpoint; never waits for anything outside."""
         if not self._anchors:
+            return
+        if self._tell is None:
+            self._early = note
             return
         if self._anchoring is None:
             from recorder.ledger.anchored import anchored_sizes

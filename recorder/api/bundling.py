@@ -10,6 +10,7 @@ from typing import Any, Final, TypedDict
 
 from recorder.api.exporting import Compared, of_ids
 from recorder.api.foreign_files import is_part_of
+from recorder.api.redacting import Standing, in_force
 from recorder.api.store import Store
 from recorder.clock import id_bytes, id_text
 from recorder.core.notes import NoteKey, parse_key, parse_note
@@ -56,6 +57,7 @@ class Bundled:
     :ivar signed: whether the ledger's key signed it; False: authenticity cannot be proved of all of it.
     :ivar sealed: whether the store has a ledger; without one only the hash chains can be checked.
     :ivar size: bytes of the file.
+    :ivar redactions: how many were applied to the transcripts; the events hold what was recorded.
     :ivar findings: what whoever verifies it will find, as its ``--json`` has it: the store is not as it was written.
     """
 
@@ -64,6 +66,7 @@ class Bundled:
     signed: bool
     sealed: bool
     size: int
+    redactions: int = 0
     findings: tuple[Mapping[str, Any], ...] = ()
 
 
@@ -186,9 +189,10 @@ def make_bundle(
     sql = store.reader.store
     plan = planned(sql, asked)
     ledger_keys = LedgerKeys(()) if plan.within is None else _keys(sql, plan.within)
+    standing = Standing(store, in_force(store))
     partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
     try:
-        counts = write_bundle(partial, sql, plan, ledger_keys, dict(_documents(store, plan, begin)))
+        counts = write_bundle(partial, sql, plan, ledger_keys, dict(_documents(store, plan, standing, begin)))
         findings = tuple(verify_bundle(partial)["findings"])
         partial.replace(out.resolve())
     except OSError as error:
@@ -197,7 +201,8 @@ def make_bundle(
         partial.unlink(missing_ok=True)
     signed = ledger_keys.signer is not None
     exchanges, size = len(plan.wanted.exchanges), out.stat().st_size
-    return Bundled(exchanges, counts["events"], signed, plan.within is not None, size, findings)
+    sealed, redactions = plan.within is not None, len(standing.applied)
+    return Bundled(exchanges, counts["events"], signed, sealed, size, redactions, findings)
 
 
 def _check_out(store: Store, out: Path, *, replace: bool) -> None:
@@ -209,18 +214,19 @@ def _check_out(store: Store, out: Path, *, replace: bool) -> None:
         raise ConfigurationError(f"{out} is the store itself, or lies beside it for it: give another file")
 
 
-def _documents(store: Store, plan: Plan, begin: Begin) -> Iterator[tuple[str, Iterable[bytes]]]:
+def _documents(store: Store, plan: Plan, standing: Standing, begin: Begin) -> Iterator[tuple[str, Iterable[bytes]]]:
     times = {stream: row.started_ns for stream in plan.wanted.exchanges if (row := store.reader.exchange(stream))}
-    yield "COVER.html", cover(plan, times)
     told = [part.opened.stream for part in plan.parts if part.kind == "exchange" and not (part.withheld or part.erased)]
+    hidden = sum(bool(standing.of(id_text(one))) for one in told) if standing.hides else 0
+    yield "COVER.html", cover(plan, times, hidden)
     chosen, advance = of_ids(store, told), begin(len(told) * len(_FORMATS))
 
     def read(rebuilt: Rebuilt) -> Rebuilt:
         advance(1)
-        return rebuilt
+        return standing.redacted(rebuilt)
 
     for name, form in _FORMATS.items():
-        pieces = render(form, Compared(store, chosen, read))
+        pieces = render(form, Compared(store, chosen, read, standing.redacted))
         yield name, (piece if isinstance(piece, bytes) else piece.encode() for piece in pieces)
 
 

@@ -7,6 +7,7 @@ from contextlib import closing
 from typing import Any
 
 from recorder.api.acts import who, write_down
+from recorder.api.homes import Homes
 from recorder.api.store import Store
 from recorder.api.threaded import Found
 from recorder.clock import Clock, id_bytes, id_text
@@ -89,14 +90,12 @@ def reasons_to_keep(store: Store, exchanges: Sequence[str], now_ns: int) -> tupl
     :param exchanges: their ids.
     """
     kept = keeping(store)
-    members = {of: _members(store, of) for of in _conversations(kept)}
+    conversations = Homes(store, _conversations(kept))
     held: dict[str, Hold] = {}
     latest: tuple[int, str] | None = None
     for exchange in exchanges:
         row = store.reader.exchange(id_bytes(exchange))
-        homes = {store.conversation_of(exchange)[0], *(of for of, all_of in members.items() if exchange in all_of)}
-        if row is not None and row.opening is not None:
-            homes.add(id_text(row.opening))
+        homes = conversations.of(exchange)
         held |= {hold.id: hold for hold in kept.in_force(now_ns) if hold.is_of(exchange, homes)}
         retention = kept.retention_of(homes)
         if retention is not None and row is not None and (until := retention.until_ns(row.started_ns)) > now_ns:
@@ -132,13 +131,6 @@ def require_no_reason(told: str | None, *, override: bool, approved_by: str | No
 def _conversations(kept: Keeping) -> set[str]:
     named = {hold.of for hold in kept.holds.values() if hold.scope == "conversation"}
     return named | {of for of in kept.retention if of}
-
-
-def _members(store: Store, conversation: str) -> frozenset[str]:
-    try:
-        return frozenset(store.threaded.conversation(conversation).exchanges)
-    except NotFound:  # all that was in it is erased, or goes by another id now: what is asked tells its own
-        return frozenset()
 
 
 def _text(text: str, name: str) -> str:

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from recorder.api.redacting import Standing
 from recorder.api.store import ConversationView, Store
 from recorder.clock import id_bytes, id_text
 from recorder.core.heads import ENDED, Leaf
 from recorder.core.json_text import milliseconds, plain, present, rfc3339
 from recorder.core.message_json import AnswerJson, message_json
+from recorder.core.messages import Message
 from recorder.core.rebuilt import Rebuilt
 from recorder.errors import NotFound
 from recorder.store.base import Ledger
 from recorder.store.linked import LinkRow
 
 
-def trace(store: Store, kind: str, identity: str) -> Iterator[dict[str, Any]]:
+def trace(store: Store, kind: str, identity: str, standing: Standing | None = None) -> Iterator[dict[str, Any]]:
     """Yield one object per link of a thing, the oldest first (docs/schema/trace.schema.json).
 
     Its ``steps`` are the exchanges of the conversation up to the one that the link names, as they were sent; what was
@@ -24,16 +26,19 @@ def trace(store: Store, kind: str, identity: str) -> Iterator[dict[str, Any]]:
 
     :param kind: as it was linked: ``order``.
     :param identity: its id out there.
+    :param standing: the redactions to apply; of an exchange in which they hide something, nobody is told the places of
+        what it says among the bytes: the text is another one.
     :raises NotFound: nothing is linked to it.
+    :raises RedactionRefused: a redaction cannot be applied.
     """
     links = store.reader.links_of_thing(kind, identity)
     if not links:
         raise NotFound(f"nothing is linked to {kind}:{identity}: Recorder.link(kind={kind!r}, id=…) records it")
     for row in links:
-        yield _traced(store, row)
+        yield _traced(store, row, standing or Standing(store, ()))
 
 
-def _traced(store: Store, row: LinkRow) -> dict[str, Any]:
+def _traced(store: Store, row: LinkRow, standing: Standing) -> dict[str, Any]:
     (event,) = store.reader.events(row.stream)
     facts, exchange = event.facts, id_text(row.exchange)
     try:
@@ -51,8 +56,8 @@ def _traced(store: Store, row: LinkRow) -> dict[str, Any]:
         facts=plain(facts.get("facts")) or None,
         seal=_seal(ledger, row.stream, row.at_ns),
         conversation=view.id,
-        conversation_name=view.name,
-        steps=[_step(step, row, view, ledger) for step in _led_to(view, exchange, row.at_ns)],
+        conversation_name=standing.name(view),
+        steps=[_step(step, standing.redacted(step), row, view, ledger) for step in _led_to(view, exchange, row.at_ns)],
     )
 
 
@@ -62,8 +67,9 @@ def _led_to(view: ConversationView, exchange: str, at_ns: int) -> list[Rebuilt]:
     return before[: last + 1]
 
 
-def _step(rebuilt: Rebuilt, row: LinkRow, view: ConversationView, ledger: Ledger) -> dict[str, Any]:
-    exchange, shown = rebuilt.exchange, AnswerJson(rebuilt.arrivals)
+def _step(rebuilt: Rebuilt, said: Rebuilt, row: LinkRow, view: ConversationView, ledger: Ledger) -> dict[str, Any]:
+    exchange = rebuilt.exchange
+    shown = AnswerJson(said.arrivals).message if said is rebuilt else _answer_json
     parent = view.parents.get(rebuilt.id)
     earlier = next((one for one in view.exchanges if one.id == parent), None)
     known = 0 if earlier is None else len(earlier.request_messages) + 1
@@ -72,18 +78,22 @@ def _step(rebuilt: Rebuilt, row: LinkRow, view: ConversationView, ledger: Ledger
         exchange=rebuilt.id,
         started_at=rfc3339(exchange.started_ns),
         status=exchange.response.status if exchange.response else None,
-        model=rebuilt.model,
+        model=said.model,
         verdict=rebuilt.verdict,
         chunks=len(exchange.chunks),
         bytes=len(exchange.body),
         duration_ms=None if exchange.duration_ns is None else milliseconds(exchange.duration_ns),
         before_link_ms=None if ended_ns is None else milliseconds(row.at_ns - ended_ns),
         parent=parent,
-        asked=[message_json(message) for message in rebuilt.request_messages[known:]],
-        answered=[shown.message(choice.message, choice.index) for choice in rebuilt.answer.choices],
+        asked=[message_json(message) for message in said.request_messages[known:]],
+        answered=[shown(choice.message, choice.index) for choice in said.answer.choices],
         not_as_written=rebuilt.not_as_written,
         seal=_seal(ledger, id_bytes(rebuilt.id), row.at_ns),
     )
+
+
+def _answer_json(message: Message, choice: int) -> dict[str, Any]:
+    return message_json(message, source="answer", choice=choice)
 
 
 def _seal(ledger: Ledger, stream: bytes, at_ns: int) -> dict[str, Any] | None:

@@ -41,6 +41,7 @@ COMMANDS: Final = {
     "list": "recorder.cli.listing:list_exchanges",
     "migrate": "recorder.cli.migrate:migrate_suite",
     "recover": "recorder.cli.recover:recover",
+    "redact": "recorder.cli.redact:redact",
     "replay": "recorder.cli.replay:replay",
     "seal": "recorder.cli.seal:seal",
     "retention": "recorder.cli.retention:retention",

@@ -88,6 +88,9 @@ def bundle(
 def _tell(out: Path, made: Bundled) -> None:
     told = f"{counted(made.events, 'event')} of {counted(made.exchanges, 'exchange')}"
     click.echo(f"{out}: {made.size:,} bytes, {told}", err=True)
+    if made.redactions:
+        applied = f"{counted(made.redactions, 'redaction')} {'was' if made.redactions == 1 else 'were'} applied"
+        warn(f"{applied} to the transcripts; the events in it hold what was recorded: --withhold gives no payload")
     if not made.sealed:
         warn("authenticity cannot be proved: the store has no signed checkpoints (see `recorder keys init`)")
     elif not made.signed:

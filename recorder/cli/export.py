@@ -11,14 +11,16 @@ from typing import Any, Final
 
 import click
 
-from recorder.api.exporting import Chosen, Compared, Exchanges, events_of, of_conversation, of_filters
+from recorder.api.exporting import Compared, Exchanges, events_of, of_conversation, of_filters
 from recorder.api.foreign_files import is_part_of
+from recorder.api.redacting import Standing
 from recorder.api.store import Store
 from recorder.cli.application import Settings, pass_settings, store_option
 from recorder.cli.failures import warn
 from recorder.cli.naming import resolve
 from recorder.cli.output import Recorded
 from recorder.cli.progress import progress
+from recorder.cli.redact import standing_of, tell_standing, unredacted_option
 from recorder.cli.redacting import redact_options, redacted, tell_redacted
 from recorder.cli.selecting import Selection, selection_options
 from recorder.cli.trail import note
@@ -71,6 +73,7 @@ class _File(click.Path):
 @click.option("--all", "everything", is_flag=True, help="Everything that is recorded.")
 @selection_options
 @redact_options
+@unredacted_option
 @store_option
 @pass_settings
 def export(
@@ -82,12 +85,14 @@ def export(
     force: bool,
     everything: bool,
     redaction: ExportRedaction,
+    unredacted: bool,
 ) -> None:
     """Export an exchange, a conversation, what the filters leave, or everything.
 
     ID is what list shows, or a conversation's name. What is chosen by filters or by --all comes conversation by
     conversation, and one exchange is in memory at a time, however many they are. A recording that was changed after
-    it was made is exported all the same; the transcript says so, and so does a warning.
+    it was made is exported all the same; the transcript says so, and so does a warning. What `recorder redact` hides
+    is left out.
     """
     _check_choice(identity, selection, everything=everything)
     if file is not None and file.exists() and not force:
@@ -101,42 +106,61 @@ def export(
             seen = count >= _MANY and not (to_file is None and sys.stdout.isatty())  # no bar amid what is exported
             return shown.enter_context(progress("exporting", count * passes if seen else 0))
 
+        standing = standing_of(store, unredacted=unredacted)
         if name in event_formats():
-            pieces = _event_pieces(store, selection, identity, name, redaction, begin)
+            pieces = _event_pieces(store, selection, identity, name, redaction, standing, begin)
         elif identity is None:
-            pieces = _chosen_pieces(store, selection, name, redaction, begin)
+            pieces = _chosen_pieces(store, selection, name, redaction, standing, begin)
         else:
-            exchanges, conversation = _named(store, identity, name, redaction)
+            exchanges, conversation = _named(store, identity, name, redaction, standing)
             told = _Told(exchanges, begin(len(conversation.exchanges)), warn)
             pieces = redaction.guard(render(name, told, conversation))
         _put(to_file, pieces)
     selected = "everything" if everything else "a selection"
-    note(settings.store, "export", f"as {name}", identity, selected)
+    note(settings.store, "export", f"as {name}{', unredacted' if unredacted else ''}", identity, selected)
     if to_file is not None:
         click.echo(f"{file}: {_size(to_file)}", err=True)
     tell_redacted(redaction)
+    tell_standing(standing, "--unredacted exports what is recorded")
 
 
 def _chosen_pieces(
-    store: Store, selection: Selection, name: str, redaction: ExportRedaction, begin: _Begin
+    store: Store, selection: Selection, name: str, redaction: ExportRedaction, standing: Standing, begin: _Begin
 ) -> Iterator[Piece]:
     chosen = of_filters(store, **selection.filters)
-    if not redaction.rules:
-        exchanges = Compared(store, chosen) if name in _COMPARED else Exchanges(store, chosen.places)
-        return render(name, _Told(exchanges, begin(chosen.size), warn))
-    advance = begin(chosen.size, 2)
-    redaction.learn(_Told(Exchanges(store, chosen.places), advance))
-    return redaction.guard(render(name, _Told(_redacted(store, chosen, name, redaction), advance, warn)))
-
-
-def _redacted(store: Store, chosen: Chosen, name: str, redaction: ExportRedaction) -> Exchanges:
+    advance = begin(chosen.size, 2 if redaction.rules else 1)
+    if redaction.rules:
+        redaction.learn(_Told(Exchanges(store, chosen.places, standing.redacted), advance))
+    made = _Made(redaction, standing)
     if name not in _COMPARED:
-        return Exchanges(store, chosen.places, redaction.exchange)
-    return Compared(store, chosen, redaction.exchange, lambda rebuilt: redaction.exchange(rebuilt, counted=False))
+        exchanges = Exchanges(store, chosen.places, made.chosen)
+    else:
+        exchanges = Compared(store, chosen, made.chosen, made.unchosen)
+    return redaction.guard(render(name, _Told(exchanges, advance, warn)))
+
+
+class _Made:
+    """What is made of each exchange of an export: what is hidden in it goes first, then what the options name."""
+
+    def __init__(self, redaction: ExportRedaction, standing: Standing) -> None:
+        self._redaction, self._standing = redaction, standing
+
+    def chosen(self, rebuilt: Rebuilt, *, counted: bool = True) -> Rebuilt:
+        rebuilt = self._standing.redacted(rebuilt)
+        return self._redaction.exchange(rebuilt, counted=counted) if self._redaction.rules else rebuilt
+
+    def unchosen(self, rebuilt: Rebuilt) -> Rebuilt:
+        return self.chosen(rebuilt, counted=False)
 
 
 def _event_pieces(
-    store: Store, selection: Selection, identity: str | None, name: str, redaction: ExportRedaction, begin: _Begin
+    store: Store,
+    selection: Selection,
+    identity: str | None,
+    name: str,
+    redaction: ExportRedaction,
+    standing: Standing,
+    begin: _Begin,
 ) -> Iterator[Piece]:
     if redaction.rules:
         raise ConfigurationError(
@@ -147,11 +171,19 @@ def _event_pieces(
         place = Place(conversation.id, conversation.name)
         streams = events_of(store, lambda: ((one, place) for one in conversation.exchanges))
         count = len(conversation.exchanges)
+        hidden = any(map(standing.of, conversation.exchanges))
     elif any(selection.filters.values()):
         places, count, _ = of_filters(store, **selection.filters)
         streams = events_of(store, places)
+        hidden = any(standing.of(one) for one, _ in places())
     else:
         streams, count = (events for _, events in store.reader.walk()), store.reader.store.counts()[1]
+        hidden = standing.hides
+    if hidden:
+        raise ConfigurationError(
+            f"{name} holds the bytes as they were recorded, also what `recorder redact` hides: give another format, or "
+            "--unredacted"
+        )
     return event_formats()[name].render(_advancing(streams, begin(count)))
 
 
@@ -197,7 +229,7 @@ class _Told:
 
 
 def _named(
-    store: Store, identity: str, name: str, redaction: ExportRedaction
+    store: Store, identity: str, name: str, redaction: ExportRedaction, standing: Standing
 ) -> tuple[Exchanges | list[Rebuilt], Conversation]:
     """What an ID stands for, and the conversation that it is or is in.
 
@@ -206,14 +238,16 @@ def _named(
     """
     found = resolve(store, identity)
     if found.kind == "conversation" and name in _COMPARED:
-        view = store.conversation(found)
+        view = standing.view(store.conversation(found))
         ids = tuple(rebuilt.id for rebuilt in view.exchanges)
         whole = Conversation(view.id, view.name, ids, view.parents, view.relations())
         return redacted(redaction, view.exchanges, whole)
     conversation, places = of_conversation(store, found)
+    conversation = standing.named(conversation)
+    exchanges = Exchanges(store, places, standing.redacted)
     if redaction.rules:
-        return redacted(redaction, list(Exchanges(store, places)), conversation)
-    return Exchanges(store, places), conversation
+        return redacted(redaction, list(exchanges), conversation)
+    return exchanges, conversation
 
 
 def _put(file: Path | None, pieces: Iterator[Piece]) -> None:

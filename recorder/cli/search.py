@@ -12,6 +12,7 @@ import click
 from recorder.api.store import Store
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
 from recorder.cli.output import clean, dim, emit_json, home, short, started, tell_more, tell_nothing_fits, verdict
+from recorder.cli.redact import standing_of, tell_standing
 from recorder.cli.selecting import Selection, count_option, limit_of, selection_options
 from recorder.errors import ConfigurationError
 
@@ -58,7 +59,7 @@ def search(
     do not count. What stands in reasoning, refusals, calls of tools and their results is found as well.
 
     A message that was sent again with later requests is found once: in the exchange that sent or answered it first.
-    The filters are about that exchange.
+    The filters are about that exchange. Of one in which `recorder redact` hides something, no passage is shown.
     """
     limit = limit_of(count, as_json=as_json)
     with Store(settings.store) as store:
@@ -71,12 +72,17 @@ def search(
             )
         except ValueError as error:
             raise ConfigurationError(f"{error}: give a word of letters or digits to search for") from error
+        standing = standing_of(store)
+        hits = (standing.hit(hit) for hit in islice(found, limit))
         if as_json:
-            for hit in found:
+            for hit in hits:
                 emit_json(hit)
-            return
-        hits = list(islice(found, limit))
-        more = next(found, None) is not None
+        else:
+            _print_all(list(hits), more=next(found, None) is not None)
+    tell_standing(standing, "`recorder show --unredacted` shows what is recorded")
+
+
+def _print_all(hits: Sequence[dict[str, Any]], *, more: bool) -> None:
     if not hits:
         tell_nothing_fits()
     for hit in hits:

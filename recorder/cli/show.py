@@ -8,10 +8,13 @@ from typing import Any, Final
 
 import click
 
+from recorder.api.redacting import Standing
 from recorder.api.store import ConversationView, Store
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
 from recorder.cli.naming import resolve
 from recorder.cli.output import clean, counted, dim, duration, emit_json, short, verdict
+from recorder.cli.redact import standing_of, tell_standing, unredacted_option
+from recorder.cli.trail import note
 from recorder.core.conversation import Relation
 from recorder.core.exchange import Exchange
 from recorder.core.json_text import milliseconds, plain, rfc3339
@@ -27,27 +30,36 @@ _AGAIN: Final = {"retries": "retry of", "regenerates": "asks again", "attempts":
 
 @click.command()
 @click.argument("identity", metavar="ID")
+@unredacted_option
 @json_option
 @store_option
 @pass_settings
-def show(settings: Settings, identity: str, as_json: bool) -> None:
+def show(settings: Settings, identity: str, unredacted: bool, as_json: bool) -> None:
     """Show an exchange or a conversation, and how it ended.
 
-    ID is what list shows, or a conversation's name.
+    ID is what list shows, or a conversation's name. What `recorder redact` hides is left out.
     """
     with Store(settings.store) as store:
-        found = resolve(store, identity)
-        if found.kind == "conversation":
-            view = store.conversation(found)
-            if as_json:
-                relations = view.relations()
-                for rebuilt in view.exchanges:
-                    emit_json(_json(rebuilt, view.id, view.parents.get(rebuilt.id), relations[rebuilt.id]))
-            else:
-                _print_conversation(view)
-            return
-        rebuilt = store.exchange(found)
-        home, parent = store.conversation_of(found.id)
+        standing = standing_of(store, unredacted=unredacted)
+        _show(store, standing, identity, as_json=as_json)
+    if unredacted:
+        note(settings.store, "show", "unredacted", identity)
+    tell_standing(standing)
+
+
+def _show(store: Store, standing: Standing, identity: str, *, as_json: bool) -> None:
+    found = resolve(store, identity)
+    if found.kind == "conversation":
+        view = standing.view(store.conversation(found))
+        if as_json:
+            relations = view.relations()
+            for rebuilt in view.exchanges:
+                emit_json(_json(rebuilt, view.id, view.parents.get(rebuilt.id), relations[rebuilt.id]))
+        else:
+            _print_conversation(view)
+        return
+    rebuilt = standing.redacted(store.exchange(found))
+    home, parent = store.conversation_of(found.id)
     if as_json:
         emit_json(_json(rebuilt, home, parent))
     else:

@@ -12,6 +12,8 @@ from recorder.api.tracing import trace as traced
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
 from recorder.cli.failures import FOUND
 from recorder.cli.output import clean, counted, dim, duration, emit_json, verdict
+from recorder.cli.redact import standing_of, tell_standing, unredacted_option
+from recorder.cli.trail import note
 from recorder.errors import ConfigurationError
 
 _PREVIEW: Final = 2000  # characters of a part
@@ -19,15 +21,17 @@ _PREVIEW: Final = 2000  # characters of a part
 
 @click.command()
 @click.argument("thing", metavar="KIND:ID")
+@unredacted_option
 @json_option
 @store_option
 @pass_settings
 @click.pass_context
-def trace(ctx: click.Context, settings: Settings, thing: str, as_json: bool) -> None:
+def trace(ctx: click.Context, settings: Settings, thing: str, unredacted: bool, as_json: bool) -> None:
     """Show all that led to something outside, as an order.
 
     KIND:ID is what was linked: order:12345. Shown are the exchanges of the conversation up to the one that the link
-    names: what was asked, what was answered and called, from which bytes, when, and whether it was sealed before.
+    names: what was asked, what was answered and called, from which bytes, when, and whether it was sealed before. What
+    `recorder redact` hides is left out.
 
     The exit code is 1 where an exchange is not as it was written.
     """
@@ -36,7 +40,8 @@ def trace(ctx: click.Context, settings: Settings, thing: str, as_json: bool) -> 
         raise ConfigurationError(f"{thing!r} is not KIND:ID: write what was linked, as in order:12345")
     changed = False
     with Store(settings.store) as store:
-        for number, found in enumerate(traced(store, kind, identity)):
+        standing = standing_of(store, unredacted=unredacted)
+        for number, found in enumerate(traced(store, kind, identity, standing)):
             changed = changed or any("not_as_written" in step for step in found["steps"])
             if as_json:
                 emit_json(found)
@@ -45,6 +50,9 @@ def trace(ctx: click.Context, settings: Settings, thing: str, as_json: bool) -> 
                 click.echo()
             for line in _lines(found):
                 click.echo(line.rstrip())
+    if unredacted:
+        note(settings.store, "trace", "unredacted", otherwise="a selection")
+    tell_standing(standing)
     ctx.exit(FOUND if changed else 0)
 
 

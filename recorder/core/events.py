@@ -53,6 +53,8 @@ TYPE_CODES: Final[dict[str, int]] = {
     "instance_stopped": 32,
     "linked": 33,
     "retention_set": 34,
+    "redaction_set": 35,
+    "redaction_lifted": 36,
 }
 TYPE_NAMES: Final[dict[int, str]] = {code: name for name, code in TYPE_CODES.items()}
 
@@ -93,6 +95,8 @@ JOURNAL_TYPES: Final = frozenset(
         "anchored",
         "instance_stopped",
         "retention_set",
+        "redaction_set",
+        "redaction_lifted",
     }
 )
 

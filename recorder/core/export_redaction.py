@@ -134,6 +134,10 @@ class ExportRedaction:
         name = conversation.name if conversation.name is None else matcher.text(conversation.name, "name")
         return replace(conversation, name=name, relations=dict(relations))
 
+    def words(self, text: str) -> str:
+        """Return a text that belongs to the exchanges, as a tag does, without what is found in it."""
+        return self._matcher.again().text(text, "words")
+
     def guard(self, pieces: Iterable[str | bytes]) -> Iterator[str | bytes]:
         """Yield the pieces of a document, each after it is known to hold nothing that was found.
 

@@ -156,6 +156,26 @@ class RetentionSetMeta(TypedDict):
     of: NotRequired[str]
 
 
+class RedactionSetMeta(TypedDict):
+    """Facts of ``redaction_set``: exactly one of ``exchange``, ``conversation`` and ``all`` is there."""
+
+    redaction: str
+    rules: list[str]  # of an export (recorder.core.export_rules), none of them "text"
+    ground: str
+    by: str
+    exchange: NotRequired[str]
+    conversation: NotRequired[str]
+    all: NotRequired[bool]
+
+
+class RedactionLiftedMeta(TypedDict):
+    """Facts of ``redaction_lifted``."""
+
+    redaction: str
+    by: str
+    ground: str
+
+
 class LinkedMeta(TypedDict):
     """Facts of ``linked``: something outside, an order for example, that an exchange led to."""
 

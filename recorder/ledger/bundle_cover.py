@@ -66,21 +66,22 @@ changes by accident, and by whoever does not know how to make the hashes anew; i
 """
 
 
-def cover(plan: Plan, times: Mapping[bytes, int]) -> Iterator[bytes]:
+def cover(plan: Plan, times: Mapping[bytes, int], redacted: int = 0) -> Iterator[bytes]:
     """Yield the page.
 
     :param times: when each exchange began, UTC nanoseconds.
+    :param redacted: in how many of them something is left out of the transcripts.
     """
     yield _HEAD.encode()
     yield _WHAT.encode()
-    yield "".join(_facts(plan, times)).encode()
+    yield "".join(_facts(plan, times, redacted)).encode()
     if plan.within is None:
         yield _UNSIGNED.encode()
     yield _HOW.encode()
     yield b"</body>\n</html>\n"
 
 
-def _facts(plan: Plan, times: Mapping[bytes, int]) -> Iterator[str]:
+def _facts(plan: Plan, times: Mapping[bytes, int], redacted: int) -> Iterator[str]:
     wanted = plan.wanted
     yield "<h2>What is here</h2>\n<table>\n"
     yield _row("made for", _selected(wanted.selection))
@@ -90,6 +91,8 @@ def _facts(plan: Plan, times: Mapping[bytes, int]) -> Iterator[str]:
     erased = sum(bool(part.erased) for part in plan.parts)
     if erased:
         yield _row("erased", f"what was said in {erased} of them; who erased it, and why, is here")
+    if redacted:
+        yield _row("redacted", f"the transcripts, of {redacted} of them; what the events here hold is not changed")
     if plan.within is not None:
         yield _row("ledger", f"{plan.within.origin}, entries {plan.within.start} to {plan.within.end - 1}")
     yield "</table>\n<ul>\n"

@@ -48,6 +48,21 @@ def acts_of_types(store: SqlStore, types: Iterable[str]) -> Iterator[Event]:
     return store.events_where(f"{journals} AND e.type IN ({codes})")
 
 
+def second_acts_of_types(store: SqlStore, types: Iterable[str]) -> Iterator[Event]:
+    """Return the events of some types that are the second of a journal, as what short journals are written for is.
+
+    It takes as long as there are journals, whatever the number of exchanges: each is found by the index of instances.
+    """
+    codes = ", ".join(str(TYPE_CODES[name]) for name in types)
+    next_one = "SELECT s.instance FROM event_streams s{} ORDER BY s.instance LIMIT 1"
+    journals = (
+        f"WITH RECURSIVE j(stream) AS (SELECT ({next_one.format('')}) UNION ALL "
+        f"SELECT ({next_one.format(' WHERE s.instance > j.stream')}) FROM j WHERE j.stream IS NOT NULL) "
+        "SELECT stream FROM j"
+    )
+    return store.events_where(f"e.version = 2 AND e.stream IN ({journals}) AND e.type IN ({codes})")
+
+
 def events_of_types(store: SqlStore, types: Iterable[str]) -> Iterator[Event]:
     """Return every event of some types, in the order of the event streams' ids; looks through the whole store."""
     codes = ", ".join(str(TYPE_CODES[name]) for name in types)

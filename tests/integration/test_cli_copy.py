@@ -280,7 +280,7 @@ def test_a_copy_that_was_killed_goes_on_and_ends_the_same(
     frames = [b"x" * 200] * 600
     built = [
         asking(number, ("user", "x"), call=str(number)).response(headers=PLAIN).chunks(*frames).completed()
-        for number in range(1, 27)
+        for number in range(1, 41)
     ]
     fill(sqlite_url, *built)
     events = sum(len(one.events) for one in built)

@@ -114,6 +114,18 @@ with Recorder(store) as recorder, recorder.mount(requests.Session()) as session:
     command("serve", "--run", "true")
     command("chat", "hello")
     command("demo")
+    with Store(store) as looked:
+        identity = list(looked.exchanges())[-1]["id"]
+    command("keys", "init")
+    command("seal", identity)
+    command("link", "order:1", identity)
+    command("trace", "order:1")
+    command("bundle", "--order", "1", "-o", folder + "/evidence.zip")
+    command("anchor", "--anchor", "file:" + folder + "/anchor.notes")
+    for name in ("journal", "hold list", "retention list", "redact list"):
+        command(*name.split(" "))
+    command("db", "grant", "--writer", "w", "--auditor", "a", code=2)
+    command("erase", identity, "--ground", "asked for", "--yes", code=1)  # its program runs
     session.post(url, json={}).content
     assert recorder.flush()
 # migrate opens no store.

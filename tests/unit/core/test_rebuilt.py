@@ -211,7 +211,14 @@ def test_the_schema_of_events_and_of_verify() -> None:
         assert not check.is_valid(event | wrong)
     finding = {"exchange": "e", "version": 1, "field": "hash", "kind": "hash", "detail": "d"}
     check = validator("verify")
-    check.validate({"verdicts": {"unmodified": "yes"}, "findings": [finding], "events": 1, "exchanges": 1})
+    check.validate(
+        {
+            "verdicts": {"unmodified": "yes", "complete_in_range": "yes"},
+            "findings": [finding],
+            "events": 1,
+            "exchanges": 1,
+        }
+    )
     assert not check.is_valid({"verdicts": {}, "findings": [{}], "events": 1, "exchanges": 1})
 
 
