@@ -26,7 +26,7 @@ Sharing = Callable[[str, Callable[[str], None]], str]
 # Made-up inputs of each property: a sample by default, so that the suite stays short;
 # ``--hypothesis-profile=long`` takes its time. How long one takes says something of the machine, not of the code.
 PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
-settings.register_profile("sample", max_examples=50, **PATIENT)
+settings.register_profile("sample", max_examples=30, **PATIENT)
 settings.register_profile("long", max_examples=2000, **PATIENT)
 settings.load_profile("sample")
 

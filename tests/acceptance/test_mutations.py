@@ -167,12 +167,12 @@ def on_postgres(url: str, server: PostgresServer | GivenServer, seeds: range) ->
 
 def test_a_sample_on_sqlite(sqlite_url: str, tmp_path: Path) -> None:
     fill(sqlite_url)
-    on_sqlite(Path(sqlite_url.removeprefix("sqlite:///")), tmp_path, range(60))
+    on_sqlite(Path(sqlite_url.removeprefix("sqlite:///")), tmp_path, range(30))
 
 
 def test_a_sample_on_postgres(postgres_url: str, postgres_server: PostgresServer | GivenServer) -> None:
     fill(postgres_url)
-    on_postgres(postgres_url, postgres_server, range(1000, 1012))
+    on_postgres(postgres_url, postgres_server, range(1000, 1006))
 
 
 @pytest.mark.soak

@@ -134,8 +134,7 @@ def test_has_another(): ...
 """
 
 
-@pytest.mark.parametrize("job", ["github", "gitlab"])
-@pytest.mark.parametrize("old_ones", ["stay", "are gone"])
+@pytest.mark.parametrize(("job", "old_ones"), [("github", "stay"), ("gitlab", "are gone")])
 def test_a_suite_that_has_moved_by_half_passes(job: str, old_ones: str, suite: Path) -> None:
     needs(job)
     write(suite / "pytest.ini", "[pytest]\nmarkers =\n    vcr\n    default_cassette\n")

@@ -31,7 +31,7 @@ def test_every_flip_in_what_is_proved_is_found_behind_new_digests(tmp_path: Path
     missed = []
     for name, data in members(path).items():
         if name.startswith(PROVED):
-            step = max(1, len(data) // 60)
+            step = max(1, len(data) // 20)
             for at in range(0, len(data), step):
                 changed = repacked(path, tmp_path / "changed.zip", {name: flipped(data, at)})
                 result = verify_bundle(changed, [key.fingerprint])
