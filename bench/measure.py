@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -21,9 +22,12 @@ def figure(name: str, value: str, goal: str, met: bool | None) -> None:
     print(f"{name}: {value} (goal {goal}{verdict})", flush=True)
 
 
-def interleaved(repeats: int, *works: Callable[[], float]) -> list[list[float]]:
+Result = TypeVar("Result")
+
+
+def interleaved(repeats: int, *works: Callable[[], Result]) -> list[list[Result]]:
     """Run the works in turn, *repeats* times over; return each one's results, so that noise meets them all."""
-    results: list[list[float]] = [[] for _ in works]
+    results: list[list[Result]] = [[] for _ in works]
     for _ in range(repeats):
         for kept, work in zip(results, works, strict=True):
             kept.append(work())

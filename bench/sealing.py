@@ -13,8 +13,10 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+from unittest.mock import patch
 
 import psycopg
 
@@ -42,18 +44,8 @@ MILLION = 1_000_000
 class Unjournaled(WritePath):
     """A write path that keeps no journal, as it was before there were journals."""
 
-    def __init__(self, *args: object, **options: object) -> None:
-        super().__init__(*args, **options | {"configuration": None})  # type: ignore[arg-type]
-
-
-@contextmanager
-def without_journal() -> Iterator[None]:
-    """Have recorders that are made within keep none."""
-    api.WritePath = Unjournaled  # type: ignore[misc]
-    try:
-        yield
-    finally:
-        api.WritePath = WritePath  # type: ignore[misc]
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options | {"configuration": None})
 
 
 def sealed(url: str) -> str:
@@ -87,22 +79,22 @@ def sustained(engine: str, fresh: Callable[[], str], per_thread: int) -> None:
     """Compare recording without a journal, with one, and sealed."""
 
     def bare() -> tuple[float, float]:
-        with without_journal():
+        with patch.object(api, "WritePath", Unjournaled):
             return record(fresh(), per_thread)
 
     record(fresh(), per_thread)  # warm
     none, journal, both = (
         list(each)
-        for each in interleaved(  # type: ignore[type-var]
+        for each in interleaved(
             REPEATS,
-            bare,  # type: ignore[arg-type]
-            lambda: record(fresh(), per_thread),  # type: ignore[arg-type, return-value]
-            lambda: record(sealed(fresh()), per_thread),  # type: ignore[arg-type, return-value]
+            bare,
+            lambda: record(fresh(), per_thread),
+            lambda: record(sealed(fresh()), per_thread),
         )
     )
     for name, goal, which in (("the journal adds", 0.10, journal), ("journal and sealing add", 0.10, both)):
-        wall = median([mine[0] / without[0] for mine, without in zip(which, none, strict=True)]) - 1  # type: ignore[index]
-        cpu = median([mine[1] / without[1] for mine, without in zip(which, none, strict=True)]) - 1  # type: ignore[index]
+        wall = median([mine[0] / without[0] for mine, without in zip(which, none, strict=True)]) - 1
+        cpu = median([mine[1] / without[1] for mine, without in zip(which, none, strict=True)]) - 1
         figure(
             f"{name} to sustained recording, {engine}",
             f"{wall:.1%} of its time, {cpu:.1%} of its processor time",

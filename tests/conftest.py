@@ -18,6 +18,7 @@ from recorder.store import open_store
 from recorder.store.projected import SqlProjected
 from recorder.store.schema import upgrade
 from tests.postgres_server import GivenServer, PostgresServer, any_server
+from tests.tsa import Authority, Served, serving
 
 ENGINES = ("sqlite", "postgresql")
 #: Gets an engine, and what fills an empty store; returns the URL of the filled one.
@@ -123,6 +124,27 @@ def sqlite_url(tmp_path: Path, made_file: Path) -> str:
 def absent_url(tmp_path: Path) -> str:
     """The URL of a SQLite store that does not exist yet."""
     return f"sqlite:///{tmp_path}/store.db"
+
+
+@pytest.fixture
+def sealed_url(store_url: str) -> str:
+    """A store with a ledger, whose key is here; once for each engine."""
+    from tests.sealing import founded  # with all that signs and checks, which most tests do not need
+
+    return founded(store_url)
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Who makes time stamps: keys and certificates of its own."""
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def tsa(authority: Authority) -> Iterator[Served]:
+    """The same, answering on this machine."""
+    with serving(authority) as served:
+        yield served
 
 
 @pytest.fixture(params=ENGINES)

@@ -11,6 +11,7 @@ from typing import Any, Final, TypedDict
 from recorder.api.exporting import Compared, of_ids
 from recorder.api.foreign_files import is_part_of
 from recorder.api.redacting import Standing, in_force
+from recorder.api.sealing import kind_and_id
 from recorder.api.store import Store
 from recorder.clock import id_bytes, id_text
 from recorder.core.notes import NoteKey, parse_key, parse_note
@@ -155,11 +156,7 @@ def select(store: Store, selection: BundleSelection) -> Wanted:
     ((name, value),) = given.items()
     if name in ("exchange", "conversation"):
         return selecting.exchange(str(value)) if name == "exchange" else selecting.conversation(str(value))
-    thing = f"order:{value}" if name == "order" else str(value)
-    kind, _, identity = thing.partition(":")
-    if not kind or not identity:
-        raise ConfigurationError(f"{thing!r} names nothing outside: write KIND:ID, as in order:12345")
-    return selecting.link(kind, identity)
+    return selecting.link(*kind_and_id(f"order:{value}" if name == "order" else str(value)))
 
 
 def make_bundle(

@@ -15,6 +15,17 @@ _KIND: Final = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _LONGEST_ID: Final = 200  # characters
 
 
+def kind_and_id(thing: str) -> tuple[str, str]:
+    """Return the kind of something outside and its id there, of a text as ``order:12345``.
+
+    :raises ConfigurationError: it is no such text.
+    """
+    kind, colon, identity = thing.partition(":")
+    if not (kind and colon and identity):
+        raise ConfigurationError(f"{thing!r} is not KIND:ID: write KIND:ID, as in order:12345")
+    return kind, identity
+
+
 def link_facts(kind: str, identity: str, exchange: bytes, tag: str | None, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return the facts of a link, after looking whether they can be recorded as they are.
 

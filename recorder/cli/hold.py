@@ -10,7 +10,7 @@ from recorder.api.holding import keeping, place_hold, release_hold
 from recorder.api.store import Store
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
 from recorder.cli.naming import resolve
-from recorder.cli.output import Column, clean, emit_json, short, table, terminal_width
+from recorder.cli.output import Column, clean, emit_json, print_table, short
 from recorder.cli.times import PointInTime
 from recorder.clock import SystemClock
 from recorder.core.holds import Hold
@@ -67,12 +67,8 @@ def list_holds(settings: Settings, as_json: bool) -> None:
     if as_json:
         for one in found:
             emit_json(_json(one))
-        return
-    if not found:
-        click.echo("nothing is held", err=True)
-        return
-    for line in table(_COLUMNS, [_cells(one) for one in found], terminal_width()):
-        click.echo(line)
+    else:
+        print_table(_COLUMNS, [_cells(one) for one in found], empty="nothing is held")
 
 
 def _json(one: Hold) -> dict[str, Any]:

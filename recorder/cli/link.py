@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from recorder.api.acts import write_down
-from recorder.api.sealing import link_facts
+from recorder.api.sealing import kind_and_id, link_facts
 from recorder.api.store import Store
 from recorder.cli.application import Settings, pass_settings, store_option
 from recorder.cli.naming import resolve
@@ -33,9 +33,7 @@ def link(settings: Settings, thing: str, identity: str, tag: str | None, facts: 
     KIND:ID is what it is and its id out there: order:12345. A program does this with Recorder.link; this
     is for what it did not link.
     """
-    kind, colon, name = thing.partition(":")
-    if not (kind and colon and name):
-        raise ConfigurationError(f"{thing!r} is not KIND:ID: write what is linked, as in order:12345")
+    kind, name = kind_and_id(thing)
     with Store(settings.store) as store:
         found = resolve(store, identity)
     if found.kind != "exchange":

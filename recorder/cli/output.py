@@ -198,6 +198,14 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int |
     return lines + [_line(columns, sizes, row, plain=False) for row in cells]
 
 
+def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], *, empty: str) -> None:
+    """Print rows in columns as wide as the terminal; of none, *empty* on standard error."""
+    if not rows:
+        click.echo(empty, err=True)
+    for line in table(columns, rows, terminal_width()) if rows else ():
+        click.echo(line)
+
+
 def _fit(columns: Sequence[Column], sizes: dict[int, int], width: int) -> None:
     def excess() -> int:
         return sum(sizes.values()) + len(_GAP) * (len(sizes) - 1) - width

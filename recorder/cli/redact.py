@@ -13,7 +13,7 @@ from recorder.api.threaded import Found
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
 from recorder.cli.failures import warn
 from recorder.cli.naming import resolve
-from recorder.cli.output import Column, clean, counted, emit_json, short, table, terminal_width
+from recorder.cli.output import Column, clean, counted, emit_json, print_table, short
 from recorder.clock import SystemClock
 from recorder.core.json_text import rfc3339
 from recorder.core.standing_redactions import StandingRedaction
@@ -123,12 +123,8 @@ def list_redactions(settings: Settings, as_json: bool) -> None:
     if as_json:
         for one in found:
             emit_json(_json(one))
-        return
-    if not found:
-        click.echo("nothing is redacted", err=True)
-        return
-    for line in table(_COLUMNS, [_cells(one) for one in found], terminal_width()):
-        click.echo(line)
+    else:
+        print_table(_COLUMNS, [_cells(one) for one in found], empty="nothing is redacted")
 
 
 def _scope(one: StandingRedaction) -> str:

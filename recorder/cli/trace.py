@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import click
 
+from recorder.api.sealing import kind_and_id
 from recorder.api.store import Store
 from recorder.api.tracing import trace as traced
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
@@ -14,7 +15,6 @@ from recorder.cli.failures import FOUND
 from recorder.cli.output import clean, counted, dim, duration, emit_json, verdict
 from recorder.cli.redact import standing_of, tell_standing, unredacted_option
 from recorder.cli.trail import note
-from recorder.errors import ConfigurationError
 
 _PREVIEW: Final = 2000  # characters of a part
 
@@ -35,9 +35,7 @@ def trace(ctx: click.Context, settings: Settings, thing: str, unredacted: bool, 
 
     The exit code is 1 where an exchange is not as it was written.
     """
-    kind, colon, identity = thing.partition(":")
-    if not (kind and colon and identity):
-        raise ConfigurationError(f"{thing!r} is not KIND:ID: write what was linked, as in order:12345")
+    kind, identity = kind_and_id(thing)
     changed = False
     with Store(settings.store) as store:
         standing = standing_of(store, unredacted=unredacted)

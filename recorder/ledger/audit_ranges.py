@@ -94,7 +94,7 @@ def auditing(url: str, store: SqlStore, jobs: int) -> Iterator[Callable[[Sequenc
 
         try:
             yield begun
-        except BaseException:
+        except BaseException:  # an interrupt too: nobody waits for what is not wanted any more
             executor.shutdown(wait=False, cancel_futures=True)
             raise
 

@@ -88,7 +88,7 @@ class SignedCheckpoints:
             self._acquire()
             try:
                 self._catch_up()
-            except BaseException:
+            except BaseException:  # an interrupt too: other processes wait for the file
                 self._file.release()
                 raise
         except OSError as error:

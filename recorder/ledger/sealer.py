@@ -240,7 +240,7 @@ class Sealer:
             return ledger.grow(heads, self._clock.wall_ns(), lambda found: self._check(found, outside), copies)
         except VersionConflict:
             raise
-        except BaseException:
+        except BaseException:  # an interrupt too: what is not stored is still to be copied
             self._copies = copies
             raise
 

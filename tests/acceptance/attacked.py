@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from recorder.clock import SystemClock
 from recorder.core.chain import Finding
@@ -91,10 +92,10 @@ def follow(desk: Desk, previous: Desk) -> None:
     desk.sample()
 
 
-def verify(url: str, *trusted: str, **asked: object) -> Report:
+def verify(url: str, *trusted: str, **asked: Any) -> Report:
     """Audit a store, four hours after it was written."""
     with closing(open_store(url, write=False)) as store:
-        return audit(url, store, Spooled, Asked(now_ns=NOW, keys=trusted, **asked))  # type: ignore[arg-type]
+        return audit(url, store, Spooled, Asked(now_ns=NOW, keys=trusted, **asked))
 
 
 def outside_file() -> Path:

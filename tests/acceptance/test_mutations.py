@@ -200,7 +200,7 @@ def flipped(file: Path, chance: random.Random) -> None:
 def _says(url: str) -> object:
     try:
         return said(url)
-    except Exception as error:
+    except Exception as error:  # of a damaged file: that nothing is said is one of the things that may be said
         return f"{type(error).__name__}"
 
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-
-import pytest
 
 from recorder.clock import SystemClock
 from recorder.ledger import keys
@@ -19,18 +16,7 @@ from recorder.store import open_store
 from recorder.store.base import Anchored
 from tests.acceptance.attacked import ORIGIN, fill, layers, outside_file, verify
 from tests.attacker import Attacker, write_outside
-from tests.tsa import Authority, Served, serving
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture
-def tsa(authority: Authority) -> Iterator[Served]:
-    with serving(authority) as served:
-        yield served
+from tests.tsa import Authority, Served
 
 
 def stamped(url: str, anchor: TimeStampAnchor | FileAnchor) -> None:

@@ -15,14 +15,6 @@ from tests.commands import run
 from tests.loopback import Script, serve
 from tests.recorded import ask, journals, until
 
-ORIGIN = "example.com/bot"
-
-
-@pytest.fixture
-def sealed_url(store_url: str) -> str:
-    assert run("keys", "init", "--origin", ORIGIN, "--store", store_url).exit_code == 0
-    return store_url
-
 
 def anchored(url: str) -> tuple[list[Anchored], str]:
     """Return what was kept of anchors, and the newest checkpoint."""

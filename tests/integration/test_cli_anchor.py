@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import shutil
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -18,18 +17,7 @@ from recorder.ledger.anchors.files import FileAnchor
 from recorder.store import open_store
 from tests.commands import fill, json_lines, run, told
 from tests.contract.sealed import ORIGIN, head
-from tests.tsa import Authority, Served, serving
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture
-def tsa(authority: Authority) -> Iterator[Served]:
-    with serving(authority) as served:
-        yield served
+from tests.tsa import Served
 
 
 def seal(url: str, *numbers: int, length: int = 1) -> str:

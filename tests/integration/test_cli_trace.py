@@ -19,13 +19,7 @@ from recorder.store import open_store
 from tests.commands import json_lines, run, told
 from tests.loopback import Script, serve
 from tests.recorded import ask, journals, streams
-
-ORIGIN = "example.com/bot"
-
-
-def founded(url: str) -> str:
-    assert run("keys", "init", "--origin", ORIGIN, "--store", url).exit_code == 0
-    return url
+from tests.sealing import ORIGIN, founded
 
 
 def traded(url: str) -> tuple[list[str], str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from jsonschema import Draft202012Validator
 from recorder import Recorder
 from recorder.clock import SystemClock
 from recorder.ledger import keys
-from recorder.store import open_store
 from tests.attacker import Attacker
 from tests.commands import run
 from tests.loopback import Script, serve
@@ -36,14 +34,11 @@ def record(url: str, turns: int = 2) -> None:
 
 
 @pytest.fixture
-def sealed_url(store_url: str) -> str:
+def sealed_url(sealed_url: str) -> str:
     """What two recorder processes recorded, sealed."""
-    keys.create(ORIGIN, SystemClock())
-    with closing(open_store(store_url, write=True)) as store:
-        store.ledger.found(ORIGIN)
-    record(store_url)
-    record(store_url)
-    return store_url
+    record(sealed_url)
+    record(sealed_url)
+    return sealed_url
 
 
 def verified(url: str, *options: str, code: int = 0) -> dict[str, Any]:

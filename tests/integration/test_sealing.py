@@ -19,18 +19,9 @@ from recorder.locations import signing_keys
 from recorder.store import open_store
 from tests.loopback import Script, serve
 from tests.recorded import ask, journals, python, streams, until
+from tests.sealing import ORIGIN
 
-ORIGIN = "example.com/bot"
 DRAINERS = ("thread", "process")
-
-
-@pytest.fixture
-def sealed_url(store_url: str) -> str:
-    """A store with a ledger, whose key is here."""
-    keys.create(ORIGIN, SystemClock())
-    with closing(open_store(store_url, write=True)) as store:
-        store.ledger.found(ORIGIN)
-    return store_url
 
 
 def leaves(url: str) -> list[Leaf]:

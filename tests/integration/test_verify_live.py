@@ -13,24 +13,11 @@ from recorder.api.auditing import audit_store
 from recorder.api.reader import Reader
 from recorder.clock import SystemClock
 from recorder.core.events import Event
-from recorder.ledger import keys
 from recorder.ledger.audit import Asked
 from recorder.ledger.report import Report
-from recorder.store import open_store
 from tests.attacker import Attacker
 from tests.loopback import Script, serve
 from tests.recorded import ask, until
-
-ORIGIN = "example.com/bot"
-
-
-@pytest.fixture
-def sealed_url(store_url: str) -> str:
-    """A store with a ledger, whose key is here."""
-    keys.create(ORIGIN, SystemClock())
-    with closing(open_store(store_url, write=True)) as store:
-        store.ledger.found(ORIGIN)
-    return store_url
 
 
 def audited(url: str) -> Report:

@@ -182,7 +182,7 @@ def _verified(
         return _read(reply, note, roots, request)
     except _RefutedError:
         raise
-    except Exception as error:
+    except Exception as error:  # bytes of a stranger: whatever a parser makes of them, it is no time stamp
         raise _RefutedError(f"it cannot be read after RFC 3161, {type(error).__name__}: {error}") from error
 
 
