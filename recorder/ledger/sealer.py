@@ -94,7 +94,7 @@ class Sealer:
 
     @property
     def waits(self) -> bool:
-        """Whether there is something to do soon; what fails is tried again after :data:`RETRY` seconds."""
+        """Whether there is something to do soon; what fails is tried again after five seconds."""
         return self._signing is not None and self.error is None and self._owing
 
     @property
