@@ -102,8 +102,11 @@ def settle(error: BaseException) -> int:
         return USAGE
     if isinstance(error, click.UsageError):
         told, _, meant = error.format_message().partition("Did you mean ")
+        if not meant:  # as it is told of several
+            told, _, meant = told.partition("(Did you mean ")
+        told, meant = told.rstrip(" .("), meant.replace("?)", "?")
         path = error.ctx.command_path if error.ctx is not None else "recorder"
-        tell(f"{told.rstrip(' .')}: {f'did you mean {meant} See' if meant else 'see'} `{path} --help`")
+        tell(f"{told}: {f'did you mean {meant} See' if meant else 'see'} `{path} --help`")
         return USAGE
     if isinstance(error, click.ClickException):
         tell(error.format_message())

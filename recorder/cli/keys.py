@@ -90,7 +90,7 @@ def rotate(settings: Settings) -> None:
     _print(after.public, "log", origin)
     click.echo(f"{'earlier key':12} {clean(before.text)}")
     click.echo(
-        "Give the new fingerprint to whoever audits; programs that record take the new key when they start again."
+        "Give the new fingerprint to whoever audits; programs that record here take the new key before they seal again."
     )
 
 

@@ -36,6 +36,9 @@ from recorder.locks import LockFile
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+#: What :func:`stamp` returns: of the private file and of the public one, None where there is none.
+Stamp = tuple[tuple[int, int] | None, ...]
+
 #: Is told the public key of before, and the one that follows it.
 Announce = Callable[[NoteKey, NoteKey], None]
 
@@ -169,6 +172,19 @@ def known(origin: str) -> tuple[NoteKey, ...]:
     return keys
 
 
+def stamp(origin: str) -> Stamp:
+    """Return what changes whenever the key files of a log are written; cheap enough to be asked before each sealing."""
+    return tuple(_written(path) for path in (private_file(origin), _public_file(origin)))
+
+
+def _written(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
 def verifier() -> Verify:
     """Return the fastest strict verification of signatures that there is here.
 
@@ -178,7 +194,7 @@ def verifier() -> Verify:
     try:
         from cryptography.exceptions import InvalidSignature
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-    except ImportError:
+    except Exception:  # noqa: BLE001 - missing, or broken: what an extension module raises then is up to it
         return ed25519.verify
 
     def verify(public: bytes, message: bytes, signature: bytes) -> bool:
@@ -249,4 +265,6 @@ def _private_key() -> Callable[[bytes], Ed25519PrivateKey]:
         raise ConfigurationError(
             "signing needs cryptography: install it with `pip install 'conversation-recorder[proof]'`"
         ) from None
+    except Exception as error:  # noqa: BLE001 - as in verifier(): recording goes on, whatever it raises
+        raise ConfigurationError(f"cryptography, which signs, is broken here ({error}): install it anew") from None
     return Ed25519PrivateKey.from_private_bytes

@@ -32,7 +32,7 @@ from recorder.locations import signed_checkpoints
 from recorder.locks import LockFile
 
 _LONGEST: Final = 65_536  # bytes of a note here
-_LONGEST_WAIT: Final = 5.0  # seconds for somebody else who has the file
+LONGEST_WAIT: Final = 5.0  # seconds for somebody else who has the file
 _LOOK_EVERY: Final = 0.001
 _BLANK: Final = b"\n\n"
 _DASH: Final = "— ".encode()
@@ -47,6 +47,10 @@ class Signed(NamedTuple):
     note: str
 
 
+class InUse(StoreUnreachable):
+    """Somebody else has the file, and does not give it back."""
+
+
 class SignedCheckpoints:
     """The file of a log's checkpoints, to append to. Hold it (``with``) for whatever depends on the last one;
     one thread at a time. A forked child opens one of its own.
@@ -55,6 +59,7 @@ class SignedCheckpoints:
     :param keys: its public keys, of now and of before.
     :param path: the file; by default where :func:`recorder.locations.signed_checkpoints` says. Made where missing.
     :param verify: checks a signature.
+    :ivar patience: seconds to wait for somebody else who has the file.
     :ivar cut: bytes of torn notes that were cut off.
     :raises StoreUnreachable: it cannot be opened.
     """
@@ -65,6 +70,7 @@ class SignedCheckpoints:
         self.origin = origin
         self.keys = tuple(keys)
         self.path = signed_checkpoints(log_id(origin)) if path is None else path
+        self.patience = LONGEST_WAIT
         self.cut = 0
         self._verify = verifier() if verify is None else verify
         self._last: Signed | None = None
@@ -82,7 +88,8 @@ class SignedCheckpoints:
         """Wait until nobody else has the file, and take note of what was appended meanwhile.
 
         :raises CorruptRecording: its last note does not verify.
-        :raises StoreUnreachable: it cannot be read, or somebody else has it for too long.
+        :raises StoreUnreachable: it cannot be read.
+        :raises InUse: somebody else has it for too long.
         """
         try:
             self._acquire()
@@ -96,12 +103,10 @@ class SignedCheckpoints:
         return self
 
     def _acquire(self) -> None:
-        left = _LONGEST_WAIT
+        left = self.patience
         while not self._file.acquire(blocking=False):  # a process that was stopped must not stop all others
             if left <= 0:
-                raise StoreUnreachable(
-                    f"{self.path} has been in use by another process for {_LONGEST_WAIT:g} s: look which one hangs"
-                )
+                raise InUse(f"{self.path} stays in use by another process: look which one hangs")
             _clock.sleep(_LOOK_EVERY)
             left -= _LOOK_EVERY
 

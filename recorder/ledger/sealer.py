@@ -25,10 +25,17 @@ from recorder.core.events import TERMINAL_TYPES, Event
 from recorder.core.heads import ENDED, OPEN, Head, Leaf
 from recorder.core.notes import Checkpoint, open_checkpoint
 from recorder.core.receipts import Receipt
-from recorder.errors import ConfigurationError, LedgerConflict, NotFound, RecorderError, VersionConflict
+from recorder.errors import (
+    ConfigurationError,
+    CorruptRecording,
+    LedgerConflict,
+    NotFound,
+    RecorderError,
+    VersionConflict,
+)
 from recorder.ledger import keys
 from recorder.ledger.keys import SigningKey
-from recorder.ledger.outside import SignedCheckpoints
+from recorder.ledger.outside import LONGEST_WAIT, InUse, SignedCheckpoints
 from recorder.store.base import EventLog, Found, Grown, Ledger
 
 _log = logging.getLogger("recorder")
@@ -36,6 +43,8 @@ _log = logging.getLogger("recorder")
 _OPEN_NS: Final = 1_000_000_000  # an open stream is sealed this long after the last sealing
 _ENDED_NS: Final = 50_000_000  # the same where a stream has ended: many that end at once share one sealing
 _RETRY_NS: Final = 5_000_000_000
+_GLANCE: Final = 0.02  # seconds to wait for the checkpoints' file where recording waits for the drainer
+_PARTING: Final = 1.0  # the same at the end
 RETRY: Final = _RETRY_NS / 1e9  # seconds
 _MOST: Final = 50_000  # heads kept in memory while sealing fails; then the store is asked for them
 _AT_ONCE: Final = 5_000  # heads in one transaction
@@ -64,6 +73,7 @@ class Sealing:
 class _Signing:
     key: SigningKey
     outside: SignedCheckpoints
+    stamp: keys.Stamp  # of the key files, just before they were read
 
 
 class Sealer:
@@ -88,6 +98,8 @@ class Sealer:
         self._stored: tuple[int, str] | None = None  # the store's last checkpoint, as far as is known
         self._last_ns = -_OPEN_NS
         self._retry_ns = 0
+        self._patience = LONGEST_WAIT
+        self._in_use_ns: int | None = None  # since when somebody else has had the checkpoints' file
         self.error: str | None = None
         self.note: str | None = None
         self._size: int | None = None
@@ -116,8 +128,11 @@ class Sealer:
         :param instances: of dead recorders whose event streams may hold more than is sealed.
         """
         self._behind = self._behind or bool(instances)
+        self._patience = _GLANCE
         try:
             self._begin(store)
+        except InUse as error:
+            self._put_off(error)
         except RecorderError as error:
             self._failed(error)
 
@@ -128,14 +143,16 @@ class Sealer:
             return
         if self._signing is None:
             self._lacking = True
+            stamp = keys.stamp(origin)
             key = keys.load(origin)
             if key is None:
                 raise ConfigurationError(f"the signing key of {origin} is not here: nothing is sealed until it is")
             public = dict.fromkeys((*keys.known(origin), key.public))  # a key from elsewhere may not be known here
-            self._signing = _Signing(key, SignedCheckpoints(origin, tuple(public)))
-            self._lacking = False
+            self._signing = _Signing(key, SignedCheckpoints(origin, tuple(public)), stamp)
+        self._signing.outside.patience = self._patience
         with self._signing.outside as outside:  # sign leaves that are there, copy a note that is only outside
             self._sign(outside, self._grow(ledger, outside, []))
+        self._lacking = False
         self.error = None
 
     def moved(self, events: Sequence[Event]) -> None:
@@ -184,14 +201,26 @@ class Sealer:
         now = self._clock.monotonic_ns()
         if now < self._retry_ns or not (self._lacking or (self._signing is not None and self._owing)):
             return
+        self._patience = _GLANCE
         try:
             if self._lacking:
                 self._begin(store)
             if (self._heads or self._behind) and now - self._last_ns >= (_ENDED_NS if self._hurry else _OPEN_NS):
-                self.seal(store)
+                self._seal(store)
             elif self._copies:
                 self._copy(store)
+            self._in_use_ns = None
+        except InUse as error:
+            self._put_off(error)
         except RecorderError as error:
+            self._failed(error)
+
+    def _put_off(self, error: InUse) -> None:
+        """Come back in the next round: who waits for the drainer does not wait for another process."""
+        now = self._clock.monotonic_ns()
+        if self._in_use_ns is None:
+            self._in_use_ns = now
+        elif now - self._in_use_ns > LONGEST_WAIT * 1e9:
             self._failed(error)
 
     def seal(self, store: EventLog, stream: bytes | None = None) -> Receipt | None:
@@ -204,22 +233,52 @@ class Sealer:
         :raises StoreError: the store, or what is outside, cannot be written.
         :raises NotFound: nothing of the stream was recorded.
         """
+        self._patience = LONGEST_WAIT
         try:
-            if self._signing is None:
-                self._begin(store)
-            signing, ledger = self._signing, store.ledger
-            if signing is not None and ledger is not None:
-                with signing.outside as outside:
-                    leaves, grown = self._append(ledger, outside)
-                    self._sign(outside, grown)
+            sealed = self._seal(store)
         except RecorderError as error:
             self._failed(error)
             raise
-        if signing is None or ledger is None:
+        if sealed is None:
             raise ConfigurationError(f"{store.name} has no ledger: make its key with `recorder keys init`")
+        return None if stream is None else self._receipt(stream, *sealed)
+
+    def _seal(self, store: EventLog) -> tuple[Ledger, list[Leaf], Grown] | None:
+        """Append leaves and sign, with the key of now; return what was appended. None: the store has no ledger."""
+        self._take_new_key()
+        try:
+            sealed = self._sealed(store)
+        except CorruptRecording:  # by a key that is unknown here: was it made since?
+            if not self._take_new_key():
+                raise
+            sealed = self._sealed(store)
         self._heads = {}
         self._since_ns, self._hurry, self._last_ns, self.error = None, False, self._clock.monotonic_ns(), None
-        return None if stream is None else self._receipt(ledger, stream, leaves, grown)
+        return sealed
+
+    def _sealed(self, store: EventLog) -> tuple[Ledger, list[Leaf], Grown] | None:
+        if self._signing is None:
+            self._begin(store)
+        signing, ledger = self._signing, store.ledger
+        if signing is None or ledger is None:
+            return None
+        signing.outside.patience = self._patience
+        with signing.outside as outside:
+            leaves, grown = self._append(ledger, outside)
+            self._sign(outside, grown)
+        return ledger, leaves, grown
+
+    def _take_new_key(self) -> bool:
+        """Let go of the key if another one was put in its place; return whether. A lost one is used until the end."""
+        signing = self._signing
+        if signing is None:
+            return False
+        now = keys.stamp(signing.outside.origin)
+        if now == signing.stamp or now[0] is None:
+            return False
+        self._signing = None
+        signing.outside.close()
+        return True
 
     def _append(self, ledger: Ledger, outside: SignedCheckpoints) -> tuple[list[Leaf], Grown]:
         heads = list(self._heads.values())
@@ -290,7 +349,7 @@ class Sealer:
         """Have the next sealing look at every stream of the store, whoever recorded it."""
         self._behind = True
 
-    def _receipt(self, ledger: Ledger, stream: bytes, sealed: Sequence[Leaf], grown: Grown) -> Receipt:
+    def _receipt(self, stream: bytes, ledger: Ledger, sealed: Sequence[Leaf], grown: Grown) -> Receipt:
         assert self._signing is not None
         assert self.note is not None
         size, origin = self._size or 0, self._signing.outside.origin
@@ -317,8 +376,9 @@ class Sealer:
         if self._signing is None:
             return
         try:
-            if self._heads or self._behind:
-                self.seal(store)
+            self._patience = _PARTING
+            if self._heads or self._behind or self._lacking:
+                self._seal(store)
             self._copy(store)
         except RecorderError as error:
             self._failed(error)

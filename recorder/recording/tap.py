@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -300,7 +299,7 @@ class ExchangeTap:
         return self._path.redaction.url(scrub(text, self._seen.secrets), Redacted())
 
     def _write_pieces(self, pieces: list[Piece]) -> None:
-        try:  # as _writing does, without the generator: this is the hot path
+        try:  # as in _tell
             with self._lock:
                 try:
                     self._inside = True
@@ -336,32 +335,34 @@ class ExchangeTap:
                 self.ended, self._completed = True, kind == "response_completed"
 
     def _tell(self, type_name: bytes, flags: int, facts: Mapping[str, Any] | None, body: bytes | None) -> None:
-        with self._writing():
-            if not self.ended:
-                self._write(type_name, flags, facts, body)
+        try:  # no generator for these four lines: an interrupt on its way out would keep the lock for ever
+            with self._lock:
+                try:
+                    self._inside = True
+                    if not self.ended:
+                        self._write(type_name, flags, facts, body)
+                finally:
+                    self._inside = False
+        finally:
+            self._tell_departure()
 
     def _end(self, type_name: bytes, facts: Mapping[str, Any], body: bytes | None) -> None:
-        with self._writing():
-            if not self.ended:
-                try:
-                    self._write(type_name, 0, facts, body)
-                finally:
-                    self.ended = True
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Keep other threads out, and put off what a signal handler, or another thread, tells of the consumer."""
         try:
             with self._lock:
                 try:
                     self._inside = True
-                    yield
+                    if not self.ended:
+                        try:
+                            self._write(type_name, 0, facts, body)
+                        finally:
+                            self.ended = True
                 finally:
                     self._inside = False
         finally:
             self._tell_departure()
 
     def _tell_departure(self) -> None:
+        """Tell what a signal handler, or another thread, told of the consumer while a write was under way."""
         departure, self._departure = self._departure, None
         if departure is not None:
             departure()

@@ -237,7 +237,7 @@ def test_what_a_recorder_recovered_before_it_died_itself_is_sealed(sealed_url: s
     dying = (
         "import os, sys, requests; from recorder import Recorder; from tests.recorded import ask\n"
         "from recorder.ledger.sealer import Sealer\n"
-        "Sealer.seal = lambda *rest: os._exit(7)\n"  # before anything that it found is sealed
+        "Sealer._seal = lambda *rest: os._exit(7)\n"  # before anything that it found is sealed
         "recorder = Recorder(sys.argv[1]); ask(recorder.mount(requests.Session()), sys.argv[2], 'x').content\n"
         "recorder.close()"
     )

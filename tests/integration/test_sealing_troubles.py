@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -16,8 +18,9 @@ from recorder import Recorder
 from recorder.clock import SystemClock
 from recorder.core.heads import ENDED, Head, log_id
 from recorder.errors import ConfigurationError, LedgerConflict, RecorderError, StoreUnreachable
-from recorder.ledger import keys, outside, sealer
+from recorder.ledger import keys, sealer
 from recorder.locations import signed_checkpoints, signing_keys
+from recorder.locks import LockFile
 from recorder.recording import drain
 from recorder.store import open_store
 from recorder.store.urls import parse_url
@@ -225,12 +228,31 @@ def test_a_clock_that_jumps_back_stops_no_sealing(store_url: str) -> None:
     check_sealed(store_url)
 
 
+def test_who_waits_for_the_drainer_does_not_wait_for_the_file(sqlite_url: str) -> None:
+    record(founded(sqlite_url))
+    held = LockFile(signed_checkpoints(log_id(ORIGIN)))
+    with recording(sqlite_url) as (recorder, exchange):
+        held.acquire()
+        began = time.monotonic()
+        for _ in range(3):
+            exchange()
+            assert recorder.flush()
+            if (child := os.fork()) == 0:
+                os._exit(0)
+            os.waitpid(child, 0)
+        recorder.close()
+        assert time.monotonic() - began < sealer.LONGEST_WAIT
+        held.close()
+    assert run("--store", sqlite_url, "seal").exit_code == 0  # what was left unsealed at the end
+    check_sealed(sqlite_url)
+
+
 @pytest.mark.usefixtures("hasty")
 def test_a_process_that_hangs_with_the_file_holds_up_sealing_alone(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record(founded(sqlite_url))
-    monkeypatch.setattr(outside, "_LONGEST_WAIT", 0.2)
+    monkeypatch.setattr(sealer, "LONGEST_WAIT", 0.2)
     program = (
         "import sys; from pathlib import Path; from recorder.locks import LockFile\n"
         "file = LockFile(Path(sys.argv[1])); file.acquire(); print(flush=True); sys.stdin.read()"
@@ -241,10 +263,11 @@ def test_a_process_that_hangs_with_the_file_holds_up_sealing_alone(
         holding.send_signal(signal.SIGSTOP)
         with recording(sqlite_url) as (recorder, exchange):
             response = exchange()
-            with pytest.raises(StoreUnreachable, match="in use by another process"):
+            with pytest.raises(StoreUnreachable, match="stays in use by another process"):
                 recorder.seal(response)
             assert recorder.flush()
             assert recorder.exchange(response) in streams(sqlite_url)
+            until(lambda: recorder.health().sealing.error is not None)
             holding.kill()
             holding.wait()
             until(lambda: recorder.health().sealing.error is None and recorder.health().sealing.waiting == 0)
