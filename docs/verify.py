@@ -1151,6 +1151,7 @@ class StreamSummary:
         self.ended_by = b""
         self.sent: dict[str, Any] = {}
         self.link: dict[str, Any] = {}
+        self.named = ""
         self.began_ns = self.last_ns = 0
         self.emptied = dict.fromkeys(WHYS.values(), 0)
         self.whole = self.foreign = False
@@ -1171,6 +1172,8 @@ class StreamSummary:
             self.sent = facts_of(entry)
         elif entry.type == "linked":
             self.link = facts_of(entry)
+        elif entry.type == "conversation_named":
+            self.named = str(facts_of(entry).get("name", ""))
 
 
 def kind_of(summary: StreamSummary, entry: Entry) -> str:
@@ -1405,6 +1408,92 @@ def _id(text: object) -> bytes:
 
 
 # --------------------------------------------------------------------------------------------------------------
+# selection
+#
+# What a bundle says that it was made for: whether it can be that, and how people are told of it.
+# --------------------------------------------------------------------------------------------------------------
+
+
+def period_of(selection: Any) -> tuple[int, int] | None:
+    """Return the period that a bundle was made for, UTC nanoseconds; None where it was made for no period."""
+    period = selection.get("period") if isinstance(selection, dict) else None
+    if isinstance(period, list) and [type(one) for one in period] == [int, int]:
+        return period[0], period[1]
+    return None
+
+
+def made_for(selection: Any) -> str:
+    """Return in words what a bundle says that it was made for; text of the bundle stands in it as it came."""
+    if not _has_form(selection):
+        return "nothing that a bundle can be made for"
+    kind, value = next(iter(selection.items()))
+    if kind == "link":
+        return f"{value['kind']} {value['id']}, and the exchanges that led to it"
+    if kind == "conversation":
+        return f"the conversation {value.get('name', value['id'])}"
+    if kind == "period":
+        return f"everything begun from {_moment(value[0])} to before {_moment(value[1])}"
+    return f"the exchange {value}"
+
+
+def wrong_selection(selection: Any, here: Mapping[bytes, StreamSummary]) -> str:
+    """Return why a bundle cannot have been made for that; nothing where it can.
+
+    What was erased or withheld is not known to say something else.
+
+    :param here: its event streams.
+    """
+    if not _has_form(selection):
+        return "the manifest does not say what the bundle was made for"
+    kind, value = next(iter(selection.items()))
+    exchanges = {id_of(stream): one for stream, one in here.items() if one.kind == "exchange"}
+    if kind == "exchange" and value not in exchanges:
+        return f"the exchange that the bundle was made for is not here: {value[:200]!r}"
+    if kind == "conversation":
+        return _wrong_conversation(value, here)
+    if kind == "period":
+        for name, one in exchanges.items():
+            if one.length and (one.last_ns < value[0] or one.began_ns >= value[1]):
+                return f"the exchange {name} was not in the time that the bundle was made for"
+    return ""
+
+
+def _wrong_conversation(asked: Mapping[str, str], here: Mapping[bytes, StreamSummary]) -> str:
+    parts = [one for one in here.values() if one.kind in ("exchange", "conversation")]
+    if any(sum(one.emptied.values()) for one in parts):
+        return ""
+    told = "nothing here belongs to the conversation that the bundle was made for: "
+    if "name" in asked:
+        names = {one.named for one in parts} | {one.sent.get("name") for one in parts}
+        return "" if asked["name"] in names else f"{told}{asked['name'][:200]!r}"
+    ids = {id_of(one.stream) for one in parts} | {str(one.sent.get("conversation")) for one in parts}
+    return "" if asked["id"] in ids else f"{told}{asked['id'][:200]!r}"
+
+
+def _has_form(selection: Any) -> bool:
+    if not isinstance(selection, dict) or len(selection) != 1:
+        return False
+    ((kind, value),) = selection.items()
+    if kind == "period":
+        period = period_of(selection)
+        return period is not None and period[0] <= period[1]
+    if kind == "exchange":
+        return isinstance(value, str)
+    fields = {"link": {"kind", "id"}, "conversation": {"id"}}.get(kind)
+    texts = isinstance(value, dict) and all(isinstance(one, str) for one in value.values())
+    return fields is not None and texts and set(value) - ({"name"} if kind == "conversation" else set()) == fields
+
+
+def _moment(nanoseconds: int) -> str:
+    """Return a time, UTC; its nanoseconds where no calendar has it."""
+    try:
+        moment = datetime(1970, 1, 1, tzinfo=timezone(timedelta(0))) + timedelta(seconds=nanoseconds // 10**9)
+    except OverflowError:
+        return f"{nanoseconds} ns"
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{nanoseconds % 10**9:09}Z"
+
+
+# --------------------------------------------------------------------------------------------------------------
 # verification
 #
 # The verification of a bundle: every check, in the order in which each relies on those before it.
@@ -1505,11 +1594,8 @@ class Verification:
             self.findings.add("omitted", "manifest", f"the manifest names a file that is not here: {name[:200]!r}")
 
     def _read_streams(self, names: dict[bytes, str], log: Log) -> None:
-        period = self.predicate.get("selection")
-        period = period.get("period") if isinstance(period, dict) else None
-        whole = isinstance(period, list) and [type(one) for one in period] == [int, int]
-        times = (period[0], period[1]) if isinstance(period, list) and whole else None
-        journals = self.journals = Journals(names, times, self.findings)
+        period = period_of(self.predicate.get("selection"))
+        journals = self.journals = Journals(names, period, self.findings)
         checks = StreamChecks(self._container, log, self.findings)
 
         def look(_: StreamSummary, entry: Entry) -> None:
@@ -1562,6 +1648,9 @@ class Verification:
         links = [summary.link for summary in self.summaries.values() if summary.kind == "link"]
         if asked is not None and not any({"kind": one.get("kind"), "id": one.get("id")} == asked for one in links):
             self.findings.add("link", "selection", f"no link here names what the bundle was made for: {asked}")
+        wrong = wrong_selection(selection, self.summaries)
+        if wrong and not self.findings.found:  # what is damaged need not be what was asked for
+            self.findings.add("manifest", "selection", wrong)
         here = {id_of(stream) for stream in self.summaries}
         for summary in self.summaries.values():
             if summary.kind == "link" and summary.link.get("exchange") not in here and not summary.emptied["withheld"]:
@@ -1700,7 +1789,10 @@ def result_of(verification: Verification) -> dict[str, Any]:
         }
     if verification.predicate:
         result["selection"] = verification.predicate.get("selection")
+        result["made_for"] = made_for(verification.predicate.get("selection"))
         result["recorder"] = verification.predicate.get("recorder")
+    if verification.journals is not None:
+        result["announced_elsewhere"] = verification.journals.elsewhere
     if verification.held_told:
         result["held_checkpoint"] = verification.held_told
     return result
@@ -1785,6 +1877,9 @@ def _not_proved(verification: Verification, verdicts: dict[str, str]) -> Iterato
     selection = verification.predicate.get("selection")
     if isinstance(selection, dict) and "period" in selection:
         yield "that no other process recorded in that time: those whose journals are not here are not known"
+    elif isinstance(selection, dict) and ("link" in selection or "conversation" in selection):
+        whole = "that led to it" if "link" in selection else "of the conversation"
+        yield f"that these are all exchanges {whole}: whoever made the bundle chose them"
     if verification.anchors:
         yield "what the anchors say: each is checked with its own program or place, and proves `not later than`"
     yield "that the clock of the recording machine was right, and anything `not earlier than` a moment"
@@ -1803,6 +1898,7 @@ def lines_of(result: dict[str, Any]) -> Iterator[str]:
     """Yield what people are shown, line by line; nothing that a bundle says can move the cursor."""
     counts = result["counts"]
     yield f"{_counted(result['events'], 'event')} of {_counted(len(result['exchanges']), 'exchange')}"
+    yield from _chosen(result)
     for question, text in _QUESTIONS.items():
         yield f"  {result['verdicts'][question]:<19} {question.replace('_', ' ')}: {text}"
     ledger = result.get("ledger")
@@ -1834,6 +1930,15 @@ def lines_of(result: dict[str, Any]) -> Iterator[str]:
     yield "not proved:"
     for text in result["not_proved"]:
         yield f"  {text}"
+
+
+def _chosen(result: dict[str, Any]) -> Iterator[str]:
+    if "made_for" in result:
+        yield f"made for {_clean(result['made_for'])}"
+    elsewhere = result.get("announced_elsewhere", 0)
+    if elsewhere:
+        are = "is" if elsewhere == 1 else "are"
+        yield f"{_counted(elsewhere, 'exchange')} that these processes announced {are} not in this bundle"
 
 
 def _rest(what: str, count: int) -> Iterator[str]:

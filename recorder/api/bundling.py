@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypedDict
 
@@ -21,6 +22,7 @@ from recorder.formats.base import render
 from recorder.ledger import keys
 from recorder.ledger.bundle import LedgerKeys, write_bundle
 from recorder.ledger.bundle_cover import cover
+from recorder.ledger.bundle_journals import announced
 from recorder.ledger.bundle_plan import Plan, Wanted, planned
 from recorder.ledger.bundle_range import Range
 from recorder.ledger.standalone.verify import verify_bundle
@@ -215,7 +217,7 @@ def _documents(store: Store, plan: Plan, standing: Standing, begin: Begin) -> It
     times = {stream: row.started_ns for stream in plan.wanted.exchanges if (row := store.reader.exchange(stream))}
     told = [part.opened.stream for part in plan.parts if part.kind == "exchange" and not (part.withheld or part.erased)]
     hidden = sum(bool(standing.of(id_text(one))) for one in told) if standing.hides else 0
-    yield "COVER.html", cover(plan, times, hidden)
+    yield "COVER.html", cover(plan, times, hidden, _elsewhere(store.reader.store, plan))
     chosen, advance = of_ids(store, told), begin(len(told) * len(_FORMATS))
 
     def read(rebuilt: Rebuilt) -> Rebuilt:
@@ -225,6 +227,16 @@ def _documents(store: Store, plan: Plan, standing: Standing, begin: Begin) -> It
     for name, form in _FORMATS.items():
         pieces = render(form, Compared(store, chosen, read, standing.redacted))
         yield name, (piece if isinstance(piece, bytes) else piece.encode() for piece in pieces)
+
+
+def _elsewhere(store: SqlStore, plan: Plan) -> int:
+    """Count the exchanges that the journals of a bundle announce and that are not in it."""
+    exchanges = frozenset(plan.wanted.exchanges)
+    return sum(
+        announced(islice(store.events(part.opened.stream, after=part.first - 1), part.last - part.first + 1), exchanges)
+        for part in plan.parts
+        if part.kind == "journal"
+    )
 
 
 def _keys(store: SqlStore, within: Range) -> LedgerKeys:

@@ -38,10 +38,19 @@ def link(settings: Settings, thing: str, identity: str, tag: str | None, facts: 
         found = resolve(store, identity)
     if found.kind != "exchange":
         raise NotFound(f"{found.id} is a conversation: name the one of its exchanges that {thing} rests on")
-    told = link_facts(kind, name, id_bytes(found.id), tag, dict(map(_fact, facts)))
+    told = link_facts(kind, name, id_bytes(found.id), tag, _told(facts))
     with closing(open_store(settings.store, write=True)) as store_to_write:
         write_down(store_to_write, SystemClock(), "link", (), links=[told])
     click.echo(f"{clean(thing)} is linked to {found.id}")
+
+
+def _told(texts: Sequence[str]) -> dict[str, Any]:
+    told: dict[str, Any] = {}
+    for name, value in map(_fact, texts):
+        if name in told:
+            raise ConfigurationError(f"the fact {name!r} is given twice: give each name once")
+        told[name] = value
+    return told
 
 
 def _fact(text: str) -> tuple[str, Any]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from html import escape
-from typing import Any, Final
+from typing import Final
 
 from recorder.clock import id_text
 from recorder.core.json_text import rfc3339
 from recorder.ledger.bundle_plan import Plan
+from recorder.ledger.standalone.selection import made_for
 
 _SHOWN: Final = 200  # exchanges
 _HEAD: Final = """\
@@ -55,6 +56,7 @@ the first and the last of them is listed, also of what is not in this file.</td>
 <h2>What it does not mean</h2>
 <ul>
 <li>Not that the model was right, nor that anybody acted on it, unless a link to an order is here.</li>
+<li>Not that these are all exchanges of a conversation, or all that led to an order: whoever made this chose them.</li>
 <li>Not that nothing else was asked: what was sent past the recorder is in no ledger.</li>
 <li>Not that the transcripts are the evidence. They are made for reading; the evidence is in <code>streams</code>,
 and <code>FORMAT.md</code> describes every byte of it.</li>
@@ -66,26 +68,29 @@ changes by accident, and by whoever does not know how to make the hashes anew; i
 """
 
 
-def cover(plan: Plan, times: Mapping[bytes, int], redacted: int = 0) -> Iterator[bytes]:
+def cover(plan: Plan, times: Mapping[bytes, int], redacted: int = 0, elsewhere: int = 0) -> Iterator[bytes]:
     """Yield the page.
 
     :param times: when each exchange began, UTC nanoseconds.
     :param redacted: in how many of them something is left out of the transcripts.
+    :param elsewhere: how many other exchanges the journals in it announce.
     """
     yield _HEAD.encode()
     yield _WHAT.encode()
-    yield "".join(_facts(plan, times, redacted)).encode()
+    yield "".join(_facts(plan, times, redacted, elsewhere)).encode()
     if plan.within is None:
         yield _UNSIGNED.encode()
     yield _HOW.encode()
     yield b"</body>\n</html>\n"
 
 
-def _facts(plan: Plan, times: Mapping[bytes, int], redacted: int) -> Iterator[str]:
+def _facts(plan: Plan, times: Mapping[bytes, int], redacted: int, elsewhere: int) -> Iterator[str]:
     wanted = plan.wanted
     yield "<h2>What is here</h2>\n<table>\n"
-    yield _row("made for", _selected(wanted.selection))
+    yield _row("made for", made_for(wanted.selection))
     yield _row("exchanges", str(len(wanted.exchanges)))
+    if elsewhere:
+        yield _row("not here", f"exchanges that these processes announced and that are not in this bundle: {elsewhere}")
     if wanted.withheld:
         yield _row("withheld", f"what was said in {len(wanted.withheld)} of them; that they took place is here")
     erased = sum(bool(part.erased) for part in plan.parts)
@@ -101,17 +106,6 @@ def _facts(plan: Plan, times: Mapping[bytes, int], redacted: int) -> Iterator[st
     if len(wanted.exchanges) > _SHOWN:
         yield f"<li>… and {len(wanted.exchanges) - _SHOWN} more</li>\n"
     yield "</ul>\n"
-
-
-def _selected(selection: Mapping[str, Any]) -> str:
-    kind, value = next(iter(selection.items()))
-    if kind == "link":
-        return f"{value['kind']} {value['id']}, and the exchanges that led to it"
-    if kind == "conversation":
-        return f"the conversation {value.get('name', value['id'])}"
-    if kind == "period":
-        return f"everything begun from {rfc3339(value[0])} to before {rfc3339(value[1])}"
-    return f"the exchange {value}"
 
 
 def _row(name: str, text: str) -> str:

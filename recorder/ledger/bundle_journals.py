@@ -57,6 +57,15 @@ def span_of(events: Iterable[Event], exchanges: Collection[bytes], period: tuple
     return span
 
 
+def announced(events: Iterable[Event], exchanges: Collection[bytes]) -> int:
+    """Count the exchanges that a journal announces and that are not among some.
+
+    :param events: those of the journal that are in a bundle.
+    """
+    opened = (event.facts for event in events if event.type == "exchange_opened")
+    return sum(_exchange_of(facts) not in exchanges for facts in opened)
+
+
 def _exchange_of(facts: dict[str, Any]) -> bytes | None:
     try:
         return id_bytes(str(facts.get("exchange")))

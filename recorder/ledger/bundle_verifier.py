@@ -25,6 +25,7 @@ PARTS: Final = (
     ("recorder.ledger.standalone", "log"),
     ("recorder.ledger.standalone", "streams"),
     ("recorder.ledger.standalone", "journals"),
+    ("recorder.ledger.standalone", "selection"),
     ("recorder.ledger.standalone", "verification"),
     ("recorder.ledger.standalone", "report"),
     ("recorder.ledger.standalone", "verify"),

@@ -140,3 +140,10 @@ def test_the_user_is_named_as_the_system_does() -> None:
 
     assert who()
     assert SystemClock().new_id()
+
+
+def test_a_fact_that_is_given_twice_is_refused_and_nothing_is_linked(sqlite_url: str) -> None:
+    ids, _ = traded(founded(sqlite_url))
+    done = run("link", "order:778", ids[0], "--fact", "a=1", "--fact", "a=2", "--store", sqlite_url)
+    assert "the fact 'a' is given twice" in told(done, 2)
+    assert run("trace", "order:778", "--store", sqlite_url).exit_code == 1

@@ -8,6 +8,7 @@ from typing import Any
 
 from recorder.ledger.standalone.findings import id_of
 from recorder.ledger.standalone.journals import TOLERATED_NS
+from recorder.ledger.standalone.selection import made_for
 from recorder.ledger.standalone.streams import StreamSummary
 from recorder.ledger.standalone.verification import Verification
 
@@ -55,7 +56,10 @@ def result_of(verification: Verification) -> dict[str, Any]:
         }
     if verification.predicate:
         result["selection"] = verification.predicate.get("selection")
+        result["made_for"] = made_for(verification.predicate.get("selection"))
         result["recorder"] = verification.predicate.get("recorder")
+    if verification.journals is not None:
+        result["announced_elsewhere"] = verification.journals.elsewhere
     if verification.held_told:
         result["held_checkpoint"] = verification.held_told
     return result
@@ -140,6 +144,9 @@ def _not_proved(verification: Verification, verdicts: dict[str, str]) -> Iterato
     selection = verification.predicate.get("selection")
     if isinstance(selection, dict) and "period" in selection:
         yield "that no other process recorded in that time: those whose journals are not here are not known"
+    elif isinstance(selection, dict) and ("link" in selection or "conversation" in selection):
+        whole = "that led to it" if "link" in selection else "of the conversation"
+        yield f"that these are all exchanges {whole}: whoever made the bundle chose them"
     if verification.anchors:
         yield "what the anchors say: each is checked with its own program or place, and proves `not later than`"
     yield "that the clock of the recording machine was right, and anything `not earlier than` a moment"
@@ -158,6 +165,7 @@ def lines_of(result: dict[str, Any]) -> Iterator[str]:
     """Yield what people are shown, line by line; nothing that a bundle says can move the cursor."""
     counts = result["counts"]
     yield f"{_counted(result['events'], 'event')} of {_counted(len(result['exchanges']), 'exchange')}"
+    yield from _chosen(result)
     for question, text in _QUESTIONS.items():
         yield f"  {result['verdicts'][question]:<19} {question.replace('_', ' ')}: {text}"
     ledger = result.get("ledger")
@@ -189,6 +197,15 @@ def lines_of(result: dict[str, Any]) -> Iterator[str]:
     yield "not proved:"
     for text in result["not_proved"]:
         yield f"  {text}"
+
+
+def _chosen(result: dict[str, Any]) -> Iterator[str]:
+    if "made_for" in result:
+        yield f"made for {_clean(result['made_for'])}"
+    elsewhere = result.get("announced_elsewhere", 0)
+    if elsewhere:
+        are = "is" if elsewhere == 1 else "are"
+        yield f"{_counted(elsewhere, 'exchange')} that these processes announced {are} not in this bundle"
 
 
 def _rest(what: str, count: int) -> Iterator[str]:

@@ -44,6 +44,7 @@ class StreamSummary:
         self.ended_by = b""
         self.sent: dict[str, Any] = {}
         self.link: dict[str, Any] = {}
+        self.named = ""
         self.began_ns = self.last_ns = 0
         self.emptied = dict.fromkeys(WHYS.values(), 0)
         self.whole = self.foreign = False
@@ -64,6 +65,8 @@ class StreamSummary:
             self.sent = facts_of(entry)
         elif entry.type == "linked":
             self.link = facts_of(entry)
+        elif entry.type == "conversation_named":
+            self.named = str(facts_of(entry).get("name", ""))
 
 
 def kind_of(summary: StreamSummary, entry: Entry) -> str:

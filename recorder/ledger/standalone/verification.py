@@ -22,6 +22,7 @@ from recorder.ledger.standalone.notes import (
     parse_proof,
 )
 from recorder.ledger.standalone.records import Entry
+from recorder.ledger.standalone.selection import period_of, wrong_selection
 from recorder.ledger.standalone.streams import StreamChecks, StreamSummary
 
 MANIFEST = "manifest.json"
@@ -118,11 +119,8 @@ class Verification:
             self.findings.add("omitted", "manifest", f"the manifest names a file that is not here: {name[:200]!r}")
 
     def _read_streams(self, names: dict[bytes, str], log: Log) -> None:
-        period = self.predicate.get("selection")
-        period = period.get("period") if isinstance(period, dict) else None
-        whole = isinstance(period, list) and [type(one) for one in period] == [int, int]
-        times = (period[0], period[1]) if isinstance(period, list) and whole else None
-        journals = self.journals = Journals(names, times, self.findings)
+        period = period_of(self.predicate.get("selection"))
+        journals = self.journals = Journals(names, period, self.findings)
         checks = StreamChecks(self._container, log, self.findings)
 
         def look(_: StreamSummary, entry: Entry) -> None:
@@ -175,6 +173,9 @@ class Verification:
         links = [summary.link for summary in self.summaries.values() if summary.kind == "link"]
         if asked is not None and not any({"kind": one.get("kind"), "id": one.get("id")} == asked for one in links):
             self.findings.add("link", "selection", f"no link here names what the bundle was made for: {asked}")
+        wrong = wrong_selection(selection, self.summaries)
+        if wrong and not self.findings.found:  # what is damaged need not be what was asked for
+            self.findings.add("manifest", "selection", wrong)
         here = {id_of(stream) for stream in self.summaries}
         for summary in self.summaries.values():
             if summary.kind == "link" and summary.link.get("exchange") not in here and not summary.emptied["withheld"]:
