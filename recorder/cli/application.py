@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from recorder import __version__
-from recorder.cli.failures import settle
+from recorder.cli.failures import settle, warn
 from recorder.cli.interrupts import leaving_at_once
 from recorder.cli.output import colour
 from recorder.cli.streams import guard
@@ -144,6 +144,14 @@ class Application(click.Group):
         sys.exit(code if isinstance(code, int) else 0)
 
 
+class _Telling(logging.Handler):
+    """Says on standard error what a reader warns of."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say it."""
+        warn(record.getMessage().removeprefix("recorder: "))
+
+
 @click.group(cls=Application, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="recorder", message="%(prog)s %(version)s")
 @store_option
@@ -160,4 +168,5 @@ def application(ctx: click.Context) -> None:
     ctx.ensure_object(Settings)
     # What the recorder logs for a program, a command says itself, in one line.
     logging.getLogger("recorder").addHandler(logging.NullHandler())
+    logging.getLogger("recorder.sealed").handlers = [_Telling()]  # whoever reads cannot know before what is sealed
     ctx.color = colour()
