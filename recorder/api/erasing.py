@@ -132,11 +132,19 @@ def unfinished_plan(store: Store, now_ns: int) -> Plan:
     streams = list(map(id_text, sorted(whole_streams(store.reader.store, told))))
     exchanges = [one for one in streams if store.reader.exchange(id_bytes(one)) is not None]
     openings = [one for one in streams if id_bytes(one) in store.reader.openings()]
-    return _plan(store, exchanges, openings, [one for one in streams if one not in {*exchanges, *openings}], 0, now_ns)
+    return _plan(
+        store, exchanges, openings, [one for one in streams if one not in {*exchanges, *openings}], 0, now_ns, True
+    )
 
 
 def _plan(
-    store: Store, exchanges: Sequence[str], openings: Sequence[str], links: Sequence[str], others: int, now_ns: int
+    store: Store,
+    exchanges: Sequence[str],
+    openings: Sequence[str],
+    links: Sequence[str],
+    others: int,
+    now_ns: int,
+    decided: bool = False,
 ) -> Plan:
     whole = whole_streams(store.reader.store, list(map(id_bytes, (*exchanges, *openings, *links))))
 
@@ -144,7 +152,7 @@ def _plan(
         return tuple(one for one in some if id_bytes(one) in whole)
 
     _require_ended(store, still(exchanges), still(openings))
-    overrides, kept = reasons_to_keep(store, exchanges, now_ns)
+    overrides, kept = reasons_to_keep(store, exchanges, now_ns, decided=decided)
     return Plan(still(exchanges), still(openings), still(links), others, tuple(overrides), kept)
 
 

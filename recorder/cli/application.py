@@ -145,11 +145,21 @@ class Application(click.Group):
 
 
 class _Telling(logging.Handler):
-    """Says on standard error what a reader warns of."""
+    """Says on standard error what a reader warns of, when the command has done what it could."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._waiting: dict[str, None] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Keep it for the end: a command that fails says why in one line."""
+        self._waiting[record.getMessage().removeprefix("recorder: ")] = None
+
+    def tell(self) -> None:
         """Say it."""
-        warn(record.getMessage().removeprefix("recorder: "))
+        waiting, self._waiting = self._waiting, {}
+        for line in waiting:
+            warn(line)
 
 
 @click.group(cls=Application, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -168,5 +178,7 @@ def application(ctx: click.Context) -> None:
     ctx.ensure_object(Settings)
     # What the recorder logs for a program, a command says itself, in one line.
     logging.getLogger("recorder").addHandler(logging.NullHandler())
-    logging.getLogger("recorder.sealed").handlers = [_Telling()]  # whoever reads cannot know before what is sealed
+    telling = _Telling()  # whoever reads cannot know before what is sealed
+    logging.getLogger("recorder.sealed").handlers = [telling]
+    ctx.call_on_close(lambda: telling.tell() if sys.exc_info()[0] in (None, click.exceptions.Exit) else None)
     ctx.color = colour()

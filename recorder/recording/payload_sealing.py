@@ -94,13 +94,13 @@ class PayloadSealing:
         return made
 
     def check(self) -> str | None:
-        """Return why the next stream would have to share a key; None where it gets one of its own."""
+        """Return why streams have to share a key; None where each gets one of its own."""
         if os.getpid() != self._pid:
             self._begin_anew()
         with self._lock:
-            if not self._keys:
+            if self.error is not None:
                 self._fill()
-            return None if self._keys else self.error
+            return self.error
 
     def close(self) -> None:
         """Remove the keys that no stream was sealed with."""

@@ -65,13 +65,13 @@ def test_whoever_has_the_keys_reads_it_as_ever(store_url: str) -> None:
     made = recorded(store_url)
     found = exchanges(store_url)
     assert {one.verdict for one in map(_rebuilt(store_url).__getitem__, found)} == {"complete"}
-    rows = json_lines(run("list", "--json", "--store", store_url).stdout)
+    rows = json_lines(run("list", "--json", "--store", store_url), "list")
     assert {row["id"] for row in rows} == {*made.hers, made.other}
     assert {row["status"] for row in rows} == {200}
     assert run("show", "annakarenina", "--store", store_url).stdout.count("Zwetschgenknoedel") > 3
-    hits = json_lines(run("search", "Zwetschgenknoedel", "--json", "--store", store_url).stdout)
+    hits = json_lines(run("search", "Zwetschgenknoedel", "--json", "--store", store_url), "search")
     assert {hit["exchange"] for hit in hits} == set(made.hers)
-    assert json_lines(run("list", "--json", "--tag", "who=tagofhers", "--store", store_url).stdout)
+    assert json_lines(run("list", "--json", "--tag", "who=tagofhers", "--store", store_url), "list")
     shown = verified(store_url)
     assert (shown["findings"], shown["verdicts"]["unmodified"]) == ([], "yes")
     assert "withheld" not in shown
@@ -88,7 +88,7 @@ def test_what_was_recorded_is_played(store_url: str) -> None:
             first = ask(recorder.mount(requests.Session()), server.url, "again").content
         with Player(store_url) as player:
             assert ask(player.mount(requests.Session()), server.url, "again").content == first
-        assert len(server.requests) == 1
+        assert len(server.visits()) == 1
 
 
 def test_every_stream_but_journals_and_links_is_sealed(store_url: str) -> None:
@@ -107,7 +107,9 @@ def test_every_stream_but_journals_and_links_is_sealed(store_url: str) -> None:
 
 def test_a_killed_program_leaves_nothing_in_the_clear_and_loses_nothing(store_url: str, tmp_path: Path) -> None:
     code = f"""
-import os, signal, requests
+import os
+import signal
+import requests
 from recorder import Recorder
 from tests.loopback import Script, serve
 from tests.recorded import ask
@@ -120,7 +122,9 @@ with serve(Script(chunks=50, gap=0.01)) as server:
             next(pieces)
         os.kill(os.getpid(), signal.SIGKILL)
 """
-    assert python(code).returncode == -signal.SIGKILL
+    with python(code) as program:
+        _, errors = program.communicate()
+    assert program.returncode == -signal.SIGKILL, errors
     directory = spool_directory(store_url)
     assert list(directory.iterdir())
     assert found_in([directory, tmp_path], SAID) == []
@@ -152,7 +156,7 @@ def test_without_the_keys_each_command_says_what_is_missing(store_url: str, tmp_
     assert not (tmp_path / "b.zip").exists()
     listed = run("list", "--json", "--store", store_url)
     assert "some of what was said is sealed" in listed.stderr
-    rows = json_lines(listed.stdout)
+    rows = json_lines(listed, "list")
     assert len(rows) == 3
     assert all(row["sealed"] and "url" not in row and "model" not in row for row in rows)
     assert all(row["bytes"] > 0 for row in rows)
@@ -215,7 +219,7 @@ def test_what_must_be_recorded_is_refused_when_no_key_is_left(sqlite_url: str, t
             assert ask(session, server.url, "x").content
         with pytest.raises(RecordingError, match="the table of keys"):
             ask(session, server.url, "x")
-        assert len(server.requests) == 4
+        assert len(server.visits()) == 4
 
 
 def test_the_table_is_for_its_user_alone_and_apart(
@@ -265,5 +269,5 @@ def test_plain_and_sealed_exchanges_stand_side_by_side(store_url: str) -> None:
     with serve(Script(chunks=3)) as server, Recorder(store_url) as recorder:
         assert ask(recorder.mount(requests.Session()), server.url, "plain Zwetschgenknoedel").content
     check_proofs(store_url)
-    hits = json_lines(run("search", "Zwetschgenknoedel", "--json", "--store", store_url).stdout)
+    hits = json_lines(run("search", "Zwetschgenknoedel", "--json", "--store", store_url), "search")
     assert len({hit["exchange"] for hit in hits}) == 3

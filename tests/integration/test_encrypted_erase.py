@@ -101,7 +101,8 @@ def test_one_that_died_before_the_payload_went_is_completed(store_url: str, monk
     assert len(told_erasures(store_url)) == 1
     with Store(store_url) as store, pytest.raises(PayloadsSealed, match="its key was destroyed"):
         store.exchange(made.other)
-    assert run("erase", "--finish", "--store", store_url).exit_code == 0
+    finished = run("erase", "--finish", "--yes", "--store", store_url)
+    assert finished.exit_code == 0, finished.stderr
     check_proofs(store_url)
     with Store(store_url) as store:
         assert store.exchange(made.other).erased
