@@ -82,7 +82,7 @@ class Recorder:
         ``"file:PATH"``, ``"directory:PATH"``, ``"command:PROGRAM …"``, ``"rfc3161:URL"``; ``RECORDER_ANCHORS`` where it
         is left out.
     :param encrypt: what is said is sealed before it is written anywhere, each exchange under a key of its own, which
-        lies in a table apart from the store: see docs/howto-encrypt.md. Needs the extra ``proof``.
+        lies in a table apart from the store: see docs/howto-erase.md. Needs the extra ``proof``.
     :param spool_wait: seconds for which the first failing write of an outage is tried again.
     :param close_timeout: seconds that :meth:`close` and :meth:`flush` give the store.
     :param clock: time, ids and secrets; for tests.
