@@ -120,22 +120,16 @@ class Recorder:
         if switched_off():
             _log.warning("recorder: RECORDER_OFF is set, nothing is recorded")
             return
-        clock, url = clock or SystemClock(), as_url(store_url)
-        target = parse_url(url, cassettes=True)  # one message for a wrong one, whoever is given it
-        url = absolute_url(url)
+        clock, target = (
+            clock or SystemClock(),
+            parse_url(as_url(store_url), cassettes=True),
+        )  # one message for a wrong one
+        url = absolute_url(as_url(store_url))
         rules, own = _rules(target, match, redact), OwnAnchors(anchors, url, clock)
         synchronous: Synchronous = "full" if durability == "synced" else "normal"
-        directory = prepared_spool_directory(url)
-        redact = _listed(redact)
-        setup: dict[str, Any] = {
-            "durability": durability,
-            "on_failure": on_failure,
-            "drainer": drainer,
-            "redact": redact,
-        }
-        sealing = _sealing(target, clock) if encrypt else None
-        if encrypt:
-            setup["encrypt"] = encrypt
+        directory, redact = prepared_spool_directory(url), _listed(redact)
+        setup = {"durability": durability, "on_failure": on_failure, "drainer": drainer, "redact": redact}
+        setup |= {"encrypt": True} if encrypt else {}
         open_for_writing = partial(open_events, url, synchronous=synchronous, rules=rules)
 
         def make_thread(spool: Lanes, instance: bytes) -> Mover:
@@ -156,7 +150,7 @@ class Recorder:
             wait=spool_wait,
             make_apart=make_process,
             configuration=setup if target.cassette is None else None,
-            openings=sealing,
+            openings=_sealing(target, clock) if encrypt else None,
         )
         try:
             path.start()

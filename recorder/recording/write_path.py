@@ -272,10 +272,8 @@ class WritePath:
 
         :raises RecordingError: only where what is not recorded must not happen.
         """
-        spool, mover = self._spool, self._mover
-        if self.must_record and (
-            trouble := mover.error or mover.damage or spool.sync_error or spool.removed or self._openings.check()
-        ):
+        spool, mover, own = self._spool, self._mover, self._openings.check
+        if self.must_record and (trouble := mover.error or mover.damage or spool.sync_error or spool.removed or own()):
             self.forget(writer)
             raise RecordingError(f"the request was not sent because it cannot be recorded: {trouble}")
 
@@ -352,6 +350,7 @@ class WritePath:
         self._upkeep.stop(0)
         self._mover.retire()
         self._spool.close(drained=True)
+        self._openings.close()
 
     def _use_reserve(self) -> None:
         """Write the gaps and ends that are owed in the room that was kept for them; say what fits nowhere."""

@@ -16,7 +16,6 @@ from recorder.core.events import Event
 from recorder.core.sealed_payloads import stream_keys, unsealed_event
 from recorder.errors import CorruptRecording
 from recorder.locations import PAYLOAD_KEYS_VARIABLE
-from recorder.store import open_store
 from recorder.store.schema import upgrade
 from recorder.store.unsealing import cipher_of
 from tests.golden import reader, sealed_reader
