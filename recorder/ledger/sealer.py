@@ -160,6 +160,7 @@ class Sealer:
         """Take note of what one process has written, and nobody has sealed yet."""
         ledger = store.ledger
         if self._signing is None or ledger is None:
+            self._behind = True  # as in moved()
             return
         try:
             self._keep({head.stream: head for head in ledger.unsealed_of(instance)})

@@ -55,6 +55,11 @@ class Laned(Drainable, Protocol):
 class Source(Protocol):
     """Where spool files come from and go to."""
 
+    @property
+    def instance(self) -> bytes:
+        """The id of the recorder process whose files they are."""
+        ...
+
     def files(self) -> Sequence[Laned]:
         """Return the files, oldest of each lane first; only the last one of a lane is still appended to."""
         ...

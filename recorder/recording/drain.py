@@ -196,7 +196,10 @@ class Drainer:
             files = self._source.files()  # every time: other lanes may have begun since
             for file in files:
                 if file.id not in self._confirmed:
-                    self.drained[file.id] = max(self._store.drained(file.id), HEADER_SIZE)
+                    there = max(self._store.drained(file.id), HEADER_SIZE)
+                    if there > self.drained.get(file.id, HEADER_SIZE):  # by a process that died, or nobody heard of it
+                        self._sealer.take(self._store, self._source.instance)
+                    self.drained[file.id] = there
                     self._confirmed.add(file.id)
             if not self._drain_once(self._store, files):
                 self._drop_full_ones(self._store, files)

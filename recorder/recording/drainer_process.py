@@ -76,7 +76,7 @@ class FollowedSpool:
 
     def __init__(self, directory: Path, instance: bytes) -> None:
         self._directory = directory
-        self._instance = instance
+        self.instance = instance
         self._files: dict[Path, FollowedFile] = {}
         self._foreign: set[Path] = set()
 
@@ -94,7 +94,7 @@ class FollowedSpool:
         except CorruptRecording:
             self._foreign.add(path)
             return
-        if header.instance != self._instance:
+        if header.instance != self.instance:
             self._foreign.add(path)
             return
         fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
@@ -184,7 +184,7 @@ def run(orders: _Orders, reports: _Reports, drainer: Drainer, spool: FollowedSpo
             return True
         if said is not None and said.startswith("seal "):
             _, stream, seconds = said.split()
-            reports.answer(_sealed(drainer, bytes.fromhex(stream), float(seconds)))
+            reports.answer({"asked": stream} | _sealed(drainer, bytes.fromhex(stream), float(seconds)))
         if said == "died" or (rounds % _LOOK_EVERY == 0 and not spool.owner_lives()):
             return False
 

@@ -52,7 +52,7 @@ class Lanes:
 
     def __init__(self, directory: Path, instance: bytes, clock: Clock, *, durability: str, wait: float) -> None:
         self._directory = directory
-        self._instance = instance
+        self.instance = instance
         self._clock = clock
         self._durability = durability
         self._wait = wait
@@ -67,7 +67,7 @@ class Lanes:
     def _made(self, number: int) -> Spool:
         return Spool(
             self._directory,
-            self._instance,
+            self.instance,
             self._clock,
             durability=self._durability,
             wait=self._wait,
@@ -182,7 +182,7 @@ class Lanes:
     def after_fork(self, instance: bytes) -> None:
         """Go on in a forked child: what the lanes hold is the parent's."""
         self._lock = threading.RLock()
-        self._instance = instance
+        self.instance = instance
         for lane in self._all():
             lane.after_fork(instance)
 

@@ -184,6 +184,8 @@ class ProcessDrainer:
                 self._say(self._question)
             try:
                 answer = self._answers.get(timeout=timeout)
+                while answer["asked"] != stream.hex():  # of a process that died after it had answered: the next one did
+                    answer = self._answers.get(timeout=timeout)
             except Empty:
                 raise StoreUnreachable(f"nothing could be sealed within {timeout:g} s") from None
             finally:

@@ -91,7 +91,7 @@ class Spool:
         self._lane = lane
         self._mapped = mapped
         self._clock = clock
-        self._instance = instance
+        self.instance = instance
         self._batched = durability == "batched"
         self._synced = durability == "synced"
         self.defers = self._batched or self._synced
@@ -117,7 +117,7 @@ class Spool:
         for _ in range(_TRIES):
             self.directory.mkdir(mode=0o700, exist_ok=True)
             with suppress(FileNotFoundError):  # another process has just tidied up here
-                file = self._mapped_file() or SpoolFile(self.directory, self._instance, self._clock, self._lane)
+                file = self._mapped_file() or SpoolFile(self.directory, self.instance, self._clock, self._lane)
                 if self._synced:
                     sync_directory(self.directory)
                 return file
@@ -127,7 +127,7 @@ class Spool:
         if not self._mapped:
             return None
         try:
-            return MappedSpoolFile(self.directory, self._instance, self._clock, self._lane)
+            return MappedSpoolFile(self.directory, self.instance, self._clock, self._lane)
         except FileNotFoundError:
             raise
         except OSError as error:  # a quota, a limit on the size of files, a nearly full disk: a plain one may do
@@ -347,7 +347,7 @@ class Spool:
             if self.error is None or self._file is None or not isinstance(self._file, MappedSpoolFile):
                 return
             with suppress(OSError):
-                file = SpoolFile(self.directory, self._instance, self._clock, self._lane)
+                file = SpoolFile(self.directory, self.instance, self._clock, self._lane)
                 self._full, self._file = [*self._full, self._file], file
 
     def _let_go(self, drained: Mapping[bytes, int]) -> None:
@@ -383,7 +383,7 @@ class Spool:
         self._lock, self._syncing = threading.RLock(), threading.RLock()
         self._buffer, self._draft = bytearray(), None
         self._full, self._given_up, self._file = [], [], None
-        self._instance = instance
+        self.instance = instance
         self.error = self._outage = self.removed = None
 
     def close(self, *, drained: bool) -> None:

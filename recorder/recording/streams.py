@@ -47,8 +47,7 @@ class StreamWriter:
         self._clock = clock
         opened, self._seal = opening(StreamOpened(stream, instance, secret))
         self._opening: bytes | None = encode_opened(opened)
-        self._version = 0
-        self._head = genesis(stream)
+        self._reached = (0, genesis(stream))  # one tuple: whoever takes no lock sees the two that belong together
         self._lock = threading.Lock()
         self._gap: GapRecordedMeta | None = None
         self._late_end: _End | None = None
@@ -63,7 +62,7 @@ class StreamWriter:
     @property
     def begun(self) -> bool:
         """Whether anything of it was recorded, or lost."""
-        return self._version > 0 or self._gap is not None or self._candidate is not None
+        return self._reached[0] > 0 or self._gap is not None or self._candidate is not None
 
     @property
     def is_open(self) -> bool:
@@ -110,24 +109,22 @@ class StreamWriter:
         """Return the number of events that are safe, whatever interrupted the last append."""
         with self._lock:
             self._settle()
-            return self._version
+            return self._reached[0]
 
     def reached(self) -> tuple[int, bytes] | None:
-        """Return the number of events that are safe, and the hash of the last; None while one is being appended."""
-        if not self._lock.acquire(blocking=False):
-            return None
-        try:
-            return self._version, self._head
-        finally:
-            self._lock.release()
+        """Return the number of events that are safe, and the hash of the last; None while one is being appended.
+
+        Waits for nobody, and takes no lock: an interrupt may come between taking one by hand and giving it back.
+        """
+        reached = self._reached
+        return reached if self._candidate is None else None
 
     def _append(
         self, type_name: bytes, flags: int, meta: bytes | None, body: bytes | None, owed: _End | None = None
     ) -> bool:
-        version, clock = self._version + 1, self._clock
-        digest, record = self._seal(
-            self._head, version, type_name, clock.wall_ns(), clock.monotonic_ns(), flags, meta, body
-        )
+        (version, head), clock = self._reached, self._clock
+        version += 1
+        digest, record = self._seal(head, version, type_name, clock.wall_ns(), clock.monotonic_ns(), flags, meta, body)
         if self._opening is not None:
             record = self._opening + record
         receipt, ends = self._receipt, type_name in _TERMINAL
@@ -141,7 +138,7 @@ class StreamWriter:
         if not safe:
             self._settle()
             return False
-        self._version, self._head, self._late_end = version, digest, owed  # as _settle, which does it all again
+        self._reached, self._late_end = (version, digest), owed  # as _settle, which does it all again
         self.ended = self.ended or ends
         self._opening = self._gap = self._candidate = None  # where an interrupt leaves a part of it undone
         return True
@@ -155,7 +152,8 @@ class StreamWriter:
         if safe is None:
             safe = self._spool.settle(candidate)
         if safe:  # an interrupt between these lines has them all done again
-            self._version, self._head, self._late_end, ends = candidate.then
+            version, head, self._late_end, ends = candidate.then
+            self._reached = (version, head)
             self.ended = self.ended or ends
             self._opening = self._gap = None
         self._candidate = None
@@ -221,7 +219,7 @@ class StreamWriter:
         """
         with self._lock:
             self._settle()
-            if self._version:
+            if self._reached[0]:
                 return False
             self._gap = self._late_end = None
             self._disowned = True

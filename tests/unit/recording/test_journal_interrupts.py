@@ -1,18 +1,16 @@
-"""An interrupt at any line of the journal: no number is given twice, none is missing, and what was begun is ended."""
+"""An interrupt anywhere in the journal: no number is given twice, none is missing, and what was begun is ended."""
 
 from __future__ import annotations
 
-import linecache
 import sys
 from itertools import count
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import pytest
 
 from recorder import Recorder
 from recorder.recording.tap import Call, ExchangeTap
+from tests.interrupts import Interrupt
 from tests.journals import only_journal, told
 from tests.recorded import streams
 from tests.unit.recording.test_journal import END, answered, names
@@ -20,29 +18,11 @@ from tests.unit.recording.test_journal import END, answered, names
 _FILES = ("recording/journal.py", "recording/streams.py", "recording/spool.py", "recording/mapped_file.py")
 
 
-class Interrupt:
-    """Raises KeyboardInterrupt before the n-th line of the code under test; see test_interrupts.py."""
-
-    def __init__(self, after: int) -> None:
-        self.left = after
-
-    def __call__(self, frame: FrameType, what: str, _: Any) -> Any:
-        name = frame.f_code.co_filename
-        if not name.endswith(_FILES):
-            return None
-        line = linecache.getline(name, frame.f_lineno).strip()
-        if what == "line" and not line.startswith(("with ", "paying.discard")):
-            self.left -= 1
-            if self.left == 0:
-                raise KeyboardInterrupt
-        return self
-
-
 def _interrupted(recorder: Recorder, after: int) -> bool:
     """Begin an exchange; return whether that was interrupted."""
     assert recorder._path is not None
     tap, before = ExchangeTap(recorder._path, Call("c")), sys.gettrace()
-    sys.settrace(Interrupt(after))
+    sys.settrace(Interrupt(after, _FILES))
     try:
         number = recorder._path.announce(tap._writer)
     except KeyboardInterrupt:
@@ -57,7 +37,7 @@ def _interrupted(recorder: Recorder, after: int) -> bool:
 
 
 @pytest.mark.parametrize("durability", ["delivered", "batched", "synced"])
-def test_at_any_line(tmp_path: Path, durability: str) -> None:
+def test_anywhere(tmp_path: Path, durability: str) -> None:
     url = f"sqlite:///{tmp_path}/store.db"
     with Recorder(url, durability=durability) as recorder:
         for after in count(1):

@@ -351,8 +351,8 @@ def test_events_that_the_store_has_others_for_show_in_the_health(sqlite_url: str
         assert path is not None
         writer = path.open_stream()
         path.write(writer, b"request_sent", 0, b"{}", b"one")
-        writer._version = 0  # a defect that gives a version twice
+        writer._reached = (0, writer._reached[1])  # a defect that gives a version twice
         path.write(writer, b"request_sent", 0, b"{}", b"two")
         until(lambda: recorder.health().conflicts == 1)
         assert not recorder.health().ok
-        assert recorder.health().drained_events == 3  # two of them the beginning of the journal
+        until(lambda: recorder.health().drained_events == 3)  # two of them the beginning of the journal
