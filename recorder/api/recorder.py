@@ -120,11 +120,8 @@ class Recorder:
         if switched_off():
             _log.warning("recorder: RECORDER_OFF is set, nothing is recorded")
             return
-        clock, target = (
-            clock or SystemClock(),
-            parse_url(as_url(store_url), cassettes=True),
-        )  # one message for a wrong one
-        url = absolute_url(as_url(store_url))
+        clock = clock or SystemClock()
+        target, url = parse_url(as_url(store_url), cassettes=True), absolute_url(as_url(store_url))
         rules, own = _rules(target, match, redact), OwnAnchors(anchors, url, clock)
         synchronous: Synchronous = "full" if durability == "synced" else "normal"
         directory, redact = prepared_spool_directory(url), _listed(redact)
