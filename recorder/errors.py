@@ -4,6 +4,7 @@
 
     RecorderError
     ├── ConfigurationError          the caller's settings, URL or arguments are wrong
+    │   └── PayloadsSealed          what was said is sealed, and its key is not at hand
     ├── StoreError                  the store cannot do what was asked of it
     │   ├── StoreUnreachable        nobody answers, or the path cannot be opened
     │   ├── StaleSchema             the store's schema is not the one this version reads and writes
@@ -45,6 +46,10 @@ class RecorderError(Exception):
 
 class ConfigurationError(RecorderError):
     """The configuration is wrong."""
+
+
+class PayloadsSealed(ConfigurationError):
+    """What was said is sealed, and its key is not at hand."""
 
 
 class StoreError(RecorderError):

@@ -21,6 +21,7 @@ DEFAULT_STORE: Final = "sqlite:///recorder.db"
 CASSETTE_SUFFIX: Final = ".jsonl"
 _CASSETTE: Final = "cassette://"
 _KEY_VARIABLE: Final = "RECORDER_FINGERPRINT_KEY"
+PAYLOAD_KEYS_VARIABLE: Final = "RECORDER_PAYLOAD_KEYS"
 SIGNING_KEY_VARIABLE: Final = "RECORDER_SIGNING_KEY"
 
 
@@ -197,6 +198,20 @@ def signing_key_file() -> Path | None:
 def signing_keys() -> Path:
     """Return the directory of the signing keys, in the user's data directory: apart from every store."""
     return _data_home() / "recorder" / "keys"
+
+
+def payload_keys_file() -> Path:
+    """Return the table of the keys that payloads are sealed under: of ``RECORDER_PAYLOAD_KEYS``, or the user's own.
+
+    :raises ConfigurationError: the variable names something else than a file.
+    """
+    named = os.environ.get(PAYLOAD_KEYS_VARIABLE, "").strip()
+    if not named:
+        return _data_home() / "recorder" / "payload-keys.db"
+    path = sqlite_path(named) if "://" in named else Path(named)
+    if path is None:
+        raise ConfigurationError(f"{PAYLOAD_KEYS_VARIABLE} names no file: give the path of the table of keys")
+    return path.absolute()
 
 
 def signed_checkpoints(log_id: bytes) -> Path:

@@ -56,6 +56,7 @@ def own_home(homes: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "RECORDER_FINGERPRINT_KEY",
         "RECORDER_ANCHORS",
         "RECORDER_SIGNING_KEY",
+        "RECORDER_PAYLOAD_KEYS",
     ):
         monkeypatch.delenv(variable, raising=False)
     return home

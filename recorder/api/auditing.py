@@ -12,7 +12,7 @@ from recorder.errors import CorruptRecording
 from recorder.ledger.audit import Asked, Spooled, audit
 from recorder.ledger.audit_said import Said
 from recorder.ledger.audit_streams import StreamsAudit
-from recorder.ledger.report import Report, unmodified
+from recorder.ledger.report import NOT_PROVED, Report, not_unsealed, unmodified, withheld_json
 from recorder.ledger.tally import Tally
 from recorder.locations import is_cassette
 from recorder.projections.audit import audit_rows
@@ -62,8 +62,10 @@ def audit_streams(reader: Reader, streams: Iterable[bytes]) -> Report:
     tally = audit.end()
     complete = "no" if tally.incomplete or tally.gaps else "yes"
     counts = (tally.events, tally.exchanges, tally.unfinished, tally.gaps, tally.spooled)
-    verdicts = {"unmodified": unmodified(tally.findings), "complete_in_range": complete}
-    return Report(verdicts, tuple(tally.findings), *counts)
+    verdicts = {"unmodified": unmodified(tally.findings, len(tally.withheld)), "complete_in_range": complete}
+    more = {"withheld": withheld_json(tally.withheld)} if tally.withheld else {}
+    open_points = (*NOT_PROVED, *not_unsealed(tally.withheld))
+    return Report(verdicts, tuple(tally.findings), *counts, open_points, more)
 
 
 def _take(audit: StreamsAudit, reader: Reader, stream: bytes) -> None:

@@ -1,9 +1,9 @@
 """Erasing what was said in exchanges, so that it can be proved that nothing else was.
 
-The order is what makes it safe to die at any point. First it is recorded, and sealed, what is erased, on whose word and
-on what ground. Then every payload goes, with all that was folded from it, in one transaction. Then the engine's files
-are written anew. An audit never sees a payload missing that nothing tells of, and the same command completes what was
-begun.
+The order is what makes it safe to die at any point. First it is recorded, and sealed, what is erased, on whose word
+and on what ground. Then the keys of what was encrypted are destroyed. Then every payload goes, with all that was folded
+from it, in one transaction. Then the engine's files are written anew. An audit never sees a payload missing that
+nothing tells of, and the same command completes what was begun.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from recorder.api.acts import who, write_down
 from recorder.api.holding import reasons_to_keep, require_no_reason
+from recorder.api.shredding import Shredding
 from recorder.api.store import Store
 from recorder.api.threaded import Found
 from recorder.clock import Clock, id_bytes, id_text
@@ -63,11 +64,15 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """On whose word something is erased, and why; it is recorded and stays."""
+    """On whose word something is erased, and why; it is recorded and stays.
+
+    :ivar key_lost: erase what is sealed even where its key is not here to be destroyed.
+    """
 
     ground: str
     approved_by: str | None = None
     override: bool = False
+    key_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +132,19 @@ def unfinished_plan(store: Store, now_ns: int) -> Plan:
     streams = list(map(id_text, sorted(whole_streams(store.reader.store, told))))
     exchanges = [one for one in streams if store.reader.exchange(id_bytes(one)) is not None]
     openings = [one for one in streams if id_bytes(one) in store.reader.openings()]
-    return _plan(store, exchanges, openings, [one for one in streams if one not in {*exchanges, *openings}], 0, now_ns)
+    return _plan(
+        store, exchanges, openings, [one for one in streams if one not in {*exchanges, *openings}], 0, now_ns, True
+    )
 
 
 def _plan(
-    store: Store, exchanges: Sequence[str], openings: Sequence[str], links: Sequence[str], others: int, now_ns: int
+    store: Store,
+    exchanges: Sequence[str],
+    openings: Sequence[str],
+    links: Sequence[str],
+    others: int,
+    now_ns: int,
+    decided: bool = False,
 ) -> Plan:
     whole = whole_streams(store.reader.store, list(map(id_bytes, (*exchanges, *openings, *links))))
 
@@ -139,7 +152,7 @@ def _plan(
         return tuple(one for one in some if id_bytes(one) in whole)
 
     _require_ended(store, still(exchanges), still(openings))
-    overrides, kept = reasons_to_keep(store, exchanges, now_ns)
+    overrides, kept = reasons_to_keep(store, exchanges, now_ns, decided=decided)
     return Plan(still(exchanges), still(openings), still(links), others, tuple(overrides), kept)
 
 
@@ -163,7 +176,8 @@ def carry_out(url: str, clock: Clock, plan: Plan, ground: Ground, *, again: bool
     """Record an erasure, erase, and remove for good; where there is nothing to erase any more, only the last.
 
     :param again: it is recorded already, and is completed.
-    :raises ConfigurationError: the ground is empty, or an override says nobody who approved it.
+    :raises ConfigurationError: the ground is empty, an override says nobody who approved it, or the key of what is
+        sealed cannot be destroyed.
     :raises ErasureRefused: it has to be kept; nothing was erased.
     :raises StoreError: the store failed: the same again completes what was begun.
     """
@@ -171,8 +185,10 @@ def carry_out(url: str, clock: Clock, plan: Plan, ground: Ground, *, again: bool
         raise ConfigurationError("the ground is empty: say why, in words that may stay for ever")
     require_no_reason(plan.kept, override=ground.override, approved_by=ground.approved_by)
     streams, events, size = plan.streams, 0, 0
+    shredding: Shredding | None = None
     if streams:
         with closing(open_store(url, write=True)) as store:
+            shredding = Shredding.of(store, streams, key_lost=ground.key_lost)  # before anything says that it is done
             emptied: dict[bytes, list[Event]] = {}
             left: dict[bytes, list[tuple[int, int, bytes]]] = {}
             for stream in streams:
@@ -183,8 +199,11 @@ def carry_out(url: str, clock: Clock, plan: Plan, ground: Ground, *, again: bool
             new = [one for one in _facts(left, plan, ground) if one[1] not in told]
             if new and not again:
                 write_down(store, clock, "erase", new)
+            if shredding is not None:
+                shredding.destroy(clock.wall_ns())
             erase_streams(store, emptied, left)
     remains = [*remove_for_good(url), *_told_spools(url, streams or _all_erased(url))]
+    remains += shredding.left() if shredding is not None else ()
     return Erased(len(streams), events, size, tuple(remains))
 
 
@@ -194,7 +213,7 @@ def _read(store: SqlStore, stream: bytes) -> tuple[list[Event], list[tuple[int, 
     if opened is None:
         raise NotFound(f"the opening of {id_text(stream)} is missing, and with it what its hashes are made with")
     events, left = [], []
-    for event in store.events(stream):
+    for event in store.stored_events(stream):
         left.append((event.version, *left_of(opened, event)))
         events.append(event._replace(meta=None, body=None))
     if not events:

@@ -16,6 +16,7 @@ from recorder.core.json_text import rfc3339
 from recorder.errors import ConfigurationError, ErasureRefused, NotFound
 from recorder.store import open_store
 from recorder.store.erased import acts_of_types
+from recorder.store.related import SEALED
 
 _LONGEST_DAYS = 36_500
 _RETENTION = "retention"  # what an erasure says to have overridden, beside the ids of holds
@@ -84,13 +85,17 @@ def set_retention(url: str, clock: Clock, days: int, found: Found | None) -> Non
     _act(url, clock, "retention", "retention_set", facts)
 
 
-def reasons_to_keep(store: Store, exchanges: Sequence[str], now_ns: int) -> tuple[list[str], str | None]:
+def reasons_to_keep(
+    store: Store, exchanges: Sequence[str], now_ns: int, *, decided: bool = False
+) -> tuple[list[str], str | None]:
     """Return what keeps exchanges from being erased: what an erasure would override, and the first of it in words.
 
     :param exchanges: their ids.
+    :param decided: it is recorded already that they are erased: what is sealed need not be read again.
     """
     kept = keeping(store)
-    conversations = Homes(store, _conversations(kept))
+    asked = _conversations(kept)
+    conversations = Homes(store, asked)
     held: dict[str, Hold] = {}
     latest: tuple[int, str] | None = None
     for exchange in exchanges:
@@ -100,6 +105,9 @@ def reasons_to_keep(store: Store, exchanges: Sequence[str], now_ns: int) -> tupl
         retention = kept.retention_of(homes)
         if retention is not None and row is not None and (until := retention.until_ns(row.started_ns)) > now_ns:
             latest = max(latest or (until, exchange), (until, exchange))
+    if asked and not decided and (closed := [one for one in exchanges if _is_closed(store, one)]):
+        told = f"{closed[0]} is sealed, and its key is not here: a hold or a period of a conversation may be about it"
+        return [one.id for one in kept.in_force(now_ns) if one.scope != "exchange"], told
     overridden = [*held, *([_RETENTION] if latest else ())]
     if held:
         return overridden, told_hold(next(iter(held.values())))
@@ -126,6 +134,12 @@ def require_no_reason(told: str | None, *, override: bool, approved_by: str | No
         raise ConfigurationError("to override a hold or a retention period, say who approved it: give --approved-by")
     if told is not None and not override:
         raise ErasureRefused(f"{told}: nothing was erased; --override-hold and --approved-by are recorded with it")
+
+
+def _is_closed(store: Store, exchange: str) -> bool:
+    """Whether nobody here can tell which conversation an exchange is in."""
+    row = store.reader.exchange(id_bytes(exchange))
+    return row is not None and row.dialect == SEALED
 
 
 def _conversations(kept: Keeping) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import logging
 from collections.abc import Container, Iterable, Iterator
 from functools import cached_property
 from itertools import chain
@@ -23,6 +24,8 @@ from recorder.store.urls import parse_url
 if TYPE_CHECKING:
     from recorder.projections.runner import Rows
 
+_log = logging.getLogger("recorder.sealed")
+
 
 class Reader:
     """Reads committed events first, then those that only a spool holds. Changes nothing.
@@ -39,6 +42,7 @@ class Reader:
         self.store = open_store(self.url, write=False)
         self.projected = SqlProjected(self.store)
         self.spooled = Spooled()
+        self._warned = False
         try:
             self.refresh()
         except BaseException:
@@ -68,17 +72,38 @@ class Reader:
 
         rows = unprojected(self.store, self.projected, messages=messages)
         for stream in self.spooled.events:
-            rows.fold(self.found_events(stream))
+            if self._is_closed(stream):
+                rows.fold_sealed(self.with_spooled(stream, self.store.stored_events(stream)))
+            else:
+                rows.fold(self.found_events(stream))
+        if (fault := self._fault()) is not None and not self._warned:
+            self._warned = True
+            _log.warning("recorder: some of what was said is sealed, and is not shown: %s", fault)
         return rows
 
+    def _fault(self) -> str | None:
+        unsealing = self.store.__dict__.get("unsealing")  # where nothing is sealed there is none
+        return None if unsealing is None else unsealing.fault
+
+    def _is_closed(self, stream: bytes) -> bool:
+        """Whether what a spool holds of a stream is sealed, and its key is not here."""
+        opened = self.spooled.sealed.get(stream)
+        return opened is not None and self.store.unsealing.keys(opened) is None
+
     def events(self, stream: bytes) -> Iterator[Event]:
-        """Yield the events of a stream in order; those that only a spool holds have no position."""
+        """Yield the events of a stream in order; those that only a spool holds have no position.
+
+        :raises PayloadsSealed: what was said is sealed, and its key is not here.
+        """
+        if self._is_closed(stream):
+            raise self.store.unsealing.refusal(stream)
         stored = self.store.events(stream)
         return self.with_spooled(stream, stored) if stream in self.spooled.events else stored
 
     def found_events(self, stream: bytes) -> Iterator[Event]:
         """Yield the events of a stream in order, those that nobody here can read as being of type ``code N``."""
-        return self.with_spooled(stream, self.store.found_events(stream))
+        found = self.with_spooled(stream, self.store.found_events(stream))
+        return (event._replace(meta=None, body=None) for event in found) if self._is_closed(stream) else found
 
     def opening(self, stream: bytes) -> StreamOpened | None:
         """Return the opening of a stream."""

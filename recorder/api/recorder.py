@@ -20,7 +20,13 @@ from recorder.clock import Clock, SystemClock, id_bytes, id_text
 from recorder.core.receipts import Receipt
 from recorder.core.redaction import Redaction
 from recorder.errors import ConfigurationError, NotFound
-from recorder.locations import absolute_url, as_url, fingerprint_key, prepared_spool_directory
+from recorder.locations import (
+    absolute_url,
+    as_url,
+    fingerprint_key,
+    payload_keys_file,
+    prepared_spool_directory,
+)
 from recorder.recording.drain import Drainer
 from recorder.recording.lanes import Lanes
 from recorder.recording.mover import Health, Mover
@@ -34,6 +40,7 @@ if TYPE_CHECKING:
     import requests
 
     from recorder.core.match_rules import Match
+    from recorder.recording.payload_sealing import PayloadSealing
     from recorder.transports.aiohttp_recording import AiohttpRecording
     from recorder.transports.httpx_recording import HttpxRecording
     from recorder.transports.requests_recording import RequestsRecording
@@ -74,6 +81,8 @@ class Recorder:
     :param anchors: where traces of the ledger's checkpoints are left, out of reach of whoever holds the store:
         ``"file:PATH"``, ``"directory:PATH"``, ``"command:PROGRAM …"``, ``"rfc3161:URL"``; ``RECORDER_ANCHORS`` where it
         is left out.
+    :param encrypt: what is said is sealed before it is written anywhere, each exchange under a key of its own, which
+        lies in a table apart from the store: see docs/howto-erase.md. Needs the extra ``proof``.
     :param spool_wait: seconds for which the first failing write of an outage is tried again.
     :param close_timeout: seconds that :meth:`close` and :meth:`flush` give the store.
     :param clock: time, ids and secrets; for tests.
@@ -98,6 +107,7 @@ class Recorder:
         match: Match | None = None,
         drainer: str = "thread",
         anchors: Iterable[str] | None = None,
+        encrypt: bool = False,
         spool_wait: float = 0.25,
         close_timeout: float = 10.0,
         clock: Clock | None = None,
@@ -110,14 +120,13 @@ class Recorder:
         if switched_off():
             _log.warning("recorder: RECORDER_OFF is set, nothing is recorded")
             return
-        clock, url = clock or SystemClock(), as_url(store_url)
-        target = parse_url(url, cassettes=True)  # one message for a wrong one, whoever is given it
-        url = absolute_url(url)
+        clock = clock or SystemClock()
+        target, url = parse_url(as_url(store_url), cassettes=True), absolute_url(as_url(store_url))
         rules, own = _rules(target, match, redact), OwnAnchors(anchors, url, clock)
         synchronous: Synchronous = "full" if durability == "synced" else "normal"
-        directory = prepared_spool_directory(url)
-        redact = _listed(redact)
+        directory, redact = prepared_spool_directory(url), _listed(redact)
         setup = {"durability": durability, "on_failure": on_failure, "drainer": drainer, "redact": redact}
+        setup |= {"encrypt": True} if encrypt else {}
         open_for_writing = partial(open_events, url, synchronous=synchronous, rules=rules)
 
         def make_thread(spool: Lanes, instance: bytes) -> Mover:
@@ -138,6 +147,7 @@ class Recorder:
             wait=spool_wait,
             make_apart=make_process,
             configuration=setup if target.cassette is None else None,
+            openings=_sealing(target, clock) if encrypt else None,
         )
         try:
             path.start()
@@ -328,6 +338,22 @@ class Recorder:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+
+def _sealing(target: StoreUrl, clock: Clock) -> PayloadSealing:
+    """Return what seals payloads, after looking whether the keys are apart from the store.
+
+    :raises ConfigurationError: they are not, or it is a cassette.
+    """
+    if target.cassette is not None:
+        raise ConfigurationError("a cassette is not encrypted: record into a store, or leave encrypt out")
+    from recorder.recording.payload_sealing import PayloadSealing  # with sqlite3, which not every store needs
+    from recorder.store.payload_keys import PayloadKeys
+
+    table = payload_keys_file().resolve()
+    if target.path is not None and table == target.path.resolve():
+        raise ConfigurationError(f"the table of keys cannot be the store itself ({table}): give it a file of its own")
+    return PayloadSealing(PayloadKeys(table), clock)
 
 
 def _rules(target: StoreUrl, match: Match | None, redact: Iterable[str] | str | None) -> Rules:

@@ -55,6 +55,6 @@ def link(path: WritePath, facts: Mapping[str, Any]) -> str:
     :param facts: of :func:`link_facts`.
     :raises RecordingError: it could not be recorded, and what is not recorded must not happen.
     """
-    writer = path.open_stream()
+    writer = path.open_stream(clear=True)
     path.write_apart(writer, "link", "linked", facts)
     return id_text(writer.id)

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from recorder import __version__
-from recorder.cli.failures import settle
+from recorder.cli.failures import settle, warn
 from recorder.cli.interrupts import leaving_at_once
 from recorder.cli.output import colour
 from recorder.cli.streams import guard
@@ -144,6 +144,24 @@ class Application(click.Group):
         sys.exit(code if isinstance(code, int) else 0)
 
 
+class _Telling(logging.Handler):
+    """Says on standard error what a reader warns of, when the command has done what it could."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._waiting: dict[str, None] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep it for the end: a command that fails says why in one line."""
+        self._waiting[record.getMessage().removeprefix("recorder: ")] = None
+
+    def tell(self) -> None:
+        """Say it."""
+        waiting, self._waiting = self._waiting, {}
+        for line in waiting:
+            warn(line)
+
+
 @click.group(cls=Application, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="recorder", message="%(prog)s %(version)s")
 @store_option
@@ -160,4 +178,7 @@ def application(ctx: click.Context) -> None:
     ctx.ensure_object(Settings)
     # What the recorder logs for a program, a command says itself, in one line.
     logging.getLogger("recorder").addHandler(logging.NullHandler())
+    telling = _Telling()  # whoever reads cannot know before what is sealed
+    logging.getLogger("recorder.sealed").handlers = [telling]
+    ctx.call_on_close(lambda: telling.tell() if sys.exc_info()[0] in (None, click.exceptions.Exit) else None)
     ctx.color = colour()

@@ -22,6 +22,7 @@ from recorder.errors import ConfigurationError
 @click.option("--ground", metavar="TEXT", help="Why; it stays for ever, so name no person in it.")
 @click.option("--approved-by", metavar="NAME", help="Who else decided it.")
 @click.option("--override-hold", is_flag=True, help="Erase in spite of holds and retention periods, which is recorded.")
+@click.option("--key-lost", is_flag=True, help="Erase what is encrypted though its key is lost for good.")
 @click.option("--finish", is_flag=True, help="Complete what an erasure that died had begun.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @store_option
@@ -32,6 +33,7 @@ def erase(
     ground: str | None,
     approved_by: str | None,
     override_hold: bool,
+    key_lost: bool,
     finish: bool,
     yes: bool,
 ) -> None:
@@ -41,7 +43,8 @@ def erase(
     store is still proved, and the record of who erased it, when, and why. What the exchanges led to
     (links) is erased with them. The store's file is written anew, which takes as long as to copy it.
 
-    Copies that were made before, a server's archives and its replicas are out of reach: docs/howto-erase.md.
+    The key of what is encrypted is destroyed with it, so that no copy from before can be read either. Else
+    copies that were made before, a server's archives and its replicas are out of reach: docs/howto-erase.md.
     The exit code is 1 where a hold or a retention period refuses it, or where something is left.
     """
     url, clock = ctx.ensure_object(Settings).store, SystemClock()
@@ -56,7 +59,7 @@ def erase(
     require_no_reason(plan.kept, override=override_hold, approved_by=approved_by)
     if not yes and plan.streams:
         _ask(plan)
-    done = carry_out(url, clock, plan, Ground(ground or "", approved_by, override_hold), again=finish)
+    done = carry_out(url, clock, plan, Ground(ground or "", approved_by, override_hold, key_lost), again=finish)
     _tell(plan, done)
     ctx.exit(FOUND if done.left else 0)
 

@@ -78,7 +78,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
         short(row["id"]) + ("*" if row.get("spooled") else ""),
         started(row),
         str(row.get("status", "")),
-        "erased" if row.get("erased") else row["verdict"],
+        next((word for word in ("erased", "sealed") if row.get(word)), row["verdict"]),
         row.get("model", ""),
         f"{row['chunks']:,}" if "chunks" in row else "",
         f"{row['bytes']:,}",

@@ -79,6 +79,10 @@ def _layers(more: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {counted(erased['payloads'], 'payload')} erased in {counted(erased['exchanges'], 'exchange')}:"
         for record in erased["records"][:_SHOWN]:
             yield f"    {short(record['exchange'])} {record['at']} by {clean(record['by'])}: {clean(record['ground'])}"
+    withheld = more.get("withheld", {})
+    if withheld.get("payloads"):
+        streams = counted(withheld["streams"], "event stream")
+        yield f"  {counted(withheld['payloads'], 'payload')} withheld in {streams}: sealed, and the keys are not here"
     for anchor in more.get("anchors", [])[:_SHOWN]:
         yield f"  anchor {clean(anchor['anchor'])}: {clean(anchor['told'])}"
     for word in more.get("bounds", []) if ledger is not None else []:

@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from recorder.core.events import Event, StreamOpened
-from recorder.errors import ChainBroken
+from recorder.core.events import SEALED_FORMAT, Event, StreamOpened
+from recorder.errors import ChainBroken, CorruptRecording
 
 _GENESIS: Final = b"recorder/genesis/v1\0"
 PAYLOAD_TAG: Final = b"recorder/payload/v1\0"
@@ -36,6 +36,11 @@ LINK_CHUNK: Final = struct.Struct(_LINK.format + f"{len(_CHUNK)}s")
 U64: Final = struct.Struct(">Q")
 _SALTED: Final = struct.Struct(">20s16sQ")
 SALTED_BODY: Final = struct.Struct(">20s16sQQ")  # with the length of the body, after an absent meta
+
+#: What a payload begins with that is sealed (:mod:`recorder.core.sealed_payloads`): its size, and the commitment to it.
+SEALED_HEAD: Final = struct.Struct(">Q32s")
+#: The shortest one: with a nonce, two parts that are absent, and the check of the cipher.
+SEALED_LEAST: Final = SEALED_HEAD.size + 12 + 2 * U64.size + 16
 
 NOTHING_ERASED: Final[Mapping[int, tuple[int, bytes]]] = MappingProxyType({})
 
@@ -98,6 +103,26 @@ def link(previous: bytes, secret: bytes, event: Event) -> bytes:
         size,
         commitment(secret, event.version, meta, body),
     )
+
+
+def told_of(event: Event) -> tuple[int, bytes] | None:
+    """Return size of, and commitment to, a payload that is sealed; None where nothing that was sealed stands there."""
+    stored = event.body
+    if event.meta is not None or not isinstance(stored, bytes) or len(stored) < SEALED_LEAST:
+        return None
+    size, committed = SEALED_HEAD.unpack_from(stored)
+    return size, committed
+
+
+def follows(opened: StreamOpened, previous: bytes, event: Event) -> bool:
+    """Return whether an event, as it is stored, has the hash that it must have after *previous*; sealed or not."""
+    if opened.format != SEALED_FORMAT:
+        return link(previous, opened.secret, event) == event.hash
+    told = told_of(event)
+    if told is None:
+        return False
+    place = (event.stream, event.version, event.type.encode(), event.wall_ns, event.mono_ns, event.instance)
+    return event_hash(previous, *place, event.flags, *told) == event.hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +223,7 @@ class ChainVerifier:
 
     def verifies(self, event: Event) -> bool:
         """Return whether *event* has the hash that it must have after the last one."""
-        return link(self.head, self._opened.secret, event) == event.hash
+        return follows(self._opened, self.head, event)
 
     def verifies_without(self, event: Event, size: int, committed: bytes) -> bool:
         """Return whether *event*, whose payload was erased, has the hash that it must have after the last one.
@@ -243,7 +268,15 @@ class ChainVerifier:
 
 
 def left_of(opened: StreamOpened, event: Event) -> tuple[int, bytes]:
-    """Return the size of a payload and the commitment to it: what verifies in its place when it is erased."""
+    """Return the size of a payload and the commitment to it: what verifies in its place when it is erased.
+
+    :raises CorruptRecording: its stream is sealed, and nothing that was sealed stands there.
+    """
+    if opened.format == SEALED_FORMAT:
+        told = told_of(event)
+        if told is None:
+            raise CorruptRecording(f"version {event.version} holds nothing that was sealed: see `recorder verify`")
+        return told
     meta = None if event.meta is None else event.meta.encode()
     size = len(meta or b"") + len(event.body or b"")
     return size, commitment(opened.secret, event.version, meta, event.body)

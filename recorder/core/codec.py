@@ -20,7 +20,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Final
 
-from recorder.core.events import FORMAT_VERSION, Event, StreamOpened
+from recorder.core.events import FORMAT_VERSION, SEALED_FORMAT, Event, StreamOpened
 from recorder.errors import CorruptRecording
 
 FRAME: Final = struct.Struct(">IIB")
@@ -63,10 +63,11 @@ def encode_event(
     meta: bytes | None,
     body: bytes | None,
     digest: bytes,
+    format_: int = FORMAT_VERSION,
 ) -> bytes:
     """Return the record of one event; the arguments are the fields of :class:`Event`, as bytes."""
     content = EVENT.pack(
-        FORMAT_VERSION,
+        format_,
         flags,
         stream,
         version,
@@ -277,7 +278,7 @@ def _decode_event(content: bytes, offset: int) -> Event:
 
 
 def _check_format(version: int, offset: int) -> None:
-    if version != FORMAT_VERSION:
+    if version not in (FORMAT_VERSION, SEALED_FORMAT):
         raise CorruptRecording(
-            f"record at byte {offset} is of event format {version}; this version of recorder reads {FORMAT_VERSION}"
+            f"record at byte {offset} is of event format {version}; this version of recorder reads 1 and 2"
         )

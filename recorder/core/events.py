@@ -16,6 +16,8 @@ from typing import Any, Final, Literal, NamedTuple, NotRequired, TypedDict
 from recorder.errors import CorruptRecording
 
 FORMAT_VERSION: Final = 1
+#: The same with payloads that are sealed (:mod:`recorder.core.sealed_payloads`); hashes are those of format 1.
+SEALED_FORMAT: Final = 2
 
 # Stable names. The numbers are what the column ``events.type`` holds; they are never reused.
 TYPE_CODES: Final[dict[str, int]] = {
@@ -193,12 +195,15 @@ class StreamOpened:
     :ivar instance: the recorder process that opened it.
     :ivar secret: 32 random bytes from which the salts of its payload commitments derive.
     :ivar format: the event format its events are written in.
+    :ivar sealed: what is stored in the place of the secret, where payloads are sealed and the key is at hand: *secret*
+        and *format* are then what they would be without.
     """
 
     stream: bytes
     instance: bytes
     secret: bytes
     format: int = FORMAT_VERSION
+    sealed: bytes | None = None
 
 
 # One for all: json.dumps makes a new one each time, which takes as long as the encoding.

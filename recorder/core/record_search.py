@@ -9,18 +9,17 @@ nothing are counted: however the data are made, the time is in proportion to the
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from recorder.core.codec import ABSENT, EVENT, FRAME, KIND_EVENT, KIND_OPENED, OPENED, SIZES, decode_record
-from recorder.core.events import FORMAT_VERSION, Event, StreamOpened
+from recorder.core.events import Event, StreamOpened
 from recorder.errors import CorruptRecording
 
 #: How many times the size of the data may be checksummed for what turns out to be no record.
 FUTILE: Final = 4
 _KIND_AT: Final = FRAME.size - 1
-_FORMAT: Final = re.escape(struct.pack(">H", FORMAT_VERSION))
+_FORMAT: Final = b"\x00[\x01\x02]"  # of both formats
 _SIZES_AT: Final = FRAME.size + EVENT.size - SIZES.size
 
 

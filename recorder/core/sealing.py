@@ -10,7 +10,7 @@ import hashlib
 import struct
 import zlib
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from recorder.core import chain, codec
 from recorder.core.events import FORMAT_VERSION, StreamOpened
@@ -59,6 +59,43 @@ def hasher(opened: StreamOpened) -> Hasher:
         ).digest()
 
     return hash_of
+
+
+#: Makes of an opening the one that is stored, and what hashes and encodes the events of its stream.
+Opening = Callable[[StreamOpened], tuple[StreamOpened, Sealer]]
+
+
+def in_the_clear(opened: StreamOpened) -> tuple[StreamOpened, Sealer]:
+    """Return an opening as it is, and what hashes and encodes the events of its stream: nothing is encrypted."""
+    return opened, sealer(opened)
+
+
+class Openings(Protocol):
+    """How the event streams of a recorder are opened: with payloads that are sealed, or in the clear."""
+
+    def opening(self, opened: StreamOpened) -> tuple[StreamOpened, Sealer]:
+        """Return the opening that is stored, and what hashes, seals and encodes the events of its stream."""
+        ...
+
+    def check(self) -> str | None:
+        """Return why the next stream cannot be opened as it should be; None where it can."""
+        ...
+
+    def close(self) -> None:
+        """Take note that no stream is opened any more."""
+        ...
+
+
+class InTheClear:
+    """Opens event streams whose payloads are not sealed."""
+
+    opening = staticmethod(in_the_clear)
+
+    def check(self) -> None:
+        """Nothing is needed."""
+
+    def close(self) -> None:
+        """Nothing is kept."""
 
 
 def sealer(opened: StreamOpened) -> Sealer:

@@ -1,7 +1,7 @@
 """Old event formats, step by step into the newest.
 
-Format v1 is the first, so the registry is empty. When v2 comes, a function that turns one v1 event
-into a v2 event is registered under ``(1, type)``; a v1 store is then read through it for ever, and
+Format v1 is the first, and v2 is v1 with payloads that are sealed, so the registry is empty. When v3 comes, a function
+that turns one event into a v3 event is registered under ``(1, type)``; a v1 store is then read through it for ever, and
 nothing stored is rewritten: hashes are verified on what is stored, before upcasting.
 """
 

@@ -15,7 +15,7 @@ from recorder.ledger.audit_journals import Journals
 from recorder.ledger.audit_ledger import LedgerAudit
 from recorder.ledger.audit_outside import Outside
 from recorder.ledger.keys import fingerprint
-from recorder.ledger.report import NOT_PROVED, Report, unmodified
+from recorder.ledger.report import NOT_PROVED, Report, not_unsealed, unmodified, withheld_json
 from recorder.ledger.tally import Tally
 
 _SECOND = 1e9
@@ -50,7 +50,7 @@ def report_of(audited: Audited) -> Report:
     incomplete = tally.incomplete or tally.gaps or journals.dropped or ledger.tally.incomplete
     verdicts = {
         "authentic": authentic,
-        "unmodified": unmodified(tally.findings),
+        "unmodified": unmodified(tally.findings, len(tally.withheld)),
         "complete_in_range": "no" if incomplete else "yes",
         "bounded_in_time": bounded.answer,
         "fresh": _fresh(audited),
@@ -79,6 +79,8 @@ def report_of(audited: Audited) -> Report:
             "outside": audited.outside.read,
             "keys": [{"key": key.text, "fingerprint": fingerprint(key)} for key in ledger.keys],
         }
+    if tally.withheld:
+        more["withheld"] = withheld_json(tally.withheld)
     if tally.more:
         more["more_findings"] = tally.more
     counts = (tally.events, tally.exchanges, tally.unfinished, tally.gaps, tally.spooled)
@@ -130,6 +132,7 @@ def _freshness(audited: Audited) -> dict[str, Any]:
 
 def _not_proved(audited: Audited, authentic: str) -> Iterator[str]:
     ledger, unsealed = audited.ledger, audited.tally.kept["unsealed"]
+    yield from not_unsealed(audited.tally.withheld)
     if ledger.origin is None:
         yield from NOT_PROVED
         if audited.journals.kept:

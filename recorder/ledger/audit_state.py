@@ -101,6 +101,7 @@ def _json(tally: Tally) -> dict[str, Any]:
     told: dict[str, Any] = {name: getattr(tally, name) for name in _COUNTS}
     told |= {"incomplete": tally.incomplete, "untimely": tally.untimely, "waiting_ns": tally.waiting_ns}
     told |= {"kept": tally.kept, "erased": {stream.hex(): count for stream, count in tally.erased.items()}}
+    told["withheld"] = {stream.hex(): count for stream, count in tally.withheld.items()}
     told["again"] = [stream.hex() for stream in sorted(tally.again)]
     fields = ("exchange", "version", "field", "kind", "detail")
     told["findings"] = [[getattr(one, name) for name in fields] for one in tally.findings]
@@ -111,6 +112,7 @@ def _json(tally: Tally) -> dict[str, Any]:
 def _tally(told: dict[str, Any]) -> Tally:
     made = Tally(**{name: told[name] for name in (*_COUNTS, "incomplete", "untimely", "waiting_ns", "kept")})
     made.erased = {bytes.fromhex(stream): count for stream, count in told["erased"].items()}
+    made.withheld = {bytes.fromhex(stream): count for stream, count in told.get("withheld", {}).items()}
     made.again = set(map(bytes.fromhex, told["again"]))
     made.clocks = ClockReadings.from_json(told["clocks"])
     for one in told["findings"]:

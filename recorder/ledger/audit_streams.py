@@ -17,10 +17,11 @@ from types import UnionType
 from typing import Final
 
 from recorder.clock import ID_SIZE, id_text
-from recorder.core.chain import ChainVerifier, Window
+from recorder.core.chain import ChainVerifier, Window, told_of
 from recorder.core.clock_bounds import Bounds, StreamBounds
 from recorder.core.events import (
     FORMAT_VERSION,
+    SEALED_FORMAT,
     TERMINAL_TYPES,
     TYPE_CODES,
     Event,
@@ -47,6 +48,7 @@ _KINDS: Final[Mapping[str, type | UnionType]] = {
 }
 #: What may follow an end: a consumer can leave what had arrived untaken, a loss be told late.
 _AFTER_THE_END: Final = frozenset({"consumer_closed", "consumer_abandoned", "gap_recorded", "tags_set"})
+_FORMATS: Final = (FORMAT_VERSION, SEALED_FORMAT)
 _ANY: Final = (-(2**63), 2**63)  # difference of the two clocks of an event
 _NOTHING_SAID: Final = Said()
 
@@ -102,6 +104,7 @@ class _Stream:
         self._chain = ChainVerifier(opened) if opened is not None and self._sound(opened) else None
         self._erased = dict(walked.erased)
         self._taken_away = 0
+        self._withheld = 0  # payloads that are sealed, and whose key is not here
         self._missed = 0  # events that are missing before the last one
         self._told: set[str] = set()  # kinds of those that told of events that are missing
         self._due = self._expected(walked)
@@ -128,10 +131,10 @@ class _Stream:
         bad = [name for name, value, size in sizes if not (isinstance(value, bytes) and len(value) == size)]
         for name in bad:
             self._find(None, name, "opening", f"the opening's {name} is not what was written: no hash can be checked")
-        if opened.format != FORMAT_VERSION:
+        if opened.format not in _FORMATS:
             told = f"event format {opened.format} is not known here, so no hash can be checked: upgrade recorder"
             self._find(None, "format", "opening", told)
-        return not bad and opened.format == FORMAT_VERSION
+        return not bad and opened.format in _FORMATS
 
     def _find(self, version: int | None, place: str, kind: str, detail: str) -> None:
         self._tally.find(self._stream, version, place, kind, detail)
@@ -199,6 +202,8 @@ class _Stream:
                     self._find(event.version, "commitment", "erasure", told)
             elif not chain.verifies(event):
                 self._mismatch(event)
+            elif self._opened is not None and self._opened.format == SEALED_FORMAT:
+                self._withheld += 1
             self._time(event)
         except (struct.error, TypeError, AttributeError):
             self._damaged(event)
@@ -237,6 +242,9 @@ class _Stream:
             return
         if event.meta is None and event.body is None:
             told = f"{event.type} does not verify without a payload, and nothing says that one was erased"
+            self._find(event.version, "payload", "hash", told)
+        elif self._opened is not None and self._opened.sealed is not None and told_of(event) is not None:
+            told = f"the sealed payload of {event.type} is not what was written: its key does not open it"
             self._find(event.version, "payload", "hash", told)
         else:
             self._find(event.version, "hash", "hash", f"{event.type} is not what was written: its hash does not verify")
@@ -278,6 +286,8 @@ class _Stream:
                 self._missing(missing[-1])
         if self._taken_away:
             self._tally.erased[self._stream] = self._taken_away
+        if self._withheld:
+            self._tally.withheld[self._stream] = self._withheld
         for version in sorted(self._erased):
             told = "a payload is said to be erased, and is there, or its event is not"
             self._find(version, "payload", "erasure", told)

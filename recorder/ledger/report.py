@@ -24,7 +24,8 @@ _ELSEWHERE: Final = frozenset({"key", "unsigned", "anchor", "projection"})
 class Report:
     """What an audit found.
 
-    :ivar verdicts: ``unmodified``: every event is the one that was written; ``complete_in_range``: nothing is missing
+    :ivar verdicts: ``unmodified``: every event is the one that was written (``partly``: payloads of
+        some are sealed, and their keys are not here); ``complete_in_range``: nothing is missing
         that is said to be there, no stream lacks an event before its last one, the recorder itself tells of no loss,
         and nothing could not be read. Each ``yes`` or ``no``. Where all of a store was checked, also ``authentic``
         (``yes``, ``no``, ``not proved``), ``bounded_in_time`` (``yes``, ``partly``, ``no``) and ``fresh`` (``yes``,
@@ -64,10 +65,30 @@ class Report:
         }
 
 
-def unmodified(findings: Sequence[Finding]) -> str:
-    """Return whether every event is the one that was written: ``yes`` or ``no``."""
+def unmodified(findings: Sequence[Finding], withheld: int = 0) -> str:
+    """Return whether every event is the one that was written: ``yes``, ``partly`` or ``no``.
+
+    :param withheld: payloads that were not checked, since they are sealed and their keys are not here.
+    """
     others = _OF_TIMES | _OF_MISSING | _ELSEWHERE
-    return "no" if any(finding.kind not in others for finding in findings) else "yes"
+    if any(finding.kind not in others for finding in findings):
+        return "no"
+    return "partly" if withheld else "yes"
+
+
+def withheld_json(withheld: Mapping[bytes, int]) -> dict[str, int]:
+    """Return how many payloads, of how many event streams, were not checked."""
+    return {"payloads": sum(withheld.values()), "streams": len(withheld)}
+
+
+def not_unsealed(withheld: Mapping[bytes, int]) -> tuple[str, ...]:
+    """Return what is not proved of payloads that were not checked, a sentence each."""
+    if not withheld:
+        return ()
+    return (
+        f"what {sum(withheld.values()):,} sealed payloads hold: their keys are not here, so that only what their "
+        "events commit to was checked",
+    )
 
 
 def _finding_json(finding: Finding) -> dict[str, Any]:

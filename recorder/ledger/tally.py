@@ -24,6 +24,7 @@ class Tally:
     :ivar gaps: recorded losses.
     :ivar incomplete: something is missing, or could not be read.
     :ivar erased: how many payloads of each stream were erased.
+    :ivar withheld: how many payloads of each stream are sealed and were not checked, since their key is not here.
     :ivar kept: events under a time stamp, sealed without one, and not sealed; see
         :class:`recorder.core.clock_bounds.Bounds`. *late* of them were sealed late for a reason that a journal gives.
     :ivar untimely: whether a time contradicts another one.
@@ -40,6 +41,7 @@ class Tally:
     spooled: int = 0
     incomplete: bool = False
     erased: dict[bytes, int] = field(default_factory=dict)
+    withheld: dict[bytes, int] = field(default_factory=dict)
     kept: dict[str, int] = field(default_factory=lambda: {"stamped": 0, "unstamped": 0, "unsealed": 0})
     late: int = 0
     untimely: bool = False
@@ -71,6 +73,7 @@ class Tally:
         self.incomplete |= other.incomplete
         self.untimely |= other.untimely
         self.erased |= other.erased
+        self.withheld |= other.withheld
         self.again |= other.again
         self.clocks.merge(other.clocks)
         if other.waiting_ns is not None:

@@ -9,7 +9,7 @@ from typing import Final
 from recorder.clock import id_or_digits
 from recorder.core.chain import Finding
 from recorder.projections.rows import ExchangeRows, exchange_rows, kind_of, link_row, opening_row
-from recorder.projections.runner import NAME
+from recorder.projections.runner import NAME, Rows
 from recorder.store.compared import Compared, compared
 from recorder.store.linked import LinkRow
 from recorder.store.projected import ExchangeRow, OpeningRow
@@ -58,6 +58,11 @@ def audit_rows(store: SqlStore) -> RowAudit:
 
 def _folded(one: Compared) -> tuple[ExchangeRows | None, OpeningRow | None, LinkRow | None]:
     events = one.events()
+    if one.sealed:
+        rows = Rows(messages={})
+        rows.fold_sealed(iter(events))
+        found = rows.exchanges.get(one.stream)
+        return None if found is None else ExchangeRows(found, (), ()), rows.openings.get(one.stream), None
     kind = kind_of(events[0]) if events else None
     return (
         exchange_rows(events) if kind == "exchange" else None,

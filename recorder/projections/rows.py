@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from recorder.clock import id_bytes, id_text
+from recorder.core.chain import told_of
 from recorder.core.conversation import Turn, turn_of
 from recorder.core.events import Event, StreamKind, stream_kind
 from recorder.core.exchange import Exchange, fold
@@ -22,7 +24,7 @@ from recorder.errors import CorruptRecording
 from recorder.projections.messages import call_rows, message_rows, storable, storable_or_none
 from recorder.store.linked import LinkRow
 from recorder.store.projected import ExchangeRow, OpeningRow, damaged_row
-from recorder.store.related import TurnRow
+from recorder.store.related import SEALED, TurnRow
 from recorder.store.searched import CallRow, MessageRow
 
 
@@ -45,6 +47,20 @@ def opening_row(events: Sequence[Event]) -> OpeningRow:
 def exchange_row(events: Sequence[Event]) -> ExchangeRow:
     """Return the row of an exchange."""
     return _row(_rebuilt(events), events[-1].version)
+
+
+def sealed_row(events: Sequence[Event]) -> ExchangeRow:
+    """Return the row of an exchange whose payloads are sealed: what its events tell without them.
+
+    :param events: as they are stored.
+    """
+    row = _row(_rebuilt([event._replace(meta=None, body=None) for event in events]), events[-1].version)
+    size = sum(told[0] for event in events if event.type == "chunk_received" and (told := told_of(event)) is not None)
+    told = json.loads(row.summary)
+    told["list"] = {name: value for name, value in told["list"].items() if name != "erased"}
+    told["list"] |= {"sealed": True, "verdict": "unknown", "bytes": size}
+    summary = json.dumps(told, sort_keys=True)
+    return replace(row, verdict="unknown", dialect=SEALED, bytes=size, summary=summary, match_key=None)
 
 
 class ExchangeRows(NamedTuple):

@@ -7,14 +7,18 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from recorder.core.events import JOURNAL_TYPES, Event
-from recorder.projections.rows import exchange_row, exchange_rows, kind_of, link_row, opening_row
-from recorder.store.base import EventStore, FeedCursor
+from recorder.projections.rows import exchange_row, exchange_rows, kind_of, link_row, opening_row, sealed_row
+from recorder.store.base import FeedCursor
 from recorder.store.linked import LinkRow
 from recorder.store.projected import ExchangeRow, OpeningRow, SqlProjected
+from recorder.store.related import sealed_rows
+from recorder.store.rows import batched
 from recorder.store.searched import CallRow, MessageRow
+from recorder.store.sql import SqlStore
 
 NAME: Final = "rows/7"  # another name where a fold gives other rows than before: all are made again
 _AT_ONCE: Final = 4096  # events of the feed
+_STREAMS: Final = 500  # in one question
 
 
 @dataclass(slots=True)
@@ -47,6 +51,33 @@ class Rows:
         else:
             self._fold_exchange(stream, events)
 
+    def fold_sealed(self, found: Iterator[Event]) -> None:
+        """Take the row of one whole stream whose payloads are sealed: what was said is in no row.
+
+        :param found: its events as they are stored.
+        """
+        events = list(found)
+        if not events:
+            return
+        stream = events[0].stream
+        if kind_of(events[0]) == "conversation":
+            self.openings[stream] = opening_row([event._replace(meta=None, body=None) for event in events])
+        else:
+            self.exchanges[stream] = sealed_row(events)
+
+    def take(self, store: SqlStore, streams: Iterable[bytes], *, unseal: bool = False) -> None:
+        """Take the rows of streams in a store.
+
+        :param unseal: also of what is sealed, where its keys are here: for views of the moment, never to be stored.
+        """
+        for some in batched(list(streams), _STREAMS):
+            sealed = store.sealed_among(some)
+            for stream in some:
+                if stream in sealed and not (unseal and store.unsealing.keys(sealed[stream]) is not None):
+                    self.fold_sealed(store.stored_events(stream))
+                else:
+                    self.fold(store.found_events(stream))
+
     def _fold_exchange(self, stream: bytes, events: Sequence[Event]) -> None:
         if self.messages is None:
             self.exchanges[stream] = exchange_row(events)
@@ -61,7 +92,7 @@ class Rows:
 
 
 def project(
-    store: EventStore, projected: SqlProjected, *, go_on: Callable[[], bool] = lambda: True, at_once: int = _AT_ONCE
+    store: SqlStore, projected: SqlProjected, *, go_on: Callable[[], bool] = lambda: True, at_once: int = _AT_ONCE
 ) -> bool:
     """Store the rows of every stream that has changed since the checkpoint; return whether all are done.
 
@@ -88,15 +119,21 @@ def project(
     return False
 
 
-def unprojected(store: EventStore, projected: SqlProjected, *, messages: bool = False) -> Rows:
-    """Return the rows of the streams that have changed since the checkpoint; the store stays as it is.
+def unprojected(store: SqlStore, projected: SqlProjected, *, messages: bool = False) -> Rows:
+    """Return the rows of the streams that no table has as they are now; the store stays as it is.
+
+    They have changed since the checkpoint, or what was said in them is sealed: that stands in no table.
 
     :param messages: with those of their messages.
     """
-    return folded(store, _changed(store, projected.checkpoint(NAME)), messages=messages)
+    changed = _changed(store, projected.checkpoint(NAME))
+    changed |= dict.fromkeys(sealed_rows(store))
+    rows = Rows(messages={} if messages else None)
+    rows.take(store, changed, unseal=True)
+    return rows
 
 
-def _changed(store: EventStore, cursor: FeedCursor) -> dict[bytes, None]:
+def _changed(store: SqlStore, cursor: FeedCursor) -> dict[bytes, None]:
     """Return the streams that have events after *cursor*, each once."""
     streams: dict[bytes, None] = {}
     while True:
@@ -111,18 +148,17 @@ def _streams(events: Iterable[Event]) -> dict[bytes, None]:
     return dict.fromkeys(event.stream for event in events if event.type not in JOURNAL_TYPES)
 
 
-def folded(store: EventStore, streams: Iterable[bytes], *, messages: bool = False) -> Rows:
+def folded(store: SqlStore, streams: Iterable[bytes], *, messages: bool = False) -> Rows:
     """Return the rows of the given streams.
 
     :param messages: with those of their messages.
     """
     rows = Rows(messages={} if messages else None)
-    for stream in streams:
-        rows.fold(store.found_events(stream))
+    rows.take(store, streams)
     return rows
 
 
-def rebuild_all(store: EventStore, projected: SqlProjected) -> tuple[int, int]:
+def rebuild_all(store: SqlStore, projected: SqlProjected) -> tuple[int, int]:
     """Drop every projection and build it again from events.
 
     Nothing is dropped where something cannot be read. Others may project at the same time: what they fold

@@ -8,13 +8,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from recorder.clock import Clock, id_bytes, id_text
 from recorder.core.chain import genesis, link
-from recorder.core.events import Event, GapRecordedMeta, StreamOpened, meta_text
+from recorder.core.events import SEALED_FORMAT, Event, GapRecordedMeta, StreamOpened, meta_text
 from recorder.core.journal_facts import ExchangeClosedMeta
 from recorder.store.base import EventLog
+
+if TYPE_CHECKING:
+    from recorder.store.unsealing import Unsealing
 
 
 @dataclass(slots=True)
@@ -22,11 +25,15 @@ class Closed:
     """What was closed.
 
     :ivar exchanges: ids of the exchanges that had no end.
+    :ivar sealed: exchanges that could not be ended, and nothing else with them: their payloads are sealed, and the end
+        needs the keys; ``fault``: why these are not here.
     :ivar facts: how far these go, and the others of which the process had not said it: of ``exchange_closed``.
     """
 
     exchanges: list[str] = field(default_factory=list)
     facts: list[ExchangeClosedMeta] = field(default_factory=list)
+    sealed: int = 0
+    fault: str | None = None
 
 
 def close_streams(store: EventLog, dead: bytes, end: str, lost: str | None, clock: Clock, instance: bytes) -> Closed:
@@ -39,8 +46,15 @@ def close_streams(store: EventLog, dead: bytes, end: str, lost: str | None, cloc
     """
     done, ends = Closed(), list[Event]()
     unfinished = list(store.unfinished(dead))
+    unsealing = _unsealing() if any(opened.format == SEALED_FORMAT for opened, _ in unfinished) else None
+    if unsealing is not None:
+        unfinished = [(unsealing.opening(opened), last) for opened, last in unfinished]
+        done.sealed, done.fault = sum(opened.format == SEALED_FORMAT for opened, _ in unfinished), unsealing.fault
+        if done.sealed:
+            return done
     for opened, last in unfinished:
-        ends += _ended(opened, last, end, lost, clock, instance)
+        told = _ended(opened, last, end, lost, clock, instance)
+        ends += told if unsealing is None else (unsealing.sealed(opened, event, clock.secret) for event in told)
         done.exchanges.append(id_text(opened.stream))
         done.facts.append(_facts(opened.stream, ends[-1]))
     for opened, last in store.unfinished_journals(dead):  # after what it tells of
@@ -50,6 +64,12 @@ def close_streams(store: EventLog, dead: bytes, end: str, lost: str | None, cloc
     if ends:
         store.append([], ends)
     return done
+
+
+def _unsealing() -> Unsealing:
+    from recorder.store.unsealing import Unsealing  # with the key table: only where something is sealed
+
+    return Unsealing()
 
 
 def _facts(stream: bytes, head: Event | None) -> ExchangeClosedMeta:

@@ -82,6 +82,18 @@ class Losses:
             self._settle(writer, tell, settled)
         return unreported, len(owing)
 
+    def say_what_is_lost(self, unreported: int, owing: int, reason: str | Path) -> None:
+        """Say how many events are lost, and whether the exchanges themselves tell of that.
+
+        :param unreported: events of *owing* exchanges of which nothing tells.
+        """
+        if owing:
+            told = "events of %d exchanges are lost, and there was no room to record that: %s"
+            _log.critical("recorder: %d " + told, unreported, owing, reason)
+        elif self.events:
+            told = "events were lost; the exchanges say so: see gap_recorded"
+            _log.warning("recorder: %d " + told, self.events)
+
 
 def say_what_stays(left: int, directory: Path, spool: Lanes, mover: Mover) -> int:
     """Say what the store has not taken when recording ends; return how many events are lost, as their file is gone.

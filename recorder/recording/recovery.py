@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from recorder.clock import Clock, id_text
-from recorder.core.events import Event, StreamOpened
+from recorder.core.events import SEALED_FORMAT, Event, StreamOpened
 from recorder.core.journal_facts import ExchangeClosedMeta
 from recorder.errors import CorruptRecording, VersionConflict
 from recorder.locks import LOCKS_DIRECTORIES, LockFile
@@ -27,6 +27,7 @@ from recorder.recording.reserve import marked_closed, marker_of
 from recorder.recording.salvage import Salvage
 from recorder.recording.spool_file import HEADER_SIZE, SUFFIX, read_header, read_records, spool_files
 from recorder.store.base import EventLog, SpoolMark
+from recorder.store.sql import SqlStore
 
 _log = logging.getLogger("recorder")
 
@@ -81,6 +82,11 @@ def recover(directory: Path, store: EventLog, clock: Clock, instance: bytes) -> 
                 closed = close_streams(store, dead, "process_died", lost, clock, instance)
                 done.died += closed.exchanges
                 done.closed += closed.facts
+                if closed.sealed:
+                    _log.warning(
+                        "recorder: %d exchanges of a process that died stay open: %s", closed.sealed, closed.fault
+                    )
+                    continue  # its files are what the next recovery finds it by
             done.instances.append(id_text(dead))
             _remove(store, orphans)
         for orphan in nobodys:
@@ -218,10 +224,14 @@ class _Left:
 
 @dataclass(slots=True)
 class Spooled:
-    """What lies in a spool directory and is not in the store yet: openings and events by stream."""
+    """What lies in a spool directory and is not in the store yet: openings and events by stream.
+
+    :ivar sealed: the openings, as they are stored, of those streams whose payloads are sealed.
+    """
 
     openings: dict[bytes, StreamOpened] = field(default_factory=dict)
     events: dict[bytes, list[Event]] = field(default_factory=dict)
+    sealed: dict[bytes, StreamOpened] = field(default_factory=dict)
 
 
 def read_spooled(directory: Path, store: EventLog) -> Spooled:
@@ -242,4 +252,19 @@ def read_spooled(directory: Path, store: EventLog) -> Spooled:
             continue  # drained and removed between the two looks
         except CorruptRecording as error:
             _log.warning("recorder: %s is damaged, what follows in it is not shown: %s", path.name, error)
+    if isinstance(store, SqlStore):
+        _unseal(found, store)
     return found
+
+
+def _unseal(found: Spooled, store: SqlStore) -> None:
+    """Unseal what can be unsealed here, as a store does with what is in it; the rest stays as it is stored."""
+    sealed = {stream: opened for stream, opened in found.openings.items() if opened.format == SEALED_FORMAT}
+    sealed |= store.sealed_among([stream for stream in found.events if stream not in found.openings])
+    for stream, opened in sealed.items():
+        shown, events = store.audited(opened, iter(found.events.get(stream, ())))
+        assert shown is not None
+        found.events[stream] = list(events)
+        if stream in found.openings:
+            found.openings[stream] = shown
+    found.sealed = sealed

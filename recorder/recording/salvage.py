@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Final, NamedTuple
 
-from recorder.core.chain import genesis, link
+from recorder.core.chain import follows, genesis
 from recorder.core.codec import decode_record, decode_records
 from recorder.core.events import TYPE_CODES, Event, StreamOpened
 from recorder.core.record_search import FoundRecord, RecordSearch
@@ -177,7 +177,7 @@ class Salvage:
             self._waiting[event.stream, event.version].append(place)
             return False
         if event.version == head.version + 1:
-            if event.type in TYPE_CODES and link(head.hash, head.opened.secret, event) == event.hash:
+            if event.type in TYPE_CODES and follows(head.opened, head.hash, event):
                 self._heads[event.stream] = _Head(head.opened, event.version, event.hash)
                 self._hashes[event.stream][event.version] = event.hash
                 return True

@@ -9,7 +9,7 @@ from recorder.clock import Clock
 from recorder.core.chain import genesis
 from recorder.core.codec import encode_opened
 from recorder.core.events import TERMINAL_TYPES, GapRecordedMeta, StreamOpened, meta_text
-from recorder.core.sealing import sealer
+from recorder.core.sealing import Opening, in_the_clear
 from recorder.recording.spool import Receipt, Spool
 
 _REQUEST_SENT: Final = b"request_sent"
@@ -30,14 +30,22 @@ class StreamWriter:
     :param stream: id of the stream.
     :param instance: id of the recorder process.
     :param secret: 32 random bytes, the source of the payload salts.
+    :param opening: how it is opened: with payloads that are sealed, or in the clear.
     """
 
-    def __init__(self, spool: Spool, clock: Clock, stream: bytes, instance: bytes, secret: bytes) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        clock: Clock,
+        stream: bytes,
+        instance: bytes,
+        secret: bytes,
+        opening: Opening = in_the_clear,
+    ) -> None:
         self.id = stream
         self._spool = spool
         self._clock = clock
-        opened = StreamOpened(stream, instance, secret)
-        self._seal = sealer(opened)
+        opened, self._seal = opening(StreamOpened(stream, instance, secret))
         self._opening: bytes | None = encode_opened(opened)
         self._reached = (0, genesis(stream))  # one tuple: whoever takes no lock sees the two that belong together
         self._lock = threading.Lock()

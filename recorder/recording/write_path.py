@@ -14,6 +14,7 @@ from recorder.core.events import meta_text
 from recorder.core.journal_facts import PreviousJournal
 from recorder.core.receipts import Receipt
 from recorder.core.redaction import Redaction
+from recorder.core.sealing import InTheClear, Openings, in_the_clear
 from recorder.errors import RecordingError, StoreUnreachable
 from recorder.recording import forks
 from recorder.recording.journal import PULSE, Journal
@@ -47,6 +48,7 @@ class WritePath:
     :param make_mover: makes what brings a process's spool to the store.
     :param make_apart: the same for a forked child in which the store must not be opened: see :meth:`before_fork`.
     :param configuration: how the recorder was set up, for the journal; None where none is kept.
+    :param openings: how event streams are opened; in the clear where it is left out.
     :param must_record: under ``on_failure="raise"``: what cannot be recorded must not happen.
     :param wait: seconds for which an append to a failing spool is tried again.
     """
@@ -64,6 +66,7 @@ class WritePath:
         wait: float,
         make_apart: Callable[[Lanes, bytes], Mover] | None = None,
         configuration: Mapping[str, Any] | None = None,
+        openings: Openings | None = None,
     ) -> None:
         self.clock = clock
         self.redaction = redaction
@@ -80,7 +83,7 @@ class WritePath:
         self._defers = self._spool.defers
         self._reserve = Reserve(directory, clock)
         self._mover = make_mover(self._spool, self.instance)
-        self._configuration = configuration
+        self._configuration, self._openings = configuration, openings or InTheClear()
         self._begin_anew()
         self._streams: weakref.WeakSet[StreamWriter] = weakref.WeakSet()
         self.recovered = Recovered()
@@ -134,18 +137,19 @@ class WritePath:
             self.tell("exchange_closed", closed)
         self._upkeep.wake()
 
-    def open_stream(self, stream: bytes | None = None) -> StreamWriter:
-        """Return the writer of a new event stream; nothing is written before its first event."""
+    def open_stream(self, *, clear: bool = False) -> StreamWriter:
+        """Return the writer of a new event stream, not sealed if *clear*; nothing is written before its first event."""
         if not self.closed:
             self._reserve.keep()
-        spool = self._spool.of_thread(self._mover.damaged_lanes)
-        writer = StreamWriter(spool, self.clock, stream or self.clock.new_id(), self.instance, self.clock.secret(32))
+        spool, clock = self._spool.of_thread(self._mover.damaged_lanes), self.clock
+        opening = in_the_clear if clear else self._openings.opening
+        writer = StreamWriter(spool, clock, clock.new_id(), self.instance, clock.secret(32), opening)
         with self._opening:
             self._streams.add(writer)
         return writer
 
     def watch(self, exchange: Unfinished, writer: StreamWriter) -> None:
-        """Have *exchange* told when recording stops before it has ended, and its stream ended even if it is gone."""
+        """Have *exchange* told when recording stops before its end, and its stream ended even if it is gone."""
         self._unended.add(exchange, writer)
 
     def write(
@@ -268,8 +272,8 @@ class WritePath:
 
         :raises RecordingError: only where what is not recorded must not happen.
         """
-        spool, mover = self._spool, self._mover
-        if self.must_record and (trouble := mover.error or mover.damage or spool.sync_error or spool.removed):
+        spool, mover, own = self._spool, self._mover, self._openings.check
+        if self.must_record and (trouble := mover.error or mover.damage or spool.sync_error or spool.removed or own()):
             self.forget(writer)
             raise RecordingError(f"the request was not sent because it cannot be recorded: {trouble}")
 
@@ -337,6 +341,7 @@ class WritePath:
         if not drained and (left := pending(self._mover.drained)):
             self._losses.events += say_what_stays(left, self._directory, self._spool, self._mover)
         self._spool.close(drained=drained)
+        self._openings.close()
 
     def abandon(self) -> None:
         """Stop before anything was recorded: nothing is left in the spool's place, and nobody asks the store again."""
@@ -345,6 +350,7 @@ class WritePath:
         self._upkeep.stop(0)
         self._mover.retire()
         self._spool.close(drained=True)
+        self._openings.close()
 
     def _use_reserve(self) -> None:
         """Write the gaps and ends that are owed in the room that was kept for them; say what fits nowhere."""
@@ -353,13 +359,7 @@ class WritePath:
         self._keep_up()
         with self._writes.inside():
             unreported, owing = self._losses.forgo(self._journal.dropped, self._ended)
-        reason = self._spool.error or self._directory
-        if owing:
-            told = "events of %d exchanges are lost, and there was no room to record that: %s"
-            _log.critical("recorder: %d " + told, unreported, owing, reason)
-        elif self._losses.events:
-            told = "events were lost; the exchanges say so: see gap_recorded"
-            _log.warning("recorder: %d " + told, self._losses.events)
+        self._losses.say_what_is_lost(unreported, owing, reason := self._spool.error or self._directory)
         if not self._stop_journal():
             _log.critical("recorder: there was no room for the end of the journal: %s", reason)
             owing += 1

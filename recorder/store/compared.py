@@ -24,7 +24,7 @@ from recorder.store.sql import SnapshotRows, SqlStore
 from recorder.store.tables import Identity16, calls, exchanges, links, messages, openings, projection_checkpoints
 
 #: Columns of a row that :func:`recorder.store.sql.found_event` reads; the event's place in the feed follows.
-_OF_EVENT = 12
+_OF_EVENT = 13
 _OF_JOURNALS = frozenset(TYPE_CODES[name] for name in JOURNAL_TYPES)
 
 
@@ -52,8 +52,13 @@ class Compared:
     rows: tuple[Row, ...]
     pending: bool
 
+    @property
+    def sealed(self) -> bool:
+        """Whether its payloads are sealed, and not erased: no row tells anything of them."""
+        return bool(self.rows) and self.rows[0][12] is not None and any(self.rows[0][12])
+
     def events(self) -> list[Event]:
-        """Return the events, those that nobody here can read as being of type ``code N``."""
+        """Return the events as they are stored, those that nobody here can read as being of type ``code N``."""
         return [found_event(row[:_OF_EVENT]) for row in self.rows]
 
 

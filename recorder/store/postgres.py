@@ -25,7 +25,7 @@ from recorder.store.base import FeedCursor, SpoolMark
 from recorder.store.failures import translating
 from recorder.store.postgres_sessions import reading_engine, writing_engine
 from recorder.store.repeats import Stored, without_repeats
-from recorder.store.rows import Row, found_event
+from recorder.store.rows import Row
 from recorder.store.sql import SnapshotRows, SqlStore
 from recorder.store.urls import StoreUrl
 
@@ -83,6 +83,7 @@ class PostgresStore(SqlStore):
 
     def __init__(self, target: StoreUrl, *, write: bool) -> None:
         super().__init__(target.name)
+        self.unseals = not write
         self._read = reading_engine(target)
         self._write = writing_engine(target) if write else None
         try:
@@ -140,7 +141,7 @@ class PostgresStore(SqlStore):
             rows = cursor.execute(sql, (batches, str(after.xid), after.position, limit)).fetchall()
         if not rows:
             return [], after
-        return [found_event(row) for row in rows], FeedCursor(rows[-1][12], rows[-1][10])
+        return [self._found(row) for row in rows], FeedCursor(rows[-1][13], rows[-1][10])
 
     def feed_end(self) -> FeedCursor:
         """Return where the feed ends: what is committed from now on comes after it."""

@@ -11,14 +11,21 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from sqlalchemy import Connection, Select, Table, func, or_, select
 
 from recorder.clock import ID_SIZE
+from recorder.core.events import SEALED_FORMAT
 from recorder.store.rows import batched
-from recorder.store.tables import exchanges, messages, openings
+from recorder.store.tables import event_streams, exchanges, messages, openings
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
 
+    from recorder.store.sql import SqlStore
+
 _AT_ONCE: Final = 500
 _SEVERAL: Final = 4  # ids of which one part is: more are not looked for
+
+
+#: The dialect of an exchange whose payloads are sealed, in its row: nobody has looked.
+SEALED: Final = "sealed"
 
 
 class TurnRow(NamedTuple):
@@ -151,3 +158,13 @@ def _next_to_send(connection: Connection, key: bytes) -> bytes | None:
     query = select(exchanges.c.id).where(exchanges.c.thread_key.in_(select(under.c.key)))
     found: bytes | None = connection.execute(query.order_by(exchanges.c.started_ns, exchanges.c.id).limit(1)).scalar()
     return found
+
+
+def sealed_rows(store: SqlStore) -> list[bytes]:
+    """Return the exchanges, and the openings of conversations, that have rows and whose payloads are sealed."""
+    c, streams = exchanges.c, event_streams.c
+    among = select(c.id).where(c.verdict == "unknown", c.dialect == SEALED)
+    sealed = select(streams.stream).where(streams.stream == openings.c.id, streams.format == SEALED_FORMAT)
+    unnamed = select(openings.c.id).where(openings.c.name.is_(None), sealed.exists())
+    with store.reading() as connection:
+        return [*connection.execute(among).scalars(), *connection.execute(unnamed).scalars()]

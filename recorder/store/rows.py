@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-from recorder.core.events import FORMAT_VERSION, TYPE_NAMES, Event, StreamOpened
+from recorder.core.events import FORMAT_VERSION, SEALED_FORMAT, TYPE_NAMES, Event, StreamOpened
 from recorder.core.upcasting import upcast
 from recorder.errors import CorruptRecording, UnknownEventType
 
 Value = TypeVar("Value")
 Row = Sequence[Any]
+_READ: Final = (FORMAT_VERSION, None, SEALED_FORMAT)  # None: there is no opening
 
 
 def event_of(row: Row) -> Event:
-    """Return the event of one row, upcast to the newest format.
+    """Return the event of one row, upcast to the newest format; a payload that is sealed stays so.
 
     :raises UnknownEventType: the code of its type is not known here.
     :raises CorruptRecording: its format is not known here, or a column holds what was never written.
     """
     name = TYPE_NAMES.get(row[2])
-    if row[11] not in (FORMAT_VERSION, None):
+    if row[11] not in _READ:
         return _of_other_format(row, name)
     if name is None:
         stream = uuid.UUID(bytes=row[0]) if len(row[0]) == 16 else row[0].hex()

@@ -17,13 +17,15 @@ from sqlalchemy import Connection, Engine, Pool
 from recorder.core.events import (
     CONVERSATION_TYPES,
     LINK_TYPES,
+    SEALED_FORMAT,
     TERMINAL_TYPES,
     TYPE_CODES,
     Event,
     StreamOpened,
 )
 from recorder.store.base import FeedCursor, SpoolMark
-from recorder.store.rows import Row, as_stored, batched, event_of, found_event, merged
+from recorder.store.rows import Row, as_stored, batched, found_event, merged
+from recorder.store.sealed_rows import SealedRows
 
 if TYPE_CHECKING:
     from recorder.store.ledgered import SqlLedger
@@ -34,7 +36,7 @@ _AT_ONCE: Final = 500
 _ENDLESS: Final = CONVERSATION_TYPES | LINK_TYPES
 
 
-class SqlStore(ABC):
+class SqlStore(SealedRows, ABC):
     """The reading half of an EventStore, over SQL that both engines understand.
 
     An engine says how an id goes in and comes out, where an event stands in the feed, and how a statement
@@ -63,7 +65,7 @@ class SqlStore(ABC):
         columns = (
             f"{self.id_out.format('e.stream')}, e.version, e.type, e.wall_ns, e.mono_ns, "
             f"{self.id_out.format('coalesce(e.instance, s.instance)')}, e.flags, e.meta, e.body, e.hash, e.position, "
-            "s.format"
+            f"s.format, CASE WHEN s.format = {SEALED_FORMAT} THEN s.secret END"
         )
         self._events = f"SELECT {columns} FROM events e LEFT JOIN event_streams s ON s.stream = e.stream "
         self._openings = (
@@ -207,12 +209,12 @@ class SqlStore(ABC):
     def opening(self, stream: bytes) -> StreamOpened | None:
         """Return the opening of a stream, or None."""
         sql = f"{self._openings} WHERE stream = {self.id_in}"
-        return next((StreamOpened(*row) for row in self._rows(sql, (self._key(stream),))), None)
+        return next((self._opened(row) for row in self._rows(sql, (self._key(stream),))), None)
 
     def openings(self) -> Iterator[StreamOpened]:
         """Yield every opening, in the order of their ids."""
         for row in self._rows(f"{self._openings} ORDER BY stream"):
-            yield StreamOpened(*row)
+            yield self._opened(row)
 
     def streams_of(self, instance: bytes) -> list[StreamOpened]:
         """Return the openings that one recorder process wrote, in the order of their ids."""
@@ -226,29 +228,45 @@ class SqlStore(ABC):
         own = "" if instance is None else f"AND instance = {self.id_in} "
         sql = f"{self._openings} WHERE {condition} {own}ORDER BY stream"
         for row in self._rows(sql, () if instance is None else (self._key(instance),)):
-            yield StreamOpened(*row)
+            yield self._opened(row)
 
     def events(self, stream: bytes, *, after: int = 0) -> Iterator[Event]:
         """Yield the events of a stream in order, from the version after *after*."""
         sql = f"{self._events} WHERE e.stream = {self.id_in} AND e.version > {int(after)} ORDER BY e.version"
         for row in self._rows(sql, (self._key(stream),)):
-            yield event_of(row)
+            yield self._event(row)
 
     def events_where(self, condition: str) -> Iterator[Event]:
         """Yield the events ``e`` that fulfil a condition in SQL, stream by stream, each in order."""
         for row in self._rows(f"{self._events} WHERE {condition} ORDER BY e.stream, e.version"):
-            yield event_of(row)
+            yield self._event(row)
 
     def found_events(self, stream: bytes) -> Iterator[Event]:
         """Yield the events of a stream in order, those that nobody here can read as being of type ``code N``."""
         sql = f"{self._events} WHERE e.stream = {self.id_in} ORDER BY e.version"
         for row in self._rows(sql, (self._key(stream),)):
+            yield self._found(row)
+
+    def stored_events(self, stream: bytes) -> Iterator[Event]:
+        """Yield the events of a stream in order as they are stored: what is sealed stays sealed."""
+        sql = f"{self._events} WHERE e.stream = {self.id_in} ORDER BY e.version"
+        for row in self._rows(sql, (self._key(stream),)):
             yield found_event(row)
+
+    def sealed_among(self, streams: Sequence[bytes]) -> dict[bytes, StreamOpened]:
+        """Return the openings, as they are stored, of those streams whose payloads are sealed and not erased."""
+        found = {}
+        for some in batched(streams, _AT_ONCE):
+            sql = f"{self._openings} WHERE format = {SEALED_FORMAT} AND stream IN ({self._places(len(some))})"
+            for row in self._rows(sql, [self._key(stream) for stream in some]):
+                if any(row[2]):
+                    found[row[0]] = StreamOpened(*row)
+        return found
 
     def head(self, stream: bytes) -> Event | None:
         """Return the last event of a stream, or None."""
         sql = f"{self._events} WHERE e.stream = {self.id_in} ORDER BY e.version DESC LIMIT 1"
-        return next((found_event(row) for row in self._rows(sql, (self._key(stream),))), None)
+        return next((self._found(row) for row in self._rows(sql, (self._key(stream),))), None)
 
     def heads(self, streams: Sequence[bytes]) -> dict[bytes, Event]:
         """Return the last event of each of the given streams that has one."""
@@ -257,7 +275,7 @@ class SqlStore(ABC):
         for some in batched(streams, _AT_ONCE):
             sql = f"{self._events} WHERE e.stream IN ({self._places(len(some))}) AND {last}"
             for row in self._rows(sql, [self._key(stream) for stream in some]):
-                event = found_event(row)
+                event = self._found(row)
                 found[event.stream] = event
         return found
 
@@ -315,7 +333,7 @@ class SqlStore(ABC):
             openings = (StreamOpened(*row) for row in rows(f"{self._openings} ORDER BY stream"))
             streams = groupby(rows(f"{self._stored} ORDER BY stream, version"), itemgetter(0))
             for opened, events in merged(openings, streams):
-                yield opened, as_stored(events, b"" if opened is None else opened.instance)
+                yield self.audited(opened, as_stored(events, b"" if opened is None else opened.instance))
 
     def counts(self) -> tuple[int, int]:
         """Return the number of events and of event streams."""

@@ -23,7 +23,7 @@ from recorder.store import revisions
 from recorder.store.base import FeedCursor, SpoolMark, Synchronous
 from recorder.store.failures import translating
 from recorder.store.repeats import Stored, without_repeats
-from recorder.store.rows import Row, batched, found_event
+from recorder.store.rows import Row, batched
 from recorder.store.sql import SnapshotRows, SqlStore
 from recorder.store.sqlite_file import (
     prepare,
@@ -80,6 +80,7 @@ class SqliteStore(SqlStore):
         self._path = path
         self._lock = store_lock(path)
         self._synchronous = synchronous
+        self.unseals = not write
         self._checkpoint_at = CHECKPOINT_AT
         with translating(name, sqlite3.Error):
             if write:
@@ -130,7 +131,7 @@ class SqliteStore(SqlStore):
     def feed(self, after: FeedCursor, limit: int) -> tuple[list[Event], FeedCursor]:
         """Return up to *limit* events committed after *after*, and where to go on."""
         sql = f"{self._events} WHERE e.position > ? ORDER BY e.position LIMIT ?"
-        events = [found_event(row) for row in self._rows(sql, (after.position, limit))]
+        events = [self._found(row) for row in self._rows(sql, (after.position, limit))]
         return events, FeedCursor(0, events[-1].position or 0) if events else after
 
     def feed_end(self) -> FeedCursor:

@@ -94,18 +94,22 @@ def _events(metadata: MetaData, *own: Any) -> Table:
     )
 
 
+#: The openings of event streams, for statements.
+event_streams = Table(
+    "event_streams",
+    MetaData(),
+    Column("stream", Identity16, primary_key=True),
+    Column("format", _SMALL, nullable=False),
+    Column("instance", Identity16, nullable=False),
+    Column("secret", LargeBinary, nullable=False),
+    Index("event_streams_instance", "instance"),
+)
+
+
 def metadata_for(engine: str) -> MetaData:
     """Return the tables of *engine*: ``sqlite`` or ``postgresql``."""
     metadata = MetaData()
-    Table(
-        "event_streams",
-        metadata,
-        Column("stream", Identity16, primary_key=True),
-        Column("format", _SMALL, nullable=False),
-        Column("instance", Identity16, nullable=False),
-        Column("secret", LargeBinary, nullable=False),
-        Index("event_streams_instance", "instance"),
-    )
+    event_streams.to_metadata(metadata)
     Table(
         "event_types",
         metadata,

@@ -71,8 +71,7 @@ def walked(
             opened = next((StreamOpened(*row) for row in openings.take(stream)), None)
             yield Walked(
                 stream,
-                opened,
-                as_stored(events.take(stream), b"" if opened is None else opened.instance),
+                *store.audited(opened, as_stored(events.take(stream), b"" if opened is None else opened.instance)),
                 [(row[1], row[2]) for row in entries.take(stream)],
                 {row[1]: Erased(row[2], row[3]) for row in erased.take(stream)},
             )

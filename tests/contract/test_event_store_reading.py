@@ -173,16 +173,16 @@ def test_an_unknown_type_hides_nothing_else(store: SqlStore) -> None:
 
 def test_a_newer_format_is_refused(store: SqlStore) -> None:
     built = exchange(1)
-    store.append([StreamOpened(built.opened.stream, b"i" * 16, b"s" * 32, 2)], built.events)
-    with pytest.raises(CorruptRecording, match="format 2 is newer"):
+    store.append([StreamOpened(built.opened.stream, b"i" * 16, b"s" * 32, 3)], built.events)
+    with pytest.raises(CorruptRecording, match="format 3 is newer"):
         list(store.events(built.opened.stream))
 
 
 def test_an_older_format_is_upcast_but_not_for_audits(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if the present code wrote format 2 and the store were older."""
+    """As if the present code wrote another format and the store were older."""
     built = exchange(1, 1)
     store.append([built.opened], built.events)
-    monkeypatch.setattr("recorder.store.rows.FORMAT_VERSION", 2)
+    monkeypatch.setattr("recorder.store.rows._READ", (None, 2))
     monkeypatch.setitem(
         upcasting.UPCASTERS, (1, "chunk_received"), lambda event: event._replace(meta='{"converted":true}')
     )

@@ -14,6 +14,7 @@ from recorder.cli.failures import Failed, Unheard, exit_code, settle
 EXPECTED = {
     "RecorderError": 1,
     "ConfigurationError": 2,
+    "PayloadsSealed": 2,
     "StoreError": 3,
     "StoreUnreachable": 3,
     "StaleSchema": 2,

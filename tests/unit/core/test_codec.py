@@ -94,7 +94,7 @@ def test_any_flipped_bit_behind_the_size_is_found() -> None:
     [
         (_framed(9, b"x"), "unknown kind 9"),
         (_framed(1, b"short"), "an opening of 5 bytes"),
-        (_framed(1, struct.pack(">H16s16s32s", 2, b"", b"", b"")), "event format 2"),
+        (_framed(1, struct.pack(">H16s16s32s", 3, b"", b"", b"")), "event format 3"),
         (_framed(2, b"short"), "an event of 5 bytes"),
         (_framed(2, event_record(EVENT)[9:] + b"more"), "do not add up"),
         (_framed(2, b"\x00\x07" + event_record(EVENT)[11:]), "event format 7"),

@@ -133,7 +133,7 @@ def test_another_secret_fits_no_event() -> None:
 
 def test_an_unknown_event_format_is_a_finding() -> None:
     built = exchange()
-    finding = only(verify([(replace(built.opened, format=2), built.events)]))
+    finding = only(verify([(replace(built.opened, format=3), built.events)]))
     assert (finding.kind, finding.field) == ("opening", "format")
     assert "upgrade recorder" in finding.detail
 
