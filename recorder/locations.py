@@ -72,7 +72,14 @@ def cassette_path(store_url: str) -> Path | None:
     name = store_url.removeprefix(_CASSETTE).removeprefix("/")
     if not name.endswith(CASSETTE_SUFFIX) or "\0" in name:
         raise ConfigurationError(f"a cassette is a file whose name ends in {CASSETTE_SUFFIX}, not {name!r}")
-    return Path(os.path.realpath(name))
+    return _real(name)
+
+
+def _real(name: str) -> Path:
+    try:
+        return Path(os.path.realpath(name))
+    except FileNotFoundError:  # of a relative name
+        raise ConfigurationError("the working directory was removed: go to another one, or name a whole path") from None
 
 
 def sqlite_path(store_url: str) -> Path | None:
@@ -90,7 +97,7 @@ def sqlite_path(store_url: str) -> Path | None:
         raise ConfigurationError("the store has no file: name one, as in sqlite:///recorder.db")
     if "\0" in name:
         raise ConfigurationError("the store's URL holds a NUL, which no file name can: write sqlite:///FILE")
-    return Path(os.path.realpath(name))
+    return _real(name)
 
 
 def absolute_url(store_url: str) -> str:

@@ -10,6 +10,7 @@ from recorder.core.chain import Finding
 from recorder.core.heads import log_id
 from recorder.errors import CorruptRecording
 from recorder.ledger.audit import Asked, Spooled, audit
+from recorder.ledger.audit_journals import Journals
 from recorder.ledger.audit_said import Said
 from recorder.ledger.audit_streams import StreamsAudit
 from recorder.ledger.report import NOT_PROVED, Report, not_unsealed, unmodified, withheld_json
@@ -51,8 +52,8 @@ def _with_views(report: Report, reader: Reader) -> Report:
 
 def audit_streams(reader: Reader, streams: Iterable[bytes]) -> Report:
     """Check some event streams: their chains, and the ledger's leaves of them; not the ledger itself."""
-    origin = reader.store.ledger.origin()
-    audit = StreamsAudit(Tally(), Said(log=None if origin is None else log_id(origin)))
+    streams = list(streams)
+    audit = StreamsAudit(Tally(), _said(reader, streams))
     try:
         for stream in streams:
             _take(audit, reader, stream)
@@ -66,6 +67,26 @@ def audit_streams(reader: Reader, streams: Iterable[bytes]) -> Report:
     more = {"withheld": withheld_json(tally.withheld)} if tally.withheld else {}
     open_points = (*NOT_PROVED, *not_unsealed(tally.withheld))
     return Report(verdicts, tuple(tally.findings), *counts, open_points, more)
+
+
+def _said(reader: Reader, streams: Iterable[bytes]) -> Said:
+    """Return what the journals of their processes say of streams."""
+    journals, origin = Journals(Tally()), reader.store.ledger.origin()
+    openings = [opened for stream in streams if (opened := reader.opening(stream)) is not None]
+    for instance in dict.fromkeys(opened.instance for opened in openings):
+        try:
+            journals.take(instance, reader.with_spooled(instance, reader.store.found_events(instance)))
+        except CorruptRecording:
+            continue  # of a journal that cannot be read nothing is known; the audit of the whole store tells of it
+    told = {opened.stream: journals.told[opened.stream] for opened in openings if opened.stream in journals.told}
+    return Said(
+        log=None if origin is None else log_id(origin),
+        journals=journals.kept,
+        told=told,
+        announced=journals.announced,
+        imported=frozenset(journals.imported),
+        last=False,
+    )
 
 
 def _take(audit: StreamsAudit, reader: Reader, stream: bytes) -> None:

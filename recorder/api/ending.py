@@ -17,7 +17,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+from recorder.clock import id_bytes
 from recorder.errors import RecorderError
+from recorder.ledger.sealer import seal_acts
 from recorder.locations import cassette_path, spool_directory
 from recorder.recording.recovery import recover
 from recorder.recording.short_journal import note_recovered
@@ -84,6 +86,8 @@ class Ending:
             with closing(open_events(self._url)) as store:
                 found = recover(spool_directory(self._url), store, path.clock, path.instance)
                 note_recovered(store, path.clock, found)
+                if found.instances:  # nobody else comes to sealing them: their spools are gone
+                    seal_acts(store, path.clock, path.instance, [id_bytes(one) for one in found.instances])
                 bring_up_to_date(store, lambda: path.clock.monotonic_ns() < deadline)
         except RecorderError as error:
             _log.info("recorder: the views were not brought up to date: %s", error)

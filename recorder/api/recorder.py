@@ -273,17 +273,16 @@ class Recorder:
 
         :param exchange: the id of an exchange, or a response in hand (or its request), as for :meth:`exchange`.
         :return: the proof that the exchange, up to its newest event, is in the log; its ``tag`` is short enough for
-            the client order id of a broker. None with ``RECORDER_OFF``, and where this recorder was closed before.
-        :raises ConfigurationError: the store has no ledger (`recorder keys init` makes one), or its key is not here.
+            the client order id of a broker. None with ``RECORDER_OFF``.
+        :raises ConfigurationError: the store has no ledger (`recorder keys init` makes one), or its key is not here;
+            or this recorder was closed before.
         :raises LedgerConflict: the store does not continue what was signed of it before.
         :raises StoreError: the store, or the file of checkpoints, cannot be written.
         :raises NotFound: there is no such exchange.
         """
-        path = self._path
-        if path is None or path.closed:
-            return None
-        identity = self._identity(exchange)
-        return None if identity is None else path.seal(identity, self._timeout)
+        path = self._acting("seal")
+        identity = None if path is None else self._identity(exchange)
+        return None if path is None or identity is None else path.seal(identity, self._timeout)
 
     def link(self, *, kind: str, id: str, exchange: str | Any, tag: str | None = None, **facts: Any) -> str | None:  # noqa: A002
         """Record that something outside rests on an exchange: an order that was placed because of an answer.
@@ -293,15 +292,19 @@ class Recorder:
         :param exchange: the id of the exchange, or the response in hand, as for :meth:`exchange`.
         :param tag: the tag of the receipt that was sent along.
         :param facts: what else is to be known of it: what JSON can say. They are kept for good: no personal data.
-        :return: the id of the link; None where nothing is recorded, as for :meth:`seal`.
-        :raises ConfigurationError: kind, id or facts cannot be recorded.
+        :return: the id of the link; None with ``RECORDER_OFF``.
+        :raises ConfigurationError: kind, id or facts cannot be recorded; or this recorder was closed before.
         :raises NotFound: the response was not recorded by this recorder.
         """
-        path = self._path
-        if path is None or path.closed:
-            return None
-        identity = self._identity(exchange)
-        return None if identity is None else link(path, link_facts(kind, id, identity, tag, facts))
+        path = self._acting("link")
+        identity = None if path is None else self._identity(exchange)
+        return None if path is None or identity is None else link(path, link_facts(kind, id, identity, tag, facts))
+
+    def _acting(self, act: str) -> WritePath | None:
+        """Return what records; None where recording is switched off: who acts after the end must not act unrecorded."""
+        if self._path is not None and self._path.closed:
+            raise ConfigurationError(f"this recorder is closed: {act} before the end of its block")
+        return self._path
 
     def _identity(self, exchange: str | Any) -> bytes | None:
         """Return the id of an exchange that was named by its id, or by a response."""

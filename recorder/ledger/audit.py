@@ -103,6 +103,7 @@ class _Audit:
         self._read_spooled = spooled
         self._spooled = spooled()
         self._tally = Tally()
+        self._earlier = (0, 0)
         self._origin = store.ledger.origin()
 
     def run(self) -> Report:
@@ -128,7 +129,9 @@ class _Audit:
         self._again(tally)
         journals.check_erasures()
         steps, named = find_steps(tally), bool(asked.keys)
-        audited = Audited(tally, ledger, journals, outside, looked, steps, times, trusted, named, asked.now_ns)
+        audited = Audited(
+            tally, ledger, journals, outside, looked, steps, times, trusted, named, asked.now_ns, self._earlier
+        )
         return report_of(audited)
 
     # Journals
@@ -196,6 +199,7 @@ class _Audit:
         if state is not None:
             state.begin(parts)
         done = state.done[:] if state is not None else []
+        self._earlier = (len(done), len(parts))
         apart = frozenset(self._spooled.events)
         tasks = [
             Task(part, said.within(*part), size, frozenset(one for one in apart if _is_in(one, part)))

@@ -28,6 +28,7 @@ class Audited:
     :ivar steps: how often clocks of hosts were stepped.
     :ivar trusted: keys that the auditor got by another way.
     :ivar now_ns: UTC nanoseconds.
+    :ivar earlier: how many parts of the store, of how many, an earlier run of this audit has read.
     """
 
     tally: Tally
@@ -40,6 +41,7 @@ class Audited:
     trusted: Sequence[NoteKey]
     named: bool
     now_ns: int
+    earlier: tuple[int, int] = (0, 0)
 
 
 def report_of(audited: Audited) -> Report:
@@ -133,6 +135,12 @@ def _freshness(audited: Audited) -> dict[str, Any]:
 def _not_proved(audited: Audited, authentic: str) -> Iterator[str]:
     ledger, unsealed = audited.ledger, audited.tally.kept["unsealed"]
     yield from not_unsealed(audited.tally.withheld)
+    if audited.earlier[0]:
+        done, parts = audited.earlier
+        yield (
+            f"that {done} of {parts} parts of the store are still as they were: an earlier run has read them, and what "
+            "was changed in them since is not seen (without --resume everything is read now)"
+        )
     if ledger.origin is None:
         yield from NOT_PROVED
         if audited.journals.kept:

@@ -327,10 +327,11 @@ class Drainer:
         :raises StoreError: the store, or what is outside of it, fails; or it takes too long.
         :raises NotFound: nothing of the stream was recorded.
         """
+        deadline = self._clock.monotonic_ns() + int(timeout * 1e9)
         if not self._moving.acquire(timeout=timeout):
             raise StoreUnreachable(f"nothing could be sealed within {timeout:g} s: the store is busy")
-        try:
-            self._drained(lambda: not self._giving_way, to_be_sealed=True)
+        try:  # gives way to no fork: what is asked for has to be in the store
+            self._drained(lambda: self._clock.monotonic_ns() < deadline, to_be_sealed=True)
             if self._store is None or self.error is not None:
                 raise StoreUnreachable(f"nothing can be sealed: {self.error or 'the store is not open'}")
             receipt = self._sealer.seal(self._store, stream)

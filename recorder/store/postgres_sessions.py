@@ -67,7 +67,8 @@ def prepare(target: StoreUrl) -> tuple[str, ...]:
 
 
 def _settings(target: StoreUrl) -> dict[str, Any]:
-    return {key: value for key, value in _CONNECT.items() if key not in target.url.query}
+    settings = {key: value for key, value in _CONNECT.items() if key not in target.url.query}
+    return settings | {"prepare_threshold": None}  # a pooler gives the next transaction to another server process
 
 
 def restamp(connection: Connection) -> bool:

@@ -8,8 +8,10 @@ authorities stamped. Four rows are caught by nothing, three of them only as long
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -285,3 +287,11 @@ def test_a_call_that_was_never_recorded_is_caught_by_nothing(store_url: str) -> 
     assert report.findings == ()
     assert report.verdicts["authentic"] == report.verdicts["complete_in_range"] == "yes"
     assert any("sent past the recorder" in sentence for sentence in report.not_proved)
+
+
+def test_every_row_of_the_page_names_its_test() -> None:
+    page = (Path(__file__).parents[2] / "docs/audit.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\| (\d+) \|.*`(test_\w+)(?:\[(.*)\])?`", page, re.MULTILINE)
+    assert [int(number) for number, _, _ in named] == list(range(1, 24))
+    assert all(test in globals() for _, test, _ in named)
+    assert {row for _, _, row in named if row} == {row.what for row in ROWS}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable
 from contextlib import closing
 
@@ -19,7 +21,7 @@ from recorder.locations import signing_keys
 from recorder.store import open_store
 from tests.loopback import Script, serve
 from tests.recorded import ask, journals, python, streams, until
-from tests.sealing import ORIGIN
+from tests.sealing import ORIGIN, check_sealed
 
 DRAINERS = ("thread", "process")
 
@@ -230,6 +232,50 @@ def test_cryptography_is_imported_only_where_there_is_a_key(sqlite_url: str) -> 
         with python(program, sqlite_url) as child:
             out, err = child.communicate(timeout=60)
         assert (out, err) == (expected, "")
+
+
+def test_what_forked_workers_left_is_sealed_by_who_brings_it_to_the_store(sealed_url: str) -> None:
+    """As those of multiprocessing do, they end without closing anything."""
+    with serve(Script(chunks=3)) as server, Recorder(sealed_url) as recorder:
+        session = recorder.mount(requests.Session())
+        ask(session, server.url, "parent")
+        for _ in range(2):
+            if (child := os.fork()) == 0:
+                ask(session, server.url, "child")
+                os._exit(0)
+            assert os.waitpid(child, 0)[1] == 0
+    check_sealed(sealed_url)
+
+
+def test_an_answer_is_sealed_while_other_threads_fork(sealed_url: str) -> None:
+    over = threading.Event()
+
+    def fork() -> None:
+        while not over.is_set():
+            if (child := os.fork()) == 0:
+                os._exit(0)
+            os.waitpid(child, 0)
+
+    with serve(Script(chunks=1)) as server, Recorder(sealed_url) as recorder:
+        session = recorder.mount(requests.Session())
+        forking = threading.Thread(target=fork)
+        forking.start()
+        try:
+            for turn in range(40):
+                assert recorder.seal(ask(session, server.url, str(turn)))
+        finally:
+            over.set()
+            forking.join()
+
+
+def test_who_acts_after_the_end_does_not_act_unrecorded(sealed_url: str) -> None:
+    with serve(Script(chunks=1)) as server, Recorder(sealed_url) as recorder:
+        exchange = recorder.exchange(ask(recorder.mount(requests.Session()), server.url, "x"))
+        assert exchange is not None
+    with pytest.raises(ConfigurationError, match="this recorder is closed"):
+        recorder.seal(exchange)
+    with pytest.raises(ConfigurationError, match="this recorder is closed"):
+        recorder.link(kind="order", id="1", exchange=exchange)
 
 
 def test_what_a_recorder_recovered_before_it_died_itself_is_sealed(sealed_url: str) -> None:

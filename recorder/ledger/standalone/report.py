@@ -218,7 +218,7 @@ def _counted(count: int, what: str) -> str:
 
 
 def _grouped(digits: str) -> str:
-    return " ".join(digits[at : at + 8] for at in range(0, len(digits), 8))
+    return " ".join(digits[at : at + 4] for at in range(0, len(digits), 4))
 
 
 def _clean(text: object) -> str:
