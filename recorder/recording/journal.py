@@ -68,6 +68,7 @@ class Journal:
     :param configuration: how the process was set up.
     :param kept: False where no journal is kept: everything that is said is forgotten.
     :param previous: the journal of the process that this one was forked from.
+    :param on_hold: tells how many writes of the current thread are interrupted by what it does now.
     """
 
     def __init__(
@@ -79,14 +80,16 @@ class Journal:
         *,
         kept: bool = True,
         previous: PreviousJournal | None = None,
+        on_hold: Callable[[], int] = lambda: 0,
     ) -> None:
         self.kept = kept
+        self._on_hold = on_hold
         self._writer = writer
         self._place = place
         self._clock = clock
         self._configuration = configuration
         self._previous = previous
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._paying: set[int] = set()  # threads that write, or wait to
         self._numbers: defaultdict[bytes, int] = defaultdict(itertools.count(1).__next__)
         self._exchanges = 0
@@ -234,10 +237,21 @@ class Journal:
             return False  # the write that this interrupts goes on with it
         try:
             paying.add(thread)
+            if self._on_hold():
+                return self._paid_at_once()
             with self._lock:
                 return self._write_owed()
         finally:
             paying.discard(thread)
+
+    def _paid_at_once(self) -> bool:
+        """Write what is owed, unless another thread does: that may wait for what the write holds that is on hold here."""
+        lock = self._lock
+        try:
+            return lock.acquire(blocking=False) and self._write_owed()
+        finally:
+            if lock._is_owned():  # type: ignore[attr-defined]  # an interrupt may come right after it was acquired
+                lock.release()
 
     def _write_owed(self) -> bool:
         owed = self._owed

@@ -98,7 +98,7 @@ class WritePath:
         writer = StreamWriter(self._spool.first, self.clock, self.instance, self.instance, self.clock.secret(32))
         facts, spool, writes = self._configuration or {}, self._spool, self._writes
         place = lambda: spool.for_journal(writes.on_hold())  # noqa: E731 - both are made anew with the journal
-        self._journal = Journal(writer, place, self.clock, facts, kept=kept, previous=forked)
+        self._journal = Journal(writer, place, self.clock, facts, kept=kept, previous=forked, on_hold=writes.on_hold)
 
     def start(self) -> None:
         """Open the store and take over what dead processes left.
