@@ -245,7 +245,7 @@ class Journal:
             paying.discard(thread)
 
     def _paid_at_once(self) -> bool:
-        """Write what is owed, unless another thread does: that may wait for what the write holds that is on hold here."""
+        """Write what is owed, unless another thread does: it may wait for what the write holds that is on hold here."""
         lock = self._lock
         try:
             return lock.acquire(blocking=False) and self._write_owed()
