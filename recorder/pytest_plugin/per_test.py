@@ -253,6 +253,11 @@ class Recording:
         if self.mode is Mode.VERIFY:
             fails += self._drift()
         elif not self.plan.sends:
+            if self._has_fault and self._all and self.unplayed and self._all <= set(self.unplayed):
+                fails.append(
+                    f"recorder: the fault met no request: nothing of {self._run.told(self.path)} was asked for; "
+                    "send the request in the test, or take the fault out of its marker"
+                )
             react(self._settings.unplayed, self._told_unplayed())
             react(self._settings.expired, self._told_expired())
         return "\n\n".join(fails), warns

@@ -146,6 +146,15 @@ def test_faults_are_texts_wherever_they_are_given(suite: Suite) -> None:
     suite.tells([f"PASSED test_bot.py::test_texts[[]{identity}=status-404*"], "-rA", passed=8)
 
 
+def test_a_fault_that_met_no_request_fails_its_test(suite: Suite) -> None:
+    suite.record("cassettes/order.jsonl", "a")
+    suite.write(
+        "@pytest.mark.recorded('order', fault=['status:500', 'cut:after-events=1'])\n"
+        "def test_it(recorded_session):\n    pass\n"
+    )
+    suite.tells(["recorder: the fault met no request: nothing of *order.jsonl was asked for; *"], failed=2)
+
+
 @pytest.mark.parametrize("mode", [None, "once", "new_episodes"])
 def test_an_answer_that_has_no_place_to_cut_is_told(suite: Suite, mode: str | None) -> None:
     path = suite.path / "cassettes/empty.jsonl"
