@@ -7,14 +7,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import requests
-
 from recorder import Recorder
 from recorder.locations import payload_keys_file
 from tests.commands import run
-from tests.erasing import ORIGIN, Recorded
-from tests.loopback import Script, serve
-from tests.recorded import ask, traces
+from tests.erasing import ORIGIN, Recorded, conversed
+from tests.recorded import traces
 
 #: What must stand nowhere in the clear: words of prompts and answers, of a conversation's name and of its tags.
 WORDS = ("Zwetschgenknoedel", "annakarenina", "tagofhers", "the others", "v1/chat/completions")
@@ -23,17 +20,8 @@ SAID = [trace for word in WORDS for trace in traces(word)]
 
 def record(url: str, **options: Any) -> Recorded:
     """Record a conversation of two exchanges, and an exchange of somebody else, all sealed."""
-    with serve(Script(chunks=3)) as server, Recorder(url, encrypt=True, **options) as recorder:
-        session = recorder.mount(requests.Session())
-        hers = []
-        with recorder.conversation("annakarenina", tags={"who": "tagofhers"}):
-            for prompt in ("Zwetschgenknoedel?", "More Zwetschgenknoedel!"):
-                response = ask(session, server.url, prompt)
-                assert response.content
-                hers.append(recorder.exchange(response) or "")
-        response = ask(session, server.url, "What of the others?")
-        assert response.content
-        return Recorded(hers, recorder.exchange(response) or "")
+    with Recorder(url, encrypt=True, **options) as recorder:
+        return conversed(recorder)
 
 
 def recorded(url: str, **options: Any) -> Recorded:

@@ -37,7 +37,13 @@ class Recorded(NamedTuple):
 def recorded(url: str) -> Recorded:
     """Record a conversation of two exchanges with a link, and an exchange of somebody else."""
     assert run("keys", "init", "--origin", ORIGIN, "--store", url).exit_code == 0
-    with serve(Script(chunks=3)) as server, Recorder(url) as recorder:
+    with Recorder(url) as recorder:
+        return conversed(recorder, symbol="symbolofhers")
+
+
+def conversed(recorder: Recorder, **facts: str) -> Recorded:
+    """Record them, with a link to the second where *facts* are given."""
+    with serve(Script(chunks=3)) as server:
         session = recorder.mount(requests.Session())
         hers = []
         with recorder.conversation("annakarenina", tags={"who": "tagofhers"}):
@@ -45,7 +51,8 @@ def recorded(url: str) -> Recorded:
                 response = ask(session, server.url, prompt)
                 assert response.content
                 hers.append(recorder.exchange(response) or "")
-            recorder.link(kind="order", id="1", exchange=response, symbol="symbolofhers")
+            if facts:
+                recorder.link(kind="order", id="1", exchange=response, **facts)
         response = ask(session, server.url, "What of the others?")
         assert response.content
         return Recorded(hers, recorder.exchange(response) or "")

@@ -120,7 +120,7 @@ def unsealed_event(keys: StreamKeys, event: Event) -> Event:
         if rest:
             raise ValueError("too long")
         return event._replace(meta=None if meta is None else meta.decode("ascii"), body=body)
-    except Exception as error:
+    except Exception as error:  # the cipher is given: what it raises is its own
         raise CorruptRecording(
             f"the sealed payload of version {event.version} is not what was written: see `recorder verify`",
             position=event.position,

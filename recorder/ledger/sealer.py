@@ -98,7 +98,6 @@ class Sealer:
         self._stored: tuple[int, str] | None = None  # the store's last checkpoint, as far as is known
         self._last_ns = -_OPEN_NS
         self._retry_ns = 0
-        self._patience = LONGEST_WAIT
         self._in_use_ns: int | None = None  # since when somebody else has had the checkpoints' file
         self.error: str | None = None
         self.note: str | None = None
@@ -128,15 +127,14 @@ class Sealer:
         :param instances: of dead recorders whose event streams may hold more than is sealed.
         """
         self._behind = self._behind or bool(instances)
-        self._patience = _GLANCE
         try:
-            self._begin(store)
+            self._begin(store, _GLANCE)
         except InUse as error:
             self._put_off(error)
         except RecorderError as error:
             self._failed(error)
 
-    def _begin(self, store: EventLog) -> None:
+    def _begin(self, store: EventLog, patience: float) -> None:
         ledger = store.ledger
         origin = ledger.origin() if ledger is not None else None
         if ledger is None or origin is None:
@@ -149,7 +147,7 @@ class Sealer:
                 raise ConfigurationError(f"the signing key of {origin} is not here: nothing is sealed until it is")
             public = dict.fromkeys((*keys.known(origin), key.public))  # a key from elsewhere may not be known here
             self._signing = _Signing(key, SignedCheckpoints(origin, tuple(public)), stamp)
-        self._signing.outside.patience = self._patience
+        self._signing.outside.patience = patience
         with self._signing.outside as outside:  # sign leaves that are there, copy a note that is only outside
             self._sign(outside, self._grow(ledger, outside, []))
         self._lacking = False
@@ -201,12 +199,11 @@ class Sealer:
         now = self._clock.monotonic_ns()
         if now < self._retry_ns or not (self._lacking or (self._signing is not None and self._owing)):
             return
-        self._patience = _GLANCE
         try:
             if self._lacking:
-                self._begin(store)
+                self._begin(store, _GLANCE)
             if (self._heads or self._behind) and now - self._last_ns >= (_ENDED_NS if self._hurry else _OPEN_NS):
-                self._seal(store)
+                self._seal(store, _GLANCE)
             elif self._copies:
                 self._copy(store)
             self._in_use_ns = None
@@ -233,9 +230,8 @@ class Sealer:
         :raises StoreError: the store, or what is outside, cannot be written.
         :raises NotFound: nothing of the stream was recorded.
         """
-        self._patience = LONGEST_WAIT
         try:
-            sealed = self._seal(store)
+            sealed = self._seal(store, LONGEST_WAIT)
         except RecorderError as error:
             self._failed(error)
             raise
@@ -243,26 +239,29 @@ class Sealer:
             raise ConfigurationError(f"{store.name} has no ledger: make its key with `recorder keys init`")
         return None if stream is None else self._receipt(stream, *sealed)
 
-    def _seal(self, store: EventLog) -> tuple[Ledger, list[Leaf], Grown] | None:
-        """Append leaves and sign, with the key of now; return what was appended. None: the store has no ledger."""
+    def _seal(self, store: EventLog, patience: float) -> tuple[Ledger, list[Leaf], Grown] | None:
+        """Append leaves and sign, with the key of now; return what was appended. None: the store has no ledger.
+
+        :param patience: seconds to wait for the file of what was signed.
+        """
         self._take_new_key()
         try:
-            sealed = self._sealed(store)
+            sealed = self._sealed(store, patience)
         except CorruptRecording:  # by a key that is unknown here: was it made since?
             if not self._take_new_key():
                 raise
-            sealed = self._sealed(store)
+            sealed = self._sealed(store, patience)
         self._heads = {}
         self._since_ns, self._hurry, self._last_ns, self.error = None, False, self._clock.monotonic_ns(), None
         return sealed
 
-    def _sealed(self, store: EventLog) -> tuple[Ledger, list[Leaf], Grown] | None:
+    def _sealed(self, store: EventLog, patience: float) -> tuple[Ledger, list[Leaf], Grown] | None:
         if self._signing is None:
-            self._begin(store)
+            self._begin(store, patience)
         signing, ledger = self._signing, store.ledger
         if signing is None or ledger is None:
             return None
-        signing.outside.patience = self._patience
+        signing.outside.patience = patience
         with signing.outside as outside:
             leaves, grown = self._append(ledger, outside)
             self._sign(outside, grown)
@@ -376,9 +375,8 @@ class Sealer:
         if self._signing is None:
             return
         try:
-            self._patience = _PARTING
             if self._heads or self._behind or self._lacking:
-                self._seal(store)
+                self._seal(store, _PARTING)
             self._copy(store)
         except RecorderError as error:
             self._failed(error)

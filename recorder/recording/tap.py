@@ -334,7 +334,9 @@ class ExchangeTap:
             if ends:
                 self.ended, self._completed = True, kind == "response_completed"
 
-    def _tell(self, type_name: bytes, flags: int, facts: Mapping[str, Any] | None, body: bytes | None) -> None:
+    def _tell(
+        self, type_name: bytes, flags: int, facts: Mapping[str, Any] | None, body: bytes | None, *, ends: bool = False
+    ) -> None:
         try:  # no generator for these four lines: an interrupt on its way out would keep the lock for ever
             with self._lock:
                 try:
@@ -342,24 +344,13 @@ class ExchangeTap:
                     if not self.ended:
                         self._write(type_name, flags, facts, body)
                 finally:
+                    self.ended = self.ended or ends
                     self._inside = False
         finally:
             self._tell_departure()
 
     def _end(self, type_name: bytes, facts: Mapping[str, Any], body: bytes | None) -> None:
-        try:
-            with self._lock:
-                try:
-                    self._inside = True
-                    if not self.ended:
-                        try:
-                            self._write(type_name, 0, facts, body)
-                        finally:
-                            self.ended = True
-                finally:
-                    self._inside = False
-        finally:
-            self._tell_departure()
+        self._tell(type_name, 0, facts, body, ends=True)
 
     def _tell_departure(self) -> None:
         """Tell what a signal handler, or another thread, told of the consumer while a write was under way."""

@@ -48,7 +48,7 @@ class WritePath:
     :param make_mover: makes what brings a process's spool to the store.
     :param make_apart: the same for a forked child in which the store must not be opened: see :meth:`before_fork`.
     :param configuration: how the recorder was set up, for the journal; None where none is kept.
-    :param openings: how event streams are opened; in the clear where it is left out.
+    :param openings: how event streams are opened, in the clear by default.
     :param must_record: under ``on_failure="raise"``: what cannot be recorded must not happen.
     :param wait: seconds for which an append to a failing spool is tried again.
     """
@@ -272,10 +272,11 @@ class WritePath:
 
         :raises RecordingError: only where what is not recorded must not happen.
         """
-        spool, mover, own = self._spool, self._mover, self._openings.check
-        if self.must_record and (trouble := mover.error or mover.damage or spool.sync_error or spool.removed or own()):
+        spool, mover = self._spool, self._mover
+        trouble = mover.error or mover.damage or spool.sync_error or spool.removed
+        if self.must_record and (reason := trouble or self._openings.check()):
             self.forget(writer)
-            raise RecordingError(f"the request was not sent because it cannot be recorded: {trouble}")
+            raise RecordingError(f"the request was not sent because it cannot be recorded: {reason}")
 
     @property
     def reaches_store(self) -> bool:
@@ -336,9 +337,8 @@ class WritePath:
         if self._losses or not self._stop_journal():  # its end comes after those of the exchanges
             self._use_reserve()
         self._reserve.free()
-        pending = self._spool.pending
-        drained = self._mover.stop(timeout, lambda done: pending(done) == 0)
-        if not drained and (left := pending(self._mover.drained)):
+        drained = self._mover.stop(timeout, lambda done: self._spool.pending(done) == 0)
+        if not drained and (left := self._spool.pending(self._mover.drained)):
             self._losses.events += say_what_stays(left, self._directory, self._spool, self._mover)
         self._spool.close(drained=drained)
         self._openings.close()
@@ -359,7 +359,8 @@ class WritePath:
         self._keep_up()
         with self._writes.inside():
             unreported, owing = self._losses.forgo(self._journal.dropped, self._ended)
-        self._losses.say_what_is_lost(unreported, owing, reason := self._spool.error or self._directory)
+        reason = self._spool.error or self._directory
+        self._losses.say_what_is_lost(unreported, owing, reason)
         if not self._stop_journal():
             _log.critical("recorder: there was no room for the end of the journal: %s", reason)
             owing += 1
@@ -374,8 +375,7 @@ class WritePath:
     def before_fork(self) -> None:
         """Let no child inherit a connection in the middle of a transaction.
 
-        Where a batch takes too long for that, the child would find the locks in SQLite's memory taken for
-        ever: it leaves the store to another process.
+        Where a batch takes too long, the child would find SQLite's locks taken: it leaves the store to another process.
         """
         self._clean = self._mover.pause(_FORK_WAIT)
 

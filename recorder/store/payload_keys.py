@@ -158,7 +158,7 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
-    except BaseException:
+    except BaseException:  # an interrupt too: of some keys without the others nothing would be known
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")

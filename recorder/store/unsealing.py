@@ -13,6 +13,7 @@ from recorder.clock import id_text
 from recorder.core.events import Event, StreamOpened
 from recorder.core.sealed_payloads import (
     ID_SIZE,
+    NONCE_SIZE,
     Cipher,
     StreamKeys,
     is_sealed,
@@ -32,7 +33,7 @@ _ERASED: Final = bytes(32)
 def cipher_of(key: bytes) -> Cipher:
     """Return AES-256-GCM under a key.
 
-    :raises ConfigurationError: ``cryptography`` is not installed.
+    :raises ConfigurationError: ``cryptography`` is not installed, or broken.
     """
     try:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -40,6 +41,8 @@ def cipher_of(key: bytes) -> Cipher:
         raise ConfigurationError(
             "sealed payloads need cryptography: pip install 'conversation-recorder[proof]'"
         ) from error
+    except Exception as error:
+        raise ConfigurationError(f"cryptography, which encrypts, is broken here ({error}): install it anew") from error
     return AESGCM(key)
 
 
@@ -133,4 +136,4 @@ class Unsealing:
         keys = self._keys(opened.stream, opened.sealed)
         if keys is None:
             raise self.refusal(opened.stream)
-        return sealed_event(keys, event, random(12))
+        return sealed_event(keys, event, random(NONCE_SIZE))

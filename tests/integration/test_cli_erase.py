@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import requests
@@ -16,32 +14,11 @@ from recorder.core.events import is_journal
 from recorder.errors import NoMatchingExchange
 from recorder.store import open_store
 from recorder.store.erased import erased_of, erased_streams
-from recorder.store.schema import upgrade
 from tests.commands import json_lines, run
 from tests.erasing import GROUND, SAID, check_proofs, erase, recorded, told_erasures
-from tests.postgres_server import PostgresServer
+from tests.places import Place
 from tests.recorded import ask
 from tests.searching_bytes import found_in
-
-
-class Place(NamedTuple):
-    """A store, and everything that it has on the disk but the log of a server."""
-
-    url: str
-    files: tuple[Path, ...]
-    log: tuple[Path, ...] = ()
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path, own_home: Path) -> Iterator[Place]:
-    if request.param == "sqlite":
-        yield Place(request.getfixturevalue("sqlite_url"), (tmp_path, own_home))
-        return
-    server: PostgresServer = request.getfixturevalue("own_postgres")
-    url = server.create_database()
-    upgrade(url)
-    parts = tuple(path for path in server.data.iterdir() if path.name != "pg_wal")
-    yield Place(url, (*parts, own_home), (server.data / "pg_wal",))
 
 
 def test_nothing_of_an_erased_conversation_is_left(place: Place, tmp_path: Path) -> None:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import stat
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import requests
@@ -20,32 +18,13 @@ from recorder.core.events import SEALED_FORMAT, is_journal, stream_kind
 from recorder.errors import ConfigurationError, PayloadsSealed, RecordingError
 from recorder.locations import payload_keys_file, spool_directory
 from recorder.store import open_store
-from recorder.store.schema import upgrade
 from tests.commands import json_lines, run, told
 from tests.encrypted import SAID, hide_table, record, recorded
 from tests.erasing import check_proofs, verified
 from tests.loopback import Script, serve
-from tests.postgres_server import PostgresServer
+from tests.places import Place
 from tests.recorded import ask, exchanges, python
 from tests.searching_bytes import found_in
-
-
-class Place(NamedTuple):
-    """A store, and everything that it has on the disk."""
-
-    url: str
-    files: tuple[Path, ...]
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path, own_home: Path) -> Iterator[Place]:
-    if request.param == "sqlite":
-        yield Place(request.getfixturevalue("sqlite_url"), (tmp_path, own_home))
-        return
-    server: PostgresServer = request.getfixturevalue("own_postgres")
-    url = server.create_database()
-    upgrade(url)
-    yield Place(url, (server.data, own_home))
 
 
 @pytest.mark.parametrize("drainer", ["thread", "process"])
@@ -56,7 +35,7 @@ def test_nothing_of_it_is_anywhere_in_the_clear(place: Place, tmp_path: Path, dr
     if place.url.startswith("sqlite"):
         assert run("db", "backup", str(tmp_path / "backup.db"), "--store", place.url).exit_code == 0
     assert run("db", "copy", "--to", f"sqlite:///{tmp_path}/copy.db", "--store", place.url).exit_code == 0
-    assert found_in([*place.files, tmp_path], SAID) == []
+    assert found_in([*place.files, *place.log, tmp_path], SAID) == []
     with Store(f"sqlite:///{tmp_path}/copy.db") as copy:
         assert copy.exchange(made.hers[0]).request_messages[-1].text == "Zwetschgenknoedel?"
 
