@@ -23,6 +23,7 @@ from recorder.cli.application import application
 from recorder.clock import id_text
 from recorder.store import open_store
 from tests.building import ExchangeBuilder, delta
+from tests.warm import programs
 
 SCHEMAS = Path(__file__).parents[1] / "docs/schema"
 
@@ -125,7 +126,7 @@ def terminal(*args: str, out: bool = True, err: bool = True, **env: str) -> tupl
     whole = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "COLUMNS")}
     whole |= {"TERM": "xterm", "COLUMNS": "300", "PYTHONIOENCODING": "utf-8", **env}
     started = subprocess.Popen(
-        [sys.executable, "-m", "recorder", *args],
+        [programs() / "recorder", *args],
         stdout=theirs if out else subprocess.DEVNULL,
         stderr=theirs if err else subprocess.DEVNULL,
         env=whole,

@@ -23,6 +23,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.warm import programs
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "examples").glob("*/README.md"))]
 BLOCK = re.compile(
@@ -118,8 +120,8 @@ class Shell:
     """One bash for a page, in which its exported variables stay."""
 
     def __init__(self, directory: Path, upstream: str) -> None:
-        programs = Path(sys.executable).parent
-        environment = os.environ | {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "UPSTREAM": upstream}
+        found = (str(programs()), str(Path(sys.executable).parent), os.environ["PATH"])
+        environment = os.environ | {"PATH": os.pathsep.join(found), "UPSTREAM": upstream}
         environment |= {"COLUMNS": "120", "NO_COLOR": "1", "PYTHONPATH": ""}
         for variable in ("PYTEST_ADDOPTS", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG"):
             environment.pop(variable, None)  # a reader has none; the commands are measured where they are tested
