@@ -39,8 +39,8 @@ def old_url(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         with closing(open_store(url, write=True)) as store:
             for built in _built():
                 store.append([built.opened], built.events)
-            for number in range(20, 1500):
-                store.append([exchange(number, 1).opened], exchange(number, 1).events)
+            many = [exchange(number, 1) for number in range(20, 1500)]
+            store.append([built.opened for built in many], [event for built in many for event in built.events])
             _project_as_then(store)
     return url
 
