@@ -30,7 +30,7 @@ NAMES = (
     "peers",
 )
 #: Those that run only where they are named.
-OTHERS = ("latency_async", "cassettes", "suite")
+OTHERS = ("latency_async", "cassettes", "suite", "large")
 PAGE = ROOT / "docs" / "benchmarks.md"
 FIGURE = re.compile(r"^(?:(?P<name>[^:]+): )?(?P<value>.+) \(goal:? ?(?P<goal>[^()]*)\)$")
 TABLE = re.compile(r"(<!-- figures -->\n).*?(<!-- end of figures -->)", re.DOTALL)

@@ -1,8 +1,7 @@
 """Export everything: the most memory that it takes, of ten times as many exchanges against few.
 
-Each export is `recorder export --all` in a process of its own; what is compared is the largest resident size that the
-kernel tells of it (getrusage(2)). That counts what the process was before it became another program, too, so nothing
-large is imported here: the stores are filled by a process of its own. A quarter of the exchanges is in conversations
+Each export is `recorder export --all` in a process of its own; what is compared is the largest resident size. The stores
+are filled by processes of their own. A quarter of the exchanges is in conversations
 that were opened, a quarter goes on from another one.
 
     python -m bench.exporting [--large] [format …]
@@ -16,18 +15,16 @@ import json
 import os
 import subprocess
 import sys
-import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from bench.measure import ROOT, figure, scratch
+from bench.measure import ROOT, figure, most_memory, scratch
 
 FEW, MANY, LARGE = 2_000, 20_000, 100_000
 FORMATS = ("jsonl", "markdown", "html", "csv", "har", "otlp", "openai-jsonl", "parquet")
 BATCH = 2000
 MOST = 1.2
-QUIET = (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)
 TEXT = "Hold, unless the spread falls below ten points before the close. " * 4
 
 
@@ -69,15 +66,10 @@ def fill(url: str, count: int) -> None:
 
 def exported(url: str, name: str, file: Path) -> tuple[float, float]:
     """Return the most memory that an export took, in MiB, and its seconds."""
-    command = [sys.executable, "-m", "recorder", "export", "--all", "--format", name, "-o", str(file), "--store", url]
-    began = time.perf_counter()
-    child = os.posix_spawn(sys.executable, command, dict(os.environ), file_actions=[QUIET])
-    _, status, usage = os.wait4(child, 0)
-    seconds = time.perf_counter() - began
-    assert os.waitstatus_to_exitcode(status) == 0, command
+    most = most_memory("export", "--all", "--format", name, "-o", str(file), "--store", url)
     assert file.stat().st_size
     file.unlink()
-    return usage.ru_maxrss / (1024 if sys.platform == "linux" else 1 << 20), seconds
+    return most
 
 
 def main() -> None:

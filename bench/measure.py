@@ -8,6 +8,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,6 +43,22 @@ def percentile(values: list[float], share: float) -> float:
     """Return the value below which *share* (0 to 1) of *values* lie."""
     ordered = sorted(values)
     return ordered[min(int(len(ordered) * share), len(ordered) - 1)]
+
+
+def most_memory(*arguments: str) -> tuple[float, float]:
+    """Run ``recorder`` as a process of its own; return the most memory that it took, in MiB, and its seconds.
+
+    That is the largest resident size that the kernel tells of (getrusage(2)). It counts what the process was before it
+    became another program, too: who calls this has imported nothing large.
+    """
+    command = [sys.executable, "-m", "recorder", *arguments]
+    quiet = (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0), (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)
+    began = time.perf_counter()
+    child = os.posix_spawn(sys.executable, command, dict(os.environ), file_actions=quiet)
+    _, status, usage = os.wait4(child, 0)
+    seconds = time.perf_counter() - began
+    assert os.waitstatus_to_exitcode(status) == 0, command
+    return usage.ru_maxrss / (1024 if sys.platform == "linux" else 1 << 20), seconds
 
 
 @contextmanager

@@ -55,9 +55,19 @@ _DURABLE: Final = (
     "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'"
 )
 
-_OPEN: Final = (
-    "INSERT INTO event_streams (stream, instance, secret, format) "
-    "SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::bytea[], %s::smallint[])"
+# Everything of an append but its events, in one statement: each round trip costs the thread that makes it the
+# interpreter, and with other threads busy it is milliseconds until it has it again.
+_BEGIN: Final = (
+    "WITH moved AS (UPDATE spools AS s SET drained = m.stop FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[]) "
+    "AS m (spool, start, stop) WHERE s.spool = m.spool AND s.drained = m.start RETURNING s.spool), "
+    "opened AS (INSERT INTO event_streams (stream, instance, secret, format) "
+    "SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::bytea[], %s::smallint[])), "
+    "made AS (INSERT INTO batches (events) SELECT %s::bigint WHERE %s RETURNING id) "
+    "SELECT (SELECT id FROM made), ARRAY(SELECT spool FROM moved)"
+)
+# A spool that was never seen: its first batch begins where its header ends.
+_FIRST: Final = (
+    "INSERT INTO spools (spool, drained) SELECT * FROM unnest(%s::uuid[], %s::bigint[]) ON CONFLICT DO NOTHING"
 )
 # Batches of the feed: the rest of the one at the cursor, and the next ones that nothing can still precede.
 _BATCHES: Final = (
@@ -208,9 +218,7 @@ class PostgresStore(SqlStore):
                 with self.writing() as connection, _raw(connection).cursor() as cursor:
                     if not synced:
                         cursor.execute("SET LOCAL synchronous_commit = off")
-                    for mark in marks:
-                        _advance(cursor, mark)
-                    _insert(cursor, openings, events, instances)
+                    _insert(cursor, openings, events, marks, instances)
             except VersionConflict:
                 # Rare: something is stored already. Look at each.
                 self._forget_instances(openings)
@@ -225,11 +233,9 @@ class PostgresStore(SqlStore):
         with self.writing() as connection, _raw(connection).cursor() as cursor:
             stored = _StoredHere(cursor)
             openings, events = without_repeats(stored, openings, events)
-            everything_known = not openings and not events
-            for mark in marks:
-                if not (everything_known and stored.drained(mark.spool) == mark.end):
-                    _advance(cursor, mark)
-            _insert(cursor, openings, events, self._instances_of(openings, events))
+            if not openings and not events:
+                marks = [mark for mark in marks if stored.drained(mark.spool) != mark.end]
+            _insert(cursor, openings, events, marks, self._instances_of(openings, events))
 
     def forget_spool(self, spool: bytes) -> None:
         """Drop the bookkeeping of a spool whose file is gone."""
@@ -295,25 +301,37 @@ class _StoredHere(Stored):
 
 
 def _insert(
-    cursor: Cursor[Any], openings: Sequence[StreamOpened], events: Sequence[Event], instances: dict[bytes, bytes]
+    cursor: Cursor[Any],
+    openings: Sequence[StreamOpened],
+    events: Sequence[Event],
+    marks: Sequence[SpoolMark],
+    instances: dict[bytes, bytes],
 ) -> None:
-    if openings:
-        cursor.execute(
-            _OPEN,
-            (
-                [opening.stream.hex() for opening in openings],
-                [opening.instance.hex() for opening in openings],
-                [opening.secret for opening in openings],
-                [opening.format for opening in openings],
-            ),
-        )
+    """Insert openings and events, and move the offsets of spools from where *marks* start to where they end."""
+    row = cursor.execute(
+        _BEGIN,
+        (
+            [mark.spool.hex() for mark in marks],
+            [mark.start for mark in marks],
+            [mark.end for mark in marks],
+            [opening.stream.hex() for opening in openings],
+            [opening.instance.hex() for opening in openings],
+            [opening.secret for opening in openings],
+            [opening.format for opening in openings],
+            len(events),
+            bool(events),
+        ),
+    ).fetchone()
+    assert row is not None
+    batch, moved = row
+    if len(moved) < len(marks):
+        there = {spool.bytes for spool in moved}
+        _advance_new(cursor, [mark for mark in marks if mark.spool not in there])
     if events:
-        made = cursor.execute("INSERT INTO batches (events) VALUES (%s) RETURNING id", (len(events),)).fetchone()
-        assert made is not None
         with cursor.copy(_COPY) as copy:
             copy.write(_COPY_HEAD)
             for at in range(0, len(events), _COPY_ROWS):  # the server takes one block while the next is packed
-                copy.write(_packed(events[at : at + _COPY_ROWS], instances, made[0]))
+                copy.write(_packed(events[at : at + _COPY_ROWS], instances, batch))
             copy.write(_COPY_END)
 
 
@@ -355,18 +373,12 @@ def _packed(events: Sequence[Event], instances: dict[bytes, bytes], batch: int) 
     return b"".join(parts)
 
 
-def _advance(cursor: Cursor[Any], mark: SpoolMark) -> None:
-    """Move a spool's offset from where *mark* starts to where it ends."""
-    spool = mark.spool.hex()
-    moved = cursor.execute(
-        "UPDATE spools SET drained = %s WHERE spool = %s::uuid AND drained = %s", (mark.end, spool, mark.start)
-    ).rowcount
-    if not moved:  # a spool that was never seen: its first batch begins where its header ends
-        moved = cursor.execute(
-            "INSERT INTO spools (spool, drained) VALUES (%s::uuid, %s) ON CONFLICT DO NOTHING", (spool, mark.end)
-        ).rowcount
-    if not moved:
-        raise VersionConflict(f"the spool's batch does not begin where the last one ended, at byte {mark.start}")
+def _advance_new(cursor: Cursor[Any], marks: Sequence[SpoolMark]) -> None:
+    """Take note of spools that were never seen."""
+    given = ([mark.spool.hex() for mark in marks], [mark.end for mark in marks])
+    if cursor.execute(_FIRST, given).rowcount != len(marks):
+        places = ", ".join(str(mark.start) for mark in marks)
+        raise VersionConflict(f"the spool's batch does not begin where the last one ended, at byte {places}")
 
 
 def _needed(cursor: Cursor[Any], after: FeedCursor, limit: int) -> list[int]:
