@@ -25,6 +25,7 @@ from recorder.ledger.bundle_cover import cover
 from recorder.ledger.bundle_journals import announced
 from recorder.ledger.bundle_plan import Plan, Wanted, planned
 from recorder.ledger.bundle_range import Range
+from recorder.ledger.outside import require_newest
 from recorder.ledger.standalone.verify import verify_bundle
 from recorder.locations import sqlite_path
 from recorder.store.erased import events_of_types
@@ -179,8 +180,10 @@ def make_bundle(
     :param replace: overwrite the file where it exists.
     :param begin: is told how many exchanges will be read; what it returns is told of those that were.
     :raises ConfigurationError: the file is there already, cannot be written, or something is not sealed yet.
+    :raises LedgerConflict: the store was put back to an older state.
     """
     _check_out(store, out, replace=replace)
+    require_newest(store.reader.store.ledger)
     hidden = frozenset(store.members(withhold)) if withhold else frozenset[bytes]()
     if not hidden <= set(wanted.exchanges):
         raise ConfigurationError("what is to be withheld is not among what is selected: name exchanges of the bundle")

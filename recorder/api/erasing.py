@@ -23,6 +23,7 @@ from recorder.clock import Clock, id_bytes, id_text
 from recorder.core.chain import left_of
 from recorder.core.events import Event
 from recorder.errors import ConfigurationError, ErasureRefused, NotFound, StoreError
+from recorder.ledger.outside import require_newest
 from recorder.locations import spool_directory
 from recorder.projections.erasing import erase_streams
 from recorder.projections.runner import project
@@ -99,13 +100,14 @@ def bring_up_to_date(url: str, clock: Clock) -> None:
     """Bring to the store what dead processes left, and its projections up to date.
 
     :raises ConfigurationError: it is a cassette.
-    :raises StoreError: the store cannot be written.
+    :raises StoreError: the store cannot be written, or was put back to an older state.
     """
     if parse_url(url, cassettes=True).cassette is not None:
         raise ConfigurationError("a cassette has no place for what an erasure leaves: record it anew, or remove it")
     Store(url).close()  # nothing is made where there is no store
     with closing(open_store(url, write=True)) as store:
         require_privilege(store)
+        require_newest(store.ledger)
         instance = clock.new_id()
         done = recover(spool_directory(url), store, clock, instance)
         note_recovered(store, clock, done, instance)
