@@ -1872,6 +1872,14 @@ def _not_proved(verification: Verification, verdicts: dict[str, str]) -> Iterato
         yield "that others are shown the same ledger: compare with a checkpoint that you keep (--checkpoint)"
     if verdicts["authentic"] == "events only":
         yield "who wrote the transcripts, the cover and the selection: the manifest is not signed with that key"
+    if any(summary.emptied["erased"] for summary in verification.summaries.values()):
+        sealed = log is not None and log.present
+        who = (
+            "that nothing forbade what is erased"
+            if sealed
+            else "who erased what is erased, and that nothing forbade it"
+        )
+        yield f"{who}: holds and retention periods are in the store alone (`recorder verify`)"
     yield "that the transcripts say what the events say: recorder wrote them, and can write them again from the events"
     yield "that the recorder saw everything: what was sent past it is in no ledger"
     selection = verification.predicate.get("selection")

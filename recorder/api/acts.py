@@ -9,7 +9,9 @@ from typing import Any
 
 from recorder.clock import Clock, id_text
 from recorder.core.events import Event, StreamOpened
-from recorder.ledger.sealer import seal_acts
+from recorder.errors import ConfigurationError
+from recorder.ledger.keys import load
+from recorder.ledger.sealer import Sealer, seal_acts
 from recorder.recording.closing import following
 from recorder.recording.short_journal import short_journal
 from recorder.store.base import EventLog
@@ -52,6 +54,33 @@ def write_down(
     if unsealed is not None:
         _log.warning("recorder: what was done is recorded, and not sealed: %s", unsealed)
     return instance
+
+
+def seal_first(store: EventLog, clock: Clock, journals: Sequence[bytes]) -> str | None:
+    """Seal what was written down before what it tells of is done.
+
+    :param journals: in which it stands.
+    :return: why it is not sealed, where the signing key cannot be used here; None: it is, or the store has no ledger.
+    :raises LedgerConflict: the ledger does not continue what was signed before.
+    :raises RecorderError: the key is here, and it cannot be sealed all the same.
+    """
+    origin = store.ledger.origin() if store.ledger is not None else None
+    if origin is None:
+        return None
+    try:
+        if load(origin) is None:
+            return f"the signing key of {origin} is not here"
+    except ConfigurationError as error:
+        return str(error)
+    sealer = Sealer(clock)
+    try:
+        sealer.begin(store)
+        for journal in journals:
+            sealer.take(store, journal)
+        sealer.seal(store)
+    finally:
+        sealer.end(store)
+    return None
 
 
 def _linked(clock: Clock, facts: Mapping[str, Any], instance: bytes) -> tuple[StreamOpened, Event]:

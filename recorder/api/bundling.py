@@ -11,6 +11,7 @@ from typing import Any, Final, TypedDict
 
 from recorder.api.exporting import Compared, of_ids
 from recorder.api.foreign_files import is_part_of
+from recorder.api.led_to import led_to
 from recorder.api.redacting import Standing, in_force
 from recorder.api.sealing import kind_and_id
 from recorder.api.store import Store
@@ -25,6 +26,7 @@ from recorder.ledger.bundle_cover import cover
 from recorder.ledger.bundle_journals import announced
 from recorder.ledger.bundle_plan import Plan, Wanted, planned
 from recorder.ledger.bundle_range import Range
+from recorder.ledger.outside import require_newest
 from recorder.ledger.standalone.verify import verify_bundle
 from recorder.locations import sqlite_path
 from recorder.store.erased import events_of_types
@@ -85,14 +87,14 @@ class Selecting:
     def link(self, kind: str, identity: str) -> Wanted:
         """Return the exchanges that led to something outside, an order for example.
 
-        Those that a link names, and those that they go on from.
+        Those of the conversation up to the one that a link names, as ``recorder trace`` shows them.
 
         :raises NotFound: nothing was linked to it.
         """
         rows = self._store.reader.links_of_thing(kind, identity)
         if not rows:
             raise NotFound(f"nothing is linked to {kind}:{identity}: see `recorder list`")
-        chain = [one for row in rows for one in self._led_to(id_text(row.exchange))]
+        chain = [one for row in rows for one in led_to(self._store, row)]
         wanted = self._wanted({"link": {"kind": kind, "id": identity}}, chain)
         return Wanted(wanted.selection, wanted.exchanges, wanted.openings, tuple(row.stream for row in rows))
 
@@ -126,15 +128,6 @@ class Selecting:
             raise NotFound("nothing was begun in that time: see `recorder list`")
         wanted = self._wanted({"period": [since, until]}, [id_text(one) for _, one in ids])
         return Wanted(wanted.selection, wanted.exchanges, wanted.openings, period=(since, until))
-
-    def _led_to(self, exchange: str) -> list[str]:
-        """Return an exchange after those that it goes on from."""
-        chain: dict[str, None] = {}
-        at: str | None = exchange
-        while at is not None and at not in chain:
-            chain[at] = None
-            at = self._store.conversation_of(at)[1]
-        return list(reversed(chain))
 
     def _wanted(self, selection: dict[str, Any], exchanges: Iterable[str]) -> Wanted:
         ids = tuple(dict.fromkeys(id_bytes(one) for one in exchanges))
@@ -179,8 +172,10 @@ def make_bundle(
     :param replace: overwrite the file where it exists.
     :param begin: is told how many exchanges will be read; what it returns is told of those that were.
     :raises ConfigurationError: the file is there already, cannot be written, or something is not sealed yet.
+    :raises LedgerConflict: the store was put back to an older state.
     """
     _check_out(store, out, replace=replace)
+    require_newest(store.reader.store.ledger)
     hidden = frozenset(store.members(withhold)) if withhold else frozenset[bytes]()
     if not hidden <= set(wanted.exchanges):
         raise ConfigurationError("what is to be withheld is not among what is selected: name exchanges of the bundle")

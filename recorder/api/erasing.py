@@ -8,12 +8,13 @@ nothing tells of, and the same command completes what was begun.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from recorder.api.acts import who, write_down
+from recorder.api.acts import seal_first, who, write_down
+from recorder.api.belonging import belonging
 from recorder.api.holding import reasons_to_keep, require_no_reason
 from recorder.api.shredding import Shredding
 from recorder.api.store import Store
@@ -22,6 +23,7 @@ from recorder.clock import Clock, id_bytes, id_text
 from recorder.core.chain import left_of
 from recorder.core.events import Event
 from recorder.errors import ConfigurationError, ErasureRefused, NotFound, StoreError
+from recorder.ledger.outside import require_newest
 from recorder.locations import spool_directory
 from recorder.projections.erasing import erase_streams
 from recorder.projections.runner import project
@@ -37,6 +39,7 @@ from recorder.store.sql import SqlStore
 from recorder.store.urls import parse_url
 
 _TYPE: Final = "payload_erased"
+_DECIDED: Final = ("exchange", "events", "ground", "by", "approved_by", "overrides")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class Plan:
         ``links``: what the exchanges led to.
     :ivar others: exchanges of the same conversation that stay, and may repeat what was said.
     :ivar overrides: what would keep them: ids of holds; ``kept``: the first of it in words.
+    :ivar belongs: of each event stream where it belonged, as its record tells it.
     """
 
     exchanges: tuple[str, ...]
@@ -55,6 +59,7 @@ class Plan:
     others: int = 0
     overrides: tuple[str, ...] = ()
     kept: str | None = None
+    belongs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def streams(self) -> tuple[bytes, ...]:
@@ -81,25 +86,28 @@ class Erased:
 
     :ivar events: whose payloads went; ``bytes``: how large these were.
     :ivar left: where it may stand yet, and what to do, a sentence each.
+    :ivar unsealed: why the record of it is not sealed; None: it is, or the store has no ledger.
     """
 
     streams: int
     events: int
     bytes: int
     left: tuple[str, ...]
+    unsealed: str | None = None
 
 
 def bring_up_to_date(url: str, clock: Clock) -> None:
     """Bring to the store what dead processes left, and its projections up to date.
 
     :raises ConfigurationError: it is a cassette.
-    :raises StoreError: the store cannot be written.
+    :raises StoreError: the store cannot be written, or was put back to an older state.
     """
     if parse_url(url, cassettes=True).cassette is not None:
         raise ConfigurationError("a cassette has no place for what an erasure leaves: record it anew, or remove it")
     Store(url).close()  # nothing is made where there is no store
     with closing(open_store(url, write=True)) as store:
         require_privilege(store)
+        require_newest(store.ledger)
         instance = clock.new_id()
         done = recover(spool_directory(url), store, clock, instance)
         note_recovered(store, clock, done, instance)
@@ -116,14 +124,16 @@ def plan_for(store: Store, found: Found, now_ns: int) -> Plan:
     openings: list[str] = []
     if found.kind == "conversation":
         name = store.outline(found).name
-        rows = store.reader.openings_by(*(("id", (id_bytes(found.id),)) if name is None else ("name", (name,))))
-        openings = [id_text(one) for one in rows]
+        by = ("id", (id_bytes(found.id),)) if name is None else ("name", (name,))
+        openings = list(map(id_text, store.reader.openings_by(*by)))
         others = 0
     else:
         home, _ = store.conversation_of(found.id)
         others = len(store.threaded.conversation(home).exchanges) - 1
-    links = [id_text(row.stream) for one in named for row in store.reader.links_of_exchange(id_bytes(one))]
-    return _plan(store, named, openings, links, others, now_ns)
+    rows = [row for one in named for row in store.reader.links_of_exchange(id_bytes(one))]
+    plan = _plan(store, named, openings, [id_text(row.stream) for row in rows], others, now_ns)
+    there = [row for row in rows if id_text(row.stream) in plan.links]
+    return replace(plan, belongs=belonging(store, plan.exchanges, plan.openings, there))
 
 
 def unfinished_plan(store: Store, now_ns: int) -> Plan:
@@ -178,13 +188,16 @@ def carry_out(url: str, clock: Clock, plan: Plan, ground: Ground, *, again: bool
     :param again: it is recorded already, and is completed.
     :raises ConfigurationError: the ground is empty, an override says nobody who approved it, or the key of what is
         sealed cannot be destroyed.
+    :raises LedgerConflict: the record cannot be sealed: the ledger does not continue what was signed before.
     :raises ErasureRefused: it has to be kept; nothing was erased.
     :raises StoreError: the store failed: the same again completes what was begun.
     """
     if not ground.ground.strip() and not again:
         raise ConfigurationError("the ground is empty: say why, in words that may stay for ever")
+    if not again:
+        plan = _as_of_now(url, clock, plan)  # whoever was asked may have taken his time
     require_no_reason(plan.kept, override=ground.override, approved_by=ground.approved_by)
-    streams, events, size = plan.streams, 0, 0
+    streams, events, size, unsealed = plan.streams, 0, 0, None
     shredding: Shredding | None = None
     if streams:
         with closing(open_store(url, write=True)) as store:
@@ -195,16 +208,44 @@ def carry_out(url: str, clock: Clock, plan: Plan, ground: Ground, *, again: bool
                 emptied[stream], left[stream] = _read(store, stream)
             events = sum(map(len, left.values()))
             size = sum(row[1] for rows in left.values() for row in rows)
-            told = [event.facts for event in acts_of_types(store, (_TYPE,))]
-            new = [one for one in _facts(left, plan, ground) if one[1] not in told]
-            if new and not again:
-                write_down(store, clock, "erase", new)
+            unsealed = _record(store, clock, list(_facts(left, plan, ground)), again=again)
             if shredding is not None:
                 shredding.destroy(clock.wall_ns())
             erase_streams(store, emptied, left)
     remains = [*remove_for_good(url), *_told_spools(url, streams or _all_erased(url))]
     remains += shredding.left() if shredding is not None else ()
-    return Erased(len(streams), events, size, tuple(remains))
+    return Erased(len(streams), events, size, tuple(remains), unsealed)
+
+
+def _as_of_now(url: str, clock: Clock, plan: Plan) -> Plan:
+    """Return a plan with what would keep it now."""
+    with Store(url) as store:
+        overrides, kept = reasons_to_keep(store, plan.exchanges, clock.wall_ns())
+    return replace(plan, overrides=tuple(dict.fromkeys((*plan.overrides, *overrides))), kept=kept or plan.kept)
+
+
+def _record(
+    store: SqlStore, clock: Clock, facts: Sequence[tuple[str, Mapping[str, Any]]], *, again: bool
+) -> str | None:
+    """Record an erasure, unless it is recorded, and seal the record; return why that cannot be sealed here.
+
+    Nothing is emptied before: an audit calls an erasure authorised whose record is sealed.
+    """
+    there = list(acts_of_types(store, (_TYPE,)))
+    journals = {event.stream for event in there if any(_is_of(event.facts, told) for _, told in facts)}
+    new = [one for one in facts if not any(_decides(event.facts, one[1]) for event in there)]
+    if new and not again:
+        journals.add(write_down(store, clock, "erase", new, seal=False))
+    return seal_first(store, clock, sorted(journals))
+
+
+def _is_of(recorded: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
+    return bool(recorded.get("exchange") == facts["exchange"])
+
+
+def _decides(recorded: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
+    """Whether a record says what another one would: where things belonged may not be known any more."""
+    return all(recorded.get(name) == facts.get(name) for name in (*_DECIDED, *(recorded.keys() & facts.keys())))
 
 
 def _read(store: SqlStore, stream: bytes) -> tuple[list[Event], list[tuple[int, int, bytes]]]:
@@ -231,7 +272,7 @@ def _facts(
             facts["approved_by"] = ground.approved_by
         if plan.overrides:
             facts["overrides"] = list(plan.overrides)
-        yield _TYPE, facts
+        yield _TYPE, facts | dict(plan.belongs.get(id_text(stream), {}))
 
 
 def _all_erased(url: str) -> list[bytes]:

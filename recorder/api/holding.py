@@ -11,7 +11,7 @@ from recorder.api.homes import Homes
 from recorder.api.store import Store
 from recorder.api.threaded import Found
 from recorder.clock import Clock, id_bytes, id_text
-from recorder.core.holds import TYPES, Hold, Keeping, rules_of
+from recorder.core.holds import RETENTION, TYPES, Hold, Keeping, rules_of
 from recorder.core.json_text import rfc3339
 from recorder.errors import ConfigurationError, ErasureRefused, NotFound
 from recorder.store import open_store
@@ -19,7 +19,6 @@ from recorder.store.erased import acts_of_types
 from recorder.store.related import SEALED
 
 _LONGEST_DAYS = 36_500
-_RETENTION = "retention"  # what an erasure says to have overridden, beside the ids of holds
 
 
 def keeping(store: Store) -> Keeping:
@@ -94,7 +93,7 @@ def reasons_to_keep(
     :param decided: it is recorded already that they are erased: what is sealed need not be read again.
     """
     kept = keeping(store)
-    asked = _conversations(kept)
+    asked = kept.conversations
     conversations = Homes(store, asked)
     held: dict[str, Hold] = {}
     latest: tuple[int, str] | None = None
@@ -105,22 +104,15 @@ def reasons_to_keep(
         retention = kept.retention_of(homes)
         if retention is not None and row is not None and (until := retention.until_ns(row.started_ns)) > now_ns:
             latest = max(latest or (until, exchange), (until, exchange))
-    if asked and not decided and (closed := [one for one in exchanges if _is_closed(store, one)]):
+    if asked and not decided and (closed := [one for one in exchanges if is_closed(store, one)]):
         told = f"{closed[0]} is sealed, and its key is not here: a hold or a period of a conversation may be about it"
         return [one.id for one in kept.in_force(now_ns) if one.scope != "exchange"], told
-    overridden = [*held, *([_RETENTION] if latest else ())]
+    overridden = [*held, *([RETENTION] if latest else ())]
     if held:
-        return overridden, told_hold(next(iter(held.values())))
+        return overridden, next(iter(held.values())).told
     if latest is not None:
         return overridden, f"{latest[1]} is kept until {rfc3339(latest[0])} by the retention period"
     return overridden, None
-
-
-def told_hold(hold: Hold) -> str:
-    """Return a hold in words."""
-    of = "everything" if hold.scope == "all" else f"the {hold.scope} {hold.of}"
-    until = "" if hold.until_ns is None else f" until {rfc3339(hold.until_ns)}"
-    return f"hold {hold.id} of {hold.by} keeps {of}{until} ({hold.ground})"
 
 
 def require_no_reason(told: str | None, *, override: bool, approved_by: str | None) -> None:
@@ -136,15 +128,10 @@ def require_no_reason(told: str | None, *, override: bool, approved_by: str | No
         raise ErasureRefused(f"{told}: nothing was erased; --override-hold and --approved-by are recorded with it")
 
 
-def _is_closed(store: Store, exchange: str) -> bool:
+def is_closed(store: Store, exchange: str) -> bool:
     """Whether nobody here can tell which conversation an exchange is in."""
     row = store.reader.exchange(id_bytes(exchange))
     return row is not None and row.dialect == SEALED
-
-
-def _conversations(kept: Keeping) -> set[str]:
-    named = {hold.of for hold in kept.holds.values() if hold.scope == "conversation"}
-    return named | {of for of in kept.retention if of}
 
 
 def _text(text: str, name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from recorder.api.led_to import led_to
 from recorder.api.redacting import Standing
 from recorder.api.store import ConversationView, Store
 from recorder.clock import id_bytes, id_text
@@ -41,10 +42,9 @@ def trace(store: Store, kind: str, identity: str, standing: Standing | None = No
 def _traced(store: Store, row: LinkRow, standing: Standing) -> dict[str, Any]:
     (event,) = store.reader.events(row.stream)
     facts, exchange = event.facts, id_text(row.exchange)
-    try:
-        view = store.conversation(store.resolve(exchange))
-    except NotFound as error:
-        raise NotFound(f"{row.kind}:{row.id} is linked to the exchange {exchange}, of which nothing is here") from error
+    chosen = frozenset(led_to(store, row))
+    view = store.conversation(store.resolve(exchange))
+    steps = [one for one in view.exchanges if one.id in chosen]
     ledger = store.reader.store.ledger
     return present(
         link=id_text(row.stream),
@@ -57,14 +57,8 @@ def _traced(store: Store, row: LinkRow, standing: Standing) -> dict[str, Any]:
         seal=_seal(ledger, row.stream, row.at_ns),
         conversation=view.id,
         conversation_name=standing.name(view),
-        steps=[_step(step, standing.redacted(step), row, view, ledger) for step in _led_to(view, exchange, row.at_ns)],
+        steps=[_step(step, standing.redacted(step), row, view, ledger) for step in steps],
     )
-
-
-def _led_to(view: ConversationView, exchange: str, at_ns: int) -> list[Rebuilt]:
-    before = [one for one in view.exchanges if one.id == exchange or one.exchange.started_ns <= at_ns]
-    last = next(number for number, one in enumerate(before) if one.id == exchange)
-    return before[: last + 1]
 
 
 def _step(rebuilt: Rebuilt, said: Rebuilt, row: LinkRow, view: ConversationView, ledger: Ledger) -> dict[str, Any]:

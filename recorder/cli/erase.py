@@ -86,5 +86,10 @@ def _tell(plan: Plan, done: Erased) -> None:
             f"{counted(plan.others, 'other exchange')} of the conversation may repeat what was said: "
             "erase the conversation, or look with `recorder search`"
         )
+    if done.unsealed is not None:
+        warn(
+            f"the record of it is not sealed, as {done.unsealed}: `recorder verify` will say that nobody vouches for "
+            "the erasure, until `recorder seal` is run where the key is"
+        )
     for line in done.left:
         warn(f"{clean(line)}; then run `recorder erase --finish`")

@@ -15,6 +15,7 @@ from recorder.core.notes import NoteKey
 from recorder.ledger.founding import found, origin_of
 from recorder.ledger.keys import fingerprint, known, load, private_file
 from recorder.ledger.keys import rotate as make_new
+from recorder.ledger.outside import require_newest
 from recorder.store import open_store, schema
 from recorder.store.urls import parse_url
 
@@ -82,6 +83,7 @@ def rotate(settings: Settings) -> None:
     schema.state(parse_url(settings.store))  # refuses what is not there: opening it to write would make it
     with closing(open_store(settings.store, write=True)) as store:
         origin = origin_of(store.ledger)
+        require_newest(store.ledger)
 
         def announce(old: NoteKey, new: NoteKey) -> None:
             write_down(store, SystemClock(), "keys", [("key_rotated", {"from": old.text, "to": new.text})])

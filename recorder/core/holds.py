@@ -12,9 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from recorder.core.events import Event
+from recorder.core.json_text import rfc3339
 
 #: Types of the events that :func:`rules_of` folds.
 TYPES: Final = ("hold_placed", "hold_released", "retention_set")
+#: What an erasure says to have overridden, beside the ids of holds.
+RETENTION: Final = "retention"
 DAY_NS: Final = 86_400_000_000_000
 _SCOPES: Final = ("exchange", "conversation", "all")
 
@@ -40,6 +43,13 @@ class Hold:
         if self.scope == "exchange":
             return self.of == exchange
         return self.scope == "all" or self.of in conversations
+
+    @property
+    def told(self) -> str:
+        """The hold in words."""
+        of = "everything" if self.scope == "all" else f"the {self.scope} {self.of}"
+        until = "" if self.until_ns is None else f" until {rfc3339(self.until_ns)}"
+        return f"hold {self.id} of {self.by} keeps {of}{until} ({self.ground})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +80,12 @@ class Keeping:
 
     holds: Mapping[str, Hold] = field(default_factory=dict)
     retention: Mapping[str, Retention] = field(default_factory=dict)
+
+    @property
+    def conversations(self) -> set[str]:
+        """The conversations that something is said of, by the ids that they had then."""
+        named = {hold.of for hold in self.holds.values() if hold.scope == "conversation"}
+        return named | {of for of in self.retention if of}
 
     def in_force(self, now_ns: int) -> list[Hold]:
         """Return the holds that have not ended by themselves."""

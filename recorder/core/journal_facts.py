@@ -98,6 +98,14 @@ class KeyRotatedMeta(TypedDict("KeyRotatedMeta", {"from": str, "to": str})):
     """Facts of ``key_rotated``: C2SP vkeys."""
 
 
+class LinkedThing(TypedDict):
+    """What a link named that was erased."""
+
+    kind: str
+    thing: str  # digest of the link's stream, its kind and what was linked
+    exchange: str  # which had led to it
+
+
 class PayloadErasedMeta(TypedDict):
     """Facts of ``payload_erased``."""
 
@@ -107,7 +115,11 @@ class PayloadErasedMeta(TypedDict):
     ground: str
     by: str
     approved_by: NotRequired[str]
-    overrides: NotRequired[list[str]]  # holds that were in force
+    overrides: NotRequired[list[str]]  # holds that were in force; ``retention`` where a period was not over
+    conversations: NotRequired[list[str]]  # in which it was, its own first; absent where nobody knew
+    follows: NotRequired[str]  # the exchange that it went on from
+    followed_by: NotRequired[list[str]]  # those that went on from it
+    linked: NotRequired[LinkedThing]  # of a link
 
 
 class HoldPlacedMeta(TypedDict):

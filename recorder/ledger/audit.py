@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from recorder.core.events import Event, StreamOpened, is_journal
+from recorder.core.events import Event, StreamOpened, is_journal, stream_kind
 from recorder.core.heads import log_id
 from recorder.core.notes import NoteKey
 from recorder.core.seal_times import SealTimes
@@ -22,6 +22,7 @@ from recorder.errors import CorruptRecording
 from recorder.ledger import keys as signing
 from recorder.ledger.anchored import look
 from recorder.ledger.anchors import Anchor
+from recorder.ledger.audit_erasures import Authority, IsSealed, sealed_by_now
 from recorder.ledger.audit_journals import Journals
 from recorder.ledger.audit_ledger import LedgerAudit
 from recorder.ledger.audit_outside import Outside, trusted_keys
@@ -111,14 +112,14 @@ class _Audit:
         find_damage(tally, asked.damage)
         known = () if origin is None else signing.known(origin)
         outside = Outside.of(origin, asked, tally)
-        journals = self._journals()
+        journals = self._journals(tally)
         public = _own(origin, (*known, *journals.keys))
         trusted = trusted_keys(asked.keys, public, origin, tally)
         looked = list(look(self._store.ledger, asked.anchors, asked.roots)) if origin is not None else []
         find_contradicted(looked, journals.anchored, tally)
         times = seal_times(self._store.ledger, looked, journals.anchored)
         every = tuple(dict.fromkeys((*public, *trusted)))
-        ledger = LedgerAudit(tally, origin, every, trusted, signing.verifier(), times)
+        ledger = LedgerAudit(tally, origin, every, trusted, signing.verifier(), times, _telling(journals))
         streams = Tally()
         claims = list(outside.claims(every))  # before the ledger, which only grows
         with self._store.snapshot() as rows, closing(LedgerRows(self._store, rows)) as kept:
@@ -127,23 +128,34 @@ class _Audit:
             self._streams(said, size, streams, lambda: ledger.take(kept, claims))
         tally.join(streams)
         self._again(tally)
-        journals.check_erasures()
+        authority = self._answered(journals, ledger)
         steps, named = find_steps(tally), bool(asked.keys)
         audited = Audited(
-            tally, ledger, journals, outside, looked, steps, times, trusted, named, asked.now_ns, self._earlier
+            tally,
+            ledger,
+            journals,
+            outside,
+            looked,
+            steps,
+            times,
+            trusted,
+            named,
+            asked.now_ns,
+            authority,
+            self._earlier,
         )
         return report_of(audited)
 
     # Journals
 
-    def _journals(self) -> Journals:
-        journals = Journals(self._tally)
+    def _journals(self, tally: Tally) -> Journals:
+        journals = Journals(tally)
         try:
             for opened in self._openings():
                 journals.take(opened.stream, self._events(opened.stream))
         except CorruptRecording as error:
-            self._tally.incomplete = True
-            self._tally.find(b"", None, "page", "storage", f"the journals cannot be read: {error}")
+            tally.incomplete = True
+            tally.find(b"", None, "page", "storage", f"the journals cannot be read: {error}")
         return journals
 
     def _openings(self) -> Iterator[StreamOpened]:
@@ -265,6 +277,26 @@ class _Audit:
                 tally.add(finding)
         tally.incomplete |= audit.tally.incomplete
 
+    def _answered(self, journals: Journals, ledger: LedgerAudit) -> Authority:
+        """Find erasures that nobody answers for; look once more where they may have come during this audit."""
+        is_sealed: IsSealed | None = None if self._origin is None else ledger.is_sealed
+        authority = Authority(journals.erasures, journals.rules, is_sealed, self._began)
+        found = Tally()
+        authority.check(self._tally.erased, found)
+        if found.findings:  # what is erased while this runs was recorded and sealed after both were read
+            if is_sealed is not None:
+                is_sealed = sealed_by_now(self._store.ledger, self._origin or "", ledger.keys, ledger.is_sealed)
+            now, found = self._journals(Tally()), Tally()
+            authority = Authority(now.erasures, now.rules, is_sealed, self._began)
+            authority.check(self._tally.erased, found)
+        for finding in found.findings:
+            self._tally.add(finding)
+        return authority
+
+    def _began(self, stream: bytes) -> int | None:
+        first = next(self._store.found_events(stream), None)
+        return first.wall_ns if first is not None and stream_kind(first.type) == "exchange" else None
+
     def _few(self, streams: set[bytes]) -> Iterator[Walked]:
         """Yield some streams: what began just now stands together, so it is read in one go."""
         if len(streams) <= _ONE_BY_ONE:
@@ -278,6 +310,11 @@ class _Audit:
 def _after(stream: bytes) -> bytes | None:
     number = int.from_bytes(stream)
     return None if number == _LAST_ID else (number + 1).to_bytes(16)
+
+
+def _telling(journals: Journals) -> frozenset[bytes]:
+    """Return the journals that tell of erasures, and of what has to be kept."""
+    return frozenset({*(one.journal for one in journals.erasures), *(one.stream for one in journals.rules)})
 
 
 def _is_in(stream: bytes, part: Range) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 from recorder.clock import id_bytes, id_text
 from recorder.core.clock_samples import ClockSamples
 from recorder.core.events import Event
+from recorder.core.holds import TYPES
 from recorder.core.json_text import rfc3339
 from recorder.core.notes import NoteKey, parse_key
 from recorder.errors import ConfigurationError
@@ -27,12 +28,42 @@ class Erasure:
     """That payloads were erased, and on whose authority.
 
     :ivar at_ns: when, by the clock of the process that did it.
+    :ivar journal: that tells of it; ``version``: of the event there.
     """
 
     stream: bytes
     events: int
     at_ns: int
     facts: Mapping[str, Any]
+    journal: bytes
+    version: int
+
+    @property
+    def place(self) -> str:
+        """Where it stands, for people."""
+        return f"version {self.version} of the journal {id_text(self.journal)}"
+
+    @property
+    def overrides(self) -> frozenset[str]:
+        """What it says to have overridden."""
+        return frozenset(self._texts("overrides") or ())
+
+    @property
+    def conversations(self) -> frozenset[str] | None:
+        """In which it was; None where that is not said."""
+        told = self._texts("conversations")
+        return None if told is None else frozenset(told)
+
+    @property
+    def exchanges(self) -> tuple[str, ...]:
+        """What it erased, and the exchange that a link was of."""
+        linked = self.facts.get("linked")
+        of = linked.get("exchange") if isinstance(linked, dict) else None
+        return (id_text(self.stream), *([of] if isinstance(of, str) else ()))
+
+    def _texts(self, name: str) -> list[str] | None:
+        told = self.facts.get(name)
+        return [one for one in told if isinstance(one, str)] if isinstance(told, list) else None
 
     def as_json(self) -> dict[str, Any]:
         """Return it as ``verify --json`` prints it."""
@@ -46,7 +77,7 @@ class Journals:
 
     :ivar kept: each that was begun.
     :ivar told, announced, imported: see :class:`recorder.ledger.audit_said.Said`.
-    :ivar erasures: in the order of the journals.
+    :ivar erasures: in the order of the journals; ``rules``: what says what has to be kept.
     :ivar keys: public keys of the ledger that they tell of; nothing vouches for them.
     :ivar anchored: digests of evidence, with the journal and the version that has it.
     :ivar dropped: events that recorders say to have lost.
@@ -58,6 +89,7 @@ class Journals:
     announced: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)
     imported: set[bytes] = field(default_factory=set)
     erasures: list[Erasure] = field(default_factory=list)
+    rules: list[Event] = field(default_factory=list)
     keys: list[NoteKey] = field(default_factory=list)
     anchored: dict[str, tuple[bytes, int]] = field(default_factory=dict)
     samples: ClockSamples = field(default_factory=ClockSamples)
@@ -126,7 +158,12 @@ class Journals:
             if stream is None or type(count) is not int:
                 self._find(journal, event.version, "meta", "payload_erased names no exchange and number of events")
             else:
-                self.erasures.append(Erasure(stream, count, event.wall_ns, facts))
+                self.erasures.append(Erasure(stream, count, event.wall_ns, facts, journal, event.version))
+        elif kind in TYPES:
+            if _is_rule(kind, facts):
+                self.rules.append(event)
+            else:
+                self._find(journal, event.version, "meta", f"{kind} does not say what has to be kept")
         elif kind == "anchored" and isinstance(facts.get("evidence_sha256"), str):
             self.anchored.setdefault(facts["evidence_sha256"], (journal, event.version))
         elif kind in ("key_created", "key_rotated"):
@@ -137,16 +174,6 @@ class Journals:
             self.keys.append(parse_key(str(text)))
         except ConfigurationError as error:
             self._find(journal, version, "key", f"it names a key that is none: {error}")
-
-    def check_erasures(self) -> None:
-        """Compare what was erased with what was authorised; after all streams."""
-        allowed: dict[bytes, int] = {}
-        for one in self.erasures:
-            allowed[one.stream] = allowed.get(one.stream, 0) + one.events
-        for stream, count in self.tally.erased.items():
-            if count > allowed.get(stream, 0):
-                told = f"{count:,} payloads were erased, journals tell of {allowed.get(stream, 0):,}: nobody answers"
-                self.tally.find(stream, None, "payload", "erasure", f"{told} for the others")
 
 
 _ENDS = frozenset({"instance_stopped", "process_died", "recorder_closed"})
@@ -159,6 +186,12 @@ def _facts(event: Event) -> dict[str, Any]:
     except (ValueError, TypeError):
         return {}
     return facts if isinstance(facts, dict) else {}
+
+
+def _is_rule(kind: str, facts: Mapping[str, Any]) -> bool:
+    if kind == "retention_set":
+        return type(facts.get("days")) is int
+    return isinstance(facts.get("hold"), str) and type(facts.get("until_ns", 0)) is int
 
 
 def _id(text: object) -> bytes | None:

@@ -45,6 +45,7 @@ class LedgerAudit:
     :param keys: public keys that its signatures are checked with; none: they are not checked.
     :param trusted: those of them that the auditor got by another way.
     :param seals: checks the times of the leaves.
+    :param told_by: journals of which is kept up to which event each leaf seals them.
     :ivar size: of the ledger.
     :ivar signed: size of the largest checkpoint that is what was signed.
     :ivar vouched: the same for a signature by a trusted key.
@@ -57,12 +58,18 @@ class LedgerAudit:
     trusted: Sequence[NoteKey]
     verify: Verify
     seals: SealTimes
+    told_by: frozenset[bytes] = frozenset()
     size: int = 0
     signed: int = 0
     vouched: int = 0
     checkpoints: int = 0
     last: Leaf | None = None
     _roots: dict[int, bytes] = field(default_factory=dict)
+    _sealed: dict[bytes, list[tuple[int, int]]] = field(default_factory=dict)  # of journals: number of leaf, length
+
+    def is_sealed(self, journal: bytes, version: int) -> bool:
+        """Whether a signed checkpoint covers an event of one of the journals that are kept."""
+        return any(number < self.signed and length >= version for number, length in self._sealed.get(journal, ()))
 
     def take(self, rows: LedgerRows, outside: Iterable[Claim]) -> None:
         """Read everything, and compare.
@@ -117,6 +124,8 @@ class LedgerAudit:
         if (row.stream, row.length, row.state) != (leaf.head.stream, leaf.head.length, leaf.head.state):
             self._find(f"the columns of leaf {number:,} are not what its entry says", "stream", "leaf")
         self.last = leaf
+        if leaf.head.stream in self.told_by:
+            self._sealed.setdefault(leaf.head.stream, []).append((number, leaf.head.length))
         for finding in self.seals.take(SealedLeaf(number, leaf.head.stream, leaf.head.length, leaf.sealed_ns)):
             self.tally.add(finding)
             self.tally.untimely = True

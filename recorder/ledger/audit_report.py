@@ -11,6 +11,7 @@ from recorder.core.json_text import present, rfc3339
 from recorder.core.notes import NoteKey
 from recorder.core.seal_times import SealTimes
 from recorder.ledger.anchored import Looked
+from recorder.ledger.audit_erasures import Authority, unanswered
 from recorder.ledger.audit_journals import Journals
 from recorder.ledger.audit_ledger import LedgerAudit
 from recorder.ledger.audit_outside import Outside
@@ -28,6 +29,7 @@ class Audited:
     :ivar steps: how often clocks of hosts were stepped.
     :ivar trusted: keys that the auditor got by another way.
     :ivar now_ns: UTC nanoseconds.
+    :ivar authority: what answers for erasures.
     :ivar earlier: how many parts of the store, of how many, an earlier run of this audit has read.
     """
 
@@ -41,6 +43,7 @@ class Audited:
     trusted: Sequence[NoteKey]
     named: bool
     now_ns: int
+    authority: Authority
     earlier: tuple[int, int] = (0, 0)
 
 
@@ -151,6 +154,7 @@ def _not_proved(audited: Audited, authentic: str) -> Iterator[str]:
             yield f"anything of {unsealed:,} events that are not sealed yet, beyond their chains and the journals"
         if ledger.signed < ledger.size:
             yield f"who made the last {ledger.size - ledger.signed:,} leaves: no checkpoint over them is signed yet"
+    yield from unanswered(audited.authority, audited.tally.erased)
     yield (
         "that everything was recorded: what was sent past the recorder is in no log; compare with the provider's bill "
         "and with the orders at the broker"

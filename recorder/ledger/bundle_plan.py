@@ -86,7 +86,7 @@ class _Planning:
         self._ledger: Ledger | None = store.ledger if self._origin is not None else None
 
     def plan(self) -> Plan:
-        erased = {stream: erased_of(self._store, stream) for stream in self._wanted.exchanges} if self._ledger else {}
+        erased = {stream: erased_of(self._store, stream) for stream in self._wanted.exchanges}
         journals = self._journals([stream for stream, left in erased.items() if left])
         added = self._begun_besides(journals)
         if added:

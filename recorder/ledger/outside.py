@@ -27,9 +27,10 @@ from recorder.core.heads import log_id
 from recorder.core.notes import Checkpoint, NoteKey, Verify, open_checkpoint
 from recorder.durable import fdatasync, make_directory, sync_directory, write_all
 from recorder.errors import CorruptRecording, LedgerConflict, StoreUnreachable
-from recorder.ledger.keys import verifier
+from recorder.ledger.keys import known, load, verifier
 from recorder.locations import signed_checkpoints
 from recorder.locks import LockFile
+from recorder.store.base import Ledger
 
 _LONGEST: Final = 65_536  # bytes of a note here
 LONGEST_WAIT: Final = 5.0  # seconds for somebody else who has the file
@@ -208,6 +209,33 @@ class SignedCheckpoints:
             f"the checkpoints outside the store, {self.path}, cannot be used ({error.strerror}): "
             "check the disk, or set XDG_STATE_HOME to another place"
         )
+
+
+def require_newest(ledger: Ledger) -> None:
+    """Refuse a ledger that is older than what was signed of it, or another one, as far as is known here.
+
+    For whatever is built on a store without sealing it: what was put back to an older state must be told before
+    anybody shows it to somebody, signs a new key in, or takes something out of it for good. Where nothing was signed on
+    this machine, or no public key of the log is here, nothing is known.
+
+    :raises LedgerConflict: it has fewer leaves than were signed, or others.
+    :raises CorruptRecording: what was signed last does not verify.
+    :raises StoreUnreachable: it cannot be read, or somebody else has it for too long.
+    :raises ConfigurationError: the keys that are here are damaged.
+    """
+    origin = ledger.origin()
+    if origin is None or not signed_checkpoints(log_id(origin)).exists():
+        return
+    own = load(origin)
+    public = dict.fromkeys((*known(origin), *(() if own is None else (own.public,))))
+    if not public:
+        return
+    outside = SignedCheckpoints(origin, tuple(public))
+    try:
+        with outside:  # nobody signs anything meanwhile
+            outside.check(ledger.size(), ledger.root)
+    finally:
+        outside.close()
 
 
 def read_signed(

@@ -250,35 +250,124 @@ def test_a_clock_that_was_stepped_is_told(store_url: str) -> None:
     assert (report.verdicts["unmodified"], report.verdicts["bounded_in_time"]) == ("yes", "no")
 
 
-@pytest.mark.parametrize("told", [True, False])
-def test_an_erasure_is_counted_where_somebody_answers_for_it(told: bool, store_url: str) -> None:
+SECOND = 1_000_000_000
+KEPT, ERASED = NOW - HOUR, NOW - 10 * SECOND  # when it was recorded
+
+
+def told_erased(one: Attacker, exchange: bytes, count: int, number: int = 9, **facts: object) -> bytes:
+    """Put a journal beside the others that says that an erasure was decided; return its id."""
+    told = {"exchange": name(exchange), "events": count, "bytes": 1, "ground": "Art. 17", "by": "officer"}
+    return short_journal(one, number, "payload_erased", told | {"conversations": ["c"]} | facts, ERASED)
+
+
+def short_journal(one: Attacker, number: int, kind: str, facts: dict[str, object], at_ns: int) -> bytes:
+    """Put a journal of one act beside the others; return its id."""
+    first = one.events(one.journals()[-1])[0]
+    at = bytes.fromhex(f"{at_ns // 1_000_000:012x}7000800f{number:012x}")
+    kinds = [("instance_started", json.loads(first.meta or "")), (kind, facts), ("instance_stopped", {})]
+    events = [
+        first._replace(type=what, meta=json.dumps(meta), instance=at, wall_ns=at_ns + place, mono_ns=place)
+        for place, (what, meta) in enumerate(kinds)
+    ]
+    one.add(StreamOpened(at, at, bytes([number]) * 32), events)
+    return at
+
+
+def kept(one: Attacker, **facts: object) -> bytes:
+    """Record that something has to be kept; return the journal."""
+    kind = "retention_set" if "days" in facts else "hold_placed"
+    return short_journal(one, 8, kind, {"by": "officer", "ground": "the case", **facts}, KEPT)
+
+
+def sealed(one: Attacker, journal: bytes, at_ns: int) -> None:
+    """Let whoever has the key seal a journal."""
+    one.seal([journal], at_ns + SECOND)
+    write_outside(outside_file(), one.sign(signing_key()))
+
+
+def erasing(one: Attacker, exchange: bytes, seal: bool = True, **facts: object) -> None:
+    journal = told_erased(one, exchange, one.erase(exchange), **facts)
+    if seal:
+        sealed(one, journal, ERASED)
+
+
+def leaf_without_signature(one: Attacker, exchange: bytes) -> None:
+    journal = told_erased(one, exchange, one.erase(exchange))
+    one.seal([journal], ERASED + SECOND)
+
+
+def held(one: Attacker, exchange: bytes) -> None:
+    sealed(one, kept(one, hold="h", exchange=name(exchange)), KEPT)
+
+
+def released_by_hand(one: Attacker, exchange: bytes) -> None:
+    """Release a hold, which nobody seals, and have whoever has the key seal an erasure after it."""
+    held(one, exchange)
+    short_journal(one, 7, "hold_released", {"hold": "h", "by": "nobody", "ground": "none"}, KEPT + SECOND)
+    erasing(one, exchange)
+
+
+def overridden_by_hand(one: Attacker, exchange: bytes) -> None:
+    """Add, unsealed, to a sealed record that was forbidden another one that overrides what forbade it."""
+    held(one, exchange)
+    count = one.erase(exchange)
+    sealed(one, told_erased(one, exchange, count), ERASED)
+    told_erased(one, exchange, count, number=10, overrides=["h"])
+
+
+#: Ways in which an exchange comes to be erased, and the field of the finding: that of nothing, where it may be.
+ERASURES: dict[str, tuple[Callable[[Attacker, bytes], object], str | None]] = {
+    "as the rules have it": (erasing, None),
+    "no record": (lambda one, exchange: one.erase(exchange), "payload"),
+    "a record by hand": (lambda one, exchange: erasing(one, exchange, seal=False), "authority"),
+    "a record by hand, with a leaf": (leaf_without_signature, "authority"),
+    "in spite of a hold": (lambda one, exchange: (held(one, exchange), erasing(one, exchange)), "hold"),
+    "in spite of a hold of its conversation": (
+        lambda one, exchange: (sealed(one, kept(one, hold="h", conversation="c"), KEPT), erasing(one, exchange)),
+        "hold",
+    ),
+    "in spite of a hold that was released by hand": (released_by_hand, "hold"),
+    "before its time": (
+        lambda one, exchange: (sealed(one, kept(one, days=30), KEPT), erasing(one, exchange)),
+        "retention",
+    ),
+    "in spite of a hold, overriding it by hand": (overridden_by_hand, "hold"),
+    "overriding both": (
+        lambda one, exchange: (held(one, exchange), erasing(one, exchange, overrides=["h", "retention"])),
+        None,
+    ),
+    "after a hold of something else": (
+        lambda one, exchange: (held(one, one.exchanges()[1]), erasing(one, exchange)),
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("how", ERASURES)
+def test_an_erasure_is_counted_where_somebody_answers_for_it(how: str, store_url: str) -> None:
     fill(store_url)
+    act, field = ERASURES[how]
     with Attacker(store_url) as attacker:
         exchange = attacker.exchanges()[0]
-        count = attacker.erase(exchange)
-        if told:
-            facts = {"exchange": name(exchange), "events": count, "bytes": 1, "ground": "Art. 17", "by": "officer"}
-            journal = attacker.journals()[-1]
-            first = attacker.events(journal)[0]
-            at = bytes.fromhex(f"{NOW // 1_000_000:012x}7000800f000000000009")
-            kinds = [
-                ("instance_started", json.loads(first.meta or "")),
-                ("payload_erased", facts),
-                ("instance_stopped", {}),
-            ]
-            events = [
-                first._replace(type=kind, meta=json.dumps(meta), instance=at, wall_ns=NOW + place, mono_ns=place)
-                for place, (kind, meta) in enumerate(kinds)
-            ]
-            attacker.add(StreamOpened(at, at, b"e" * 32), events)
+        act(attacker, exchange)
+        count = len(attacker.rows("SELECT 1 FROM erased_payloads"))
     report = verify(store_url)
     assert report.more["erased"]["payloads"] == count
-    if told:
-        assert report.findings == ()
-        assert report.verdicts["unmodified"] == "yes"
-        assert [(one["by"], one["ground"]) for one in report.more["erased"]["records"]] == [("officer", "Art. 17")]
-    else:
-        assert [(finding.kind, finding.field) for finding in report.findings] == [("erasure", "payload")]
+    found = [(finding.kind, finding.exchange, finding.version, finding.field) for finding in report.findings]
+    assert found == ([] if field is None else [("erasure", name(exchange), None, field)])
+    assert report.verdicts["unmodified"] == ("yes" if field is None else "no")
+    if field != "payload":
+        assert {(one["by"], one["ground"]) for one in report.more["erased"]["records"]} == {("officer", "Art. 17")}
+
+
+def test_without_a_ledger_nobody_says_who_erased(store_url: str) -> None:
+    fill(store_url, seals=False, processes=1)
+    with Attacker(store_url) as attacker:
+        attacker.run("DELETE FROM ledger")
+        erasing(attacker, attacker.exchanges()[0], seal=False)
+    report = verify(store_url)
+    assert report.findings == ()
+    assert any("who erased what is erased" in sentence for sentence in report.not_proved)
 
 
 def test_a_call_that_was_never_recorded_is_caught_by_nothing(store_url: str) -> None:

@@ -76,9 +76,9 @@ def journal(stream, events, streams, told):
     return numbered
 
 
-def journals(openings, streams, erased):
-    """Compare the streams with all that the journals say of them."""
-    told, ground = {}, collections.Counter()
+def journals(openings, streams):
+    """Compare the streams with all that the journals say of them; return the exchanges that each numbers."""
+    told = {}
     numbered = {
         name: journal(name, events, streams, told)
         for name, events in streams.items()
@@ -93,9 +93,17 @@ def journals(openings, streams, erased):
         if first.kind == "request_sent" and "number" in first.facts:
             there = numbered.get(first.instance, {}).get(first.facts["number"])
             check(there == name, "no journal announces", name)
-    for event in (event for process in numbered for event in streams[process] if event.kind == "payload_erased"):
-        ground[name_of(event.facts["exchange"])] += event.facts["events"]
-    check(collections.Counter(name for name, _ in erased) <= ground, "payloads were erased without a record")
+    return numbered
+
+
+def erasures(numbered, streams, erased, covered):
+    """Compare what was erased with the records of it; *covered*: how much of each stream is signed for, if any is."""
+    ground = collections.Counter()
+    for process in numbered:
+        for event in streams[process][: None if covered is None else covered.get(process, 0)]:
+            if event.kind == "payload_erased":
+                ground[name_of(event.facts["exchange"])] += event.facts["events"]
+    check(collections.Counter(name for name, _ in erased) <= ground, "payloads were erased without a sealed record")
 
 
 def tree(origin, leaves, nodes, streams):
@@ -137,16 +145,19 @@ def main(path):
         check(name in openings and openings[name]["format"] == 1, "no opening that can be read:", name)
         streams[name] = chain(openings[name], found, erased)
     check(streams.keys() == openings.keys(), "nothing is left of", *openings.keys() - streams.keys())
-    journals(openings, streams, erased)
     leaves = store.execute("SELECT number, stream, length, state, entry FROM ledger_leaves ORDER BY number").fetchall()
     nodes = {(row["level"], row["number"]): row["hash"] for row in store.execute("SELECT * FROM ledger_nodes")}
     (origin,) = store.execute("SELECT origin FROM ledger").fetchone() or ("",)
+    signed = store.execute("SELECT max(size) FROM checkpoints").fetchone()[0] or 0
+    covered = {leaf["stream"]: leaf["length"] for leaf in leaves if leaf["number"] < signed}
+    numbered = journals(openings, streams)
     roots = tree(origin, leaves, nodes, streams)
     for size, note in store.execute("SELECT size, note FROM checkpoints ORDER BY size"):
         name, count, root = note.split("\n\n")[0].split("\n")[:3]
         check((name, count) == (origin, str(size)), "checkpoint of another ledger or size:", size)
         check(size < len(roots) and roots[size] == base64.b64decode(root), "checkpoint with another root:", size)
         print(f"{name}\n{count}\n{root}")
+    erasures(numbered, streams, erased, covered if origin else None)
     print(f"true: {sum(map(len, streams.values()))} events of {len(streams)} event streams, {len(leaves)} entries")
 
 

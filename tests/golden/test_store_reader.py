@@ -139,6 +139,10 @@ TAMPERED = {
         f"WHERE version = 4 AND stream = {EXCHANGE}",
         "not what was written",
     ),
+    "the last checkpoint": (
+        "DELETE FROM checkpoints WHERE size = (SELECT max(size) FROM checkpoints)",
+        "erased without a sealed record",
+    ),
     "a fact": (f"UPDATE events SET meta = replace(meta, '200', '201') WHERE stream = {EXCHANGE}", "not what was"),
     "a time": (f"UPDATE events SET wall_ns = wall_ns + 1 WHERE version = 3 AND stream = {EXCHANGE}", "not what was"),
     "a type": (f"UPDATE events SET type = 8 WHERE type = 7 AND stream = {EXCHANGE}", "not what was written"),

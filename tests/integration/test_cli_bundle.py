@@ -49,7 +49,7 @@ def test_a_bundle_is_made_and_both_verifiers_say_the_same(
     path = tmp_path / "evidence.zip"
     done = run("--store", made.url, "bundle", "--order", "12345", "-o", str(path))
     assert done.exit_code == 0, done.stderr
-    assert "events of 1 exchange" in done.stderr
+    assert "events of 3 exchanges" in done.stderr
     assert made.key is not None
     arguments = ("--key", made.key.fingerprint)
     own = run("verify", "--bundle", str(path), *arguments, "--json")
@@ -61,6 +61,22 @@ def test_a_bundle_is_made_and_both_verifiers_say_the_same(
     text = alone(tmp_path / "empty", "evidence.zip", *arguments).stdout
     assert text == run("verify", "--bundle", str(path), *arguments).stdout
     assert "yes                 authentic" in text
+
+
+def test_a_bundle_of_an_order_holds_what_a_trace_of_it_shows(
+    tmp_path: Path, desk: tuple[Desk, list[Stream], Stream]
+) -> None:
+    made, exchanges, _ = desk
+    apart = made.exchange("and after the order?", ["Wait"], None)
+    made.link("order", "777", exchanges[1])
+    made.seal()
+    for order, led in (("12345", exchanges), ("777", exchanges[:2])):
+        path = tmp_path / f"{order}.zip"
+        assert run("--store", made.url, "bundle", "--order", order, "-o", str(path)).exit_code == 0
+        here = [one["id"] for one in json.loads(run("verify", "--bundle", str(path), "--json").stdout)["exchanges"]]
+        (traced,) = json_lines(run("--store", made.url, "trace", f"order:{order}", "--json"), "trace")
+        assert here == [step["exchange"] for step in traced["steps"]] == [one.id for one in led]
+        assert apart.id not in here
 
 
 def test_a_bundle_and_its_store_are_found_changed_alike(
@@ -111,8 +127,8 @@ def _change_store(url: str, exchange: Stream) -> None:
 @pytest.mark.parametrize(
     ("selection", "count"),
     [
-        (["--order", "12345"], 1),
-        (["--link", "order:12345"], 1),
+        (["--order", "12345"], 3),
+        (["--link", "order:12345"], 3),
         (["--conversation", "Wirtschaft €"], 3),
         (["--since", "2026-09-01"], 3),
         (["--until", "2027-09-01"], 3),
@@ -147,14 +163,14 @@ def test_everything_that_can_be_selected(
         ([], 2, "give exactly one of"),
         (["--order", "1", "--link", "order:1"], 2, "give exactly one of"),
         (["--link", "12345"], 2, "write KIND:ID"),
-        (["--order", "12345", "--withhold", "EXCHANGE"], 2, "not among what is selected"),
+        (["--exchange", "LAST", "--withhold", "EXCHANGE"], 2, "not among what is selected"),
     ],
 )
 def test_what_cannot_be_bundled_is_one_line_and_leaves_no_file(
     tmp_path: Path, desk: tuple[Desk, list[Stream], Stream], arguments: list[str], code: int, said: str
 ) -> None:
     made, exchanges, _ = desk
-    arguments = [exchanges[0].id if each == "EXCHANGE" else each for each in arguments]
+    arguments = [{"EXCHANGE": exchanges[0].id, "LAST": exchanges[2].id}.get(each, each) for each in arguments]
     done = run("--store", made.url, "bundle", *arguments, "-o", str(tmp_path / "e.zip"))
     assert done.exit_code == code
     assert said in done.stderr

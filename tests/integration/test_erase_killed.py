@@ -41,6 +41,7 @@ application(["erase", "annakarenina", "--ground", "request of the person, art. 1
 #: not removed for good.
 POINTS = {
     "untold": ("recorder.api.erasing", "write_down", 1),
+    "unsealed": ("recorder.api.erasing", "seal_first", 1),
     "told": ("recorder.api.erasing", "erase_streams", 1),
     "in the transaction": ("recorder.projections.erasing", "store_rows", 1),
     "before the commit": ("recorder.projections.erasing", "store_calls", 1),

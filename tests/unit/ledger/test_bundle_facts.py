@@ -40,6 +40,7 @@ def test_what_was_erased_is_counted_and_comes_with_who_did_it(tmp_path: Path, st
     result = verify_bundle(path, [key.fingerprint])
     assert result["findings"] == []
     assert result["counts"]["erased"] == count
+    assert any("nothing forbade what is erased" in sentence for sentence in result["not_proved"])
     assert b"EURUSD? 1" not in members(path)[f"streams/{gone.id}.ev"]
     assert f"streams/{eraser.journal.id}.ev" in members(path)
 
@@ -56,6 +57,27 @@ def test_an_erasure_that_no_journal_tells_of_is_tampering(tmp_path: Path) -> Non
     erase(desk.url, exchanges[0], upto=3)
     path = bundle_of(desk, tmp_path / "e.zip", exchanges)
     assert kinds(path, key.fingerprint) == {"erasure"}
+
+
+def test_a_record_of_an_erasure_that_nobody_sealed_authorises_nothing(tmp_path: Path) -> None:
+    key = Key()
+    desk, exchanges, _ = small(url_of(tmp_path), key)
+    gone = exchanges[0]
+    facts = {"exchange": gone.id, "events": erase(desk.url, gone), "bytes": 1, "ground": "none", "by": "nobody"}
+    desk.put(desk.journal, "payload_erased", facts)  # behind what was sealed of the journal
+    desk.save()
+    path = bundle_of(desk, tmp_path / "e.zip", exchanges)
+    found = [(one["kind"], one["field"], one["stream"]) for one in verify_bundle(path, [key.fingerprint])["findings"]]
+    assert found == [("erasure", "payload", gone.id)]
+
+
+def test_without_a_ledger_a_bundle_proves_no_authority(tmp_path: Path) -> None:
+    desk, exchanges, _ = small(url_of(tmp_path))
+    facts = {"exchange": exchanges[0].id, "events": erase(desk.url, exchanges[0]), "bytes": 1, "by": "nobody"}
+    desk.put(desk.journal, "payload_erased", facts)
+    desk.save()
+    result = verify_bundle(bundle_of(desk, tmp_path / "e.zip", exchanges))
+    assert any("who erased what is erased" in sentence for sentence in result["not_proved"]), result
 
 
 def anchored(url: str, key: Key, made: str = "file:outside") -> Anchored:

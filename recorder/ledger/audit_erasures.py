@@ -1,0 +1,170 @@
+"""Whether somebody answers for what was erased: by a record of it that is sealed, and that nothing forbade.
+
+Whoever can write the database can empty payloads, and add an event to a journal that says that it was allowed. What he
+cannot do is to have it signed. So a record counts where a signed checkpoint covers it; and it counts for nothing where
+a hold or a retention period was in force that it does not say to have overridden. What was in force is folded twice:
+from all that journals say, and from what of it is sealed. So a release that somebody made up lifts no hold.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from recorder.clock import id_text
+from recorder.core.events import Event
+from recorder.core.holds import RETENTION, Keeping, rules_of
+from recorder.core.json_text import rfc3339
+from recorder.core.notes import NoteKey, open_checkpoint, parse_checkpoint, parse_note
+from recorder.errors import CorruptRecording
+from recorder.ledger.audit_journals import Erasure
+from recorder.ledger.keys import verifier
+from recorder.ledger.tally import Tally
+from recorder.store.base import Ledger
+
+#: Whether a signed checkpoint covers the event of a journal that has some version.
+IsSealed = Callable[[bytes, int], bool]
+
+
+@dataclass
+class Authority:
+    """What answers for erasures.
+
+    :param records: of erasures, by journals.
+    :param rules: the events of journals that say what has to be kept.
+    :param is_sealed: None where the store has no ledger: then records are not asked for a seal.
+    :param began: returns when an exchange began, UTC nanoseconds; None for what is no exchange.
+    """
+
+    records: Sequence[Erasure]
+    rules: Sequence[Event]
+    is_sealed: IsSealed | None
+    began: Callable[[bytes], int | None]
+    _folds: list[_Fold] = field(init=False)
+
+    def __post_init__(self) -> None:
+        sealed = [one for one in self.rules if self.is_sealed is None or self.is_sealed(one.stream, one.version)]
+        self._folds = [_Fold(self.rules)]
+        if len(sealed) < len(self.rules):
+            self._folds.append(_Fold(sealed))
+
+    def check(self, erased: Mapping[bytes, int], tally: Tally) -> None:
+        """Find what nobody answers for.
+
+        :param erased: how many payloads of which stream.
+        """
+        records: dict[bytes, list[Erasure]] = {}
+        for one in self.records:
+            records.setdefault(one.stream, []).append(one)
+        for stream, count in erased.items():
+            self._check(stream, count, records.get(stream, []), tally)
+
+    def _check(self, stream: bytes, count: int, records: Sequence[Erasure], tally: Tally) -> None:
+        told = _events(records)
+        if count > told:
+            detail = f"{count:,} payloads were erased, journals tell of {told:,}: nobody answers for the others"
+            tally.find(stream, None, "payload", "erasure", detail)
+            return
+        sealed = [one for one in records if self._is_sealed(one)]
+        if count > _events(sealed):
+            named = next(one.place for one in records if not self._is_sealed(one))
+            detail = f"{count:,} payloads were erased, and no signed checkpoint covers the record of it ({named})"
+            tally.find(stream, None, "authority", "erasure", f"{detail}: whoever can write the store can have made it")
+            sealed = list(records)  # then whether these would have been allowed
+        forbidden = [(one, why) for one in sealed if (why := self._forbidden(one)) is not None]
+        if forbidden and count > _events(sealed) - _events([one for one, _ in forbidden]):
+            record, (place, rule) = forbidden[0]
+            tally.find(stream, None, place, "erasure", f"{record.place} erased it, and did not override this: {rule}")
+
+    def _is_sealed(self, record: Erasure) -> bool:
+        return self.is_sealed is None or self.is_sealed(record.journal, record.version)
+
+    def _forbidden(self, record: Erasure) -> tuple[str, str] | None:
+        """Return what was in force at that time and not overridden: the field of the finding, and words."""
+        began = self.began(record.stream)
+        found = (_forbids(fold.before(record.at_ns), record, began) for fold in self._folds)
+        return next((one for one in found if one is not None), None)
+
+    def unknown(self) -> int:
+        """Count the erasures of which is not known in which conversation it was, while rules name conversations."""
+        return sum(
+            record.conversations is None and any(fold.before(record.at_ns).conversations for fold in self._folds)
+            for record in self.records
+        )
+
+
+def _events(records: Sequence[Erasure]) -> int:
+    return sum(one.events for one in records)
+
+
+class _Fold:
+    """Tells what had to be kept at any time."""
+
+    def __init__(self, rules: Sequence[Event]) -> None:
+        self._rules = sorted(rules, key=lambda one: one.wall_ns)
+        self._times = [one.wall_ns for one in self._rules]
+        self._known: dict[int, Keeping] = {}
+
+    def before(self, at_ns: int) -> Keeping:
+        """Return what had to be kept by the rules that were there before a moment."""
+        count = bisect_left(self._times, at_ns)
+        if count not in self._known:
+            self._known[count] = rules_of(self._rules[:count])
+        return self._known[count]
+
+
+def _forbids(kept: Keeping, record: Erasure, began: int | None) -> tuple[str, str] | None:
+    homes = record.conversations
+    for hold in kept.in_force(record.at_ns):
+        of = any(hold.is_of(one, homes or ()) for one in record.exchanges)
+        if of and hold.id not in record.overrides:
+            return "hold", hold.told
+    if began is None or RETENTION in record.overrides:
+        return None
+    period = kept.retention_of(homes or ())
+    if homes is None:  # then only what every conversation has to obey
+        period = min(kept.retention.values(), key=lambda one: one.days, default=None) if "" in kept.retention else None
+    if period is None or period.until_ns(began) <= record.at_ns:
+        return None
+    return "retention", f"{id_text(record.stream)} is kept until {rfc3339(period.until_ns(began))}"
+
+
+def sealed_by_now(ledger: Ledger, origin: str, keys: Sequence[NoteKey], before: IsSealed) -> IsSealed:
+    """Return what tells whether the newest checkpoint covers an event, which may be newer than what was audited.
+
+    :param origin: the ledger's name; *keys*: its public keys, none: signatures are not checked.
+    :param before: tells it of what was audited.
+    """
+    last = ledger.last_checkpoint()
+    try:
+        if last is None:
+            return before
+        note = last[1]
+        signed = open_checkpoint(note, origin, keys, verifier()) if keys else parse_checkpoint(parse_note(note).text)
+        if ledger.size() < signed.size or ledger.root(signed.size) != signed.root:
+            return before
+    except CorruptRecording:  # which the audit of the ledger tells of
+        return before
+    size = signed.size
+
+    def is_sealed(journal: bytes, version: int) -> bool:
+        leaves = ledger.leaves_of(journal)
+        return any(leaf.number < size and leaf.head.length >= version for leaf in leaves)
+
+    return is_sealed
+
+
+def unanswered(authority: Authority, erased: Mapping[bytes, int]) -> Iterator[str]:
+    """Return what is not proved of erasures, a sentence each."""
+    if erased and authority.is_sealed is None:
+        yield (
+            "who erased what is erased, and that nothing forbade it: nothing is sealed here, so whoever can write the "
+            "store can have made the record of it"
+        )
+    unknown = authority.unknown()
+    if unknown:
+        yield (
+            f"that no hold or retention period of a conversation forbade {unknown:,} of the erasures: their records "
+            "do not say in which it was"
+        )

@@ -1,0 +1,124 @@
+"""The record of an erasure is sealed before anything is emptied; what nobody sealed, nobody vouches for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from itertools import count
+
+import pytest
+
+from recorder import Store
+from recorder.api.acts import seal_first, write_down
+from recorder.api.auditing import audit_store
+from recorder.api.erasing import Ground, carry_out, plan_for
+from recorder.clock import SystemClock, id_bytes
+from recorder.core.chain import left_of
+from recorder.errors import ErasureRefused
+from recorder.ledger import keys
+from recorder.ledger.audit import Asked
+from recorder.projections.erasing import erase_streams
+from recorder.projections.runner import project
+from recorder.store import open_store
+from recorder.store.erased import acts_of_types, erased_streams
+from recorder.store.projected import SqlProjected
+from tests.commands import run
+from tests.contract.sealed import ORIGIN
+from tests.erasing import GROUND, erase, recorded, told_erasures, verified
+from tests.integration.test_erase_killed import killed
+
+
+def test_the_record_is_sealed_before_anything_is_emptied(store_url: str) -> None:
+    recorded(store_url)
+    killed(store_url, "told")
+    with closing(open_store(store_url, write=False)) as store:
+        assert erased_streams(store) == frozenset()
+        records = list(acts_of_types(store, ("payload_erased",)))
+        leaves = [store.ledger.last_leaf(record.stream) for record in records]
+        size, _ = store.ledger.last_checkpoint() or (0, "")
+        assert records
+        assert all(leaf is not None and leaf.number < size for leaf in leaves)
+
+
+def test_finishing_seals_what_was_only_recorded(store_url: str) -> None:
+    recorded(store_url)
+    killed(store_url, "unsealed")
+    with closing(open_store(store_url, write=False)) as store:
+        journal = next(acts_of_types(store, ("payload_erased",))).stream
+        assert store.ledger.last_leaf(journal) is None
+    assert run("erase", "--finish", "--yes", "--store", store_url).exit_code == 0
+    with closing(open_store(store_url, write=False)) as store:
+        assert store.ledger.last_leaf(journal) is not None
+        assert len(erased_streams(store)) == 4
+    assert verified(store_url)["findings"] == []
+
+
+def test_without_the_key_it_says_what_follows(store_url: str) -> None:
+    made = recorded(store_url)
+    key = keys.private_file(ORIGIN)
+    away = key.with_name("away")
+    key.rename(away)
+    result = run("erase", made.hers[0], "--ground", GROUND, "--yes", "--store", store_url)
+    assert result.exit_code == 0, result.stderr
+    (line,) = [line for line in result.stderr.splitlines() if "not sealed" in line]
+    assert ORIGIN in line
+    assert "nobody vouches for the erasure, until `recorder seal`" in line
+    found = [(one["exchange"], one["kind"], one["field"]) for one in verified(store_url)["findings"]]
+    assert found == [(made.hers[0], "erasure", "authority")]
+    away.rename(key)
+    assert run("seal", "--store", store_url).exit_code == 0
+    assert verified(store_url)["findings"] == []
+
+
+def test_a_hold_that_is_placed_while_somebody_is_asked_refuses_it(store_url: str) -> None:
+    made = recorded(store_url)
+    clock = SystemClock()
+    with Store(store_url) as store:
+        plan = plan_for(store, store.resolve(made.hers[0]), clock.wall_ns())
+    assert run("hold", "place", made.hers[0], "--ground", "the case", "--store", store_url).exit_code == 0
+    with pytest.raises(ErasureRefused, match="the case"):
+        carry_out(store_url, clock, plan, Ground(GROUND))
+    assert told_erasures(store_url) == []
+
+
+def test_what_is_erased_while_it_is_audited_is_no_finding(store_url: str) -> None:
+    made = recorded(store_url)
+    erasing = _erasing(store_url, made.other)
+    calls = count()
+    with Store(store_url) as store:
+        asked = Asked(SystemClock().wall_ns(), jobs=1, advance=lambda *_: erasing() if next(calls) == 0 else None)
+        report = audit_store(store.reader, asked)
+    assert next(calls) > 1  # there were streams yet when it was erased
+    assert report.more["erased"]["payloads"] > 0
+    assert report.findings == ()
+
+
+def _erasing(url: str, exchange: str) -> Callable[[], None]:
+    """Return what erases an exchange, but for writing files anew, which waits for readers."""
+
+    def erase_now() -> None:
+        clock = SystemClock()
+        with closing(open_store(url, write=True)) as store:
+            opened = store.opening(id_bytes(exchange))
+            assert opened is not None
+            events = list(store.events(opened.stream))
+            left = {opened.stream: [(event.version, *left_of(opened, event)) for event in events]}
+            project(store, SqlProjected(store))
+            facts = {"exchange": exchange, "events": len(events), "bytes": 1, "ground": GROUND, "by": "me"}
+            journal = write_down(store, clock, "erase", [("payload_erased", facts)], seal=False)
+            assert seal_first(store, clock, [journal]) is None
+            erase_streams(store, {opened.stream: [one._replace(meta=None, body=None) for one in events]}, left)
+
+    return erase_now
+
+
+def test_its_record_keeps_where_it_belonged(store_url: str) -> None:
+    made = recorded(store_url)
+    with Store(store_url) as store:
+        home, _ = store.conversation_of(made.hers[1])
+    erase(store_url, "annakarenina")
+    told = {str(facts["exchange"]): facts for facts in told_erasures(store_url)}
+    assert all(home in facts["conversations"] for facts in told.values())  # type: ignore[operator]
+    (link,) = [facts["linked"] for facts in told.values() if "linked" in facts]
+    assert link["kind"] == "order"  # type: ignore[index]
+    assert link["exchange"] == made.hers[1]  # type: ignore[index]
