@@ -22,6 +22,7 @@ from recorder.clock import SystemClock
 from recorder.core.match_rules import Match
 from recorder.errors import ConfigurationError, NetworkBlocked, NoMatchingExchange
 from recorder.pytest_plugin.counting import counted
+from recorder.pytest_plugin.killed import clear, finish, told_left, was_killed
 from recorder.pytest_plugin.late import Late
 from recorder.pytest_plugin.messages import told_blocked, told_misses, told_refused, told_unplayed
 from recorder.pytest_plugin.modes import Mode, Plan, plan_of
@@ -31,7 +32,7 @@ from recorder.pytest_plugin.settings import Reaction, Settings
 from recorder.pytest_plugin.verifying import drifts, recorded_in, told_drifts
 from recorder.replay.nothing import Nothing
 from recorder.replay.virtual_clock import VirtualClock
-from recorder.store.cassette_file import left_open, read_file
+from recorder.store.cassette_file import left_open, read_file, read_first_line
 
 if TYPE_CHECKING:
     import requests
@@ -65,6 +66,7 @@ class Recording:
         self._told_ended = 0
         self._closed = False
         self._late = Late(test, run.findings)
+        self._take_over()
         self._exists = path.exists()
         self.plan = plan_of(settings.mode, exists=self._exists, begun=run.begun.get(path))
         if settings.mode is Mode.VERIFY and not self._exists:
@@ -103,10 +105,23 @@ class Recording:
     def _refuse_unfinished(self) -> None:
         """Refuse to play what may not be all that was recorded.
 
-        :raises pytest.UsageError: the cassette has not been written to its end.
+        :raises pytest.UsageError: the cassette has not been written to its end, or has not even been begun.
         """
-        if self.plan == Plan(True, "nowhere") and self._exists and read_file(self.path).recording:
-            raise pytest.UsageError(left_open(Path(self._run.told(self.path))))
+        begun = self.path in self._run.begun
+        if self.plan == Plan(True, "nowhere") or self.mode is Mode.VERIFY or (self.mode is Mode.ONCE and not begun):
+            unfinished = read_first_line(self.path).recording if self._exists else was_killed(self.path)
+            if unfinished:
+                raise pytest.UsageError(left_open(Path(self._run.told(self.path))))
+        if self.plan.target != "beside" and (told := told_left(self._run, self.path)):
+            self._run.findings.left.append(told)
+
+    def _take_over(self) -> None:
+        """Finish what a killed run has recorded into the cassette, where this one goes on with it or renews it."""
+        begins = self.path not in self._run.begun and self.mode in (Mode.NEW_EPISODES, Mode.ALL, Mode.REWRITE)
+        if begins and was_killed(self.path):
+            finish(self.path)
+            told = self._run.told(self.path)
+            self._run.findings.left.append(f"{told}: a run that was killed had recorded it in part: finished first")
 
     def _open_recorder(self) -> Recorder | None:
         target = self._target()
@@ -118,8 +133,10 @@ class Recording:
         if switched_off():
             raise pytest.UsageError(f"{self._test}: RECORDER_OFF is set, nothing can be recorded: unset it")
         begun, alone = self.path in self._run.begun, self._run.users_of(self.path) == 1
-        if self.plan.target == "beside" and (alone or not begun):
-            target.unlink(missing_ok=True)  # left by a run that did not come to its end, or by this test before a rerun
+        if self.plan.target == "beside" and not begun:
+            clear(self._run, self.path)
+        elif self.plan.target == "beside" and alone:
+            target.unlink(missing_ok=True)  # left by this test before a rerun
         elif self.plan == Plan(False, "cassette") and begun and alone:
             target.unlink(missing_ok=True)
             self._exists = False

@@ -103,9 +103,10 @@ def test_in_ci_the_mode_is_none(suite: Suite, monkeypatch: pytest.MonkeyPatch) -
     suite.tells(["recorder: mode none, since CI is set"], failed=1)
     assert suite.calls == 0
     assert suite.run(mode="once").ret == 0  # somebody asked for it here and now
-    monkeypatch.setenv("CI", "false")
-    assert suite.run("-o", "recorder_mode=none").ret == 0
-    assert suite.calls == 2
+    for number, no_ci in enumerate(("false", "0", "", "No", "off"), start=2):
+        monkeypatch.setenv("CI", no_ci)
+        assert suite.run("-o", "recorder_mode=none").ret == 0
+        assert suite.calls == number
 
 
 def test_the_nearest_marker_counts_before_the_others_and_the_settings(suite: Suite) -> None:
