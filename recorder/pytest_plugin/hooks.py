@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import pytest
 
@@ -15,11 +15,11 @@ from recorder.pytest_plugin.run import Run
 from recorder.pytest_plugin.settings import Configured
 
 if TYPE_CHECKING:
+    from recorder.pytest_plugin.attempts import Outcome
     from recorder.pytest_plugin.per_test import Recording
 
-Outcome = Literal["passed", "failed", "skipped"]
 RECORDING: Final = pytest.StashKey[Any]()  # a Recording
-_OUTCOME: Final = pytest.StashKey[Outcome]()
+_OUTCOME: Final = pytest.StashKey["Outcome"]()
 _SET_UP: Final = pytest.StashKey[bool]()  # its setup has not failed
 _COMPLAINT: Final = pytest.StashKey[str]()  # why the test fails, whatever its own outcome was
 _WORKER_OUTPUT: Final = "recorder"
