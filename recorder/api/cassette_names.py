@@ -16,6 +16,8 @@ from typing import Final
 SUFFIX: Final = ".jsonl"
 #: Ends the name of what is recorded to take a cassette's place; it stands in no name of a test.
 BESIDE: Final = "~new"
+#: Ends the name of what a run recorded to take a cassette's place that was killed, once it is set aside.
+KILLED: Final = "~killed"
 
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_.,=+@\[\]-]")
 _RESERVED: Final = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)", re.IGNORECASE)  # names of devices, on Windows
@@ -44,7 +46,18 @@ def unsafe_parts(name: str) -> list[str]:
 
 def beside(cassette: Path) -> Path:
     """Return where something is recorded that may take a cassette's place."""
-    return cassette.with_name(f"{cassette.name.removesuffix(SUFFIX)}{BESIDE}{SUFFIX}")
+    return with_ending(cassette, BESIDE)
+
+
+def with_ending(cassette: Path, ending: str) -> Path:
+    """Return the path of a file beside a cassette, whose name has this at its end."""
+    return cassette.with_name(f"{cassette.name.removesuffix(SUFFIX)}{ending}{SUFFIX}")
+
+
+def is_beside(cassette: Path) -> bool:
+    """Whether a file was recorded to take a cassette's place, and has not done so."""
+    _, separator, ending = cassette.name.removesuffix(SUFFIX).rpartition("~")
+    return bool(separator) and f"~{ending.rstrip('0123456789')}" in (BESIDE, KILLED)
 
 
 class Places:

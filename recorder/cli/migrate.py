@@ -19,7 +19,7 @@ from recorder.cli.failures import FOUND, Failed, tell
 from recorder.cli.output import clean, counted, dim, emit_json
 from recorder.formats.importing.base import LACKS
 
-_BY_HAND: Final = "bring each over by `recorder import --store cassettes/NAME.jsonl OLD`, and name it by a marker"
+_BY_NAME: Final = "bring them over by `recorder migrate {names}`, and name each by a marker"
 _ARE: Final = {False: "it is", True: "they are"}
 _MARKS: Final = {"written": "ok", "added": "ok", "present": "--", "conflict": "!!", "refused": "!!"}
 _DONE: Final = {"written": "written", "added": "added to", "present": "there already"}
@@ -45,9 +45,10 @@ def migrate_suite(
     """Turn a suite that vcrpy, pytest-recording or pytest-vcr records into one of ours.
 
     TESTS are modules and folders; without them, the current directory. Each old cassette becomes one under the name
-    that the plugin looks for; the old one stays, and what lies there with other content is never overwritten. Told
-    besides: what got stricter, secrets that stood in the old files, and what to write instead of each marker, fixture
-    and option, with its place. Running it again adds nothing.
+    that the plugin looks for; the old one stays, and what lies there with other content is never overwritten. An old
+    cassette that is named itself, or lies in a folder without tests, is brought over whosever it is, beside itself.
+    Told besides: what got stricter, secrets that stood in the old files, and what to write instead of each marker,
+    fixture and option, with its place. Running it again adds nothing.
 
     Where the source does not tell whose a cassette is, `pytest --collect-only` is asked, which imports the tests and
     runs none. What could not be brought over is told by name, and the exit code is 1.
@@ -69,9 +70,10 @@ def migrate_suite(
     for path, line, name in found.missing:
         tell(f"{path}:{line}: there is no cassette {name!r}: record it by pytest --recorder-mode=once")
     for path, line, what in found.untold:
-        tell(f"{path}:{line}: which cassettes {what} names cannot be told: {_BY_HAND}")
+        tell(f"{path}:{line}: which cassettes {what} names cannot be told: {_BY_NAME.format(names='FILE-OR-FOLDER…')}")
     if found.orphans:
-        tell(f"{counted(len(found.orphans), 'old cassette')} left where {_ARE[len(found.orphans) > 1]}: {_BY_HAND}")
+        names = _BY_NAME.format(names=shlex.join(map(str, found.to_name)))
+        tell(f"{counted(len(found.orphans), 'old cassette')} left where {_ARE[len(found.orphans) > 1]}: {names}")
     if found.uncollected:
         tell(f"{found.uncollected}: the tests were read from their source alone, mend that and run it again")
     if not (found.moved or found.places or found.missing or found.unread or found.orphans):

@@ -21,7 +21,7 @@ import pytest
 
 from recorder.pytest_plugin.collected import Collected
 from recorder.pytest_plugin.given_faults import are_several, as_played, check_fault, faults_of, told_fault
-from recorder.pytest_plugin.hooks import RECORDING, Hooks, outcome
+from recorder.pytest_plugin.hooks import RECORDING, Hooks, fail_at_the_end, outcome
 from recorder.pytest_plugin.marking import MARKER, marked
 from recorder.pytest_plugin.run import Run
 from recorder.pytest_plugin.settings import Configured, add_options
@@ -143,9 +143,9 @@ def recording(
         try:
             made.close(outcome(item))
         except RecorderError as error:
-            pytest.fail(f"recorder: {error}", pytrace=False)
+            fail_at_the_end(item, f"recorder: {error}")
     if late := made.complaint(hooks.guarding.blocked()):
-        pytest.fail(late, pytrace=False)
+        fail_at_the_end(item, late)
 
 
 @pytest.fixture

@@ -14,12 +14,17 @@ _FAILURES: Final = frozenset({"request_failed", "response_failed"})
 _WRONG: Final = 400  # and above: a status that says so
 
 
-def counted(path: Path) -> str:
-    """Return how many exchanges a cassette has, and how those ended that went wrong."""
+def counted(path: Path, added: int | None = None) -> str:
+    """Return how many exchanges a cassette has, and how those ended that went wrong.
+
+    :param added: how many of them are new; None: that does not matter.
+    """
     recordings = CassetteRecordings(path)
     streams = [block.stream for block in recordings.cassette.exchange_blocks()]
     wrong = Counter(filter(None, (_wrong(fold(recordings.events(stream))) for stream in streams)))
     told = "1 exchange" if len(streams) == 1 else f"{len(streams)} exchanges"
+    if added is not None and added < len(streams):
+        told += f", {added} of them new"
     return f"{told} ({wrong.total()} failed: {', '.join(sorted(wrong))})" if wrong else told
 
 

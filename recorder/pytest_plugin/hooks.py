@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import pytest
 
@@ -15,11 +15,11 @@ from recorder.pytest_plugin.run import Run
 from recorder.pytest_plugin.settings import Configured
 
 if TYPE_CHECKING:
+    from recorder.pytest_plugin.attempts import Outcome
     from recorder.pytest_plugin.per_test import Recording
 
-Outcome = Literal["passed", "failed", "skipped"]
 RECORDING: Final = pytest.StashKey[Any]()  # a Recording
-_OUTCOME: Final = pytest.StashKey[Outcome]()
+_OUTCOME: Final = pytest.StashKey["Outcome"]()
 _SET_UP: Final = pytest.StashKey[bool]()  # its setup has not failed
 _COMPLAINT: Final = pytest.StashKey[str]()  # why the test fails, whatever its own outcome was
 _WORKER_OUTPUT: Final = "recorder"
@@ -30,22 +30,16 @@ def outcome(item: pytest.Item) -> Outcome:
     return item.stash.get(_OUTCOME, "failed")
 
 
-def _swallowed(error: BaseException | None) -> bool:
-    """Whether the error with which a test has ended is another one than that of its recording, or made of it."""
-    from recorder.errors import RecorderError
+def fail_at_the_end(item: pytest.Item, told: str) -> NoReturn:
+    """Fail a test while its fixtures are torn down, also where others of them fail too, or it is expected to fail."""
+    item.stash[_COMPLAINT] = told
+    pytest.fail(told, pytrace=False)
 
-    if isinstance(error, pytest.skip.Exception | pytest.xfail.Exception):
-        return True
-    left, seen = [error], set[int]()
-    while left:
-        one = left.pop()
-        if one is None or id(one) in seen:
-            continue
-        if isinstance(one, RecorderError):
-            return False
-        seen.add(id(one))
-        left += [one.__cause__, one.__context__, *getattr(one, "exceptions", ())]
-    return True
+
+def _told_by(error: BaseException | None) -> str:
+    """Return what the plugin fails a test for, where the error with which a phase of it has ended is that."""
+    told = error.msg if isinstance(error, pytest.fail.Exception) else None
+    return told if isinstance(told, str) and told.startswith("recorder: ") else ""
 
 
 class Hooks:
@@ -206,16 +200,18 @@ class Hooks:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Note whether a test has passed; what it has swallowed fails it, be it skipped or expected to fail."""
+        """Note whether a test has passed; a miss fails it, be it swallowed, skipped or expected to fail."""
         report = yield
         if call.when == "setup":
             item.stash[_SET_UP] = not report.failed
-            item.stash[_COMPLAINT] = ""
-        elif call.when == "call":
-            told = item.stash.get(_COMPLAINT, "")
-            if told and not report.failed and _swallowed(None if call.excinfo is None else call.excinfo.value):
-                report.outcome, report.longrepr = "failed", told
-                report.__dict__.pop("wasxfail", None)
+            item.stash[_COMPLAINT] = "" if report.passed or report.failed else self._complaint(item)
+            item.stash[_OUTCOME] = "failed"  # an earlier try of the same test says nothing of this one
+        told = item.stash.get(_COMPLAINT, "") or _told_by(None if call.excinfo is None else call.excinfo.value)
+        if told and not report.failed:
+            report.outcome, report.longrepr = "failed", told
+            report.__dict__.pop("wasxfail", None)
+        item.stash[_COMPLAINT] = ""
+        if call.when == "call":
             item.stash[_OUTCOME] = "passed" if hasattr(report, "wasxfail") else report.outcome
         return report
 

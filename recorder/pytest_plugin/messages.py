@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
+from recorder.api.cassette_names import is_beside
 from recorder.errors import NetworkBlocked, NoMatchingExchange, RecorderError
 
 _SHOWN = 20  # differences of one request
@@ -86,6 +88,11 @@ def told_unplayed(requests: Sequence[str], cassette: str, *, is_shared: bool = F
 
 def told_orphan(cassette: str) -> str:
     """Return what is told of a cassette that belongs to no test."""
+    if is_beside(Path(cassette)):
+        return (
+            f"{cassette}: no test that was collected has it: a run that failed or was killed has recorded it beside "
+            "its cassette: look at it, then remove it"
+        )
     return (
         f"{cassette}: no test that was collected has it: name it by a marker, where a test of another name or code of "
         "yours plays it; where nothing does any more, remove it"

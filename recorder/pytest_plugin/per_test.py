@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -21,7 +21,8 @@ from recorder.api.player import Player
 from recorder.clock import SystemClock
 from recorder.core.match_rules import Match
 from recorder.errors import ConfigurationError, NetworkBlocked, NoMatchingExchange
-from recorder.pytest_plugin.counting import counted
+from recorder.pytest_plugin.attempts import Attempt, Outcome, exchanges_in
+from recorder.pytest_plugin.killed import clear, finish, told_left, was_killed
 from recorder.pytest_plugin.late import Late
 from recorder.pytest_plugin.messages import told_blocked, told_misses, told_refused, told_unplayed
 from recorder.pytest_plugin.modes import Mode, Plan, plan_of
@@ -31,7 +32,7 @@ from recorder.pytest_plugin.settings import Reaction, Settings
 from recorder.pytest_plugin.verifying import drifts, recorded_in, told_drifts
 from recorder.replay.nothing import Nothing
 from recorder.replay.virtual_clock import VirtualClock
-from recorder.store.cassette_file import left_open, read_file
+from recorder.store.cassette_file import left_open, read_file, read_first_line
 
 if TYPE_CHECKING:
     import requests
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from recorder.api.recorder import Recorder
 
 _HOUR: int = 3600 * 10**9
-_BECAME = {"failed": "failed", "skipped": "was skipped"}
 
 
 class Recording:
@@ -65,6 +65,7 @@ class Recording:
         self._told_ended = 0
         self._closed = False
         self._late = Late(test, run.findings)
+        self._take_over()
         self._exists = path.exists()
         self.plan = plan_of(settings.mode, exists=self._exists, begun=run.begun.get(path))
         if settings.mode is Mode.VERIFY and not self._exists:
@@ -103,10 +104,27 @@ class Recording:
     def _refuse_unfinished(self) -> None:
         """Refuse to play what may not be all that was recorded.
 
-        :raises pytest.UsageError: the cassette has not been written to its end.
+        :raises pytest.UsageError: the cassette has not been written to its end, or has not even been begun.
         """
-        if self.plan == Plan(True, "nowhere") and self._exists and read_file(self.path).recording:
-            raise pytest.UsageError(left_open(Path(self._run.told(self.path))))
+        begun = self.path in self._run.begun
+        if self.plan == Plan(True, "nowhere") or self.mode is Mode.VERIFY or (self.mode is Mode.ONCE and not begun):
+            unfinished = read_first_line(self.path).recording if self._exists else was_killed(self.path)
+            if unfinished:
+                raise pytest.UsageError(left_open(Path(self._run.told(self.path))))
+        if self.plan.target != "beside" and (told := told_left(self._run, self.path)):
+            self._run.findings.left.append(told)
+
+    def _take_over(self) -> None:
+        """Take out what this test recorded before, if it is run again; finish what a killed run has recorded.
+
+        That is done where this run goes on with the cassette, or renews it.
+        """
+        self._run.attempts.begin(self.path, self._test)
+        begins = self.path not in self._run.begun and self.mode in (Mode.NEW_EPISODES, Mode.ALL, Mode.REWRITE)
+        if begins and was_killed(self.path):
+            finish(self.path)
+            told = self._run.told(self.path)
+            self._run.findings.left.append(f"{told}: a run that was killed had recorded it in part: finished first")
 
     def _open_recorder(self) -> Recorder | None:
         target = self._target()
@@ -117,16 +135,14 @@ class Recording:
 
         if switched_off():
             raise pytest.UsageError(f"{self._test}: RECORDER_OFF is set, nothing can be recorded: unset it")
-        begun, alone = self.path in self._run.begun, self._run.users_of(self.path) == 1
-        if self.plan.target == "beside" and (alone or not begun):
-            target.unlink(missing_ok=True)  # left by a run that did not come to its end, or by this test before a rerun
-        elif self.plan == Plan(False, "cassette") and begun and alone:
-            target.unlink(missing_ok=True)
-            self._exists = False
         if self.plan.target == "beside":
+            if self.path not in self._run.begun:
+                clear(self._run, self.path)
             self._run.settled.discard(self.path)
         if self.plan.target != "apart":
             self._run.begun.setdefault(self.path, self.plan.target)
+        if self.plan.target != "apart":
+            self._had, self._before = target.exists(), exchanges_in(target)
         self._made_folders = [folder for folder in target.parents if not folder.exists()]
         target.parent.mkdir(parents=True, exist_ok=True)
         match, redact = self._rules(target)
@@ -277,7 +293,7 @@ class Recording:
     def _share(self, unplayed: Iterable[str], recorded: frozenset[str]) -> None:
         """Note what this test has asked for of a cassette that several tests play."""
         shared = self._run.shared(self.path)
-        shared.runs += 1
+        shared.runs.add(self._test)
         shared.exchanges |= recorded
         shared.played |= recorded.difference(unplayed)
 
@@ -304,7 +320,7 @@ class Recording:
 
     # How it ends
 
-    def close(self, outcome: Literal["passed", "failed", "skipped"]) -> None:
+    def close(self, outcome: Outcome) -> None:
         """Bring what was recorded to the cassette.
 
         :param outcome: of the test; where it has not passed, a cassette that was to be replaced stays.
@@ -317,17 +333,17 @@ class Recording:
         self._close_recorder()
         if self._apart is not None:
             shutil.rmtree(self._apart, ignore_errors=True)
-        if outcome != "passed":
-            self._run.failed.add(self.path)
-        elif self._run.users_of(self.path) == 1:
-            self._run.failed.discard(self.path)  # it has passed when it was run again
-        is_last = self._run.is_last_user(self.path)
+        self._run.attempts.note(self.path, self._test, self._attempt(outcome))
         if self.plan.target == "beside" and self.mode is Mode.REWRITE and outcome == "passed":
             self._run.rewriting.setdefault(self.path, set()).add(self._test)
-        if self.plan.target == "cassette":
-            self._tell_recorded(outcome)
-        if is_last and self._run.begun.get(self.path) == "beside":  # by this test, or by another that shares it
+        if self._run.is_done(self.path) and self._run.begun.get(self.path) == "beside":  # by this or by another test
             take_place(self._run, self.path)
+
+    def _attempt(self, outcome: Outcome) -> Attempt:
+        file = self._target() if self.plan.target in ("cassette", "beside") else None
+        if file is None:
+            return Attempt(outcome)
+        return Attempt(outcome, file, exchanges_in(file) - self._before, has_made=not self._had)
 
     def _close_recorder(self) -> None:
         if self._recorder is not None:
@@ -335,18 +351,6 @@ class Recording:
             with suppress(OSError):  # something is there
                 for folder in self._made_folders:
                     folder.rmdir()
-
-    def _tell_recorded(self, outcome: str) -> None:
-        if not self.path.exists():
-            return
-        told = self._run.told(self.path)
-        if outcome == "passed":
-            self._run.findings.recorded.append(f"{told}: {counted(self.path)}")
-        else:
-            self._run.findings.left.append(
-                f"{told} was recorded by a test that {_BECAME[outcome]}: {counted(self.path)}: look at it, "
-                "or record again with --recorder-mode=rewrite"
-            )
 
 
 def _clock(given: Any) -> VirtualClock | None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from recorder.pytest_plugin.attempts import Attempts
 from recorder.pytest_plugin.collected import Collected
 from recorder.pytest_plugin.modes import Target
 
@@ -21,26 +22,26 @@ class Shared:
     """A cassette that several tests name.
 
     :ivar users: how many tests of this run do.
-    :ivar runs: how many have passed by playing it.
+    :ivar runs: ids of those that have passed by playing it.
     :ivar played: ids of the exchanges that they have asked for.
     :ivar exchanges: ids of all of its exchanges.
     """
 
     users: int
-    runs: int = 0
+    runs: set[str] = field(default_factory=set)
     played: set[str] = field(default_factory=set)
     exchanges: set[str] = field(default_factory=set)
 
     def add(self, other: Shared) -> None:
         """Add what another worker knows of the same cassette."""
-        self.runs += other.runs
+        self.runs |= other.runs
         self.played |= other.played
         self.exchanges |= other.exchanges
 
     @property
     def unplayed(self) -> set[str]:
         """Ids of the exchanges that no test has asked for; none as long as not all tests have passed."""
-        return self.exchanges - self.played if self.runs == self.users else set()
+        return self.exchanges - self.played if len(self.runs) == self.users else set()
 
 
 @dataclass
@@ -73,8 +74,7 @@ class Findings:
         self.late |= set(told["late"])
         self.shut |= set(told["shut"])
         for path, each in told["shared"].items():
-            sets = {name: set(each[name]) for name in ("played", "exchanges")}
-            shared = Shared(each["users"], each["runs"], **sets)
+            shared = Shared(each["users"], *(set(each[name]) for name in ("runs", "played", "exchanges")))
             self.shared.setdefault(path, Shared(shared.users)).add(shared)
 
     def as_data(self) -> dict[str, Any]:
@@ -96,7 +96,8 @@ class Run:
     :ivar parallel: other processes run tests of it at the same time.
     :ivar is_controller: other processes run all of its tests.
     :ivar begun: cassettes that this run has begun to record, and where.
-    :ivar failed: those of which a test did not pass.
+    :ivar attempts: what each test has recorded, and whether it has passed.
+    :ivar kept: how many exchanges have stayed in those that were recorded again.
     :ivar rewriting: ids of the tests that have passed by rewriting one.
     :ivar settled: cassettes beside which nothing is recorded any more.
     """
@@ -107,26 +108,25 @@ class Run:
         self.parallel = hasattr(config, "workerinput")
         self.is_controller = not self.parallel and config.getoption("dist", "no") != "no"
         self.begun: dict[Path, Target] = {}
-        self.failed: set[Path] = set()
+        self.attempts = Attempts()
+        self.kept: dict[Path, int] = {}
         self.rewriting: dict[Path, set[str]] = {}
         self.settled: set[Path] = set()
         self.findings = Findings()
         self._users: dict[Path, int] = {}
-        self._left: dict[Path, int] = {}
 
     def expect(self, cassettes: Iterable[Path]) -> None:
         """Note which cassettes will be used: one for each test that will run."""
         for path in cassettes:
-            self._users[path] = self._left[path] = self._users.get(path, 0) + 1
+            self._users[path] = self._users.get(path, 0) + 1
 
     def users_of(self, cassette: Path) -> int:
         """Return how many tests of this run use a cassette."""
         return max(self._users.get(cassette, 1), 1)
 
-    def is_last_user(self, cassette: Path) -> bool:
-        """Note that a test is done with a cassette; whether it was the last one."""
-        self._left[cassette] = self._left.get(cassette, 1) - 1
-        return self._left[cassette] <= 0
+    def is_done(self, cassette: Path) -> bool:
+        """Whether all tests that use a cassette have come to their end, those that were run again included."""
+        return self.attempts.done(cassette) >= self.users_of(cassette)
 
     def is_rewritten(self, cassette: Path) -> bool:
         """Return whether every test that may have recorded a cassette has now rewritten it."""

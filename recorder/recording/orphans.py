@@ -172,12 +172,22 @@ def any_left(directory: Path) -> bool:
 
     What cannot be opened for writing, on a disk that is only read, is not told.
     """
-    for path in spool_files(directory):
-        with suppress(OSError), closing(LockFile(path, flags=os.O_RDWR)) as lock:
-            if lock.acquire(blocking=False):
-                lock.release()
-                return True
-    return False
+    return any(_is_free(path) is True for path in spool_files(directory))
+
+
+def any_owned(directory: Path) -> bool:
+    """Whether a spool file lies in a directory whose process lives."""
+    return any(_is_free(path) is False for path in spool_files(directory))
+
+
+def _is_free(path: Path) -> bool | None:
+    """Return whether a spool file has no owner; None where it cannot be opened for writing, or is gone."""
+    with suppress(OSError), closing(LockFile(path, flags=os.O_RDWR)) as lock:
+        if not lock.acquire(blocking=False):
+            return False
+        lock.release()
+        return True
+    return None
 
 
 def _take(path: Path, held: ExitStack) -> Orphan | None:

@@ -80,9 +80,10 @@ def test_a_miss_while_a_fixture_is_torn_down_is_an_error(suite: Suite) -> None:
 
 
 def test_an_expected_failure_and_a_skip_stay_what_they_are(suite: Suite) -> None:
+    suite.record("cassettes/test_bot/test_x.jsonl", "a")
     suite.write(
         "@pytest.mark.xfail(strict=True)\n"
-        "def test_x(recorded_session):\n    ask(recorded_session, 'a')\n"
+        "def test_x(recorded_session):\n    assert ask(recorded_session, 'a') == 'hold'\n"
         "def test_s(recorded_session):\n    pytest.skip('today')\n"
     )
     suite.run().assert_outcomes(xfailed=1, skipped=1)
@@ -201,8 +202,84 @@ def test_expected(recorded_session):
 def test_no_outcome_of_a_test_hides_a_miss(suite: Suite) -> None:
     suite.write(SWALLOWED)
     result = suite.run()
-    result.assert_outcomes(failed=5, xfailed=1)
-    assert result.stdout.str().count("recorder: a request was never recorded: there is no cassette") >= 5
+    result.assert_outcomes(failed=6)
+    assert result.stdout.str().count("recorder: a request was never recorded: there is no cassette") >= 6
+
+
+EXPECTED = """
+pytestmark = pytest.mark.xfail(strict={strict})
+
+
+@pytest.fixture
+def asks_first(recorded_session):
+    ask(recorded_session, "a")
+
+
+@pytest.fixture
+def swallows_first(recorded_session):
+    try:
+        ask(recorded_session, "a")
+    except Exception:
+        pytest.xfail("down")
+
+
+@pytest.fixture
+def asks_last(recorded_session):
+    yield
+    ask(recorded_session, "a")
+
+
+def test_raises(recorded_session):
+    ask(recorded_session, "a")
+
+
+@pytest.mark.xfail(raises=NoMatchingExchange)
+def test_names_it(recorded_session):
+    ask(recorded_session, "a")
+
+
+def test_in_setup(asks_first):
+    pass
+
+
+def test_swallowed_in_setup(swallows_first):
+    pass
+
+
+def test_in_teardown(asks_last):
+    assert False
+
+
+@pytest.mark.recorded("no/name?")
+def test_marker(recorded_session):
+    pass
+
+
+def test_other(recorded_session):
+    assert False
+"""
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_miss_is_no_failure_that_was_expected(suite: Suite, strict: bool) -> None:
+    suite.write(EXPECTED.format(strict=strict))
+    result = suite.run()
+    result.assert_outcomes(failed=2, errors=4, xfailed=2)
+    text = result.stdout.str()
+    assert text.count("recorder: a request was never recorded: there is no cassette") >= 5
+    for test in ("raises", "names_it"):
+        assert f"FAILED test_bot.py::test_{test}" in text
+    for test in ("in_setup", "swallowed_in_setup", "in_teardown", "marker"):
+        assert f"ERROR test_bot.py::test_{test}" in text
+
+
+def test_what_fails_a_test_that_has_passed_is_no_failure_that_was_expected(suite: Suite) -> None:
+    suite.record("cassettes/desk.jsonl", "a")
+    suite.write(
+        "pytestmark = [pytest.mark.xfail, pytest.mark.recorded('desk', unplayed='fail')]\n"
+        "def test_it(recorded_session):\n    pass\n"
+    )
+    suite.tells(["recorder: an exchange of cassettes/desk.jsonl not asked for: *"], failed=1)
 
 
 def test_reading_on_past_what_was_recorded_fails_the_test_that_swallows_it(suite: Suite) -> None:

@@ -9,7 +9,7 @@ by a person.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ from recorder.api.cassette_names import Places
 from recorder.api.migration.collecting import Collected, collect
 from recorder.api.migration.moving import Moved, moved
 from recorder.api.migration.old_cassettes import Finder, Found
-from recorder.api.migration.old_files import files_below, near
+from recorder.api.migration.old_files import files_below, is_named_like_one, is_one, near
 from recorder.api.migration.suite import Module, Place, read_module
+from recorder.api.migration.whole import untested
 from recorder.errors import ConfigurationError
 
 
@@ -32,7 +33,8 @@ class Migration:
     :ivar missing: old cassettes that tests name and that are not there: module, line, name.
     :ivar untold: what names cassettes in a way that cannot be told: module, line, what stands there.
     :ivar orphans: old cassettes that no test has, as far as that can be told.
-    :ivar unread: modules that could not be read, each with why.
+    :ivar to_name: what brings those over whole, where it is named: folders and files.
+    :ivar unread: modules, and files that may be old cassettes, that could not be read, each with why.
     :ivar uncollected: why pytest could not tell the tests, where that might have helped; empty: it could.
     """
 
@@ -41,6 +43,7 @@ class Migration:
     missing: list[tuple[Path, int, str]] = field(default_factory=list)
     untold: list[tuple[Path, int, str]] = field(default_factory=list)
     orphans: list[Path] = field(default_factory=list)
+    to_name: list[Path] = field(default_factory=list)
     unread: list[tuple[Path, str]] = field(default_factory=list)
     uncollected: str = ""
 
@@ -88,7 +91,8 @@ def migrate(
 ) -> Migration:
     """Bring the cassettes of a suite over, and return what was found.
 
-    :param paths: modules of tests, and folders with some.
+    :param paths: modules of tests, and folders with some; old cassettes, and folders in which there are no tests, whose
+        cassettes are brought over whosever they are.
     :param directory: of all our cassettes, as the setting ``recorder_cassette_dir`` names it; None: beside each module.
     :param redact: rules of redaction beside the built-in ones.
     :param dry: nothing is written.
@@ -98,15 +102,25 @@ def migrate(
     """
     paths, found, modules = list(paths), Migration(), list[Module]()
     for path in _modules(paths):
-        try:
-            modules.append(read_module(path))
-        except (SyntaxError, ValueError) as error:
-            found.unread.append((path, f"it is no Python ({' '.join(str(error).split())})"))
-        except OSError as error:
-            found.unread.append((path, f"it cannot be read ({error.strerror})"))
+        if (module := _read(path, found)) is not None:
+            modules.append(module)
     found.places = [place for module in modules for place in sorted(module.places, key=_position)]
-    old, found.uncollected = _looked_for(paths, modules, Places(Path(), directory))
-    found.missing, found.untold, found.orphans = old.missing, old.untold, old.orphans
+    named = [near(path) for path in paths if _is_old(path)]
+    folders = [near(path) for path in paths if path.is_dir()]
+    above = {*(path.parent for path in named), *untested(folders, modules)}
+    modules += _configured_above(above, {module.path for module in modules}, found)
+    places = Places(Path(), directory)
+
+    def looked_for(collected: Collected) -> Found:
+        return Finder(modules, places, collected, folders, named, directory).find()
+
+    old = looked_for(Collected())
+    if modules and old.lacks:
+        collected = collect([path for path in paths if not _is_old(path)], [module.path for module in modules])
+        old = looked_for(collected)
+        found.uncollected = collected.failure if old.lacks else ""
+    found.missing, found.untold, found.orphans, found.to_name = old.missing, old.untold, old.orphans, old.to_name
+    found.unread += old.unread
     for move in old.moves.values():
         one = moved(move, redact, dry=dry)
         found.moved.append(one)
@@ -114,15 +128,26 @@ def migrate(
     return found
 
 
-def _looked_for(paths: list[Path], modules: list[Module], places: Places) -> tuple[Found, str]:
-    """Return the old cassettes, and why pytest could not be asked of them, where it had to be."""
-    folders = [path for path in paths if path.is_dir()]
-    found = Finder(modules, places, Collected(), folders).find()
-    if not (modules and found.lacks):
-        return found, ""
-    collected = collect(paths, [module.path for module in modules])
-    found = Finder(modules, places, collected, folders).find()
-    return found, collected.failure if found.lacks else ""
+def _is_old(path: Path) -> bool:
+    return is_named_like_one(path) or (path.is_file() and path.suffix != ".py" and is_one(path))
+
+
+def _configured_above(folders: Iterable[Path], known: Set[Path], found: Migration) -> Iterator[Module]:
+    """Yield what each ``conftest.py`` says that holds for folders which are brought over whole."""
+    above = {one / "conftest.py" for folder in folders for one in (folder, *folder.parents)}
+    for path in sorted(above - known):
+        if path.is_file() and (module := _read(path, found)) is not None:
+            yield module
+
+
+def _read(path: Path, found: Migration) -> Module | None:
+    try:
+        return read_module(path)
+    except (SyntaxError, ValueError) as error:
+        found.unread.append((path, f"it is no Python ({' '.join(str(error).split())})"))
+    except OSError as error:
+        found.unread.append((path, f"it cannot be read ({error.strerror})"))
+    return None
 
 
 def _position(place: Place) -> tuple[int, int]:
@@ -134,8 +159,10 @@ def _modules(paths: Iterable[Path]) -> Iterator[Path]:
     seen: set[Path] = set()
     for path in paths:
         if not path.exists():
-            raise ConfigurationError(f"{path} does not exist: give modules of tests, or folders with some")
-        for one in map(near, _below(path) if path.is_dir() else [path]):
+            raise ConfigurationError(
+                f"{path} does not exist: give modules of tests, folders with some, or old cassettes and their folders"
+            )
+        for one in map(near, _below(path) if path.is_dir() else [] if _is_old(path) else [path]):
             if one not in seen:
                 seen.add(one)
                 yield one

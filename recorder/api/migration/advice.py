@@ -18,12 +18,14 @@ UNKNOWN: Final = object()
 class Option(NamedTuple):
     """An option that is given to vcrpy.
 
-    :ivar value: as it is written; ``node`` is where.
+    :ivar value: as it is written, with what names in it stand for; ``node`` is where.
+    :ivar path: of the module that it is in.
     """
 
     name: str
     value: ast.expr
     node: ast.expr
+    path: PurePath = PurePath()
 
 
 def constant(node: ast.expr) -> Any:

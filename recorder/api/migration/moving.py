@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from recorder.api.importing import FileReport, Import
+from recorder.api.migration.filters import filters_in
 from recorder.api.migration.old_cassettes import Move
 from recorder.api.migration.strictness import Strictness, strictness
 from recorder.core.json_text import present
@@ -66,12 +67,16 @@ class Moved:
 def moved(move: Move, redact: Iterable[str], *, dry: bool) -> Moved:
     """Make a cassette of old ones, or say what would be made.
 
-    :param redact: rules beside the built-in ones.
+    :param redact: rules beside the built-in ones, and beside those that filters of vcrpy make.
     :param dry: nothing is written.
     :raises StoreError: the cassette cannot be written.
     :raises ConfigurationError: PyYAML is not installed; a rule is none.
     """
-    found, redact = Moved(move), tuple(redact)
+    found, redact, filters = Moved(move), tuple(redact), filters_in(move.options)
+    if reasons := filters.missing(redact):
+        found.status, found.reasons = "refused", reasons
+        return found
+    redact = tuple(dict.fromkeys((*redact, *filters.rules)))
     with tempfile.TemporaryDirectory(prefix="recorder-migrate-") as folder:
         made = Path(folder) / "made.jsonl"
         reports = _imported(move, made, redact)
@@ -107,7 +112,14 @@ def _status(target: Path, made: Path, found: Moved) -> str:
     except RecorderError as error:
         found.reasons.append(str(error))
         return "conflict"
-    there, ours = set(cassette.blocks), set(read_file(made).blocks)
+    new = read_file(made)
+    if unknown := [rule for rule in new.redact if rule not in cassette.redact]:
+        found.reasons.append(
+            f"{target} was made without the redaction rule {unknown[0]!r}, and may hold what that hides: "
+            "remove it and run this again"
+        )
+        return "conflict"
+    there, ours = set(cassette.blocks), set(new.blocks)
     if there >= ours:
         return "present"
     if there < ours:

@@ -10,7 +10,7 @@ far as it can be told without running it. What is left over in the end is told b
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -19,9 +19,20 @@ from recorder.api.cassette_names import Places
 from recorder.api.migration.advice import Option
 from recorder.api.migration.collecting import Collected, Item
 from recorder.api.migration.known_tests import KnownTests
-from recorder.api.migration.old_files import SUFFIXES, is_named_like_one, is_one, near, old_name, those_below
+from recorder.api.migration.old_files import (
+    SUFFIXES,
+    files_below,
+    is_named_like_one,
+    is_one,
+    near,
+    old_name,
+    those_below,
+    why_unread,
+)
 from recorder.api.migration.paths import is_known, is_telling, matches
 from recorder.api.migration.suite import Module, Test, Use
+from recorder.api.migration.whole import beside as ours_beside
+from recorder.api.migration.whole import targets, to_name, untested
 
 _FOLDER: Final = "cassettes"
 
@@ -44,9 +55,9 @@ class Move:
     note: str | None = None
 
     def take(self, sources: Iterable[Path], test: str) -> None:
-        """Add sources, and whose they are."""
+        """Add sources, and whose they are: nobody's where that is empty."""
         self.sources += [each for each in sources if each not in self.sources]
-        if test not in self.tests:
+        if test and test not in self.tests:
             self.tests.append(test)
 
 
@@ -58,6 +69,8 @@ class Found:
     :ivar missing: cassettes that tests name and that are not there: module, line, name.
     :ivar untold: what names cassettes in a way that cannot be told: module, line, what stands there.
     :ivar orphans: old cassettes that no test has, as far as that can be told.
+    :ivar unread: files that may be old cassettes, each with why that cannot be told.
+    :ivar to_name: folders and files that bring the orphans over, where they are named to ``recorder migrate``.
     :ivar is_guessed: the test of one of them may be another one, or a parameter another text.
     """
 
@@ -65,6 +78,8 @@ class Found:
     missing: list[tuple[Path, int, str]] = field(default_factory=list)
     untold: list[tuple[Path, int, str]] = field(default_factory=list)
     orphans: list[Path] = field(default_factory=list)
+    unread: list[tuple[Path, str]] = field(default_factory=list)
+    to_name: list[Path] = field(default_factory=list)
     is_guessed: bool = False
 
     @property
@@ -80,10 +95,22 @@ class Finder:
     :param places: where our cassettes lie.
     :param collected: what pytest has collected of them; empty where it was not asked.
     :param roots: folders below which no old cassette is to be passed over.
+    :param named: old cassettes that are brought over whosever they are, as those in roots without tests.
+    :param directory: of all our cassettes; None: beside each module.
     """
 
-    def __init__(self, modules: list[Module], places: Places, collected: Collected, roots: Iterable[Path]) -> None:
-        self._modules, self._places, self._roots = modules, places, roots
+    def __init__(
+        self,
+        modules: list[Module],
+        places: Places,
+        collected: Collected,
+        roots: Iterable[Path],
+        named: Iterable[Path] = (),
+        directory: Path | None = None,
+    ) -> None:
+        self._modules, self._places, self._roots = modules, places, list(roots)
+        self._asked, self._directory = list(named), directory
+        self._untested = untested(self._roots, modules)
         self._tests = KnownTests(modules, collected.items)
         self._found = Found()
         self._used: set[Path] = set()
@@ -100,8 +127,34 @@ class Finder:
         folders = {each for module in self._modules if self._tests.of(module.path) for each in self._folders(module)}
         beside = {near(path) for each in folders if each.is_dir() for path in each.iterdir() if is_named_like_one(path)}
         left = {*filter(is_one, beside), *those_below(self._roots)}
+        self._whole(left)
         self._found.orphans = sorted(left - self._used)
+        self._found.to_name = to_name(self._found.orphans, self._used, (each.path for each in self._modules))
+        self._found.unread = list(self._unread(folders, left | self._used))
         return self._found
+
+    def _whole(self, left: Set[Path]) -> None:
+        """Have old cassettes moved whosever they are: those that were asked for, and that have been already."""
+        asked = {one: one.parent for one in self._asked}
+        asked |= {one: folder for folder in self._untested for one in those_below([folder])}
+        if self._directory is None:
+            asked |= {one: one.parent for one in left if ours_beside(one).exists() and one not in asked}
+        options = [option for each in self._modules for option in each.options]
+        for source, target, note in targets(sorted(asked.items()), self._directory):
+            if source not in self._used:
+                self._move(target, [source], "", options, note)
+
+    def _unread(self, folders: Iterable[Path], read: Set[Path]) -> Iterator[tuple[Path, str]]:
+        """Yield the files that may be old cassettes and cannot be read, each with why."""
+        near_by = {near(path) for each in folders if each.is_dir() for path in each.iterdir()}
+        of_cassettes = (each for each in self._untested if near(each) != Path())  # anything may lie where one just is
+        near_by |= {near(path) for path in files_below(of_cassettes)}
+        below = {near(path) for path in files_below(self._roots)}
+        for path in sorted(near_by | below):
+            if path.suffix not in SUFFIXES or path in read or path.is_dir():
+                continue
+            if reason := why_unread(path, is_a_cassette=path in near_by):
+                yield path, reason
 
     def _is_told_by_pytest(self, of: Module) -> bool:
         """Whether pytest has told the folder of every test that a fixture serves."""

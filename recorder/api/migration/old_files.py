@@ -8,7 +8,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-SUFFIXES: Final = (".yaml", ".yml", ".json")
+from recorder.errors import ImportRefused
+from recorder.formats.importing.yaml_data import items
+
+_YAML: Final = (".yaml", ".yml")
+SUFFIXES: Final = (*_YAML, ".json")
 _BEGINNING: Final = 1 << 16
 _INTERACTIONS: Final = re.compile(rb'(?m)^interactions:|"interactions"\s*:')
 _REPLACED: Final = re.compile(r"[<>?%*:|\"'/\\]")  # by pytest-recording
@@ -27,7 +31,36 @@ def is_one(path: Path) -> bool:
             beginning = file.read(_BEGINNING)
     except OSError:
         return False
-    return _INTERACTIONS.search(beginning) is not None and b"request" in beginning and b"uri" in beginning
+    is_cut = len(beginning) == _BEGINNING  # a long payload stands before the URL
+    return (
+        _INTERACTIONS.search(beginning) is not None
+        and b"request" in beginning
+        and (is_cut or b"uri" in beginning or b"url" in beginning)
+    )
+
+
+def why_unread(path: Path, *, is_a_cassette: bool) -> str:
+    """Return why nothing can be told of a file that is named like an old cassette; empty where something can.
+
+    :param is_a_cassette: it lies where only those do, so that YAML has to be some.
+    :raises ConfigurationError: PyYAML is not installed.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read() if is_a_cassette and path.suffix in _YAML else b"is not looked into"
+    except FileNotFoundError:
+        return "it leads to a file that is gone" if path.is_symlink() else ""
+    except OSError as error:
+        return f"it cannot be read ({error.strerror})"
+    if not data.strip():
+        return "it is empty"
+    if path.suffix in _YAML and is_a_cassette:
+        try:
+            for _ in items(data):
+                pass
+        except ImportRefused as error:
+            return str(error)
+    return ""
 
 
 def those_below(folders: Iterable[Path]) -> Iterator[Path]:

@@ -34,6 +34,32 @@ class Paths:
             elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
                 self._names[node.target.id] = node.value
 
+    def stands_for(self, node: ast.expr, local: Mapping[str, ast.expr] | None = None, deep: int = 0) -> ast.expr:
+        """Return what a name stands for, and what the names in a list, a sum or a call do; anything else as it is."""
+
+        def inner(each: ast.expr) -> ast.expr:
+            return self.stands_for(each, local, deep + 1)
+
+        if deep > _DEEPEST:
+            return node
+        made: ast.expr
+        match node:
+            case ast.Name(id=name):
+                found = (local or {}).get(name) or self._names.get(name)
+                is_told = found is not None and not (isinstance(found, ast.Constant) and found.value is None)
+                return inner(found) if found is not None and is_told else node
+            case ast.List(elts=parts) | ast.Tuple(elts=parts) | ast.Set(elts=parts):
+                made = ast.List(list(map(inner, parts)), ast.Load())
+            case ast.Starred(value=value):
+                made = ast.Starred(inner(value), ast.Load())
+            case ast.BinOp(left=left, op=op, right=right):
+                made = ast.BinOp(inner(left), op, inner(right))
+            case ast.Call(func=function, args=given, keywords=[]):
+                made = ast.Call(function, list(map(inner, given)), [])
+            case _:
+                return node
+        return ast.copy_location(made, node)
+
     def told(self, node: ast.expr, local: Mapping[str, ast.expr] | None = None, deep: int = 0) -> str:
         """Return the path that an expression makes, with :data:`UNKNOWN_PART` for each part that cannot be told.
 

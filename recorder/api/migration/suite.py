@@ -21,6 +21,8 @@ from recorder.api.migration.advice import (
     instead_of_mark,
     translated,
 )
+from recorder.api.migration.configuration import given_by, options_of, returned
+from recorder.api.migration.filters import OTHERS
 from recorder.api.migration.paths import Paths, is_known
 
 MARKS: Final = frozenset({"vcr", "default_cassette", "block_network", "vcr_delete_on_fail"})
@@ -200,26 +202,33 @@ class _Reader(ast.NodeVisitor):
 
     def _method(self, node: _Function) -> None:
         """Take what a ``VCRTestCase`` says of its cassettes."""
-        returned = _returned(node)
-        if node.name == "_get_cassette_library_dir" and returned is not None and is_known(self._told(returned)):
-            self._module.libraries.append(self._told(returned))
-        for name, value, key in _options_of(returned) if returned is not None else []:
-            self._module.options.append(Option(name, value, key))
-            self._place(key, f"{name} of {node.name}", translated(name, value))
+        folder = returned(node) if node.name == "_get_cassette_library_dir" else None
+        if folder is not None and is_known(self._told(folder)):
+            self._module.libraries.append(self._told(folder))
+        if node.name == "_get_vcr_kwargs":
+            self._options(node)
 
     def _told(self, node: ast.expr) -> str:
         return self._paths.told(node, self._local)
 
     def _fixture(self, node: _Function) -> None:
-        returned = _returned(node)
         if node.name == "vcr_cassette_dir":
-            self._module.folder = "" if returned is None else self._told(returned)
+            folder = returned(node)
+            self._module.folder = "" if folder is None else self._told(folder)
             self._module.folder_line = node.lineno
-        options = _options_of(returned) if node.name == "vcr_config" and returned is not None else []
-        self._module.options += options
         self._place(node, f"fixture {node.name}", instead_of_fixture(node.name, self._given()))
-        for name, value, key in options:
-            self._place(key, f"{name} of {node.name}", translated(name, value))
+        if node.name == "vcr_config":
+            self._options(node)
+
+    def _options(self, node: _Function) -> None:
+        """Take the options that a fixture or a method gives to vcrpy."""
+        for name, value, key in options_of(node, self._stands_for):
+            self._module.options.append(Option(name, value, key, self._module.path))
+            if name != OTHERS:
+                self._place(key, f"{name} of {node.name}", translated(name, value))
+
+    def _stands_for(self, node: ast.expr) -> ast.expr:
+        return self._paths.stands_for(node, self._local)
 
     # What is said to vcrpy
 
@@ -268,12 +277,13 @@ class _Reader(ast.NodeVisitor):
 
     def _take(self, call: ast.Call, where: str) -> None:
         for keyword in call.keywords:
-            if keyword.arg is not None and keyword.arg != "path":
-                if keyword.arg == "cassette_library_dir" and is_known(text := self._told(keyword.value)):
+            options = self._module.options if self._test is None else self._test.options
+            for name, given, node in given_by(keyword, self._stands_for):
+                if name == "cassette_library_dir" and is_known(text := self._told(node)):
                     self._module.libraries.append(text)
-                options = self._module.options if self._test is None else self._test.options
-                options.append(Option(keyword.arg, keyword.value, keyword.value))
-                self._place(keyword.value, f"{keyword.arg} of {where}", translated(keyword.arg, keyword.value))
+                options.append(Option(name, given, node, self._module.path))
+                if name != OTHERS:
+                    self._place(node, f"{name} of {where}", translated(name, given))
 
     def _given(self) -> str:
         return fixture_for(self._libraries, is_async=self._is_async)
@@ -305,10 +315,6 @@ def _last_name(node: ast.expr) -> str:
     return str(getattr(node, "attr", getattr(node, "id", "")))
 
 
-def _returned(node: _Function) -> ast.expr | None:
-    return next((each.value for each in ast.walk(node) if isinstance(each, ast.Return) and each.value), None)
-
-
 def _locals_of(node: _Function) -> dict[str, ast.expr]:
     """Return what names stand for in a function; those that are given, or stand for several things, for nothing."""
     found: dict[str, ast.expr] = {}
@@ -321,16 +327,6 @@ def _locals_of(node: _Function) -> dict[str, ast.expr]:
         elif isinstance(each, ast.For | ast.AsyncFor | ast.comprehension) and isinstance(each.target, ast.Name):
             found[each.target.id] = _NOTHING
     return found
-
-
-def _options_of(node: ast.expr) -> list[Option]:
-    """Return the members of a dict that is written down as one."""
-    if isinstance(node, ast.Dict):
-        pairs = [(constant(key), value, key) for key, value in zip(node.keys, node.values, strict=True) if key]
-        return [Option(name, value, key) for name, value, key in pairs if isinstance(name, str)]
-    if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "dict":
-        return [Option(each.arg, each.value, each.value) for each in node.keywords if each.arg]
-    return []
 
 
 def _imported(tree: ast.Module) -> Iterator[str]:

@@ -80,12 +80,15 @@ def test_a_fixture_that_nobody_can_tell_leaves_its_cassettes_by_name(suite: Path
     assert left(result, "untold") == ["test_bot.py:3"]
     assert left(result, "orphan") == ["tapes/deep/test_it.yaml"]
     assert "test_bot.py:3: which cassettes fixture vcr_cassette_dir names cannot be told: " in result.stderr
-    assert "1 old cassette left where it is: bring each over by `recorder import --store cassettes/" in result.stderr
+    assert "1 old cassette left where it is: bring them over by `recorder migrate tapes`, and name" in result.stderr
     shown = run("migrate")
     assert shown.exit_code == 1
     assert "tapes/deep/test_it.yaml" in shown.stdout
-    # What it says to do is done.
-    assert run("import", "--store", "cassettes/test_bot/test_it.jsonl", "tapes/deep/test_it.yaml").exit_code == 0
+    # What it says to do is done, and nothing is left over then.
+    assert moved("tapes") == {"tapes/deep/test_it.jsonl": "tapes/deep/test_it.yaml"}
+    result = run("migrate", "--json")
+    assert left(result, "orphan") == []
+    assert [one["status"] for one in lines(result, "cassette")] == ["present"]
 
 
 NAMED = """
