@@ -210,6 +210,8 @@ class Drainer:
                 self._drop_full_ones(self._store, files)
                 break
             moved = True
+            if self._synced:  # not only when everything is there: that may take hours after an outage, or never be so
+                self._sealer.round(self._store)
         return moved
 
     def _drain_once(self, store: EventLog, files: Sequence[Laned]) -> bool:
