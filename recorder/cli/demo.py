@@ -72,8 +72,9 @@ def demo(ctx: click.Context) -> None:
     parse_url(url)  # before anything is printed
     failed: list[str] = []
     with DemoServer() as server:
-        _title(f"Record    a server on {server.place} answers a requests.Session, streaming")
-        seen = list(_record(url, server))
+        with Recorder(url, on_failure="raise") as recorder:  # before anything is printed: it may not be writable
+            _title(f"Record    a server on {server.place} answers a requests.Session, streaming")
+            seen = list(_record(url, server, recorder))
         bodies = server.bodies
     with Store(url) as store:
         exchanges = [store.exchange(one.id) for one in seen]
@@ -90,9 +91,9 @@ def demo(ctx: click.Context) -> None:
     ctx.exit(FOUND if failed else 0)
 
 
-def _record(url: str, server: DemoServer) -> Iterator[_Seen]:
+def _record(url: str, server: DemoServer, recorder: Recorder) -> Iterator[_Seen]:
     """Ask every question, each with the conversation before it, and yield what came."""
-    with Recorder(url, on_failure="raise") as recorder, requests.Session() as session:
+    with requests.Session() as session:
         session.trust_env = False  # a proxy for the outside is none for this machine
         recorder.mount(session)
         messages: list[dict[str, Any]] = [{"role": "system", "content": "You are a trading desk's assistant."}]

@@ -79,6 +79,8 @@ def _print(done: Recovered, kept_before: Sequence[Path]) -> None:
     if done.damaged:
         click.echo(f"{counted(done.salvaged, 'event')} of them stood behind damage")
         click.echo(f"{counted(done.left, 'event')} can be read, but only follow on what is lost")
+        for kept in done.nobodys:
+            click.echo(f"nothing tells whose spool this was; if its process had open exchanges, they stay open: {kept}")
         names = ", ".join(done.damaged)
         spools = counted(len(done.damaged), "spool")
         raise Failed(f"{spools} could not be brought to the store whole: kept as {names}", FOUND)

@@ -50,7 +50,10 @@ def _answer(question: str, answer: str, width: int) -> str:
 
 def _counts(report: Report) -> Iterator[str]:
     if report.unfinished:
-        told = "still running, or their program died: then `recorder recover` closes them"
+        told = (
+            "still running, or their program died: then `recorder recover`, run where their spool is, closes them, "
+            "if anything in it tells whose it was"
+        )
         yield f"  {counted(report.unfinished, 'exchange')} without an end: {told}"
     if report.gaps:
         yield f"  {counted(report.gaps, 'gap')}: the recorder itself says that something could not be kept"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 from recorder.clock import id_text
 from recorder.core.codec import decode_batch, encode_opened, ends_here, event_record
 from recorder.core.events import Event, StreamOpened
-from recorder.errors import CorruptRecording, VersionConflict
+from recorder.errors import CorruptRecording, RecorderError, VersionConflict
 from recorder.recording.spool_file import HEADER_SIZE
 from recorder.store.base import EventLog, SpoolMark
 
@@ -103,6 +103,15 @@ def events_left(file: Drainable, start: int) -> int:
         if end == start:
             return count
         count, start = count + len(events), end
+
+
+def forget_files(store: EventLog, files: Iterable[Drainable]) -> None:
+    """Drop the bookkeeping of files that are drained and about to be removed; it does no harm where that fails."""
+    try:
+        for file in files:
+            store.forget_spool(file.id)
+    except RecorderError as error:
+        _log.info("recorder: bookkeeping of drained spools stays in the store: %s", error)
 
 
 class Moved(NamedTuple):

@@ -20,7 +20,8 @@ from recorder.core.events import Event, StreamOpened
 from recorder.core.receipts import Receipt
 from recorder.errors import CorruptRecording, RecorderError, StoreUnreachable, VersionConflict
 from recorder.ledger.sealer import RETRY, Sealer, Sealing
-from recorder.recording.batches import BATCH_BYTES, Laned, Source, move_batch, read_batch
+from recorder.recording.batches import BATCH_BYTES, Laned, Source, forget_files, move_batch, read_batch
+from recorder.recording.brought import Brought
 from recorder.recording.lanes import JOURNAL, is_beside
 from recorder.recording.order import in_order
 from recorder.recording.rounds import INTERVAL, Rounds
@@ -44,6 +45,7 @@ class Drainer:
         when something is again: for work that can wait.
     :param dead: recorders that died, and of which the store may hold more than is sealed.
     :param signed: is told of each checkpoint that was signed.
+    :param brought: what a process that drained this spool before has brought to the store.
     :ivar drained: how far the store has each file, by id.
     :ivar events: moved so far.
     :ivar conflicts: events set aside in ``*.conflicts`` files, because the store has others in their place.
@@ -58,6 +60,7 @@ class Drainer:
         at_rest: Callable[[EventLog, Callable[[], bool]], None] | None = None,
         dead: Sequence[bytes] = (),
         signed: Callable[[str], None] = lambda note: None,
+        brought: Brought | None = None,
     ) -> None:
         self._source = source
         self._open_store = open_store
@@ -73,6 +76,7 @@ class Drainer:
         self._paused = False
         self._giving_way = False  # somebody waits for what is under way to end: begin nothing
         self._stuck = Stuck(clock)
+        self.brought = brought or Brought()
         self._counted: dict[bytes, int] = {}  # up to where the events of each file are counted
         self.drained: dict[bytes, int] = {}
         self.events = 0
@@ -188,6 +192,7 @@ class Drainer:
     def _drain_files(self, go_on: Callable[[], bool]) -> bool:
         if self._store is None:
             self._store = self._open_store()
+            self.brought.require_in(self._store)
             self._sealer.begin(self._store, self._dead)
             self._dead = ()
         self._store.check_present()
@@ -205,6 +210,8 @@ class Drainer:
                 self._drop_full_ones(self._store, files)
                 break
             moved = True
+            if self._synced:  # not only when everything is there: that may take hours after an outage, or never be so
+                self._sealer.round(self._store)
         return moved
 
     def _drain_once(self, store: EventLog, files: Sequence[Laned]) -> bool:
@@ -274,6 +281,7 @@ class Drainer:
             self._sealer.moved(list(store.heads(list({event.stream for event in events})).values()))
             return False
         self._sealer.moved(events)
+        self.brought.note(events)
         self.drained.update({mark.spool: mark.end for mark in marks})
         self._counted.update({mark.spool: max(mark.end, self._counted.get(mark.spool, 0)) for mark in marks})
         return True
@@ -284,6 +292,7 @@ class Drainer:
         for file in files:
             if file.id != growing[file.lane] and file.lane not in self.damaged_lanes and not self._stuck.holds(file.id):
                 store.forget_spool(file.id)
+                self.brought.shorten()
                 self._source.drop(file.id)
                 self._confirmed.discard(file.id)
                 del self.drained[file.id]
@@ -384,15 +393,8 @@ class Drainer:
             if self._store is not None:
                 self._sealer.end(self._store)
             if done and self._store is not None:
-                self._forget_files(self._store)
+                forget_files(self._store, self._source.files())
             self._close_store()
         finally:
             self._moving.release()
         return done
-
-    def _forget_files(self, store: EventLog) -> None:
-        try:
-            for file in self._source.files():
-                store.forget_spool(file.id)
-        except RecorderError as error:
-            _log.info("recorder: bookkeeping of drained spools stays in the store: %s", error)

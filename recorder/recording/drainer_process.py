@@ -5,14 +5,16 @@ spool files of one recorder process. What it needs it gets as one line of JSON o
 store's URL holds a password, and arguments are for everybody to see)::
 
     {"directory": …, "instance": hex, "store": URL, "synchronous": "normal" | "full", "match": …, "redact": […],
-     "dead": [hex, …]}
+     "dead": [hex, …], "brought": null | as below}
 
-``match`` and ``redact`` are the rules of a cassette; ``dead`` names recorders whose event streams are to be sealed.
+``match`` and ``redact`` are the rules of a cassette; ``dead`` names recorders whose event streams are to be sealed;
+``brought`` is what a process before this one has brought to the store.
 
 It reports on standard output, a line of JSON whenever something has changed::
 
     {"drained": {file id: offset}, "events": n, "conflicts": n, "error": null | reason, "damage": null | where,
-     "damaged_lanes": [lane, …], "sealing": as recorder.ledger.sealer.Sealing}
+     "damaged_lanes": [lane, …], "sealing": as recorder.ledger.sealer.Sealing,
+     "brought": as recorder.recording.brought.Brought.facts}
 
 The line ``seal STREAM SECONDS`` has it drain everything and seal it, and is answered by a line of its own, with
 ``{"receipt": …}`` or ``{"refused": class of the error, "because": its text}``. Of each checkpoint that was signed there
@@ -38,6 +40,7 @@ from recorder.clock import SystemClock
 from recorder.core.codec import ends_here
 from recorder.errors import CorruptRecording, RecorderError
 from recorder.locks import LockFile
+from recorder.recording.brought import Brought
 from recorder.recording.drain import Drainer
 from recorder.recording.rounds import INTERVAL
 from recorder.recording.spool_file import HEADER_SIZE, is_zero, lane_of, read_header, read_records, spool_files
@@ -216,6 +219,7 @@ class _Reports:
         damage = {"damage": drainer.damage, "damaged_lanes": sorted(drainer.damaged_lanes)}
         sealing = asdict(drainer.sealing)
         now = {"drained": drained, **counts, "error": drainer.error, **damage, "sealing": sealing}
+        now |= {"brought": drainer.brought.facts()}
         seen = now | {"sealing": sealing | {"lag_ns": sealing["lag_ns"] // _SECOND}}  # not a line every round
         if seen != self._last:
             self._last = seen
@@ -248,6 +252,7 @@ def main() -> int:
         clock,
         dead=dead,
         signed=notes.append,
+        brought=Brought(order.get("brought")),
     )
     told, reports = False, _Reports(drainer, sys.stdout.fileno(), notes)
     with suppress(BrokenPipeError):  # the owner died: as above

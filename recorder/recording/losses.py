@@ -103,7 +103,9 @@ def say_what_stays(left: int, directory: Path, spool: Lanes, mover: Mover) -> in
     spool.check()
     if spool.removed is None:
         brings = "what can be read of them" if mover.damage else "them"
-        _log.error("recorder: %d bytes stay in %s: `recorder recover` brings %s to the store", left, directory, brings)
+        why = f" ({mover.error})" if mover.error else ""
+        told = "bytes stay in %s: `recorder recover` brings %s to the store%s"
+        _log.error("recorder: %d " + told, left, directory, brings, why)
         return 0
     gone = [file for file in spool.files() if file.removed]
     lost = sum(events_left(file, mover.drained.get(file.id, HEADER_SIZE)) for file in gone)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from recorder.core.receipts import Receipt
 from recorder.ledger.sealer import Sealing
@@ -13,6 +13,11 @@ from recorder.store.base import EventLog
 
 if TYPE_CHECKING:
     from recorder.ledger.anchoring import AnchorHealth
+
+
+#: Nanoseconds for which what is in the store may wait to be sealed. It is due within a second, and what fails is tried
+#: again every five: by then that is no moment's trouble.
+SEALING_BOUND: Final = 30_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,8 @@ class Health:
         kept to be written later is not among them.
     :ivar unreported_gaps: event streams with a loss whose ``gap_recorded`` could not be written yet.
     :ivar conflicts: events set aside in ``*.conflicts`` files, because the store has others in their place.
+    :ivar sealing_error: why what is in the store has not been sealed for 30 seconds, though the store has a ledger, or
+        None. What fails for a shorter time is told by ``sealing``.
     :ivar sealing: how sealing is doing, where the store has a ledger.
     :ivar anchors: how each anchor is doing that was offered a checkpoint.
     """
@@ -40,6 +47,7 @@ class Health:
     lost_events: int
     unreported_gaps: int
     conflicts: int
+    sealing_error: str | None = None
     sealing: Sealing = field(default_factory=Sealing)
     anchors: tuple[AnchorHealth, ...] = ()
 
@@ -127,8 +135,10 @@ def health_of(spool: Lanes, mover: Mover, *, lost_events: int, unreported_gaps: 
     spool.check()
     store_error, conflicts = mover.error, mover.conflicts
     spool_error = spool.error or spool.sync_error or spool.removed or mover.damage
+    sealing = mover.sealing
+    sealing_error = _overdue(sealing)
     return Health(
-        ok=store_error is None and spool_error is None and not lost_events and not conflicts,
+        ok=not (store_error or spool_error or lost_events or conflicts or sealing_error),
         store_error=store_error,
         spool_error=spool_error,
         pending_bytes=spool.pending(mover.drained),
@@ -136,5 +146,13 @@ def health_of(spool: Lanes, mover: Mover, *, lost_events: int, unreported_gaps: 
         lost_events=lost_events,
         unreported_gaps=unreported_gaps,
         conflicts=conflicts,
-        sealing=mover.sealing,
+        sealing_error=sealing_error,
+        sealing=sealing,
     )
+
+
+def _overdue(sealing: Sealing) -> str | None:
+    """Return why what is in the store has waited for too long to be sealed; None where it has not."""
+    if sealing.lag_ns <= SEALING_BOUND:
+        return None
+    return f"nothing has been sealed for {sealing.lag_ns // 1_000_000_000} s: {sealing.error or 'it is not known why'}"

@@ -1,7 +1,8 @@
 """Spool files that no process owns any more: found, locked, and told whose they were.
 
-A file's header has no checksum of its own, but what it says is said elsewhere too: the file's id is in its name, and
-each of its records names the process that wrote it. Where they differ, the header is damaged, and is not believed.
+A file's header has no checksum of its own, but what it says is said elsewhere too: the file's name has its id and that
+of the process that made it, which each of its records names as well. Where they differ, the header is damaged, and is
+not believed. Where nothing else is left of a file, as after a loss of power, its name tells whose exchanges to close.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ from recorder.locks import LockFile
 from recorder.recording.batches import read_batch
 from recorder.recording.spool_file import (
     HEADER_SIZE,
+    MAGIC,
     SIZE_FIELD,
     SMALLEST_AHEAD,
     SpoolHeader,
     is_zero,
+    owner_of,
     read_at,
     read_header,
     read_records,
@@ -83,21 +86,23 @@ class Orphan:
 
     def identify(self) -> None:
         """Find out whose file it is; a header that its name or its records contradict is at fault."""
+        first, named = self._first(), owner_of(self.path)
         try:
             header = read_header(self.path)
         except CorruptRecording:
             self.fault = "its header cannot be read"
-            self.id, self.owner = _id_of(self.path) or b"", self._first() or self._last(None)
+            self.id, self.owner = _id_of(self.path) or b"", first or named or self._last(None)
+            if first is None and (self.size < HEADER_SIZE or not any(self.bytes_at(0, len(MAGIC)))):  # it had one once
+                self.damage = "its beginning is not on the disk, and nothing tells what was in it"
             return
         self.id = _id_of(self.path) or header.spool
         if self.id != header.spool:
             self.fault = "its header has another id than its name"
-        first = self._first()
-        if first is None and self.bytes_at(HEADER_SIZE, 1):
+        if first is None and named is None and self.bytes_at(HEADER_SIZE, 1):
             first = self._last(header.instance)
-        self.owner = first or header.instance
+        self.owner = first or named or header.instance
         if self.owner != header.instance:
-            self.fault = "its header names another process than its records"
+            self.fault = "its header names another process than its records or its name"
 
     def _first(self) -> bytes | None:
         """Return who wrote the record behind the header: nothing that was sent can stand there."""

@@ -202,6 +202,7 @@ class ProcessDrainer:
             self._answers.put(report)
             return
         self.sealing = Sealing(**report.get("sealing", {}))
+        self._orders["brought"] = report.get("brought") or self._orders.get("brought")
         if self.error is None and report["error"] is not None:
             _log.warning("recorder: the store fails, events are kept in the spool: %s", report["error"])
         elif self.error is not None and report["error"] is None:

@@ -45,6 +45,7 @@ class Recovered:
     :ivar instances: recorder processes whose spools were taken over.
     :ivar damaged: spool files that could not be read whole, or hold events that follow on lost ones; they were
         set aside as ``*.damaged``.
+    :ivar nobodys: those of them of which nothing tells whose they were: if its process had exchanges, these stay open.
     :ivar closed: how far the exchanges go that were closed, and those of which their process did not come to say it
         in its journal: for the journal of whoever recovers.
     """
@@ -55,6 +56,7 @@ class Recovered:
     died: list[str] = field(default_factory=list)
     instances: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
+    nobodys: list[str] = field(default_factory=list)
     closed: list[ExchangeClosedMeta] = field(default_factory=list)
 
 
@@ -90,7 +92,7 @@ def recover(directory: Path, store: EventLog, clock: Clock, instance: bytes) -> 
             done.instances.append(id_text(dead))
             _remove(store, orphans)
         for orphan in nobodys:
-            _keep(orphan, done)
+            done.nobodys.append(_keep(orphan, done))
         _remove(store, nobodys)
         _end_closed(directory, store, clock, instance, done)
         _remove_unborn(directory)
@@ -182,8 +184,8 @@ def _drained(store: EventLog, orphan: Orphan) -> int:
     return max(store.drained(orphan.id), HEADER_SIZE)
 
 
-def _keep(orphan: Orphan, done: Recovered) -> None:
-    """Set a file aside under another name; it is removed under its own when all is done."""
+def _keep(orphan: Orphan, done: Recovered) -> str:
+    """Set a file aside under another name, and return it; it is removed under its own when all is done."""
     aside = orphan.path.with_suffix(SUFFIX + DAMAGED)
     with suppress(FileExistsError):
         os.link(orphan.path, aside)
@@ -191,6 +193,7 @@ def _keep(orphan: Orphan, done: Recovered) -> None:
     why = f"is damaged ({damage})" if damage else "holds events that follow on others which are lost"
     _log.error("recorder: %s %s: set aside as %s", orphan.path.name, why, aside.name)
     done.damaged.append(str(aside))
+    return str(aside)
 
 
 def _remove(store: EventLog, orphans: Iterable[Orphan]) -> None:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar, Final, NamedTuple
 
-from recorder.clock import Clock
+from recorder.clock import ID_SIZE, Clock
 from recorder.errors import CorruptRecording
 from recorder.locks import LockFile
 
@@ -50,8 +50,16 @@ def spool_files(directory: Path) -> list[Path]:
 
 
 def lane_of(path: Path) -> int:
-    """Return the lane of a spool file, which its name ends with: ``ID-LANE.spool``."""
-    return int(path.stem.partition("-")[2] or 0)
+    """Return the lane of a spool file, which is in its name: ``ID-LANE-INSTANCE.spool``."""
+    return int([*path.stem.split("-"), "0"][1])
+
+
+def owner_of(path: Path) -> bytes | None:
+    """Return the id of the process that a spool file's name ends with; None where it has another name."""
+    with suppress(IndexError, ValueError):
+        identity = bytes.fromhex(path.stem.split("-")[2])
+        return identity if len(identity) == ID_SIZE else None
+    return None
 
 
 class SpoolFile:
@@ -67,7 +75,8 @@ class SpoolFile:
     def __init__(self, directory: Path, instance: bytes, clock: Clock, lane: int = 0) -> None:
         self.id = clock.new_id()
         self.lane = lane
-        self.path = directory / f"{self.id.hex()}-{lane}{SUFFIX}"
+        # Whose it is stands in its name: a directory is on the disk before what is in its files, if power is lost.
+        self.path = directory / f"{self.id.hex()}-{lane}-{instance.hex()}{SUFFIX}"
         unborn = self.path.with_suffix(".new")  # nobody may find it before it is locked
         self._lock = LockFile(unborn, flags=os.O_RDWR | os.O_CREAT | os.O_EXCL | self._flags)
         self.fd = self._lock.fd

@@ -21,8 +21,11 @@ _CONNECT: Final[dict[str, Any]] = {
     "tcp_user_timeout": 15_000,
     "application_name": "recorder",
 }
-# A writer that hangs in its transaction would hold back every reader of the feed.
-_WRITER: Final = "SET idle_in_transaction_session_timeout = '60s'; SET lock_timeout = '30s'"
+# A writer that hangs in its transaction would hold back every reader of the feed. For the transaction only: a pooler
+# gives the session to somebody else after it, who would inherit what is set for the session, and us to another session.
+_BOUNDED: Final = (
+    "SELECT set_config('idle_in_transaction_session_timeout', '60s', true), set_config('lock_timeout', '30s', true)"
+)
 #: Key of the advisory lock under which the schema is changed: "recorder" in ASCII.
 _UPGRADING: Final = 0x7265636F72646572
 
@@ -39,14 +42,13 @@ def reading_engine(target: StoreUrl) -> Engine:
 
 
 def writing_engine(target: StoreUrl) -> Engine:
-    """Return an engine for writing; its connections are not pooled."""
+    """Return an engine for writing, whose transactions wait only so long; its connections are not pooled."""
     engine = create_engine(target.url, connect_args=_settings(target), poolclass=NullPool)
 
-    def bounded(connection: psycopg.Connection[Any], _: object) -> None:
-        connection.execute(_WRITER)
-        connection.commit()
+    def bounded(connection: Connection) -> None:
+        connection.exec_driver_sql(_BOUNDED)
 
-    event.listen(engine, "connect", bounded)
+    event.listen(engine, "begin", bounded)
     return engine
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -70,9 +71,7 @@ def _of_server(target: StoreUrl) -> list[str]:
         with translating(target.name, psycopg.Error), closing(engine.raw_connection()) as pooled:
             raw: psycopg.Connection[Any] = pooled.dbapi_connection  # type: ignore[assignment]  # psycopg's own
             raw.autocommit = True
-            raw.add_notice_handler(lambda notice: warned.append(str(notice.message_primary)))
-            raw.execute("SET client_min_messages = warning")
-            raw.execute(f"SET lock_timeout = '{_PATIENCE}s'")
+            raw.add_notice_handler(partial(_note_warning, warned))
             held = _held(raw)
             locked = _write_anew(raw)
             _checkpoint(raw)
@@ -81,10 +80,17 @@ def _of_server(target: StoreUrl) -> list[str]:
     return [*held, *locked, *(f"the server says: {line}" for line in warned)]
 
 
+def _note_warning(warned: list[str], notice: psycopg.errors.Diagnostic) -> None:
+    if notice.severity_nonlocalized == "WARNING":
+        warned.append(str(notice.message_primary))
+
+
 def _write_anew(raw: psycopg.Connection[Any]) -> list[str]:
     """Write the tables anew; return which one could not be, since somebody else uses it."""
     import psycopg
 
+    # VACUUM takes no part in a transaction, so this is the session's. It is given back: a pooler may keep the session.
+    raw.execute(f"SET lock_timeout = '{_PATIENCE}s'")
     try:
         for table in TABLES:
             raw.execute(f"VACUUM (FULL, ANALYZE) {table}")
@@ -92,6 +98,8 @@ def _write_anew(raw: psycopg.Connection[Any]) -> list[str]:
         raw.execute(f"VACUUM (FULL) {table}")
     except psycopg.errors.LockNotAvailable:
         return [f"the table {table} is in use, so it holds what it held: wait until it is not"]
+    finally:
+        raw.execute("RESET lock_timeout")
     return []
 
 

@@ -207,6 +207,22 @@ def test_what_the_demo_proposes_can_be_pasted(tmp_path: Path) -> None:
     assert done.stdout == store
 
 
+def test_the_demo_says_where_it_cannot_write_before_anything_else(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "recorder", "demo"]
+    if os.geteuid() == 0:  # whom permissions do not bind
+        command = ["unshare", "-U", "--map-user=1000", "--map-group=1000", "--", *command]
+    tmp_path.chmod(0o500)
+    try:
+        env = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=env)
+    finally:
+        tmp_path.chmod(0o700)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith("error: cannot write to ")
+    assert "Permission denied" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_the_demo_on_postgres(postgres_url: str) -> None:
     done = run("demo", "--store", postgres_url)
     assert done.exit_code == 0, done.output

@@ -21,7 +21,7 @@ from recorder.errors import ConfigurationError, LedgerConflict, RecorderError, S
 from recorder.ledger import keys, sealer
 from recorder.locations import signed_checkpoints, signing_keys
 from recorder.locks import LockFile
-from recorder.recording import drain
+from recorder.recording import drain, mover
 from recorder.store import open_store
 from recorder.store.urls import parse_url
 from tests.commands import run, told
@@ -117,6 +117,29 @@ def test_it_is_told_and_made_up_for_when_it_is_over(
         mend()
         until(lambda: recorder.health().sealing.on and recorder.health().sealing.error is None)
         assert recorder.seal(response) is not None
+    check_sealed(store_url)
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("drainer", ["thread", "process"])
+def test_where_nothing_is_sealed_for_too_long_it_is_not_well(
+    drainer: str, store_url: str, own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mover, "SEALING_BOUND", 1_200_000_000)
+    mend = lost_key(founded(store_url), own_home)
+    with recording(store_url, drainer=drainer) as (recorder, exchange):
+        exchange()
+        assert recorder.flush()
+        assert recorder.health().ok
+        until(lambda: not recorder.health().ok, 20)
+        health = recorder.health()
+        assert (health.store_error, health.spool_error, health.lost_events) == (None, None, 0)
+        assert health.sealing_error is not None
+        assert health.sealing_error.startswith("nothing has been sealed for ")
+        assert "is not here" in health.sealing_error
+        mend()
+        until(lambda: recorder.health().ok, 20)
+        assert recorder.health().sealing_error is None
     check_sealed(store_url)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from recorder.recording.drain import Drainer
 from recorder.store import open_store
 from recorder.store.base import EventLog
 from tests.sealing import check_sealed, founded
-from tests.unit.recording.spooled import CLOCK, Failing, Recording, drainer_of
+from tests.unit.recording.spooled import CLOCK, Failing, Recording, Watched, drainer_of
 
 
 def test_a_drainer_seals_what_the_one_before_it_has_moved(store_url: str, tmp_path: Path) -> None:
@@ -74,3 +75,25 @@ def test_what_is_sealed_is_not_sealed_again(store_url: str, tmp_path: Path, agai
     assert drainer.seal(writer.id, 10).leaf == first.leaf
     drainer.stop(10, lambda drained: True)
     assert len(check_sealed(store_url)) == 1
+
+
+def test_it_is_sealed_while_more_comes_in_than_can_be_moved(sqlite_url: str, tmp_path: Path) -> None:
+    recording = Recording(tmp_path / "spools")
+    founded(sqlite_url)
+    sealed: list[int] = []
+
+    def write_more(events: Sequence[Event]) -> None:
+        """As long as nothing is sealed, there is always something in the spool."""
+        if not notes and len(sealed) < 2000:
+            sealed.append(len(notes))
+            recording.exchange()
+
+    notes: list[str] = []
+    store = open_store(sqlite_url, write=True)
+    drainer = Drainer(recording.spool, lambda: Watched(store, write_more), CLOCK, signed=notes.append)
+    recording.exchange()
+    drainer.drain()
+    assert notes
+    assert len(sealed) < 2000  # by then it would have been the end of the spool
+    drainer.stop(10, lambda drained: True)
+    check_sealed(sqlite_url)

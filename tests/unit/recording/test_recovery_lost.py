@@ -11,6 +11,7 @@ from recorder.clock import id_text
 from recorder.core.events import Event, StreamOpened
 from recorder.errors import StoreUnreachable
 from recorder.recording.recovery import recover, set_aside
+from recorder.recording.spool_file import lane_of
 from recorder.store import open_store
 from tests.recorded import streams, types
 from tests.unit.recording.lost_process import Process, names, recovered, stored
@@ -126,7 +127,7 @@ def test_what_follows_on_a_lost_event_in_another_lane_is_not_stored(
     process.nested(hit)
     process.chunks(hit, other, count=2)
     process.nested(hit)
-    files = {int(file.path.stem.partition("-")[2]): file for file in process.die()}
+    files = {lane_of(file.path): file for file in process.die()}
     files[lane].hit(0 if lane else 2, 100)
     found = recovered(place, store_url)
     told = streams(store_url)
