@@ -1,8 +1,8 @@
 """Export everything: the most memory that it takes, of ten times as many exchanges against few.
 
-Each export is `recorder export --all` in a process of its own; what is compared is the largest resident size. The stores
-are filled by processes of their own. A quarter of the exchanges is in conversations
-that were opened, a quarter goes on from another one.
+Each export is `recorder export --all` in a process of its own; what is compared is the largest resident size. The
+stores are filled by processes of their own. A quarter of the exchanges is in conversations that were opened, a quarter
+goes on from another one.
 
     python -m bench.exporting [--large] [format …]
 

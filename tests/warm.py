@@ -30,7 +30,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 #: What Python reads from the environment when it starts, by the beginnings of the names.
 STARTING = ("PYTHON", "LC_", "LANG", "COVERAGE_")
@@ -109,7 +109,7 @@ def programs() -> Path:
         [sys.executable, __file__, address, str(command)], env=environment, cwd="/", stdin=subprocess.PIPE
     )
     atexit.register(server.communicate)  # which closes its input: then it ends
-    while not os.path.exists(address):
+    while not Path(address).exists():
         assert server.poll() is None, "the interpreter that commands are forked from ended"
         time.sleep(0.001)
     return directory
@@ -138,7 +138,7 @@ def _serve(address: str) -> Asked | None:
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listening.bind(f"{address}~")
     listening.listen(64)
-    os.rename(f"{address}~", address)
+    Path(f"{address}~").rename(address)
     selector = selectors.DefaultSelector()
     selector.register(listening, selectors.EVENT_READ)
     selector.register(0, selectors.EVENT_READ)
@@ -215,10 +215,14 @@ def _become(asked: Asked) -> None:
     sys.argv = asked.arguments
     encoding, _, errors = asked.environment.get("PYTHONIOENCODING", "").partition(":")
     encoding = encoding or sys.stdout.encoding
-    sys.stdin = open(0, encoding=encoding, errors=errors or sys.stdin.errors, closefd=False)
-    sys.stdout = open(1, "w", encoding=encoding, errors=errors or sys.stdout.errors, closefd=False)
-    sys.stderr = open(2, "w", encoding=encoding, errors="backslashreplace", closefd=False)
+    sys.stdin = _stream(0, "r", encoding, errors or sys.stdin.errors)
+    sys.stdout = _stream(1, "w", encoding, errors or sys.stdout.errors)
+    sys.stderr = _stream(2, "w", encoding, "backslashreplace")
     sys.stderr.reconfigure(line_buffering=True)
+
+
+def _stream(number: int, mode: str, encoding: str, errors: str | None) -> Any:
+    return open(number, mode, encoding=encoding, errors=errors, closefd=False)
 
 
 if __name__ == "__main__":
