@@ -1298,6 +1298,7 @@ class Journals:
     :param period: the time that the bundle was made for, from and to (nanoseconds); None: not for a time.
     :ivar elsewhere: exchanges that a journal announces and that are not in the bundle.
     :ivar erasures: payloads that journals tell to have been erased, by exchange.
+    :ivar linked: of links that were erased, what journals tell that they named.
     """
 
     def __init__(self, here: Collection[bytes], period: tuple[int, int] | None, findings: Findings) -> None:
@@ -1309,6 +1310,7 @@ class Journals:
         self._missing: dict[bytes, tuple[bytes, int]] = {}
         self.elsewhere = 0
         self.erasures: dict[bytes, int] = {}
+        self.linked: dict[bytes, Mapping[str, Any]] = {}
         self.steps: dict[bytes, int] = {}
         self.synchronised = 0
         self.samples = 0
@@ -1338,6 +1340,8 @@ class Journals:
             stream, events = _id(facts.get("exchange")), facts.get("events")
             if stream in self._here:
                 self.erasures[stream] = self.erasures.get(stream, 0) + (events if type(events) is int else 0)
+                if isinstance(facts.get("linked"), dict):
+                    self.linked[stream] = facts["linked"]
 
     def _open(self, summary: StreamSummary, entry: Entry, facts: Mapping[str, Any]) -> None:
         journal = summary.stream
@@ -1456,6 +1460,19 @@ def wrong_selection(selection: Any, here: Mapping[bytes, StreamSummary]) -> str:
             if one.length and (one.last_ns < value[0] or one.began_ns >= value[1]):
                 return f"the exchange {name} was not in the time that the bundle was made for"
     return ""
+
+
+def link_names(link: StreamSummary, erased: Mapping[str, Any] | None, asked: Any) -> bool:
+    """Return whether a link names what was asked for.
+
+    :param erased: what a journal tells of it where it was erased: a digest of what it named.
+    """
+    if not link.emptied["erased"]:
+        return bool({"kind": link.link.get("kind"), "id": link.link.get("id")} == asked)
+    if erased is None or not isinstance(asked, dict):
+        return False
+    thing = f"{asked.get('kind')}:{asked.get('id')}".encode()
+    return str(erased.get("thing")) == hashlib.sha256(b"recorder/linked/v1\0" + link.stream + thing).hexdigest()
 
 
 def _wrong_conversation(asked: Mapping[str, str], here: Mapping[bytes, StreamSummary]) -> str:
@@ -1645,15 +1662,17 @@ class Verification:
     def _check_links(self) -> None:
         selection = self.predicate.get("selection")
         asked = selection.get("link") if isinstance(selection, dict) else None
-        links = [summary.link for summary in self.summaries.values() if summary.kind == "link"]
-        if asked is not None and not any({"kind": one.get("kind"), "id": one.get("id")} == asked for one in links):
+        linked = self.journals.linked if self.journals is not None else {}
+        links = [summary for summary in self.summaries.values() if summary.kind == "link"]
+        if asked is not None and not any(link_names(one, linked.get(one.stream), asked) for one in links):
             self.findings.add("link", "selection", f"no link here names what the bundle was made for: {asked}")
         wrong = wrong_selection(selection, self.summaries)
         if wrong and not self.findings.found:  # what is damaged need not be what was asked for
             self.findings.add("manifest", "selection", wrong)
         here = {id_of(stream) for stream in self.summaries}
-        for summary in self.summaries.values():
-            if summary.kind == "link" and summary.link.get("exchange") not in here and not summary.emptied["withheld"]:
+        for summary in links:
+            of = linked.get(summary.stream, {}) if summary.emptied["erased"] else summary.link
+            if of.get("exchange") not in here and not summary.emptied["withheld"]:
                 self.findings.add("omitted", "link", "the exchange that it names is not here", summary.stream, 1)
 
     def _check_anchors(self, log: Log) -> None:

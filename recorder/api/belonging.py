@@ -6,17 +6,15 @@ to an order. Ids are kept, and of what a link named a digest: names, tags and fa
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any
 
 from recorder.api.holding import is_closed, keeping
 from recorder.api.homes import Homes
 from recorder.api.store import Store
 from recorder.clock import id_text
+from recorder.store.erased import thing_digest
 from recorder.store.linked import LinkRow
-
-_TAG: Final = b"recorder/linked/v1\0"
 
 
 def belonging(
@@ -35,15 +33,6 @@ def belonging(
         linked = {"kind": row.kind, "thing": thing_digest(row.stream, row.kind, row.id), "exchange": exchange}
         told[id_text(row.stream)] = {"linked": linked, **{name: of[name] for name in of if name == "conversations"}}
     return told
-
-
-def thing_digest(stream: bytes, kind: str, identity: str) -> str:
-    """Return by what a link that was erased is found by whoever knows what it named.
-
-    :param stream: of the link.
-    :param kind: of the thing outside, ``order``; *identity*: what it is called there.
-    """
-    return hashlib.sha256(_TAG + stream + f"{kind}:{identity}".encode()).hexdigest()
 
 
 def _of_exchange(store: Store, exchange: str, homes: Homes) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any, Final, TypedDict
 
 from recorder.api.exporting import Compared, of_ids
 from recorder.api.foreign_files import is_part_of
-from recorder.api.led_to import led_to
+from recorder.api.led_to import led_to, links_to, with_erased
 from recorder.api.redacting import Standing, in_force
 from recorder.api.sealing import kind_and_id
 from recorder.api.store import Store
@@ -87,11 +87,11 @@ class Selecting:
     def link(self, kind: str, identity: str) -> Wanted:
         """Return the exchanges that led to something outside, an order for example.
 
-        Those of the conversation up to the one that a link names, as ``recorder trace`` shows them.
+        Those of the conversation up to the one that a link names, as ``recorder trace`` shows them: erased ones, too.
 
         :raises NotFound: nothing was linked to it.
         """
-        rows = self._store.reader.links_of_thing(kind, identity)
+        rows = links_to(self._store, kind, identity)
         if not rows:
             raise NotFound(f"nothing is linked to {kind}:{identity}: see `recorder list`")
         chain = [one for row in rows for one in led_to(self._store, row)]
@@ -109,7 +109,7 @@ class Selecting:
         return self._wanted({"exchange": found.id}, [found.id])
 
     def conversation(self, identity: str) -> Wanted:
-        """Return the exchanges of a conversation.
+        """Return the exchanges of a conversation, with those that were erased.
 
         :raises NotFound: there is none, or several.
         """
@@ -117,7 +117,7 @@ class Selecting:
         home = found.id if found.kind == "conversation" else self._store.conversation_of(found.id)[0]
         thread = self._store.threaded.conversation(home)
         named = {} if thread.name is None else {"name": thread.name}
-        return self._wanted({"conversation": {"id": home, **named}}, thread.exchanges)
+        return self._wanted({"conversation": {"id": home, **named}}, with_erased(self._store, (home,)))
 
     def period(self, since_ns: int | None, until_ns: int | None) -> Wanted:
         """Return every exchange that was begun in a time, from one moment to before another (UTC nanoseconds)."""

@@ -1,22 +1,59 @@
-"""What journals tell of erasures, for readers: who erased an exchange, when, and on what ground."""
+"""What journals tell of erasures, for readers: who erased what, when, on what ground, and where it had belonged."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 from recorder.api.reader import Reader
 from recorder.clock import id_bytes
 from recorder.core.exchange import Exchange
-from recorder.core.json_text import rfc3339
+from recorder.core.json_text import present, rfc3339
 from recorder.core.messages import ERASED
 from recorder.errors import CorruptRecording
-from recorder.store.erased import acts_of_types
+from recorder.store.erased import acts_of_types, erased_streams, thing_digest
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureRecord:
+    """A ``payload_erased`` of a journal.
+
+    :ivar stream: what was erased; ``at_ns``: when, UTC nanoseconds.
+    """
+
+    stream: bytes
+    at_ns: int
+    facts: Mapping[str, Any]
+
+    @property
+    def told(self) -> str:
+        """Who erased it, when and why, in words."""
+        approved = f", approved by {self.facts['approved_by']}" if "approved_by" in self.facts else ""
+        by = f"by {self.facts.get('by', 'unknown')}{approved}: {self.facts.get('ground', 'no ground is told')}"
+        return f"what was said in it was erased {rfc3339(self.at_ns)[:19]}Z {by}"
+
+    @property
+    def authority(self) -> dict[str, Any]:
+        """Return the same as JSON."""
+        named = {name: self.facts.get(name) for name in ("by", "approved_by", "ground")}
+        return present(at=rfc3339(self.at_ns), **named)
+
+    @property
+    def linked(self) -> Mapping[str, Any]:
+        """What a link named, see docs/format.md; empty of what is no link."""
+        found = self.facts.get("linked")
+        return found if isinstance(found, dict) else {}
+
+    def texts(self, name: str) -> frozenset[str]:
+        """Return the ids that one of its facts gives."""
+        found = self.facts.get(name)
+        return frozenset(one for one in (found if isinstance(found, list) else [found]) if isinstance(one, str))
 
 
 class Erasures:
-    """The erasures that a store's journals tell of, read when the first erased exchange is shown.
+    """The erasures that a store's journals tell of, read when the first is asked for.
 
     :param reader: an open store.
     """
@@ -25,23 +62,44 @@ class Erasures:
         self._reader = reader
 
     @cached_property
-    def _told(self) -> Mapping[bytes, str]:
-        told: dict[bytes, str] = {}
+    def _records(self) -> Mapping[bytes, ErasureRecord]:
+        told: dict[bytes, ErasureRecord] = {}
         for event in acts_of_types(self._reader.store, ("payload_erased",)):
             try:
-                facts = event.facts
-                stream = id_bytes(str(facts["exchange"]))
+                stream = id_bytes(str(event.facts["exchange"]))
             except (CorruptRecording, KeyError, ValueError):  # which the audit tells of
                 continue
-            approved = f", approved by {facts['approved_by']}" if "approved_by" in facts else ""
-            by = f"by {facts.get('by', 'unknown')}{approved}: {facts.get('ground', 'no ground is told')}"
-            told.setdefault(stream, f"what was said in it was erased {rfc3339(event.wall_ns)[:19]}Z {by}")
+            told.setdefault(stream, ErasureRecord(stream, event.wall_ns, event.facts))
         return told
+
+    @cached_property
+    def _gone(self) -> Mapping[bytes, ErasureRecord]:
+        """The records of what is erased indeed."""
+        gone = erased_streams(self._reader.store) if self._records else frozenset()
+        return {stream: record for stream, record in self._records.items() if stream in gone}
+
+    def of(self, stream: bytes) -> ErasureRecord | None:
+        """Return the record of an erasure; None where nothing of the stream was erased."""
+        return self._gone.get(stream)
+
+    def links_of(self, kind: str, identity: str) -> Iterator[ErasureRecord]:
+        """Yield the records of erased links of something outside, which whoever names it can tell."""
+        for record in self._gone.values():
+            if record.linked.get("thing") == thing_digest(record.stream, kind, identity):
+                yield record
+
+    def beside(self, conversations: Collection[str], exchanges: Collection[str]) -> Iterator[ErasureRecord]:
+        """Yield the records of erased exchanges that were in some conversations, or next to some exchanges."""
+        for record in self._gone.values():
+            near = record.texts("follows") | record.texts("followed_by")
+            among = record.texts("conversations").intersection(conversations) or near.intersection(exchanges)
+            if among and not record.linked and self._reader.exchange(record.stream) is not None:
+                yield record
 
     def named(self, exchange: Exchange) -> Exchange:
         """Return an exchange; where it was erased, with what is known of that."""
-        if not any(fact.kind == ERASED for fact in exchange.anomalies) or exchange.stream not in self._told:
+        record = self._records.get(exchange.stream)
+        if record is None or not any(fact.kind == ERASED for fact in exchange.anomalies):
             return exchange
-        detail = self._told[exchange.stream]
-        named = [replace(fact, detail=detail) if fact.kind == ERASED else fact for fact in exchange.anomalies]
+        named = [replace(fact, detail=record.told) if fact.kind == ERASED else fact for fact in exchange.anomalies]
         return replace(exchange, anomalies=tuple(named))

@@ -1,29 +1,118 @@
-"""Which exchanges led to something outside: the same ones for whoever traces it and for whoever proves it."""
+"""Which exchanges led to something outside: the same ones for whoever traces it and for whoever proves it.
+
+What was erased led to it all the same. It is in no conversation any more, since nobody can read what it said; the
+records of erasures tell in which one it was, and next to which exchanges.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
+from recorder.api.erasures import ErasureRecord
 from recorder.api.store import Store
 from recorder.clock import id_bytes, id_text
 from recorder.errors import NotFound
 from recorder.store.linked import LinkRow
 
 
+def links_to(store: Store, kind: str, identity: str) -> list[LinkRow]:
+    """Return the links of something outside, the oldest first; also those that were erased.
+
+    :param kind: as it was linked: ``order``; *identity*: its id out there.
+    """
+    return sorted(
+        (*store.reader.links_of_thing(kind, identity), *_erased_links(store, kind, identity)),
+        key=lambda row: (row.at_ns, row.stream),
+    )
+
+
+def _erased_links(store: Store, kind: str, identity: str) -> Iterator[LinkRow]:
+    for record in store.erasures.links_of(kind, identity):
+        head = store.reader.store.head(record.stream)
+        exchange = id_bytes(str(record.linked["exchange"]))
+        if head is not None:
+            yield LinkRow(record.stream, kind, identity, exchange, head.wall_ns)
+
+
 def led_to(store: Store, row: LinkRow) -> list[str]:
     """Return the ids of the exchanges that led to what a link names, in the order in which they were sent.
 
-    They are those of the conversation of the exchange that it names, up to that one. What was begun after the link led
-    to nothing.
+    They are those of the conversation of the exchange that it names, up to that one, erased ones among them. What was
+    begun after the link led to nothing.
 
     :raises NotFound: nothing is stored of the exchange.
     """
     exchange = id_text(row.exchange)
+    if store.reader.exchange(row.exchange) is None:
+        raise NotFound(f"{row.kind}:{row.id} is linked to the exchange {exchange}, of which nothing is here")
+    record = store.erasures.of(row.exchange)
     home, _ = store.conversation_of(exchange)
-    try:
-        every = store.threaded.conversation(home).exchanges
-    except NotFound as error:
-        raise NotFound(f"{row.kind}:{row.id} is linked to the exchange {exchange}, of which nothing is here") from error
-    before = [one for one in every if one == exchange or _began(store, one) <= row.at_ns]
+    before = [
+        one
+        for one in with_erased(store, (home,), () if record is None else (record,))
+        if one == exchange or _began(store, one) <= row.at_ns
+    ]
     return before[: before.index(exchange) + 1]
+
+
+def with_erased(store: Store, homes: Iterable[str], erased: Iterable[ErasureRecord] = ()) -> list[str]:
+    """Return the ids of the exchanges of some conversations and of those erased ones that were in them, as they began.
+
+    :param homes: ids of the conversations.
+    :param erased: records of exchanges that were in them, where that is known already.
+    :raises NotFound: there is no such conversation.
+    """
+    gathering = _Gathering(store)
+    for home in homes:
+        gathering.add(store.threaded.conversation(home).exchanges)
+        gathering.names.add(home)
+    found = list(erased)
+    while True:
+        for record in found:
+            gathering.take(record)
+        found = [one for one in store.erasures.beside(gathering.names, gathering.members) if one not in gathering]
+        if not found:
+            break
+    return sorted(gathering.members, key=lambda one: (_began(store, one), one))
+
+
+class _Gathering:
+    """Exchanges that belong together, and the ids by which their conversation goes or went."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._taken: set[bytes] = set()
+        self.members: set[str] = set()
+        self.names: set[str] = set()
+
+    def __contains__(self, record: ErasureRecord) -> bool:
+        return record.stream in self._taken
+
+    def add(self, exchanges: Iterable[str]) -> None:
+        """Add exchanges, with what their conversations are called by them."""
+        for one in exchanges:
+            row = self._store.reader.exchange(id_bytes(one))
+            if row is not None and row.opening is not None:
+                self.names.add(id_text(row.opening))
+            self.members.add(one)
+
+    def take(self, record: ErasureRecord) -> None:
+        """Take an erased exchange, and what is left of what it belonged to."""
+        self._taken.add(record.stream)
+        self.members.add(id_text(record.stream))
+        self.names |= record.texts("conversations")
+        for one in record.texts("follows") | record.texts("followed_by"):
+            if self._store.reader.exchange(id_bytes(one)) is not None:
+                self._home(self._store.conversation_of(one)[0])
+        for one in record.texts("conversations"):
+            self._home(one)
+
+    def _home(self, conversation: str) -> None:
+        try:
+            self.add(self._store.threaded.conversation(conversation).exchanges)
+        except NotFound:  # nothing is left of it, or it goes by another id now
+            return
+        self.names.add(conversation)
 
 
 def _began(store: Store, exchange: str) -> int:

@@ -102,13 +102,13 @@ class Store:
     def __init__(self, url: str | os.PathLike[str] | None = None) -> None:
         self.reader = Reader(as_url(url))
         self.threaded = Threaded(self.reader)
-        self._erasures = Erasures(self.reader)
+        self.erasures = Erasures(self.reader)
 
     def refresh(self) -> None:
         """Look again at what was recorded since."""
         self.reader.refresh()
         self.threaded.refresh()
-        self._erasures = Erasures(self.reader)
+        self.erasures = Erasures(self.reader)
 
     def exchanges(self, *, limit: int | None = None, **filters: Unpack[ExchangeFilters]) -> Iterator[dict[str, Any]]:
         """Yield one object per exchange, newest first, as ``recorder list --json`` prints it.
@@ -232,7 +232,7 @@ class Store:
         exchange = fold(events)
         if exchange is None:
             raise NotFound(f"no events are stored of {identity}")
-        exchange = self._erasures.named(exchange)
+        exchange = self.erasures.named(exchange)
         try:
             self.reader.check(exchange.stream, events)
         except ChainBroken as error:

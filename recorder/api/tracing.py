@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from recorder.api.led_to import led_to
+from recorder.api.led_to import led_to, links_to
 from recorder.api.redacting import Standing
 from recorder.api.store import ConversationView, Store
 from recorder.clock import id_bytes, id_text
@@ -32,7 +32,7 @@ def trace(store: Store, kind: str, identity: str, standing: Standing | None = No
     :raises NotFound: nothing is linked to it.
     :raises RedactionRefused: a redaction cannot be applied.
     """
-    links = store.reader.links_of_thing(kind, identity)
+    links = links_to(store, kind, identity)
     if not links:
         raise NotFound(f"nothing is linked to {kind}:{identity}: Recorder.link(kind={kind!r}, id=…) records it")
     for row in links:
@@ -42,10 +42,12 @@ def trace(store: Store, kind: str, identity: str, standing: Standing | None = No
 def _traced(store: Store, row: LinkRow, standing: Standing) -> dict[str, Any]:
     (event,) = store.reader.events(row.stream)
     facts, exchange = event.facts, id_text(row.exchange)
-    chosen = frozenset(led_to(store, row))
-    view = store.conversation(store.resolve(exchange))
-    steps = [one for one in view.exchanges if one.id in chosen]
-    ledger = store.reader.store.ledger
+    chosen = led_to(store, row)
+    there = next((one for one in reversed(chosen) if store.erasures.of(id_bytes(one)) is None), exchange)
+    view = store.conversation(store.resolve(there))
+    known = {one.id: one for one in view.exchanges}
+    steps = [known.get(one) or store.rebuilt(one) for one in chosen]
+    ledger, erased = store.reader.store.ledger, store.erasures.of(row.stream)
     return present(
         link=id_text(row.stream),
         kind=row.kind,
@@ -54,10 +56,15 @@ def _traced(store: Store, row: LinkRow, standing: Standing) -> dict[str, Any]:
         exchange=exchange,
         tag=facts.get("tag"),
         facts=plain(facts.get("facts")) or None,
+        erased=None if erased is None else erased.authority,
         seal=_seal(ledger, row.stream, row.at_ns),
         conversation=view.id,
         conversation_name=standing.name(view),
-        steps=[_step(step, standing.redacted(step), row, view, ledger) for step in steps],
+        steps=[
+            _step(step, standing.redacted(step), row, view, ledger)
+            | ({} if (record := store.erasures.of(id_bytes(step.id))) is None else {"erased": record.authority})
+            for step in steps
+        ],
     )
 
 

@@ -31,7 +31,7 @@ def trace(ctx: click.Context, settings: Settings, thing: str, unredacted: bool, 
 
     KIND:ID is what was linked: order:12345. Shown are the exchanges of the conversation up to the one that the link
     names: what was asked, what was answered and called, from which bytes, when, and whether it was sealed before. What
-    `recorder redact` hides is left out.
+    `recorder redact` hides is left out; of what was erased, who erased it and why is shown.
 
     The exit code is 1 where an exchange is not as it was written.
     """
@@ -60,6 +60,8 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {dim(f'{clean(name):13}')}{clean(str(value))}"
     if "tag" in found:
         yield f"  {dim('tag          ')}{clean(found['tag'])}"
+    if "erased" in found:
+        yield f"  {dim('link erased  ')}{_erased(found['erased'])}"
     yield f"  {dim('link sealed  ')}{_sealed(found.get('seal'))}"
     name = f"{clean(found['conversation_name'])}  " if "conversation_name" in found else ""
     yield f"  {dim('conversation ')}{name}{dim(found['conversation'])}"
@@ -78,6 +80,8 @@ def _step(number: int, step: Mapping[str, Any], *, decided: bool) -> Iterator[st
     )
     yield f"  {dim('arrived      ')}{counted(step['chunks'], 'chunk')}, {counted(step['bytes'], 'byte')}{took}{before}"
     yield f"  {dim('verdict      ')}{verdict(step['verdict'])}"
+    if "erased" in step:
+        yield f"  {dim('erased       ')}{_erased(step['erased'])}"
     if "not_as_written" in step:
         yield f"  {dim('changed      ')}{clean(step['not_as_written'])}"
     yield f"  {dim('sealed       ')}{_sealed(step.get('seal'))}"
@@ -113,6 +117,12 @@ def _origin(origin: Mapping[str, Any]) -> str:
     if "last_ms" in origin:
         told.append(f"there {duration(origin['last_ms'])} after the request")
     return ", ".join(told)
+
+
+def _erased(authority: Mapping[str, Any]) -> str:
+    approved = f", approved by {authority['approved_by']}" if "approved_by" in authority else ""
+    ground = authority.get("ground", "no ground is told")
+    return clean(f"{authority['at']} by {authority.get('by', 'unknown')}{approved}: {ground}")
 
 
 def _sealed(seal: Mapping[str, Any] | None) -> str:

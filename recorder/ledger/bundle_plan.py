@@ -86,7 +86,10 @@ class _Planning:
         self._ledger: Ledger | None = store.ledger if self._origin is not None else None
 
     def plan(self) -> Plan:
-        erased = {stream: erased_of(self._store, stream) for stream in self._wanted.exchanges}
+        asked = self._wanted
+        erased = {
+            stream: erased_of(self._store, stream) for stream in (*asked.exchanges, *asked.openings, *asked.links)
+        }
         journals = self._journals([stream for stream, left in erased.items() if left])
         added = self._begun_besides(journals)
         if added:
@@ -144,7 +147,7 @@ class _Planning:
             candidates.update(self._journals_within(*period))
         found = {}
         for stream in sorted(candidates):
-            span = span_of(self._store.events(stream), exchanges, period)
+            span = span_of(self._store.events(stream), exchanges | frozenset(erased), period)
             if span.last:
                 found[stream] = span
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -36,6 +37,15 @@ def erased_streams(store: SqlStore) -> frozenset[bytes]:
     """Return the ids of the event streams of which payloads were erased."""
     with store.reading() as connection:
         return frozenset(connection.execute(select(erased_payloads.c.stream).distinct()).scalars())
+
+
+def thing_digest(stream: bytes, kind: str, identity: str) -> str:
+    """Return by what a link that was erased is found by whoever knows what it named.
+
+    :param stream: of the link.
+    :param kind: of the thing outside, ``order``; *identity*: what it is called there.
+    """
+    return hashlib.sha256(b"recorder/linked/v1\0" + stream + f"{kind}:{identity}".encode()).hexdigest()
 
 
 def acts_of_types(store: SqlStore, types: Iterable[str]) -> Iterator[Event]:

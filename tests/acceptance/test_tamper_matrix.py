@@ -9,86 +9,37 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from recorder.core.chain import Finding
 from recorder.core.events import Event, StreamOpened
 from recorder.ledger import keys
-from recorder.ledger.keys import SigningKey
 from tests.acceptance.attacked import HOUR, NOW, ORIGIN, fill, layers, outside_file, verify
+from tests.acceptance.attacks import (
+    ERASURES,
+    Attack,
+    and_journals,
+    and_ledger,
+    cut,
+    edit,
+    erasing,
+    in_place,
+    remove,
+    signing_key,
+    swapped,
+    take_payload,
+    transplant,
+    without,
+)
 from tests.attacker import Attacker, name, write_outside
 
-Attack = Callable[[Attacker], None]
-
-
-def edited(events: list[Event]) -> list[Event]:
-    """Let the model have said something else."""
-    at = next(at for at, event in enumerate(events) if event.body is not None and b'"Buy"' in event.body)
-    body = events[at].body
-    assert body is not None
-    events[at] = events[at]._replace(body=body.replace(b'"Buy"', b'"Sell"'))
-    return events
-
-
-def without(at: int) -> Callable[[list[Event]], list[Event]]:
-    return lambda events: events[:at] + events[at + 1 :]
-
-
-def swapped(events: list[Event]) -> list[Event]:
-    events[3], events[4] = events[4], events[3]
-    return events
-
-
-def in_place(events: list[Event]) -> list[Event]:
-    """Swap two events and let each have the version of the other."""
-    third, fourth = events[3], events[4]
-    events[3], events[4] = fourth._replace(version=third.version), third._replace(version=fourth.version)
-    return events
-
-
-def edit(rehash: bool, which: int = -1) -> Attack:
-    return lambda one: one.change(one.exchanges()[which], edited, rehash=rehash)
-
-
-def cut(one: Attacker) -> None:
-    one.change(one.exchanges()[-1], lambda events: events[:-3], rehash=False)
-
-
-def remove(one: Attacker) -> None:
-    one.remove(one.exchanges()[-1])
-
-
-def transplant(one: Attacker) -> None:
-    """Let one exchange be there under the id of another."""
-    first, second = one.exchanges()[0], one.exchanges()[1]
-    events = [event._replace(stream=second) for event in one.events(first)]
-    secret = one.streams()[first].secret
-    one.run("UPDATE event_streams SET secret = ? WHERE stream = ?", secret, second)
-    one.put(second, events)
-    one.remove(first)
-
-
-def take_payload(one: Attacker) -> None:
-    one.run("UPDATE events SET meta = NULL, body = NULL WHERE stream = ? AND version = 4", one.exchanges()[0])
-
-
-def and_journals(attack: Attack) -> Attack:
-    def both(one: Attacker) -> None:
-        attack(one)
-        one.fix_journals()
-
-    return both
-
-
-def and_ledger(attack: Attack) -> Attack:
-    def all_three(one: Attacker) -> None:
-        and_journals(attack)(one)
-        one.fix_leaves()
-
-    return all_three
+#: What a finding names: kind, the stream, version and field. Streams are numbers of exchanges; None: the whole ledger.
+Place = tuple[str, int | None, int | None, str]
+LAST, LONG = 5, 8  # the last exchange; events of each
 
 
 @dataclass(frozen=True)
@@ -96,79 +47,152 @@ class Row:
     """One way to tamper.
 
     :ivar by: what catches it; empty: nothing.
+    :ivar found: what the findings name.
     :ivar sealed: whether what it changes had been sealed.
     """
 
     what: str
     attack: Attack
     by: str
+    found: tuple[Place, ...] = ()
     sealed: bool = True
 
 
+ANEW: tuple[Place, ...] = (("leaf", LAST, LONG, "hash"), ("journal", LAST, LONG, "hash"))
+REMOVED: tuple[Place, ...] = (("omitted", LAST, None, "stream"),)
+TRANSPLANTED: tuple[Place, ...] = (
+    ("omitted", 0, None, "stream"),
+    *(("hash", 1, version, "hash") for version in range(1, LONG)),
+    ("hash", 1, LONG, "payload"),  # it has none, whoever changed it
+    ("leaf", 1, LONG, "hash"),
+    ("journal", 1, LONG, "hash"),
+    ("journal", 1, None, "number"),
+)
+
+
+def ended(version: int) -> tuple[Place, ...]:
+    return (("omitted", LAST, version, "version"),)
+
+
 ROWS = [
-    Row("edit payload byte", edit(rehash=False), "C"),
-    Row("edit + rehash stream, sealed, no key", edit(rehash=True), "JS"),
+    Row("edit payload byte", edit(rehash=False), "C", (("hash", LAST, 3, "hash"),)),
+    Row("edit + rehash stream, sealed, no key", edit(rehash=True), "JS", ANEW),
     Row("edit + rehash stream + journal, not yet sealed", and_journals(edit(rehash=True)), "", sealed=False),
-    Row("delete middle event", lambda one: one.change(one.exchanges()[-1], without(4), rehash=False), "CJS"),
-    Row("delete middle + rehash, sealed", lambda one: one.change(one.exchanges()[-1], without(4)), "JS"),
-    Row("delete tail, sealed", cut, "JS"),
-    Row("delete tail, unsealed", cut, "J", sealed=False),
+    Row(
+        "delete middle event",
+        lambda one: one.change(one.exchanges()[-1], without(4), rehash=False),
+        "CJS",
+        (("version", LAST, 6, "version"), ("hash", LAST, 6, "hash"), ("omitted", LAST, LONG, "version")),
+    ),
+    Row(
+        "delete middle + rehash, sealed",
+        lambda one: one.change(one.exchanges()[-1], without(4)),
+        "JS",
+        ended(LONG - 1),
+    ),
+    Row("delete tail, sealed", cut, "JS", ended(LONG - 3)),
+    Row("delete tail, unsealed", cut, "J", ended(LONG - 3), sealed=False),
     Row("delete tail + fix journal, unsealed", and_journals(cut), "", sealed=False),
-    Row("delete whole stream, sealed", remove, "JS"),
-    Row("delete stream + journal + leaves, no key", and_ledger(remove), "ES"),
-    Row("delete whole stream, unsealed", remove, "J", sealed=False),
+    Row("delete whole stream, sealed", remove, "JS", REMOVED),
+    Row(
+        "delete stream + journal + leaves, no key",
+        and_ledger(remove),
+        "ES",
+        (("tree", None, None, "size"), ("rolled_back", None, None, "size")),
+    ),
+    Row("delete whole stream, unsealed", remove, "J", REMOVED, sealed=False),
     Row("delete last stream + journal tail, unsealed", and_journals(remove), "", sealed=False),
-    Row("reorder two events", lambda one: one.change(one.exchanges()[-1], in_place, rehash=False), "C"),
-    Row("reorder + rehash, sealed", lambda one: one.change(one.exchanges()[-1], swapped), "JS"),
-    Row("transplant a stream under another id", transplant, "CJ"),
-    Row("silent payload removal (no erasure record)", take_payload, "C"),
+    Row(
+        "reorder two events",
+        lambda one: one.change(one.exchanges()[-1], in_place, rehash=False),
+        "C",
+        tuple(("hash", LAST, version, "hash") for version in (4, 5, 6)),  # the two, and the one that follows them
+    ),
+    Row("reorder + rehash, sealed", lambda one: one.change(one.exchanges()[-1], swapped), "JS", ANEW),
+    Row("transplant a stream under another id", transplant, "CJS", TRANSPLANTED),
+    Row("silent payload removal (no erasure record)", take_payload, "C", (("hash", 0, 4, "payload"),)),
 ]
+UNCAUGHT = [row.attack for row in ROWS if not row.by]
+
+
+def places(findings: Iterable[Finding], exchanges: Sequence[bytes]) -> set[Place]:
+    """Return what findings name.
+
+    :param exchanges: those that were there before the attack.
+    """
+    numbers = {name(one): number for number, one in enumerate(exchanges)}
+    return {(one.kind, numbers[one.exchange] if one.exchange else None, one.version, one.field) for one in findings}
+
+
+def attacked(url: str, attack: Attack) -> tuple[list[bytes], list[Event], list[Event]]:
+    """Attack; return the exchanges of before, and the events of the last one before and after."""
+    with Attacker(url) as attacker:
+        exchanges = attacker.exchanges()
+        before = attacker.events(exchanges[-1])
+        attack(attacker)
+        after = attacker.events(exchanges[-1]) if exchanges[-1] in attacker.streams() else []
+    return exchanges, before, after
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[row.what for row in ROWS])
 def test_without_the_key(row: Row, store_url: str) -> None:
     fill(store_url, seals=row.sealed)
     assert verify(store_url).findings == ()
-    with Attacker(store_url) as attacker:
-        row.attack(attacker)
+    exchanges, _, _ = attacked(store_url, row.attack)
     report = verify(store_url)
-    assert set(layers(report.findings)) >= set(row.by), report.findings
-    assert bool(report.findings) == bool(row.by), report.findings
+    assert places(report.findings, exchanges) == set(row.found)
+    assert set(layers(report.findings)) == set(row.by), report.findings
     assert (report.verdicts["unmodified"], report.verdicts["complete_in_range"]) != ("yes", "yes") or not row.by
 
 
-@pytest.mark.parametrize("attack", [row.attack for row in ROWS if not row.by], ids=["edit", "cut", "remove"])
-def test_what_nothing_catches_is_caught_once_it_is_sealed(attack: Attack, store_url: str) -> None:
+@pytest.mark.parametrize("attack", UNCAUGHT, ids=["edit", "cut", "remove"])
+def test_what_nothing_catches_is_told_to_be_unsealed(attack: Attack, store_url: str) -> None:
     fill(store_url, seals=False)
+    _, before, after = attacked(store_url, attack)
+    assert [one.body for one in before] != [one.body for one in after]  # it says something else by now
     with Attacker(store_url) as attacker:
-        attack(attacker)
-    unsealed = verify(store_url)
-    assert unsealed.verdicts["fresh"] == "no"
-    assert any("not sealed yet" in sentence for sentence in unsealed.not_proved)
+        sealed = {row[0] for row in attacker.rows("SELECT stream FROM ledger_leaves")}
+        unsealed = sum(len(attacker.events(stream)) for stream in attacker.streams() if stream not in sealed)
+    report = verify(store_url)
+    assert (report.findings, report.verdicts["fresh"]) == ((), "no")
+    assert report.more["freshness"]["unsealed_events"] == unsealed > 0
+    assert any(f"anything of {unsealed:,} events that are not sealed yet" in one for one in report.not_proved)
 
 
-@pytest.mark.parametrize("attack", [row.attack for row in ROWS if not row.by], ids=["edit", "cut", "remove"])
-def test_seal_on_close_leaves_no_such_window(attack: Attack, store_url: str) -> None:
+@pytest.mark.parametrize(
+    ("attack", "found"),
+    list(zip(UNCAUGHT, ({("leaf", LAST, LONG, "hash")}, set(ended(LONG - 3)), set(REMOVED)), strict=True)),
+    ids=["edit", "cut", "remove"],
+)
+def test_what_nothing_catches_is_caught_once_it_is_sealed(attack: Attack, found: set[Place], store_url: str) -> None:
+    """With a seal on close there is no window in which it would not be."""
     fill(store_url)
-    with Attacker(store_url) as attacker:
-        attack(attacker)
-    assert set(layers(verify(store_url).findings)) >= {"S"}
+    exchanges, before, after = attacked(store_url, attack)
+    assert [one.body for one in before] != [one.body for one in after]
+    report = verify(store_url)
+    named = places((one for one in report.findings if one.exchange in map(name, exchanges)), exchanges)
+    assert named == found
+    assert "S" in layers(tuple(one for one in report.findings if one.exchange == name(exchanges[LAST])))
 
 
-def signing_key() -> SigningKey:
-    key = keys.load(ORIGIN)
-    assert key is not None
-    return key
-
-
-@pytest.mark.parametrize("attack", [edit(rehash=True, which=0), remove], ids=["rewrite", "drop"])
-def test_with_the_key_it_takes_what_is_outside(attack: Attack, store_url: str) -> None:
+@pytest.mark.parametrize(
+    ("attack", "fields"),
+    [
+        (edit(rehash=True, which=0), {("", None, "root")}),
+        (remove, {("", None, "size")}),
+    ],
+    ids=["rewrite", "drop"],
+)
+def test_with_the_key_it_takes_what_is_outside(
+    attack: Attack, fields: set[tuple[str, int | None, str]], store_url: str
+) -> None:
     fill(store_url)
     with Attacker(store_url) as attacker:
         and_ledger(attack)(attacker)
         notes = attacker.sign(signing_key())
     report = verify(store_url, signing_key().public.text)
     assert set(layers(report.findings)) == {"E"}
+    assert {(one.exchange, one.version, one.field) for one in report.findings} == fields
     assert "no" in (report.verdicts["authentic"], report.verdicts["complete_in_range"])
     write_outside(outside_file(), notes)  # he has that machine, too
     alone = verify(store_url)
@@ -195,7 +219,9 @@ def test_a_restored_backup_is_told_from_an_honest_continuation(store_url: str) -
             attacker.run("DELETE FROM ledger_nodes WHERE level = ? AND number >= ?", level, there)
         attacker.run("DELETE FROM checkpoints WHERE size > ?", max(row[0] for row in checkpoints))
     report = verify(store_url)
-    assert {finding.kind for finding in report.findings} == {"rolled_back"}
+    assert {(one.kind, one.exchange, one.version, one.field) for one in report.findings} == {
+        ("rolled_back", "", None, "size")
+    }
     assert "put back to an older state" in report.findings[0].detail
     assert report.verdicts["complete_in_range"] == "no"
     outside_file().write_bytes(outside)  # without what is outside, nobody could tell
@@ -228,8 +254,10 @@ def test_a_back_dated_stream_contradicts_its_seal(store_url: str) -> None:
         write_outside(outside_file(), attacker.sign(signing_key()))
     report = verify(store_url)
     assert layers(report.findings) == "T"
-    assert {finding.kind for finding in report.findings} == {"back_dated"}
-    assert name(exchange) in {finding.exchange for finding in report.findings}
+    assert {(one.kind, one.exchange, one.version, one.field) for one in report.findings} == {
+        ("back_dated", name(exchange), 1, "wall_ns"),
+        ("back_dated", name(journal), 1, "wall_ns"),
+    }
     assert report.verdicts["bounded_in_time"] == "no"
 
 
@@ -245,102 +273,11 @@ def test_a_clock_that_was_stepped_is_told(store_url: str) -> None:
         attacker.fix_leaves()
         write_outside(outside_file(), attacker.sign(signing_key()))
     report = verify(store_url)
-    assert [(finding.kind, finding.exchange) for finding in report.findings] == [("clock", name(exchange))]
+    assert [(finding.kind, finding.exchange, finding.version, finding.field) for finding in report.findings] == [
+        ("clock", name(exchange), 5, "wall_ns")
+    ]
     assert "set back by 2" in report.findings[0].detail
     assert (report.verdicts["unmodified"], report.verdicts["bounded_in_time"]) == ("yes", "no")
-
-
-SECOND = 1_000_000_000
-KEPT, ERASED = NOW - HOUR, NOW - 10 * SECOND  # when it was recorded
-
-
-def told_erased(one: Attacker, exchange: bytes, count: int, number: int = 9, **facts: object) -> bytes:
-    """Put a journal beside the others that says that an erasure was decided; return its id."""
-    told = {"exchange": name(exchange), "events": count, "bytes": 1, "ground": "Art. 17", "by": "officer"}
-    return short_journal(one, number, "payload_erased", told | {"conversations": ["c"]} | facts, ERASED)
-
-
-def short_journal(one: Attacker, number: int, kind: str, facts: dict[str, object], at_ns: int) -> bytes:
-    """Put a journal of one act beside the others; return its id."""
-    first = one.events(one.journals()[-1])[0]
-    at = bytes.fromhex(f"{at_ns // 1_000_000:012x}7000800f{number:012x}")
-    kinds = [("instance_started", json.loads(first.meta or "")), (kind, facts), ("instance_stopped", {})]
-    events = [
-        first._replace(type=what, meta=json.dumps(meta), instance=at, wall_ns=at_ns + place, mono_ns=place)
-        for place, (what, meta) in enumerate(kinds)
-    ]
-    one.add(StreamOpened(at, at, bytes([number]) * 32), events)
-    return at
-
-
-def kept(one: Attacker, **facts: object) -> bytes:
-    """Record that something has to be kept; return the journal."""
-    kind = "retention_set" if "days" in facts else "hold_placed"
-    return short_journal(one, 8, kind, {"by": "officer", "ground": "the case", **facts}, KEPT)
-
-
-def sealed(one: Attacker, journal: bytes, at_ns: int) -> None:
-    """Let whoever has the key seal a journal."""
-    one.seal([journal], at_ns + SECOND)
-    write_outside(outside_file(), one.sign(signing_key()))
-
-
-def erasing(one: Attacker, exchange: bytes, seal: bool = True, **facts: object) -> None:
-    journal = told_erased(one, exchange, one.erase(exchange), **facts)
-    if seal:
-        sealed(one, journal, ERASED)
-
-
-def leaf_without_signature(one: Attacker, exchange: bytes) -> None:
-    journal = told_erased(one, exchange, one.erase(exchange))
-    one.seal([journal], ERASED + SECOND)
-
-
-def held(one: Attacker, exchange: bytes) -> None:
-    sealed(one, kept(one, hold="h", exchange=name(exchange)), KEPT)
-
-
-def released_by_hand(one: Attacker, exchange: bytes) -> None:
-    """Release a hold, which nobody seals, and have whoever has the key seal an erasure after it."""
-    held(one, exchange)
-    short_journal(one, 7, "hold_released", {"hold": "h", "by": "nobody", "ground": "none"}, KEPT + SECOND)
-    erasing(one, exchange)
-
-
-def overridden_by_hand(one: Attacker, exchange: bytes) -> None:
-    """Add, unsealed, to a sealed record that was forbidden another one that overrides what forbade it."""
-    held(one, exchange)
-    count = one.erase(exchange)
-    sealed(one, told_erased(one, exchange, count), ERASED)
-    told_erased(one, exchange, count, number=10, overrides=["h"])
-
-
-#: Ways in which an exchange comes to be erased, and the field of the finding: that of nothing, where it may be.
-ERASURES: dict[str, tuple[Callable[[Attacker, bytes], object], str | None]] = {
-    "as the rules have it": (erasing, None),
-    "no record": (lambda one, exchange: one.erase(exchange), "payload"),
-    "a record by hand": (lambda one, exchange: erasing(one, exchange, seal=False), "authority"),
-    "a record by hand, with a leaf": (leaf_without_signature, "authority"),
-    "in spite of a hold": (lambda one, exchange: (held(one, exchange), erasing(one, exchange)), "hold"),
-    "in spite of a hold of its conversation": (
-        lambda one, exchange: (sealed(one, kept(one, hold="h", conversation="c"), KEPT), erasing(one, exchange)),
-        "hold",
-    ),
-    "in spite of a hold that was released by hand": (released_by_hand, "hold"),
-    "before its time": (
-        lambda one, exchange: (sealed(one, kept(one, days=30), KEPT), erasing(one, exchange)),
-        "retention",
-    ),
-    "in spite of a hold, overriding it by hand": (overridden_by_hand, "hold"),
-    "overriding both": (
-        lambda one, exchange: (held(one, exchange), erasing(one, exchange, overrides=["h", "retention"])),
-        None,
-    ),
-    "after a hold of something else": (
-        lambda one, exchange: (held(one, one.exchanges()[1]), erasing(one, exchange)),
-        None,
-    ),
-}
 
 
 @pytest.mark.parametrize("how", ERASURES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +17,7 @@ from recorder.core.merkle import leaf_hash, verify_inclusion
 from recorder.core.notes import open_checkpoint, parse_proof
 from recorder.ledger import keys
 from recorder.store import open_store
+from tests.bundles import repacked
 from tests.commands import json_lines, run, told
 from tests.loopback import Script, serve
 from tests.recorded import ask, journals, streams
@@ -147,3 +149,64 @@ def test_a_fact_that_is_given_twice_is_refused_and_nothing_is_linked(sqlite_url:
     done = run("link", "order:778", ids[0], "--fact", "a=1", "--fact", "a=2", "--store", sqlite_url)
     assert "the fact 'a' is given twice" in told(done, 2)
     assert run("trace", "order:778", "--store", sqlite_url).exit_code == 1
+
+
+@pytest.mark.parametrize("which", ["the first", "the one that the order rests on", "all of it"])
+def test_what_was_erased_is_shown_as_erased_on_the_way_to_an_order(which: str, store_url: str, tmp_path: Path) -> None:
+    ids, _ = traded(founded(store_url))
+    named = {"the first": ids[0], "the one that the order rests on": ids[1], "all of it": "desk"}[which]
+    result = run("erase", named, "--ground", "art. 17", "--yes", "--store", store_url)
+    assert result.exit_code == 0, result.stderr
+    gone = ids if named == "desk" else [named]
+    (found,) = json_lines(run("trace", "order:12345", "--json", "--store", store_url), "trace")
+    assert [step["exchange"] for step in found["steps"]] == ids
+    assert {step["exchange"]: step["erased"]["ground"] for step in found["steps"] if "erased" in step} == dict.fromkeys(
+        gone, "art. 17"
+    )
+    assert ("erased" in found) == (ids[1] in gone)  # what it led to is erased with it
+    assert "facts" not in found or ids[1] not in gone
+    shown = run("trace", "order:12345", "--store", store_url).stdout
+    assert shown.count("art. 17") == len(gone) + (ids[1] in gone)
+    assert run("trace", "order:1234", "--store", store_url).exit_code == 1  # what it named is not told
+    path = tmp_path / "evidence.zip"
+    made = run("bundle", "--order", "12345", "-o", str(path), "--store", store_url)
+    assert made.exit_code == 0, made.stderr
+    told_of = json.loads(run("verify", "--bundle", str(path), "--json").stdout)
+    assert told_of["findings"] == []
+    assert [one["id"] for one in told_of["exchanges"]] == ids
+    assert [one["id"] for one in told_of["exchanges"] if "erased" in one] == gone
+    other = repacked(path, tmp_path / "other.zip", {}, lambda told: told["selection"]["link"].update(id="12346"))
+    found = json.loads(run("verify", "--bundle", str(other), "--json").stdout)["findings"]
+    assert ("link", "selection") in {(one["kind"], one["field"]) for one in found}
+
+
+def test_a_bundle_of_a_conversation_holds_what_was_erased_of_it(store_url: str, tmp_path: Path) -> None:
+    ids, _ = traded(founded(store_url))
+    assert run("erase", ids[0], "--ground", "art. 17", "--yes", "--store", store_url).exit_code == 0
+    path = tmp_path / "evidence.zip"
+    made = run("bundle", "--conversation", "desk", "-o", str(path), "--store", store_url)
+    assert made.exit_code == 0, made.stderr
+    told_of = json.loads(run("verify", "--bundle", str(path), "--json").stdout)
+    assert told_of["findings"] == []
+    assert len(told_of["exchanges"]) == 3
+    assert [one["id"] for one in told_of["exchanges"] if "erased" in one] == ids[:1]
+
+
+def test_a_conversation_that_goes_by_what_it_repeats_keeps_its_erased_exchanges(store_url: str) -> None:
+    said = [{"role": "user", "content": "Buy or hold?"}]
+    ids = []
+    with serve(Script(chunks=3)) as server, Recorder(founded(store_url)) as recorder:
+        session = recorder.mount(requests.Session())
+        for question in ("How much?", "When?", "At what price?"):
+            body = {"model": "m", "stream": True, "messages": said}
+            response = session.post(server.url, json=body, stream=True, timeout=30)
+            assert response.content
+            ids.append(recorder.exchange(response) or "")
+            said = [*said, {"role": "assistant", "content": Script(chunks=3).text(said[-1]["content"])}]
+            said.append({"role": "user", "content": question})
+        recorder.link(kind="order", id="1", exchange=response)
+    for number in (1, 0):
+        assert run("erase", ids[number], "--ground", "art. 17", "--yes", "--store", store_url).exit_code == 0
+        (found,) = json_lines(run("trace", "order:1", "--json", "--store", store_url), "trace")
+        assert [step["exchange"] for step in found["steps"]] == ids
+        assert [step["exchange"] for step in found["steps"] if "erased" in step] == ids[number:2]

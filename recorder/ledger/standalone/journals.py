@@ -39,6 +39,7 @@ class Journals:
     :param period: the time that the bundle was made for, from and to (nanoseconds); None: not for a time.
     :ivar elsewhere: exchanges that a journal announces and that are not in the bundle.
     :ivar erasures: payloads that journals tell to have been erased, by exchange.
+    :ivar linked: of links that were erased, what journals tell that they named.
     """
 
     def __init__(self, here: Collection[bytes], period: tuple[int, int] | None, findings: Findings) -> None:
@@ -50,6 +51,7 @@ class Journals:
         self._missing: dict[bytes, tuple[bytes, int]] = {}
         self.elsewhere = 0
         self.erasures: dict[bytes, int] = {}
+        self.linked: dict[bytes, Mapping[str, Any]] = {}
         self.steps: dict[bytes, int] = {}
         self.synchronised = 0
         self.samples = 0
@@ -79,6 +81,8 @@ class Journals:
             stream, events = _id(facts.get("exchange")), facts.get("events")
             if stream in self._here:
                 self.erasures[stream] = self.erasures.get(stream, 0) + (events if type(events) is int else 0)
+                if isinstance(facts.get("linked"), dict):
+                    self.linked[stream] = facts["linked"]
 
     def _open(self, summary: StreamSummary, entry: Entry, facts: Mapping[str, Any]) -> None:
         journal = summary.stream

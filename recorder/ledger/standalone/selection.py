@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -52,6 +53,19 @@ def wrong_selection(selection: Any, here: Mapping[bytes, StreamSummary]) -> str:
             if one.length and (one.last_ns < value[0] or one.began_ns >= value[1]):
                 return f"the exchange {name} was not in the time that the bundle was made for"
     return ""
+
+
+def link_names(link: StreamSummary, erased: Mapping[str, Any] | None, asked: Any) -> bool:
+    """Return whether a link names what was asked for.
+
+    :param erased: what a journal tells of it where it was erased: a digest of what it named.
+    """
+    if not link.emptied["erased"]:
+        return bool({"kind": link.link.get("kind"), "id": link.link.get("id")} == asked)
+    if erased is None or not isinstance(asked, dict):
+        return False
+    thing = f"{asked.get('kind')}:{asked.get('id')}".encode()
+    return str(erased.get("thing")) == hashlib.sha256(b"recorder/linked/v1\0" + link.stream + thing).hexdigest()
 
 
 def _wrong_conversation(asked: Mapping[str, str], here: Mapping[bytes, StreamSummary]) -> str:

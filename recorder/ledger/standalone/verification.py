@@ -22,7 +22,7 @@ from recorder.ledger.standalone.notes import (
     parse_proof,
 )
 from recorder.ledger.standalone.records import Entry
-from recorder.ledger.standalone.selection import period_of, wrong_selection
+from recorder.ledger.standalone.selection import link_names, period_of, wrong_selection
 from recorder.ledger.standalone.streams import StreamChecks, StreamSummary
 
 MANIFEST = "manifest.json"
@@ -170,15 +170,17 @@ class Verification:
     def _check_links(self) -> None:
         selection = self.predicate.get("selection")
         asked = selection.get("link") if isinstance(selection, dict) else None
-        links = [summary.link for summary in self.summaries.values() if summary.kind == "link"]
-        if asked is not None and not any({"kind": one.get("kind"), "id": one.get("id")} == asked for one in links):
+        linked = self.journals.linked if self.journals is not None else {}
+        links = [summary for summary in self.summaries.values() if summary.kind == "link"]
+        if asked is not None and not any(link_names(one, linked.get(one.stream), asked) for one in links):
             self.findings.add("link", "selection", f"no link here names what the bundle was made for: {asked}")
         wrong = wrong_selection(selection, self.summaries)
         if wrong and not self.findings.found:  # what is damaged need not be what was asked for
             self.findings.add("manifest", "selection", wrong)
         here = {id_of(stream) for stream in self.summaries}
-        for summary in self.summaries.values():
-            if summary.kind == "link" and summary.link.get("exchange") not in here and not summary.emptied["withheld"]:
+        for summary in links:
+            of = linked.get(summary.stream, {}) if summary.emptied["erased"] else summary.link
+            if of.get("exchange") not in here and not summary.emptied["withheld"]:
                 self.findings.add("omitted", "link", "the exchange that it names is not here", summary.stream, 1)
 
     def _check_anchors(self, log: Log) -> None:

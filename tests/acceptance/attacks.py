@@ -1,0 +1,183 @@
+"""What an attacker does to a store of :mod:`tests.acceptance.attacked`, one function each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from recorder.core.events import Event, StreamOpened
+from recorder.ledger import keys
+from recorder.ledger.keys import SigningKey
+from tests.acceptance.attacked import HOUR, NOW, ORIGIN, outside_file
+from tests.attacker import Attacker, name, write_outside
+
+Attack = Callable[[Attacker], None]
+
+
+def edited(events: list[Event]) -> list[Event]:
+    """Let the model have said something else."""
+    at = next(at for at, event in enumerate(events) if event.body is not None and b'"Buy"' in event.body)
+    body = events[at].body
+    assert body is not None
+    events[at] = events[at]._replace(body=body.replace(b'"Buy"', b'"Sell"'))
+    return events
+
+
+def without(at: int) -> Callable[[list[Event]], list[Event]]:
+    return lambda events: events[:at] + events[at + 1 :]
+
+
+def swapped(events: list[Event]) -> list[Event]:
+    events[3], events[4] = events[4], events[3]
+    return events
+
+
+def in_place(events: list[Event]) -> list[Event]:
+    """Swap two events and let each have the version of the other."""
+    third, fourth = events[3], events[4]
+    events[3], events[4] = fourth._replace(version=third.version), third._replace(version=fourth.version)
+    return events
+
+
+def edit(rehash: bool, which: int = -1) -> Attack:
+    return lambda one: one.change(one.exchanges()[which], edited, rehash=rehash)
+
+
+def cut(one: Attacker) -> None:
+    one.change(one.exchanges()[-1], lambda events: events[:-3], rehash=False)
+
+
+def remove(one: Attacker) -> None:
+    one.remove(one.exchanges()[-1])
+
+
+def transplant(one: Attacker) -> None:
+    """Let one exchange be there under the id of another."""
+    first, second = one.exchanges()[0], one.exchanges()[1]
+    events = [event._replace(stream=second) for event in one.events(first)]
+    secret = one.streams()[first].secret
+    one.run("UPDATE event_streams SET secret = ? WHERE stream = ?", secret, second)
+    one.put(second, events)
+    one.remove(first)
+
+
+def take_payload(one: Attacker) -> None:
+    one.run("UPDATE events SET meta = NULL, body = NULL WHERE stream = ? AND version = 4", one.exchanges()[0])
+
+
+def and_journals(attack: Attack) -> Attack:
+    def both(one: Attacker) -> None:
+        attack(one)
+        one.fix_journals()
+
+    return both
+
+
+def and_ledger(attack: Attack) -> Attack:
+    def all_three(one: Attacker) -> None:
+        and_journals(attack)(one)
+        one.fix_leaves()
+
+    return all_three
+
+
+# Erasures
+
+
+def signing_key() -> SigningKey:
+    key = keys.load(ORIGIN)
+    assert key is not None
+    return key
+
+
+SECOND = 1_000_000_000
+KEPT, ERASED = NOW - HOUR, NOW - 10 * SECOND  # when it was recorded
+
+
+def told_erased(one: Attacker, exchange: bytes, count: int, number: int = 9, **facts: object) -> bytes:
+    """Put a journal beside the others that says that an erasure was decided; return its id."""
+    told = {"exchange": name(exchange), "events": count, "bytes": 1, "ground": "Art. 17", "by": "officer"}
+    return short_journal(one, number, "payload_erased", told | {"conversations": ["c"]} | facts, ERASED)
+
+
+def short_journal(one: Attacker, number: int, kind: str, facts: dict[str, object], at_ns: int) -> bytes:
+    """Put a journal of one act beside the others; return its id."""
+    first = one.events(one.journals()[-1])[0]
+    at = bytes.fromhex(f"{at_ns // 1_000_000:012x}7000800f{number:012x}")
+    kinds = [("instance_started", json.loads(first.meta or "")), (kind, facts), ("instance_stopped", {})]
+    events = [
+        first._replace(type=what, meta=json.dumps(meta), instance=at, wall_ns=at_ns + place, mono_ns=place)
+        for place, (what, meta) in enumerate(kinds)
+    ]
+    one.add(StreamOpened(at, at, bytes([number]) * 32), events)
+    return at
+
+
+def kept(one: Attacker, **facts: object) -> bytes:
+    """Record that something has to be kept; return the journal."""
+    kind = "retention_set" if "days" in facts else "hold_placed"
+    return short_journal(one, 8, kind, {"by": "officer", "ground": "the case", **facts}, KEPT)
+
+
+def sealed(one: Attacker, journal: bytes, at_ns: int) -> None:
+    """Let whoever has the key seal a journal."""
+    one.seal([journal], at_ns + SECOND)
+    write_outside(outside_file(), one.sign(signing_key()))
+
+
+def erasing(one: Attacker, exchange: bytes, seal: bool = True, **facts: object) -> None:
+    journal = told_erased(one, exchange, one.erase(exchange), **facts)
+    if seal:
+        sealed(one, journal, ERASED)
+
+
+def leaf_without_signature(one: Attacker, exchange: bytes) -> None:
+    journal = told_erased(one, exchange, one.erase(exchange))
+    one.seal([journal], ERASED + SECOND)
+
+
+def held(one: Attacker, exchange: bytes) -> None:
+    sealed(one, kept(one, hold="h", exchange=name(exchange)), KEPT)
+
+
+def released_by_hand(one: Attacker, exchange: bytes) -> None:
+    """Release a hold, which nobody seals, and have whoever has the key seal an erasure after it."""
+    held(one, exchange)
+    short_journal(one, 7, "hold_released", {"hold": "h", "by": "nobody", "ground": "none"}, KEPT + SECOND)
+    erasing(one, exchange)
+
+
+def overridden_by_hand(one: Attacker, exchange: bytes) -> None:
+    """Add, unsealed, to a sealed record that was forbidden another one that overrides what forbade it."""
+    held(one, exchange)
+    count = one.erase(exchange)
+    sealed(one, told_erased(one, exchange, count), ERASED)
+    told_erased(one, exchange, count, number=10, overrides=["h"])
+
+
+#: Ways in which an exchange comes to be erased, and the field of the finding: that of nothing, where it may be.
+ERASURES: dict[str, tuple[Callable[[Attacker, bytes], object], str | None]] = {
+    "as the rules have it": (erasing, None),
+    "no record": (lambda one, exchange: one.erase(exchange), "payload"),
+    "a record by hand": (lambda one, exchange: erasing(one, exchange, seal=False), "authority"),
+    "a record by hand, with a leaf": (leaf_without_signature, "authority"),
+    "in spite of a hold": (lambda one, exchange: (held(one, exchange), erasing(one, exchange)), "hold"),
+    "in spite of a hold of its conversation": (
+        lambda one, exchange: (sealed(one, kept(one, hold="h", conversation="c"), KEPT), erasing(one, exchange)),
+        "hold",
+    ),
+    "in spite of a hold that was released by hand": (released_by_hand, "hold"),
+    "before its time": (
+        lambda one, exchange: (sealed(one, kept(one, days=30), KEPT), erasing(one, exchange)),
+        "retention",
+    ),
+    "in spite of a hold, overriding it by hand": (overridden_by_hand, "hold"),
+    "overriding both": (
+        lambda one, exchange: (held(one, exchange), erasing(one, exchange, overrides=["h", "retention"])),
+        None,
+    ),
+    "after a hold of something else": (
+        lambda one, exchange: (held(one, one.exchanges()[1]), erasing(one, exchange)),
+        None,
+    ),
+}
