@@ -117,6 +117,22 @@ def python(program: str, *arguments: str, under: Sequence[str] = (), **options: 
     )
 
 
+def ps(pid: int, what: str) -> str:
+    """Return what ps(1) says of a process; nothing where there is none."""
+    told = subprocess.run(["ps", "-o", f"{what}=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return told.stdout.strip()
+
+
+def lives(pid: int) -> bool:
+    """Whether a process is there and has not ended."""
+    if Path("/proc/self/stat").exists():
+        file = Path(f"/proc/{pid}/stat")
+        state = file.read_text().rpartition(")")[2].split()[0] if file.exists() else ""
+    else:
+        state = ps(pid, "stat")
+    return state not in ("", "Z", "X")
+
+
 def traces(secret: str) -> list[bytes]:
     """Return the bytes by which a secret would be found: plain, and in base64 at any alignment."""
     raw = secret.encode()

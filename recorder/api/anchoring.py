@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from recorder.clock import Clock
 from recorder.errors import RecorderError
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from recorder.ledger.anchoring import AnchorHealth, Anchoring, Trace
     from recorder.ledger.anchors import Anchor
 
+_PATIENCE: Final = 5.0  # seconds at the end for what is outside
 #: Says something in the journal: the type of an event, and its facts.
 Tell = Callable[[str, Mapping[str, Any]], object]
 
@@ -70,10 +71,13 @@ class OwnAnchors:
         """Return how each anchor does."""
         return () if self._anchoring is None else self._anchoring.health()
 
-    def close(self) -> None:
-        """Leave a trace of the last checkpoint, one attempt each; closing twice is fine."""
+    def close(self, seconds: float) -> None:
+        """Leave a trace of the last checkpoint, one attempt each; closing twice is fine.
+
+        :param seconds: to wait for that at most; the next recorder on the store does what is left undone.
+        """
         if self._anchoring is not None:
-            self._anchoring.close()
+            self._anchoring.close(min(seconds, _PATIENCE))
 
 
 def _opened(texts: Iterable[str] | None) -> list[Anchor]:

@@ -41,11 +41,11 @@ class Ending:
     :param path: what is closed.
     :param url: the store's URL.
     :param timeout: seconds that the store is given.
-    :param last: what is done when everything is sealed.
+    :param last: what is done when everything is sealed, in so many seconds as are left of *timeout*.
     """
 
     def __init__(
-        self, recorder: object, path: WritePath, url: str, timeout: float, last: Callable[[], None] = lambda: None
+        self, recorder: object, path: WritePath, url: str, timeout: float, last: Callable[[float], None]
     ) -> None:
         self._path = path
         self._last = last
@@ -65,9 +65,11 @@ class Ending:
             return
         self._dropped.detach()
         if not self._path.closed:
+            clock = self._path.clock
+            deadline = clock.monotonic_ns() + int(self._timeout * 1e9)
             try:
                 self._path.close(self._timeout)
-                self._last()
+                self._last(max(deadline - clock.monotonic_ns(), 0) / 1e9)
                 if not self._path.apart and self._path.reaches_store:
                     self._settle()
             finally:

@@ -112,6 +112,7 @@ class Anchoring:
         retry_s: tuple[float, float] = RETRY_S,
     ) -> None:
         sizes = anchored or {}
+        self._clock = clock
         self._pid = os.getpid()
         self._made_of = [(one, keep, clock, sizes.get(one.name), retry_s) for one in anchors]
         self._beside = [_Beside(*each) for each in self._made_of]
@@ -128,18 +129,21 @@ class Anchoring:
         """Return how each anchor does, in the order in which they were given."""
         return tuple(one.health() for one in self._beside)
 
-    def close(self, patience_s: float = 5.0) -> None:
+    def close(self, patience_s: float) -> None:
         """Anchor what is not anchored yet, one attempt each, and end; closing twice is fine.
 
-        :param patience_s: seconds to wait for that in all; what is not done then is left undone.
+        :param patience_s: seconds to wait for that in all; what is not done then is told, and left undone.
         """
         if os.getpid() != self._pid:
             return
         for one in self._beside:
             one.end()
-        share = patience_s / max(len(self._beside), 1)
-        for one in self._beside:
-            one.join(share)
+        deadline = self._clock.monotonic_ns() + int(patience_s * _SECOND)
+        for one in self._beside:  # they are at work side by side
+            one.join(max(deadline - self._clock.monotonic_ns(), 0) / _SECOND)
+        if left := [one.name for one in self._beside if one.owes]:
+            told = "recorder: the last checkpoint is not anchored at %s: the next recorder on this store does it"
+            _log.warning(told, ", ".join(left))
 
 
 class _Beside:
@@ -154,7 +158,7 @@ class _Beside:
         self._newest: bytes | None = None  # offered, and not anchored
         self._health = AnchorHealth(anchor.name, anchored)
         self._due_ns = 0
-        self._ending = False
+        self._ending = self._given_up = False
 
     def offer(self, note: bytes) -> None:
         with self._changed:
@@ -173,14 +177,27 @@ class _Beside:
         with self._changed:
             return self._health
 
+    @property
+    def name(self) -> str:
+        return self._anchor.name
+
+    @property
+    def owes(self) -> bool:
+        with self._changed:
+            return self._newest is not None
+
     def end(self) -> None:
         with self._changed:
             self._ending = True
             self._changed.notify()
 
     def join(self, seconds: float) -> None:
-        if self._thread is not None:
-            self._thread.join(seconds)
+        if self._thread is None:
+            return
+        self._thread.join(seconds)
+        if self._thread.is_alive():
+            self._given_up = True
+            self._anchor.give_up()
 
     def _told(self, **changed: Any) -> None:
         have = self._health
@@ -191,7 +208,7 @@ class _Beside:
         while (note := self._next()) is not None:
             self._attempt(note)
             with self._changed:
-                if self._ending and self._newest in (None, note):
+                if self._given_up or (self._ending and self._newest in (None, note)):
                     return
 
     def _next(self) -> bytes | None:
@@ -226,5 +243,5 @@ class _Beside:
             wait = min(first * 2 ** min(failures - 1, 30), last)
             self._due_ns = self._clock.monotonic_ns() + int(wait * _SECOND)
             self._told(failures=failures, error=told)
-        if failures == 1:
+        if failures == 1 and not self._given_up:
             _log.warning("%s; recording goes on, it is tried again", told)

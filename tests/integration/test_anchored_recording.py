@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from recorder.store import open_store
 from recorder.store.base import Anchored
 from tests.commands import run
 from tests.loopback import Script, serve
-from tests.recorded import ask, journals, until
+from tests.recorded import ask, journals, lives, python, until
 
 
 def anchored(url: str) -> tuple[list[Anchored], str]:
@@ -64,6 +66,61 @@ def test_an_anchor_that_cannot_be_reached_disturbs_nobody_and_is_told(sealed_url
         assert health.waiting_since_ns is not None
         assert recorder.health().ok
     assert anchored(sealed_url)[0] == []
+
+
+HANGS = """
+import sys, time, requests
+from pathlib import Path
+from recorder import Recorder
+from tests.recorded import ask, until
+
+store, server, command, timeout, closing = sys.argv[1:]
+recorder = Recorder(store, anchors=[f"command:{sys.executable} {command}"], close_timeout=float(timeout))
+session = recorder.mount(requests.Session())
+response = ask(session, server, "x")
+assert response.content
+recorder.seal(response)
+until(lambda: Path(command + ".pid").exists())
+began = time.monotonic()
+if closing == "closed":
+    recorder.close()
+    print(time.monotonic() - began)
+"""
+COMMAND = """
+import os, sys, time
+from pathlib import Path
+note = sys.stdin.read()
+if Path(__file__ + ".open").exists():
+    print("seen")
+else:
+    Path(__file__ + ".new").write_text(str(os.getpid()))
+    os.rename(__file__ + ".new", __file__ + ".pid")
+    time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("closing", ["closed", "at exit"])
+def test_an_anchor_that_hangs_holds_up_no_end_and_the_next_recorder_reaches_it(
+    closing: str, sealed_url: str, tmp_path: Path
+) -> None:
+    command = tmp_path / "command.py"
+    command.write_text(COMMAND)
+    began = time.monotonic()
+    with serve(Script(chunks=3)) as server:
+        with python(HANGS, sealed_url, server.url, str(command), "1", closing) as child:
+            out, err = child.communicate(timeout=120)
+    assert child.returncode == 0, err
+    assert time.monotonic() - began < 20  # what it waits for takes ten minutes, and is killed after 30 seconds else
+    if closing == "closed":
+        assert float(out) < 3
+    (line,) = err.splitlines()
+    assert "the last checkpoint is not anchored at command:" in line
+    assert "the next recorder on this store does it" in line
+    pid = int(Path(f"{command}.pid").read_text())
+    until(lambda: not lives(pid))
+    Path(f"{command}.open").touch()
+    with Recorder(sealed_url, anchors=[f"command:{sys.executable} {command}"]):
+        until(lambda: bool(anchored(sealed_url)[0]))
 
 
 def test_what_is_no_anchor_is_refused_before_anything_is_recorded(sqlite_url: str) -> None:

@@ -22,6 +22,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import requests
+
+from recorder import Recorder
 
 from tests.warm import programs
 
@@ -220,6 +223,22 @@ def test_the_examples_of_a_page_run(page: Path, tmp_path: Path, upstream: str, m
     files = [block for block in blocks(page.read_text(encoding="utf-8")) if block.file]
     assert ran == expected + sum(block.kind not in ("python", "console") for block in files)
     assert all((tmp_path / str(block.file)).is_file() for block in files)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_examples_that_seal_go_on_where_recording_is_switched_off(
+    page: Path, tmp_path: Path, upstream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RECORDER_OFF", "1")
+    monkeypatch.chdir(tmp_path)
+    response = requests.post(upstream, json={})
+    with Recorder("sqlite:///off.db") as recorder:
+        for block in blocks(page.read_text(encoding="utf-8")):
+            if block.kind == "python" and "recorder.seal(" in block.text:
+                names = {"Recorder": Recorder, "requests": requests, "recorder": recorder, "response": response}
+                names |= {"url": upstream, "headers": {}, "body": {}}
+                exec(compile("\n" * block.line + block.text, str(page), "exec"), names)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

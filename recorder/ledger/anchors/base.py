@@ -77,6 +77,10 @@ class Anchor(Protocol):
         """
         ...
 
+    def give_up(self) -> None:
+        """End what :meth:`leave` waits for in another thread, where that would go on without this process."""
+        ...
+
     def check(self, note: bytes, evidence: bytes) -> Checked:
         """Say what evidence proves of a checkpoint; looks at what is outside where it can."""
         ...

@@ -15,7 +15,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, Final
 
 from recorder.errors import AnchorFailed
@@ -38,6 +38,7 @@ class CommandAnchor:
     argv: tuple[str, ...]
     every_s: float = EVERY_S
     timeout_s: float = TIMEOUT_S
+    _running: list[subprocess.Popen[bytes]] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -59,7 +60,11 @@ class CommandAnchor:
             except OSError as error:
                 told = f"the anchor {self.name} cannot be run ({error.strerror}): check the command"
                 raise AnchorFailed(told) from error
-            answer, late = self._answer(process, note)
+            self._running.append(process)
+            try:
+                answer, late = self._answer(process, note)
+            finally:
+                self._running.remove(process)
             if late:
                 raise AnchorFailed(
                     f"the anchor {self.name} did not end within {self.timeout_s:g} s: see what it waits for"
@@ -85,6 +90,7 @@ class CommandAnchor:
                 _kill(process)
 
         timer = threading.Timer(self.timeout_s, end)
+        timer.daemon = True  # the end of the program does not wait for it
         timer.start()
         try:
             with suppress(BrokenPipeError):  # it did not want to read it
@@ -100,6 +106,11 @@ class CommandAnchor:
             timer.cancel()
             process.stdout.close()
         return answer, late.is_set()
+
+    def give_up(self) -> None:
+        """Kill the command, with what it started, if it runs."""
+        for process in list(self._running):
+            _kill(process)
 
     def check(self, note: bytes, evidence: bytes) -> Checked:
         """Show what the command had answered: what that is worth is not known here."""

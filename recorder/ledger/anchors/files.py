@@ -84,6 +84,9 @@ class FileAnchor:
         except PermissionError:  # a box into which one can only drop things
             return None
 
+    def give_up(self) -> None:
+        """Do nothing: a file that hangs does so with its disk, and ends with this process."""
+
     def check(self, note: bytes, evidence: bytes) -> Checked:
         """Look whether the file has that checkpoint, at its place or anywhere."""
         try:
@@ -148,6 +151,9 @@ class DirectoryAnchor:
         with suppress(PermissionError):  # of another owner, by a share's rules: it is there all the same
             file.chmod(0o444)
         sync_directory(self.path)
+
+    def give_up(self) -> None:
+        """Do nothing: a file that hangs does so with its disk, and ends with this process."""
 
     def check(self, note: bytes, evidence: bytes) -> Checked:
         """Look whether the directory has that checkpoint."""

@@ -77,6 +77,9 @@ class TimeStampAnchor:
             raise AnchorFailed(told) from why
         return reply
 
+    def give_up(self) -> None:
+        """Do nothing: a request ends with this process."""
+
     def check(self, note: bytes, evidence: bytes) -> Checked:
         """Say when the authority saw a checkpoint; needs no network."""
         return check_time_stamp(self.name, note, evidence, self._trusted())

@@ -29,6 +29,7 @@ class Outside:
     def __init__(self, name: str = "outside:1", every_s: float = 0.0) -> None:
         self.name, self.every_s = name, every_s
         self.asked: list[int] = []
+        self.given_up = 0
         self.failing: Exception | None = None
         self.open = threading.Event()
         self.open.set()
@@ -39,6 +40,9 @@ class Outside:
         if self.failing is not None:
             raise self.failing
         return b"seen"
+
+    def give_up(self) -> None:
+        self.given_up += 1
 
     def check(self, note: bytes, evidence: bytes) -> Checked:
         raise NotImplementedError
@@ -74,7 +78,7 @@ def test_what_is_offered_is_anchored_and_kept(tmp_path: Path) -> None:
     assert trace.facts["evidence_sha256"] == hashlib.sha256(trace.evidence).hexdigest()
     until(lambda: anchors.health()[0].size == 7)
     assert anchors.health()[0].waiting_since_ns is None
-    anchors.close()
+    anchors.close(PATIENCE)
 
 
 def test_offering_waits_for_nothing_and_the_newest_is_next() -> None:
@@ -90,7 +94,7 @@ def test_offering_waits_for_nothing_and_the_newest_is_next() -> None:
     outside.open.set()
     until(lambda: anchors.health()[0].size == 199)
     assert len(outside.asked) <= 3
-    anchors.close()
+    anchors.close(PATIENCE)
     assert anchors.health()[0].waiting_since_ns is None
 
 
@@ -113,7 +117,7 @@ def test_what_fails_is_told_and_tried_again(error: Exception, caplog: pytest.Log
     health = anchors.health()[0]
     assert (health.failures, health.error, health.waiting_since_ns) == (0, None, None)
     assert [trace.size for trace in kept] == [7]
-    anchors.close()
+    anchors.close(PATIENCE)
 
 
 def test_what_the_store_did_not_keep_is_left_again() -> None:
@@ -131,7 +135,7 @@ def test_what_the_store_did_not_keep_is_left_again() -> None:
     until(lambda: len(kept) == 2)
     until(lambda: anchors.health()[0].size == 7)
     assert outside.asked == [7, 7]
-    anchors.close()
+    anchors.close(PATIENCE)
 
 
 def test_a_slow_anchor_holds_up_no_other() -> None:
@@ -142,7 +146,7 @@ def test_a_slow_anchor_holds_up_no_other() -> None:
     anchors.offer(text(7))
     until(lambda: [trace.anchor for trace in kept] == ["outside:quick"])
     slow.open.set()
-    anchors.close()
+    anchors.close(PATIENCE)
     assert sorted(trace.anchor for trace in kept) == ["outside:quick", "outside:slow"]
 
 
@@ -156,29 +160,33 @@ def test_checkpoints_in_between_are_not_anchored_and_the_last_one_is_at_the_end(
     anchors.offer(text(3))
     time.sleep(0.05)
     assert [trace.size for trace in kept] == [1]
-    anchors.close()
+    anchors.close(PATIENCE)
     assert [trace.size for trace in kept] == [1, 3]
     anchors.offer(text(4))
-    anchors.close()
+    anchors.close(PATIENCE)
     assert [trace.size for trace in kept] == [1, 3]
 
 
-def test_the_end_does_not_wait_longer_than_it_may() -> None:
-    outside = Outside()
-    outside.open.clear()
-    anchors = anchoring(outside, keep=lambda trace: None)
+def test_the_end_does_not_wait_longer_than_it_may(caplog: pytest.LogCaptureFixture) -> None:
+    hangs, fails, works = (Outside(f"outside:{number}") for number in range(3))
+    hangs.open.clear()
+    fails.failing = AnchorFailed("nobody there")
+    anchors = anchoring(hangs, fails, works, keep=lambda trace: None)
     anchors.offer(text(1))
-    until(lambda: bool(outside.asked))
+    until(lambda: bool(hangs.asked))
     began = time.monotonic()
     anchors.close(patience_s=0.2)
-    assert time.monotonic() - began < 10
-    outside.open.set()
+    assert time.monotonic() - began < 5
+    assert (hangs.given_up, fails.given_up, works.given_up) == (1, 0, 0)
+    (told,) = [one.message for one in caplog.records if "the next recorder on this store does it" in one.message]
+    assert "is not anchored at outside:0, outside:1:" in told
+    hangs.open.set()
 
 
 def test_what_earlier_processes_anchored_is_known() -> None:
     anchors = anchoring(Outside("outside:1"), Outside("outside:2"), keep=lambda trace: None, anchored={"outside:1": 5})
     assert [health.size for health in anchors.health()] == [5, None]
-    anchors.close()
+    anchors.close(PATIENCE)
 
 
 def test_a_forked_child_anchors_with_threads_of_its_own(tmp_path: Path) -> None:
@@ -190,7 +198,7 @@ def test_a_forked_child_anchors_with_threads_of_its_own(tmp_path: Path) -> None:
     if not child:
         code = 1
         try:
-            anchors.close()  # the parent's: nothing to end here
+            anchors.close(PATIENCE)  # the parent's: nothing to end here
             anchors.offer(text(2))
             until(lambda: anchors.health()[0].size == 2)
             code = 0
@@ -200,7 +208,7 @@ def test_a_forked_child_anchors_with_threads_of_its_own(tmp_path: Path) -> None:
     assert list(anchor.held()) == [note(1), note(2)]
     anchors.offer(text(3))
     until(lambda: anchors.health()[0].size == 3)
-    anchors.close()
+    anchors.close(PATIENCE)
 
 
 def test_at_once_and_by_hand(tmp_path: Path) -> None:

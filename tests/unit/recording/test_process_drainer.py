@@ -24,7 +24,7 @@ from recorder.recording.process_drainer import ProcessDrainer
 from recorder.store import open_store
 from recorder.store.schema import upgrade
 from tests.loopback import Script, serve
-from tests.recorded import ask, exchanges, python, until
+from tests.recorded import ask, exchanges, lives, ps, python, until
 
 
 def _drainer(recorder: Recorder) -> ProcessDrainer:
@@ -34,23 +34,9 @@ def _drainer(recorder: Recorder) -> ProcessDrainer:
     return mover
 
 
-def _ps(pid: int, what: str) -> str:
-    told = subprocess.run(["ps", "-o", f"{what}=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return told.stdout.strip()
-
-
 def _command_line(pid: int) -> str:
     file = Path(f"/proc/{pid}/cmdline")
-    return file.read_text() if file.exists() else _ps(pid, "args")
-
-
-def _lives(pid: int) -> bool:
-    if Path("/proc/self/stat").exists():
-        file = Path(f"/proc/{pid}/stat")
-        state = file.read_text().rpartition(")")[2].split()[0] if file.exists() else ""
-    else:
-        state = _ps(pid, "stat")
-    return state not in ("", "Z", "X")
+    return file.read_text() if file.exists() else ps(pid, "args")
 
 
 def test_a_drainer_that_dies_is_started_again_and_nothing_is_lost(
@@ -75,7 +61,7 @@ def test_a_drainer_that_dies_is_started_again_and_nothing_is_lost(
         assert got == script.body("x")
         second = drainer.pid
         assert second is not None
-    until(lambda: not _lives(second))
+    until(lambda: not lives(second))
     ((_, exchange),) = exchanges(sqlite_url).items()
     assert exchange.body == got
     assert "the drainer process ended" in caplog.text
@@ -105,10 +91,10 @@ def test_it_ends_when_its_owner_dies(heir: str, sqlite_url: str) -> None:
     ):
         assert owner.stdout is not None
         drainer = int(owner.stdout.readline())
-        assert _lives(drainer)
+        assert lives(drainer)
         owner.send_signal(signal.SIGKILL)
         owner.wait()
-        until(lambda: not _lives(drainer))
+        until(lambda: not lives(drainer))
         if heir == "heir":
             os.killpg(owner.pid, signal.SIGKILL)
     with Recorder(sqlite_url) as recorder:
@@ -158,7 +144,7 @@ def test_one_that_does_not_end_in_time_is_ended(monkeypatch: pytest.MonkeyPatch,
     pid = drainer.pid
     assert pid is not None
     assert not drainer.stop(0.2, lambda _: True)
-    until(lambda: not _lives(pid))
+    until(lambda: not lives(pid))
 
 
 def test_without_a_thread_it_is_tried_again(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
