@@ -24,7 +24,7 @@ from recorder import Recorder
 from recorder.core.events import Event
 from recorder.recording.tap import Call, ExchangeTap
 from recorder.store import open_store
-from recorder.store.postgres import _COPY, _COPY_END, _COPY_HEAD, _packed
+from recorder.store.postgres_copy import COPY, END, HEAD, packed
 from recorder.store.schema import upgrade
 from tests.postgres_server import PostgresServer
 
@@ -32,7 +32,7 @@ THREADS = 8
 STREAM = 500  # chunks of one exchange
 CHUNK = 300  # bytes of body
 FRAME = b"%x\r\n%s\r\n" % (CHUNK, b"d" * CHUNK)
-HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+ANSWER = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 BATCH = 1000
 REPEATS = 5
 
@@ -43,7 +43,7 @@ def one_exchange(recorder: Recorder, number: int) -> None:
     assert path is not None
     tap = ExchangeTap(path, Call(f"call-{number}"))
     tap.request_sent("POST", "http://127.0.0.1/v1", b"POST /v1 HTTP/1.1\r\n\r\n", b"{}", {"client": "bench"})
-    tap.response_started(HEAD, 200, "chunked", None, ends_read=True)
+    tap.response_started(ANSWER, 200, "chunked", None, ends_read=True)
     for _ in range(STREAM):
         tap.received(FRAME)
     tap.received(b"0\r\n\r\n")
@@ -105,7 +105,7 @@ def raw_copy(url: str, blocks: list[bytes], rows: int) -> float:
     with psycopg.connect(url) as connection:
         began = time.perf_counter()
         for block in blocks:
-            with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+            with connection.cursor() as cursor, cursor.copy(COPY) as copy:
                 copy.write(block)
             connection.commit()
         return rows / (time.perf_counter() - began)
@@ -153,10 +153,7 @@ def postgresql(per_thread: int) -> None:
             record(sample, per_thread, "thread")
             events = sorted(stored(sample), key=lambda event: (event.wall_ns, event.version))
             instances = {event.stream: event.instance for event in events}
-            blocks = [
-                _COPY_HEAD + _packed(events[at : at + BATCH], instances, 1) + _COPY_END
-                for at in range(0, len(events), BATCH)
-            ]
+            blocks = [HEAD + packed(events[at : at + BATCH], instances, 1) + END for at in range(0, len(events), BATCH)]
             for drainer, goal in zip(drainers(), (0.45, 0.75), strict=False):
                 ours, raw = interleaved(
                     REPEATS,

@@ -9,7 +9,6 @@ events never change.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -18,11 +17,12 @@ import psycopg
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from recorder.core.events import TYPE_CODES, Event, StreamOpened
-from recorder.errors import StoreError, UnknownEventType, VersionConflict
-from recorder.store import revisions
+from recorder.core.events import Event, StreamOpened
+from recorder.errors import StoreError, VersionConflict
+from recorder.store import postgres_sessions, revisions
 from recorder.store.base import FeedCursor, SpoolMark
 from recorder.store.failures import translating
+from recorder.store.postgres_copy import COPY, END, HEAD, ROWS, packed
 from recorder.store.postgres_sessions import reading_engine, writing_engine
 from recorder.store.repeats import Stored, without_repeats
 from recorder.store.rows import Row
@@ -35,35 +35,24 @@ if TYPE_CHECKING:
 #: Rows that a server-side cursor fetches at once.
 _FETCH: Final = 2000
 
-# Binary COPY, https://www.postgresql.org/docs/current/sql-copy.html
-_COPY: Final = (
-    "COPY events (batch, wall_ns, mono_ns, version, type, flags, stream, hash, instance, meta, body) "
-    "FROM STDIN (FORMAT BINARY)"
-)
-_COPY_HEAD: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-_COPY_END: Final = b"\xff\xff"
-_COPY_ROWS: Final = 1024
-_FIXED: Final = struct.Struct(">hiqiqiqiiihih" + "i16si32s")
-_USUAL: Final = struct.Struct(f"{_FIXED.format}iii")  # the same, no instance and no meta, and the body's size
-_SIZE: Final = struct.Struct(">i")
-_NULL: Final = b"\xff\xff\xff\xff"
-_SIZE_16: Final = _SIZE.pack(16)
-
 #: Key of the advisory lock of whoever appends to the ledger: "ledger\\0\\0" in ASCII.
 _APPENDING: Final = 0x6C65646765720000
 _DURABLE: Final = (
-    "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'"
+    "CASE WHEN current_setting('synchronous_commit') = 'off' THEN set_config('synchronous_commit', 'on', true) END"
 )
 
 # Everything of an append but its events, in one statement: each round trip costs the thread that makes it the
-# interpreter, and with other threads busy it is milliseconds until it has it again.
+# interpreter, and with other threads busy it is milliseconds until it has it again. What bounds the transaction is
+# joined, so that it is set before there is a lock to be waited for.
 _BEGIN: Final = (
-    "WITH moved AS (UPDATE spools AS s SET drained = m.stop FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[]) "
-    "AS m (spool, start, stop) WHERE s.spool = m.spool AND s.drained = m.start RETURNING s.spool), "
+    "WITH bounds AS MATERIALIZED (SELECT {bounds}, CASE WHEN %s THEN set_config('synchronous_commit', 'off', true) "
+    "END), moved AS (UPDATE spools AS s SET drained = m.stop "
+    "FROM bounds, unnest(%s::uuid[], %s::bigint[], %s::bigint[]) AS m (spool, start, stop) "
+    "WHERE s.spool = m.spool AND s.drained = m.start RETURNING s.spool), "
     "opened AS (INSERT INTO event_streams (stream, instance, secret, format) "
     "SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::bytea[], %s::smallint[])), "
-    "made AS (INSERT INTO batches (events) SELECT %s::bigint WHERE %s RETURNING id) "
-    "SELECT (SELECT id FROM made), ARRAY(SELECT spool FROM moved)"
+    "made AS (INSERT INTO batches (events) SELECT %s::bigint FROM bounds WHERE %s RETURNING id) "
+    "SELECT (SELECT id FROM made), ARRAY(SELECT spool FROM moved) FROM bounds"
 )
 # A spool that was never seen: its first batch begins where its header ends.
 _FIRST: Final = (
@@ -95,7 +84,7 @@ class PostgresStore(SqlStore):
         super().__init__(target.name)
         self.unseals = not write
         self._read = reading_engine(target)
-        self._write = writing_engine(target) if write else None
+        self._write = writing_engine(target, bounded=False) if write else None
         try:
             with self.reading() as connection:
                 revisions.require_head(connection, target.name)
@@ -170,6 +159,13 @@ class PostgresStore(SqlStore):
 
         :param durable: the commit waits for the disk, though the server's settings may say otherwise.
         """
+        with self._transaction() as connection:
+            connection.exec_driver_sql(f"SELECT {postgres_sessions.BOUNDS}{f', {_DURABLE}' if durable else ''}")
+            yield connection
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        """The same without what bounds a transaction: :func:`_insert` begins with that."""
         self._after_fork()
         with self._thread_lock, translating(self._name, psycopg.Error):
             if self._write is None:
@@ -179,8 +175,6 @@ class PostgresStore(SqlStore):
             try:
                 # Without begin() SQLAlchemy would not know of a raw cursor's work, and not commit it.
                 with self._writer.begin():
-                    if durable:
-                        self._writer.exec_driver_sql(_DURABLE)
                     yield self._writer
             except BaseException:
                 self._after_failure(self._writer)
@@ -215,10 +209,8 @@ class PostgresStore(SqlStore):
         try:
             instances = self._instances_of(openings, events)
             try:
-                with self.writing() as connection, _raw(connection).cursor() as cursor:
-                    if not synced:
-                        cursor.execute("SET LOCAL synchronous_commit = off")
-                    _insert(cursor, openings, events, marks, instances)
+                with self._transaction() as connection, _raw(connection).cursor() as cursor:
+                    _insert(cursor, openings, events, marks, instances, synced=synced)
             except VersionConflict:
                 # Rare: something is stored already. Look at each.
                 self._forget_instances(openings)
@@ -306,11 +298,14 @@ def _insert(
     events: Sequence[Event],
     marks: Sequence[SpoolMark],
     instances: dict[bytes, bytes],
+    *,
+    synced: bool = True,
 ) -> None:
     """Insert openings and events, and move the offsets of spools from where *marks* start to where they end."""
     row = cursor.execute(
-        _BEGIN,
+        _BEGIN.format(bounds=postgres_sessions.BOUNDS),
         (
+            not synced,
             [mark.spool.hex() for mark in marks],
             [mark.start for mark in marks],
             [mark.end for mark in marks],
@@ -328,49 +323,11 @@ def _insert(
         there = {spool.bytes for spool in moved}
         _advance_new(cursor, [mark for mark in marks if mark.spool not in there])
     if events:
-        with cursor.copy(_COPY) as copy:
-            copy.write(_COPY_HEAD)
-            for at in range(0, len(events), _COPY_ROWS):  # the server takes one block while the next is packed
-                copy.write(_packed(events[at : at + _COPY_ROWS], instances, batch))
-            copy.write(_COPY_END)
-
-
-def _packed(events: Sequence[Event], instances: dict[bytes, bytes], batch: int) -> bytes:
-    parts: list[bytes] = []
-    add, usual, fixed, size, codes = parts.append, _USUAL.pack, _FIXED.pack, _SIZE.pack, TYPE_CODES
-    own_of = instances.get
-    try:
-        for stream, version, kind, wall_ns, mono_ns, instance, flags, meta, body, digest, _ in events:
-            code = codes[kind]
-            if meta is None and body is not None and own_of(stream) == instance:  # as in almost all
-                add(
-                    usual(
-                        *(11, 8, batch, 8, wall_ns, 8, mono_ns, 4, version, 2, code, 2, flags, 16, stream),
-                        *(32, digest, -1, -1, len(body)),
-                    )
-                )
-                add(body)
-                continue
-            add(
-                fixed(
-                    *(11, 8, batch, 8, wall_ns, 8, mono_ns, 4, version, 2, code, 2, flags, 16, stream),
-                    *(32, digest),
-                )
-            )
-            add(_NULL if own_of(stream) == instance else _SIZE_16 + instance)
-            if meta is None:
-                add(_NULL)
-            else:
-                text = meta.encode()
-                add(size(len(text)) + text)
-            if body is None:
-                add(_NULL)
-            else:
-                add(size(len(body)))
-                add(body)
-    except KeyError as error:
-        raise UnknownEventType(f"unknown event type {error.args[0]!r}: nothing was appended") from None
-    return b"".join(parts)
+        with cursor.copy(COPY) as copy:
+            copy.write(HEAD)
+            for at in range(0, len(events), ROWS):  # the server takes one block while the next is packed
+                copy.write(packed(events[at : at + ROWS], instances, batch))
+            copy.write(END)
 
 
 def _advance_new(cursor: Cursor[Any], marks: Sequence[SpoolMark]) -> None:

@@ -23,9 +23,7 @@ _CONNECT: Final[dict[str, Any]] = {
 }
 # A writer that hangs in its transaction would hold back every reader of the feed. For the transaction only: a pooler
 # gives the session to somebody else after it, who would inherit what is set for the session, and us to another session.
-_BOUNDED: Final = (
-    "SELECT set_config('idle_in_transaction_session_timeout', '60s', true), set_config('lock_timeout', '30s', true)"
-)
+BOUNDS = "set_config('idle_in_transaction_session_timeout', '60s', true), set_config('lock_timeout', '30s', true)"
 #: Key of the advisory lock under which the schema is changed: "recorder" in ASCII.
 _UPGRADING: Final = 0x7265636F72646572
 
@@ -41,14 +39,18 @@ def reading_engine(target: StoreUrl) -> Engine:
     return engine
 
 
-def writing_engine(target: StoreUrl) -> Engine:
-    """Return an engine for writing, whose transactions wait only so long; its connections are not pooled."""
+def writing_engine(target: StoreUrl, *, bounded: bool = True) -> Engine:
+    """Return an engine for writing; its connections are not pooled.
+
+    :param bounded: its transactions begin with :data:`BOUNDS`, and wait only so long; else that is the caller's to do.
+    """
     engine = create_engine(target.url, connect_args=_settings(target), poolclass=NullPool)
 
-    def bounded(connection: Connection) -> None:
-        connection.exec_driver_sql(_BOUNDED)
+    def begun(connection: Connection) -> None:
+        connection.exec_driver_sql(f"SELECT {BOUNDS}")
 
-    event.listen(engine, "begin", bounded)
+    if bounded:
+        event.listen(engine, "begin", begun)
     return engine
 
 

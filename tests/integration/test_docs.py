@@ -25,7 +25,6 @@ import pytest
 import requests
 
 from recorder import Recorder
-
 from tests.warm import programs
 
 ROOT = Path(__file__).resolve().parents[2]

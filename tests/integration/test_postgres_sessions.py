@@ -69,7 +69,7 @@ def test_what_bounds_a_transaction_ends_with_it(postgres_url: str) -> None:
 
 
 def test_a_lock_that_is_held_is_waited_for_only_so_long(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recorder.store.postgres_sessions._BOUNDED", "SELECT set_config('lock_timeout', '100ms', true)")
+    monkeypatch.setattr("recorder.store.postgres_sessions.BOUNDS", "set_config('lock_timeout', '100ms', true)")
     with closing(open_store(postgres_url, write=True)) as store, psycopg.connect(postgres_url) as other:
         other.execute("LOCK TABLE events IN ACCESS EXCLUSIVE MODE")
         one = ExchangeBuilder(1).request().completed()
