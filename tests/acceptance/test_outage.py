@@ -229,7 +229,12 @@ FULL = {"limit": "File too large", "mounted": "No space left on device"}
 
 @pytest.mark.parametrize(
     ("durability", "how"),
-    [("delivered", "limit"), ("delivered", "mounted"), ("synced", "limit"), ("synced", "mounted")],
+    [
+        ("delivered", "mounted"),
+        ("synced", "limit"),
+        pytest.param("delivered", "limit", marks=pytest.mark.soak),
+        pytest.param("synced", "mounted", marks=pytest.mark.soak),
+    ],
 )
 def test_a_full_disk_is_waited_for_once_reported_and_recorded_as_a_gap(
     durability: str, how: str, store_url: str

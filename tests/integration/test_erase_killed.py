@@ -86,7 +86,7 @@ def test_finish_completes_it_without_a_name(sqlite_url: str, tmp_path: Path, own
     assert found_in([tmp_path, own_home], SAID) == []
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(30, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("kills", [2, pytest.param(30, marks=pytest.mark.soak)])
 def test_killed_at_any_moment(kills: int, store_url: str) -> None:
     made = recorded(store_url)
     arguments = ["erase", "annakarenina", "--ground", "because", "--yes", "--store", store_url]
