@@ -21,8 +21,9 @@ def kind_and_id(thing: str) -> tuple[str, str]:
     :raises ConfigurationError: it is no such text.
     """
     kind, colon, identity = thing.partition(":")
-    if not (kind and colon and identity):
-        raise ConfigurationError(f"{thing!r} is not KIND:ID: write KIND:ID, as in order:12345")
+    if not (kind and colon and identity.strip()):
+        told = f"{thing!r} is not KIND:ID" if not (kind and colon and identity) else f"the id in {thing!r} is blank"
+        raise ConfigurationError(f"{told}: write KIND:ID, as in order:12345")
     return kind, identity
 
 

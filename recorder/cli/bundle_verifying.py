@@ -11,6 +11,8 @@ from recorder.cli.application import F
 from recorder.cli.failures import FOUND
 from recorder.cli.output import emit_json
 from recorder.errors import ConfigurationError
+from recorder.ledger.anchors.time_stamps import read_roots
+from recorder.ledger.bundle_stamps import with_stamps
 from recorder.ledger.standalone.report import lines_of
 from recorder.ledger.standalone.verify import verify_bundle
 
@@ -32,17 +34,21 @@ def bundle_options(command: F) -> F:
 
 
 def verify_a_bundle(
-    ctx: click.Context, bundle: Path, keys: tuple[str, ...], held: Path | None, *, as_json: bool
+    ctx: click.Context, bundle: Path, keys: tuple[str, ...], held: Path | None, roots: Path | None, *, as_json: bool
 ) -> None:
     """Verify a bundle, print what was found, and leave with the exit code.
 
     :param keys: what ``--key`` says.
     :param held: a file with a checkpoint.
-    :raises ConfigurationError: a key is none, or a file cannot be read.
+    :param roots: a file with certificates, by which time stamps in it are checked.
+    :raises ConfigurationError: a key is none, a file cannot be read, or what checks time stamps is not installed.
     """
+    trusted = None if roots is None else read_roots(roots)
     try:
         checkpoint = None if held is None else held.read_bytes()
         result = verify_bundle(bundle, keys, checkpoint)
+        if trusted is not None:
+            result = with_stamps(bundle, result, trusted)
     except ValueError as error:
         raise ConfigurationError(f"--key: {error}") from error
     except OSError as error:

@@ -92,7 +92,8 @@ def rotate(settings: Settings) -> None:
     _print(after.public, "log", origin)
     click.echo(f"{'earlier key':12} {clean(before.text)}")
     click.echo(
-        "Give the new fingerprint to whoever audits; programs that record here take the new key before they seal again."
+        "Give the new fingerprint to whoever audits, by another way than the recording, as you gave the first; "
+        "programs that record here take the new key before they seal again."
     )
 
 

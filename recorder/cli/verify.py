@@ -78,12 +78,12 @@ def verify(
 
     Nothing is changed by that. --record adds to the access trail of a store that has a ledger.
 
-    With --bundle it is an evidence bundle that is checked, and no store is read.
+    With --bundle it is an evidence bundle that is checked, and no store is read; with --roots its time stamps, too.
     """
     if bundle is not None:
-        if identity is not None or anchors or roots or outside or views or jobs or record or resume:
-            raise ConfigurationError("--bundle checks all of a file: only --key and --checkpoint go with it")
-        verify_a_bundle(ctx, bundle, keys, held, as_json=as_json)
+        if identity is not None or anchors or outside or views or jobs or record or resume:
+            raise ConfigurationError("--bundle checks all of a file: only --key, --checkpoint and --roots go with it")
+        verify_a_bundle(ctx, bundle, keys, held, roots, as_json=as_json)
     check_keys(keys)
     with Store(ctx.ensure_object(Settings).store) as store:
         if identity is not None:

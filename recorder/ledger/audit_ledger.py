@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 from recorder.core.heads import Leaf, decode_entry, log_id
 from recorder.core.merkle import Frontier, leaf_hash
@@ -65,6 +64,7 @@ class LedgerAudit:
     checkpoints: int = 0
     last: Leaf | None = None
     _roots: dict[int, bytes] = field(default_factory=dict)
+    _further: dict[tuple[str, bool], list[int]] = field(default_factory=dict)  # sizes that the ledger has not, by place
     _sealed: dict[bytes, list[tuple[int, int]]] = field(default_factory=dict)  # of journals: number of leaf, length
 
     def is_sealed(self, journal: bytes, version: int) -> bool:
@@ -100,6 +100,8 @@ class LedgerAudit:
             claim = next(inside, None)
         for one in elsewhere:
             self._compare(one, self._roots.get(one.checkpoint.size))
+        for place, is_inside in self._further:
+            self._find_further(place, is_inside)
 
     def _reached(
         self, frontier: Frontier, wanted: set[int], claim: Claim | None, inside: Iterator[Claim]
@@ -169,12 +171,19 @@ class LedgerAudit:
             self._find(told, "root", "tree" if claim.inside else "rewritten")
 
     def _beyond(self, claim: Claim) -> None:
-        """Tell of a checkpoint over more leaves than there are."""
-        told = f"{claim.place} has a checkpoint of {claim.checkpoint.size:,} leaves, and there are {self.size:,}"
-        gone = "leaves were removed" if claim.inside else "the store was put back to an older state, or cut"
-        kind: Literal["tree", "rolled_back"] = "tree" if claim.inside else "rolled_back"
-        self._find(f"{told}: {gone}", "size", kind)
+        """Take note of a checkpoint over more leaves than there are."""
+        self._further.setdefault((claim.place, claim.inside), []).append(claim.checkpoint.size)
         self.tally.incomplete = True
+
+    def _find_further(self, place: str, inside: bool) -> None:
+        """Tell of those of one place: as many as were signed since then, which says the same thing each time."""
+        sizes = sorted(self._further[place, inside])
+        count = (
+            f"a checkpoint of {sizes[0]:,}" if len(sizes) == 1 else f"{len(sizes):,} checkpoints of up to {sizes[-1]:,}"
+        )
+        gone = "leaves were removed" if inside else "the store was put back to an older state, or cut"
+        told = f"{place} has {count} leaves, and there are {self.size:,}"
+        self._find(f"{told}: {gone}", "size", "tree" if inside else "rolled_back")
 
 
 class _Nodes:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from recorder.core.heads import log_id
 from recorder.core.notes import NoteKey, open_checkpoint, parse_key
-from recorder.errors import CorruptRecording
+from recorder.errors import ConfigurationError, CorruptRecording
 from recorder.ledger.anchors import Anchor
 from recorder.ledger.anchors.base import checkpoint_of
 from recorder.ledger.audit_ledger import Claim
@@ -128,5 +128,10 @@ def check_keys(texts: Sequence[str]) -> None:
 def _key(text: str, known: Sequence[NoteKey]) -> NoteKey | None:
     digits = "".join(text.split()).lower()
     if _FINGERPRINT.fullmatch(digits) is None:
-        return parse_key(text.strip())
+        if "+" in text:
+            return parse_key(text.strip())
+        raise ConfigurationError(
+            f"{text.strip()[:80]!r} is no fingerprint of a key: that has 64 hexadecimal digits, as `recorder keys "
+            "show` prints it where the store is sealed; ask whoever records for it, by another way than the store"
+        )
     return next((one for one in known if "".join(fingerprint(one).split()) == digits), None)

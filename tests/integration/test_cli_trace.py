@@ -76,6 +76,8 @@ def test_a_trace_without_a_ledger_says_that_nothing_is_sealed(sqlite_url: str) -
     [
         (("trace", "order:99"), 1, "nothing is linked to order:99"),
         (("trace", "12345"), 2, "is not KIND:ID"),
+        (("trace", "order: "), 2, "the id in 'order: ' is blank: write KIND:ID, as in order:12345"),
+        (("link", "order: ", "x"), 2, "the id in 'order: ' is blank"),
         (("link", "order", "x"), 2, "is not KIND:ID"),
         (("link", "order:1", "nobody"), 1, "nothing is called"),
         (("seal",), 2, "recorder keys init"),

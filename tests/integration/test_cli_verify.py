@@ -16,7 +16,7 @@ from recorder.ledger import keys
 from recorder.ledger.audit_state import State
 from recorder.ledger.tally import Tally
 from tests.attacker import Attacker
-from tests.commands import run
+from tests.commands import run, told
 from tests.loopback import Script, serve
 from tests.recorded import ask, streams
 
@@ -66,6 +66,20 @@ def test_what_was_recorded_is_whole_and_by_whom_only_a_key_from_elsewhere_tells(
     (key,) = keys.known(ORIGIN)
     for named in (key.text, keys.fingerprint(key), keys.fingerprint(key).replace(" ", "").upper()):
         assert verified(sealed_url, "--key", named)["verdicts"]["authentic"] == "yes"
+
+
+@pytest.mark.parametrize("key", ["zz", "abcd", "", "ab " * 33])
+@pytest.mark.parametrize("what", ["the store", "a bundle"])
+def test_what_is_no_key_is_told_what_a_fingerprint_is(what: str, key: str, sealed_url: str, tmp_path: Path) -> None:
+    bundle = ("--bundle", str(tmp_path / "evidence.zip"))
+    if what == "a bundle":
+        made = run("bundle", "--since", "2001-01-01", "-o", bundle[1], "--store", sealed_url)
+        assert made.exit_code == 0, made.stderr
+    asked = ("--store", sealed_url) if what == "the store" else bundle
+    line = told(run("verify", "--key", key, *asked), 2)
+    assert repr(key.strip()[:80]) in line
+    assert "64 hexadecimal digits, as `recorder keys show` prints it" in line
+    assert "by another way than" in line
 
 
 def test_another_key_is_a_finding(sealed_url: str) -> None:

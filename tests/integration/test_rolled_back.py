@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,22 @@ def test_it_is_refused(command: str, store_url: str, tmp_path: Path) -> None:
     assert not (tmp_path / "notes").exists()
     assert keys.known(ORIGIN) == before
     assert told_erasures(store_url) == []
+
+
+def test_an_audit_says_once_how_much_was_signed_since(store_url: str) -> None:
+    rolled_back(store_url)
+    signed = signed_checkpoints(log_id(ORIGIN)).read_text().count(f"{ORIGIN}\n")
+    with Attacker(store_url) as attacker:
+        left = [decode_entry(log_id(ORIGIN), *row) for row in attacker.rows("SELECT number, entry FROM ledger_leaves")][
+            :1
+        ]
+        attacker.put_leaves(log_id(ORIGIN), left)
+    found = json.loads(run("verify", "--json", "--store", store_url).stdout)["findings"]
+    rolled = [one["detail"] for one in found if one["kind"] == "rolled_back"]
+    assert len(rolled) == 1, rolled
+    assert f"has {signed - 1} checkpoints of up to" in rolled[0]
+    removed = [one["detail"] for one in found if one["kind"] == "tree" and one["field"] == "size"]
+    assert len(removed) == 1, removed
 
 
 @pytest.mark.parametrize("command", COMMANDS)

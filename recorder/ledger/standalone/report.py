@@ -12,6 +12,8 @@ from recorder.ledger.standalone.selection import made_for
 from recorder.ledger.standalone.streams import StreamSummary
 from recorder.ledger.standalone.verification import Verification
 
+#: What is not proved of anchors until somebody has checked what they gave.
+OF_ANCHORS = "what the anchors say: each is checked with its own program or place, and proves `not later than`"
 _SHOWN = 20
 _UTC = timezone(timedelta(0))
 _LOST = ("bundle", "tree", "leaf", "omitted", "version", "journal", "record")
@@ -156,7 +158,7 @@ def _not_proved(verification: Verification, verdicts: dict[str, str]) -> Iterato
         whole = "that led to it" if "link" in selection else "of the conversation"
         yield f"that these are all exchanges {whole}: whoever made the bundle chose them"
     if verification.anchors:
-        yield "what the anchors say: each is checked with its own program or place, and proves `not later than`"
+        yield OF_ANCHORS
     yield "that the clock of the recording machine was right, and anything `not earlier than` a moment"
 
 
@@ -192,6 +194,7 @@ def lines_of(result: dict[str, Any]) -> Iterator[str]:
     yield from _rest("exchanges", len(result["exchanges"]))
     for anchor in result["anchors"][:_SHOWN]:
         told = "" if anchor["names_checkpoint"] else "; what it gave does not name the checkpoint"
+        told = f": {_clean(anchor['told'])}" if "told" in anchor else told  # where somebody has checked it
         yield f"  anchor of entry {anchor['size'] - 1}: {_clean(anchor['anchor'])}, {_time(anchor['made_ns'])}{told}"
     for told in result["clocks"][:_SHOWN]:
         yield f"  clock: {told}"

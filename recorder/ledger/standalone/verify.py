@@ -28,8 +28,11 @@ def fingerprint_of(text: str) -> str:
     digits = re.sub(r"[\s:]", "", text).lower()
     if re.fullmatch("[0-9a-f]{64}", digits):
         return digits
-    if re.fullmatch("[0-9a-f]+", digits):
-        raise ValueError(f"a fingerprint has 64 hexadecimal digits, and not {len(digits)}")
+    if "+" not in text:
+        told = f"{text.strip()[:80]!r} is no fingerprint of a key: that has 64 hexadecimal digits, as"
+        raise ValueError(
+            f"{told} `recorder keys show` prints it; ask whoever made the bundle, by another way than with it"
+        )
     return parse_vkey(text.strip()).fingerprint
 
 
