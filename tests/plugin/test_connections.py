@@ -294,3 +294,72 @@ def test_async_clients_that_were_connected_while_tests_were_collected_do_not_pas
     )
     suite.run(apart=True).assert_outcomes(passed=1, failed=2)
     assert suite.calls == 2
+
+
+AGAIN = """
+import aiohttp, asyncio, http.client
+from urllib.parse import urlsplit
+
+PARTS, LOOP = urlsplit(URL), asyncio.new_event_loop()
+PLAIN = http.client.HTTPConnection(PARTS.hostname, PARTS.port)
+
+
+async def made():
+    return aiohttp.ClientSession()
+
+
+SESSION = LOOP.run_until_complete(made())
+
+
+async def by_aiohttp():
+    async with SESSION.post(URL, json={"messages": [], "stream": True}) as answer:
+        await answer.read()
+
+
+def plain():
+    try:
+        PLAIN.request("POST", PARTS.path, '{"messages": [], "stream": true}', {"Content-Type": "application/json"})
+        PLAIN.getresponse().read()
+    except OSError:
+        PLAIN.close()
+        raise
+
+
+CALLS = {"aiohttp": lambda: LOOP.run_until_complete(by_aiohttp()), "http.client": plain}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_open(call):
+    CALLS[call]()
+
+
+@pytest.mark.recorded
+@pytest.mark.parametrize("call", CALLS)
+def test_guarded(call):
+    with pytest.raises(OSError) as broken:
+        CALLS[call]()
+    assert not isinstance(broken.value, NetworkBlocked)
+    if NEXT:
+        CALLS[call]()
+
+
+def test_after():
+    for call in CALLS.values():
+        if not NEXT:
+            call()
+
+
+def test_end():
+    LOOP.run_until_complete(SESSION.close())
+    LOOP.close()
+"""
+
+
+@pytest.mark.parametrize("asks_again", [True, False])
+def test_aiohttp_and_http_client_say_once_that_their_connection_was_ended(suite: Suite, asks_again: bool) -> None:
+    suite.write(f"from recorder import NetworkBlocked\nNEXT = {asks_again}\n{AGAIN}")
+    result = suite.run(apart=True)
+    result.assert_outcomes(passed=4 if asks_again else 6, failed=2 if asks_again else 0)
+    if asks_again:
+        assert result.stdout.str().count("recorder: the network was asked for, past the recording") >= 2
+    assert suite.calls == (2 if asks_again else 4)
