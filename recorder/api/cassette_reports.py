@@ -140,7 +140,9 @@ def _in_the_clear(path: Path, events: Sequence[Event], rules: Sequence[str]) -> 
             if event.type in ("request_sent", "response_started"):
                 redaction.head(body[:head], seen)
             if event.type in ("request_sent", "request_body_sent"):
-                redaction.body(body[head:] if event.type == "request_sent" else body, seen)
+                payload = body[head:] if event.type == "request_sent" else body
+                if redaction.body(payload, seen) != payload:
+                    seen.places += [] if any(place.startswith("body:") for place in seen.places) else ["body:"]
     if seen.places:
         told = ", ".join(dict.fromkeys(seen.places))
         yield (

@@ -17,6 +17,9 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote_plus
 
+#: What stands in the place of a credential.
+MARKER: Final = re.compile(r"~redacted~[a-z0-9-]+~[0-9a-f]{16}~")
+
 _HEADERS: Final = frozenset(
     re.findall(
         r"\S+",

@@ -1,5 +1,6 @@
-"""Which parts of a request's payload are replaced: those that the user's rules name, and the credentials in a request
-for an OAuth token, whatever the rules.
+"""Which parts of a request's payload are replaced: those that the user's rules name, and whatever the rules, members
+that can be nothing else than credentials, credentials of the request's own head that stand in its payload again, and
+those in a request for an OAuth token.
 
 Such a request is a form, a form with files or a JSON object with a member that nothing else has: ``grant_type``,
 ``client_secret``, ``client_assertion`` (RFC 6749 §2.3.1 and §4, RFC 7521 §4.2). How it is written does not matter: a
@@ -12,8 +13,10 @@ import codecs
 import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote_plus
 
-from recorder.core.credentials import asks_for_token, is_credential_of_grant
+from recorder.core.body_credentials import MEMBER, is_all_of, is_credential_member, names_a_credential, repeated_in
+from recorder.core.credentials import MARKER, asks_for_token, is_credential_of_grant
 from recorder.core.form_fields import FORM, fields_of, names_of, with_values
 from recorder.core.json_spans import Span, find_spans
 from recorder.core.multipart import Part, parts_of
@@ -67,10 +70,71 @@ class PayloadRedaction:
         return bool(self._names or self._pointers)
 
     def redacted(self, body: bytes, seen: Redacted) -> bytes:
-        """Return a payload with what the rules select replaced; every other byte stays as it is."""
+        """Return a payload with what the rules select replaced; every other byte stays as it is.
+
+        :param seen: what was replaced in the head and the URL of the same request; what stands here again goes, too.
+        """
+        secrets = repeated_in(body, seen.secrets) if seen.secrets else []
         if len(body) <= _LARGEST_GRANT and _may_ask_for_token(body):
             body = self._token_request(body, seen)
-        return self._by_rules(body, seen) if body and self.has_rules else body
+        if body and self.has_rules:
+            body = self._by_rules(body, seen)
+        if names_a_credential(body):
+            body = self._without_members(body, seen)
+        return self._without_repeated(body, secrets, seen) if secrets else body
+
+    def _without_members(self, body: bytes, seen: Redacted) -> bytes:
+        """Return a payload without texts under the names of credentials; what is neither JSON nor a form as far as
+        it looks like JSON.
+        """
+        before, text, spans = _read(body, _is_credential)
+        if spans is not None:
+            return before + self._without_spans(text, spans, seen).encode("utf-8") if spans else body
+        if FORM.fullmatch(text):
+            return self._without_fields(text, is_credential_member, seen).encode("utf-8", "surrogateescape")
+
+        def without(found: re.Match[bytes]) -> bytes:
+            name, value = found[1].decode("utf-8", "replace"), found[3].decode("utf-8", "surrogateescape")
+            if not is_credential_member(name):
+                return found[0]
+            return b'"%s"%s"%s"' % (found[1], found[2], self._mark(name, value, seen, f"body:/{name}").encode("ascii"))
+
+        return MEMBER.sub(without, body)
+
+    def _without_repeated(self, body: bytes, secrets: list[str], seen: Redacted) -> bytes:
+        """Return a payload without values that were replaced elsewhere in the request.
+
+        A text that is nothing else than such a value is a place as any other, which equals any value. Of a longer text
+        only the value itself is one: the rest still counts.
+        """
+        wanted = re.compile("|".join([MARKER.pattern, *map(re.escape, secrets)]))
+
+        def without(text: str) -> str:
+            return wanted.sub(lambda found: self._mark("repeated", found[0], type(seen)(), ""), text)
+
+        def is_one(text: str) -> bool:
+            return any(is_all_of(text, secret) for secret in secrets)
+
+        def of_field(name: str, value: str) -> str | None:
+            is_whole = is_one(unquote_plus(value))
+            return self._mark("repeated", value, seen, f"body:/{name}") if is_whole else without(value)
+
+        before, text, spans = _read(
+            body, lambda span: isinstance(span.value, str) and wanted.search(span.value) is not None
+        )
+        if spans is None:
+            kept = with_values(text, of_field) if FORM.fullmatch(text) else without(text)
+            return before + kept.encode("utf-8", "surrogateescape")
+        pieces, at = [], 0
+        for span in spans:
+            value = text[span.start : span.end]
+            kept = without(value)
+            if is_one(span.value) or (kept == value and not MARKER.search(value)):  # or it is written with escapes
+                place = "body:/" + "/".join(map(_pointed, span.path))
+                kept = f'"{self._mark("repeated", span.value, seen, place)}"'
+            pieces += [text[at : span.start], kept]
+            at = span.end
+        return before + "".join([*pieces, text[at:]]).encode("utf-8")
 
     def _token_request(self, body: bytes, seen: Redacted) -> bytes:
         """Return what asks for an OAuth token without its credentials; anything else as it is."""
@@ -226,6 +290,21 @@ class PayloadRedaction:
             return self._mark(name, value, seen, f"body:/{name}")
 
         return with_values(text, value_of)
+
+
+def _is_credential(span: Span) -> bool:
+    """Whether a value of JSON is a text under the name of a credential."""
+    return span.named and isinstance(span.value, str) and span.value != "" and is_credential_member(span.path[-1])
+
+
+def _read(body: bytes, selects: Callable[[Span], bool]) -> tuple[bytes, str, list[Span] | None]:
+    """Return a byte order mark, the text after it, and the values in it that are picked; None where it is no JSON."""
+    before = codecs.BOM_UTF8 if body.startswith(codecs.BOM_UTF8) else b""
+    text = body[len(before) :].decode("utf-8", "surrogateescape")
+    try:
+        return before, text, find_spans(body[len(before) :].decode("utf-8"), selects)
+    except (ValueError, RecursionError):
+        return before, text, None
 
 
 def _may_be_text(part: Part, content: bytes) -> bool:

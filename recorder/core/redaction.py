@@ -17,6 +17,9 @@ from typing import Final
 from urllib.parse import unquote_plus
 
 from recorder.core.credentials import (
+    MARKER as MARKER,
+)
+from recorder.core.credentials import (
     canonical,
     canonical_parameter,
     is_credential_header,
@@ -24,8 +27,6 @@ from recorder.core.credentials import (
 )
 from recorder.core.payload_redaction import PayloadRedaction
 from recorder.errors import ConfigurationError
-
-MARKER: Final = re.compile(r"~redacted~[a-z0-9-]+~[0-9a-f]{16}~")
 
 _URL_HEADERS: Final = frozenset({"location", "content-location", "referer", "link", "refresh"})
 _SCHEMES: Final = re.compile(r"(?i)(basic|bearer|digest|negotiate|token|apikey|key|aws4-hmac-sha256)[ \t]+(?=\S)")
@@ -42,6 +43,7 @@ _ATTRIBUTE: Final = re.compile(
     r"|secure|httponly|partitioned|)"
 )
 _DEEPEST: Final = 4
+_ANY_START: Final = b"GET / HTTP/1.1\r\n"  # a head begins with a line that is no header
 _PARAMETER: Final = re.compile(r"[?&;#]([^=&;#?\s]+)=")
 _VALUE: Final = re.compile(r"[^&#\s]*")
 _VALUE_IN_HEADER: Final = re.compile(r"[^&#\s>\"]*")
@@ -287,10 +289,17 @@ class Redaction:
             value = inner
         return True
 
+    def headers(self, headers: Iterable[tuple[bytes, bytes]], seen: Redacted) -> None:
+        """Note what would be replaced in the headers of a request whose head is nowhere written."""
+        for name, value in headers:
+            if self._may_hold(name.decode("latin-1")):
+                self.head(b"%s%s: %s\r\n" % (_ANY_START, name, value), seen)
+
     def body(self, body: bytes, seen: Redacted) -> bytes:
         """Return a request's payload with the user's fields replaced; every other byte stays as it is.
 
-        The credentials in a request for an OAuth token are replaced whatever the rules.
+        Replaced whatever the rules: the credentials in a request for an OAuth token; texts in JSON and forms under
+        names that only credentials have; and what stands there again of what was replaced in the same request before.
         A payload that is neither JSON nor a form nor one with files, readable as UTF-8, is replaced whole (a compressed
         one, another charset): when in doubt, nothing is written.
         """

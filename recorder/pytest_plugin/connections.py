@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Any, Final
 
 from recorder.pytest_plugin.allowed import Allowed
+from recorder.pytest_plugin.earlier import earlier
 
 #: Where the HTTP libraries connect. Those on anyio do it in a task of its own, from which they cannot be seen.
 _HTTP: Final = ("urllib3", "http.client", "httpcore", "httpcore2", "anyio._core._sockets", "aiohttp.connector")
@@ -57,6 +58,11 @@ class Connections:
         if descriptor < 0 or asked.type != socket.SOCK_STREAM:  # a datagram is no conversation with a model
             return
         self._known[descriptor] = Connection(address, _identity(descriptor), _is_of_http(frame), is_shared)
+
+    def find(self) -> None:
+        """Note what was connected before anything was noted; what HTTP does not hold was made for several tests."""
+        for descriptor, address, is_of_http in earlier():
+            self._known.setdefault(descriptor, Connection(address, _identity(descriptor), is_of_http, True))
 
     def shut(self, allowed: Allowed) -> list[str]:
         """End the connections that could pass the guard.

@@ -52,6 +52,7 @@ class Guard:
         if not self._is_hooked:
             self._is_hooked = True
             sys.addaudithook(self._audit)
+            self._connections.find()
 
     def open(self) -> None:
         """Let everything pass."""

@@ -116,9 +116,10 @@ class ExchangeTap:
 
     def request_body_sent(self, body: bytes) -> None:
         """Record the payload of a request whose body was not known when its head left."""
-        seen = Redacted()
+        known = len(self._seen.secrets)
+        seen = Redacted(secrets=[*self._seen.secrets])
         kept = self._path.redaction.body(body, seen)
-        self._seen.secrets += seen.secrets
+        self._seen.secrets += seen.secrets[known:]
         self._tell(b"request_body_sent", 0, {"redacted": seen.places} if seen.places else None, kept)
 
     def request_failed(self, kind: str, phase: str, error: ErrorFacts | None, **facts: Any) -> None:

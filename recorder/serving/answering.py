@@ -59,8 +59,11 @@ class Answering(LibraryReplay):
         """Return the URL that is asked for, the payload and the headers that count, all after redaction."""
         seen, method, answers = Redacted(), asked.method, self.answers
         urls = [self._redaction.url(url, seen) for url in self.origins.urls_for(asked.target)]
-        payload = self._redaction.body(asked.payload, seen)
-        headers = self.redacted(lambda: [header for header in asked.headers if header[0] != FAULT_HEADER])
+
+        def live() -> list[tuple[str, str]]:
+            return [header for header in asked.headers if header[0] != FAULT_HEADER]
+
+        payload, headers = self.payload(asked.payload, live, seen), self.redacted(live)
         if len(urls) == 1:
             return urls[0], payload, headers
         left = [url for url in urls if answers.left(method, url, payload, headers)]

@@ -37,19 +37,33 @@ class LibraryReplay:
         :param headers: returns its headers.
         :raises NoMatchingExchange: there is none.
         """
-        seen = Redacted()
-        told = self._redaction.url(url, seen)
-        return self._answers.answer(method, told, self._redaction.body(payload, seen), self.redacted(headers))
+        told, payload = self.asked(url, payload, headers)
+        return self._answers.answer(method, told, payload, self.redacted(headers))
 
     def known(self, method: str, url: str, payload: bytes, headers: LiveHeaders) -> Answer | None:
         """Return what :meth:`recorded` does; None, and no miss, where no recorded answer is left."""
-        seen = Redacted()
-        told = self._redaction.url(url, seen)
-        return self._answers.known(method, told, self._redaction.body(payload, seen), self.redacted(headers))
+        told, payload = self.asked(url, payload, headers)
+        return self._answers.known(method, told, payload, self.redacted(headers))
 
     def refused(self, method: str, url: str, headers: LiveHeaders) -> Answer | None:
         """Return the recorded failure to connect of a request whose payload is not known yet, if that comes next."""
         return self._answers.refusal(method, self._redaction.url(url, Redacted()), self.redacted(headers))
+
+    def asked(self, url: str, payload: bytes, headers: LiveHeaders) -> tuple[str, bytes]:
+        """Return URL and payload of a live request as a recorder would write them."""
+        seen = Redacted()
+        told = self._redaction.url(url, seen)
+        return told, self.payload(payload, headers, seen)
+
+    def payload(self, payload: bytes, headers: LiveHeaders, seen: Redacted) -> bytes:
+        """Return the payload of a live request without what is a credential, also by what its headers are.
+
+        :param seen: what was replaced in its URL.
+        """
+        if not payload:
+            return payload
+        self._redaction.headers(((_bytes(name), _bytes(value)) for name, value in headers()), seen)
+        return self._redaction.body(payload, seen)
 
     def redacted(self, headers: LiveHeaders) -> Headers:
         """Return the headers of a live request as they are compared; none where none is."""

@@ -41,6 +41,7 @@ PLACES = [
     "body-pointer",
     "body-streamed",
     "body-form",
+    "body-named",
     "trailer",
     "error-url",
     "refused-url",
@@ -88,6 +89,8 @@ def _act(session: requests.Session, server: Wire, proxy_port: int) -> None:
         "deep": [{"password": {"old": s["body-deep"]}}],
         "wallet": [{"pin": s["body-pointer"]}],
         "prompt": "buy or hold?",
+        "tools": [{"type": "mcp", "authorization": s["body-named"]}],
+        "again": [s["authorization"], f"curl -H 'X-Api-Key: {s['api-key']}'", s["cookie"]],
     }
     session.post(f"{url}/v1", headers=headers, json=body)
     signed = f"key={s['query-key']}&access_token={s['query-token']}&sig={s['query-signature']}&desk={s['own-query']}"

@@ -226,3 +226,140 @@ def test_a_stack_that_only_looks_like_http_is_none(guard: Guard, server: socket.
         guard.close(NOWHERE)
         guard.open()
         assert is_alive(out, server)
+
+
+EARLIER = """
+import asyncio, http.client, requests, httpx, socket, socketserver, threading
+from urllib.parse import urlsplit
+
+
+class Echo(socketserver.StreamRequestHandler):
+    def handle(self):
+        while line := self.rfile.readline():
+            self.wfile.write(line)
+
+
+DATABASE = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Echo)
+DATABASE.daemon_threads = True
+threading.Thread(target=DATABASE.serve_forever, daemon=True).start()
+CONNECTED = socket.create_connection(DATABASE.server_address)
+SESSION, CLIENT, PARTS = requests.Session(), httpx.Client(), urlsplit(URL)
+PLAIN = http.client.HTTPConnection(PARTS.hostname, PARTS.port)
+
+
+def plain():
+    PLAIN.request("POST", PARTS.path, '{"messages": [], "stream": true}', {"Content-Type": "application/json"})
+    PLAIN.getresponse().read()
+
+
+CALLS = {"requests": lambda: ask(SESSION, "a"), "httpx": lambda: ask(CLIENT, "a"), "http.client": plain}
+for call in CALLS.values():
+    call()  # while this is collected
+
+
+@pytest.mark.recorded
+@pytest.mark.parametrize("call", CALLS)
+def test_guarded(call):
+    CALLS[call]()
+
+
+@pytest.mark.recorded
+def test_database():
+    CONNECTED.sendall(b"x\\n")
+    assert CONNECTED.recv(2) == b"x\\n"
+"""
+
+
+def test_what_was_connected_while_tests_were_collected_does_not_pass(suite: Suite) -> None:
+    suite.write(EARLIER)
+    result = suite.run(apart=True)
+    result.assert_outcomes(passed=1, failed=3)
+    assert suite.calls == 3
+    result.stdout.fnmatch_lines(["3 connections were ended before a test that has no network, *"])
+
+
+def test_async_clients_that_were_connected_while_tests_were_collected_do_not_pass(suite: Suite) -> None:
+    suite.write(
+        "import aiohttp, asyncio, httpx\n"
+        "LOOP, CLIENT = asyncio.new_event_loop(), httpx.AsyncClient()\n"
+        "async def made():\n    return aiohttp.ClientSession()\n"
+        "SESSION, BODY = LOOP.run_until_complete(made()), {'messages': [], 'stream': True}\n"
+        "async def by_aiohttp():\n    async with SESSION.post(URL, json=BODY) as answer:\n        await answer.read()\n"
+        "CALLS = [lambda: CLIENT.post(URL, json=BODY), by_aiohttp]\n"
+        "for call in CALLS:\n    LOOP.run_until_complete(call())\n"
+        "@pytest.mark.recorded\n@pytest.mark.parametrize('call', CALLS)\n"
+        "def test_guarded(call):\n    LOOP.run_until_complete(call())\n"
+        "def test_end():\n"
+        "    LOOP.run_until_complete(CLIENT.aclose()); LOOP.run_until_complete(SESSION.close()); LOOP.close()\n"
+    )
+    suite.run(apart=True).assert_outcomes(passed=1, failed=2)
+    assert suite.calls == 2
+
+
+AGAIN = """
+import aiohttp, asyncio, http.client
+from urllib.parse import urlsplit
+
+PARTS, LOOP = urlsplit(URL), asyncio.new_event_loop()
+PLAIN = http.client.HTTPConnection(PARTS.hostname, PARTS.port)
+
+
+async def made():
+    return aiohttp.ClientSession()
+
+
+SESSION = LOOP.run_until_complete(made())
+
+
+async def by_aiohttp():
+    async with SESSION.post(URL, json={"messages": [], "stream": True}) as answer:
+        await answer.read()
+
+
+def plain():
+    try:
+        PLAIN.request("POST", PARTS.path, '{"messages": [], "stream": true}', {"Content-Type": "application/json"})
+        PLAIN.getresponse().read()
+    except OSError:
+        PLAIN.close()
+        raise
+
+
+CALLS = {"aiohttp": lambda: LOOP.run_until_complete(by_aiohttp()), "http.client": plain}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_open(call):
+    CALLS[call]()
+
+
+@pytest.mark.recorded
+@pytest.mark.parametrize("call", CALLS)
+def test_guarded(call):
+    with pytest.raises(OSError) as broken:
+        CALLS[call]()
+    assert not isinstance(broken.value, NetworkBlocked)
+    if NEXT:
+        CALLS[call]()
+
+
+def test_after():
+    for call in CALLS.values():
+        if not NEXT:
+            call()
+
+
+def test_end():
+    LOOP.run_until_complete(SESSION.close())
+    LOOP.close()
+"""
+
+
+@pytest.mark.parametrize("asks_again", [True, False])
+def test_aiohttp_and_http_client_say_once_that_their_connection_was_ended(suite: Suite, asks_again: bool) -> None:
+    suite.write(f"from recorder import NetworkBlocked\nNEXT = {asks_again}\n{AGAIN}")
+    result = suite.run(apart=True)
+    result.assert_outcomes(passed=4 if asks_again else 6, failed=2 if asks_again else 0)
+    if asks_again:
+        assert result.stdout.str().count("recorder: the network was asked for, past the recording") >= 2
+    assert suite.calls == (2 if asks_again else 4)

@@ -84,6 +84,25 @@ def test_a_request_after_its_test_is_refused_and_told(suite: Suite, client: str,
     assert [prompt for prompt, _ in held(suite.path / "cassettes/two.jsonl")] == ["two"]
 
 
+@pytest.mark.parametrize("marker", ["", "@pytest.mark.recorded"], ids=["reaches the network", "is guarded"])
+def test_a_thread_with_a_session_of_its_own_is_like_any_other_code(suite: Suite, marker: str) -> None:
+    suite.write(
+        "import requests, threading\n"
+        "GO, DONE = threading.Event(), threading.Event()\n"
+        "def late():\n"
+        "    GO.wait(10)\n"
+        "    try: ask(requests.Session(), 'late')\n    except Exception: pass\n    DONE.set()\n"
+        "@pytest.mark.recorded\ndef test_one():\n    threading.Thread(target=late, daemon=True).start()\n"
+        f"{marker}\ndef test_two():\n    GO.set()\n    assert DONE.wait(10)\n"
+    )
+    if not marker:
+        suite.run().assert_outcomes(passed=2)
+        assert suite.calls == 1
+        return
+    suite.tells(["*network was asked for, past the recording", "*(from test_bot.py:*"], passed=1, failed=1)
+    assert suite.calls == 0
+
+
 def test_a_stream_that_is_still_read_when_its_test_ends_is_told(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
     suite.write(
         "OPEN = []\n"
