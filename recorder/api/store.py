@@ -265,7 +265,9 @@ class Store:
 
     def conversations(self) -> list[ConversationSummary]:
         """Return every conversation, the one with the newest exchange first."""
-        found = [self._summary(thread) for thread in self.threaded.every.values()]
+        started = {id_text(row.id): row.started_ns for row in self.reader.exchanges()}
+        opened = {id_text(row.id): row.first_ns for row in self.reader.openings().values()}
+        found = [self._summary(thread, started, opened) for thread in self.threaded.every.values()]
         return sorted(found, key=lambda one: (one.last_ns, one.id), reverse=True)
 
     def conversation(self, identity: str | Found) -> ConversationView:
@@ -318,11 +320,16 @@ class Store:
     def _found(self, identity: str | Found) -> Found:
         return identity if isinstance(identity, Found) else self.resolve(identity)
 
-    def _summary(self, thread: Conversation) -> ConversationSummary:
-        rows = [self.reader.exchange(id_bytes(exchange)) for exchange in thread.exchanges]
-        times = [row.started_ns for row in rows if row is not None]
-        opening = self.reader.openings().get(id_bytes(thread.id))
-        times += [opening.first_ns] if opening is not None else []
+    def _summary(
+        self, thread: Conversation, started: Mapping[str, int], opened: Mapping[str, int]
+    ) -> ConversationSummary:
+        """Return a conversation as it is listed.
+
+        :param started: when each exchange of the store did.
+        :param opened: when each opening was written.
+        """
+        times = [started[exchange] for exchange in thread.exchanges if exchange in started]
+        times += [opened[thread.id]] if thread.id in opened else []
         first, last = min(times, default=0), max(times, default=0)
         return ConversationSummary(thread.id, thread.name, self.threaded.tags(thread.id), thread.exchanges, first, last)
 

@@ -146,7 +146,8 @@ class Finding:
     detail: str
 
 
-_EVER: Final = (1 << 63) - 1  # beyond every version, and every time
+_EVER: Final = (1 << 63) - 1  # beyond every version; a larger one would make counting them slow
+_LARGEST: Final = (1 << 64) - 1  # of times, and of differences of two: a u64 holds each
 
 
 @dataclass(slots=True)
@@ -159,10 +160,10 @@ class Window:
     """
 
     until: int = _EVER
-    earliest: int = -_EVER
-    latest: int = _EVER
-    least: int = -_EVER
-    most: int = _EVER
+    earliest: int = 0
+    latest: int = _LARGEST
+    least: int = -_LARGEST
+    most: int = _LARGEST
 
 
 _ALL: Final = Window()

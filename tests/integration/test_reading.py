@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from sqlalchemy.event import listen
 
 from recorder import NotFound, Player, Recorder, Store
 from recorder.clock import SystemClock, id_text
@@ -94,6 +97,51 @@ def test_conversations_come_newest_first(store: Store) -> None:
     found = store.conversations()
     assert [(one.id, one.name, len(one.exchanges)) for one in found] == [(text(1), None, 3), (text(3), "desk", 2)]
     assert found[1].first_ns < found[1].last_ns
+
+
+def _many(url: str, conversations: int) -> None:
+    """Write conversations of one exchange, each with an opening, and as many exchanges that extend those of others."""
+    store = open_store(url, write=True)
+    for number in range(1, conversations + 1):
+        named = {"conversation": text(10_000 + number), "name": f"desk {number}"}
+        builders = (
+            opening(10_000 + number, f"desk {number}", n=str(number)),
+            exchange(2 * number - 1, f"a {number}", answer="b", **named),
+            exchange(2 * number, f"a {number}", "b", "c"),
+        )
+        store.append([one.opened for one in builders], [event for one in builders for event in one.events])
+    project(store, SqlProjected(store))
+    store.close()
+
+
+def test_a_list_of_conversations_asks_the_store_no_more_often_for_many(tmp_path: Path) -> None:
+    asked = Counter[int]()
+    for number in (3, 60):
+        url = f"sqlite:///{tmp_path}/{number}.db"
+        _many(url, number)
+        with Store(url) as store:
+            listen(store.reader.store._read, "before_cursor_execute", lambda *_, number=number: asked.update([number]))
+            found = store.conversations()
+        assert [(one.name, one.tags, len(one.exchanges)) for one in found] == [
+            (f"desk {one}", {"n": str(one)}, 2) for one in range(number, 0, -1)
+        ]
+    assert 0 < asked[3] == asked[60]
+
+
+def test_beyond_the_number_from_which_all_are_read_nothing_is_told_in_another_way(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _many(sqlite_url, 100)
+    told = []
+    for few in (2000, 90, 0):
+        monkeypatch.setattr("recorder.api.threaded._FEW", few)
+        with Store(sqlite_url) as store:
+            told.append(list(store.exchanges()))
+    assert len({one["id"] for one in told[0]}) == len(told[0]) == 200
+    assert {(one["conversation"], one["conversation_name"]) for one in told[0]} == {
+        (text(10_000 + number), f"desk {number}") for number in range(1, 101)
+    }
+    assert told[0] == told[1] == told[2]
 
 
 def test_names_and_parts_of_ids(store: Store) -> None:

@@ -272,23 +272,36 @@ def test_the_json_obeys_its_schema(built: ExchangeBuilder) -> None:
     assert "version" not in opening["findings"][0]
 
 
+TIMES = st.sampled_from([0, 2**63 - 1, 2**63, 2**64 - 1]) | st.integers(0, 2**64 - 1)
 EVENTS = st.lists(
     st.builds(
         Event,
         stream=st.just(b"s" * 16),
         version=st.just(0),
-        type=st.sampled_from(["chunk_received", "chunk_received", "request_sent", "code 99"]),
-        wall_ns=st.integers(0, 2**63),
-        mono_ns=st.integers(0, 2**63),
+        type=st.sampled_from([*["chunk_received"] * 6, "request_sent", "code 99"]),
+        wall_ns=TIMES,
+        mono_ns=TIMES,
         instance=st.binary(min_size=16, max_size=16),
         flags=st.integers(0, 65535),
-        meta=st.none() | st.none() | st.text(),
-        body=st.none() | st.binary(),
+        meta=st.none() | st.none() | st.none() | st.text(),
+        body=st.binary() | st.binary() | st.binary() | st.none(),
         hash=st.just(b""),
-        position=st.none() | st.integers(0, 9),
+        position=st.integers(1, 9) | st.integers(1, 9) | st.integers(0, 9) | st.none(),
     ),
     max_size=6,
 )
+
+
+@pytest.mark.parametrize(
+    ("wall_ns", "mono_ns"),
+    [(0, 2**63 - 1), (0, 2**63), (2**63, 0), (2**64 - 1, 0), (0, 2**64 - 1), (2**64 - 1, 2**64 - 1)],
+)
+def test_a_chunk_of_any_time_that_the_format_has_is_passed(wall_ns: int, mono_ns: int) -> None:
+    opened = StreamOpened(b"s" * 16, b"i" * 16, b"k" * 32)
+    event = Event(opened.stream, 1, "chunk_received", wall_ns, mono_ns, opened.instance, 0, None, b"x", b"", 1)
+    verifier = ChainVerifier(opened)
+    assert verifier.pass_chunks(iter([event._replace(hash=link(verifier.head, opened.secret, event))])) is None
+    assert verifier.version == 1
 
 
 @given(secret=st.binary(min_size=32, max_size=32), events=EVENTS)
