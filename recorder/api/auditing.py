@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 from recorder.api.reader import Reader
 from recorder.core.chain import Finding
@@ -19,6 +20,10 @@ from recorder.locations import is_cassette
 from recorder.projections.audit import audit_rows
 from recorder.store.walked import Walked, walked
 
+NOT_ANSWERED = (
+    "who erased what is erased, and that nothing forbade it: only an audit of the whole store (without ID) compares "
+    "that with its journals and its ledger"
+)
 VIEWS_NOT_COMPARED = "that list, search and stats show what the events say: they were not compared (--views)"
 
 
@@ -64,8 +69,11 @@ def audit_streams(reader: Reader, streams: Iterable[bytes]) -> Report:
     complete = "no" if tally.incomplete or tally.gaps else "yes"
     counts = (tally.events, tally.exchanges, tally.unfinished, tally.gaps, tally.spooled)
     verdicts = {"unmodified": unmodified(tally.findings, len(tally.withheld)), "complete_in_range": complete}
-    more = {"withheld": withheld_json(tally.withheld)} if tally.withheld else {}
+    more: dict[str, Any] = {"withheld": withheld_json(tally.withheld)} if tally.withheld else {}
     open_points = (*NOT_PROVED, *not_unsealed(tally.withheld))
+    if tally.erased:
+        more["erased"] = {"payloads": sum(tally.erased.values()), "exchanges": len(tally.erased), "records": []}
+        open_points += (NOT_ANSWERED,)
     return Report(verdicts, tuple(tally.findings), *counts, open_points, more)
 
 

@@ -79,7 +79,8 @@ def _layers(more: Mapping[str, Any]) -> Iterator[str]:
         yield from _freshness(more["freshness"])
     erased = more.get("erased", {})
     if erased.get("payloads"):
-        yield f"  {counted(erased['payloads'], 'payload')} erased in {counted(erased['exchanges'], 'exchange')}:"
+        told = f"{counted(erased['payloads'], 'payload')} erased in {counted(erased['exchanges'], 'exchange')}"
+        yield f"  {told}{':' if erased['records'] else ''}"
         for record in erased["records"][:_SHOWN]:
             yield f"    {short(record['exchange'])} {record['at']} by {clean(record['by'])}: {clean(record['ground'])}"
     withheld = more.get("withheld", {})

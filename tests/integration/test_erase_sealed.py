@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextlib import closing
 from itertools import count
@@ -110,6 +111,19 @@ def _erasing(url: str, exchange: str) -> Callable[[], None]:
             erase_streams(store, {opened.stream: [one._replace(meta=None, body=None) for one in events]}, left)
 
     return erase_now
+
+
+def test_of_one_exchange_it_is_told_that_it_was_erased_and_not_by_whom(store_url: str) -> None:
+    made = recorded(store_url)
+    erase(store_url, made.hers[0])
+    result = run("verify", made.hers[0], "--json", "--store", store_url)
+    assert result.exit_code == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert report["erased"]["payloads"] > 0
+    assert any("who erased what is erased" in sentence for sentence in report["not_proved"])
+    assert "payloads erased in 1 exchange\n" in run("verify", made.hers[0], "--store", store_url).stdout
+    whole = run("verify", made.other, "--json", "--store", store_url)
+    assert not any("who erased" in sentence for sentence in json.loads(whole.stdout)["not_proved"])
 
 
 def test_its_record_keeps_where_it_belonged(store_url: str) -> None:
