@@ -33,13 +33,15 @@ Mounted = Callable[[Path, bool], AbstractContextManager[requests.Session]]
 
 @contextmanager
 def ours(directory: Path, recording: bool) -> Iterator[requests.Session]:
-    from recorder import Player, Recorder
-
     path = directory / "ours.jsonl"
     if recording:
+        from recorder import Recorder  # with SQLAlchemy, which playing a cassette does not need
+
         with Recorder(path) as recorder:
             yield recorder.mount(requests.Session())
     else:
+        from recorder import Player
+
         with Player(path) as player:
             yield player.mount(requests.Session())
 

@@ -53,13 +53,22 @@ class CassetteRecordings:
 
     def _asked(self, block: Block) -> tuple[str, str, bytes, tuple[str, ...]]:
         """Return method, URL, payload and redacted places of a recorded request; nothing more is read of it."""
-        if told := _asking(self._read(block)):
-            facts = told[-1].facts
-            payload = (told[-1].body or b"")[facts["head"] :]
-            return facts["method"], facts["url"], payload, tuple(facts.get("redacted", ()))
+        facts, data = self._request(block)
+        if facts is None and (told := _asking(self._read(block))):
+            facts, data = told[-1].facts, told[-1].body or b""
+        if facts is not None:
+            return facts["method"], facts["url"], data[facts["head"] :], tuple(facts.get("redacted", ()))
         folded = fold(events_of(self._path, block))
         request = folded.request if folded is not None else None
         return (request.method, request.url, request.payload, request.redacted) if request else ("", "", b"", ())
+
+    def _request(self, block: Block) -> tuple[dict[str, Any] | None, bytes]:
+        """Return facts and bytes of the request that an exchange begins with, if it is as a recorder writes it."""
+        try:
+            facts, data = block.request() or (None, b"")
+        except LineError as error:
+            raise refused(self._path, error) from None
+        return (facts, data) if facts is not None and _is_whole(facts) else (None, b"")
 
     def _read(self, block: Block) -> Iterator[Event]:
         try:
@@ -93,12 +102,17 @@ def _asking(events: Iterable[Event]) -> list[Event]:
     for event in events:
         found.append(event)
         if event.type == "request_sent":
-            return found if _is_usual(event.facts) and not event.facts.get("streamed") else []
+            return found if _is_whole(event.facts) else []
     return []
 
 
 def _order(block: Block) -> tuple[int, int, bytes]:
     return asked_at(block.stream, block.wall_ns)
+
+
+def _is_whole(facts: dict[str, Any]) -> bool:
+    """Whether all of a request is in its first event, which is what a recorder writes."""
+    return _is_usual(facts) and not facts.get("streamed")
 
 
 def _is_usual(facts: dict[str, Any]) -> bool:

@@ -20,21 +20,16 @@ SHORTEST: Final = 8
 #: How the names end; whether or not their words are parted.
 _NAMES: Final = (
     *("api-key", "api-secret", "api-token", "access-token", "refresh-token", "id-token", "auth-token", "bearer-token"),
-    *("session-token", "security-token", "authorization-token", "authorization", "client-secret", "client-assertion"),
+    *("session-token", "security-token", "authorization-token", "authorization", "client-secret"),
     *("secret-key", "secret-access-key", "private-key", "subscription-key"),
 )
 _ENDS: Final = tuple(name.replace("-", "") for name in _NAMES)
-#: How the last words of these names end, as people write them: whether one is there is told in no time.
-_LAST: Final = tuple(
-    form
-    for word in (b"key", b"token", b"secret", b"zation", b"assertion")
-    for form in (word, word.title(), word.upper())
-)
+#: How the last words of these names end: whether one is there is told in no time.
+_LAST: Final = (b"key", b"token", b"secret", b"zation")
 _IN_JSON: Final = tuple(last + b'"' for last in _LAST)
 _IN_FORM: Final = tuple(last + b"=" for last in _LAST)
-_PARTED: Final = "|".join(name.replace("-", r"[\W_]?") for name in _NAMES).encode("ascii")
-_JSON_NAME: Final = re.compile(rb'(?i)(?:%s)"\s*:\s*"[^"]' % _PARTED)
-_FORM_NAME: Final = re.compile(rb"(?i)(?:%s)=[^&]" % _PARTED)
+_VALUE: Final = re.compile(rb'\s*:\s*"[^"]')  # of a member: a text that is not empty
+_LONGEST: Final = 64  # characters of a name
 #: A member whose value is a text, wherever it stands: also in what only a lenient reader takes for JSON.
 MEMBER: Final = re.compile(rb'"([\w.\- ]{1,64})"(\s*:\s*)"((?:[^"\\]|\\.)+)"', re.DOTALL)
 _SCHEME: Final = re.compile(r"(?i)(?:basic|bearer|token|apikey|key)[ \t]+")
@@ -48,10 +43,30 @@ def is_credential_member(name: str) -> bool:
 
 def names_a_credential(payload: bytes) -> bool:
     """Whether it is worth looking for members of such names: nearly no payload has one."""
-    if any(last in payload for last in _IN_JSON) and _JSON_NAME.search(payload) is not None:
+    lower = payload.lower()
+    if any(_names_one(payload, lower, last, b'"') for last in _IN_JSON if last in lower):
         return True
     is_json = payload[:1] in (b"{", b"[")
-    return not is_json and any(last in payload for last in _IN_FORM) and _FORM_NAME.search(payload) is not None
+    return not is_json and any(_names_one(payload, lower, last, b"&") for last in _IN_FORM if last in lower)
+
+
+def _names_one(payload: bytes, lower: bytes, last: bytes, before: bytes) -> bool:
+    """Whether a name that ends so is that of a credential, and a text follows it.
+
+    :param lower: the payload in lower case.
+    :param last: the end of the name, and the sign after it; *before*: the sign that stands before a name.
+    """
+    at = lower.find(last)
+    while at >= 0:
+        end = at + len(last)
+        name = payload[payload.rfind(before, max(0, at - _LONGEST), at) + 1 : end - 1]
+        is_text = (
+            _VALUE.match(payload, end) is not None if before == b'"' else payload[end : end + 1] not in (b"", b"&")
+        )
+        if is_text and len(name) <= _LONGEST and is_credential_member(name.decode("latin-1")):
+            return True
+        at = lower.find(last, end)
+    return False
 
 
 def repeated_in(payload: bytes, secrets: Iterable[str]) -> list[str]:

@@ -23,6 +23,7 @@ from recorder.core.cassette_lines import (
     read_events,
     read_more,
     read_opening,
+    read_request,
     require_known,
 )
 from recorder.core.events import Event, StreamOpened
@@ -65,6 +66,13 @@ class Block:
     def first(self) -> Event | None:
         """Return its first event."""
         return next(read_events(self.opening, self.lines[:1]), None)
+
+    def request(self) -> tuple[dict[str, Any], bytes] | None:
+        """Return the facts and the bytes of its first event, where that is a request that was sent.
+
+        :raises LineError: the line cannot be read.
+        """
+        return read_request(*self.lines[0]) if self.lines else None
 
     def readable(self) -> Iterator[Event]:
         """Yield its events, whatever the hash at the end says.

@@ -300,6 +300,21 @@ def read_events(opening: tuple[StreamOpened, int, int], lines: Iterable[tuple[in
         yield Event(stream, version, kind, wall, mono, instance, flags, meta, body, head)
 
 
+def read_request(number: int, text: bytes) -> tuple[dict[str, Any], bytes] | None:
+    """Return the facts and the bytes of a line that tells of a request; None where it tells of something else.
+
+    Its hash is not reckoned, and its facts are as they are read: for an index of a whole file.
+
+    :raises LineError: it cannot be read.
+    """
+    value = parsed(number, text)
+    meta = value.get("meta")
+    if value.get("event") != "request_sent" or not isinstance(meta, dict) or "meta_text" in value:
+        return None
+    require_known(number, value, _EVENT_MEMBERS)
+    return meta, _body(number, value) or b""
+
+
 def read_end(number: int, value: dict[str, Any]) -> tuple[bytes, bytes]:
     """Return what an end line says: the event stream, and the hash of its last event.
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import requests
 from requests.models import PreparedRequest
 
-from recorder.recording.tap import ExchangeTap
+if TYPE_CHECKING:
+    from recorder.recording.tap import ExchangeTap  # with all that writes, which replaying does not need
 
 CLIENT: Final = f"requests/{requests.__version__} urllib3/{version('urllib3')}"
 

@@ -32,6 +32,18 @@ def test_what_records_does_not_import_what_reads() -> None:
     assert loaded_after("from recorder import Store", *READING) == [name for name in READING if "replay" not in name]
 
 
+@pytest.mark.parametrize("library", ["requests", "httpx"])
+def test_playing_a_cassette_imports_nothing_that_writes(library: str, tmp_path: Path) -> None:
+    path = tmp_path / "tape.jsonl"
+    path.write_text('{"cassette":1,"exchanges":0}\n')
+    mounted = {
+        "requests": "import requests; player.mount(requests.Session())",
+        "httpx": "import httpx; player.httpx_transport(httpx)",
+    }
+    code = f"from recorder import Player; player = Player({str(path)!r}); {mounted[library]}"
+    assert loaded_after(code, "sqlalchemy", "recorder.recording.tap", "recorder.recording.write_path") == []
+
+
 @pytest.mark.parametrize(("drainer", "loaded"), [("thread", ["recorder.projections.runner"]), ("process", [])])
 def test_what_a_drainer_thread_will_need_is_there_before_it_runs(
     drainer: str, loaded: list[str], sqlite_url: str, tmp_path: Path
