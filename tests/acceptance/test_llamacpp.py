@@ -61,7 +61,7 @@ def test_a_server_that_was_asked_for_and_does_not_start_is_no_skip(script: str |
         named.write_text(script)
     test = f"{__file__}::test_a_chat_with_the_real_server_comes_back_without_it[sqlite]"
     env = {**os.environ, "RECORDER_LLAMACPP": str(named), "PYTEST_ADDOPTS": ""}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", test]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", test]
     done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=Path(__file__).parents[2], timeout=120)
     assert done.returncode == 1, done.stdout
     assert "1 error" in done.stdout

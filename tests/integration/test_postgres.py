@@ -81,7 +81,7 @@ def test_a_tailing_reader_misses_nothing_of_eight_uneven_writers(store: Postgres
                 built.chunks(*[b"x"] * chance.choice([1, 1, 3, 30]))
                 # Positions are drawn now and committed after a while: what a naive reader misses.
                 with mine.writing() as connection, _raw(connection).cursor() as cursor:
-                    _insert(cursor, [], built.events[start:], {})
+                    _insert(cursor, [], built.events[start:], [], {})
                     cursor.execute("SELECT pg_sleep(%s)", (chance.choice([0, 0, 0.002, 0.02]),))
         except BaseException as error:
             failures.append(error)
