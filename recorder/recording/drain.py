@@ -70,10 +70,8 @@ class Drainer:
         self._moving = threading.Lock()
         self._at_rest = at_rest
         self._rounds = Rounds("recorder-drainer", self.round, self._rest, pulse=RETRY)
-        self._pause = INTERVAL
-        self._retry_at = 0
-        self._batch = BATCH_BYTES
-        self._paused = False
+        self._pause, self._retry_at = INTERVAL, 0
+        self._batch, self._paused = BATCH_BYTES, False
         self._giving_way = False  # somebody waits for what is under way to end: begin nothing
         self._stuck = Stuck(clock)
         self.brought = brought or Brought()
@@ -348,7 +346,9 @@ class Drainer:
             return receipt
         finally:
             self._moving.release()
-            self._rounds.wake()  # what can wait is done a moment later
+            # What can wait is done a moment later. Who does rounds by himself gets no thread that does them as well.
+            if self._rounds.started:
+                self._rounds.wake()
 
     def pause(self, timeout: float) -> bool:
         """Have no transaction and no connection open until :meth:`resume`: the process is about to fork.

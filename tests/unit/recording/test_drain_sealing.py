@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -71,6 +72,7 @@ def test_what_is_sealed_is_not_sealed_again(store_url: str, tmp_path: Path, agai
     drainer = drainer_of(recording, store_url)
     first = drainer.seal(writer.id, 10)
     if again:
+        drainer.stop(10, lambda drained: False)
         drainer = drainer_of(recording, store_url)
     assert drainer.seal(writer.id, 10).leaf == first.leaf
     drainer.stop(10, lambda drained: True)
@@ -97,3 +99,18 @@ def test_it_is_sealed_while_more_comes_in_than_can_be_moved(sqlite_url: str, tmp
     assert len(sealed) < 2000  # by then it would have been the end of the spool
     drainer.stop(10, lambda drained: True)
     check_sealed(sqlite_url)
+
+
+def test_what_does_its_own_rounds_gets_no_thread_that_is_in_their_way_at_the_end(
+    store_url: str, tmp_path: Path
+) -> None:
+    """As in a drainer process, which at its end waits for nothing: a thread kept it from sealing the rest."""
+    founded(store_url)
+    recording = Recording(tmp_path / "spools")
+    drainer = drainer_of(recording, store_url)
+    drainer.seal(recording.exchange().id, 10)
+    assert [one.name for one in threading.enumerate() if one.name == "recorder-drainer"] == []
+    recording.exchange()
+    drainer.drain()
+    assert drainer.stop(0, lambda drained: True)
+    assert len(check_sealed(store_url)) == 2
