@@ -372,7 +372,7 @@ class Sealer:
 
     def end(self, store: EventLog) -> None:
         """Seal the rest, without waiting until it is due, and close what is outside; ending twice is fine."""
-        if self._signing is None:
+        if self._signing is None and not self._lacking:
             return
         try:
             if self._heads or self._behind or self._lacking:
@@ -380,8 +380,9 @@ class Sealer:
             self._copy(store)
         except RecorderError as error:
             self._failed(error)
-        self._signing.outside.close()
-        self._signing = None
+        if self._signing is not None:
+            self._signing.outside.close()
+            self._signing = None
 
 
 def seal_acts(store: EventLog, clock: Clock, instance: bytes, dead: Sequence[bytes] = ()) -> str | None:

@@ -120,6 +120,19 @@ def test_it_is_told_and_made_up_for_when_it_is_over(
     check_sealed(store_url)
 
 
+@pytest.mark.parametrize("drainer", ["thread", "process"])
+def test_a_key_that_is_put_back_before_the_end_seals_all_at_the_end(
+    drainer: str, store_url: str, own_home: Path
+) -> None:
+    mend = lost_key(founded(store_url), own_home)
+    with recording(store_url, drainer=drainer) as (recorder, exchange):
+        exchange()
+        assert recorder.flush()
+        until(lambda: recorder.health().sealing.error is not None)
+        mend()
+    check_sealed(store_url)
+
+
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("drainer", ["thread", "process"])
 def test_where_nothing_is_sealed_for_too_long_it_is_not_well(
