@@ -16,7 +16,6 @@ from recorder.api.redacting import Standing, in_force
 from recorder.api.sealing import kind_and_id
 from recorder.api.store import Store
 from recorder.clock import id_bytes, id_text
-from recorder.core.notes import NoteKey, parse_key, parse_note
 from recorder.core.rebuilt import Rebuilt
 from recorder.errors import ConfigurationError, NotFound
 from recorder.formats.base import render
@@ -26,10 +25,9 @@ from recorder.ledger.bundle_cover import cover
 from recorder.ledger.bundle_journals import announced
 from recorder.ledger.bundle_plan import Plan, Wanted, planned
 from recorder.ledger.bundle_range import Range
-from recorder.ledger.outside import require_newest
+from recorder.ledger.own_keys import keys_here, require_own, told_keys
 from recorder.ledger.standalone.verify import verify_bundle
 from recorder.locations import sqlite_path
-from recorder.store.erased import events_of_types
 from recorder.store.sql import SqlStore
 
 _LAST_NS: Final = 2**63 - 1
@@ -175,7 +173,7 @@ def make_bundle(
     :raises LedgerConflict: the store was put back to an older state.
     """
     _check_out(store, out, replace=replace)
-    require_newest(store.reader.store.ledger)
+    require_own(store.reader.store)
     hidden = frozenset(store.members(withhold)) if withhold else frozenset[bytes]()
     if not hidden <= set(wanted.exchanges):
         raise ConfigurationError("what is to be withheld is not among what is selected: name exchanges of the bundle")
@@ -235,26 +233,14 @@ def _elsewhere(store: SqlStore, plan: Plan) -> int:
 
 
 def _keys(store: SqlStore, within: Range) -> LedgerKeys:
-    """Return the ledger's keys: those that are known here, and where these are not enough, what journals tell."""
+    """Return the ledger's keys: those that count here; where none is known, what journals tell."""
     signing = keys.load(within.origin)
     known = dict.fromkeys(keys.known(within.origin))
     if signing is not None:
         known[signing.public] = None
-    signers = {line.key_id for note in within.notes.values() for line in parse_note(note).signatures}
-    if not signers <= {key.key_id for key in known}:
-        told = dict.fromkeys(_told_keys(store, within.origin))
-        known = {**told, **known}
+    known = dict.fromkeys(keys_here(store, within.origin) if known else told_keys(store, within.origin))
     if not known:
         raise ConfigurationError(
             f"no public key of the ledger {within.origin} is known here: copy its .vkeys file from where it is signed"
         )
     return LedgerKeys(tuple(known), None if signing is None else (signing.public, signing.sign))
-
-
-def _told_keys(store: SqlStore, origin: str) -> Iterator[NoteKey]:
-    for event in events_of_types(store, ["key_created", "key_rotated"]):
-        for name in ("key", "from", "to"):
-            told = event.facts.get(name)
-            key = parse_key(told) if isinstance(told, str) else None
-            if key is not None and key.name == origin:
-                yield key

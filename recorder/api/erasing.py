@@ -23,7 +23,7 @@ from recorder.clock import Clock, id_bytes, id_text
 from recorder.core.chain import left_of
 from recorder.core.events import Event
 from recorder.errors import ConfigurationError, ErasureRefused, NotFound, StoreError
-from recorder.ledger.outside import require_newest
+from recorder.ledger.own_keys import require_own
 from recorder.locations import spool_directory
 from recorder.projections.erasing import erase_streams
 from recorder.projections.runner import project
@@ -107,7 +107,7 @@ def bring_up_to_date(url: str, clock: Clock) -> None:
     Store(url).close()  # nothing is made where there is no store
     with closing(open_store(url, write=True)) as store:
         require_privilege(store)
-        require_newest(store.ledger)
+        require_own(store)
         instance = clock.new_id()
         done = recover(spool_directory(url), store, clock, instance)
         note_recovered(store, clock, done, instance)

@@ -78,7 +78,8 @@ class Journals:
     :ivar kept: each that was begun.
     :ivar told, announced, imported: see :class:`recorder.ledger.audit_said.Said`.
     :ivar erasures: in the order of the journals; ``rules``: what says what has to be kept.
-    :ivar keys: public keys of the ledger that they tell of; nothing vouches for them.
+    :ivar keys: public keys of the ledger that they tell of; nothing vouches for them. ``founding``: the first one;
+        ``rotations``: facts of those that say that one takes the place of another.
     :ivar anchored: digests of evidence, with the journal and the version that has it.
     :ivar dropped: events that recorders say to have lost.
     """
@@ -91,6 +92,8 @@ class Journals:
     erasures: list[Erasure] = field(default_factory=list)
     rules: list[Event] = field(default_factory=list)
     keys: list[NoteKey] = field(default_factory=list)
+    founding: list[NoteKey] = field(default_factory=list)
+    rotations: list[Mapping[str, Any]] = field(default_factory=list)
     anchored: dict[str, tuple[bytes, int]] = field(default_factory=dict)
     samples: ClockSamples = field(default_factory=ClockSamples)
     dropped: int = 0
@@ -168,6 +171,10 @@ class Journals:
             self.anchored.setdefault(facts["evidence_sha256"], (journal, event.version))
         elif kind in ("key_created", "key_rotated"):
             self._key(journal, event.version, facts.get("key", facts.get("to")))
+            if kind == "key_rotated":
+                self.rotations.append(facts)
+            elif not self.founding:
+                self.founding += self.keys[:1]
 
     def _key(self, journal: bytes, version: int, text: object) -> None:
         try:

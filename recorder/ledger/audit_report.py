@@ -55,7 +55,7 @@ def report_of(audited: Audited) -> Report:
     incomplete = tally.incomplete or tally.gaps or journals.dropped or ledger.tally.incomplete
     verdicts = {
         "authentic": authentic,
-        "unmodified": unmodified(tally.findings, len(tally.withheld)),
+        "unmodified": "no" if ledger.foreign else unmodified(tally.findings, len(tally.withheld)),
         "complete_in_range": "no" if incomplete else "yes",
         "bounded_in_time": bounded.answer,
         "fresh": _fresh(audited),
