@@ -1847,6 +1847,7 @@ def _names(evidence: bytes, checkpoint: Checkpoint) -> bool:
 OF_ANCHORS = "what the anchors say: each is checked with its own program or place, and proves `not later than`"
 _SHOWN = 20
 _UTC = timezone(timedelta(0))
+_TOLD = ("ground", "by", "approved_by", "overrides", "vouched_by")
 _LOST = ("bundle", "tree", "leaf", "omitted", "version", "journal", "record")
 _QUESTIONS = {
     "authentic": "it is by the holder of a key that you named",
@@ -1877,6 +1878,9 @@ def result_of(verification: Verification) -> dict[str, Any]:
         "clocks": clocks,
         "anchors": verification.anchors,
     }
+    erasures = list(_erasures(verification))
+    if erasures:
+        result["erasures"] = erasures
     if findings.more:
         result["more_findings"] = findings.more
     if log is not None and log.present:
@@ -1946,6 +1950,25 @@ def _clocks(verification: Verification) -> list[str]:
 def _last_leaf(verification: Verification, stream: bytes) -> Any:
     leaves = verification.log.own.get(stream) if verification.log is not None else None
     return leaves[-1] if leaves else None
+
+
+def _erasures(verification: Verification) -> Iterator[dict[str, Any]]:
+    """Yield who erased what is erased here, when, on what ground and on whose word, as its records say."""
+    journals, log = verification.journals, verification.log
+    for stream, records in sorted(journals.erasures.items()) if journals is not None else ():
+        summary = verification.summaries.get(stream)
+        if summary is None or not summary.emptied["erased"]:
+            continue
+        for one in records:
+            told = {name: one.facts[name] for name in _TOLD if name in one.facts}
+            shown = {
+                "stream": id_of(stream),
+                "kind": summary.kind,
+                "events": one.events,
+                "at": _time(one.at_ns),
+                **told,
+            }
+            yield {**shown, "signed": one.signed} if log is not None and log.present else shown
 
 
 def _exchange(verification: Verification, summary: StreamSummary) -> dict[str, Any]:
@@ -2021,7 +2044,8 @@ def lines_of(result: dict[str, Any]) -> Iterator[str]:
             yield f"  key {_grouped(key['fingerprint'])}"
     for why in ("withheld", "erased"):
         if counts.get(why):
-            yield f"  {counts[why]} payloads {why}: their sizes and commitments are here"
+            yield f"  {_counted(counts[why], 'payload')} {why}: their sizes and commitments are here"
+    yield from _authority(result.get("erasures", []))
     for one in result["exchanges"][:_SHOWN]:
         sealed = f", sealed {one['sealed_at']}" if "sealed_at" in one else ""
         yield f"  exchange {one['id']}: {one['began_at']} to {one['last_at']}{sealed}"
@@ -2042,6 +2066,19 @@ def lines_of(result: dict[str, Any]) -> Iterator[str]:
     yield "not proved:"
     for text in result["not_proved"]:
         yield f"  {text}"
+
+
+def _authority(erasures: list[dict[str, Any]]) -> Iterator[str]:
+    for one in erasures[:_SHOWN]:
+        approved = f", approved by {_clean(one['approved_by'])}" if "approved_by" in one else ""
+        vouched = f", vouched for by {_clean(one['vouched_by'])}" if "vouched_by" in one else ""
+        over = one.get("overrides")
+        spite = f", in spite of {_clean(', '.join(map(str, over)))}" if isinstance(over, list) and over else ""
+        by = f"{_clean(one.get('by', 'nobody who is named'))}{approved}{vouched}{spite}"
+        signed = "" if one.get("signed", True) else "; NOT SIGNED by a key that counts"
+        ground = _clean(one.get("ground", "no ground is told"))
+        yield f"    {one['kind']} {one['stream']} erased {one['at']} by {by}: {ground}{signed}"
+    yield from _rest("records of erasures", len(erasures))
 
 
 def _chosen(result: dict[str, Any]) -> Iterator[str]:

@@ -15,6 +15,7 @@ from recorder.api.led_to import led_to, links_to, with_erased
 from recorder.api.redacting import Standing, in_force
 from recorder.api.sealing import kind_and_id
 from recorder.api.store import Store
+from recorder.api.vouching import ERASED, told
 from recorder.clock import id_bytes, id_text
 from recorder.core.rebuilt import Rebuilt
 from recorder.errors import ConfigurationError, NotFound
@@ -28,6 +29,7 @@ from recorder.ledger.bundle_range import Range
 from recorder.ledger.own_keys import keys_here, require_own, told_keys
 from recorder.ledger.standalone.verify import verify_bundle
 from recorder.locations import sqlite_path
+from recorder.store.erased import acts_of_types
 from recorder.store.sql import SqlStore
 
 _LAST_NS: Final = 2**63 - 1
@@ -210,7 +212,7 @@ def _documents(store: Store, plan: Plan, standing: Standing, begin: Begin) -> It
     times = {stream: row.started_ns for stream in plan.wanted.exchanges if (row := store.reader.exchange(stream))}
     told = [part.opened.stream for part in plan.parts if part.kind == "exchange" and not (part.withheld or part.erased)]
     hidden = sum(bool(standing.of(id_text(one))) for one in told) if standing.hides else 0
-    yield "COVER.html", cover(plan, times, hidden, _elsewhere(store.reader.store, plan))
+    yield "COVER.html", cover(plan, times, hidden, _elsewhere(store.reader.store, plan), _erasures(store, plan))
     chosen, advance = of_ids(store, told), begin(len(told) * len(_FORMATS))
 
     def read(rebuilt: Rebuilt) -> Rebuilt:
@@ -220,6 +222,14 @@ def _documents(store: Store, plan: Plan, standing: Standing, begin: Begin) -> It
     for name, form in _FORMATS.items():
         pieces = render(form, Compared(store, chosen, read, standing.redacted))
         yield name, (piece if isinstance(piece, bytes) else piece.encode() for piece in pieces)
+
+
+def _erasures(store: Store, plan: Plan) -> list[str]:
+    """Return the records of what was erased of a bundle's event streams, in words."""
+    erased = {id_text(part.opened.stream) for part in plan.parts if part.erased}
+    if not erased:
+        return []
+    return [told(one) for one in acts_of_types(store.reader.store, (ERASED,)) if one.facts.get("exchange") in erased]
 
 
 def _elsewhere(store: SqlStore, plan: Plan) -> int:

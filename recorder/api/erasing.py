@@ -9,7 +9,7 @@ nothing tells of, and the same command completes what was begun.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -23,7 +23,7 @@ from recorder.api.vouching import ERASED, signed, signed_records, unvouched, vou
 from recorder.clock import Clock, id_bytes, id_text
 from recorder.core.chain import left_of
 from recorder.core.events import Event
-from recorder.errors import ConfigurationError, ErasureRefused, NotFound, StoreError
+from recorder.errors import ConfigurationError, ErasureRefused, NotFound, RecorderError, StoreError
 from recorder.ledger.own_keys import require_own
 from recorder.locations import spool_directory
 from recorder.projections.erasing import erase_streams
@@ -215,10 +215,11 @@ def carry_out(url: str, clock: Clock, plan: Plan, ground: Ground, *, again: bool
             events = sum(map(len, left.values()))
             size = sum(row[1] for rows in left.values() for row in rows)
             unsealed = _record(store, clock, list(_facts(left, plan, ground)), plan.unvouched, again=again)
-            if shredding is not None:
-                shredding.destroy(clock.wall_ns())
-            if streams:
-                erase_streams(store, emptied, left)
+            with _saying("nothing was emptied yet" if shredding is None else "and not completed"):
+                if shredding is not None:
+                    shredding.destroy(clock.wall_ns())
+                if streams:
+                    erase_streams(store, emptied, left)
     remains = [*remove_for_good(url), *_told_spools(url, streams or _all_erased(url))]
     remains += shredding.left() if shredding is not None else ()
     return Erased(len(streams), events, size, tuple(remains), unsealed)
@@ -252,7 +253,19 @@ def _record(
         new += (one for one in facts if not any(_decides(event.facts, one[1]) for event in deciding))
     if new:
         journals.add(write_down(store, clock, "erase", signed(new, key), seal=False))
-    return seal_first(store, clock, sorted(journals))
+    with _saying("nothing was emptied yet"):
+        return seal_first(store, clock, sorted(journals))
+
+
+@contextmanager
+def _saying(so_far: str) -> Iterator[None]:
+    """Have what fails say that the erasure is recorded, how far it came, and what completes it."""
+    try:
+        yield
+    except RecorderError as error:
+        completes = "the same command run again, or `recorder erase --finish`, completes it"
+        error.args = (f"{error}; the erasure is recorded, {so_far}: {completes}",)
+        raise
 
 
 def _is_of(recorded: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:

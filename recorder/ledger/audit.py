@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from recorder.core.events import Event, StreamOpened, is_journal, stream_kind
+from recorder.core.events import Event, StreamOpened, is_journal
 from recorder.core.heads import log_id
 from recorder.core.notes import NoteKey
 from recorder.core.seal_times import SealTimes
@@ -281,22 +281,21 @@ class _Audit:
     def _answered(self, journals: Journals, ledger: LedgerAudit) -> Authority:
         """Find erasures that nobody answers for; look once more where they may have come during this audit."""
         is_sealed: IsSealed | None = None if self._origin is None else ledger.is_sealed
-        authority = Authority(journals.erasures, journals.rules, is_sealed, self._began, ledger.keys)
+        authority = Authority(journals.erasures, journals.rules, is_sealed, self._first, ledger.keys)
         found = Tally()
         authority.check(self._tally.erased, found)
         if found.findings:  # what is erased while this runs was recorded and sealed after both were read
             if is_sealed is not None:
                 is_sealed = sealed_by_now(self._store.ledger, self._origin or "", ledger.keys, ledger.is_sealed)
             now, found = self._journals(Tally()), Tally()
-            authority = Authority(now.erasures, now.rules, is_sealed, self._began, ledger.keys)
+            authority = Authority(now.erasures, now.rules, is_sealed, self._first, ledger.keys)
             authority.check(self._tally.erased, found)
         for finding in found.findings:
             self._tally.add(finding)
         return authority
 
-    def _began(self, stream: bytes) -> int | None:
-        first = next(self._store.found_events(stream), None)
-        return first.wall_ns if first is not None and stream_kind(first.type) == "exchange" else None
+    def _first(self, stream: bytes) -> Event | None:
+        return next(self._store.found_events(stream), None)
 
     def _few(self, streams: set[bytes]) -> Iterator[Walked]:
         """Yield some streams: what began just now stands together, so it is read in one go."""

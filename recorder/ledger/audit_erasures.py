@@ -12,9 +12,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from recorder.clock import id_text
-from recorder.core.events import Event
+from recorder.core.events import Event, stream_kind
 from recorder.core.holds import RETENTION, Keeping, rules_of
 from recorder.core.json_text import rfc3339
 from recorder.core.notes import NoteKey, open_checkpoint, parse_checkpoint, parse_note
@@ -36,14 +37,14 @@ class Authority:
     :param records: of erasures, by journals.
     :param rules: the events of journals that say what has to be kept.
     :param is_sealed: None where the store has no ledger: then records are not asked for a seal.
-    :param began: returns when an exchange began, UTC nanoseconds; None for what is no exchange.
+    :param first: returns the first event of a stream; None: there is none.
     :param keys: of the ledger, that count; none: signatures are not checked, it is only asked whether there is one.
     """
 
     records: Sequence[Erasure]
     rules: Sequence[Event]
     is_sealed: IsSealed | None
-    began: Callable[[bytes], int | None]
+    first: Callable[[bytes], Event | None]
     keys: Sequence[NoteKey] = ()
     _folds: list[_Fold] = field(init=False)
     _signed: dict[tuple[bytes, int], bool] = field(default_factory=dict)
@@ -99,6 +100,20 @@ class Authority:
     def _is_sealed(self, record: Erasure) -> bool:
         return self.is_sealed is None or self.is_sealed(record.journal, record.version)
 
+    def kind(self, stream: bytes) -> str:
+        """Return what an event stream is: ``exchange``, ``conversation`` or ``link``."""
+        first = self.first(stream)
+        return "" if first is None else stream_kind(first.type)
+
+    def as_json(self, record: Erasure) -> dict[str, Any]:
+        """Return a record as ``verify --json`` prints it."""
+        told = record.as_json() | {"kind": self.kind(record.stream)}
+        return told if self.is_sealed is None else told | {"signed": self.is_signed(record)}
+
+    def _began(self, stream: bytes) -> int | None:
+        first = self.first(stream)
+        return first.wall_ns if first is not None and stream_kind(first.type) == "exchange" else None
+
     def is_signed(self, record: Erasure) -> bool:
         """Whether the ledger's key vouches for a record; True where there is no ledger."""
         place = record.journal, record.version
@@ -112,7 +127,7 @@ class Authority:
 
     def _forbidden(self, record: Erasure) -> tuple[str, str] | None:
         """Return what was in force at that time and not overridden: the field of the finding, and words."""
-        began, at_ns, signed = self.began(record.stream), record.at_ns, self.is_signed(record)
+        began, at_ns, signed = self._began(record.stream), record.at_ns, self.is_signed(record)
         if signed and self.is_sealed is not None and type(record.facts.get("recorded_ns")) is int:
             at_ns = record.facts["recorded_ns"]
         found = (_forbids(fold.before(at_ns), record, began, at_ns, signed) for fold in self._folds)

@@ -67,7 +67,11 @@ class Erasure:
 
     def as_json(self) -> dict[str, Any]:
         """Return it as ``verify --json`` prints it."""
-        told = {name: self.facts[name] for name in ("ground", "by", "approved_by", "overrides") if name in self.facts}
+        told = {
+            name: self.facts[name]
+            for name in ("ground", "by", "approved_by", "overrides", "vouched_by")
+            if name in self.facts
+        }
         return {"exchange": id_text(self.stream), "events": self.events, "at": rfc3339(self.at_ns), **told}
 
 
@@ -183,6 +187,7 @@ class Journals:
             self._find(journal, version, "key", f"it names a key that is none: {error}")
 
 
+_TOLD = ("ground", "by", "approved_by", "overrides", "vouched_by")  # of an erasure
 _ENDS = frozenset({"instance_stopped", "process_died", "recorder_closed"})
 _TELLING = frozenset({"instance_started", "exchange_closed", "stream_written"})
 
