@@ -19,7 +19,7 @@ from recorder.api.holding import reasons_to_keep, require_no_reason
 from recorder.api.shredding import Shredding
 from recorder.api.store import Store
 from recorder.api.threaded import Found
-from recorder.api.vouching import ERASED, signed, signed_records, unvouched, vouching
+from recorder.api.vouching import ERASED, carried_out, signed, signed_records, unvouched, vouching
 from recorder.clock import Clock, id_bytes, id_text
 from recorder.core.chain import left_of
 from recorder.core.events import Event
@@ -220,6 +220,9 @@ def carry_out(url: str, clock: Clock, plan: Plan, ground: Ground, *, again: bool
                     shredding.destroy(clock.wall_ns())
                 if streams:
                     erase_streams(store, emptied, left)
+            if streams:
+                gone = {"exchange": plan.exchanges, "conversation": plan.openings, "link": plan.links}
+                write_down(store, clock, "erase", signed(carried_out(gone), signing_key(store)[0]))
     remains = [*remove_for_good(url), *_told_spools(url, streams or _all_erased(url))]
     remains += shredding.left() if shredding is not None else ()
     return Erased(len(streams), events, size, tuple(remains), unsealed)

@@ -13,6 +13,7 @@ from recorder.api.acts import signing_key, who
 from recorder.core.events import Event
 from recorder.core.json_text import rfc3339
 from recorder.core.signed_facts import SIGNATURE, signed_facts, signer_of
+from recorder.ledger.audit_journals import ACCESSED, CARRIED_OUT
 from recorder.ledger.keys import SigningKey, verifier
 from recorder.ledger.own_keys import keys_here
 from recorder.store.erased import acts_of_types
@@ -63,6 +64,15 @@ def told(event: Event) -> str:
     spite = f", in spite of {', '.join(map(str, over))}" if isinstance(over, list) and over else ""
     by = f"by {facts.get('by', 'unknown')}{approved}{spite}: {facts.get('ground', 'no ground is told')}"
     return f"{facts.get('exchange')}, {facts.get('events')} events, {rfc3339(event.wall_ns)[:19]}Z {by}"
+
+
+def carried_out(plan: Mapping[str, Sequence[str]]) -> list[Act]:
+    """Return the acts that say that what was to be erased is gone; a hold that comes later contradicts nothing.
+
+    :param plan: by the kind of event stream, the ids.
+    """
+    told = {"action": "erase", "by": who(), "result": CARRIED_OUT}
+    return [(ACCESSED, {**told, "of": f"{kind} {one}"}) for kind, some in plan.items() for one in some]
 
 
 def _without_signature(facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -154,7 +154,8 @@ class AccessedMeta(TypedDict):
     action: str  # "export", "verify", "bundle", "show", …
     by: str
     of: str
-    result: NotRequired[str]
+    result: NotRequired[str]  # "carried out" of "erase": what was recorded to be erased is gone
+    signature: NotRequired[str]  # of that, by the ledger's key
 
 
 class AnchoredMeta(TypedDict):

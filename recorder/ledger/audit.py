@@ -22,6 +22,7 @@ from recorder.errors import CorruptRecording
 from recorder.ledger import keys as signing
 from recorder.ledger.anchored import look
 from recorder.ledger.anchors import Anchor
+from recorder.ledger.audit_carried_out import CarriedOut
 from recorder.ledger.audit_erasures import Authority, IsSealed, sealed_by_now
 from recorder.ledger.audit_journals import Journals
 from recorder.ledger.audit_ledger import LedgerAudit
@@ -290,6 +291,9 @@ class _Audit:
             now, found = self._journals(Tally()), Tally()
             authority = Authority(now.erasures, now.rules, is_sealed, self._first, ledger.keys)
             authority.check(self._tally.erased, found)
+        if is_sealed is not None:
+            gone = [one for one in authority.records if one.stream in self._tally.erased and authority.is_signed(one)]
+            CarriedOut(journals.carried_out, ledger.keys).check(gone, authority.rules, found)
         for finding in found.findings:
             self._tally.add(finding)
         return authority

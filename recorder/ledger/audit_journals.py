@@ -75,13 +75,19 @@ class Erasure:
         return {"exchange": id_text(self.stream), "events": self.events, "at": rfc3339(self.at_ns), **told}
 
 
+def is_carried_out(facts: Mapping[str, Any]) -> bool:
+    """Whether an ``accessed`` says that an erasure was carried out."""
+    return facts.get("action") == "erase" and facts.get("result") == CARRIED_OUT
+
+
 @dataclass
 class Journals:
     """Takes the journals of a store, one after the other.
 
     :ivar kept: each that was begun.
     :ivar told, announced, imported: see :class:`recorder.ledger.audit_said.Said`.
-    :ivar erasures: in the order of the journals; ``rules``: what says what has to be kept.
+    :ivar erasures: in the order of the journals; ``rules``: what says what has to be kept;
+        ``carried_out``: what says that an erasure was carried out.
     :ivar keys: public keys of the ledger that they tell of; nothing vouches for them. ``founding``: the first one;
         ``rotations``: facts of those that say that one takes the place of another.
     :ivar anchored: digests of evidence, with the journal and the version that has it.
@@ -95,6 +101,7 @@ class Journals:
     imported: set[bytes] = field(default_factory=set)
     erasures: list[Erasure] = field(default_factory=list)
     rules: list[Event] = field(default_factory=list)
+    carried_out: list[Mapping[str, Any]] = field(default_factory=list)
     keys: list[NoteKey] = field(default_factory=list)
     founding: list[NoteKey] = field(default_factory=list)
     rotations: list[Mapping[str, Any]] = field(default_factory=list)
@@ -171,6 +178,8 @@ class Journals:
                 self.rules.append(event)
             else:
                 self._find(journal, event.version, "meta", f"{kind} does not say what has to be kept")
+        elif kind == "accessed" and is_carried_out(facts):
+            self.carried_out.append(facts)
         elif kind == "anchored" and isinstance(facts.get("evidence_sha256"), str):
             self.anchored.setdefault(facts["evidence_sha256"], (journal, event.version))
         elif kind in ("key_created", "key_rotated"):
@@ -187,6 +196,8 @@ class Journals:
             self._find(journal, version, "key", f"it names a key that is none: {error}")
 
 
+ACCESSED = "accessed"
+CARRIED_OUT = "carried out"
 _TOLD = ("ground", "by", "approved_by", "overrides", "vouched_by")  # of an erasure
 _ENDS = frozenset({"instance_stopped", "process_died", "recorder_closed"})
 _TELLING = frozenset({"instance_started", "exchange_closed", "stream_written"})

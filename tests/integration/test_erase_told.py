@@ -9,11 +9,39 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from recorder.clock import id_bytes
 from recorder.locations import signed_checkpoints
+from tests.attacker import Attacker
 from tests.bundles import members
 from tests.commands import run
 from tests.erasing import GROUND, Recorded, erase, recorded, verified
+from tests.integration.test_erase_killed import killed
+from tests.integration.test_foreign_key import findings
 from tests.recorded import ROOT
+
+
+def emptied_by_hand(url: str, exchange: str) -> None:
+    with Attacker(url) as one:
+        one.erase(id_bytes(exchange))
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_record_is_no_licence_to_empty_what_a_hold_keeps_since(store_url: str, held: bool) -> None:
+    made = recorded(store_url)
+    killed(store_url, "told")  # recorded, signed and sealed; nothing is emptied
+    if held:
+        assert run("hold", "place", made.hers[0], "--ground", "the case", "--store", store_url).exit_code == 0
+    emptied_by_hand(store_url, made.hers[0])
+    found, _ = findings(store_url)
+    assert found == ({("erasure", "hold")} if held else set())
+
+
+def test_a_hold_of_everything_after_an_erasure_contradicts_nothing(store_url: str) -> None:
+    made = recorded(store_url)
+    erase(store_url, made.hers[0])
+    assert run("hold", "place", "--all", "--ground", "the case", "--store", store_url).exit_code == 0
+    assert verified(store_url)["findings"] == []
+
 
 SPITE = ("--override-hold", "--approved-by", "the board")
 
