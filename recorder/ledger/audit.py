@@ -26,7 +26,7 @@ from recorder.ledger.audit_erasures import Authority, IsSealed, sealed_by_now
 from recorder.ledger.audit_journals import Journals
 from recorder.ledger.audit_ledger import LedgerAudit
 from recorder.ledger.audit_outside import Outside, trusted_keys
-from recorder.ledger.audit_ranges import Range, Task, auditing, ranges
+from recorder.ledger.audit_ranges import Range, Task, auditing, fitting, ranges
 from recorder.ledger.audit_report import Audited, report_of
 from recorder.ledger.audit_said import Said
 from recorder.ledger.audit_state import State, identity_of
@@ -69,7 +69,7 @@ class Asked:
     :ivar outside: the file of what was signed of the log; None: where this machine keeps it.
     :ivar anchors: places outside that he names.
     :ivar roots: certificates that he trusts, for time stamps.
-    :ivar jobs: processes that check event streams.
+    :ivar jobs: processes that check event streams; None: as many as pay.
     :ivar resume: file in which is kept how far the audit is.
     :ivar damage: what the engine finds wrong with its own file.
     :ivar advance: told how many of the ranges of the streams are done, and how many there are.
@@ -80,7 +80,7 @@ class Asked:
     outside: Path | None = None
     anchors: Sequence[Anchor] = ()
     roots: Sequence[Certificate] = ()
-    jobs: int = 1
+    jobs: int | None = 1
     resume: Path | None = None
     damage: Iterable[str] = ()
     advance: Callable[[int, int], None] = field(default=lambda done, of: None)
@@ -207,7 +207,9 @@ class _Audit:
         """Check all streams; what else is to be done is done while other processes are at it."""
         asked, store = self._asked, self._store
         state = State(asked.resume, identity_of(store, size)) if asked.resume is not None else None
-        parts = (state.ranges if state is not None else None) or ranges(store, max(asked.jobs, 1))
+        events, streams = store.counts()
+        jobs = fitting(events) if asked.jobs is None else asked.jobs
+        parts = (state.ranges if state is not None else None) or ranges(store, streams, jobs)
         if state is not None:
             state.begin(parts)
         done = state.done[:] if state is not None else []
@@ -217,8 +219,7 @@ class _Audit:
             Task(part, said.within(*part), size, frozenset(one for one in apart if _is_in(one, part)))
             for part in parts[len(done) :]
         ]
-        jobs = asked.jobs if len(tasks) > 1 else 1
-        with auditing(self._url, store, jobs) as begin:
+        with auditing(self._url, store, jobs if len(tasks) > 1 else 1) as begin:
             results = begin(tasks)
             meanwhile()
             for number, one in enumerate(chain(done, results)):
