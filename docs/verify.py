@@ -585,6 +585,25 @@ def parse_checkpoint(data: bytes, keys: Sequence[Key]) -> Checkpoint:
     return Checkpoint(lines[0], int(lines[1]), root, tuple(signers), note, hashlib.sha256(data).digest())
 
 
+def signed_by(kind: str, facts: Mapping[str, Any], keys: Sequence[Key]) -> Key | None:
+    """Return which of *keys* signed the facts of a journal's event; None: none of them did.
+
+    :param kind: type of the event.
+    """
+    try:
+        made = unbase64(str(facts.get("signature", "")))
+    except ValueError:
+        return None
+    told = {name: value for name, value in facts.items() if name not in ("signature", "accepted")}
+    text = json.dumps(told, sort_keys=True, separators=(",", ":"))
+    for key in keys:
+        log = hashlib.sha256(b"recorder/origin/v1\0" + key.name.encode()).digest()
+        message = b"recorder/facts/v1\0" + log + kind.encode() + b"\0" + text.encode()
+        if key.id == made[:4] and verify(key.public, message, made[4:]):
+            return key
+    return None
+
+
 def parse_proof(data: bytes) -> Proof:
     """Return what a ``*.tlog-proof`` says.
 
@@ -1275,6 +1294,7 @@ class StreamChecks:
 
 
 TOLERATED_NS = 2_000_000_000
+_MOST_ERASURES = 100  # of one event stream
 _MOST_PROCESSES, _MOST_CLOSINGS, _MOST_MISSING = 100_000, 1000, 10_000  # of what hostile journals could tell
 
 
@@ -1291,17 +1311,35 @@ class _Closed(NamedTuple):
     head: str
 
 
+class Erasure(NamedTuple):
+    """That payloads were erased, and on whose authority.
+
+    :ivar signed: whether a key that counts has signed it.
+    """
+
+    journal: bytes
+    version: int
+    at_ns: int
+    events: int
+    facts: Mapping[str, Any]
+    signed: bool
+
+
 class Journals:
     """Takes the events of all journals, then tells where they and the exchanges disagree.
 
     :param here: the event streams that are in the bundle.
     :param period: the time that the bundle was made for, from and to (nanoseconds); None: not for a time.
+    :param keys: of the ledger: those whose signature under an erasure counts.
     :ivar elsewhere: exchanges that a journal announces and that are not in the bundle.
-    :ivar erasures: payloads that journals tell to have been erased, by exchange.
+    :ivar erasures: what journals tell of erasures, by event stream.
     :ivar linked: of links that were erased, what journals tell that they named.
     """
 
-    def __init__(self, here: Collection[bytes], period: tuple[int, int] | None, findings: Findings) -> None:
+    def __init__(
+        self, here: Collection[bytes], period: tuple[int, int] | None, findings: Findings, keys: Sequence[Key] = ()
+    ) -> None:
+        self._keys = keys
         self._here, self._period, self._findings = here, period, findings
         self._opened: dict[bytes, _Opened] = {}
         self._closed: dict[bytes, list[_Closed]] = {}
@@ -1309,7 +1347,7 @@ class Journals:
         self._offsets: dict[bytes, int] = {}
         self._missing: dict[bytes, tuple[bytes, int]] = {}
         self.elsewhere = 0
-        self.erasures: dict[bytes, int] = {}
+        self.erasures: dict[bytes, list[Erasure]] = {}
         self.linked: dict[bytes, Mapping[str, Any]] = {}
         self.steps: dict[bytes, int] = {}
         self.synchronised = 0
@@ -1337,11 +1375,21 @@ class Journals:
             self.samples += 1
             self.synchronised += facts.get("synchronized") is True
         elif entry.type == "payload_erased":
-            stream, events = _id(facts.get("exchange")), facts.get("events")
-            if stream in self._here:
-                self.erasures[stream] = self.erasures.get(stream, 0) + (events if type(events) is int else 0)
-                if isinstance(facts.get("linked"), dict):
-                    self.linked[stream] = facts["linked"]
+            self._erase(summary.stream, entry, facts)
+
+    def _erase(self, journal: bytes, entry: Entry, facts: Mapping[str, Any]) -> None:
+        stream, events = _id(facts.get("exchange")), facts.get("events")
+        told = self.erasures.setdefault(stream, []) if stream in self._here else []
+        signature = facts.get("signature")
+        if stream not in self._here or len(told) >= _MOST_ERASURES:
+            return
+        if isinstance(signature, str) and any(one.facts.get("signature") == signature for one in told):
+            return  # somebody wrote it down once more
+        by = signed_by(entry.type, facts, self._keys)
+        count = events if type(events) is int else 0
+        told.append(Erasure(journal, entry.version, entry.wall_ns, count, facts, by is not None))
+        if isinstance(facts.get("linked"), dict):
+            self.linked[stream] = facts["linked"]
 
     def _open(self, summary: StreamSummary, entry: Entry, facts: Mapping[str, Any]) -> None:
         journal = summary.stream
@@ -1542,6 +1590,7 @@ class Verification:
         self.anchors: list[dict[str, Any]] = []
         self.held_told = ""
         self.counts: dict[str, int] = {}
+        self.unsigned_erasures = 0
 
     def run(self) -> None:
         """Check everything; what is wrong is in :attr:`findings`."""
@@ -1612,7 +1661,7 @@ class Verification:
 
     def _read_streams(self, names: dict[bytes, str], log: Log) -> None:
         period = period_of(self.predicate.get("selection"))
-        journals = self.journals = Journals(names, period, self.findings)
+        journals = self.journals = Journals(names, period, self.findings, self._counting(log))
         checks = StreamChecks(self._container, log, self.findings)
 
         def look(_: StreamSummary, entry: Entry) -> None:
@@ -1640,11 +1689,41 @@ class Verification:
         self._check_erasures(journals)
 
     def _check_erasures(self, journals: Journals) -> None:
+        """Look whether somebody answers for what is erased: by a record that a key of the ledger signed.
+
+        A bundle whose manifest does not say that records are signed was made before they were: where the ledger's key
+        has signed it, nobody without that key can have made it, and on whose authority it was is not proved.
+        """
+        if self.log is None or not self.log.present:
+            return
+        earlier = self.predicate.get("erasures") != "signed" and self._is_vouched_for()
         for stream, summary in self.summaries.items():
-            erased = summary.emptied["erased"]
-            if erased and self.log is not None and self.log.present and journals.erasures.get(stream, 0) < erased:
+            erased, records = summary.emptied["erased"], journals.erasures.get(stream, [])
+            if sum(one.events for one in records) < erased:
                 told = f"{erased} payloads are said to be erased, and no journal here says on whose authority"
                 self.findings.add("erasure", "payload", told, stream)
+            elif sum(one.events for one in records if one.signed) >= erased:
+                continue
+            elif earlier:
+                self.unsigned_erasures += 1
+            else:
+                told = f"{erased} payloads are erased, and no key that counts signed the record of it"
+                self.findings.add("erasure", "authority", f"{told}: whoever had the store can have made it", stream)
+
+    def _is_vouched_for(self) -> bool:
+        """Return whether a key that was named signed the manifest; where none was, whether any of the ledger did."""
+        signers = {key.fingerprint for key in self.manifest_signers}
+        return bool(signers & self.trusted) if self.trusted else bool(signers)
+
+    def _counting(self, log: Log) -> list[Key]:
+        """Return the keys whose signature counts: those that were named, and those that one of them vouches for.
+
+        Where none was named, all that are here; then nothing is authentic. The manifest names all files, so that of
+        the keys too.
+        """
+        if not self.trusted or self._is_vouched_for():
+            return log.keys
+        return [key for key in log.keys if key.fingerprint in self.trusted]
 
     def _check_proofs(self, log: Log) -> set[bytes]:
         proved = set()
@@ -1768,6 +1847,7 @@ def _names(evidence: bytes, checkpoint: Checkpoint) -> bool:
 OF_ANCHORS = "what the anchors say: each is checked with its own program or place, and proves `not later than`"
 _SHOWN = 20
 _UTC = timezone(timedelta(0))
+_TOLD = ("ground", "by", "approved_by", "overrides", "vouched_by")
 _LOST = ("bundle", "tree", "leaf", "omitted", "version", "journal", "record")
 _QUESTIONS = {
     "authentic": "it is by the holder of a key that you named",
@@ -1798,6 +1878,9 @@ def result_of(verification: Verification) -> dict[str, Any]:
         "clocks": clocks,
         "anchors": verification.anchors,
     }
+    erasures = list(_erasures(verification))
+    if erasures:
+        result["erasures"] = erasures
     if findings.more:
         result["more_findings"] = findings.more
     if log is not None and log.present:
@@ -1869,6 +1952,25 @@ def _last_leaf(verification: Verification, stream: bytes) -> Any:
     return leaves[-1] if leaves else None
 
 
+def _erasures(verification: Verification) -> Iterator[dict[str, Any]]:
+    """Yield who erased what is erased here, when, on what ground and on whose word, as its records say."""
+    journals, log = verification.journals, verification.log
+    for stream, records in sorted(journals.erasures.items()) if journals is not None else ():
+        summary = verification.summaries.get(stream)
+        if summary is None or not summary.emptied["erased"]:
+            continue
+        for one in records:
+            told = {name: one.facts[name] for name in _TOLD if name in one.facts}
+            shown = {
+                "stream": id_of(stream),
+                "kind": summary.kind,
+                "events": one.events,
+                "at": _time(one.at_ns),
+                **told,
+            }
+            yield {**shown, "signed": one.signed} if log is not None and log.present else shown
+
+
 def _exchange(verification: Verification, summary: StreamSummary) -> dict[str, Any]:
     shown: dict[str, Any] = {"id": id_of(summary.stream), "events": summary.length}
     shown["began_at"], shown["last_at"] = _time(summary.began_ns), _time(summary.last_ns)
@@ -1893,6 +1995,9 @@ def _not_proved(verification: Verification, verdicts: dict[str, str]) -> Iterato
         yield "that others are shown the same ledger: compare with a checkpoint that you keep (--checkpoint)"
     if verdicts["authentic"] == "events only":
         yield "who wrote the transcripts, the cover and the selection: the manifest is not signed with that key"
+    if verification.unsigned_erasures:
+        count = _counted(verification.unsigned_erasures, "event stream")
+        yield f"on whose authority payloads of {count} were erased: their records are of a time when none was signed"
     if any(summary.emptied["erased"] for summary in verification.summaries.values()):
         sealed = log is not None and log.present
         who = (
@@ -1939,7 +2044,8 @@ def lines_of(result: dict[str, Any]) -> Iterator[str]:
             yield f"  key {_grouped(key['fingerprint'])}"
     for why in ("withheld", "erased"):
         if counts.get(why):
-            yield f"  {counts[why]} payloads {why}: their sizes and commitments are here"
+            yield f"  {_counted(counts[why], 'payload')} {why}: their sizes and commitments are here"
+    yield from _authority(result.get("erasures", []))
     for one in result["exchanges"][:_SHOWN]:
         sealed = f", sealed {one['sealed_at']}" if "sealed_at" in one else ""
         yield f"  exchange {one['id']}: {one['began_at']} to {one['last_at']}{sealed}"
@@ -1960,6 +2066,19 @@ def lines_of(result: dict[str, Any]) -> Iterator[str]:
     yield "not proved:"
     for text in result["not_proved"]:
         yield f"  {text}"
+
+
+def _authority(erasures: list[dict[str, Any]]) -> Iterator[str]:
+    for one in erasures[:_SHOWN]:
+        approved = f", approved by {_clean(one['approved_by'])}" if "approved_by" in one else ""
+        vouched = f", vouched for by {_clean(one['vouched_by'])}" if "vouched_by" in one else ""
+        over = one.get("overrides")
+        spite = f", in spite of {_clean(', '.join(map(str, over)))}" if isinstance(over, list) and over else ""
+        by = f"{_clean(one.get('by', 'nobody who is named'))}{approved}{vouched}{spite}"
+        signed = "" if one.get("signed", True) else "; NOT SIGNED by a key that counts"
+        ground = _clean(one.get("ground", "no ground is told"))
+        yield f"    {one['kind']} {one['stream']} erased {one['at']} by {by}: {ground}{signed}"
+    yield from _rest("records of erasures", len(erasures))
 
 
 def _chosen(result: dict[str, Any]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Any
 from recorder.clock import Clock, id_text
 from recorder.core.events import Event, StreamOpened
 from recorder.errors import ConfigurationError
-from recorder.ledger.keys import load
+from recorder.ledger.keys import SigningKey, load
 from recorder.ledger.sealer import Sealer, seal_acts
 from recorder.recording.closing import following
 from recorder.recording.short_journal import short_journal
@@ -64,14 +64,11 @@ def seal_first(store: EventLog, clock: Clock, journals: Sequence[bytes]) -> str 
     :raises LedgerConflict: the ledger does not continue what was signed before.
     :raises RecorderError: the key is here, and it cannot be sealed all the same.
     """
-    origin = store.ledger.origin() if store.ledger is not None else None
-    if origin is None:
+    if store.ledger is None or store.ledger.origin() is None:
         return None
-    try:
-        if load(origin) is None:
-            return f"the signing key of {origin} is not here"
-    except ConfigurationError as error:
-        return str(error)
+    key, reason = signing_key(store)
+    if key is None:
+        return reason
     sealer = Sealer(clock)
     try:
         sealer.begin(store)
@@ -81,6 +78,18 @@ def seal_first(store: EventLog, clock: Clock, journals: Sequence[bytes]) -> str 
     finally:
         sealer.end(store)
     return None
+
+
+def signing_key(store: EventLog) -> tuple[SigningKey | None, str]:
+    """Return the key that signs for a store here; where there is none, why, in words."""
+    origin = store.ledger.origin() if store.ledger is not None else None
+    if origin is None:
+        return None, "the store has no ledger"
+    try:
+        key = load(origin)
+    except ConfigurationError as error:
+        return None, str(error)
+    return key, f"the signing key of {origin} is not here"
 
 
 def _linked(clock: Clock, facts: Mapping[str, Any], instance: bytes) -> tuple[StreamOpened, Event]:

@@ -15,8 +15,8 @@ from recorder.api.led_to import led_to, links_to, with_erased
 from recorder.api.redacting import Standing, in_force
 from recorder.api.sealing import kind_and_id
 from recorder.api.store import Store
+from recorder.api.vouching import ERASED, told
 from recorder.clock import id_bytes, id_text
-from recorder.core.notes import NoteKey, parse_key, parse_note
 from recorder.core.rebuilt import Rebuilt
 from recorder.errors import ConfigurationError, NotFound
 from recorder.formats.base import render
@@ -26,10 +26,10 @@ from recorder.ledger.bundle_cover import cover
 from recorder.ledger.bundle_journals import announced
 from recorder.ledger.bundle_plan import Plan, Wanted, planned
 from recorder.ledger.bundle_range import Range
-from recorder.ledger.outside import require_newest
+from recorder.ledger.own_keys import keys_here, require_own, told_keys
 from recorder.ledger.standalone.verify import verify_bundle
 from recorder.locations import sqlite_path
-from recorder.store.erased import events_of_types
+from recorder.store.erased import acts_of_types
 from recorder.store.sql import SqlStore
 
 _LAST_NS: Final = 2**63 - 1
@@ -175,7 +175,7 @@ def make_bundle(
     :raises LedgerConflict: the store was put back to an older state.
     """
     _check_out(store, out, replace=replace)
-    require_newest(store.reader.store.ledger)
+    require_own(store.reader.store)
     hidden = frozenset(store.members(withhold)) if withhold else frozenset[bytes]()
     if not hidden <= set(wanted.exchanges):
         raise ConfigurationError("what is to be withheld is not among what is selected: name exchanges of the bundle")
@@ -212,7 +212,7 @@ def _documents(store: Store, plan: Plan, standing: Standing, begin: Begin) -> It
     times = {stream: row.started_ns for stream in plan.wanted.exchanges if (row := store.reader.exchange(stream))}
     told = [part.opened.stream for part in plan.parts if part.kind == "exchange" and not (part.withheld or part.erased)]
     hidden = sum(bool(standing.of(id_text(one))) for one in told) if standing.hides else 0
-    yield "COVER.html", cover(plan, times, hidden, _elsewhere(store.reader.store, plan))
+    yield "COVER.html", cover(plan, times, hidden, _elsewhere(store.reader.store, plan), _erasures(store, plan))
     chosen, advance = of_ids(store, told), begin(len(told) * len(_FORMATS))
 
     def read(rebuilt: Rebuilt) -> Rebuilt:
@@ -222,6 +222,14 @@ def _documents(store: Store, plan: Plan, standing: Standing, begin: Begin) -> It
     for name, form in _FORMATS.items():
         pieces = render(form, Compared(store, chosen, read, standing.redacted))
         yield name, (piece if isinstance(piece, bytes) else piece.encode() for piece in pieces)
+
+
+def _erasures(store: Store, plan: Plan) -> list[str]:
+    """Return the records of what was erased of a bundle's event streams, in words."""
+    erased = {id_text(part.opened.stream) for part in plan.parts if part.erased}
+    if not erased:
+        return []
+    return [told(one) for one in acts_of_types(store.reader.store, (ERASED,)) if one.facts.get("exchange") in erased]
 
 
 def _elsewhere(store: SqlStore, plan: Plan) -> int:
@@ -235,26 +243,14 @@ def _elsewhere(store: SqlStore, plan: Plan) -> int:
 
 
 def _keys(store: SqlStore, within: Range) -> LedgerKeys:
-    """Return the ledger's keys: those that are known here, and where these are not enough, what journals tell."""
+    """Return the ledger's keys: those that count here; where none is known, what journals tell."""
     signing = keys.load(within.origin)
     known = dict.fromkeys(keys.known(within.origin))
     if signing is not None:
         known[signing.public] = None
-    signers = {line.key_id for note in within.notes.values() for line in parse_note(note).signatures}
-    if not signers <= {key.key_id for key in known}:
-        told = dict.fromkeys(_told_keys(store, within.origin))
-        known = {**told, **known}
+    known = dict.fromkeys(keys_here(store, within.origin) if known else told_keys(store, within.origin))
     if not known:
         raise ConfigurationError(
             f"no public key of the ledger {within.origin} is known here: copy its .vkeys file from where it is signed"
         )
     return LedgerKeys(tuple(known), None if signing is None else (signing.public, signing.sign))
-
-
-def _told_keys(store: SqlStore, origin: str) -> Iterator[NoteKey]:
-    for event in events_of_types(store, ["key_created", "key_rotated"]):
-        for name in ("key", "from", "to"):
-            told = event.facts.get(name)
-            key = parse_key(told) if isinstance(told, str) else None
-            if key is not None and key.name == origin:
-                yield key

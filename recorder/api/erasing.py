@@ -1,29 +1,30 @@
 """Erasing what was said in exchanges, so that it can be proved that nothing else was.
 
-The order is what makes it safe to die at any point. First it is recorded, and sealed, what is erased, on whose word
-and on what ground. Then the keys of what was encrypted are destroyed. Then every payload goes, with all that was folded
-from it, in one transaction. Then the engine's files are written anew. An audit never sees a payload missing that
+The order is what makes it safe to die at any point. First it is recorded, signed and sealed, what is erased, on whose
+word and on what ground. Then the keys of what was encrypted are destroyed. Then every payload goes, with all that was
+folded from it, in one transaction. Then the engine's files are written anew. An audit never sees a payload missing that
 nothing tells of, and the same command completes what was begun.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from recorder.api.acts import seal_first, who, write_down
+from recorder.api.acts import seal_first, signing_key, who, write_down
 from recorder.api.belonging import belonging
 from recorder.api.holding import reasons_to_keep, require_no_reason
 from recorder.api.shredding import Shredding
 from recorder.api.store import Store
 from recorder.api.threaded import Found
+from recorder.api.vouching import ERASED, signed, signed_records, unvouched, vouching
 from recorder.clock import Clock, id_bytes, id_text
 from recorder.core.chain import left_of
 from recorder.core.events import Event
-from recorder.errors import ConfigurationError, ErasureRefused, NotFound, StoreError
-from recorder.ledger.outside import require_newest
+from recorder.errors import ConfigurationError, ErasureRefused, NotFound, RecorderError, StoreError
+from recorder.ledger.own_keys import require_own
 from recorder.locations import spool_directory
 from recorder.projections.erasing import erase_streams
 from recorder.projections.runner import project
@@ -38,7 +39,6 @@ from recorder.store.removal import remove_for_good
 from recorder.store.sql import SqlStore
 from recorder.store.urls import parse_url
 
-_TYPE: Final = "payload_erased"
 _DECIDED: Final = ("exchange", "events", "ground", "by", "approved_by", "overrides")
 
 
@@ -51,6 +51,7 @@ class Plan:
     :ivar others: exchanges of the same conversation that stay, and may repeat what was said.
     :ivar overrides: what would keep them: ids of holds; ``kept``: the first of it in words.
     :ivar belongs: of each event stream where it belonged, as its record tells it.
+    :ivar unvouched: records of erasures that nobody signed, and that are vouched for with it.
     """
 
     exchanges: tuple[str, ...]
@@ -60,6 +61,7 @@ class Plan:
     overrides: tuple[str, ...] = ()
     kept: str | None = None
     belongs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    unvouched: tuple[Event, ...] = ()
 
     @property
     def streams(self) -> tuple[bytes, ...]:
@@ -86,7 +88,7 @@ class Erased:
 
     :ivar events: whose payloads went; ``bytes``: how large these were.
     :ivar left: where it may stand yet, and what to do, a sentence each.
-    :ivar unsealed: why the record of it is not sealed; None: it is, or the store has no ledger.
+    :ivar unsealed: why the record of it is neither signed nor sealed; None: it is, or the store has no ledger.
     """
 
     streams: int
@@ -107,7 +109,7 @@ def bring_up_to_date(url: str, clock: Clock) -> None:
     Store(url).close()  # nothing is made where there is no store
     with closing(open_store(url, write=True)) as store:
         require_privilege(store)
-        require_newest(store.ledger)
+        require_own(store)
         instance = clock.new_id()
         done = recover(spool_directory(url), store, clock, instance)
         note_recovered(store, clock, done, instance)
@@ -137,14 +139,17 @@ def plan_for(store: Store, found: Found, now_ns: int) -> Plan:
 
 
 def unfinished_plan(store: Store, now_ns: int) -> Plan:
-    """Return what is recorded to be erased and is still there: whoever began it died in the middle."""
-    told = [id_bytes(str(event.facts["exchange"])) for event in acts_of_types(store.reader.store, (_TYPE,))]
+    """Return what is recorded to be erased and is still there, and what nobody vouches for though the key is here.
+
+    Whoever began the one died in the middle; whoever recorded the other had no key.
+    """
+    told = [id_bytes(str(event.facts["exchange"])) for event in acts_of_types(store.reader.store, (ERASED,))]
     streams = list(map(id_text, sorted(whole_streams(store.reader.store, told))))
     exchanges = [one for one in streams if store.reader.exchange(id_bytes(one)) is not None]
     openings = [one for one in streams if id_bytes(one) in store.reader.openings()]
-    return _plan(
-        store, exchanges, openings, [one for one in streams if one not in {*exchanges, *openings}], 0, now_ns, True
-    )
+    links = [one for one in streams if one not in {*exchanges, *openings}]
+    plan = _plan(store, exchanges, openings, links, 0, now_ns, True)
+    return replace(plan, unvouched=unvouched(store.reader.store))
 
 
 def _plan(
@@ -199,19 +204,22 @@ def carry_out(url: str, clock: Clock, plan: Plan, ground: Ground, *, again: bool
     require_no_reason(plan.kept, override=ground.override, approved_by=ground.approved_by)
     streams, events, size, unsealed = plan.streams, 0, 0, None
     shredding: Shredding | None = None
-    if streams:
+    if streams or plan.unvouched:
         with closing(open_store(url, write=True)) as store:
-            shredding = Shredding.of(store, streams, key_lost=ground.key_lost)  # before anything says that it is done
+            if streams:  # before anything says that it is done
+                shredding = Shredding.of(store, streams, key_lost=ground.key_lost)
             emptied: dict[bytes, list[Event]] = {}
             left: dict[bytes, list[tuple[int, int, bytes]]] = {}
             for stream in streams:
                 emptied[stream], left[stream] = _read(store, stream)
             events = sum(map(len, left.values()))
             size = sum(row[1] for rows in left.values() for row in rows)
-            unsealed = _record(store, clock, list(_facts(left, plan, ground)), again=again)
-            if shredding is not None:
-                shredding.destroy(clock.wall_ns())
-            erase_streams(store, emptied, left)
+            unsealed = _record(store, clock, list(_facts(left, plan, ground)), plan.unvouched, again=again)
+            with _saying("nothing was emptied yet" if shredding is None else "and not completed"):
+                if shredding is not None:
+                    shredding.destroy(clock.wall_ns())
+                if streams:
+                    erase_streams(store, emptied, left)
     remains = [*remove_for_good(url), *_told_spools(url, streams or _all_erased(url))]
     remains += shredding.left() if shredding is not None else ()
     return Erased(len(streams), events, size, tuple(remains), unsealed)
@@ -225,18 +233,39 @@ def _as_of_now(url: str, clock: Clock, plan: Plan) -> Plan:
 
 
 def _record(
-    store: SqlStore, clock: Clock, facts: Sequence[tuple[str, Mapping[str, Any]]], *, again: bool
+    store: SqlStore,
+    clock: Clock,
+    facts: Sequence[tuple[str, Mapping[str, Any]]],
+    unsigned: Sequence[Event],
+    *,
+    again: bool,
 ) -> str | None:
-    """Record an erasure, unless it is recorded, and seal the record; return why that cannot be sealed here.
+    """Record an erasure, unless it is recorded, and sign and seal the record; return why that cannot be done here.
 
-    Nothing is emptied before: an audit calls an erasure authorised whose record is sealed.
+    Nothing is emptied before: an audit calls an erasure authorised whose record is signed and sealed.
     """
-    there = list(acts_of_types(store, (_TYPE,)))
+    key, _ = signing_key(store)
+    there = list(acts_of_types(store, (ERASED,)))
     journals = {event.stream for event in there if any(_is_of(event.facts, told) for _, told in facts)}
-    new = [one for one in facts if not any(_decides(event.facts, one[1]) for event in there)]
-    if new and not again:
-        journals.add(write_down(store, clock, "erase", new, seal=False))
-    return seal_first(store, clock, sorted(journals))
+    deciding = there if key is None else signed_records(store, there)
+    new: list[tuple[str, Mapping[str, Any]]] = [*vouching(unsigned)]
+    if not again:
+        new += (one for one in facts if not any(_decides(event.facts, one[1]) for event in deciding))
+    if new:
+        journals.add(write_down(store, clock, "erase", signed(new, key), seal=False))
+    with _saying("nothing was emptied yet"):
+        return seal_first(store, clock, sorted(journals))
+
+
+@contextmanager
+def _saying(so_far: str) -> Iterator[None]:
+    """Have what fails say that the erasure is recorded, how far it came, and what completes it."""
+    try:
+        yield
+    except RecorderError as error:
+        completes = "the same command run again, or `recorder erase --finish`, completes it"
+        error.args = (f"{error}; the erasure is recorded, {so_far}: {completes}",)
+        raise
 
 
 def _is_of(recorded: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
@@ -272,12 +301,12 @@ def _facts(
             facts["approved_by"] = ground.approved_by
         if plan.overrides:
             facts["overrides"] = list(plan.overrides)
-        yield _TYPE, facts | dict(plan.belongs.get(id_text(stream), {}))
+        yield ERASED, facts | dict(plan.belongs.get(id_text(stream), {}))
 
 
 def _all_erased(url: str) -> list[bytes]:
     with closing(open_store(url, write=False)) as store:
-        return [id_bytes(str(event.facts["exchange"])) for event in acts_of_types(store, (_TYPE,))]
+        return [id_bytes(str(event.facts["exchange"])) for event in acts_of_types(store, (ERASED,))]
 
 
 def _told_spools(url: str, streams: Sequence[bytes]) -> Iterator[str]:

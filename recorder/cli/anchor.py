@@ -19,7 +19,7 @@ from recorder.ledger.anchoring import Trace, leave
 from recorder.ledger.anchors import VARIABLE, Anchor, open_anchors
 from recorder.ledger.anchors.time_stamps import read_roots
 from recorder.ledger.keys import known as known_keys
-from recorder.ledger.outside import require_newest
+from recorder.ledger.own_keys import require_own
 from recorder.recording.short_journal import write_once
 from recorder.store import open_store, schema
 from recorder.store.base import Ledger
@@ -71,7 +71,7 @@ def _leave(settings: Settings, anchors: Sequence[Anchor], roots: Path | None, as
         last = store.ledger.last_checkpoint()
         if last is None:
             raise NotFound(f"nothing of {store.name} is sealed yet: run `recorder keys init`, then `recorder seal`")
-        require_newest(store.ledger)
+        require_own(store)
         note = last[1].encode()
         for one in anchors:
             try:

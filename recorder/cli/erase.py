@@ -9,6 +9,7 @@ import click
 from recorder.api.erasing import Erased, Ground, Plan, bring_up_to_date, carry_out, plan_for, unfinished_plan
 from recorder.api.holding import require_no_reason
 from recorder.api.store import Store
+from recorder.api.vouching import told
 from recorder.cli.application import Settings, store_option
 from recorder.cli.failures import FOUND, warn
 from recorder.cli.naming import resolve
@@ -23,7 +24,7 @@ from recorder.errors import ConfigurationError
 @click.option("--approved-by", metavar="NAME", help="Who else decided it.")
 @click.option("--override-hold", is_flag=True, help="Erase in spite of holds and retention periods, which is recorded.")
 @click.option("--key-lost", is_flag=True, help="Erase what is encrypted though its key is lost for good.")
-@click.option("--finish", is_flag=True, help="Complete what an erasure that died had begun.")
+@click.option("--finish", is_flag=True, help="Complete what was begun, vouch for what was recorded without the key.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @store_option
 @click.pass_context
@@ -57,7 +58,9 @@ def erase(
         now = clock.wall_ns()
         plan = unfinished_plan(store, now) if identity is None else plan_for(store, resolve(store, identity), now)
     require_no_reason(plan.kept, override=override_hold, approved_by=approved_by)
-    if not yes and plan.streams:
+    for one in plan.unvouched:
+        click.echo(f"nobody vouches for this erasure yet: {clean(told(one))}", err=True)
+    if not yes and (plan.streams or plan.unvouched):
         _ask(plan)
     done = carry_out(url, clock, plan, Ground(ground or "", approved_by, override_hold, key_lost), again=finish)
     _tell(plan, done)
@@ -66,8 +69,14 @@ def erase(
 
 def _ask(plan: Plan) -> None:
     if not sys.stdin.isatty():
-        raise ConfigurationError("erasing cannot be undone: give --yes where nobody can be asked")
-    click.confirm(f"erase what was said in {counted(len(plan.exchanges), 'exchange')}, for good?", abort=True, err=True)
+        raise ConfigurationError(
+            "neither erasing nor vouching for it can be undone: give --yes where nobody can be asked"
+        )
+    if plan.streams:
+        said = f"erase what was said in {counted(len(plan.exchanges), 'exchange')}, for good?"
+        click.confirm(said, abort=True, err=True)
+    if plan.unvouched:
+        click.confirm("vouch for these in the name of the ledger's key?", abort=True, err=True)
 
 
 def _tell(plan: Plan, done: Erased) -> None:
@@ -79,8 +88,10 @@ def _tell(plan: Plan, done: Erased) -> None:
         ]
         named = ", ".join([counted(len(plan.exchanges), "exchange"), *with_them])
         click.echo(f"erased: {named}; {counted(done.events, 'event')}, {done.bytes:,} bytes")
-    else:
+    elif not plan.unvouched:
         click.echo("nothing is there to be erased any more; the store's file was written anew")
+    if plan.unvouched:
+        click.echo(f"vouched for: {counted(len(plan.unvouched), 'record')} of erasures")
     if plan.others:
         warn(
             f"{counted(plan.others, 'other exchange')} of the conversation may repeat what was said: "
@@ -88,8 +99,8 @@ def _tell(plan: Plan, done: Erased) -> None:
         )
     if done.unsealed is not None:
         warn(
-            f"the record of it is not sealed, as {done.unsealed}: `recorder verify` will say that nobody vouches for "
-            "the erasure, until `recorder seal` is run where the key is"
+            f"the record of it is neither signed nor sealed, as {done.unsealed}: `recorder verify` will say that "
+            "nobody vouches for the erasure, until `recorder erase --finish` is run where the key is"
         )
     for line in done.left:
         warn(f"{clean(line)}; then run `recorder erase --finish`")

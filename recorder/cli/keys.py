@@ -13,9 +13,10 @@ from recorder.cli.output import clean, emit_json
 from recorder.clock import SystemClock
 from recorder.core.notes import NoteKey
 from recorder.ledger.founding import found, origin_of
-from recorder.ledger.keys import fingerprint, known, load, private_file
+from recorder.ledger.key_chain import ROTATED, rotated
+from recorder.ledger.keys import SigningKey, fingerprint, known, load, private_file
 from recorder.ledger.keys import rotate as make_new
-from recorder.ledger.outside import require_newest
+from recorder.ledger.own_keys import require_own
 from recorder.store import open_store, schema
 from recorder.store.urls import parse_url
 
@@ -83,10 +84,10 @@ def rotate(settings: Settings) -> None:
     schema.state(parse_url(settings.store))  # refuses what is not there: opening it to write would make it
     with closing(open_store(settings.store, write=True)) as store:
         origin = origin_of(store.ledger)
-        require_newest(store.ledger)
+        require_own(store)
 
-        def announce(old: NoteKey, new: NoteKey) -> None:
-            write_down(store, SystemClock(), "keys", [("key_rotated", {"from": old.text, "to": new.text})])
+        def announce(old: SigningKey, new: SigningKey) -> None:
+            write_down(store, SystemClock(), "keys", [(ROTATED, rotated(old, new))])
 
         before, after = make_new(origin, SystemClock(), announce)
     _print(after.public, "log", origin)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import click
@@ -79,10 +79,11 @@ def _layers(more: Mapping[str, Any]) -> Iterator[str]:
         yield from _freshness(more["freshness"])
     erased = more.get("erased", {})
     if erased.get("payloads"):
-        told = f"{counted(erased['payloads'], 'payload')} erased in {counted(erased['exchanges'], 'exchange')}"
-        yield f"  {told}{':' if erased['records'] else ''}"
-        for record in erased["records"][:_SHOWN]:
-            yield f"    {short(record['exchange'])} {record['at']} by {clean(record['by'])}: {clean(record['ground'])}"
+        yield f"  {counted(erased['payloads'], 'payload')} erased in {_of(erased)}{':' if erased['records'] else ''}"
+        yield from _records(erased["records"])
+    if erased.get("not_carried_out"):
+        yield "  recorded, not carried out: what these are of is there yet (`recorder erase --finish`):"
+        yield from _records(erased["not_carried_out"])
     withheld = more.get("withheld", {})
     if withheld.get("payloads"):
         streams = counted(withheld["streams"], "event stream")
@@ -91,6 +92,27 @@ def _layers(more: Mapping[str, Any]) -> Iterator[str]:
         yield f"  anchor {clean(anchor['anchor'])}: {clean(anchor['told'])}"
     for word in more.get("bounds", []) if ledger is not None else []:
         yield f"  time: {clean(word)}"
+
+
+def _of(erased: Mapping[str, Any]) -> str:
+    of = (("exchanges", "exchange"), ("names", "conversation name"), ("links", "link"))
+    return ", ".join(counted(erased[name], what) for name, what in of if erased.get(name)) or "nothing that is known"
+
+
+def _records(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield on whose authority something was erased, a line for each record."""
+    for record in records[:_SHOWN]:
+        approved = f", approved by {clean(record['approved_by'])}" if "approved_by" in record else ""
+        vouched = f", vouched for by {clean(record['vouched_by'])}" if "vouched_by" in record else ""
+        over = record.get("overrides")
+        spite = f", in spite of {clean(', '.join(map(str, over)))}" if isinstance(over, list) and over else ""
+        by = f"by {clean(record.get('by', 'nobody who is named'))}{approved}{vouched}{spite}"
+        signed = "" if record.get("signed", True) else "; NOT SIGNED by the ledger's key"
+        what = {"conversation": "name of conversation ", "link": "link "}.get(str(record.get("kind")), "")
+        ground = clean(record.get("ground", "no ground is told"))
+        yield f"    {what}{short(record['exchange'])} {record['at']} {by}: {ground}{signed}"
+    if len(records) > _SHOWN:
+        yield f"    … and {counted(len(records) - _SHOWN, 'more record')}: see --json"
 
 
 def _freshness(freshness: Mapping[str, Any]) -> Iterator[str]:

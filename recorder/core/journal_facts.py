@@ -95,7 +95,10 @@ class KeyCreatedMeta(TypedDict):
 
 
 class KeyRotatedMeta(TypedDict("KeyRotatedMeta", {"from": str, "to": str})):
-    """Facts of ``key_rotated``: C2SP vkeys."""
+    """Facts of ``key_rotated``: C2SP vkeys, and that both keys signed it, see :mod:`recorder.core.signed_facts`."""
+
+    signature: str  # of the key of before
+    accepted: str  # of the other one
 
 
 class LinkedThing(TypedDict):
@@ -120,6 +123,9 @@ class PayloadErasedMeta(TypedDict):
     follows: NotRequired[str]  # the exchange that it went on from
     followed_by: NotRequired[list[str]]  # those that went on from it
     linked: NotRequired[LinkedThing]  # of a link
+    recorded_ns: NotRequired[int]  # when it was recorded by somebody without the key; this is his word's confirmation
+    vouched_by: NotRequired[str]  # who confirmed that
+    signature: NotRequired[str]  # by the ledger's key, see recorder.core.signed_facts; absent where it is not at hand
 
 
 class HoldPlacedMeta(TypedDict):

@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from recorder.core.events import Event, StreamOpened, is_journal, stream_kind
+from recorder.core.events import Event, StreamOpened, is_journal
 from recorder.core.heads import log_id
 from recorder.core.notes import NoteKey
 from recorder.core.seal_times import SealTimes
@@ -32,6 +32,7 @@ from recorder.ledger.audit_said import Said
 from recorder.ledger.audit_state import State, identity_of
 from recorder.ledger.audit_streams import StreamsAudit, missing_streams
 from recorder.ledger.audit_time import find_contradicted, find_steps, seal_times
+from recorder.ledger.key_chain import counting
 from recorder.ledger.report import Report
 from recorder.ledger.tally import Tally
 from recorder.ledger.verify import find_damage
@@ -113,15 +114,15 @@ class _Audit:
         known = () if origin is None else signing.known(origin)
         outside = Outside.of(origin, asked, tally)
         journals = self._journals(tally)
-        public = _own(origin, (*known, *journals.keys))
-        trusted = trusted_keys(asked.keys, public, origin, tally)
+        trusted = trusted_keys(asked.keys, _own(origin, (*known, *journals.keys)), origin, tally)
+        start = trusted or known or _own(origin, journals.founding)
+        public = counting(start, journals.rotations, signing.verifier())
         looked = list(look(self._store.ledger, asked.anchors, asked.roots)) if origin is not None else []
         find_contradicted(looked, journals.anchored, tally)
         times = seal_times(self._store.ledger, looked, journals.anchored)
-        every = tuple(dict.fromkeys((*public, *trusted)))
-        ledger = LedgerAudit(tally, origin, every, trusted, signing.verifier(), times, _telling(journals))
+        ledger = LedgerAudit(tally, origin, public, trusted, signing.verifier(), times, _telling(journals))
         streams = Tally()
-        claims = list(outside.claims(every))  # before the ledger, which only grows
+        claims = list(outside.claims(tuple(dict.fromkeys((*public, *known)))))  # before the ledger, which only grows
         with self._store.snapshot() as rows, closing(LedgerRows(self._store, rows)) as kept:
             size = kept.size()
             said = self._said(journals, times)
@@ -129,7 +130,7 @@ class _Audit:
         tally.join(streams)
         self._again(tally)
         authority = self._answered(journals, ledger)
-        steps, named = find_steps(tally), bool(asked.keys)
+        steps = find_steps(tally)
         audited = Audited(
             tally,
             ledger,
@@ -139,7 +140,7 @@ class _Audit:
             steps,
             times,
             trusted,
-            named,
+            bool(asked.keys),
             asked.now_ns,
             authority,
             self._earlier,
@@ -281,22 +282,21 @@ class _Audit:
     def _answered(self, journals: Journals, ledger: LedgerAudit) -> Authority:
         """Find erasures that nobody answers for; look once more where they may have come during this audit."""
         is_sealed: IsSealed | None = None if self._origin is None else ledger.is_sealed
-        authority = Authority(journals.erasures, journals.rules, is_sealed, self._began)
+        authority = Authority(journals.erasures, journals.rules, is_sealed, self._first, ledger.keys)
         found = Tally()
         authority.check(self._tally.erased, found)
         if found.findings:  # what is erased while this runs was recorded and sealed after both were read
             if is_sealed is not None:
                 is_sealed = sealed_by_now(self._store.ledger, self._origin or "", ledger.keys, ledger.is_sealed)
             now, found = self._journals(Tally()), Tally()
-            authority = Authority(now.erasures, now.rules, is_sealed, self._began)
+            authority = Authority(now.erasures, now.rules, is_sealed, self._first, ledger.keys)
             authority.check(self._tally.erased, found)
         for finding in found.findings:
             self._tally.add(finding)
         return authority
 
-    def _began(self, stream: bytes) -> int | None:
-        first = next(self._store.found_events(stream), None)
-        return first.wall_ns if first is not None and stream_kind(first.type) == "exchange" else None
+    def _first(self, stream: bytes) -> Event | None:
+        return next(self._store.found_events(stream), None)
 
     def _few(self, streams: set[bytes]) -> Iterator[Walked]:
         """Yield some streams: what began just now stands together, so it is read in one go."""

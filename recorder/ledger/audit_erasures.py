@@ -1,9 +1,10 @@
-"""Whether somebody answers for what was erased: by a record of it that is sealed, and that nothing forbade.
+"""Whether somebody answers for what was erased: by a record of it that is signed and sealed, and that nothing forbade.
 
-Whoever can write the database can empty payloads, and add an event to a journal that says that it was allowed. What he
-cannot do is to have it signed. So a record counts where a signed checkpoint covers it; and it counts for nothing where
-a hold or a retention period was in force that it does not say to have overridden. What was in force is folded twice:
-from all that journals say, and from what of it is sealed. So a release that somebody made up lifts no hold.
+Whoever can write the database can empty payloads, and add an event to a journal that says that it was allowed; and the
+next recorder that starts seals what it finds there. What he cannot do is to sign it. So a record counts where the
+ledger's key signed its facts, and a signed checkpoint covers it; and it counts for nothing where a hold or a retention
+period was in force that it does not say to have overridden. What was in force is folded twice: from all that journals
+say, and from what of it is sealed. So a release that somebody made up lifts no hold.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from recorder.clock import id_text
-from recorder.core.events import Event
+from recorder.core.events import Event, stream_kind
 from recorder.core.holds import RETENTION, Keeping, rules_of
 from recorder.core.json_text import rfc3339
 from recorder.core.notes import NoteKey, open_checkpoint, parse_checkpoint, parse_note
+from recorder.core.signed_facts import SIGNATURE, signer_of
 from recorder.errors import CorruptRecording
 from recorder.ledger.audit_journals import Erasure
 from recorder.ledger.keys import verifier
@@ -34,14 +37,17 @@ class Authority:
     :param records: of erasures, by journals.
     :param rules: the events of journals that say what has to be kept.
     :param is_sealed: None where the store has no ledger: then records are not asked for a seal.
-    :param began: returns when an exchange began, UTC nanoseconds; None for what is no exchange.
+    :param first: returns the first event of a stream; None: there is none.
+    :param keys: of the ledger, that count; none: signatures are not checked, it is only asked whether there is one.
     """
 
     records: Sequence[Erasure]
     rules: Sequence[Event]
     is_sealed: IsSealed | None
-    began: Callable[[bytes], int | None]
+    first: Callable[[bytes], Event | None]
+    keys: Sequence[NoteKey] = ()
     _folds: list[_Fold] = field(init=False)
+    _signed: dict[tuple[bytes, int], bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         sealed = [one for one in self.rules if self.is_sealed is None or self.is_sealed(one.stream, one.version)]
@@ -55,7 +61,13 @@ class Authority:
         :param erased: how many payloads of which stream.
         """
         records: dict[bytes, list[Erasure]] = {}
+        known = set[tuple[bytes, str]]()
         for one in self.records:
+            signature = one.facts.get(SIGNATURE)
+            if isinstance(signature, str):
+                if (one.stream, signature) in known:
+                    continue  # somebody wrote it down once more
+                known.add((one.stream, signature))
             records.setdefault(one.stream, []).append(one)
         for stream, count in erased.items():
             self._check(stream, count, records.get(stream, []), tally)
@@ -72,6 +84,14 @@ class Authority:
             detail = f"{count:,} payloads were erased, and no signed checkpoint covers the record of it ({named})"
             tally.find(stream, None, "authority", "erasure", f"{detail}: whoever can write the store can have made it")
             sealed = list(records)  # then whether these would have been allowed
+        elif count > _events(vouched := [one for one in sealed if self.is_signed(one)]):
+            named = next(one.place for one in sealed if not self.is_signed(one))
+            detail = f"{count:,} payloads were erased, and no key of the ledger signed the record of it ({named})"
+            who = "whoever can write the store can have made it, and a restart seals what it finds"
+            finish = "whoever decided it vouches for it with `recorder erase --finish`"
+            tally.find(stream, None, "authority", "erasure", f"{detail}: {who}; {finish}")
+        else:
+            sealed = vouched
         forbidden = [(one, why) for one in sealed if (why := self._forbidden(one)) is not None]
         if forbidden and count > _events(sealed) - _events([one for one, _ in forbidden]):
             record, (place, rule) = forbidden[0]
@@ -80,10 +100,37 @@ class Authority:
     def _is_sealed(self, record: Erasure) -> bool:
         return self.is_sealed is None or self.is_sealed(record.journal, record.version)
 
+    def kind(self, stream: bytes) -> str:
+        """Return what an event stream is: ``exchange``, ``conversation`` or ``link``."""
+        first = self.first(stream)
+        return "" if first is None else stream_kind(first.type)
+
+    def as_json(self, record: Erasure) -> dict[str, Any]:
+        """Return a record as ``verify --json`` prints it."""
+        told = record.as_json() | {"kind": self.kind(record.stream)}
+        return told if self.is_sealed is None else told | {"signed": self.is_signed(record)}
+
+    def _began(self, stream: bytes) -> int | None:
+        first = self.first(stream)
+        return first.wall_ns if first is not None and stream_kind(first.type) == "exchange" else None
+
+    def is_signed(self, record: Erasure) -> bool:
+        """Whether the ledger's key vouches for a record; True where there is no ledger."""
+        place = record.journal, record.version
+        if place not in self._signed:
+            self._signed[place] = self.is_sealed is None or (
+                signer_of("payload_erased", record.facts, self.keys, verifier()) is not None
+                if self.keys
+                else isinstance(record.facts.get(SIGNATURE), str)
+            )
+        return self._signed[place]
+
     def _forbidden(self, record: Erasure) -> tuple[str, str] | None:
         """Return what was in force at that time and not overridden: the field of the finding, and words."""
-        began = self.began(record.stream)
-        found = (_forbids(fold.before(record.at_ns), record, began) for fold in self._folds)
+        began, at_ns, signed = self._began(record.stream), record.at_ns, self.is_signed(record)
+        if signed and self.is_sealed is not None and type(record.facts.get("recorded_ns")) is int:
+            at_ns = record.facts["recorded_ns"]
+        found = (_forbids(fold.before(at_ns), record, began, at_ns, signed) for fold in self._folds)
         return next((one for one in found if one is not None), None)
 
     def unknown(self) -> int:
@@ -114,18 +161,18 @@ class _Fold:
         return self._known[count]
 
 
-def _forbids(kept: Keeping, record: Erasure, began: int | None) -> tuple[str, str] | None:
-    homes = record.conversations
-    for hold in kept.in_force(record.at_ns):
+def _forbids(kept: Keeping, record: Erasure, began: int | None, at_ns: int, signed: bool) -> tuple[str, str] | None:
+    homes, overrides = record.conversations, record.overrides if signed else frozenset[str]()
+    for hold in kept.in_force(at_ns):
         of = any(hold.is_of(one, homes or ()) for one in record.exchanges)
-        if of and hold.id not in record.overrides:
+        if of and hold.id not in overrides:
             return "hold", hold.told
-    if began is None or RETENTION in record.overrides:
+    if began is None or RETENTION in overrides:
         return None
     period = kept.retention_of(homes or ())
-    if homes is None:  # then only what every conversation has to obey
+    if homes is None or not signed:  # then only what every conversation has to obey
         period = min(kept.retention.values(), key=lambda one: one.days, default=None) if "" in kept.retention else None
-    if period is None or period.until_ns(began) <= record.at_ns:
+    if period is None or period.until_ns(began) <= at_ns:
         return None
     return "retention", f"{id_text(record.stream)} is kept until {rfc3339(period.until_ns(began))}"
 

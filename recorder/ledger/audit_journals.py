@@ -67,7 +67,11 @@ class Erasure:
 
     def as_json(self) -> dict[str, Any]:
         """Return it as ``verify --json`` prints it."""
-        told = {name: self.facts[name] for name in ("ground", "by", "approved_by", "overrides") if name in self.facts}
+        told = {
+            name: self.facts[name]
+            for name in ("ground", "by", "approved_by", "overrides", "vouched_by")
+            if name in self.facts
+        }
         return {"exchange": id_text(self.stream), "events": self.events, "at": rfc3339(self.at_ns), **told}
 
 
@@ -78,7 +82,8 @@ class Journals:
     :ivar kept: each that was begun.
     :ivar told, announced, imported: see :class:`recorder.ledger.audit_said.Said`.
     :ivar erasures: in the order of the journals; ``rules``: what says what has to be kept.
-    :ivar keys: public keys of the ledger that they tell of; nothing vouches for them.
+    :ivar keys: public keys of the ledger that they tell of; nothing vouches for them. ``founding``: the first one;
+        ``rotations``: facts of those that say that one takes the place of another.
     :ivar anchored: digests of evidence, with the journal and the version that has it.
     :ivar dropped: events that recorders say to have lost.
     """
@@ -91,6 +96,8 @@ class Journals:
     erasures: list[Erasure] = field(default_factory=list)
     rules: list[Event] = field(default_factory=list)
     keys: list[NoteKey] = field(default_factory=list)
+    founding: list[NoteKey] = field(default_factory=list)
+    rotations: list[Mapping[str, Any]] = field(default_factory=list)
     anchored: dict[str, tuple[bytes, int]] = field(default_factory=dict)
     samples: ClockSamples = field(default_factory=ClockSamples)
     dropped: int = 0
@@ -168,6 +175,10 @@ class Journals:
             self.anchored.setdefault(facts["evidence_sha256"], (journal, event.version))
         elif kind in ("key_created", "key_rotated"):
             self._key(journal, event.version, facts.get("key", facts.get("to")))
+            if kind == "key_rotated":
+                self.rotations.append(facts)
+            elif not self.founding:
+                self.founding += self.keys[:1]
 
     def _key(self, journal: bytes, version: int, text: object) -> None:
         try:
@@ -176,6 +187,7 @@ class Journals:
             self._find(journal, version, "key", f"it names a key that is none: {error}")
 
 
+_TOLD = ("ground", "by", "approved_by", "overrides", "vouched_by")  # of an erasure
 _ENDS = frozenset({"instance_stopped", "process_died", "recorder_closed"})
 _TELLING = frozenset({"instance_started", "exchange_closed", "stream_written"})
 

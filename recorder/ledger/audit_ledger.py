@@ -15,6 +15,7 @@ from recorder.core.merkle import Frontier, leaf_hash
 from recorder.core.notes import Checkpoint, NoteKey, Verify, open_checkpoint, parse_checkpoint, parse_note
 from recorder.core.seal_times import SealedLeaf, SealTimes
 from recorder.errors import CorruptRecording
+from recorder.ledger.key_chain import foreign_signer
 from recorder.ledger.tally import Tally
 from recorder.store.ledger_rows import LeafRow, LedgerRows
 
@@ -49,6 +50,7 @@ class LedgerAudit:
     :ivar signed: size of the largest checkpoint that is what was signed.
     :ivar vouched: the same for a signature by a trusted key.
     :ivar last: the last leaf.
+    :ivar foreign: checkpoints in the store that no key of *keys* signed: size, and whose they say to be.
     """
 
     tally: Tally
@@ -63,6 +65,7 @@ class LedgerAudit:
     vouched: int = 0
     checkpoints: int = 0
     last: Leaf | None = None
+    foreign: list[tuple[int, str]] = field(default_factory=list)
     _roots: dict[int, bytes] = field(default_factory=dict)
     _further: dict[tuple[str, bool], list[int]] = field(default_factory=dict)  # sizes that the ledger has not, by place
     _sealed: dict[bytes, list[tuple[int, int]]] = field(default_factory=dict)  # of journals: number of leaf, length
@@ -102,6 +105,8 @@ class LedgerAudit:
             self._compare(one, self._roots.get(one.checkpoint.size))
         for place, is_inside in self._further:
             self._find_further(place, is_inside)
+        if self.foreign:
+            self._find_foreign()
 
     def _reached(
         self, frontier: Frontier, wanted: set[int], claim: Claim | None, inside: Iterator[Claim]
@@ -149,19 +154,32 @@ class LedgerAudit:
             yield Claim(checkpoint, "the store", note, inside=True)
 
     def _opened(self, note: str, name: str) -> Checkpoint | None:
+        signer = None
         try:
             checkpoint = parse_checkpoint(parse_note(note).text)
-            if self.keys and self.origin is not None:
+            signer = foreign_signer(note, self.keys) if self.keys and checkpoint.origin == self.origin else None
+            if self.keys and self.origin is not None and signer is None:
                 open_checkpoint(note, self.origin, self.keys, self.verify)
         except CorruptRecording as error:
             self._find(f"{name} is not what was signed: {error}", "note", "signature")
             return None
-        return checkpoint
+        if signer is None:
+            return checkpoint
+        self.foreign.append((checkpoint.size, signer))
+        return None
+
+    def _find_foreign(self) -> None:
+        """Tell of all of them at once: whoever does it once does it again."""
+        size, signer = max(self.foreign)
+        them = "a checkpoint" if len(self.foreign) == 1 else f"{len(self.foreign):,} checkpoints"
+        told = f"{them} of up to {size:,} leaves, by {signer}: a key that does not count here"
+        self._find(f"somebody else signed {told}, and nothing that only it covers is sealed", "checkpoint", "key")
 
     def _compare(self, claim: Claim, root: bytes | None) -> None:
         size = claim.checkpoint.size
         if root == claim.checkpoint.root:
-            self.signed = max(self.signed, size)
+            if claim.inside or not self.keys or foreign_signer(claim.note, self.keys) is None:
+                self.signed = max(self.signed, size)
             if self.trusted and parse_note(claim.note).signers(self.trusted, self.verify):
                 self.vouched = max(self.vouched, size)
         elif root is None and not claim.inside:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -55,7 +56,7 @@ def report_of(audited: Audited) -> Report:
     incomplete = tally.incomplete or tally.gaps or journals.dropped or ledger.tally.incomplete
     verdicts = {
         "authentic": authentic,
-        "unmodified": unmodified(tally.findings, len(tally.withheld)),
+        "unmodified": "no" if ledger.foreign else unmodified(tally.findings, len(tally.withheld)),
         "complete_in_range": "no" if incomplete else "yes",
         "bounded_in_time": bounded.answer,
         "fresh": _fresh(audited),
@@ -63,11 +64,7 @@ def report_of(audited: Audited) -> Report:
     more: dict[str, Any] = {
         "bounds": list(bounded.words),
         "freshness": _freshness(audited),
-        "erased": {
-            "payloads": sum(tally.erased.values()),
-            "exchanges": len(tally.erased),
-            "records": [one.as_json() for one in journals.erasures],
-        },
+        "erased": _erased(audited),
         "journals": {
             "processes": len(journals.kept),
             "running": sum(not one.ended for one in journals.kept.values()),
@@ -91,6 +88,22 @@ def report_of(audited: Audited) -> Report:
     counts = (tally.events, tally.exchanges, tally.unfinished, tally.gaps, tally.spooled)
     open_points = tuple(_not_proved(audited, authentic))
     return Report(verdicts, tuple(tally.findings), *counts, open_points, more)
+
+
+def _erased(audited: Audited) -> dict[str, Any]:
+    """Return what was erased and who answers for it; and what is only recorded, whose payloads are there yet."""
+    erased, authority = audited.tally.erased, audited.authority
+    kinds = Counter(authority.kind(stream) for stream in erased)
+    carried_out = [one for one in authority.records if one.stream in erased]
+    pending = [one for one in authority.records if one.stream not in erased]
+    told = {
+        "payloads": sum(erased.values()),
+        "exchanges": kinds["exchange"],
+        "names": kinds["conversation"],
+        "links": kinds["link"],
+        "records": [authority.as_json(one) for one in carried_out],
+    }
+    return told | ({"not_carried_out": [authority.as_json(one) for one in pending]} if pending else {})
 
 
 def _authentic(audited: Audited) -> str:

@@ -62,6 +62,7 @@ def predicate_of(plan: Plan, counts: Mapping[str, int]) -> dict[str, Any]:
     }
     within = plan.within
     if within is not None:
+        told["erasures"] = "signed"  # a verifier asks for signatures under their records
         told["ledger"] = {
             "origin": within.origin,
             "log_id": log_id(within.origin).hex(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Final
 
@@ -68,23 +68,28 @@ changes by accident, and by whoever does not know how to make the hashes anew; i
 """
 
 
-def cover(plan: Plan, times: Mapping[bytes, int], redacted: int = 0, elsewhere: int = 0) -> Iterator[bytes]:
+def cover(
+    plan: Plan, times: Mapping[bytes, int], redacted: int = 0, elsewhere: int = 0, erasures: Sequence[str] = ()
+) -> Iterator[bytes]:
     """Yield the page.
 
     :param times: when each exchange began, UTC nanoseconds.
     :param redacted: in how many of them something is left out of the transcripts.
     :param elsewhere: how many other exchanges the journals in it announce.
+    :param erasures: of what was erased, who did it, when and why, in words.
     """
     yield _HEAD.encode()
     yield _WHAT.encode()
-    yield "".join(_facts(plan, times, redacted, elsewhere)).encode()
+    yield "".join(_facts(plan, times, redacted, elsewhere, erasures)).encode()
     if plan.within is None:
         yield _UNSIGNED.encode()
     yield _HOW.encode()
     yield b"</body>\n</html>\n"
 
 
-def _facts(plan: Plan, times: Mapping[bytes, int], redacted: int, elsewhere: int) -> Iterator[str]:
+def _facts(
+    plan: Plan, times: Mapping[bytes, int], redacted: int, elsewhere: int, erasures: Sequence[str]
+) -> Iterator[str]:
     wanted = plan.wanted
     yield "<h2>What is here</h2>\n<table>\n"
     yield _row("made for", made_for(wanted.selection))
@@ -96,6 +101,10 @@ def _facts(plan: Plan, times: Mapping[bytes, int], redacted: int, elsewhere: int
     erased = sum(bool(part.erased) for part in plan.parts)
     if erased:
         yield _row("erased", f"what was said in {erased} of them; who erased it, and why, is here")
+    for told in erasures[:_SHOWN]:
+        yield _row("erased on the word of", told)
+    if len(erasures) > _SHOWN:
+        yield _row("", f"… and {len(erasures) - _SHOWN} more records of erasures")
     if redacted:
         yield _row("redacted", f"the transcripts, of {redacted} of them; what the events here hold is not changed")
     if plan.within is not None:

@@ -49,7 +49,8 @@ def leaves_of(ledger: Ledger, stream: bytes, limit: int) -> list[Leaf]:
     """
     found = [leaf for leaf in ledger.leaves_of(stream) if leaf.number < limit]
     if not found:
-        raise ConfigurationError(f"{id_text(stream)} is not sealed yet: run `recorder seal` first")
+        told = f"{id_text(stream)} is not sealed yet"
+        raise ConfigurationError(f"{told}: look with `recorder verify` whose it is, then run `recorder seal`")
     return found
 
 

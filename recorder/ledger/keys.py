@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 #: What :func:`stamp` returns: of the private file and of the public one, None where there is none.
 Stamp = tuple[tuple[int, int] | None, ...]
 
-#: Is told the public key of before, and the one that follows it.
-Announce = Callable[[NoteKey, NoteKey], None]
+#: Is told the key of before, and the one that follows it.
+Announce = Callable[["SigningKey", "SigningKey"], None]
 
 _PRIVATE: Final = re.compile(r"PRIVATE\+KEY\+([^+\s]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]{44})\n?")
 _ORIGIN_SIZE: Final = 200  # characters
@@ -102,7 +102,7 @@ def create(origin: str, clock: Clock) -> SigningKey:
 def rotate(origin: str, clock: Clock, announce: Announce = lambda before, after: None) -> tuple[NoteKey, SigningKey]:
     """Put a new key in the place of a log's private key, which is gone then; its public key is kept.
 
-    :param announce: is told both public keys while the old private key is still there: what it has signed says that
+    :param announce: is told both keys while the old private key is still there: what it has signed says that
         its holder wanted the new one. Where it fails, the old key stays.
     :returns: the public key of before, and the new key.
     :raises ConfigurationError: the log has no key here, or the new one cannot be written.
@@ -112,7 +112,7 @@ def rotate(origin: str, clock: Clock, announce: Announce = lambda before, after:
         before = load(origin)
         if before is None:
             raise ConfigurationError(f"the signing key of {origin} is not here ({path}): there is nothing to rotate")
-        return before.public, _made(origin, path, clock, replace=True, announce=partial(announce, before.public))
+        return before.public, _made(origin, path, clock, replace=True, announce=partial(announce, before))
 
 
 def private_file(origin: str) -> Path:
@@ -237,7 +237,7 @@ def _locked() -> Iterator[None]:
 
 
 def _made(
-    origin: str, path: Path, clock: Clock, *, replace: bool, announce: Callable[[NoteKey], None] = lambda key: None
+    origin: str, path: Path, clock: Clock, *, replace: bool, announce: Callable[[SigningKey], None] = lambda key: None
 ) -> SigningKey:
     """Write a new key; its public half first, so that nothing is ever signed that could not be verified here."""
     seed = clock.secret(32)
@@ -246,7 +246,7 @@ def _made(
     lines = "".join(f"{each.text}\n" for each in (*known(origin), key.public))
     made = f".{os.getpid()}.{clock.secret(4).hex()}"
     write_private(public, lines.encode(), made=public.with_name(public.name + made), replace=True)
-    announce(key.public)
+    announce(key)
     secret = base64.b64encode(b"\1" + seed).decode()
     text = f"PRIVATE+KEY+{origin}+{key.public.key_id.hex()}+{secret}\n"
     write_private(path, text.encode(), made=path.with_name(path.name + made), replace=replace)

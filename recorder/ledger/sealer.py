@@ -23,7 +23,7 @@ from recorder.clock import Clock
 from recorder.core import merkle
 from recorder.core.events import TERMINAL_TYPES, Event
 from recorder.core.heads import ENDED, OPEN, Head, Leaf
-from recorder.core.notes import Checkpoint, open_checkpoint
+from recorder.core.notes import Checkpoint
 from recorder.core.receipts import Receipt
 from recorder.errors import (
     ConfigurationError,
@@ -34,6 +34,7 @@ from recorder.errors import (
     VersionConflict,
 )
 from recorder.ledger import keys
+from recorder.ledger.key_chain import open_own
 from recorder.ledger.keys import SigningKey
 from recorder.ledger.outside import LONGEST_WAIT, InUse, SignedCheckpoints
 from recorder.store.base import EventLog, Found, Grown, Ledger
@@ -320,7 +321,7 @@ class Sealer:
         if found.checkpoint is None or found.checkpoint[0] <= known:
             return
         note = found.checkpoint[1]
-        checkpoint = open_checkpoint(note, outside.origin, outside.keys, keys.verifier())
+        checkpoint = open_own(*found.checkpoint, outside.origin, outside.keys)
         if checkpoint.size > found.size or found.root(checkpoint.size) != checkpoint.root:
             raise LedgerConflict(
                 f"the store's ledger is not the one of its own checkpoint of {checkpoint.size:,} entries: "

@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from recorder.core.events import Event, StreamOpened
+from recorder.core.notes import NoteKey
+from recorder.core.signed_facts import signed_facts
 from recorder.ledger import keys
 from recorder.ledger.keys import SigningKey
 from tests.acceptance.attacked import HOUR, NOW, ORIGIN, outside_file
@@ -94,10 +98,18 @@ SECOND = 1_000_000_000
 KEPT, ERASED = NOW - HOUR, NOW - 10 * SECOND  # when it was recorded
 
 
-def told_erased(one: Attacker, exchange: bytes, count: int, number: int = 9, **facts: object) -> bytes:
-    """Put a journal beside the others that says that an erasure was decided; return its id."""
+def told_erased(
+    one: Attacker, exchange: bytes, count: int, number: int = 9, key: SigningKey | None = None, **facts: object
+) -> bytes:
+    """Put a journal beside the others that says that an erasure was decided; return its id.
+
+    :param key: signs that; None: nobody does.
+    """
     told = {"exchange": name(exchange), "events": count, "bytes": 1, "ground": "Art. 17", "by": "officer"}
-    return short_journal(one, number, "payload_erased", told | {"conversations": ["c"]} | facts, ERASED)
+    told |= {"conversations": ["c"]} | facts
+    if key is not None:
+        told = signed_facts("payload_erased", told, key.public, key.sign)
+    return short_journal(one, number, "payload_erased", told, ERASED)
 
 
 def short_journal(one: Attacker, number: int, kind: str, facts: dict[str, object], at_ns: int) -> bytes:
@@ -125,8 +137,8 @@ def sealed(one: Attacker, journal: bytes, at_ns: int) -> None:
     write_outside(outside_file(), one.sign(signing_key()))
 
 
-def erasing(one: Attacker, exchange: bytes, seal: bool = True, **facts: object) -> None:
-    journal = told_erased(one, exchange, one.erase(exchange), **facts)
+def erasing(one: Attacker, exchange: bytes, seal: bool = True, sign: bool = True, **facts: object) -> None:
+    journal = told_erased(one, exchange, one.erase(exchange), key=signing_key() if sign else None, **facts)
     if seal:
         sealed(one, journal, ERASED)
 
@@ -151,8 +163,36 @@ def overridden_by_hand(one: Attacker, exchange: bytes) -> None:
     """Add, unsealed, to a sealed record that was forbidden another one that overrides what forbade it."""
     held(one, exchange)
     count = one.erase(exchange)
-    sealed(one, told_erased(one, exchange, count), ERASED)
+    sealed(one, told_erased(one, exchange, count, key=signing_key()), ERASED)
     told_erased(one, exchange, count, number=10, overrides=["h"])
+
+
+def overridden_and_sealed(one: Attacker, exchange: bytes) -> None:
+    """The same; and the next recorder that starts seals it."""
+    held(one, exchange)
+    count = one.erase(exchange)
+    sealed(one, told_erased(one, exchange, count, key=signing_key()), ERASED)
+    sealed(one, told_erased(one, exchange, count, number=10, overrides=["h"]), ERASED)
+
+
+def signed_by_somebody(one: Attacker, exchange: bytes) -> None:
+    private = Ed25519PrivateKey.generate()
+    key = SigningKey(NoteKey(ORIGIN, private.public_key().public_bytes_raw()), private.sign)
+    sealed(one, told_erased(one, exchange, one.erase(exchange), key=key), ERASED)
+
+
+def signed_for_another(one: Attacker, exchange: bytes) -> None:
+    """Change a signed record, so that it tells of another exchange, and have it sealed."""
+    facts: dict[str, object] = {"exchange": name(one.exchanges()[1]), "events": 5, "bytes": 1, "by": "officer"}
+    honest = signed_facts("payload_erased", facts, signing_key().public, signing_key().sign)
+    sealed(one, told_erased(one, exchange, one.erase(exchange), signature=honest["signature"]), ERASED)
+
+
+def told_twice(one: Attacker, exchange: bytes) -> None:
+    """Write a signed record of a part of it once more, so that it seems to be of all of it."""
+    count = one.erase(exchange)
+    for number in (9, 10):
+        sealed(one, told_erased(one, exchange, (count + 1) // 2, number=number, key=signing_key()), ERASED)
 
 
 #: Ways in which an exchange comes to be erased, and the field of the finding: that of nothing, where it may be.
@@ -161,6 +201,10 @@ ERASURES: dict[str, tuple[Callable[[Attacker, bytes], object], str | None]] = {
     "no record": (lambda one, exchange: one.erase(exchange), "payload"),
     "a record by hand": (lambda one, exchange: erasing(one, exchange, seal=False), "authority"),
     "a record by hand, with a leaf": (leaf_without_signature, "authority"),
+    "a record by hand, sealed by a restart": (lambda one, exchange: erasing(one, exchange, sign=False), "authority"),
+    "a record signed by somebody": (signed_by_somebody, "authority"),
+    "a record signed for another exchange": (signed_for_another, "authority"),
+    "a signed record, told twice": (told_twice, "payload"),
     "in spite of a hold": (lambda one, exchange: (held(one, exchange), erasing(one, exchange)), "hold"),
     "in spite of a hold of its conversation": (
         lambda one, exchange: (sealed(one, kept(one, hold="h", conversation="c"), KEPT), erasing(one, exchange)),
@@ -172,6 +216,7 @@ ERASURES: dict[str, tuple[Callable[[Attacker, bytes], object], str | None]] = {
         "retention",
     ),
     "in spite of a hold, overriding it by hand": (overridden_by_hand, "hold"),
+    "in spite of a hold, overriding it by hand, sealed by a restart": (overridden_and_sealed, "hold"),
     "overriding both": (
         lambda one, exchange: (held(one, exchange), erasing(one, exchange, overrides=["h", "retention"])),
         None,

@@ -10,6 +10,7 @@ import pytest
 from recorder.clock import SystemClock
 from recorder.core.heads import log_id
 from recorder.core.notes import open_checkpoint, parse_key
+from recorder.ledger.key_chain import rotated
 from recorder.ledger.keys import create, fingerprint, known, load
 from recorder.locations import signed_checkpoints, signing_keys
 from recorder.store import open_store
@@ -115,7 +116,7 @@ def test_keys_are_told_in_the_journal_a_new_one_under_the_signature_of_the_old(s
     told = [event for events in journals(store_url).values() for event in events if event.type.startswith("key_")]
     assert [(event.type, event.facts) for event in told] == [
         ("key_created", {"key": first.public.text}),
-        ("key_rotated", {"from": first.public.text, "to": second.public.text}),
+        ("key_rotated", rotated(first, second)),
     ]
     store = open_store(store_url, write=False)
     try:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from contextlib import closing
 from itertools import count
+from pathlib import Path
 
 import pytest
 
@@ -13,20 +14,25 @@ from recorder import Store
 from recorder.api.acts import seal_first, write_down
 from recorder.api.auditing import audit_store
 from recorder.api.erasing import Ground, carry_out, plan_for
+from recorder.api.vouching import signed
 from recorder.clock import SystemClock, id_bytes
 from recorder.core.chain import left_of
 from recorder.errors import ErasureRefused
 from recorder.ledger import keys
 from recorder.ledger.audit import Asked
+from recorder.ledger.sealer import Sealer
+from recorder.ledger.standalone.verify import verify_bundle
 from recorder.projections.erasing import erase_streams
 from recorder.projections.runner import project
 from recorder.store import open_store
 from recorder.store.erased import acts_of_types, erased_streams
 from recorder.store.projected import SqlProjected
+from tests.attacker import Attacker, name
 from tests.commands import run
 from tests.contract.sealed import ORIGIN
 from tests.erasing import GROUND, erase, recorded, told_erasures, verified
 from tests.integration.test_erase_killed import killed
+from tests.integration.test_foreign_key import erasure, findings, written
 
 
 def test_the_record_is_sealed_before_anything_is_emptied(store_url: str) -> None:
@@ -61,14 +67,85 @@ def test_without_the_key_it_says_what_follows(store_url: str) -> None:
     key.rename(away)
     result = run("erase", made.hers[0], "--ground", GROUND, "--yes", "--store", store_url)
     assert result.exit_code == 0, result.stderr
-    (line,) = [line for line in result.stderr.splitlines() if "not sealed" in line]
+    (line,) = [line for line in result.stderr.splitlines() if "not here" in line]
     assert ORIGIN in line
-    assert "nobody vouches for the erasure, until `recorder seal`" in line
-    found = [(one["exchange"], one["kind"], one["field"]) for one in verified(store_url)["findings"]]
-    assert found == [(made.hers[0], "erasure", "authority")]
+    assert "neither signed nor sealed" in line
+    assert "nobody vouches for the erasure, until `recorder erase --finish`" in line
+    unanswered = [(made.hers[0], "erasure", "authority")]
+    assert found(store_url) == unanswered
     away.rename(key)
     assert run("seal", "--store", store_url).exit_code == 0
-    assert verified(store_url)["findings"] == []
+    assert found(store_url) == unanswered  # that it is sealed says that it was there, not who decided it
+    result = run("erase", "--finish", "--store", store_url)
+    assert result.exit_code == 2
+    assert "give --yes" in result.stderr
+    assert found(store_url) == unanswered
+    result = run("erase", "--finish", "--yes", "--store", store_url)
+    assert result.exit_code == 0, result.stderr
+    (line,) = [line for line in result.stderr.splitlines() if "nobody vouches" in line]
+    assert made.hers[0] in line
+    assert GROUND in line
+    assert "vouched for: 1 record of erasures" in result.stdout
+    assert found(store_url) == []
+    facts = told_erasures(store_url)[-1]
+    assert facts["ground"] == GROUND
+    assert facts["vouched_by"]
+    assert "nobody vouches" not in run("erase", "--finish", "--yes", "--store", store_url).stderr
+
+
+def found(url: str) -> list[tuple[str, str, str]]:
+    return [(one["exchange"], one["kind"], one["field"]) for one in verified(url)["findings"]]
+
+
+def test_a_hold_that_came_between_the_record_and_its_confirmation_forbids_nothing(store_url: str) -> None:
+    made = recorded(store_url)
+    key = keys.private_file(ORIGIN)
+    away = key.with_name("away")
+    key.rename(away)
+    assert run("erase", made.hers[0], "--ground", GROUND, "--yes", "--store", store_url).exit_code == 0
+    away.rename(key)
+    assert run("hold", "place", "--all", "--ground", "the case", "--store", store_url).exit_code == 0
+    assert run("erase", "--finish", "--yes", "--store", store_url).exit_code == 0
+    assert found(store_url) == []
+
+
+def test_a_made_up_erasure_that_a_restart_sealed_is_found_by_all(store_url: str, tmp_path: Path) -> None:
+    recorded(store_url)
+    with Attacker(store_url) as one:
+        exchange = one.exchanges()[1]
+        written(one, erasure(one, exchange))
+    refused = run("bundle", "--order", "1", "-o", f"{tmp_path}/e.zip", "--store", store_url)
+    assert refused.exit_code == 2
+    assert "look with `recorder verify`" in refused.stderr
+    key = keys.load(ORIGIN)
+    assert key is not None
+    with closing(open_store(store_url, write=True)) as store:  # as a recorder does where another one had died
+        sealer = Sealer(SystemClock())
+        sealer.begin(store, [exchange])
+        sealer.end(store)
+    assert findings(store_url)[0] == {("erasure", "authority")}
+    assert findings(store_url, "--key", key.public.text)[0] == {("erasure", "authority")}
+    assert run("bundle", "--order", "1", "-o", f"{tmp_path}/e.zip", "--store", store_url).exit_code == 1
+    result = verify_bundle(tmp_path / "e.zip", [key.public.text])
+    assert [(one["stream"], one["kind"], one["field"]) for one in result["findings"]] == [
+        (name(exchange), "erasure", "authority")
+    ]
+
+
+@pytest.mark.parametrize("rotated", [False, True])
+def test_a_bundle_says_the_same_of_what_the_key_vouches_for(store_url: str, tmp_path: Path, rotated: bool) -> None:
+    made = recorded(store_url)
+    erase(store_url, made.hers[0])
+    if rotated:
+        assert run("keys", "rotate", "--store", store_url).exit_code == 0
+        assert run("retention", "set", "--days", "1", "--store", store_url).exit_code == 0  # the new key seals that
+    assert run("bundle", "--order", "1", "-o", f"{tmp_path}/e.zip", "--store", store_url).exit_code == 0
+    key = keys.load(ORIGIN)
+    assert key is not None
+    result = verify_bundle(tmp_path / "e.zip", [key.public.text])
+    assert result["findings"] == []
+    assert result["counts"]["erased"] > 0
+    assert result["verdicts"]["authentic"] == "yes"
 
 
 def test_a_hold_that_is_placed_while_somebody_is_asked_refuses_it(store_url: str) -> None:
@@ -106,7 +183,8 @@ def _erasing(url: str, exchange: str) -> Callable[[], None]:
             left = {opened.stream: [(event.version, *left_of(opened, event)) for event in events]}
             project(store, SqlProjected(store))
             facts = {"exchange": exchange, "events": len(events), "bytes": 1, "ground": GROUND, "by": "me"}
-            journal = write_down(store, clock, "erase", [("payload_erased", facts)], seal=False)
+            acts = signed([("payload_erased", facts)], keys.load(ORIGIN))
+            journal = write_down(store, clock, "erase", acts, seal=False)
             assert seal_first(store, clock, [journal]) is None
             erase_streams(store, {opened.stream: [one._replace(meta=None, body=None) for one in events]}, left)
 

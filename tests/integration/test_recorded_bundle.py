@@ -148,7 +148,7 @@ def test_a_store_that_gets_its_key_later_has_evidence_from_then_on(
         assert result["findings"] == []
     told = run("--store", sqlite_url, "bundle", "--exchange", str(before), "-o", str(tmp_path / "before.zip"))
     assert told.exit_code == 2
-    assert "is not sealed yet: run `recorder seal` first" in told.stderr
+    assert "is not sealed yet: look with `recorder verify` whose it is, then run `recorder seal`" in told.stderr
     assert run("--store", sqlite_url, "seal").exit_code == 0
     later = verify_bundle(bundled(sqlite_url, tmp_path / "before.zip", exchange=str(before)))
     assert (later["findings"], later["verdicts"]["complete_in_range"]) == ([], "yes")

@@ -8,14 +8,16 @@ the store any more is noticed by whoever has the journal.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from recorder.ledger.standalone.findings import Findings
+from recorder.ledger.standalone.notes import Key, signed_by
 from recorder.ledger.standalone.records import Entry, facts_of
 from recorder.ledger.standalone.streams import StreamSummary
 
 TOLERATED_NS = 2_000_000_000
+_MOST_ERASURES = 100  # of one event stream
 _MOST_PROCESSES, _MOST_CLOSINGS, _MOST_MISSING = 100_000, 1000, 10_000  # of what hostile journals could tell
 
 
@@ -32,17 +34,35 @@ class _Closed(NamedTuple):
     head: str
 
 
+class Erasure(NamedTuple):
+    """That payloads were erased, and on whose authority.
+
+    :ivar signed: whether a key that counts has signed it.
+    """
+
+    journal: bytes
+    version: int
+    at_ns: int
+    events: int
+    facts: Mapping[str, Any]
+    signed: bool
+
+
 class Journals:
     """Takes the events of all journals, then tells where they and the exchanges disagree.
 
     :param here: the event streams that are in the bundle.
     :param period: the time that the bundle was made for, from and to (nanoseconds); None: not for a time.
+    :param keys: of the ledger: those whose signature under an erasure counts.
     :ivar elsewhere: exchanges that a journal announces and that are not in the bundle.
-    :ivar erasures: payloads that journals tell to have been erased, by exchange.
+    :ivar erasures: what journals tell of erasures, by event stream.
     :ivar linked: of links that were erased, what journals tell that they named.
     """
 
-    def __init__(self, here: Collection[bytes], period: tuple[int, int] | None, findings: Findings) -> None:
+    def __init__(
+        self, here: Collection[bytes], period: tuple[int, int] | None, findings: Findings, keys: Sequence[Key] = ()
+    ) -> None:
+        self._keys = keys
         self._here, self._period, self._findings = here, period, findings
         self._opened: dict[bytes, _Opened] = {}
         self._closed: dict[bytes, list[_Closed]] = {}
@@ -50,7 +70,7 @@ class Journals:
         self._offsets: dict[bytes, int] = {}
         self._missing: dict[bytes, tuple[bytes, int]] = {}
         self.elsewhere = 0
-        self.erasures: dict[bytes, int] = {}
+        self.erasures: dict[bytes, list[Erasure]] = {}
         self.linked: dict[bytes, Mapping[str, Any]] = {}
         self.steps: dict[bytes, int] = {}
         self.synchronised = 0
@@ -78,11 +98,21 @@ class Journals:
             self.samples += 1
             self.synchronised += facts.get("synchronized") is True
         elif entry.type == "payload_erased":
-            stream, events = _id(facts.get("exchange")), facts.get("events")
-            if stream in self._here:
-                self.erasures[stream] = self.erasures.get(stream, 0) + (events if type(events) is int else 0)
-                if isinstance(facts.get("linked"), dict):
-                    self.linked[stream] = facts["linked"]
+            self._erase(summary.stream, entry, facts)
+
+    def _erase(self, journal: bytes, entry: Entry, facts: Mapping[str, Any]) -> None:
+        stream, events = _id(facts.get("exchange")), facts.get("events")
+        told = self.erasures.setdefault(stream, []) if stream in self._here else []
+        signature = facts.get("signature")
+        if stream not in self._here or len(told) >= _MOST_ERASURES:
+            return
+        if isinstance(signature, str) and any(one.facts.get("signature") == signature for one in told):
+            return  # somebody wrote it down once more
+        by = signed_by(entry.type, facts, self._keys)
+        count = events if type(events) is int else 0
+        told.append(Erasure(journal, entry.version, entry.wall_ns, count, facts, by is not None))
+        if isinstance(facts.get("linked"), dict):
+            self.linked[stream] = facts["linked"]
 
     def _open(self, summary: StreamSummary, entry: Entry, facts: Mapping[str, Any]) -> None:
         journal = summary.stream

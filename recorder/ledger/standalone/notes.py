@@ -11,7 +11,7 @@ import binascii
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from recorder.core.ed25519 import verify
@@ -121,6 +121,25 @@ def parse_checkpoint(data: bytes, keys: Sequence[Key]) -> Checkpoint:
             raise ValueError(f"the signature of {match[1]} does not verify")
         signers += made
     return Checkpoint(lines[0], int(lines[1]), root, tuple(signers), note, hashlib.sha256(data).digest())
+
+
+def signed_by(kind: str, facts: Mapping[str, Any], keys: Sequence[Key]) -> Key | None:
+    """Return which of *keys* signed the facts of a journal's event; None: none of them did.
+
+    :param kind: type of the event.
+    """
+    try:
+        made = unbase64(str(facts.get("signature", "")))
+    except ValueError:
+        return None
+    told = {name: value for name, value in facts.items() if name not in ("signature", "accepted")}
+    text = json.dumps(told, sort_keys=True, separators=(",", ":"))
+    for key in keys:
+        log = hashlib.sha256(b"recorder/origin/v1\0" + key.name.encode()).digest()
+        message = b"recorder/facts/v1\0" + log + kind.encode() + b"\0" + text.encode()
+        if key.id == made[:4] and verify(key.public, message, made[4:]):
+            return key
+    return None
 
 
 def parse_proof(data: bytes) -> Proof:

@@ -16,6 +16,7 @@ from recorder.ledger.standalone.verification import Verification
 OF_ANCHORS = "what the anchors say: each is checked with its own program or place, and proves `not later than`"
 _SHOWN = 20
 _UTC = timezone(timedelta(0))
+_TOLD = ("ground", "by", "approved_by", "overrides", "vouched_by")
 _LOST = ("bundle", "tree", "leaf", "omitted", "version", "journal", "record")
 _QUESTIONS = {
     "authentic": "it is by the holder of a key that you named",
@@ -46,6 +47,9 @@ def result_of(verification: Verification) -> dict[str, Any]:
         "clocks": clocks,
         "anchors": verification.anchors,
     }
+    erasures = list(_erasures(verification))
+    if erasures:
+        result["erasures"] = erasures
     if findings.more:
         result["more_findings"] = findings.more
     if log is not None and log.present:
@@ -117,6 +121,25 @@ def _last_leaf(verification: Verification, stream: bytes) -> Any:
     return leaves[-1] if leaves else None
 
 
+def _erasures(verification: Verification) -> Iterator[dict[str, Any]]:
+    """Yield who erased what is erased here, when, on what ground and on whose word, as its records say."""
+    journals, log = verification.journals, verification.log
+    for stream, records in sorted(journals.erasures.items()) if journals is not None else ():
+        summary = verification.summaries.get(stream)
+        if summary is None or not summary.emptied["erased"]:
+            continue
+        for one in records:
+            told = {name: one.facts[name] for name in _TOLD if name in one.facts}
+            shown = {
+                "stream": id_of(stream),
+                "kind": summary.kind,
+                "events": one.events,
+                "at": _time(one.at_ns),
+                **told,
+            }
+            yield {**shown, "signed": one.signed} if log is not None and log.present else shown
+
+
 def _exchange(verification: Verification, summary: StreamSummary) -> dict[str, Any]:
     shown: dict[str, Any] = {"id": id_of(summary.stream), "events": summary.length}
     shown["began_at"], shown["last_at"] = _time(summary.began_ns), _time(summary.last_ns)
@@ -141,6 +164,9 @@ def _not_proved(verification: Verification, verdicts: dict[str, str]) -> Iterato
         yield "that others are shown the same ledger: compare with a checkpoint that you keep (--checkpoint)"
     if verdicts["authentic"] == "events only":
         yield "who wrote the transcripts, the cover and the selection: the manifest is not signed with that key"
+    if verification.unsigned_erasures:
+        count = _counted(verification.unsigned_erasures, "event stream")
+        yield f"on whose authority payloads of {count} were erased: their records are of a time when none was signed"
     if any(summary.emptied["erased"] for summary in verification.summaries.values()):
         sealed = log is not None and log.present
         who = (
@@ -187,7 +213,8 @@ def lines_of(result: dict[str, Any]) -> Iterator[str]:
             yield f"  key {_grouped(key['fingerprint'])}"
     for why in ("withheld", "erased"):
         if counts.get(why):
-            yield f"  {counts[why]} payloads {why}: their sizes and commitments are here"
+            yield f"  {_counted(counts[why], 'payload')} {why}: their sizes and commitments are here"
+    yield from _authority(result.get("erasures", []))
     for one in result["exchanges"][:_SHOWN]:
         sealed = f", sealed {one['sealed_at']}" if "sealed_at" in one else ""
         yield f"  exchange {one['id']}: {one['began_at']} to {one['last_at']}{sealed}"
@@ -208,6 +235,19 @@ def lines_of(result: dict[str, Any]) -> Iterator[str]:
     yield "not proved:"
     for text in result["not_proved"]:
         yield f"  {text}"
+
+
+def _authority(erasures: list[dict[str, Any]]) -> Iterator[str]:
+    for one in erasures[:_SHOWN]:
+        approved = f", approved by {_clean(one['approved_by'])}" if "approved_by" in one else ""
+        vouched = f", vouched for by {_clean(one['vouched_by'])}" if "vouched_by" in one else ""
+        over = one.get("overrides")
+        spite = f", in spite of {_clean(', '.join(map(str, over)))}" if isinstance(over, list) and over else ""
+        by = f"{_clean(one.get('by', 'nobody who is named'))}{approved}{vouched}{spite}"
+        signed = "" if one.get("signed", True) else "; NOT SIGNED by a key that counts"
+        ground = _clean(one.get("ground", "no ground is told"))
+        yield f"    {one['kind']} {one['stream']} erased {one['at']} by {by}: {ground}{signed}"
+    yield from _rest("records of erasures", len(erasures))
 
 
 def _chosen(result: dict[str, Any]) -> Iterator[str]:

@@ -50,6 +50,7 @@ class Verification:
         self.anchors: list[dict[str, Any]] = []
         self.held_told = ""
         self.counts: dict[str, int] = {}
+        self.unsigned_erasures = 0
 
     def run(self) -> None:
         """Check everything; what is wrong is in :attr:`findings`."""
@@ -120,7 +121,7 @@ class Verification:
 
     def _read_streams(self, names: dict[bytes, str], log: Log) -> None:
         period = period_of(self.predicate.get("selection"))
-        journals = self.journals = Journals(names, period, self.findings)
+        journals = self.journals = Journals(names, period, self.findings, self._counting(log))
         checks = StreamChecks(self._container, log, self.findings)
 
         def look(_: StreamSummary, entry: Entry) -> None:
@@ -148,11 +149,41 @@ class Verification:
         self._check_erasures(journals)
 
     def _check_erasures(self, journals: Journals) -> None:
+        """Look whether somebody answers for what is erased: by a record that a key of the ledger signed.
+
+        A bundle whose manifest does not say that records are signed was made before they were: where the ledger's key
+        has signed it, nobody without that key can have made it, and on whose authority it was is not proved.
+        """
+        if self.log is None or not self.log.present:
+            return
+        earlier = self.predicate.get("erasures") != "signed" and self._is_vouched_for()
         for stream, summary in self.summaries.items():
-            erased = summary.emptied["erased"]
-            if erased and self.log is not None and self.log.present and journals.erasures.get(stream, 0) < erased:
+            erased, records = summary.emptied["erased"], journals.erasures.get(stream, [])
+            if sum(one.events for one in records) < erased:
                 told = f"{erased} payloads are said to be erased, and no journal here says on whose authority"
                 self.findings.add("erasure", "payload", told, stream)
+            elif sum(one.events for one in records if one.signed) >= erased:
+                continue
+            elif earlier:
+                self.unsigned_erasures += 1
+            else:
+                told = f"{erased} payloads are erased, and no key that counts signed the record of it"
+                self.findings.add("erasure", "authority", f"{told}: whoever had the store can have made it", stream)
+
+    def _is_vouched_for(self) -> bool:
+        """Return whether a key that was named signed the manifest; where none was, whether any of the ledger did."""
+        signers = {key.fingerprint for key in self.manifest_signers}
+        return bool(signers & self.trusted) if self.trusted else bool(signers)
+
+    def _counting(self, log: Log) -> list[Key]:
+        """Return the keys whose signature counts: those that were named, and those that one of them vouches for.
+
+        Where none was named, all that are here; then nothing is authentic. The manifest names all files, so that of
+        the keys too.
+        """
+        if not self.trusted or self._is_vouched_for():
+            return log.keys
+        return [key for key in log.keys if key.fingerprint in self.trusted]
 
     def _check_proofs(self, log: Log) -> set[bytes]:
         proved = set()

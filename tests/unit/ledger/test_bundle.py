@@ -147,7 +147,7 @@ def test_what_is_not_sealed_is_no_evidence_yet(tmp_path: Path) -> None:
     desk.seal()
     later = desk.exchange("second", ["b"])
     desk.save()
-    with pytest.raises(ConfigurationError, match="not sealed yet: run `recorder seal`"):
+    with pytest.raises(ConfigurationError, match="not sealed yet: look with `recorder verify`"):
         bundle_of(desk, tmp_path / "e.zip", [sealed, later])
 
 

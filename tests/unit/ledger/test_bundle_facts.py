@@ -6,7 +6,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from recorder.core.chain import link
+from recorder.core.signed_facts import signed_facts
 from recorder.ledger.bundle import LedgerKeys, write_bundle
 from recorder.ledger.bundle_plan import Wanted, planned
 from recorder.ledger.standalone.verify import verify_bundle
@@ -33,7 +36,7 @@ def test_what_was_erased_is_counted_and_comes_with_who_did_it(tmp_path: Path, st
     count = erase(store_url, gone)
     eraser = Desk(store_url, key, family=7)
     facts = {"exchange": gone.id, "events": count, "bytes": 1000, "ground": "GDPR 17(1)(a)", "by": "dpo"}
-    eraser.put(eraser.journal, "payload_erased", facts)
+    eraser.put(eraser.journal, "payload_erased", signed_facts("payload_erased", facts, key.public, key.sign))
     eraser.put(eraser.journal, "instance_stopped")
     eraser.seal()
     path = bundle_of(desk, tmp_path / "e.zip", exchanges)
@@ -49,6 +52,32 @@ def test_what_was_erased_is_counted_and_comes_with_who_did_it(tmp_path: Path, st
 
     changed = repacked(path, tmp_path / "c.zip", {f"streams/{eraser.journal.id}.ev": None}, without)
     assert kinds(changed, key.fingerprint) == {"erasure"}
+
+
+@pytest.mark.parametrize("signer", ["nobody", "somebody", "another exchange"])
+def test_a_sealed_record_that_the_key_did_not_sign_authorises_nothing(tmp_path: Path, signer: str) -> None:
+    key = Key()
+    desk, exchanges, _ = small(url_of(tmp_path), key)
+    gone = exchanges[1]
+    facts = {"exchange": gone.id, "events": erase(desk.url, gone), "bytes": 1, "ground": "none", "by": "nobody"}
+    told = signed_facts("payload_erased", facts, Key(seed=2).public, Key(seed=2).sign)
+    if signer == "another exchange":
+        other = signed_facts("payload_erased", facts | {"exchange": exchanges[0].id}, key.public, key.sign)
+        told = facts | {"signature": other["signature"]}
+    eraser = Desk(desk.url, key, family=7)
+    eraser.put(eraser.journal, "payload_erased", facts if signer == "nobody" else told)
+    eraser.put(eraser.journal, "instance_stopped")
+    eraser.seal()
+    path = bundle_of(desk, tmp_path / "e.zip", exchanges)
+    for keys in ([key.fingerprint], []):
+        found = [(one["kind"], one["field"], one["stream"]) for one in verify_bundle(path, keys)["findings"]]
+        assert found == [("erasure", "authority", gone.id)]
+
+    def older(told: dict[str, Any]) -> None:  # pretend that it was made when records were not signed
+        del told["erasures"]
+
+    changed = repacked(path, tmp_path / "c.zip", {}, older)
+    assert "erasure" in kinds(changed, key.fingerprint)
 
 
 def test_an_erasure_that_no_journal_tells_of_is_tampering(tmp_path: Path) -> None:
