@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from recorder.clock import id_text
+from recorder.core.act_order import LeafOf, act_of, ranks
 from recorder.core.events import Event
 from recorder.core.holds import RETENTION, Keeping, rules_of
 from recorder.core.json_text import rfc3339
@@ -34,6 +35,7 @@ class Authority:
     :param records: of erasures, by journals.
     :param rules: the events of journals that say what has to be kept.
     :param is_sealed: None where the store has no ledger: then records are not asked for a seal.
+    :param leaf_of: where in the ledger a record or a rule stands.
     :param began: returns when an exchange began, UTC nanoseconds; None for what is no exchange.
     """
 
@@ -41,13 +43,16 @@ class Authority:
     rules: Sequence[Event]
     is_sealed: IsSealed | None
     began: Callable[[bytes], int | None]
+    leaf_of: LeafOf = lambda journal, version: None
+    _ranks: Mapping[tuple[bytes, int], int] = field(init=False)
     _folds: list[_Fold] = field(init=False)
 
     def __post_init__(self) -> None:
         sealed = [one for one in self.rules if self.is_sealed is None or self.is_sealed(one.stream, one.version)]
-        self._folds = [_Fold(self.rules)]
+        self._ranks = ranks((*map(act_of, self.rules), *(one.act for one in self.records)), self.leaf_of)
+        self._folds = [_Fold(self.rules, self._ranks)]
         if len(sealed) < len(self.rules):
-            self._folds.append(_Fold(sealed))
+            self._folds.append(_Fold(sealed, self._ranks))
 
     def check(self, erased: Mapping[bytes, int], tally: Tally) -> None:
         """Find what nobody answers for.
@@ -83,15 +88,20 @@ class Authority:
     def _forbidden(self, record: Erasure) -> tuple[str, str] | None:
         """Return what was in force at that time and not overridden: the field of the finding, and words."""
         began = self.began(record.stream)
-        found = (_forbids(fold.before(record.at_ns), record, began) for fold in self._folds)
+        found = (_forbids(kept, record, began) for kept in self._kept(record))
         return next((one for one in found if one is not None), None)
 
     def unknown(self) -> int:
         """Count the erasures of which is not known in which conversation it was, while rules name conversations."""
         return sum(
-            record.conversations is None and any(fold.before(record.at_ns).conversations for fold in self._folds)
+            record.conversations is None and any(kept.conversations for kept in self._kept(record))
             for record in self.records
         )
+
+    def _kept(self, record: Erasure) -> Iterator[Keeping]:
+        """Yield what had to be kept when something was erased: by all rules, and by what of them is sealed."""
+        rank = self._ranks[record.journal, record.version]
+        yield from (fold.before(rank) for fold in self._folds)
 
 
 def _events(records: Sequence[Erasure]) -> int:
@@ -99,16 +109,19 @@ def _events(records: Sequence[Erasure]) -> int:
 
 
 class _Fold:
-    """Tells what had to be kept at any time."""
+    """Tells what had to be kept whenever something was done.
 
-    def __init__(self, rules: Sequence[Event]) -> None:
-        self._rules = sorted(rules, key=lambda one: one.wall_ns)
-        self._times = [one.wall_ns for one in self._rules]
+    :param ranks: which place each act has among them.
+    """
+
+    def __init__(self, rules: Sequence[Event], ranks: Mapping[tuple[bytes, int], int]) -> None:
+        self._rules = sorted(rules, key=lambda one: ranks[one.stream, one.version])
+        self._ranks = [ranks[one.stream, one.version] for one in self._rules]
         self._known: dict[int, Keeping] = {}
 
-    def before(self, at_ns: int) -> Keeping:
-        """Return what had to be kept by the rules that were there before a moment."""
-        count = bisect_left(self._times, at_ns)
+    def before(self, rank: int) -> Keeping:
+        """Return what had to be kept by the rules that were there before an act."""
+        count = bisect_left(self._ranks, rank)
         if count not in self._known:
             self._known[count] = rules_of(self._rules[:count])
         return self._known[count]
