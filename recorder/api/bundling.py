@@ -14,6 +14,7 @@ from recorder.api.foreign_files import is_part_of
 from recorder.api.led_to import led_to, links_to, with_erased
 from recorder.api.redacting import Standing, in_force
 from recorder.api.sealing import kind_and_id
+from recorder.api.sent import in_sent_order
 from recorder.api.store import Store
 from recorder.clock import id_bytes, id_text
 from recorder.core.notes import NoteKey, parse_key, parse_note
@@ -123,10 +124,10 @@ class Selecting:
         """Return every exchange that was begun in a time, from one moment to before another (UTC nanoseconds)."""
         since, until = max(since_ns or 0, 0), _LAST_NS if until_ns is None else until_ns
         rows = self._store.selected(since_ns=since_ns, until_ns=until_ns)
-        ids = sorted((row.started_ns, row.id) for row in rows)
-        if not ids:
+        began = {id_text(row.id): row.started_ns for row in sorted(rows, key=lambda row: (row.started_ns, row.id))}
+        if not began:
             raise NotFound("nothing was begun in that time: see `recorder list`")
-        wanted = self._wanted({"period": [since, until]}, [id_text(one) for _, one in ids])
+        wanted = self._wanted({"period": [since, until]}, in_sent_order(self._store.reader, began))
         return Wanted(wanted.selection, wanted.exchanges, wanted.openings, period=(since, until))
 
     def _wanted(self, selection: dict[str, Any], exchanges: Iterable[str]) -> Wanted:
