@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypedDict
 
+from recorder.api.bundle_period import settled
 from recorder.api.exporting import Compared, of_ids
 from recorder.api.foreign_files import is_part_of
 from recorder.api.led_to import led_to, links_to, with_erased
@@ -121,7 +122,11 @@ class Selecting:
         return self._wanted({"conversation": {"id": home, **named}}, with_erased(self._store, (home,)))
 
     def period(self, since_ns: int | None, until_ns: int | None) -> Wanted:
-        """Return every exchange that was begun in a time, from one moment to before another (UTC nanoseconds)."""
+        """Return every exchange that was begun in a time, from one moment to before another (UTC nanoseconds).
+
+        A moment at which an exchange is just beginning is moved before that.
+        """
+        since_ns, until_ns = (None if one is None else settled(self._store, one) for one in (since_ns, until_ns))
         since, until = max(since_ns or 0, 0), _LAST_NS if until_ns is None else until_ns
         rows = self._store.selected(since_ns=since_ns, until_ns=until_ns)
         began = {id_text(row.id): row.started_ns for row in sorted(rows, key=lambda row: (row.started_ns, row.id))}
