@@ -172,6 +172,7 @@ class RetentionSetMeta(TypedDict):
     days: int
     by: str
     of: NotRequired[str]
+    replaces: NotRequired[str]  # journal of the period that counted for the same until then
 
 
 class RedactionSetMeta(TypedDict):

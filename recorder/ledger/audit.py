@@ -282,14 +282,15 @@ class _Audit:
     def _answered(self, journals: Journals, ledger: LedgerAudit) -> Authority:
         """Find erasures that nobody answers for; look once more where they may have come during this audit."""
         is_sealed: IsSealed | None = None if self._origin is None else ledger.is_sealed
-        authority = Authority(journals.erasures, journals.rules, is_sealed, self._first, ledger.keys)
+        of = (self._first, ledger.keys, ledger.leaf_of)
+        authority = Authority(journals.erasures, journals.rules, is_sealed, *of)
         found = Tally()
         authority.check(self._tally.erased, found)
         if found.findings:  # what is erased while this runs was recorded and sealed after both were read
             if is_sealed is not None:
                 is_sealed = sealed_by_now(self._store.ledger, self._origin or "", ledger.keys, ledger.is_sealed)
             now, found = self._journals(Tally()), Tally()
-            authority = Authority(now.erasures, now.rules, is_sealed, self._first, ledger.keys)
+            authority = Authority(now.erasures, now.rules, is_sealed, *of)
             authority.check(self._tally.erased, found)
         for finding in found.findings:
             self._tally.add(finding)
