@@ -1419,6 +1419,11 @@ class Journals:
             if len(told) < _MOST_CLOSINGS:
                 told.append(_Closed(journal, entry.version, length, str(head)))
 
+    @property
+    def announced(self) -> dict[bytes, int]:
+        """When the exchanges that are here were announced, nanoseconds."""
+        return {stream: opened.wall_ns for stream, opened in self._opened.items()}
+
     def lengths(self, stream: bytes) -> list[int]:
         """Return the versions of an exchange after which journals tell its hash."""
         return [closed.length for closed in self._closed.get(stream, ())]
@@ -1488,12 +1493,13 @@ def made_for(selection: Any) -> str:
     return f"the exchange {value}"
 
 
-def wrong_selection(selection: Any, here: Mapping[bytes, StreamSummary]) -> str:
+def wrong_selection(selection: Any, here: Mapping[bytes, StreamSummary], announced: Mapping[bytes, int]) -> str:
     """Return why a bundle cannot have been made for that; nothing where it can.
 
     What was erased or withheld is not known to say something else.
 
     :param here: its event streams.
+    :param announced: when journals say that exchanges were begun, nanoseconds.
     """
     if not _has_form(selection):
         return "the manifest does not say what the bundle was made for"
@@ -1505,7 +1511,8 @@ def wrong_selection(selection: Any, here: Mapping[bytes, StreamSummary]) -> str:
         return _wrong_conversation(value, here)
     if kind == "period":
         for name, one in exchanges.items():
-            if one.length and (one.last_ns < value[0] or one.began_ns >= value[1]):
+            without = one.last_ns < value[0] or one.began_ns >= value[1]
+            if one.length and without and not value[0] <= announced.get(one.stream, -1) < value[1]:
                 return f"the exchange {name} was not in the time that the bundle was made for"
     return ""
 
@@ -1745,7 +1752,8 @@ class Verification:
         links = [summary for summary in self.summaries.values() if summary.kind == "link"]
         if asked is not None and not any(link_names(one, linked.get(one.stream), asked) for one in links):
             self.findings.add("link", "selection", f"no link here names what the bundle was made for: {asked}")
-        wrong = wrong_selection(selection, self.summaries)
+        announced = {} if self.journals is None else self.journals.announced
+        wrong = wrong_selection(selection, self.summaries, announced)
         if wrong and not self.findings.found:  # what is damaged need not be what was asked for
             self.findings.add("manifest", "selection", wrong)
         here = {id_of(stream) for stream in self.summaries}

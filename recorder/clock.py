@@ -12,6 +12,8 @@ import time
 import uuid
 from typing import Final, Protocol
 
+from recorder.core.sent_order import BY_CLOCK
+
 
 class Clock(Protocol):
     """Where time, ids and secrets come from."""
@@ -76,10 +78,6 @@ class SystemClock:
 
 
 ID_SIZE: Final = 16  # bytes
-
-
-#: Version of a UUID whose first 48 bits are Unix milliseconds (RFC 9562 §5.7).
-BY_CLOCK: Final = 7
 
 
 def asked_at(identity: bytes, wall_ns: int) -> tuple[int, int, bytes]:

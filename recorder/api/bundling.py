@@ -9,11 +9,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypedDict
 
+from recorder.api.bundle_period import settled
 from recorder.api.exporting import Compared, of_ids
 from recorder.api.foreign_files import is_part_of
 from recorder.api.led_to import led_to, links_to, with_erased
 from recorder.api.redacting import Standing, in_force
 from recorder.api.sealing import kind_and_id
+from recorder.api.sent import in_sent_order
 from recorder.api.store import Store
 from recorder.api.vouching import ERASED, told
 from recorder.clock import id_bytes, id_text
@@ -120,13 +122,17 @@ class Selecting:
         return self._wanted({"conversation": {"id": home, **named}}, with_erased(self._store, (home,)))
 
     def period(self, since_ns: int | None, until_ns: int | None) -> Wanted:
-        """Return every exchange that was begun in a time, from one moment to before another (UTC nanoseconds)."""
+        """Return every exchange that was begun in a time, from one moment to before another (UTC nanoseconds).
+
+        A moment at which an exchange is just beginning is moved before that.
+        """
+        since_ns, until_ns = (None if one is None else settled(self._store, one) for one in (since_ns, until_ns))
         since, until = max(since_ns or 0, 0), _LAST_NS if until_ns is None else until_ns
         rows = self._store.selected(since_ns=since_ns, until_ns=until_ns)
-        ids = sorted((row.started_ns, row.id) for row in rows)
-        if not ids:
+        began = {id_text(row.id): row.started_ns for row in sorted(rows, key=lambda row: (row.started_ns, row.id))}
+        if not began:
             raise NotFound("nothing was begun in that time: see `recorder list`")
-        wanted = self._wanted({"period": [since, until]}, [id_text(one) for _, one in ids])
+        wanted = self._wanted({"period": [since, until]}, in_sent_order(self._store.reader, began))
         return Wanted(wanted.selection, wanted.exchanges, wanted.openings, period=(since, until))
 
     def _wanted(self, selection: dict[str, Any], exchanges: Iterable[str]) -> Wanted:

@@ -140,7 +140,9 @@ def threads_of(store: Store, filters: ExchangeFilters) -> Threads:
     """
     homes = store.homes(filters.get("conversation"), filters.get("tags"))
     if homes is not None:
-        return Threads(*store.threaded.turns(homes))
+        threads = Threads(*store.threaded.turns(homes))
+        threads.put_in_order(id_bytes(one) for home in homes for one in store.threaded.sent(home).exchanges)
+        return threads
     openings = {id_text(row.id): row.name for row in store.reader.openings().values()}
     rows = store.reader.exchanges(newest_first=False)
     return Threads((turn_of_row(row, id_text(row.id)) for row in rows), openings)
@@ -165,9 +167,10 @@ def of_filters(store: Store, **filters: Unpack[ExchangeFilters]) -> Chosen:
 
 
 def of_ids(store: Store, ids: Iterable[bytes]) -> Chosen:
-    """Return exchanges by their ids, in the same order."""
-    threads = threads_of(store, {})
-    return _chosen(threads, threads.numbers(ids))
+    """Return exchanges by their ids, conversation by conversation, within each in the same order."""
+    threads, asked = threads_of(store, {}), list(ids)
+    threads.put_in_order(asked)
+    return _chosen(threads, threads.numbers(asked))
 
 
 def _chosen(threads: Threads, chosen: array[int] | None) -> Chosen:

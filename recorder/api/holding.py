@@ -11,11 +11,12 @@ from recorder.api.homes import Homes
 from recorder.api.store import Store
 from recorder.api.threaded import Found
 from recorder.clock import Clock, id_bytes, id_text
+from recorder.core.act_order import in_order
 from recorder.core.holds import RETENTION, TYPES, Hold, Keeping, rules_of
 from recorder.core.json_text import rfc3339
 from recorder.errors import ConfigurationError, ErasureRefused, NotFound
 from recorder.store import open_store
-from recorder.store.erased import acts_of_types
+from recorder.store.erased import acts_of_types, sealing_leaf
 from recorder.store.related import SEALED
 
 _LONGEST_DAYS = 36_500
@@ -26,7 +27,8 @@ def keeping(store: Store) -> Keeping:
 
     :raises CorruptRecording: the facts of a hold cannot be read: then nobody knows.
     """
-    return rules_of(acts_of_types(store.reader.store, TYPES))
+    log = store.reader.store
+    return rules_of(in_order(acts_of_types(log, TYPES), lambda journal, version: sealing_leaf(log, journal, version)))
 
 
 def place_hold(url: str, clock: Clock, found: Found | None, ground: str, until_ns: int | None) -> str:
@@ -79,8 +81,13 @@ def set_retention(url: str, clock: Clock, days: int, found: Found | None) -> Non
     if not 0 <= days <= _LONGEST_DAYS:
         raise ConfigurationError(f"a retention period has 0 to {_LONGEST_DAYS} days, not {days}")
     facts: dict[str, Any] = {"days": days, "by": who()}
-    if found is not None:
-        facts["of"] = found.id
+    of = "" if found is None else found.id
+    if of:
+        facts["of"] = of
+    with Store(url) as store:
+        before = keeping(store).retention.get(of)
+    if before is not None:
+        facts["replaces"] = id_text(before.journal)
     _act(url, clock, "retention", "retention_set", facts)
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from recorder.api.erasures import ErasureRecord
+from recorder.api.sent import in_sent_order
 from recorder.api.store import Store
 from recorder.clock import id_bytes, id_text
+from recorder.core.conversation import Conversation
 from recorder.errors import NotFound
 from recorder.store.linked import LinkRow
 
@@ -38,7 +40,7 @@ def led_to(store: Store, row: LinkRow) -> list[str]:
     """Return the ids of the exchanges that led to what a link names, in the order in which they were sent.
 
     They are those of the conversation of the exchange that it names, up to that one, erased ones among them. What was
-    begun after the link led to nothing.
+    sent after that one led to nothing, and no clock that was set back meanwhile hides what was sent before.
 
     :raises NotFound: nothing is stored of the exchange.
     """
@@ -47,16 +49,13 @@ def led_to(store: Store, row: LinkRow) -> list[str]:
         raise NotFound(f"{row.kind}:{row.id} is linked to the exchange {exchange}, of which nothing is here")
     record = store.erasures.of(row.exchange)
     home, _ = store.conversation_of(exchange)
-    before = [
-        one
-        for one in with_erased(store, (home,), () if record is None else (record,))
-        if one == exchange or _began(store, one) <= row.at_ns
-    ]
+    before = with_erased(store, (home,), () if record is None else (record,))
     return before[: before.index(exchange) + 1]
 
 
 def with_erased(store: Store, homes: Iterable[str], erased: Iterable[ErasureRecord] = ()) -> list[str]:
-    """Return the ids of the exchanges of some conversations and of those erased ones that were in them, as they began.
+    """Return the ids of the exchanges of some conversations and of those erased ones that were in them, as they
+    were sent.
 
     :param homes: ids of the conversations.
     :param erased: records of exchanges that were in them, where that is known already.
@@ -64,7 +63,7 @@ def with_erased(store: Store, homes: Iterable[str], erased: Iterable[ErasureReco
     """
     gathering = _Gathering(store)
     for home in homes:
-        gathering.add(store.threaded.conversation(home).exchanges)
+        gathering.add(store.threaded.conversation(home))
         gathering.names.add(home)
     found = list(erased)
     while True:
@@ -73,7 +72,8 @@ def with_erased(store: Store, homes: Iterable[str], erased: Iterable[ErasureReco
         found = [one for one in store.erasures.beside(gathering.names, gathering.members) if one not in gathering]
         if not found:
             break
-    return sorted(gathering.members, key=lambda one: (_began(store, one), one))
+    began = {one: _began(store, one) for one in sorted(gathering.members)}
+    return in_sent_order(store.reader, began, gathering.follows)
 
 
 class _Gathering:
@@ -83,14 +83,16 @@ class _Gathering:
         self._store = store
         self._taken: set[bytes] = set()
         self.members: set[str] = set()
+        self.follows: list[tuple[str, str]] = []
         self.names: set[str] = set()
 
     def __contains__(self, record: ErasureRecord) -> bool:
         return record.stream in self._taken
 
-    def add(self, exchanges: Iterable[str]) -> None:
+    def add(self, thread: Conversation) -> None:
         """Add exchanges, with what their conversations are called by them."""
-        for one in exchanges:
+        self.follows += ((parent, one) for one, parent in thread.parents.items())
+        for one in thread.exchanges:
             row = self._store.reader.exchange(id_bytes(one))
             if row is not None and row.opening is not None:
                 self.names.add(id_text(row.opening))
@@ -99,7 +101,10 @@ class _Gathering:
     def take(self, record: ErasureRecord) -> None:
         """Take an erased exchange, and what is left of what it belonged to."""
         self._taken.add(record.stream)
-        self.members.add(id_text(record.stream))
+        erased = id_text(record.stream)
+        self.members.add(erased)
+        self.follows += ((before, erased) for before in record.texts("follows"))
+        self.follows += ((erased, later) for later in record.texts("followed_by"))
         self.names |= record.texts("conversations")
         for one in record.texts("follows") | record.texts("followed_by"):
             if self._store.reader.exchange(id_bytes(one)) is not None:
@@ -109,7 +114,7 @@ class _Gathering:
 
     def _home(self, conversation: str) -> None:
         try:
-            self.add(self._store.threaded.conversation(conversation).exchanges)
+            self.add(self._store.threaded.conversation(conversation))
         except NotFound:  # nothing is left of it, or it goes by another id now
             return
         self.names.add(conversation)

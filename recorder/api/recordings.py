@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from recorder.api.reader import Reader
-from recorder.clock import BY_CLOCK, asked_at, id_text
+from recorder.clock import asked_at, id_text
 from recorder.core.events import Event
 from recorder.core.exchange import Request, fold
+from recorder.core.sent_order import BY_CLOCK
 from recorder.errors import ChainBroken
 from recorder.projections.rows import places_of_row
 from recorder.replay.index import Entry

@@ -261,7 +261,7 @@ class Store:
 
         :raises NotFound: there is no such conversation.
         """
-        return (found.id,) if found.kind == "exchange" else self.threaded.conversation(found.id).exchanges
+        return (found.id,) if found.kind == "exchange" else self.threaded.sent(found.id).exchanges
 
     def conversations(self) -> list[ConversationSummary]:
         """Return every conversation, the one with the newest exchange first."""
@@ -278,7 +278,7 @@ class Store:
         """
         found = self._found(identity)
         home = found.id if found.kind == "conversation" else self.conversation_of(found.id)[0]
-        thread = self.threaded.conversation(home)
+        thread = self.threaded.sent(home)
         exchanges = [self.rebuilt(exchange) for exchange in thread.exchanges]
         return ConversationView(thread.id, thread.name, self.threaded.tags(home), exchanges, thread.parents)
 
@@ -288,7 +288,7 @@ class Store:
         :param found: what :meth:`resolve` returned.
         :raises NotFound: there is no such conversation.
         """
-        return self.threaded.conversation(found.id)
+        return self.threaded.sent(found.id)
 
     def conversation_of(self, exchange: str) -> tuple[str, str | None]:
         """Return the id of the conversation that an exchange belongs to, and of the exchange it goes on from."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Final, NamedTuple
 
 from recorder.api.gathering import Gathered
 from recorder.api.reader import Reader
+from recorder.api.sent import in_sent_order
 from recorder.clock import ID_SIZE, id_bytes, id_text
 from recorder.core.conversation import Conversation, Turn, group
 from recorder.errors import NotFound
@@ -59,12 +61,24 @@ class Threaded:
         return Gathered(self._reader)
 
     def conversation(self, identity: str) -> Conversation:
-        """Return a conversation.
+        """Return a conversation, its exchanges by their start.
 
         :param identity: its whole id.
         :raises NotFound: there is none.
         """
         return self._followed((identity,))[identity]
+
+    def sent(self, identity: str) -> Conversation:
+        """Return a conversation, its exchanges in the order in which they were sent, whatever clocks said meanwhile.
+
+        :param identity: its whole id.
+        :raises NotFound: there is none.
+        """
+        thread = self.conversation(identity)
+        turns = self._gathered.turns
+        began = {one: turns[one].started_ns for one in thread.exchanges}
+        follows = ((parent, one) for one, parent in thread.parents.items())
+        return replace(thread, exchanges=tuple(in_sent_order(self._reader, began, follows)))
 
     def _followed(self, homes: Collection[str]) -> dict[str, Conversation]:
         self._gathered.follow(homes)

@@ -13,6 +13,8 @@ from recorder.core.json_text import wall_ns_of
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _AGO: Final = re.compile(r"(\d+)\s*([smhdw])", re.IGNORECASE)
+#: A time with a fraction of a second, of which a ``datetime`` would take six digits.
+_NANOSECONDS: Final = re.compile(r"(.+:\d\d:\d\d)[.,](\d{1,9})(|[Zz]|[+-][\d:]+)")
 _SECOND: Final = 1_000_000_000
 _LAST_NS: Final = 2**63 - 1
 
@@ -30,8 +32,10 @@ def nanoseconds(text: str, now_ns: int) -> int:
     if ago is not None:
         found = now_ns - int(ago[1]) * _UNITS[ago[2].lower()] * _SECOND
     else:
-        moment = datetime.fromisoformat(text.strip())
-        found = wall_ns_of(moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC))
+        written = _NANOSECONDS.fullmatch(text.strip())
+        whole, rest = (text.strip(), 0) if written is None else (written[1] + written[3], int(written[2].ljust(9, "0")))
+        moment = datetime.fromisoformat(whole)
+        found = wall_ns_of(moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)) + rest
     return min(max(found, -_LAST_NS - 1), _LAST_NS)
 
 

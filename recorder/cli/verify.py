@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -47,7 +46,7 @@ _LONG: Final = 50_000  # events that take long enough for one
 @click.option("--roots", metavar="FILE", type=_FILE, help="Certificates in PEM that you trust, for time stamps.")
 @click.option("--outside", metavar="FILE", type=_FILE, help="The log's checkpoints outside the store, if not here.")
 @click.option("--views", is_flag=True, help="Also compare with the events what list, search and stats show.")
-@click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Processes; else one for each core.")
+@click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Processes; else as many as pay.")
 @click.option("--record", is_flag=True, help="Record in the store, when that is done, who verified it and the result.")
 @click.option("--resume", metavar="FILE", type=_FILE, help="Keep in FILE how far it is, and go on from there.")
 @json_option
@@ -97,7 +96,7 @@ def verify(
                 outside=_there(outside),
                 anchors=[*map(open_anchor, anchors), *_held(held)],
                 roots=[] if roots is None else read_roots(roots),
-                jobs=jobs or os.cpu_count() or 1,
+                jobs=jobs,
                 resume=resume,
                 damage=damage(store.reader.store),
             )

@@ -3,6 +3,9 @@
 A hold keeps an exchange, a conversation or everything from being erased until somebody releases it, or until a time
 that was set with it. A retention period keeps everything, or one conversation, for so many days after an exchange
 began; the last one that was set counts, and that of a conversation goes before that of everything.
+
+Which one is the last: see :mod:`recorder.core.act_order`. A release comes after the hold that it names, and a period
+after the one that it says to replace, whatever the order seems to be.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+from uuid import UUID
 
 from recorder.core.events import Event
 from recorder.core.json_text import rfc3339
@@ -58,16 +62,18 @@ class Retention:
 
     :ivar days: 0: no longer than anybody likes.
     :ivar of: id of the conversation; empty for everything.
+    :ivar journal: id of the journal that tells of it.
     """
 
     days: int
     of: str
     by: str
     set_ns: int
+    journal: bytes
 
     def until_ns(self, started_ns: int) -> int:
-        """Return when an exchange that began then may be erased."""
-        return started_ns + self.days * DAY_NS
+        """Return when an exchange that began then may be erased; 0, which is any time, where nothing keeps it."""
+        return started_ns + self.days * DAY_NS if self.days else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,22 +106,30 @@ class Keeping:
 def rules_of(events: Iterable[Event]) -> Keeping:
     """Return what has to be kept.
 
-    :param events: of journals, of :data:`TYPES`; others are passed over.
+    :param events: of journals, of :data:`TYPES`, in the order in which it was done; others are passed over.
     :raises CorruptRecording: the facts of one cannot be read: then nobody knows what has to be kept.
     """
     holds: dict[str, Hold] = {}
-    retention: dict[str, Retention] = {}
-    for event in sorted(events, key=lambda one: (one.wall_ns, one.stream, one.version)):
+    early: set[str] = set()  # holds of which the release comes first
+    periods: list[Retention] = []
+    replaced: set[str] = set()
+    for event in events:
         if event.type == "hold_placed":
             hold = _hold(event)
-            holds[hold.id] = hold
+            if hold.id in early:
+                early.remove(hold.id)
+            else:
+                holds[hold.id] = hold
         elif event.type == "hold_released":
-            holds.pop(str(event.facts.get("hold")), None)
+            released = str(event.facts.get("hold"))
+            if holds.pop(released, None) is None:
+                early.add(released)
         elif event.type == "retention_set":
             told = event.facts
-            of = str(told.get("of", ""))
-            retention[of] = Retention(int(told["days"]), of, str(told.get("by", "")), event.wall_ns)
-    return Keeping(holds, retention)
+            of, by = str(told.get("of", "")), str(told.get("by", ""))
+            periods.append(Retention(int(told["days"]), of, by, event.wall_ns, event.stream))
+            replaced.add(str(told.get("replaces")))
+    return Keeping(holds, {one.of: one for one in periods if str(UUID(bytes=one.journal)) not in replaced})
 
 
 def _hold(event: Event) -> Hold:

@@ -173,6 +173,7 @@ class RetentionSetMeta(TypedDict):
     days: int
     by: str
     of: NotRequired[str]
+    replaces: NotRequired[str]  # journal of the period that counted for the same until then
 
 
 class RedactionSetMeta(TypedDict):

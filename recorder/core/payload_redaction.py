@@ -1,6 +1,6 @@
 """Which parts of a request's payload are replaced: those that the user's rules name, and whatever the rules, members
-that can be nothing else than credentials, credentials of the request's own head that stand in its payload again, and
-those in a request for an OAuth token.
+that can be nothing else than credentials, credentials of the request that stand in its payload again, and those in a
+request for an OAuth token.
 
 Such a request is a form, a form with files or a JSON object with a member that nothing else has: ``grant_type``,
 ``client_secret``, ``client_assertion`` (RFC 6749 §2.3.1 and §4, RFC 7521 §4.2). How it is written does not matter: a
@@ -15,10 +15,21 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_plus
 
-from recorder.core.body_credentials import MEMBER, is_all_of, is_credential_member, names_a_credential, repeated_in
+from recorder.core.body_credentials import (
+    MEMBER,
+    TEXT,
+    credentials_in,
+    is_all_of,
+    is_credential_member,
+    names_a_credential,
+    names_a_part,
+    repeated_in,
+    written,
+)
 from recorder.core.credentials import MARKER, asks_for_token, is_credential_of_grant
 from recorder.core.form_fields import FORM, fields_of, names_of, with_values
 from recorder.core.json_spans import Span, find_spans
+from recorder.core.json_texts import Selects, find_texts, in_letters, strings_around
 from recorder.core.multipart import Part, parts_of
 
 if TYPE_CHECKING:
@@ -74,30 +85,39 @@ class PayloadRedaction:
 
         :param seen: what was replaced in the head and the URL of the same request; what stands here again goes, too.
         """
-        secrets = repeated_in(body, seen.secrets) if seen.secrets else []
         if len(body) <= _LARGEST_GRANT and _may_ask_for_token(body):
             body = self._token_request(body, seen)
-        if body and self.has_rules:
-            body = self._by_rules(body, seen)
         if names_a_credential(body):
             body = self._without_members(body, seen)
-        return self._without_repeated(body, secrets, seen) if secrets else body
+        secrets = [*seen.secrets]  # not what rules name: a player without these rules finds it nowhere else
+        if body and self.has_rules:
+            body = self._by_rules(body, seen)
+        repeated = repeated_in(body, secrets) if secrets else []
+        return self._without_repeated(body, repeated, seen) if repeated else body
 
     def _without_members(self, body: bytes, seen: Redacted) -> bytes:
         """Return a payload without texts under the names of credentials; what is neither JSON nor a form as far as
         it looks like JSON.
         """
-        before, text, spans = _read(body, _is_credential)
+        before, text, spans = _read(body, credentials_in, _is_credential)
         if spans is not None:
             return before + self._without_spans(text, spans, seen).encode("utf-8") if spans else body
-        if FORM.fullmatch(text):
+        if FORM.fullmatch(text.rstrip("\r\n")):
             return self._without_fields(text, is_credential_member, seen).encode("utf-8", "surrogateescape")
+        if names_a_part(body) and (parts := parts_of(body)):
+            body = self._without_parts(body, parts, [is_credential_member(part.name) for part in parts], seen)
 
         def without(found: re.Match[bytes]) -> bytes:
-            name, value = found[1].decode("utf-8", "replace"), found[3].decode("utf-8", "surrogateescape")
+            name = found[1].decode("utf-8", "replace")
             if not is_credential_member(name):
                 return found[0]
-            return b'"%s"%s"%s"' % (found[1], found[2], self._mark(name, value, seen, f"body:/{name}").encode("ascii"))
+
+            def marked(string: re.Match[bytes]) -> bytes:
+                value = string[0][1:-1].decode("utf-8", "surrogateescape")
+                marker = self._mark(name, value, seen, f"body:/{_pointed(name)}") if value else ""
+                return b'"%s"' % marker.encode("ascii")
+
+            return found[0][: found.start(3) - found.start()] + TEXT.sub(marked, found[3])
 
         return MEMBER.sub(without, body)
 
@@ -119,8 +139,11 @@ class PayloadRedaction:
             is_whole = is_one(unquote_plus(value))
             return self._mark("repeated", value, seen, f"body:/{name}") if is_whole else without(value)
 
+        as_bytes = [*map(written, secrets)]
         before, text, spans = _read(
-            body, lambda span: isinstance(span.value, str) and wanted.search(span.value) is not None
+            body,
+            lambda payload: strings_around(payload, as_bytes),
+            lambda _, value: any(secret in value for secret in secrets),
         )
         if spans is None:
             kept = with_values(text, of_field) if FORM.fullmatch(text) else without(text)
@@ -275,7 +298,9 @@ class PayloadRedaction:
             value = text[span.start : span.end]
             secret = span.value if isinstance(span.value, str) else value
             pointer = "/" + "/".join(map(_pointed, (*within, *span.path)))
-            marker = self._mark(span.path[-1], secret, seen, f"body:{pointer}")
+            around = "" if span.named else span.path[-2:][0]  # the name of its array
+            kind = around if is_credential_member(around) else span.path[-1]
+            marker = self._mark(kind, secret, seen, f"body:{pointer}")
             pieces += [text[at : span.start], '"', marker, '"']
             at = span.end
         return "".join([*pieces, text[at:]])
@@ -292,19 +317,27 @@ class PayloadRedaction:
         return with_values(text, value_of)
 
 
-def _is_credential(span: Span) -> bool:
-    """Whether a value of JSON is a text under the name of a credential."""
-    return span.named and isinstance(span.value, str) and span.value != "" and is_credential_member(span.path[-1])
+def _is_credential(name: str, text: str) -> bool:
+    """Whether a text of JSON stands under the name of a credential."""
+    return text != "" and is_credential_member(name)
 
 
-def _read(body: bytes, selects: Callable[[Span], bool]) -> tuple[bytes, str, list[Span] | None]:
-    """Return a byte order mark, the text after it, and the values in it that are picked; None where it is no JSON."""
+def _read(
+    body: bytes, places: Callable[[bytes], Iterable[int]], selects: Selects
+) -> tuple[bytes, str, list[Span] | None]:
+    """Return a byte order mark, the text after it, and the texts in it that are picked; None where it is no JSON.
+
+    :param places: says of bytes where such texts begin, if they are JSON.
+    """
     before = codecs.BOM_UTF8 if body.startswith(codecs.BOM_UTF8) else b""
-    text = body[len(before) :].decode("utf-8", "surrogateescape")
+    body = body[len(before) :]
     try:
-        return before, text, find_spans(body[len(before) :].decode("utf-8"), selects)
+        text = body.decode("utf-8")
+        if text.lstrip()[:1] in ("{", "[", '"'):
+            return before, text, find_texts(text, in_letters(body, text, places(body)), selects)
     except (ValueError, RecursionError):
-        return before, text, None
+        pass  # it is no JSON: what else it may be is looked at by its signs
+    return before, body.decode("utf-8", "surrogateescape"), None
 
 
 def _may_be_text(part: Part, content: bytes) -> bool:

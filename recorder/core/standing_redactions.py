@@ -47,16 +47,24 @@ class StandingRedaction:
 def standing_of(events: Iterable[Event]) -> tuple[StandingRedaction, ...]:
     """Return the redactions that are in force, in the order in which they were set.
 
+    One that was lifted is not, also where the clock of whoever set it was ahead.
+
     :param events: of journals, of :data:`TYPES`; others are passed over.
     :raises CorruptRecording: the facts of one cannot be read: then nobody knows what has to be hidden.
     """
     found: dict[str, StandingRedaction] = {}
+    early: set[str] = set()  # those of which the lifting comes first
     for event in sorted(events, key=lambda one: (one.wall_ns, one.stream, one.version)):
         if event.type == "redaction_set":
             made = _redaction(event)
-            found[made.id] = made
+            if made.id in early:
+                early.remove(made.id)
+            else:
+                found[made.id] = made
         elif event.type == "redaction_lifted":
-            found.pop(str(event.facts.get("redaction")), None)
+            lifted = str(event.facts.get("redaction"))
+            if found.pop(lifted, None) is None:
+                early.add(lifted)
     return tuple(found.values())
 
 

@@ -100,6 +100,7 @@ class Threads:
         # Of each exchange: the conversation's number where it was opened, below -1; else that of the first exchange.
         self._homes = array("i", [_NONE]) * len(self)
         self._parents = array("i", [_NONE]) * len(self)
+        self._ranks: dict[int, int] = {}
         self._group()
 
     def __len__(self) -> int:
@@ -187,6 +188,14 @@ class Threads:
         """Return the numbers of exchanges for :meth:`in_order`; an id that is not here has none."""
         return array("i", (number for identity in ids for number in self._by_id.numbers(identity)))
 
+    def put_in_order(self, sent: Iterable[bytes]) -> None:
+        """Have some exchanges come, within their conversations, in this order rather than in that of their times.
+
+        :param sent: their ids; one that is not here is passed over.
+        """
+        numbers = self.numbers(sent)
+        self._ranks |= dict(zip(numbers, sorted(numbers), strict=True))
+
     def in_order(self, chosen: array[int] | None = None, *, earlier: bool = False) -> Iterator[Placed]:
         """Yield exchanges conversation by conversation, each in the order in which it was sent.
 
@@ -201,22 +210,22 @@ class Threads:
         for number in wanted:
             if self._parents[number] != _NONE:
                 extended[self._parents[number]] += 1
-        size = len(self) + len(self._named)
+        size, ranks = len(self) + len(self._named), self._ranks
         began, ended = array("i", [_NONE]) * size, array("i", [_NONE]) * size
         for number in wanted:
             home = self._home(number)
             began[home] = number if began[home] == _NONE else min(began[home], number)
-            ended[home] = max(ended[home], number)
+            ended[home] = max(ended[home], ranks.get(number, number))
         listed: Iterable[int] = wanted
         flags = bytearray(b"\1") * len(self)
         if earlier and chosen is not None:
             flags = bytearray(len(self))
             for number in chosen:
                 flags[number] = 1
-            listed = (number for number in range(len(self)) if number <= ended[self._home(number)])
+            listed = (number for number in range(len(self)) if ranks.get(number, number) <= ended[self._home(number)])
 
         def place(number: int) -> int:  # a number rather than a pair, which takes three times as much while sorting
-            return began[self._home(number)] * len(self) + number
+            return began[self._home(number)] * len(self) + ranks.get(number, number)
 
         for number in array("i", sorted(listed, key=place)):
             home, parent = self._homes[number], self._parents[number]

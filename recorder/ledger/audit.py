@@ -27,7 +27,7 @@ from recorder.ledger.audit_erasures import Authority, IsSealed, sealed_by_now
 from recorder.ledger.audit_journals import Journals
 from recorder.ledger.audit_ledger import LedgerAudit
 from recorder.ledger.audit_outside import Outside, trusted_keys
-from recorder.ledger.audit_ranges import Range, Task, auditing, ranges
+from recorder.ledger.audit_ranges import Range, Task, auditing, fitting, ranges
 from recorder.ledger.audit_report import Audited, report_of
 from recorder.ledger.audit_said import Said
 from recorder.ledger.audit_state import State, identity_of
@@ -71,7 +71,7 @@ class Asked:
     :ivar outside: the file of what was signed of the log; None: where this machine keeps it.
     :ivar anchors: places outside that he names.
     :ivar roots: certificates that he trusts, for time stamps.
-    :ivar jobs: processes that check event streams.
+    :ivar jobs: processes that check event streams; None: as many as pay.
     :ivar resume: file in which is kept how far the audit is.
     :ivar damage: what the engine finds wrong with its own file.
     :ivar advance: told how many of the ranges of the streams are done, and how many there are.
@@ -82,7 +82,7 @@ class Asked:
     outside: Path | None = None
     anchors: Sequence[Anchor] = ()
     roots: Sequence[Certificate] = ()
-    jobs: int = 1
+    jobs: int | None = 1
     resume: Path | None = None
     damage: Iterable[str] = ()
     advance: Callable[[int, int], None] = field(default=lambda done, of: None)
@@ -209,7 +209,9 @@ class _Audit:
         """Check all streams; what else is to be done is done while other processes are at it."""
         asked, store = self._asked, self._store
         state = State(asked.resume, identity_of(store, size)) if asked.resume is not None else None
-        parts = (state.ranges if state is not None else None) or ranges(store, max(asked.jobs, 1))
+        events, streams = store.counts()
+        jobs = fitting(events) if asked.jobs is None else asked.jobs
+        parts = (state.ranges if state is not None else None) or ranges(store, streams, jobs)
         if state is not None:
             state.begin(parts)
         done = state.done[:] if state is not None else []
@@ -219,8 +221,7 @@ class _Audit:
             Task(part, said.within(*part), size, frozenset(one for one in apart if _is_in(one, part)))
             for part in parts[len(done) :]
         ]
-        jobs = asked.jobs if len(tasks) > 1 else 1
-        with auditing(self._url, store, jobs) as begin:
+        with auditing(self._url, store, jobs if len(tasks) > 1 else 1) as begin:
             results = begin(tasks)
             meanwhile()
             for number, one in enumerate(chain(done, results)):
@@ -282,14 +283,15 @@ class _Audit:
     def _answered(self, journals: Journals, ledger: LedgerAudit) -> Authority:
         """Find erasures that nobody answers for; look once more where they may have come during this audit."""
         is_sealed: IsSealed | None = None if self._origin is None else ledger.is_sealed
-        authority = Authority(journals.erasures, journals.rules, is_sealed, self._first, ledger.keys)
+        of = (self._first, ledger.keys, ledger.leaf_of)
+        authority = Authority(journals.erasures, journals.rules, is_sealed, *of)
         found = Tally()
         authority.check(self._tally.erased, found)
         if found.findings:  # what is erased while this runs was recorded and sealed after both were read
             if is_sealed is not None:
                 is_sealed = sealed_by_now(self._store.ledger, self._origin or "", ledger.keys, ledger.is_sealed)
             now, found = self._journals(Tally()), Tally()
-            authority = Authority(now.erasures, now.rules, is_sealed, self._first, ledger.keys)
+            authority = Authority(now.erasures, now.rules, is_sealed, *of)
             authority.check(self._tally.erased, found)
         if is_sealed is not None:
             gone = [one for one in authority.records if one.stream in self._tally.erased and authority.is_signed(one)]

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from recorder.clock import id_text
+from recorder.core.act_order import LeafOf, act_of, ranks
 from recorder.core.events import Event, stream_kind
 from recorder.core.holds import RETENTION, Keeping, rules_of
 from recorder.core.json_text import rfc3339
@@ -39,6 +40,7 @@ class Authority:
     :param is_sealed: None where the store has no ledger: then records are not asked for a seal.
     :param first: returns the first event of a stream; None: there is none.
     :param keys: of the ledger, that count; none: signatures are not checked, it is only asked whether there is one.
+    :param leaf_of: where in the ledger a record or a rule stands.
     """
 
     records: Sequence[Erasure]
@@ -46,14 +48,17 @@ class Authority:
     is_sealed: IsSealed | None
     first: Callable[[bytes], Event | None]
     keys: Sequence[NoteKey] = ()
+    leaf_of: LeafOf = lambda journal, version: None
+    _ranks: Mapping[tuple[bytes, int], int] = field(init=False)
     _folds: list[_Fold] = field(init=False)
     _signed: dict[tuple[bytes, int], bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         sealed = [one for one in self.rules if self.is_sealed is None or self.is_sealed(one.stream, one.version)]
-        self._folds = [_Fold(self.rules)]
+        self._ranks = ranks((*map(act_of, self.rules), *(one.act for one in self.records)), self.leaf_of)
+        self._folds = [_Fold(self.rules, self._ranks)]
         if len(sealed) < len(self.rules):
-            self._folds.append(_Fold(sealed))
+            self._folds.append(_Fold(sealed, self._ranks))
 
     def check(self, erased: Mapping[bytes, int], tally: Tally) -> None:
         """Find what nobody answers for.
@@ -127,18 +132,29 @@ class Authority:
 
     def _forbidden(self, record: Erasure) -> tuple[str, str] | None:
         """Return what was in force at that time and not overridden: the field of the finding, and words."""
-        began, at_ns, signed = self._began(record.stream), record.at_ns, self.is_signed(record)
-        if signed and self.is_sealed is not None and type(record.facts.get("recorded_ns")) is int:
-            at_ns = record.facts["recorded_ns"]
-        found = (_forbids(fold.before(at_ns), record, began, at_ns, signed) for fold in self._folds)
+        decided, signed = self._decided(record), self.is_signed(record)
+        began = self._began(record.stream)
+        found = (_forbids(kept, record, began, decided.at_ns, signed) for kept in self._kept(decided))
         return next((one for one in found if one is not None), None)
+
+    def _decided(self, record: Erasure) -> Erasure:
+        """Return what was recorded when it was decided, where a record with the key's signature vouches for that."""
+        if self.is_sealed is None or "recorded_ns" not in record.facts or not self.is_signed(record):
+            return record
+        at_ns = record.facts["recorded_ns"]
+        return next((one for one in self.records if (one.stream, one.at_ns) == (record.stream, at_ns)), record)
 
     def unknown(self) -> int:
         """Count the erasures of which is not known in which conversation it was, while rules name conversations."""
         return sum(
-            record.conversations is None and any(fold.before(record.at_ns).conversations for fold in self._folds)
+            record.conversations is None and any(kept.conversations for kept in self._kept(record))
             for record in self.records
         )
+
+    def _kept(self, record: Erasure) -> Iterator[Keeping]:
+        """Yield what had to be kept when something was erased: by all rules, and by what of them is sealed."""
+        rank = self._ranks[record.journal, record.version]
+        yield from (fold.before(rank) for fold in self._folds)
 
 
 def _events(records: Sequence[Erasure]) -> int:
@@ -146,16 +162,19 @@ def _events(records: Sequence[Erasure]) -> int:
 
 
 class _Fold:
-    """Tells what had to be kept at any time."""
+    """Tells what had to be kept whenever something was done.
 
-    def __init__(self, rules: Sequence[Event]) -> None:
-        self._rules = sorted(rules, key=lambda one: one.wall_ns)
-        self._times = [one.wall_ns for one in self._rules]
+    :param ranks: which place each act has among them.
+    """
+
+    def __init__(self, rules: Sequence[Event], ranks: Mapping[tuple[bytes, int], int]) -> None:
+        self._rules = sorted(rules, key=lambda one: ranks[one.stream, one.version])
+        self._ranks = [ranks[one.stream, one.version] for one in self._rules]
         self._known: dict[int, Keeping] = {}
 
-    def before(self, at_ns: int) -> Keeping:
-        """Return what had to be kept by the rules that were there before a moment."""
-        count = bisect_left(self._times, at_ns)
+    def before(self, rank: int) -> Keeping:
+        """Return what had to be kept by the rules that were there before an act."""
+        count = bisect_left(self._ranks, rank)
         if count not in self._known:
             self._known[count] = rules_of(self._rules[:count])
         return self._known[count]

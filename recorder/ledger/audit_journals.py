@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from recorder.clock import id_bytes, id_text
+from recorder.core.act_order import Act
 from recorder.core.clock_samples import ClockSamples
 from recorder.core.events import Event
 from recorder.core.holds import TYPES
@@ -28,7 +29,7 @@ class Erasure:
     """That payloads were erased, and on whose authority.
 
     :ivar at_ns: when, by the clock of the process that did it.
-    :ivar journal: that tells of it; ``version``: of the event there.
+    :ivar journal: that tells of it; ``version``: of the event there; ``position``: of that in the store.
     """
 
     stream: bytes
@@ -37,6 +38,12 @@ class Erasure:
     facts: Mapping[str, Any]
     journal: bytes
     version: int
+    position: int | None = None
+
+    @property
+    def act(self) -> Act:
+        """Itself among other acts."""
+        return Act(self.journal, self.version, self.at_ns, self.position)
 
     @property
     def place(self) -> str:
@@ -172,7 +179,8 @@ class Journals:
             if stream is None or type(count) is not int:
                 self._find(journal, event.version, "meta", "payload_erased names no exchange and number of events")
             else:
-                self.erasures.append(Erasure(stream, count, event.wall_ns, facts, journal, event.version))
+                place = journal, event.version, event.position
+                self.erasures.append(Erasure(stream, count, event.wall_ns, facts, *place))
         elif kind in TYPES:
             if _is_rule(kind, facts):
                 self.rules.append(event)

@@ -72,7 +72,12 @@ class LedgerAudit:
 
     def is_sealed(self, journal: bytes, version: int) -> bool:
         """Whether a signed checkpoint covers an event of one of the journals that are kept."""
-        return any(number < self.signed and length >= version for number, length in self._sealed.get(journal, ()))
+        return self.leaf_of(journal, version) is not None
+
+    def leaf_of(self, journal: bytes, version: int) -> int | None:
+        """Return the number of the first leaf that covers it, where a signed checkpoint does."""
+        leaves = (number for number, length in self._sealed.get(journal, ()) if length >= version)
+        return next((number for number in leaves if number < self.signed), None)
 
     def take(self, rows: LedgerRows, outside: Iterable[Claim]) -> None:
         """Read everything, and compare.

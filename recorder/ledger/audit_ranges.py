@@ -8,6 +8,7 @@ they say, never less: that is looked at once more at the end.
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from recorder.store.walked import ids_of_streams, walked
 
 _RANGES_A_JOB: Final = 8  # so that one process with large streams does not keep all others waiting at the end
 _LEAST_STREAMS: Final = 4
+_EVENTS_A_JOB: Final = 50_000  # another process takes as long to begin as these take to be checked
 
 
 class Range(NamedTuple):
@@ -47,12 +49,17 @@ class Task(NamedTuple):
     apart: frozenset[bytes] = frozenset()
 
 
-def ranges(store: SqlStore, jobs: int) -> list[Range]:
+def fitting(events: int) -> int:
+    """Return how many processes pay for so many events: at most one for each core."""
+    return max(min(os.cpu_count() or 1, events // _EVENTS_A_JOB), 1)
+
+
+def ranges(store: SqlStore, streams: int, jobs: int) -> list[Range]:
     """Part the ids of a store's streams; every id that there can be is in one range.
 
+    :param streams: how many streams there are.
     :param jobs: how many processes there are.
     """
-    _, streams = store.counts()
     each = max(-(-streams // (jobs * _RANGES_A_JOB)), _LEAST_STREAMS)
     cuts: list[bytes | None] = [None, *islice(ids_of_streams(store), each, None, each), None]
     return [Range(start, end) for start, end in pairwise(cuts)]

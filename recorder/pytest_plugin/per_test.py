@@ -68,10 +68,10 @@ class Recording:
         self._take_over()
         self._exists = path.exists()
         self.plan = plan_of(settings.mode, exists=self._exists, begun=run.begun.get(path))
-        if settings.mode is Mode.VERIFY and not self._exists:
-            raise pytest.UsageError(f"{test}: there is no cassette {run.told(path)} to compare with: record it first")
         self._refuse_races()
         self._refuse_unfinished()
+        if settings.mode is Mode.VERIFY and not self._exists:
+            raise pytest.UsageError(f"{test}: there is no cassette {run.told(path)} to compare with: record it first")
         self._apart: Path | None = None
         self._made_folders: list[Path] = []
         self._recorder = self._open_recorder()

@@ -77,12 +77,10 @@ class Drainer:
         self.brought = brought or Brought()
         self._counted: dict[bytes, int] = {}  # up to where the events of each file are counted
         self.drained: dict[bytes, int] = {}
-        self.events = 0
-        self.conflicts = 0
+        self.events = self.conflicts = 0
         self.error: str | None = None
         self._sealer = Sealer(clock, signed)
-        self._synced = True
-        self._dead = dead
+        self._synced, self._dead = True, dead
 
     @property
     def damage(self) -> str | None:
@@ -199,6 +197,7 @@ class Drainer:
             files = self._source.files()  # every time: other lanes may have begun since
             for file in files:
                 if file.id not in self._confirmed:
+                    self.brought.require_in(self._store)
                     there = max(self._store.drained(file.id), HEADER_SIZE)
                     if there > self.drained.get(file.id, HEADER_SIZE):  # by a process that died, or nobody heard of it
                         self._sealer.take(self._store, self._source.instance)
@@ -289,11 +288,12 @@ class Drainer:
         growing = {file.lane: file.id for file in files}
         for file in files:
             if file.id != growing[file.lane] and file.lane not in self.damaged_lanes and not self._stuck.holds(file.id):
+                if store.drained(file.id) != self.drained.pop(file.id):
+                    raise StoreUnreachable(f"{store.name} was replaced by an older copy while this program recorded")
                 store.forget_spool(file.id)
                 self.brought.shorten()
                 self._source.drop(file.id)
                 self._confirmed.discard(file.id)
-                del self.drained[file.id]
                 self._counted.pop(file.id, None)
 
     def _failed(self, reason: str) -> None:

@@ -155,6 +155,9 @@ def _move(store: EventLog, dead: bytes, orphans: Sequence[Orphan], done: Recover
 def _drain(store: EventLog, orphan: Orphan, salvage: Salvage, done: Recovered) -> bool:
     """Move what a file holds, batch by batch; return whether that went to its end without finding anything wrong."""
     start = _drained(store, orphan)
+    if start > orphan.size:
+        orphan.damage = f"it ends at byte {orphan.size}, and the store has it up to byte {start}"
+        return True
     try:
         while True:
             openings, events, end = read_batch(orphan, start)

@@ -12,9 +12,10 @@ from typing import ClassVar, Final, NamedTuple
 from recorder.clock import ID_SIZE, Clock
 from recorder.errors import CorruptRecording
 from recorder.locks import LockFile
+from recorder.store.base import SPOOL_HEADER
 
 MAGIC: Final = b"recorder-spool\x01\n"
-HEADER_SIZE: Final = 48
+HEADER_SIZE: Final = SPOOL_HEADER
 SUFFIX: Final = ".spool"
 SIZE_FIELD: Final = 4  # bytes at the beginning of a record that tell its size, which is never 0
 #: Bytes of the smallest file that is allocated ahead and may end in zeros (docs/format.md): never to become more.

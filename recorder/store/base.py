@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
 
 from recorder.core.events import Event, StreamOpened
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 #: How a SQLite store writes: see :func:`recorder.store.open_store`.
 Synchronous = Literal["normal", "full"]
 
+#: Bytes of a spool file's header: where its first batch begins.
+SPOOL_HEADER: Final = 48
+
 
 @dataclass(frozen=True, slots=True)
 class SpoolMark:
@@ -25,7 +28,8 @@ class SpoolMark:
 
     :ivar spool: 16-byte id of the spool file.
     :ivar start: byte offset at which this batch begins; must be where the store says the last one ended
-        (for a spool that the store has not seen: where the spool's header ends).
+        (for a spool that the store has not seen: within :data:`SPOOL_HEADER`). Else the store is not the one that
+        has what came before: an older copy was put back.
     :ivar end: byte offset after this batch.
     """
 

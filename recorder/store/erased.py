@@ -73,6 +73,12 @@ def second_acts_of_types(store: SqlStore, types: Iterable[str]) -> Iterator[Even
     return store.events_where(f"e.version = 2 AND e.stream IN ({journals}) AND e.type IN ({codes})")
 
 
+def sealing_leaf(store: SqlStore, journal: bytes, version: int) -> int | None:
+    """Return the number of the first leaf of the ledger that seals a journal up to a version of it."""
+    leaves = (leaf.number for leaf in store.ledger.leaves_of(journal) if leaf.head.length >= version)
+    return next(leaves, None)
+
+
 def events_of_types(store: SqlStore, types: Iterable[str]) -> Iterator[Event]:
     """Return every event of some types, in the order of the event streams' ids; looks through the whole store."""
     codes = ", ".join(str(TYPE_CODES[name]) for name in types)

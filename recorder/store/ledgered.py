@@ -11,7 +11,6 @@ What is signed is no concern of the store: it keeps the notes as they are.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sqlalchemy import Connection, Select, func, insert, select, text
@@ -244,11 +243,11 @@ class SqlLedger:
 
     def unsealed(self, limit: int) -> list[Head]:
         """Return up to *limit* heads of streams that are further than their last leaf; looks at every stream."""
-        return list(islice(unsealed_heads(self._store), limit))
+        return unsealed_heads(self._store, limit=limit)
 
     def unsealed_of(self, instance: bytes) -> list[Head]:
         """Return the same of the streams that one recorder process opened."""
-        return list(unsealed_heads(self._store, instance))
+        return unsealed_heads(self._store, instance)
 
     # The tree
 

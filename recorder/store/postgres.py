@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from recorder.core.events import Event, StreamOpened
 from recorder.errors import StoreError, VersionConflict
 from recorder.store import postgres_sessions, revisions
-from recorder.store.base import FeedCursor, SpoolMark
+from recorder.store.base import SPOOL_HEADER, FeedCursor, SpoolMark
 from recorder.store.failures import translating
 from recorder.store.postgres_copy import COPY, END, HEAD, ROWS, packed
 from recorder.store.postgres_sessions import reading_engine, writing_engine
@@ -37,22 +37,20 @@ _FETCH: Final = 2000
 
 #: Key of the advisory lock of whoever appends to the ledger: "ledger\\0\\0" in ASCII.
 _APPENDING: Final = 0x6C65646765720000
+_UNSYNCED: Final = ", set_config('synchronous_commit', 'off', true)"
 _DURABLE: Final = (
-    "CASE WHEN current_setting('synchronous_commit') = 'off' THEN set_config('synchronous_commit', 'on', true) END"
+    ", CASE WHEN current_setting('synchronous_commit') = 'off' THEN set_config('synchronous_commit', 'on', true) END"
 )
 
 # Everything of an append but its events, in one statement: each round trip costs the thread that makes it the
-# interpreter, and with other threads busy it is milliseconds until it has it again. What bounds the transaction is
-# joined, so that it is set before there is a lock to be waited for.
+# interpreter, and with other threads busy it is milliseconds until it has it again.
 _BEGIN: Final = (
-    "WITH bounds AS MATERIALIZED (SELECT {bounds}, CASE WHEN %s THEN set_config('synchronous_commit', 'off', true) "
-    "END), moved AS (UPDATE spools AS s SET drained = m.stop "
-    "FROM bounds, unnest(%s::uuid[], %s::bigint[], %s::bigint[]) AS m (spool, start, stop) "
-    "WHERE s.spool = m.spool AND s.drained = m.start RETURNING s.spool), "
+    "WITH moved AS (UPDATE spools AS s SET drained = m.stop FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[]) "
+    "AS m (spool, start, stop) WHERE s.spool = m.spool AND s.drained = m.start RETURNING s.spool), "
     "opened AS (INSERT INTO event_streams (stream, instance, secret, format) "
     "SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::bytea[], %s::smallint[])), "
-    "made AS (INSERT INTO batches (events) SELECT %s::bigint FROM bounds WHERE %s RETURNING id) "
-    "SELECT (SELECT id FROM made), ARRAY(SELECT spool FROM moved) FROM bounds"
+    "made AS (INSERT INTO batches (events) SELECT %s::bigint WHERE %s RETURNING id) "
+    "SELECT (SELECT id FROM made), ARRAY(SELECT spool FROM moved)"
 )
 # A spool that was never seen: its first batch begins where its header ends.
 _FIRST: Final = (
@@ -159,13 +157,15 @@ class PostgresStore(SqlStore):
 
         :param durable: the commit waits for the disk, though the server's settings may say otherwise.
         """
-        with self._transaction() as connection:
-            connection.exec_driver_sql(f"SELECT {postgres_sessions.BOUNDS}{f', {_DURABLE}' if durable else ''}")
+        with self._transaction(_DURABLE if durable else "") as connection:
             yield connection
 
     @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        """The same without what bounds a transaction: :func:`_insert` begins with that."""
+    def _transaction(self, setting: str) -> Iterator[Connection]:
+        """The same with a setting of its own, beside those that bound it.
+
+        They have a statement of their own: tables are locked before anything of a statement is done.
+        """
         self._after_fork()
         with self._thread_lock, translating(self._name, psycopg.Error):
             if self._write is None:
@@ -175,6 +175,7 @@ class PostgresStore(SqlStore):
             try:
                 # Without begin() SQLAlchemy would not know of a raw cursor's work, and not commit it.
                 with self._writer.begin():
+                    self._writer.exec_driver_sql(f"SELECT {postgres_sessions.BOUNDS}{setting}")
                     yield self._writer
             except BaseException:
                 self._after_failure(self._writer)
@@ -209,8 +210,9 @@ class PostgresStore(SqlStore):
         try:
             instances = self._instances_of(openings, events)
             try:
-                with self._transaction() as connection, _raw(connection).cursor() as cursor:
-                    _insert(cursor, openings, events, marks, instances, synced=synced)
+                unsynced = "" if synced else _UNSYNCED
+                with self._transaction(unsynced) as connection, _raw(connection).cursor() as cursor:
+                    _insert(cursor, openings, events, marks, instances)
             except VersionConflict:
                 # Rare: something is stored already. Look at each.
                 self._forget_instances(openings)
@@ -228,6 +230,16 @@ class PostgresStore(SqlStore):
             if not openings and not events:
                 marks = [mark for mark in marks if stored.drained(mark.spool) != mark.end]
             _insert(cursor, openings, events, marks, self._instances_of(openings, events))
+
+    def drained(self, spool: bytes) -> int:
+        """Return how far a spool is drained, in bytes; 0 if it was never seen.
+
+        Like an append, a writer waits only so long for a table that somebody has locked.
+        """
+        if self._write is None:
+            return super().drained(spool)
+        with self.writing() as connection, _raw(connection).cursor() as cursor:
+            return _StoredHere(cursor).drained(spool)
 
     def forget_spool(self, spool: bytes) -> None:
         """Drop the bookkeeping of a spool whose file is gone."""
@@ -298,14 +310,11 @@ def _insert(
     events: Sequence[Event],
     marks: Sequence[SpoolMark],
     instances: dict[bytes, bytes],
-    *,
-    synced: bool = True,
 ) -> None:
     """Insert openings and events, and move the offsets of spools from where *marks* start to where they end."""
     row = cursor.execute(
-        _BEGIN.format(bounds=postgres_sessions.BOUNDS),
+        _BEGIN,
         (
-            not synced,
             [mark.spool.hex() for mark in marks],
             [mark.start for mark in marks],
             [mark.end for mark in marks],
@@ -333,7 +342,8 @@ def _insert(
 def _advance_new(cursor: Cursor[Any], marks: Sequence[SpoolMark]) -> None:
     """Take note of spools that were never seen."""
     given = ([mark.spool.hex() for mark in marks], [mark.end for mark in marks])
-    if cursor.execute(_FIRST, given).rowcount != len(marks):
+    begins = all(mark.start <= SPOOL_HEADER for mark in marks)
+    if not begins or cursor.execute(_FIRST, given).rowcount != len(marks):
         places = ", ".join(str(mark.start) for mark in marks)
         raise VersionConflict(f"the spool's batch does not begin where the last one ended, at byte {places}")
 

@@ -130,6 +130,17 @@ def _digits(connection: Connection, table: Table, name: str) -> ColumnElement[st
     return func.encode(func.uuid_send(table.c[name]), "hex")
 
 
+def instances_of(store: SqlStore, streams: Iterable[bytes]) -> dict[bytes, bytes]:
+    """Return, of those event streams that were opened, which process opened them."""
+    c = event_streams.c
+    found: dict[bytes, bytes] = {}
+    with store.reading() as connection:
+        for some in batched(list(streams), _AT_ONCE):
+            rows = connection.execute(select(c.stream, c.instance).where(c.stream.in_(some)))
+            found.update((stream, instance) for stream, instance in rows)
+    return found
+
+
 def heirs_of(connection: Connection, ids: Sequence[bytes]) -> set[bytes]:
     """Return the exchanges whose rows of messages have to be stored anew when those of some exchanges are removed.
 

@@ -20,7 +20,7 @@ from sqlalchemy.exc import IntegrityError
 from recorder.core.events import TYPE_CODES, Event, StreamOpened
 from recorder.errors import StoreError, StoreUnreachable, UnknownEventType, VersionConflict
 from recorder.store import revisions
-from recorder.store.base import FeedCursor, SpoolMark, Synchronous
+from recorder.store.base import SPOOL_HEADER, FeedCursor, SpoolMark, Synchronous
 from recorder.store.failures import translating
 from recorder.store.repeats import Stored, without_repeats
 from recorder.store.rows import Row, batched
@@ -52,7 +52,7 @@ _ABSENT: Final = 0
 # Of a spool that was never seen, the first batch begins where its header ends.
 _MARK: Final = (
     "INSERT INTO spools (spool, drained) SELECT column1, column3 FROM (VALUES %s) AS marks "
-    "WHERE column2 = COALESCE((SELECT drained FROM spools WHERE spool = column1), column2) "
+    f"WHERE column2 = COALESCE((SELECT drained FROM spools WHERE spool = column1), min(column2, {SPOOL_HEADER})) "
     "ON CONFLICT (spool) DO UPDATE SET drained = excluded.drained"
 )
 _MARKED: Final = "(?, ?, ?)"

@@ -21,15 +21,22 @@ _BEHIND: Final = (
 )
 
 
-def unsealed_heads(store: SqlStore, instance: bytes | None = None) -> Iterator[Head]:
-    """Yield the heads of streams that are further than their last leaf, in the order of their ids.
+def unsealed_heads(store: SqlStore, instance: bytes | None = None, limit: int | None = None) -> list[Head]:
+    """Return the heads of streams that are further than their last leaf, in the order in which the store took them.
 
-    A head whose hash is none cannot be sealed, and does not come: the audit tells of it.
+    So leaves have that order, and not that of the ids, which begin with the clocks of whoever made them. A head whose
+    hash is none cannot be sealed, and does not come: the audit tells of it.
 
     :param instance: only of streams that this recorder process opened.
+    :param limit: how many at most, of the first by their ids.
     """
+    found = sorted(islice(_unsealed(store, instance), limit), key=lambda one: (one[0], one[1].stream))
+    return [head for _, head in found]
+
+
+def _unsealed(store: SqlStore, instance: bytes | None) -> Iterator[tuple[int, Head]]:
     found = iter(store.openings_where(_BEHIND, instance))
     while some := [opened.stream for opened in islice(found, _AT_ONCE)]:
         for stream, last in sorted(store.heads(some).items()):
             if len(last.hash) == _HASH_SIZE:
-                yield Head(stream, last.version, last.hash, ENDED if store.has_end(last) else OPEN)
+                yield last.position or 0, Head(stream, last.version, last.hash, ENDED if store.has_end(last) else OPEN)

@@ -58,7 +58,7 @@ WAYS: list[Callable[..., bytes]] = [by_requests, by_httpx]
 
 @pytest.mark.parametrize("records", WAYS)
 @pytest.mark.parametrize("plays", WAYS)
-@pytest.mark.parametrize("dummy", [KEY, "another-dummy-key"])
+@pytest.mark.parametrize("dummy", [KEY, "another-dummy-key-1"])
 def test_a_key_in_a_payload_is_in_no_cassette_and_a_dummy_matches(
     server: Wire, tmp_path: Path, records: Callable[..., bytes], plays: Callable[..., bytes], dummy: str
 ) -> None:
@@ -119,7 +119,58 @@ def test_a_server_that_replays_takes_a_dummy(server: Wire, tmp_path: Path) -> No
     with Recorder(path) as recorder:
         answer = by_requests(recorder, server.url, KEY, payload(KEY, OTHER))
     with Player(path) as player, player.serve() as url, requests.Session() as session:
-        headers = {"Authorization": "Bearer another-dummy-key"}
-        body = payload("another-dummy-key", "dummy")
+        headers = {"Authorization": "Bearer another-dummy-key-1"}
+        body = payload("another-dummy-key-1", "dummy")
         got = session.post(f"{url}/v1?api_key=dummy", headers=headers, json=body)
     assert got.content == answer
+
+
+def test_the_prompt_says_the_dummy_that_it_was_recorded_with(server: Wire, tmp_path: Path) -> None:
+    """A server of one's own takes any key: whichever it was, and whichever CI has, what is said stays as it is."""
+    path, said = tmp_path / "tape.jsonl", {"q": "lm-studio or vllm?", "provider": "lm-studio"}
+    with Recorder(path) as recorder:
+        answer = by_requests(recorder, server.url, "lm-studio", said)
+    assert "lm-studio or vllm?" in path.read_text()
+    for key in ("dummy", "lm-studio", "placeholder", KEY):
+        with Player(path) as player:
+            assert by_requests(player, server.url, key, said) == answer
+    with pytest.raises(NoMatchingExchange), Player(path) as player:
+        by_requests(player, server.url, "lm-studio", {**said, "q": "vllm?"})
+
+
+@pytest.mark.parametrize("dummy", ["placeholder", "not-needed", "dummy"])
+def test_the_prompt_says_the_dummy_of_ci(server: Wire, tmp_path: Path, dummy: str) -> None:
+    path, said = tmp_path / "tape.jsonl", {"q": f"replace the {dummy} by a text", "user": dummy}
+    with Recorder(path) as recorder:
+        answer = by_requests(recorder, server.url, KEY, said)
+    with Player(path) as player:
+        assert by_requests(player, server.url, dummy, said) == answer
+
+
+def test_a_field_of_an_upload(server: Wire, tmp_path: Path) -> None:
+    path = tmp_path / "tape.jsonl"
+
+    def ask(way: Recorder | Player, key: str) -> bytes:
+        with requests.Session() as session:
+            files = {"file": ("a.txt", b"hi")}
+            return way.mount(session).post(f"{server.url}/v1", data={"api_key": key}, files=files).content
+
+    with Recorder(path) as recorder:
+        answer = ask(recorder, KEY)
+    assert KEY not in path.read_text()
+    assert run("cassette", "check", str(path)).exit_code == 0
+    with Player(path) as player:
+        assert ask(player, "dummy") == answer
+
+
+def test_a_field_of_an_upload_that_was_recorded_before_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "tape.jsonl"
+    form = b'--b\r\nContent-Disposition: form-data; name="api_key"\r\n\r\n%s\r\n--b--\r\n' % KEY.encode()
+    made = ExchangeBuilder().request(form, url="http://127.0.0.1:1/v1").response().chunks(b"hold")
+    made.event("response_completed")
+    with closing(open_events(str(path))) as cassette:
+        cassette.append([made.opened], made.events)
+    checked = run("cassette", "check", str(path))
+    assert checked.exit_code == 1
+    assert "before the credentials in it were redacted (body:/api_key): record it again" in checked.output
+    assert KEY not in checked.output

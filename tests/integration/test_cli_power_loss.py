@@ -63,6 +63,18 @@ def test_what_a_file_without_anything_in_it_was_part_of_is_closed(store_url: str
     assert "2 gaps" in verified.stdout
 
 
+@pytest.mark.parametrize("size", [64, 100, 600])
+def test_a_file_that_is_shorter_than_what_the_store_has_of_it_was_longer(sqlite_url: str, size: int) -> None:
+    files = _die(sqlite_url)
+    for path in files:
+        os.truncate(path, size)
+    done = run("recover", "--store", sqlite_url)
+    line = told(done, 1)
+    assert all(f"{path}.damaged" in line for path in files)
+    verified = run("verify", "--store", sqlite_url)
+    assert (verified.exit_code, "2 gaps" in verified.stdout) == (0, True)
+
+
 def test_what_stands_behind_a_lost_page_is_not_believed_to_follow_on_it(sqlite_url: str) -> None:
     """The first page of a file that is allocated ahead: zeros in its place, and zeros up to its end."""
     for path in _die(sqlite_url):

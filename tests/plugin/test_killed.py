@@ -155,7 +155,7 @@ def test_a_first_recording_that_was_killed_is_renewed_as_any_other(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kills by SIGKILL")
-@pytest.mark.parametrize("mode", ["once", "none"])
+@pytest.mark.parametrize("mode", ["once", "none", "verify"])
 def test_what_is_only_in_a_spool_is_no_cassette_that_is_missing(
     suite: Suite, server: LoopbackServer, mode: str
 ) -> None:

@@ -142,6 +142,11 @@ class Journals:
             if len(told) < _MOST_CLOSINGS:
                 told.append(_Closed(journal, entry.version, length, str(head)))
 
+    @property
+    def announced(self) -> dict[bytes, int]:
+        """When the exchanges that are here were announced, nanoseconds."""
+        return {stream: opened.wall_ns for stream, opened in self._opened.items()}
+
     def lengths(self, stream: bytes) -> list[int]:
         """Return the versions of an exchange after which journals tell its hash."""
         return [closed.length for closed in self._closed.get(stream, ())]

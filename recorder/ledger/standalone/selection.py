@@ -33,12 +33,13 @@ def made_for(selection: Any) -> str:
     return f"the exchange {value}"
 
 
-def wrong_selection(selection: Any, here: Mapping[bytes, StreamSummary]) -> str:
+def wrong_selection(selection: Any, here: Mapping[bytes, StreamSummary], announced: Mapping[bytes, int]) -> str:
     """Return why a bundle cannot have been made for that; nothing where it can.
 
     What was erased or withheld is not known to say something else.
 
     :param here: its event streams.
+    :param announced: when journals say that exchanges were begun, nanoseconds.
     """
     if not _has_form(selection):
         return "the manifest does not say what the bundle was made for"
@@ -50,7 +51,8 @@ def wrong_selection(selection: Any, here: Mapping[bytes, StreamSummary]) -> str:
         return _wrong_conversation(value, here)
     if kind == "period":
         for name, one in exchanges.items():
-            if one.length and (one.last_ns < value[0] or one.began_ns >= value[1]):
+            without = one.last_ns < value[0] or one.began_ns >= value[1]
+            if one.length and without and not value[0] <= announced.get(one.stream, -1) < value[1]:
                 return f"the exchange {name} was not in the time that the bundle was made for"
     return ""
 

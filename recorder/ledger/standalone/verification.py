@@ -205,7 +205,8 @@ class Verification:
         links = [summary for summary in self.summaries.values() if summary.kind == "link"]
         if asked is not None and not any(link_names(one, linked.get(one.stream), asked) for one in links):
             self.findings.add("link", "selection", f"no link here names what the bundle was made for: {asked}")
-        wrong = wrong_selection(selection, self.summaries)
+        announced = {} if self.journals is None else self.journals.announced
+        wrong = wrong_selection(selection, self.summaries, announced)
         if wrong and not self.findings.found:  # what is damaged need not be what was asked for
             self.findings.add("manifest", "selection", wrong)
         here = {id_of(stream) for stream in self.summaries}

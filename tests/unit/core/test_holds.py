@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -34,9 +35,10 @@ def held(kept: Keeping) -> list[tuple[str, Any]]:
 
 def test_a_hold_ends_by_its_release_and_by_its_time() -> None:
     events = [placed("a"), placed("b", all=True, until_ns=NOW + 10), event("hold_released", 5, {"hold": "a"})]
-    kept = rules_of(reversed(events))  # in the order of their times, whatever the order in which they come
-    assert [hold.id for hold in kept.in_force(NOW + 9)] == ["b"]
-    assert kept.in_force(NOW + 10) == []
+    for some in (events, events[::-1]):  # a release comes after what it releases, whatever the order seems to be
+        kept = rules_of(some)
+        assert [hold.id for hold in kept.in_force(NOW + 9)] == ["b"]
+        assert kept.in_force(NOW + 10) == []
 
 
 def test_a_hold_that_is_placed_again_after_its_release_is_in_force() -> None:
@@ -48,12 +50,20 @@ def test_the_last_retention_period_counts_and_that_of_a_conversation_goes_first(
     def days(at: int, days: int, **of: str) -> Event:
         return event("retention_set", at, {"days": days, "by": "b", **of})
 
-    kept = rules_of([days(3, 10), days(1, 30), days(2, 5, of="c"), days(2, 7, of="d")])
+    kept = rules_of([days(1, 30), days(2, 5, of="c"), days(3, 10), days(2, 7, of="d")])
     found = [kept.retention_of(homes) for homes in ((), ("x",), ("c",), ("c", "d"))]
     assert [one.days if one else None for one in found] == [10, 10, 5, 7]
     assert found[0] is not None
     assert found[0].until_ns(NOW) == NOW + 10 * DAY_NS
     assert Keeping().retention_of(("c",)) is None
+
+
+def test_a_period_comes_after_the_one_that_it_replaces() -> None:
+    first = event("retention_set", 1, {"days": 0, "by": "b"})
+    second = event("retention_set", 2, {"days": 30, "by": "b", "replaces": str(UUID(bytes=first.stream))})
+    for some in ([first, second], [second, first]):
+        assert [one.days for one in rules_of(some).retention.values()] == [30]
+    assert [one.days for one in rules_of([first]).retention.values()] == [0]
 
 
 @pytest.mark.parametrize("kind", ["hold_placed", "hold_released", "retention_set"])

@@ -40,6 +40,7 @@ def test_what_was_lifted_is_not_in_force_in_whatever_order_it_is_read() -> None:
     events = [lifted, was_set("b", 2, all=True), was_set("a", 1, all=True)]
     assert [one.id for one in standing_of(events)] == ["b"]
     assert [one.id for one in standing_of([*events, was_set("a", 4, all=True)])] == ["b", "a"]
+    assert standing_of([lifted, was_set("a", 9, all=True)]) == (), "by somebody whose clock was ahead"
 
 
 @pytest.mark.parametrize(
