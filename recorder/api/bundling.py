@@ -210,7 +210,9 @@ def _check_out(store: Store, out: Path, *, replace: bool) -> None:
 
 def _documents(store: Store, plan: Plan, standing: Standing, begin: Begin) -> Iterator[tuple[str, Iterable[bytes]]]:
     times = {stream: row.started_ns for stream in plan.wanted.exchanges if (row := store.reader.exchange(stream))}
-    told = [part.opened.stream for part in plan.parts if part.kind == "exchange" and not (part.withheld or part.erased)]
+    erased = {part.opened.stream for part in plan.parts if part.erased} - plan.taken_away
+    told = [part.opened.stream for part in plan.parts if part.kind == "exchange" and not part.withheld]
+    told = [stream for stream in told if stream not in erased]
     hidden = sum(bool(standing.of(id_text(one))) for one in told) if standing.hides else 0
     yield "COVER.html", cover(plan, times, hidden, _elsewhere(store.reader.store, plan))
     chosen, advance = of_ids(store, told), begin(len(told) * len(_FORMATS))

@@ -93,9 +93,15 @@ def _facts(plan: Plan, times: Mapping[bytes, int], redacted: int, elsewhere: int
         yield _row("not here", f"exchanges that these processes announced and that are not in this bundle: {elsewhere}")
     if wanted.withheld:
         yield _row("withheld", f"what was said in {len(wanted.withheld)} of them; that they took place is here")
-    erased = sum(bool(part.erased) for part in plan.parts)
+    gone = {part.opened.stream for part in plan.parts if part.kind == "exchange" and part.erased}
+    erased = len(gone - plan.taken_away)
     if erased:
         yield _row("erased", f"what was said in {erased} of them; who erased it, and why, is here")
+    if gone & plan.taken_away:
+        told = (
+            f"what was said in {len(gone & plan.taken_away)} of them, without a record: nobody says who did it, or why"
+        )
+        yield _row("taken away", told)
     if redacted:
         yield _row("redacted", f"the transcripts, of {redacted} of them; what the events here hold is not changed")
     if plan.within is not None:

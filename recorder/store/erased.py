@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import select
 
+from recorder.clock import id_bytes
 from recorder.core.events import TYPE_CODES, Event
+from recorder.errors import CorruptRecording
 from recorder.store.tables import erased_payloads
 
 if TYPE_CHECKING:
@@ -37,6 +40,15 @@ def erased_streams(store: SqlStore) -> frozenset[bytes]:
     """Return the ids of the event streams of which payloads were erased."""
     with store.reading() as connection:
         return frozenset(connection.execute(select(erased_payloads.c.stream).distinct()).scalars())
+
+
+def recorded_erasures(store: SqlStore) -> frozenset[bytes]:
+    """Return the ids of the event streams of which a journal tells that they were erased."""
+    told = set()
+    for event in acts_of_types(store, ("payload_erased",)):
+        with suppress(CorruptRecording, KeyError, ValueError):  # which the audit tells of
+            told.add(id_bytes(str(event.facts["exchange"])))
+    return frozenset(told)
 
 
 def thing_digest(stream: bytes, kind: str, identity: str) -> str:
