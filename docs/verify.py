@@ -1139,6 +1139,7 @@ class StreamSummary:
     :ivar kind: ``exchange``, ``conversation``, ``link`` or ``journal``, by its events.
     :ivar heads: the hash after some versions: those at which it was sealed or closed, and the last.
     :ivar emptied: how many payloads are not there, by the reason.
+    :ivar gaps: how often the recorder itself noted a loss in it.
     """
 
     def __init__(self, stream: bytes, reader: StreamReader) -> None:
@@ -1154,6 +1155,7 @@ class StreamSummary:
         self.named = ""
         self.began_ns = self.last_ns = 0
         self.emptied = dict.fromkeys(WHYS.values(), 0)
+        self.gaps = 0
         self.whole = self.foreign = False
 
     def take(self, entry: Entry) -> None:
@@ -1166,6 +1168,7 @@ class StreamSummary:
         self.length, self.last_ns = entry.version, entry.wall_ns
         if entry.why:
             self.emptied[WHYS[entry.why]] += 1
+        self.gaps += entry.type == "gap_recorded"
         if entry.type in ENDS and self.ended_at is None:
             self.ended_at, self.ended_by = entry.version, entry.instance
         if entry.type == "request_sent":
@@ -1298,6 +1301,7 @@ class Journals:
     :param period: the time that the bundle was made for, from and to (nanoseconds); None: not for a time.
     :ivar elsewhere: exchanges that a journal announces and that are not in the bundle.
     :ivar erasures: payloads that journals tell to have been erased, by exchange.
+    :ivar dropped: events of what is here that the recorder itself says to have lost.
     :ivar linked: of links that were erased, what journals tell that they named.
     """
 
@@ -1308,7 +1312,7 @@ class Journals:
         self._numbers: dict[bytes, int] = {}
         self._offsets: dict[bytes, int] = {}
         self._missing: dict[bytes, tuple[bytes, int]] = {}
-        self.elsewhere = 0
+        self.elsewhere = self.dropped = 0
         self.erasures: dict[bytes, int] = {}
         self.linked: dict[bytes, Mapping[str, Any]] = {}
         self.steps: dict[bytes, int] = {}
@@ -1336,6 +1340,10 @@ class Journals:
         elif entry.type == "clock_sampled":
             self.samples += 1
             self.synchronised += facts.get("synchronized") is True
+        elif entry.type == "events_dropped":
+            if "exchange" not in facts or _id(facts["exchange"]) in self._here:
+                events = facts.get("events")
+                self.dropped += events if type(events) is int and 0 < events < 1 << 63 else 1
         elif entry.type == "payload_erased":
             stream, events = _id(facts.get("exchange")), facts.get("events")
             if stream in self._here:
@@ -1724,6 +1732,14 @@ class Verification:
         else:
             self.held_told = "agrees" if own.size in roots else "not comparable"
 
+    def gaps(self) -> int:
+        """Return how often the recorder itself noted, in what is here, that something could not be kept."""
+        return sum(summary.gaps for summary in self.summaries.values())
+
+    def dropped(self) -> int:
+        """Return how many events of what is here are lost, as the journals say."""
+        return 0 if self.journals is None else self.journals.dropped
+
     def anchored(self) -> bool:
         """Return whether what an anchor gave names a checkpoint that covers everything here."""
         end = 0 if self.log is None else self.log.end
@@ -1794,6 +1810,8 @@ def result_of(verification: Verification) -> dict[str, Any]:
         "events": verification.events,
         "exchanges": [_exchange(verification, one) for one in exchanges],
         "counts": verification.counts,
+        "gaps": verification.gaps(),
+        "dropped": verification.dropped(),
         "not_proved": list(_not_proved(verification, verdicts)),
         "clocks": clocks,
         "anchors": verification.anchors,
@@ -1838,7 +1856,7 @@ def _authentic(verification: Verification) -> str:
 
 
 def _complete(verification: Verification) -> str:
-    if verification.findings.any_of(*_LOST):
+    if verification.findings.any_of(*_LOST) or verification.gaps() or verification.dropped():
         return "no"
     return "yes" if verification.log is not None and verification.log.present else "not proved"
 
@@ -1875,7 +1893,8 @@ def _exchange(verification: Verification, summary: StreamSummary) -> dict[str, A
     leaf = _last_leaf(verification, summary.stream)
     if leaf is not None:
         shown["sealed_at"], shown["leaf"] = _time(leaf.sealed_ns), leaf.number
-    return {**shown, **{why: count for why, count in summary.emptied.items() if count}}
+    told = {**summary.emptied, "gaps": summary.gaps}
+    return {**shown, **{what: count for what, count in told.items() if count}}
 
 
 def _not_proved(verification: Verification, verdicts: dict[str, str]) -> Iterator[str]:
@@ -1937,12 +1956,11 @@ def lines_of(result: dict[str, Any]) -> Iterator[str]:
         yield f"ledger {_clean(ledger['origin'])}, {span}, of {others} too"
         for key in ledger["keys"]:
             yield f"  key {_grouped(key['fingerprint'])}"
-    for why in ("withheld", "erased"):
-        if counts.get(why):
-            yield f"  {counts[why]} payloads {why}: their sizes and commitments are here"
+    yield from _not_here(result, counts)
     for one in result["exchanges"][:_SHOWN]:
         sealed = f", sealed {one['sealed_at']}" if "sealed_at" in one else ""
-        yield f"  exchange {one['id']}: {one['began_at']} to {one['last_at']}{sealed}"
+        gaps = f", {_counted(one['gaps'], 'gap')}" if "gaps" in one else ""
+        yield f"  exchange {one['id']}: {one['began_at']} to {one['last_at']}{sealed}{gaps}"
     yield from _rest("exchanges", len(result["exchanges"]))
     for anchor in result["anchors"][:_SHOWN]:
         told = "" if anchor["names_checkpoint"] else "; what it gave does not name the checkpoint"
@@ -1960,6 +1978,16 @@ def lines_of(result: dict[str, Any]) -> Iterator[str]:
     yield "not proved:"
     for text in result["not_proved"]:
         yield f"  {text}"
+
+
+def _not_here(result: dict[str, Any], counts: dict[str, int]) -> Iterator[str]:
+    for why in ("withheld", "erased"):
+        if counts.get(why):
+            yield f"  {counts[why]} payloads {why}: their sizes and commitments are here"
+    if result["gaps"]:
+        yield f"  {_counted(result['gaps'], 'gap')}: the recorder itself says that something could not be kept"
+    if result["dropped"]:
+        yield f"  {_counted(result['dropped'], 'event')} lost, as the journals say"
 
 
 def _chosen(result: dict[str, Any]) -> Iterator[str]:

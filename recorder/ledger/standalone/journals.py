@@ -39,6 +39,7 @@ class Journals:
     :param period: the time that the bundle was made for, from and to (nanoseconds); None: not for a time.
     :ivar elsewhere: exchanges that a journal announces and that are not in the bundle.
     :ivar erasures: payloads that journals tell to have been erased, by exchange.
+    :ivar dropped: events of what is here that the recorder itself says to have lost.
     :ivar linked: of links that were erased, what journals tell that they named.
     """
 
@@ -49,7 +50,7 @@ class Journals:
         self._numbers: dict[bytes, int] = {}
         self._offsets: dict[bytes, int] = {}
         self._missing: dict[bytes, tuple[bytes, int]] = {}
-        self.elsewhere = 0
+        self.elsewhere = self.dropped = 0
         self.erasures: dict[bytes, int] = {}
         self.linked: dict[bytes, Mapping[str, Any]] = {}
         self.steps: dict[bytes, int] = {}
@@ -77,6 +78,10 @@ class Journals:
         elif entry.type == "clock_sampled":
             self.samples += 1
             self.synchronised += facts.get("synchronized") is True
+        elif entry.type == "events_dropped":
+            if "exchange" not in facts or _id(facts["exchange"]) in self._here:
+                events = facts.get("events")
+                self.dropped += events if type(events) is int and 0 < events < 1 << 63 else 1
         elif entry.type == "payload_erased":
             stream, events = _id(facts.get("exchange")), facts.get("events")
             if stream in self._here:
