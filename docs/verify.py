@@ -1302,6 +1302,7 @@ class Journals:
     :ivar elsewhere: exchanges that a journal announces and that are not in the bundle.
     :ivar erasures: payloads that journals tell to have been erased, by exchange.
     :ivar dropped: events of what is here that the recorder itself says to have lost.
+    :ivar copied: exchanges that were copied from another store, as journals here tell; their own are there.
     :ivar linked: of links that were erased, what journals tell that they named.
     """
 
@@ -1315,6 +1316,7 @@ class Journals:
         self.elsewhere = self.dropped = 0
         self.erasures: dict[bytes, int] = {}
         self.linked: dict[bytes, Mapping[str, Any]] = {}
+        self.copied: set[bytes] = set()
         self.steps: dict[bytes, int] = {}
         self.synchronised = 0
         self.samples = 0
@@ -1336,7 +1338,11 @@ class Journals:
         if entry.type == "exchange_opened":
             self._open(summary, entry, facts)
         elif entry.type == "exchange_closed":
-            self._close(summary.stream, entry, facts)
+            self._close(summary.stream, entry, facts, _id(facts.get("exchange")))
+        elif entry.type == "stream_written" and facts.get("kind") == "copy":
+            copied = _id(facts.get("stream"))
+            self.copied.update({copied} & set(self._here))
+            self._close(summary.stream, entry, facts, copied)
         elif entry.type == "clock_sampled":
             self.samples += 1
             self.synchronised += facts.get("synchronized") is True
@@ -1370,8 +1376,8 @@ class Journals:
             if within and len(self._missing) < _MOST_MISSING:
                 self._missing[stream] = (journal, entry.version)
 
-    def _close(self, journal: bytes, entry: Entry, facts: Mapping[str, Any]) -> None:
-        stream, length, head = _id(facts.get("exchange")), facts.get("length"), facts.get("head", "")
+    def _close(self, journal: bytes, entry: Entry, facts: Mapping[str, Any], stream: bytes) -> None:
+        length, head = facts.get("length"), facts.get("head", "")
         if length == 0:
             self._missing.pop(stream, None)  # nothing was recorded of it, nor sent
         if stream in self._here and type(length) is int and 0 <= length < 1 << 63:
@@ -1401,7 +1407,7 @@ class Journals:
         if number is not None and opened is None and journal is not None and journal.whole:
             told = "it has a number, and the journal of its process does not name it"
             self._findings.add("journal", "number", told, stream, 1)
-        if number is not None and journal is None:
+        if number is not None and journal is None and stream not in self.copied:
             self._findings.add("omitted", "journal", "the journal of its process is not here", stream)
         for closed in self._closed.get(stream, ()):
             head = summary.heads.get(closed.length)
@@ -1920,6 +1926,11 @@ def _not_proved(verification: Verification, verdicts: dict[str, str]) -> Iterato
             else "who erased what is erased, and that nothing forbade it"
         )
         yield f"{who}: holds and retention periods are in the store alone (`recorder verify`)"
+    copied = () if verification.journals is None else verification.journals.copied
+    count = sum(one.kind == "exchange" and one.stream in copied for one in verification.summaries.values())
+    if count:
+        told = f"that nothing is missing beside {_counted(count, 'exchange')} that came from another store"
+        yield f"{told}: the journals of it are not here"
     yield "that the transcripts say what the events say: recorder wrote them, and can write them again from the events"
     yield "that the recorder saw everything: what was sent past it is in no ledger"
     selection = verification.predicate.get("selection")

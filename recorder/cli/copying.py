@@ -30,7 +30,8 @@ def copy_store(settings: Settings, selection: Selection, source: str | None, tar
     """Copy a store, or the exchanges that the filters leave, to another one.
 
     Every event is the same there, bit for bit, with its hash: a store in Postgres becomes one SQLite file that
-    verifies, or the other way round. Names and tags of conversations come along. What the other store has already is
+    verifies, or the other way round. Names and tags of conversations come along; of filtered
+    exchanges, the journals of their processes and what was erased do not. What the other store has already is
     compared and kept, so a copy that was broken off, or is repeated, goes on where it stood. Where it holds another
     event stream under the same ID, nothing is copied and the exit code is 1.
     """
@@ -69,6 +70,17 @@ def _warn(report: CopyReport) -> None:
             f"{counted(len(report.unfinished), 'exchange')} without an end yet ({_some(report.unfinished)}), copied as "
             f"far as they had come: {again}; where their program died, run `recorder recover --store {report.source}` "
             "before"
+        )
+    if report.erased:
+        warn(
+            f"{counted(len(report.erased), 'event stream')} not copied ({_some(report.erased)}), as what was said was "
+            "erased: the records of that come with a copy of everything, without filters"
+        )
+    if report.held:
+        warn(
+            f"{report.target} still has content that {report.source} has erased, of "
+            f"{counted(len(report.held), 'event stream')} ({_some(report.held)}): run `recorder erase --finish "
+            f"--store {report.target}`, or `recorder erase ID` for what was copied with filters"
         )
     if report.spooled:
         warn(

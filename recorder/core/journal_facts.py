@@ -62,7 +62,7 @@ class StreamWrittenMeta(TypedDict):
     stream: str
     length: int
     head: str
-    kind: Literal["conversation", "link", "import"]
+    kind: Literal["conversation", "link", "import", "copy"]
 
 
 class ClockSampledMeta(TypedDict):

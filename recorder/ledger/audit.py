@@ -192,6 +192,7 @@ class _Audit:
             told=journals.told,
             announced=journals.announced,
             imported=frozenset(journals.imported),
+            copied=frozenset(journals.copied),
             last=False,
         )
 

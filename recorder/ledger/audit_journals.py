@@ -76,7 +76,7 @@ class Journals:
     """Takes the journals of a store, one after the other.
 
     :ivar kept: each that was begun.
-    :ivar told, announced, imported: see :class:`recorder.ledger.audit_said.Said`.
+    :ivar told, announced, imported, copied: see :class:`recorder.ledger.audit_said.Said`.
     :ivar erasures: in the order of the journals; ``rules``: what says what has to be kept.
     :ivar keys: public keys of the ledger that they tell of; nothing vouches for them.
     :ivar anchored: digests of evidence, with the journal and the version that has it.
@@ -88,6 +88,7 @@ class Journals:
     told: dict[bytes, list[Told]] = field(default_factory=dict)
     announced: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)
     imported: set[bytes] = field(default_factory=set)
+    copied: set[bytes] = field(default_factory=set)
     erasures: list[Erasure] = field(default_factory=list)
     rules: list[Event] = field(default_factory=list)
     keys: list[NoteKey] = field(default_factory=list)
@@ -143,6 +144,8 @@ class Journals:
             return
         if said.get("kind") == "import":
             self.imported.add(stream)
+        elif said.get("kind") == "copy":
+            self.copied.add(stream)
         told = self.told.setdefault(stream, [])
         if length > 0:
             told.append(Told(length, _hash(said.get("head")), journal, event.version))

@@ -154,6 +154,12 @@ def _not_proved(audited: Audited, authentic: str) -> Iterator[str]:
             yield f"anything of {unsealed:,} events that are not sealed yet, beyond their chains and the journals"
         if ledger.signed < ledger.size:
             yield f"who made the last {ledger.size - ledger.signed:,} leaves: no checkpoint over them is signed yet"
+    copied = len(audited.journals.copied)
+    if copied:
+        yield (
+            f"that nothing is missing beside {copied:,} event streams that were copied from another store: the "
+            "journals of their processes are there"
+        )
     yield from unanswered(audited.authority, audited.tally.erased)
     yield (
         "that everything was recorded: what was sent past the recorder is in no log; compare with the provider's bill "

@@ -10,7 +10,7 @@ from recorder.clock import id_text
 from recorder.core.events import StreamKind, StreamOpened
 from recorder.core.heads import Leaf
 from recorder.errors import NotFound
-from recorder.ledger.bundle_journals import JournalSpan, erased_exchange, span_of
+from recorder.ledger.bundle_journals import JournalSpan, copied_stream, erased_exchange, span_of
 from recorder.ledger.bundle_range import Range, covered, leaves_of, range_of
 from recorder.store.base import Ledger
 from recorder.store.erased import ErasedPayload, erased_of, events_of_types, recorded_erasures
@@ -148,6 +148,9 @@ class _Planning:
             candidates.update(event.stream for event in told if erased_exchange(event) in erased)
         if period is not None:
             candidates.update(self._journals_within(*period))
+        if any(self._store.opening(instance) is None for instance in candidates):  # it was copied from another store
+            told = events_of_types(self._store, ["stream_written"])
+            candidates.update(event.stream for event in told if copied_stream(event.facts) in exchanges)
         found = {}
         for stream in sorted(candidates):
             span = span_of(self._store.events(stream), exchanges | frozenset(erased), period)
