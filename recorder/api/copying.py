@@ -88,6 +88,7 @@ def copy(
     target: str,
     *,
     begin: Callable[[int], Advance] = lambda _: lambda _: None,
+    ledger: bool = True,
     **filters: Unpack[ExchangeFilters],
 ) -> CopyReport:
     """Carry the event streams of one store to another, bit for bit; what is there already is compared and kept.
@@ -101,6 +102,7 @@ def copy(
     :param target: URL of the store to write: a SQLite file is made, or brought to the schema of this version.
     :param begin: told how many event streams there are when there is something to do; what it returns is told of
         those that are done.
+    :param ledger: False leaves the ledger behind, so that another one can be founded in the target.
     :param filters: see :class:`~recorder.api.store.ExchangeFilters`.
     :raises ConfigurationError: a URL is wrong, or both name one store.
     :raises NotFound: the filters leave nothing.
@@ -120,10 +122,10 @@ def copy(
             reading = store.reader.store
             if asked:
                 require_newest(taking.ledger)  # it gets a journal of this copy
-            ledger = compare_ledgers(reading, taking) if not asked else LedgerCopy(None, 0)
+            known = compare_ledgers(reading, taking) if ledger and not asked else LedgerCopy(None, 0)
             compare(reading, taking, streams)
             carried = carry(reading, taking, streams, begin(number))
-            leaves = carry_ledger(reading, taking, ledger)
+            leaves = carry_ledger(reading, taking, known)
             if asked and next(reading.openings_where("stream = instance"), None) is not None:
                 _tell_copied(taking, streams)
             _project(taking)

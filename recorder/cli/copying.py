@@ -23,10 +23,13 @@ _NAMED: Final = 5  # ids in a line of warning
 @click.option("--from", "source", metavar="URL", help="The store to read; it is not changed. Else that of --store.")
 @click.option("--to", "target", metavar="URL", required=True, help="The store to write; a SQLite file is made.")
 @selection_options
+@click.option("--without-ledger", is_flag=True, help="Leave the ledger behind: the target gets one of its own.")
 @json_option
 @store_option
 @pass_settings
-def copy_store(settings: Settings, selection: Selection, source: str | None, target: str, as_json: bool) -> None:
+def copy_store(
+    settings: Settings, selection: Selection, source: str | None, target: str, without_ledger: bool, as_json: bool
+) -> None:
     """Copy a store, or the exchanges that the filters leave, to another one.
 
     Every event is the same there, bit for bit, with its hash: a store in Postgres becomes one SQLite file that
@@ -40,6 +43,7 @@ def copy_store(settings: Settings, selection: Selection, source: str | None, tar
             settings.store if source is None else source,
             target,
             begin=lambda number: shown.enter_context(progress("copying", number)),
+            ledger=not without_ledger,
             **selection.filters,
         )
     if as_json:

@@ -80,6 +80,7 @@ class Journals:
     :ivar erasures: in the order of the journals; ``rules``: what says what has to be kept.
     :ivar keys: public keys of the ledger that they tell of; nothing vouches for them.
     :ivar anchored: digests of evidence, with the journal and the version that has it.
+    :ivar succeeded: ledgers whose place that of the store has taken, with what is left of them.
     :ivar dropped: events that recorders say to have lost.
     """
 
@@ -95,6 +96,7 @@ class Journals:
     anchored: dict[str, tuple[bytes, int]] = field(default_factory=dict)
     samples: ClockSamples = field(default_factory=ClockSamples)
     dropped: int = 0
+    succeeded: list[Mapping[str, Any]] = field(default_factory=list)
 
     def take(self, journal: bytes, events: Iterable[Event]) -> None:
         """Take the events of one journal, in order."""
@@ -171,6 +173,8 @@ class Journals:
             self.anchored.setdefault(facts["evidence_sha256"], (journal, event.version))
         elif kind in ("key_created", "key_rotated"):
             self._key(journal, event.version, facts.get("key", facts.get("to")))
+            if isinstance(facts.get("succeeds"), dict):
+                self.succeeded.append(facts["succeeds"])
 
     def _key(self, journal: bytes, version: int, text: object) -> None:
         try:
