@@ -13,7 +13,7 @@ from recorder.ledger.standalone.verify import verify_bundle
 from tests.attacker import Attacker
 from tests.commands import run, told
 from tests.contract.sealed import ORIGIN
-from tests.erasing import GROUND, Recorded, recorded, verified
+from tests.erasing import GROUND, SAID, Recorded, erase, recorded, verified
 from tests.loopback import Script, serve
 from tests.recorded import ask
 
@@ -47,7 +47,7 @@ def test_the_refusal_names_the_way_on(sqlite_url: str, tmp_path: Path) -> None:
     for command in (("seal",), ("keys", "rotate"), ("erase", made.other, "--ground", "g", "--yes")):
         line = told(run(*command, "--store", back), 1)
         assert "bring back the newer one" in line
-        assert "`recorder db copy --without-ledger`, then `recorder keys init --after`" in line
+        assert "go on with a new ledger: `recorder db copy --without-ledger`, then `recorder keys init --after`" in line
 
 
 def test_a_new_ledger_goes_on_and_says_for_ever_what_is_lost(sqlite_url: str, tmp_path: Path, new: str) -> None:
@@ -111,3 +111,19 @@ def test_one_that_was_made_anew_is_not_followed(sqlite_url: str, tmp_path: Path,
         attacker.run("UPDATE ledger_nodes SET hash = ? WHERE level = 0", bytes(32))
     line = told(run("keys", "init", "--origin", NEW, "--after", sqlite_url, "--store", new), 1)
     assert "are not those that were signed" in line
+
+
+def test_a_backup_is_erased_after_the_newer_store_was_copied_over_it(sqlite_url: str, tmp_path: Path) -> None:
+    made = recorded(sqlite_url)
+    kept = tmp_path / "kept.db"
+    backup = f"sqlite:///{kept}"
+    assert run("db", "backup", str(kept), "--store", sqlite_url).exit_code == 0
+    erase(sqlite_url, "annakarenina")
+    line = told(run("erase", "annakarenina", "--ground", GROUND, "--yes", "--store", backup), 1)
+    assert "as one does to erase in a backup: `recorder db copy --from NEWER --to THIS`" in line
+    assert run("db", "copy", "--from", sqlite_url, "--to", backup).exit_code == 0
+    assert run("erase", "--finish", "--yes", "--store", backup).exit_code == 0
+    assert verified(backup)["findings"] == []
+    data = b"".join(path.read_bytes() for path in tmp_path.glob("kept.db*"))
+    assert not any(said in data for said in SAID)
+    assert run("show", made.other, "--store", backup).exit_code == 0
