@@ -127,3 +127,13 @@ def test_a_backup_is_erased_after_the_newer_store_was_copied_over_it(sqlite_url:
     data = b"".join(path.read_bytes() for path in tmp_path.glob("kept.db*"))
     assert not any(said in data for said in SAID)
     assert run("show", made.other, "--store", backup).exit_code == 0
+
+
+def test_what_was_erased_before_is_still_answered_for(sqlite_url: str, new: str) -> None:
+    made = recorded(sqlite_url)
+    erase(sqlite_url, made.hers[0])
+    assert run("db", "copy", "--without-ledger", "--from", sqlite_url, "--to", new).exit_code == 0
+    assert run("keys", "init", "--origin", NEW, "--after", sqlite_url, "--store", new).exit_code == 0
+    assert run("seal", "--store", new).exit_code == 0
+    shown = verified(new)
+    assert (shown["findings"], shown["erased"]["exchanges"]) == ([], 1)
