@@ -2040,9 +2040,9 @@ def _not_proved(verification: Verification, verdicts: dict[str, str]) -> Iterato
         )
         yield f"{who}: holds and retention periods are in the store alone (`recorder verify`)"
     copied = () if verification.journals is None else verification.journals.copied
-    count = sum(one.kind == "exchange" and one.stream in copied for one in verification.summaries.values())
-    if count:
-        told = f"that nothing is missing beside {_counted(count, 'exchange')} that came from another store"
+    others = sum(one.kind == "exchange" and one.stream in copied for one in verification.summaries.values())
+    if others:
+        told = f"that nothing is missing beside {_counted(others, 'exchange')} that came from another store"
         yield f"{told}: the journals of it are not here"
     yield "that the transcripts say what the events say: recorder wrote them, and can write them again from the events"
     yield "that the recorder saw everything: what was sent past it is in no ledger"

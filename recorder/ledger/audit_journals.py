@@ -199,10 +199,14 @@ class Journals:
             self._key(journal, event.version, facts.get("key", facts.get("to")))
             if kind == "key_rotated":
                 self.rotations.append(facts)
-            elif self.keys and all(one.name != self.keys[-1].name for one in self.founding):
-                self.founding.append(self.keys[-1])
-            if isinstance(facts.get("succeeds"), dict):
-                self.succeeded.append(facts["succeeds"])
+            else:
+                self._founded(facts)
+
+    def _founded(self, facts: Mapping[str, Any]) -> None:
+        if self.keys and all(one.name != self.keys[-1].name for one in self.founding):
+            self.founding.append(self.keys[-1])
+        if isinstance(facts.get("succeeds"), dict):
+            self.succeeded.append(facts["succeeds"])
 
     def _key(self, journal: bytes, version: int, text: object) -> None:
         try:

@@ -115,17 +115,7 @@ def _facts(plan: Plan, times: Mapping[bytes, int], counted: Counted, erasures: S
         yield _row("lost, as the journals say", f"events: {counted.dropped}")
     if wanted.withheld:
         yield _row("withheld", f"what was said in {len(wanted.withheld)} of them; that they took place is here")
-    gone = {part.opened.stream for part in plan.parts if part.kind == "exchange" and part.erased}
-    erased = len(gone - plan.taken_away)
-    if erased:
-        yield _row("erased", f"what was said in {erased} of them; who erased it, and why, is here")
-    for told in erasures[:_SHOWN]:
-        yield _row("erased on the word of", told)
-    if len(erasures) > _SHOWN:
-        yield _row("", f"… and {len(erasures) - _SHOWN} more records of erasures")
-    taken = len(gone & plan.taken_away)
-    if taken:
-        yield _row("taken away", f"what was said in {taken} of them, without a record: nobody says who did it, or why")
+    yield from _gone(plan, erasures)
     if counted.redacted:
         told = f"the transcripts, of {counted.redacted} of them"
         yield _row("redacted", f"{told}; what the events here hold is not changed")
@@ -137,6 +127,20 @@ def _facts(plan: Plan, times: Mapping[bytes, int], counted: Counted, erasures: S
     if len(wanted.exchanges) > _SHOWN:
         yield f"<li>… and {len(wanted.exchanges) - _SHOWN} more</li>\n"
     yield "</ul>\n"
+
+
+def _gone(plan: Plan, erasures: Sequence[str]) -> Iterator[str]:
+    gone = {part.opened.stream for part in plan.parts if part.kind == "exchange" and part.erased}
+    erased = len(gone - plan.taken_away)
+    if erased:
+        yield _row("erased", f"what was said in {erased} of them; who erased it, and why, is here")
+    for told in erasures[:_SHOWN]:
+        yield _row("erased on the word of", told)
+    if len(erasures) > _SHOWN:
+        yield _row("", f"… and {len(erasures) - _SHOWN} more records of erasures")
+    taken = len(gone & plan.taken_away)
+    if taken:
+        yield _row("taken away", f"what was said in {taken} of them, without a record: nobody says who did it, or why")
 
 
 def _row(name: str, text: str) -> str:

@@ -139,8 +139,8 @@ TAMPERED = {
         f"WHERE version = 4 AND stream = {EXCHANGE}",
         "not what was written",
     ),
-    "the last checkpoint": (
-        "DELETE FROM checkpoints WHERE size = (SELECT max(size) FROM checkpoints)",
+    "the last checkpoints": (  # the very last is of what says that the erasure was carried out
+        "DELETE FROM checkpoints WHERE size >= (SELECT size FROM checkpoints ORDER BY size DESC LIMIT 1 OFFSET 1)",
         "erased without a sealed record",
     ),
     "a fact": (f"UPDATE events SET meta = replace(meta, '200', '201') WHERE stream = {EXCHANGE}", "not what was"),
