@@ -139,8 +139,8 @@ TAMPERED = {
         f"WHERE version = 4 AND stream = {EXCHANGE}",
         "not what was written",
     ),
-    "the last checkpoint": (
-        "DELETE FROM checkpoints WHERE size = (SELECT max(size) FROM checkpoints)",
+    "the last two checkpoints": (  # of the record of the erasure, and of its having been carried out
+        "DELETE FROM checkpoints WHERE size IN (SELECT size FROM checkpoints ORDER BY size DESC LIMIT 2)",
         "erased without a sealed record",
     ),
     "a fact": (f"UPDATE events SET meta = replace(meta, '200', '201') WHERE stream = {EXCHANGE}", "not what was"),
