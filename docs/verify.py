@@ -1158,6 +1158,7 @@ class StreamSummary:
     :ivar kind: ``exchange``, ``conversation``, ``link`` or ``journal``, by its events.
     :ivar heads: the hash after some versions: those at which it was sealed or closed, and the last.
     :ivar emptied: how many payloads are not there, by the reason.
+    :ivar gaps: how often the recorder itself noted a loss in it.
     """
 
     def __init__(self, stream: bytes, reader: StreamReader) -> None:
@@ -1173,6 +1174,7 @@ class StreamSummary:
         self.named = ""
         self.began_ns = self.last_ns = 0
         self.emptied = dict.fromkeys(WHYS.values(), 0)
+        self.gaps = 0
         self.whole = self.foreign = False
 
     def take(self, entry: Entry) -> None:
@@ -1185,6 +1187,7 @@ class StreamSummary:
         self.length, self.last_ns = entry.version, entry.wall_ns
         if entry.why:
             self.emptied[WHYS[entry.why]] += 1
+        self.gaps += entry.type == "gap_recorded"
         if entry.type in ENDS and self.ended_at is None:
             self.ended_at, self.ended_by = entry.version, entry.instance
         if entry.type == "request_sent":
@@ -1333,6 +1336,8 @@ class Journals:
     :param keys: of the ledger: those whose signature under an erasure counts.
     :ivar elsewhere: exchanges that a journal announces and that are not in the bundle.
     :ivar erasures: what journals tell of erasures, by event stream.
+    :ivar dropped: events of what is here that the recorder itself says to have lost.
+    :ivar copied: exchanges that were copied from another store, as journals here tell; their own are there.
     :ivar linked: of links that were erased, what journals tell that they named.
     """
 
@@ -1346,9 +1351,10 @@ class Journals:
         self._numbers: dict[bytes, int] = {}
         self._offsets: dict[bytes, int] = {}
         self._missing: dict[bytes, tuple[bytes, int]] = {}
-        self.elsewhere = 0
+        self.elsewhere = self.dropped = 0
         self.erasures: dict[bytes, list[Erasure]] = {}
         self.linked: dict[bytes, Mapping[str, Any]] = {}
+        self.copied: set[bytes] = set()
         self.steps: dict[bytes, int] = {}
         self.synchronised = 0
         self.samples = 0
@@ -1370,10 +1376,18 @@ class Journals:
         if entry.type == "exchange_opened":
             self._open(summary, entry, facts)
         elif entry.type == "exchange_closed":
-            self._close(summary.stream, entry, facts)
+            self._close(summary.stream, entry, facts, _id(facts.get("exchange")))
+        elif entry.type == "stream_written" and facts.get("kind") == "copy":
+            copied = _id(facts.get("stream"))
+            self.copied.update({copied} & set(self._here))
+            self._close(summary.stream, entry, facts, copied)
         elif entry.type == "clock_sampled":
             self.samples += 1
             self.synchronised += facts.get("synchronized") is True
+        elif entry.type == "events_dropped":
+            if "exchange" not in facts or _id(facts["exchange"]) in self._here:
+                events = facts.get("events")
+                self.dropped += events if type(events) is int and 0 < events < 1 << 63 else 1
         elif entry.type == "payload_erased":
             self._erase(summary.stream, entry, facts)
 
@@ -1410,8 +1424,8 @@ class Journals:
             if within and len(self._missing) < _MOST_MISSING:
                 self._missing[stream] = (journal, entry.version)
 
-    def _close(self, journal: bytes, entry: Entry, facts: Mapping[str, Any]) -> None:
-        stream, length, head = _id(facts.get("exchange")), facts.get("length"), facts.get("head", "")
+    def _close(self, journal: bytes, entry: Entry, facts: Mapping[str, Any], stream: bytes) -> None:
+        length, head = facts.get("length"), facts.get("head", "")
         if length == 0:
             self._missing.pop(stream, None)  # nothing was recorded of it, nor sent
         if stream in self._here and type(length) is int and 0 <= length < 1 << 63:
@@ -1446,7 +1460,7 @@ class Journals:
         if number is not None and opened is None and journal is not None and journal.whole:
             told = "it has a number, and the journal of its process does not name it"
             self._findings.add("journal", "number", told, stream, 1)
-        if number is not None and journal is None:
+        if number is not None and journal is None and stream not in self.copied:
             self._findings.add("omitted", "journal", "the journal of its process is not here", stream)
         for closed in self._closed.get(stream, ()):
             head = summary.heads.get(closed.length)
@@ -1811,6 +1825,14 @@ class Verification:
         else:
             self.held_told = "agrees" if own.size in roots else "not comparable"
 
+    def gaps(self) -> int:
+        """Return how often the recorder itself noted, in what is here, that something could not be kept."""
+        return sum(summary.gaps for summary in self.summaries.values())
+
+    def dropped(self) -> int:
+        """Return how many events of what is here are lost, as the journals say."""
+        return 0 if self.journals is None else self.journals.dropped
+
     def anchored(self) -> bool:
         """Return whether what an anchor gave names a checkpoint that covers everything here."""
         end = 0 if self.log is None else self.log.end
@@ -1882,6 +1904,8 @@ def result_of(verification: Verification) -> dict[str, Any]:
         "events": verification.events,
         "exchanges": [_exchange(verification, one) for one in exchanges],
         "counts": verification.counts,
+        "gaps": verification.gaps(),
+        "dropped": verification.dropped(),
         "not_proved": list(_not_proved(verification, verdicts)),
         "clocks": clocks,
         "anchors": verification.anchors,
@@ -1929,7 +1953,7 @@ def _authentic(verification: Verification) -> str:
 
 
 def _complete(verification: Verification) -> str:
-    if verification.findings.any_of(*_LOST):
+    if verification.findings.any_of(*_LOST) or verification.gaps() or verification.dropped():
         return "no"
     return "yes" if verification.log is not None and verification.log.present else "not proved"
 
@@ -1985,7 +2009,8 @@ def _exchange(verification: Verification, summary: StreamSummary) -> dict[str, A
     leaf = _last_leaf(verification, summary.stream)
     if leaf is not None:
         shown["sealed_at"], shown["leaf"] = _time(leaf.sealed_ns), leaf.number
-    return {**shown, **{why: count for why, count in summary.emptied.items() if count}}
+    told = {**summary.emptied, "gaps": summary.gaps}
+    return {**shown, **{what: count for what, count in told.items() if count}}
 
 
 def _not_proved(verification: Verification, verdicts: dict[str, str]) -> Iterator[str]:
@@ -2014,6 +2039,11 @@ def _not_proved(verification: Verification, verdicts: dict[str, str]) -> Iterato
             else "who erased what is erased, and that nothing forbade it"
         )
         yield f"{who}: holds and retention periods are in the store alone (`recorder verify`)"
+    copied = () if verification.journals is None else verification.journals.copied
+    count = sum(one.kind == "exchange" and one.stream in copied for one in verification.summaries.values())
+    if count:
+        told = f"that nothing is missing beside {_counted(count, 'exchange')} that came from another store"
+        yield f"{told}: the journals of it are not here"
     yield "that the transcripts say what the events say: recorder wrote them, and can write them again from the events"
     yield "that the recorder saw everything: what was sent past it is in no ledger"
     selection = verification.predicate.get("selection")
@@ -2050,13 +2080,12 @@ def lines_of(result: dict[str, Any]) -> Iterator[str]:
         yield f"ledger {_clean(ledger['origin'])}, {span}, of {others} too"
         for key in ledger["keys"]:
             yield f"  key {_grouped(key['fingerprint'])}"
-    for why in ("withheld", "erased"):
-        if counts.get(why):
-            yield f"  {_counted(counts[why], 'payload')} {why}: their sizes and commitments are here"
+    yield from _not_here(result, counts)
     yield from _authority(result.get("erasures", []))
     for one in result["exchanges"][:_SHOWN]:
         sealed = f", sealed {one['sealed_at']}" if "sealed_at" in one else ""
-        yield f"  exchange {one['id']}: {one['began_at']} to {one['last_at']}{sealed}"
+        gaps = f", {_counted(one['gaps'], 'gap')}" if "gaps" in one else ""
+        yield f"  exchange {one['id']}: {one['began_at']} to {one['last_at']}{sealed}{gaps}"
     yield from _rest("exchanges", len(result["exchanges"]))
     for anchor in result["anchors"][:_SHOWN]:
         told = "" if anchor["names_checkpoint"] else "; what it gave does not name the checkpoint"
@@ -2074,6 +2103,16 @@ def lines_of(result: dict[str, Any]) -> Iterator[str]:
     yield "not proved:"
     for text in result["not_proved"]:
         yield f"  {text}"
+
+
+def _not_here(result: dict[str, Any], counts: dict[str, int]) -> Iterator[str]:
+    for why in ("withheld", "erased"):
+        if counts.get(why):
+            yield f"  {_counted(counts[why], 'payload')} {why}: their sizes and commitments are here"
+    if result["gaps"]:
+        yield f"  {_counted(result['gaps'], 'gap')}: the recorder itself says that something could not be kept"
+    if result["dropped"]:
+        yield f"  {_counted(result['dropped'], 'event')} lost, as the journals say"
 
 
 def _authority(erasures: list[dict[str, Any]]) -> Iterator[str]:

@@ -24,14 +24,14 @@ from recorder.errors import ConfigurationError, NotFound
 from recorder.formats.base import render
 from recorder.ledger import keys
 from recorder.ledger.bundle import LedgerKeys, write_bundle
-from recorder.ledger.bundle_cover import cover
-from recorder.ledger.bundle_journals import announced
+from recorder.ledger.bundle_cover import Counted, cover
+from recorder.ledger.bundle_journals import elsewhere_and_lost
 from recorder.ledger.bundle_plan import Plan, Wanted, planned
 from recorder.ledger.bundle_range import Range
 from recorder.ledger.own_keys import keys_here, require_own, told_keys
 from recorder.ledger.standalone.verify import verify_bundle
 from recorder.locations import sqlite_path
-from recorder.store.erased import acts_of_types
+from recorder.store.erased import acts_of_types, streams_with
 from recorder.store.sql import SqlStore
 
 _LAST_NS: Final = 2**63 - 1
@@ -216,9 +216,12 @@ def _check_out(store: Store, out: Path, *, replace: bool) -> None:
 
 def _documents(store: Store, plan: Plan, standing: Standing, begin: Begin) -> Iterator[tuple[str, Iterable[bytes]]]:
     times = {stream: row.started_ns for stream in plan.wanted.exchanges if (row := store.reader.exchange(stream))}
-    told = [part.opened.stream for part in plan.parts if part.kind == "exchange" and not (part.withheld or part.erased)]
+    erased = {part.opened.stream for part in plan.parts if part.erased} - plan.taken_away
+    told = [part.opened.stream for part in plan.parts if part.kind == "exchange" and not part.withheld]
+    told = [stream for stream in told if stream not in erased]
     hidden = sum(bool(standing.of(id_text(one))) for one in told) if standing.hides else 0
-    yield "COVER.html", cover(plan, times, hidden, _elsewhere(store.reader.store, plan), _erasures(store, plan))
+    counted = _counted(store.reader.store, plan, hidden)
+    yield "COVER.html", cover(plan, times, counted, _erasures(store, plan))
     chosen, advance = of_ids(store, told), begin(len(told) * len(_FORMATS))
 
     def read(rebuilt: Rebuilt) -> Rebuilt:
@@ -238,14 +241,18 @@ def _erasures(store: Store, plan: Plan) -> list[str]:
     return [told(one) for one in acts_of_types(store.reader.store, (ERASED,)) if one.facts.get("exchange") in erased]
 
 
-def _elsewhere(store: SqlStore, plan: Plan) -> int:
-    """Count the exchanges that the journals of a bundle announce and that are not in it."""
+def _counted(store: SqlStore, plan: Plan, redacted: int) -> Counted:
+    """Count what the cover tells: what is elsewhere, and what is lost."""
     exchanges = frozenset(plan.wanted.exchanges)
-    return sum(
-        announced(islice(store.events(part.opened.stream, after=part.first - 1), part.last - part.first + 1), exchanges)
-        for part in plan.parts
-        if part.kind == "journal"
-    )
+    here = frozenset(part.opened.stream for part in plan.parts)
+    elsewhere = dropped = 0
+    for part in plan.parts:
+        if part.kind == "journal":
+            events = islice(store.events(part.opened.stream, after=part.first - 1), part.last - part.first + 1)
+            others, lost = elsewhere_and_lost(events, exchanges, here)
+            elsewhere, dropped = elsewhere + others, dropped + lost
+    gaps = len(streams_with(store, "gap_recorded", plan.wanted.exchanges))
+    return Counted(redacted, elsewhere, gaps, dropped)
 
 
 def _keys(store: SqlStore, within: Range) -> LedgerKeys:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, Final, Unpack, cast
 
+from recorder.api.acts import write_down
 from recorder.api.exporting import threads_of
 from recorder.api.store import ExchangeFilters, Store
-from recorder.clock import id_bytes, id_or_digits, id_text
+from recorder.clock import SystemClock, id_bytes, id_or_digits, id_text
 from recorder.core.conversation import Names
+from recorder.core.journal_facts import StreamWrittenMeta
 from recorder.core.json_text import present
 from recorder.errors import ConfigurationError, NotFound
+from recorder.ledger.outside import require_newest
 from recorder.locations import absolute_url
 from recorder.store import open_store
 from recorder.store.copying import Carried, Streams, carry, chosen, compare, everything
-from recorder.store.copying_ledger import LedgerCopy, carry_ledger, compare_ledgers
+from recorder.store.copying_ledger import LedgerCopy, carry_ledger, compare_ledgers, held_though_erased
+from recorder.store.erased import acts_of_types, erased_streams
+from recorder.store.sql import SqlStore
 from recorder.store.urls import StoreUrl, parse_url
 
 #: Told of the number of event streams that there are, and then of those that are done.
@@ -36,6 +41,8 @@ class CopyReport:
     :ivar unfinished: ids of exchanges without an end.
     :ivar spooled: ids of exchanges of which something is only in a spool: it is not copied.
     :ivar refused: event streams that cannot be carried, or from which version on, and why.
+    :ivar erased: ids of exchanges, and of openings, that the filters select and that were erased: they are not copied.
+    :ivar held: ids of event streams that the target holds with content that the source has erased.
     :ivar leaves: leaves of the ledger that the target got: it comes with a copy of everything.
     """
 
@@ -51,6 +58,8 @@ class CopyReport:
     spooled: tuple[str, ...]
     refused: tuple[tuple[str, int | None, str], ...]
     leaves: int = 0
+    erased: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return what ``db copy --json`` prints (docs/schema/copy.schema.json)."""
@@ -66,6 +75,8 @@ class CopyReport:
             "present": self.present,
             "unfinished": list(self.unfinished),
             "spooled": list(self.spooled),
+            "erased": list(self.erased),
+            "held": list(self.held),
             "refused": [
                 present(stream=stream, version=version, reason=reason) for stream, version, reason in self.refused
             ],
@@ -77,22 +88,27 @@ def copy(
     target: str,
     *,
     begin: Callable[[int], Advance] = lambda _: lambda _: None,
+    ledger: bool = True,
     **filters: Unpack[ExchangeFilters],
 ) -> CopyReport:
     """Carry the event streams of one store to another, bit for bit; what is there already is compared and kept.
 
-    With the exchanges that the filters select come all openings of their conversations: names and tags. Without
+    With the exchanges that the filters select come all openings of their conversations: names and tags. The journals
+    of their processes do not; where the source has any, the target gets a journal of this copy instead, which tells
+    what was copied. What was erased is not copied then, since the records of it are in those journals. Without
     filters everything comes: journals, links, and the ledger with its checkpoints and anchors as well.
 
     :param source: URL of the store to read; it is not changed.
     :param target: URL of the store to write: a SQLite file is made, or brought to the schema of this version.
     :param begin: told how many event streams there are when there is something to do; what it returns is told of
         those that are done.
+    :param ledger: False leaves the ledger behind, so that another one can be founded in the target.
     :param filters: see :class:`~recorder.api.store.ExchangeFilters`.
     :raises ConfigurationError: a URL is wrong, or both name one store.
     :raises NotFound: the filters leave nothing.
     :raises VersionConflict: the target holds another event stream under an id of the source, or another ledger;
         nothing was written.
+    :raises LedgerConflict: filters are given, and the target was put back to an older state; nothing was written.
     :raises StaleSchema: a store has another schema; on Postgres that is for ``recorder db upgrade``.
     :raises StoreUnreachable: a store cannot be reached.
     """
@@ -101,16 +117,21 @@ def copy(
         raise ConfigurationError(f"{here.name} cannot be copied to itself: give another store to copy to")
     asked = cast("ExchangeFilters", {name: value for name, value in filters.items() if value not in (None, {})})
     with Store(source) as store:
-        streams, number = _streams(store, asked)
+        streams, number, erased = _streams(store, asked)
         with closing(open_store(absolute_url(target), write=True)) as taking:
             reading = store.reader.store
-            ledger = compare_ledgers(reading, taking) if not asked else LedgerCopy(None, 0)
+            if asked:
+                require_newest(taking.ledger)  # it gets a journal of this copy
+            known = compare_ledgers(reading, taking) if ledger and not asked else LedgerCopy(None, 0)
             compare(reading, taking, streams)
             carried = carry(reading, taking, streams, begin(number))
-            leaves = carry_ledger(reading, taking, ledger)
+            leaves = carry_ledger(reading, taking, known)
+            if asked and next(reading.openings_where("stream = instance"), None) is not None:
+                _tell_copied(taking, streams)
             _project(taking)
+            held = held_though_erased(reading, taking)
         told = report(store, here.name, there.name, carried, None if not asked else set(_flat(streams)))
-        return replace(told, leaves=leaves)
+        return replace(told, leaves=leaves, erased=tuple(map(id_text, erased)), held=tuple(map(id_text, held)))
 
 
 def _are_one(here: StoreUrl, there: StoreUrl) -> bool:
@@ -121,11 +142,11 @@ def _are_one(here: StoreUrl, there: StoreUrl) -> bool:
     )
 
 
-def _streams(store: Store, filters: ExchangeFilters) -> tuple[Streams, int]:
-    """The ids of the streams to copy, and how many they are."""
+def _streams(store: Store, filters: ExchangeFilters) -> tuple[Streams, int, Sequence[bytes]]:
+    """The ids of the streams to copy, how many they are, and those that the filters select and that were erased."""
     reading = store.reader.store
     if not filters:
-        return (lambda: everything(reading)), reading.counts()[1]
+        return (lambda: everything(reading)), reading.counts()[1], ()
     threads = threads_of(store, filters)
     ids, opened, homes = set[bytes](), set[bytes](), set[str]()
 
@@ -144,7 +165,35 @@ def _streams(store: Store, filters: ExchangeFilters) -> tuple[Streams, int]:
     names = Names((), openings)
     opened |= {id_bytes(one) for one in openings if names.of(one) in homes}
     ids |= {one for one in opened if reading.opening(one) is not None}
-    return chosen(ids), len(ids)
+    erased = ids & erased_streams(reading)  # the record of it is in a journal, which comes with everything alone
+    if erased == ids:
+        raise NotFound("all that fits was erased, so nothing was copied: a copy of everything has the records of it")
+    return chosen(ids - erased), len(ids - erased), sorted(erased)
+
+
+def _tell_copied(target: SqlStore, streams: Streams) -> None:
+    """Write down in the target that event streams were copied whose processes keep their journals elsewhere.
+
+    Else whoever audits it would take the journals for removed. What is told already is not told again.
+    """
+    told: dict[str, int] = {}
+    for event in acts_of_types(target, ("stream_written",)):
+        stream, length = str(event.facts.get("stream")), event.facts.get("length")
+        told[stream] = max(told.get(stream, 0), length if isinstance(length, int) else 0)
+    facts = list(_copied(target, streams, told))
+    if facts:
+        write_down(target, SystemClock(), "copy", facts)
+
+
+def _copied(target: SqlStore, streams: Streams, told: Mapping[str, int]) -> Iterator[tuple[str, StreamWrittenMeta]]:
+    journals = {opened.stream for opened in target.openings_where("stream = instance")}
+    for some in streams():
+        for stream, head in target.heads(some).items():
+            opened = target.opening(stream)
+            if opened is None or opened.instance in journals or told.get(id_text(stream), 0) >= head.version:
+                continue
+            facts = StreamWrittenMeta(stream=id_text(stream), length=head.version, head=head.hash.hex(), kind="copy")
+            yield "stream_written", facts
 
 
 def _flat(streams: Streams) -> Iterator[bytes]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from recorder.api.reader import Reader
+from recorder.api.reader import TAKEN_AWAY, Reader
 from recorder.clock import id_bytes
 from recorder.core.exchange import Exchange
 from recorder.core.json_text import present, rfc3339
@@ -97,9 +97,21 @@ class Erasures:
                 yield record
 
     def named(self, exchange: Exchange) -> Exchange:
-        """Return an exchange; where it was erased, with what is known of that."""
-        record = self._records.get(exchange.stream)
-        if record is None or not any(fact.kind == ERASED for fact in exchange.anomalies):
+        """Return an exchange; where it was erased, with what is known of that.
+
+        What is gone without a record is not called erased: whoever checks it says what it is.
+        """
+        gone = next((fact for fact in exchange.anomalies if fact.kind == ERASED), None)
+        if gone is None:
             return exchange
-        named = [replace(fact, detail=record.told) if fact.kind == ERASED else fact for fact in exchange.anomalies]
-        return replace(exchange, anomalies=tuple(named))
+        others = tuple(fact for fact in exchange.anomalies if fact.kind != ERASED)
+        if not self._reader.tells_erased(exchange.stream):
+            return replace(exchange, anomalies=others)
+        record = self._records.get(exchange.stream)  # None: it was erased after these were read
+        return replace(exchange, anomalies=(*others, gone if record is None else replace(gone, detail=record.told)))
+
+    def listed(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what a list shows of an exchange; what is gone without a record is not called erased there either."""
+        if not row.get("erased") or self._reader.tells_erased(id_bytes(str(row["id"]))):
+            return row
+        return {name: value for name, value in row.items() if name != "erased"} | {"not_as_written": TAKEN_AWAY}

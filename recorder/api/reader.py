@@ -7,15 +7,16 @@ import logging
 from collections.abc import Container, Iterable, Iterator
 from functools import cached_property
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from recorder.core.chain import check
 from recorder.core.events import Event, StreamOpened
 from recorder.core.searching import Query
+from recorder.errors import ChainBroken
 from recorder.locations import absolute_url, spool_directory
 from recorder.recording.recovery import Spooled, read_spooled
 from recorder.store import open_store
-from recorder.store.erased import erased_of
+from recorder.store.erased import erased_of, recorded_erasures
 from recorder.store.linked import LinkRow, links_of_exchange, links_of_thing
 from recorder.store.projected import ExchangeFilter, ExchangeRow, OpeningRow, RequestRow, SqlProjected
 from recorder.store.searched import MessageRow
@@ -23,6 +24,9 @@ from recorder.store.urls import parse_url
 
 if TYPE_CHECKING:
     from recorder.projections.runner import Rows
+
+#: What is said of content that is gone without an erasure on record.
+TAKEN_AWAY: Final = "what was said in it was taken away without a record: nobody says who did it, or why"
 
 _log = logging.getLogger("recorder.sealed")
 
@@ -43,6 +47,7 @@ class Reader:
         self.projected = SqlProjected(self.store)
         self.spooled = Spooled()
         self._warned = False
+        self._recorded = frozenset[bytes]()
         try:
             self.refresh()
         except BaseException:
@@ -121,9 +126,19 @@ class Reader:
     def check(self, stream: bytes, events: Iterable[Event]) -> None:
         """Check events of a stream by its chain, and where payloads were erased by what is left of these.
 
-        :raises ChainBroken: one was changed, or is missing before the last one.
+        :raises ChainBroken: one was changed, or is missing before the last one; or payloads were taken away, and no
+            journal says who erased them.
         """
-        check(self.opening(stream), events, erased_of(self.store, stream))
+        left = erased_of(self.store, stream)
+        check(self.opening(stream), events, left)
+        if left and not self.tells_erased(stream):
+            raise ChainBroken(TAKEN_AWAY)
+
+    def tells_erased(self, stream: bytes) -> bool:
+        """Whether a journal tells that an event stream was erased; without it, what is gone was taken away."""
+        if stream not in self._recorded:
+            self._recorded = recorded_erasures(self.store)  # it may have been erased just now
+        return stream in self._recorded
 
     def _spooled_after(self, stream: bytes, version: int) -> Iterator[Event]:
         for event in self.spooled.events.get(stream, ()):

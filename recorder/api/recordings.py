@@ -12,7 +12,7 @@ from recorder.core.sent_order import BY_CLOCK
 from recorder.errors import ChainBroken
 from recorder.projections.rows import places_of_row
 from recorder.replay.index import Entry
-from recorder.store.erased import erased_streams
+from recorder.store.erased import erased_streams, recorded_erasures
 
 
 class Recordings:
@@ -42,6 +42,8 @@ class Recordings:
     def erased(self) -> int:
         """Return how many exchanges were erased, and so answer nothing."""
         gone = erased_streams(self._reader.store)
+        if gone:  # what was taken away without a record was not erased
+            gone &= recorded_erasures(self._reader.store)
         kept = gone if self._only is None else gone & self._only
         return sum(key is None and identity in kept for identity, key, *_ in self._reader.requests()) if kept else 0
 

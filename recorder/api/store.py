@@ -127,7 +127,7 @@ class Store:
             for row, (home, thread) in zip(some, self.threaded.places(ids), strict=True):
                 spooled = {"spooled": True} if self.reader.is_spooled(row.id) else {}
                 named = {"conversation_name": thread.name} if thread is not None and thread.name is not None else {}
-                yield {**listed(row), "conversation": home, **named, **spooled}
+                yield {**self.erasures.listed(listed(row)), "conversation": home, **named, **spooled}
             several *= 2
 
     def selected(self, **filters: Unpack[ExchangeFilters]) -> Iterator[ExchangeRow]:

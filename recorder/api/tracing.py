@@ -14,7 +14,7 @@ from recorder.core.json_text import milliseconds, plain, present, rfc3339
 from recorder.core.message_json import AnswerJson, message_json
 from recorder.core.messages import Message
 from recorder.core.rebuilt import Rebuilt
-from recorder.errors import NotFound
+from recorder.errors import ChainBroken, NotFound
 from recorder.store.base import Ledger
 from recorder.store.linked import LinkRow
 
@@ -57,6 +57,7 @@ def _traced(store: Store, row: LinkRow, standing: Standing) -> dict[str, Any]:
         tag=facts.get("tag"),
         facts=plain(facts.get("facts")) or None,
         erased=None if erased is None else erased.authority,
+        not_as_written=_broken(store, row.stream),
         seal=_seal(ledger, row.stream, row.at_ns),
         conversation=view.id,
         conversation_name=standing.name(view),
@@ -66,6 +67,15 @@ def _traced(store: Store, row: LinkRow, standing: Standing) -> dict[str, Any]:
             for step in steps
         ],
     )
+
+
+def _broken(store: Store, stream: bytes) -> str | None:
+    """What its hash chain says against a link; None where nothing is known against it."""
+    try:
+        store.reader.checked(stream)
+    except ChainBroken as error:
+        return str(error)
+    return None
 
 
 def _step(rebuilt: Rebuilt, said: Rebuilt, row: LinkRow, view: ConversationView, ledger: Ledger) -> dict[str, Any]:

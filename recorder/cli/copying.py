@@ -23,14 +23,18 @@ _NAMED: Final = 5  # ids in a line of warning
 @click.option("--from", "source", metavar="URL", help="The store to read; it is not changed. Else that of --store.")
 @click.option("--to", "target", metavar="URL", required=True, help="The store to write; a SQLite file is made.")
 @selection_options
+@click.option("--without-ledger", is_flag=True, help="Leave the ledger behind: the target gets one of its own.")
 @json_option
 @store_option
 @pass_settings
-def copy_store(settings: Settings, selection: Selection, source: str | None, target: str, as_json: bool) -> None:
+def copy_store(
+    settings: Settings, selection: Selection, source: str | None, target: str, without_ledger: bool, as_json: bool
+) -> None:
     """Copy a store, or the exchanges that the filters leave, to another one.
 
     Every event is the same there, bit for bit, with its hash: a store in Postgres becomes one SQLite file that
-    verifies, or the other way round. Names and tags of conversations come along. What the other store has already is
+    verifies, or the other way round. Names and tags of conversations come along; of filtered
+    exchanges, the journals of their processes and what was erased do not. What the other store has already is
     compared and kept, so a copy that was broken off, or is repeated, goes on where it stood. Where it holds another
     event stream under the same ID, nothing is copied and the exit code is 1.
     """
@@ -39,6 +43,7 @@ def copy_store(settings: Settings, selection: Selection, source: str | None, tar
             settings.store if source is None else source,
             target,
             begin=lambda number: shown.enter_context(progress("copying", number)),
+            ledger=not without_ledger,
             **selection.filters,
         )
     if as_json:
@@ -69,6 +74,17 @@ def _warn(report: CopyReport) -> None:
             f"{counted(len(report.unfinished), 'exchange')} without an end yet ({_some(report.unfinished)}), copied as "
             f"far as they had come: {again}; where their program died, run `recorder recover --store {report.source}` "
             "before"
+        )
+    if report.erased:
+        warn(
+            f"{counted(len(report.erased), 'event stream')} not copied ({_some(report.erased)}), as what was said was "
+            "erased: the records of that come with a copy of everything, without filters"
+        )
+    if report.held:
+        warn(
+            f"{report.target} still has content that {report.source} has erased, of "
+            f"{counted(len(report.held), 'event stream')} ({_some(report.held)}): run `recorder erase --finish "
+            f"--store {report.target}`, or `recorder erase ID` for what was copied with filters"
         )
     if report.spooled:
         warn(

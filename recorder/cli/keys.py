@@ -7,16 +7,18 @@ from typing import Any
 
 import click
 
-from recorder.api.acts import write_down
+from recorder.api.acts import who, write_down
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
 from recorder.cli.output import clean, emit_json
 from recorder.clock import SystemClock
 from recorder.core.notes import NoteKey
-from recorder.ledger.founding import found, origin_of
+from recorder.errors import ConfigurationError
+from recorder.ledger.founding import found, origin_of, succeeded
 from recorder.ledger.key_chain import ROTATED, rotated
 from recorder.ledger.keys import SigningKey, fingerprint, known, load, private_file
 from recorder.ledger.keys import rotate as make_new
 from recorder.ledger.own_keys import require_own
+from recorder.locations import absolute_url
 from recorder.store import open_store, schema
 from recorder.store.urls import parse_url
 
@@ -33,18 +35,31 @@ def keys() -> None:
 
 @keys.command()
 @click.option("--origin", metavar="NAME", help="The log's name, as example.com/bot; else one that no other log has.")
+@click.option("--after", metavar="URL", help="The store whose ledger this one takes the place of, as it is lost.")
 @store_option
 @pass_settings
-def init(settings: Settings, origin: str | None) -> None:
+def init(settings: Settings, origin: str | None, after: str | None) -> None:
     """Found the store's ledger: give it a name and a key, and seal what is recorded from now on.
 
     The private key is kept in the user's data directory, or in the file that RECORDER_SIGNING_KEY
     names, apart from the store. The name stays for good.
+
+    Where a ledger cannot be gone on with, since its key or its newest entries are lost for good, copy
+    its store without it (db copy --without-ledger) and found another one in the copy, with --after:
+    which one it follows, and what is known to be lost, is recorded, and verify says so for ever.
     """
+    facts: dict[str, Any] = {}
+    if after is not None:
+        with closing(open_store(absolute_url(after), write=False)) as former:
+            facts["succeeds"] = succeeded(former.ledger, who())
+        if origin == facts["succeeds"]["origin"]:
+            raise ConfigurationError(f"{origin} is the name of the ledger before: give another one with --origin")
     with closing(open_store(settings.store, write=True)) as store:
         key = found(store.ledger, origin, SystemClock())
-        write_down(store, SystemClock(), "keys", [("key_created", {"key": key.public.text})])
+        write_down(store, SystemClock(), "keys", [("key_created", {"key": key.public.text, **facts})])
     _print(key.public, "log", key.public.name)
+    if after is not None:
+        click.echo("Now `recorder seal` seals what was copied; keep the store that was left, as it is.")
     click.echo("Give the fingerprint to whoever will audit, by another way than the recording: all that is proved is")
     click.echo("proved to those who have it. Keep a copy of the private key where the store is not.")
 

@@ -37,6 +37,9 @@ _COLUMNS: Final = (
     Column("IN", shrinks=True, spare=2),
 )
 
+#: What is said in the place of a verdict, about what nobody can read any more.
+_INSTEAD: Final = ("erased", "not_as_written", "sealed")
+
 
 @click.command("list")
 @count_option
@@ -78,7 +81,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
         short(row["id"]) + ("*" if row.get("spooled") else ""),
         started(row),
         str(row.get("status", "")),
-        next((word for word in ("erased", "sealed") if row.get(word)), row["verdict"]),
+        next((word.replace("_", " ") for word in _INSTEAD if row.get(word)), row["verdict"]),
         row.get("model", ""),
         f"{row['chunks']:,}" if "chunks" in row else "",
         f"{row['bytes']:,}",

@@ -33,14 +33,14 @@ def trace(ctx: click.Context, settings: Settings, thing: str, unredacted: bool, 
     names: what was asked, what was answered and called, from which bytes, when, and whether it was sealed before. What
     `recorder redact` hides is left out; of what was erased, who erased it and why is shown.
 
-    The exit code is 1 where an exchange is not as it was written.
+    The exit code is 1 where an exchange, or the link, is not as it was written.
     """
     kind, identity = kind_and_id(thing)
     changed = False
     with Store(settings.store) as store:
         standing = standing_of(store, unredacted=unredacted)
         for number, found in enumerate(traced(store, kind, identity, standing)):
-            changed = changed or any("not_as_written" in step for step in found["steps"])
+            changed = changed or any("not_as_written" in one for one in (found, *found["steps"]))
             if as_json:
                 emit_json(found)
                 continue
@@ -62,6 +62,8 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {dim('tag          ')}{clean(found['tag'])}"
     if "erased" in found:
         yield f"  {dim('link erased  ')}{_erased(found['erased'])}"
+    if "not_as_written" in found:
+        yield f"  {dim('link changed ')}{clean(found['not_as_written'])}"
     yield f"  {dim('link sealed  ')}{_sealed(found.get('seal'))}"
     name = f"{clean(found['conversation_name'])}  " if "conversation_name" in found else ""
     yield f"  {dim('conversation ')}{name}{dim(found['conversation'])}"

@@ -88,6 +88,8 @@ def names_a_credential(payload: bytes) -> bool:
 
 def names_a_part(payload: bytes) -> bool:
     """Whether a payload may be a form with files in which a part has such a name."""
+    if payload.lstrip()[:1] in (b"{", b"["):
+        return False
     heads = (head[0] for head in _DISPOSITION.finditer(payload.lower()))
     return any(b"%" in head or any(last in head for last in _LAST) for head in heads)
 

@@ -62,7 +62,7 @@ class StreamWrittenMeta(TypedDict):
     stream: str
     length: int
     head: str
-    kind: Literal["conversation", "link", "import"]
+    kind: Literal["conversation", "link", "import", "copy"]
 
 
 class ClockSampledMeta(TypedDict):
@@ -88,10 +88,21 @@ class ConfigurationChangedMeta(TypedDict("ConfigurationChangedMeta", {"from": st
     """Facts of ``configuration_changed``: digests, as in ``instance_started``."""
 
 
+class SucceededLedger(TypedDict):
+    """A ledger that is not gone on with, since its key, or its newest entries, are lost for good."""
+
+    origin: str
+    leaves: int  # that its store still has
+    signed: int  # leaves of the newest checkpoint that is known
+    checkpoint: str  # that signed note; empty where none is known
+    by: str
+
+
 class KeyCreatedMeta(TypedDict):
     """Facts of ``key_created``."""
 
     key: str  # a C2SP vkey
+    succeeds: NotRequired[SucceededLedger]  # the ledger whose place this one takes
 
 
 class KeyRotatedMeta(TypedDict("KeyRotatedMeta", {"from": str, "to": str})):

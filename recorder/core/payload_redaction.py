@@ -96,16 +96,19 @@ class PayloadRedaction:
         return self._without_repeated(body, repeated, seen) if repeated else body
 
     def _without_members(self, body: bytes, seen: Redacted) -> bytes:
-        """Return a payload without texts under the names of credentials; what is neither JSON nor a form as far as
-        it looks like JSON.
-        """
+        """Return a payload without texts under the names of credentials."""
+        if names_a_part(body) and (parts := parts_of(body)):
+            hidden = [is_credential_member(part.name) for part in parts]
+            return self._without_loose_members(self._without_parts(body, parts, hidden, seen), seen)
         before, text, spans = _read(body, credentials_in, _is_credential)
         if spans is not None:
             return before + self._without_spans(text, spans, seen).encode("utf-8") if spans else body
         if FORM.fullmatch(text.rstrip("\r\n")):
             return self._without_fields(text, is_credential_member, seen).encode("utf-8", "surrogateescape")
-        if names_a_part(body) and (parts := parts_of(body)):
-            body = self._without_parts(body, parts, [is_credential_member(part.name) for part in parts], seen)
+        return self._without_loose_members(body, seen)
+
+    def _without_loose_members(self, body: bytes, seen: Redacted) -> bytes:
+        """Return what is no JSON without texts under such names as far as it looks like JSON."""
 
         def without(found: re.Match[bytes]) -> bytes:
             name = found[1].decode("utf-8", "replace")
@@ -333,7 +336,7 @@ def _read(
     body = body[len(before) :]
     try:
         text = body.decode("utf-8")
-        if text.lstrip()[:1] in ("{", "[", '"'):
+        if text.lstrip()[:1] in ("{", "["):
             return before, text, find_texts(text, in_letters(body, text, places(body)), selects)
     except (ValueError, RecursionError):
         pass  # it is no JSON: what else it may be is looked at by its signs

@@ -88,9 +88,21 @@ class Rebuilt:
         return next((fact.detail for fact in self.anomalies if fact.kind == NOT_AS_WRITTEN), None)
 
     @property
+    def lost(self) -> tuple[str, ...]:
+        """What the recorder itself noted that it could not keep, a sentence for each loss."""
+        return tuple(map(_loss, self.exchange.gaps))
+
+    @property
     def erased(self) -> str | None:
         """What is known of its erasure; None where what was said in it is there."""
         return next((fact.detail for fact in self.exchange.anomalies if fact.kind == ERASED), None)
+
+
+def _loss(facts: Mapping[str, Any]) -> str:
+    events = facts.get("events")
+    what = f"{events:,} {'event' if events == 1 else 'events'}" if type(events) is int and events > 0 else "events"
+    reason = f" ({facts['reason']})" if isinstance(facts.get("reason"), str) else ""
+    return f"the recorder itself noted that {what} of it could not be kept{reason}"
 
 
 def place_of(rebuilt: Rebuilt, conversation: Conversation | None) -> Place:

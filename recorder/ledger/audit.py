@@ -194,6 +194,7 @@ class _Audit:
             told=journals.told,
             announced=journals.announced,
             imported=frozenset(journals.imported),
+            copied=frozenset(journals.copied),
             last=False,
         )
 
@@ -283,7 +284,8 @@ class _Audit:
     def _answered(self, journals: Journals, ledger: LedgerAudit) -> Authority:
         """Find erasures that nobody answers for; look once more where they may have come during this audit."""
         is_sealed: IsSealed | None = None if self._origin is None else ledger.is_sealed
-        of = (self._first, ledger.keys, ledger.leaf_of)
+        keys = (*ledger.keys, *(ledger.keys and _before(journals)))
+        of = (self._first, keys, ledger.leaf_of)
         authority = Authority(journals.erasures, journals.rules, is_sealed, *of)
         found = Tally()
         authority.check(self._tally.erased, found)
@@ -295,7 +297,7 @@ class _Audit:
             authority.check(self._tally.erased, found)
         if is_sealed is not None:
             gone = [one for one in authority.records if one.stream in self._tally.erased and authority.is_signed(one)]
-            CarriedOut(journals.carried_out, ledger.keys).check(gone, authority.rules, found)
+            CarriedOut(journals.carried_out, keys).check(gone, authority.rules, found)
         for finding in found.findings:
             self._tally.add(finding)
         return authority
@@ -325,6 +327,11 @@ def _telling(journals: Journals) -> frozenset[bytes]:
 
 def _is_in(stream: bytes, part: Range) -> bool:
     return (part.start is None or stream >= part.start) and (part.end is None or stream < part.end)
+
+
+def _before(journals: Journals) -> tuple[NoteKey, ...]:
+    """Return the keys that are known here of the ledgers that the store had before: they vouch for what was then."""
+    return tuple(key for facts in journals.succeeded for key in signing.known(str(facts.get("origin"))))
 
 
 def _own(origin: str | None, found: Iterable[NoteKey]) -> tuple[NoteKey, ...]:

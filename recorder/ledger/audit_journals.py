@@ -92,12 +92,13 @@ class Journals:
     """Takes the journals of a store, one after the other.
 
     :ivar kept: each that was begun.
-    :ivar told, announced, imported: see :class:`recorder.ledger.audit_said.Said`.
+    :ivar told, announced, imported, copied: see :class:`recorder.ledger.audit_said.Said`.
     :ivar erasures: in the order of the journals; ``rules``: what says what has to be kept;
         ``carried_out``: what says that an erasure was carried out.
-    :ivar keys: public keys of the ledger that they tell of; nothing vouches for them. ``founding``: the first one;
-        ``rotations``: facts of those that say that one takes the place of another.
+    :ivar keys: public keys of the ledger that they tell of; nothing vouches for them. ``founding``: the first one of
+        each log; ``rotations``: facts of those that say that one takes the place of another.
     :ivar anchored: digests of evidence, with the journal and the version that has it.
+    :ivar succeeded: ledgers whose place that of the store has taken, with what is left of them.
     :ivar dropped: events that recorders say to have lost.
     """
 
@@ -106,6 +107,7 @@ class Journals:
     told: dict[bytes, list[Told]] = field(default_factory=dict)
     announced: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)
     imported: set[bytes] = field(default_factory=set)
+    copied: set[bytes] = field(default_factory=set)
     erasures: list[Erasure] = field(default_factory=list)
     rules: list[Event] = field(default_factory=list)
     carried_out: list[Mapping[str, Any]] = field(default_factory=list)
@@ -115,6 +117,7 @@ class Journals:
     anchored: dict[str, tuple[bytes, int]] = field(default_factory=dict)
     samples: ClockSamples = field(default_factory=ClockSamples)
     dropped: int = 0
+    succeeded: list[Mapping[str, Any]] = field(default_factory=list)
 
     def take(self, journal: bytes, events: Iterable[Event]) -> None:
         """Take the events of one journal, in order."""
@@ -164,6 +167,8 @@ class Journals:
             return
         if said.get("kind") == "import":
             self.imported.add(stream)
+        elif said.get("kind") == "copy":
+            self.copied.add(stream)
         told = self.told.setdefault(stream, [])
         if length > 0:
             told.append(Told(length, _hash(said.get("head")), journal, event.version))
@@ -194,8 +199,10 @@ class Journals:
             self._key(journal, event.version, facts.get("key", facts.get("to")))
             if kind == "key_rotated":
                 self.rotations.append(facts)
-            elif not self.founding:
-                self.founding += self.keys[:1]
+            elif self.keys and all(one.name != self.keys[-1].name for one in self.founding):
+                self.founding.append(self.keys[-1])
+            if isinstance(facts.get("succeeds"), dict):
+                self.succeeded.append(facts["succeeds"])
 
     def _key(self, journal: bytes, version: int, text: object) -> None:
         try:

@@ -18,6 +18,7 @@ from recorder.ledger.audit_ledger import LedgerAudit
 from recorder.ledger.audit_outside import Outside
 from recorder.ledger.keys import fingerprint
 from recorder.ledger.report import NOT_PROVED, Report, not_unsealed, unmodified, withheld_json
+from recorder.ledger.succession import before_this_ledger, lost_entries
 from recorder.ledger.tally import Tally
 
 _SECOND = 1e9
@@ -54,6 +55,7 @@ def report_of(audited: Audited) -> Report:
     authentic = _authentic(audited)
     bounded = _bounded(audited)
     incomplete = tally.incomplete or tally.gaps or journals.dropped or ledger.tally.incomplete
+    incomplete = incomplete or any(map(lost_entries, journals.succeeded))
     verdicts = {
         "authentic": authentic,
         "unmodified": "no" if ledger.foreign else unmodified(tally.findings, len(tally.withheld)),
@@ -167,6 +169,13 @@ def _not_proved(audited: Audited, authentic: str) -> Iterator[str]:
             yield f"anything of {unsealed:,} events that are not sealed yet, beyond their chains and the journals"
         if ledger.signed < ledger.size:
             yield f"who made the last {ledger.size - ledger.signed:,} leaves: no checkpoint over them is signed yet"
+    yield from before_this_ledger(audited.journals.succeeded)
+    copied = len(audited.journals.copied)
+    if copied:
+        yield (
+            f"that nothing is missing beside {copied:,} event streams that were copied from another store: the "
+            "journals of their processes are there"
+        )
     yield from unanswered(audited.authority, audited.tally.erased)
     yield (
         "that everything was recorded: what was sent past the recorder is in no log; compare with the provider's bill "

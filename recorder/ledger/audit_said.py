@@ -67,7 +67,7 @@ class Said:
     :ivar journals: all of the store.
     :ivar told: by journals, of each stream how far it goes.
     :ivar announced: by journals, of each exchange: which one, and its number there.
-    :ivar imported: streams that an import wrote.
+    :ivar imported: streams that an import wrote; ``copied``: that a copy of part of another store brought.
     :ivar last: nothing more is waited for: what is missing now is missing.
     """
 
@@ -78,6 +78,7 @@ class Said:
     told: Mapping[bytes, Sequence[Told]] = field(default_factory=dict)
     announced: Mapping[bytes, tuple[bytes, int]] = field(default_factory=dict)
     imported: frozenset[bytes] = frozenset()
+    copied: frozenset[bytes] = frozenset()
     last: bool = True
 
     def within(self, start: bytes | None, end: bytes | None) -> Said:
@@ -87,6 +88,7 @@ class Said:
             told=dict(_within(self.told, start, end)),
             announced=dict(_within(self.announced, start, end)),
             imported=frozenset(one for one, _ in _within(dict.fromkeys(self.imported), start, end)),
+            copied=frozenset(one for one, _ in _within(dict.fromkeys(self.copied), start, end)),
         )
 
     def may_come(self, journal: bytes) -> bool:
@@ -127,6 +129,8 @@ class Said:
         """Return what a journal says of why a stream may have been sealed long after it was written."""
         if stream in self.imported:
             return "it was imported"
+        if stream in self.copied:
+            return "it was copied from another store"
         kept = self.journals.get(stream if instance is None else instance)
         if kept is not None and kept.died:
             return "its process had died"

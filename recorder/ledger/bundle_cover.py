@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import Final
 
@@ -50,7 +51,8 @@ telephone, from a contract. A fingerprint that comes with the evidence proves no
 <tr><th>authentic</th><td>Everything here was signed by the holder of the key whose fingerprint you gave.</td></tr>
 <tr><th>unmodified</th><td>No byte of what was recorded was changed since it was sealed.</td></tr>
 <tr><th>complete in range</th><td>Nothing of these exchanges was cut off, and every entry that the ledger has between
-the first and the last of them is listed, also of what is not in this file.</td></tr>
+the first and the last of them is listed, also of what is not in this file. <code>no</code> where the recorder itself
+noted that it lost something: then nobody need have changed anything, but it is not all here.</td></tr>
 <tr><th>bounded in time</th><td>By whose clock it is known when it was.</td></tr>
 </table>
 <h2>What it does not mean</h2>
@@ -68,45 +70,65 @@ changes by accident, and by whoever does not know how to make the hashes anew; i
 """
 
 
-def cover(
-    plan: Plan, times: Mapping[bytes, int], redacted: int = 0, elsewhere: int = 0, erasures: Sequence[str] = ()
-) -> Iterator[bytes]:
+@dataclass(frozen=True)
+class Counted:
+    """What is counted for the page.
+
+    :ivar redacted: exchanges of which something is left out of the transcripts.
+    :ivar elsewhere: other exchanges that the journals in it announce.
+    :ivar gaps: exchanges in which the recorder itself noted a loss.
+    :ivar dropped: events of what is here that are lost, as the journals say.
+    """
+
+    redacted: int = 0
+    elsewhere: int = 0
+    gaps: int = 0
+    dropped: int = 0
+
+
+def cover(plan: Plan, times: Mapping[bytes, int], counted: Counted, erasures: Sequence[str] = ()) -> Iterator[bytes]:
     """Yield the page.
 
     :param times: when each exchange began, UTC nanoseconds.
-    :param redacted: in how many of them something is left out of the transcripts.
-    :param elsewhere: how many other exchanges the journals in it announce.
     :param erasures: of what was erased, who did it, when and why, in words.
     """
     yield _HEAD.encode()
     yield _WHAT.encode()
-    yield "".join(_facts(plan, times, redacted, elsewhere, erasures)).encode()
+    yield "".join(_facts(plan, times, counted, erasures)).encode()
     if plan.within is None:
         yield _UNSIGNED.encode()
     yield _HOW.encode()
     yield b"</body>\n</html>\n"
 
 
-def _facts(
-    plan: Plan, times: Mapping[bytes, int], redacted: int, elsewhere: int, erasures: Sequence[str]
-) -> Iterator[str]:
+def _facts(plan: Plan, times: Mapping[bytes, int], counted: Counted, erasures: Sequence[str]) -> Iterator[str]:
     wanted = plan.wanted
     yield "<h2>What is here</h2>\n<table>\n"
     yield _row("made for", made_for(wanted.selection))
     yield _row("exchanges", str(len(wanted.exchanges)))
-    if elsewhere:
-        yield _row("not here", f"exchanges that these processes announced and that are not in this bundle: {elsewhere}")
+    if counted.elsewhere:
+        told = "exchanges that these processes announced and that are not in this bundle"
+        yield _row("not here", f"{told}: {counted.elsewhere}")
+    if counted.gaps:
+        yield _row("lost", f"part of {counted.gaps} of them; the recorder itself noted then that it could not be kept")
+    if counted.dropped:
+        yield _row("lost, as the journals say", f"events: {counted.dropped}")
     if wanted.withheld:
         yield _row("withheld", f"what was said in {len(wanted.withheld)} of them; that they took place is here")
-    erased = sum(bool(part.erased) for part in plan.parts)
+    gone = {part.opened.stream for part in plan.parts if part.kind == "exchange" and part.erased}
+    erased = len(gone - plan.taken_away)
     if erased:
         yield _row("erased", f"what was said in {erased} of them; who erased it, and why, is here")
     for told in erasures[:_SHOWN]:
         yield _row("erased on the word of", told)
     if len(erasures) > _SHOWN:
         yield _row("", f"… and {len(erasures) - _SHOWN} more records of erasures")
-    if redacted:
-        yield _row("redacted", f"the transcripts, of {redacted} of them; what the events here hold is not changed")
+    taken = len(gone & plan.taken_away)
+    if taken:
+        yield _row("taken away", f"what was said in {taken} of them, without a record: nobody says who did it, or why")
+    if counted.redacted:
+        told = f"the transcripts, of {counted.redacted} of them"
+        yield _row("redacted", f"{told}; what the events here hold is not changed")
     if plan.within is not None:
         yield _row("ledger", f"{plan.within.origin}, entries {plan.within.start} to {plan.within.end - 1}")
     yield "</table>\n<ul>\n"

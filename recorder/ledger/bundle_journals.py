@@ -11,7 +11,7 @@ from recorder.clock import id_bytes
 from recorder.core.events import Event
 
 _WHOLE: Final = 1000  # events: a shorter journal comes from its beginning, with what it says of the process
-_NAMING: Final = frozenset({"exchange_opened", "exchange_closed", "payload_erased"})
+_NAMING: Final = frozenset({"exchange_opened", "exchange_closed", "events_dropped", "payload_erased", "stream_written"})
 _SAMPLES: Final = frozenset({"instance_started", "clock_sampled"})
 
 
@@ -43,7 +43,7 @@ def span_of(events: Iterable[Event], exchanges: Collection[bytes], period: tuple
         if event.type not in _NAMING:
             continue
         facts = event.facts
-        stream = _exchange_of(facts)
+        stream = copied_stream(facts) if event.type == "stream_written" else _exchange_of(facts)
         within = event.type == "exchange_opened" and period is not None and period[0] <= event.wall_ns < period[1]
         if stream is not None and within:
             span.opened[stream] = event.version
@@ -57,13 +57,27 @@ def span_of(events: Iterable[Event], exchanges: Collection[bytes], period: tuple
     return span
 
 
-def announced(events: Iterable[Event], exchanges: Collection[bytes]) -> int:
-    """Count the exchanges that a journal announces and that are not among some.
+def elsewhere_and_lost(events: Iterable[Event], exchanges: Collection[bytes], here: Collection[bytes]) -> list[int]:
+    """Count the exchanges that a journal announces and that are not among some, and the events that it says are lost.
 
     :param events: those of the journal that are in a bundle.
+    :param exchanges: those in the bundle; *here*: all event streams in it, of which a loss counts.
     """
-    opened = (event.facts for event in events if event.type == "exchange_opened")
-    return sum(_exchange_of(facts) not in exchanges for facts in opened)
+    counts = [0, 0]
+    for event in events:
+        if event.type == "exchange_opened":
+            counts[0] += _exchange_of(event.facts) not in exchanges
+        elif event.type == "events_dropped":
+            facts = event.facts
+            if "exchange" not in facts or _exchange_of(facts) in here:
+                events_lost = facts.get("events")
+                counts[1] += events_lost if type(events_lost) is int and events_lost > 0 else 1
+    return counts
+
+
+def copied_stream(facts: dict[str, Any]) -> bytes | None:
+    """Return the event stream that was copied from another store; None where ``stream_written`` tells of another."""
+    return _exchange_of({"exchange": facts.get("stream")}) if facts.get("kind") == "copy" else None
 
 
 def _exchange_of(facts: dict[str, Any]) -> bytes | None:

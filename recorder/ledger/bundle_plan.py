@@ -10,10 +10,10 @@ from recorder.clock import id_text
 from recorder.core.events import StreamKind, StreamOpened
 from recorder.core.heads import Leaf
 from recorder.errors import NotFound
-from recorder.ledger.bundle_journals import JournalSpan, erased_exchange, span_of
+from recorder.ledger.bundle_journals import JournalSpan, copied_stream, erased_exchange, span_of
 from recorder.ledger.bundle_range import Range, covered, leaves_of, range_of
 from recorder.store.base import Ledger
-from recorder.store.erased import ErasedPayload, erased_of, events_of_types
+from recorder.store.erased import ErasedPayload, erased_of, events_of_types, recorded_erasures
 from recorder.store.sql import SqlStore
 
 _AT_ONCE: Final = 500  # streams
@@ -63,11 +63,13 @@ class Plan:
 
     :ivar wanted: what was asked for, with what else was begun in its period.
     :ivar within: the part of the ledger; None where the store has none.
+    :ivar taken_away: event streams of which content is gone though no journal tells of an erasure.
     """
 
     wanted: Wanted
     parts: tuple[Part, ...]
     within: Range | None
+    taken_away: frozenset[bytes] = frozenset()
 
 
 def planned(store: SqlStore, wanted: Wanted) -> Plan:
@@ -115,7 +117,8 @@ class _Planning:
         for stream, span in journals.items():
             last, leaf = self._last(stream, leaves), leaves.get(stream)
             parts.append(Part(self._opened(stream), "journal", span.first, last, leaf))
-        return Plan(wanted, tuple(parts), within)
+        gone = frozenset(part.opened.stream for part in parts if part.erased)
+        return Plan(wanted, tuple(parts), within, gone - recorded_erasures(self._store) if gone else gone)
 
     def _opened(self, stream: bytes) -> StreamOpened:
         opened = self._store.opening(stream)
@@ -145,6 +148,9 @@ class _Planning:
             candidates.update(event.stream for event in told if erased_exchange(event) in erased)
         if period is not None:
             candidates.update(self._journals_within(*period))
+        if any(self._store.opening(instance) is None for instance in candidates):  # it was copied from another store
+            told = events_of_types(self._store, ["stream_written"])
+            candidates.update(event.stream for event in told if copied_stream(event.facts) in exchanges)
         found = {}
         for stream in sorted(candidates):
             span = span_of(self._store.events(stream), exchanges | frozenset(erased), period)

@@ -111,7 +111,11 @@ def rotate(origin: str, clock: Clock, announce: Announce = lambda before, after:
     with _locked():
         before = load(origin)
         if before is None:
-            raise ConfigurationError(f"the signing key of {origin} is not here ({path}): there is nothing to rotate")
+            raise ConfigurationError(
+                f"the signing key of {origin} is not here ({path}): there is nothing to rotate, "
+                "bring it back; where it is lost for good, go on with a new ledger: `recorder db copy "
+                "--without-ledger`, then `recorder keys init --after` (docs/howto-auditor.md)"
+            )
         return before.public, _made(origin, path, clock, replace=True, announce=partial(announce, before))
 
 

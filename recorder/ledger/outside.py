@@ -136,7 +136,10 @@ class SignedCheckpoints:
         if size < signed.size:
             raise LedgerConflict(
                 f"the store's ledger has {size:,} entries and {signed.size:,} were signed: it was put back to an older "
-                f"state, or is another store; bring back the newer one ({self.path} has what was signed)"
+                f"state, or is another store; bring back the newer one ({self.path} has what was signed), or copy it "
+                "over this one, as one does to erase in a backup: `recorder db copy --from NEWER --to THIS`; where it "
+                "is lost for good, go on with a new ledger: `recorder db copy --without-ledger`, then `recorder keys "
+                "init --after` (docs/howto-auditor.md)"
             )
         if root_of(signed.size) != signed.root:
             raise LedgerConflict(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from recorder.core.events import Event
 from recorder.core.notes import NoteKey, parse_key
 from recorder.errors import ConfigurationError, LedgerConflict
 from recorder.ledger.key_chain import ROTATED, counting, foreign_signer, foreign_told
@@ -26,13 +27,18 @@ def keys_here(store: SqlStore, origin: str) -> tuple[NoteKey, ...]:
 def told_keys(store: SqlStore, origin: str) -> tuple[NoteKey, ...]:
     """Return the keys that count where none is known: the first that a journal tells of, and what follows from it."""
     events = list(acts_of_types(store, ("key_created", ROTATED)))
-    first = next((event.facts.get("key") for event in events if event.type == "key_created"), None)
+    founding = next((key for event in events if event.type == "key_created" for key in _of(event, origin)), None)
+    rotations = [event.facts for event in events if event.type == ROTATED]
+    return () if founding is None else counting([founding], rotations, verifier())
+
+
+def _of(event: Event, origin: str) -> tuple[NoteKey, ...]:
+    """Return the key that was created, if it is one of that ledger: a store may have had another before."""
     try:
-        founding = parse_key(str(first))
+        key = parse_key(str(event.facts.get("key")))
     except ConfigurationError:
         return ()
-    rotations = [event.facts for event in events if event.type == ROTATED]
-    return counting([founding], rotations, verifier()) if founding.name == origin else ()
+    return (key,) if key.name == origin else ()
 
 
 def require_own(store: SqlStore) -> None:

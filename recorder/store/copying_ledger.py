@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, func, or_, select
 
 from recorder.errors import VersionConflict
 from recorder.store.checkpoints import insert_into
@@ -82,6 +82,19 @@ def _carry_checkpoints(source: SqlStore, target: SqlStore, size: int) -> None:
     with source.reading() as connection:
         for row in connection.execute(query):
             target.ledger.add_checkpoint(row.size, row.note, row.made_ns)
+
+
+def held_though_erased(source: SqlStore, target: SqlStore) -> list[bytes]:
+    """Return the ids of the event streams that the target holds, with content that the source has erased."""
+    counted = select(erased_payloads.c.stream, func.count()).group_by(erased_payloads.c.stream)
+    with source.reading() as connection:
+        gone: dict[bytes, int] = dict(map(tuple, connection.execute(counted)))
+    if not gone:
+        return []
+    with target.reading() as connection:
+        there: dict[bytes, int] = dict(map(tuple, connection.execute(counted)))
+    some = [stream for stream, count in gone.items() if there.get(stream, 0) < count]
+    return sorted(one for part in batched(some, _STREAMS) for one in target.heads(part))
 
 
 def carry_erased(source: SqlStore, target: SqlStore, after: Mapping[bytes, int]) -> None:

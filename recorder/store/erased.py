@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sqlalchemy import select
 
+from recorder.clock import id_bytes
 from recorder.core.events import TYPE_CODES, Event
+from recorder.errors import CorruptRecording
+from recorder.store.rows import batched
 from recorder.store.tables import erased_payloads
 
 if TYPE_CHECKING:
     from recorder.store.sql import SqlStore
+
+_AT_ONCE: Final = 500  # streams
 
 
 class ErasedPayload(NamedTuple):
@@ -37,6 +43,27 @@ def erased_streams(store: SqlStore) -> frozenset[bytes]:
     """Return the ids of the event streams of which payloads were erased."""
     with store.reading() as connection:
         return frozenset(connection.execute(select(erased_payloads.c.stream).distinct()).scalars())
+
+
+def streams_with(store: SqlStore, type_name: str, streams: Sequence[bytes]) -> frozenset[bytes]:
+    """Return those of some event streams that have an event of a type."""
+    found: set[bytes] = set()
+    for some in batched(streams, _AT_ONCE):
+        among = ", ".join(map(store.id_literal, some))
+        named = store.id_out.format("stream")
+        with store.snapshot() as rows:
+            query = f"SELECT {named} FROM events WHERE type = {TYPE_CODES[type_name]} AND stream IN ({among})"
+            found.update(row[0] for row in rows(query))
+    return frozenset(found)
+
+
+def recorded_erasures(store: SqlStore) -> frozenset[bytes]:
+    """Return the ids of the event streams of which a journal tells that they were erased."""
+    told = set()
+    for event in acts_of_types(store, ("payload_erased",)):
+        with suppress(CorruptRecording, KeyError, ValueError):  # which the audit tells of
+            told.add(id_bytes(str(event.facts["exchange"])))
+    return frozenset(told)
 
 
 def thing_digest(stream: bytes, kind: str, identity: str) -> str:

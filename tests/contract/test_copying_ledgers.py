@@ -14,6 +14,7 @@ from recorder.errors import VersionConflict
 from recorder.ledger.verify import verify
 from recorder.store import open_store
 from recorder.store.base import Anchored
+from recorder.store.erased import acts_of_types
 from recorder.store.linked import links_of_thing
 from recorder.store.sql import SqlStore
 from tests.building import identity
@@ -87,7 +88,9 @@ def test_a_part_of_a_store_comes_without_it(urls: tuple[str, str]) -> None:
     assert (report.exchanges, report.journals, report.links, report.leaves) == (2, 0, 0, 0)
     with closing(open_store(target, write=False)) as store:
         assert (store.ledger.origin(), store.ledger.size(), list(store.ledger.checkpoints())) == (None, 0, [])
-        assert store.counts() == (12, 2)
+        assert store.counts() == (12 + 4, 3)  # and a journal, which tells that both came from elsewhere
+        told = [event.facts for event in acts_of_types(store, ("stream_written",))]
+        assert [(one["kind"], one["length"]) for one in told] == [("copy", 6), ("copy", 6)]
 
 
 def test_a_target_that_is_ahead_keeps_what_it_has(urls: tuple[str, str]) -> None:
@@ -134,16 +137,24 @@ def _erased(url: str) -> list[tuple[object, ...]]:
         return [tuple(row) for row in found]
 
 
-@pytest.mark.parametrize("since_ns", [None, 0])
-def test_what_was_erased_comes_as_it_is(files: tuple[str, str], since_ns: int | None) -> None:
+def test_what_was_erased_comes_as_it_is(files: tuple[str, str]) -> None:
     source, target = files
     with closing(open_store(source, write=True)) as store:
         _erase(store)
-    report = copy(source, target, since_ns=since_ns)
+    report = copy(source, target)
     assert (report.events, report.refused) == (12, ())
     assert len(_erased(target)) == 6
     assert _erased(target) == _erased(source)
     assert {event.body for event in _events(target, 1)} == {None}
+
+
+def test_what_was_erased_does_not_come_without_the_journals(files: tuple[str, str]) -> None:
+    source, target = files
+    with closing(open_store(source, write=True)) as store:
+        _erase(store)
+    report = copy(source, target, since_ns=0)
+    assert (report.events, report.refused, report.erased) == (6, (), (id_text(identity(1)),))
+    assert (_erased(target), _events(target, 1)) == ([], [])
 
 
 def test_what_was_copied_before_it_was_erased_is_still_the_same_stream(files: tuple[str, str]) -> None:

@@ -24,7 +24,7 @@ from tests.bundles import members
 from tests.sealed import BEGAN, ORIGIN, Desk, Key, Stream, erase, small, url_of
 
 HERE = Path(__file__).parent
-NAMES = ("v1-order", "v1-period", "v1-unsealed")
+NAMES = ("v1-order", "v1-period", "v1-unsealed", "v1-gap")
 
 
 def own_result(path: Path, folder: Path, *arguments: str) -> dict[str, Any]:
@@ -62,35 +62,64 @@ def _erased(desk: Desk, stream: Stream) -> None:
     eraser.seal()
 
 
-def main() -> None:
-    """Make the files.
+def _gap(desk: Desk) -> Stream:
+    """Record an exchange of which the recorder could not keep everything, and one that is whole."""
+    torn = desk.exchange("EURUSD?", ["Buy"], ends=False)
+    loss = {"events": 12, "bytes": 4096, "from_ns": BEGAN, "to_ns": BEGAN + 10**6, "reason": "No space left on device"}
+    desk.put(torn, "gap_recorded", loss)
+    desk.end(torn)
+    told = {"events": 12, "bytes": 4096, "reason": "No space left on device", "exchange": torn.id}
+    desk.put(desk.journal, "events_dropped", told)
+    desk.exchange("GBPUSD?", ["Sell"])
+    desk.seal()
+    return torn
 
-    :raises FileExistsError: they are there.
+
+def _first_three(folder: Path, key: Key) -> None:
+    desk, exchanges, _ = small(url_of(folder), key)
+    with Store(desk.url) as store:
+        store.bundle(HERE / "v1-order.zip", order="12345")
+    _erased(desk, exchanges[0])
+    desk.exchange("later", ["x"])
+    desk.seal()
+    _anchor(desk.url)
+    with Store(desk.url) as store:
+        store.bundle(HERE / "v1-period.zip", since_ns=BEGAN, until_ns=BEGAN + 10**9, withhold=[exchanges[1].id])
+    unsealed, _, _ = small(url_of(folder, "unsealed.db"))
+    with Store(unsealed.url) as store:
+        store.bundle(HERE / "v1-unsealed.zip", conversation="Wirtschaft €")
+
+
+def _with_a_gap(folder: Path, key: Key) -> None:
+    desk = Desk(url_of(folder, "gap.db"), key)
+    torn = _gap(desk)
+    with Store(desk.url) as store:
+        store.bundle(HERE / "v1-gap.zip", exchange=torn.id)
+
+
+#: What was made together: the first three with the format, the one with a gap when a loss was first told of.
+_MADE = ((NAMES[:3], _first_three), (NAMES[3:], _with_a_gap))
+
+
+def main() -> None:
+    """Make the files that are not there yet.
+
+    :raises FileExistsError: all are there.
     """
-    for name in NAMES:
-        if (HERE / f"{name}.zip").exists():
-            raise FileExistsError(f"{name}.zip is golden: it is never made again")
+    missing = [(names, make) for names, make in _MADE if not any((HERE / f"{name}.zip").exists() for name in names)]
+    if not missing:
+        raise FileExistsError(f"{', '.join(NAMES)} are golden: they are never made again")
     key = Key()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         os.environ["XDG_DATA_HOME"] = os.environ["XDG_STATE_HOME"] = temporary
         _key_file(folder, key)
-        desk, exchanges, _ = small(url_of(folder), key)
-        with Store(desk.url) as store:
-            store.bundle(HERE / "v1-order.zip", order="12345")
-        _erased(desk, exchanges[0])
-        desk.exchange("later", ["x"])
-        desk.seal()
-        _anchor(desk.url)
-        with Store(desk.url) as store:
-            store.bundle(HERE / "v1-period.zip", since_ns=BEGAN, until_ns=BEGAN + 10**9, withhold=[exchanges[1].id])
-        unsealed, _, _ = small(url_of(folder, "unsealed.db"))
-        with Store(unsealed.url) as store:
-            store.bundle(HERE / "v1-unsealed.zip", conversation="Wirtschaft €")
-        for name in NAMES:
-            keys = [] if name == "v1-unsealed" else ["--key", key.fingerprint]
-            told = own_result(HERE / f"{name}.zip", folder, *keys)
-            (HERE / f"{name}.json").write_text(json.dumps(told, indent=1, sort_keys=True) + "\n")
+        for names, make in missing:
+            make(folder, key)
+            for name in names:
+                keys = [] if name == "v1-unsealed" else ["--key", key.fingerprint]
+                told = own_result(HERE / f"{name}.zip", folder, *keys)
+                (HERE / f"{name}.json").write_text(json.dumps(told, indent=1, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ DIGESTS = {
     "v1-order": "5aefe372f0d179f64b03b978ef1b2c97b3f4fe22bad05acecec8f310f6a78aac",
     "v1-period": "5ccd7407011d1f22273dae23aaab26f975464924bb52b09937b26e34278895ed",
     "v1-unsealed": "75df0385decd735e4eff31224e8b56a57cbdd6c1b90f2a490e2798a7dc5b6e65",
+    "v1-gap": "7f12af5cbe2d6854857afd40fb36eda04f6d3f2e1d63e9bbd643129d0bf7cdd9",
 }
 
 
@@ -51,6 +52,11 @@ def test_this_verifier_says_the_same(name: str) -> None:
     assert then["findings"] == []
     Draft202012Validator(json.loads((ROOT / "docs" / "schema" / "bundle.schema.json").read_text())).validate(said)
     assert then["verdicts"]["authentic"] == ("not proved" if name == "v1-unsealed" else "yes")
+
+
+def test_the_one_with_a_gap_says_what_is_lost() -> None:
+    then = expected("v1-gap")
+    assert (then["gaps"], then["dropped"], then["verdicts"]["complete_in_range"]) == (1, 12, "no")
 
 
 def test_they_are_never_made_again() -> None:

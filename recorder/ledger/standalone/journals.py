@@ -56,6 +56,8 @@ class Journals:
     :param keys: of the ledger: those whose signature under an erasure counts.
     :ivar elsewhere: exchanges that a journal announces and that are not in the bundle.
     :ivar erasures: what journals tell of erasures, by event stream.
+    :ivar dropped: events of what is here that the recorder itself says to have lost.
+    :ivar copied: exchanges that were copied from another store, as journals here tell; their own are there.
     :ivar linked: of links that were erased, what journals tell that they named.
     """
 
@@ -69,9 +71,10 @@ class Journals:
         self._numbers: dict[bytes, int] = {}
         self._offsets: dict[bytes, int] = {}
         self._missing: dict[bytes, tuple[bytes, int]] = {}
-        self.elsewhere = 0
+        self.elsewhere = self.dropped = 0
         self.erasures: dict[bytes, list[Erasure]] = {}
         self.linked: dict[bytes, Mapping[str, Any]] = {}
+        self.copied: set[bytes] = set()
         self.steps: dict[bytes, int] = {}
         self.synchronised = 0
         self.samples = 0
@@ -93,10 +96,18 @@ class Journals:
         if entry.type == "exchange_opened":
             self._open(summary, entry, facts)
         elif entry.type == "exchange_closed":
-            self._close(summary.stream, entry, facts)
+            self._close(summary.stream, entry, facts, _id(facts.get("exchange")))
+        elif entry.type == "stream_written" and facts.get("kind") == "copy":
+            copied = _id(facts.get("stream"))
+            self.copied.update({copied} & set(self._here))
+            self._close(summary.stream, entry, facts, copied)
         elif entry.type == "clock_sampled":
             self.samples += 1
             self.synchronised += facts.get("synchronized") is True
+        elif entry.type == "events_dropped":
+            if "exchange" not in facts or _id(facts["exchange"]) in self._here:
+                events = facts.get("events")
+                self.dropped += events if type(events) is int and 0 < events < 1 << 63 else 1
         elif entry.type == "payload_erased":
             self._erase(summary.stream, entry, facts)
 
@@ -133,8 +144,8 @@ class Journals:
             if within and len(self._missing) < _MOST_MISSING:
                 self._missing[stream] = (journal, entry.version)
 
-    def _close(self, journal: bytes, entry: Entry, facts: Mapping[str, Any]) -> None:
-        stream, length, head = _id(facts.get("exchange")), facts.get("length"), facts.get("head", "")
+    def _close(self, journal: bytes, entry: Entry, facts: Mapping[str, Any], stream: bytes) -> None:
+        length, head = facts.get("length"), facts.get("head", "")
         if length == 0:
             self._missing.pop(stream, None)  # nothing was recorded of it, nor sent
         if stream in self._here and type(length) is int and 0 <= length < 1 << 63:
@@ -169,7 +180,7 @@ class Journals:
         if number is not None and opened is None and journal is not None and journal.whole:
             told = "it has a number, and the journal of its process does not name it"
             self._findings.add("journal", "number", told, stream, 1)
-        if number is not None and journal is None:
+        if number is not None and journal is None and stream not in self.copied:
             self._findings.add("omitted", "journal", "the journal of its process is not here", stream)
         for closed in self._closed.get(stream, ()):
             head = summary.heads.get(closed.length)

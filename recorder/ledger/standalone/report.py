@@ -43,6 +43,8 @@ def result_of(verification: Verification) -> dict[str, Any]:
         "events": verification.events,
         "exchanges": [_exchange(verification, one) for one in exchanges],
         "counts": verification.counts,
+        "gaps": verification.gaps(),
+        "dropped": verification.dropped(),
         "not_proved": list(_not_proved(verification, verdicts)),
         "clocks": clocks,
         "anchors": verification.anchors,
@@ -90,7 +92,7 @@ def _authentic(verification: Verification) -> str:
 
 
 def _complete(verification: Verification) -> str:
-    if verification.findings.any_of(*_LOST):
+    if verification.findings.any_of(*_LOST) or verification.gaps() or verification.dropped():
         return "no"
     return "yes" if verification.log is not None and verification.log.present else "not proved"
 
@@ -146,7 +148,8 @@ def _exchange(verification: Verification, summary: StreamSummary) -> dict[str, A
     leaf = _last_leaf(verification, summary.stream)
     if leaf is not None:
         shown["sealed_at"], shown["leaf"] = _time(leaf.sealed_ns), leaf.number
-    return {**shown, **{why: count for why, count in summary.emptied.items() if count}}
+    told = {**summary.emptied, "gaps": summary.gaps}
+    return {**shown, **{what: count for what, count in told.items() if count}}
 
 
 def _not_proved(verification: Verification, verdicts: dict[str, str]) -> Iterator[str]:
@@ -175,6 +178,11 @@ def _not_proved(verification: Verification, verdicts: dict[str, str]) -> Iterato
             else "who erased what is erased, and that nothing forbade it"
         )
         yield f"{who}: holds and retention periods are in the store alone (`recorder verify`)"
+    copied = () if verification.journals is None else verification.journals.copied
+    count = sum(one.kind == "exchange" and one.stream in copied for one in verification.summaries.values())
+    if count:
+        told = f"that nothing is missing beside {_counted(count, 'exchange')} that came from another store"
+        yield f"{told}: the journals of it are not here"
     yield "that the transcripts say what the events say: recorder wrote them, and can write them again from the events"
     yield "that the recorder saw everything: what was sent past it is in no ledger"
     selection = verification.predicate.get("selection")
@@ -211,13 +219,12 @@ def lines_of(result: dict[str, Any]) -> Iterator[str]:
         yield f"ledger {_clean(ledger['origin'])}, {span}, of {others} too"
         for key in ledger["keys"]:
             yield f"  key {_grouped(key['fingerprint'])}"
-    for why in ("withheld", "erased"):
-        if counts.get(why):
-            yield f"  {_counted(counts[why], 'payload')} {why}: their sizes and commitments are here"
+    yield from _not_here(result, counts)
     yield from _authority(result.get("erasures", []))
     for one in result["exchanges"][:_SHOWN]:
         sealed = f", sealed {one['sealed_at']}" if "sealed_at" in one else ""
-        yield f"  exchange {one['id']}: {one['began_at']} to {one['last_at']}{sealed}"
+        gaps = f", {_counted(one['gaps'], 'gap')}" if "gaps" in one else ""
+        yield f"  exchange {one['id']}: {one['began_at']} to {one['last_at']}{sealed}{gaps}"
     yield from _rest("exchanges", len(result["exchanges"]))
     for anchor in result["anchors"][:_SHOWN]:
         told = "" if anchor["names_checkpoint"] else "; what it gave does not name the checkpoint"
@@ -235,6 +242,16 @@ def lines_of(result: dict[str, Any]) -> Iterator[str]:
     yield "not proved:"
     for text in result["not_proved"]:
         yield f"  {text}"
+
+
+def _not_here(result: dict[str, Any], counts: dict[str, int]) -> Iterator[str]:
+    for why in ("withheld", "erased"):
+        if counts.get(why):
+            yield f"  {_counted(counts[why], 'payload')} {why}: their sizes and commitments are here"
+    if result["gaps"]:
+        yield f"  {_counted(result['gaps'], 'gap')}: the recorder itself says that something could not be kept"
+    if result["dropped"]:
+        yield f"  {_counted(result['dropped'], 'event')} lost, as the journals say"
 
 
 def _authority(erasures: list[dict[str, Any]]) -> Iterator[str]:

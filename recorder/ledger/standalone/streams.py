@@ -32,6 +32,7 @@ class StreamSummary:
     :ivar kind: ``exchange``, ``conversation``, ``link`` or ``journal``, by its events.
     :ivar heads: the hash after some versions: those at which it was sealed or closed, and the last.
     :ivar emptied: how many payloads are not there, by the reason.
+    :ivar gaps: how often the recorder itself noted a loss in it.
     """
 
     def __init__(self, stream: bytes, reader: StreamReader) -> None:
@@ -47,6 +48,7 @@ class StreamSummary:
         self.named = ""
         self.began_ns = self.last_ns = 0
         self.emptied = dict.fromkeys(WHYS.values(), 0)
+        self.gaps = 0
         self.whole = self.foreign = False
 
     def take(self, entry: Entry) -> None:
@@ -59,6 +61,7 @@ class StreamSummary:
         self.length, self.last_ns = entry.version, entry.wall_ns
         if entry.why:
             self.emptied[WHYS[entry.why]] += 1
+        self.gaps += entry.type == "gap_recorded"
         if entry.type in ENDS and self.ended_at is None:
             self.ended_at, self.ended_by = entry.version, entry.instance
         if entry.type == "request_sent":

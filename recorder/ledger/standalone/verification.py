@@ -264,6 +264,14 @@ class Verification:
         else:
             self.held_told = "agrees" if own.size in roots else "not comparable"
 
+    def gaps(self) -> int:
+        """Return how often the recorder itself noted, in what is here, that something could not be kept."""
+        return sum(summary.gaps for summary in self.summaries.values())
+
+    def dropped(self) -> int:
+        """Return how many events of what is here are lost, as the journals say."""
+        return 0 if self.journals is None else self.journals.dropped
+
     def anchored(self) -> bool:
         """Return whether what an anchor gave names a checkpoint that covers everything here."""
         end = 0 if self.log is None else self.log.end

@@ -210,6 +210,7 @@ def test_text_forms_files_and_bytes() -> None:
     head = HEAD % KEY.encode()
     for body in (
         b"key is %s, is it not" % KEY.encode(),
+        b'"%s"' % KEY.encode(),  # a text is JSON, too
         b"\xff\x00" + KEY.encode() + b"\xfe",
         b"--b\r\nContent-Disposition: form-data; name=x\r\n\r\n%s\r\n--b--\r\n" % KEY.encode(),
     ):

@@ -1,0 +1,36 @@
+"""Ledgers that were not gone on with, since their key or their newest entries were lost for good: what is told of them.
+
+A ledger is never forked: where a store was lost and only an older backup is left, going on with the same ledger would
+contradict what was signed. So another one begins, in a copy of what is left, and records which one it follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+
+def lost_entries(facts: Mapping[str, Any]) -> int:
+    """Return how many entries of a ledger that was succeeded are known to have been signed, and are lost.
+
+    :param facts: see :class:`recorder.core.journal_facts.SucceededLedger`.
+    """
+    leaves, signed = facts.get("leaves"), facts.get("signed")
+    return max(signed - leaves, 0) if type(leaves) is int and type(signed) is int else 0
+
+
+def before_this_ledger(succeeded: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield what is not proved of ledgers whose place that of a store has taken, a sentence each."""
+    for facts in succeeded:
+        name, lost = str(facts.get("origin"))[:200], lost_entries(facts)
+        if lost:
+            first, last = facts["leaves"], facts["signed"] - 1
+            entries = f"entry {first:,} is" if lost == 1 else f"entries {first:,} to {last:,} are"
+            yield (
+                f"what stood in the last entries of the ledger {name}, whose place this one has taken: {entries} known "
+                f"to have been sealed, as a checkpoint of {facts['signed']:,} was signed, and lost"
+            )
+        yield (
+            f"when, and by whom, that was sealed which is older than this ledger: the one before it, {name}, and its "
+            "checkpoints tell, in the store that was left"
+        )
