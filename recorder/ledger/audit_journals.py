@@ -197,12 +197,15 @@ class Journals:
             self.anchored.setdefault(facts["evidence_sha256"], (journal, event.version))
         elif kind in ("key_created", "key_rotated"):
             self._key(journal, event.version, facts.get("key", facts.get("to")))
-            if kind == "key_rotated":
-                self.rotations.append(facts)
-            elif self.keys and all(one.name != self.keys[-1].name for one in self.founding):
-                self.founding.append(self.keys[-1])
-            if isinstance(facts.get("succeeds"), dict):
-                self.succeeded.append(facts["succeeds"])
+            self._of_keys(kind, facts)
+
+    def _of_keys(self, kind: str, facts: Mapping[str, Any]) -> None:
+        if kind == "key_rotated":
+            self.rotations.append(facts)
+        elif self.keys and all(one.name != self.keys[-1].name for one in self.founding):
+            self.founding.append(self.keys[-1])
+        if isinstance(facts.get("succeeds"), dict):
+            self.succeeded.append(facts["succeeds"])
 
     def _key(self, journal: bytes, version: int, text: object) -> None:
         try:

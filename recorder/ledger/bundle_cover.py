@@ -119,10 +119,7 @@ def _facts(plan: Plan, times: Mapping[bytes, int], counted: Counted, erasures: S
     erased = len(gone - plan.taken_away)
     if erased:
         yield _row("erased", f"what was said in {erased} of them; who erased it, and why, is here")
-    for told in erasures[:_SHOWN]:
-        yield _row("erased on the word of", told)
-    if len(erasures) > _SHOWN:
-        yield _row("", f"… and {len(erasures) - _SHOWN} more records of erasures")
+    yield from _authority(erasures)
     taken = len(gone & plan.taken_away)
     if taken:
         yield _row("taken away", f"what was said in {taken} of them, without a record: nobody says who did it, or why")
@@ -137,6 +134,13 @@ def _facts(plan: Plan, times: Mapping[bytes, int], counted: Counted, erasures: S
     if len(wanted.exchanges) > _SHOWN:
         yield f"<li>… and {len(wanted.exchanges) - _SHOWN} more</li>\n"
     yield "</ul>\n"
+
+
+def _authority(erasures: Sequence[str]) -> Iterator[str]:
+    for told in erasures[:_SHOWN]:
+        yield _row("erased on the word of", told)
+    if len(erasures) > _SHOWN:
+        yield _row("", f"… and {len(erasures) - _SHOWN} more records of erasures")
 
 
 def _row(name: str, text: str) -> str:
