@@ -2029,8 +2029,8 @@ def _not_proved(verification: Verification, verdicts: dict[str, str]) -> Iterato
     if verdicts["authentic"] == "events only":
         yield "who wrote the transcripts, the cover and the selection: the manifest is not signed with that key"
     if verification.unsigned_erasures:
-        count = _counted(verification.unsigned_erasures, "event stream")
-        yield f"on whose authority payloads of {count} were erased: their records are of a time when none was signed"
+        several = _counted(verification.unsigned_erasures, "event stream")
+        yield f"on whose authority payloads of {several} were erased: their records are of a time when none was signed"
     if any(summary.emptied["erased"] for summary in verification.summaries.values()):
         sealed = log is not None and log.present
         who = (

@@ -10,13 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from recorder.api.acts import signing_key, who
+from recorder.clock import id_text
 from recorder.core.events import Event
 from recorder.core.json_text import rfc3339
 from recorder.core.signed_facts import SIGNATURE, signed_facts, signer_of
-from recorder.ledger.audit_journals import ACCESSED, CARRIED_OUT
+from recorder.ledger.audit_journals import ACCESSED, CARRIED_OUT, is_carried_out
 from recorder.ledger.keys import SigningKey, verifier
 from recorder.ledger.own_keys import keys_here
-from recorder.store.erased import acts_of_types
+from recorder.store.erased import acts_of_types, erased_streams
 from recorder.store.sql import SqlStore
 
 ERASED: Final = "payload_erased"
@@ -34,14 +35,30 @@ def signed_records(store: SqlStore, events: Iterable[Event]) -> list[Event]:
 def unvouched(store: SqlStore) -> tuple[Event, ...]:
     """Return, of each event stream that nobody vouches for the erasure of, the last record of it.
 
-    Nothing is returned where the key is not here: then nobody can vouch for anything.
+    That is one whose records nobody signed, or of which nothing says that it was carried out, though it is gone:
+    whoever did it died before he said so, or it was somebody else. Nothing is returned where the key is not here:
+    nobody can vouch for anything then.
     """
-    if signing_key(store)[0] is None:
+    key, _ = signing_key(store)
+    origin = store.ledger.origin()
+    if key is None or origin is None:
         return ()
     there = sorted(acts_of_types(store, (ERASED,)), key=lambda event: (event.wall_ns, event.stream, event.version))
-    vouched = {event.facts.get("exchange") for event in signed_records(store, there)}
-    last = {event.facts.get("exchange"): event for event in there}
+    keys, gone = keys_here(store, origin), set(map(id_text, erased_streams(store)))
+    done = {
+        str(event.facts.get("of")).rpartition(" ")[2]
+        for event in acts_of_types(store, (ACCESSED,))
+        if is_carried_out(event.facts) and signer_of(ACCESSED, event.facts, keys, verifier()) is not None
+    }
+    signed = signed_records(store, there)
+    done |= {_of(event) for event in signed if "vouched_by" in event.facts}
+    vouched = {_of(event) for event in signed if _of(event) in done or _of(event) not in gone}
+    last = {_of(event): event for event in there}
     return tuple(event for stream, event in last.items() if stream not in vouched)
+
+
+def _of(record: Event) -> str:
+    return str(record.facts.get("exchange"))
 
 
 def vouching(events: Sequence[Event]) -> list[tuple[str, dict[str, Any]]]:

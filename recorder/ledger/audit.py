@@ -292,8 +292,8 @@ class _Audit:
         if found.findings:  # what is erased while this runs was recorded and sealed after both were read
             if is_sealed is not None:
                 is_sealed = sealed_by_now(self._store.ledger, self._origin or "", ledger.keys, ledger.is_sealed)
-            now, found = self._journals(Tally()), Tally()
-            authority = Authority(now.erasures, now.rules, is_sealed, *of)
+            journals, found = self._journals(Tally()), Tally()
+            authority = Authority(journals.erasures, journals.rules, is_sealed, *of)
             authority.check(self._tally.erased, found)
         if is_sealed is not None:
             gone = [one for one in authority.records if one.stream in self._tally.erased and authority.is_signed(one)]

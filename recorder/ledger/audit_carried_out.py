@@ -44,9 +44,9 @@ class CarriedOut:
         :param rules: all that says what has to be kept.
         """
         holds = rules_of(rules).holds.values()
-        found = set[bytes]()
+        found = {record.stream for record in records if "vouched_by" in record.facts}
         for record in records:
-            if id_text(record.stream) in self._streams or "vouched_by" in record.facts or record.stream in found:
+            if id_text(record.stream) in self._streams or record.stream in found:
                 continue
             later = [one for one in holds if one.placed_ns > record.at_ns and one.id not in record.overrides]
             homes = record.conversations or ()

@@ -43,6 +43,18 @@ def test_a_hold_of_everything_after_an_erasure_contradicts_nothing(store_url: st
     assert verified(store_url)["findings"] == []
 
 
+def test_what_was_carried_out_by_a_process_that_died_before_it_said_so_is_vouched_for(store_url: str) -> None:
+    made = recorded(store_url)
+    killed(store_url, "done and not said")
+    assert findings(store_url)[0] == set()
+    assert run("hold", "place", "--all", "--ground", "the case", "--store", store_url).exit_code == 0
+    assert findings(store_url)[0] == {("erasure", "hold")}  # it may have been done by hand, after the hold
+    result = run("erase", "--finish", "--yes", "--store", store_url)
+    assert result.exit_code == 0, result.stderr
+    assert made.hers[0] in result.stderr
+    assert findings(store_url)[0] == set()
+
+
 SPITE = ("--override-hold", "--approved-by", "the board")
 
 
