@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from recorder.clock import Clock, id_text
@@ -35,6 +35,7 @@ def write_down(
     *,
     links: Sequence[Mapping[str, Any]] = (),
     seal: bool = True,
+    unsealed: Callable[[str], None] = lambda reason: None,
 ) -> bytes:
     """Write a journal of what was done, with the streams that this made, in one transaction; seal it where that is on.
 
@@ -42,6 +43,7 @@ def write_down(
     :param facts: the events of the journal, see :mod:`recorder.core.journal_facts`.
     :param links: facts of links, each of which becomes a stream of its own.
     :param seal: False leaves the sealing to whoever seals next: what is outside is not touched.
+    :param unsealed: is told why it is recorded and not sealed, where that is so.
     :return: id of the journal.
     :raises StoreError: the store failed; nothing is written.
     """
@@ -50,9 +52,10 @@ def write_down(
     told = [*facts, *(("stream_written", _reached(event)) for _, event in made)]
     opened, events = short_journal(store, clock, told, {"action": action}, instance)
     store.append([opened, *(opening for opening, _ in made)], [*events, *(event for _, event in made)])
-    unsealed = seal_acts(store, clock, instance) if seal else None
-    if unsealed is not None:
-        _log.warning("recorder: what was done is recorded, and not sealed: %s", unsealed)
+    reason = seal_acts(store, clock, instance) if seal else None
+    if reason is not None:
+        _log.warning("recorder: what was done is recorded, and not sealed: %s", reason)
+        unsealed(reason)
     return instance
 
 

@@ -7,7 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from recorder.api.reader import Reader
+from recorder.clock import id_bytes
 from recorder.core.chain import Finding
+from recorder.core.events import TYPE_CODES, is_journal, stream_kind
 from recorder.core.heads import log_id
 from recorder.errors import CorruptRecording
 from recorder.ledger.audit import Asked, Spooled, audit
@@ -75,6 +77,27 @@ def audit_streams(reader: Reader, streams: Iterable[bytes]) -> Report:
         more["erased"] = {"payloads": sum(tally.erased.values()), "exchanges": len(tally.erased), "records": []}
         open_points += (NOT_ANSWERED,)
     return Report(verdicts, tuple(tally.findings), *counts, open_points, more)
+
+
+def kinds_of(reader: Reader, findings: Iterable[Finding]) -> dict[str, str]:
+    """Return what the event streams of findings are, by their ids: ``exchange``, ``journal``, ``link``, …
+
+    One of which nothing says what it is is an ``event stream``.
+    """
+    return {text: _kind(reader, text) for text in {one.exchange for one in findings if one.exchange}}
+
+
+def _kind(reader: Reader, text: str) -> str:
+    try:
+        stream = id_bytes(text)
+        opened = reader.opening(stream)
+        if opened is not None and is_journal(opened):
+            return "journal"
+        first = next(reader.found_events(stream), None)
+    except (ValueError, CorruptRecording):
+        return "event stream"
+    known = first is not None and first.type in TYPE_CODES
+    return stream_kind(first.type) if first is not None and known else "event stream"
 
 
 def _said(reader: Reader, streams: Iterable[bytes]) -> Said:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
-from typing import Any
+from typing import Any, TypeAlias
 
 from recorder.api.acts import who, write_down
 from recorder.api.homes import Homes
@@ -21,6 +21,9 @@ from recorder.store.related import SEALED
 
 _LONGEST_DAYS = 36_500
 
+#: Is told something, in words.
+Tell: TypeAlias = Callable[[str], None]
+
 
 def keeping(store: Store) -> Keeping:
     """Return what has to be kept.
@@ -31,11 +34,14 @@ def keeping(store: Store) -> Keeping:
     return rules_of(in_order(acts_of_types(log, TYPES), lambda journal, version: sealing_leaf(log, journal, version)))
 
 
-def place_hold(url: str, clock: Clock, found: Found | None, ground: str, until_ns: int | None) -> str:
+def place_hold(
+    url: str, clock: Clock, found: Found | None, ground: str, until_ns: int | None, unsealed: Tell = lambda reason: None
+) -> str:
     """Keep something from being erased; return the id of the hold.
 
     :param found: an exchange or a conversation; None: everything.
     :param until_ns: when it ends by itself, UTC nanoseconds; None: when it is released.
+    :param unsealed: is told why it is recorded and not sealed, where that is so.
     :raises StoreError: it could not be recorded.
     """
     identity = id_text(clock.new_id())
@@ -43,20 +49,22 @@ def place_hold(url: str, clock: Clock, found: Found | None, ground: str, until_n
     facts |= {"all": True} if found is None else {found.kind: found.id}
     if until_ns is not None:
         facts["until_ns"] = until_ns
-    _act(url, clock, "hold", "hold_placed", facts)
+    _act(url, clock, "hold", "hold_placed", facts, unsealed)
     return identity
 
 
-def release_hold(url: str, clock: Clock, part: str, ground: str) -> Hold:
+def release_hold(url: str, clock: Clock, part: str, ground: str, unsealed: Tell = lambda reason: None) -> Hold:
     """Release a hold; return it.
 
     :param part: its id, or a beginning or an end of that.
+    :param unsealed: is told why it is recorded and not sealed, where that is so.
     :raises NotFound: no hold goes by it that nobody released, or several do.
     :raises StoreError: it could not be recorded.
     """
     with Store(url) as store:
         hold = hold_called(keeping(store), part)
-    _act(url, clock, "hold", "hold_released", {"hold": hold.id, "by": who(), "ground": _text(ground, "ground")})
+    facts = {"hold": hold.id, "by": who(), "ground": _text(ground, "ground")}
+    _act(url, clock, "hold", "hold_released", facts, unsealed)
     return hold
 
 
@@ -72,9 +80,10 @@ def hold_called(kept: Keeping, part: str) -> Hold:
     return found[0]
 
 
-def set_retention(url: str, clock: Clock, days: int, found: Found | None) -> None:
+def set_retention(url: str, clock: Clock, days: int, found: Found | None, unsealed: Tell = lambda reason: None) -> None:
     """Have everything, or a conversation, kept for so many days after an exchange began.
 
+    :param unsealed: is told why it is recorded and not sealed, where that is so.
     :raises ConfigurationError: that is no number of days.
     :raises StoreError: it could not be recorded.
     """
@@ -88,7 +97,7 @@ def set_retention(url: str, clock: Clock, days: int, found: Found | None) -> Non
         before = keeping(store).retention.get(of)
     if before is not None:
         facts["replaces"] = id_text(before.journal)
-    _act(url, clock, "retention", "retention_set", facts)
+    _act(url, clock, "retention", "retention_set", facts, unsealed)
 
 
 def reasons_to_keep(
@@ -147,6 +156,6 @@ def _text(text: str, name: str) -> str:
     return text
 
 
-def _act(url: str, clock: Clock, action: str, kind: str, facts: dict[str, Any]) -> None:
+def _act(url: str, clock: Clock, action: str, kind: str, facts: dict[str, Any], unsealed: Tell) -> None:
     with closing(open_store(url, write=True)) as store:
-        write_down(store, clock, action, [(kind, facts)])
+        write_down(store, clock, action, [(kind, facts)], unsealed=unsealed)

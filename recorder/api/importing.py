@@ -14,8 +14,9 @@ from recorder.clock import Clock, SystemClock, id_text
 from recorder.core.journal_facts import StreamWrittenMeta
 from recorder.core.json_text import present
 from recorder.core.redaction import Redaction
-from recorder.errors import ImportRefused, VersionConflict
+from recorder.errors import ImportRefused, RecorderError, VersionConflict
 from recorder.formats.importing.base import Foreign, Refused, importer_for
+from recorder.ledger.sealer import Sealer
 from recorder.locations import absolute_url, fingerprint_key
 from recorder.recording.imports import File, Identities, Made, Writer
 from recorder.recording.short_journal import short_journal
@@ -27,6 +28,7 @@ from recorder.store.urls import parse_url
 _ACTION: Final = {"action": "import"}
 _BATCH: Final = 1024  # exchanges in one transaction
 _BATCH_BYTES: Final = 16 * 1024 * 1024
+_SEALED_TOGETHER: Final = 20  # such transactions: a sealer keeps no more than some ten thousand heads
 
 
 @dataclass(slots=True)
@@ -101,6 +103,7 @@ class Import:
         self._writer = Writer(redaction, self._instance, clock.secret, clock.wall_ns())
         self._advance = advance
         self._store: EventLog | None = None
+        self._unsealed: list[bytes] = []
 
     def open(self) -> EventLog:
         """Open the store, if it is not open yet; make it where there is none.
@@ -199,7 +202,27 @@ class Import:
                 journal, told = short_journal(store, self._clock, map(_written, new.values()), _ACTION, self._instance)
                 openings, events = [journal, *openings], [*told, *events]
             store.append(openings, events)
+            self._unsealed.append(self._instance)
         return len(new)
+
+    def seal(self) -> str | None:
+        """Seal what was imported, where the store has a ledger; return why it is not sealed, where that is so."""
+        store, instances = self._store, self._unsealed
+        if not isinstance(store, SqlStore) or not instances:
+            return None
+        sealer = Sealer(self._clock)
+        sealer.begin(store)
+        try:
+            for number, instance in enumerate(instances, 1):
+                sealer.take(store, instance)
+                if number % _SEALED_TOGETHER == 0 and sealer.state().on:
+                    sealer.seal(store)
+        except RecorderError as error:
+            return str(error)
+        finally:
+            sealer.end(store)
+        self._unsealed = []
+        return sealer.error
 
     def project(self) -> None:
         """Bring the tables behind ``list`` up to date, where something was written."""

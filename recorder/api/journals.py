@@ -12,6 +12,7 @@ from recorder.core.events import TERMINAL_TYPES, Event, StreamOpened, is_journal
 from recorder.core.json_text import plain, present, rfc3339
 from recorder.errors import NotFound
 from recorder.store.journals import newest_journals
+from recorder.store.related import streams_with
 
 
 def openings(reader: Reader) -> Iterator[StreamOpened]:
@@ -41,6 +42,19 @@ def resolve_journal(reader: Reader, text: str) -> bytes:
     if len(found) > 1:
         raise NotFound(f"more than one journal goes by {text!r}: give more of its id")
     return found[0]
+
+
+def stream_called(reader: Reader, text: str) -> bytes | None:
+    """Return the id of the event stream of any kind, a link for example, whose id *text* is or is a part of.
+
+    None where there is none, or more than one.
+    """
+    digits = text.strip().lower().replace("-", "")
+    if not digits or set(digits) - set("0123456789abcdef"):
+        return None
+    found = set(streams_with(reader.store, digits))
+    found |= {one for one in reader.spooled.openings if _goes_by(one.hex(), digits)}
+    return found.pop() if len(found) == 1 else None
 
 
 def _goes_by(identity: str, text: str) -> bool:

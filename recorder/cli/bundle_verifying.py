@@ -14,7 +14,7 @@ from recorder.errors import ConfigurationError
 from recorder.ledger.anchors.time_stamps import read_roots
 from recorder.ledger.bundle_stamps import with_stamps
 from recorder.ledger.standalone.report import lines_of
-from recorder.ledger.standalone.verify import verify_bundle
+from recorder.ledger.standalone.verify import checkpoint_in, verify_bundle
 
 _FILE: Final = click.Path(path_type=Path, dir_okay=False)
 _OPTIONS: Final = (
@@ -33,6 +33,13 @@ def bundle_options(command: F) -> F:
     return command
 
 
+def _checkpoint(path: Path) -> bytes:
+    try:
+        return checkpoint_in(path)
+    except ValueError as error:
+        raise ConfigurationError(f"--checkpoint: {error}") from error
+
+
 def verify_a_bundle(
     ctx: click.Context, bundle: Path, keys: tuple[str, ...], held: Path | None, roots: Path | None, *, as_json: bool
 ) -> None:
@@ -45,7 +52,7 @@ def verify_a_bundle(
     """
     trusted = None if roots is None else read_roots(roots)
     try:
-        checkpoint = None if held is None else held.read_bytes()
+        checkpoint = None if held is None else _checkpoint(held)
         result = verify_bundle(bundle, keys, checkpoint)
         if trusted is not None:
             result = with_stamps(bundle, result, trusted)

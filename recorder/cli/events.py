@@ -8,13 +8,13 @@ from typing import Any, Final
 
 import click
 
-from recorder.api.journals import resolve_journal
+from recorder.api.journals import resolve_journal, stream_called
 from recorder.api.store import Store
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
 from recorder.cli.naming import exchanges
 from recorder.cli.output import Column, clean, emit_json, short, table, terminal_width
 from recorder.clock import id_bytes, id_text
-from recorder.core.events import Event
+from recorder.core.events import TYPE_CODES, Event, stream_kind
 from recorder.core.json_text import milliseconds, plain, rfc3339
 from recorder.errors import NotFound
 
@@ -36,9 +36,9 @@ _PREVIEW: Final = 200
 @store_option
 @pass_settings
 def events(settings: Settings, identity: str, as_json: bool) -> None:
-    """Print the events of an exchange, a conversation or a journal, in order.
+    """Print the events of an exchange, a conversation, a journal or a link, in order.
 
-    ID is what list or journal shows, or a conversation's name.
+    ID is what list, journal, trace or verify shows, or a conversation's name.
     """
     with Store(settings.store) as store:
         for exchange in _streams(store, identity):
@@ -57,7 +57,9 @@ def _streams(store: Store, identity: str) -> tuple[str, ...]:
         try:
             return (id_text(resolve_journal(store.reader, identity)),)
         except NotFound:
-            pass
+            other = stream_called(store.reader, identity)
+        if other is not None:
+            return (id_text(other),)
         raise
 
 
@@ -92,8 +94,8 @@ def _print(exchange: str, found: Iterable[Event]) -> None:
         origin = event.mono_ns if not rows else origin
         spooled = spooled or event.position is None
         rows.append(_cells(event, event.mono_ns - origin))
-    journal = rows and rows[0][_TYPE] == "instance_started"
-    click.echo(click.style(f"{'journal' if journal else 'exchange'} {exchange}", bold=True))
+    kind = stream_kind(rows[0][_TYPE]) if rows and rows[0][_TYPE] in TYPE_CODES else "exchange"
+    click.echo(click.style(f"{kind} {exchange}", bold=True))
     for line in table(_COLUMNS, rows, terminal_width()):
         click.echo(line)
     if spooled:

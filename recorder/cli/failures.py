@@ -130,6 +130,14 @@ def warn(message: str) -> None:
     _tell("warning:", "yellow", message)
 
 
+def tell_unsealed(reason: str) -> None:
+    """Say that what was done is recorded, and not sealed.
+
+    :param reason: why.
+    """
+    warn(f"it is recorded, and not sealed yet: {reason}; run `recorder seal` where the key is")
+
+
 def _tell(head: str, tint: str, message: str) -> None:
     line = clean(" ".join(message.split()))
     click.echo(f"{click.style(head, fg=tint, bold=True)} {line}", err=True, color=colour())

@@ -9,6 +9,7 @@ import click
 from recorder.api.holding import keeping, place_hold, release_hold
 from recorder.api.store import Store
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
+from recorder.cli.failures import tell_unsealed
 from recorder.cli.naming import resolve
 from recorder.cli.output import Column, clean, emit_json, print_table, short
 from recorder.cli.times import PointInTime
@@ -42,7 +43,7 @@ def place(settings: Settings, identity: str | None, everything: bool, ground: st
         raise ConfigurationError("--until is not in the future: give a date that is, or leave it out")
     with Store(settings.store) as store:
         found = None if identity is None else resolve(store, identity)
-    made = place_hold(settings.store, clock, found, ground, until_ns)
+    made = place_hold(settings.store, clock, found, ground, until_ns, tell_unsealed)
     click.echo(f"hold {made} keeps {'everything' if found is None else f'the {found.kind} {found.id}'}")
 
 
@@ -53,7 +54,7 @@ def place(settings: Settings, identity: str | None, everything: bool, ground: st
 @pass_settings
 def release(settings: Settings, part: str, ground: str) -> None:
     """Release a hold, by its ID or a part of that."""
-    click.echo(f"released: hold {release_hold(settings.store, SystemClock(), part, ground).id}")
+    click.echo(f"released: hold {release_hold(settings.store, SystemClock(), part, ground, tell_unsealed).id}")
 
 
 @hold.command("list")

@@ -11,7 +11,7 @@ import click
 from recorder.api.foreign_files import files_in
 from recorder.api.importing import FileReport, Import
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
-from recorder.cli.failures import FOUND, tell
+from recorder.cli.failures import FOUND, tell, tell_unsealed
 from recorder.cli.output import counted, dim, emit_json
 from recorder.cli.progress import progress
 from recorder.formats.importing.base import LACKS, importers
@@ -50,8 +50,11 @@ def import_files(settings: Settings, files: tuple[Path, ...], rules: tuple[str, 
                     emit_json(report.as_json())
         finally:
             importing.project()
+            unsealed = importing.seal()
     if not as_json:
         _print(reports)
+    if unsealed is not None:
+        tell_unsealed(unsealed)
     for report in reports:
         _complain(report)
     if not all(report.is_whole or report.status == "passed_over" for report in reports):

@@ -23,8 +23,11 @@ _COLOURS: Final = {"yes": "green", "no": "red"}
 _MEANWHILE: Final = frozenset({"fresh", "bounded_in_time"})  # a no that is no finding by itself
 
 
-def lines_of(report: Report) -> Iterator[str]:
-    """Yield what is shown, line by line."""
+def lines_of(report: Report, kinds: Mapping[str, str]) -> Iterator[str]:
+    """Yield what is shown, line by line.
+
+    :param kinds: what the event streams of findings are, by their ids.
+    """
     yield f"checked {counted(report.events, 'event')} of {counted(report.exchanges, 'exchange')}"
     width = max(len(answer) for answer in report.verdicts.values())
     for question, text in _QUESTIONS.items():
@@ -33,12 +36,23 @@ def lines_of(report: Report) -> Iterator[str]:
     yield from _counts(report)
     yield from _layers(report.more)
     for finding in report.findings[:_SHOWN]:
-        yield _line(finding)
+        yield _line(finding, kinds)
     if len(report.findings) > _SHOWN:
         yield f"  … and {counted(len(report.findings) - _SHOWN, 'more finding')}: see --json"
     yield "not proved:"
     for text in report.not_proved:
         yield f"  {clean(text)}"
+
+
+def as_json_of(report: Report, kinds: Mapping[str, str]) -> dict[str, Any]:
+    """Return what ``--json`` prints (docs/schema/verify.schema.json).
+
+    :param kinds: what the event streams of findings are, by their ids.
+    """
+    shown = report.as_json()
+    for one in shown["findings"]:
+        one |= {"stream": kinds[one["exchange"]]} if one["exchange"] in kinds else {}
+    return shown
 
 
 def _answer(question: str, answer: str, width: int) -> str:
@@ -126,8 +140,8 @@ def _freshness(freshness: Mapping[str, Any]) -> Iterator[str]:
         yield f"    leaves that are not signed yet: {unsigned:,}"
 
 
-def _line(finding: Finding) -> str:
-    place = f"exchange {short(finding.exchange)}" if finding.exchange else "store"
+def _line(finding: Finding, kinds: Mapping[str, str]) -> str:
+    place = f"{kinds.get(finding.exchange, 'exchange')} {short(finding.exchange)}" if finding.exchange else "store"
     version = "" if finding.version is None else f" version {finding.version}"
     kind = click.style(finding.kind, fg="red")
     return f"  {place}{version}: {kind} ({clean(finding.field)}): {clean(finding.detail)}"

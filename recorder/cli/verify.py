@@ -9,7 +9,7 @@ from typing import Final
 import click
 
 from recorder.api.access import note_access
-from recorder.api.auditing import audit_store, audit_streams
+from recorder.api.auditing import audit_store, audit_streams, kinds_of
 from recorder.api.store import Store
 from recorder.cli.application import Settings, json_option, store_option
 from recorder.cli.bundle_verifying import bundle_options, verify_a_bundle
@@ -17,7 +17,7 @@ from recorder.cli.failures import FOUND, tell
 from recorder.cli.naming import exchanges
 from recorder.cli.output import emit_json
 from recorder.cli.progress import progress
-from recorder.cli.verified import lines_of
+from recorder.cli.verified import as_json_of, lines_of
 from recorder.clock import SystemClock, id_bytes
 from recorder.errors import ConfigurationError
 from recorder.ledger.anchors import open_anchor
@@ -101,10 +101,11 @@ def verify(
                 damage=damage(store.reader.store),
             )
             report = _whole(store, asked, views=views)
+        kinds = kinds_of(store.reader, report.findings)
     if as_json:
-        emit_json(report.as_json())
+        emit_json(as_json_of(report, kinds))
     else:
-        for line in lines_of(report):
+        for line in lines_of(report, kinds):
             click.echo(line)
     if record:
         _record(ctx.ensure_object(Settings).store, identity, report)

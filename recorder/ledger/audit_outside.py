@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from recorder.ledger.audit import Asked
 
 _FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
+_DIGITS: Final = 64
 
 
 @dataclass
@@ -103,7 +104,7 @@ def trusted_keys(
     :raises ConfigurationError: one is neither.
     """
     found = []
-    for text in texts:
+    for text in _each(texts):
         key = _key(text, known)
         if key is None:
             told = "no public key that is known here has that fingerprint: give the whole key (--key NAME+…)"
@@ -121,8 +122,18 @@ def check_keys(texts: Sequence[str]) -> None:
 
     :raises ConfigurationError: one is neither.
     """
-    for text in texts:
+    for text in _each(texts):
         _key(text, ())
+
+
+def _each(texts: Sequence[str]) -> Iterator[str]:
+    """Yield what is given, each fingerprint by itself: after a rotation ``recorder keys show`` prints several."""
+    for text in texts:
+        digits = "".join(text.split()).lower()
+        if len(digits) > _DIGITS and len(digits) % _DIGITS == 0 and set(digits) <= set("0123456789abcdef"):
+            yield from (digits[at : at + _DIGITS] for at in range(0, len(digits), _DIGITS))
+        else:
+            yield text
 
 
 def _key(text: str, known: Sequence[NoteKey]) -> NoteKey | None:
@@ -131,7 +142,8 @@ def _key(text: str, known: Sequence[NoteKey]) -> NoteKey | None:
         if "+" in text:
             return parse_key(text.strip())
         raise ConfigurationError(
-            f"{text.strip()[:80]!r} is no fingerprint of a key: that has 64 hexadecimal digits, as `recorder keys "
-            "show` prints it where the store is sealed; ask whoever records for it, by another way than the store"
+            f"{' '.join(text.split())[:200]!r} is no fingerprint of a key: that has 64 hexadecimal digits, as "
+            "`recorder keys show` prints it where the store is sealed; ask whoever records for it, by another way than "
+            "the store"
         )
     return next((one for one in known if "".join(fingerprint(one).split()) == digits), None)

@@ -124,6 +124,18 @@ def ids_with(connection: Connection, digits: str) -> set[bytes]:
     return found
 
 
+def streams_with(store: SqlStore, digits: str) -> list[bytes]:
+    """Return event streams of any kind whose ids begin or end with hexadecimal digits: of several, two.
+
+    Looks at every id.
+    """
+    streams = event_streams.c.stream
+    with store.reading() as connection:
+        written = _digits(connection, event_streams, "stream")
+        part = or_(written.like(f"{digits}%"), written.like(f"%{digits}"))
+        return list(connection.execute(select(streams).where(part).limit(2)).scalars())
+
+
 def _digits(connection: Connection, table: Table, name: str) -> ColumnElement[str]:
     if connection.dialect.name == "sqlite":
         return func.lower(func.hex(table.c[name]))

@@ -4,36 +4,57 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from recorder.ledger.standalone.notes import parse_vkey
+from recorder.ledger.standalone.notes import parse_checkpoint, parse_vkey
 from recorder.ledger.standalone.report import lines_of, result_of
 from recorder.ledger.standalone.verification import Verification
 
 _EPILOG = """\
-exit code: 0 nothing is wrong with what can be proved (read what is not), 1 something is wrong, 2 wrong usage.
+exit code: 0 nothing is wrong with what can be proved (read what is not), 1 something is wrong, 2 wrong usage,
+3 the result cannot be written.
 The key must not come from the bundle: ask for its fingerprint by another way."""
+_MOST = 1 << 20  # bytes of a checkpoint
 
 
-def fingerprint_of(text: str) -> str:
-    """Return the fingerprint that ``--key`` means.
+def fingerprints_of(text: str) -> list[str]:
+    """Return the fingerprints that ``--key`` means.
 
-    :param text: a fingerprint (64 hexadecimal digits, in groups or not), or the public key itself.
+    :param text: a fingerprint (64 hexadecimal digits, in groups or not), or several, as ``recorder keys show`` prints
+        them after a rotation; or the public key itself.
     :raises ValueError: it is neither.
     """
-    digits = re.sub(r"[\s:]", "", text).lower()
-    if re.fullmatch("[0-9a-f]{64}", digits):
-        return digits
+    digits = re.sub(r"[\s:,]", "", text).lower()
+    if re.fullmatch("([0-9a-f]{64})+", digits):
+        return [digits[at : at + 64] for at in range(0, len(digits), 64)]
     if "+" not in text:
-        told = f"{text.strip()[:80]!r} is no fingerprint of a key: that has 64 hexadecimal digits, as"
+        told = f"{' '.join(text.split())[:200]!r} is no fingerprint of a key: that has 64 hexadecimal digits, as"
         raise ValueError(
             f"{told} `recorder keys show` prints it; ask whoever made the bundle, by another way than with it"
         )
-    return parse_vkey(text.strip()).fingerprint
+    return [parse_vkey(text.strip()).fingerprint]
+
+
+def checkpoint_in(path: Path) -> bytes:
+    """Return the checkpoint in a file.
+
+    :raises ValueError: there is none in it.
+    :raises OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        data = file.read(_MOST + 1)
+    try:
+        if len(data) > _MOST:
+            raise ValueError("it is too large")
+        parse_checkpoint(data, ())
+    except ValueError:  # of which a text that is not UTF-8 is one
+        raise ValueError(f"{path} holds no checkpoint: give the .note file that you kept") from None
+    return data
 
 
 def verify_bundle(path: Path, keys: Sequence[str] = (), checkpoint: bytes | None = None) -> dict[str, Any]:
@@ -46,7 +67,7 @@ def verify_bundle(path: Path, keys: Sequence[str] = (), checkpoint: bytes | None
     :raises ValueError: one of *keys* is no key.
     :raises OSError: the file cannot be read.
     """
-    trusted = [fingerprint_of(key) for key in keys]
+    trusted = [one for key in keys for one in fingerprints_of(key)]
     with path.open("rb") as file:
         verification = Verification(file, trusted, checkpoint)
         verification.run()
@@ -62,18 +83,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="one JSON object, for programs")
     given = parser.parse_args(arguments)
     try:
-        held = given.checkpoint.read_bytes() if given.checkpoint is not None else None
-        result = verify_bundle(given.bundle, given.key, held)
+        for key in given.key:
+            fingerprints_of(key)
     except ValueError as error:
         sys.stderr.write(f"error: --key: {error}\n")
+        return 2
+    try:
+        held = checkpoint_in(given.checkpoint) if given.checkpoint is not None else None
+        result = verify_bundle(given.bundle, given.key, held)
+    except ValueError as error:
+        sys.stderr.write(f"error: --checkpoint: {error}\n")
         return 2
     except OSError as error:
         sys.stderr.write(f"error: {error.filename} cannot be read: {error.strerror}\n")
         return 2
     lines = [json.dumps(result, sort_keys=True)] if given.json else lines_of(result)
+    if sys.stdout is None:
+        sys.stderr.write("error: the result cannot be written: standard output is closed\n")
+        return 3
     sys.stdout.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr] # a TextIOWrapper
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
-    return 1 if result["findings"] else 0
+    return _written("".join(f"{line}\n" for line in lines)) or (1 if result["findings"] else 0)
+
+
+def _written(text: str) -> int:
+    """Write to standard output; return 0, or the exit code where that cannot be done."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads has seen enough
+        code = 141
+    except OSError as error:
+        sys.stderr.write(f"error: the result cannot be written: {error.strerror}\n")
+        code = 3
+    else:
+        return 0
+    with Path(os.devnull).open("w") as nowhere:  # what is left in the buffer is written once more at the end
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    return code
 
 
 if __name__ == "__main__":
