@@ -258,12 +258,9 @@ def _counted(store: SqlStore, plan: Plan, redacted: int) -> Counted:
 def _keys(store: SqlStore, within: Range) -> LedgerKeys:
     """Return the ledger's keys: those that count here; where none is known, what journals tell."""
     signing = keys.load(within.origin)
-    known = dict.fromkeys(keys.known(within.origin))
-    if signing is not None:
-        known[signing.public] = None
-    known = dict.fromkeys(keys_here(store, within.origin) if known else told_keys(store, within.origin))
+    known = keys_here(store, within.origin) or told_keys(store, within.origin)
     if not known:
         raise ConfigurationError(
             f"no public key of the ledger {within.origin} is known here: copy its .vkeys file from where it is signed"
         )
-    return LedgerKeys(tuple(known), None if signing is None else (signing.public, signing.sign))
+    return LedgerKeys(known, None if signing is None else (signing.public, signing.sign))

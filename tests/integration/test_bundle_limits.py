@@ -12,7 +12,7 @@ from recorder.cli.times import nanoseconds
 from recorder.clock import id_text
 from recorder.core.json_text import rfc3339
 from recorder.errors import NotFound
-from recorder.ledger import keys
+from recorder.ledger import own_keys
 from recorder.ledger.standalone.verify import verify_bundle
 from tests.commands import run
 from tests.sealed import ORIGIN, Desk, Key, Stream, small
@@ -23,7 +23,7 @@ _MANY = ("chunk_received", "clock_sampled", "response_started", "stream_written"
 @pytest.fixture
 def key(monkeypatch: pytest.MonkeyPatch) -> Key:
     made = Key()
-    monkeypatch.setattr(keys, "known", lambda origin: (made.public,) if origin == ORIGIN else ())
+    monkeypatch.setattr(own_keys, "known", lambda origin: (made.public,) if origin == ORIGIN else ())
     return made
 
 

@@ -128,4 +128,8 @@ def test_a_hold_and_an_erasure_that_are_sealed_together_have_the_order_in_which_
         set_off(0)
         assert run("hold", "place", "--all", "--ground", "inquiry", "--store", store_url).exit_code == 0
     assert run("seal", "--store", store_url).exit_code == 0
+    (unsigned,) = accused(store_url)
+    assert "no key of the ledger signed the record" in unsigned
+    vouched = run("erase", "--finish", "--yes", "--store", store_url)
+    assert vouched.exit_code == 0, vouched.stderr
     assert accused(store_url) == []
