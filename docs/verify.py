@@ -170,6 +170,31 @@ def _sum_of_multiples(scalar: int, factor: int, point: _Point) -> _Point:
 
 
 # --------------------------------------------------------------------------------------------------------------
+# authority
+#
+# On whose word something was erased, as its record tells it and as all that shows it says it.
+#
+# Keeps to the standard library and to the syntax of Python 3.9: it is a part of the stand-alone verifier.
+# --------------------------------------------------------------------------------------------------------------
+
+
+_OTHERS = {"approved_by": "approved by", "vouched_by": "vouched for by"}
+
+
+def on_whose_word(record: Mapping[str, Any]) -> str:
+    """Return who erased something, who approved of it and vouches for it, what it overrode, and the ground.
+
+    :param record: facts of a ``payload_erased``; the text is as safe to show as they are.
+    """
+    told = [f"by {record.get('by', 'nobody who is named')}"]
+    told += (f"{word} {record[name]}" for name, word in _OTHERS.items() if name in record)
+    over = record.get("overrides")
+    if isinstance(over, list) and over:
+        told.append(f"in spite of {', '.join(map(str, over))}")
+    return f"{', '.join(told)}: {record.get('ground', 'no ground is told')}"
+
+
+# --------------------------------------------------------------------------------------------------------------
 # container
 #
 # The zip file of a bundle, in its only allowed form: each of its bytes follows from the files in it, or is checked.
@@ -2118,14 +2143,8 @@ def _not_here(result: dict[str, Any], counts: dict[str, int]) -> Iterator[str]:
 
 def _authority(erasures: list[dict[str, Any]]) -> Iterator[str]:
     for one in erasures[:_SHOWN]:
-        approved = f", approved by {_clean(one['approved_by'])}" if "approved_by" in one else ""
-        vouched = f", vouched for by {_clean(one['vouched_by'])}" if "vouched_by" in one else ""
-        over = one.get("overrides")
-        spite = f", in spite of {_clean(', '.join(map(str, over)))}" if isinstance(over, list) and over else ""
-        by = f"{_clean(one.get('by', 'nobody who is named'))}{approved}{vouched}{spite}"
         signed = "" if one.get("signed", True) else "; NOT SIGNED by a key that counts"
-        ground = _clean(one.get("ground", "no ground is told"))
-        yield f"    {one['kind']} {one['stream']} erased {one['at']} by {by}: {ground}{signed}"
+        yield f"    {one['kind']} {one['stream']} erased {one['at']} {_clean(on_whose_word(one))}{signed}"
     yield from _rest("records of erasures", len(erasures))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from recorder.api.reader import TAKEN_AWAY, Reader
 from recorder.clock import id_bytes
+from recorder.core.authority import on_whose_word
 from recorder.core.exchange import Exchange
 from recorder.core.json_text import present, rfc3339
 from recorder.core.messages import ERASED
@@ -30,9 +31,7 @@ class ErasureRecord:
     @property
     def told(self) -> str:
         """Who erased it, when and why, in words."""
-        approved = f", approved by {self.facts['approved_by']}" if "approved_by" in self.facts else ""
-        by = f"by {self.facts.get('by', 'unknown')}{approved}: {self.facts.get('ground', 'no ground is told')}"
-        return f"what was said in it was erased {rfc3339(self.at_ns)[:19]}Z {by}"
+        return f"what was said in it was erased {rfc3339(self.at_ns)[:19]}Z {on_whose_word(self.facts)}"
 
     @property
     def authority(self) -> dict[str, Any]:

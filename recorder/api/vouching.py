@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from recorder.api.acts import signing_key, who
 from recorder.clock import id_text
+from recorder.core.authority import on_whose_word
 from recorder.core.events import Event
 from recorder.core.json_text import rfc3339
 from recorder.core.signed_facts import SIGNATURE, signed_facts, signer_of
@@ -76,11 +77,8 @@ def signed(acts: Iterable[Act], key: SigningKey | None) -> list[Act]:
 def told(event: Event) -> str:
     """Return a record in words, for whoever is asked whether he vouches for it."""
     facts = event.facts
-    approved = f", approved by {facts['approved_by']}" if "approved_by" in facts else ""
-    over = facts.get("overrides")
-    spite = f", in spite of {', '.join(map(str, over))}" if isinstance(over, list) and over else ""
-    by = f"by {facts.get('by', 'unknown')}{approved}{spite}: {facts.get('ground', 'no ground is told')}"
-    return f"{facts.get('exchange')}, {facts.get('events')} events, {rfc3339(event.wall_ns)[:19]}Z {by}"
+    at = f"{rfc3339(event.wall_ns)[:19]}Z"
+    return f"{facts.get('exchange')}, {facts.get('events')} events, {at} {on_whose_word(facts)}"
 
 
 def carried_out(plan: Mapping[str, Sequence[str]]) -> list[Act]:

@@ -15,6 +15,7 @@ from recorder.cli.failures import FOUND
 from recorder.cli.output import clean, counted, dim, duration, emit_json, verdict
 from recorder.cli.redact import standing_of, tell_standing, unredacted_option
 from recorder.cli.trail import note
+from recorder.core.authority import on_whose_word
 
 _PREVIEW: Final = 2000  # characters of a part
 
@@ -122,9 +123,7 @@ def _origin(origin: Mapping[str, Any]) -> str:
 
 
 def _erased(authority: Mapping[str, Any]) -> str:
-    approved = f", approved by {authority['approved_by']}" if "approved_by" in authority else ""
-    ground = authority.get("ground", "no ground is told")
-    return clean(f"{authority['at']} by {authority.get('by', 'unknown')}{approved}: {ground}")
+    return clean(f"{authority['at']} {on_whose_word(authority)}")
 
 
 def _sealed(seal: Mapping[str, Any] | None) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import click
 
 from recorder.cli.output import clean, counted, short
+from recorder.core.authority import on_whose_word
 from recorder.core.chain import Finding
 from recorder.ledger.report import Report
 
@@ -116,15 +117,9 @@ def _of(erased: Mapping[str, Any]) -> str:
 def _records(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield on whose authority something was erased, a line for each record."""
     for record in records[:_SHOWN]:
-        approved = f", approved by {clean(record['approved_by'])}" if "approved_by" in record else ""
-        vouched = f", vouched for by {clean(record['vouched_by'])}" if "vouched_by" in record else ""
-        over = record.get("overrides")
-        spite = f", in spite of {clean(', '.join(map(str, over)))}" if isinstance(over, list) and over else ""
-        by = f"by {clean(record.get('by', 'nobody who is named'))}{approved}{vouched}{spite}"
         signed = "" if record.get("signed", True) else "; NOT SIGNED by the ledger's key"
         what = {"conversation": "name of conversation ", "link": "link "}.get(str(record.get("kind")), "")
-        ground = clean(record.get("ground", "no ground is told"))
-        yield f"    {what}{short(record['exchange'])} {record['at']} {by}: {ground}{signed}"
+        yield f"    {what}{short(record['exchange'])} {record['at']} {clean(on_whose_word(record))}{signed}"
     if len(records) > _SHOWN:
         yield f"    … and {counted(len(records) - _SHOWN, 'more record')}: see --json"
 

@@ -17,6 +17,7 @@ from recorder.core.version import __version__
 #: In the order in which they rely on each other.
 PARTS: Final = (
     ("recorder.core", "ed25519"),
+    ("recorder.core", "authority"),
     ("recorder.ledger.standalone", "container"),
     ("recorder.ledger.standalone", "tree"),
     ("recorder.ledger.standalone", "notes"),

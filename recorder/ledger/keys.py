@@ -176,6 +176,15 @@ def known(origin: str) -> tuple[NoteKey, ...]:
     return keys
 
 
+def public_here(origin: str) -> tuple[NoteKey, ...]:
+    """Return the public keys of a log that are here: those that are known, and that of the private key.
+
+    :raises ConfigurationError: a key's file cannot be read or is damaged.
+    """
+    own = load(origin)
+    return tuple(dict.fromkeys((*known(origin), *(() if own is None else (own.public,)))))
+
+
 def stamp(origin: str) -> Stamp:
     """Return what changes whenever the key files of a log are written; cheap enough to be asked before each sealing."""
     return tuple(_written(path) for path in (private_file(origin), _public_file(origin)))

@@ -27,7 +27,7 @@ from recorder.core.heads import log_id
 from recorder.core.notes import Checkpoint, NoteKey, Verify, open_checkpoint
 from recorder.durable import fdatasync, make_directory, sync_directory, write_all
 from recorder.errors import CorruptRecording, LedgerConflict, StoreUnreachable
-from recorder.ledger.keys import known, load, verifier
+from recorder.ledger.keys import public_here, verifier
 from recorder.locations import signed_checkpoints
 from recorder.locks import LockFile
 from recorder.store.base import Ledger
@@ -229,11 +229,10 @@ def require_newest(ledger: Ledger) -> None:
     origin = ledger.origin()
     if origin is None or not signed_checkpoints(log_id(origin)).exists():
         return
-    own = load(origin)
-    public = dict.fromkeys((*known(origin), *(() if own is None else (own.public,))))
+    public = public_here(origin)
     if not public:
         return
-    outside = SignedCheckpoints(origin, tuple(public))
+    outside = SignedCheckpoints(origin, public)
     try:
         with outside:  # nobody signs anything meanwhile
             outside.check(ledger.size(), ledger.root)

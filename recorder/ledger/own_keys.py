@@ -6,7 +6,7 @@ from recorder.core.events import Event
 from recorder.core.notes import NoteKey, parse_key
 from recorder.errors import ConfigurationError, LedgerConflict
 from recorder.ledger.key_chain import ROTATED, counting, foreign_signer, foreign_told
-from recorder.ledger.keys import known, load, verifier
+from recorder.ledger.keys import public_here, verifier
 from recorder.ledger.outside import require_newest
 from recorder.store.erased import acts_of_types
 from recorder.store.sql import SqlStore
@@ -17,8 +17,7 @@ def keys_here(store: SqlStore, origin: str) -> tuple[NoteKey, ...]:
 
     :raises ConfigurationError: the keys that are here are damaged.
     """
-    own = load(origin)
-    start = dict.fromkeys((*known(origin), *(() if own is None else (own.public,))))
+    start = public_here(origin)
     if not start:
         return ()
     return counting(start, [event.facts for event in acts_of_types(store, (ROTATED,))], verifier())
@@ -27,12 +26,12 @@ def keys_here(store: SqlStore, origin: str) -> tuple[NoteKey, ...]:
 def told_keys(store: SqlStore, origin: str) -> tuple[NoteKey, ...]:
     """Return the keys that count where none is known: the first that a journal tells of, and what follows from it."""
     events = list(acts_of_types(store, ("key_created", ROTATED)))
-    founding = next((key for event in events if event.type == "key_created" for key in _of(event, origin)), None)
+    founding = next((key for event in events if event.type == "key_created" for key in _created(event, origin)), None)
     rotations = [event.facts for event in events if event.type == ROTATED]
     return () if founding is None else counting([founding], rotations, verifier())
 
 
-def _of(event: Event, origin: str) -> tuple[NoteKey, ...]:
+def _created(event: Event, origin: str) -> tuple[NoteKey, ...]:
     """Return the key that was created, if it is one of that ledger: a store may have had another before."""
     try:
         key = parse_key(str(event.facts.get("key")))

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any, Final
 
 from recorder.pytest_plugin.allowed import Allowed
-from recorder.pytest_plugin.earlier import earlier
+from recorder.pytest_plugin.earlier import earlier, socket_of
 
 #: Where the HTTP libraries connect. Those on anyio do it in a task of its own, from which they cannot be seen.
 _HTTP: Final = ("urllib3", "http.client", "httpcore", "httpcore2", "anyio._core._sockets", "aiohttp.connector")
@@ -107,20 +107,12 @@ def _identity(descriptor: int) -> tuple[int, int] | None:
 def _ended(descriptor: int, address: tuple[Any, ...]) -> bool:
     """End a connection, if it is still the one to this address; whether it is ended by that."""
     try:
-        blocks = os.get_blocking(descriptor) if hasattr(os, "get_blocking") else None
-        one = socket.socket(fileno=descriptor)  # TLS has put another object in the place of the first
+        with socket_of(descriptor) as one:  # TLS has put another object in the place of the first
+            if not _is_same(one.getpeername(), address):
+                return False
+            one.shutdown(socket.SHUT_RDWR)
     except OSError:
-        return False  # it was closed
-    try:
-        if blocks is not None:  # with a default timeout, an object for a descriptor has it not block
-            os.set_blocking(descriptor, blocks)
-        if not _is_same(one.getpeername(), address):
-            return False
-        one.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        return False  # it was never connected, or the other side has ended it
-    finally:
-        one.detach()
+        return False  # it was closed or never connected, or the other side has ended it
     return True
 
 

@@ -13,6 +13,7 @@ import socket
 import stat
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,19 +45,28 @@ def _peer(descriptor: int) -> tuple[Any, ...] | None:
     try:
         if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
             return None
-        blocks = os.get_blocking(descriptor)
-        one = socket.socket(fileno=descriptor)
-    except OSError:  # it is closed, as the one is by which the folder was listed
+        with socket_of(descriptor) as one:
+            is_stream = one.family in (socket.AF_INET, socket.AF_INET6) and one.type == socket.SOCK_STREAM
+            address: tuple[Any, ...] | None = one.getpeername() if is_stream else None
+    except OSError:  # it listens; or it is closed, as the one is by which the folder was listed
         return None
+    return address
+
+
+@contextmanager
+def socket_of(descriptor: int) -> Iterator[socket.socket]:
+    """Yield an object for a socket that somebody else has, which stays open and as it is.
+
+    :raises OSError: it is closed, or no socket.
+    """
+    blocks = os.get_blocking(descriptor) if hasattr(os, "get_blocking") else None
+    one = socket.socket(fileno=descriptor)
     try:
-        os.set_blocking(descriptor, blocks)  # with a default timeout, an object for a descriptor has it not block
-        is_stream = one.family in (socket.AF_INET, socket.AF_INET6) and one.type == socket.SOCK_STREAM
-        address: tuple[Any, ...] | None = one.getpeername() if is_stream else None
-    except OSError:  # it listens
-        return None
+        if blocks is not None:  # with a default timeout, an object for a descriptor has it not block
+            os.set_blocking(descriptor, blocks)
+        yield one
     finally:
         one.detach()
-    return address
 
 
 def _held_by_http() -> Iterator[int]:

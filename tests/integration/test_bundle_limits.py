@@ -23,7 +23,7 @@ _MANY = ("chunk_received", "clock_sampled", "response_started", "stream_written"
 @pytest.fixture
 def key(monkeypatch: pytest.MonkeyPatch) -> Key:
     made = Key()
-    monkeypatch.setattr(own_keys, "known", lambda origin: (made.public,) if origin == ORIGIN else ())
+    monkeypatch.setattr(own_keys, "public_here", lambda origin: (made.public,) if origin == ORIGIN else ())
     return made
 
 

@@ -70,7 +70,7 @@ def test_the_older_copy_gets_all_that_the_spool_still_has(store_url: str, kind: 
         with Recorder(store_url) as recorder:
             assert ask(recorder.mount(requests.Session()), server.url, "yesterday").content
         put_back = _restored(store_url, tmp_path)
-        with Recorder(store_url, drainer=kind) as recorder:  # type: ignore[arg-type]
+        with Recorder(store_url, drainer=kind) as recorder:
             session = recorder.mount(requests.Session())
             assert ask(session, server.url, "before").content
             pieces = ask(session, server.url, "during").iter_content(None)

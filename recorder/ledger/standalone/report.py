@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from recorder.core.authority import on_whose_word
 from recorder.ledger.standalone.findings import id_of
 from recorder.ledger.standalone.journals import TOLERATED_NS
 from recorder.ledger.standalone.selection import made_for
@@ -256,14 +257,8 @@ def _not_here(result: dict[str, Any], counts: dict[str, int]) -> Iterator[str]:
 
 def _authority(erasures: list[dict[str, Any]]) -> Iterator[str]:
     for one in erasures[:_SHOWN]:
-        approved = f", approved by {_clean(one['approved_by'])}" if "approved_by" in one else ""
-        vouched = f", vouched for by {_clean(one['vouched_by'])}" if "vouched_by" in one else ""
-        over = one.get("overrides")
-        spite = f", in spite of {_clean(', '.join(map(str, over)))}" if isinstance(over, list) and over else ""
-        by = f"{_clean(one.get('by', 'nobody who is named'))}{approved}{vouched}{spite}"
         signed = "" if one.get("signed", True) else "; NOT SIGNED by a key that counts"
-        ground = _clean(one.get("ground", "no ground is told"))
-        yield f"    {one['kind']} {one['stream']} erased {one['at']} by {by}: {ground}{signed}"
+        yield f"    {one['kind']} {one['stream']} erased {one['at']} {_clean(on_whose_word(one))}{signed}"
     yield from _rest("records of erasures", len(erasures))
 
 

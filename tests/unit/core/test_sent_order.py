@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,7 +57,9 @@ _SENT = st.lists(
 
 
 @given(_SENT, st.lists(st.tuples(st.integers(0, 30).map(identity), st.integers(0, 30).map(identity))), st.randoms())
-def test_everything_has_a_place_and_always_the_same_one(sent: list[Sent], follows, chosen) -> None:  # type: ignore[no-untyped-def]
+def test_everything_has_a_place_and_always_the_same_one(
+    sent: list[Sent], follows: list[tuple[bytes, bytes]], chosen: Random
+) -> None:
     """Also where what follows what goes round in a circle."""
     found = sent_order(sent, follows)
     assert sorted(found) == sorted(one.id for one in sent)
