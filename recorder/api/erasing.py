@@ -19,7 +19,7 @@ from recorder.api.holding import reasons_to_keep, require_no_reason
 from recorder.api.shredding import Shredding
 from recorder.api.store import Store
 from recorder.api.threaded import Found
-from recorder.api.vouching import ERASED, carried_out, signed, signed_records, unvouched, vouching
+from recorder.api.vouching import ERASED, carried_out, signed, signed_records, unvouched, vouching, without_signature
 from recorder.clock import Clock, id_bytes, id_text
 from recorder.core.chain import left_of
 from recorder.core.events import Event
@@ -32,7 +32,7 @@ from recorder.recording.recovery import recover
 from recorder.recording.short_journal import note_recovered
 from recorder.recording.spooled_ids import files_with
 from recorder.store import open_store
-from recorder.store.erased import acts_of_types
+from recorder.store.erased import acts_of_types, recorded_erasures, streams_named
 from recorder.store.erasure import require_privilege, whole_streams
 from recorder.store.projected import SqlProjected
 from recorder.store.removal import remove_for_good
@@ -143,13 +143,16 @@ def unfinished_plan(store: Store, now_ns: int) -> Plan:
 
     Whoever began the one died in the middle; whoever recorded the other had no key.
     """
-    told = [id_bytes(str(event.facts["exchange"])) for event in acts_of_types(store.reader.store, (ERASED,))]
-    streams = list(map(id_text, sorted(whole_streams(store.reader.store, told))))
+    log = store.reader.store
+    told = recorded_erasures(log)
+    if signing_key(log)[0] is not None:  # here, what nobody signed is nobody's word: it empties nothing
+        told = streams_named(signed_records(log, acts_of_types(log, (ERASED,))))
+    streams = list(map(id_text, sorted(whole_streams(log, sorted(told)))))
     exchanges = [one for one in streams if store.reader.exchange(id_bytes(one)) is not None]
     openings = [one for one in streams if id_bytes(one) in store.reader.openings()]
     links = [one for one in streams if one not in {*exchanges, *openings}]
     plan = _plan(store, exchanges, openings, links, 0, now_ns, True)
-    return replace(plan, unvouched=unvouched(store.reader.store))
+    return replace(plan, unvouched=unvouched(log))
 
 
 def _plan(
@@ -214,7 +217,8 @@ def carry_out(url: str, clock: Clock, plan: Plan, ground: Ground, *, again: bool
                 emptied[stream], left[stream] = _read(store, stream)
             events = sum(map(len, left.values()))
             size = sum(row[1] for rows in left.values() for row in rows)
-            unsealed = _record(store, clock, list(_facts(left, plan, ground)), plan.unvouched, again=again)
+            facts = list(_facts(left, plan, ground))
+            unsealed = _record(store, clock, facts, plan.unvouched, again=again)
             with _saying("nothing was emptied yet" if shredding is None else "and not completed"):
                 if shredding is not None:
                     shredding.destroy(clock.wall_ns())
@@ -252,12 +256,21 @@ def _record(
     journals = {event.stream for event in there if any(_is_of(event.facts, told) for _, told in facts)}
     deciding = there if key is None else signed_records(store, there)
     new: list[tuple[str, Mapping[str, Any]]] = [*vouching(unsigned)]
-    if not again:
-        new += (one for one in facts if not any(_decides(event.facts, one[1]) for event in deciding))
+    if again:  # what overrides something is said, though the rest was
+        facts = [one for told in facts for one in _overriding(told[1], there)]
+    new += (one for one in facts if not any(_decides(event.facts, one[1]) for event in deciding))
     if new:
         journals.add(write_down(store, clock, "erase", signed(new, key), seal=False))
     with _saying("nothing was emptied yet"):
         return seal_first(store, clock, sorted(journals))
+
+
+def _overriding(facts: Mapping[str, Any], there: Sequence[Event]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield a recorded erasure with what is overridden to complete it, and on whose word; nothing where nothing is."""
+    recorded = [event.facts for event in there if _is_of(event.facts, facts)]
+    if recorded and "overrides" in facts:
+        decided = {name: facts[name] for name in ("by", "approved_by", "overrides") if name in facts}
+        yield ERASED, {**without_signature(recorded[-1]), **decided}
 
 
 @contextmanager
@@ -309,7 +322,7 @@ def _facts(
 
 def _all_erased(url: str) -> list[bytes]:
     with closing(open_store(url, write=False)) as store:
-        return [id_bytes(str(event.facts["exchange"])) for event in acts_of_types(store, (ERASED,))]
+        return sorted(recorded_erasures(store))
 
 
 def _told_spools(url: str, streams: Sequence[bytes]) -> Iterator[str]:

@@ -12,14 +12,12 @@ from recorder.api.store import Store
 from recorder.api.threaded import Found
 from recorder.clock import Clock, id_bytes, id_text
 from recorder.core.act_order import in_order
-from recorder.core.holds import RETENTION, TYPES, Hold, Keeping, rules_of
+from recorder.core.holds import LONGEST_DAYS, RETENTION, TYPES, Hold, Keeping, rules_of
 from recorder.core.json_text import rfc3339
 from recorder.errors import ConfigurationError, ErasureRefused, NotFound
 from recorder.store import open_store
 from recorder.store.erased import acts_of_types, sealing_leaf
 from recorder.store.related import SEALED
-
-_LONGEST_DAYS = 36_500
 
 #: Is told something, in words.
 Tell: TypeAlias = Callable[[str], None]
@@ -87,8 +85,8 @@ def set_retention(url: str, clock: Clock, days: int, found: Found | None, unseal
     :raises ConfigurationError: that is no number of days.
     :raises StoreError: it could not be recorded.
     """
-    if not 0 <= days <= _LONGEST_DAYS:
-        raise ConfigurationError(f"a retention period has 0 to {_LONGEST_DAYS} days, not {days}")
+    if not 0 <= days <= LONGEST_DAYS:
+        raise ConfigurationError(f"a retention period has 0 to {LONGEST_DAYS} days, not {days}")
     facts: dict[str, Any] = {"days": days, "by": who()}
     of = "" if found is None else found.id
     if of:

@@ -36,9 +36,9 @@ def signed_records(store: SqlStore, events: Iterable[Event]) -> list[Event]:
 def unvouched(store: SqlStore) -> tuple[Event, ...]:
     """Return, of each event stream that nobody vouches for the erasure of, the last record of it.
 
-    That is one whose records nobody signed, or of which nothing says that it was carried out, though it is gone:
-    whoever did it died before he said so, or it was somebody else. Nothing is returned where the key is not here:
-    nobody can vouch for anything then.
+    That is one that is gone and whose records nobody signed, or of which nothing says that it was carried out: whoever
+    did it died before he said so, or it was somebody else. What is still there, nobody has to vouch for. Nothing is
+    returned where the key is not here: nobody can vouch for anything then.
     """
     key, _ = signing_key(store)
     origin = store.ledger.origin()
@@ -55,7 +55,7 @@ def unvouched(store: SqlStore) -> tuple[Event, ...]:
     done |= {_of(event) for event in signed if "vouched_by" in event.facts}
     vouched = {_of(event) for event in signed if _of(event) in done or _of(event) not in gone}
     last = {_of(event): event for event in there}
-    return tuple(event for stream, event in last.items() if stream not in vouched)
+    return tuple(event for stream, event in last.items() if stream in gone and stream not in vouched)
 
 
 def _of(record: Event) -> str:
@@ -65,7 +65,7 @@ def _of(record: Event) -> str:
 def vouching(events: Sequence[Event]) -> list[tuple[str, dict[str, Any]]]:
     """Return the facts of records that say the same again, in the name of whoever runs this."""
     return [
-        (ERASED, {**_without_signature(one.facts), "recorded_ns": one.wall_ns, "vouched_by": who()}) for one in events
+        (ERASED, {**without_signature(one.facts), "recorded_ns": one.wall_ns, "vouched_by": who()}) for one in events
     ]
 
 
@@ -90,5 +90,6 @@ def carried_out(plan: Mapping[str, Sequence[str]]) -> list[Act]:
     return [(ACCESSED, {**told, "of": f"{kind} {one}"}) for kind, some in plan.items() for one in some]
 
 
-def _without_signature(facts: Mapping[str, Any]) -> dict[str, Any]:
+def without_signature(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the facts of a record as they were before anybody signed it or vouched for it."""
     return {name: value for name, value in facts.items() if name not in (SIGNATURE, "recorded_ns", "vouched_by")}

@@ -12,9 +12,10 @@ from recorder.cli.application import Settings, json_option, pass_settings, store
 from recorder.cli.output import clean, emit_json
 from recorder.clock import SystemClock
 from recorder.core.notes import NoteKey
+from recorder.core.signed_facts import signed_facts
 from recorder.errors import ConfigurationError
 from recorder.ledger.founding import found, origin_of, succeeded
-from recorder.ledger.key_chain import ROTATED, rotated
+from recorder.ledger.key_chain import CREATED, ROTATED, rotated
 from recorder.ledger.keys import SigningKey, fingerprint, known, load, private_file
 from recorder.ledger.keys import rotate as make_new
 from recorder.ledger.own_keys import require_own
@@ -56,7 +57,10 @@ def init(settings: Settings, origin: str | None, after: str | None) -> None:
             raise ConfigurationError(f"{origin} is the name of the ledger before: give another one with --origin")
     with closing(open_store(settings.store, write=True)) as store:
         key = found(store.ledger, origin, SystemClock())
-        write_down(store, SystemClock(), "keys", [("key_created", {"key": key.public.text, **facts})])
+        created = {"key": key.public.text, **facts}
+        if facts:
+            created = signed_facts(CREATED, created, key.public, key.sign)
+        write_down(store, SystemClock(), "keys", [(CREATED, created)])
     _print(key.public, "log", key.public.name)
     if after is not None:
         click.echo("Now `recorder seal` seals what was copied; keep the store that was left, as it is.")

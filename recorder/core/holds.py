@@ -17,12 +17,15 @@ from uuid import UUID
 
 from recorder.core.events import Event
 from recorder.core.json_text import rfc3339
+from recorder.errors import CorruptRecording
 
 #: Types of the events that :func:`rules_of` folds.
 TYPES: Final = ("hold_placed", "hold_released", "retention_set")
 #: What an erasure says to have overridden, beside the ids of holds.
 RETENTION: Final = "retention"
 DAY_NS: Final = 86_400_000_000_000
+#: Of a retention period.
+LONGEST_DAYS: Final = 36_500
 _SCOPES: Final = ("exchange", "conversation", "all")
 
 
@@ -103,17 +106,31 @@ class Keeping:
         return max(own, key=lambda one: one.days) if own else self.retention.get("")
 
 
+def is_rule(kind: str, facts: Mapping[str, Any]) -> bool:
+    """Whether facts of an event of :data:`TYPES` say what has to be kept, or not any more."""
+    if kind == "retention_set":
+        days = facts.get("days")
+        return type(days) is int and 0 <= days <= LONGEST_DAYS and isinstance(facts.get("of", ""), str)
+    until = facts.get("until_ns", 0)
+    return isinstance(facts.get("hold"), str) and type(until) is int and 0 <= until < 1 << 63
+
+
 def rules_of(events: Iterable[Event]) -> Keeping:
     """Return what has to be kept.
 
     :param events: of journals, of :data:`TYPES`, in the order in which it was done; others are passed over.
-    :raises CorruptRecording: the facts of one cannot be read: then nobody knows what has to be kept.
+    :raises CorruptRecording: one does not say it, or cannot be read: then nobody knows what has to be kept.
     """
     holds: dict[str, Hold] = {}
     early: set[str] = set()  # holds of which the release comes first
     periods: list[Retention] = []
     replaced: set[str] = set()
     for event in events:
+        if event.type in TYPES and not is_rule(event.type, event.facts):
+            raise CorruptRecording(
+                f"{event.type} in the journal {UUID(bytes=event.stream)} does not say what has to be kept, so nothing "
+                "can be erased: run `recorder verify`, and compare with a backup"
+            )
         if event.type == "hold_placed":
             hold = _hold(event)
             if hold.id in early:

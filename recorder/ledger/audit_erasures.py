@@ -68,11 +68,11 @@ class Authority:
         records: dict[bytes, list[Erasure]] = {}
         known = set[tuple[bytes, str]]()
         for one in self.records:
-            signature = one.facts.get(SIGNATURE)
-            if isinstance(signature, str):
-                if (one.stream, signature) in known:
+            if self.is_sealed is not None and self.is_signed(one):
+                signed = one.stream, str(one.facts.get(SIGNATURE))
+                if signed in known:
                     continue  # somebody wrote it down once more
-                known.add((one.stream, signature))
+                known.add(signed)
             records.setdefault(one.stream, []).append(one)
         for stream, count in erased.items():
             self._check(stream, count, records.get(stream, []), tally)

@@ -16,7 +16,7 @@ from recorder.clock import id_bytes, id_text
 from recorder.core.act_order import Act
 from recorder.core.clock_samples import ClockSamples
 from recorder.core.events import Event
-from recorder.core.holds import TYPES
+from recorder.core.holds import TYPES, is_rule
 from recorder.core.json_text import rfc3339
 from recorder.core.notes import NoteKey, parse_key
 from recorder.errors import ConfigurationError
@@ -98,7 +98,7 @@ class Journals:
     :ivar keys: public keys of the ledger that they tell of; nothing vouches for them. ``founding``: the first one of
         each log; ``rotations``: facts of those that say that one takes the place of another.
     :ivar anchored: digests of evidence, with the journal and the version that has it.
-    :ivar succeeded: ledgers whose place that of the store has taken, with what is left of them.
+    :ivar succeeding: facts of those ``key_created`` that name a ledger whose place that of the store has taken.
     :ivar dropped: events that recorders say to have lost.
     """
 
@@ -117,7 +117,7 @@ class Journals:
     anchored: dict[str, tuple[bytes, int]] = field(default_factory=dict)
     samples: ClockSamples = field(default_factory=ClockSamples)
     dropped: int = 0
-    succeeded: list[Mapping[str, Any]] = field(default_factory=list)
+    succeeding: list[Mapping[str, Any]] = field(default_factory=list)
 
     def take(self, journal: bytes, events: Iterable[Event]) -> None:
         """Take the events of one journal, in order."""
@@ -187,7 +187,7 @@ class Journals:
                 place = journal, event.version, event.position
                 self.erasures.append(Erasure(stream, count, event.wall_ns, facts, *place))
         elif kind in TYPES:
-            if _is_rule(kind, facts):
+            if is_rule(kind, facts):
                 self.rules.append(event)
             else:
                 self._find(journal, event.version, "meta", f"{kind} does not say what has to be kept")
@@ -206,7 +206,7 @@ class Journals:
         if self.keys and all(one.name != self.keys[-1].name for one in self.founding):
             self.founding.append(self.keys[-1])
         if isinstance(facts.get("succeeds"), dict):
-            self.succeeded.append(facts["succeeds"])
+            self.succeeding.append(facts)
 
     def _key(self, journal: bytes, version: int, text: object) -> None:
         try:
@@ -228,12 +228,6 @@ def _facts(event: Event) -> dict[str, Any]:
     except (ValueError, TypeError):
         return {}
     return facts if isinstance(facts, dict) else {}
-
-
-def _is_rule(kind: str, facts: Mapping[str, Any]) -> bool:
-    if kind == "retention_set":
-        return type(facts.get("days")) is int
-    return isinstance(facts.get("hold"), str) and type(facts.get("until_ns", 0)) is int
 
 
 def _id(text: object) -> bytes | None:

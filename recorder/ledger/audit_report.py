@@ -18,7 +18,7 @@ from recorder.ledger.audit_ledger import LedgerAudit
 from recorder.ledger.audit_outside import Outside
 from recorder.ledger.keys import fingerprint
 from recorder.ledger.report import NOT_PROVED, Report, not_unsealed, unmodified, withheld_json
-from recorder.ledger.succession import before_this_ledger, lost_entries
+from recorder.ledger.succession import before_this_ledger, followed, lost_entries
 from recorder.ledger.tally import Tally
 
 _SECOND = 1e9
@@ -55,7 +55,7 @@ def report_of(audited: Audited) -> Report:
     authentic = _authentic(audited)
     bounded = _bounded(audited)
     incomplete = tally.incomplete or tally.gaps or journals.dropped or ledger.tally.incomplete
-    incomplete = incomplete or any(map(lost_entries, journals.succeeded))
+    incomplete = incomplete or any(map(lost_entries, followed(journals.succeeding, ledger.keys)))
     verdicts = {
         "authentic": authentic,
         "unmodified": "no" if ledger.foreign else unmodified(tally.findings, len(tally.withheld)),
@@ -169,7 +169,7 @@ def _not_proved(audited: Audited, authentic: str) -> Iterator[str]:
             yield f"anything of {unsealed:,} events that are not sealed yet, beyond their chains and the journals"
         if ledger.signed < ledger.size:
             yield f"who made the last {ledger.size - ledger.signed:,} leaves: no checkpoint over them is signed yet"
-    yield from before_this_ledger(audited.journals.succeeded)
+    yield from before_this_ledger(followed(audited.journals.succeeding, audited.ledger.keys))
     copied = len(audited.journals.copied)
     if copied:
         yield (

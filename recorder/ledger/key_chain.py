@@ -15,6 +15,7 @@ from recorder.core.signed_facts import ACCEPTED, SIGNATURE, signature_of, signed
 from recorder.errors import ConfigurationError, CorruptRecording
 from recorder.ledger.keys import SigningKey, verifier
 
+CREATED = "key_created"
 ROTATED = "key_rotated"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from recorder.core.events import Event
 from recorder.core.notes import NoteKey, parse_key
 from recorder.errors import ConfigurationError, LedgerConflict
-from recorder.ledger.key_chain import ROTATED, counting, foreign_signer, foreign_told
+from recorder.ledger.key_chain import CREATED, ROTATED, counting, foreign_signer, foreign_told
 from recorder.ledger.keys import public_here, verifier
 from recorder.ledger.outside import require_newest
 from recorder.store.erased import acts_of_types
@@ -25,8 +25,8 @@ def keys_here(store: SqlStore, origin: str) -> tuple[NoteKey, ...]:
 
 def told_keys(store: SqlStore, origin: str) -> tuple[NoteKey, ...]:
     """Return the keys that count where none is known: the first that a journal tells of, and what follows from it."""
-    events = list(acts_of_types(store, ("key_created", ROTATED)))
-    founding = next((key for event in events if event.type == "key_created" for key in _created(event, origin)), None)
+    events = list(acts_of_types(store, (CREATED, ROTATED)))
+    founding = next((key for event in events if event.type == CREATED for key in _created(event, origin)), None)
     rotations = [event.facts for event in events if event.type == ROTATED]
     return () if founding is None else counting([founding], rotations, verifier())
 

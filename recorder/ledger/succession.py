@@ -6,8 +6,24 @@ contradict what was signed. So another one begins, in a copy of what is left, an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
+
+from recorder.core.notes import NoteKey
+from recorder.core.signed_facts import signer_of
+from recorder.ledger.key_chain import CREATED
+from recorder.ledger.keys import verifier
+
+
+def followed(created: Iterable[Mapping[str, Any]], keys: Sequence[NoteKey]) -> list[Mapping[str, Any]]:
+    """Return what is told of the ledgers whose place that of a store has taken, by whoever holds its key.
+
+    :param created: facts of ``key_created`` that name one, whoever wrote them.
+    :param keys: of the store's ledger, that count; none: signatures are not checked.
+    """
+    verify = verifier() if keys else None
+    signed = (one for one in created if verify is None or signer_of(CREATED, one, keys, verify) is not None)
+    return [one["succeeds"] for one in signed]
 
 
 def lost_entries(facts: Mapping[str, Any]) -> int:

@@ -59,8 +59,13 @@ def streams_with(store: SqlStore, type_name: str, streams: Sequence[bytes]) -> f
 
 def recorded_erasures(store: SqlStore) -> frozenset[bytes]:
     """Return the ids of the event streams of which a journal tells that they were erased."""
+    return streams_named(acts_of_types(store, ("payload_erased",)))
+
+
+def streams_named(records: Iterable[Event]) -> frozenset[bytes]:
+    """Return the ids of the event streams that records of erasures name; those that name none are passed over."""
     told = set()
-    for event in acts_of_types(store, ("payload_erased",)):
+    for event in records:
         with suppress(CorruptRecording, KeyError, ValueError):  # which the audit tells of
             told.add(id_bytes(str(event.facts["exchange"])))
     return frozenset(told)

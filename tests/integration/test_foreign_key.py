@@ -27,10 +27,10 @@ def key_of_somebody() -> SigningKey:
     return SigningKey(NoteKey(ORIGIN, private.public_key().public_bytes_raw()), private.sign)
 
 
-def written(one: Attacker, *acts: tuple[str, dict[str, Any]]) -> bytes:
+def written(one: Attacker, *acts: tuple[str, dict[str, Any]], journal: bytes | None = None) -> bytes:
     """Put a journal beside the others, as a short one of recorder is; return its id."""
     clock = SystemClock()
-    journal, first = clock.new_id(), one.events(one.journals()[-1])[0]
+    journal, first = journal or clock.new_id(), one.events(one.journals()[-1])[0]
     told = [("instance_started", json.loads(first.meta or "")), *acts, ("instance_stopped", {})]
     wall, mono = time.time_ns(), first.mono_ns
     events = [

@@ -117,9 +117,9 @@ class Journals:
         signature = facts.get("signature")
         if stream not in self._here or len(told) >= _MOST_ERASURES:
             return
-        if isinstance(signature, str) and any(one.facts.get("signature") == signature for one in told):
-            return  # somebody wrote it down once more
         by = signed_by(entry.type, facts, self._keys)
+        if by is not None and any(one.signed and one.facts.get("signature") == signature for one in told):
+            return  # somebody wrote it down once more
         count = events if type(events) is int else 0
         told.append(Erasure(journal, entry.version, entry.wall_ns, count, facts, by is not None))
         if isinstance(facts.get("linked"), dict):
