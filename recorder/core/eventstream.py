@@ -54,13 +54,13 @@ class FrameParser:
 
     :ivar anomalies: what was unusual, in order: ``frame_damaged``, ``headers_damaged``, ``header_repeated``,
         ``unparsed_tail``.
-    :ivar damaged: bytes between frames are lost: what the frames say is not all that was said.
+    :ivar lost: where bytes between frames are lost: what the frames say is not all that was said.
     :ivar tail_bytes: after :meth:`close`: bytes at the end that made no frame.
     """
 
     def __init__(self) -> None:
         self.anomalies: list[Anomaly] = []
-        self.damaged = False
+        self.lost: list[tuple[int, int]] = []
         self.tail_bytes = 0
         self._buffer = bytearray()
         self._offset = 0  # of the buffer in the body
@@ -126,7 +126,7 @@ class FrameParser:
         return max(at, last + 1)
 
     def _damage(self, detail: str, start: int, end: int) -> None:
-        self.damaged = True
+        self.lost.append((start, end))
         self.anomalies.append(Anomaly("frame_damaged", detail, start, end))
 
     def _frame(self, frame: bytes, start: int, frames: list[Frame]) -> None:

@@ -143,6 +143,7 @@ class Exchange:
     :ivar first_chunk_ns: from the request to the first body byte, monotonic.
     :ivar duration_ns: from the request to the end, monotonic; None where another process wrote the end.
     :ivar gaps: facts of every ``gap_recorded``.
+    :ivar holes: the versions before which events are missing; 0 where nobody knows what is missing, and where.
     :ivar call: id shared by the exchanges of one send.
     :ivar conversation: id of the conversation opening that it was sent in.
     :ivar imported: facts of ``imported``, where something else had recorded it. What it lacks is None above, or left at
@@ -170,6 +171,7 @@ class Exchange:
     anomalies: tuple[Anomaly, ...] = ()
     imported: Mapping[str, Any] | None = None
     imported_ns: int | None = None
+    holes: tuple[int, ...] = ()
 
     def lacks(self, what: str) -> bool:
         """Whether it was imported from a file that does not tell *what* (docs/format.md, "imported")."""
@@ -223,11 +225,13 @@ class _Fold:
     imported: dict[str, Any] | None = None
     imported_ns: int | None = None
     gone: int = 0
+    holes: list[int] = field(default_factory=list)
 
     def take(self, event: Event) -> None:
         version = event.version
         if version != self.version + 1:
             self._note("missing_events", f"version {self.version + 1} is missing: {version} follows", version)
+            self.holes.append(version)
         self.version = version
         if event.type == "chunk_received" and self.state == "answering":
             self._chunk(event)  # as nearly all: in its place, and nothing changes by it
@@ -238,6 +242,7 @@ class _Fold:
         kind = event.type
         if kind not in TYPE_CODES:
             self._note("unknown_type", f"nobody here knows an event of type {kind}", event.version)
+            self.holes.append(0)
         elif kind not in NEXT[self.state] and kind not in _ANYWHERE:
             self._note("out_of_order", f"{kind} in the state {self.state}", event.version)
         self.state = _AFTER.get(kind, self.state)
@@ -258,6 +263,7 @@ class _Fold:
             self._imported(event)
         elif kind == "gap_recorded":
             self.gaps.append(self._facts(event))
+            self.holes.append(event.version if self.imported is None else 0)  # a file says that there are some
         elif kind in EXCHANGE_ENDS and self.ending is None:
             self.end = event
             self.ending = Ending(kind, self._facts(event), event.version)
@@ -366,6 +372,7 @@ class _Fold:
             anomalies=tuple(self.anomalies),
             imported=self.imported,
             imported_ns=self.imported_ns,
+            holes=tuple(self.holes),
         )
 
 

@@ -19,7 +19,7 @@ from recorder.core.rebuilt import Rebuilt
 #: Parts that may have become fewer: of those that made a secret together, all but the first may be empty now.
 _TEXTS: Final = (TextPart, ReasoningPart, RefusalPart)
 #: Where something is, what goes with a text that it repeats, and what is made of other fields.
-_PASSED_OVER: Final = frozenset({"ranges", "anomalies", "logprobs", "tokens", "parts"})
+_PASSED_OVER: Final = frozenset({"ranges", "told", "holes", "anomalies", "logprobs", "tokens", "parts"})
 #: Words and counts that have to be the very same.
 _EXACT: Final = frozenset(
     {

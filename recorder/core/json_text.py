@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from json.scanner import make_scanner
 from typing import Any, Final, NoReturn, cast
 
-_DEEPEST: Final = 200
+#: How many levels deep a JSON document may be nested.
+DEEPEST: Final = 200
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _decode = json.JSONDecoder().decode
 _scan = make_scanner(cast(Any, json.JSONDecoder()))  # any object with a decoder's settings, whatever its stub says
@@ -45,7 +46,7 @@ def parse_json(text: str | bytes, *, strict: bool = False) -> Any:
         value = _decode_strictly(text) if strict else _whole(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    if len(text) > _DEEPEST < text.count("[") + text.count("{") and _deeper_than(value, _DEEPEST):
+    if len(text) > DEEPEST < text.count("[") + text.count("{") and _deeper_than(value, DEEPEST):
         raise ValueError("nested too deeply")
     return value
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 #: Kind of the anomaly that a hash chain is broken; its detail names the first event that is changed or missing.
 NOT_AS_WRITTEN: Final = "not_as_written"
@@ -137,16 +137,30 @@ class MediaPart:
     ranges: Ranges = field(default=(), compare=False, repr=False)
 
 
+class Told(NamedTuple):
+    """How a tool call was told, as far as its dialect can say.
+
+    :ivar begin: the first byte of what began it, where that is not the first of its pieces.
+    :ivar end: the byte after what said that nothing more of it comes; None where nothing did.
+    :ivar as_value: its arguments came as a value, and not as text.
+    """
+
+    begin: int | None = None
+    end: int | None = None
+    as_value: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class ToolCallPart:
     """A call of a tool that the model asks for.
 
     :ivar arguments_text: the arguments exactly as they came, however incomplete.
-    :ivar complete: the arguments parse *and* the call is known to be finished.
+    :ivar complete: the arguments parse *and* the call is known to be finished, with nothing missing in its midst.
     :ivar arguments: the parsed arguments; meaningless unless *complete*.
     :ivar index: its index on the wire, where one was sent.
     :ivar legacy: it came as ``function_call``.
     :ivar extras: other fields of the call, as sent.
+    :ivar told: where it began and ended.
     """
 
     arguments_text: str
@@ -158,6 +172,7 @@ class ToolCallPart:
     legacy: bool = False
     extras: Mapping[str, Any] = field(default_factory=dict)
     ranges: Ranges = field(default=(), compare=False, repr=False)
+    told: Told = field(default=Told(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +299,7 @@ class Answer:
     :ivar events: server-sent events (or documents) read.
     :ivar unparsed_tail_bytes: bytes at the end that make no whole event or document.
     :ivar extras: other top-level fields, the last value of each.
+    :ivar holes: where in its midst something could not be read: what was open there may lack a part.
     """
 
     dialect: str
@@ -302,6 +318,7 @@ class Answer:
     extras: Mapping[str, Any] = field(default_factory=dict)
     anomalies: tuple[Anomaly, ...] = ()
     pending: bool = False
+    holes: Ranges = field(default=(), compare=False, repr=False)
 
     @property
     def usage(self) -> Any:

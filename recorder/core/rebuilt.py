@@ -290,6 +290,7 @@ def _evidence(evidence: Evidence) -> dict[str, Any]:
         content_coding_cut=evidence.coding_cut or None,
         recording_has_gaps=evidence.missing or None,
         answer_pending=evidence.pending or None,
+        unread_places=evidence.unread or None,
     )
 
 

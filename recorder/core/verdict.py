@@ -5,7 +5,8 @@ was asked for came and has a finish reason, or the end marker came and no choice
 send them), or the body is one whole document. *Lacking* means that the answer came to its end all the same (the
 end marker, or one whole document), and a choice has no finish reason or one that was asked for never came: the
 provider may not know ``n``, or have dropped it; nothing was cut, and nothing says that this was all. A document
-that says that the answer is still being made is lacking too.
+that says that the answer is still being made is lacking too, and so is an answer that would be finished, but
+something in its midst could not be read: what was said there, nobody knows.
 *Bytes are missing* means a ``gap_recorded``, a hole in the event stream, or an event of a type that is not known here:
 a newer recorder wrote it, and what it says could change everything.
 
@@ -67,6 +68,7 @@ class Evidence:
     :ivar coding_cut: the content coding (gzip …) ends before its own end.
     :ivar missing: the recording has a hole: a ``gap_recorded``, missing versions, or an event of an unknown type.
     :ivar pending: a whole document says that the answer is still being made.
+    :ivar unread: how many places in the midst of the answer could not be read.
     """
 
     transport_end: str | None
@@ -84,6 +86,7 @@ class Evidence:
     coding_cut: bool
     missing: bool
     pending: bool = False
+    unread: int = 0
 
 
 def gather(exchange: Exchange, answer: Answer, choices_asked: int | None, coding: tuple[bool, bool]) -> Evidence:
@@ -113,6 +116,7 @@ def gather(exchange: Exchange, answer: Answer, choices_asked: int | None, coding
         missing=bool(exchange.gaps)
         or any(fact.kind in ("missing_events", "unknown_type") for fact in exchange.anomalies),
         pending=answer.pending,
+        unread=len(answer.holes),
     )
 
 
@@ -121,7 +125,8 @@ def _finished(exchange: Exchange, answer: Answer, choices_asked: int | None) -> 
     if answer.understood and not (response and _bodiless(response)):
         if answer.whole is not None:
             return answer.whole and not answer.pending and not _choices_missing(answer, choices_asked)
-        return _choices_finished(answer, choices_asked)
+        finished = _choices_finished(answer, choices_asked)
+        return None if finished and answer.holes else finished
     if answer.shape in _STREAMS or response is None:
         return None
     if answer.whole is not None:
@@ -175,6 +180,8 @@ def _failed_transport(evidence: Evidence) -> bool:
 
 
 def _lacking(evidence: Evidence) -> bool:
+    if evidence.finished is None and evidence.unread:
+        return True
     return not evidence.finished and (evidence.sentinel_seen or evidence.choices_missing > 0 or evidence.pending)
 
 

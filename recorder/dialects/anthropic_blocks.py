@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from recorder.core.messages import CitationPart, MediaPart, Message
 from recorder.dialects.content_blocks import Block, Blocks, result_text, tool_result
+from recorder.dialects.facts import Facts
 from recorder.dialects.folding import Place, text_or_none
 from recorder.dialects.media import media
 
@@ -45,6 +46,12 @@ class MessageBlocks(Blocks):
                 self.fill(self.whole(), item, place, streamed=False)
         elif content is not None:
             self.extras.setdefault("content", []).append(content)
+
+    def open(self, index: Any, content: Any, place: Place) -> None:
+        """Take the ``content_block`` of a start event."""
+        if not isinstance(content, dict):
+            self._lose("block_malformed", f"a block is a {type(content).__name__}", place)
+        self.fill(self.start(index, place), content, place, streamed=True)
 
     def fill(self, block: Block, value: Any, place: Place, *, streamed: bool) -> None:
         """Take what a block is: a ``content_block`` of its start event, or a whole block.
@@ -80,9 +87,9 @@ class MessageBlocks(Blocks):
                 known.text.add(piece, place)
                 return
         if not isinstance(kind, str):
-            self._note("delta_malformed", f"a delta is {delta!r:.200}", place)
+            self._lose("delta_malformed", f"a delta is {delta!r:.200}", place)
             return
-        block = self.at(index, place)
+        block = self.at(index, place, of_call=kind == "input_json_delta")
         piece = delta.get(_DELTA_FIELDS.get(kind, ""))
         if kind == "text_delta" and isinstance(piece, str):
             block.text.add(piece, place)
@@ -100,7 +107,9 @@ class MessageBlocks(Blocks):
             block.other = (block.other[0], {**block.other[1], **fields})
             block.origin.add(place)
         else:
-            self._note("unknown_delta", f"a delta of the type {kind!r}", place)
+            # What a later version sends for another block is not about a call.
+            tell = self._lose if kind in _DELTA_FIELDS or block.calls else self._note
+            tell("unknown_delta", f"a delta of the type {kind!r}", place)
             self.extras.setdefault(kind, []).append(delta)
             return
         if len(delta) > 2 and kind != "compaction_delta":
@@ -178,7 +187,7 @@ def _media(kind: Any, value: Any, place: Place) -> MediaPart | None:
 
 def read_message(message: dict[str, Any]) -> Message:
     """Return one message of a request."""
-    blocks = MessageBlocks(lambda kind, detail, place: None)
+    blocks = MessageBlocks(Facts())
     blocks.content(message.get("content"), (0, 0), inside=False)
     role = message.get("role")
     extras = {key: value for key, value in message.items() if key not in _MESSAGE_OWN and value is not None}

@@ -164,7 +164,7 @@ class _Fold(BlocksFold):
 
     def __init__(self) -> None:
         super().__init__(_NAME)
-        self._blocks = MessageBlocks(self.note_once)
+        self._blocks = MessageBlocks(self)
         self._ending: dict[str, Any] = {}
 
     def take_object(self, value: dict[str, Any], place: Place, name: str) -> None:
@@ -178,8 +178,7 @@ class _Fold(BlocksFold):
         if kind == "content_block_delta":
             self._blocks.delta(value.get("index"), value.get("delta"), place)
         elif kind == "content_block_start":
-            block = self._blocks.start(value.get("index"), place)
-            self._blocks.fill(block, value.get("content_block"), place, streamed=True)
+            self._blocks.open(value.get("index"), value.get("content_block"), place)
         elif kind == "content_block_stop":
             self._blocks.stop(value.get("index"), place)
         elif kind == "message_start":
@@ -195,19 +194,24 @@ class _Fold(BlocksFold):
             self.errors.append(value.get("error") or value)
             self.keep(value, frozenset({"type", "error"}))
         elif kind != "ping":
-            self.note_once("unknown_event", f"an event of the type {kind!r}", place)
-            self.keep({str(kind or "event"): value}, frozenset())
+            self._unknown(kind, value, place)
+
+    def _unknown(self, kind: Any, value: dict[str, Any], place: Place) -> None:
+        """Keep an event of a later version; one for a block that is a call could have changed it."""
+        tell = self.lose_once if self._blocks.calls_at(value.get("index")) else self.note_once
+        tell("unknown_event", f"an event of the type {kind!r}", place)
+        self.keep({str(kind or "event"): value}, frozenset())
 
     def _begin_again(self) -> None:
         """What ended goes on: that end says nothing of what comes now."""
-        cut = bool(self.reasons) and self.reasons[-1] in _CUTTING
+        cut = not _CUTTING.isdisjoint(self.reasons)
         self._blocks.begin_again(ended=not self.errors, cut=cut)
         self.sentinel = False
         self.reasons.clear()
 
     def _start(self, message: Any, place: Place) -> None:
         if not isinstance(message, dict):
-            self.note("message_malformed", f"message is a {type(message).__name__}", place)
+            self.lose("message_malformed", f"message is a {type(message).__name__}", place)
             return
         if self.begun:
             self.note("message_restarted", "a second message_start", place)
@@ -240,7 +244,7 @@ class _Fold(BlocksFold):
             self._end_fields(delta)
             self.keep(delta, _ENDING | {"stop_reason"})
         else:
-            self.note("delta_malformed", f"the delta of message_delta is a {type(delta).__name__}", place)
+            self.lose("delta_malformed", f"the delta of message_delta is a {type(delta).__name__}", place)
         self.keep(value, frozenset({"type", "delta", "usage"}))
 
     def _end_fields(self, fields: dict[str, Any]) -> None:

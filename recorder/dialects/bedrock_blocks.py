@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from recorder.core.messages import CitationPart, MediaPart, Message
 from recorder.dialects.content_blocks import Block, Blocks, result_text, tool_result
+from recorder.dialects.facts import Facts
 from recorder.dialects.folding import Place, text_or_none
 from recorder.dialects.media import joined_base64, media
 
@@ -19,13 +20,14 @@ _MEDIA: Final = {"image": "image", "document": "file", "video": "video", "audio"
 _CALL_OWN: Final = frozenset({"toolUseId", "name", "input"})
 _RESULT_OWN: Final = frozenset({"toolUseId", "content", "status"})
 _MESSAGE_OWN: Final = frozenset({"role", "content"})
+_DELTAS: Final = frozenset({"text", "toolUse", "reasoningContent", "toolResult", "image"})
 
 
 class ConverseBlocks(Blocks):
     """The blocks of one message."""
 
-    def __init__(self, note: Any) -> None:
-        super().__init__(note)
+    def __init__(self, facts: Facts) -> None:
+        super().__init__(facts)
         self._growing: dict[Block, tuple[str, dict[str, Any]]] = {}  # results and images, as what they grow to
 
     def content(self, content: Any, place: Place) -> None:
@@ -42,7 +44,7 @@ class ConverseBlocks(Blocks):
         """Take the ``start`` of a block."""
         block = self.start(index, place)
         if not isinstance(start, dict):
-            self._note("start_malformed", f"the start of a block is a {type(start).__name__}", place)
+            self._lose("start_malformed", f"the start of a block is a {type(start).__name__}", place)
             return
         for name, value in start.items():
             if name == "toolUse" and isinstance(value, dict):
@@ -51,16 +53,18 @@ class ConverseBlocks(Blocks):
                 self._growing[block] = (name, dict(value))
                 block.origin.add(place)
             else:
-                self._note("unknown_start", f"a block of the kind {name!r}", place)
+                tell = self._lose if name == "toolUse" else self._note
+                tell("unknown_start", f"a block of the kind {name!r}", place)
                 self.extras.setdefault(name, []).append(value)
 
     def delta(self, index: Any, delta: Any, place: Place) -> None:
         """Take the ``delta`` of a block."""
         if not isinstance(delta, dict):
-            self._note("delta_malformed", f"a delta is a {type(delta).__name__}", place)
+            self._lose("delta_malformed", f"a delta is a {type(delta).__name__}", place)
             return
         for name, value in delta.items():
-            block = self.at(index, place, start_owed=name in ("toolUse", "toolResult", "image"))
+            starts = name in ("toolUse", "toolResult", "image")
+            block = self.at(index, place, start_owed=starts, of_call=name == "toolUse")
             if name == "text" and isinstance(value, str):
                 block.text.add(value, place)
             elif name == "toolUse" and isinstance(value, dict) and isinstance(value.get("input"), str):
@@ -72,7 +76,9 @@ class ConverseBlocks(Blocks):
             elif name in ("toolResult", "image") and isinstance(value, list | dict):
                 self._grow(block, name, value, place)
             else:
-                self._note("unknown_delta", f"a delta of the kind {name!r}", place)
+                # What a later version sends for another block is not about a call.
+                tell = self._lose if name in _DELTAS or block.calls else self._note
+                tell("unknown_delta", f"a delta of the kind {name!r}", place)
                 self.extras.setdefault(name, []).append(value)
 
     def parts(self, *, ended: bool, cut: bool) -> list[Any]:
@@ -216,7 +222,7 @@ def _image(value: dict[str, Any], place: Place) -> MediaPart:
 
 def read_message(message: dict[str, Any]) -> Message:
     """Return one message of a request."""
-    blocks = ConverseBlocks(lambda kind, detail, place: None)
+    blocks = ConverseBlocks(Facts())
     blocks.content(message.get("content"), (0, 0))
     role = message.get("role")
     extras = {key: value for key, value in message.items() if key not in _MESSAGE_OWN and value is not None}

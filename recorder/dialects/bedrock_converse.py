@@ -146,7 +146,7 @@ class _Fold(BlocksFold):
 
     def __init__(self) -> None:
         super().__init__(_NAME)
-        self._blocks = ConverseBlocks(self.note_once)
+        self._blocks = ConverseBlocks(self)
 
     def take_object(self, value: dict[str, Any], place: Place, name: str) -> None:
         """Take the value of one frame or event, or the document."""
@@ -164,8 +164,14 @@ class _Fold(BlocksFold):
             self.errors.append(found)
         else:
             if name != "initial-response":
-                self.note_once("unknown_event", f"an event of the type {name!r}", place)
+                tell = self.lose_once if self._is_of_call(value) else self.note_once
+                tell("unknown_event", f"an event of the type {name!r}", place)
             self._keep({name: value} if name and value else value, frozenset())
+
+    def _is_of_call(self, value: dict[str, Any]) -> bool:
+        """Whether an event whose name is not known, or is lost, is for a block that is a call."""
+        held = (value, *(inner for inner in value.values() if isinstance(inner, dict)))
+        return any(self._blocks.calls_at(one.get("contentBlockIndex")) for one in held)
 
     def _event(self, name: str, value: dict[str, Any], place: Place) -> None:
         if self.reasons and name != "metadata":

@@ -23,7 +23,17 @@ from dataclasses import asdict, replace
 from typing import Any, Final
 
 from recorder.core.json_text import parse_json
-from recorder.core.messages import Answer, Message, Ranges, RequestReading, TextPart, TokenCounts
+from recorder.core.messages import (
+    Answer,
+    Message,
+    Part,
+    Ranges,
+    RequestReading,
+    TextPart,
+    TokenCounts,
+    Told,
+    ToolCallPart,
+)
 from recorder.dialects import base
 from recorder.dialects.base import AnswerReader, Clues, path_of
 from recorder.dialects.bedrock_completions import METRICS, TOKENS, CompletionFold, error_of, likeness
@@ -115,14 +125,16 @@ class _Fold(AnswerFold):
         self.events += 1
         if name not in ("", "chunk") or not isinstance(value, dict) or "bytes" not in value:
             if name != "initial-response":
-                self.note_once("unknown_event", f"an event of the type {name!r}", place)
+                holds = name == "chunk" or (isinstance(value, dict) and "bytes" in value)
+                tell = self.lose_once if holds else self.note_once
+                tell("unknown_event", f"an event of the type {name!r}", place)
                 self.extras[name or "event"] = value
             return
         self.extras.update((key, held) for key, held in value.items() if key not in ("bytes", "p"))
         raw, inner = _inside(value)
         done = raw.strip() == b"[DONE]"
         if inner is None and not done:
-            self.note("data_unparsed", raw.decode("utf-8", "replace") or json.dumps(value["bytes"]), place)
+            self.lose("data_unparsed", raw.decode("utf-8", "replace") or json.dumps(value["bytes"]), place)
             return
         self._values.append(inner)
         self._texts.append(b"data: " + _LINE_END.sub(b"\ndata: ", raw.removeprefix(_BOM)) + b"\n\n")
@@ -158,6 +170,7 @@ class _Fold(AnswerFold):
             unparsed_tail_bytes=tail,
             extras={key: held for key, held in {**read.extras, **self.extras}.items() if key != METRICS},
             anomalies=(*self.anomalies, *read.anomalies),
+            holes=(*self.holes, *read.holes),
         )
 
     def _moved(self, answer: Answer) -> Answer:
@@ -174,15 +187,24 @@ class _Fold(AnswerFold):
                     origin.add(self._places[number])
             return origin.ranges
 
+        def moved_part(part: Part) -> Part:
+            if not isinstance(part, ToolCallPart):
+                return replace(part, ranges=moved(part.ranges))
+            begin, end, as_value = part.told
+            begin = None if begin is None else self._places[bisect_right(starts, begin) - 1][0]
+            end = None if end is None else self._places[bisect_left(starts, end) - 1][1]
+            return replace(part, ranges=moved(part.ranges), told=Told(begin, end, as_value))
+
         choices = []
         for choice in answer.choices:
-            parts = tuple(replace(part, ranges=moved(part.ranges)) for part in choice.message.parts)
+            parts = tuple(map(moved_part, choice.message.parts))
             choices.append(replace(choice, message=replace(choice.message, parts=parts)))
         anomalies = []
         for fact in answer.anomalies:
             found = moved(((fact.start, fact.end),)) if fact.start is not None and fact.end is not None else ()
             anomalies.append(replace(fact, start=found[0][0], end=found[-1][1]) if found else fact)
-        return replace(answer, choices=tuple(choices), anomalies=tuple(anomalies))
+        holes = tuple(place for hole in answer.holes for place in moved((hole,)))
+        return replace(answer, choices=tuple(choices), anomalies=tuple(anomalies), holes=holes)
 
 
 def _counts(read: TokenCounts | None, metrics: list[Any]) -> TokenCounts | None:

@@ -26,6 +26,7 @@ def whole_call(entry: dict[str, Any], place: Place) -> CallFold:
     call.name = nonempty(entry.get("name"))
     parameters = entry.get("parameters")
     call.add(parameters if isinstance(parameters, str) else "", place)
+    call.end = place[1]
     call.value = None if isinstance(parameters, str) else parameters
     call.extras.update((key, entry[key]) for key in entry.keys() - _CALL_OWN)
     return call
@@ -88,6 +89,8 @@ class Generation:
 
     def call_piece(self, delta: Any, place: Place) -> None:
         """Take a piece of a call."""
+        if delta is not None and not isinstance(delta, dict):
+            self._answer.lose_once("delta_malformed", f"the delta of a call is a {type(delta).__name__}", place)
         fields = delta if isinstance(delta, dict) else {}
         self.say(fields.get("text"), place)
         index, name, piece = fields.get("index"), nonempty(fields.get("name")), fields.get("parameters")
@@ -99,7 +102,12 @@ class Generation:
             call = self._pieces[key] = CallFold(index if type(index) is int else None)
         call.name = call.name or name
         call.add(piece if isinstance(piece, str) else "", place)
-        call.value = call.value if piece is None or isinstance(piece, str) else piece
+        if piece is not None and not isinstance(piece, str):
+            if call.pieces:
+                told = f"parameters that came as text go on with a {type(piece).__name__}"
+                self._answer.lose_once("delta_malformed", told, place)
+            else:
+                call.value = piece
 
     def call_all(self, calls: Any, place: Place) -> None:
         """Take the whole calls, which may have come before, whole or in pieces.
@@ -148,7 +156,9 @@ class Generation:
         :param failed: an error came.
         """
         finish = FINISHES.get(self._finish[-1].upper(), "other") if self._finish else None
-        whole = finish not in CUTTING and not failed
+        # Whatever reason follows it: one that says that the answer was cut is not taken back.
+        cut = any(FINISHES.get(reason.upper(), "other") in CUTTING for reason in self._finish)
+        whole = not cut and not failed
         # Pieces are finished by the whole call, or by the end; a call of no parameters is one without any text.
         calls = [call.part(finished=whole, empty={}) for call in self._calls]
         others = [call for call in self._pieces.values() if call not in self._calls]
@@ -161,6 +171,7 @@ class Generation:
     def _settle(self, known: CallFold, call: CallFold, place: Place) -> None:
         """Take a whole call for one that came before."""
         known.origin.add(place)
+        known.begin, known.end = place  # it is said whole here
         known.extras.update(call.extras)
         if not known.text:
             known.value = call.value

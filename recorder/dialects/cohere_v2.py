@@ -21,19 +21,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from recorder.core.messages import Answer, Choice, CitationPart, Message, OtherPart, Part, RequestReading
+from recorder.core.messages import Answer, Choice, Message, RequestReading
 from recorder.dialects.base import SHAPES_OR_LINES, AnswerReader, Clues, messages_of, path_of, recognised
-from recorder.dialects.folding import (
-    AnswerFold,
-    CallFold,
-    Place,
-    ReasoningFold,
-    TextFold,
-    reason_text,
-    text_or_none,
-    tokens,
-)
-from recorder.dialects.openai_parts import media_part
+from recorder.dialects.cohere_message import MESSAGE_OWN, MessageFold, unreadable
+from recorder.dialects.folding import AnswerFold, Place, reason_text, text_or_none, tokens
 from recorder.dialects.reading import reader_for
 
 _NAME: Final = "cohere_v2"
@@ -46,10 +37,8 @@ _EVENTS: Final = frozenset(
 )
 _EVENT: Final = re.compile(rb'"type"\s*:\s*"(?:' + "|".join(sorted(_EVENTS)).encode() + rb')"')
 _HEAD: Final = 4096
-#: Fields of an event, of a document and of a message that have a place of their own.
+#: Fields of an event and of a document that have a place of their own.
 _OWN: Final = frozenset({"id", "type", "index", "delta", "message", "finish_reason", "usage", "error", "logprobs"})
-_MESSAGE_OWN: Final = frozenset({"role", "content", "tool_plan", "tool_calls", "citations"})
-_CALL_OWN: Final = frozenset({"id", "type", "function"})
 #: What Cohere's reasons, of both versions of its API, come down to.
 FINISHES: Final[Mapping[str, str]] = {
     "COMPLETE": "stop",
@@ -114,7 +103,7 @@ def _likeness(value: Any) -> float:
     message, reason = value.get("message"), value.get("finish_reason")
     if not isinstance(message, dict) or not isinstance(reason, str) or "choices" in value:
         return 0.0
-    return 0.95 if _MESSAGE_OWN & message.keys() and isinstance(value.get("id"), str) else 0.0
+    return 0.95 if MESSAGE_OWN & message.keys() and isinstance(value.get("id"), str) else 0.0
 
 
 def is_error(value: Any) -> bool:
@@ -134,153 +123,6 @@ def _read_message(message: dict[str, Any]) -> Message:
     return replace(read, tool_call_id=answered, extras=extras)
 
 
-class _Call(CallFold):
-    """A call.
-
-    :ivar ended: its end came.
-    :ivar displaces: it began under the index of a call that had not ended.
-    """
-
-    __slots__ = ("displaces", "ended")
-
-    def __init__(self, index: int | None = None, *, ended: bool = False, displaces: bool = False) -> None:
-        super().__init__(index)
-        self.ended = ended
-        self.displaces = displaces
-
-    def take(self, entry: Any, place: Place) -> None:
-        """Take a call, or the next piece of it."""
-        fields = entry if isinstance(entry, dict) else {}
-        function = fields.get("function")
-        function = function if isinstance(function, dict) else {}
-        identity, name, arguments = fields.get("id"), function.get("name"), function.get("arguments")
-        if isinstance(identity, str) and identity:
-            self.id = identity
-        if isinstance(name, str) and name:
-            self.name = name
-        self.add(arguments if isinstance(arguments, str) else "", place)
-        if arguments is not None and not isinstance(arguments, str):
-            self.value = arguments
-        self.extras.update((key, value) for key, value in fields.items() if key not in _CALL_OWN and value is not None)
-
-
-class MessageFold:
-    """What the events of a message add up to; a whole message is one delta."""
-
-    def __init__(self) -> None:
-        self._role: str | None = None
-        self._parts: list[Part | TextFold | _Call] = []
-        self._blocks: dict[tuple[Any, str], TextFold] = {}
-        self._calls: dict[Any, _Call] = {}
-        self._extras: dict[str, list[Any]] = {}
-
-    def message(self, message: dict[str, Any], place: Place) -> None:
-        """Take a message: whole, or as far as ``message-start`` has it."""
-        role = message.get("role")
-        if isinstance(role, str) and role:
-            self._role = role
-        self.plan(message.get("tool_plan"), place)
-        content = message.get("content")
-        for at, block in enumerate(content if isinstance(content, list) else [content]):
-            self.block(at, block, place)
-        calls = message.get("tool_calls")
-        for entry in calls if isinstance(calls, list) else []:
-            call = _Call(ended=True)
-            call.take(entry, place)
-            self._parts.append(call)
-        self.cite(message.get("citations"), place)
-        for name, value in message.items():
-            if name not in _MESSAGE_OWN and value is not None:
-                self._extras.setdefault(name, []).append(value)
-
-    def plan(self, text: Any, place: Place) -> None:
-        """Take a piece of the tool plan."""
-        self._grow(None, "tool_plan", text, place)
-
-    def block(self, index: Any, block: Any, place: Place) -> None:
-        """Take a block of content, or the next piece of it."""
-        if isinstance(block, str):
-            self._grow(index, "text", block, place)
-            return
-        if not isinstance(block, dict):
-            if block is not None:
-                self._parts.append(OtherPart("content", block, (place,)))
-            return
-        known = [name for name in ("thinking", "text") if isinstance(block.get(name), str)]
-        for name in known:
-            self._grow(index, name, block[name], place)
-        if not known and block.keys() - {"type"}:
-            self._parts.append(
-                media_part("image_url", block, place) or OtherPart(str(block.get("type") or "content"), block, (place,))
-            )
-
-    def call(self, index: Any, entry: Any, place: Place, *, start: bool) -> bool:
-        """Take a call, or the next piece of it.
-
-        :param start: a call begins; one that says the id of the call under its index again is that call.
-        :returns: whether it began where another had not ended.
-        """
-        key = index if isinstance(index, int | str) else None
-        known = self._calls.get(key)
-        identity = entry.get("id") if isinstance(entry, dict) else None
-        displaces = start and known is not None and (known.id is None or known.id != identity)
-        if known is None or displaces:
-            known = self._calls[key] = _Call(index if type(index) is int else None, displaces=displaces)
-            self._parts.append(known)
-        known.take(entry, place)
-        return displaces
-
-    def call_ended(self, index: Any, place: Place) -> None:
-        """Take the end of a call."""
-        call = self._calls.pop(index if isinstance(index, int | str) else None, None)
-        if call is not None:
-            call.add("", place)
-            call.ended = True
-
-    def cite(self, citations: Any, place: Place) -> None:
-        """Take citations, one or several."""
-        for item in citations if isinstance(citations, list) else [] if citations is None else [citations]:
-            self._parts.append(_citation(item, place))
-
-    def finished(self, *, complete: bool, ended: bool = False) -> Message:
-        """Return the message.
-
-        :param complete: nothing was cut.
-        :param ended: the message came to its end; only then does a call without arguments have none.
-        """
-        parts: list[Part] = []
-        for part in self._parts:
-            if isinstance(part, _Call):
-                empty: Any = {} if ended and not part.displaces else None
-                parts.append(part.part(finished=complete and part.ended, empty=empty))
-            elif isinstance(part, ReasoningFold):
-                field = next(name for (_, name), fold in self._blocks.items() if fold is part)
-                parts.append(replace(part.reasoning(), fields=(field,)))
-            else:
-                parts.append(part.part() if isinstance(part, TextFold) else part)
-        return Message(self._role, tuple(parts), extras=self._extras)
-
-    def _grow(self, index: Any, name: str, text: Any, place: Place) -> None:
-        if not isinstance(text, str) or not text:
-            return
-        key = (index if isinstance(index, int | str) else None, name)
-        if key not in self._blocks:
-            self._blocks[key] = TextFold() if name == "text" else ReasoningFold()
-            self._parts.append(self._blocks[key])
-        self._blocks[key].add(text, place)
-
-
-def _citation(value: Any, place: Place) -> CitationPart:
-    fields = value if isinstance(value, dict) else {}
-    sources = fields.get("sources")
-    source = sources[0] if isinstance(sources, list) and sources else None
-    document = source.get("document") if isinstance(source, dict) else None
-    found = [fields.get("text")]
-    found += [document.get(name) if isinstance(document, dict) else None for name in ("url", "title")]
-    text, url, title = map(text_or_none, found)
-    return CitationPart(value, text, url, title, (place,))
-
-
 class _Fold(AnswerFold):
     """What the events of an answer, or its document, add up to."""
 
@@ -288,6 +130,7 @@ class _Fold(AnswerFold):
         super().__init__(_NAME)
         self._message: MessageFold | None = None
         self._finish: str | None = None
+        self._cut = False  # a reason said so, whatever came after it
         self._logprobs: list[Any] = []
         self._streamed = False
 
@@ -305,7 +148,8 @@ class _Fold(AnswerFold):
             self.errors.append({key: held for key, held in value.items() if key != "id"})
         else:
             self._end(value, place)
-            self.note("no_choices", "an object without a message", place)
+            tell = self.lose if self._calls_at(value.get("index")) else self.note
+            tell("no_choices", "an object without a message", place)
         self.identity(value.get("id"))
         if value.get("logprobs") is not None:
             logprobs = value["logprobs"]
@@ -323,6 +167,9 @@ class _Fold(AnswerFold):
         message = delta.get("message")
         message = message if isinstance(message, dict) else {}
         index = value.get("index")
+        wrong = unreadable(kind, value) or (kind == "tool-call-delta" and not self._calls_at(index) and "nobody's call")
+        if wrong:
+            self.lose_once("delta_malformed", f"{kind}: {wrong}", place)
         if self.sentinel:
             self.note_once("after_end_marker", f"{kind} came after message-end", place)
         if kind == "message-start":
@@ -347,13 +194,23 @@ class _Fold(AnswerFold):
             self._end(delta, place)
             self.sentinel = True
         elif kind not in _EVENTS and kind != "debug":
-            self.note_once("unknown_event", f"an event of type {kind!r}", place)
-            self.extras.setdefault("events", []).append(value)
-            if value.get("error"):
-                self.errors.append(value["error"])
+            self._unknown(kind, value, place)
+
+    def _unknown(self, kind: str, value: dict[str, Any], place: Place) -> None:
+        """Keep an event of a later version; one for a call that has not ended could have changed it."""
+        tell = self.lose_once if self._calls_at(value.get("index")) else self.note_once
+        tell("unknown_event", f"an event of type {kind!r}", place)
+        self.extras.setdefault("events", []).append(value)
+        if value.get("error"):
+            self.errors.append(value["error"])
+
+    def _calls_at(self, index: Any) -> bool:
+        return self._message is not None and self._message.calls_at(index)
 
     def _end(self, fields: dict[str, Any], place: Place) -> None:
         self._finish = reason_text(fields.get("finish_reason")) or self._finish
+        if self._finish is not None:
+            self._cut = self._cut or FINISHES.get(self._finish.upper(), "other") in CUTTING
         self.usage(fields.get("usage"))
         if fields.get("error"):
             self.errors.append(fields["error"])
@@ -367,7 +224,7 @@ class _Fold(AnswerFold):
 
     def _choice(self, fold: MessageFold, ended: bool) -> Choice:
         finish = None if self._finish is None else FINISHES.get(self._finish.upper(), "other")
-        message = fold.finished(complete=finish not in CUTTING and not self.errors, ended=ended)
+        message = fold.finished(complete=not self._cut and not self.errors, ended=ended)
         reasons = () if self._finish is None else (self._finish,)
         logprobs = {"logprobs": self._logprobs} if self._logprobs else None
         return Choice(0, message, reasons, logprobs, failed=finish == "error", finish=finish)

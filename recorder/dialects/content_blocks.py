@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from recorder.core.messages import Choice, CitationPart, Message, OtherPart, Part, ToolResultPart
+from recorder.dialects.facts import Facts
 from recorder.dialects.folding import (
     AnswerFold,
     CallFold,
@@ -64,6 +65,12 @@ class Block:
             self._call = CallFold(self.index)
         return self._call
 
+    def stop(self, place: Place) -> None:
+        """Take its stop event."""
+        self.closed = True
+        if self._call is not None:
+            self._call.end = place[1]
+
     def begin_call(self, identity: Any, name: Any, arguments: Any, place: Place, *, streamed: bool) -> CallFold:
         """Take the start of a call, or a whole one, and return it.
 
@@ -74,6 +81,8 @@ class Block:
         if arguments or not streamed:
             call.value = arguments
         call.add("", place)
+        if not streamed:
+            call.end = place[1]
         return call
 
     @property
@@ -100,12 +109,13 @@ class Block:
 class Blocks:
     """The blocks of one message.
 
-    :param note: takes a fact once for its kind: see :meth:`recorder.dialects.folding.AnswerFold.note_once`.
+    :param facts: where facts go.
     :ivar extras: deltas and fields that have no place of their own, the values that came.
     """
 
-    def __init__(self, note: Callable[[str, str, Place], None]) -> None:
-        self._note = note
+    def __init__(self, facts: Facts) -> None:
+        self._note = facts.note_once
+        self._lose = facts.lose_once
         self.extras: dict[str, list[Any]] = {}
         self._all: list[Block] = []
         self._before: list[Block] = []  # of messages before this one
@@ -122,6 +132,11 @@ class Blocks:
         self._all.append(block)
         return block
 
+    def calls_at(self, index: Any) -> bool:
+        """Whether the block that has an index is a call that has not stopped."""
+        block = self._last.get(index) if type(index) is int else None
+        return block is not None and block.calls and not block.closed
+
     def start(self, index: Any, place: Place) -> Block:
         """Return a new block for a start event."""
         if type(index) is not int:
@@ -136,10 +151,11 @@ class Blocks:
             self._last[index] = block
         return block
 
-    def at(self, index: Any, place: Place, *, start_owed: bool = True) -> Block:
+    def at(self, index: Any, place: Place, *, start_owed: bool = True, of_call: bool = False) -> Block:
         """Return the block that a delta continues.
 
         :param start_owed: a block begins with a start event: one without is a fact.
+        :param of_call: it is a delta of a call: without a start nobody knows of which.
         """
         if type(index) is not int:
             self._note("block_without_index", f"a delta has the index {index!r}: taken for the last block", place)
@@ -147,7 +163,8 @@ class Blocks:
         block = self._last.get(index)
         if block is None:
             if start_owed:
-                self._note("block_not_started", f"a delta for block {index}, which never started", place)
+                tell = self._lose if of_call else self._note
+                tell("block_not_started", f"a delta for block {index}, which never started", place)
             block = self._last[index] = Block(index)
             self._all.append(block)
         elif block.closed:
@@ -160,7 +177,7 @@ class Blocks:
         if block is None:
             self._note("block_not_started", f"block {index!r} stops, which never started", place)
         else:
-            block.closed = True
+            block.stop(place)
 
     def parts(self, *, ended: bool, cut: bool) -> list[Part]:
         """Return the parts of all blocks, in the order of their indexes.
@@ -240,7 +257,8 @@ class BlocksFold(AnswerFold):
             return []
         reason = self.reasons[-1] if self.reasons else None
         ended = (self.sentinel or bool(whole) or reason is not None) and not self.errors
-        parts = blocks.parts(ended=ended, cut=reason in cutting)
+        # Whatever reason follows it: one that says that the answer was cut is not taken back.
+        parts = blocks.parts(ended=ended, cut=any(one in cutting for one in self.reasons))
         message = Message(self.role, tuple(parts), extras=blocks.extras)
         failed = any(finishes.get(one) == "error" for one in self.reasons)
         finish = None if reason is None else finishes.get(reason, "other")

@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from recorder.core.json_text import parse_json, plain, whole_text
 from recorder.core.messages import (
-    Anomaly,
     Answer,
     Choice,
     Message,
@@ -21,11 +20,11 @@ from recorder.core.messages import (
     RefusalPart,
     TextPart,
     TokenCounts,
+    Told,
     ToolCallPart,
 )
-
-#: First byte, and the byte after the last, of what is taken in one go: an event, a line, a frame, a document.
-Place = tuple[int, int]
+from recorder.dialects.facts import Facts
+from recorder.dialects.facts import Place as Place  # a name of this module as well
 
 
 class Origin:
@@ -128,9 +127,11 @@ class CallFold:
     :ivar value: arguments that came as a value instead.
     :ivar disputed: what came for it contradicts itself, or may belong to another call: whatever it parses to, nobody
         can tell that it is what was meant.
+    :ivar begin: where it began, if that is not where the first of its pieces came.
+    :ivar end: the byte after what said that nothing more of it comes; None while nothing did.
     """
 
-    __slots__ = ("disputed", "extras", "id", "index", "legacy", "name", "origin", "pieces", "value")
+    __slots__ = ("begin", "disputed", "end", "extras", "id", "index", "legacy", "name", "origin", "pieces", "value")
 
     def __init__(self, index: int | None = None, *, legacy: bool = False) -> None:
         self.index = index
@@ -140,6 +141,8 @@ class CallFold:
         self.pieces: list[str] = []
         self.value: Any = None
         self.disputed = False
+        self.begin: int | None = None
+        self.end: int | None = None
         self.extras: dict[str, Any] = {}
         self.origin = Origin()
 
@@ -186,7 +189,16 @@ class CallFold:
             except ValueError:
                 complete = False
         return ToolCallPart(
-            text, self.id, self.name, complete, parsed, self.index, self.legacy, self.extras, self.origin.ranges
+            text,
+            self.id,
+            self.name,
+            complete,
+            parsed,
+            self.index,
+            self.legacy,
+            self.extras,
+            self.origin.ranges,
+            Told(self.begin, self.end, as_value=self.value is not None and not self.pieces),
         )
 
 
@@ -221,7 +233,7 @@ def add_text(parts: list[Any], kind: type[TextFold], piece: str, place: Place) -
     last.add(piece, place)
 
 
-class AnswerFold:
+class AnswerFold(Facts):
     """What the values of an answer add up to, whatever the dialect.
 
     :ivar events: values taken.
@@ -233,8 +245,8 @@ class AnswerFold:
     """
 
     def __init__(self, dialect: str) -> None:
+        super().__init__()
         self._dialect = dialect
-        self.anomalies: list[Anomaly] = []
         self.errors: list[Any] = []
         self.events = 0
         self.extras: dict[str, Any] = {}
@@ -244,7 +256,6 @@ class AnswerFold:
         self._usages: list[Any] = []
         self._ids: dict[str, None] = {}
         self._models: dict[str, None] = {}
-        self._noted: set[str] = set()
 
     def take(self, value: Any, place: Place, name: str = "") -> None:
         """Take one JSON value of the answer: see :meth:`recorder.dialects.reading.Fold.take`."""
@@ -252,7 +263,7 @@ class AnswerFold:
         if isinstance(value, dict):
             self.take_object(value, place, name)
         else:
-            self.note("not_an_object", f"a {type(value).__name__} where an object belongs", place)
+            self.lose("not_an_object", f"a {type(value).__name__} where an object belongs", place)
 
     def take_object(self, value: dict[str, Any], place: Place, name: str) -> None:
         """Take one object of the answer. A dialect says here what its objects are."""
@@ -276,16 +287,6 @@ class AnswerFold:
         """Keep the name of the model that answered, if it is one."""
         if value and isinstance(value, str):
             self._models[value] = None
-
-    def note(self, kind: str, detail: str, place: Place) -> None:
-        """Keep a fact."""
-        self.anomalies.append(Anomaly(kind, detail, *place))
-
-    def note_once(self, kind: str, detail: str, place: Place) -> None:
-        """Keep a fact, the first time that it is one."""
-        if kind not in self._noted:
-            self._noted.add(kind)
-            self.note(kind, detail, place)
 
     def keep(self, value: Mapping[str, Any], own: Collection[str]) -> None:
         """Keep the fields of an object that have no place of their own: all that are not in *own*."""
@@ -323,6 +324,7 @@ class AnswerFold:
             extras=self.extras,
             anomalies=tuple(self.anomalies),
             pending=self.pending,
+            holes=() if whole else tuple(self.holes),  # of a whole document nothing is missing
         )
 
 

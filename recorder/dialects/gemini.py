@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from recorder.core.messages import Answer, Choice, CitationPart, Message, RequestReading, TextPart
 from recorder.dialects.base import AnswerReader, Clues, recognised
+from recorder.dialects.facts import Facts
 from recorder.dialects.folding import AnswerFold, Place, nonempty, reason_text, tokens
 from recorder.dialects.gemini_parts import ContentFold, camel
 from recorder.dialects.json_array import ArrayReader
@@ -134,7 +135,7 @@ def _read(content: Any, role: str | None) -> Message:
     """Return one message of a request."""
     if isinstance(content, str):
         return Message(role, (TextPart(content, ((0, 0),)),))
-    fold = ContentFold()
+    fold = ContentFold(Facts())
     parts = content.get("parts") if isinstance(content, dict) else None
     for part in parts if isinstance(parts, list) else [] if parts is None else [parts]:
         fold.take(part, (0, 0))
@@ -148,7 +149,7 @@ class _Candidate:
         self._index = index
         self._answer = answer
         self._role: str | None = None
-        self._content = ContentFold()
+        self._content = ContentFold(answer)
         self._finish: list[str] = []
         self._logprobs: dict[str, Any] | None = None
         self._extras: dict[str, Any] = {}
@@ -161,7 +162,7 @@ class _Candidate:
             self._take_content(content, place)
         elif content is not None:
             self._extras["content"] = content
-            self._answer.note_once("content_malformed", f"content is a {type(content).__name__}", place)
+            self._answer.lose_once("content_malformed", f"content is a {type(content).__name__}", place)
         for name in _SOURCES:
             if entry.get(name):
                 self._cite(name, entry[name], place)
@@ -181,8 +182,10 @@ class _Candidate:
 
     def choice(self, *, ended: bool) -> Choice:
         """Return it; *ended* says that the answer came to its end without an error."""
-        finish = _FINISHES.get(self._finish[-1], "other") if self._finish else None
-        parts = self._content.parts(ended if finish is None else finish not in _CUTTING)
+        finishes = [_FINISHES.get(reason, "other") for reason in self._finish]
+        finish = finishes[-1] if finishes else None
+        # Whatever reason follows it: one that says that the answer was cut is not taken back.
+        parts = self._content.parts(_CUTTING.isdisjoint(finishes) if finishes else ended)
         message = Message(self._role, parts, extras=self._content.extras)
         failed = not _FAILING.isdisjoint(self._finish)
         return Choice(self._index, message, tuple(self._finish), self._logprobs, self._extras, failed, finish)
@@ -263,7 +266,7 @@ class _Fold(AnswerFold):
         for at, entry in enumerate(candidates if isinstance(candidates, list) else []):
             self._candidate(entry, at, taken, place)
         if candidates is not None and not isinstance(candidates, list):
-            self.note("candidates_malformed", f"candidates is a {type(candidates).__name__}", place)
+            self.lose("candidates_malformed", f"candidates is a {type(candidates).__name__}", place)
         elif not candidates and not value.keys() & {"error", "promptFeedback", "usageMetadata"}:
             self.note("no_candidates", "an object without candidates", place)
         self._blocked(value.get("promptFeedback"))
@@ -271,7 +274,7 @@ class _Fold(AnswerFold):
 
     def _candidate(self, entry: Any, at: int, taken: set[int], place: Place) -> None:
         if not isinstance(entry, dict):
-            self.note("choice_malformed", f"a candidate is a {type(entry).__name__}", place)
+            self.lose("choice_malformed", f"a candidate is a {type(entry).__name__}", place)
             return
         index = entry.get("index")
         if type(index) is not int:

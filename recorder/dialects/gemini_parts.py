@@ -17,7 +17,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from recorder.core.json_text import DEEPEST, whole
 from recorder.core.messages import OtherPart, Part, ToolResultPart
+from recorder.dialects.facts import Facts
 from recorder.dialects.folding import CallFold, Place, ReasoningFold, TextFold, add_text, text_or_none
 from recorder.dialects.media import media
 
@@ -26,6 +28,7 @@ _SNAKE: Final = re.compile(r"_([a-z])")
 _BESIDE: Final = frozenset({"thought", "thoughtSignature"})
 _CALL_OWN: Final = frozenset({"id", "name", "args", "partialArgs", "willContinue"})
 _STEP: Final = re.compile(r"""\.([^.\[\]]+)|\[(\d+)\]|\['([^']*)'\]|\["([^"]*)"\]""")
+_SHOWN: Final = 100
 _VALUES: Final = ("stringValue", "numberValue", "boolValue", "nullValue")
 _SUCCEEDED: Final = frozenset({"OUTCOME_OK", "1"})
 _FAILED: Final = frozenset({"OUTCOME_FAILED", "OUTCOME_DEADLINE_EXCEEDED", "2", "3"})
@@ -45,56 +48,79 @@ class _Call(CallFold):
     :ivar broken: pieces came that have no place in the arguments, or name another function.
     """
 
-    __slots__ = ("broken", "going_on")
+    __slots__ = ("_announced", "_facts", "broken", "going_on")
 
-    def __init__(self) -> None:
+    def __init__(self, facts: Facts) -> None:
         super().__init__()
+        self._facts = facts
         self.going_on = False
         self.broken = False
+        self._announced: set[str] = set()  # paths of texts of which more is to come
 
     def take(self, fields: dict[str, Any], place: Place) -> None:
         """Take a ``functionCall``: the call, or the next pieces of it."""
         self.origin.add(place)
         name, identity, args = fields.get("name"), fields.get("id"), fields.get("args")
         if isinstance(name, str) and name:
-            self.broken = self.broken or self.name not in (None, name)
+            if self.name not in (None, name):
+                self._break(f"a piece of a call of {self.name!r} names {name!r}", place)
             self.name = name
         if isinstance(identity, str) and identity:
             self.id = identity
         if isinstance(args, str):
             self.add(args, place)
         elif args is not None:
+            if self.value not in (None, args):
+                self._break("the arguments of a call come once more, and are others", place)
             self.value = args
         pieces = fields.get("partialArgs")
+        if pieces is not None and not isinstance(pieces, list):
+            self._facts.lose("partial_args_malformed", f"partialArgs is a {type(pieces).__name__}", place)
         for piece in pieces if isinstance(pieces, list) else []:
-            self._piece(piece)
+            self._piece(piece, place)
         self.extras.update((key, value) for key, value in fields.items() if key not in _CALL_OWN)
         self.going_on = fields.get("willContinue") is True
+        self.end = None if self.going_on else place[1]
+        if self._announced and not self.going_on:
+            self._break(f"the call ends, and more was to come of {_shown(min(self._announced))}", place)
 
-    def _piece(self, piece: Any) -> None:
+    def _break(self, detail: str, place: Place) -> None:
+        self.broken = True
+        self._facts.note_once("partial_args_broken", detail, place)
+
+    def _piece(self, piece: Any, place: Place) -> None:
         self.extras.setdefault("partialArgs", []).append(piece)
         fields = camel(piece) if isinstance(piece, dict) else {}
         kind = next((name for name in _VALUES if name in fields), None)
-        steps = _steps(fields.get("jsonPath"))
-        if kind is None or not steps:
-            self.broken = True
+        path = fields.get("jsonPath")
+        steps = _steps(path)
+        if kind is None or not steps or not isinstance(path, str):
+            self._break(f"a piece of arguments cannot be read: {_shown(repr(piece))}", place)
             return
         if self.value is None:
             self.value = [] if isinstance(steps[0], int) else {}
         value = None if kind == "nullValue" else fields[kind]
         if not _assign(self.value, steps, value):
-            self.broken = True
+            self._break(f"a piece of arguments has no place in them: {_shown(path)}", place)
+        (self._announced.add if fields.get("willContinue") is True else self._announced.discard)(path)
+
+
+def _shown(text: str) -> str:
+    return whole(text)[:_SHOWN]
 
 
 def _steps(path: Any) -> list[str | int]:
-    """Return the names and indexes of a JSON path (RFC 9535, singular queries only); none where it is another."""
+    """Return the names and indexes of a JSON path (RFC 9535, singular queries only).
+
+    None where it is another one, or leads deeper than a JSON document may be nested.
+    """
     if not isinstance(path, str) or not path.startswith("$"):
         return []
     steps: list[str | int] = []
     at = 1
     while at < len(path):
         found = _STEP.match(path, at)
-        if found is None:
+        if found is None or len(steps) == DEEPEST:
             return []
         name, index, *quoted = found.groups()
         steps.append(int(index) if index is not None else name or next((text for text in quoted if text), ""))
@@ -103,7 +129,7 @@ def _steps(path: Any) -> list[str | int]:
 
 
 def _assign(held: Any, steps: list[str | int], value: Any) -> bool:
-    """Put *value* at its place in *held*; text is appended to text. Return False where it has no place."""
+    """Put *value* at its place in *held*; text is appended to text. Return False where it has no place, or another."""
     for at, step in enumerate(steps):
         if isinstance(step, int) and isinstance(held, list):
             known = step < len(held)
@@ -114,7 +140,9 @@ def _assign(held: Any, steps: list[str | int], value: Any) -> bool:
         else:
             return False
         if at == len(steps) - 1:
-            fresh = held[step] + value if known and isinstance(held[step], str) and isinstance(value, str) else value
+            if known and not (isinstance(held[step], str) and isinstance(value, str)):
+                return False
+            fresh = held[step] + value if known else value
         else:
             fresh = held[step] if known else [] if isinstance(steps[at + 1], int) else {}
         if isinstance(step, int) and not known:
@@ -128,10 +156,12 @@ def _assign(held: Any, steps: list[str | int], value: Any) -> bool:
 class ContentFold:
     """What the parts of a message add up to.
 
+    :param facts: where facts go.
     :ivar extras: what came beside the parts, each as the list of the values that came.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
         self.extras: dict[str, list[Any]] = {}
         self._parts: list[Part | TextFold | _Call] = []
 
@@ -154,6 +184,8 @@ class ContentFold:
         elif kind in _WHOLE and isinstance(value, dict):
             self.add(_WHOLE[kind](value, fields, place))
         else:
+            if kind == "functionCall":
+                self._facts.lose("tool_call_malformed", f"a functionCall is a {type(value).__name__}", place)
             self.add(OtherPart(kind, part, (place,)))
             return
         for name in fields.keys() - _BESIDE:
@@ -200,7 +232,9 @@ class ContentFold:
         held = camel(value)
         call = self._going_on(text_or_none(held.get("id")) or None, held.get("name"))
         if call is None:
-            call = _Call()
+            call = _Call(self._facts)
+            if not held.get("name"):
+                self._facts.lose_once("tool_call_not_begun", "a piece of a call that nothing began", place)
             self._parts.append(call)
         call.take(held, place)
         if "thoughtSignature" in fields:

@@ -104,7 +104,7 @@ class ArrayReader:
             value = parse_json(text)
         except ValueError as error:
             self._broken = True
-            self._fold.note("value_unparsed", str(error), place)
+            self._fold.lose("value_unparsed", str(error), place)
             return
         self._fold.take(value, place)
 

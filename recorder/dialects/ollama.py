@@ -180,6 +180,7 @@ class _MessageFold:
             call.id = nonempty(identity)
             arguments = function.get("arguments")
             call.add(arguments if isinstance(arguments, str) else "", place)
+            call.end = place[1]
             call.value = None if isinstance(arguments, str) else arguments
             call.extras.update((key, entry[key]) for key in entry.keys() - {"function", "id", "type"})
             call.extras.update((key, function[key]) for key in function.keys() - {"index", "name", "arguments"})
@@ -242,7 +243,7 @@ class _Fold(AnswerFold):
         if isinstance(message, dict):
             self._message.take(message, place)
         elif message is not None:
-            self.note_once("message_malformed", f"message is a {type(message).__name__}", place)
+            self.lose_once("message_malformed", f"message is a {type(message).__name__}", place)
         self._message.thought(value.get("thinking"), place)
         self._message.said(value.get("response"), place)
         self._message.called(value.get("tool_calls"), place)

@@ -118,6 +118,8 @@ class ChatFold(AnswerFold):
         if isinstance(choices, list):
             for at, choice in enumerate(choices):
                 self._choice(choice, at, place)
+        elif choices is not None:
+            self.lose("choices_malformed", f"choices is a {type(choices).__name__}", place)
         elif not value.get("error"):
             self.note("no_choices", "an object without choices", place)
         if value.get("usage"):
@@ -126,7 +128,7 @@ class ChatFold(AnswerFold):
 
     def _choice(self, choice: Any, at: int, place: Place) -> None:
         if not isinstance(choice, dict):
-            self.note("choice_malformed", f"a choice is a {type(choice).__name__}", place)
+            self.lose("choice_malformed", f"a choice is a {type(choice).__name__}", place)
             return
         index = choice.get("index")
         if type(index) is not int:
@@ -134,7 +136,7 @@ class ChatFold(AnswerFold):
             index = at
         fold = self._choices.get(index)
         if fold is None:
-            fold = self._choices[index] = ChoiceFold(index, self.anomalies)
+            fold = self._choices[index] = ChoiceFold(index, self)
         if choice.get("error"):
             self.errors.append(choice["error"])
         self.usage(choice.get("usage"))

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from recorder.core.messages import (
-    Anomaly,
     Choice,
     Message,
     OtherPart,
@@ -18,6 +17,7 @@ from recorder.core.messages import (
     Ranges,
     ReasoningPart,
 )
+from recorder.dialects.facts import Facts
 from recorder.dialects.folding import Place, TextFold, add_text, message_of_request, reason_text
 from recorder.dialects.openai_parts import DetailsFold, SoundFold, citation, media_part, signature, thought
 from recorder.dialects.openai_tool_calls import ToolCalls
@@ -55,12 +55,12 @@ class ChoiceFold:
     """The fold of one choice.
 
     :param index: the choice's index.
-    :param anomalies: where facts go.
+    :param facts: where facts go.
     """
 
-    def __init__(self, index: int, anomalies: list[Anomaly]) -> None:
+    def __init__(self, index: int, facts: Facts) -> None:
         self.index = index
-        self._anomalies = anomalies
+        self._facts = facts
         self._role: str | None = None
         self._content: list[Part | TextFold] = []
         self._refusal = TextFold()
@@ -69,8 +69,9 @@ class ChoiceFold:
         self._signature: str | None = None
         self._reasoning: dict[str, TextFold] = {}
         self._details = DetailsFold()
-        self._calls = ToolCalls(anomalies)
+        self._calls = ToolCalls(facts)
         self._finish: list[str] = []
+        self._end: int | None = None  # after the last finish reason
         self._logprobs: dict[str, Any] | None = None
         self._extras: dict[str, Any] = {}
         self._message_extras: dict[str, list[Any]] = {}
@@ -87,7 +88,7 @@ class ChoiceFold:
                     self._note_once("delta_after_finish", "content came after the finish reason", place)
                 self.delta(delta, place)
             else:
-                self._note_once("delta_malformed", f"delta is a {type(delta).__name__}", place)
+                self._lose_once("delta_malformed", f"delta is a {type(delta).__name__}", place)
         message = choice.get("message")
         if isinstance(message, dict):
             held = self._whole or {}
@@ -95,6 +96,7 @@ class ChoiceFold:
             self._whole_place = place
         reason = reason_text(choice.get("finish_reason"))
         if reason is not None:
+            self._end = place[1]
             self._finished(reason, place)
         logprobs = choice.get("logprobs")
         if isinstance(logprobs, dict):
@@ -121,6 +123,9 @@ class ChoiceFold:
             elif key == "tool_calls" and isinstance(value, list):
                 for entry in value:
                     self._calls.take(entry, place, whole=whole)
+            elif key == "tool_calls" and value:
+                self._lose_once("tool_calls_malformed", f"tool_calls is a {type(value).__name__}", place)
+                self._other(key, value, place, whole=whole)
             elif key == "function_call":
                 self._calls.take_function(value, place)
             else:
@@ -140,10 +145,11 @@ class ChoiceFold:
     def choice(self, *, ended: bool) -> Choice:
         """Return what came; *ended* says that the end marker was seen and no error."""
         self._settle_whole_message()
-        reason = self._finish[-1] if self._finish else None
         failed = not _FAILING.isdisjoint(self._finish)
-        finish = None if reason is None else _FINISHES.get(reason.lower(), "other")
-        finished = finish not in _CUTTING and not failed if reason is not None else ended
+        finishes = [_FINISHES.get(one.lower(), "other") for one in self._finish]
+        finish = finishes[-1] if finishes else None
+        # Whatever reason follows it: one that says that the answer was cut is not taken back.
+        finished = _CUTTING.isdisjoint(finishes) and not failed if finishes else ended
         message = self.message(finished)
         return Choice(self.index, message, tuple(self._finish), self._logprobs, self._extras, failed, finish)
 
@@ -156,7 +162,7 @@ class ChoiceFold:
         if self._sound:
             parts.append(self._sound.part())
         parts.extend(self._after)
-        parts.extend(self._calls.parts(finished))
+        parts.extend(self._calls.parts(finished, self._end))
         return Message(self._role, tuple(parts), extras=self._message_extras)
 
     def _settle_whole_message(self) -> None:
@@ -169,7 +175,7 @@ class ChoiceFold:
         if whole is None:
             return
         self._whole = None
-        said = ChoiceFold(self.index, self._anomalies)
+        said = ChoiceFold(self.index, self._facts)
         said.delta(whole, place, whole=True)
         differing = [*self._adopt_texts(said), *self._adopt_rest(said)]
         if whole.get("content") == "" and self._content and "content" not in differing:
@@ -226,9 +232,7 @@ class ChoiceFold:
         elif self._finish[-1] == reason:
             self._note_once("finish_reason_repeated", f"finish_reason {reason!r} came again", place)
         else:
-            self._anomalies.append(
-                Anomaly("finish_reason_changed", f"{self._finish[-1]!r} is followed by {reason!r}", *place)
-            )
+            self._facts.note("finish_reason_changed", f"{self._finish[-1]!r} is followed by {reason!r}", place)
             self._finish.append(reason)
 
     def _set_role(self, role: str, place: Place) -> None:
@@ -323,7 +327,11 @@ class ChoiceFold:
     def _note_once(self, kind: str, detail: str, place: Place) -> None:
         if kind not in self._noted:
             self._noted.add(kind)
-            self._anomalies.append(Anomaly(kind, detail, *place))
+            self._facts.note(kind, detail, place)
+
+    def _lose_once(self, kind: str, detail: str, place: Place) -> None:
+        self._facts.holes.append(place)
+        self._note_once(kind, detail, place)
 
 
 def _sealed(details: Iterable[dict[str, Any]]) -> dict[str, str]:
@@ -339,6 +347,6 @@ def _sealed(details: Iterable[dict[str, Any]]) -> dict[str, str]:
 
 def read_message(message: dict[str, Any]) -> Message:
     """Return one message of a request."""
-    fold = ChoiceFold(0, [])
+    fold = ChoiceFold(0, Facts())
     fold.delta(message, (0, 0), whole=True)
     return message_of_request(fold.message(finished=True), "name")

@@ -93,7 +93,7 @@ class _Fold(ChatFold):
         text, beside = choice.get("text"), choice.get("delta")
         delta: dict[str, Any] = dict(beside) if isinstance(beside, dict) else {}
         if text is not None and not isinstance(text, str):
-            self.note_once("text_malformed", f"a text is a {type(text).__name__}", place)
+            self.lose_once("text_malformed", f"a text is a {type(text).__name__}", place)
         elif text:
             if delta.get("content") not in (None, "", text):
                 self.note_once("text_differs", "the delta beside the text has another content", place)

@@ -60,6 +60,11 @@ class _Grown:
             self.changed = self.whole
         self.whole, self.place, self.provisional = text, place, provisional
 
+    @property
+    def said_at(self) -> int | None:
+        """Where it began to be said whole for the last time; None where it was not, and is the sum of its deltas."""
+        return self.place[0] if self.whole and not self.provisional else None
+
     def settled(self, fold: AnswerFold, resumed: bool) -> tuple[TextFold, list[str]]:
         """Return the text, and what was said in its place at other times, which is a fact.
 
@@ -163,6 +168,16 @@ class ItemFold:
         self._pieces: dict[tuple[str, int], _Piece] = {}
         self._image: tuple[dict[str, Any], Place] | None = None
         self._renamed = False
+        self._end: int | None = None
+
+    @property
+    def is_open_call(self) -> bool:
+        """Whether it is a call of which more may come."""
+        return self.kind in _CALLS and not self.done
+
+    def ends(self, place: Place) -> None:
+        """Take it that something says that nothing more of it comes, the first time that something does."""
+        self._end = place[1] if self._end is None else self._end
 
     @property
     def kind(self) -> str | None:
@@ -183,6 +198,8 @@ class ItemFold:
         # A null does not take back what was said: only some of the events carry encrypted_content.
         self.fields |= {key: value for key, value in item.items() if value is not None or key not in self.fields}
         self.done = self.done or done
+        if done:
+            self.ends(place)
         for slot in ("content", "summary"):
             self._list(slot, item.get(slot), place, done=done)
         for slot in _SLOTS:
@@ -271,6 +288,7 @@ class ItemFold:
             call.value = fields[slot]
             place = self.origin.ranges[-1]
             self._fold.note("tool_arguments_object", f"the arguments are a {type(call.value).__name__}", place)
+        call.begin, call.end = self.piece(slot).text.said_at, self._end
         call.extras = {key: value for key, value in fields.items() if key not in _CALL_OWN and value is not None}
         if kind != "mcp_call" and fields.get("id") is not None:
             call.extras["item_id"] = fields["id"]

@@ -178,6 +178,8 @@ class _Fold(AnswerFold):
             self.note("stream_resumed", f"the first sequence_number is {number}", place)
         elif before is not None and number != before + 1:
             self.note_once("sequence_broken", f"sequence_number {before} is followed by {number}", place)
+            if number > before + 1:
+                self.holes.append((place[0], place[0]))  # what was between them is missing
         self._sequence = number
 
     def _event(self, kind: str, value: dict[str, Any], place: Place) -> None:
@@ -191,7 +193,7 @@ class _Fold(AnswerFold):
             if isinstance(item, dict):
                 self._item_event(item, value, place, done=state == "done")
             else:
-                self.note_once("item_malformed", f"an item is a {type(item).__name__}", place)
+                self.lose_once("item_malformed", f"an item is a {type(item).__name__}", place)
         elif what in _PARTS and state in ("added", "done"):
             slot = _PARTS[what]
             part = value.get("part")
@@ -207,7 +209,15 @@ class _Fold(AnswerFold):
                 piece.annotations.append((value["annotation"], place))
         elif kind == "image_generation_call.partial_image":
             self._item(value, place).image(value, place)
-        elif state not in _STATES and kind not in self._unknown:
+        elif state not in _STATES:
+            self._unknown_event(kind, value, place)
+
+    def _unknown_event(self, kind: str, value: dict[str, Any], place: Place) -> None:
+        """Keep the fact that nobody here knows a kind of event; one that is about a call could have changed it."""
+        known = self._by_index.get(index) if type(index := value.get("output_index")) is int else None
+        if known is not None and known.is_open_call:
+            self.holes.append(place)
+        if kind not in self._unknown:
             self._unknown.add(kind)
             self.note("unknown_event", f"type 'response.{kind}'", place)
 
@@ -215,16 +225,16 @@ class _Fold(AnswerFold):
         slot, part, _ = _GROWING.get(what, (what, None, ""))
         text = value.get("delta")
         if what not in _GROWING and (type(value.get("output_index")) is not int or not isinstance(text, str)):
-            if what not in self._unknown:
-                self._unknown.add(what)
-                self.note("unknown_event", f"type 'response.{what}.delta'", place)
+            self._unknown_event(f"{what}.delta", value, place)
             return
         if not isinstance(text, str):
-            self.note_once("delta_malformed", f"a delta is a {type(text).__name__}", place)
+            self.lose_once("delta_malformed", f"a delta is a {type(text).__name__}", place)
             return
         if self._final:
             self.note_once("delta_after_finish", "content came after the final event", place)
         item = self._item(value, place)
+        if what not in _GROWING and item.is_open_call:
+            self._unknown_event(f"{what}.delta", value, place)
         piece = item.piece(slot, _at(value), part)
         if text:
             item.delta(piece, text, place)
@@ -303,6 +313,8 @@ class _Fold(AnswerFold):
             self.errors.append(response["error"])
         if status in _FINAL and (event is None or event in _FINAL):
             self._final = True
+            for item in self._items[self._earlier :]:
+                item.ends(place)
             details = response.get("incomplete_details")
             reason = details.get("reason") if status == "incomplete" and isinstance(details, dict) else None
             self._finish(reason if isinstance(reason, str) and reason else str(status))

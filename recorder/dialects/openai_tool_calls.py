@@ -27,7 +27,8 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from recorder.core.messages import Anomaly, ToolCallPart
+from recorder.core.messages import ToolCallPart
+from recorder.dialects.facts import Facts
 from recorder.dialects.folding import CallFold, same_json
 
 _OWN: Final = frozenset({"index", "id", "type", "function", "custom"})
@@ -73,11 +74,12 @@ def _begins(call: CallFold, name: str, entry: dict[str, Any]) -> bool:
 class ToolCalls:
     """The calls of one choice, fragment by fragment.
 
-    :param anomalies: where facts go.
+    :param facts: where facts go.
     """
 
-    def __init__(self, anomalies: list[Anomaly]) -> None:
-        self._anomalies = anomalies
+    def __init__(self, facts: Facts) -> None:
+        self._note = facts.note
+        self._lose = facts.lose
         self._calls: list[CallFold] = []
         self._by_index: dict[int, CallFold] = {}  # the call that had the index last
         self._by_id: dict[tuple[int, str], CallFold] = {}
@@ -87,10 +89,12 @@ class ToolCalls:
     def take(self, entry: Any, place: tuple[int, int], *, whole: bool = False) -> None:
         """Take one entry of ``tool_calls``; *whole* says that it is a call and no fragment."""
         if not isinstance(entry, dict):
-            self._note("tool_call_malformed", f"an entry of tool_calls is a {type(entry).__name__}", place)
+            self._lose("tool_call_malformed", f"an entry of tool_calls is a {type(entry).__name__}", place)
             return
         function = entry.get("function")
         if not isinstance(function, dict):
+            if function is not None:
+                self._lose("tool_call_malformed", f"function is a {type(function).__name__}", place)
             function = {}
         call = self._new(entry) if whole else self._call_for(entry, function, place)
         identity = entry.get("id")
@@ -111,7 +115,7 @@ class ToolCalls:
     def take_function(self, entry: Any, place: tuple[int, int]) -> None:
         """Take a legacy ``function_call``."""
         if not isinstance(entry, dict):
-            self._note("tool_call_malformed", f"function_call is a {type(entry).__name__}", place)
+            self._lose("tool_call_malformed", f"function_call is a {type(entry).__name__}", place)
             return
         if self._function is None or _goes_on_to_another(self._function, entry.get("name")):
             if self._function is not None:
@@ -120,8 +124,13 @@ class ToolCalls:
             self._calls.append(self._function)
         self._function_fields(self._function, entry, place)
 
-    def parts(self, finished: bool) -> list[ToolCallPart]:
-        """Return the calls; only *finished* ones can be complete."""
+    def parts(self, finished: bool, end: int | None) -> list[ToolCallPart]:
+        """Return the calls; only *finished* ones can be complete.
+
+        :param end: the byte after the finish reason, where one came.
+        """
+        for call in self._calls:
+            call.end = end
         return [call.part(finished=finished and "custom" not in call.extras) for call in self._calls]
 
     def settle(self, said: ToolCalls) -> bool:
@@ -199,7 +208,9 @@ class ToolCalls:
 
     def _function_fields(self, call: CallFold, function: dict[str, Any], place: tuple[int, int]) -> None:
         name = function.get("name")
-        if isinstance(name, str) and name and name != call.name:
+        if name is not None and not isinstance(name, str):
+            self._lose("tool_call_malformed", f"the name of a function is a {type(name).__name__}", place)
+        elif name and name != call.name:
             if call.name:
                 self._note("tool_name_continued", f"{call.name!r} is followed by {name!r}: joined", place)
                 call.disputed = True
@@ -207,12 +218,17 @@ class ToolCalls:
         arguments = function.get("arguments")
         call.add(arguments if isinstance(arguments, str) else "", place)
         if isinstance(arguments, str):
-            return
-        if arguments is not None:
+            if arguments and call.value is not None:
+                self._replaced(call, place)
+                call.disputed = True
+        elif arguments is not None and call.pieces:
+            told = f"arguments that came as text go on with a {type(arguments).__name__}"
+            self._lose("tool_arguments_malformed", told, place)
+        elif arguments is not None:
             self._note("tool_arguments_object", f"the arguments came as a {type(arguments).__name__}", place)
             if call.value is not None and call.value != arguments:
-                self._note("tool_arguments_replaced", f"{json.dumps(call.value)[:_SHOWN]} is followed by others", place)
+                self._replaced(call, place)
             call.value = arguments
 
-    def _note(self, kind: str, detail: str, place: tuple[int, int]) -> None:
-        self._anomalies.append(Anomaly(kind, detail, *place))
+    def _replaced(self, call: CallFold, place: tuple[int, int]) -> None:
+        self._note("tool_arguments_replaced", f"{json.dumps(call.value)[:_SHOWN]} is followed by others", place)

@@ -6,13 +6,12 @@ of the fold.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from recorder.core.eventstream import Frame, FrameParser
 from recorder.core.json_text import parse_json
-from recorder.core.messages import Anomaly, Answer, ToolCallPart
+from recorder.core.messages import Anomaly, Answer
 from recorder.core.sse import ServerSentEvent, SSEParser
 from recorder.dialects.base import AnswerReader
 from recorder.dialects.folding import Place
@@ -22,6 +21,7 @@ class Fold(Protocol):
     """What a dialect makes of the values of an answer, one after the other."""
 
     anomalies: list[Anomaly]
+    holes: list[Place]
     errors: list[Any]
     events: int
     sentinel: bool
@@ -37,6 +37,10 @@ class Fold(Protocol):
         """Keep a fact."""
         ...
 
+    def lose(self, kind: str, detail: str, place: Place) -> None:
+        """Keep a fact, and that what came at *place* could not be read."""
+        ...
+
     def answer(self, shape: str, *, whole: bool | None, tail: int) -> Answer:
         """Return what came: see :meth:`recorder.dialects.folding.AnswerFold.result`."""
         ...
@@ -46,7 +50,8 @@ class EventStreamReader:
     """Reads server-sent events whose data is JSON, up to ``[DONE]`` where that is sent.
 
     An event named ``error`` is an error. So is what a correct parser drops: llama.cpp's ``error:`` field, and an
-    object with ``error`` that comes without ``data:``, on one line or on many (Google's servers).
+    object with ``error`` that comes without ``data:``, on one line or on many (Google's servers). Another line that is
+    dropped after the first event, and has an object in it, is an event whose ``data:`` is damaged.
 
     :param shape: ``sse``; ``empty`` for a body of nothing.
     """
@@ -56,6 +61,7 @@ class EventStreamReader:
         self._parser = SSEParser()
         self._fold = fold
         self._done = False
+        self._begun = -1  # where the first event ends
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes of the body."""
@@ -67,13 +73,17 @@ class EventStreamReader:
         for fact in self._parser.anomalies:
             if fact.kind == "unknown_field" and fact.detail.startswith("error:"):
                 self._error(fact.detail.removeprefix("error:"))
+            elif fact.kind == "unknown_field" and "{" in fact.detail and 0 <= self._begun <= (fact.start or 0):
+                self._fold.holes.append((fact.start or 0, fact.end or 0))
         for text in _bare_errors(self._parser.anomalies):
             self._error(text)
         self._fold.anomalies.extend(self._parser.anomalies)
         return self._fold.answer(self._shape, whole=None, tail=self._parser.tail_bytes)
 
-    def _take(self, events: Iterable[ServerSentEvent]) -> None:
+    def _take(self, events: Sequence[ServerSentEvent]) -> None:
         fold = self._fold
+        if self._begun < 0 and events:
+            self._begun = events[0].end
         for data, name, _, start, end in events:
             if self._done:
                 fold.note("after_end_marker", data, (start, end))
@@ -86,7 +96,9 @@ class EventStreamReader:
                     self._done = _is_done(data)
                     if self._done:
                         fold.sentinel = True
-                    else:
+                    elif data.strip():
+                        fold.lose("data_unparsed", data, (start, end))
+                    else:  # some keep a connection alive with empty data
                         fold.note("data_unparsed", data, (start, end))
                 else:
                     fold.take(value, (start, end), name)
@@ -201,8 +213,12 @@ class LineReader:
         try:
             value = parse_json(line)
         except ValueError:
-            self._fold.note("line_unparsed" if ended else "unparsed_tail", line.decode("utf-8", "replace"), place)
-            return 0 if ended else len(line)
+            told = line.decode("utf-8", "replace")
+            if ended:
+                self._fold.lose("line_unparsed", told, place)
+                return 0
+            self._fold.note("unparsed_tail", told, place)
+            return len(line)
         self._fold.take(value, place)
         return 0
 
@@ -211,8 +227,7 @@ class FrameReader:
     """Reads AWS event-stream frames whose payload is JSON: one value a frame, named by its ``:event-type``.
 
     A frame of the type ``exception`` or ``error`` is an error, with what its headers say beside what its payload says.
-    Where bytes between frames are lost, the body is not whole, whatever its end says, and no call is complete: what
-    was lost could have been part of it.
+    Where bytes between frames are lost, something of the answer is missing there, whatever its end says.
 
     :param shape: ``eventstream``; any other where the first bytes of the body are cut or damaged.
     """
@@ -231,8 +246,8 @@ class FrameReader:
         """Take the end of the body and return what it says."""
         self._parser.close()
         self._fold.anomalies.extend(self._parser.anomalies)
-        answer = self._fold.answer(self._shape, whole=None, tail=self._parser.tail_bytes)
-        return _with_holes(answer) if self._parser.damaged else answer
+        self._fold.holes.extend(self._parser.lost)
+        return self._fold.answer(self._shape, whole=None, tail=self._parser.tail_bytes)
 
     def _frame(self, frame: Frame) -> None:
         place = (frame.start, frame.end)
@@ -244,7 +259,7 @@ class FrameReader:
             except ValueError:
                 value = frame.payload.decode("utf-8", "replace")
                 if not failed:
-                    self._fold.note("data_unparsed", value, place)
+                    self._fold.lose("data_unparsed", value, place)
                     return
         if failed:
             named = (":exception-type", ":error-code", ":error-message")
@@ -254,17 +269,6 @@ class FrameReader:
             return
         name = frame.headers.get(":event-type")
         self._fold.take(value, place, name if isinstance(name, str) else "")
-
-
-def _with_holes(answer: Answer) -> Answer:
-    choices = []
-    for choice in answer.choices:
-        parts = tuple(
-            replace(part, complete=False, arguments=None) if isinstance(part, ToolCallPart) else part
-            for part in choice.message.parts
-        )
-        choices.append(replace(choice, message=replace(choice.message, parts=parts)))
-    return replace(answer, whole=False, choices=tuple(choices))
 
 
 def reader_for(

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from recorder.core.content_coding import decoded_ends, undo
 from recorder.core.exchange import Exchange
+from recorder.core.holes import without_holes
 from recorder.core.messages import Anomaly, Answer, RequestReading
 from recorder.core.provenance import Arrivals
 from recorder.core.rebuilt import Rebuilt
@@ -30,7 +31,7 @@ def rebuild(exchange: Exchange) -> Rebuilt:
         answer = Answer(dialect="opaque", shape="binary")
     else:
         dialect = choose(clues)
-        answer = _read(dialect, clues)
+        answer = _read(dialect, clues, _missing(exchange, body) if exchange.holes else ())
     reading: RequestReading | None = None
     if request is not None and request.json is not None:
         reading = read_request(request.url, request.json, dialect)
@@ -55,6 +56,14 @@ def _arrivals(exchange: Exchange, size: int | None) -> Arrivals:
     return Arrivals(exchange.chunks, ends, None if exchange.lacks("chunk_times") else exchange.origin_ns)
 
 
+def _missing(exchange: Exchange, body: bytes) -> list[tuple[int, int]]:
+    """Return where in the decoded body something of it was not recorded."""
+    if 0 in exchange.holes or body != exchange.body:  # a content coding that is broken off may give anything
+        return [(0, len(body))]
+    places = [max((chunk.end for chunk in exchange.chunks if chunk.version < at), default=0) for at in exchange.holes]
+    return [(place, place) for place in places]
+
+
 def _lack(evidence: Evidence) -> Iterator[Anomaly]:
     if evidence.choices_missing:
         asked = evidence.choices_asked or 1
@@ -62,9 +71,9 @@ def _lack(evidence: Evidence) -> Iterator[Anomaly]:
         yield Anomaly("choices_missing", f"{told} asked for, {asked - evidence.choices_missing} came")
 
 
-def _read(dialect: Dialect, clues: Clues) -> Answer:
+def _read(dialect: Dialect, clues: Clues, missing: Sequence[tuple[int, int]]) -> Answer:
     try:
-        return _read_by(dialect, clues)
+        return without_holes(_read_by(dialect, clues), missing, clues.body)
     except Exception as error:  # noqa: BLE001 - a dialect that fails, perhaps somebody else's: the bytes are still there
         answer = _read_by(OPAQUE, clues)
         failed = Anomaly("dialect_failed", f"the dialect {dialect.name} failed: {type(error).__name__}: {error}")

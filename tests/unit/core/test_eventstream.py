@@ -41,7 +41,7 @@ def read(body: bytes, cuts: list[int] | None = None) -> tuple[list[Frame], Frame
 
 
 def facts(parser: FrameParser) -> Any:
-    return parser.anomalies, parser.tail_bytes, parser.damaged
+    return parser.anomalies, parser.tail_bytes, bool(parser.lost)
 
 
 def by_botocore(body: bytes) -> list[tuple[dict[str, Any], bytes]] | None:
@@ -99,7 +99,7 @@ def test_one_damaged_byte_costs_one_frame(byte: int) -> None:
     assert by_botocore(bytes(damaged)) in (None, [])
     (fact,) = parser.anomalies
     assert (fact.kind, fact.start, fact.end) == ("frame_damaged", 0, len(damaged))
-    assert parser.damaged
+    assert bool(parser.lost)
 
 
 def test_what_stands_between_frames_is_skipped() -> None:
@@ -112,14 +112,14 @@ def test_what_stands_between_frames_is_skipped() -> None:
 def test_a_cut_frame_is_the_tail(end: int) -> None:
     found, parser = read(THREE[1] + THREE[0][:end])
     assert [one.payload for one in found] == [b"two"]
-    assert (parser.tail_bytes, parser.damaged) == (end, False)
+    assert (parser.tail_bytes, bool(parser.lost)) == (end, False)
     assert [fact.kind for fact in parser.anomalies] == ["unparsed_tail"]
 
 
 def test_damage_at_the_end_is_the_tail_too() -> None:
     found, parser = read(THREE[0] + b"x" * 30)
     assert [one.payload for one in found] == [b"one"]
-    assert (parser.tail_bytes, parser.damaged) == (30, True)
+    assert (parser.tail_bytes, bool(parser.lost)) == (30, True)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_of_a_header_that_comes_twice_the_first_counts() -> None:
 
 def test_lengths_beyond_the_limits_are_damage() -> None:
     found, parser = read(frame(b"x" * (24 * 1024 * 1024 + 1), b""))
-    assert (found, parser.damaged) == ([], True)
+    assert (found, bool(parser.lost)) == ([], True)
 
 
 @corpus.needs_corpus

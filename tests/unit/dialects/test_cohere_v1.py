@@ -282,7 +282,7 @@ def test_values_of_another_kind() -> None:
     assert next(part.value for part in only(answer).message.parts if isinstance(part, CitationPart)) == 7
     assert only(answer).message.tool_calls[0].arguments == {"a": 1}
     assert only(answer).message.extras == {"text": [5]}
-    assert kinds(answer) == ["not_an_object", "no_choices"]
+    assert kinds(answer) == ["delta_malformed", "not_an_object", "no_choices"]
 
 
 def test_a_document() -> None:

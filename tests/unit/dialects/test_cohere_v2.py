@@ -293,7 +293,7 @@ def test_values_of_another_kind() -> None:
     assert kinds_of[:3] == [("OtherPart", 7), ("OtherPart", {"text": 5}), ("TextPart", None)]
     assert [found.extras for found in only(answer).message.tool_calls] == [{}, {"x": 1}]
     assert only(answer).message.extras == {"mood": [1]}
-    assert kinds(answer) == ["not_an_object", "no_choices"]
+    assert kinds(answer) == ["delta_malformed", "not_an_object", "no_choices"]
 
 
 def test_a_document() -> None:

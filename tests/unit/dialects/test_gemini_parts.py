@@ -17,7 +17,7 @@ from recorder.core.messages import (
     ToolCallPart,
     ToolResultPart,
 )
-from tests.unit.dialects.answers import only
+from tests.unit.dialects.answers import kinds, only
 from tests.unit.dialects.gemini_values import CALL, said, streamed
 
 
@@ -219,3 +219,36 @@ def test_grounding_is_cited_once_and_kept_whole() -> None:
     cited = [part for part in only(answer).message.parts if isinstance(part, CitationPart)]
     assert cited == [CitationPart(web, None, "https://a.example", "A"), CitationPart(own, "Paris is")]
     assert only(answer).message.extras == {"groundingMetadata": [first, second], "urlContextMetadata": [visited]}
+
+
+def _in_two(first: dict[str, Any], last: dict[str, Any]) -> tuple[ToolCallPart, list[str]]:
+    begun = {"functionCall": {"name": "f", "willContinue": True, **first}}
+    answer = streamed(said(begun), said({"functionCall": last}), said({"text": ""}, finish="STOP"))
+    (call,) = only(answer).message.tool_calls
+    return call, kinds(answer)
+
+
+@pytest.mark.parametrize("steps", [1, 200, 201, 2_000, 60_000])
+def test_a_path_leads_no_deeper_than_json_may(steps: int) -> None:
+    call, found = _in_two({}, {"partialArgs": [{"jsonPath": "$" + ".a" * steps, "numberValue": 1}]})
+    assert (call.name, call.complete) == ("f", steps <= 200)
+    assert found == ([] if steps <= 200 else ["partial_args_broken"])
+
+
+@pytest.mark.parametrize("last", [[{"jsonPath": "$.q", "stringValue": ""}], []])
+def test_a_text_of_which_more_was_to_come_is_not_whole(last: list[dict[str, Any]]) -> None:
+    piece = {"jsonPath": "$.q", "stringValue": "a", "willContinue": True}
+    call, found = _in_two({"partialArgs": [piece]}, {"partialArgs": last})
+    assert (call.arguments_text, call.complete) == ('{"q":"a"}', bool(last))
+    assert found == ([] if last else ["partial_args_broken"])
+
+
+def test_one_path_has_one_value() -> None:
+    one, other = ({"partialArgs": [{"jsonPath": "$.q", "numberValue": number}]} for number in (1, 100))
+    call, found = _in_two(one, other)
+    assert (call.arguments_text, call.complete, found) == ('{"q":1}', False, ["partial_args_broken"])
+
+
+def test_a_piece_that_nothing_began_is_a_hole() -> None:
+    answer = streamed(said({"functionCall": {"partialArgs": [{"jsonPath": "$.q", "numberValue": 1}]}}, finish="STOP"))
+    assert (kinds(answer), len(answer.holes)) == (["tool_call_not_begun"], 1)

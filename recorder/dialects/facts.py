@@ -1,0 +1,46 @@
+"""What a fold finds unusual about an answer, and where something of the answer could not be read.
+
+The second is more than a fact. What came at such a place may have been part of anything that was open there: the digit
+in the midst of a quantity, the end of one call and the beginning of the next. Nothing that was open there is whole
+(:mod:`recorder.core.holes`), and that the answer came to its end does not say that all of it is here.
+"""
+
+from __future__ import annotations
+
+from recorder.core.messages import Anomaly
+
+#: First byte, and the byte after the last, of what is taken in one go: an event, a line, a frame, a document.
+Place = tuple[int, int]
+
+
+class Facts:
+    """Facts about an answer, in the order in which they were found.
+
+    :ivar anomalies: what is unusual.
+    :ivar holes: the places at which something could not be read.
+    """
+
+    def __init__(self) -> None:
+        self.anomalies: list[Anomaly] = []
+        self.holes: list[Place] = []
+        self._noted: set[str] = set()
+
+    def note(self, kind: str, detail: str, place: Place) -> None:
+        """Keep a fact."""
+        self.anomalies.append(Anomaly(kind, detail, *place))
+
+    def note_once(self, kind: str, detail: str, place: Place) -> None:
+        """Keep a fact, the first time that it is one."""
+        if kind not in self._noted:
+            self._noted.add(kind)
+            self.note(kind, detail, place)
+
+    def lose(self, kind: str, detail: str, place: Place) -> None:
+        """Keep a fact, and that what came at *place* could not be read."""
+        self.holes.append(place)
+        self.note(kind, detail, place)
+
+    def lose_once(self, kind: str, detail: str, place: Place) -> None:
+        """As :meth:`lose`, with the fact kept the first time that it is one; the place is kept each time."""
+        self.holes.append(place)
+        self.note_once(kind, detail, place)
