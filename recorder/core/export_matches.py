@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import AnyStr, Final, NamedTuple
 
+from recorder.core.export_copies import Span, cut_short
 from recorder.core.export_numbers import bare_number, number_texts
 from recorder.core.export_rules import LEAST, MARKER, URL_MARKER, Rule, literal, whole_numbers
 from recorder.core.export_words import is_known_word, stays
@@ -145,8 +146,12 @@ class Matcher:
             found += [Edit(hit.start, hit.end, hit.marker) for hit in hits]
         said = [piece for piece in pieces if piece.kind in (STRING, RAW) and piece.track is not None]
         said = [piece for piece in said if not stays(piece, text[piece.start : piece.end])]
+        joined: list[tuple[str, Span]] = []
         for group in _groups(text, said, chains):
-            found += self._across(text, group, place, form=form)
+            found += self._across(text, group, place, joined, form=form)
+        if found:
+            short = cut_short(text, said, ((edit.start, edit.end) for edit in found), joined)
+            found += [Edit(start, end, MARKER) for start, end in short]
         edits = _merged([*found, *self._copied(text, pieces, found)])
         self.taken[place] += sum(edit.end - edit.start for edit in edits)
         return edits
@@ -174,13 +179,16 @@ class Matcher:
                         self._learn_number(raw, rule)
                     yield _Hit(rule, piece.start, piece.end, _QUOTED)
 
-    def _across(self, text: str, group: Sequence[Piece], place: object, *, form: bool) -> Iterator[Edit]:
-        """Yield the changes for what is found in pieces that continue each other."""
+    def _across(
+        self, text: str, group: Sequence[Piece], place: object, found: list[tuple[str, Span]], *, form: bool
+    ) -> Iterator[Edit]:
+        """Yield the changes for what is found in pieces that continue each other, and add to *found* where that is."""
         ends = list(accumulate(piece.end - piece.start for piece in group))
         starts = [0, *ends[:-1]]
         joined = "".join(text[piece.start : piece.end] for piece in group)
         for hit in self._hits(joined, is_literal=group[0].kind != RAW, form=form):
             marker = hit.marker
+            found.append((joined, (hit.start, hit.end)))
             first = bisect_right(ends, hit.start)
             spans = []
             for number in range(first, len(group)):

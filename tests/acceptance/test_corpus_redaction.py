@@ -55,3 +55,15 @@ def test_what_holds_no_secret_is_as_it_was(path: str) -> None:
     )
     assert after.exchange == before.exchange or after.answer.shape == "eventstream"
     assert json.dumps(as_json(after)["messages"]) == json.dumps(as_json(before)["messages"])
+
+
+def test_no_copy_of_what_was_said_so_far_keeps_the_beginning_of_a_secret() -> None:
+    (path,) = (path for path in PATHS if "TestPerplexityTool-0" in path)
+    secret = "in the world by total"
+    after = ExportRedaction([f"text:{secret}"], rebuild).exchange(exchange(1, path))
+    lines = (line.removeprefix(b"data: ") for line in after.exchange.body.splitlines())
+    choices = [choice for line in lines if line.startswith(b"{") for choice in json.loads(line)["choices"]]
+    copies = [choice["message"]["content"] for choice in choices]
+    assert len(copies) > 100
+    assert not any(copy.startswith("The largest country in") for copy in copies)
+    assert sum(copy.endswith("country [redacted]") for copy in copies) == len(secret.split())
