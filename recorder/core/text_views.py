@@ -29,6 +29,13 @@ _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}")
 _LINES: Final = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{16,}+(?:[ \t]*+\r?\n[ \t]*+[A-Za-z0-9+/_-]++)++={0,2}")
 _LINE: Final = re.compile(r"[A-Za-z0-9+/_=-]+")
 _SHORTEST_LINE: Final = 16  # but for the last one
+#: The same broken over shorter lines, as words are that stand one below the other: only lines of one width are tried.
+_NARROW: Final = re.compile(
+    r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{4,15}(?:[ \t]*+\r?\n[ \t]*+[A-Za-z0-9+/_-]++)++={0,2}"
+)
+_NARROWEST: Final = 4
+_WORDS_BEFORE: Final = 2
+_CONTROL: Final = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _PAIR: Final = re.compile(r"[\ud800-\udbff][\udc00-\udfff]")
 _BYTE: Final = re.compile("[\udc80-\udcff]")  # no UTF-8, as the error handler surrogateescape keeps it
 _MISREAD: Final = re.compile("[\x80-\xff]{2,}")
@@ -110,7 +117,7 @@ def _readings(text: str, *, form: bool) -> Iterator[list[_Change]]:
         found.append(_each(_PAIR, text, _joined))
     found.append(_unbased(text))
     if "\n" in text:
-        found.append(_unbroken(text))
+        found += [_unbroken(text), *_unbroken_narrow(text)]
     return (changes for changes in found if changes)
 
 
@@ -190,6 +197,38 @@ def _unbroken(text: str) -> list[_Change]:
                 changes.append((one.start(), lines[count - 1].end(), letters))
                 break
     return changes
+
+
+def _unbroken_narrow(text: str) -> tuple[list[_Change], list[_Change]]:
+    """The same where the lines are short: those of one width, and perhaps a shorter one after them.
+
+    That one may as well be the first of those that follow, so these are read apart.
+    """
+    changes: tuple[list[_Change], list[_Change]] = [], []
+    for one in _NARROW.finditer(text):
+        lines = list(_LINE.finditer(text, one.start(), one.end()))
+        at = turn = 0
+        while at < len(lines):
+            width = len(lines[at][0])
+            end = next((to for to in range(at, len(lines)) if len(lines[to][0]) != width), len(lines))
+            shorter = end < len(lines) and len(lines[end][0]) < width
+            if _NARROWEST <= width < _SHORTEST_LINE:
+                changes[turn % 2].extend(_joined_lines(lines[at : end + shorter], end - at))
+            at, turn = end, turn + 1
+    return changes
+
+
+def _joined_lines(lines: Sequence[re.Match[str]], equal: int) -> Iterator[_Change]:
+    """Yield what some lines are together, the first *equal* of which are of one width.
+
+    A word before them, or behind them, may be of that width, and words are base64 of something: that is no text.
+    """
+    for first in range(min(equal, _WORDS_BEFORE + 1)):
+        for after in dict.fromkeys((len(lines), equal, equal - 1)):
+            letters = _decoded("".join(line[0] for line in lines[first:after])) if after - first > 1 else None
+            if letters is not None and _CONTROL.search(letters) is None:
+                yield lines[first].start(), lines[after - 1].end(), letters
+                return
 
 
 def _decoded(run: str) -> str | None:

@@ -54,20 +54,35 @@ def test_a_secret_is_read_in_every_form_and_found_where_it_stands(written: str, 
 
 @pytest.mark.parametrize("around", [("", ""), ("Attached:\n\n", "\nRegards"), ("data:text/plain;base64,", "\n\nEnd.")])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\n    "])
-@pytest.mark.parametrize("width", [20, 64, 76])
+@pytest.mark.parametrize("width", [4, 7, 11, 12, 15, 16, 20, 64, 76])
 def test_base64_that_is_broken_over_lines_is_read(width: int, end: str, around: tuple[str, str]) -> None:
     coded = base64.b64encode(
         f"What nobody is to know of, and long enough: {SECRET}, and not at the end.".encode()
     ).decode()
     text = end.join(coded[at : at + width] for at in range(0, len(coded), width)).join(around)
+    last = coded[(len(coded) - 1) // width * width :]
     for written, literal in ((text, False), (json.dumps(text)[1:-1], True), (json.dumps(json.dumps(text))[1:-1], True)):
-        assert any(coded[-4:] in place for place in places(written, literal=literal))
+        assert any(place.endswith(last) for place in places(written, literal=literal))
 
 
 def test_lines_of_words_are_no_base64() -> None:
     assert [view.text for view in views("internationalization\nis a word\n", literal=False)] == [
         "internationalization\nis a word\n"
     ]
+
+
+@pytest.mark.parametrize("before", ["", "abcdefgh\n", "abcdefgh\nijklmnop\n", "words\n"])
+@pytest.mark.parametrize("behind", ["", "\nabcdefgh", "\nabc\nabc", "\nabcdef\nabcdef"])
+def test_words_of_the_same_width_around_narrow_lines_do_not_hide_them(before: str, behind: str) -> None:
+    coded = base64.b64encode(b"nobody knows: Smith-Waterman").decode().rstrip("=")
+    for text in (coded, coded[:32]):
+        lines = "\n".join(text[at : at + 8] for at in range(0, len(text), 8))
+        assert any("Smith-Wat" in view.text for view in views(before + lines + behind, literal=False))
+
+
+def test_short_lines_of_words_are_no_base64() -> None:
+    text = "buy\nsell\nhold\nlots\norder\nlimit\ntomorrow\ntogether\n"
+    assert [view.text for view in views(text, literal=False)] == [text]
 
 
 def test_other_encodings_are_read() -> None:
