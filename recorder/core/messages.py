@@ -299,7 +299,8 @@ class Answer:
     :ivar events: server-sent events (or documents) read.
     :ivar unparsed_tail_bytes: bytes at the end that make no whole event or document.
     :ivar extras: other top-level fields, the last value of each.
-    :ivar holes: where in its midst something could not be read: what was open there may lack a part.
+    :ivar holes: where in its midst something could not be read, or (both ends the same) seems to be missing: what was
+        open there may lack a part.
     """
 
     dialect: str

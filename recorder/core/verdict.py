@@ -116,7 +116,7 @@ def gather(exchange: Exchange, answer: Answer, choices_asked: int | None, coding
         missing=bool(exchange.gaps)
         or any(fact.kind in ("missing_events", "unknown_type") for fact in exchange.anomalies),
         pending=answer.pending,
-        unread=len(answer.holes),
+        unread=_unread(answer),
     )
 
 
@@ -126,7 +126,7 @@ def _finished(exchange: Exchange, answer: Answer, choices_asked: int | None) -> 
         if answer.whole is not None:
             return answer.whole and not answer.pending and not _choices_missing(answer, choices_asked)
         finished = _choices_finished(answer, choices_asked)
-        return None if finished and answer.holes else finished
+        return None if finished and _unread(answer) else finished
     if answer.shape in _STREAMS or response is None:
         return None
     if answer.whole is not None:
@@ -134,6 +134,11 @@ def _finished(exchange: Exchange, answer: Answer, choices_asked: int | None) -> 
     if response.framing == "length" and response.length is not None:
         return len(exchange.body) >= response.length
     return True if response.framing in ("chunked", "none") and exchange.transport_end == "response_completed" else None
+
+
+def _unread(answer: Answer) -> int:
+    """How many places could not be read; that something came before a place and is not here only seems so."""
+    return sum(start < end for start, end in answer.holes)
 
 
 def _bodiless(response: Response) -> bool:

@@ -158,7 +158,9 @@ class Blocks:
         :param of_call: it is a delta of a call: without a start nobody knows of which.
         """
         if type(index) is not int:
-            self._note("block_without_index", f"a delta has the index {index!r}: taken for the last block", place)
+            sure = not of_call or [block for block in self._all if not block.closed] == self._all[-1:]
+            tell = self._note if sure else self._lose
+            tell("block_without_index", f"a delta has the index {index!r}: taken for the last block", place)
             return self._all[-1] if self._all else self.start(None, place)
         block = self._last.get(index)
         if block is None:

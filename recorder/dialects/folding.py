@@ -263,7 +263,8 @@ class AnswerFold(Facts):
         if isinstance(value, dict):
             self.take_object(value, place, name)
         else:
-            self.lose("not_an_object", f"a {type(value).__name__} where an object belongs", place)
+            tell = self.note if value is None else self.lose
+            tell("not_an_object", f"a {type(value).__name__} where an object belongs", place)
 
     def take_object(self, value: dict[str, Any], place: Place, name: str) -> None:
         """Take one object of the answer. A dialect says here what its objects are."""

@@ -217,6 +217,7 @@ class _Fold(AnswerFold):
         super().__init__(_NAME)
         self._message: _MessageFold | None = None
         self._finish: str | None = None
+        self._cut = False  # a reason said so, whatever came after it
         self._logprobs: list[Any] = []
 
     def take_object(self, value: dict[str, Any], place: Place, name: str) -> None:
@@ -235,6 +236,7 @@ class _Fold(AnswerFold):
         if value.get("done") is True:
             self.sentinel = True
             self._finish = reason_text(value.get("done_reason"))
+            self._cut = self._cut or self._finish == "length"
 
     def _said(self, value: dict[str, Any], place: Place) -> None:
         if self._message is None:
@@ -259,7 +261,7 @@ class _Fold(AnswerFold):
 
     def _choice(self, fold: _MessageFold) -> Choice:
         finish = None if self._finish is None else _FINISHES.get(self._finish, "other")
-        message = fold.message(self.sentinel and finish != "length" and not self.errors)
+        message = fold.message(self.sentinel and not self._cut and not self.errors)
         reasons = () if self._finish is None else (self._finish,)
         logprobs = {"logprobs": self._logprobs} if self._logprobs else None
         return Choice(0, message, reasons, logprobs, finish=finish)

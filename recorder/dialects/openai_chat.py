@@ -132,7 +132,8 @@ class ChatFold(AnswerFold):
             return
         index = choice.get("index")
         if type(index) is not int:
-            self.note("choice_without_index", f"index is {index!r}: taken as {at}", place)
+            tell = self.note if len(self._choices) < 2 else self.lose
+            tell("choice_without_index", f"index is {index!r}: taken as {at}", place)
             index = at
         fold = self._choices.get(index)
         if fold is None:

@@ -378,10 +378,10 @@ class _Fold(AnswerFold):
 
     def _finished(self, item: ItemFold, last: bool) -> bool:
         """Whether nothing more was to come of an item; its own status is looked at by the item."""
+        cut = any(reason != "completed" for reason in self._reasons)  # whatever reason follows it
         if not item.done:
-            return bool(self._status == "completed")
-        cut = self._status == "incomplete" and last and item.fields.get("status") is None
-        return not cut and self._status not in _PENDING
+            return bool(self._status == "completed") and not cut
+        return not (cut and last and item.fields.get("status") is None) and self._status not in _PENDING
 
 
 def _at(value: dict[str, Any]) -> int:

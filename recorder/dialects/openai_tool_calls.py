@@ -164,6 +164,10 @@ class ToolCalls:
     def _call_for(self, entry: dict[str, Any], function: dict[str, Any], place: tuple[int, int]) -> CallFold:
         index, identity, name = _index(entry), _identity(entry), function.get("name") or None
         if index is None:
+            if entry.get("index") is not None:
+                told = f"the index of a fragment is {entry['index']!r:.50}: taken for the last call"
+                sure = identity is not None or len(self._calls) < 2
+                (self._note if sure else self._lose)("tool_index_malformed", told, place)
             return self._unindexed(entry, identity, name)
         call = self._by_index.get(index)
         if call is None:

@@ -6,8 +6,9 @@ of the fold.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from recorder.core.eventstream import Frame, FrameParser
 from recorder.core.json_text import parse_json
@@ -15,6 +16,9 @@ from recorder.core.messages import Anomaly, Answer
 from recorder.core.sse import ServerSentEvent, SSEParser
 from recorder.dialects.base import AnswerReader
 from recorder.dialects.folding import Place
+
+#: What keeps a connection alive is no part of the answer: nothing, or a word.
+_KEPT_ALIVE: Final = re.compile(r"\s*(?:[\[(<]?[A-Za-z][A-Za-z _-]{0,38}[\])>]?)?\s*")
 
 
 class Fold(Protocol):
@@ -96,10 +100,9 @@ class EventStreamReader:
                     self._done = _is_done(data)
                     if self._done:
                         fold.sentinel = True
-                    elif data.strip():
-                        fold.lose("data_unparsed", data, (start, end))
-                    else:  # some keep a connection alive with empty data
-                        fold.note("data_unparsed", data, (start, end))
+                    else:
+                        tell = fold.note if _KEPT_ALIVE.fullmatch(data) else fold.lose
+                        tell("data_unparsed", data, (start, end))
                 else:
                     fold.take(value, (start, end), name)
 

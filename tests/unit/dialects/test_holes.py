@@ -179,7 +179,32 @@ def test_a_skipped_sequence_number_is_a_hole_unless_the_call_is_said_whole_after
     for said, complete in (("", False), ('{"qty":1}', True), ('{"qty":10}', False)):
         done = event(5, "output_item.done", output_index=0, item={**item, "arguments": said, "status": "completed"})
         rebuilt = rebuilt_from(sse(*events, done, final, named="type"), SSE, url)
-        assert ([call.complete for call in calls(rebuilt)], rebuilt.verdict) == ([complete], "unknown")
+        assert ([call.complete for call in calls(rebuilt)], rebuilt.verdict) == ([complete], "complete")
+
+
+def test_a_piece_of_which_nobody_can_tell_whose_it_is_is_a_hole() -> None:
+    pieces = [{"index": "0", "function": {"arguments": "0"}}, {"index": 0.5, "function": {"arguments": "0"}}]
+    for piece in pieces:
+        begun = called(entry("a", "buy", '{"qty":1')) + called(entry("b", "sell", '{"qty":2', 1))
+        rest = called({"index": 0, "function": {"arguments": "}"}}, {"index": 1, "function": {"arguments": "}"}})
+        rebuilt = rebuilt_from(begun + called(piece) + rest + END, SSE, URL)
+        assert ([call.complete for call in calls(rebuilt)], rebuilt.verdict) == ([False, False], "unknown")
+        alone = called(entry("a", "buy", '{"qty":1')) + called(piece) + called({"function": {"arguments": "}"}}) + END
+        assert [call.arguments for call in calls(rebuilt_from(alone, SSE, URL))] == [{"qty": 10}]
+    stream = next(one for one in STREAMS if one.dialect == "anthropic_messages")
+    block = {"type": "tool_use", "id": "u", "name": "sell"}
+    piece = {"type": "content_block_delta", "index": "0", "delta": {"type": "input_json_delta", "partial_json": "0"}}
+    assert [call.complete for call in calls(read(stream, stream.body(sse(piece, named="type"))))] == [True]
+    second = {"type": "content_block_start", "index": 1, "content_block": block}
+    rebuilt = read(stream, stream.body(sse(second, piece, named="type")))
+    assert ([call.complete for call in calls(rebuilt)], rebuilt.verdict) == ([False, False], "unknown")
+
+
+@pytest.mark.parametrize("data", ["ping", "[PING]", "keep-alive", "", "  ", "null"])
+def test_data_that_keeps_the_connection_alive_is_no_hole(data: str) -> None:
+    body = called(entry("a", "buy", '{"qty":1')) + sse(data) + called(entry(None, None, "}")) + END
+    rebuilt = rebuilt_from(body, SSE, URL)
+    assert ([call.complete for call in calls(rebuilt)], rebuilt.verdict) == ([True], "complete")
 
 
 @pytest.mark.parametrize(
