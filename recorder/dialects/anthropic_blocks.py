@@ -94,7 +94,7 @@ class MessageBlocks(Blocks):
         if kind == "text_delta" and isinstance(piece, str):
             block.text.add(piece, place)
         elif kind == "input_json_delta" and isinstance(piece, str):
-            block.call.add(piece, place)
+            self.argue(block, piece, place)
         elif kind == "thinking_delta" and isinstance(piece, str):
             block.reasoning.add(piece, place)
         elif kind == "signature_delta" and isinstance(piece, str):

@@ -68,7 +68,7 @@ class ConverseBlocks(Blocks):
             if name == "text" and isinstance(value, str):
                 block.text.add(value, place)
             elif name == "toolUse" and isinstance(value, dict) and isinstance(value.get("input"), str):
-                block.call.add(value["input"], place)
+                self.argue(block, value["input"], place)
             elif name == "reasoningContent" and isinstance(value, dict):
                 self._reasoning(block, value, place)
             elif name == "citation":

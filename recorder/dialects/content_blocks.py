@@ -173,6 +173,14 @@ class Blocks:
             self._note("delta_after_stop", f"a delta for block {index}, which had stopped", place)
         return block
 
+    def argue(self, block: Block, piece: str, place: Place) -> None:
+        """Take a piece of the arguments of a call."""
+        if piece and block.call.value is not None:
+            self._note(
+                "tool_arguments_replaced", "arguments came with the start of a call, and others in pieces", place
+            )
+        block.call.add(piece, place)
+
     def stop(self, index: Any, place: Place) -> None:
         """Take a stop event."""
         block = self._last.get(index) if type(index) is int else (self._all[-1] if self._all else None)

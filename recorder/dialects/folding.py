@@ -160,6 +160,10 @@ class CallFold:
             return json.dumps(self.value, ensure_ascii=False, separators=(",", ":"))
         return text
 
+    def _says_two(self) -> bool:
+        """Whether its arguments came as a value and as text, and are not the same."""
+        return self.value is not None and bool(self.pieces) and not same_json(json.dumps(self.value), self.text)
+
     def parses(self) -> bool:
         """Whether the arguments are a whole document so far."""
         if self.value is not None:
@@ -180,7 +184,7 @@ class CallFold:
         """
         text = self.text
         parsed: Any = None
-        complete = finished and not self.disputed
+        complete = finished and not self.disputed and not self._says_two()
         if complete and not text and empty is not None:
             parsed = empty
         elif complete:

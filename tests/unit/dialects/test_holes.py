@@ -272,6 +272,26 @@ def test_so_are_arguments_that_came_as_a_value() -> None:
     assert ([call.complete for call in calls(anthropic)], anthropic.verdict) == ([False], "complete")
 
 
+@pytest.mark.parametrize(("said", "complete"), [({"q": 5}, False), ({"q": 1}, True), ({}, True)])
+def test_arguments_that_came_in_two_ways_are_whole_where_they_are_the_same(said: Any, complete: bool) -> None:
+    block = {"type": "tool_use", "id": "t", "name": "buy", "input": said}
+    piece = {
+        "type": "content_block_delta",
+        "index": 0,
+        "delta": {"type": "input_json_delta", "partial_json": '{"q":1}'},
+    }
+    body = sse(
+        {"type": "message_start", "message": {"role": "assistant", "content": []}},
+        {"type": "content_block_start", "index": 0, "content_block": block},
+        *(piece, {"type": "content_block_stop", "index": 0}, {"type": "message_stop"}),
+        named="type",
+    )
+    rebuilt = rebuilt_from(body, SSE, "https://api.anthropic.com/v1/messages")
+    (call,) = calls(rebuilt)
+    assert (call.complete, call.arguments_text) == (complete, '{"q":1}')
+    assert kinds(rebuilt.answer) == (["tool_arguments_replaced"] if said else [])
+
+
 @pytest.mark.parametrize("reasons", [["length", "tool_calls"], ["content_filter", "stop"]])
 def test_a_reason_that_says_that_the_answer_was_cut_is_not_taken_back(reasons: list[str]) -> None:
     body = FIRST + b"".join(sse(delta(finish=reason)) for reason in reasons) + sse(done=True)
