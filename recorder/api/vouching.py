@@ -6,7 +6,7 @@ recorded without the key is vouched for later, where the key is, by a further re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from recorder.api.acts import signing_key, who
@@ -33,12 +33,14 @@ def signed_records(store: SqlStore, events: Iterable[Event]) -> list[Event]:
     return [event for event in events if signer_of(ERASED, event.facts, keys, verifier()) is not None]
 
 
-def unvouched(store: SqlStore) -> tuple[Event, ...]:
+def unvouched(store: SqlStore, of: Collection[str] | None = None) -> tuple[Event, ...]:
     """Return, of each event stream that nobody vouches for the erasure of, the last record of it.
 
     That is one that is gone and whose records nobody signed, or of which nothing says that it was carried out: whoever
     did it died before he said so, or it was somebody else. What is still there, nobody has to vouch for. Nothing is
     returned where the key is not here: nobody can vouch for anything then.
+
+    :param of: ids of the event streams that are asked about, with links of theirs; None: all.
     """
     key, _ = signing_key(store)
     origin = store.ledger.origin()
@@ -55,11 +57,18 @@ def unvouched(store: SqlStore) -> tuple[Event, ...]:
     done |= {_of(event) for event in signed if "vouched_by" in event.facts}
     vouched = {_of(event) for event in signed if _of(event) in done or _of(event) not in gone}
     last = {_of(event): event for event in there}
-    return tuple(event for stream, event in last.items() if stream in gone and stream not in vouched)
+    wanting = (event for stream, event in last.items() if stream in gone and stream not in vouched)
+    return tuple(event for event in wanting if of is None or any(one in of for one in _about(event)))
 
 
 def _of(record: Event) -> str:
     return str(record.facts.get("exchange"))
+
+
+def _about(record: Event) -> tuple[str, ...]:
+    """Return of what a record is: an event stream, and the exchange that a link was of, whose rows are gone."""
+    linked = record.facts.get("linked")
+    return (_of(record), *([str(linked.get("exchange"))] if isinstance(linked, dict) else ()))
 
 
 def vouching(events: Sequence[Event]) -> list[tuple[str, dict[str, Any]]]:
