@@ -21,7 +21,7 @@ import struct
 import sys
 import uuid
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from functools import cache
 from pathlib import Path
@@ -1011,6 +1011,7 @@ class Log:
         self.start = self.end = self.others = 0
         self.origin = ""
         self._log_id = b""
+        self._retired: dict[str, int] = {}
         self.proved_sizes: set[int] = set()
         self.roots: dict[int, bytes] = {}
         if self.present:
@@ -1024,6 +1025,8 @@ class Log:
             raise Damaged("the manifest does not tell which leaves of the ledger are here")
         self.start, self.end = start, end
         self.origin = str(told.get("origin"))
+        retired = told.get("retired")
+        self._retired = retired if isinstance(retired, dict) else {}
         self._log_id = hashlib.sha256(b"recorder/origin/v1\0" + self.origin.encode("utf-8", "surrogatepass")).digest()
 
     def _read_keys(self) -> None:
@@ -1149,6 +1152,12 @@ class Log:
         if leaf not in own:
             self.own[stream] = [leaf, *own]
         return ""
+
+    def in_force(self, key: Key, stream: bytes, version: int) -> bool:
+        """Return whether a key was yet in force when a version of a stream was sealed, as the manifest says."""
+        last = self._retired.get(key.text)
+        leaf = next((one.number for one in self.own.get(stream, ()) if one.length >= version), 0)
+        return type(last) is not int or leaf <= last
 
     def _entry(self, leaf: Sealed) -> bytes:
         fields = (leaf.stream, leaf.length, leaf.hash, leaf.state, leaf.sealed_ns, leaf.before)
@@ -1360,6 +1369,7 @@ class Journals:
     :param here: the event streams that are in the bundle.
     :param period: the time that the bundle was made for, from and to (nanoseconds); None: not for a time.
     :param keys: of the ledger: those whose signature under an erasure counts.
+    :param in_force: whether one of them was that of the ledger yet when a version of a journal was sealed.
     :ivar elsewhere: exchanges that a journal announces and that are not in the bundle.
     :ivar erasures: what journals tell of erasures, by event stream.
     :ivar dropped: events of what is here that the recorder itself says to have lost.
@@ -1368,9 +1378,14 @@ class Journals:
     """
 
     def __init__(
-        self, here: Collection[bytes], period: tuple[int, int] | None, findings: Findings, keys: Sequence[Key] = ()
+        self,
+        here: Collection[bytes],
+        period: tuple[int, int] | None,
+        findings: Findings,
+        keys: Sequence[Key] = (),
+        in_force: Callable[[Key, bytes, int], bool] = lambda key, journal, version: True,
     ) -> None:
-        self._keys = keys
+        self._keys, self._in_force = keys, in_force
         self._here, self._period, self._findings = here, period, findings
         self._opened: dict[bytes, _Opened] = {}
         self._closed: dict[bytes, list[_Closed]] = {}
@@ -1424,6 +1439,8 @@ class Journals:
         if stream not in self._here or len(told) >= _MOST_ERASURES:
             return
         by = signed_by(entry.type, facts, self._keys)
+        if by is not None and not self._in_force(by, journal, entry.version):
+            by = None
         if by is not None and any(one.signed and one.facts.get("signature") == signature for one in told):
             return  # somebody wrote it down once more
         count = events if type(events) is int else 0
@@ -1708,7 +1725,7 @@ class Verification:
 
     def _read_streams(self, names: dict[bytes, str], log: Log) -> None:
         period = period_of(self.predicate.get("selection"))
-        journals = self.journals = Journals(names, period, self.findings, self._counting(log))
+        journals = self.journals = Journals(names, period, self.findings, self._counting(log), log.in_force)
         checks = StreamChecks(self._container, log, self.findings)
 
         def look(_: StreamSummary, entry: Entry) -> None:

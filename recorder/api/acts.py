@@ -11,6 +11,7 @@ from recorder.clock import Clock, id_text
 from recorder.core.events import Event, StreamOpened
 from recorder.errors import ConfigurationError
 from recorder.ledger.keys import SigningKey, load
+from recorder.ledger.own_keys import require_in_force
 from recorder.ledger.sealer import Sealer, seal_acts
 from recorder.recording.closing import following
 from recorder.recording.short_journal import short_journal
@@ -90,6 +91,8 @@ def signing_key(store: EventLog) -> tuple[SigningKey | None, str]:
         return None, "the store has no ledger"
     try:
         key = load(origin)
+        if key is not None:
+            require_in_force(store, key.public)
     except ConfigurationError as error:
         return None, str(error)
     return key, f"the signing key of {origin} is not here"

@@ -9,6 +9,7 @@ import click
 
 from recorder.api.acts import who, write_down
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
+from recorder.cli.failures import warn
 from recorder.cli.output import clean, emit_json
 from recorder.clock import SystemClock
 from recorder.core.notes import NoteKey
@@ -18,7 +19,8 @@ from recorder.ledger.founding import found, origin_of, succeeded
 from recorder.ledger.key_chain import CREATED, ROTATED, rotated
 from recorder.ledger.keys import SigningKey, fingerprint, known, load, private_file
 from recorder.ledger.keys import rotate as make_new
-from recorder.ledger.own_keys import require_own
+from recorder.ledger.own_keys import require_own, rotated_away, rotated_told
+from recorder.ledger.sealer import seal_acts
 from recorder.locations import absolute_url
 from recorder.store import open_store, schema
 from recorder.store.urls import parse_url
@@ -104,17 +106,24 @@ def rotate(settings: Settings) -> None:
     with closing(open_store(settings.store, write=True)) as store:
         origin = origin_of(store.ledger)
         require_own(store)
+        journals: list[bytes] = []
 
         def announce(old: SigningKey, new: SigningKey) -> None:
-            write_down(store, SystemClock(), "keys", [(ROTATED, rotated(old, new))])
+            away = rotated_away(store, old.public)
+            if away is not None and away != new.public:  # on another machine: two keys must not follow on one
+                raise ConfigurationError(rotated_told(away))
+            journals.append(write_down(store, SystemClock(), "keys", [(ROTATED, rotated(old, new))], seal=False))
 
         before, after = make_new(origin, SystemClock(), announce)
+        unsealed = seal_acts(store, SystemClock(), journals[0])  # by the new key: from there on the old one is retired
     _print(after.public, "log", origin)
     click.echo(f"{'earlier key':12} {clean(before.text)}")
     click.echo(
         "Give the new fingerprint to whoever audits, by another way than the recording, as you gave the first; "
         "programs that record here take the new key before they seal again."
     )
+    if unsealed is not None:
+        warn(f"the rotation is recorded, and not sealed: {clean(unsealed)}")
 
 
 def _shown(key: NoteKey) -> dict[str, Any]:

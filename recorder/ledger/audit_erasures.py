@@ -23,6 +23,7 @@ from recorder.core.notes import NoteKey, open_checkpoint, parse_checkpoint, pars
 from recorder.core.signed_facts import SIGNATURE, signer_of
 from recorder.errors import CorruptRecording
 from recorder.ledger.audit_journals import Erasure
+from recorder.ledger.key_chain import short_name
 from recorder.ledger.keys import verifier
 from recorder.ledger.tally import Tally
 from recorder.store.base import Ledger
@@ -41,6 +42,7 @@ class Authority:
     :param first: returns the first event of a stream; None: there is none.
     :param keys: of the ledger, that count; none: signatures are not checked, it is only asked whether there is one.
     :param leaf_of: where in the ledger a record or a rule stands.
+    :param retired: of keys that were rotated away, the last leaf that seals what they may have signed.
     """
 
     records: Sequence[Erasure]
@@ -49,6 +51,7 @@ class Authority:
     first: Callable[[bytes], Event | None]
     keys: Sequence[NoteKey] = ()
     leaf_of: LeafOf = lambda journal, version: None
+    retired: Mapping[NoteKey, int] = field(default_factory=dict)
     _ranks: Mapping[tuple[bytes, int], int] = field(init=False)
     _folds: list[_Fold] = field(init=False)
     _signed: dict[tuple[bytes, int], bool] = field(default_factory=dict)
@@ -90,8 +93,8 @@ class Authority:
             tally.find(stream, None, "authority", "erasure", f"{detail}: whoever can write the store can have made it")
             sealed = list(records)  # then whether these would have been allowed
         elif count > _events(vouched := [one for one in sealed if self.is_signed(one)]):
-            named = next(one.place for one in sealed if not self.is_signed(one))
-            detail = f"{count:,} payloads were erased, and no key of the ledger signed the record of it ({named})"
+            unsigned = next(one for one in sealed if not self.is_signed(one))
+            detail = f"{count:,} payloads were erased, and {self._unsigned(unsigned)}"
             who = "whoever can write the store can have made it, and a restart seals what it finds"
             finish = "whoever decided it vouches for it with `recorder erase --finish`"
             tally.find(stream, None, "authority", "erasure", f"{detail}: {who}; {finish}")
@@ -124,11 +127,28 @@ class Authority:
         place = record.journal, record.version
         if place not in self._signed:
             self._signed[place] = self.is_sealed is None or (
-                signer_of("payload_erased", record.facts, self.keys, verifier()) is not None
+                signer_of("payload_erased", record.facts, self._keys_at(*place), verifier()) is not None
                 if self.keys
                 else isinstance(record.facts.get(SIGNATURE), str)
             )
         return self._signed[place]
+
+    def _keys_at(self, journal: bytes, version: int) -> Sequence[NoteKey]:
+        """Return the keys that were in force when an event of a journal was sealed; the newest one always is."""
+        leaf = self.leaf_of(journal, version)
+        return [key for key in self.keys if leaf is None or leaf <= self.retired.get(key, leaf)]
+
+    def is_in_force(self, event: Event) -> bool:
+        """Whether no key that was rotated away before it was sealed signed the facts of an event."""
+        signer = signer_of(event.type, event.facts, self.keys, verifier())
+        return signer is None or signer in self._keys_at(event.stream, event.version)
+
+    def _unsigned(self, record: Erasure) -> str:
+        """Return why nobody vouches for a record, in words."""
+        signer = signer_of("payload_erased", record.facts, self.keys, verifier())
+        if signer is None:
+            return f"no key of the ledger signed the record of it ({record.place})"
+        return f"{short_name(signer)}, which signed the record of it ({record.place}), had been rotated away by then"
 
     def _forbidden(self, record: Erasure) -> tuple[str, str] | None:
         """Return what was in force at that time and not overridden: the field of the finding, and words."""

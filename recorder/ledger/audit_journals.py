@@ -96,9 +96,10 @@ class Journals:
     :ivar erasures: in the order of the journals; ``rules``: what says what has to be kept;
         ``carried_out``: what says that an erasure was carried out.
     :ivar keys: public keys of the ledger that they tell of; nothing vouches for them. ``founding``: the first one of
-        each log; ``rotations``: facts of those that say that one takes the place of another.
+        each log; ``rotations``: what says that one takes the place of another.
     :ivar anchored: digests of evidence, with the journal and the version that has it.
-    :ivar succeeding: facts of those ``key_created`` that name a ledger whose place that of the store has taken.
+    :ivar succeeding: facts of those ``key_created`` that name a ledger whose place that of the store has taken;
+        ``created``: what tells of them, whoever wrote it.
     :ivar dropped: events that recorders say to have lost.
     """
 
@@ -110,13 +111,14 @@ class Journals:
     copied: set[bytes] = field(default_factory=set)
     erasures: list[Erasure] = field(default_factory=list)
     rules: list[Event] = field(default_factory=list)
-    carried_out: list[Mapping[str, Any]] = field(default_factory=list)
+    carried_out: list[Event] = field(default_factory=list)
     keys: list[NoteKey] = field(default_factory=list)
     founding: list[NoteKey] = field(default_factory=list)
-    rotations: list[Mapping[str, Any]] = field(default_factory=list)
+    rotations: list[Event] = field(default_factory=list)
     anchored: dict[str, tuple[bytes, int]] = field(default_factory=dict)
     samples: ClockSamples = field(default_factory=ClockSamples)
     dropped: int = 0
+    created: list[Event] = field(default_factory=list)
     succeeding: list[Mapping[str, Any]] = field(default_factory=list)
 
     def take(self, journal: bytes, events: Iterable[Event]) -> None:
@@ -192,21 +194,21 @@ class Journals:
             else:
                 self._find(journal, event.version, "meta", f"{kind} does not say what has to be kept")
         elif kind == "accessed" and is_carried_out(facts):
-            self.carried_out.append(facts)
+            self.carried_out.append(event)
         elif kind == "anchored" and isinstance(facts.get("evidence_sha256"), str):
             self.anchored.setdefault(facts["evidence_sha256"], (journal, event.version))
         elif kind in ("key_created", "key_rotated"):
             self._key(journal, event.version, facts.get("key", facts.get("to")))
             if kind == "key_rotated":
-                self.rotations.append(facts)
+                self.rotations.append(event)
             else:
-                self._founded(facts)
+                self._founded(event, facts)
 
-    def _founded(self, facts: Mapping[str, Any]) -> None:
+    def _founded(self, event: Event, facts: Mapping[str, Any]) -> None:
         if self.keys and all(one.name != self.keys[-1].name for one in self.founding):
             self.founding.append(self.keys[-1])
         if isinstance(facts.get("succeeds"), dict):
-            self.succeeding.append(facts)
+            self.created.append(event)
 
     def _key(self, journal: bytes, version: int, text: object) -> None:
         try:

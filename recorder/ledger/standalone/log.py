@@ -57,6 +57,7 @@ class Log:
         self.start = self.end = self.others = 0
         self.origin = ""
         self._log_id = b""
+        self._retired: dict[str, int] = {}
         self.proved_sizes: set[int] = set()
         self.roots: dict[int, bytes] = {}
         if self.present:
@@ -70,6 +71,8 @@ class Log:
             raise Damaged("the manifest does not tell which leaves of the ledger are here")
         self.start, self.end = start, end
         self.origin = str(told.get("origin"))
+        retired = told.get("retired")
+        self._retired = retired if isinstance(retired, dict) else {}
         self._log_id = hashlib.sha256(b"recorder/origin/v1\0" + self.origin.encode("utf-8", "surrogatepass")).digest()
 
     def _read_keys(self) -> None:
@@ -195,6 +198,12 @@ class Log:
         if leaf not in own:
             self.own[stream] = [leaf, *own]
         return ""
+
+    def in_force(self, key: Key, stream: bytes, version: int) -> bool:
+        """Return whether a key was yet in force when a version of a stream was sealed, as the manifest says."""
+        last = self._retired.get(key.text)
+        leaf = next((one.number for one in self.own.get(stream, ()) if one.length >= version), 0)
+        return type(last) is not int or leaf <= last
 
     def _entry(self, leaf: Sealed) -> bytes:
         fields = (leaf.stream, leaf.length, leaf.hash, leaf.state, leaf.sealed_ns, leaf.before)

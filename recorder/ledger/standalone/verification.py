@@ -121,7 +121,7 @@ class Verification:
 
     def _read_streams(self, names: dict[bytes, str], log: Log) -> None:
         period = period_of(self.predicate.get("selection"))
-        journals = self.journals = Journals(names, period, self.findings, self._counting(log))
+        journals = self.journals = Journals(names, period, self.findings, self._counting(log), log.in_force)
         checks = StreamChecks(self._container, log, self.findings)
 
         def look(_: StreamSummary, entry: Entry) -> None:
