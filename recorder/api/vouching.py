@@ -29,7 +29,7 @@ Act = tuple[str, Mapping[str, Any]]
 
 
 def signed_records(store: SqlStore, events: Iterable[Event]) -> list[Event]:
-    """Return those records of erasures that a key that counts here has signed."""
+    """Return those events of journals whose facts a key that counts here has signed."""
     origin = store.ledger.origin()
     chain = KeyChain() if origin is None else chain_here(store, origin)
     return _signed_by(store, chain, events)

@@ -63,6 +63,7 @@ class StreamWrittenMeta(TypedDict):
     length: int
     head: str
     kind: Literal["conversation", "link", "import", "copy"]
+    signature: NotRequired[str]  # of the last two, by the ledger's key where that is at hand
 
 
 class ClockSampledMeta(TypedDict):

@@ -124,6 +124,7 @@ class _Audit:
         public = chain_of(start, journals.rotations, leaf_of)
         find_forks(public, tally)
         journals.succeeding = [one.facts for one in journals.created if public.counts(one, leaf_of)]
+        journals.vouch(lambda event: public.counts(event, leaf_of))
         looked = list(look(self._store.ledger, asked.anchors, asked.roots)) if origin is not None else []
         find_contradicted(looked, journals.anchored, tally)
         times = seal_times(self._store.ledger, looked, journals.anchored)
@@ -203,6 +204,7 @@ class _Audit:
             announced=journals.announced,
             imported=frozenset(journals.imported),
             copied=frozenset(journals.copied),
+            unsigned=frozenset(journals.unsigned),
             last=False,
         )
 

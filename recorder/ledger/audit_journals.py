@@ -8,7 +8,7 @@ and each journal names the one before it. Whether they are what was written is f
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,7 +92,8 @@ class Journals:
     """Takes the journals of a store, one after the other.
 
     :ivar kept: each that was begun.
-    :ivar told, announced, imported, copied: see :class:`recorder.ledger.audit_said.Said`.
+    :ivar told, announced: see :class:`recorder.ledger.audit_said.Said`; ``imported``, ``copied``, ``unsigned``: so too,
+        after :meth:`vouch`, by ``brought``: what says that a stream was imported or copied.
     :ivar erasures: in the order of the journals; ``rules``: what says what has to be kept;
         ``carried_out``: what says that an erasure was carried out.
     :ivar keys: public keys of the ledger that they tell of; nothing vouches for them. ``founding``: the first one of
@@ -109,6 +110,8 @@ class Journals:
     announced: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)
     imported: set[bytes] = field(default_factory=set)
     copied: set[bytes] = field(default_factory=set)
+    unsigned: set[bytes] = field(default_factory=set)
+    brought: list[tuple[bytes, Event]] = field(default_factory=list)
     erasures: list[Erasure] = field(default_factory=list)
     rules: list[Event] = field(default_factory=list)
     carried_out: list[Event] = field(default_factory=list)
@@ -140,6 +143,20 @@ class Journals:
         if not first:
             self.kept[journal] = Kept(ended, died, lossy)
 
+    def vouch(self, counts: Callable[[Event], bool]) -> None:
+        """Look which of the streams that are said to come from elsewhere somebody vouches for.
+
+        :param counts: whether the facts of an event are the word of the key's holder.
+        """
+        for stream, event in self.brought:
+            if counts(event):
+                (self.imported if event.facts.get("kind") == "import" else self.copied).add(stream)
+        self.unsigned = {stream for stream, _ in self.brought} - self.imported - self.copied
+
+    def brought_by(self, kind: str) -> int:
+        """Count the event streams of which journals say that they come from elsewhere in one way."""
+        return len({stream for stream, event in self.brought if event.facts.get("kind") == kind})
+
     def _find(self, journal: bytes, version: int, place: str, detail: str) -> None:
         self.tally.find(journal, version, place, "journal", detail)
 
@@ -167,10 +184,8 @@ class Journals:
         if stream is None or type(length) is not int:
             self._find(journal, event.version, "meta", f"{event.type} names no event stream and length")
             return
-        if said.get("kind") == "import":
-            self.imported.add(stream)
-        elif said.get("kind") == "copy":
-            self.copied.add(stream)
+        if said.get("kind") in ("import", "copy"):
+            self.brought.append((stream, event))
         told = self.told.setdefault(stream, [])
         if length > 0:
             told.append(Told(length, _hash(said.get("head")), journal, event.version))

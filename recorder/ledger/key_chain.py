@@ -82,7 +82,9 @@ class KeyChain:
         if not self.keys:
             return True
         signer = signer_of(event.type, event.facts, self.keys, verifier())
-        return signer is not None and self.in_force(signer, leaf_of(event.stream, event.version))
+        if signer is None or signer not in self.retired:
+            return signer is not None
+        return self.in_force(signer, leaf_of(event.stream, event.version))
 
 
 def chain_of(start: Iterable[NoteKey], rotations: Iterable[Event], leaf_of: LeafOf) -> KeyChain:
