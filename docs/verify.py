@@ -998,6 +998,7 @@ class Log:
 
     :ivar present: whether there is one: a store without a key has none.
     :ivar start, end: the range of leaves that are here, the second not included.
+    :ivar keys: of the ledger; ``former``: of those before it, which vouch for facts of their time and for nothing else.
     :ivar own: the leaves of the event streams that are in the bundle, by stream, in order.
     :ivar others: how many other event streams have leaves in the range.
     """
@@ -1006,6 +1007,7 @@ class Log:
         self._container, self._findings = container, findings
         self.present = LEAVES in container.members or told is not None
         self.keys: list[Key] = []
+        self.former: list[Key] = []
         self.checkpoints: list[Checkpoint] = []
         self.own: dict[bytes, list[Sealed]] = {}
         self.start = self.end = self.others = 0
@@ -1035,9 +1037,10 @@ class Log:
             raise Damaged(f"{KEYS} is not a list of public keys, a line each")
         for line in lines:
             try:
-                self.keys.append(parse_vkey(line))
+                key = parse_vkey(line)
             except ValueError as error:
                 raise Damaged(f"{KEYS}: {error}") from None
+            (self.keys if key.name == self.origin else self.former).append(key)
 
     def _read_checkpoints(self) -> None:
         names = self._container.names("checkpoints")
@@ -1786,8 +1789,8 @@ class Verification:
         the keys too.
         """
         if not self.trusted or self._is_vouched_for():
-            return log.keys
-        return [key for key in log.keys if key.fingerprint in self.trusted]
+            return [*log.keys, *log.former]
+        return [key for key in (*log.keys, *log.former) if key.fingerprint in self.trusted]
 
     def _check_proofs(self, log: Log) -> set[bytes]:
         proved = set()

@@ -267,4 +267,6 @@ def _keys(store: SqlStore, within: Range) -> LedgerKeys:
         raise ConfigurationError(
             f"no public key of the ledger {within.origin} is known here: copy its .vkeys file from where it is signed"
         )
-    return LedgerKeys(known.keys, None if signing is None else (signing.public, signing.sign), known.retired)
+    return LedgerKeys(
+        (*known.keys, *known.former), None if signing is None else (signing.public, signing.sign), known.retired
+    )

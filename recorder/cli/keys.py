@@ -19,7 +19,7 @@ from recorder.ledger.founding import found, origin_of, succeeded
 from recorder.ledger.key_chain import CREATED, ROTATED, rotated
 from recorder.ledger.keys import SigningKey, fingerprint, known, load, private_file
 from recorder.ledger.keys import rotate as make_new
-from recorder.ledger.own_keys import require_own, rotated_away, rotated_told
+from recorder.ledger.own_keys import chain_here, require_own, rotated_away, rotated_told
 from recorder.ledger.sealer import seal_acts
 from recorder.locations import absolute_url
 from recorder.store import open_store, schema
@@ -54,7 +54,8 @@ def init(settings: Settings, origin: str | None, after: str | None) -> None:
     facts: dict[str, Any] = {}
     if after is not None:
         with closing(open_store(absolute_url(after), write=False)) as former:
-            facts["succeeds"] = succeeded(former.ledger, who())
+            before = chain_here(former, origin_of(former.ledger))
+            facts["succeeds"] = succeeded(former.ledger, who(), before.keys)
         if origin == facts["succeeds"]["origin"]:
             raise ConfigurationError(f"{origin} is the name of the ledger before: give another one with --origin")
     with closing(open_store(settings.store, write=True)) as store:
@@ -65,6 +66,11 @@ def init(settings: Settings, origin: str | None, after: str | None) -> None:
         write_down(store, SystemClock(), "keys", [(CREATED, created)])
     _print(key.public, "log", key.public.name)
     if after is not None:
+        if not facts["succeeds"]["keys"]:
+            warn(
+                f"no public key of {clean(facts['succeeds']['origin'])} is here, so nobody who audits this one can "
+                "tell who has signed an erasure before: `recorder erase --finish` vouches for them anew"
+            )
         click.echo("Now `recorder seal` seals what was copied; keep the store that was left, as it is.")
     click.echo("Give the fingerprint to whoever will audit, by another way than the recording: all that is proved is")
     click.echo("proved to those who have it. Keep a copy of the private key where the store is not.")

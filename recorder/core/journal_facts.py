@@ -96,6 +96,7 @@ class SucceededLedger(TypedDict):
     leaves: int  # that its store still has
     signed: int  # leaves of the newest checkpoint that is known
     checkpoint: str  # that signed note; empty where none is known
+    keys: list[str]  # vkeys of it that counted: they vouch for what was signed then
     by: str
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from recorder.core.events import Event, StreamOpened, is_journal
 from recorder.core.heads import log_id
@@ -36,7 +36,7 @@ from recorder.ledger.audit_streams import StreamsAudit, missing_streams
 from recorder.ledger.audit_time import find_contradicted, find_steps, seal_times
 from recorder.ledger.key_chain import chain_of
 from recorder.ledger.report import Report
-from recorder.ledger.succession import followed
+from recorder.ledger.succession import keys_before
 from recorder.ledger.tally import Tally
 from recorder.ledger.verify import find_damage
 from recorder.store.erased import sealing_leaf
@@ -122,6 +122,7 @@ class _Audit:
         start = trusted or known or _own(origin, journals.founding)
         leaf_of = partial(sealing_leaf, self._store)
         public = chain_of(start, journals.rotations, leaf_of)
+        public = replace(public, former=keys_before(journals.created, public, leaf_of))
         find_forks(public, tally)
         journals.succeeding = [one.facts for one in journals.created if public.counts(one, leaf_of)]
         journals.vouch(lambda event: public.counts(event, leaf_of))
@@ -294,7 +295,7 @@ class _Audit:
     def _answered(self, journals: Journals, ledger: LedgerAudit) -> Authority:
         """Find erasures that nobody answers for; look once more where they may have come during this audit."""
         is_sealed: IsSealed | None = None if self._origin is None else ledger.is_sealed
-        keys = (*ledger.keys, *(ledger.keys and _before(followed(journals.succeeding, ledger.keys))))
+        keys = (*ledger.keys, *ledger.chain.former)
         of = (self._first, keys, ledger.leaf_of, ledger.chain.retired)
         authority = Authority(journals.erasures, journals.rules, is_sealed, *of)
         found = Tally()
@@ -340,11 +341,6 @@ def _telling(journals: Journals) -> frozenset[bytes]:
 
 def _is_in(stream: bytes, part: Range) -> bool:
     return (part.start is None or stream >= part.start) and (part.end is None or stream < part.end)
-
-
-def _before(ledgers: Iterable[Mapping[str, Any]]) -> tuple[NoteKey, ...]:
-    """Return the keys that are known here of ledgers that the store had before: they vouch for what was then."""
-    return tuple(key for facts in ledgers for key in signing.known(str(facts.get("origin"))))
 
 
 def _own(origin: str | None, found: Iterable[NoteKey]) -> tuple[NoteKey, ...]:

@@ -38,7 +38,7 @@ FORMAT: Final = 1
 class LedgerKeys:
     """The keys of a ledger.
 
-    :ivar public: all that it has had, the oldest first.
+    :ivar public: all that it has had, the oldest first, then those of the ledgers before it.
     :ivar signer: the one that signs the manifest; None: it is not here.
     :ivar retired: of those that were rotated away, the number of the leaf that seals that.
     """

@@ -55,12 +55,14 @@ class KeyChain:
         sign while it was in force.
     :ivar forks: keys that were followed by more than one. What the holder of a key signed last counts for nothing: of
         two that follow it, the one that somebody vouches for counts, else the one that was sealed first.
+    :ivar former: keys of ledgers whose place this one has taken: they vouch for what was done then.
     """
 
     keys: tuple[NoteKey, ...] = ()
     later: Mapping[NoteKey, NoteKey] = field(default_factory=dict)
     retired: Mapping[NoteKey, int] = field(default_factory=dict)
     forks: tuple[Fork, ...] = ()
+    former: tuple[NoteKey, ...] = ()
 
     def followers(self, key: NoteKey) -> list[NoteKey]:
         """Return the keys that came after one, in order."""
@@ -81,7 +83,7 @@ class KeyChain:
         """Whether a key that was in force signed the facts of an event; any event counts where no key is known."""
         if not self.keys:
             return True
-        signer = signer_of(event.type, event.facts, self.keys, verifier())
+        signer = signer_of(event.type, event.facts, (*self.keys, *self.former), verifier())
         if signer is None or signer not in self.retired:
             return signer is not None
         return self.in_force(signer, leaf_of(event.stream, event.version))

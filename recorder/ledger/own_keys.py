@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 
 from recorder.core.events import Event
@@ -20,6 +21,7 @@ from recorder.ledger.key_chain import (
 )
 from recorder.ledger.keys import pending, private_file, public_here
 from recorder.ledger.outside import require_newest
+from recorder.ledger.succession import keys_before
 from recorder.store.base import EventLog
 from recorder.store.erased import acts_of_types, sealing_leaf, second_acts_of_types
 from recorder.store.sql import SqlStore
@@ -31,7 +33,7 @@ def chain_here(store: SqlStore, origin: str) -> KeyChain:
     :raises ConfigurationError: the keys that are here are damaged.
     """
     start = public_here(origin)
-    return _chain(store, start, acts_of_types(store, (ROTATED,))) if start else KeyChain()
+    return _chain(store, start, acts_of_types(store, (CREATED, ROTATED))) if start else KeyChain()
 
 
 def keys_here(store: SqlStore, origin: str) -> tuple[NoteKey, ...]:
@@ -43,12 +45,14 @@ def told_chain(store: SqlStore, origin: str) -> KeyChain:
     """Return the keys that count where none is known: the first that a journal tells of, and what follows from it."""
     events = list(acts_of_types(store, (CREATED, ROTATED)))
     founding = next((key for event in events if event.type == CREATED for key in _created(event, origin)), None)
-    rotations = [event for event in events if event.type == ROTATED]
-    return KeyChain() if founding is None else _chain(store, [founding], rotations)
+    return KeyChain() if founding is None else _chain(store, [founding], events)
 
 
-def _chain(store: SqlStore, start: Iterable[NoteKey], rotations: Iterable[Event]) -> KeyChain:
-    return chain_of(start, rotations, partial(sealing_leaf, store))
+def _chain(store: SqlStore, start: Iterable[NoteKey], events: Iterable[Event]) -> KeyChain:
+    told, leaf_of = list(events), partial(sealing_leaf, store)
+    chain = chain_of(start, (event for event in told if event.type == ROTATED), leaf_of)
+    succeeding = [event for event in told if isinstance(event.facts.get("succeeds"), dict)]
+    return replace(chain, former=keys_before(succeeding, chain, leaf_of))
 
 
 def rotated_away(store: EventLog, key: NoteKey) -> NoteKey | None:

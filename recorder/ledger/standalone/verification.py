@@ -182,8 +182,8 @@ class Verification:
         the keys too.
         """
         if not self.trusted or self._is_vouched_for():
-            return log.keys
-        return [key for key in log.keys if key.fingerprint in self.trusted]
+            return [*log.keys, *log.former]
+        return [key for key in (*log.keys, *log.former) if key.fingerprint in self.trusted]
 
     def _check_proofs(self, log: Log) -> set[bytes]:
         proved = set()
