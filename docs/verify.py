@@ -1634,6 +1634,7 @@ def _moment(nanoseconds: int) -> str:
 
 MANIFEST = "manifest.json"
 PREDICATE_TYPE = "urn:recorder:evidence-bundle:v1"
+KINDS = ("exchange", "conversation", "link", "journal")
 _LARGE, _SMALL = 32 << 20, 1 << 20
 
 
@@ -1658,6 +1659,7 @@ class Verification:
         self.held_told = ""
         self.counts: dict[str, int] = {}
         self.unsigned_erasures = 0
+        self._kinds: dict[str, Any] = {}
 
     def run(self) -> None:
         """Check everything; what is wrong is in :attr:`findings`."""
@@ -1681,7 +1683,7 @@ class Verification:
         proved = self._check_proofs(log)
         self._read_streams(streams, log)
         for stream, summary in self.summaries.items() if log.present else ():
-            if stream not in proved and summary.kind != "journal":
+            if stream not in proved and (summary.kind or self._kinds.get(id_of(stream))) != "journal":
                 self.findings.add("omitted", "proof", "its proof is not here", stream)
         self._check_links()
         self._check_anchors(log)
@@ -1737,6 +1739,7 @@ class Verification:
         listed = self.predicate.get("streams")
         listed = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
         kinds = {str(one.get("id")): one.get("kind") for one in listed}
+        self._kinds = dict(kinds)
         ordered = sorted(names, key=lambda stream: (kinds.get(id_of(stream)) != "journal", stream))
         for stream in ordered:
             told = kinds.pop(id_of(stream), None)
@@ -1746,11 +1749,13 @@ class Verification:
                 continue
             self.summaries[stream] = summary
             if summary.kind != told:
-                self.findings.add("manifest", "kind", f"the manifest calls it {told}, it is {summary.kind}", stream)
+                found = f"it is {summary.kind}" if summary.kind else "what it is cannot be read"
+                self.findings.add("manifest", "kind", f"the manifest calls it {told}, {found}", stream)
             elif summary.first > 1 and told != "journal":
                 self.findings.add("omitted", "version", "its beginning is not here", stream, 1)
         for name in kinds:
-            self.findings.add("omitted", "manifest", f"the manifest names an event stream that is not here: {name}")
+            told = f"the manifest names the {self.kind_of(name)} {name}, which is not here"
+            self.findings.add("omitted", "manifest", told)
         self.events = checks.events
         journals.compare(self.summaries)
         self._check_erasures(journals)
@@ -1871,6 +1876,15 @@ class Verification:
         else:
             self.held_told = "agrees" if own.size in roots else "not comparable"
 
+    def kind_of(self, name: str) -> str:
+        """Return what an event stream is, by its id as text: as its events say, else as the manifest does."""
+        try:
+            summary = self.summaries.get(uuid.UUID(name).bytes)
+        except ValueError:
+            summary = None
+        told = (summary.kind if summary is not None else "") or self._kinds.get(name)
+        return told if told in KINDS else "event stream"
+
     def gaps(self) -> int:
         """Return how often the recorder itself noted, in what is here, that something could not be kept."""
         return sum(summary.gaps for summary in self.summaries.values())
@@ -1946,7 +1960,7 @@ def result_of(verification: Verification) -> dict[str, Any]:
     }
     result: dict[str, Any] = {
         "verdicts": verdicts,
-        "findings": [finding.as_json() for finding in findings.found],
+        "findings": [_finding(verification, finding) for finding in findings.found],
         "events": verification.events,
         "exchanges": [_exchange(verification, one) for one in exchanges],
         "counts": verification.counts,
@@ -1978,6 +1992,11 @@ def result_of(verification: Verification) -> dict[str, Any]:
     if verification.held_told:
         result["held_checkpoint"] = verification.held_told
     return result
+
+
+def _finding(verification: Verification, finding: Finding) -> dict[str, Any]:
+    of = {"of": verification.kind_of(finding.stream)} if finding.stream else {}
+    return {**finding.as_json(), **of}
 
 
 def _authentic(verification: Verification) -> str:
@@ -2021,7 +2040,9 @@ def _clocks(verification: Verification) -> list[str]:
     for stream, summary in sorted(verification.summaries.items()):
         leaf = _last_leaf(verification, stream)
         if leaf is not None and leaf.sealed_ns + TOLERATED_NS < summary.last_ns:
-            told.append(f"{id_of(stream)} was sealed before its last event, if the clocks were right")
+            told.append(
+                f"the {summary.kind} {id_of(stream)} was sealed before its last event, if the clocks were right"
+            )
     return told
 
 
@@ -2140,7 +2161,7 @@ def lines_of(result: dict[str, Any]) -> Iterator[str]:
     for told in result["clocks"][:_SHOWN]:
         yield f"  clock: {told}"
     for finding in result["findings"][:_SHOWN]:
-        place = f"{finding['stream']} " if "stream" in finding else ""
+        place = f"{finding.get('of', 'event stream')} {finding['stream']} " if "stream" in finding else ""
         version = f"version {finding['version']} " if "version" in finding else ""
         yield f"  FOUND {place}{version}{finding['kind']} ({_clean(finding['field'])}): {_clean(finding['detail'])}"
     yield from _rest("findings", len(result["findings"]))
