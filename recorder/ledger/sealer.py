@@ -36,7 +36,7 @@ from recorder.errors import (
 from recorder.ledger.key_chain import open_own
 from recorder.ledger.outside import LONGEST_WAIT, InUse, SignedCheckpoints
 from recorder.ledger.own_keys import require_in_force
-from recorder.ledger.signing import Signing, require_not_older
+from recorder.ledger.signing import Signing
 from recorder.store.base import EventLog, Found, Grown, Ledger
 
 _log = logging.getLogger("recorder")
@@ -314,7 +314,7 @@ class Sealer:
             return
         note = found.checkpoint[1]
         checkpoint = open_own(*found.checkpoint, outside.origin, outside.keys)
-        require_not_older(note, outside)
+        outside.check_signer(note)
         if checkpoint.size > found.size or found.root(checkpoint.size) != checkpoint.root:
             raise LedgerConflict(
                 f"the store's ledger is not the one of its own checkpoint of {checkpoint.size:,} entries: "

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from recorder.errors import ConfigurationError, LedgerConflict
+from recorder.errors import ConfigurationError
 from recorder.ledger import keys
-from recorder.ledger.key_chain import ROTATED, short_name, signer_named, successor
+from recorder.ledger.key_chain import ROTATED, successor
 from recorder.ledger.keys import SigningKey
 from recorder.ledger.outside import SignedCheckpoints
 from recorder.ledger.own_keys import rotated_told, told_before
@@ -80,20 +80,3 @@ class Signing:
                 if after is not None and after != keys.pending(after.name):  # here it is only being completed
                     raise ConfigurationError(rotated_told(after))
         self.looked = size
-
-
-def require_not_older(note: str, outside: SignedCheckpoints) -> None:
-    """Refuse to go on from a note by a key that had been rotated away when something smaller was signed here.
-
-    :param note: of the store, verified, larger than what was signed last.
-    :raises LedgerConflict: it is one.
-    """
-    signer, last = signer_named(note, outside.keys), outside.last
-    if signer is None or last is None:
-        return
-    current = signer_named(last.note, outside.keys)
-    if current is not None and outside.keys.index(signer) < outside.keys.index(current):
-        raise LedgerConflict(
-            f"the store's last checkpoint is signed by {short_name(signer)}, in whose place {short_name(current)} had "
-            "come before: whoever has the old private key can have made it; see `recorder verify`"
-        )
