@@ -296,7 +296,7 @@ class _Audit:
         """Find erasures that nobody answers for; look once more where they may have come during this audit."""
         is_sealed: IsSealed | None = None if self._origin is None else ledger.is_sealed
         keys = (*ledger.keys, *ledger.chain.former)
-        of = (self._first, keys, ledger.leaf_of, ledger.chain.retired)
+        of = (self._first, keys, ledger.leaf_of, ledger.retired)
         authority = Authority(journals.erasures, journals.rules, is_sealed, *of)
         found = Tally()
         authority.check(self._tally.erased, found)

@@ -7,7 +7,7 @@ this machine keeps outside of it, and those of places that the auditor names. Si
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from recorder.core.heads import Leaf, decode_entry, log_id
@@ -76,6 +76,20 @@ class LedgerAudit:
     def keys(self) -> Sequence[NoteKey]:
         """The keys that signatures are checked with, each before the one that follows it."""
         return self.chain.keys
+
+    @property
+    def retired(self) -> Mapping[NoteKey, int]:
+        """Of keys that were rotated away, the last leaf that seals what they may have signed.
+
+        That is the one that seals the rotation, or the last that the first checkpoint by a key that followed covers,
+        where that is less: what tells of the rotation may be sealed late.
+        """
+        found = dict(self.chain.retired)
+        for key in self.chain.later:
+            signed = [self._by[one][0] - 1 for one in self.chain.followers(key) if one in self._by]
+            if signed:
+                found[key] = min(*signed, found.get(key, signed[0]))
+        return found
 
     def is_sealed(self, journal: bytes, version: int) -> bool:
         """Whether a signed checkpoint covers an event of one of the journals that are kept."""
