@@ -138,7 +138,8 @@ class Sealer:
             self._signing = Signing.of(store, origin)
         self._signing.outside.patience = patience
         with self._signing.outside as outside:  # sign leaves that are there, copy a note that is only outside
-            self._sign(store, outside, self._grow(store, outside, []))
+            grown = self._grow(store, outside, [])
+            self._sign(store, outside, grown, grown.leaves)
         self._lacking = False
         self.error = None
 
@@ -253,7 +254,7 @@ class Sealer:
         signing.outside.patience = patience
         with signing.outside as outside:
             leaves, grown = self._append(store, ledger, outside)
-            self._sign(store, outside, grown)
+            self._sign(store, outside, grown, leaves)
         return ledger, leaves, grown
 
     def _take_new_key(self) -> bool:
@@ -324,13 +325,16 @@ class Sealer:
             _log.warning("recorder: %s is new: it goes on from the store's last checkpoint", outside.path)
         outside.append(note)
 
-    def _sign(self, store: EventLog, outside: SignedCheckpoints, grown: Grown) -> None:
-        """Sign for a ledger that was checked, unless that was done; the file of what was signed is held."""
+    def _sign(self, store: EventLog, outside: SignedCheckpoints, grown: Grown, added: Sequence[Leaf]) -> None:
+        """Sign for a ledger that was checked, unless that was done; the file of what was signed is held.
+
+        :param added: the leaves that were added for it.
+        """
         assert self._signing is not None
         assert store.ledger is not None
         last = outside.last
         if grown.size and (last is None or grown.size > last.checkpoint.size):
-            self._signing.require_in_force(store, store.ledger, grown.size, self._heads)
+            self._signing.require_in_force(store, store.ledger, grown.size, added, self._heads)
             root = merkle.root(grown.size, grown.node)
             outside.append(self._signing.key.signed(Checkpoint(outside.origin, grown.size, root).text))
             last = outside.last

@@ -9,11 +9,12 @@ Leaves are added by one process at a time, so whoever adds them after the rotati
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
+from recorder.core.heads import Leaf
 from recorder.errors import ConfigurationError
 from recorder.ledger import keys
 from recorder.ledger.key_chain import ROTATED, successor
@@ -60,11 +61,14 @@ class Signing:
         now = keys.stamp(self.outside.origin)
         return now != self.stamp and now[0] is not None
 
-    def require_in_force(self, store: EventLog, ledger: Ledger, size: int, own: Container[bytes]) -> None:
+    def require_in_force(
+        self, store: EventLog, ledger: Ledger, size: int, added: Sequence[Leaf], own: Container[bytes]
+    ) -> None:
         """Refuse to sign for what comes after a rotation; what was signed, outside, is held.
 
         :param size: how many leaves there are.
-        :param own: event streams that this process has sealed itself.
+        :param added: those of them that this process has just added.
+        :param own: event streams that it knows, which are none of rotations.
         :raises ConfigurationError: the key was rotated, here or elsewhere.
         """
         if self.is_replaced:
@@ -73,7 +77,8 @@ class Signing:
         if start is None:
             last = ledger.last_checkpoint()
             start = 0 if last is None else last[0]
-        for leaf in ledger.leaves(start, size):
+        others = start + len(added) != size  # else it has added all there are since, and nobody is asked
+        for leaf in ledger.leaves(start, size) if others else added:
             if leaf.head.length <= _SHORT and leaf.head.stream not in own:
                 second = [one for one in islice(store.events(leaf.head.stream, after=1), 1) if one.type == ROTATED]
                 after = successor(second, self.key.public)
