@@ -17,7 +17,7 @@ from recorder.core.json_text import rfc3339
 from recorder.core.signed_facts import SIGNATURE, signed_facts, signer_of
 from recorder.ledger.audit_journals import ACCESSED, CARRIED_OUT, is_carried_out
 from recorder.ledger.keys import SigningKey, verifier
-from recorder.ledger.own_keys import keys_here
+from recorder.ledger.own_keys import vouching_keys
 from recorder.store.erased import acts_of_types, erased_streams
 from recorder.store.sql import SqlStore
 
@@ -28,8 +28,7 @@ Act = tuple[str, Mapping[str, Any]]
 
 def signed_records(store: SqlStore, events: Iterable[Event]) -> list[Event]:
     """Return those records of erasures that a key that counts here has signed."""
-    origin = store.ledger.origin()
-    keys = () if origin is None else keys_here(store, origin)
+    keys = vouching_keys(store)
     return [event for event in events if signer_of(ERASED, event.facts, keys, verifier()) is not None]
 
 
@@ -41,11 +40,10 @@ def unvouched(store: SqlStore) -> tuple[Event, ...]:
     returned where the key is not here: nobody can vouch for anything then.
     """
     key, _ = signing_key(store)
-    origin = store.ledger.origin()
-    if key is None or origin is None:
+    if key is None:
         return ()
     there = sorted(acts_of_types(store, (ERASED,)), key=lambda event: (event.wall_ns, event.stream, event.version))
-    keys, gone = keys_here(store, origin), set(map(id_text, erased_streams(store)))
+    keys, gone = vouching_keys(store), set(map(id_text, erased_streams(store)))
     done = {
         str(event.facts.get("of")).rpartition(" ")[2]
         for event in acts_of_types(store, (ACCESSED,))

@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from recorder.core.events import Event, StreamOpened, is_journal
 from recorder.core.heads import log_id
@@ -35,7 +35,7 @@ from recorder.ledger.audit_streams import StreamsAudit, missing_streams
 from recorder.ledger.audit_time import find_contradicted, find_steps, seal_times
 from recorder.ledger.key_chain import counting
 from recorder.ledger.report import Report
-from recorder.ledger.succession import followed
+from recorder.ledger.succession import keys_before
 from recorder.ledger.tally import Tally
 from recorder.ledger.verify import find_damage
 from recorder.store.ledger_rows import LedgerRows
@@ -285,7 +285,7 @@ class _Audit:
     def _answered(self, journals: Journals, ledger: LedgerAudit) -> Authority:
         """Find erasures that nobody answers for; look once more where they may have come during this audit."""
         is_sealed: IsSealed | None = None if self._origin is None else ledger.is_sealed
-        keys = (*ledger.keys, *(ledger.keys and _before(followed(journals.succeeding, ledger.keys))))
+        keys = (*ledger.keys, *keys_before(journals.succeeding, ledger.keys))
         of = (self._first, keys, ledger.leaf_of)
         authority = Authority(journals.erasures, journals.rules, is_sealed, *of)
         found = Tally()
@@ -298,7 +298,7 @@ class _Audit:
             authority.check(self._tally.erased, found)
         if is_sealed is not None:
             gone = [one for one in authority.records if one.stream in self._tally.erased and authority.is_signed(one)]
-            CarriedOut(journals.carried_out, keys).check(gone, authority.rules, found)
+            CarriedOut(journals.carried_out, keys).check(gone, authority, found)
         for finding in found.findings:
             self._tally.add(finding)
         return authority
@@ -328,11 +328,6 @@ def _telling(journals: Journals) -> frozenset[bytes]:
 
 def _is_in(stream: bytes, part: Range) -> bool:
     return (part.start is None or stream >= part.start) and (part.end is None or stream < part.end)
-
-
-def _before(ledgers: Iterable[Mapping[str, Any]]) -> tuple[NoteKey, ...]:
-    """Return the keys that are known here of ledgers that the store had before: they vouch for what was then."""
-    return tuple(key for facts in ledgers for key in signing.known(str(facts.get("origin"))))
 
 
 def _own(origin: str | None, found: Iterable[NoteKey]) -> tuple[NoteKey, ...]:

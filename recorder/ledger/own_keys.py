@@ -8,6 +8,7 @@ from recorder.errors import ConfigurationError, LedgerConflict
 from recorder.ledger.key_chain import CREATED, ROTATED, counting, foreign_signer, foreign_told
 from recorder.ledger.keys import public_here, verifier
 from recorder.ledger.outside import require_newest
+from recorder.ledger.succession import keys_before
 from recorder.store.erased import acts_of_types
 from recorder.store.sql import SqlStore
 
@@ -21,6 +22,21 @@ def keys_here(store: SqlStore, origin: str) -> tuple[NoteKey, ...]:
     if not start:
         return ()
     return counting(start, [event.facts for event in acts_of_types(store, (ROTATED,))], verifier())
+
+
+def vouching_keys(store: SqlStore) -> tuple[NoteKey, ...]:
+    """Return the keys whose signature under facts counts here: those of the ledger, and of those before it.
+
+    None where no key of it is known here.
+
+    :raises ConfigurationError: the keys that are here are damaged.
+    """
+    origin = store.ledger.origin()
+    keys = () if origin is None else keys_here(store, origin)
+    if not keys:
+        return ()
+    created = (event.facts for event in acts_of_types(store, (CREATED,)))
+    return (*keys, *keys_before((facts for facts in created if isinstance(facts.get("succeeds"), dict)), keys))
 
 
 def told_keys(store: SqlStore, origin: str) -> tuple[NoteKey, ...]:

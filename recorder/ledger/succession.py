@@ -12,7 +12,7 @@ from typing import Any
 from recorder.core.notes import NoteKey
 from recorder.core.signed_facts import signer_of
 from recorder.ledger.key_chain import CREATED
-from recorder.ledger.keys import verifier
+from recorder.ledger.keys import known, verifier
 
 
 def followed(created: Iterable[Mapping[str, Any]], keys: Sequence[NoteKey]) -> list[Mapping[str, Any]]:
@@ -24,6 +24,15 @@ def followed(created: Iterable[Mapping[str, Any]], keys: Sequence[NoteKey]) -> l
     verify = verifier() if keys else None
     signed = (one for one in created if verify is None or signer_of(CREATED, one, keys, verify) is not None)
     return [one["succeeds"] for one in signed]
+
+
+def keys_before(created: Iterable[Mapping[str, Any]], keys: Sequence[NoteKey]) -> tuple[NoteKey, ...]:
+    """Return the keys that are known here of ledgers that a store had before: they vouch for what was said then.
+
+    The parameters are those of :func:`followed`; where no key counts, nothing vouches for a ledger before.
+    """
+    former = followed(created, keys) if keys else []
+    return tuple(key for facts in former for key in known(str(facts.get("origin"))))
 
 
 def lost_entries(facts: Mapping[str, Any]) -> int:
