@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any, Final, TypeAlias
 
-from recorder.api.acts import signing_key, who, write_down
+from recorder.api.acts import seal_first, signing_key, who, write_down
 from recorder.api.homes import Homes
 from recorder.api.store import Store
 from recorder.api.threaded import Found
-from recorder.api.vouching import signed
+from recorder.api.vouching import ERASED, signed
 from recorder.clock import Clock, id_bytes, id_text
 from recorder.core.act_order import in_order
 from recorder.core.holds import LONGEST_DAYS, RETENTION, TYPES, Hold, Keeping, Retention, by_nobody, rules_of, signed_by
 from recorder.core.json_text import rfc3339
-from recorder.core.signed_facts import JOURNAL
-from recorder.errors import ConfigurationError, ErasureRefused, NotFound
+from recorder.core.signed_facts import JOURNAL, SIGNATURE
+from recorder.errors import ConfigurationError, ErasureRefused, NotFound, RecorderError
 from recorder.ledger.keys import verifier
 from recorder.ledger.own_keys import vouching_keys
 from recorder.store import open_store
 from recorder.store.erased import acts_of_types, sealing_leaf
 from recorder.store.related import SEALED
+from recorder.store.sql import SqlStore
 
 _UNDONE: Final = "whoever can write the database can undo it until it is said once more where the key is"
 
@@ -189,9 +190,20 @@ def _act(
             raise ConfigurationError(f"{asked}: nothing was recorded, as {reason}; do it where that key is")
         journal = clock.new_id()
         if key is not None:
+            _seal_erasures(store, clock)
             facts = {**facts, JOURNAL: id_text(journal)}
 
         def tell(why: str) -> None:
             unsealed(why if key is not None else f"{why}; nor is it signed: {_UNDONE}")
 
         write_down(store, clock, action, signed([(kind, facts)], key), journal=journal, unsealed=tell)
+
+
+def _seal_erasures(store: SqlStore, clock: Clock) -> None:
+    """Seal the records of erasures that nobody has sealed, so that the ledger says that they came before this."""
+    with suppress(RecorderError):  # what prevents it is told of what is written down next, or by an audit
+        records = sorted(acts_of_types(store, (ERASED,)), key=lambda event: event.position or 0)
+        journals = dict.fromkeys(event.stream for event in records if event.facts.get(SIGNATURE) is None)
+        pending = [one for one in journals if store.ledger.last_leaf(one) is None]
+        if pending:
+            seal_first(store, clock, pending)
