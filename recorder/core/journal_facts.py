@@ -151,6 +151,8 @@ class HoldPlacedMeta(TypedDict):
     conversation: NotRequired[str]
     all: NotRequired[bool]
     until_ns: NotRequired[int]
+    journal: NotRequired[str]  # in which it stands, where it is signed: a copy of it in another is nobody's word
+    signature: NotRequired[str]  # by the ledger's key, see recorder.core.signed_facts; absent where it is not at hand
 
 
 class HoldReleasedMeta(TypedDict):
@@ -159,6 +161,8 @@ class HoldReleasedMeta(TypedDict):
     hold: str
     by: str
     ground: str
+    journal: NotRequired[str]  # as of a hold that is placed
+    signature: NotRequired[str]
 
 
 class AccessedMeta(TypedDict):
@@ -187,6 +191,8 @@ class RetentionSetMeta(TypedDict):
     by: str
     of: NotRequired[str]
     replaces: NotRequired[str]  # journal of the period that counted for the same until then
+    journal: NotRequired[str]  # as of a hold that is placed
+    signature: NotRequired[str]
 
 
 class RedactionSetMeta(TypedDict):

@@ -309,7 +309,7 @@ class _Audit:
         if is_sealed is not None:
             gone = [one for one in authority.records if one.stream in self._tally.erased and authority.is_signed(one)]
             done = (one for one in journals.carried_out if authority.is_in_force(one))
-            CarriedOut([one.facts for one in done], keys).check(gone, authority.rules, found)
+            CarriedOut([one.facts for one in done], keys).check(gone, authority, found)
         for finding in found.findings:
             self._tally.add(finding)
         return authority

@@ -4,23 +4,24 @@ Whoever can write the database can empty payloads, and add an event to a journal
 next recorder that starts seals what it finds there. What he cannot do is to sign it. So a record counts where the
 ledger's key signed its facts, and a signed checkpoint covers it; and it counts for nothing where a hold or a retention
 period was in force that it does not say to have overridden. What was in force is folded twice: from all that journals
-say, and from what of it is sealed. So a release that somebody made up lifts no hold.
+say, and from what of it is sealed; and of what is signed, nothing that nobody signed lifts anything. So a release that
+somebody made up lifts no hold.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from recorder.clock import id_text
 from recorder.core.act_order import LeafOf, act_of, ranks
 from recorder.core.events import Event, stream_kind
-from recorder.core.holds import RETENTION, Keeping, rules_of
+from recorder.core.holds import RETENTION, Hold, IsSigned, Keeping, Retention, by_nobody, rules_of, signed_by
 from recorder.core.json_text import rfc3339
 from recorder.core.notes import NoteKey, open_checkpoint, parse_checkpoint, parse_note
-from recorder.core.signed_facts import SIGNATURE, signer_of
+from recorder.core.signed_facts import SIGNATURE, is_vouched_for, signer_of
 from recorder.errors import CorruptRecording
 from recorder.ledger.audit_journals import Erasure
 from recorder.ledger.key_chain import short_name
@@ -59,9 +60,10 @@ class Authority:
     def __post_init__(self) -> None:
         sealed = [one for one in self.rules if self.is_sealed is None or self.is_sealed(one.stream, one.version)]
         self._ranks = ranks((*map(act_of, self.rules), *(one.act for one in self.records)), self.leaf_of)
-        self._folds = [_Fold(self.rules, self._ranks)]
+        is_rule_signed = by_nobody if self.is_sealed is None else signed_by(self.keys, verifier())
+        self._folds = [_Fold(self.rules, self._ranks, is_rule_signed)]
         if len(sealed) < len(self.rules):
-            self._folds.append(_Fold(sealed, self._ranks))
+            self._folds.append(_Fold(sealed, self._ranks, is_rule_signed))
 
     def check(self, erased: Mapping[bytes, int], tally: Tally) -> None:
         """Find what nobody answers for.
@@ -70,11 +72,11 @@ class Authority:
         """
         records: dict[bytes, list[Erasure]] = {}
         known = set[tuple[bytes, str]]()
-        for one in self.records:
+        for one in sorted(self.records, key=self._first_sealed):
             if self.is_sealed is not None and self.is_signed(one):
                 signed = one.stream, str(one.facts.get(SIGNATURE))
                 if signed in known:
-                    continue  # somebody wrote it down once more
+                    continue  # somebody wrote it down once more, which has to come after the one that was sealed
                 known.add(signed)
             records.setdefault(one.stream, []).append(one)
         for stream, count in erased.items():
@@ -105,6 +107,10 @@ class Authority:
             record, (place, rule) = forbidden[0]
             tally.find(stream, None, place, "erasure", f"{record.place} erased it, and did not override this: {rule}")
 
+    def _first_sealed(self, record: Erasure) -> tuple[bool, int]:
+        """By what records are sorted so that the first one is that which was sealed first."""
+        return not self._is_sealed(record), self._ranks[record.journal, record.version]
+
     def _is_sealed(self, record: Erasure) -> bool:
         return self.is_sealed is None or self.is_sealed(record.journal, record.version)
 
@@ -126,10 +132,8 @@ class Authority:
         """Whether the ledger's key vouches for a record; True where there is no ledger."""
         place = record.journal, record.version
         if place not in self._signed:
-            self._signed[place] = self.is_sealed is None or (
-                signer_of("payload_erased", record.facts, self._keys_at(*place), verifier()) is not None
-                if self.keys
-                else isinstance(record.facts.get(SIGNATURE), str)
+            self._signed[place] = self.is_sealed is None or is_vouched_for(
+                "payload_erased", record.facts, self._keys_at(*place), verifier()
             )
         return self._signed[place]
 
@@ -157,12 +161,24 @@ class Authority:
         found = (_forbids(kept, record, began, decided.at_ns, signed) for kept in self._kept(decided))
         return next((one for one in found if one is not None), None)
 
+    def forbidden_since(self, record: Erasure) -> tuple[str, str] | None:
+        """Return what forbids something now, and did not when it was recorded: the field of a finding, and words.
+
+        :param record: that is signed.
+        """
+        began, rank = self._began(record.stream), self._ranks[record.journal, record.version]
+        found = (
+            _forbids_since(fold.at_last, record, began, lambda place: self._ranks[place] > rank) for fold in self._folds
+        )
+        return next((one for one in found if one is not None), None)
+
     def _decided(self, record: Erasure) -> Erasure:
         """Return what was recorded when it was decided, where a record with the key's signature vouches for that."""
         if self.is_sealed is None or "recorded_ns" not in record.facts or not self.is_signed(record):
             return record
-        at_ns = record.facts["recorded_ns"]
-        return next((one for one in self.records if (one.stream, one.at_ns) == (record.stream, at_ns)), record)
+        told = record.stream, record.facts["recorded_ns"]
+        same = (one for one in self.records if (one.stream, one.at_ns) == told)
+        return min(same, key=self._first_sealed, default=record)
 
     def unknown(self) -> int:
         """Count the erasures of which is not known in which conversation it was, while rules name conversations."""
@@ -170,6 +186,12 @@ class Authority:
             record.conversations is None and any(kept.conversations for kept in self._kept(record))
             for record in self.records
         )
+
+    def unsigned_rules(self, now_ns: int) -> int:
+        """Count the holds and retention periods that keep something now, and that nobody signed."""
+        kept = self._folds[0].at_last
+        holds = [hold.signed for hold in kept.in_force(now_ns)]
+        return [*holds, *(period.signed for period in kept.retention.values() if period.days)].count(False)
 
     def _kept(self, record: Erasure) -> Iterator[Keeping]:
         """Yield what had to be kept when something was erased: by all rules, and by what of them is sealed."""
@@ -185,33 +207,69 @@ class _Fold:
     """Tells what had to be kept whenever something was done.
 
     :param ranks: which place each act has among them.
+    :param is_signed: whether the ledger's key vouches for a rule.
     """
 
-    def __init__(self, rules: Sequence[Event], ranks: Mapping[tuple[bytes, int], int]) -> None:
+    def __init__(self, rules: Sequence[Event], ranks: Mapping[tuple[bytes, int], int], is_signed: IsSigned) -> None:
         self._rules = sorted(rules, key=lambda one: ranks[one.stream, one.version])
         self._ranks = [ranks[one.stream, one.version] for one in self._rules]
+        self._is_signed = is_signed
         self._known: dict[int, Keeping] = {}
 
     def before(self, rank: int) -> Keeping:
         """Return what had to be kept by the rules that were there before an act."""
-        count = bisect_left(self._ranks, rank)
+        return self._of(bisect_left(self._ranks, rank))
+
+    @property
+    def at_last(self) -> Keeping:
+        """What has to be kept by all rules."""
+        return self._of(len(self._rules))
+
+    def _of(self, count: int) -> Keeping:
         if count not in self._known:
-            self._known[count] = rules_of(self._rules[:count])
+            self._known[count] = rules_of(self._rules[:count], self._is_signed)
         return self._known[count]
 
 
 def _forbids(kept: Keeping, record: Erasure, began: int | None, at_ns: int, signed: bool) -> tuple[str, str] | None:
-    homes, overrides = record.conversations, record.overrides if signed else frozenset[str]()
-    for hold in kept.in_force(at_ns):
-        of = any(hold.is_of(one, homes or ()) for one in record.exchanges)
-        if of and hold.id not in overrides:
-            return "hold", hold.told
-    if began is None or RETENTION in overrides:
+    overrides = record.overrides if signed else frozenset[str]()
+    hold = next(_holding(kept.in_force(at_ns), record, overrides), None)
+    if hold is not None:
+        return "hold", hold.told
+    period = None if RETENTION in overrides else _period(kept, record, signed)
+    return _keeps(period, record, began, at_ns)
+
+
+def _forbids_since(
+    kept: Keeping, record: Erasure, began: int | None, is_later: Callable[[tuple[bytes, int]], bool]
+) -> tuple[str, str] | None:
+    later = [hold for hold in kept.holds.values() if is_later(hold.place)]
+    hold = next(_holding(later, record, record.overrides), None)
+    if hold is not None:
+        return "hold", hold.told
+    period = None if RETENTION in record.overrides else _period(kept, record, True)
+    if period is None or not is_later(period.place):
         return None
-    period = kept.retention_of(homes or ())
-    if homes is None or not signed:  # then only what every conversation has to obey
-        period = min(kept.retention.values(), key=lambda one: one.days, default=None) if "" in kept.retention else None
-    if period is None or period.until_ns(began) <= at_ns:
+    return _keeps(period, record, began, period.set_ns)
+
+
+def _holding(holds: Iterable[Hold], record: Erasure, overrides: Collection[str]) -> Iterator[Hold]:
+    """Yield those of some holds that keep what was erased, and that were not overridden."""
+    for hold in holds:
+        of = any(hold.is_of(one, record.conversations or ()) for one in record.exchanges)
+        if of and hold.id not in overrides:
+            yield hold
+
+
+def _period(kept: Keeping, record: Erasure, signed: bool) -> Retention | None:
+    """Return what counts for what was erased; where nobody says in what it was, what every conversation has to obey."""
+    if record.conversations is None or not signed:
+        return kept.least_retention
+    return kept.retention_of(record.conversations)
+
+
+def _keeps(period: Retention | None, record: Erasure, began: int | None, at_ns: int) -> tuple[str, str] | None:
+    if period is None or began is None or period.until_ns(began) <= at_ns:
         return None
     return "retention", f"{id_text(record.stream)} is kept until {rfc3339(period.until_ns(began))}"
 
@@ -241,12 +299,18 @@ def sealed_by_now(ledger: Ledger, origin: str, keys: Sequence[NoteKey], before: 
     return is_sealed
 
 
-def unanswered(authority: Authority, erased: Mapping[bytes, int]) -> Iterator[str]:
-    """Return what is not proved of erasures, a sentence each."""
+def unanswered(authority: Authority, erased: Mapping[bytes, int], now_ns: int) -> Iterator[str]:
+    """Return what is not proved of erasures, and of what is to be kept now, a sentence each."""
     if erased and authority.is_sealed is None:
         yield (
             "who erased what is erased, and that nothing forbade it: nothing is sealed here, so whoever can write the "
             "store can have made the record of it"
+        )
+    unsigned = 0 if authority.is_sealed is None else authority.unsigned_rules(now_ns)
+    if unsigned:
+        yield (
+            f"that what has to be kept is kept: {unsigned:,} of the holds and retention periods are signed by no key "
+            "that counts, so whoever can write the store can lift them; place or set them once more where the key is"
         )
     unknown = authority.unknown()
     if unknown:

@@ -182,7 +182,7 @@ def _not_proved(audited: Audited, authentic: str) -> Iterator[str]:
             f"that nothing is missing beside {copied:,} event streams that were copied from another store: the "
             "journals of their processes are there"
         )
-    yield from unanswered(audited.authority, audited.tally.erased)
+    yield from unanswered(audited.authority, audited.tally.erased, audited.now_ns)
     yield (
         "that everything was recorded: what was sent past the recorder is in no log; compare with the provider's bill "
         "and with the orders at the broker"

@@ -41,6 +41,18 @@ def keys_here(store: SqlStore, origin: str) -> tuple[NoteKey, ...]:
     return chain_here(store, origin).keys
 
 
+def vouching_keys(store: SqlStore) -> tuple[NoteKey, ...]:
+    """Return the keys whose signature under facts counts here: those of the ledger, and of those before it.
+
+    None where no key of it is known here.
+
+    :raises ConfigurationError: the keys that are here are damaged.
+    """
+    origin = store.ledger.origin()
+    chain = KeyChain() if origin is None else chain_here(store, origin)
+    return (*chain.keys, *chain.former)
+
+
 def told_chain(store: SqlStore, origin: str) -> KeyChain:
     """Return the keys that count where none is known: the first that a journal tells of, and what follows from it."""
     events = list(acts_of_types(store, (CREATED, ROTATED)))
