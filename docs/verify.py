@@ -21,7 +21,7 @@ import struct
 import sys
 import uuid
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from functools import cache
 from pathlib import Path
@@ -998,6 +998,7 @@ class Log:
 
     :ivar present: whether there is one: a store without a key has none.
     :ivar start, end: the range of leaves that are here, the second not included.
+    :ivar keys: of the ledger; ``former``: of those before it, which vouch for facts of their time and for nothing else.
     :ivar own: the leaves of the event streams that are in the bundle, by stream, in order.
     :ivar others: how many other event streams have leaves in the range.
     """
@@ -1006,11 +1007,13 @@ class Log:
         self._container, self._findings = container, findings
         self.present = LEAVES in container.members or told is not None
         self.keys: list[Key] = []
+        self.former: list[Key] = []
         self.checkpoints: list[Checkpoint] = []
         self.own: dict[bytes, list[Sealed]] = {}
         self.start = self.end = self.others = 0
         self.origin = ""
         self._log_id = b""
+        self._retired: dict[str, int] = {}
         self.proved_sizes: set[int] = set()
         self.roots: dict[int, bytes] = {}
         if self.present:
@@ -1024,6 +1027,8 @@ class Log:
             raise Damaged("the manifest does not tell which leaves of the ledger are here")
         self.start, self.end = start, end
         self.origin = str(told.get("origin"))
+        retired = told.get("retired")
+        self._retired = retired if isinstance(retired, dict) else {}
         self._log_id = hashlib.sha256(b"recorder/origin/v1\0" + self.origin.encode("utf-8", "surrogatepass")).digest()
 
     def _read_keys(self) -> None:
@@ -1032,9 +1037,10 @@ class Log:
             raise Damaged(f"{KEYS} is not a list of public keys, a line each")
         for line in lines:
             try:
-                self.keys.append(parse_vkey(line))
+                key = parse_vkey(line)
             except ValueError as error:
                 raise Damaged(f"{KEYS}: {error}") from None
+            (self.keys if key.name == self.origin else self.former).append(key)
 
     def _read_checkpoints(self) -> None:
         names = self._container.names("checkpoints")
@@ -1149,6 +1155,12 @@ class Log:
         if leaf not in own:
             self.own[stream] = [leaf, *own]
         return ""
+
+    def in_force(self, key: Key, stream: bytes, version: int) -> bool:
+        """Return whether a key was yet in force when a version of a stream was sealed, as the manifest says."""
+        last = self._retired.get(key.text)
+        leaf = next((one.number for one in self.own.get(stream, ()) if one.length >= version), 0)
+        return type(last) is not int or leaf <= last
 
     def _entry(self, leaf: Sealed) -> bytes:
         fields = (leaf.stream, leaf.length, leaf.hash, leaf.state, leaf.sealed_ns, leaf.before)
@@ -1360,6 +1372,7 @@ class Journals:
     :param here: the event streams that are in the bundle.
     :param period: the time that the bundle was made for, from and to (nanoseconds); None: not for a time.
     :param keys: of the ledger: those whose signature under an erasure counts.
+    :param in_force: whether one of them was that of the ledger yet when a version of a journal was sealed.
     :ivar elsewhere: exchanges that a journal announces and that are not in the bundle.
     :ivar erasures: what journals tell of erasures, by event stream.
     :ivar dropped: events of what is here that the recorder itself says to have lost.
@@ -1368,9 +1381,14 @@ class Journals:
     """
 
     def __init__(
-        self, here: Collection[bytes], period: tuple[int, int] | None, findings: Findings, keys: Sequence[Key] = ()
+        self,
+        here: Collection[bytes],
+        period: tuple[int, int] | None,
+        findings: Findings,
+        keys: Sequence[Key] = (),
+        in_force: Callable[[Key, bytes, int], bool] = lambda key, journal, version: True,
     ) -> None:
-        self._keys = keys
+        self._keys, self._in_force = keys, in_force
         self._here, self._period, self._findings = here, period, findings
         self._opened: dict[bytes, _Opened] = {}
         self._closed: dict[bytes, list[_Closed]] = {}
@@ -1424,6 +1442,8 @@ class Journals:
         if stream not in self._here or len(told) >= _MOST_ERASURES:
             return
         by = signed_by(entry.type, facts, self._keys)
+        if by is not None and not self._in_force(by, journal, entry.version):
+            by = None
         if by is not None and any(one.signed and one.facts.get("signature") == signature for one in told):
             return  # somebody wrote it down once more
         count = events if type(events) is int else 0
@@ -1614,6 +1634,7 @@ def _moment(nanoseconds: int) -> str:
 
 MANIFEST = "manifest.json"
 PREDICATE_TYPE = "urn:recorder:evidence-bundle:v1"
+KINDS = ("exchange", "conversation", "link", "journal")
 _LARGE, _SMALL = 32 << 20, 1 << 20
 
 
@@ -1638,6 +1659,7 @@ class Verification:
         self.held_told = ""
         self.counts: dict[str, int] = {}
         self.unsigned_erasures = 0
+        self._kinds: dict[str, Any] = {}
 
     def run(self) -> None:
         """Check everything; what is wrong is in :attr:`findings`."""
@@ -1661,7 +1683,7 @@ class Verification:
         proved = self._check_proofs(log)
         self._read_streams(streams, log)
         for stream, summary in self.summaries.items() if log.present else ():
-            if stream not in proved and summary.kind != "journal":
+            if stream not in proved and (summary.kind or self._kinds.get(id_of(stream))) != "journal":
                 self.findings.add("omitted", "proof", "its proof is not here", stream)
         self._check_links()
         self._check_anchors(log)
@@ -1708,7 +1730,7 @@ class Verification:
 
     def _read_streams(self, names: dict[bytes, str], log: Log) -> None:
         period = period_of(self.predicate.get("selection"))
-        journals = self.journals = Journals(names, period, self.findings, self._counting(log))
+        journals = self.journals = Journals(names, period, self.findings, self._counting(log), log.in_force)
         checks = StreamChecks(self._container, log, self.findings)
 
         def look(_: StreamSummary, entry: Entry) -> None:
@@ -1717,6 +1739,7 @@ class Verification:
         listed = self.predicate.get("streams")
         listed = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
         kinds = {str(one.get("id")): one.get("kind") for one in listed}
+        self._kinds = dict(kinds)
         ordered = sorted(names, key=lambda stream: (kinds.get(id_of(stream)) != "journal", stream))
         for stream in ordered:
             told = kinds.pop(id_of(stream), None)
@@ -1726,11 +1749,13 @@ class Verification:
                 continue
             self.summaries[stream] = summary
             if summary.kind != told:
-                self.findings.add("manifest", "kind", f"the manifest calls it {told}, it is {summary.kind}", stream)
+                found = f"it is {summary.kind}" if summary.kind else "what it is cannot be read"
+                self.findings.add("manifest", "kind", f"the manifest calls it {told}, {found}", stream)
             elif summary.first > 1 and told != "journal":
                 self.findings.add("omitted", "version", "its beginning is not here", stream, 1)
         for name in kinds:
-            self.findings.add("omitted", "manifest", f"the manifest names an event stream that is not here: {name}")
+            told = f"the manifest names the {self.kind_of(name)} {name}, which is not here"
+            self.findings.add("omitted", "manifest", told)
         self.events = checks.events
         journals.compare(self.summaries)
         self._check_erasures(journals)
@@ -1769,8 +1794,8 @@ class Verification:
         the keys too.
         """
         if not self.trusted or self._is_vouched_for():
-            return log.keys
-        return [key for key in log.keys if key.fingerprint in self.trusted]
+            return [*log.keys, *log.former]
+        return [key for key in (*log.keys, *log.former) if key.fingerprint in self.trusted]
 
     def _check_proofs(self, log: Log) -> set[bytes]:
         proved = set()
@@ -1851,6 +1876,15 @@ class Verification:
         else:
             self.held_told = "agrees" if own.size in roots else "not comparable"
 
+    def kind_of(self, name: str) -> str:
+        """Return what an event stream is, by its id as text: as its events say, else as the manifest does."""
+        try:
+            summary = self.summaries.get(uuid.UUID(name).bytes)
+        except ValueError:
+            summary = None
+        told = (summary.kind if summary is not None else "") or self._kinds.get(name)
+        return told if told in KINDS else "event stream"
+
     def gaps(self) -> int:
         """Return how often the recorder itself noted, in what is here, that something could not be kept."""
         return sum(summary.gaps for summary in self.summaries.values())
@@ -1926,7 +1960,7 @@ def result_of(verification: Verification) -> dict[str, Any]:
     }
     result: dict[str, Any] = {
         "verdicts": verdicts,
-        "findings": [finding.as_json() for finding in findings.found],
+        "findings": [_finding(verification, finding) for finding in findings.found],
         "events": verification.events,
         "exchanges": [_exchange(verification, one) for one in exchanges],
         "counts": verification.counts,
@@ -1958,6 +1992,11 @@ def result_of(verification: Verification) -> dict[str, Any]:
     if verification.held_told:
         result["held_checkpoint"] = verification.held_told
     return result
+
+
+def _finding(verification: Verification, finding: Finding) -> dict[str, Any]:
+    of = {"of": verification.kind_of(finding.stream)} if finding.stream else {}
+    return {**finding.as_json(), **of}
 
 
 def _authentic(verification: Verification) -> str:
@@ -2001,7 +2040,9 @@ def _clocks(verification: Verification) -> list[str]:
     for stream, summary in sorted(verification.summaries.items()):
         leaf = _last_leaf(verification, stream)
         if leaf is not None and leaf.sealed_ns + TOLERATED_NS < summary.last_ns:
-            told.append(f"{id_of(stream)} was sealed before its last event, if the clocks were right")
+            told.append(
+                f"the {summary.kind} {id_of(stream)} was sealed before its last event, if the clocks were right"
+            )
     return told
 
 
@@ -2120,7 +2161,7 @@ def lines_of(result: dict[str, Any]) -> Iterator[str]:
     for told in result["clocks"][:_SHOWN]:
         yield f"  clock: {told}"
     for finding in result["findings"][:_SHOWN]:
-        place = f"{finding['stream']} " if "stream" in finding else ""
+        place = f"{finding.get('of', 'event stream')} {finding['stream']} " if "stream" in finding else ""
         version = f"version {finding['version']} " if "version" in finding else ""
         yield f"  FOUND {place}{version}{finding['kind']} ({_clean(finding['field'])}): {_clean(finding['detail'])}"
     yield from _rest("findings", len(result["findings"]))

@@ -18,6 +18,7 @@ from recorder.store import open_store
 from recorder.store.projected import SqlProjected
 from recorder.store.schema import upgrade
 from tests.postgres_server import GivenServer, PostgresServer, any_server
+from tests.sampling import mark_what_is_left
 from tests.tsa import Authority, Served, serving
 
 ENGINES = ("sqlite", "postgresql")
@@ -30,6 +31,14 @@ PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("sample", max_examples=30, **PATIENT)
 settings.register_profile("long", max_examples=2000, **PATIENT)
 settings.load_profile("sample")
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave most cases of the tests of whole programs to ``-m thorough``, but for what was asked for by name."""
+    if not config.option.keyword:
+        places = [config.invocation_params.dir / argument.partition("::")[0] for argument in config.args]
+        mark_what_is_left(items, (place.resolve() for place in places if place.is_file()))
 
 
 @pytest.hookimpl(trylast=True)

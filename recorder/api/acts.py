@@ -11,6 +11,7 @@ from recorder.clock import Clock, id_text
 from recorder.core.events import Event, StreamOpened
 from recorder.errors import ConfigurationError
 from recorder.ledger.keys import SigningKey, load
+from recorder.ledger.own_keys import require_in_force
 from recorder.ledger.sealer import Sealer, seal_acts
 from recorder.recording.closing import following
 from recorder.recording.short_journal import short_journal
@@ -34,6 +35,7 @@ def write_down(
     facts: Sequence[tuple[str, Mapping[str, Any]]],
     *,
     links: Sequence[Mapping[str, Any]] = (),
+    journal: bytes | None = None,
     seal: bool = True,
     unsealed: Callable[[str], None] = lambda reason: None,
 ) -> bytes:
@@ -42,12 +44,13 @@ def write_down(
     :param action: what was done, in a word.
     :param facts: the events of the journal, see :mod:`recorder.core.journal_facts`.
     :param links: facts of links, each of which becomes a stream of its own.
+    :param journal: its id, where the facts say in which they stand; a new one where it is left out.
     :param seal: False leaves the sealing to whoever seals next: what is outside is not touched.
     :param unsealed: is told why it is recorded and not sealed, where that is so.
     :return: id of the journal.
     :raises StoreError: the store failed; nothing is written.
     """
-    instance = clock.new_id()
+    instance = journal or clock.new_id()
     made = [_linked(clock, link, instance) for link in links]
     told = [*facts, *(("stream_written", _reached(event)) for _, event in made)]
     opened, events = short_journal(store, clock, told, {"action": action}, instance)
@@ -90,6 +93,8 @@ def signing_key(store: EventLog) -> tuple[SigningKey | None, str]:
         return None, "the store has no ledger"
     try:
         key = load(origin)
+        if key is not None:
+            require_in_force(store, key.public)
     except ConfigurationError as error:
         return None, str(error)
     return key, f"the signing key of {origin} is not here"

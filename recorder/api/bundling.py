@@ -28,7 +28,7 @@ from recorder.ledger.bundle_cover import Counted, cover
 from recorder.ledger.bundle_journals import elsewhere_and_lost
 from recorder.ledger.bundle_plan import Plan, Wanted, planned
 from recorder.ledger.bundle_range import Range
-from recorder.ledger.own_keys import keys_here, require_own, told_keys
+from recorder.ledger.own_keys import chain_here, require_own, rotated_away, told_chain
 from recorder.ledger.standalone.verify import verify_bundle
 from recorder.locations import sqlite_path
 from recorder.store.erased import acts_of_types, streams_with
@@ -258,9 +258,15 @@ def _counted(store: SqlStore, plan: Plan, redacted: int) -> Counted:
 def _keys(store: SqlStore, within: Range) -> LedgerKeys:
     """Return the ledger's keys: those that count here; where none is known, what journals tell."""
     signing = keys.load(within.origin)
-    known = keys_here(store, within.origin) or told_keys(store, within.origin)
-    if not known:
+    if signing is not None and rotated_away(store, signing.public) is not None:
+        signing = None  # its word counts no more
+    known = chain_here(store, within.origin)
+    if not known.keys:
+        known = told_chain(store, within.origin)
+    if not known.keys:
         raise ConfigurationError(
             f"no public key of the ledger {within.origin} is known here: copy its .vkeys file from where it is signed"
         )
-    return LedgerKeys(known, None if signing is None else (signing.public, signing.sign))
+    return LedgerKeys(
+        (*known.keys, *known.former), None if signing is None else (signing.public, signing.sign), known.retired
+    )

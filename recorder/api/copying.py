@@ -7,9 +7,10 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, Final, Unpack, cast
 
-from recorder.api.acts import write_down
+from recorder.api.acts import signing_key, write_down
 from recorder.api.exporting import threads_of
 from recorder.api.store import ExchangeFilters, Store
+from recorder.api.vouching import signed, signed_records
 from recorder.clock import SystemClock, id_bytes, id_or_digits, id_text
 from recorder.core.conversation import Names
 from recorder.core.journal_facts import StreamWrittenMeta
@@ -174,15 +175,18 @@ def _streams(store: Store, filters: ExchangeFilters) -> tuple[Streams, int, Sequ
 def _tell_copied(target: SqlStore, streams: Streams) -> None:
     """Write down in the target that event streams were copied whose processes keep their journals elsewhere.
 
-    Else whoever audits it would take the journals for removed. What is told already is not told again.
+    Else whoever audits it would take the journals for removed. What is told already is not told again, but signed where
+    the key is, and was not.
     """
     told: dict[str, int] = {}
-    for event in acts_of_types(target, ("stream_written",)):
+    key, _ = signing_key(target)
+    written = acts_of_types(target, ("stream_written",))
+    for event in written if key is None else signed_records(target, written):
         stream, length = str(event.facts.get("stream")), event.facts.get("length")
         told[stream] = max(told.get(stream, 0), length if isinstance(length, int) else 0)
     facts = list(_copied(target, streams, told))
     if facts:
-        write_down(target, SystemClock(), "copy", facts)
+        write_down(target, SystemClock(), "copy", signed(facts, key))
 
 
 def _copied(target: SqlStore, streams: Streams, told: Mapping[str, int]) -> Iterator[tuple[str, StreamWrittenMeta]]:

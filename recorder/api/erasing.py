@@ -119,6 +119,8 @@ def bring_up_to_date(url: str, clock: Clock) -> None:
 def plan_for(store: Store, found: Found, now_ns: int) -> Plan:
     """Return what erasing an exchange or a conversation would erase; what is erased already is left out.
 
+    What of it is gone and nobody vouches for is vouched for with it: whoever erased it may have died before he said so.
+
     :raises ErasureRefused: part of it is being recorded.
     :raises NotFound: there is no such conversation.
     """
@@ -135,7 +137,8 @@ def plan_for(store: Store, found: Found, now_ns: int) -> Plan:
     rows = [row for one in named for row in store.reader.links_of_exchange(id_bytes(one))]
     plan = _plan(store, named, openings, [id_text(row.stream) for row in rows], others, now_ns)
     there = [row for row in rows if id_text(row.stream) in plan.links]
-    return replace(plan, belongs=belonging(store, plan.exchanges, plan.openings, there))
+    belongs = belonging(store, plan.exchanges, plan.openings, there)
+    return replace(plan, belongs=belongs, unvouched=unvouched(store.reader.store, frozenset((*named, *openings))))
 
 
 def unfinished_plan(store: Store, now_ns: int) -> Plan:
@@ -170,7 +173,7 @@ def _plan(
         return tuple(one for one in some if id_bytes(one) in whole)
 
     _require_ended(store, still(exchanges), still(openings))
-    overrides, kept = reasons_to_keep(store, exchanges, now_ns, decided=decided)
+    overrides, kept = reasons_to_keep(store, still(exchanges), now_ns, decided=decided)
     return Plan(still(exchanges), still(openings), still(links), others, tuple(overrides), kept)
 
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from recorder.api.reader import TAKEN_AWAY, Reader
 from recorder.clock import id_bytes
 from recorder.core.authority import on_whose_word
+from recorder.core.events import Event
 from recorder.core.exchange import Exchange
 from recorder.core.json_text import present, rfc3339
 from recorder.core.messages import ERASED
-from recorder.errors import CorruptRecording
-from recorder.store.erased import acts_of_types, erased_streams, thing_digest
+from recorder.errors import ConfigurationError, CorruptRecording
+from recorder.ledger.key_chain import KeyChain
+from recorder.ledger.own_keys import chain_here
+from recorder.store.erased import acts_of_types, erased_streams, sealing_leaf, thing_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,22 +25,25 @@ class ErasureRecord:
     """A ``payload_erased`` of a journal.
 
     :ivar stream: what was erased; ``at_ns``: when, UTC nanoseconds.
+    :ivar signed: whether a key of the ledger vouches for it; None: none is known here.
     """
 
     stream: bytes
     at_ns: int
     facts: Mapping[str, Any]
+    signed: bool | None = None
 
     @property
     def told(self) -> str:
         """Who erased it, when and why, in words."""
-        return f"what was said in it was erased {rfc3339(self.at_ns)[:19]}Z {on_whose_word(self.facts)}"
+        told = f"what was said in it was erased {rfc3339(self.at_ns)[:19]}Z {on_whose_word(self.facts)}"
+        return f"{told}; NOT SIGNED by the ledger's key" if self.signed is False else told
 
     @property
     def authority(self) -> dict[str, Any]:
         """Return the same as JSON."""
         named = {name: self.facts.get(name) for name in ("by", "approved_by", "ground")}
-        return present(at=rfc3339(self.at_ns), **named)
+        return present(at=rfc3339(self.at_ns), signed=self.signed, **named)
 
     @property
     def linked(self) -> Mapping[str, Any]:
@@ -68,14 +74,34 @@ class Erasures:
                 stream = id_bytes(str(event.facts["exchange"]))
             except (CorruptRecording, KeyError, ValueError):  # which the audit tells of
                 continue
-            told.setdefault(stream, ErasureRecord(stream, event.wall_ns, event.facts))
+            record = ErasureRecord(stream, event.wall_ns, event.facts, self._is_signed(event))
+            known = told.get(stream)
+            if known is None or (record.signed and not known.signed):  # what nobody signed displaces nothing
+                told[stream] = record
         return told
+
+    @cached_property
+    def _chain(self) -> KeyChain:
+        store = self._reader.store
+        try:
+            origin = store.ledger.origin()
+            return KeyChain() if origin is None else chain_here(store, origin)
+        except ConfigurationError:  # damaged keys, which whoever signs or audits tells of
+            return KeyChain()
+
+    def _is_signed(self, event: Event) -> bool | None:
+        leaf_of = partial(sealing_leaf, self._reader.store)
+        return self._chain.counts(event, leaf_of) if self._chain.keys else None
 
     @cached_property
     def _gone(self) -> Mapping[bytes, ErasureRecord]:
         """The records of what is erased indeed."""
-        gone = erased_streams(self._reader.store) if self._records else frozenset()
+        gone = self._emptied if self._records else frozenset()
         return {stream: record for stream, record in self._records.items() if stream in gone}
+
+    @cached_property
+    def _emptied(self) -> frozenset[bytes]:
+        return erased_streams(self._reader.store)
 
     def of(self, stream: bytes) -> ErasureRecord | None:
         """Return the record of an erasure; None where nothing of the stream was erased."""
@@ -110,7 +136,13 @@ class Erasures:
         return replace(exchange, anomalies=(*others, gone if record is None else replace(gone, detail=record.told)))
 
     def listed(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return what a list shows of an exchange; what is gone without a record is not called erased there either."""
-        if not row.get("erased") or self._reader.tells_erased(id_bytes(str(row["id"]))):
+        """Return what a list shows of an exchange; what is gone without a record is not called erased there either.
+
+        The row may be of a time at which it was there: whoever takes it away need not bring the projections up to date.
+        """
+        stream = id_bytes(str(row["id"]))
+        if not row.get("erased") and stream not in self._emptied:
             return row
+        if self._reader.tells_erased(stream):
+            return {**row, "erased": True}
         return {name: value for name, value in row.items() if name != "erased"} | {"not_as_written": TAKEN_AWAY}

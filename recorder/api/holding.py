@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import closing
-from typing import Any, TypeAlias
+from contextlib import closing, suppress
+from typing import Any, Final, TypeAlias
 
-from recorder.api.acts import who, write_down
+from recorder.api.acts import seal_first, signing_key, who, write_down
 from recorder.api.homes import Homes
 from recorder.api.store import Store
 from recorder.api.threaded import Found
+from recorder.api.vouching import ERASED, signed
 from recorder.clock import Clock, id_bytes, id_text
 from recorder.core.act_order import in_order
-from recorder.core.holds import LONGEST_DAYS, RETENTION, TYPES, Hold, Keeping, rules_of
+from recorder.core.holds import LONGEST_DAYS, RETENTION, TYPES, Hold, Keeping, Retention, by_nobody, rules_of, signed_by
 from recorder.core.json_text import rfc3339
-from recorder.errors import ConfigurationError, ErasureRefused, NotFound
+from recorder.core.signed_facts import JOURNAL, SIGNATURE
+from recorder.errors import ConfigurationError, ErasureRefused, NotFound, RecorderError
+from recorder.ledger.keys import verifier
+from recorder.ledger.own_keys import vouching_keys
 from recorder.store import open_store
 from recorder.store.erased import acts_of_types, sealing_leaf
 from recorder.store.related import SEALED
+from recorder.store.sql import SqlStore
+
+_UNDONE: Final = "whoever can write the database can undo it until it is said once more where the key is"
 
 #: Is told something, in words.
 Tell: TypeAlias = Callable[[str], None]
@@ -26,10 +33,13 @@ Tell: TypeAlias = Callable[[str], None]
 def keeping(store: Store) -> Keeping:
     """Return what has to be kept.
 
+    :raises ConfigurationError: the keys that are here are damaged.
     :raises CorruptRecording: the facts of a hold cannot be read: then nobody knows.
     """
     log = store.reader.store
-    return rules_of(in_order(acts_of_types(log, TYPES), lambda journal, version: sealing_leaf(log, journal, version)))
+    rules = in_order(acts_of_types(log, TYPES), lambda journal, version: sealing_leaf(log, journal, version))
+    is_signed = by_nobody if log.ledger.origin() is None else signed_by(vouching_keys(log), verifier())
+    return rules_of(rules, is_signed)
 
 
 def place_hold(
@@ -56,13 +66,15 @@ def release_hold(url: str, clock: Clock, part: str, ground: str, unsealed: Tell 
 
     :param part: its id, or a beginning or an end of that.
     :param unsealed: is told why it is recorded and not sealed, where that is so.
+    :raises ConfigurationError: it is signed, and the key is not here: that would lift nothing.
     :raises NotFound: no hold goes by it that nobody released, or several do.
     :raises StoreError: it could not be recorded.
     """
     with Store(url) as store:
         hold = hold_called(keeping(store), part)
     facts = {"hold": hold.id, "by": who(), "ground": _text(ground, "ground")}
-    _act(url, clock, "hold", "hold_released", facts, unsealed)
+    asked = f"hold {hold.id} is signed with the ledger's key, and lifted by nothing else" if hold.signed else None
+    _act(url, clock, "hold", "hold_released", facts, unsealed, asked)
     return hold
 
 
@@ -82,7 +94,7 @@ def set_retention(url: str, clock: Clock, days: int, found: Found | None, unseal
     """Have everything, or a conversation, kept for so many days after an exchange began.
 
     :param unsealed: is told why it is recorded and not sealed, where that is so.
-    :raises ConfigurationError: that is no number of days.
+    :raises ConfigurationError: that is no number of days; or what counts is signed, and the key is not here.
     :raises StoreError: it could not be recorded.
     """
     if not 0 <= days <= LONGEST_DAYS:
@@ -92,10 +104,21 @@ def set_retention(url: str, clock: Clock, days: int, found: Found | None, unseal
     if of:
         facts["of"] = of
     with Store(url) as store:
-        before = keeping(store).retention.get(of)
+        kept = keeping(store).retention
+    before = kept.get(of)
     if before is not None:
-        facts["replaces"] = id_text(before.journal)
-    _act(url, clock, "retention", "retention_set", facts, unsealed)
+        facts["replaces"] = id_text(before.place[0])
+    asked = _signed_before(before, kept.get(""), days)
+    _act(url, clock, "retention", "retention_set", facts, unsealed, asked)
+
+
+def _signed_before(before: Retention | None, everything: Retention | None, days: int) -> str | None:
+    """Return what a retention period cannot replace or shorten without the ledger's key, in words."""
+    if before is not None and before.signed:
+        return "the retention period that counts is signed with the ledger's key, and replaced by nothing else"
+    if before is not everything and everything is not None and everything.signed and days < everything.days:
+        return "the retention period of everything is signed with the ledger's key, and shortened by nothing else"
+    return None
 
 
 def reasons_to_keep(
@@ -154,6 +177,33 @@ def _text(text: str, name: str) -> str:
     return text
 
 
-def _act(url: str, clock: Clock, action: str, kind: str, facts: dict[str, Any], unsealed: Tell) -> None:
+def _act(
+    url: str, clock: Clock, action: str, kind: str, facts: dict[str, Any], unsealed: Tell, asked: str | None = None
+) -> None:
+    """Record what is to be kept, or is not any more, signed where the key is here.
+
+    :param asked: why it would be without effect where nobody signs it; None: it would not.
+    """
     with closing(open_store(url, write=True)) as store:
-        write_down(store, clock, action, [(kind, facts)], unsealed=unsealed)
+        key, reason = signing_key(store)
+        if key is None and asked is not None:
+            raise ConfigurationError(f"{asked}: nothing was recorded, as {reason}; do it where that key is")
+        journal = clock.new_id()
+        if key is not None:
+            _seal_erasures(store, clock)
+            facts = {**facts, JOURNAL: id_text(journal)}
+
+        def tell(why: str) -> None:
+            unsealed(why if key is not None else f"{why}; nor is it signed: {_UNDONE}")
+
+        write_down(store, clock, action, signed([(kind, facts)], key), journal=journal, unsealed=tell)
+
+
+def _seal_erasures(store: SqlStore, clock: Clock) -> None:
+    """Seal the records of erasures that nobody has sealed, so that the ledger says that they came before this."""
+    with suppress(RecorderError):  # what prevents it is told of what is written down next, or by an audit
+        records = sorted(acts_of_types(store, (ERASED,)), key=lambda event: event.position or 0)
+        journals = dict.fromkeys(event.stream for event in records if event.facts.get(SIGNATURE) is None)
+        pending = [one for one in journals if store.ledger.last_leaf(one) is None]
+        if pending:
+            seal_first(store, clock, pending)

@@ -36,5 +36,6 @@ class Homes:
     def _members_of(self, conversation: str) -> frozenset[str]:
         try:
             return frozenset(self._store.threaded.conversation(conversation).exchanges)
-        except NotFound:  # all that was in it is erased, or goes by another id now: what is asked tells its own
+        # It is no id, all that was in it is erased, or it goes by another id now: what is asked tells its own.
+        except (NotFound, ValueError):
             return frozenset()

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from recorder.api.acts import signing_key
 from recorder.api.cassette_rules import rules_for
 from recorder.api.foreign_files import ForeignFile, is_part_of
+from recorder.api.vouching import signed
 from recorder.clock import Clock, SystemClock, id_text
 from recorder.core.journal_facts import StreamWrittenMeta
 from recorder.core.json_text import present
@@ -199,7 +201,9 @@ class Import:
                 [each for one in new.values() for each in one.events],
             )
             if isinstance(store, SqlStore):
-                journal, told = short_journal(store, self._clock, map(_written, new.values()), _ACTION, self._instance)
+                key, _ = signing_key(store)
+                facts = signed(map(_written, new.values()), key)
+                journal, told = short_journal(store, self._clock, facts, _ACTION, self._instance)
                 openings, events = [journal, *openings], [*told, *events]
             store.append(openings, events)
             self._unsealed.append(self._instance)

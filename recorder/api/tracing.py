@@ -43,7 +43,8 @@ def _traced(store: Store, row: LinkRow, standing: Standing) -> dict[str, Any]:
     (event,) = store.reader.events(row.stream)
     facts, exchange = event.facts, id_text(row.exchange)
     chosen = led_to(store, row)
-    there = next((one for one in reversed(chosen) if store.erasures.of(id_bytes(one)) is None), exchange)
+    live = [one for one in chosen if store.erasures.of(id_bytes(one)) is None]
+    there = live[-1] if live else exchange
     view = store.conversation(store.resolve(there))
     known = {one.id: one for one in view.exchanges}
     steps = [known.get(one) or store.rebuilt(one) for one in chosen]
@@ -59,7 +60,7 @@ def _traced(store: Store, row: LinkRow, standing: Standing) -> dict[str, Any]:
         erased=None if erased is None else erased.authority,
         not_as_written=_broken(store, row.stream),
         seal=_seal(ledger, row.stream, row.at_ns),
-        conversation=view.id,
+        conversation=view.id if there in live else _former_home(store, row.exchange),
         conversation_name=standing.name(view),
         steps=[
             _step(step, standing.redacted(step), row, view, ledger)
@@ -67,6 +68,16 @@ def _traced(store: Store, row: LinkRow, standing: Standing) -> dict[str, Any]:
             for step in steps
         ],
     )
+
+
+def _former_home(store: Store, exchange: bytes) -> str | None:
+    """Return the conversation that an erased exchange was in, as the record of that tells; None where it does not.
+
+    What is left of an exchange stands for itself, so it is no conversation, though it would be taken for one.
+    """
+    record = store.erasures.of(exchange)
+    homes = None if record is None else record.facts.get("conversations")
+    return homes[0] if isinstance(homes, list) and homes and isinstance(homes[0], str) else None
 
 
 def _broken(store: Store, stream: bytes) -> str | None:

@@ -6,7 +6,8 @@ recorded without the key is vouched for later, where the key is, by a further re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from recorder.api.acts import signing_key, who
@@ -14,11 +15,12 @@ from recorder.clock import id_text
 from recorder.core.authority import on_whose_word
 from recorder.core.events import Event
 from recorder.core.json_text import rfc3339
-from recorder.core.signed_facts import SIGNATURE, signed_facts, signer_of
+from recorder.core.signed_facts import SIGNATURE, signed_facts
 from recorder.ledger.audit_journals import ACCESSED, CARRIED_OUT, is_carried_out
-from recorder.ledger.keys import SigningKey, verifier
-from recorder.ledger.own_keys import keys_here
-from recorder.store.erased import acts_of_types, erased_streams
+from recorder.ledger.key_chain import KeyChain
+from recorder.ledger.keys import SigningKey
+from recorder.ledger.own_keys import chain_here
+from recorder.store.erased import acts_of_types, erased_streams, sealing_leaf
 from recorder.store.sql import SqlStore
 
 ERASED: Final = "payload_erased"
@@ -27,39 +29,50 @@ Act = tuple[str, Mapping[str, Any]]
 
 
 def signed_records(store: SqlStore, events: Iterable[Event]) -> list[Event]:
-    """Return those records of erasures that a key that counts here has signed."""
+    """Return those events of journals whose facts a key that counts here has signed."""
     origin = store.ledger.origin()
-    keys = () if origin is None else keys_here(store, origin)
-    return [event for event in events if signer_of(ERASED, event.facts, keys, verifier()) is not None]
+    chain = KeyChain() if origin is None else chain_here(store, origin)
+    return _signed_by(store, chain, events)
 
 
-def unvouched(store: SqlStore) -> tuple[Event, ...]:
+def _signed_by(store: SqlStore, chain: KeyChain, events: Iterable[Event]) -> list[Event]:
+    leaf_of = partial(sealing_leaf, store)
+    return [event for event in events if chain.keys and chain.counts(event, leaf_of)]
+
+
+def unvouched(store: SqlStore, of: Collection[str] | None = None) -> tuple[Event, ...]:
     """Return, of each event stream that nobody vouches for the erasure of, the last record of it.
 
     That is one that is gone and whose records nobody signed, or of which nothing says that it was carried out: whoever
     did it died before he said so, or it was somebody else. What is still there, nobody has to vouch for. Nothing is
     returned where the key is not here: nobody can vouch for anything then.
+
+    :param of: ids of the event streams that are asked about, with links of theirs; None: all.
     """
     key, _ = signing_key(store)
     origin = store.ledger.origin()
     if key is None or origin is None:
         return ()
     there = sorted(acts_of_types(store, (ERASED,)), key=lambda event: (event.wall_ns, event.stream, event.version))
-    keys, gone = keys_here(store, origin), set(map(id_text, erased_streams(store)))
-    done = {
-        str(event.facts.get("of")).rpartition(" ")[2]
-        for event in acts_of_types(store, (ACCESSED,))
-        if is_carried_out(event.facts) and signer_of(ACCESSED, event.facts, keys, verifier()) is not None
-    }
-    signed = signed_records(store, there)
+    chain, gone = chain_here(store, origin), set(map(id_text, erased_streams(store)))
+    told = (event for event in acts_of_types(store, (ACCESSED,)) if is_carried_out(event.facts))
+    done = {str(event.facts.get("of")).rpartition(" ")[2] for event in _signed_by(store, chain, told)}
+    signed = _signed_by(store, chain, there)
     done |= {_of(event) for event in signed if "vouched_by" in event.facts}
     vouched = {_of(event) for event in signed if _of(event) in done or _of(event) not in gone}
     last = {_of(event): event for event in there}
-    return tuple(event for stream, event in last.items() if stream in gone and stream not in vouched)
+    wanting = (event for stream, event in last.items() if stream in gone and stream not in vouched)
+    return tuple(event for event in wanting if of is None or any(one in of for one in _about(event)))
 
 
 def _of(record: Event) -> str:
     return str(record.facts.get("exchange"))
+
+
+def _about(record: Event) -> tuple[str, ...]:
+    """Return of what a record is: an event stream, and the exchange that a link was of, whose rows are gone."""
+    linked = record.facts.get("linked")
+    return (_of(record), *([str(linked.get("exchange"))] if isinstance(linked, dict) else ()))
 
 
 def vouching(events: Sequence[Event]) -> list[tuple[str, dict[str, Any]]]:

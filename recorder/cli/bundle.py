@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -13,7 +13,7 @@ from recorder.api.bundling import Bundled
 from recorder.api.store import Store
 from recorder.cli.application import Settings, pass_settings, store_option
 from recorder.cli.failures import FOUND, warn
-from recorder.cli.output import counted
+from recorder.cli.output import clean, counted
 from recorder.cli.progress import progress
 from recorder.cli.times import PointInTime
 from recorder.cli.trail import note
@@ -96,7 +96,13 @@ def _tell(out: Path, made: Bundled) -> None:
     elif not made.signed:
         warn("the ledger's key is not here, so nobody vouches for the transcripts and the cover, only for the events")
     for finding in made.findings[:_SHOWN]:
-        place = f"{finding['stream']} version {finding['version']}: " if "version" in finding else ""
-        warn(f"whoever verifies it will find: {place}{finding['detail']}")
+        warn(f"whoever verifies it will find: {_place(finding)}{clean(finding['detail'])}")
     if len(made.findings) > _SHOWN:
         warn(f"and {len(made.findings) - _SHOWN} more: see `recorder verify --bundle`")
+
+
+def _place(finding: Mapping[str, Any]) -> str:
+    if "stream" not in finding:
+        return ""
+    version = f" version {finding['version']}" if "version" in finding else ""
+    return f"{finding['of']} {finding['stream']}{version}: "

@@ -74,6 +74,7 @@ def list_holds(settings: Settings, as_json: bool) -> None:
 
 def _json(one: Hold) -> dict[str, Any]:
     shown: dict[str, Any] = {"hold": one.id, "ground": one.ground, "by": one.by, "placed_at": rfc3339(one.placed_ns)}
+    shown["signed"] = one.signed
     shown |= {"all": True} if one.scope == "all" else {one.scope: one.of}
     return shown if one.until_ns is None else shown | {"until": rfc3339(one.until_ns)}
 

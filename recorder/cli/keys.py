@@ -9,6 +9,7 @@ import click
 
 from recorder.api.acts import who, write_down
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
+from recorder.cli.failures import warn
 from recorder.cli.output import clean, emit_json
 from recorder.clock import SystemClock
 from recorder.core.notes import NoteKey
@@ -18,7 +19,8 @@ from recorder.ledger.founding import found, origin_of, succeeded
 from recorder.ledger.key_chain import CREATED, ROTATED, rotated
 from recorder.ledger.keys import SigningKey, fingerprint, known, load, private_file
 from recorder.ledger.keys import rotate as make_new
-from recorder.ledger.own_keys import require_own
+from recorder.ledger.own_keys import chain_here, require_own, rotated_away, rotated_told
+from recorder.ledger.sealer import seal_acts
 from recorder.locations import absolute_url
 from recorder.store import open_store, schema
 from recorder.store.urls import parse_url
@@ -52,7 +54,8 @@ def init(settings: Settings, origin: str | None, after: str | None) -> None:
     facts: dict[str, Any] = {}
     if after is not None:
         with closing(open_store(absolute_url(after), write=False)) as former:
-            facts["succeeds"] = succeeded(former.ledger, who())
+            before = chain_here(former, origin_of(former.ledger))
+            facts["succeeds"] = succeeded(former.ledger, who(), before.keys)
         if origin == facts["succeeds"]["origin"]:
             raise ConfigurationError(f"{origin} is the name of the ledger before: give another one with --origin")
     with closing(open_store(settings.store, write=True)) as store:
@@ -63,6 +66,11 @@ def init(settings: Settings, origin: str | None, after: str | None) -> None:
         write_down(store, SystemClock(), "keys", [(CREATED, created)])
     _print(key.public, "log", key.public.name)
     if after is not None:
+        if not facts["succeeds"]["keys"]:
+            warn(
+                f"no public key of {clean(facts['succeeds']['origin'])} is here, so nobody who audits this one can "
+                "tell who has signed an erasure before: `recorder erase --finish` vouches for them anew"
+            )
         click.echo("Now `recorder seal` seals what was copied; keep the store that was left, as it is.")
     click.echo("Give the fingerprint to whoever will audit, by another way than the recording: all that is proved is")
     click.echo("proved to those who have it. Keep a copy of the private key where the store is not.")
@@ -104,17 +112,24 @@ def rotate(settings: Settings) -> None:
     with closing(open_store(settings.store, write=True)) as store:
         origin = origin_of(store.ledger)
         require_own(store)
+        journals: list[bytes] = []
 
         def announce(old: SigningKey, new: SigningKey) -> None:
-            write_down(store, SystemClock(), "keys", [(ROTATED, rotated(old, new))])
+            away = rotated_away(store, old.public)
+            if away is not None and away != new.public:  # on another machine: two keys must not follow on one
+                raise ConfigurationError(rotated_told(away))
+            journals.append(write_down(store, SystemClock(), "keys", [(ROTATED, rotated(old, new))], seal=False))
 
         before, after = make_new(origin, SystemClock(), announce)
+        unsealed = seal_acts(store, SystemClock(), journals[0])  # by the new key: from there on the old one is retired
     _print(after.public, "log", origin)
     click.echo(f"{'earlier key':12} {clean(before.text)}")
     click.echo(
         "Give the new fingerprint to whoever audits, by another way than the recording, as you gave the first; "
         "programs that record here take the new key before they seal again."
     )
+    if unsealed is not None:
+        warn(f"the rotation is recorded, and not sealed: {clean(unsealed)}")
 
 
 def _shown(key: NoteKey) -> dict[str, Any]:

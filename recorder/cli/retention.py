@@ -62,7 +62,7 @@ def list_periods(settings: Settings, as_json: bool) -> None:
 
 
 def _json(one: Retention) -> dict[str, Any]:
-    shown: dict[str, Any] = {"days": one.days, "by": one.by, "set_at": rfc3339(one.set_ns)}
+    shown: dict[str, Any] = {"days": one.days, "by": one.by, "set_at": rfc3339(one.set_ns), "signed": one.signed}
     return shown | ({"of": one.of} if one.of else {})
 
 

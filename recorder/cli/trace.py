@@ -67,7 +67,9 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {dim('link changed ')}{clean(found['not_as_written'])}"
     yield f"  {dim('link sealed  ')}{_sealed(found.get('seal'))}"
     name = f"{clean(found['conversation_name'])}  " if "conversation_name" in found else ""
-    yield f"  {dim('conversation ')}{name}{dim(found['conversation'])}"
+    gone = "  nothing of it is there any more" if all("erased" in step for step in found["steps"]) else ""
+    if "conversation" in found:
+        yield f"  {dim('conversation ')}{name}{dim(found['conversation'])}{gone}"
     for number, step in enumerate(found["steps"], 1):
         yield ""
         yield from _step(number, step, decided=step["exchange"] == found["exchange"])
@@ -123,7 +125,8 @@ def _origin(origin: Mapping[str, Any]) -> str:
 
 
 def _erased(authority: Mapping[str, Any]) -> str:
-    return clean(f"{authority['at']} {on_whose_word(authority)}")
+    unsigned = "" if authority.get("signed", True) else "; NOT SIGNED by the ledger's key"
+    return clean(f"{authority['at']} {on_whose_word(authority)}{unsigned}")
 
 
 def _sealed(seal: Mapping[str, Any] | None) -> str:

@@ -10,8 +10,9 @@ What bounds it is in the ledger:
 
 Between two time stamps stands the log's own clock (``sealed_ns``), which must go forward and agree with them. A
 recorder seals within a second or so what it records: an event that says to be far older than its seal was written
-later than it says, or lay in a spool, or is of a time before the ledger. The last two are explained by the journal,
-and whoever runs the audit says so; what is not explained is a finding, ``back_dated``.
+later than it says, or lay in a spool, or was imported, or is of a time before the ledger. Whoever runs the audit says
+what explains it (:class:`Late`): a journal, or its own age, which nothing proves. What is not explained, or is by
+somebody who has not the ledger's key where that would have to sign it, is a finding, ``back_dated``.
 
 No time stamp proves that there is no second history: two can be stamped at once.
 """
@@ -21,7 +22,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from recorder.core.chain import Finding
 from recorder.core.clock_samples import ClockSamples
@@ -38,6 +39,18 @@ _FOR_EVER: Final = 1 << 80  # nanoseconds that no clock shows
 Kept = Literal["stamped", "unstamped", "unsealed"]
 
 
+class Late(NamedTuple):
+    """Why events of a stream were sealed long after the time that they say.
+
+    :ivar told: in words, as a sentence's end.
+    :ivar by: ``journal``: one tells so; ``age``: they say to be older than the ledger; ``nobody``: a journal tells so
+        whose word it is not without a signature, so that it explains nothing.
+    """
+
+    told: str
+    by: Literal["journal", "age", "nobody"] = "journal"
+
+
 class Bounds:
     """Gathers how the events of a store are bounded in time: leaves first, then stream by stream.
 
@@ -45,7 +58,8 @@ class Bounds:
     :param seal_lag_ns: how long after an event its seal may come.
     :ivar kept: number of events under a time stamp (``stamped``), sealed but under none yet (``unstamped``), and
         not sealed yet (``unsealed``).
-    :ivar late: events that were sealed late, for a reason that the journal gives.
+    :ivar late: events that were sealed late, for a reason that a journal gives; ``older``: that say to be older than
+        the ledger.
     :ivar found: whether anything was a finding.
     """
 
@@ -53,7 +67,7 @@ class Bounds:
         self.seals = seals
         self.seal_lag_ns = seal_lag_ns
         self.kept: dict[Kept, int] = {"stamped": 0, "unstamped": 0, "unsealed": 0}
-        self.late = 0
+        self.late = self.older = 0
         self.found = False
 
     def leaf(self, leaf: SealedLeaf) -> list[Finding]:
@@ -62,12 +76,11 @@ class Bounds:
         self.found |= bool(found)
         return found
 
-    def stream(self, leaves: Sequence[SealedLeaf], late_because: str | None = None) -> StreamBounds:
+    def stream(self, leaves: Sequence[SealedLeaf], late_because: Late | None = None) -> StreamBounds:
         """Return what checks the events of one stream.
 
         :param leaves: that seal it, in the order of their numbers.
-        :param late_because: what the journal says of why events of it were sealed late: its process had died, it
-            was imported, it is older than the ledger. None where nothing is said.
+        :param late_because: what is said of why events of it were sealed late; None where nothing is.
         """
         return StreamBounds(self, leaves, late_because)
 
@@ -82,7 +95,7 @@ class Bounds:
             words.append(f"clocks of hosts were stepped {steps:,} times while events were recorded: see the findings")
         if self.found or steps or not self.kept["stamped"]:
             return Verdict("no", tuple(words))
-        whole = not (self.late or self.kept["unstamped"] or self.kept["unsealed"])
+        whole = not (self.late or self.older or self.kept["unstamped"] or self.kept["unsealed"])
         return Verdict("yes" if whole else "partly", tuple(words))
 
     def _words(self) -> Iterator[str]:
@@ -101,7 +114,12 @@ class Bounds:
         if self.late:
             yield (
                 f"{self.late:,} events were sealed more than {self.seal_lag_ns / _SECOND:,.0f} s after the time that "
-                "they say; the journal tells why, but that they are that old is not proved"
+                "they say; a journal tells why, but that they are that old is not proved"
+            )
+        if self.older:
+            yield (
+                f"{self.older:,} events say to be older than the ledger: nothing but themselves tells so, and whoever "
+                "could write the store until they were sealed can have made them"
             )
         yield (
             f"clocks that differ by less than {self.seals.apart_ns / _SECOND:,.0f} s, and seals that come within "
@@ -128,7 +146,7 @@ class StreamBounds:
     Of each leaf the first event that is wrong is a finding, of either kind: one story, told once.
     """
 
-    def __init__(self, bounds: Bounds, leaves: Sequence[SealedLeaf], late_because: str | None) -> None:
+    def __init__(self, bounds: Bounds, leaves: Sequence[SealedLeaf], late_because: Late | None) -> None:
         self._bounds = bounds
         self._leaves = iter(leaves)
         self._late_because = late_because
@@ -181,9 +199,10 @@ class StreamBounds:
 
     def _look(self, event: Event, leaf: SealedLeaf) -> Finding | None:
         bounds = self._bounds
-        kind = "back_dated" if event.wall_ns < self._earliest else "clock"
-        if kind == "back_dated" and self._late_because is not None:
-            bounds.late += 1
+        kind, late = "back_dated" if event.wall_ns < self._earliest else "clock", self._late_because
+        if kind == "back_dated" and late is not None and late.by != "nobody":
+            bounds.late += late.by == "journal"
+            bounds.older += late.by == "age"
             return None
         bounds.found = True
         if kind in self._told:
@@ -200,7 +219,8 @@ class StreamBounds:
             floor = seals.floor(leaf.number)
             if floor is not None and floor.at >= leaf.sealed_ns:
                 against = f"it was sealed after a time stamp by {floor.by} of {rfc3339(floor.at)}"
-            return f"{against}: it was written later than it says, or sealed late"
+            said = "" if self._late_because is None else f"; {self._late_because.told}"
+            return f"{against}: it was written later than it says, or sealed late{said}"
         ceiling = seals.ceiling(leaf.number)
         if ceiling is not None and ceiling.not_after_ns <= leaf.sealed_ns:
             against = f"{ceiling.by} stamped it {rfc3339(ceiling.not_after_ns)}"

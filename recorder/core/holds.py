@@ -6,17 +6,24 @@ began; the last one that was set counts, and that of a conversation goes before 
 
 Which one is the last: see :mod:`recorder.core.act_order`. A release comes after the hold that it names, and a period
 after the one that it says to replace, whatever the order seems to be.
+
+Whoever can write the database can add an event to a journal. So what the ledger's key has signed is lifted, replaced or
+narrowed by nothing but what it has signed as well; and what is signed names its journal, so that a copy of it elsewhere
+is nobody's word, and cannot be had to come last. What nobody signed keeps until anybody says otherwise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from functools import cache
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from recorder.core.events import Event
 from recorder.core.json_text import rfc3339
+from recorder.core.notes import NoteKey, Verify
+from recorder.core.signed_facts import JOURNAL, SIGNATURE, is_vouched_for
 from recorder.errors import CorruptRecording
 
 #: Types of the events that :func:`rules_of` folds.
@@ -28,6 +35,9 @@ DAY_NS: Final = 86_400_000_000_000
 LONGEST_DAYS: Final = 36_500
 _SCOPES: Final = ("exchange", "conversation", "all")
 
+#: Whether the ledger's key vouches for what an event of :data:`TYPES` says.
+IsSigned: TypeAlias = Callable[[Event], bool]
+
 
 @dataclass(frozen=True, slots=True)
 class Hold:
@@ -35,6 +45,8 @@ class Hold:
 
     :ivar scope: ``exchange``, ``conversation`` or ``all``; ``of``: the id, empty for ``all``.
     :ivar placed_ns: when, UTC nanoseconds; ``until_ns``: when it ends by itself, None: when it is released.
+    :ivar place: journal and version of the event that tells of it.
+    :ivar signed: whether the ledger's key vouches for it.
     """
 
     id: str
@@ -43,7 +55,9 @@ class Hold:
     ground: str
     by: str
     placed_ns: int
+    place: tuple[bytes, int]
     until_ns: int | None = None
+    signed: bool = False
 
     def is_of(self, exchange: str, conversations: Collection[str]) -> bool:
         """Whether it keeps an exchange that is in some conversations."""
@@ -65,14 +79,16 @@ class Retention:
 
     :ivar days: 0: no longer than anybody likes.
     :ivar of: id of the conversation; empty for everything.
-    :ivar journal: id of the journal that tells of it.
+    :ivar place: journal and version of the event that tells of it.
+    :ivar signed: whether the ledger's key vouches for it.
     """
 
     days: int
     of: str
     by: str
     set_ns: int
-    journal: bytes
+    place: tuple[bytes, int]
+    signed: bool = False
 
     def until_ns(self, started_ns: int) -> int:
         """Return when an exchange that began then may be erased; 0, which is any time, where nothing keeps it."""
@@ -101,9 +117,24 @@ class Keeping:
         return [hold for hold in self.holds.values() if hold.until_ns is None or hold.until_ns > now_ns]
 
     def retention_of(self, conversations: Collection[str]) -> Retention | None:
-        """Return what counts for an exchange in some conversations: of several, the longest."""
-        own = [self.retention[one] for one in conversations if one in self.retention]
-        return max(own, key=lambda one: one.days) if own else self.retention.get("")
+        """Return what counts for an exchange in some conversations: of several, the longest.
+
+        What nobody signed of a conversation shortens nothing that is signed of everything.
+        """
+        some = [self.retention[one] for one in conversations if one in self.retention]
+        everything = self.retention.get("")
+        if everything is not None and (not some or (everything.signed and not any(one.signed for one in some))):
+            some.append(everything)
+        return max(some, key=lambda one: one.days, default=None)
+
+    @property
+    def least_retention(self) -> Retention | None:
+        """What counts at least for every exchange, whichever conversation it is in; None: nothing does."""
+        everything = self.retention.get("")
+        if everything is None:
+            return None
+        some = [one for one in self.retention.values() if one.signed or not everything.signed]
+        return min(some, key=lambda one: one.days)
 
 
 def is_rule(kind: str, facts: Mapping[str, Any]) -> bool:
@@ -115,7 +146,27 @@ def is_rule(kind: str, facts: Mapping[str, Any]) -> bool:
     return isinstance(facts.get("hold"), str) and type(until) is int and 0 <= until < 1 << 63
 
 
-def rules_of(events: Iterable[Event]) -> Keeping:
+def signed_by(keys: Sequence[NoteKey], verify: Verify) -> IsSigned:
+    """Return what tells whether the ledger's key vouches for what an event says, in the journal in which it is.
+
+    :param keys: of the ledger, that count; none: signatures are not checked, it is only asked whether there is one.
+    """
+
+    @cache
+    def is_signed(event: Event) -> bool:
+        facts = event.facts
+        here = facts.get(JOURNAL) == str(UUID(bytes=event.stream))
+        return here and is_vouched_for(event.type, facts, keys, verify)
+
+    return is_signed
+
+
+def by_nobody(event: Event) -> bool:
+    """Tell of a store without a ledger that nobody signs there: all that is said counts alike."""
+    return False
+
+
+def rules_of(events: Iterable[Event], is_signed: IsSigned = by_nobody) -> Keeping:
     """Return what has to be kept.
 
     :param events: of journals, of :data:`TYPES`, in the order in which it was done; others are passed over.
@@ -124,35 +175,64 @@ def rules_of(events: Iterable[Event]) -> Keeping:
     holds: dict[str, Hold] = {}
     early: set[str] = set()  # holds of which the release comes first
     periods: list[Retention] = []
-    replaced: set[str] = set()
-    for event in events:
-        if event.type in TYPES and not is_rule(event.type, event.facts):
-            raise CorruptRecording(
-                f"{event.type} in the journal {UUID(bytes=event.stream)} does not say what has to be kept, so nothing "
-                "can be erased: run `recorder verify`, and compare with a backup"
-            )
+    replaced: set[tuple[str, str]] = set()
+    for event, signed in _counting(events, is_signed):
+        told = event.facts
         if event.type == "hold_placed":
-            hold = _hold(event)
+            hold = _hold(event, signed)
             if hold.id in early:
                 early.remove(hold.id)
             else:
                 holds[hold.id] = hold
         elif event.type == "hold_released":
-            released = str(event.facts.get("hold"))
+            released = str(told.get("hold"))
             if holds.pop(released, None) is None:
                 early.add(released)
-        elif event.type == "retention_set":
-            told = event.facts
-            of, by = str(told.get("of", "")), str(told.get("by", ""))
-            periods.append(Retention(int(told["days"]), of, by, event.wall_ns, event.stream))
-            replaced.add(str(told.get("replaces")))
-    return Keeping(holds, {one.of: one for one in periods if str(UUID(bytes=one.journal)) not in replaced})
+        else:
+            of, by, place = str(told.get("of", "")), str(told.get("by", "")), (event.stream, event.version)
+            periods.append(Retention(int(told["days"]), of, by, event.wall_ns, place, signed))
+            replaced.add((of, str(told.get("replaces"))))
+    left = (one for one in periods if (one.of, str(UUID(bytes=one.place[0]))) not in replaced)
+    return Keeping(holds, {one.of: one for one in left})
 
 
-def _hold(event: Event) -> Hold:
+def _counting(events: Iterable[Event], is_signed: IsSigned) -> Iterator[tuple[Event, bool]]:
+    """Yield what counts of what was said, and whether it is signed.
+
+    Of what somebody has signed something of, a hold or the period of something, only what is signed counts, once.
+    """
+    told: list[tuple[Event, bool]] = []
+    for event in events:
+        if event.type not in TYPES:
+            continue
+        if not is_rule(event.type, event.facts):
+            raise CorruptRecording(
+                f"{event.type} in the journal {UUID(bytes=event.stream)} does not say what has to be kept, so nothing "
+                "can be erased: run `recorder verify`, and compare with a backup"
+            )
+        told.append((event, is_signed(event)))
+    vouched = {_subject(event) for event, signed in told if signed and event.type != "hold_released"}
+    once: set[str] = set()
+    for event, signed in told:
+        if signed:
+            signature = str(event.facts[SIGNATURE])
+            if signature not in once:
+                once.add(signature)
+                yield event, True
+        elif _subject(event) not in vouched:
+            yield event, False
+
+
+def _subject(event: Event) -> tuple[str, str]:
+    """Return which hold, or the retention period of what, an event is about."""
+    facts = event.facts
+    return ("of", str(facts.get("of", ""))) if event.type == "retention_set" else ("hold", str(facts["hold"]))
+
+
+def _hold(event: Event, signed: bool) -> Hold:
     told: dict[str, Any] = event.facts
     scope = next((one for one in _SCOPES if one in told), "all")
     of = "" if scope == "all" else str(told[scope])
-    told_of = (str(told.get(name, "")) for name in ("hold", "ground", "by"))
-    identity, ground, by = told_of
-    return Hold(identity, scope, of, ground, by, event.wall_ns, told.get("until_ns"))
+    identity, ground, by = (str(told.get(name, "")) for name in ("hold", "ground", "by"))
+    place = event.stream, event.version
+    return Hold(identity, scope, of, ground, by, event.wall_ns, place, told.get("until_ns"), signed)

@@ -63,6 +63,7 @@ class StreamWrittenMeta(TypedDict):
     length: int
     head: str
     kind: Literal["conversation", "link", "import", "copy"]
+    signature: NotRequired[str]  # of the last two, by the ledger's key where that is at hand
 
 
 class ClockSampledMeta(TypedDict):
@@ -95,6 +96,7 @@ class SucceededLedger(TypedDict):
     leaves: int  # that its store still has
     signed: int  # leaves of the newest checkpoint that is known
     checkpoint: str  # that signed note; empty where none is known
+    keys: list[str]  # vkeys of it that counted: they vouch for what was signed then
     by: str
 
 
@@ -149,6 +151,8 @@ class HoldPlacedMeta(TypedDict):
     conversation: NotRequired[str]
     all: NotRequired[bool]
     until_ns: NotRequired[int]
+    journal: NotRequired[str]  # in which it stands, where it is signed: a copy of it in another is nobody's word
+    signature: NotRequired[str]  # by the ledger's key, see recorder.core.signed_facts; absent where it is not at hand
 
 
 class HoldReleasedMeta(TypedDict):
@@ -157,6 +161,8 @@ class HoldReleasedMeta(TypedDict):
     hold: str
     by: str
     ground: str
+    journal: NotRequired[str]  # as of a hold that is placed
+    signature: NotRequired[str]
 
 
 class AccessedMeta(TypedDict):
@@ -185,6 +191,8 @@ class RetentionSetMeta(TypedDict):
     by: str
     of: NotRequired[str]
     replaces: NotRequired[str]  # journal of the period that counted for the same until then
+    journal: NotRequired[str]  # as of a hold that is placed
+    signature: NotRequired[str]
 
 
 class RedactionSetMeta(TypedDict):

@@ -157,7 +157,7 @@ def parse_key(text: str) -> NoteKey:
     :raises ConfigurationError: it is none, or not one of Ed25519.
     """
     match = _KEY.fullmatch(text)
-    encoded = _from_base64(match[3]) if match is not None else None
+    encoded = from_base64(match[3]) if match is not None else None
     if match is None or encoded is None or not is_name(match[1]):
         raise ConfigurationError(f"{text[:200]!r} is not a public key: it is NAME+8 HEXADECIMAL DIGITS+BASE64")
     if len(encoded) != 33 or encoded[0] != _ED25519 or not ed25519.is_sound(encoded[1:]):
@@ -222,7 +222,7 @@ def parse_checkpoint(text: str) -> Checkpoint:
     if len(lines) < 4 or lines.pop() or not all(lines):
         raise CorruptRecording("a checkpoint is not a log's name, its size and the root of its tree")
     origin, size, encoded, *extensions = lines
-    digest = _from_base64(encoded)
+    digest = from_base64(encoded)
     if digest is None or len(digest) != 32:
         raise CorruptRecording("the root of a checkpoint is not 32 bytes in base64")
     return Checkpoint(origin, _number(size, "a checkpoint's size"), digest, tuple(extensions))
@@ -256,13 +256,13 @@ def parse_proof(text: str) -> LogProof:
         raise CorruptRecording(f"a proof does not begin with {_PROOF}, or has no checkpoint")
     extra = None
     if lines and lines[0].startswith(_EXTRA):
-        extra = _from_base64(lines.pop(0).removeprefix(_EXTRA))
+        extra = from_base64(lines.pop(0).removeprefix(_EXTRA))
         if extra is None:
             raise CorruptRecording("what is extra in a proof is not base64")
     if not lines or not lines[0].startswith(_INDEX):
         raise CorruptRecording("a proof has no index")
     index = _number(lines.pop(0).removeprefix(_INDEX), "the index of a proof")
-    path = tuple(digest for digest in map(_from_base64, lines) if digest is not None and len(digest) == 32)
+    path = tuple(digest for digest in map(from_base64, lines) if digest is not None and len(digest) == 32)
     if len(path) != len(lines) or len(path) > _LONGEST_PATH:
         raise CorruptRecording("a proof is not made of hashes, one a line")
     return LogProof(index, path, checkpoint, extra)
@@ -270,7 +270,7 @@ def parse_proof(text: str) -> LogProof:
 
 def _signature(line: str) -> Signature:
     match = _LINE.fullmatch(line)
-    decoded = _from_base64(match[2]) if match is not None else None
+    decoded = from_base64(match[2]) if match is not None else None
     if match is None or decoded is None or len(decoded) < 5 or not is_name(match[1]):
         raise CorruptRecording(f"a line under a signed note is not a signature: {line[:100]!r}")
     return Signature(match[1], decoded[:4], decoded[4:])
@@ -286,7 +286,7 @@ def _to_base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def _from_base64(text: str) -> bytes | None:
+def from_base64(text: str) -> bytes | None:
     """Return what a base64 text stands for; None where it is not exactly what is written for that."""
     try:
         decoded = base64.b64decode(text, validate=True)

@@ -11,17 +11,18 @@ A signature stands among the facts as base64(key id 4 | signature 64). The id is
 from __future__ import annotations
 
 import base64
-import binascii
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from recorder.core.events import meta_text
 from recorder.core.heads import log_id
-from recorder.core.notes import NoteKey, Sign, Verify
+from recorder.core.notes import NoteKey, Sign, Verify, from_base64
 
 #: Of whoever did it; of a key that takes the place of another one.
 SIGNATURE: Final = "signature"
 ACCEPTED: Final = "accepted"
+#: The journal in which facts were signed, where a copy of them in another one is to count for nothing.
+JOURNAL: Final = "journal"
 _ID_SIZE: Final = 4
 
 
@@ -46,15 +47,25 @@ def signer_of(
 
     :param name: of the fact that is the signature.
     """
-    try:
-        made = base64.b64decode(str(facts.get(name, "")), validate=True)
-    except (binascii.Error, ValueError):
+    made = from_base64(str(facts.get(name, "")))
+    if made is None:
         return None
     fitting = [key for key in keys if key.key_id == made[:_ID_SIZE]]
     for key in fitting:
         if verify(key.public, _message(kind, facts, key.name), made[_ID_SIZE:]):
             return key
     return None
+
+
+def is_vouched_for(kind: str, facts: Mapping[str, Any], keys: Sequence[NoteKey], verify: Verify) -> bool:
+    """Whether a key vouches for facts; where none is known, whether they say that one does.
+
+    :param kind: type of the event.
+    :param keys: that count.
+    """
+    if not keys:
+        return isinstance(facts.get(SIGNATURE), str)
+    return signer_of(kind, facts, keys, verify) is not None
 
 
 def _message(kind: str, facts: Mapping[str, Any], name: str) -> bytes:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from recorder.core.events import Event, StreamOpened, is_journal
 from recorder.core.heads import log_id
@@ -25,7 +26,7 @@ from recorder.ledger.anchors import Anchor
 from recorder.ledger.audit_carried_out import CarriedOut
 from recorder.ledger.audit_erasures import Authority, IsSealed, sealed_by_now
 from recorder.ledger.audit_journals import Journals
-from recorder.ledger.audit_ledger import LedgerAudit
+from recorder.ledger.audit_ledger import LedgerAudit, find_forks
 from recorder.ledger.audit_outside import Outside, trusted_keys
 from recorder.ledger.audit_ranges import Range, Task, auditing, fitting, ranges
 from recorder.ledger.audit_report import Audited, report_of
@@ -33,11 +34,12 @@ from recorder.ledger.audit_said import Said
 from recorder.ledger.audit_state import State, identity_of
 from recorder.ledger.audit_streams import StreamsAudit, missing_streams
 from recorder.ledger.audit_time import find_contradicted, find_steps, seal_times
-from recorder.ledger.key_chain import counting
+from recorder.ledger.key_chain import chain_of
 from recorder.ledger.report import Report
-from recorder.ledger.succession import followed
+from recorder.ledger.succession import keys_before
 from recorder.ledger.tally import Tally
 from recorder.ledger.verify import find_damage
+from recorder.store.erased import sealing_leaf
 from recorder.store.ledger_rows import LedgerRows
 from recorder.store.sql import SqlStore
 from recorder.store.walked import Walked, walked
@@ -118,13 +120,20 @@ class _Audit:
         journals = self._journals(tally)
         trusted = trusted_keys(asked.keys, _own(origin, (*known, *journals.keys)), origin, tally)
         start = trusted or known or _own(origin, journals.founding)
-        public = counting(start, journals.rotations, signing.verifier())
+        leaf_of = partial(sealing_leaf, self._store)
+        public = chain_of(start, journals.rotations, leaf_of)
+        public = replace(public, former=keys_before(journals.created, public, leaf_of))
+        find_forks(public, tally)
+        journals.succeeding = [one.facts for one in journals.created if public.counts(one, leaf_of)]
+        journals.vouch(lambda event: public.counts(event, leaf_of))
         looked = list(look(self._store.ledger, asked.anchors, asked.roots)) if origin is not None else []
         find_contradicted(looked, journals.anchored, tally)
         times = seal_times(self._store.ledger, looked, journals.anchored)
         ledger = LedgerAudit(tally, origin, public, trusted, signing.verifier(), times, _telling(journals))
         streams = Tally()
-        claims = list(outside.claims(tuple(dict.fromkeys((*public, *known)))))  # before the ledger, which only grows
+        claims = list(
+            outside.claims(tuple(dict.fromkeys((*public.keys, *known))))
+        )  # before the ledger, which only grows
         with self._store.snapshot() as rows, closing(LedgerRows(self._store, rows)) as kept:
             size = kept.size()
             said = self._said(journals, times)
@@ -196,6 +205,7 @@ class _Audit:
             announced=journals.announced,
             imported=frozenset(journals.imported),
             copied=frozenset(journals.copied),
+            unsigned=frozenset(journals.unsigned),
             last=False,
         )
 
@@ -285,8 +295,8 @@ class _Audit:
     def _answered(self, journals: Journals, ledger: LedgerAudit) -> Authority:
         """Find erasures that nobody answers for; look once more where they may have come during this audit."""
         is_sealed: IsSealed | None = None if self._origin is None else ledger.is_sealed
-        keys = (*ledger.keys, *(ledger.keys and _before(followed(journals.succeeding, ledger.keys))))
-        of = (self._first, keys, ledger.leaf_of)
+        keys = (*ledger.keys, *ledger.chain.former)
+        of = (self._first, keys, ledger.leaf_of, ledger.retired)
         authority = Authority(journals.erasures, journals.rules, is_sealed, *of)
         found = Tally()
         authority.check(self._tally.erased, found)
@@ -298,7 +308,8 @@ class _Audit:
             authority.check(self._tally.erased, found)
         if is_sealed is not None:
             gone = [one for one in authority.records if one.stream in self._tally.erased and authority.is_signed(one)]
-            CarriedOut(journals.carried_out, keys).check(gone, authority.rules, found)
+            done = (one for one in journals.carried_out if authority.is_in_force(one))
+            CarriedOut([one.facts for one in done], keys).check(gone, authority, found)
         for finding in found.findings:
             self._tally.add(finding)
         return authority
@@ -323,16 +334,13 @@ def _after(stream: bytes) -> bytes | None:
 
 def _telling(journals: Journals) -> frozenset[bytes]:
     """Return the journals that tell of erasures, and of what has to be kept."""
-    return frozenset({*(one.journal for one in journals.erasures), *(one.stream for one in journals.rules)})
+    return frozenset(
+        {*(one.journal for one in journals.erasures), *(one.stream for one in (*journals.rules, *journals.carried_out))}
+    )
 
 
 def _is_in(stream: bytes, part: Range) -> bool:
     return (part.start is None or stream >= part.start) and (part.end is None or stream < part.end)
-
-
-def _before(ledgers: Iterable[Mapping[str, Any]]) -> tuple[NoteKey, ...]:
-    """Return the keys that are known here of ledgers that the store had before: they vouch for what was then."""
-    return tuple(key for facts in ledgers for key in signing.known(str(facts.get("origin"))))
 
 
 def _own(origin: str | None, found: Iterable[NoteKey]) -> tuple[NoteKey, ...]:

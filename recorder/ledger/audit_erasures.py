@@ -4,25 +4,27 @@ Whoever can write the database can empty payloads, and add an event to a journal
 next recorder that starts seals what it finds there. What he cannot do is to sign it. So a record counts where the
 ledger's key signed its facts, and a signed checkpoint covers it; and it counts for nothing where a hold or a retention
 period was in force that it does not say to have overridden. What was in force is folded twice: from all that journals
-say, and from what of it is sealed. So a release that somebody made up lifts no hold.
+say, and from what of it is sealed; and of what is signed, nothing that nobody signed lifts anything. So a release that
+somebody made up lifts no hold.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from recorder.clock import id_text
 from recorder.core.act_order import LeafOf, act_of, ranks
 from recorder.core.events import Event, stream_kind
-from recorder.core.holds import RETENTION, Keeping, rules_of
+from recorder.core.holds import RETENTION, Hold, IsSigned, Keeping, Retention, by_nobody, rules_of, signed_by
 from recorder.core.json_text import rfc3339
 from recorder.core.notes import NoteKey, open_checkpoint, parse_checkpoint, parse_note
-from recorder.core.signed_facts import SIGNATURE, signer_of
+from recorder.core.signed_facts import SIGNATURE, is_vouched_for, signer_of
 from recorder.errors import CorruptRecording
 from recorder.ledger.audit_journals import Erasure
+from recorder.ledger.key_chain import short_name
 from recorder.ledger.keys import verifier
 from recorder.ledger.tally import Tally
 from recorder.store.base import Ledger
@@ -41,6 +43,7 @@ class Authority:
     :param first: returns the first event of a stream; None: there is none.
     :param keys: of the ledger, that count; none: signatures are not checked, it is only asked whether there is one.
     :param leaf_of: where in the ledger a record or a rule stands.
+    :param retired: of keys that were rotated away, the last leaf that seals what they may have signed.
     """
 
     records: Sequence[Erasure]
@@ -49,6 +52,7 @@ class Authority:
     first: Callable[[bytes], Event | None]
     keys: Sequence[NoteKey] = ()
     leaf_of: LeafOf = lambda journal, version: None
+    retired: Mapping[NoteKey, int] = field(default_factory=dict)
     _ranks: Mapping[tuple[bytes, int], int] = field(init=False)
     _folds: list[_Fold] = field(init=False)
     _signed: dict[tuple[bytes, int], bool] = field(default_factory=dict)
@@ -56,9 +60,10 @@ class Authority:
     def __post_init__(self) -> None:
         sealed = [one for one in self.rules if self.is_sealed is None or self.is_sealed(one.stream, one.version)]
         self._ranks = ranks((*map(act_of, self.rules), *(one.act for one in self.records)), self.leaf_of)
-        self._folds = [_Fold(self.rules, self._ranks)]
+        is_rule_signed = by_nobody if self.is_sealed is None else signed_by(self.keys, verifier())
+        self._folds = [_Fold(self.rules, self._ranks, is_rule_signed)]
         if len(sealed) < len(self.rules):
-            self._folds.append(_Fold(sealed, self._ranks))
+            self._folds.append(_Fold(sealed, self._ranks, is_rule_signed))
 
     def check(self, erased: Mapping[bytes, int], tally: Tally) -> None:
         """Find what nobody answers for.
@@ -67,11 +72,11 @@ class Authority:
         """
         records: dict[bytes, list[Erasure]] = {}
         known = set[tuple[bytes, str]]()
-        for one in self.records:
+        for one in sorted(self.records, key=self._first_sealed):
             if self.is_sealed is not None and self.is_signed(one):
                 signed = one.stream, str(one.facts.get(SIGNATURE))
                 if signed in known:
-                    continue  # somebody wrote it down once more
+                    continue  # somebody wrote it down once more, which has to come after the one that was sealed
                 known.add(signed)
             records.setdefault(one.stream, []).append(one)
         for stream, count in erased.items():
@@ -90,8 +95,8 @@ class Authority:
             tally.find(stream, None, "authority", "erasure", f"{detail}: whoever can write the store can have made it")
             sealed = list(records)  # then whether these would have been allowed
         elif count > _events(vouched := [one for one in sealed if self.is_signed(one)]):
-            named = next(one.place for one in sealed if not self.is_signed(one))
-            detail = f"{count:,} payloads were erased, and no key of the ledger signed the record of it ({named})"
+            unsigned = next(one for one in sealed if not self.is_signed(one))
+            detail = f"{count:,} payloads were erased, and {self._unsigned(unsigned)}"
             who = "whoever can write the store can have made it, and a restart seals what it finds"
             finish = "whoever decided it vouches for it with `recorder erase --finish`"
             tally.find(stream, None, "authority", "erasure", f"{detail}: {who}; {finish}")
@@ -101,6 +106,10 @@ class Authority:
         if forbidden and count > _events(sealed) - _events([one for one, _ in forbidden]):
             record, (place, rule) = forbidden[0]
             tally.find(stream, None, place, "erasure", f"{record.place} erased it, and did not override this: {rule}")
+
+    def _first_sealed(self, record: Erasure) -> tuple[bool, int]:
+        """By what records are sorted so that the first one is that which was sealed first."""
+        return not self._is_sealed(record), self._ranks[record.journal, record.version]
 
     def _is_sealed(self, record: Erasure) -> bool:
         return self.is_sealed is None or self.is_sealed(record.journal, record.version)
@@ -123,12 +132,27 @@ class Authority:
         """Whether the ledger's key vouches for a record; True where there is no ledger."""
         place = record.journal, record.version
         if place not in self._signed:
-            self._signed[place] = self.is_sealed is None or (
-                signer_of("payload_erased", record.facts, self.keys, verifier()) is not None
-                if self.keys
-                else isinstance(record.facts.get(SIGNATURE), str)
+            self._signed[place] = self.is_sealed is None or is_vouched_for(
+                "payload_erased", record.facts, self._keys_at(*place), verifier()
             )
         return self._signed[place]
+
+    def _keys_at(self, journal: bytes, version: int) -> Sequence[NoteKey]:
+        """Return the keys that were in force when an event of a journal was sealed; the newest one always is."""
+        leaf = self.leaf_of(journal, version)
+        return [key for key in self.keys if leaf is None or leaf <= self.retired.get(key, leaf)]
+
+    def is_in_force(self, event: Event) -> bool:
+        """Whether no key that was rotated away before it was sealed signed the facts of an event."""
+        signer = signer_of(event.type, event.facts, self.keys, verifier())
+        return signer is None or signer in self._keys_at(event.stream, event.version)
+
+    def _unsigned(self, record: Erasure) -> str:
+        """Return why nobody vouches for a record, in words."""
+        signer = signer_of("payload_erased", record.facts, self.keys, verifier())
+        if signer is None:
+            return f"no key of the ledger signed the record of it ({record.place})"
+        return f"{short_name(signer)}, which signed the record of it ({record.place}), had been rotated away by then"
 
     def _forbidden(self, record: Erasure) -> tuple[str, str] | None:
         """Return what was in force at that time and not overridden: the field of the finding, and words."""
@@ -137,12 +161,24 @@ class Authority:
         found = (_forbids(kept, record, began, decided.at_ns, signed) for kept in self._kept(decided))
         return next((one for one in found if one is not None), None)
 
+    def forbidden_since(self, record: Erasure) -> tuple[str, str] | None:
+        """Return what forbids something now, and did not when it was recorded: the field of a finding, and words.
+
+        :param record: that is signed.
+        """
+        began, rank = self._began(record.stream), self._ranks[record.journal, record.version]
+        found = (
+            _forbids_since(fold.at_last, record, began, lambda place: self._ranks[place] > rank) for fold in self._folds
+        )
+        return next((one for one in found if one is not None), None)
+
     def _decided(self, record: Erasure) -> Erasure:
         """Return what was recorded when it was decided, where a record with the key's signature vouches for that."""
         if self.is_sealed is None or "recorded_ns" not in record.facts or not self.is_signed(record):
             return record
-        at_ns = record.facts["recorded_ns"]
-        return next((one for one in self.records if (one.stream, one.at_ns) == (record.stream, at_ns)), record)
+        told = record.stream, record.facts["recorded_ns"]
+        same = (one for one in self.records if (one.stream, one.at_ns) == told)
+        return min(same, key=self._first_sealed, default=record)
 
     def unknown(self) -> int:
         """Count the erasures of which is not known in which conversation it was, while rules name conversations."""
@@ -150,6 +186,12 @@ class Authority:
             record.conversations is None and any(kept.conversations for kept in self._kept(record))
             for record in self.records
         )
+
+    def unsigned_rules(self, now_ns: int) -> int:
+        """Count the holds and retention periods that keep something now, and that nobody signed."""
+        kept = self._folds[0].at_last
+        holds = [hold.signed for hold in kept.in_force(now_ns)]
+        return [*holds, *(period.signed for period in kept.retention.values() if period.days)].count(False)
 
     def _kept(self, record: Erasure) -> Iterator[Keeping]:
         """Yield what had to be kept when something was erased: by all rules, and by what of them is sealed."""
@@ -165,33 +207,69 @@ class _Fold:
     """Tells what had to be kept whenever something was done.
 
     :param ranks: which place each act has among them.
+    :param is_signed: whether the ledger's key vouches for a rule.
     """
 
-    def __init__(self, rules: Sequence[Event], ranks: Mapping[tuple[bytes, int], int]) -> None:
+    def __init__(self, rules: Sequence[Event], ranks: Mapping[tuple[bytes, int], int], is_signed: IsSigned) -> None:
         self._rules = sorted(rules, key=lambda one: ranks[one.stream, one.version])
         self._ranks = [ranks[one.stream, one.version] for one in self._rules]
+        self._is_signed = is_signed
         self._known: dict[int, Keeping] = {}
 
     def before(self, rank: int) -> Keeping:
         """Return what had to be kept by the rules that were there before an act."""
-        count = bisect_left(self._ranks, rank)
+        return self._of(bisect_left(self._ranks, rank))
+
+    @property
+    def at_last(self) -> Keeping:
+        """What has to be kept by all rules."""
+        return self._of(len(self._rules))
+
+    def _of(self, count: int) -> Keeping:
         if count not in self._known:
-            self._known[count] = rules_of(self._rules[:count])
+            self._known[count] = rules_of(self._rules[:count], self._is_signed)
         return self._known[count]
 
 
 def _forbids(kept: Keeping, record: Erasure, began: int | None, at_ns: int, signed: bool) -> tuple[str, str] | None:
-    homes, overrides = record.conversations, record.overrides if signed else frozenset[str]()
-    for hold in kept.in_force(at_ns):
-        of = any(hold.is_of(one, homes or ()) for one in record.exchanges)
-        if of and hold.id not in overrides:
-            return "hold", hold.told
-    if began is None or RETENTION in overrides:
+    overrides = record.overrides if signed else frozenset[str]()
+    hold = next(_holding(kept.in_force(at_ns), record, overrides), None)
+    if hold is not None:
+        return "hold", hold.told
+    period = None if RETENTION in overrides else _period(kept, record, signed)
+    return _keeps(period, record, began, at_ns)
+
+
+def _forbids_since(
+    kept: Keeping, record: Erasure, began: int | None, is_later: Callable[[tuple[bytes, int]], bool]
+) -> tuple[str, str] | None:
+    later = [hold for hold in kept.holds.values() if is_later(hold.place)]
+    hold = next(_holding(later, record, record.overrides), None)
+    if hold is not None:
+        return "hold", hold.told
+    period = None if RETENTION in record.overrides else _period(kept, record, True)
+    if period is None or not is_later(period.place):
         return None
-    period = kept.retention_of(homes or ())
-    if homes is None or not signed:  # then only what every conversation has to obey
-        period = min(kept.retention.values(), key=lambda one: one.days, default=None) if "" in kept.retention else None
-    if period is None or period.until_ns(began) <= at_ns:
+    return _keeps(period, record, began, period.set_ns)
+
+
+def _holding(holds: Iterable[Hold], record: Erasure, overrides: Collection[str]) -> Iterator[Hold]:
+    """Yield those of some holds that keep what was erased, and that were not overridden."""
+    for hold in holds:
+        of = any(hold.is_of(one, record.conversations or ()) for one in record.exchanges)
+        if of and hold.id not in overrides:
+            yield hold
+
+
+def _period(kept: Keeping, record: Erasure, signed: bool) -> Retention | None:
+    """Return what counts for what was erased; where nobody says in what it was, what every conversation has to obey."""
+    if record.conversations is None or not signed:
+        return kept.least_retention
+    return kept.retention_of(record.conversations)
+
+
+def _keeps(period: Retention | None, record: Erasure, began: int | None, at_ns: int) -> tuple[str, str] | None:
+    if period is None or began is None or period.until_ns(began) <= at_ns:
         return None
     return "retention", f"{id_text(record.stream)} is kept until {rfc3339(period.until_ns(began))}"
 
@@ -221,12 +299,18 @@ def sealed_by_now(ledger: Ledger, origin: str, keys: Sequence[NoteKey], before: 
     return is_sealed
 
 
-def unanswered(authority: Authority, erased: Mapping[bytes, int]) -> Iterator[str]:
-    """Return what is not proved of erasures, a sentence each."""
+def unanswered(authority: Authority, erased: Mapping[bytes, int], now_ns: int) -> Iterator[str]:
+    """Return what is not proved of erasures, and of what is to be kept now, a sentence each."""
     if erased and authority.is_sealed is None:
         yield (
             "who erased what is erased, and that nothing forbade it: nothing is sealed here, so whoever can write the "
             "store can have made the record of it"
+        )
+    unsigned = 0 if authority.is_sealed is None else authority.unsigned_rules(now_ns)
+    if unsigned:
+        yield (
+            f"that what has to be kept is kept: {unsigned:,} of the holds and retention periods are signed by no key "
+            "that counts, so whoever can write the store can lift them; place or set them once more where the key is"
         )
     unknown = authority.unknown()
     if unknown:

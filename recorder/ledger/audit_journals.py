@@ -8,7 +8,7 @@ and each journal names the one before it. Whether they are what was written is f
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,13 +92,15 @@ class Journals:
     """Takes the journals of a store, one after the other.
 
     :ivar kept: each that was begun.
-    :ivar told, announced, imported, copied: see :class:`recorder.ledger.audit_said.Said`.
+    :ivar told, announced: see :class:`recorder.ledger.audit_said.Said`; ``imported``, ``copied``, ``unsigned``: so too,
+        after :meth:`vouch`, by ``brought``: what says that a stream was imported or copied.
     :ivar erasures: in the order of the journals; ``rules``: what says what has to be kept;
         ``carried_out``: what says that an erasure was carried out.
     :ivar keys: public keys of the ledger that they tell of; nothing vouches for them. ``founding``: the first one of
-        each log; ``rotations``: facts of those that say that one takes the place of another.
+        each log; ``rotations``: what says that one takes the place of another.
     :ivar anchored: digests of evidence, with the journal and the version that has it.
-    :ivar succeeding: facts of those ``key_created`` that name a ledger whose place that of the store has taken.
+    :ivar succeeding: facts of those ``key_created`` that name a ledger whose place that of the store has taken;
+        ``created``: what tells of them, whoever wrote it.
     :ivar dropped: events that recorders say to have lost.
     """
 
@@ -108,15 +110,18 @@ class Journals:
     announced: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)
     imported: set[bytes] = field(default_factory=set)
     copied: set[bytes] = field(default_factory=set)
+    unsigned: set[bytes] = field(default_factory=set)
+    brought: list[tuple[bytes, Event]] = field(default_factory=list)
     erasures: list[Erasure] = field(default_factory=list)
     rules: list[Event] = field(default_factory=list)
-    carried_out: list[Mapping[str, Any]] = field(default_factory=list)
+    carried_out: list[Event] = field(default_factory=list)
     keys: list[NoteKey] = field(default_factory=list)
     founding: list[NoteKey] = field(default_factory=list)
-    rotations: list[Mapping[str, Any]] = field(default_factory=list)
+    rotations: list[Event] = field(default_factory=list)
     anchored: dict[str, tuple[bytes, int]] = field(default_factory=dict)
     samples: ClockSamples = field(default_factory=ClockSamples)
     dropped: int = 0
+    created: list[Event] = field(default_factory=list)
     succeeding: list[Mapping[str, Any]] = field(default_factory=list)
 
     def take(self, journal: bytes, events: Iterable[Event]) -> None:
@@ -137,6 +142,20 @@ class Journals:
                 self._note(journal, event, facts)
         if not first:
             self.kept[journal] = Kept(ended, died, lossy)
+
+    def vouch(self, counts: Callable[[Event], bool]) -> None:
+        """Look which of the streams that are said to come from elsewhere somebody vouches for.
+
+        :param counts: whether the facts of an event are the word of the key's holder.
+        """
+        for stream, event in self.brought:
+            if counts(event):
+                (self.imported if event.facts.get("kind") == "import" else self.copied).add(stream)
+        self.unsigned = {stream for stream, _ in self.brought} - self.imported - self.copied
+
+    def brought_by(self, kind: str) -> int:
+        """Count the event streams of which journals say that they come from elsewhere in one way."""
+        return len({stream for stream, event in self.brought if event.facts.get("kind") == kind})
 
     def _find(self, journal: bytes, version: int, place: str, detail: str) -> None:
         self.tally.find(journal, version, place, "journal", detail)
@@ -165,10 +184,8 @@ class Journals:
         if stream is None or type(length) is not int:
             self._find(journal, event.version, "meta", f"{event.type} names no event stream and length")
             return
-        if said.get("kind") == "import":
-            self.imported.add(stream)
-        elif said.get("kind") == "copy":
-            self.copied.add(stream)
+        if said.get("kind") in ("import", "copy"):
+            self.brought.append((stream, event))
         told = self.told.setdefault(stream, [])
         if length > 0:
             told.append(Told(length, _hash(said.get("head")), journal, event.version))
@@ -192,21 +209,21 @@ class Journals:
             else:
                 self._find(journal, event.version, "meta", f"{kind} does not say what has to be kept")
         elif kind == "accessed" and is_carried_out(facts):
-            self.carried_out.append(facts)
+            self.carried_out.append(event)
         elif kind == "anchored" and isinstance(facts.get("evidence_sha256"), str):
             self.anchored.setdefault(facts["evidence_sha256"], (journal, event.version))
         elif kind in ("key_created", "key_rotated"):
             self._key(journal, event.version, facts.get("key", facts.get("to")))
             if kind == "key_rotated":
-                self.rotations.append(facts)
+                self.rotations.append(event)
             else:
-                self._founded(facts)
+                self._founded(event, facts)
 
-    def _founded(self, facts: Mapping[str, Any]) -> None:
+    def _founded(self, event: Event, facts: Mapping[str, Any]) -> None:
         if self.keys and all(one.name != self.keys[-1].name for one in self.founding):
             self.founding.append(self.keys[-1])
         if isinstance(facts.get("succeeds"), dict):
-            self.succeeding.append(facts)
+            self.created.append(event)
 
     def _key(self, journal: bytes, version: int, text: object) -> None:
         try:

@@ -7,7 +7,7 @@ this machine keeps outside of it, and those of places that the auditor names. Si
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from recorder.core.heads import Leaf, decode_entry, log_id
@@ -15,7 +15,7 @@ from recorder.core.merkle import Frontier, leaf_hash
 from recorder.core.notes import Checkpoint, NoteKey, Verify, open_checkpoint, parse_checkpoint, parse_note
 from recorder.core.seal_times import SealedLeaf, SealTimes
 from recorder.errors import CorruptRecording
-from recorder.ledger.key_chain import foreign_signer
+from recorder.ledger.key_chain import KeyChain, foreign_signer, short_name, signer_named
 from recorder.ledger.tally import Tally
 from recorder.store.ledger_rows import LeafRow, LedgerRows
 
@@ -42,7 +42,7 @@ class LedgerAudit:
     """Reads a ledger once.
 
     :param origin: its name; None where it has none.
-    :param keys: public keys that its signatures are checked with; none: they are not checked.
+    :param chain: the public keys that its signatures are checked with; none: they are not checked.
     :param trusted: those of them that the auditor got by another way.
     :param seals: checks the times of the leaves.
     :param told_by: journals of which is kept up to which event each leaf seals them.
@@ -50,12 +50,13 @@ class LedgerAudit:
     :ivar signed: size of the largest checkpoint that is what was signed.
     :ivar vouched: the same for a signature by a trusted key.
     :ivar last: the last leaf.
+    :ivar keys: those of the chain.
     :ivar foreign: checkpoints in the store that no key of *keys* signed: size, and whose they say to be.
     """
 
     tally: Tally
     origin: str | None
-    keys: Sequence[NoteKey]
+    chain: KeyChain
     trusted: Sequence[NoteKey]
     verify: Verify
     seals: SealTimes
@@ -66,9 +67,29 @@ class LedgerAudit:
     checkpoints: int = 0
     last: Leaf | None = None
     foreign: list[tuple[int, str]] = field(default_factory=list)
+    _by: dict[NoteKey, tuple[int, int]] = field(default_factory=dict)  # sizes of the first and last that a key signed
     _roots: dict[int, bytes] = field(default_factory=dict)
     _further: dict[tuple[str, bool], list[int]] = field(default_factory=dict)  # sizes that the ledger has not, by place
     _sealed: dict[bytes, list[tuple[int, int]]] = field(default_factory=dict)  # of journals: number of leaf, length
+
+    @property
+    def keys(self) -> Sequence[NoteKey]:
+        """The keys that signatures are checked with, each before the one that follows it."""
+        return self.chain.keys
+
+    @property
+    def retired(self) -> Mapping[NoteKey, int]:
+        """Of keys that were rotated away, the last leaf that seals what they may have signed.
+
+        That is the one that seals the rotation, or the last that the first checkpoint by a key that followed covers,
+        where that is less: what tells of the rotation may be sealed late.
+        """
+        found = dict(self.chain.retired)
+        for key in self.chain.later:
+            signed = [self._by[one][0] - 1 for one in self.chain.followers(key) if one in self._by]
+            if signed:
+                found[key] = min(*signed, found.get(key, signed[0]))
+        return found
 
     def is_sealed(self, journal: bytes, version: int) -> bool:
         """Whether a signed checkpoint covers an event of one of the journals that are kept."""
@@ -112,6 +133,7 @@ class LedgerAudit:
             self._find_further(place, is_inside)
         if self.foreign:
             self._find_foreign()
+        self._find_retired()
 
     def _reached(
         self, frontier: Frontier, wanted: set[int], claim: Claim | None, inside: Iterator[Claim]
@@ -180,11 +202,36 @@ class LedgerAudit:
         told = f"{them} of up to {size:,} leaves, by {signer}: a key that does not count here"
         self._find(f"somebody else signed {told}, and nothing that only it covers is sealed", "checkpoint", "key")
 
+    def _find_retired(self) -> None:
+        """Tell of what a key signed after the one that took its place had: that covers nothing."""
+        by, wrong = self._by, list[NoteKey]()
+        for key, (_, last) in by.items():
+            signing = [one for one in self.chain.followers(key) if one in by]
+            after = min(signing, key=lambda one: by[one][0], default=key)
+            if by[after][0] < last and after != key:
+                wrong.append(key)
+                told = f"{short_name(key)} signed a checkpoint of {last:,} leaves after {short_name(after)} had signed "
+                told += (
+                    f"one of {by[after][0]:,} in its place: what a key that was rotated away signs counts no more, and"
+                )
+                self._find(f"{told} whoever has the old private key can have made it", "checkpoint", "key")
+        if wrong:
+            self.signed = max((last for key, (_, last) in by.items() if key not in wrong), default=0)
+
+    def _count(self, claim: Claim) -> None:
+        """Take note of how far the key of a checkpoint has signed, where keys have followed each other."""
+        signer = signer_named(claim.note, self.keys) if self.chain.later else None
+        if signer is not None:
+            size = claim.checkpoint.size
+            first, last = self._by.get(signer, (size, size))
+            self._by[signer] = min(first, size), max(last, size)
+
     def _compare(self, claim: Claim, root: bytes | None) -> None:
         size = claim.checkpoint.size
         if root == claim.checkpoint.root:
             if claim.inside or not self.keys or foreign_signer(claim.note, self.keys) is None:
                 self.signed = max(self.signed, size)
+                self._count(claim)
             if self.trusted and parse_note(claim.note).signers(self.trusted, self.verify):
                 self.vouched = max(self.vouched, size)
         elif root is None and not claim.inside:
@@ -240,3 +287,13 @@ class _Nodes:
         if self._wrong > _SHOWN:
             told = f"level {self._level} of the tree: {self._wrong - _SHOWN:,} more nodes are wrong"
             self._tally.find(b"", None, "node", "tree", told)
+
+
+def find_forks(chain: KeyChain, tally: Tally) -> None:
+    """Tell of keys that more than one key followed: whoever held one of them had two sign in its place."""
+    for fork in chain.forks:
+        journal, version = fork.told_by
+        counting = next(one for one in fork.after if one in chain.keys)
+        told = f"{short_name(fork.before)} was rotated to several keys, {' and '.join(map(short_name, fork.after))}: "
+        told += f"{short_name(counting)} counts here, and somebody else may hold the private key of before"
+        tally.find(journal, version, "to", "key", told)

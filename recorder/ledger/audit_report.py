@@ -127,7 +127,7 @@ def _bounded(audited: Audited) -> Verdict:
     bounds = Bounds(audited.times)
     for name in bounds.kept:
         bounds.kept[name] = tally.kept[name]
-    bounds.late, bounds.found = tally.late, tally.untimely
+    bounds.late, bounds.older, bounds.found = tally.late, tally.older, tally.untimely
     return bounds.verdict(audited.steps, audited.journals.samples)
 
 
@@ -170,13 +170,19 @@ def _not_proved(audited: Audited, authentic: str) -> Iterator[str]:
         if ledger.signed < ledger.size:
             yield f"who made the last {ledger.size - ledger.signed:,} leaves: no checkpoint over them is signed yet"
     yield from before_this_ledger(followed(audited.journals.succeeding, audited.ledger.keys))
-    copied = len(audited.journals.copied)
+    unsigned = len(audited.journals.unsigned)
+    if unsigned:
+        yield (
+            f"that {unsigned:,} event streams were imported, or copied from another store: a journal says so, and no "
+            "key of the ledger signed it"
+        )
+    copied = audited.journals.brought_by("copy")
     if copied:
         yield (
             f"that nothing is missing beside {copied:,} event streams that were copied from another store: the "
             "journals of their processes are there"
         )
-    yield from unanswered(audited.authority, audited.tally.erased)
+    yield from unanswered(audited.authority, audited.tally.erased, audited.now_ns)
     yield (
         "that everything was recorded: what was sent past the recorder is in no log; compare with the provider's bill "
         "and with the orders at the broker"

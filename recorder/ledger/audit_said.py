@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple, TypeVar
 
 from recorder.clock import id_text
+from recorder.core.clock_bounds import Late
 from recorder.core.heads import Leaf, decode_entry
 from recorder.core.seal_times import SealTimes
 from recorder.errors import CorruptRecording
@@ -67,7 +68,8 @@ class Said:
     :ivar journals: all of the store.
     :ivar told: by journals, of each stream how far it goes.
     :ivar announced: by journals, of each exchange: which one, and its number there.
-    :ivar imported: streams that an import wrote; ``copied``: that a copy of part of another store brought.
+    :ivar imported: streams that an import wrote; ``copied``: that a copy of part of another store brought; where keys
+        of the ledger count, one of these has signed that. ``unsigned``: of which a journal says either, signed by none.
     :ivar last: nothing more is waited for: what is missing now is missing.
     """
 
@@ -79,6 +81,7 @@ class Said:
     announced: Mapping[bytes, tuple[bytes, int]] = field(default_factory=dict)
     imported: frozenset[bytes] = frozenset()
     copied: frozenset[bytes] = frozenset()
+    unsigned: frozenset[bytes] = frozenset()
     last: bool = True
 
     def within(self, start: bytes | None, end: bytes | None) -> Said:
@@ -87,8 +90,9 @@ class Said:
             self,
             told=dict(_within(self.told, start, end)),
             announced=dict(_within(self.announced, start, end)),
-            imported=frozenset(one for one, _ in _within(dict.fromkeys(self.imported), start, end)),
-            copied=frozenset(one for one, _ in _within(dict.fromkeys(self.copied), start, end)),
+            imported=_among(self.imported, start, end),
+            copied=_among(self.copied, start, end),
+            unsigned=_among(self.unsigned, start, end),
         )
 
     def may_come(self, journal: bytes) -> bool:
@@ -125,20 +129,22 @@ class Said:
             return "number", "journal", f"{told}, and is number {announced[1]} of {id_text(announced[0])}"
         return None
 
-    def late_because(self, stream: bytes, instance: bytes | None) -> str | None:
-        """Return what a journal says of why a stream may have been sealed long after it was written."""
+    def late_because(self, stream: bytes, instance: bytes | None) -> Late | None:
+        """Return what is said of why a stream may have been sealed long after it was written."""
         if stream in self.imported:
-            return "it was imported"
+            return Late("it was imported")
         if stream in self.copied:
-            return "it was copied from another store"
+            return Late("it was copied from another store")
         kept = self.journals.get(stream if instance is None else instance)
         if kept is not None and kept.died:
-            return "its process had died"
+            return Late("its process had died")
         others = (one.journal for one in self.told.get(stream, ()) if one.journal not in (None, instance))
         if stream != instance and kept is not None and any(True for _ in others):
-            return "another process ended it"
+            return Late("another process ended it")
         if self.began_ns is not None and int.from_bytes(stream[:6]) * _MILLISECOND < self.began_ns:  # UUIDv7
-            return "it is older than the ledger"
+            return Late("it is older than the ledger", "age")
+        if stream in self.unsigned:
+            return Late("a journal says that it was imported or copied, and no key of the ledger signed that", "nobody")
         return None
 
 
@@ -146,6 +152,10 @@ def _within(said: Mapping[bytes, Value], start: bytes | None, end: bytes | None)
     for stream, value in said.items():
         if (start is None or stream >= start) and (end is None or stream < end):
             yield stream, value
+
+
+def _among(streams: Iterable[bytes], start: bytes | None, end: bytes | None) -> frozenset[bytes]:
+    return frozenset(one for one, _ in _within(dict.fromkeys(streams), start, end))
 
 
 def leaves_of(walked: Walked, log: bytes | None, tally: Tally) -> list[Leaf]:

@@ -20,7 +20,7 @@ from recorder.ledger.audit_ranges import Range
 from recorder.ledger.tally import Tally
 from recorder.store.sql import SqlStore
 
-_COUNTS = ("more", "events", "exchanges", "unfinished", "gaps", "spooled", "late")
+_COUNTS = ("more", "events", "exchanges", "unfinished", "gaps", "spooled", "late", "older")
 
 
 def identity_of(store: SqlStore, size: int) -> dict[str, Any]:

@@ -83,6 +83,7 @@ class StreamsAudit:
         for name, count in self.bounds.kept.items():
             self.tally.kept[name] += count
         self.tally.late += self.bounds.late
+        self.tally.older += self.bounds.older
         self.tally.untimely |= self.bounds.found
         return self.tally
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from itertools import takewhile
 from pathlib import Path
@@ -38,15 +38,17 @@ FORMAT: Final = 1
 class LedgerKeys:
     """The keys of a ledger.
 
-    :ivar public: all that it has had, the oldest first.
+    :ivar public: all that it has had, the oldest first, then those of the ledgers before it.
     :ivar signer: the one that signs the manifest; None: it is not here.
+    :ivar retired: of those that were rotated away, the number of the leaf that seals that.
     """
 
     public: tuple[NoteKey, ...]
     signer: tuple[NoteKey, Sign] | None = None
+    retired: Mapping[NoteKey, int] = field(default_factory=dict)
 
 
-def predicate_of(plan: Plan, counts: Mapping[str, int]) -> dict[str, Any]:
+def predicate_of(plan: Plan, counts: Mapping[str, int], keys: LedgerKeys) -> dict[str, Any]:
     """Return what the manifest says of a bundle."""
     streams = [
         {"id": id_text(part.opened.stream), "kind": part.kind, "events": part.last - part.first + 1}
@@ -70,6 +72,8 @@ def predicate_of(plan: Plan, counts: Mapping[str, int]) -> dict[str, Any]:
             "to": within.end,
             "checkpoints": list(within.notes),
         }
+        if keys.retired:
+            told["ledger"]["retired"] = {key.text: leaf for key, leaf in keys.retired.items()}
     return told
 
 
@@ -95,7 +99,7 @@ def write_bundle(
         pack.add("verify.py", [verifier_source().encode()])
         pack.add("FORMAT.md", [format_text().encode()])
         signer = keys.signer if plan.within is not None else None
-        pack.add(MANIFEST, [manifest(pack.digests(), predicate_of(plan, counts), signer)])
+        pack.add(MANIFEST, [manifest(pack.digests(), predicate_of(plan, counts, keys), signer)])
         with out.open("wb") as file:
             pack.write(file)
     return counts

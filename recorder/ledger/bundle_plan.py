@@ -104,10 +104,10 @@ class _Planning:
         leaves, within = self._sealed(kinds, journals)
         parts = [
             Part(
-                self._opened(stream),
+                self._opened(stream, kind),
                 kind,
                 1,
-                self._last(stream, leaves),
+                self._last(stream, kind, leaves),
                 leaves.get(stream),
                 stream in wanted.withheld,
                 erased.get(stream, {}),
@@ -115,24 +115,24 @@ class _Planning:
             for stream, kind in kinds.items()
         ]
         for stream, span in journals.items():
-            last, leaf = self._last(stream, leaves), leaves.get(stream)
-            parts.append(Part(self._opened(stream), "journal", span.first, last, leaf))
+            last, leaf = self._last(stream, "journal", leaves), leaves.get(stream)
+            parts.append(Part(self._opened(stream, "journal"), "journal", span.first, last, leaf))
         gone = frozenset(part.opened.stream for part in parts if part.erased)
         return Plan(wanted, tuple(parts), within, gone - recorded_erasures(self._store) if gone else gone)
 
-    def _opened(self, stream: bytes) -> StreamOpened:
+    def _opened(self, stream: bytes, kind: StreamKind) -> StreamOpened:
         opened = self._store.opening(stream)
         if opened is None:
-            raise NotFound(f"nothing is stored of {id_text(stream)}: see `recorder list`")
+            raise NotFound(f"nothing is stored of the {kind} {id_text(stream)}: see `recorder list`")
         return opened
 
-    def _last(self, stream: bytes, leaves: Mapping[bytes, Leaf]) -> int:
+    def _last(self, stream: bytes, kind: StreamKind, leaves: Mapping[bytes, Leaf]) -> int:
         leaf = leaves.get(stream)
         if leaf is not None:
             return leaf.head.length
         head = self._store.head(stream)
         if head is None:
-            raise NotFound(f"no events are stored of {id_text(stream)}")
+            raise NotFound(f"no events are stored of the {kind} {id_text(stream)}")
         return head.version
 
     # Journals
@@ -140,7 +140,7 @@ class _Planning:
     def _journals(self, erased: Collection[bytes]) -> dict[bytes, JournalSpan]:
         """Return what of which journals belongs to it, in the order of their ids."""
         exchanges, period = frozenset(self._wanted.exchanges), self._wanted.period
-        candidates = {self._opened(stream).instance for stream in exchanges}
+        candidates = {self._opened(stream, "exchange").instance for stream in exchanges}
         for some in _some(self._wanted.exchanges):
             candidates.update(event.instance for event in self._store.heads(some).values())
         if erased:
@@ -181,7 +181,8 @@ class _Planning:
         if ledger is None or origin is None:
             return {}, None
         limit = covered(ledger)
-        every = {stream: leaves_of(ledger, stream, limit) for stream in (*kinds, *journals)}
+        named = {**kinds, **dict.fromkeys(journals, "journal")}
+        every = {stream: leaves_of(ledger, stream, limit, kind) for stream, kind in named.items()}
         needed: list[int] = []
         for stream, leaves in every.items():
             if stream in journals:

@@ -42,14 +42,15 @@ def covered(ledger: Ledger) -> int:
     return 0 if last is None else last[0]
 
 
-def leaves_of(ledger: Ledger, stream: bytes, limit: int) -> list[Leaf]:
+def leaves_of(ledger: Ledger, stream: bytes, limit: int, kind: str) -> list[Leaf]:
     """Return the leaves of an event stream with numbers below *limit*.
 
+    :param kind: what it is, for people.
     :raises ConfigurationError: there is none: it is not sealed yet.
     """
     found = [leaf for leaf in ledger.leaves_of(stream) if leaf.number < limit]
     if not found:
-        told = f"{id_text(stream)} is not sealed yet"
+        told = f"the {kind} {id_text(stream)} is not sealed yet"
         raise ConfigurationError(f"{told}: look with `recorder verify` whose it is, then run `recorder seal`")
     return found
 

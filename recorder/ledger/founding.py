@@ -6,11 +6,13 @@ next attempt by that name takes up.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from recorder.clock import Clock
 from recorder.core.heads import log_id
 from recorder.core.journal_facts import SucceededLedger
+from recorder.core.notes import NoteKey
 from recorder.errors import ConfigurationError, LedgerConflict, NotFound
 from recorder.ledger.keys import SigningKey, create, default_origin, known, load, private_file
 from recorder.ledger.outside import read_signed
@@ -24,12 +26,13 @@ GO_ON: Final = (
 )
 
 
-def succeeded(ledger: Ledger, by: str) -> SucceededLedger:
+def succeeded(ledger: Ledger, by: str, keys: Iterable[NoteKey]) -> SucceededLedger:
     """Return what is to be recorded of a ledger whose place another one takes.
 
     What is known of it on this machine counts too: a store that was put back has lost what was signed since.
 
     :param by: who says so.
+    :param keys: of it, that count here: whoever audits the new one need not know them.
     :raises NotFound: the store has no ledger.
     :raises LedgerConflict: what it has is not what was signed.
     :raises CorruptRecording: a checkpoint that is kept here does not verify.
@@ -46,7 +49,8 @@ def succeeded(ledger: Ledger, by: str) -> SucceededLedger:
             )
         if checkpoint.size > signed:
             signed, note = checkpoint.size, one.note
-    return SucceededLedger(origin=origin, leaves=size, signed=signed, checkpoint=note, by=by)
+    texts = [key.text for key in keys]
+    return SucceededLedger(origin=origin, leaves=size, signed=signed, checkpoint=note, keys=texts, by=by)
 
 
 def found(ledger: Ledger, origin: str | None, clock: Clock) -> SigningKey:

@@ -20,7 +20,6 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -28,7 +27,7 @@ from recorder.clock import Clock
 from recorder.core import ed25519
 from recorder.core.heads import log_id
 from recorder.core.notes import NoteKey, Verify, is_name, parse_key, sign_note
-from recorder.durable import make_directory, write_private
+from recorder.durable import make_directory, sync_directory, write_private
 from recorder.errors import ConfigurationError
 from recorder.locations import SIGNING_KEY_VARIABLE, signing_key_file, signing_keys
 from recorder.locks import LockFile
@@ -96,11 +95,14 @@ def create(origin: str, clock: Clock) -> SigningKey:
     with _locked():
         if path.exists():
             raise ConfigurationError(f"there is a signing key already, {path}: `recorder keys rotate` makes a new one")
-        return _made(origin, path, clock, replace=False)
+        return _made(origin, path, clock)
 
 
 def rotate(origin: str, clock: Clock, announce: Announce = lambda before, after: None) -> tuple[NoteKey, SigningKey]:
     """Put a new key in the place of a log's private key, which is gone then; its public key is kept.
+
+    The new one lies beside the old one until then: whoever dies in between leaves what the next attempt takes up, so
+    that never two keys follow on one.
 
     :param announce: is told both keys while the old private key is still there: what it has signed says that
         its holder wanted the new one. Where it fails, the old key stays.
@@ -116,7 +118,22 @@ def rotate(origin: str, clock: Clock, announce: Announce = lambda before, after:
                 "bring it back; where it is lost for good, go on with a new ledger: `recorder db copy "
                 "--without-ledger`, then `recorder keys init --after` (docs/howto-auditor.md)"
             )
-        return before.public, _made(origin, path, clock, replace=True, announce=partial(announce, before))
+        waiting = _pending_file(path)
+        after = _read(waiting, origin) or _made(origin, waiting, clock)
+        announce(before, after)
+        waiting.replace(path)
+        sync_directory(path.parent)
+        return before.public, after
+
+
+def pending(origin: str) -> NoteKey | None:
+    """Return the key that is about to take the place of the private one here; None: none is."""
+    key = _read(_pending_file(private_file(origin)), origin)
+    return None if key is None else key.public
+
+
+def _pending_file(path: Path) -> Path:
+    return path.with_name(path.name + ".next")
 
 
 def private_file(origin: str) -> Path:
@@ -130,7 +147,10 @@ def load(origin: str) -> SigningKey | None:
     :raises ConfigurationError: it cannot be read, is damaged, is that of another log, or may be read by others; or
         ``cryptography`` is not installed.
     """
-    path = private_file(origin)
+    return _read(private_file(origin), origin)
+
+
+def _read(path: Path, origin: str) -> SigningKey | None:
     try:
         with path.open(encoding="utf-8") as file:
             mode = os.fstat(file.fileno()).st_mode
@@ -249,9 +269,7 @@ def _locked() -> Iterator[None]:
         ) from error
 
 
-def _made(
-    origin: str, path: Path, clock: Clock, *, replace: bool, announce: Callable[[SigningKey], None] = lambda key: None
-) -> SigningKey:
+def _made(origin: str, path: Path, clock: Clock) -> SigningKey:
     """Write a new key; its public half first, so that nothing is ever signed that could not be verified here."""
     seed = clock.secret(32)
     key = _key(origin, seed)
@@ -259,10 +277,9 @@ def _made(
     lines = "".join(f"{each.text}\n" for each in (*known(origin), key.public))
     made = f".{os.getpid()}.{clock.secret(4).hex()}"
     write_private(public, lines.encode(), made=public.with_name(public.name + made), replace=True)
-    announce(key)
     secret = base64.b64encode(b"\1" + seed).decode()
     text = f"PRIVATE+KEY+{origin}+{key.public.key_id.hex()}+{secret}\n"
-    write_private(path, text.encode(), made=path.with_name(path.name + made), replace=replace)
+    write_private(path, text.encode(), made=path.with_name(path.name + made), replace=False)
     return key
 
 

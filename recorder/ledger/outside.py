@@ -27,6 +27,7 @@ from recorder.core.heads import log_id
 from recorder.core.notes import Checkpoint, NoteKey, Verify, open_checkpoint
 from recorder.durable import fdatasync, make_directory, sync_directory, write_all
 from recorder.errors import CorruptRecording, LedgerConflict, StoreUnreachable
+from recorder.ledger.key_chain import short_name, signer_named
 from recorder.ledger.keys import public_here, verifier
 from recorder.locations import signed_checkpoints
 from recorder.locks import LockFile
@@ -57,7 +58,7 @@ class SignedCheckpoints:
     one thread at a time. A forked child opens one of its own.
 
     :param origin: the log's name.
-    :param keys: its public keys, of now and of before.
+    :param keys: its public keys, of now and of before, the oldest first.
     :param path: the file; by default where :func:`recorder.locations.signed_checkpoints` says. Made where missing.
     :param verify: checks a signature.
     :ivar patience: seconds to wait for somebody else who has the file.
@@ -147,6 +148,20 @@ class SignedCheckpoints:
                 f"it was changed, or is another store ({self.path} has what was signed)"
             )
 
+    def check_signer(self, note: str) -> None:
+        """Refuse a note by a key that had been rotated away when something smaller was signed.
+
+        :param note: of the store, larger than what was signed last. The file is held.
+        :raises LedgerConflict: it is one.
+        """
+        signer, last = signer_named(note, self.keys), self._last
+        current = None if last is None else signer_named(last.note, self.keys)
+        if signer is not None and current is not None and self.keys.index(signer) < self.keys.index(current):
+            raise LedgerConflict(
+                f"the store's last checkpoint is signed by {short_name(signer)}, in whose place {short_name(current)} "
+                "had come before: whoever has the old private key can have made it; see `recorder verify`"
+            )
+
     def append(self, note: str) -> None:
         """Keep a note for good; the one that is kept last may be given again.
 
@@ -221,7 +236,7 @@ def require_newest(ledger: Ledger) -> None:
     anybody shows it to somebody, signs a new key in, or takes something out of it for good. Where nothing was signed on
     this machine, or no public key of the log is here, nothing is known.
 
-    :raises LedgerConflict: it has fewer leaves than were signed, or others.
+    :raises LedgerConflict: it has fewer leaves than were signed, or others; or a key that was rotated away signed more.
     :raises CorruptRecording: what was signed last does not verify.
     :raises StoreUnreachable: it cannot be read, or somebody else has it for too long.
     :raises ConfigurationError: the keys that are here are damaged.
@@ -236,6 +251,9 @@ def require_newest(ledger: Ledger) -> None:
     try:
         with outside:  # nobody signs anything meanwhile
             outside.check(ledger.size(), ledger.root)
+            signed, last = outside.last, ledger.last_checkpoint()
+            if signed is not None and last is not None and last[0] > signed.checkpoint.size:
+                outside.check_signer(last[1])
     finally:
         outside.close()
 

@@ -2,33 +2,108 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import partial
+
 from recorder.core.events import Event
 from recorder.core.notes import NoteKey, parse_key
 from recorder.errors import ConfigurationError, LedgerConflict
-from recorder.ledger.key_chain import CREATED, ROTATED, counting, foreign_signer, foreign_told
-from recorder.ledger.keys import public_here, verifier
+from recorder.ledger.key_chain import (
+    CREATED,
+    ROTATED,
+    KeyChain,
+    chain_of,
+    foreign_signer,
+    foreign_told,
+    short_name,
+    successor,
+)
+from recorder.ledger.keys import pending, private_file, public_here
 from recorder.ledger.outside import require_newest
-from recorder.store.erased import acts_of_types
+from recorder.ledger.succession import keys_before
+from recorder.store.base import EventLog
+from recorder.store.erased import acts_of_types, sealing_leaf, second_acts_of_types
 from recorder.store.sql import SqlStore
 
 
-def keys_here(store: SqlStore, origin: str) -> tuple[NoteKey, ...]:
+def chain_here(store: SqlStore, origin: str) -> KeyChain:
     """Return the keys of a store's ledger that count on this machine; none where no key of it is known here.
 
     :raises ConfigurationError: the keys that are here are damaged.
     """
     start = public_here(origin)
-    if not start:
-        return ()
-    return counting(start, [event.facts for event in acts_of_types(store, (ROTATED,))], verifier())
+    return _chain(store, start, acts_of_types(store, (CREATED, ROTATED))) if start else KeyChain()
 
 
-def told_keys(store: SqlStore, origin: str) -> tuple[NoteKey, ...]:
+def keys_here(store: SqlStore, origin: str) -> tuple[NoteKey, ...]:
+    """Return the keys of :func:`chain_here`, each before the one that follows it."""
+    return chain_here(store, origin).keys
+
+
+def vouching_keys(store: SqlStore) -> tuple[NoteKey, ...]:
+    """Return the keys whose signature under facts counts here: those of the ledger, and of those before it.
+
+    None where no key of it is known here.
+
+    :raises ConfigurationError: the keys that are here are damaged.
+    """
+    origin = store.ledger.origin()
+    chain = KeyChain() if origin is None else chain_here(store, origin)
+    return (*chain.keys, *chain.former)
+
+
+def told_chain(store: SqlStore, origin: str) -> KeyChain:
     """Return the keys that count where none is known: the first that a journal tells of, and what follows from it."""
     events = list(acts_of_types(store, (CREATED, ROTATED)))
     founding = next((key for event in events if event.type == CREATED for key in _created(event, origin)), None)
-    rotations = [event.facts for event in events if event.type == ROTATED]
-    return () if founding is None else counting([founding], rotations, verifier())
+    return KeyChain() if founding is None else _chain(store, [founding], events)
+
+
+def _chain(store: SqlStore, start: Iterable[NoteKey], events: Iterable[Event]) -> KeyChain:
+    told, leaf_of = list(events), partial(sealing_leaf, store)
+    chain = chain_of(start, (event for event in told if event.type == ROTATED), leaf_of)
+    succeeding = [event for event in told if isinstance(event.facts.get("succeeds"), dict)]
+    return replace(chain, former=keys_before(succeeding, chain, leaf_of))
+
+
+def rotated_away(store: EventLog, key: NoteKey) -> NoteKey | None:
+    """Return the key that takes the place of one that signs here, as a journal of the store tells; None: none does.
+
+    It takes as long as there are journals: what ``recorder keys rotate`` writes is the second event of one.
+    """
+    return successor(second_acts_of_types(store, (ROTATED,)), key) if isinstance(store, SqlStore) else None
+
+
+def told_before(store: EventLog, key: NoteKey) -> tuple[NoteKey, ...]:
+    """Return the keys in whose place one has come, one after the other, as journals of the store tell."""
+    if not isinstance(store, SqlStore):
+        return ()
+    keys = _chain(store, [key], second_acts_of_types(store, (ROTATED,))).keys
+    return keys[: keys.index(key)]
+
+
+def require_in_force(store: EventLog, key: NoteKey) -> None:
+    """Refuse to sign with a key that was rotated away: what it signs from then on is a finding of every audit.
+
+    :raises ConfigurationError: it was.
+    """
+    after = rotated_away(store, key)
+    if after is not None:
+        raise ConfigurationError(rotated_told(after))
+
+
+def rotated_told(after: NoteKey) -> str:
+    """Return what is said where a key cannot sign any more, since another one has taken its place."""
+    if after == pending(after.name):
+        return (
+            f"the key of {after.name} is being rotated here, to {short_name(after)}, and that was not completed: "
+            "run `recorder keys rotate`"
+        )
+    return (
+        f"the key of {after.name} was rotated on another machine, to {short_name(after)}: nothing is signed here until "
+        f"the new private key is at {private_file(after.name)}"
+    )
 
 
 def _created(event: Event, origin: str) -> tuple[NoteKey, ...]:

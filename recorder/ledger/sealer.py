@@ -33,10 +33,10 @@ from recorder.errors import (
     RecorderError,
     VersionConflict,
 )
-from recorder.ledger import keys
 from recorder.ledger.key_chain import open_own
-from recorder.ledger.keys import SigningKey
 from recorder.ledger.outside import LONGEST_WAIT, InUse, SignedCheckpoints
+from recorder.ledger.own_keys import require_in_force
+from recorder.ledger.signing import Signing
 from recorder.store.base import EventLog, Found, Grown, Ledger
 
 _log = logging.getLogger("recorder")
@@ -70,13 +70,6 @@ class Sealing:
     lag_ns: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Signing:
-    key: SigningKey
-    outside: SignedCheckpoints
-    stamp: keys.Stamp  # of the key files, just before they were read
-
-
 class Sealer:
     """Seals what one drainer moves; not thread-safe: the drainer calls it where it holds the store.
 
@@ -89,7 +82,7 @@ class Sealer:
     def __init__(self, clock: Clock, signed: Callable[[str], None] = lambda note: None) -> None:
         self._clock = clock
         self._signed = signed
-        self._signing: _Signing | None = None
+        self._signing: Signing | None = None
         self._lacking = False  # there is a ledger, but not all that is needed to sign for it
         self._heads: dict[bytes, Head] = {}
         self._since_ns: int | None = None  # when the oldest of them was moved
@@ -142,15 +135,11 @@ class Sealer:
             return
         if self._signing is None:
             self._lacking = True
-            stamp = keys.stamp(origin)
-            key = keys.load(origin)
-            if key is None:
-                raise ConfigurationError(f"the signing key of {origin} is not here: nothing is sealed until it is")
-            public = dict.fromkeys((*keys.known(origin), key.public))  # a key from elsewhere may not be known here
-            self._signing = _Signing(key, SignedCheckpoints(origin, tuple(public)), stamp)
+            self._signing = Signing.of(store, origin)
         self._signing.outside.patience = patience
         with self._signing.outside as outside:  # sign leaves that are there, copy a note that is only outside
-            self._sign(outside, self._grow(ledger, outside, []))
+            grown = self._grow(store, outside, [])
+            self._sign(store, outside, grown, grown.leaves)
         self._lacking = False
         self.error = None
 
@@ -248,7 +237,7 @@ class Sealer:
         self._take_new_key()
         try:
             sealed = self._sealed(store, patience)
-        except CorruptRecording:  # by a key that is unknown here: was it made since?
+        except (CorruptRecording, ConfigurationError):  # by a key that is unknown here, or not in force: is it new?
             if not self._take_new_key():
                 raise
             sealed = self._sealed(store, patience)
@@ -264,40 +253,44 @@ class Sealer:
             return None
         signing.outside.patience = patience
         with signing.outside as outside:
-            leaves, grown = self._append(ledger, outside)
-            self._sign(outside, grown)
+            leaves, grown = self._append(store, ledger, outside)
+            self._sign(store, outside, grown, leaves)
         return ledger, leaves, grown
 
     def _take_new_key(self) -> bool:
-        """Let go of the key if another one was put in its place; return whether. A lost one is used until the end."""
+        """Let go of the key if another one was put in its place; return whether."""
         signing = self._signing
-        if signing is None:
-            return False
-        now = keys.stamp(signing.outside.origin)
-        if now == signing.stamp or now[0] is None:
+        if signing is None or not signing.is_replaced:
             return False
         self._signing = None
         signing.outside.close()
         return True
 
-    def _append(self, ledger: Ledger, outside: SignedCheckpoints) -> tuple[list[Leaf], Grown]:
+    def _append(self, store: EventLog, ledger: Ledger, outside: SignedCheckpoints) -> tuple[list[Leaf], Grown]:
         heads = list(self._heads.values())
-        grown = self._grow(ledger, outside, heads[:_AT_ONCE])
+        grown = self._grow(store, outside, heads[:_AT_ONCE])
         leaves = grown.leaves
         for start in range(_AT_ONCE, len(heads), _AT_ONCE):
-            grown = self._grow(ledger, outside, heads[start : start + _AT_ONCE])
+            grown = self._grow(store, outside, heads[start : start + _AT_ONCE])
             leaves += grown.leaves
         while self._behind:
             missed = ledger.unsealed(_AT_ONCE)
-            grown = self._grow(ledger, outside, missed)
+            grown = self._grow(store, outside, missed)
             leaves += grown.leaves
             self._behind = len(missed) == _AT_ONCE
         return leaves, grown
 
-    def _grow(self, ledger: Ledger, outside: SignedCheckpoints, heads: Sequence[Head]) -> Grown:
+    def _grow(self, store: EventLog, outside: SignedCheckpoints, heads: Sequence[Head]) -> Grown:
+        assert store.ledger is not None
         copies, self._copies = self._copies, []  # one that the store has another of is told once
         try:
-            return ledger.grow(heads, self._clock.wall_ns(), lambda found: self._check(found, outside), copies)
+            now = self._clock.wall_ns()
+            return store.ledger.grow(heads, now, lambda found: self._check(found, outside), copies)
+        except CorruptRecording:  # by somebody else, or by the key that takes the place of this one
+            self._copies = copies
+            assert self._signing is not None
+            require_in_force(store, self._signing.key.public)
+            raise
         except VersionConflict:
             raise
         except BaseException:  # an interrupt too: what is not stored is still to be copied
@@ -322,6 +315,7 @@ class Sealer:
             return
         note = found.checkpoint[1]
         checkpoint = open_own(*found.checkpoint, outside.origin, outside.keys)
+        outside.check_signer(note)
         if checkpoint.size > found.size or found.root(checkpoint.size) != checkpoint.root:
             raise LedgerConflict(
                 f"the store's ledger is not the one of its own checkpoint of {checkpoint.size:,} entries: "
@@ -331,11 +325,16 @@ class Sealer:
             _log.warning("recorder: %s is new: it goes on from the store's last checkpoint", outside.path)
         outside.append(note)
 
-    def _sign(self, outside: SignedCheckpoints, grown: Grown) -> None:
-        """Sign for a ledger that was checked, unless that was done; the file of what was signed is held."""
+    def _sign(self, store: EventLog, outside: SignedCheckpoints, grown: Grown, added: Sequence[Leaf]) -> None:
+        """Sign for a ledger that was checked, unless that was done; the file of what was signed is held.
+
+        :param added: the leaves that were added for it.
+        """
         assert self._signing is not None
+        assert store.ledger is not None
         last = outside.last
         if grown.size and (last is None or grown.size > last.checkpoint.size):
+            self._signing.require_in_force(store, store.ledger, grown.size, added, self._heads)
             root = merkle.root(grown.size, grown.node)
             outside.append(self._signing.key.signed(Checkpoint(outside.origin, grown.size, root).text))
             last = outside.last

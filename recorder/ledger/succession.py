@@ -7,12 +7,17 @@ contradict what was signed. So another one begins, in a copy of what is left, an
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
-from recorder.core.notes import NoteKey
+from recorder.core.act_order import LeafOf
+from recorder.core.events import Event
+from recorder.core.notes import NoteKey, parse_key
 from recorder.core.signed_facts import signer_of
-from recorder.ledger.key_chain import CREATED
-from recorder.ledger.keys import verifier
+from recorder.errors import ConfigurationError
+from recorder.ledger.key_chain import CREATED, KeyChain
+from recorder.ledger.keys import known, verifier
 
 
 def followed(created: Iterable[Mapping[str, Any]], keys: Sequence[NoteKey]) -> list[Mapping[str, Any]]:
@@ -24,6 +29,32 @@ def followed(created: Iterable[Mapping[str, Any]], keys: Sequence[NoteKey]) -> l
     verify = verifier() if keys else None
     signed = (one for one in created if verify is None or signer_of(CREATED, one, keys, verify) is not None)
     return [one["succeeds"] for one in signed]
+
+
+def keys_before(created: Iterable[Event], chain: KeyChain, leaf_of: LeafOf) -> tuple[NoteKey, ...]:
+    """Return the keys of the ledgers whose place that of a store has taken, one after the other.
+
+    They are those that the holder of a key that counts has named as he founded the next one, and those known here.
+
+    :param created: events ``key_created`` that name such a ledger, whoever wrote them.
+    :param chain: the keys that count; where none does, nothing vouches for a ledger before.
+    """
+    left, found = list(created) if chain.keys else [], dict[NoteKey, None]()
+    while told := [one for one in left if replace(chain, former=tuple(found)).counts(one, leaf_of)]:
+        left = [one for one in left if one not in told]
+        for event in told:
+            origin = str(event.facts["succeeds"].get("origin"))
+            found.update(dict.fromkeys((*_carried(event.facts["succeeds"], origin), *known(origin))))
+    return tuple(found)
+
+
+def _carried(facts: Mapping[str, Any], origin: str) -> Iterator[NoteKey]:
+    texts = facts.get("keys")
+    for text in texts if isinstance(texts, list) else ():
+        with suppress(ConfigurationError):  # it is none: then it vouches for nothing
+            key = parse_key(str(text))
+            if key.name == origin:
+                yield key
 
 
 def lost_entries(facts: Mapping[str, Any]) -> int:

@@ -26,7 +26,8 @@ class Tally:
     :ivar erased: how many payloads of each stream were erased.
     :ivar withheld: how many payloads of each stream are sealed and were not checked, since their key is not here.
     :ivar kept: events under a time stamp, sealed without one, and not sealed; see
-        :class:`recorder.core.clock_bounds.Bounds`. *late* of them were sealed late for a reason that a journal gives.
+        :class:`recorder.core.clock_bounds.Bounds`. *late* of them were sealed late for a reason that a journal gives,
+        *older* say to be older than the ledger.
     :ivar untimely: whether a time contradicts another one.
     :ivar waiting_ns: ``wall_ns`` of the oldest event that is not sealed.
     :ivar again: streams to be looked at once more: their process was still writing.
@@ -44,6 +45,7 @@ class Tally:
     withheld: dict[bytes, int] = field(default_factory=dict)
     kept: dict[str, int] = field(default_factory=lambda: {"stamped": 0, "unstamped": 0, "unsealed": 0})
     late: int = 0
+    older: int = 0
     untimely: bool = False
     waiting_ns: int | None = None
     again: set[bytes] = field(default_factory=set)
@@ -66,7 +68,7 @@ class Tally:
         """Take what another one has, which comes after this one."""
         for finding in other.findings:
             self.add(finding)
-        for name in ("more", "events", "exchanges", "unfinished", "gaps", "spooled", "late"):
+        for name in ("more", "events", "exchanges", "unfinished", "gaps", "spooled", "late", "older"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name, count in other.kept.items():
             self.kept[name] += count

@@ -115,7 +115,7 @@ def told_erased(
 def short_journal(one: Attacker, number: int, kind: str, facts: dict[str, object], at_ns: int) -> bytes:
     """Put a journal of one act beside the others; return its id."""
     first = one.events(one.journals()[-1])[0]
-    at = bytes.fromhex(f"{at_ns // 1_000_000:012x}7000800f{number:012x}")
+    at = journal_id(number, at_ns)
     kinds = [("instance_started", json.loads(first.meta or "")), (kind, facts), ("instance_stopped", {})]
     events = [
         first._replace(type=what, meta=json.dumps(meta), instance=at, wall_ns=at_ns + place, mono_ns=place)
@@ -123,6 +123,11 @@ def short_journal(one: Attacker, number: int, kind: str, facts: dict[str, object
     ]
     one.add(StreamOpened(at, at, bytes([number]) * 32), events)
     return at
+
+
+def journal_id(number: int, at_ns: int) -> bytes:
+    """Return the id that a short journal of that number has."""
+    return bytes.fromhex(f"{at_ns // 1_000_000:012x}7000800f{number:012x}")
 
 
 def kept(one: Attacker, **facts: object) -> bytes:
@@ -175,6 +180,51 @@ def overridden_and_sealed(one: Attacker, exchange: bytes) -> None:
     sealed(one, told_erased(one, exchange, count, number=10, overrides=["h"]), ERASED)
 
 
+def signed_act(one: Attacker, number: int, kind: str, at_ns: int, **facts: object) -> dict[str, object]:
+    """Let the key's holder say what has to be kept, or has not any more, and seal it; return what he said."""
+    key, journal = signing_key(), journal_id(number, at_ns)
+    told = {"by": "officer", "ground": "the case", **facts, "journal": name(journal)}
+    told = signed_facts(kind, told, key.public, key.sign)
+    sealed(one, short_journal(one, number, kind, told, at_ns), at_ns)
+    return told
+
+
+def released(key: bool, copied: bool = False) -> Attack:
+    """Release a signed hold with or without the key, which a restart seals; or copy a release of another one."""
+
+    def attack(one: Attacker) -> None:
+        exchange = one.exchanges()[0]
+        signed_act(one, 8, "hold_placed", KEPT, hold="h", exchange=name(exchange))
+        if copied:
+            other = signed_act(one, 6, "hold_released", KEPT + SECOND, hold="i")
+            sealed(one, short_journal(one, 5, "hold_released", other, KEPT + 3 * SECOND), KEPT + 3 * SECOND)
+            other["hold"] = "h"
+            sealed(one, short_journal(one, 7, "hold_released", other, KEPT + 5 * SECOND), KEPT + 5 * SECOND)
+        elif key:
+            signed_act(one, 7, "hold_released", KEPT + SECOND, hold="h")
+        else:
+            told: dict[str, object] = {"hold": "h", "by": "nobody", "ground": "none"}
+            sealed(one, short_journal(one, 7, "hold_released", told, KEPT + SECOND), KEPT + SECOND)
+        erasing(one, exchange)
+
+    return attack
+
+
+def replaced(key: bool) -> Attack:
+    """Replace a signed retention period with or without the key, which a restart seals."""
+
+    def attack(one: Attacker) -> None:
+        signed_act(one, 8, "retention_set", KEPT, days=30)
+        if key:
+            signed_act(one, 7, "retention_set", KEPT + SECOND, days=0)
+        else:
+            told: dict[str, object] = {"days": 0, "by": "nobody", "replaces": name(journal_id(8, KEPT))}
+            sealed(one, short_journal(one, 7, "retention_set", told, KEPT + SECOND), KEPT + SECOND)
+        erasing(one, one.exchanges()[0])
+
+    return attack
+
+
 def signed_by_somebody(one: Attacker, exchange: bytes) -> None:
     private = Ed25519PrivateKey.generate()
     key = SigningKey(NoteKey(ORIGIN, private.public_key().public_bytes_raw()), private.sign)
@@ -195,6 +245,19 @@ def told_twice(one: Attacker, exchange: bytes) -> None:
         sealed(one, told_erased(one, exchange, (count + 1) // 2, number=number, key=signing_key()), ERASED)
 
 
+def told_twice_in_another_spelling(one: Attacker, exchange: bytes) -> None:
+    """The same; the bits of the signature's last digit that stand for nothing are set in the second one."""
+    count = one.erase(exchange)
+    half = {"exchange": name(exchange), "events": (count + 1) // 2, "bytes": 1, "ground": "Art. 17", "by": "officer"}
+    half |= {"conversations": ["c"]}
+    key = signing_key()
+    told = signed_facts("payload_erased", half, key.public, key.sign)
+    text = told["signature"]
+    for number, signature in ((9, text), (10, f"{text[:-2]}{chr(ord(text[-2]) + 1)}=")):
+        journal = short_journal(one, number, "payload_erased", {**told, "signature": signature}, ERASED)
+        sealed(one, journal, ERASED)
+
+
 #: Ways in which an exchange comes to be erased, and the field of the finding: that of nothing, where it may be.
 ERASURES: dict[str, tuple[Callable[[Attacker, bytes], object], str | None]] = {
     "as the rules have it": (erasing, None),
@@ -205,12 +268,18 @@ ERASURES: dict[str, tuple[Callable[[Attacker, bytes], object], str | None]] = {
     "a record signed by somebody": (signed_by_somebody, "authority"),
     "a record signed for another exchange": (signed_for_another, "authority"),
     "a signed record, told twice": (told_twice, "payload"),
+    "a signed record, told twice in another spelling": (told_twice_in_another_spelling, "authority"),
     "in spite of a hold": (lambda one, exchange: (held(one, exchange), erasing(one, exchange)), "hold"),
     "in spite of a hold of its conversation": (
         lambda one, exchange: (sealed(one, kept(one, hold="h", conversation="c"), KEPT), erasing(one, exchange)),
         "hold",
     ),
     "in spite of a hold that was released by hand": (released_by_hand, "hold"),
+    "in spite of a signed hold, released without the key": (lambda one, exchange: released(False)(one), "hold"),
+    "in spite of a signed hold, a release of another copied": (lambda one, exchange: released(True, True)(one), "hold"),
+    "after a signed release of a signed hold": (lambda one, exchange: released(True)(one), None),
+    "before its time, which was replaced without the key": (lambda one, exchange: replaced(False)(one), "retention"),
+    "after its time was replaced with the key": (lambda one, exchange: replaced(True)(one), None),
     "before its time": (
         lambda one, exchange: (sealed(one, kept(one, days=30), KEPT), erasing(one, exchange)),
         "retention",

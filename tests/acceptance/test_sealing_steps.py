@@ -22,7 +22,7 @@ from tests.sealing import ORIGIN, check_receipt, check_sealed, founded
 CHILD = """
 import json, os, sys, requests
 from recorder import Recorder
-from recorder.ledger import sealer
+from recorder.ledger import signing
 from recorder.ledger.outside import SignedCheckpoints
 from recorder.store import ledgered
 from tests.recorded import ask
@@ -59,7 +59,7 @@ class Outside(SignedCheckpoints):
         super().append(note)
         at("the note is outside")
 
-ledgered.SqlLedger, sealer.SignedCheckpoints = Ledger, Outside
+ledgered.SqlLedger, signing.SignedCheckpoints = Ledger, Outside
 recorder = Recorder(store)
 session = recorder.mount(requests.Session())
 response = ask(session, server, "first")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from recorder.api.acts import signing_key
 from recorder.clock import SystemClock
 from recorder.core.heads import log_id
 from recorder.core.notes import open_checkpoint, parse_key
 from recorder.ledger.key_chain import rotated
-from recorder.ledger.keys import create, fingerprint, known, load
+from recorder.ledger.keys import create, fingerprint, known, load, pending
 from recorder.locations import signed_checkpoints, signing_keys
 from recorder.store import open_store
 from tests.commands import json_lines, run, told
@@ -105,7 +108,7 @@ def test_a_store_without_a_ledger(store_url: str) -> None:
         assert line == "error: the store has no ledger, so nothing is sealed: `recorder keys init` founds one"
 
 
-def test_keys_are_told_in_the_journal_a_new_one_under_the_signature_of_the_old(store_url: str) -> None:
+def test_keys_are_told_in_the_journal_and_a_rotation_is_sealed_by_the_new_one(store_url: str) -> None:
     assert run("keys", "init", "--store", store_url).exit_code == 0
     origin = origin_of(store_url) or ""
     first = load(origin)
@@ -125,4 +128,42 @@ def test_keys_are_told_in_the_journal_a_new_one_under_the_signature_of_the_old(s
         (note,) = [note for size, note in store.ledger.checkpoints() if size == leaf.number + 1]
     finally:
         store.close()
-    assert open_checkpoint(note, origin, [first.public]).size == leaf.number + 1
+    assert open_checkpoint(note, origin, [second.public]).size == leaf.number + 1
+
+
+def _dying(replace: Callable[[Path, Path], Path]) -> Callable[[Path, Path], Path]:
+    """Return what takes the place of Path.replace, and dies where the new key would take that of the old one."""
+
+    def dying(path: Path, to: Path) -> Path:
+        if path.suffix == ".next":
+            raise KeyboardInterrupt
+        return replace(path, to)
+
+    return dying
+
+
+def test_a_rotation_that_died_is_completed_by_the_next_one(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run("keys", "init", "--origin", "example.com/bot", "--store", store_url).exit_code == 0
+    first = load("example.com/bot")
+    assert first is not None
+    with monkeypatch.context() as dying:
+        dying.setattr(Path, "replace", _dying(Path.replace))
+        assert run("keys", "rotate", "--store", store_url).exit_code != 0
+    left = load("example.com/bot")
+    assert left is not None
+    assert left.public == first.public
+    made = pending("example.com/bot")
+    assert made is not None
+    reason = "is being rotated here, to .*, and that was not completed: run `recorder keys rotate`"
+    held = run("hold", "place", "--all", "--ground", "g", "--store", store_url)
+    assert held.exit_code == 0
+    with closing(open_store(store_url, write=True)) as store:
+        key, why = signing_key(store)
+    assert key is None
+    assert re.search(reason, why)
+    assert run("seal", "--store", store_url).exit_code == 0  # the old one is in force until the new one signs
+    assert run("keys", "rotate", "--store", store_url).exit_code == 0
+    now = load("example.com/bot")
+    assert now is not None
+    assert (now.public, pending("example.com/bot")) == (made, None)
+    assert run("verify", "--store", store_url).exit_code == 0

@@ -107,6 +107,8 @@ def test_a_hold_that_came_between_the_record_and_its_confirmation_forbids_nothin
     assert run("hold", "place", "--all", "--ground", "the case", "--store", store_url).exit_code == 0
     assert run("erase", "--finish", "--yes", "--store", store_url).exit_code == 0
     assert found(store_url) == []
+    assert run("seal", "--store", store_url).exit_code == 0  # all that is left, and it does not come after the hold
+    assert found(store_url) == []
 
 
 def test_a_made_up_erasure_that_a_restart_sealed_is_found_by_all(store_url: str, tmp_path: Path) -> None:

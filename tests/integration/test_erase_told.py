@@ -55,6 +55,22 @@ def test_what_was_carried_out_by_a_process_that_died_before_it_said_so_is_vouche
     assert findings(store_url)[0] == set()
 
 
+def test_the_same_command_again_vouches_for_what_died_before_it_said_so(store_url: str) -> None:
+    made = recorded(store_url)
+    killed(store_url, "done and not said")
+    assert run("hold", "place", "--all", "--ground", "the case", "--store", store_url).exit_code == 0
+    assert findings(store_url)[0] == {("erasure", "hold")}
+    erased = {one["exchange"] for one in verified(store_url)["erased"]["records"]}
+    again = ("--ground", GROUND, "--yes", "--store", store_url)
+    first = run("erase", made.hers[0], *again)  # the conversation has no name any more
+    assert (first.exit_code, "vouched for: 1 record" in first.stdout) == (0, True), first.stderr
+    for one in sorted(erased - {made.hers[0]}):
+        run("erase", one, *again)
+    assert findings(store_url)[0] == set()
+    last = run("erase", made.hers[0], *again)
+    assert "vouched for" not in last.stdout
+
+
 SPITE = ("--override-hold", "--approved-by", "the board")
 
 

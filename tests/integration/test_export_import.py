@@ -213,8 +213,8 @@ FILTERS = [
 
 
 @pytest.fixture(scope="module")
-def mixed(filled: str) -> str:
-    """The same store, with conversations between each other, and exchanges that are newer than what was imported."""
+def mixed(filled: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A copy of the store, with conversations between each other, and exchanges newer than what was imported."""
     desk = {"conversation": id_text(identity(90)), "name": "desk"}
     late = ExchangeBuilder(95)
     late.wall_ns = time.time_ns()
@@ -232,10 +232,12 @@ def mixed(filled: str) -> str:
         .completed(),
     ]
     built[1].event("response_truncated", {})
-    with closing(open_store(filled, write=True)) as store:
+    url = f"sqlite:///{tmp_path_factory.mktemp('mixed')}/store.db"
+    assert run("db", "copy", "--from", filled, "--to", url).exit_code == 0
+    with closing(open_store(url, write=True)) as store:
         for one in built:
             store.append([one.opened], one.events)
-    return filled
+    return url
 
 
 def told_alone(document: str, name: str) -> list[dict[str, Any]]:

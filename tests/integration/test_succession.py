@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import requests
 from recorder import Recorder
 from recorder.ledger import keys
 from recorder.ledger.standalone.verify import verify_bundle
+from recorder.locations import signing_keys
 from tests.attacker import Attacker
 from tests.commands import run, told
 from tests.contract.sealed import ORIGIN
@@ -137,3 +139,45 @@ def test_what_was_erased_before_is_still_answered_for(sqlite_url: str, new: str)
     assert run("seal", "--store", new).exit_code == 0
     shown = verified(new)
     assert (shown["findings"], shown["erased"]["exchanges"]) == ([], 1)
+
+
+def test_who_erased_before_is_proved_to_whoever_has_the_new_key_alone(
+    sqlite_url: str, tmp_path: Path, new: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = recorded(sqlite_url)
+    erase(sqlite_url, made.hers[0])
+    assert run("keys", "rotate", "--store", sqlite_url).exit_code == 0
+    erase(sqlite_url, made.other)
+    before, last = sqlite_url, ""
+    for name in (NEW, "example.test/desk-3"):  # one after the other: keys of the first count in the last
+        last = f"sqlite:///{tmp_path / name.rpartition('/')[2]}.db"
+        assert run("db", "copy", "--without-ledger", "--from", before, "--to", last).exit_code == 0
+        result = run("keys", "init", "--origin", name, "--after", before, "--store", last)
+        assert (result.exit_code, result.stderr) == (0, "")
+        assert run("seal", "--store", last).exit_code == 0
+        before = last
+    key = keys.load("example.test/desk-3")
+    assert key is not None
+    out = tmp_path / "evidence.zip"
+    result = run("bundle", "--order", "1", "-o", str(out), "--store", last)
+    assert result.exit_code == 0, result.stderr
+    for variable in ("XDG_DATA_HOME", "XDG_STATE_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path / "elsewhere"))
+    shown = json.loads(run("verify", "--json", "--key", key.public.text, "--store", last).stdout)
+    assert (shown["findings"], shown["erased"]["exchanges"]) == ([], 2)
+    assert shown["verdicts"]["authentic"] == "yes"
+    trusted = "".join(keys.fingerprint(key.public).split())
+    assert verify_bundle(out, [trusted])["findings"] == []
+
+
+def test_where_the_keys_of_before_are_not_here_a_line_says_so(sqlite_url: str, new: str) -> None:
+    made = recorded(sqlite_url)
+    erase(sqlite_url, made.hers[0])
+    for path in signing_keys().glob("*key*"):
+        path.unlink()
+    assert run("db", "copy", "--without-ledger", "--from", sqlite_url, "--to", new).exit_code == 0
+    result = run("keys", "init", "--origin", NEW, "--after", sqlite_url, "--store", new)
+    assert result.exit_code == 0
+    (line,) = result.stderr.splitlines()
+    assert f"no public key of {ORIGIN} is here" in line
+    assert "`recorder erase --finish`" in line

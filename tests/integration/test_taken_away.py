@@ -48,6 +48,16 @@ def test_no_reader_calls_it_erased(store_url: str) -> None:
     assert verified(store_url)["verdicts"]["unmodified"] == "no"
 
 
+def test_a_list_says_so_though_its_rows_are_of_before(store_url: str) -> None:
+    made = recorded(store_url)
+    with Attacker(store_url) as attacker:
+        attacker.erase(id_bytes(made.hers[1]))
+    rows = {row["id"]: row for row in json_lines(run("list", "--json", "--store", store_url), "list")}
+    assert SAID in rows[made.hers[1]]["not_as_written"]
+    assert not any("not_as_written" in rows[one] for one in (made.hers[0], made.other))
+    assert "not as written" in run("list", "--store", store_url).stdout
+
+
 def test_a_trace_says_so_and_fails(store_url: str) -> None:
     made = taken(store_url)
     result = run("trace", "order:1", "--json", "--store", store_url)

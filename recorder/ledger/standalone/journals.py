@@ -8,7 +8,7 @@ the store any more is noticed by whoever has the journal.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from recorder.ledger.standalone.findings import Findings
@@ -54,6 +54,7 @@ class Journals:
     :param here: the event streams that are in the bundle.
     :param period: the time that the bundle was made for, from and to (nanoseconds); None: not for a time.
     :param keys: of the ledger: those whose signature under an erasure counts.
+    :param in_force: whether one of them was that of the ledger yet when a version of a journal was sealed.
     :ivar elsewhere: exchanges that a journal announces and that are not in the bundle.
     :ivar erasures: what journals tell of erasures, by event stream.
     :ivar dropped: events of what is here that the recorder itself says to have lost.
@@ -62,9 +63,14 @@ class Journals:
     """
 
     def __init__(
-        self, here: Collection[bytes], period: tuple[int, int] | None, findings: Findings, keys: Sequence[Key] = ()
+        self,
+        here: Collection[bytes],
+        period: tuple[int, int] | None,
+        findings: Findings,
+        keys: Sequence[Key] = (),
+        in_force: Callable[[Key, bytes, int], bool] = lambda key, journal, version: True,
     ) -> None:
-        self._keys = keys
+        self._keys, self._in_force = keys, in_force
         self._here, self._period, self._findings = here, period, findings
         self._opened: dict[bytes, _Opened] = {}
         self._closed: dict[bytes, list[_Closed]] = {}
@@ -118,6 +124,8 @@ class Journals:
         if stream not in self._here or len(told) >= _MOST_ERASURES:
             return
         by = signed_by(entry.type, facts, self._keys)
+        if by is not None and not self._in_force(by, journal, entry.version):
+            by = None
         if by is not None and any(one.signed and one.facts.get("signature") == signature for one in told):
             return  # somebody wrote it down once more
         count = events if type(events) is int else 0

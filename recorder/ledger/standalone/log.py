@@ -44,6 +44,7 @@ class Log:
 
     :ivar present: whether there is one: a store without a key has none.
     :ivar start, end: the range of leaves that are here, the second not included.
+    :ivar keys: of the ledger; ``former``: of those before it, which vouch for facts of their time and for nothing else.
     :ivar own: the leaves of the event streams that are in the bundle, by stream, in order.
     :ivar others: how many other event streams have leaves in the range.
     """
@@ -52,11 +53,13 @@ class Log:
         self._container, self._findings = container, findings
         self.present = LEAVES in container.members or told is not None
         self.keys: list[Key] = []
+        self.former: list[Key] = []
         self.checkpoints: list[Checkpoint] = []
         self.own: dict[bytes, list[Sealed]] = {}
         self.start = self.end = self.others = 0
         self.origin = ""
         self._log_id = b""
+        self._retired: dict[str, int] = {}
         self.proved_sizes: set[int] = set()
         self.roots: dict[int, bytes] = {}
         if self.present:
@@ -70,6 +73,8 @@ class Log:
             raise Damaged("the manifest does not tell which leaves of the ledger are here")
         self.start, self.end = start, end
         self.origin = str(told.get("origin"))
+        retired = told.get("retired")
+        self._retired = retired if isinstance(retired, dict) else {}
         self._log_id = hashlib.sha256(b"recorder/origin/v1\0" + self.origin.encode("utf-8", "surrogatepass")).digest()
 
     def _read_keys(self) -> None:
@@ -78,9 +83,10 @@ class Log:
             raise Damaged(f"{KEYS} is not a list of public keys, a line each")
         for line in lines:
             try:
-                self.keys.append(parse_vkey(line))
+                key = parse_vkey(line)
             except ValueError as error:
                 raise Damaged(f"{KEYS}: {error}") from None
+            (self.keys if key.name == self.origin else self.former).append(key)
 
     def _read_checkpoints(self) -> None:
         names = self._container.names("checkpoints")
@@ -195,6 +201,12 @@ class Log:
         if leaf not in own:
             self.own[stream] = [leaf, *own]
         return ""
+
+    def in_force(self, key: Key, stream: bytes, version: int) -> bool:
+        """Return whether a key was yet in force when a version of a stream was sealed, as the manifest says."""
+        last = self._retired.get(key.text)
+        leaf = next((one.number for one in self.own.get(stream, ()) if one.length >= version), 0)
+        return type(last) is not int or leaf <= last
 
     def _entry(self, leaf: Sealed) -> bytes:
         fields = (leaf.stream, leaf.length, leaf.hash, leaf.state, leaf.sealed_ns, leaf.before)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from recorder.core.authority import on_whose_word
-from recorder.ledger.standalone.findings import id_of
+from recorder.ledger.standalone.findings import Finding, id_of
 from recorder.ledger.standalone.journals import TOLERATED_NS
 from recorder.ledger.standalone.selection import made_for
 from recorder.ledger.standalone.streams import StreamSummary
@@ -40,7 +40,7 @@ def result_of(verification: Verification) -> dict[str, Any]:
     }
     result: dict[str, Any] = {
         "verdicts": verdicts,
-        "findings": [finding.as_json() for finding in findings.found],
+        "findings": [_finding(verification, finding) for finding in findings.found],
         "events": verification.events,
         "exchanges": [_exchange(verification, one) for one in exchanges],
         "counts": verification.counts,
@@ -72,6 +72,11 @@ def result_of(verification: Verification) -> dict[str, Any]:
     if verification.held_told:
         result["held_checkpoint"] = verification.held_told
     return result
+
+
+def _finding(verification: Verification, finding: Finding) -> dict[str, Any]:
+    of = {"of": verification.kind_of(finding.stream)} if finding.stream else {}
+    return {**finding.as_json(), **of}
 
 
 def _authentic(verification: Verification) -> str:
@@ -115,7 +120,9 @@ def _clocks(verification: Verification) -> list[str]:
     for stream, summary in sorted(verification.summaries.items()):
         leaf = _last_leaf(verification, stream)
         if leaf is not None and leaf.sealed_ns + TOLERATED_NS < summary.last_ns:
-            told.append(f"{id_of(stream)} was sealed before its last event, if the clocks were right")
+            told.append(
+                f"the {summary.kind} {id_of(stream)} was sealed before its last event, if the clocks were right"
+            )
     return told
 
 
@@ -234,7 +241,7 @@ def lines_of(result: dict[str, Any]) -> Iterator[str]:
     for told in result["clocks"][:_SHOWN]:
         yield f"  clock: {told}"
     for finding in result["findings"][:_SHOWN]:
-        place = f"{finding['stream']} " if "stream" in finding else ""
+        place = f"{finding.get('of', 'event stream')} {finding['stream']} " if "stream" in finding else ""
         version = f"version {finding['version']} " if "version" in finding else ""
         yield f"  FOUND {place}{version}{finding['kind']} ({_clean(finding['field'])}): {_clean(finding['detail'])}"
     yield from _rest("findings", len(result["findings"]))

@@ -27,6 +27,7 @@ from recorder.ledger.standalone.streams import StreamChecks, StreamSummary
 
 MANIFEST = "manifest.json"
 PREDICATE_TYPE = "urn:recorder:evidence-bundle:v1"
+KINDS = ("exchange", "conversation", "link", "journal")
 _LARGE, _SMALL = 32 << 20, 1 << 20
 
 
@@ -51,6 +52,7 @@ class Verification:
         self.held_told = ""
         self.counts: dict[str, int] = {}
         self.unsigned_erasures = 0
+        self._kinds: dict[str, Any] = {}
 
     def run(self) -> None:
         """Check everything; what is wrong is in :attr:`findings`."""
@@ -74,7 +76,7 @@ class Verification:
         proved = self._check_proofs(log)
         self._read_streams(streams, log)
         for stream, summary in self.summaries.items() if log.present else ():
-            if stream not in proved and summary.kind != "journal":
+            if stream not in proved and (summary.kind or self._kinds.get(id_of(stream))) != "journal":
                 self.findings.add("omitted", "proof", "its proof is not here", stream)
         self._check_links()
         self._check_anchors(log)
@@ -121,7 +123,7 @@ class Verification:
 
     def _read_streams(self, names: dict[bytes, str], log: Log) -> None:
         period = period_of(self.predicate.get("selection"))
-        journals = self.journals = Journals(names, period, self.findings, self._counting(log))
+        journals = self.journals = Journals(names, period, self.findings, self._counting(log), log.in_force)
         checks = StreamChecks(self._container, log, self.findings)
 
         def look(_: StreamSummary, entry: Entry) -> None:
@@ -130,6 +132,7 @@ class Verification:
         listed = self.predicate.get("streams")
         listed = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
         kinds = {str(one.get("id")): one.get("kind") for one in listed}
+        self._kinds = dict(kinds)
         ordered = sorted(names, key=lambda stream: (kinds.get(id_of(stream)) != "journal", stream))
         for stream in ordered:
             told = kinds.pop(id_of(stream), None)
@@ -139,11 +142,13 @@ class Verification:
                 continue
             self.summaries[stream] = summary
             if summary.kind != told:
-                self.findings.add("manifest", "kind", f"the manifest calls it {told}, it is {summary.kind}", stream)
+                found = f"it is {summary.kind}" if summary.kind else "what it is cannot be read"
+                self.findings.add("manifest", "kind", f"the manifest calls it {told}, {found}", stream)
             elif summary.first > 1 and told != "journal":
                 self.findings.add("omitted", "version", "its beginning is not here", stream, 1)
         for name in kinds:
-            self.findings.add("omitted", "manifest", f"the manifest names an event stream that is not here: {name}")
+            told = f"the manifest names the {self.kind_of(name)} {name}, which is not here"
+            self.findings.add("omitted", "manifest", told)
         self.events = checks.events
         journals.compare(self.summaries)
         self._check_erasures(journals)
@@ -182,8 +187,8 @@ class Verification:
         the keys too.
         """
         if not self.trusted or self._is_vouched_for():
-            return log.keys
-        return [key for key in log.keys if key.fingerprint in self.trusted]
+            return [*log.keys, *log.former]
+        return [key for key in (*log.keys, *log.former) if key.fingerprint in self.trusted]
 
     def _check_proofs(self, log: Log) -> set[bytes]:
         proved = set()
@@ -263,6 +268,15 @@ class Verification:
             self.findings.add("stale", "checkpoint", told)
         else:
             self.held_told = "agrees" if own.size in roots else "not comparable"
+
+    def kind_of(self, name: str) -> str:
+        """Return what an event stream is, by its id as text: as its events say, else as the manifest does."""
+        try:
+            summary = self.summaries.get(uuid.UUID(name).bytes)
+        except ValueError:
+            summary = None
+        told = (summary.kind if summary is not None else "") or self._kinds.get(name)
+        return told if told in KINDS else "event stream"
 
     def gaps(self) -> int:
         """Return how often the recorder itself noted, in what is here, that something could not be kept."""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recorder.core.chain import Finding
-from recorder.core.clock_bounds import SEAL_LAG_NS, Bounds, Verdict
+from recorder.core.clock_bounds import SEAL_LAG_NS, Bounds, Late, Verdict
 from recorder.core.clock_samples import ClockSamples
 from recorder.core.events import Event
 from recorder.core.seal_times import SealedLeaf, SealTimes, TimeStamp
@@ -36,7 +36,7 @@ def checked(
     events: Sequence[Event],
     leaves: Sequence[SealedLeaf],
     *stamps: TimeStamp,
-    late_because: str | None = None,
+    late_because: Late | None = None,
 ) -> tuple[list[Finding], Verdict]:
     bounds = Bounds(SealTimes(stamps))
     found = [finding for each in leaves for finding in bounds.leaf(each)]
@@ -89,10 +89,21 @@ def test_each_leaf_tells_its_first_event_only() -> None:
 
 def test_what_the_journal_explains_is_counted_and_no_finding() -> None:
     found, verdict = checked(
-        [event(0, 1), event(1, 2)], [leaf(0, 3600, 2)], stamp(1, 3700), late_because="its process had died"
+        [event(0, 1), event(1, 2)], [leaf(0, 3600, 2)], stamp(1, 3700), late_because=Late("its process had died")
     )
     assert (found, verdict.answer) == ([], "partly")
     assert any("2 events were sealed more than 60 s after the time that they say" in word for word in verdict.words)
+
+
+def test_what_explains_nothing_is_said_with_the_finding_and_age_by_itself() -> None:
+    events, leaves = [event(0, 1), event(1, 2)], [leaf(0, 3600, 2)]
+    (found,), verdict = checked(events, leaves, stamp(1, 3700), late_because=Late("nobody signed that", "nobody"))
+    assert found.detail.endswith("or sealed late; nobody signed that")
+    assert verdict.answer == "no"
+    none, verdict = checked(events, leaves, stamp(1, 3700), late_because=Late("it is older", "age"))
+    assert (none, verdict.answer) == ([], "partly")
+    assert any(word.startswith("2 events say to be older than the ledger: nothing but") for word in verdict.words)
+    assert not any("tells why" in word for word in verdict.words)
 
 
 def test_a_back_dated_stream_with_back_dated_leaves_contradicts_the_leaf_before() -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from typing import Any
 from uuid import UUID
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from recorder.core import ed25519
 from recorder.core.events import Event, meta_text
-from recorder.core.holds import DAY_NS, Keeping, rules_of
+from recorder.core.holds import DAY_NS, Keeping, rules_of, signed_by
+from recorder.core.notes import NoteKey
+from recorder.core.signed_facts import signed_facts
 from recorder.errors import CorruptRecording
 
 NOW = 1_790_000_000_000_000_000
@@ -64,6 +69,106 @@ def test_a_period_comes_after_the_one_that_it_replaces() -> None:
     for some in ([first, second], [second, first]):
         assert [one.days for one in rules_of(some).retention.values()] == [30]
     assert [one.days for one in rules_of([first]).retention.values()] == [0]
+
+
+def signed(kind: str, at: int, facts: dict[str, Any], by: str = "s") -> Event:
+    return event(kind, at, {**facts, "signature": f"{by} {kind} {sorted(map(str, facts.items()))}"})
+
+
+def is_signed(one: Event) -> bool:
+    return "signature" in one.facts
+
+
+def in_every_order(*events: Event) -> list[Keeping]:
+    return [rules_of(some, is_signed) for some in permutations(events)]
+
+
+def test_what_nobody_signed_lifts_and_narrows_no_signed_hold() -> None:
+    hold = {"hold": "a", "ground": "g", "by": "b", "all": True}
+    forged = (
+        placed("a", 2, exchange="x"),
+        placed("a", 3, all=True, until_ns=1),
+        event("hold_released", 4, {"hold": "a"}),
+    )
+    for kept in in_every_order(signed("hold_placed", 1, hold), *forged):
+        assert [(one.scope, one.until_ns, one.signed) for one in kept.holds.values()] == [("all", None, True)]
+    for kept in in_every_order(signed("hold_placed", 1, hold), signed("hold_released", 2, {"hold": "a"}), *forged):
+        assert kept.holds == {}
+
+
+def test_a_signed_hold_or_release_counts_once() -> None:
+    hold = {"hold": "a", "ground": "g", "by": "b"}
+    first, release = signed("hold_placed", 1, hold), signed("hold_released", 2, {"hold": "a"})
+    assert rules_of([first, release, first], is_signed).holds == {}
+    again = signed("hold_placed", 3, {**hold, "ground": "another"})
+    assert list(rules_of([first, release, again, release], is_signed).holds) == ["a"]
+
+
+def test_what_nobody_signed_keeps_until_anybody_releases_it() -> None:
+    for release in (event("hold_released", 2, {"hold": "a"}), signed("hold_released", 2, {"hold": "a"})):
+        for kept in in_every_order(placed("a"), release):
+            assert kept.holds == {}
+
+
+def period(days: int, at: int, by_key: bool = True, **of: str) -> Event:
+    return (signed if by_key else event)("retention_set", at, {"days": days, "by": "b", **of})
+
+
+def test_what_nobody_signed_replaces_no_signed_period() -> None:
+    first = period(30, 1)
+    replacing = period(0, 2, by_key=False, replaces=str(UUID(bytes=first.stream)))
+    of_another = period(0, 3, by_key=False, of="c", replaces=str(UUID(bytes=first.stream)))
+    for kept in in_every_order(first, replacing, of_another):
+        assert [(one.days, one.signed) for one in kept.retention.values() if not one.of] == [(30, True)]
+
+
+@pytest.mark.parametrize(
+    ("everything", "of_c", "counts"),
+    [
+        ((30, True), (0, False), 30),
+        ((30, True), (60, False), 60),
+        ((30, True), (0, True), 0),
+        ((30, False), (0, False), 0),
+        ((30, False), (0, True), 0),
+        (None, (5, False), 5),
+        ((30, True), None, 30),
+    ],
+)
+def test_a_period_of_a_conversation_that_nobody_signed_shortens_no_signed_one(
+    everything: tuple[int, bool] | None, of_c: tuple[int, bool] | None, counts: int
+) -> None:
+    told = [] if everything is None else [period(everything[0], 1, everything[1])]
+    told += [] if of_c is None else [period(of_c[0], 2, of_c[1], of="c")]
+    kept = rules_of(told, is_signed)
+    found = kept.retention_of(("c", "d"))
+    assert found is not None
+    assert found.days == counts
+    least = kept.least_retention
+    assert (None if least is None else least.days) == (None if everything is None else min(counts, everything[0]))
+
+
+def test_of_the_conversations_of_an_exchange_one_that_is_signed_is_enough() -> None:
+    kept = rules_of([period(30, 1), period(5, 2, of="c"), period(3, 3, by_key=False, of="d")], is_signed)
+    found = [kept.retention_of(homes) for homes in (("c", "d"), ("c",), ("d",), ("e",))]
+    assert [one.days for one in found if one is not None] == [5, 5, 30, 30]
+
+
+def test_what_is_signed_counts_in_the_journal_that_it_names() -> None:
+    private = Ed25519PrivateKey.generate()
+    key = NoteKey("log", private.public_key().public_bytes_raw())
+    journal = (1).to_bytes(16)
+    told = {"hold": "a", "by": "b", "ground": "g", "journal": str(UUID(bytes=journal))}
+    facts = signed_facts("hold_released", told, key, private.sign)
+    counts = signed_by([key], ed25519.verify)
+    assert counts(event("hold_released", 1, facts))
+    assert not counts(event("hold_released", 2, facts))  # in another one
+    assert not counts(event("hold_placed", 1, facts))
+    assert not counts(event("hold_released", 1, {**facts, "hold": "c"}))
+    assert not counts(event("hold_released", 1, told))
+    assert not signed_by([NoteKey("other", key.public)], ed25519.verify)(event("hold_released", 1, facts))
+    unknown = signed_by([], ed25519.verify)  # no key is known: it is only asked whether there is a signature
+    assert [unknown(event("hold_released", at, facts)) for at in (1, 2)] == [True, False]
+    assert not unknown(event("hold_released", 1, told))
 
 
 @pytest.mark.parametrize("kind", ["hold_placed", "hold_released", "retention_set"])
