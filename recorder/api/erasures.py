@@ -16,7 +16,7 @@ from recorder.core.json_text import present, rfc3339
 from recorder.core.messages import ERASED
 from recorder.errors import ConfigurationError, CorruptRecording
 from recorder.ledger.key_chain import KeyChain
-from recorder.ledger.own_keys import chain_here
+from recorder.ledger.own_keys import own_chain
 from recorder.store.erased import acts_of_types, erased_streams, sealing_leaf, thing_digest
 
 
@@ -82,10 +82,8 @@ class Erasures:
 
     @cached_property
     def _chain(self) -> KeyChain:
-        store = self._reader.store
         try:
-            origin = store.ledger.origin()
-            return KeyChain() if origin is None else chain_here(store, origin)
+            return own_chain(self._reader.store)
         except ConfigurationError:  # damaged keys, which whoever signs or audits tells of
             return KeyChain()
 

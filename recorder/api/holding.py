@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 from recorder.api.acts import seal_first, signing_key, who, write_down
@@ -13,12 +14,12 @@ from recorder.api.threaded import Found
 from recorder.api.vouching import ERASED, signed
 from recorder.clock import Clock, id_bytes, id_text
 from recorder.core.act_order import in_order
-from recorder.core.holds import LONGEST_DAYS, RETENTION, TYPES, Hold, Keeping, Retention, by_nobody, rules_of, signed_by
+from recorder.core.holds import LONGEST_DAYS, RETENTION, TYPES, Hold, Keeping, Retention, by_nobody, rules_of
 from recorder.core.json_text import rfc3339
 from recorder.core.signed_facts import JOURNAL, SIGNATURE
 from recorder.errors import ConfigurationError, ErasureRefused, NotFound, RecorderError
-from recorder.ledger.keys import verifier
-from recorder.ledger.own_keys import vouching_keys
+from recorder.ledger.kept import PassedOver, passed_over, rules_signed_by
+from recorder.ledger.own_keys import own_chain
 from recorder.store import open_store
 from recorder.store.erased import acts_of_types, sealing_leaf
 from recorder.store.related import SEALED
@@ -37,9 +38,19 @@ def keeping(store: Store) -> Keeping:
     :raises CorruptRecording: the facts of a hold cannot be read: then nobody knows.
     """
     log = store.reader.store
-    rules = in_order(acts_of_types(log, TYPES), lambda journal, version: sealing_leaf(log, journal, version))
-    is_signed = by_nobody if log.ledger.origin() is None else signed_by(vouching_keys(log), verifier())
-    return rules_of(rules, is_signed)
+    leaf_of = partial(sealing_leaf, log)
+    rules = in_order(acts_of_types(log, TYPES), leaf_of)
+    return rules_of(rules, by_nobody if log.ledger.origin() is None else rules_signed_by(own_chain(log), leaf_of))
+
+
+def without_effect(store: Store, kept: Keeping) -> Sequence[PassedOver]:
+    """Return what would end, change or repeat what is signed, and has no effect, with the reason.
+
+    :param kept: of :func:`keeping`.
+    :raises ConfigurationError: the keys that are here are damaged.
+    """
+    log = store.reader.store
+    return passed_over(kept, own_chain(log), partial(sealing_leaf, log)) if kept.without_effect else ()
 
 
 def place_hold(

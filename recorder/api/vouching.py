@@ -19,7 +19,7 @@ from recorder.core.signed_facts import SIGNATURE, signed_facts
 from recorder.ledger.audit_journals import ACCESSED, CARRIED_OUT, is_carried_out
 from recorder.ledger.key_chain import KeyChain
 from recorder.ledger.keys import SigningKey
-from recorder.ledger.own_keys import chain_here
+from recorder.ledger.own_keys import chain_here, own_chain
 from recorder.store.erased import acts_of_types, erased_streams, sealing_leaf
 from recorder.store.sql import SqlStore
 
@@ -30,9 +30,7 @@ Act = tuple[str, Mapping[str, Any]]
 
 def signed_records(store: SqlStore, events: Iterable[Event]) -> list[Event]:
     """Return those events of journals whose facts a key that counts here has signed."""
-    origin = store.ledger.origin()
-    chain = KeyChain() if origin is None else chain_here(store, origin)
-    return _signed_by(store, chain, events)
+    return _signed_by(store, own_chain(store), events)
 
 
 def _signed_by(store: SqlStore, chain: KeyChain, events: Iterable[Event]) -> list[Event]:

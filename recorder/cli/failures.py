@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import click
@@ -34,6 +35,7 @@ from recorder.errors import (
     StoreError,
     VersionConflict,
 )
+from recorder.ledger.kept import PassedOver
 
 FOUND: Final = 1
 USAGE: Final = 2
@@ -136,6 +138,20 @@ def tell_unsealed(reason: str) -> None:
     :param reason: why.
     """
     warn(f"it is recorded, and not sealed yet: {reason}; run `recorder seal` where the key is")
+
+
+def tell_without_effect(some: Sequence[PassedOver]) -> None:
+    """Warn of what somebody wrote to end or to change what is to be kept, where it has no effect: in one line.
+
+    :param some: all of it, the last one last.
+    """
+    if some:
+        told = "1 record has" if len(some) == 1 else f"{len(some):,} records have"
+        last = "" if len(some) == 1 else "the last one: "
+        warn(
+            f"{told} no effect: {last}{some[-1].told}; whoever wrote it can write the store, see `recorder verify`; "
+            "if it was you, say it once more where the key is"
+        )
 
 
 def _tell(head: str, tint: str, message: str) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
-from recorder.api.holding import keeping, place_hold, release_hold
+from recorder.api.holding import keeping, place_hold, release_hold, without_effect
 from recorder.api.store import Store
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
-from recorder.cli.failures import tell_unsealed
+from recorder.cli.failures import tell_unsealed, tell_without_effect
 from recorder.cli.naming import resolve
 from recorder.cli.output import Column, clean, emit_json, print_table, short
 from recorder.cli.times import PointInTime
@@ -64,17 +65,22 @@ def release(settings: Settings, part: str, ground: str) -> None:
 def list_holds(settings: Settings, as_json: bool) -> None:
     """List the holds that are in force."""
     with Store(settings.store) as store:
-        found = keeping(store).in_force(SystemClock().wall_ns())
+        kept = keeping(store)
+        found = kept.in_force(SystemClock().wall_ns())
+        ids = {one.id for one in found}
+        passed = [one for one in without_effect(store, kept) if one.about in ids]
     if as_json:
         for one in found:
-            emit_json(_json(one))
+            emit_json(_json(one, [each.as_json() for each in passed if each.about == one.id]))
     else:
         print_table(_COLUMNS, [_cells(one) for one in found], empty="nothing is held")
+        tell_without_effect(passed)
 
 
-def _json(one: Hold) -> dict[str, Any]:
+def _json(one: Hold, passed: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     shown: dict[str, Any] = {"hold": one.id, "ground": one.ground, "by": one.by, "placed_at": rfc3339(one.placed_ns)}
     shown["signed"] = one.signed
+    shown |= {"without_effect": passed} if passed else {}
     shown |= {"all": True} if one.scope == "all" else {one.scope: one.of}
     return shown if one.until_ns is None else shown | {"until": rfc3339(one.until_ns)}
 

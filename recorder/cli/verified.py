@@ -10,6 +10,7 @@ import click
 from recorder.cli.output import clean, counted, short
 from recorder.core.authority import on_whose_word
 from recorder.core.chain import Finding
+from recorder.ledger.kept import passed_over_told
 from recorder.ledger.report import Report
 
 _SHOWN: Final = 20
@@ -99,6 +100,9 @@ def _layers(more: Mapping[str, Any]) -> Iterator[str]:
     if erased.get("not_carried_out"):
         yield "  recorded, not carried out: what these are of is there yet (`recorder erase --finish`):"
         yield from _records(erased["not_carried_out"])
+    if passed := more.get("kept", {}).get("without_effect", []):
+        yield "  said of what has to be kept, and without effect:"
+        yield from _passed_over(passed)
     withheld = more.get("withheld", {})
     if withheld.get("payloads"):
         streams = counted(withheld["streams"], "event stream")
@@ -120,6 +124,14 @@ def _records(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         signed = "" if record.get("signed", True) else "; NOT SIGNED by the ledger's key"
         what = {"conversation": "name of conversation ", "link": "link "}.get(str(record.get("kind")), "")
         yield f"    {what}{short(record['exchange'])} {record['at']} {clean(on_whose_word(record))}{signed}"
+    if len(records) > _SHOWN:
+        yield f"    … and {counted(len(records) - _SHOWN, 'more record')}: see --json"
+
+
+def _passed_over(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield what has no effect on what has to be kept, a line for each record."""
+    for record in records[:_SHOWN]:
+        yield f"    {record['at']} {clean(passed_over_told(record))}"
     if len(records) > _SHOWN:
         yield f"    … and {counted(len(records) - _SHOWN, 'more record')}: see --json"
 

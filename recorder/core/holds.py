@@ -22,8 +22,7 @@ from uuid import UUID
 
 from recorder.core.events import Event
 from recorder.core.json_text import rfc3339
-from recorder.core.notes import NoteKey, Verify
-from recorder.core.signed_facts import JOURNAL, SIGNATURE, is_vouched_for
+from recorder.core.signed_facts import JOURNAL, SIGNATURE
 from recorder.errors import CorruptRecording
 
 #: Types of the events that :func:`rules_of` folds.
@@ -101,10 +100,13 @@ class Keeping:
 
     :ivar holds: those that nobody released, by id, in the order in which they were placed.
     :ivar retention: by the conversation that it is of; under the empty text that of everything.
+    :ivar without_effect: what would end, change or repeat what is signed, and counts for nothing: somebody else wrote
+        it. In the order in which it was done.
     """
 
     holds: Mapping[str, Hold] = field(default_factory=dict)
     retention: Mapping[str, Retention] = field(default_factory=dict)
+    without_effect: Sequence[Event] = ()
 
     @property
     def conversations(self) -> set[str]:
@@ -146,17 +148,20 @@ def is_rule(kind: str, facts: Mapping[str, Any]) -> bool:
     return isinstance(facts.get("hold"), str) and type(until) is int and 0 <= until < 1 << 63
 
 
-def signed_by(keys: Sequence[NoteKey], verify: Verify) -> IsSigned:
+def is_signed_here(event: Event) -> bool:
+    """Whether what an event says is said in the journal in which it was signed, whoever signed it."""
+    return bool(event.facts.get(JOURNAL) == str(UUID(bytes=event.stream)))
+
+
+def signed_by(vouched: IsSigned) -> IsSigned:
     """Return what tells whether the ledger's key vouches for what an event says, in the journal in which it is.
 
-    :param keys: of the ledger, that count; none: signatures are not checked, it is only asked whether there is one.
+    :param vouched: tells whether it has signed the facts, wherever they stand.
     """
 
     @cache
     def is_signed(event: Event) -> bool:
-        facts = event.facts
-        here = facts.get(JOURNAL) == str(UUID(bytes=event.stream))
-        return here and is_vouched_for(event.type, facts, keys, verify)
+        return is_signed_here(event) and vouched(event)
 
     return is_signed
 
@@ -176,7 +181,8 @@ def rules_of(events: Iterable[Event], is_signed: IsSigned = by_nobody) -> Keepin
     early: set[str] = set()  # holds of which the release comes first
     periods: list[Retention] = []
     replaced: set[tuple[str, str]] = set()
-    for event, signed in _counting(events, is_signed):
+    said = _said(events, is_signed)
+    for event, signed in _counting(said):
         told = event.facts
         if event.type == "hold_placed":
             hold = _hold(event, signed)
@@ -193,14 +199,12 @@ def rules_of(events: Iterable[Event], is_signed: IsSigned = by_nobody) -> Keepin
             periods.append(Retention(int(told["days"]), of, by, event.wall_ns, place, signed))
             replaced.add((of, str(told.get("replaces"))))
     left = (one for one in periods if (one.of, str(UUID(bytes=one.place[0]))) not in replaced)
-    return Keeping(holds, {one.of: one for one in left})
+    retention = {one.of: one for one in left}
+    return Keeping(holds, retention, tuple(_without_effect(said, retention)))
 
 
-def _counting(events: Iterable[Event], is_signed: IsSigned) -> Iterator[tuple[Event, bool]]:
-    """Yield what counts of what was said, and whether it is signed.
-
-    Of what somebody has signed something of, a hold or the period of something, only what is signed counts, once.
-    """
+def _said(events: Iterable[Event], is_signed: IsSigned) -> list[tuple[Event, bool]]:
+    """Return what was said, and whether it is signed."""
     told: list[tuple[Event, bool]] = []
     for event in events:
         if event.type not in TYPES:
@@ -211,9 +215,17 @@ def _counting(events: Iterable[Event], is_signed: IsSigned) -> Iterator[tuple[Ev
                 "can be erased: run `recorder verify`, and compare with a backup"
             )
         told.append((event, is_signed(event)))
-    vouched = {_subject(event) for event, signed in told if signed and event.type != "hold_released"}
+    return told
+
+
+def _counting(said: Sequence[tuple[Event, bool]]) -> Iterator[tuple[Event, bool]]:
+    """Yield what counts of what was said, and whether it is signed.
+
+    Of what somebody has signed something of, a hold or the period of something, only what is signed counts, once.
+    """
+    vouched = {_subject(event) for event, signed in said if signed and event.type != "hold_released"}
     once: set[str] = set()
-    for event, signed in told:
+    for event, signed in said:
         if signed:
             signature = str(event.facts[SIGNATURE])
             if signature not in once:
@@ -221,6 +233,37 @@ def _counting(events: Iterable[Event], is_signed: IsSigned) -> Iterator[tuple[Ev
                 yield event, True
         elif _subject(event) not in vouched:
             yield event, False
+
+
+def _without_effect(said: Sequence[tuple[Event, bool]], retention: Mapping[str, Retention]) -> Iterator[Event]:
+    """Yield what counts for nothing, though whoever wrote it wanted it to: nobody records it who has the key.
+
+    A period that nobody signed and that a signed one has followed is none of these: it counted until then. Of a hold,
+    what is signed goes before the rest in whichever order they come.
+
+    :param retention: what counts.
+    """
+    vouched = {_subject(event) for event, signed in said if signed and event.type == "hold_placed"}
+    everything = retention.get("")
+    least = everything.days if everything is not None and everything.signed else 0
+    longest = 0  # of the signed periods of everything so far
+    once: set[str] = set()
+    for event, signed in said:
+        subject = _subject(event)
+        if signed:
+            signature = str(event.facts[SIGNATURE])
+            if signature in once:
+                yield event
+            once.add(signature)
+            if event.type == "retention_set":
+                vouched.add(subject)
+                longest = max(longest, 0 if subject[1] else int(event.facts["days"]))
+        elif subject in vouched:
+            yield event
+        elif event.type == "retention_set" and int(event.facts["days"]) < min(least, longest):
+            counts = retention.get(subject[1])
+            if counts is None or not counts.signed:
+                yield event
 
 
 def _subject(event: Event) -> tuple[str, str]:

@@ -11,7 +11,7 @@ A signature stands among the facts as base64(key id 4 | signature 64). The id is
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from recorder.core.events import meta_text
@@ -55,17 +55,6 @@ def signer_of(
         if verify(key.public, _message(kind, facts, key.name), made[_ID_SIZE:]):
             return key
     return None
-
-
-def is_vouched_for(kind: str, facts: Mapping[str, Any], keys: Sequence[NoteKey], verify: Verify) -> bool:
-    """Whether a key vouches for facts; where none is known, whether they say that one does.
-
-    :param kind: type of the event.
-    :param keys: that count.
-    """
-    if not keys:
-        return isinstance(facts.get(SIGNATURE), str)
-    return signer_of(kind, facts, keys, verify) is not None
 
 
 def _message(kind: str, facts: Mapping[str, Any], name: str) -> bytes:

@@ -295,8 +295,7 @@ class _Audit:
     def _answered(self, journals: Journals, ledger: LedgerAudit) -> Authority:
         """Find erasures that nobody answers for; look once more where they may have come during this audit."""
         is_sealed: IsSealed | None = None if self._origin is None else ledger.is_sealed
-        keys = (*ledger.keys, *ledger.chain.former)
-        of = (self._first, keys, ledger.leaf_of, ledger.retired)
+        of = (self._first, replace(ledger.chain, retired=ledger.retired), ledger.leaf_of)
         authority = Authority(journals.erasures, journals.rules, is_sealed, *of)
         found = Tally()
         authority.check(self._tally.erased, found)
@@ -308,8 +307,7 @@ class _Audit:
             authority.check(self._tally.erased, found)
         if is_sealed is not None:
             gone = [one for one in authority.records if one.stream in self._tally.erased and authority.is_signed(one)]
-            done = (one for one in journals.carried_out if authority.is_in_force(one))
-            CarriedOut([one.facts for one in done], keys).check(gone, authority, found)
+            CarriedOut(journals.carried_out, authority).check(gone, found)
         for finding in found.findings:
             self._tally.add(finding)
         return authority

@@ -7,48 +7,40 @@ whoever has carried an erasure out says so afterwards, by an ``accessed`` that t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 from recorder.clock import id_text
-from recorder.core.notes import NoteKey
-from recorder.core.signed_facts import signer_of
+from recorder.core.events import Event
 from recorder.ledger.audit_erasures import Authority
-from recorder.ledger.audit_journals import ACCESSED, Erasure
-from recorder.ledger.keys import verifier
+from recorder.ledger.audit_journals import Erasure
 from recorder.ledger.tally import Tally
 
 _VOUCH: Final = "whoever knows that it was carried out before vouches for that with `recorder erase --finish`"
 
 
-@dataclass
 class CarriedOut:
     """What says that erasures were carried out.
 
-    :param told: facts of ``accessed``.
-    :param keys: of the ledger, that count; none: signatures are not checked.
+    :param told: events ``accessed``, whoever wrote them.
+    :param authority: tells which of them count, and what came after a record.
     """
 
-    told: Iterable[Mapping[str, Any]]
-    keys: Sequence[NoteKey]
-    _streams: set[str] = field(init=False)
+    def __init__(self, told: Iterable[Event], authority: Authority) -> None:
+        self._authority = authority
+        counting = (one for one in told if authority.chain.counts(one, authority.leaf_of))
+        self._streams = {str(one.facts.get("of", "")).rpartition(" ")[2] for one in counting}
 
-    def __post_init__(self) -> None:
-        signed = [one for one in self.told if not self.keys or signer_of(ACCESSED, one, self.keys, verifier())]
-        self._streams = {str(one.get("of", "")).rpartition(" ")[2] for one in signed}
-
-    def check(self, records: Sequence[Erasure], authority: Authority, tally: Tally) -> None:
+    def check(self, records: Sequence[Erasure], tally: Tally) -> None:
         """Find what something forbids that came after the record of it, where nothing says that it was gone by then.
 
         :param records: signed ones, of what is erased.
-        :param authority: tells what came after a record.
         """
         found = {record.stream for record in records if "vouched_by" in record.facts}
         for record in records:
             if id_text(record.stream) in self._streams or record.stream in found:
                 continue
-            forbidden = authority.forbidden_since(record)
+            forbidden = self._authority.forbidden_since(record)
             if forbidden is not None:
                 found.add(record.stream)
                 place, rule = forbidden

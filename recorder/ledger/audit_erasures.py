@@ -18,13 +18,14 @@ from typing import Any
 from recorder.clock import id_text
 from recorder.core.act_order import LeafOf, act_of, ranks
 from recorder.core.events import Event, stream_kind
-from recorder.core.holds import RETENTION, Hold, IsSigned, Keeping, Retention, by_nobody, rules_of, signed_by
+from recorder.core.holds import RETENTION, Hold, IsSigned, Keeping, Retention, by_nobody, rules_of
 from recorder.core.json_text import rfc3339
 from recorder.core.notes import NoteKey, open_checkpoint, parse_checkpoint, parse_note
-from recorder.core.signed_facts import SIGNATURE, is_vouched_for, signer_of
+from recorder.core.signed_facts import SIGNATURE
 from recorder.errors import CorruptRecording
 from recorder.ledger.audit_journals import Erasure
-from recorder.ledger.key_chain import short_name
+from recorder.ledger.kept import PassedOver, passed_over, rules_signed_by
+from recorder.ledger.key_chain import KeyChain, short_name
 from recorder.ledger.keys import verifier
 from recorder.ledger.tally import Tally
 from recorder.store.base import Ledger
@@ -41,18 +42,17 @@ class Authority:
     :param rules: the events of journals that say what has to be kept.
     :param is_sealed: None where the store has no ledger: then records are not asked for a seal.
     :param first: returns the first event of a stream; None: there is none.
-    :param keys: of the ledger, that count; none: signatures are not checked, it is only asked whether there is one.
+    :param chain: the keys of the ledger that count; none: signatures are not checked, it is only asked whether there
+        is one.
     :param leaf_of: where in the ledger a record or a rule stands.
-    :param retired: of keys that were rotated away, the last leaf that seals what they may have signed.
     """
 
     records: Sequence[Erasure]
     rules: Sequence[Event]
     is_sealed: IsSealed | None
     first: Callable[[bytes], Event | None]
-    keys: Sequence[NoteKey] = ()
+    chain: KeyChain = field(default_factory=KeyChain)
     leaf_of: LeafOf = lambda journal, version: None
-    retired: Mapping[NoteKey, int] = field(default_factory=dict)
     _ranks: Mapping[tuple[bytes, int], int] = field(init=False)
     _folds: list[_Fold] = field(init=False)
     _signed: dict[tuple[bytes, int], bool] = field(default_factory=dict)
@@ -60,7 +60,7 @@ class Authority:
     def __post_init__(self) -> None:
         sealed = [one for one in self.rules if self.is_sealed is None or self.is_sealed(one.stream, one.version)]
         self._ranks = ranks((*map(act_of, self.rules), *(one.act for one in self.records)), self.leaf_of)
-        is_rule_signed = by_nobody if self.is_sealed is None else signed_by(self.keys, verifier())
+        is_rule_signed = by_nobody if self.is_sealed is None else rules_signed_by(self.chain, self.leaf_of)
         self._folds = [_Fold(self.rules, self._ranks, is_rule_signed)]
         if len(sealed) < len(self.rules):
             self._folds.append(_Fold(sealed, self._ranks, is_rule_signed))
@@ -132,24 +132,14 @@ class Authority:
         """Whether the ledger's key vouches for a record; True where there is no ledger."""
         place = record.journal, record.version
         if place not in self._signed:
-            self._signed[place] = self.is_sealed is None or is_vouched_for(
-                "payload_erased", record.facts, self._keys_at(*place), verifier()
+            self._signed[place] = self.is_sealed is None or self.chain.vouches_for(
+                "payload_erased", record.facts, place, self.leaf_of
             )
         return self._signed[place]
 
-    def _keys_at(self, journal: bytes, version: int) -> Sequence[NoteKey]:
-        """Return the keys that were in force when an event of a journal was sealed; the newest one always is."""
-        leaf = self.leaf_of(journal, version)
-        return [key for key in self.keys if leaf is None or leaf <= self.retired.get(key, leaf)]
-
-    def is_in_force(self, event: Event) -> bool:
-        """Whether no key that was rotated away before it was sealed signed the facts of an event."""
-        signer = signer_of(event.type, event.facts, self.keys, verifier())
-        return signer is None or signer in self._keys_at(event.stream, event.version)
-
     def _unsigned(self, record: Erasure) -> str:
         """Return why nobody vouches for a record, in words."""
-        signer = signer_of("payload_erased", record.facts, self.keys, verifier())
+        signer = self.chain.signer("payload_erased", record.facts)
         if signer is None:
             return f"no key of the ledger signed the record of it ({record.place})"
         return f"{short_name(signer)}, which signed the record of it ({record.place}), had been rotated away by then"
@@ -191,7 +181,13 @@ class Authority:
         """Count the holds and retention periods that keep something now, and that nobody signed."""
         kept = self._folds[0].at_last
         holds = [hold.signed for hold in kept.in_force(now_ns)]
-        return [*holds, *(period.signed for period in kept.retention.values() if period.days)].count(False)
+        idle = {(event.stream, event.version) for event in kept.without_effect}
+        periods = [one.signed for one in kept.retention.values() if one.days and one.place not in idle]
+        return [*holds, *periods].count(False)
+
+    def without_effect(self) -> Sequence[PassedOver]:
+        """Return what would end, change or repeat what is signed to be kept, and has no effect."""
+        return passed_over(self._folds[0].at_last, self.chain, self.leaf_of)
 
     def _kept(self, record: Erasure) -> Iterator[Keeping]:
         """Yield what had to be kept when something was erased: by all rules, and by what of them is sealed."""
@@ -311,6 +307,13 @@ def unanswered(authority: Authority, erased: Mapping[bytes, int], now_ns: int) -
         yield (
             f"that what has to be kept is kept: {unsigned:,} of the holds and retention periods are signed by no key "
             "that counts, so whoever can write the store can lift them; place or set them once more where the key is"
+        )
+    passed = len(authority.without_effect())
+    if passed:
+        yield (
+            f"who wrote {passed:,} of the records of holds and retention periods: no key that counts signed them "
+            "there, so they have no effect; whoever wrote them can write the store: if you did, say it once more where "
+            "the key is"
         )
     unknown = authority.unknown()
     if unknown:

@@ -83,6 +83,8 @@ def report_of(audited: Audited) -> Report:
             "outside": audited.outside.read,
             "keys": [{"key": key.text, "fingerprint": fingerprint(key)} for key in ledger.keys],
         }
+    if passed := audited.authority.without_effect():
+        more["kept"] = {"without_effect": [one.as_json() for one in passed]}
     if tally.withheld:
         more["withheld"] = withheld_json(tally.withheld)
     if tally.more:

@@ -75,18 +75,33 @@ class KeyChain:
     def in_force(self, key: NoteKey, leaf: int | None) -> bool:
         """Whether a key was in force when something was sealed that it signed.
 
-        :param leaf: the number of the first leaf that seals it; None: it is not sealed.
+        :param leaf: the number of the first leaf that seals it; None: it is not sealed, so it comes after all that is.
         """
-        return leaf is None or leaf <= self.retired.get(key, leaf)
+        last = self.retired.get(key)
+        return last is None or (leaf is not None and leaf <= last)
+
+    def signer(self, kind: str, facts: Mapping[str, Any]) -> NoteKey | None:
+        """Return the key that signed facts, whether it was in force or not; None: it is none that counts.
+
+        :param kind: type of the event.
+        """
+        return signer_of(kind, facts, (*self.keys, *self.former), verifier())
+
+    def vouches_for(self, kind: str, facts: Mapping[str, Any], place: tuple[bytes, int], leaf_of: LeafOf) -> bool:
+        """Whether a key that was in force signed facts; where no key is known, whether they say that one did.
+
+        :param kind: type of the event; *place*: its journal and its version there.
+        """
+        if not self.keys:
+            return isinstance(facts.get(SIGNATURE), str)
+        signer = self.signer(kind, facts)
+        if signer is None or signer not in self.retired:
+            return signer is not None
+        return self.in_force(signer, leaf_of(*place))
 
     def counts(self, event: Event, leaf_of: LeafOf) -> bool:
         """Whether a key that was in force signed the facts of an event; any event counts where no key is known."""
-        if not self.keys:
-            return True
-        signer = signer_of(event.type, event.facts, (*self.keys, *self.former), verifier())
-        if signer is None or signer not in self.retired:
-            return signer is not None
-        return self.in_force(signer, leaf_of(event.stream, event.version))
+        return not self.keys or self.vouches_for(event.type, event.facts, (event.stream, event.version), leaf_of)
 
 
 def chain_of(start: Iterable[NoteKey], rotations: Iterable[Event], leaf_of: LeafOf) -> KeyChain:

@@ -17,7 +17,7 @@ import base64
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -205,14 +205,22 @@ def public_here(origin: str) -> tuple[NoteKey, ...]:
     return tuple(dict.fromkeys((*known(origin), *(() if own is None else (own.public,)))))
 
 
-def stamp(origin: str) -> Stamp:
-    """Return what changes whenever the key files of a log are written; cheap enough to be asked before each sealing."""
-    return tuple(_written(path) for path in (private_file(origin), _public_file(origin)))
+def key_files(origin: str) -> tuple[str, str]:
+    """Return where the private key of a log lies, or would lie, and where its public keys do."""
+    return str(private_file(origin)), str(_public_file(origin))
 
 
-def _written(path: Path) -> tuple[int, int] | None:
+def stamp(files: Sequence[str]) -> Stamp:
+    """Return what changes whenever the key files of a log are written; cheap enough to be asked before each sealing.
+
+    :param files: of :func:`key_files`.
+    """
+    return tuple(map(_written, files))
+
+
+def _written(path: str) -> tuple[int, int] | None:
     try:
-        found = path.stat()
+        found = os.stat(path)  # noqa: PTH116 - before each sealing: a Path takes as long as the kernel
     except OSError:
         return None
     return found.st_ino, found.st_mtime_ns

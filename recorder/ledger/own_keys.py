@@ -41,16 +41,13 @@ def keys_here(store: SqlStore, origin: str) -> tuple[NoteKey, ...]:
     return chain_here(store, origin).keys
 
 
-def vouching_keys(store: SqlStore) -> tuple[NoteKey, ...]:
-    """Return the keys whose signature under facts counts here: those of the ledger, and of those before it.
-
-    None where no key of it is known here.
+def own_chain(store: SqlStore) -> KeyChain:
+    """Return :func:`chain_here` of the ledger that a store has; no keys where it has none.
 
     :raises ConfigurationError: the keys that are here are damaged.
     """
     origin = store.ledger.origin()
-    chain = KeyChain() if origin is None else chain_here(store, origin)
-    return (*chain.keys, *chain.former)
+    return KeyChain() if origin is None else chain_here(store, origin)
 
 
 def told_chain(store: SqlStore, origin: str) -> KeyChain:

@@ -3,8 +3,9 @@
 A key is rotated while programs record: on this machine another file takes the place of the private one, and on another
 machine, which shares the store alone, a journal tells of it. A process that goes on with the old key would sign what
 every audit finds, as it cannot be told from whoever stole that key. So it looks before each signature: whether the
-file is the one that it read, and whether a rotation is among the leaves that others have added since it signed last.
-Leaves are added by one process at a time, so whoever adds them after the rotation sees it.
+file is the one that it read, and whether a rotation is among the leaves that others have added since and that nobody
+has signed with the same key, since he has looked. Leaves are added by one process at a time, so whoever adds them after
+the rotation sees it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Final
 from recorder.core.heads import Leaf
 from recorder.errors import ConfigurationError
 from recorder.ledger import keys
-from recorder.ledger.key_chain import ROTATED, successor
+from recorder.ledger.key_chain import ROTATED, signer_named, successor
 from recorder.ledger.keys import SigningKey
 from recorder.ledger.outside import SignedCheckpoints
 from recorder.ledger.own_keys import rotated_told, told_before
@@ -30,12 +31,13 @@ _SHORT: Final = 3  # events of the journal of a rotation: its beginning, the rot
 class Signing:
     """A ledger's key, and what was signed with it and before it.
 
-    :ivar stamp: of the key files, just before they were read.
+    :ivar files: of the key; ``stamp``: of these, just before they were read.
     :ivar looked: how many leaves were looked through for a rotation; None: none yet.
     """
 
     key: SigningKey
     outside: SignedCheckpoints
+    files: tuple[str, str]
     stamp: keys.Stamp
     looked: int | None = None
 
@@ -46,19 +48,20 @@ class Signing:
         :raises ConfigurationError: the key is not here, or damaged.
         :raises StoreUnreachable: what was signed, outside of the store, cannot be read.
         """
-        stamp = keys.stamp(origin)
+        files = keys.key_files(origin)
+        stamp = keys.stamp(files)
         key = keys.load(origin)
         if key is None:
             raise ConfigurationError(f"the signing key of {origin} is not here: nothing is sealed until it is")
         public = keys.known(origin)
         if key.public not in public:  # it was brought here from elsewhere, as after a rotation there
             public = tuple(dict.fromkeys((*public, *told_before(store, key.public), key.public)))
-        return cls(key, SignedCheckpoints(origin, public), stamp)
+        return cls(key, SignedCheckpoints(origin, public), files, stamp)
 
     @property
     def is_replaced(self) -> bool:
         """Whether another key was put in its place; one that is lost is used until the end."""
-        now = keys.stamp(self.outside.origin)
+        now = keys.stamp(self.files)
         return now != self.stamp and now[0] is not None
 
     def require_in_force(
@@ -77,7 +80,9 @@ class Signing:
         if start is None:
             last = ledger.last_checkpoint()
             start = 0 if last is None else last[0]
-        others = start + len(added) != size  # else it has added all there are since, and nobody is asked
+        if start + len(added) != size:
+            start = max(start, self._signed)
+        others = start + len(added) != size  # else the rest was looked through, and nobody is asked
         for leaf in ledger.leaves(start, size) if others else added:
             if leaf.head.length <= _SHORT and leaf.head.stream not in own:
                 second = [one for one in islice(store.events(leaf.head.stream, after=1), 1) if one.type == ROTATED]
@@ -85,3 +90,9 @@ class Signing:
                 if after is not None and after != keys.pending(after.name):  # here it is only being completed
                     raise ConfigurationError(rotated_told(after))
         self.looked = size
+
+    @property
+    def _signed(self) -> int:
+        """How many leaves somebody has signed with this key, if it was signed with last: he has looked through them."""
+        last = self.outside.last
+        return 0 if last is None or signer_named(last.note, [self.key.public]) is None else last.checkpoint.size

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
+import requests
 
+from recorder import Recorder
 from recorder.core.heads import log_id
 from recorder.ledger import keys
 from recorder.ledger.outside import read_signed
 from recorder.locations import signed_checkpoints
+from recorder.store.ledgered import SqlLedger
 from tests.loopback import Script, serve
-from tests.recorded import python
+from tests.recorded import ask, python
 from tests.sealing import ORIGIN, check_receipt, check_sealed, founded
 
 # Records streams in two threads, seals in the middle of each and at its end, and prints the receipts.
@@ -81,3 +85,28 @@ def test_machines_with_one_server_have_each_a_file_of_its_own(postgres_url: str,
         for one in read_signed(ORIGIN, keys.known(ORIGIN), path):
             assert signed.setdefault(one.checkpoint.size, one.checkpoint.root) == one.checkpoint.root
     check(postgres_url, [{"XDG_STATE_HOME": str(home)} for home in homes[:2]], "thread")
+
+
+def test_leaves_that_another_one_has_signed_with_the_same_key_are_not_looked_through_again(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each barrier would read the leaf of the one before."""
+    founded(store_url)
+    with (
+        serve(Script(chunks=2)) as server,
+        Recorder(store_url) as one,
+        Recorder(store_url) as other,
+    ):
+        sessions = [(each, each.mount(requests.Session())) for each in (one, other)]
+        for each, session in sessions:
+            assert each.seal(ask(session, server.url, "first")) is not None
+        with monkeypatch.context() as patched:
+            patched.setattr(SqlLedger, "leaves", _fails)
+            for turn in range(3):
+                for each, session in sessions:
+                    assert each.seal(ask(session, server.url, str(turn))) is not None
+    check_sealed(store_url)
+
+
+def _fails(*args: object) -> NoReturn:
+    raise AssertionError("leaves are read")

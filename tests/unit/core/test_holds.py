@@ -13,7 +13,7 @@ from recorder.core import ed25519
 from recorder.core.events import Event, meta_text
 from recorder.core.holds import DAY_NS, Keeping, rules_of, signed_by
 from recorder.core.notes import NoteKey
-from recorder.core.signed_facts import signed_facts
+from recorder.core.signed_facts import signed_facts, signer_of
 from recorder.errors import CorruptRecording
 
 NOW = 1_790_000_000_000_000_000
@@ -159,16 +159,39 @@ def test_what_is_signed_counts_in_the_journal_that_it_names() -> None:
     journal = (1).to_bytes(16)
     told = {"hold": "a", "by": "b", "ground": "g", "journal": str(UUID(bytes=journal))}
     facts = signed_facts("hold_released", told, key, private.sign)
-    counts = signed_by([key], ed25519.verify)
+    counts = signed_by(lambda one: signer_of(one.type, one.facts, [key], ed25519.verify) is not None)
     assert counts(event("hold_released", 1, facts))
     assert not counts(event("hold_released", 2, facts))  # in another one
     assert not counts(event("hold_placed", 1, facts))
     assert not counts(event("hold_released", 1, {**facts, "hold": "c"}))
     assert not counts(event("hold_released", 1, told))
-    assert not signed_by([NoteKey("other", key.public)], ed25519.verify)(event("hold_released", 1, facts))
-    unknown = signed_by([], ed25519.verify)  # no key is known: it is only asked whether there is a signature
-    assert [unknown(event("hold_released", at, facts)) for at in (1, 2)] == [True, False]
-    assert not unknown(event("hold_released", 1, told))
+
+
+def without_effect(*events: Event) -> list[int]:
+    return [int.from_bytes(one.stream) for one in rules_of(events, is_signed).without_effect]
+
+
+def test_what_nobody_signed_of_a_signed_hold_is_told_whatever_the_order() -> None:
+    hold, release = signed("hold_placed", 1, {"hold": "a", "ground": "g", "by": "b"}), {"hold": "a"}
+    for kept in in_every_order(hold, event("hold_released", 2, release), placed("a", 3, exchange="x"), placed("c", 4)):
+        assert {int.from_bytes(one.stream) for one in kept.without_effect} == {2, 3}
+    honest = signed("hold_released", 5, release)
+    for kept in in_every_order(hold, honest, event("hold_released", 2, release)):
+        assert [int.from_bytes(one.stream) for one in kept.without_effect] == [2]
+    assert without_effect(hold, honest, hold, honest) == [1, 5]  # written down once more
+    assert without_effect(placed("a"), event("hold_released", 2, release), honest) == []  # it was lifted: by anybody
+
+
+def test_a_period_that_a_signed_one_followed_counted_until_then_and_is_not_told() -> None:
+    assert without_effect(period(5, 1, by_key=False), period(30, 2)) == []
+    assert without_effect(period(5, 1, by_key=False, of="c"), period(30, 2)) == []
+    assert without_effect(period(30, 1), period(5, 2, by_key=False), period(60, 3)) == [2]
+    assert without_effect(period(30, 1), period(60, 2, by_key=False, of="c"), period(90, 3)) == []
+    assert without_effect(period(30, 1), period(5, 2, by_key=False, of="c")) == [2]
+    assert without_effect(period(30, 1), period(5, 2, by_key=False, of="c"), period(60, 3)) == [2]
+    assert without_effect(period(30, 1), period(5, 2, by_key=False, of="c"), period(0, 3)) == []  # it has one now
+    assert without_effect(period(30, 1), period(9, 2, of="c"), period(5, 3, by_key=False, of="c")) == [3]
+    assert without_effect(period(30, 1, by_key=False), period(5, 2, by_key=False)) == []
 
 
 @pytest.mark.parametrize("kind", ["hold_placed", "hold_released", "retention_set"])

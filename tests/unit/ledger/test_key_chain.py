@@ -60,10 +60,20 @@ def test_the_way_goes_on_and_back_from_any_key(
 def test_what_is_sealed_after_a_rotation_the_old_key_did_not_sign_in_force() -> None:
     chain = chained([FIRST], *STEPS)
     facts = signed_facts("payload_erased", {"exchange": "x"}, FIRST.public, FIRST.sign)
-    for leaf, counts in ((2, True), (3, True), (4, False)):
-        event = told(facts, leaf, "payload_erased")
+    for leaf, counts in ((2, True), (3, True), (4, False), (None, False)):  # what is not sealed comes after it
+        event = told(facts, leaf or 100, "payload_erased")
         assert chain.counts(event, lambda journal, version: leaf) is counts  # noqa: B023 - asked at once
     assert not chain.counts(told({"exchange": "x"}, 1, "payload_erased"), lambda journal, version: 1)
+
+
+def test_where_no_key_is_known_it_is_only_asked_whether_one_says_to_have_signed() -> None:
+    facts = signed_facts("hold_released", {"hold": "x"}, FIRST.public, FIRST.sign)
+    place = identity(1), 2
+    assert KeyChain().vouches_for("hold_released", facts, place, lambda journal, version: None)
+    assert not KeyChain().vouches_for("hold_released", {"hold": "x"}, place, lambda journal, version: None)
+    former = KeyChain((SECOND.public,), former=(FIRST.public,))
+    assert former.vouches_for("hold_released", facts, place, lambda journal, version: None)
+    assert former.signer("hold_released", {"hold": "x"}) is None
 
 
 def test_of_two_that_follow_the_one_that_was_sealed_first_counts_and_the_other_is_told() -> None:
