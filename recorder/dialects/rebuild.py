@@ -13,12 +13,16 @@ from recorder.core.rebuilt import Rebuilt
 from recorder.core.verdict import Evidence, gather, verdict
 from recorder.dialects.base import Clues, Dialect, choose, read_request
 from recorder.dialects.opaque import DIALECT as OPAQUE
+from recorder.dialects.remembered import Remembered
 
 _PIECE = 1 << 16
 
 
-def rebuild(exchange: Exchange) -> Rebuilt:
-    """Return what *exchange* says. Never raises: what cannot be read is reported and left as bytes."""
+def rebuild(exchange: Exchange, remembered: Remembered | None = None) -> Rebuilt:
+    """Return what *exchange* says. Never raises: what cannot be read is reported and left as bytes.
+
+    :param remembered: what was read of others, by whoever reads many: their requests repeat each other.
+    """
     request, response = exchange.request, exchange.response
     decoded = undo(exchange.body, response.header("content-encoding") if response else None)
     body = decoded.body if decoded.understood else b""
@@ -33,7 +37,8 @@ def rebuild(exchange: Exchange) -> Rebuilt:
         answer = _read(dialect, clues)
     reading: RequestReading | None = None
     if request is not None and request.json is not None:
-        reading = read_request(request.url, request.json, dialect)
+        payload = request.json if remembered is None else remembered.payload(request.json)
+        reading = read_request(request.url, payload, dialect)
     asked = reading.choices if reading else None
     evidence = gather(exchange, answer, asked, (decoded.understood, decoded.cut))
     return Rebuilt(
