@@ -11,7 +11,7 @@ from recorder.core.messages import Anomaly, Answer, RequestReading
 from recorder.core.provenance import Arrivals
 from recorder.core.rebuilt import Rebuilt
 from recorder.core.verdict import Evidence, gather, verdict
-from recorder.dialects.base import Clues, Dialect, choose, read_request
+from recorder.dialects.base import Clues, Dialect, choose, failed_claims, read_request, reason_of
 from recorder.dialects.opaque import DIALECT as OPAQUE
 from recorder.dialects.remembered import Remembered
 
@@ -69,10 +69,14 @@ def _lack(evidence: Evidence) -> Iterator[Anomaly]:
 
 def _read(dialect: Dialect, clues: Clues) -> Answer:
     try:
-        return _read_by(dialect, clues)
+        answer = _read_by(dialect, clues)
+        if dialect is OPAQUE:
+            failures = tuple(Anomaly("dialect_failed", reason) for reason in failed_claims(clues))
+            answer = replace(answer, anomalies=(*answer.anomalies, *failures)) if failures else answer
+        return answer
     except Exception as error:  # noqa: BLE001 - a dialect that fails, perhaps somebody else's: the bytes are still there
         answer = _read_by(OPAQUE, clues)
-        failed = Anomaly("dialect_failed", f"the dialect {dialect.name} failed: {type(error).__name__}: {error}")
+        failed = Anomaly("dialect_failed", f"the dialect {dialect.name} failed: {reason_of(error)}")
         return replace(answer, whole=None, anomalies=(*answer.anomalies, failed))
 
 
