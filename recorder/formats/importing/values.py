@@ -9,6 +9,7 @@ import json
 import re
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -25,6 +26,16 @@ _LATEST_NS: Final = 1 << 62
 
 class EntryError(Exception):
     """One entry of a file cannot be imported; the message is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """What stands in the place of a value that a document has and nobody can read.
+
+    :ivar reason: why, in words for people.
+    """
+
+    reason: str
 
 
 def items(source: Source) -> Iterator[tuple[str | None, Any]]:
@@ -49,6 +60,8 @@ def mapping(value: Any, name: str) -> dict[str, Any]:
 
     :raises EntryError: it is none.
     """
+    if isinstance(value, Unreadable):
+        raise EntryError(value.reason)
     if not isinstance(value, dict):
         raise EntryError(f"its {name} is no mapping")
     return value
