@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,11 +16,12 @@ from recorder.store.related import sealed_rows
 from recorder.store.rows import batched
 from recorder.store.searched import CallRow, MessageRow
 from recorder.store.sql import SqlStore
-from recorder.store.steps import Step, batch_of, steps
+from recorder.store.steps import Step, steps
 
 NAME: Final = "rows/8"  # another name where a fold gives other rows than before: all are made again
 _AT_ONCE: Final = 4096  # events of the feed
 _MOST_BYTES: Final = 16 * 1024 * 1024
+_MOST_MESSAGES: Final = 20_000  # whose rows are made before they are stored
 _STREAMS: Final = 500  # in one question
 
 
@@ -78,10 +79,19 @@ class Rows:
         for some in batched(list(streams), _STREAMS):
             sealed = store.sealed_among(some)
             for stream in some:
-                if stream in sealed and not (unseal and store.unsealing.keys(sealed[stream]) is not None):
-                    self.fold_sealed(store.stored_events(stream))
-                else:
-                    self.fold(store.found_events(stream))
+                opened = sealed.get(stream)
+                closed = opened is not None and not (unseal and store.unsealing.keys(opened) is not None)
+                self.take_one(store, stream, sealed=closed)
+
+    def take_one(self, store: SqlStore, stream: bytes, *, sealed: bool) -> None:
+        """Take the rows of a stream in a store.
+
+        :param sealed: its payloads are, and stay so.
+        """
+        if sealed:
+            self.fold_sealed(store.stored_events(stream))
+        else:
+            self.fold(store.found_events(stream))
 
     def _fold_exchange(self, stream: bytes, events: Sequence[Event]) -> None:
         if self.messages is None:
@@ -112,34 +122,54 @@ def project(
 
     :param go_on: asked before every batch; False ends the work early, the next run goes on from there.
     :param at_once: events of the feed that make a batch.
-    :param most_bytes: what the events of a batch hold, but for one that alone holds more: a long history is sent again
-        with every request, and the rows of a batch are in memory.
+    :param most_bytes: when the events of a batch hold more, no other stream is added to it: a long history is sent
+        again with every request, and the rows of a batch are in memory.
     :raises StoreError: the store is read-only or failed.
     """
     remembered = Remembered()
     done: dict[bytes, int] = {}  # of the streams of the last batch, up to which version their rows are
     while go_on():
         before = projected.checkpoint(NAME)
-        batch = batch_of(steps(store, before, at_once), most_bytes)
-        if not batch:
+        found = steps(store, before, at_once)
+        if not found:
             return True
-        ends = _ends(batch)
-        # A stream is folded whole, so that what comes of it in later batches is in its row already.
-        changed = [stream for stream, version in ends.items() if done.get(stream, 0) < version]
-        rows = folded(store, changed, messages=True, remembered=remembered)
+        rows = Rows(messages={}, remembered=remembered)
+        after = _take_batch(store, rows, found, done, most_bytes)
         stored = projected.commit(
             NAME,
             before,
-            batch[-1].place,
+            after,
             exchanges=list(rows.exchanges.values()),
             openings=list(rows.openings.values()),
             messages=list((rows.messages or {}).values()),
             calls=rows.calls,
             links=list(rows.links.values()),
         )
-        done = {stream: done.get(stream, 0) for stream in ends} if stored else {}
+        # A stream is folded whole, so that what comes of it in later batches is in its row already.
+        done = {step.stream: done.get(step.stream, 0) for step in found} if stored else {}
         done |= {stream: row.last_version for stream, row in rows.exchanges.items()} if stored else {}
     return False
+
+
+def _take_batch(
+    store: SqlStore, rows: Rows, found: Sequence[Step], done: Mapping[bytes, int], most_bytes: int
+) -> FeedCursor:
+    """Take the rows of streams in the order of the feed until they are enough; return up to where that is.
+
+    :param done: of some streams, up to which version their rows are stored.
+    """
+    changed = _streams(found)
+    sealed = store.sealed_among(list(changed))
+    held = 0
+    for number, step in enumerate(found):
+        held += step.size
+        if step.stream not in changed or done.get(step.stream, 0) >= step.version:
+            continue
+        if number and (held > most_bytes or len(rows.messages or ()) > _MOST_MESSAGES):
+            return found[number - 1].place
+        rows.take_one(store, step.stream, sealed=step.stream in sealed)
+        del changed[step.stream]
+    return found[-1].place
 
 
 def unprojected(store: SqlStore, projected: SqlProjected, *, messages: bool = False) -> Rows:
@@ -160,16 +190,14 @@ def _changed(store: SqlStore, cursor: FeedCursor) -> dict[bytes, None]:
     """Return the streams that have events after *cursor*, each once."""
     streams: dict[bytes, None] = {}
     while found := steps(store, cursor, _AT_ONCE):
-        streams.update(dict.fromkeys(_ends(found)))
+        streams.update(_streams(found))
         cursor = found[-1].place
     return streams
 
 
-def _ends(found: Iterable[Step]) -> dict[bytes, int]:
-    """Return the streams that the steps are of, each once, with the last version; journals, as far as the events tell
-    them, left out.
-    """
-    return {step.stream: step.version for step in found if step.type not in JOURNAL_TYPES}
+def _streams(found: Iterable[Step]) -> dict[bytes, None]:
+    """Return the streams that the steps are of, each once; journals, as far as the events tell them, left out."""
+    return {step.stream: None for step in found if step.type not in JOURNAL_TYPES}
 
 
 def folded(

@@ -34,13 +34,3 @@ def steps(store: SqlStore, after: FeedCursor, limit: int) -> list[Step]:
         Step(stream, version, TYPE_NAMES.get(code) or f"code {code}", size, FeedCursor(xid, position))
         for stream, version, code, size, xid, position in store.fed(select, after, limit)
     ]
-
-
-def batch_of(found: list[Step], most_bytes: int) -> list[Step]:
-    """Return the first of some steps whose events hold no more than *most_bytes*, at least one."""
-    held = 0
-    for number, step in enumerate(found):
-        held += step.size
-        if held > most_bytes:
-            return found[: number or 1]
-    return found

@@ -100,7 +100,19 @@ def test_told_to_stop_it_stops_before_the_next_batch(store: SqlStore) -> None:
     assert len(unprojected(store, projected).exchanges) == 1
 
 
-def test_batches_are_bounded_by_bytes_too(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("at_once", "most_bytes", "most_messages", "expected"),
+    [(4096, 1, 9, 3), (2, 1 << 20, 9, 10), (2, 1, 9, 10), (4096, 1 << 20, 1, 3), (4096, 1 << 20, 3, 2)],
+)
+def test_batches_are_bounded_by_what_is_in_them(
+    store: SqlStore,
+    monkeypatch: pytest.MonkeyPatch,
+    at_once: int,
+    most_bytes: int,
+    most_messages: int,
+    expected: int,
+) -> None:
+    monkeypatch.setattr("recorder.projections.runner._MOST_MESSAGES", most_messages)
     talk = [("user", "One?"), ("assistant", "Two."), ("user", "Three?")]
     fill(store, *(answered(number, *talk[:number]) for number in (1, 2, 3)))
     projected, folded, batches = SqlProjected(store), list[bytes](), list[int]()
@@ -112,8 +124,8 @@ def test_batches_are_bounded_by_bytes_too(store: SqlStore, monkeypatch: pytest.M
         return commit(*args, **rows)
 
     monkeypatch.setattr(projected, "commit", counted)
-    assert project(store, projected, most_bytes=1)
-    assert len(batches) > 10  # an event, at most two
+    assert project(store, projected, at_once=at_once, most_bytes=most_bytes)
+    assert len(batches) >= expected if at_once == 2 else len(batches) == expected
     assert sorted(folded) == [identity(1), identity(2), identity(3)]  # each once, though it is in many batches
     assert sum(batches) == 3
     before = rows(store), said(store)
