@@ -14,7 +14,7 @@ from recorder.core.messages import Message
 _Value = TypeVar("_Value")
 _Made = TypeVar("_Made")
 
-_MOST: Final = 16 * 1024 * 1024  # characters of what was read: when there are more, what did not come again is dropped
+_MOST: Final = 2 * 1024 * 1024  # characters of what was read: when there are more, what did not come again is dropped
 _LARGEST: Final = 256 * 1024  # of more at once, reading takes no longer than its size accounts for
 _BESIDE: Final = 1024  # bytes that a message takes beside its text, roughly
 _UNREAD: Final = object()

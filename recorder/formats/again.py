@@ -9,7 +9,7 @@ from recorder.core.messages import Message
 
 _Made = TypeVar("_Made")
 
-_MOST: Final = 8192  # messages: when there are more, those that did not come again are dropped
+_MOST: Final = 2048  # messages: when there are more, those that did not come again are dropped
 _LARGEST: Final = 4096  # of something larger, making it takes no longer than its size accounts for
 
 
