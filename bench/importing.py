@@ -15,11 +15,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-import yaml
-from vcr.cassette import Cassette
-
 from bench.measure import figure, interleaved, median, scratch
 from recorder.api.importing import Import
+
+try:
+    import yaml
+    from vcr.cassette import Cassette
+except ModuleNotFoundError as missing:
+    sys.exit(f"bench.importing needs {missing.name}, which is not installed: pip install 'vcrpy>=9,<10' pyyaml")
 
 _REPEATS = 9
 _EVENTS = 18  # of each stream: bodies of 3.5 KB, which with 11 and 14 headers is what recorded cassettes have

@@ -90,7 +90,7 @@ def made(start: int, count: int) -> Filled:
     built = [exchange(number, said) for number in range(start, start + count)]
     rows = Rows(messages={})
     for one in built:
-        rows.fold(one.events)
+        rows.fold(iter(one.events))
     return Filled([one.opened for one in built], [event for one in built for event in one.events], rows)
 
 

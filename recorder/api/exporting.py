@@ -17,6 +17,7 @@ from recorder.core.history import History
 from recorder.core.rebuilt import Place, Rebuilt
 from recorder.core.threads import Threads
 from recorder.dialects.rebuild import rebuild
+from recorder.dialects.remembered import Remembered
 from recorder.errors import ChainBroken, CorruptRecording, NotFound, RedactionRefused, UnknownEventType
 from recorder.projections.rows import turn_of_row
 
@@ -51,21 +52,22 @@ class Exchanges:
         self._store, self._places, self._made = store, places, made
 
     def __iter__(self) -> Iterator[Rebuilt]:
+        remembered = Remembered()
         for identity, place in self._places():
-            rebuilt = self._rebuilt(identity)
+            rebuilt = self._rebuilt(identity, remembered)
             if place is not None:
                 rebuilt = replace(rebuilt, place=place)
             yield rebuilt if self._made is None else self._made(rebuilt)
 
-    def _rebuilt(self, identity: str) -> Rebuilt:
+    def _rebuilt(self, identity: str, remembered: Remembered) -> Rebuilt:
         try:
-            return self._store.rebuilt(identity)
+            return self._store.rebuilt(identity, remembered)
         except UnknownEventType:
             # Of a newer recorder: what can be read of it is exported, and it keeps no other from being exported.
             exchange = fold(list(self._store.reader.found_events(id_bytes(identity))))
             if exchange is None:
                 raise
-            return rebuild(exchange)
+            return rebuild(exchange, remembered)
 
     def changed(self) -> Iterator[tuple[str, str]]:
         """Yield the id of each exchange that is not as it was written, with what its hash chain says."""
@@ -96,23 +98,23 @@ class Compared(Exchanges):
         self._walk, self._unchosen = chosen.walk, unchosen
 
     def __iter__(self) -> Iterator[Rebuilt]:
-        home, history = None, History()
+        home, history, remembered = None, History(), Remembered()
         looking = True
         for identity, place, chosen in self._walk():
             if place.conversation != home:
                 home, history, looking = place.conversation, History(), True
             if not chosen:
-                looking = looking and self._looked_at(identity, history)
+                looking = looking and self._looked_at(identity, history, remembered)
                 continue
-            rebuilt = replace(self._rebuilt(identity), place=place)
+            rebuilt = replace(self._rebuilt(identity, remembered), place=place)
             rebuilt = rebuilt if self._made is None else self._made(rebuilt)
             if looking and rebuilt.place is not None:
                 rebuilt = replace(rebuilt, place=replace(rebuilt.place, relation=history.take(rebuilt)))
             yield rebuilt
 
-    def _looked_at(self, identity: str, history: History) -> bool:
+    def _looked_at(self, identity: str, history: History, remembered: Remembered) -> bool:
         try:
-            rebuilt = self._rebuilt(identity)
+            rebuilt = self._rebuilt(identity, remembered)
             history.take(rebuilt if self._unchosen is None else self._unchosen(rebuilt))
         except (CorruptRecording, RedactionRefused):  # nobody asked for it, so it stops nothing
             return False

@@ -22,6 +22,7 @@ from recorder.core.messages import NOT_AS_WRITTEN, Anomaly
 from recorder.core.rebuilt import Rebuilt
 from recorder.core.searching import Query, parse_query, passage
 from recorder.dialects.rebuild import rebuild
+from recorder.dialects.remembered import Remembered
 from recorder.errors import ChainBroken, NotFound
 from recorder.locations import as_url
 from recorder.projections.rows import listed, turn_of_row
@@ -222,10 +223,11 @@ class Store:
             raise NotFound(f"{found.id} is a conversation, not an exchange: show it, or name one of its exchanges")
         return self.rebuilt(found.id)
 
-    def rebuilt(self, identity: str) -> Rebuilt:
+    def rebuilt(self, identity: str, remembered: Remembered | None = None) -> Rebuilt:
         """Return an exchange, rebuilt from its events.
 
         :param identity: its whole id.
+        :param remembered: what was read of others, for whoever reads many.
         :raises NotFound: nothing is stored of it.
         """
         events = list(self.reader.events(id_bytes(identity)))
@@ -238,7 +240,7 @@ class Store:
         except ChainBroken as error:
             broken = Anomaly(NOT_AS_WRITTEN, str(error))
             exchange = replace(exchange, anomalies=(broken, *exchange.anomalies))
-        return rebuild(exchange)
+        return rebuild(exchange, remembered)
 
     def events(self, identity: str) -> Iterator[Event]:
         """Yield the events of an exchange in order; those that are only in a spool have no position.
@@ -279,7 +281,8 @@ class Store:
         found = self._found(identity)
         home = found.id if found.kind == "conversation" else self.conversation_of(found.id)[0]
         thread = self.threaded.sent(home)
-        exchanges = [self.rebuilt(exchange) for exchange in thread.exchanges]
+        remembered = Remembered()
+        exchanges = [self.rebuilt(exchange, remembered) for exchange in thread.exchanges]
         return ConversationView(thread.id, thread.name, self.threaded.tags(home), exchanges, thread.parents)
 
     def outline(self, found: Found) -> Conversation:

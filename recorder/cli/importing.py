@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,7 @@ from recorder.cli.application import Settings, json_option, pass_settings, store
 from recorder.cli.failures import FOUND, tell, tell_unsealed
 from recorder.cli.output import counted, dim, emit_json
 from recorder.cli.progress import progress
-from recorder.formats.importing.base import LACKS, importers
+from recorder.formats.importing.base import LACKS, NOT_KEPT, importers
 
 _NOUN: Final = "exchange"
 
@@ -71,11 +72,18 @@ def _print(reports: list[FileReport]) -> None:
     if passed:
         click.echo(f"{counted(passed, 'file')} passed over: in no known format")
     lacks = {name: sum(one.lacks[name] for one in reports) for name in LACKS}
-    known = {name: count for name, count in lacks.items() if count}
-    if known:
-        click.echo("not told by the files:")
-    for name, count in known.items():
-        click.echo(f"  {LACKS[name]}  {dim(f'in {counted(count, _NOUN)}')}")
+    for name, untold in NOT_KEPT.items():
+        lacks[untold] -= lacks[name]
+    _print_lacks("not told by the files:", {name: count for name, count in lacks.items() if name not in NOT_KEPT})
+    _print_lacks("told by the files, and nothing that a store can keep:", {name: lacks[name] for name in NOT_KEPT})
+
+
+def _print_lacks(title: str, lacks: Mapping[str, int]) -> None:
+    if any(lacks.values()):
+        click.echo(title)
+    for name, count in lacks.items():
+        if count:
+            click.echo(f"  {LACKS[name]}  {dim(f'in {counted(count, _NOUN)}')}")
 
 
 def _complain(report: FileReport) -> None:

@@ -31,6 +31,7 @@ from recorder.core.json_text import parse_json, plain
 from recorder.core.messages import Anomaly, MediaPart, Message, OtherPart, ToolCallPart, ToolResultPart
 
 _ORIGIN: Final = hashlib.blake2b(b"recorder/thread/v1\0", digest_size=16).digest()
+_SHORT: Final = 4096  # bytes
 _THOUGHT: Final = re.compile(r"\s*<think>.*?</think>", re.DOTALL)
 
 
@@ -74,6 +75,16 @@ def _extended(key: bytes, message: Message) -> bytes:
 
 
 def _canonical(message: Message) -> bytes:
+    try:
+        return message.canonical
+    except AttributeError:
+        made = _canonical_made(message)
+    if len(made) <= _SHORT:  # making a long one takes no longer than its size accounts for
+        object.__setattr__(message, "canonical", made)
+    return made
+
+
+def _canonical_made(message: Message) -> bytes:
     text = message.text
     if message.role == "assistant":
         text = _THOUGHT.sub("", text, count=1) if _THOUGHT.match(text) else text

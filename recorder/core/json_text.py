@@ -100,6 +100,16 @@ def plain(value: Any) -> Any:
     return value
 
 
+def written(value: Any, indent: int | None = None) -> str:
+    """Return a parsed JSON value as JSON text: that of its :func:`plain` form, which most values have already."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
+        text.encode()
+    except ValueError:  # a number that JSON does not have, or broken text
+        return json.dumps(plain(value), ensure_ascii=False, allow_nan=False, indent=indent)
+    return text
+
+
 def rfc3339(wall_ns: int) -> str:
     """Return nanoseconds since 1970 as UTC text with nine decimals (RFC 3339)."""
     seconds, rest = divmod(wall_ns, 1_000_000_000)

@@ -17,6 +17,7 @@ _LETTERS: Final = dict(zip("łøđðħŧŋıſ", "loddhtnis", strict=True)) | {
     "œ": "oe",
     "ĳ": "ij",
     "þ": "th",
+    "µ": "μ",  # the sign for micro, which in upper case is the letter
 }
 #: Latin-1 Supplement and Latin Extended-A and B; Latin Extended Additional.
 _LATIN: Final = (range(0x80, 0x250), range(0x1E00, 0x1F00))

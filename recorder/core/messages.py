@@ -187,8 +187,19 @@ class OtherPart:
 Part = TextPart | ReasoningPart | RefusalPart | ToolCallPart | ToolResultPart | CitationPart | MediaPart | OtherPart
 
 
+class _Canonical:
+    """Room for what stands for a message among others, where somebody has made it: it comes again with every request.
+
+    No field: it is made of these (:mod:`recorder.core.conversation`), and says nothing that they do not.
+    """
+
+    __slots__ = ("canonical",)
+
+    canonical: bytes
+
+
 @dataclass(frozen=True, slots=True)
-class Message:
+class Message(_Canonical):
     """One message of a request or of an answer.
 
     :ivar role: as sent; None when it was not.

@@ -7,7 +7,7 @@ provider sent inside a value that is shown as it came.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -153,16 +153,19 @@ def as_json(
     conversation: str | None = None,
     parent: str | None = None,
     relation: Relation | None = None,
+    asked: Callable[[Message], Any] = message_json,
+    payload: Callable[[Any], Any] = plain,
 ) -> dict[str, Any]:
     """Return what ``show --json`` prints.
 
     :param conversation: id of the conversation it belongs to; by default that of its opening.
     :param parent: id of the exchange that its request extends, where one is known.
     :param relation: what it is to those before it, with what was changed in the history that it sent.
+    :param asked: what stands for each message of the request; ``payload``: for its JSON value.
     """
     exchange, answer, reading = rebuilt.exchange, rebuilt.answer, rebuilt.reading
     shown = AnswerJson(rebuilt.arrivals)
-    messages = [message_json(message) for message in rebuilt.request_messages]
+    messages = list(map(asked, rebuilt.request_messages))
     messages += [shown.message(choice.message, choice.index) for choice in answer.choices]
     differing = answer.usage_reports if len(answer.usage_reports) > 1 else None
     return present(
@@ -173,7 +176,7 @@ def as_json(
         call=exchange.call,
         attempt=exchange.attempt,
         imported=plain(exchange.imported),
-        request=_request(exchange),
+        request=_request(exchange, payload),
         response=_response(exchange),
         messages=messages,
         choices=[shown.choice(choice) for choice in answer.choices],
@@ -240,7 +243,7 @@ def _fields(headers: Headers) -> list[list[str]]:
     return [[name, value] for name, value in headers]
 
 
-def _request(exchange: Exchange) -> dict[str, Any] | None:
+def _request(exchange: Exchange, payload: Callable[[Any], Any]) -> dict[str, Any] | None:
     request = exchange.request
     if request is None:
         return None
@@ -252,7 +255,7 @@ def _request(exchange: Exchange) -> dict[str, Any] | None:
         bytes=len(request.payload),
     )
     if request.json is not None:
-        shown["json"] = plain(request.json)
+        shown["json"] = payload(request.json)
     elif request.payload:
         shown["body"] = request.payload.decode("utf-8", "replace")
     return shown

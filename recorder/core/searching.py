@@ -89,10 +89,19 @@ def words_of(text: str) -> Iterator[Word]:
         yield found.start(), found.end(), _compared(found[0])
 
 
+def text_of_words(text: str) -> str:
+    """Return a text for an index: its words as they are compared, so that a query finds them by the same ones.
+
+    An index has ideas of its own of what a letter is without its accents, and they end with some Unicode or other.
+    """
+    return text if text.isascii() else " ".join(word for _, _, word in words_of(text))
+
+
 def _compared(word: str) -> str:
     if word.isascii():
         return word.lower()
     bare = _MARKS.sub("", unicodedata.normalize("NFD", folded_letters(word).lower()))
+    bare = bare.replace("ς", "σ")  # one letter, which is written in two ways
     return unicodedata.normalize("NFC", bare)
 
 

@@ -29,6 +29,7 @@ from recorder.dialects.base import HEAD, SHAPES, AnswerReader, Clues, messages_o
 from recorder.dialects.content_blocks import BlocksFold
 from recorder.dialects.folding import Place, reason_text, text_or_none, tokens
 from recorder.dialects.reading import reader_for
+from recorder.dialects.remembered import read_each
 
 _NAME: Final = "anthropic_messages"
 _PATHS: Final = ("/messages", ":rawPredict", ":streamRawPredict")
@@ -104,7 +105,7 @@ class AnthropicMessages:
         ):
             return None
         model, system = payload.get("model"), payload.get("system")
-        read = [read_message(message) for message in messages]
+        read = read_each(read_message, messages)
         if system is not None and system != "" and system != []:
             read.insert(0, read_message({"role": "system", "content": system}))
         return RequestReading(_NAME, tuple(read), text_or_none(model))

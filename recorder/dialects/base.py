@@ -20,9 +20,10 @@ from itertools import islice
 from typing import Any, Final, ParamSpec, Protocol, TypeVar
 
 from recorder.core.eventstream import Frame, FrameParser
-from recorder.core.json_text import parse_json
+from recorder.core.json_text import parse_json, whole
 from recorder.core.messages import Answer, RequestReading
 from recorder.core.sse import ServerSentEvent, SSEParser
+from recorder.errors import DialectError
 
 #: The entry point group of dialects: each names an object of :class:`Dialect`.
 ENTRY_POINTS: Final = "recorder.dialects"
@@ -200,8 +201,10 @@ def dialects() -> tuple[Dialect, ...]:
     """Return every dialect, in the order of their names: those of this package, and those of others.
 
     Others register one under the entry point group :data:`ENTRY_POINTS`; what cannot be loaded is left out, with a
-    warning, and so is one that has a name of ours.
+    warning, and so is one that has a name of ours. What they return is checked: :mod:`recorder.dialects.foreign`.
     """
+    from recorder.dialects.foreign import ForeignDialect  # which needs what is here
+
     package = importlib.import_module(__package__ or "")
     modules = [
         importlib.import_module(f"{package.__name__}.{found.name}") for found in pkgutil.iter_modules(package.__path__)
@@ -211,23 +214,42 @@ def dialects() -> tuple[Dialect, ...]:
     }
     for point in entry_points(group=ENTRY_POINTS):
         try:
-            found: Dialect = point.load()
-            name = found.name
+            found = ForeignDialect(point.load())
         except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the others are read
-            warnings.warn(f"the dialect {point.name!r} cannot be loaded: {error!r}", RuntimeWarning, stacklevel=2)
+            told = f"the dialect {point.name!r} cannot be loaded: {reason_of(error)}"
+            warnings.warn(told, RuntimeWarning, stacklevel=2)
             continue
-        if name in known:
-            warnings.warn(
-                f"the dialect {point.name!r} has the name {name!r} of another one", RuntimeWarning, stacklevel=2
-            )
+        if found.name in known:
+            told = f"the dialect {point.name!r} has the name {found.name!r} of another one"
+            warnings.warn(told, RuntimeWarning, stacklevel=2)
             continue
-        known[name] = found
+        known[found.name] = found
     return tuple(sorted(known.values(), key=lambda dialect: dialect.name))
+
+
+def reason_of(error: Exception) -> str:
+    """Return in one line why a dialect failed; its error may be of a class of somebody else's, too."""
+    try:
+        text = " ".join(whole(str(error)).split())
+    except Exception:  # noqa: BLE001 - an error that cannot be shown is one all the same
+        text = ""
+    if isinstance(error, DialectError):
+        return text
+    return ": ".join(filter(None, (type(error).__name__, text)))
 
 
 def choose(clues: Clues) -> Dialect:
     """Return the dialect that claims the body best; ``opaque`` claims everything a little."""
     return max(dialects(), key=lambda dialect: _asked(dialect.claims, clues) or 0.0)
+
+
+def failed_claims(clues: Clues) -> Iterator[str]:
+    """Yield why dialects of other packages cannot tell whether a body is theirs, where none of ours takes it."""
+    for dialect in dialects():
+        try:
+            dialect.claims(clues)
+        except Exception as error:  # noqa: BLE001 - as where it was chosen
+            yield f"the dialect {dialect.name} failed: {reason_of(error)}"
 
 
 def _asked(method: Callable[_Asked, _Told], *args: _Asked.args, **named: _Asked.kwargs) -> _Told | None:

@@ -28,6 +28,7 @@ from recorder.dialects.bedrock_blocks import ConverseBlocks, read_message
 from recorder.dialects.content_blocks import BlocksFold
 from recorder.dialects.folding import Place, nonempty, tokens
 from recorder.dialects.reading import FrameReader, reader_for
+from recorder.dialects.remembered import read_each
 
 _NAME: Final = "bedrock_converse"
 _PATHS: Final = ("/converse", "/converse-stream")
@@ -99,7 +100,7 @@ class BedrockConverse:
         if not path.endswith(_PATHS) and not _is_request(payload, messages):
             return None
         system = payload.get("system")
-        read = [read_message(message) for message in messages]
+        read = read_each(read_message, messages)
         if system is not None and system != []:
             read.insert(0, read_message({"role": "system", "content": system}))
         return RequestReading(_NAME, tuple(read), model_of(path) or nonempty(payload.get("modelId")))

@@ -24,6 +24,7 @@ from recorder.dialects.cohere_generation import Generation, objects, whole_call
 from recorder.dialects.cohere_v2 import is_error
 from recorder.dialects.folding import AnswerFold, Place, nonempty, text_or_none, tokens
 from recorder.dialects.reading import reader_for
+from recorder.dialects.remembered import read_each
 
 _NAME: Final = "cohere_v1"
 _PATHS: Final = ("/v1/chat", "/v1/generate")
@@ -111,14 +112,17 @@ def _message(role: Any, text: Any, *others: Part) -> Message:
 def _read_chat(payload: dict[str, Any]) -> list[Message]:
     read = [_message("system", payload["preamble"])] if nonempty(payload.get("preamble")) else []
     history = payload.get("chat_history")
-    for item in history if isinstance(history, list) else []:
-        if isinstance(item, dict):
-            calls = [whole_call(call, (0, 0)).part(finished=True, empty={}) for call in objects(item.get("tool_calls"))]
-            read.append(_message(item.get("role"), item.get("message"), *calls, *_results(item.get("tool_results"))))
+    read += read_each(_read_turn, history) if isinstance(history, list) else []
     results = _results(payload.get("tool_results"))
     if results:
         read.append(Message(None, tuple(results)))
     return [*read, _message(None, payload["message"])] if payload["message"] else read
+
+
+def _read_turn(item: dict[str, Any]) -> Message:
+    """Return one message of the history of a request."""
+    calls = [whole_call(call, (0, 0)).part(finished=True, empty={}) for call in objects(item.get("tool_calls"))]
+    return _message(item.get("role"), item.get("message"), *calls, *_results(item.get("tool_results")))
 
 
 def _results(results: Any) -> list[Part]:

@@ -26,6 +26,7 @@ from recorder.dialects.base import SHAPES_OR_LINES, AnswerReader, Clues, message
 from recorder.dialects.cohere_message import MESSAGE_OWN, MessageFold, unreadable
 from recorder.dialects.folding import AnswerFold, Place, reason_text, text_or_none, tokens
 from recorder.dialects.reading import reader_for
+from recorder.dialects.remembered import read_each
 
 _NAME: Final = "cohere_v2"
 _PATH: Final = "/v2/chat"
@@ -86,8 +87,7 @@ class CohereV2:
         if not (path.endswith(_PATH) or planned or _REQUEST_FIELDS & payload.keys()):
             return None
         model = payload.get("model")
-        read = tuple(_read_message(message) for message in messages)
-        return RequestReading(_NAME, read, text_or_none(model))
+        return RequestReading(_NAME, tuple(read_each(_read_message, messages)), text_or_none(model))
 
     def reader(self, clues: Clues) -> AnswerReader:
         """Return a reader for events, for lines, or for one document."""

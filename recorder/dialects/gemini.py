@@ -26,6 +26,7 @@ from recorder.dialects.folding import AnswerFold, Place, nonempty, reason_text, 
 from recorder.dialects.gemini_parts import ContentFold, camel
 from recorder.dialects.json_array import ArrayReader
 from recorder.dialects.reading import EventStreamReader
+from recorder.dialects.remembered import read_each
 
 _NAME: Final = "gemini"
 #: The colon may be escaped.
@@ -94,7 +95,7 @@ class Gemini:
             return None
         system = fields.get("systemInstruction")
         messages = [] if system is None else [_read(system, "system")]
-        messages += [_read(item, nonempty(item.get("role"))) for item in contents]
+        messages += read_each(_read_content, contents)
         config = fields.get("generationConfig")
         choices = camel(config).get("candidateCount") if isinstance(config, dict) else None
         named = _MODEL.search(url)
@@ -129,6 +130,11 @@ def _likeness(value: Any) -> float:
 
 def _is_candidate(item: dict[str, Any]) -> bool:
     return bool(_OF_CANDIDATES & item.keys()) and isinstance(item.get("content", {}), dict)
+
+
+def _read_content(content: dict[str, Any]) -> Message:
+    """Return one of the ``contents`` of a request."""
+    return _read(content, nonempty(content.get("role")))
 
 
 def _read(content: Any, role: str | None) -> Message:

@@ -30,6 +30,7 @@ from recorder.dialects.folding import (
 )
 from recorder.dialects.media import media
 from recorder.dialects.reading import reader_for
+from recorder.dialects.remembered import read_each
 
 _NAME: Final = "ollama"
 _PATHS: Final = ("/api/chat", "/api/generate")
@@ -69,10 +70,7 @@ class Ollama:
         if not isinstance(payload, dict) or not _is_request(url, payload):
             return None
         messages = payload.get("messages")
-        if isinstance(messages, list):
-            read = [_read_message(message) for message in messages if isinstance(message, dict)]
-        else:
-            read = _read_prompt(payload)
+        read = read_each(_read_message, messages) if isinstance(messages, list) else _read_prompt(payload)
         model = payload.get("model")
         return RequestReading(_NAME, tuple(read), text_or_none(model))
 

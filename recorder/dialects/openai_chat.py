@@ -26,6 +26,7 @@ from recorder.dialects.base import HEAD, SHAPES, AnswerReader, Clues, messages_o
 from recorder.dialects.folding import AnswerFold, Place, text_or_none, tokens
 from recorder.dialects.openai_choice import ChoiceFold, read_message
 from recorder.dialects.reading import reader_for
+from recorder.dialects.remembered import read_each
 
 _NAME: Final = "openai_chat"
 _PATH: Final = "/chat/completions"
@@ -67,7 +68,7 @@ class OpenAIChat:
         model, choices = payload.get("model"), payload.get("n")
         return RequestReading(
             _NAME,
-            tuple(read_message(message) for message in messages),
+            tuple(read_each(read_message, messages)),
             text_or_none(model),
             choices if type(choices) is int else None,
         )

@@ -7,12 +7,15 @@ assistant, as in an answer. Names as in the ``openai`` package, ``types/response
 from __future__ import annotations
 
 import re
+from functools import partial
+from itertools import groupby
 from typing import Any, Final
 
 from recorder.core.messages import Message, Part, RequestReading
 from recorder.dialects.base import path_of
 from recorder.dialects.folding import AnswerFold, text_or_none
 from recorder.dialects.openai_response_items import ItemFold
+from recorder.dialects.remembered import again
 
 #: ``…/responses``, one response, and what is done to it.
 PATH: Final = re.compile(r"/responses(?:/[^/]+(?:/(?:cancel|compact|input_items))?)?$")
@@ -58,28 +61,39 @@ def _is_item(item: Any) -> bool:
 def _messages(given: Any, role: str) -> list[Message]:
     """Return the messages that a text or a list of items makes."""
     listed = [{"role": role, "content": given}] if isinstance(given, str) else given
-    found: list[Message] = []
-    ours: list[ItemFold] = []
-    for item in listed if isinstance(listed, list) else []:
-        fold = ItemFold(None, AnswerFold(""))
-        fold.take(item if isinstance(item, dict) else {"type": "item", "value": item}, (0, 0), done=True)
-        if _by_the_model(fold):
-            ours.append(fold)
-            continue
+    if not isinstance(listed, list):
+        return []
+    read, found = again(listed), list[Message]()
+    for ours, items in groupby(listed, partial(read, _by_the_model)):
         if ours:
-            found.append(_message(ours, "assistant"))
-            ours = []
-        named = fold.fields.get("role")
-        answering = "tool" if fold.kind is not None and fold.kind.endswith("_output") else None
-        found.append(_message([fold], named if isinstance(named, str) else answering))
-    return [*found, _message(ours, "assistant")] if ours else found
+            found.append(read(_by_the_model_said, list(items)))
+        else:
+            found += (read(_other_message, item) for item in items)
+    return found
 
 
-def _by_the_model(item: ItemFold) -> bool:
-    kind, role = item.kind, item.fields.get("role")
-    if kind in (None, "message", "item"):
-        return role == "assistant"
-    return _NOT_OURS.match(str(kind)) is None
+def _folded(item: Any) -> ItemFold:
+    fold = ItemFold(None, AnswerFold(""))
+    fold.take(item if isinstance(item, dict) else {"type": "item", "value": item}, (0, 0), done=True)
+    return fold
+
+
+def _by_the_model(item: Any) -> bool:
+    fold = _folded(item)
+    if fold.kind in (None, "message", "item"):
+        return fold.fields.get("role") == "assistant"
+    return _NOT_OURS.match(str(fold.kind)) is None
+
+
+def _by_the_model_said(items: list[Any]) -> Message:
+    return _message(list(map(_folded, items)), "assistant")
+
+
+def _other_message(item: Any) -> Message:
+    fold = _folded(item)
+    named = fold.fields.get("role")
+    answering = "tool" if fold.kind is not None and fold.kind.endswith("_output") else None
+    return _message([fold], named if isinstance(named, str) else answering)
 
 
 def _message(items: list[ItemFold], role: str | None) -> Message:

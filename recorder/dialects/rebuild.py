@@ -12,14 +12,18 @@ from recorder.core.messages import Anomaly, Answer, RequestReading
 from recorder.core.provenance import Arrivals
 from recorder.core.rebuilt import Rebuilt
 from recorder.core.verdict import Evidence, gather, verdict
-from recorder.dialects.base import Clues, Dialect, choose, read_request
+from recorder.dialects.base import Clues, Dialect, choose, failed_claims, read_request, reason_of
 from recorder.dialects.opaque import DIALECT as OPAQUE
+from recorder.dialects.remembered import Remembered
 
 _PIECE = 1 << 16
 
 
-def rebuild(exchange: Exchange) -> Rebuilt:
-    """Return what *exchange* says. Never raises: what cannot be read is reported and left as bytes."""
+def rebuild(exchange: Exchange, remembered: Remembered | None = None) -> Rebuilt:
+    """Return what *exchange* says. Never raises: what cannot be read is reported and left as bytes.
+
+    :param remembered: what was read of others, by whoever reads many: their requests repeat each other.
+    """
     request, response = exchange.request, exchange.response
     decoded = undo(exchange.body, response.header("content-encoding") if response else None)
     body = decoded.body if decoded.understood else b""
@@ -34,7 +38,8 @@ def rebuild(exchange: Exchange) -> Rebuilt:
         answer = _read(dialect, clues, _missing(exchange, body) if exchange.holes else ())
     reading: RequestReading | None = None
     if request is not None and request.json is not None:
-        reading = read_request(request.url, request.json, dialect)
+        payload = request.json if remembered is None else remembered.payload(request.json)
+        reading = read_request(request.url, payload, dialect)
     asked = reading.choices if reading else None
     evidence = gather(exchange, answer, asked, (decoded.understood, decoded.cut))
     return Rebuilt(
@@ -73,10 +78,14 @@ def _lack(evidence: Evidence) -> Iterator[Anomaly]:
 
 def _read(dialect: Dialect, clues: Clues, missing: Sequence[tuple[int, int]]) -> Answer:
     try:
-        return without_holes(_read_by(dialect, clues), missing, clues.body)
+        answer = without_holes(_read_by(dialect, clues), missing, clues.body)
+        if dialect is OPAQUE:
+            failures = tuple(Anomaly("dialect_failed", reason) for reason in failed_claims(clues))
+            answer = replace(answer, anomalies=(*answer.anomalies, *failures)) if failures else answer
+        return answer
     except Exception as error:  # noqa: BLE001 - a dialect that fails, perhaps somebody else's: the bytes are still there
         answer = _read_by(OPAQUE, clues)
-        failed = Anomaly("dialect_failed", f"the dialect {dialect.name} failed: {type(error).__name__}: {error}")
+        failed = Anomaly("dialect_failed", f"the dialect {dialect.name} failed: {reason_of(error)}")
         return replace(answer, whole=None, anomalies=(*answer.anomalies, failed))
 
 

@@ -6,7 +6,6 @@ Where the specification has no place, there is a key with ``_`` before its name,
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterable, Iterator
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -15,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from recorder.core.conversation import Conversation
 from recorder.core.exchange import Exchange, Headers, Request, first_header
-from recorder.core.json_text import milliseconds, plain, present, rfc3339
+from recorder.core.json_text import milliseconds, plain, present, rfc3339, written
 from recorder.core.rebuilt import Rebuilt, origin_json, place_of
 from recorder.core.version import __version__
 from recorder.formats.bodies import as_text, decoded_body
@@ -50,17 +49,13 @@ class Har:
         head: dict[str, Any] = {"version": "1.2", "creator": {"name": "recorder", "version": __version__}, "pages": []}
         if conversation is not None:
             head["_conversation"] = present(id=conversation.id, name=conversation.name)
-        yield '{"log": ' + _json(head).removesuffix("}") + ', "entries": ['
+        yield '{"log": ' + written(head).removesuffix("}") + ', "entries": ['
         separator = "\n"
         for rebuilt in exchanges:
             if rebuilt.exchange.request is not None:
-                yield separator + _json(_entry(rebuilt, rebuilt.exchange.request, conversation))
+                yield separator + written(_entry(rebuilt, rebuilt.exchange.request, conversation))
                 separator = ",\n"
         yield "\n]}}\n"
-
-
-def _json(value: Any) -> str:
-    return json.dumps(plain(value), ensure_ascii=False, allow_nan=False)
 
 
 def _entry(rebuilt: Rebuilt, request: Request, conversation: Conversation | None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from recorder.core.conversation import Conversation
 from recorder.core.rebuilt import Rebuilt
-from recorder.formats.jsonl import document
+from recorder.formats.jsonl import Documents
 
 
 class JsonDocument:
@@ -23,9 +23,9 @@ class JsonDocument:
             head = {"id": conversation.id} | ({} if conversation.name is None else {"name": conversation.name})
             yield f'"conversation": {json.dumps(head, ensure_ascii=False)},\n'
         yield '"exchanges": ['
-        separator = "\n"
+        separator, document = "\n", Documents(conversation, indent=2)
         for rebuilt in exchanges:
-            yield separator + document(rebuilt, conversation, indent=2)
+            yield separator + document(rebuilt)
             separator = ",\n"
         yield "\n]\n}\n"
 

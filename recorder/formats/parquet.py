@@ -21,6 +21,7 @@ from recorder.core.messages import (
     ToolCallPart,
 )
 from recorder.core.rebuilt import Place, Rebuilt, place_of
+from recorder.formats.again import Again
 from recorder.formats.parquet_file import parquet_file
 from recorder.formats.repeats import Repeats
 
@@ -70,6 +71,7 @@ class _Rows:
     def __init__(self, conversation: Conversation | None) -> None:
         self._conversation = conversation
         self._repeats = Repeats(conversation)
+        self._said = Again(_said, lambda said: sum(len(text) for text in said.values() if text is not None))
 
     def of(self, rebuilt: Rebuilt) -> Iterator[dict[str, Any]]:
         """Yield a row for each message."""
@@ -79,7 +81,7 @@ class _Rows:
         about = self._about(rebuilt, place)
         for position, message in enumerate(asked):
             repeated = None if known is None else position < known
-            yield about | {"position": position, "source": "request", "repeated": repeated} | _said(message)
+            yield about | {"position": position, "source": "request", "repeated": repeated} | self._said(message)
         counts = rebuilt.answer.tokens
         for choice in rebuilt.answer.choices:
             yield about | {"position": len(asked)} | _answered(choice) | _counts(counts)
@@ -111,7 +113,7 @@ def _started(exchange: Exchange) -> int | None:
 
 
 def _answered(choice: Choice) -> dict[str, Any]:
-    return _said(choice.message) | {
+    return {**_said(choice.message)} | {
         "source": "answer",
         "choice": _count(choice.index),
         "repeated": False,
@@ -132,7 +134,7 @@ def _counts(tokens: TokenCounts | None) -> dict[str, Any]:
     }
 
 
-def _said(message: Message) -> dict[str, Any]:
+def _said(message: Message) -> dict[str, str | None]:
     parts = message.parts
     own = (TextPart, ReasoningPart, RefusalPart, ToolCallPart)
     return {

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
-from recorder.core.conversation import extended_key, thread_keys
+from recorder.core.conversation import extended_key
 from recorder.core.json_text import whole
 from recorder.core.messages import Choice, Message, ReasoningPart, RefusalPart, TextPart, ToolCallPart, ToolResultPart
 from recorder.core.rebuilt import Rebuilt
@@ -26,12 +26,20 @@ def storable_or_none(text: str | None) -> str | None:
     return None if text is None else storable(text)
 
 
-def message_rows(rebuilt: Rebuilt) -> Iterator[MessageRow]:
-    """Yield a row for each message of an exchange's request and for each of its answers."""
+def message_rows(
+    rebuilt: Rebuilt, keys: Sequence[bytes], known: Callable[[bytes], bool] = lambda _: False
+) -> Iterator[MessageRow]:
+    """Yield a row for each message of an exchange's request and for each of its answers.
+
+    :param keys: the thread keys of the request's messages.
+    :param known: tells whether an earlier exchange has the message with a key, whose row then stands for it. That one
+        has the messages before it as well, so neither they nor it are asked for, and no row is made of them.
+    """
     messages = rebuilt.request_messages
-    keys = thread_keys(messages)
-    for place, (key, message) in enumerate(zip(keys, messages, strict=True)):
-        yield _row(rebuilt, message, key=key, place=place, follows=keys[place - 1] if place else None)
+    fresh = next((place for place in range(len(keys), 0, -1) if known(keys[place - 1])), 0)
+    for place in range(fresh, len(keys)):
+        follows = keys[place - 1] if place else None
+        yield _row(rebuilt, messages[place], key=keys[place], place=place, follows=follows)
     last = keys[-1] if keys else None
     for number, choice in _numbered(rebuilt):
         yield _row(

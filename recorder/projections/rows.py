@@ -7,7 +7,7 @@ are projected does not matter and dropping the tables and projecting again gives
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
@@ -20,6 +20,7 @@ from recorder.core.exchange import Exchange, fold
 from recorder.core.matching import match_key
 from recorder.core.rebuilt import Rebuilt, summary
 from recorder.dialects.rebuild import rebuild
+from recorder.dialects.remembered import Remembered
 from recorder.errors import CorruptRecording
 from recorder.projections.messages import call_rows, message_rows, storable, storable_or_none
 from recorder.store.linked import LinkRow
@@ -46,7 +47,8 @@ def opening_row(events: Sequence[Event]) -> OpeningRow:
 
 def exchange_row(events: Sequence[Event]) -> ExchangeRow:
     """Return the row of an exchange."""
-    return _row(_rebuilt(events), events[-1].version)
+    rebuilt = _rebuilt(events)
+    return _row(rebuilt, _turn(rebuilt), events[-1].version)
 
 
 def sealed_row(events: Sequence[Event]) -> ExchangeRow:
@@ -54,7 +56,7 @@ def sealed_row(events: Sequence[Event]) -> ExchangeRow:
 
     :param events: as they are stored.
     """
-    row = _row(_rebuilt([event._replace(meta=None, body=None) for event in events]), events[-1].version)
+    row = exchange_row([event._replace(meta=None, body=None) for event in events])
     size = sum(told[0] for event in events if event.type == "chunk_received" and (told := told_of(event)) is not None)
     told = json.loads(row.summary)
     told["list"] = {name: value for name, value in told["list"].items() if name != "erased"}
@@ -64,31 +66,48 @@ def sealed_row(events: Sequence[Event]) -> ExchangeRow:
 
 
 class ExchangeRows(NamedTuple):
-    """All the rows that stand for an exchange; those of messages only where no earlier exchange has them."""
+    """All the rows that stand for an exchange; those of messages as far as they were asked for."""
 
     exchange: ExchangeRow
     messages: tuple[MessageRow, ...]
     calls: tuple[CallRow, ...]
 
 
-def exchange_rows(events: Sequence[Event]) -> ExchangeRows:
-    """Return the rows of an exchange, of its messages and of the calls in its answers."""
-    rebuilt = _rebuilt(events)
-    return ExchangeRows(_row(rebuilt, events[-1].version), tuple(message_rows(rebuilt)), tuple(call_rows(rebuilt)))
+#: Whether a row of a message stands already, by its key, for an exchange that began then and has that id.
+Known = Callable[[bytes, int, bytes], bool]
 
 
-def _rebuilt(events: Sequence[Event]) -> Rebuilt:
+def exchange_rows(
+    events: Sequence[Event], remembered: Remembered | None = None, known: Known = lambda *_: False
+) -> ExchangeRows:
+    """Return the rows of an exchange, of its messages and of the calls in its answers.
+
+    :param remembered: what was read of other exchanges.
+    :param known: tells of which messages an earlier exchange has the row: none is made of them, see
+        :func:`~recorder.projections.messages.message_rows`.
+    """
+    rebuilt = _rebuilt(events, remembered)
+    exchange, turn = rebuilt.exchange, _turn(rebuilt)
+    found = message_rows(rebuilt, turn.keys, lambda key: known(key, exchange.started_ns or 0, exchange.stream))
+    return ExchangeRows(_row(rebuilt, turn, events[-1].version), tuple(found), tuple(call_rows(rebuilt)))
+
+
+def _rebuilt(events: Sequence[Event], remembered: Remembered | None = None) -> Rebuilt:
     exchange = fold(events)
     if exchange is None:
         raise ValueError("an exchange without events has no row")
-    return rebuild(exchange)
+    return rebuild(exchange, remembered)
 
 
-def _row(rebuilt: Rebuilt, version: int) -> ExchangeRow:
+def _turn(rebuilt: Rebuilt) -> Turn:
+    exchange = rebuilt.exchange
+    return turn_of(exchange.id, exchange.started_ns or 0, rebuilt.request_messages, rebuilt.answer_messages)
+
+
+def _row(rebuilt: Rebuilt, turn: Turn, version: int) -> ExchangeRow:
     exchange = rebuilt.exchange
     request, response = exchange.request, exchange.response
     listed = summary(rebuilt)
-    turn = turn_of(exchange.id, exchange.started_ns or 0, rebuilt.request_messages, rebuilt.answer_messages)
     tokens, finishes, tools = (listed.get(name) for name in ("tokens", "finish", "tools"))
     return ExchangeRow(
         id=exchange.stream,

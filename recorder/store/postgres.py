@@ -124,21 +124,17 @@ class PostgresStore(SqlStore):
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             yield _Snapshot(connection, self._name)
 
-    def feed(self, after: FeedCursor, limit: int) -> tuple[list[Event], FeedCursor]:
-        """Return up to *limit* events committed after *after*, and where to go on."""
+    def fed(self, select: str, after: FeedCursor, limit: int) -> list[Row]:
+        """Return what a statement selects of up to *limit* events ``e`` committed after *after*, in their order."""
         sql = (
-            f"{self.select_events(*self.feed_place)} "
-            "WHERE e.batch = ANY(%s) AND (b.xid, e.position) > (%s::text::xid8, %s) "
+            f"{select} WHERE e.batch = ANY(%s) AND (b.xid, e.position) > (%s::text::xid8, %s) "
             "ORDER BY b.xid, e.position LIMIT %s"
         )
         with self.reading() as connection, _raw(connection).cursor(binary=True) as cursor:
             batches = _needed(cursor, after, limit)
             if not batches:
-                return [], after
-            rows = cursor.execute(sql, (batches, str(after.xid), after.position, limit)).fetchall()
-        if not rows:
-            return [], after
-        return [self._found(row) for row in rows], FeedCursor(rows[-1][13], rows[-1][10])
+                return []
+            return list(cursor.execute(sql, (batches, str(after.xid), after.position, limit)).fetchall())
 
     def feed_end(self) -> FeedCursor:
         """Return where the feed ends: what is committed from now on comes after it."""

@@ -29,8 +29,7 @@ from sqlalchemy import (
     text,
 )
 
-from recorder.core.letters import folded_letters
-from recorder.core.searching import Query, Term, words_of
+from recorder.core.searching import Query, Term, text_of_words, words_of
 from recorder.store.rows import batched
 from recorder.store.tables import calls, exchanges, messages, messages_with_words
 
@@ -198,8 +197,8 @@ def _index(connection: Connection, keys: Sequence[bytes], *, remove: bool) -> No
 
 
 def _folded(field: Any) -> Any:
-    """A text as SQLite's tokenizer takes it: it knows nothing of letters that Unicode does not decompose."""
-    return folded_letters(field) if isinstance(field, str) else field
+    """A text for SQLite's tokenizer: its words as they are compared, so that nothing depends on what that one knows."""
+    return text_of_words(field) if isinstance(field, str) else field
 
 
 def forget_messages(connection: Connection) -> None:

@@ -125,8 +125,11 @@ class SqlStore(SealedRows, ABC):
         """Drop the bookkeeping of a spool whose file is gone."""
 
     @abstractmethod
-    def feed(self, after: FeedCursor, limit: int) -> tuple[list[Event], FeedCursor]:
-        """Return up to *limit* events committed after *after*, and where to go on."""
+    def fed(self, select: str, after: FeedCursor, limit: int) -> list[Row]:
+        """Return what a statement selects of up to *limit* events ``e`` committed after *after*, in the feed's order.
+
+        :param select: with :attr:`feed_place`.
+        """
 
     @abstractmethod
     def feed_end(self) -> FeedCursor:
@@ -262,6 +265,11 @@ class SqlStore(SealedRows, ABC):
                 if any(row[2]):
                     found[row[0]] = StreamOpened(*row)
         return found
+
+    def feed(self, after: FeedCursor, limit: int) -> tuple[list[Event], FeedCursor]:
+        """Return up to *limit* events committed after *after*, and where to go on."""
+        rows = self.fed(self.select_events(*self.feed_place), after, limit)
+        return [self._found(row) for row in rows], FeedCursor(*rows[-1][13:]) if rows else after
 
     def head(self, stream: bytes) -> Event | None:
         """Return the last event of a stream, or None."""

@@ -128,11 +128,10 @@ class SqliteStore(SqlStore):
         with self.reading() as connection, closing(_Snapshot(connection, self._name)) as rows:
             yield rows
 
-    def feed(self, after: FeedCursor, limit: int) -> tuple[list[Event], FeedCursor]:
-        """Return up to *limit* events committed after *after*, and where to go on."""
-        sql = f"{self._events} WHERE e.position > ? ORDER BY e.position LIMIT ?"
-        events = [self._found(row) for row in self._rows(sql, (after.position, limit))]
-        return events, FeedCursor(0, events[-1].position or 0) if events else after
+    def fed(self, select: str, after: FeedCursor, limit: int) -> list[Row]:
+        """Return what a statement selects of up to *limit* events ``e`` committed after *after*, in their order."""
+        sql = f"{select} WHERE e.position > ? ORDER BY e.position LIMIT ?"
+        return list(self._rows(sql, (after.position, limit)))
 
     def feed_end(self) -> FeedCursor:
         """Return where the feed ends: what is committed from now on comes after it."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from recorder.core.searching import parse_query
+from recorder.core.searching import parse_query, passage
 from recorder.projections.audit import audit_rows
 from recorder.projections.runner import NAME, folded, project, rebuild_all
 from recorder.store import open_store
@@ -377,3 +377,17 @@ def test_letters_that_unicode_does_not_take_apart_are_found_by_those_that_people
 @pytest.mark.parametrize(("query", "city"), ASKED_FOR.items())
 def test_what_no_index_has_yet_is_found_by_the_same_letters(query: str, city: int) -> None:
     assert [parse_query(query).selects([text]) for text in CITIES] == [at == city for at in range(3)]
+
+
+WORDS = {"Ёлка": "ЕЛКА", "ΑΣΣ": "ασς", "σας": "ΣΑΣ", "ᾳ": "α", "Ἀχαΐα": "ΑΧΑΙΑ", "ǖǟ": "UA", "Ꭰᎀ": "ꭰᎀ", "क़लम": "क़लम"}
+WORDS |= {"Straße_weiß": '"strasse weiss"', "µm": "ΜM", "ᲐᲑ": "აბ", "Ԩa": "ԩA", "ά": "Α", "한글": "한글", "龍": "龍"}
+
+
+@pytest.mark.parametrize(("word", "other"), WORDS.items())
+def test_any_word_is_found_on_both_engines_and_shown(store: SqlStore, word: str, other: str) -> None:
+    fill(store, answered(1, ("user", f"about {word}, yes"), text="A"), answered(2, ("user", "other"), text="B"))
+    for asked in (word, other, word.lower(), f'"about {word} yes"'):
+        query = parse_query(asked)
+        found = [row for row, _ in SqlProjected(store).search(query, ExchangeFilter(), limit=9)]
+        assert [row.text for row in found] == [f"about {word}, yes"], asked
+        assert passage(query, found[0].searched), asked

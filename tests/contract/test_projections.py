@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,9 @@ from recorder.projections.runner import NAME, project, rebuild_all, unprojected
 from recorder.store import open_store
 from recorder.store.projected import SqlProjected
 from recorder.store.sql import SqlStore
+from recorder.store.tables import messages
 from tests.building import ExchangeBuilder, delta, identity
+from tests.commands import answered
 
 
 @pytest.fixture
@@ -95,6 +98,55 @@ def test_told_to_stop_it_stops_before_the_next_batch(store: SqlStore) -> None:
     assert not project(store, projected, go_on=lambda: False)
     assert list(projected.exchanges()) == []
     assert len(unprojected(store, projected).exchanges) == 1
+
+
+@pytest.mark.parametrize(
+    ("at_once", "most_bytes", "most_messages", "expected"),
+    [(4096, 1, 9, 3), (2, 1 << 20, 9, 10), (2, 1, 9, 10), (4096, 1 << 20, 1, 3), (4096, 1 << 20, 3, 2)],
+)
+def test_batches_are_bounded_by_what_is_in_them(
+    store: SqlStore,
+    monkeypatch: pytest.MonkeyPatch,
+    at_once: int,
+    most_bytes: int,
+    most_messages: int,
+    expected: int,
+) -> None:
+    monkeypatch.setattr("recorder.projections.runner._MOST_MESSAGES", most_messages)
+    talk = [("user", "One?"), ("assistant", "Two."), ("user", "Three?")]
+    fill(store, *(answered(number, *talk[:number]) for number in (1, 2, 3)))
+    projected, folded, batches = SqlProjected(store), list[bytes](), list[int]()
+    found_events, commit = store.found_events, projected.commit
+    monkeypatch.setattr(store, "found_events", lambda stream: folded.append(stream) or found_events(stream))
+
+    def counted(*args: Any, **rows: Any) -> bool:
+        batches.append(len(rows["exchanges"]))
+        return commit(*args, **rows)
+
+    monkeypatch.setattr(projected, "commit", counted)
+    assert project(store, projected, at_once=at_once, most_bytes=most_bytes)
+    assert len(batches) >= expected if at_once == 2 else len(batches) == expected
+    assert sorted(folded) == [identity(1), identity(2), identity(3)]  # each once, though it is in many batches
+    assert sum(batches) == 3
+    before = rows(store), said(store)
+    rebuild_all(store, projected)
+    assert (rows(store), said(store)) == before
+    assert len(before[1]) == 6  # three that were sent, three answers
+
+
+def test_a_stream_goes_on_while_another_process_projects(store: SqlStore) -> None:
+    builder, projected = question(1, "a"), SqlProjected(store)
+    store.append([builder.opened], builder.events[:2])
+    assert not project(store, projected, most_bytes=1, go_on=iter([True, False]).__next__)
+    store.append([], builder.events[2:])
+    rebuild_all(store, SqlProjected(store))
+    assert project(store, projected, most_bytes=1)
+    assert list(projected.exchanges()) == [exchange_row(builder.events)]
+
+
+def said(store: SqlStore) -> list[tuple[object, ...]]:
+    with store.reading() as connection:
+        return [tuple(row) for row in connection.execute(messages.select().order_by(messages.c.key))]
 
 
 def test_a_row_holds_what_lists_and_threads_need() -> None:

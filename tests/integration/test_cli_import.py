@@ -240,3 +240,17 @@ def test_progress_is_shown_on_a_terminal(tmp_path: Path, cassette: Path) -> None
     assert code == 0
     assert "importing" in output
     assert "1 exchange imported from 1 file" in output
+
+
+def test_a_time_that_no_store_keeps_is_told_apart_from_one_that_no_file_tells(store_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "old.har"
+    times = ("1931-05-01T00:00:00Z", "9999-12-31T23:59:59Z", "yesterday", "2026-01-02T03:04:05Z")
+    entries = [entry(startedDateTime=at) for at in times]
+    file.write_text(json.dumps(har(*entries)))
+    result = run("import", str(file), "--store", store_url)
+    assert result.exit_code == 0, result.output
+    assert "  when the request was sent  in 1 exchange\n" in result.stdout
+    assert "told by the files, and nothing that a store can keep:\n" in result.stdout
+    assert "  when the request was sent: outside of 1970 to 2116  in 2 exchanges\n" in result.stdout
+    (report,) = reports(store_url, file)
+    assert (report["lacks"]["started_at"], report["lacks"]["started_at_outside"]) == (3, 2)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from recorder.errors import ImportRefused
+from recorder.formats.importing.values import Unreadable
 from recorder.formats.importing.yaml_data import items
 
 _YAML: Final = (".yaml", ".yml")
@@ -56,8 +57,7 @@ def why_unread(path: Path, *, is_a_cassette: bool) -> str:
         return "it is empty"
     if path.suffix in _YAML and is_a_cassette:
         try:
-            for _ in items(data):
-                pass
+            return next((held.reason for _, held in items(data) if isinstance(held, Unreadable)), "")
         except ImportRefused as error:
             return str(error)
     return ""

@@ -29,12 +29,15 @@ LACKS: Final[Mapping[str, str]] = {
     "chunk_boundaries": "where the chunks were cut",
     "chunk_times": "when the chunks arrived",
     "started_at": "when the request was sent",
+    "started_at_outside": "when the request was sent: outside of 1970 to 2116",
     "head_time": "when the head of the answer arrived",
     "end_time": "when the answer ended",
     "end": "how the exchange ended",
     "header_values": "values of headers, replaced before the import",
     "http_version": "the versions of HTTP",
 }
+#: What the file does tell, beside what it does not: the store cannot keep it.
+NOT_KEPT: Final[Mapping[str, str]] = {"started_at_outside": "started_at"}
 #: What a recording lacks that holds no HTTP: messages, of which request and answer are written again.
 MESSAGES: Final = ("request_head", "request_bytes", "response_head", "response_bytes", "http_version", "end")
 #: What a recording lacks that holds no times.

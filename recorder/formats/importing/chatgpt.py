@@ -24,7 +24,7 @@ from typing import Any, Final
 from recorder.core.json_text import parse_json, present
 from recorder.errors import ImportRefused
 from recorder.formats.importing.base import Foreign, Home, Recording, Refused
-from recorder.formats.importing.chats import MOST_BYTES, MOST_MESSAGES, call_of, chat, home_of, message_of
+from recorder.formats.importing.chats import MOST_BYTES, MOST_MESSAGES, beginning, call_of, chat, home_of, message_of
 from recorder.formats.importing.source import LARGEST, Source
 from recorder.formats.importing.values import (
     EntryError,
@@ -194,7 +194,7 @@ class _Tree:
                 raise EntryError("its messages go in a circle")
             size += len(self._written[parent])
             if size > MOST_BYTES or len(path) > MOST_MESSAGES:
-                return path[::-1], True
+                return path[beginning(path) :: -1], True
             path.append(parent)
             seen.add(parent)
         return path[::-1], False

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from recorder.core.json_text import parse_json, present
@@ -23,7 +23,11 @@ MOST_BYTES: Final = 256 * 1024
 
 
 class History:
-    """The last messages of a conversation, each as JSON, as many as a request has of them."""
+    """The last messages of a conversation, each as JSON, as many as a request has of them.
+
+    Where they are too many, half of them go at once: then many requests begin with the same message, see
+    :func:`beginning`.
+    """
 
     def __init__(self) -> None:
         self._messages: deque[bytes] = deque()
@@ -34,12 +38,27 @@ class History:
         """Take the next messages; the first ones are left out where they are too many."""
         self._messages.extend(messages)
         self._size += sum(map(len, messages))
-        while len(self._messages) > MOST_MESSAGES or (self._size > MOST_BYTES and len(self._messages) > 1):
+        if len(self._messages) <= MOST_MESSAGES and self._size <= MOST_BYTES:
+            return
+        while len(self._messages) > 1 and (len(self._messages) > MOST_MESSAGES // 2 or self._size > MOST_BYTES // 2):
             self._size -= len(self._messages.popleft())
             self.cut = True
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._messages)
+
+
+def beginning(path: Sequence[str]) -> int:
+    """Return with which message of a long conversation a request begins: its place in *path*.
+
+    If every request had as many messages as it may, each would begin with another one, so that none went on from the
+    one before, and every message would stand in the store's tables once for each of them. So it is one of the upper
+    half, by its name, and most of the time the one with which the request before began.
+
+    :param path: names of messages, the last one first: as many as a request may have of them.
+    """
+    half = range(len(path) // 2, len(path))
+    return max(half, key=lambda at: hashlib.blake2b(path[at].encode("utf-8", "surrogatepass"), digest_size=8).digest())
 
 
 def home_of(kind: str, identity: str, name: Any, *, own: str | None = None) -> Home:

@@ -23,6 +23,7 @@ from recorder.formats.importing.values import (
     from_base64,
     headers,
     integer,
+    is_outside,
     iso_ns,
     mapping,
     mapping_or_empty,
@@ -167,6 +168,8 @@ def _times(entry: dict[str, Any], lacks: list[str]) -> tuple[int | None, int | N
         end = ms_ns(entry.get("time"))
     known = (("started_at", started), ("head_time", head), ("end_time", end))
     lacks += [name for name, found in known if found is None]
+    if is_outside(entry.get("startedDateTime")):
+        lacks.append("started_at_outside")
     return started, head, end
 
 

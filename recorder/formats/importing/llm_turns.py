@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from recorder.core.json_text import whole_text
 from recorder.formats.importing.base import Foreign
-from recorder.formats.importing.chats import MOST_BYTES, MOST_MESSAGES, call_of, chat, home_of, message_of
+from recorder.formats.importing.chats import MOST_BYTES, MOST_MESSAGES, beginning, call_of, chat, home_of, message_of
 from recorder.formats.importing.llm_rows import (
     answer_of,
     asked_of,
@@ -76,16 +76,19 @@ class _Tree:
         :raises EntryError: one is not there, or they go in a circle.
         """
         found: list[list[dict[str, Any]]] = []
+        path: list[str] = []
         size, at = 0, tip
         seen: set[str] = set()
         while at is not None and at != until:
             if at in seen:
                 raise EntryError("its messages go in a circle")
             seen.add(at)
+            path.append(at)
             at, messages, written = self._message(at)
             size += written
             if found and (size > MOST_BYTES or len(found) >= MOST_MESSAGES):
-                return [one for messages in reversed(found) for one in messages], True
+                kept = found[beginning(path[:-1]) :: -1]
+                return [one for messages in kept for one in messages], True
             found.append(messages)
         return [one for messages in reversed(found) for one in messages], False
 

@@ -40,19 +40,19 @@ class OpenAIJsonl:
 
 def _entries(data: bytes) -> Iterator[Foreign | Refused]:
     number = 0
-    for number, line in numbered_lines(data):
-        yield _entry(number, line.strip())
+    for number, place, line in numbered_lines(data):
+        yield _entry(number, place, line.strip())
     refuse_empty(number > 0, "lines")
 
 
-def _entry(number: int, line: bytes) -> Foreign | Refused:
+def _entry(number: int, place: int, line: bytes) -> Foreign | Refused:
     try:
         value = mapping(parse_json(line), "line")
         return _result(number, value) if "custom_id" in value else _example(number, value)
     except EntryError as error:
-        return Refused(number, str(error))
+        return Refused(number, f"{error} (line {place})")
     except ValueError as error:
-        return Refused(number, f"the line is no JSON ({error})")
+        return Refused(number, f"line {place} is no JSON ({error})")
 
 
 def _example(number: int, value: dict[str, Any]) -> Foreign:

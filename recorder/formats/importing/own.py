@@ -74,11 +74,11 @@ def _document(found: list[Any]) -> Iterator[Foreign | Refused]:
 
 
 def _lines(data: bytes) -> Iterator[Foreign | Refused]:
-    for number, line in numbered_lines(data):
+    for number, place, line in numbered_lines(data):
         try:
             value = parse_json(line)
         except ValueError as error:
-            raise ImportRefused(f"line {number} is no JSON ({error})") from None
+            raise ImportRefused(f"line {place} is no JSON ({error})") from None
         yield _entry(number, value)
 
 

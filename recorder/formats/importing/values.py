@@ -9,6 +9,7 @@ import json
 import re
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -25,6 +26,16 @@ _LATEST_NS: Final = 1 << 62
 
 class EntryError(Exception):
     """One entry of a file cannot be imported; the message is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """What stands in the place of a value that a document has and nobody can read.
+
+    :ivar reason: why, in words for people.
+    """
+
+    reason: str
 
 
 def items(source: Source) -> Iterator[tuple[str | None, Any]]:
@@ -49,6 +60,8 @@ def mapping(value: Any, name: str) -> dict[str, Any]:
 
     :raises EntryError: it is none.
     """
+    if isinstance(value, Unreadable):
+        raise EntryError(value.reason)
     if not isinstance(value, dict):
         raise EntryError(f"its {name} is no mapping")
     return value
@@ -120,7 +133,7 @@ def as_bytes(value: Any) -> bytes:
             return whole_text(value).encode()
     if isinstance(value, bytes):
         return value
-    raise EntryError(f"a body in it is a {type(value).__name__}, neither text nor bytes")
+    raise EntryError(f"a body in it is of the type {type(value).__name__}, neither text nor bytes")
 
 
 def from_base64(value: Any) -> bytes:
@@ -189,6 +202,17 @@ def iso_ns(value: Any) -> int | None:
 
     A time without a zone is not known: which one was meant, nothing says.
     """
+    found = _iso_ns(value)
+    return found if found is not None and 0 <= found < _LATEST_NS else None
+
+
+def is_outside(value: Any) -> bool:
+    """Whether it is an ISO 8601 time that a store cannot keep: one before 1970, or in more than 2**62 nanoseconds."""
+    found = _iso_ns(value)
+    return found is not None and not 0 <= found < _LATEST_NS
+
+
+def _iso_ns(value: Any) -> int | None:
     if not isinstance(value, str):
         return None
     decimals = _FRACTION.search(value)
@@ -200,10 +224,9 @@ def iso_ns(value: Any) -> int | None:
     if moment.tzinfo is None:
         return None
     try:
-        found = wall_ns_of(moment) + int((fraction + "0" * 9)[:9])
-    except OverflowError:
-        return None
-    return found if 0 <= found < _LATEST_NS else None
+        return wall_ns_of(moment) + int((fraction + "0" * 9)[:9])
+    except OverflowError:  # with its offset it is in no year of a calendar's: before all or after all
+        return -1
 
 
 def epoch_ns(value: Any) -> int | None:
@@ -239,16 +262,17 @@ def version_8(digest: bytes) -> bytes:
     return (value | 0x8 << 76 | 0b10 << 62).to_bytes(16, "big")
 
 
-def numbered_lines(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield the lines that are not blank, numbered from 1, one at a time."""
-    number = at = 0
+def numbered_lines(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Yield the lines that are not blank, numbered from 1, each with its number among all lines, one at a time."""
+    number = at = place = 0
     while at < len(data):
         end = data.find(b"\n", at)
         end = len(data) if end < 0 else end
         line, at = data[at:end], end + 1
+        place += 1
         if line.strip():
             number += 1
-            yield number, line
+            yield number, place, line
 
 
 def refuse_empty(found: bool, what: str) -> None:

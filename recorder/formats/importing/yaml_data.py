@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from recorder.errors import ConfigurationError, ImportRefused
+from recorder.formats.importing.values import Unreadable
 
 _BINARY: Final = frozenset({"tag:yaml.org,2002:binary", "!binary", "tag:yaml.org,2002:python/bytes"})
 _APPLIED: Final = re.compile(r"tag:yaml\.org,2002:python/object/(?:apply|new):")
@@ -44,7 +45,7 @@ def items(data: bytes) -> Iterator[tuple[str | None, Any]]:
     """Yield what a document holds, as it is read: nothing of it is kept here.
 
     :returns: ``(key, value)`` of a mapping, where a list yields each of its items under its key; of a list, its
-        items under None.
+        items under None. One of which something has no value is :class:`Unreadable`; those after it are read.
     :raises ImportRefused: it is no YAML, from somewhere on.
     :raises ConfigurationError: PyYAML is not installed.
     """
@@ -78,7 +79,9 @@ class _Builder:
         self._scalar, self._alias = yaml.ScalarEvent, yaml.AliasEvent
         self._mapping, self._sequence = yaml.MappingStartEvent, yaml.SequenceStartEvent
         self._mapping_end, self._sequence_end = yaml.MappingEndEvent, yaml.SequenceEndEvent
-        self._anchors: dict[str, tuple[Any, int]] = {}  # the value, and how many characters it stands for
+        # The value, how many characters it stands for, and what of it could not be read.
+        self._anchors: dict[str, tuple[Any, int, str | None]] = {}
+        self._fault: str | None = None  # of the item that is being built: the first one
         self._aliased_so_far, self._most_aliased = 0, most_aliased
 
     def items(self, parser: Any) -> Iterator[tuple[str | None, Any]]:
@@ -89,12 +92,12 @@ class _Builder:
             yield from ((None, item) for item in self._listed())
         elif isinstance(event, self._mapping):
             while not isinstance(event := self._next(), self._mapping_end):
-                key = _key(self._value(event, 0))
+                key = self._key(self._value(event, 0))
                 event = self._next()
                 if isinstance(event, self._sequence) and event.anchor is None:
                     yield from ((key, item) for item in self._listed())
                 else:
-                    yield key, self._value(event, 0)
+                    yield key, self._item(event)
         while self._next() is not None:
             pass  # what is wrong behind it is told too
 
@@ -106,7 +109,16 @@ class _Builder:
 
     def _listed(self) -> Iterator[Any]:
         while not isinstance(event := self._next(), self._sequence_end):
-            yield self._value(event, 0)
+            yield self._item(event)
+
+    def _item(self, event: Any) -> Any:
+        """Build a value that stands by itself: what is wrong in it is wrong with it alone."""
+        value = self._value(event, 0)
+        fault, self._fault = self._fault, None
+        return value if fault is None else Unreadable(fault)
+
+    def _wrong(self, fault: str) -> None:
+        self._fault = self._fault or fault
 
     def _value(self, event: Any, depth: int) -> Any:
         """Build the value that begins with *event*.
@@ -119,7 +131,8 @@ class _Builder:
         if kind is self._alias:
             return self._aliased(event)
         if depth >= _DEEPEST:
-            raise ImportRefused(f"it is nested deeper than {_DEEPEST} levels")
+            self._wrong(f"it is nested deeper than {_DEEPEST} levels")
+            return self._skip()
         aliased_before = self._aliased_so_far
         value: Any
         if kind is self._mapping:
@@ -131,8 +144,16 @@ class _Builder:
         if event.anchor is not None:
             # What it stands for: its own text, and what is aliased in it.
             size = ended.end_mark.index - event.start_mark.index + self._aliased_so_far - aliased_before
-            self._anchors[event.anchor] = value, size
+            self._anchors[event.anchor] = value, size, self._fault
         return value
+
+    def _skip(self) -> None:
+        """Pass over what stands in the container that has begun."""
+        inside = 1
+        while inside:
+            event = self._next()
+            inside += isinstance(event, self._mapping | self._sequence)
+            inside -= isinstance(event, self._mapping_end | self._sequence_end)
 
     # Most scalars have neither tag nor anchor and are text; for these, the two below save a call.
 
@@ -143,7 +164,7 @@ class _Builder:
         while (event := next_event()).__class__ is not end:
             key: Any = event.value if event.__class__ is scalar and event.tag is None and event.anchor is None else None
             if not key or (key[0] in may_be_other and not event.style):
-                key = _key(self._value(event, depth))
+                key = self._key(self._value(event, depth))
             event = next_event()
             if event.__class__ is scalar and event.tag is None and event.anchor is None:
                 value = event.value
@@ -170,21 +191,45 @@ class _Builder:
         """Return the value of any scalar."""
         value = event.value
         if event.tag is not None:
-            value = _tagged(event.tag, value)
+            value = self._tagged(event.tag, value)
         elif not event.style:
             value = _plain(value)
         if event.anchor is not None:
-            self._anchors[event.anchor] = value, len(event.value) + 1
+            self._anchors[event.anchor] = value, len(event.value) + 1, self._fault
         return value
 
     def _aliased(self, event: Any) -> Any:
         if event.anchor not in self._anchors:
-            raise ImportRefused(f"*{event.anchor} stands in it before, or inside, what it names")
-        value, size = self._anchors[event.anchor]
+            self._wrong(f"*{event.anchor} stands in it before, or inside, what it names")
+            return None
+        value, size, fault = self._anchors[event.anchor]
+        if fault is not None:
+            self._wrong(fault)
         self._aliased_so_far += size
         if self._aliased_so_far > self._most_aliased:
             raise ImportRefused(f"the aliases in it stand for more than {self._most_aliased:,} characters")
         return value
+
+    def _key(self, value: Any) -> str:
+        while isinstance(value, list) and len(value) == 1:
+            (value,) = value
+        if isinstance(value, bytes):
+            return value.decode("utf-8", "replace")
+        if isinstance(value, list | dict):
+            self._wrong(f"a key in it is a {'list' if isinstance(value, list) else 'mapping'}")
+        return value if isinstance(value, str) else str(value)
+
+    def _tagged(self, tag: str, text: str) -> Any:
+        """Return the value of a scalar that has a tag."""
+        if tag in _BINARY:
+            try:
+                return base64.b64decode("".join(text.split()), validate=True)
+            except (binascii.Error, ValueError) as error:
+                self._wrong(f"a binary value in it is no base64 ({error})")
+                return None
+        if tag.startswith("tag:yaml.org,2002:") and tag.rpartition(":")[2] in ("int", "float", "bool", "null"):
+            return _plain(text)
+        return text
 
 
 def _finished(value: Any, began: Any) -> Any:
@@ -195,28 +240,6 @@ def _finished(value: Any, began: Any) -> Any:
         if isinstance(value, list) and len(value) == 1:
             return value[0]
     return value
-
-
-def _key(value: Any) -> str:
-    while isinstance(value, list) and len(value) == 1:
-        (value,) = value
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    if isinstance(value, list | dict):
-        raise ImportRefused(f"a key in it is a {'list' if isinstance(value, list) else 'mapping'}")
-    return value if isinstance(value, str) else str(value)
-
-
-def _tagged(tag: str, text: str) -> Any:
-    """Return the value of a scalar that has a tag."""
-    if tag in _BINARY:
-        try:
-            return base64.b64decode("".join(text.split()), validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise ImportRefused(f"a binary value in it is no base64 ({error})") from None
-    if tag.startswith("tag:yaml.org,2002:") and tag.rpartition(":")[2] in ("int", "float", "bool", "null"):
-        return _plain(text)
-    return text
 
 
 def _plain(text: str) -> Any:

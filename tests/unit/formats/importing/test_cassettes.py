@@ -156,10 +156,42 @@ def test_aliases_are_values_but_no_bomb() -> None:
     bomb = "parsed_body: {" + ", ".join(lines) + "}"
     with pytest.raises(ImportRefused, match="aliases"):
         read(cassette(bomb))
-    with pytest.raises(ImportRefused, match="before, or inside"):
-        read("interactions:\n- &a [*a]\n")
-    with pytest.raises(ImportRefused, match="nested deeper"):
-        read("interactions:\n- " + "[" * 300 + "]" * 300)
+    assert "before, or inside" in refusal("interactions:\n- &a [*a]\n")
+    assert "nested deeper" in refusal("interactions:\n- " + "[" * 300 + "]" * 300)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ("{a: !!binary 'a'}", "no base64"),
+        ("{a: *b}", r"*b stands in it before, or inside"),
+        ("&c [*c]", r"*c stands in it before, or inside"),
+        ("{[a, b]: 1}", "a key in it is a list"),
+        ("{a: " + "[" * 250 + "x" + "]" * 250 + "}", "nested deeper than 200"),
+    ],
+)
+def test_what_has_no_value_costs_its_interaction_and_no_other(wrong: str, reason: str) -> None:
+    head, dash, rest = VCRPY.removesuffix("version: 1\n").partition("- ")
+    broken = f"- {{request: {{method: GET, uri: 'http://a.test/'}}, response: {wrong}}}\n"
+    first, second, third = read(f"{head}{dash}{rest}{broken}{dash}{rest}")
+    assert isinstance(first, Foreign)
+    assert isinstance(second, Refused)
+    assert reason in second.reason
+    assert isinstance(third, Foreign)
+    assert third.body == first.body
+
+
+def test_an_alias_of_what_has_no_value_has_none_either() -> None:
+    entries = (
+        "interactions:\n"
+        "- {request: &r {method: GET, uri: 'http://a.test/', body: &b !!binary 'a'}, response: {status: 200}}\n"
+        "- {request: *r, response: {status: 200}}\n"
+        "- {request: {method: GET, uri: 'http://a.test/', body: *b}, response: {status: 200}}\n"
+        "- {request: {method: GET, uri: 'http://a.test/'}, response: {status: 200}}\n"
+    )
+    *lost, kept = read(entries)
+    assert [isinstance(one, Refused) and "no base64" in one.reason for one in lost] == [True] * 3
+    assert isinstance(kept, Foreign)
 
 
 @pytest.mark.parametrize(

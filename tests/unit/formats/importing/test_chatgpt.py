@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import zipfile
 from typing import Any
@@ -257,6 +258,17 @@ def test_a_very_long_conversation_does_not_repeat_all_of_it() -> None:
     assert len(json.loads(last.payload)["messages"]) <= MOST_MESSAGES
     assert json.loads(last.payload)["messages"][-1]["content"] == f"text {MOST_MESSAGES + 8}"
     assert "request_body" not in exchanges([conversation(*nodes)])[0].missing
+
+
+def test_requests_of_a_very_long_conversation_go_on_from_each_other() -> None:
+    said_by = ("user", "assistant")
+    nodes = [(str(at), str(at - 1) if at else None, said(said_by[at % 2], f"text {at}")) for at in range(3000)]
+    found = [json.loads(one.payload)["messages"] for one in exchanges([conversation(*nodes)])]
+    begun = [messages[0]["content"] for messages in found]
+    assert len(set(begun)) < 30  # not one for each request
+    assert all(len(messages) >= MOST_MESSAGES // 2 for messages in found[MOST_MESSAGES // 2 :])
+    goes_on = [two[: len(one)] == one for one, two in itertools.pairwise(found)]
+    assert goes_on.count(False) == len(set(begun)) - 1
 
 
 def test_messages_that_say_nothing_are_passed_over() -> None:

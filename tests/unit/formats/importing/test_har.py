@@ -122,6 +122,16 @@ def test_times_that_are_not_known_are_missing() -> None:
     assert "started_at" in one(har(entry(startedDateTime="2026-01-02T03:04:05"))).missing  # of no zone
 
 
+@pytest.mark.parametrize("year", ["0001", "1677", "1931", "2150", "9999"])
+@pytest.mark.parametrize("zone", ["Z", "+14:00", "-12:00"])
+def test_a_time_that_a_store_cannot_keep_is_not_one_that_the_file_does_not_tell(year: str, zone: str) -> None:
+    for day in ("01-01T00:00:00", "12-31T23:59:59.999999999"):
+        found = one(har(entry(startedDateTime=f"{year}-{day}{zone}")))
+        assert found.started_ns is None
+        assert {"started_at", "started_at_outside"} <= set(found.missing)
+    assert "started_at_outside" not in one(har(entry(startedDateTime=f"2100-{day}{zone}"))).missing
+
+
 def test_fields_of_http2_are_the_start_line() -> None:
     made = entry()
     made["request"]["headers"].insert(0, {"name": ":authority", "value": "api.example.test"})

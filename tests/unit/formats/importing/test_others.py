@@ -98,6 +98,9 @@ def test_examples_for_fine_tuning() -> None:
     assert json.loads(first.body)["choices"] == [{"index": 0, "message": said[1]}]
     assert {"request_head", "request_bytes", "response_bytes"} <= set(first.missing)
     assert [type(each) for each in refused] == [Refused] * 3
+    lines_told = [each.reason for each in read("\n\n" + data.replace("\n", "\n\n")) if isinstance(each, Refused)]
+    assert [reason.rpartition("(line ")[2] for reason in lines_told[:2]] == ["5)", "7)"]
+    assert lines_told[2].startswith("line 9 is no JSON (")
 
 
 def test_results_of_a_batch() -> None:
