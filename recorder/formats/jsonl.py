@@ -38,6 +38,8 @@ def document(rebuilt: Rebuilt, conversation: Conversation | None, indent: int | 
         relation=relation_of(rebuilt, conversation),
     )
     value["recording"] = _recording(rebuilt.exchange)
+    if rebuilt.links:
+        value["links"] = [one.as_json() for one in rebuilt.links]
     value |= {"imported": None, "imported_at": None} | origin_json(rebuilt.exchange)
     value = present(**value)
     return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
