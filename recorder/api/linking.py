@@ -124,8 +124,10 @@ def _rests(
     try:
         exchange = id_bytes(one.exchange)
         led = histories.led_to(LinkRow(stream, one.kind, one.id, exchange, one.at_ns))
-    except (NotFound, ValueError):  # changed in the store, which whoever verifies it is told
-        return {"exchange": ""} if not one.exchange else {}
+    except ValueError:  # no id: changed in the store, as in the next case, which whoever verifies it is told
+        return {"exchange": ""}
+    except NotFound:
+        return {}
     branch = tuple(each for each in led.exchanges if each not in led.aside)
     told: dict[str, Any] = {"led_to": branch, "here": frozenset(branch).intersection(here)}
     if plan.within is not None:
