@@ -15,6 +15,7 @@ import base64
 import binascii
 import hashlib
 import json
+import math
 import os
 import re
 import struct
@@ -192,6 +193,86 @@ def on_whose_word(record: Mapping[str, Any]) -> str:
     if isinstance(over, list) and over:
         told.append(f"in spite of {', '.join(map(str, over))}")
     return f"{', '.join(told)}: {record.get('ground', 'no ground is told')}"
+
+
+# --------------------------------------------------------------------------------------------------------------
+# link_words
+#
+# What is said of a link, an order say, by all that shows one: the tag that went with it, and its exchange's seal.
+#
+# A part of the stand-alone verifier: the standard library alone, Python 3.9 or newer.
+# --------------------------------------------------------------------------------------------------------------
+
+
+TAG_SIZE = 20  # characters
+_DEEPEST = 100
+_UNITS = ((3_600_000_000_000, "h"), (60_000_000_000, "min"), (1_000_000_000, "s"))
+
+
+def tag_of(leaf_hash: bytes) -> str:
+    """Return the tag of the leaf with that hash: its first 100 bits in base32 (RFC 4648), in lower case."""
+    return base64.b32encode(leaf_hash)[:TAG_SIZE].decode().lower()
+
+
+def tag_told(tag: str, leaf: int | None, of: str = "") -> str:
+    """Return what is known of a tag; the text is as safe to show as the tag is.
+
+    :param leaf: number of the leaf whose hash begins so; None: none that is here.
+    :param of: id of what that leaf seals, where that is not what the link rests on.
+    """
+    if leaf is None:
+        return f"{tag}, which no seal here has"
+    other = f", which seals something else than the link rests on: {of}" if of else ""
+    return f"{tag}, of the seal at leaf {leaf}{other}"
+
+
+def seal_told(lead_ns: int | None) -> str:
+    """Return whether what a link rests on was sealed before it, and by how long, by the clock of whoever sealed.
+
+    :param lead_ns: from the seal to the link, nanoseconds; None: it is not sealed.
+    """
+    if lead_ns is None:
+        return "not sealed"
+    return f"sealed {_span(lead_ns)} before the link" if lead_ns >= 0 else f"sealed {_span(-lead_ns)} AFTER the link"
+
+
+def facts_told(facts: object) -> Iterator[tuple[str, str]]:
+    """Yield the facts of a link as names and texts, neither of them safe to show as it is."""
+    for name, value in facts.items() if isinstance(facts, Mapping) else ():
+        told = value if isinstance(value, str) else json.dumps(showable(value), ensure_ascii=False)
+        yield str(name), told
+
+
+def showable(value: Any) -> Any:
+    """Return a value of JSON as one that can be written again; in the place of one nested very deeply, a text."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [inner for one in level for inner in _inner(one)]
+        if not level:
+            return _finite(value)
+    return "(nested too deeply to be shown)"
+
+
+def _inner(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _finite(value: Any) -> Any:
+    """Return a value of JSON with numbers that JSON does not have (NaN) as their names."""
+    if isinstance(value, dict):
+        return {name: _finite(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_finite(inner) for inner in value]
+    return json.dumps(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _span(nanoseconds: int) -> str:
+    for size, unit in _UNITS:
+        if nanoseconds >= size:
+            return f"{nanoseconds / size:,.2f} {unit}"
+    return f"{nanoseconds / 1_000_000:,.3f} ms"
 
 
 # --------------------------------------------------------------------------------------------------------------
@@ -1162,6 +1243,23 @@ class Log:
         leaf = next((one.number for one in self.own.get(stream, ()) if one.length >= version), 0)
         return type(last) is not int or leaf <= last
 
+    def tagged(self, tags: Collection[str]) -> dict[str, Sealed]:
+        """Return the leaves that are here whose hashes begin with some tags, by these.
+
+        All leaves are read once more where one of the tags is of none of the streams that are here.
+        """
+        found: dict[str, Sealed] = {}
+        for leaf in (leaf for leaves in self.own.values() for leaf in leaves):
+            found.setdefault(tag_of(leaf_hash(self._entry(leaf))), leaf)
+        found = {tag: leaf for tag, leaf in found.items() if tag in tags}
+        if self.present and not found.keys() >= set(tags):
+            for number, entry in enumerate(self._entries(), self.start):
+                tag = tag_of(leaf_hash(entry))
+                other = self._leaf(number, entry) if tag in tags else None
+                if other is not None:
+                    found.setdefault(tag, other)
+        return found
+
     def _entry(self, leaf: Sealed) -> bytes:
         fields = (leaf.stream, leaf.length, leaf.hash, leaf.state, leaf.sealed_ns, leaf.before)
         return _ENTRY.pack(_TAG, self._log_id, *fields)
@@ -1659,6 +1757,7 @@ class Verification:
         self.held_told = ""
         self.counts: dict[str, int] = {}
         self.unsigned_erasures = 0
+        self.tagged: dict[str, Sealed] = {}
         self._kinds: dict[str, Any] = {}
 
     def run(self) -> None:
@@ -1826,6 +1925,9 @@ class Verification:
             of = linked.get(summary.stream, {}) if summary.emptied["erased"] else summary.link
             if of.get("exchange") not in here and not summary.emptied["withheld"]:
                 self.findings.add("omitted", "link", "the exchange that it names is not here", summary.stream, 1)
+        tags = {one.link["tag"] for one in links if isinstance(one.link.get("tag"), str)}
+        if tags and self.log is not None and self.log.present:
+            self.tagged = self.log.tagged(tags)
 
     def _check_anchors(self, log: Log) -> None:
         sizes = {checkpoint.size: checkpoint for checkpoint in log.checkpoints}
@@ -1927,6 +2029,56 @@ def _names(evidence: bytes, checkpoint: Checkpoint) -> bool:
 
 
 # --------------------------------------------------------------------------------------------------------------
+# links
+#
+# What a bundle tells of its links: which order rests on which exchange, and whether that was sealed before it.
+# --------------------------------------------------------------------------------------------------------------
+
+
+def links_told(verification: Verification) -> Iterator[tuple[StreamSummary, dict[str, Any]]]:
+    """Yield each link, the oldest first, with what ``--json`` prints of it but for times.
+
+    What is withheld or erased of it is absent; of an erased one, its record may tell the kind and the exchange.
+    """
+    links = (one for one in verification.summaries.values() if one.kind == "link")
+    for summary in sorted(links, key=lambda one: (one.began_ns, one.stream)):
+        yield summary, _link(verification, summary)
+
+
+def _link(verification: Verification, summary: StreamSummary) -> dict[str, Any]:
+    told: dict[str, Any] = {"link": id_of(summary.stream)}
+    told.update({why: True for why, count in summary.emptied.items() if count})
+    told.update(_named(verification, summary))
+    tag = summary.link.get("tag")
+    if isinstance(tag, str):
+        told["tag"] = tag
+        leaf = verification.tagged.get(tag)
+        if leaf is not None:
+            told["tag_of"] = {"leaf": leaf.number, "stream": id_of(leaf.stream)}
+    return told
+
+
+def _named(verification: Verification, summary: StreamSummary) -> dict[str, Any]:
+    """Return what a link names, and its facts: what the event says, else the record of its erasure."""
+    facts: Mapping[str, Any] = summary.link
+    if summary.emptied["erased"] and verification.journals is not None:
+        facts = verification.journals.linked.get(summary.stream, {})
+    named = {name: facts[name] for name in ("kind", "id", "exchange") if isinstance(facts.get(name), str)}
+    more = facts.get("facts")
+    return {**named, **({"facts": showable(more)} if isinstance(more, dict) and more else {})}
+
+
+def seal_of(verification: Verification, exchange: object) -> Sealed | None:
+    """Return the leaf that sealed an exchange: the first that has its end, else the last; None: none that is here."""
+    try:
+        stream = uuid.UUID(str(exchange)).bytes
+    except ValueError:
+        return None
+    leaves = [] if verification.log is None else verification.log.own.get(stream, [])
+    return next((leaf for leaf in leaves if leaf.state), leaves[-1] if leaves else None)
+
+
+# --------------------------------------------------------------------------------------------------------------
 # report
 #
 # What a verification came to: verdicts that are given apart, since one word for all of them would hide something.
@@ -1973,6 +2125,9 @@ def result_of(verification: Verification) -> dict[str, Any]:
     erasures = list(_erasures(verification))
     if erasures:
         result["erasures"] = erasures
+    links = [_link_shown(verification, summary, told) for summary, told in links_told(verification)]
+    if links:
+        result["links"] = links
     if findings.more:
         result["more_findings"] = findings.more
     if log is not None and log.present:
@@ -2080,6 +2235,15 @@ def _exchange(verification: Verification, summary: StreamSummary) -> dict[str, A
     return {**shown, **{what: count for what, count in told.items() if count}}
 
 
+def _link_shown(verification: Verification, summary: StreamSummary, told: dict[str, Any]) -> dict[str, Any]:
+    shown = {**told, "at": _time(summary.began_ns)}
+    leaf = seal_of(verification, told.get("exchange"))
+    if leaf is not None:
+        lead_ms = round((summary.began_ns - leaf.sealed_ns) / 1_000_000, 3)
+        shown["seal"] = {"leaf": leaf.number, "sealed_at": _time(leaf.sealed_ns), "before_link_ms": lead_ms}
+    return shown
+
+
 def _not_proved(verification: Verification, verdicts: dict[str, str]) -> Iterator[str]:
     if verification.findings.any_of("bundle"):
         yield "anything: this is not the file that was made"
@@ -2154,6 +2318,7 @@ def lines_of(result: dict[str, Any]) -> Iterator[str]:
         gaps = f", {_counted(one['gaps'], 'gap')}" if "gaps" in one else ""
         yield f"  exchange {one['id']}: {one['began_at']} to {one['last_at']}{sealed}{gaps}"
     yield from _rest("exchanges", len(result["exchanges"]))
+    yield from _links(result.get("links", []))
     for anchor in result["anchors"][:_SHOWN]:
         told = "" if anchor["names_checkpoint"] else "; what it gave does not name the checkpoint"
         told = f": {_clean(anchor['told'])}" if "told" in anchor else told  # where somebody has checked it
@@ -2187,6 +2352,28 @@ def _authority(erasures: list[dict[str, Any]]) -> Iterator[str]:
         signed = "" if one.get("signed", True) else "; NOT SIGNED by a key that counts"
         yield f"    {one['kind']} {one['stream']} erased {one['at']} {_clean(on_whose_word(one))}{signed}"
     yield from _rest("records of erasures", len(erasures))
+
+
+def _links(links: list[dict[str, Any]]) -> Iterator[str]:
+    for one in links[:_SHOWN]:
+        named = f"{one.get('kind', 'something')} {one.get('id', '(its id is not here)')}"
+        yield f"  link {one['link']}: {_clean(named)}, linked {one['at']}{_emptied(one)}"
+        if "exchange" in one:
+            seal = one.get("seal")
+            lead_ns = None if seal is None else round(seal["before_link_ms"] * 1_000_000)
+            leaf = "" if seal is None else f", leaf {seal['leaf']}"
+            yield f"    rests on exchange {_clean(one['exchange'])}, {seal_told(lead_ns)}{leaf}"
+        if "tag" in one:
+            leaf, of = one.get("tag_of", {}).get("leaf"), one.get("tag_of", {}).get("stream")
+            yield f"    tag {tag_told(_clean(one['tag']), leaf, '' if of == one.get('exchange') else of or '')}"
+        for name, text in list(facts_told(one.get("facts")))[:_SHOWN]:
+            yield f"    {_clean(name)}: {_clean(text)}"
+        yield from _rest("facts", len(one.get("facts", {})))
+    yield from _rest("links", len(links))
+
+
+def _emptied(link: dict[str, Any]) -> str:
+    return "".join(f", {why}" for why in ("withheld", "erased") if link.get(why))
 
 
 def _chosen(result: dict[str, Any]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import replace as replaced
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypedDict
@@ -13,12 +14,14 @@ from recorder.api.bundle_period import settled
 from recorder.api.exporting import Compared, of_ids
 from recorder.api.foreign_files import is_part_of
 from recorder.api.led_to import led_to, links_to, with_erased
+from recorder.api.linking import links_of, with_links
 from recorder.api.redacting import Standing, in_force
 from recorder.api.sealing import kind_and_id
 from recorder.api.sent import in_sent_order
 from recorder.api.store import Store
 from recorder.api.vouching import ERASED, told
 from recorder.clock import id_bytes, id_text
+from recorder.core.linked import Linked
 from recorder.core.rebuilt import Rebuilt
 from recorder.errors import ConfigurationError, NotFound
 from recorder.formats.base import render
@@ -65,6 +68,7 @@ class Bundled:
     :ivar sealed: whether the store has a ledger; without one only the hash chains can be checked.
     :ivar size: bytes of the file.
     :ivar redactions: how many were applied to the transcripts; the events hold what was recorded.
+    :ivar unsealed_links: of its exchanges, which are not in it since they are not sealed yet.
     :ivar findings: what whoever verifies it will find, as its ``--json`` has it: the store is not as it was written.
     """
 
@@ -75,6 +79,7 @@ class Bundled:
     size: int
     redactions: int = 0
     findings: tuple[Mapping[str, Any], ...] = ()
+    unsealed_links: int = 0
 
 
 class Selecting:
@@ -96,7 +101,7 @@ class Selecting:
         rows = links_to(self._store, kind, identity)
         if not rows:
             raise NotFound(f"nothing is linked to {kind}:{identity}: see `recorder list`")
-        chain = [one for row in rows for one in led_to(self._store, row)]
+        chain = [one for row in rows for one in led_to(self._store, row).exchanges]
         wanted = self._wanted({"link": {"kind": kind, "id": identity}}, chain)
         return Wanted(wanted.selection, wanted.exchanges, wanted.openings, tuple(row.stream for row in rows))
 
@@ -185,14 +190,13 @@ def make_bundle(
     hidden = frozenset(store.members(withhold)) if withhold else frozenset[bytes]()
     if not hidden <= set(wanted.exchanges):
         raise ConfigurationError("what is to be withheld is not among what is selected: name exchanges of the bundle")
-    asked = Wanted(wanted.selection, wanted.exchanges, wanted.openings, wanted.links, hidden, wanted.period)
     sql = store.reader.store
-    plan = planned(sql, asked)
+    plan, unsealed = _planned(store, replaced(wanted, withheld=hidden))
     ledger_keys = LedgerKeys(()) if plan.within is None else _keys(sql, plan.within)
     standing = Standing(store, in_force(store))
     partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
     try:
-        counts = write_bundle(partial, sql, plan, ledger_keys, dict(_documents(store, plan, standing, begin)))
+        counts = write_bundle(partial, sql, plan, ledger_keys, dict(_documents(store, plan, standing, begin, unsealed)))
         findings = tuple(verify_bundle(partial)["findings"])
         partial.replace(out.resolve())
     except OSError as error:
@@ -202,7 +206,17 @@ def make_bundle(
     signed = ledger_keys.signer is not None
     exchanges, size = len(plan.wanted.exchanges), out.stat().st_size
     sealed, redactions = plan.within is not None, len(standing.applied)
-    return Bundled(exchanges, counts["events"], signed, sealed, size, redactions, findings)
+    return Bundled(exchanges, counts["events"], signed, sealed, size, redactions, findings, unsealed)
+
+
+def _planned(store: Store, asked: Wanted) -> tuple[Plan, int]:
+    """Return the plan of a bundle, and how many links of its exchanges are not sealed yet."""
+    wanted, unsealed = with_links(store, asked)
+    plan = planned(store.reader.store, wanted)
+    if plan.wanted.exchanges != asked.exchanges:  # with what journals alone tell of, whose links belong to it too
+        wanted, unsealed = with_links(store, replaced(asked, exchanges=plan.wanted.exchanges))
+        plan = planned(store.reader.store, wanted)
+    return plan, unsealed
 
 
 def _check_out(store: Store, out: Path, *, replace: bool) -> None:
@@ -214,19 +228,25 @@ def _check_out(store: Store, out: Path, *, replace: bool) -> None:
         raise ConfigurationError(f"{out} is the store itself, or lies beside it for it: give another file")
 
 
-def _documents(store: Store, plan: Plan, standing: Standing, begin: Begin) -> Iterator[tuple[str, Iterable[bytes]]]:
+def _documents(
+    store: Store, plan: Plan, standing: Standing, begin: Begin, unsealed: int
+) -> Iterator[tuple[str, Iterable[bytes]]]:
     times = {stream: row.started_ns for stream in plan.wanted.exchanges if (row := store.reader.exchange(stream))}
     erased = {part.opened.stream for part in plan.parts if part.erased} - plan.taken_away
     told = [part.opened.stream for part in plan.parts if part.kind == "exchange" and not part.withheld]
     told = [stream for stream in told if stream not in erased]
     hidden = sum(bool(standing.of(id_text(one))) for one in told) if standing.hides else 0
-    counted = _counted(store.reader.store, plan, hidden)
-    yield "COVER.html", cover(plan, times, counted, _erasures(store, plan))
+    counted = replaced(_counted(store.reader.store, plan, hidden), unsealed_links=unsealed)
+    links = links_of(store, plan)
+    yield "COVER.html", cover(plan, times, counted, _erasures(store, plan), links)
+    resting: dict[str, list[Linked]] = {}
+    for one in links:
+        resting.setdefault(one.exchange, []).append(one)
     chosen, advance = of_ids(store, told), begin(len(told) * len(_FORMATS))
 
     def read(rebuilt: Rebuilt) -> Rebuilt:
         advance(1)
-        return standing.redacted(rebuilt)
+        return replaced(standing.redacted(rebuilt), links=tuple(resting.get(rebuilt.id, ())))
 
     for name, form in _FORMATS.items():
         pieces = render(form, Compared(store, chosen, read, standing.redacted))

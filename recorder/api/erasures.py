@@ -111,6 +111,12 @@ class Erasures:
             if record.linked.get("thing") == thing_digest(record.stream, kind, identity):
                 yield record
 
+    def links_resting_on(self, exchanges: Collection[str]) -> Iterator[ErasureRecord]:
+        """Yield the records of erased links that named one of some exchanges."""
+        for record in self._gone.values():
+            if record.linked.get("exchange") in exchanges:
+                yield record
+
     def beside(self, conversations: Collection[str], exchanges: Collection[str]) -> Iterator[ErasureRecord]:
         """Yield the records of erased exchanges that were in some conversations, or next to some exchanges."""
         for record in self._gone.values():

@@ -6,7 +6,8 @@ records of erasures tell in which one it was, and next to which exchanges.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from recorder.api.erasures import ErasureRecord
 from recorder.api.sent import in_sent_order
@@ -36,30 +37,94 @@ def _erased_links(store: Store, kind: str, identity: str) -> Iterator[LinkRow]:
             yield LinkRow(record.stream, kind, identity, exchange, head.wall_ns)
 
 
-def led_to(store: Store, row: LinkRow) -> list[str]:
-    """Return the ids of the exchanges that led to what a link names, in the order in which they were sent.
+class Led(NamedTuple):
+    """What led to something outside.
 
-    They are those of the conversation of the exchange that it names, up to that one, erased ones among them. What was
-    sent after that one led to nothing, and no clock that was set back meanwhile hides what was sent before.
-
-    :raises NotFound: nothing is stored of the exchange.
+    :ivar exchanges: those of the conversation up to the one that it rests on, as they were sent, with erased ones.
+    :ivar aside: which of them are on another branch: they go on from one of the others, and led to something else.
     """
-    exchange = id_text(row.exchange)
-    if store.reader.exchange(row.exchange) is None:
-        raise NotFound(f"{row.kind}:{row.id} is linked to the exchange {exchange}, of which nothing is here")
-    record = store.erasures.of(row.exchange)
-    home, _ = store.conversation_of(exchange)
-    before = with_erased(store, (home,), () if record is None else (record,))
-    return before[: before.index(exchange) + 1]
+
+    exchanges: list[str]
+    aside: frozenset[str]
 
 
-def with_erased(store: Store, homes: Iterable[str], erased: Iterable[ErasureRecord] = ()) -> list[str]:
+def led_to(store: Store, row: LinkRow) -> Led:
+    """Return the exchanges that led to what a link names, and those beside them; see :meth:`Histories.led_to`."""
+    return Histories(store).led_to(row)
+
+
+class Histories:
+    """What led to what, of many links; each conversation is gathered once.
+
+    :param store: an open store.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known: dict[str, tuple[list[str], Mapping[str, frozenset[str]]]] = {}
+
+    def led_to(self, row: LinkRow) -> Led:
+        """Return the exchanges that led to what a link names, in the order in which they were sent.
+
+        They are those of the conversation of the exchange that it names, up to that one, erased ones among them. What
+        was sent after that one led to nothing, and no clock that was set back meanwhile hides what was sent before.
+
+        :raises NotFound: nothing is stored of the exchange.
+        """
+        exchange = id_text(row.exchange)
+        if self._store.reader.exchange(row.exchange) is None:
+            raise NotFound(f"{row.kind}:{row.id} is linked to the exchange {exchange}, of which nothing is here")
+        record = self._store.erasures.of(row.exchange)
+        home, _ = self._store.conversation_of(exchange)
+        key = home if record is None else exchange
+        if key not in self._known:
+            self._known[key] = _history(self._store, (home,), () if record is None else (record,))
+        ordered, before = self._known[key]
+        upto = ordered[: ordered.index(exchange) + 1]
+        return Led(upto, self._aside(exchange, upto, before))
+
+    def _aside(self, exchange: str, upto: Sequence[str], before: Mapping[str, frozenset[str]]) -> frozenset[str]:
+        """Return which exchanges go on from what led to one, and did not lead to it themselves.
+
+        What goes on from nothing of it is no branch of it: a program that sends no history says nothing of that. Nor
+        is another attempt of a call.
+        """
+        branch = _ancestry(exchange, before)
+        apart = [one for one in upto if one not in branch and not branch.isdisjoint(_ancestry(one, before))]
+        calls = {self._call(one) for one in branch} - {None} if apart else set()
+        return frozenset(one for one in apart if self._call(one) not in calls)
+
+    def _call(self, exchange: str) -> str | None:
+        row = self._store.reader.exchange(id_bytes(exchange))
+        return None if row is None else row.call
+
+
+def _ancestry(exchange: str, before: Mapping[str, frozenset[str]]) -> set[str]:
+    """Return an exchange, and all that it goes on from."""
+    found, new = {exchange}, [exchange]
+    while new:
+        more = before.get(new.pop(), frozenset()) - found
+        found |= more
+        new += more
+    return found
+
+
+def with_erased(store: Store, homes: Iterable[str]) -> list[str]:
     """Return the ids of the exchanges of some conversations and of those erased ones that were in them, as they
     were sent.
 
     :param homes: ids of the conversations.
-    :param erased: records of exchanges that were in them, where that is known already.
     :raises NotFound: there is no such conversation.
+    """
+    return _history(store, homes)[0]
+
+
+def _history(
+    store: Store, homes: Iterable[str], erased: Iterable[ErasureRecord] = ()
+) -> tuple[list[str], dict[str, frozenset[str]]]:
+    """Return the exchanges of :func:`with_erased`, and of each the ones that it goes on from.
+
+    :param erased: records of exchanges that were in them, where that is known already.
     """
     gathering = _Gathering(store)
     for home in homes:
@@ -73,7 +138,11 @@ def with_erased(store: Store, homes: Iterable[str], erased: Iterable[ErasureReco
         if not found:
             break
     began = {one: _began(store, one) for one in sorted(gathering.members)}
-    return in_sent_order(store.reader, began, gathering.follows)
+    before: dict[str, set[str]] = {}
+    for earlier, later in gathering.follows:
+        before.setdefault(later, set()).add(earlier)
+    ordered = in_sent_order(store.reader, began, gathering.follows)
+    return ordered, {later: frozenset(earlier) for later, earlier in before.items()}
 
 
 class _Gathering:

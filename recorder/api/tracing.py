@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from recorder.api.led_to import led_to, links_to
+from recorder.api.linking import leaves_tagged, sealing
 from recorder.api.redacting import Standing
 from recorder.api.store import ConversationView, Store
 from recorder.clock import id_bytes, id_text
@@ -23,7 +24,8 @@ def trace(store: Store, kind: str, identity: str, standing: Standing | None = No
     """Yield one object per link of a thing, the oldest first (docs/schema/trace.schema.json).
 
     Its ``steps`` are the exchanges of the conversation up to the one that the link names, as they were sent; what was
-    sent after the link is no step.
+    sent after the link is no step. A step that is on another branch of the conversation did not lead to the thing, and
+    says so.
 
     :param kind: as it was linked: ``order``.
     :param identity: its id out there.
@@ -42,20 +44,22 @@ def trace(store: Store, kind: str, identity: str, standing: Standing | None = No
 def _traced(store: Store, row: LinkRow, standing: Standing) -> dict[str, Any]:
     (event,) = store.reader.events(row.stream)
     facts, exchange = event.facts, id_text(row.exchange)
-    chosen = led_to(store, row)
+    led = led_to(store, row)
+    chosen, ledger = led.exchanges, store.reader.store.ledger
     live = [one for one in chosen if store.erasures.of(id_bytes(one)) is None]
     there = live[-1] if live else exchange
     view = store.conversation(store.resolve(there))
     known = {one.id: one for one in view.exchanges}
     steps = [known.get(one) or store.rebuilt(one) for one in chosen]
-    ledger, erased = store.reader.store.ledger, store.erasures.of(row.stream)
+    erased, tag = store.erasures.of(row.stream), facts.get("tag")
     return present(
         link=id_text(row.stream),
         kind=row.kind,
         id=row.id,
         at=rfc3339(row.at_ns),
         exchange=exchange,
-        tag=facts.get("tag"),
+        tag=tag,
+        tag_of=tag_of_leaf(ledger, tag, row.exchange) if isinstance(tag, str) else None,
         facts=plain(facts.get("facts")) or None,
         erased=None if erased is None else erased.authority,
         not_as_written=_broken(store, row.stream),
@@ -64,10 +68,24 @@ def _traced(store: Store, row: LinkRow, standing: Standing) -> dict[str, Any]:
         conversation_name=standing.name(view),
         steps=[
             _step(step, standing.redacted(step), row, view, ledger)
+            | {"led_to": step.id not in led.aside}
             | ({} if (record := store.erasures.of(id_bytes(step.id))) is None else {"erased": record.authority})
             for step in steps
         ],
     )
+
+
+def tag_of_leaf(ledger: Ledger, tag: str, exchange: bytes) -> dict[str, Any] | None:
+    """Return of which leaf a tag is the beginning, and which event stream that seals; None where it is of none.
+
+    All leaves are read where it is of none of the exchange's.
+
+    :param exchange: what the tag should belong to.
+    """
+    if ledger.origin() is None:
+        return None
+    leaf = leaves_tagged(ledger, (tag,), (exchange,)).get(tag)
+    return None if leaf is None else {"leaf": leaf.number, "stream": id_text(leaf.head.stream)}
 
 
 def _former_home(store: Store, exchange: bytes) -> str | None:
@@ -121,10 +139,10 @@ def _answer_json(message: Message, choice: int) -> dict[str, Any]:
 def _seal(ledger: Ledger, stream: bytes, at_ns: int) -> dict[str, Any] | None:
     """What the ledger has of a stream: its newest leaf, and the first that has its end."""
     found = list(ledger.leaves_of(stream))
-    if not found:
+    leaf = sealing(found)
+    if leaf is None:
         return None
-    ended = next((leaf for leaf in found if leaf.head.state == ENDED), None)
-    return present(**_leaf(ended or found[-1], at_ns), leaves=len(found))
+    return present(**_leaf(leaf, at_ns), leaves=len(found))
 
 
 def _leaf(leaf: Leaf, at_ns: int) -> dict[str, Any]:

@@ -95,6 +95,9 @@ def _tell(out: Path, made: Bundled) -> None:
         warn("authenticity cannot be proved: the store has no signed checkpoints (see `recorder keys init`)")
     elif not made.signed:
         warn("the ledger's key is not here, so nobody vouches for the transcripts and the cover, only for the events")
+    if made.unsealed_links:
+        links = f"{counted(made.unsealed_links, 'link')} to these exchanges"
+        warn(f"{links} {'is' if made.unsealed_links == 1 else 'are'} not sealed yet and not in it: run `recorder seal`")
     for finding in made.findings[:_SHOWN]:
         warn(f"whoever verifies it will find: {_place(finding)}{clean(finding['detail'])}")
     if len(made.findings) > _SHOWN:

@@ -12,7 +12,9 @@ import click
 from recorder.api.acts import write_down
 from recorder.api.sealing import kind_and_id, link_facts
 from recorder.api.store import Store
+from recorder.api.tracing import tag_of_leaf
 from recorder.cli.application import Settings, pass_settings, store_option
+from recorder.cli.failures import warn
 from recorder.cli.naming import resolve
 from recorder.cli.output import clean
 from recorder.clock import SystemClock, id_bytes
@@ -36,11 +38,16 @@ def link(settings: Settings, thing: str, identity: str, tag: str | None, facts: 
     kind, name = kind_and_id(thing)
     with Store(settings.store) as store:
         found = resolve(store, identity)
+        known = tag is None or tag_of_leaf(store.reader.store.ledger, tag, id_bytes(found.id)) is not None
     if found.kind != "exchange":
         raise NotFound(f"{found.id} is a conversation: name the one of its exchanges that {thing} rests on")
     told = link_facts(kind, name, id_bytes(found.id), tag, _told(facts))
     with closing(open_store(settings.store, write=True)) as store_to_write:
         write_down(store_to_write, SystemClock(), "link", (), links=[told])
+    if not known:
+        warn(
+            f"no seal here has the tag {clean(tag or '')}: it is recorded as it is; look whether it is of another store"
+        )
     click.echo(f"{clean(thing)} is linked to {found.id}")
 
 

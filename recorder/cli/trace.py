@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import click
@@ -16,6 +16,7 @@ from recorder.cli.output import clean, counted, dim, duration, emit_json, verdic
 from recorder.cli.redact import standing_of, tell_standing, unredacted_option
 from recorder.cli.trail import note
 from recorder.core.authority import on_whose_word
+from recorder.core.link_words import tag_told
 
 _PREVIEW: Final = 2000  # characters of a part
 
@@ -31,8 +32,9 @@ def trace(ctx: click.Context, settings: Settings, thing: str, unredacted: bool, 
     """Show all that led to something outside, as an order.
 
     KIND:ID is what was linked: order:12345. Shown are the exchanges of the conversation up to the one that the link
-    names: what was asked, what was answered and called, from which bytes, when, and whether it was sealed before. What
-    `recorder redact` hides is left out; of what was erased, who erased it and why is shown.
+    names: what was asked, what was answered and called, from which bytes, when, and whether it was sealed before. Those
+    on another branch of it are shown as that: they did not lead to it. What `recorder redact` hides is left out; of
+    what was erased, who erased it and why is shown.
 
     The exit code is 1 where an exchange, or the link, is not as it was written.
     """
@@ -60,7 +62,7 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
     for name, value in (found.get("facts") or {}).items():
         yield f"  {dim(f'{clean(name):13}')}{clean(str(value))}"
     if "tag" in found:
-        yield f"  {dim('tag          ')}{clean(found['tag'])}"
+        yield f"  {dim('tag          ')}{_tag(found)}"
     if "erased" in found:
         yield f"  {dim('link erased  ')}{_erased(found['erased'])}"
     if "not_as_written" in found:
@@ -70,14 +72,34 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
     gone = "  nothing of it is there any more" if all("erased" in step for step in found["steps"]) else ""
     if "conversation" in found:
         yield f"  {dim('conversation ')}{name}{dim(found['conversation'])}{gone}"
+    yield f"  {dim('led to it    ')}{_led_to(found['steps'])}"
+    numbers = {step["exchange"]: number for number, step in enumerate(found["steps"], 1)}
     for number, step in enumerate(found["steps"], 1):
         yield ""
-        yield from _step(number, step, decided=step["exchange"] == found["exchange"])
+        parent = numbers.get(step.get("parent"))
+        goes_on = None if parent is None or parent == number - 1 else parent
+        yield from _step(number, step, goes_on, decided=step["exchange"] == found["exchange"])
 
 
-def _step(number: int, step: Mapping[str, Any], *, decided: bool) -> Iterator[str]:
+def _tag(found: Mapping[str, Any]) -> str:
+    of = found.get("tag_of", {})
+    stream = of.get("stream")
+    return tag_told(clean(str(found["tag"])), of.get("leaf"), "" if stream in (None, found["exchange"]) else stream)
+
+
+def _led_to(steps: Sequence[Mapping[str, Any]]) -> str:
+    aside = sum(not step["led_to"] for step in steps)
+    others = f"; {aside} on another branch" if aside else ""
+    return f"{counted(len(steps) - aside, 'exchange')}{others}"
+
+
+def _step(number: int, step: Mapping[str, Any], goes_on: int | None, *, decided: bool) -> Iterator[str]:
     told = "  ← the order rests on this" if decided else ""
+    if not step["led_to"]:
+        told = "  on another branch: it did not lead to this"
     yield click.style(f"{number}. exchange {step['exchange']}", bold=True) + told
+    if goes_on is not None:
+        yield f"  {dim('goes on from ')}exchange {goes_on}"
     yield f"  {dim('sent         ')}{step['started_at']}"
     took = f", {duration(step['duration_ms'])}" if "duration_ms" in step else ""
     before = (

@@ -14,6 +14,7 @@ from typing import Any, Final
 from recorder.core.conversation import Conversation, Relation
 from recorder.core.exchange import Exchange, Headers
 from recorder.core.json_text import milliseconds, plain, present, rfc3339, whole
+from recorder.core.linked import Linked
 from recorder.core.message_json import AnswerJson, message_json, tokens_json
 from recorder.core.messages import ERASED, NOT_AS_WRITTEN, Anomaly, Answer, Message, RequestReading
 from recorder.core.provenance import Arrivals
@@ -49,6 +50,7 @@ class Rebuilt:
     :ivar anomalies: of the event stream, of the content coding and of the body.
     :ivar arrivals: tells when the bytes arrived that made a part of the answer.
     :ivar place: where it stands among others, where somebody looked.
+    :ivar links: what rests on it outside, orders say, where somebody looked.
     """
 
     exchange: Exchange
@@ -59,6 +61,7 @@ class Rebuilt:
     anomalies: tuple[Anomaly, ...] = ()
     arrivals: Arrivals = field(default_factory=lambda: Arrivals((), None, 0), compare=False, repr=False)
     place: Place | None = field(default=None, compare=False, repr=False)
+    links: tuple[Linked, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def id(self) -> str:

@@ -7,16 +7,14 @@ a commitment to what the model had said before the order.
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from recorder.core import merkle
 from recorder.core.heads import Leaf, decode_entry, encode_entry, log_id
+from recorder.core.link_words import tag_of
 from recorder.core.notes import LogProof, NoteKey, Verify, open_checkpoint
 from recorder.errors import CorruptRecording
-
-TAG_SIZE: Final = 20  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +73,3 @@ def from_json(facts: dict[str, Any]) -> Receipt:
     """Return the receipt that :meth:`Receipt.as_json` made these facts of; nothing of it is verified."""
     leaf = decode_entry(log_id(facts["origin"]), facts["number"], bytes.fromhex(facts["entry"]))
     return Receipt(facts["origin"], leaf, tuple(map(bytes.fromhex, facts["path"])), facts["checkpoint"])
-
-
-def tag_of(leaf_hash: bytes) -> str:
-    """Return the tag of the leaf with that hash."""
-    return base64.b32encode(leaf_hash)[:TAG_SIZE].decode().lower()

@@ -13,6 +13,7 @@ from typing import Final
 from recorder.core.conversation import Conversation
 from recorder.core.exchange import Exchange, first_header
 from recorder.core.json_text import milliseconds
+from recorder.core.linked import Linked
 from recorder.core.message_json import tokens_json
 from recorder.core.rebuilt import Rebuilt, changes_of, place_of
 from recorder.formats.bodies import as_text, decoded_body
@@ -97,9 +98,10 @@ class _Seen:
             return
         parent = self.parent(rebuilt) or before
         fork = f" · from {self.numbers[parent]}" if parent and parent != before and parent in self.numbers else ""
+        led = "".join(f" · led to {shown(one.title)}" for one in rebuilt.links)
         self.lines.append(
             f'<li class="{rebuilt.verdict}">{place}{self.count}. {_subject(rebuilt)}'
-            f"<small>{started(rebuilt.exchange).partition('.')[0]} · {rebuilt.verdict}{fork}</small></a></li>\n"
+            f"<small>{started(rebuilt.exchange).partition('.')[0]} · {rebuilt.verdict}{fork}{led}</small></a></li>\n"
         )
 
     def contents(self) -> str:
@@ -154,7 +156,24 @@ def _exchange(rebuilt: Rebuilt, seen: _Seen) -> Iterator[str]:
     yield from _request(rebuilt, seen)
     yield from _banner(rebuilt)
     yield from _answer(rebuilt)
+    for one in rebuilt.links:
+        yield from _link(one)
     yield "</section>\n"
+
+
+def _link(linked: Linked) -> Iterator[str]:
+    """Yield what rests on an exchange; its facts in a table of their own, so that none passes for another row."""
+    rows = [(name, shown(text)) for name, text in linked.rows()]
+    facts = [(shown(name), shown(text)) for name, text in linked.fact_rows()]
+    yield f'<div class="banner linked">\n<p><strong>Led to {shown(linked.title)}</strong></p>\n'
+    yield _table(rows)
+    yield "<p>Its facts, as they were recorded:</p>\n" + _table(facts) if facts else ""
+    yield "</div>\n"
+
+
+def _table(rows: Iterable[tuple[str, str]]) -> str:
+    told = "".join(f'<tr><th scope="row">{name}</th><td>{text}</td></tr>\n' for name, text in rows)
+    return f"<table>\n{told}</table>\n"
 
 
 def _changes(rebuilt: Rebuilt, seen: _Seen) -> Iterator[str]:

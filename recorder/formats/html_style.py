@@ -53,6 +53,8 @@ details{margin:.5rem 0}summary{cursor:pointer;color:var(--dim);font-size:.875rem
 color:var(--mark)}
 .banner{border-left:4px solid var(--mark);background:var(--back);border-radius:.3rem;padding:.6rem .9rem;margin:1rem 0}
 .banner p{margin:.2rem 0}
+.banner th{text-align:left;vertical-align:top;padding-right:1rem;font-weight:400;color:var(--dim)}
+.linked{--mark:var(--link);--back:var(--card)}
 .complete{--mark:var(--good);--back:var(--goodback)}.errored,.changed{--mark:var(--bad);--back:var(--badback)}
 .truncated,.aborted_by_client,.unknown,.unfinished,.history{--mark:var(--warn);--back:var(--warnback)}
 .unfinished{color:var(--warn);font-weight:600}

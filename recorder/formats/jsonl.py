@@ -58,6 +58,8 @@ class Documents:
             payload=lambda payload: payload,  # made plain where it is written, if it has to be
         )
         value["recording"] = _recording(rebuilt.exchange)
+        if rebuilt.links:
+            value["links"] = [one.as_json() for one in rebuilt.links]
         value |= {"imported": None, "imported_at": None} | origin_json(rebuilt.exchange)
         return self._joined(
             (

@@ -16,6 +16,7 @@ from typing import Final
 
 from recorder.core.conversation import Conversation
 from recorder.core.json_text import plain, whole
+from recorder.core.linked import Linked
 from recorder.core.message_json import part_json
 from recorder.core.message_text import part_title
 from recorder.core.messages import (
@@ -37,6 +38,8 @@ from recorder.formats.repeats import Repeats
 _TOLD: Final = frozenset(
     {"type", "kind", "call_id", "name", "failed", "url", "title", "media_type", "file_id", "bytes"}
 )
+
+_WIDEST: Final = 30  # of the names in a table
 
 
 class Markdown:
@@ -115,6 +118,24 @@ def _exchange(rebuilt: Rebuilt, repeated: int, forked: str | None, changes: Sequ
             yield f"finish reason {code(choice.finish_reason)}\n\n"
     if rebuilt.answer.usage is not None:
         yield f"usage {code(json.dumps(plain(rebuilt.answer.usage)))}\n\n"
+    yield from map(_link, rebuilt.links)
+
+
+def _link(linked: Linked) -> str:
+    facts = _table(linked.fact_rows())
+    told = f"Its facts, as they were recorded:\n\n{facts}" if facts else ""
+    return f"### Led to {code(linked.title)}\n\n{_table(linked.rows())}{told}"
+
+
+def _table(rows: Iterable[tuple[str, str]]) -> str:
+    """Return rows of a name and a text in a fence, each on one line, so that no text passes for a row."""
+    told = [(_line(name), _line(text)) for name, text in rows]
+    width = min(max((len(name) for name, _ in told), default=0), _WIDEST)
+    return fenced("\n".join(f"{name:{width}}  {text}" for name, text in told)) if told else ""
+
+
+def _line(text: str) -> str:
+    return "".join(each if each.isprintable() else f"U+{ord(each):04X}" for each in whole(text))
 
 
 def _warning(rebuilt: Rebuilt) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import Final
 
 from recorder.clock import id_text
 from recorder.core.json_text import rfc3339
+from recorder.core.linked import Linked
 from recorder.ledger.bundle_plan import Plan
 from recorder.ledger.standalone.selection import made_for
 
@@ -78,23 +79,33 @@ class Counted:
     :ivar elsewhere: other exchanges that the journals in it announce.
     :ivar gaps: exchanges in which the recorder itself noted a loss.
     :ivar dropped: events of what is here that are lost, as the journals say.
+    :ivar unsealed_links: of its exchanges, which are not sealed yet and so not in it.
     """
 
     redacted: int = 0
     elsewhere: int = 0
     gaps: int = 0
     dropped: int = 0
+    unsealed_links: int = 0
 
 
-def cover(plan: Plan, times: Mapping[bytes, int], counted: Counted, erasures: Sequence[str] = ()) -> Iterator[bytes]:
+def cover(
+    plan: Plan,
+    times: Mapping[bytes, int],
+    counted: Counted,
+    erasures: Sequence[str] = (),
+    links: Sequence[Linked] = (),
+) -> Iterator[bytes]:
     """Yield the page.
 
     :param times: when each exchange began, UTC nanoseconds.
     :param erasures: of what was erased, who did it, when and why, in words.
+    :param links: what rests on the exchanges, the oldest first.
     """
     yield _HEAD.encode()
     yield _WHAT.encode()
     yield "".join(_facts(plan, times, counted, erasures)).encode()
+    yield "".join(_linked(links)).encode()
     if plan.within is None:
         yield _UNSIGNED.encode()
     yield _HOW.encode()
@@ -113,8 +124,12 @@ def _facts(plan: Plan, times: Mapping[bytes, int], counted: Counted, erasures: S
         yield _row("lost", f"part of {counted.gaps} of them; the recorder itself noted then that it could not be kept")
     if counted.dropped:
         yield _row("lost, as the journals say", f"events: {counted.dropped}")
-    if wanted.withheld:
-        yield _row("withheld", f"what was said in {len(wanted.withheld)} of them; that they took place is here")
+    withheld = len(wanted.withheld.intersection(wanted.exchanges))
+    if withheld:
+        yield _row("withheld", f"what was said in {withheld} of them; that they took place is here")
+    if counted.unsealed_links:
+        told = f"{counted.unsealed_links}: nobody has sealed them yet, so nothing proves them"
+        yield _row("what rests on them and is not here", told)
     yield from _gone(plan, erasures)
     if counted.redacted:
         told = f"the transcripts, of {counted.redacted} of them"
@@ -127,6 +142,23 @@ def _facts(plan: Plan, times: Mapping[bytes, int], counted: Counted, erasures: S
     if len(wanted.exchanges) > _SHOWN:
         yield f"<li>… and {len(wanted.exchanges) - _SHOWN} more</li>\n"
     yield "</ul>\n"
+
+
+def _linked(links: Sequence[Linked]) -> Iterator[str]:
+    """Yield what rests on the exchanges, a table for each; its facts in one of their own, apart from what is known."""
+    if links:
+        yield "<h2>What rests on it</h2>\n<p>The program said of these, when it recorded them, that they rest on an "
+        yield "exchange that is here.</p>\n"
+    for one in links[:_SHOWN]:
+        yield f"<h3>{_safe(one.title)}</h3>\n<table>\n"
+        yield from (_row(name, text) for name, text in one.rows())
+        facts = list(one.fact_rows())
+        if facts:
+            inner = "".join(_row(name, text) for name, text in facts)
+            yield f"<tr><th>its facts, as they were recorded</th><td><table>\n{inner}</table></td></tr>\n"
+        yield "</table>\n"
+    if len(links) > _SHOWN:
+        yield f"<p>… and {len(links) - _SHOWN} more: <code>python verify.py --json</code> lists them</p>\n"
 
 
 def _gone(plan: Plan, erasures: Sequence[str]) -> Iterator[str]:
@@ -144,5 +176,8 @@ def _gone(plan: Plan, erasures: Sequence[str]) -> Iterator[str]:
 
 
 def _row(name: str, text: str) -> str:
-    shown = "".join(each if each.isprintable() else f"U+{ord(each):04X}" for each in text)
-    return f"<tr><th>{name}</th><td>{escape(shown)}</td></tr>\n"
+    return f"<tr><th>{_safe(name)}</th><td>{_safe(text)}</td></tr>\n"
+
+
+def _safe(text: str) -> str:
+    return escape("".join(each if each.isprintable() else f"U+{ord(each):04X}" for each in text))

@@ -18,6 +18,7 @@ from recorder.core.version import __version__
 PARTS: Final = (
     ("recorder.core", "ed25519"),
     ("recorder.core", "authority"),
+    ("recorder.core", "link_words"),
     ("recorder.ledger.standalone", "container"),
     ("recorder.ledger.standalone", "tree"),
     ("recorder.ledger.standalone", "notes"),
@@ -28,6 +29,7 @@ PARTS: Final = (
     ("recorder.ledger.standalone", "journals"),
     ("recorder.ledger.standalone", "selection"),
     ("recorder.ledger.standalone", "verification"),
+    ("recorder.ledger.standalone", "links"),
     ("recorder.ledger.standalone", "report"),
     ("recorder.ledger.standalone", "verify"),
 )

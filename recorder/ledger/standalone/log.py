@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from recorder.core.link_words import tag_of
 from recorder.ledger.standalone.container import Container, Damaged
 from recorder.ledger.standalone.findings import Findings
 from recorder.ledger.standalone.notes import Checkpoint, Key, Proof, parse_checkpoint, parse_vkey
@@ -207,6 +208,23 @@ class Log:
         last = self._retired.get(key.text)
         leaf = next((one.number for one in self.own.get(stream, ()) if one.length >= version), 0)
         return type(last) is not int or leaf <= last
+
+    def tagged(self, tags: Collection[str]) -> dict[str, Sealed]:
+        """Return the leaves that are here whose hashes begin with some tags, by these.
+
+        All leaves are read once more where one of the tags is of none of the streams that are here.
+        """
+        found: dict[str, Sealed] = {}
+        for leaf in (leaf for leaves in self.own.values() for leaf in leaves):
+            found.setdefault(tag_of(leaf_hash(self._entry(leaf))), leaf)
+        found = {tag: leaf for tag, leaf in found.items() if tag in tags}
+        if self.present and not found.keys() >= set(tags):
+            for number, entry in enumerate(self._entries(), self.start):
+                tag = tag_of(leaf_hash(entry))
+                other = self._leaf(number, entry) if tag in tags else None
+                if other is not None:
+                    found.setdefault(tag, other)
+        return found
 
     def _entry(self, leaf: Sealed) -> bytes:
         fields = (leaf.stream, leaf.length, leaf.hash, leaf.state, leaf.sealed_ns, leaf.before)

@@ -7,8 +7,10 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from recorder.core.authority import on_whose_word
+from recorder.core.link_words import facts_told, seal_told, tag_told
 from recorder.ledger.standalone.findings import Finding, id_of
 from recorder.ledger.standalone.journals import TOLERATED_NS
+from recorder.ledger.standalone.links import links_told, seal_of
 from recorder.ledger.standalone.selection import made_for
 from recorder.ledger.standalone.streams import StreamSummary
 from recorder.ledger.standalone.verification import Verification
@@ -53,6 +55,9 @@ def result_of(verification: Verification) -> dict[str, Any]:
     erasures = list(_erasures(verification))
     if erasures:
         result["erasures"] = erasures
+    links = [_link_shown(verification, summary, told) for summary, told in links_told(verification)]
+    if links:
+        result["links"] = links
     if findings.more:
         result["more_findings"] = findings.more
     if log is not None and log.present:
@@ -160,6 +165,15 @@ def _exchange(verification: Verification, summary: StreamSummary) -> dict[str, A
     return {**shown, **{what: count for what, count in told.items() if count}}
 
 
+def _link_shown(verification: Verification, summary: StreamSummary, told: dict[str, Any]) -> dict[str, Any]:
+    shown = {**told, "at": _time(summary.began_ns)}
+    leaf = seal_of(verification, told.get("exchange"))
+    if leaf is not None:
+        lead_ms = round((summary.began_ns - leaf.sealed_ns) / 1_000_000, 3)
+        shown["seal"] = {"leaf": leaf.number, "sealed_at": _time(leaf.sealed_ns), "before_link_ms": lead_ms}
+    return shown
+
+
 def _not_proved(verification: Verification, verdicts: dict[str, str]) -> Iterator[str]:
     if verification.findings.any_of("bundle"):
         yield "anything: this is not the file that was made"
@@ -234,6 +248,7 @@ def lines_of(result: dict[str, Any]) -> Iterator[str]:
         gaps = f", {_counted(one['gaps'], 'gap')}" if "gaps" in one else ""
         yield f"  exchange {one['id']}: {one['began_at']} to {one['last_at']}{sealed}{gaps}"
     yield from _rest("exchanges", len(result["exchanges"]))
+    yield from _links(result.get("links", []))
     for anchor in result["anchors"][:_SHOWN]:
         told = "" if anchor["names_checkpoint"] else "; what it gave does not name the checkpoint"
         told = f": {_clean(anchor['told'])}" if "told" in anchor else told  # where somebody has checked it
@@ -267,6 +282,28 @@ def _authority(erasures: list[dict[str, Any]]) -> Iterator[str]:
         signed = "" if one.get("signed", True) else "; NOT SIGNED by a key that counts"
         yield f"    {one['kind']} {one['stream']} erased {one['at']} {_clean(on_whose_word(one))}{signed}"
     yield from _rest("records of erasures", len(erasures))
+
+
+def _links(links: list[dict[str, Any]]) -> Iterator[str]:
+    for one in links[:_SHOWN]:
+        named = f"{one.get('kind', 'something')} {one.get('id', '(its id is not here)')}"
+        yield f"  link {one['link']}: {_clean(named)}, linked {one['at']}{_emptied(one)}"
+        if "exchange" in one:
+            seal = one.get("seal")
+            lead_ns = None if seal is None else round(seal["before_link_ms"] * 1_000_000)
+            leaf = "" if seal is None else f", leaf {seal['leaf']}"
+            yield f"    rests on exchange {_clean(one['exchange'])}, {seal_told(lead_ns)}{leaf}"
+        if "tag" in one:
+            leaf, of = one.get("tag_of", {}).get("leaf"), one.get("tag_of", {}).get("stream")
+            yield f"    tag {tag_told(_clean(one['tag']), leaf, '' if of == one.get('exchange') else of or '')}"
+        for name, text in list(facts_told(one.get("facts")))[:_SHOWN]:
+            yield f"    {_clean(name)}: {_clean(text)}"
+        yield from _rest("facts", len(one.get("facts", {})))
+    yield from _rest("links", len(links))
+
+
+def _emptied(link: dict[str, Any]) -> str:
+    return "".join(f", {why}" for why in ("withheld", "erased") if link.get(why))
 
 
 def _chosen(result: dict[str, Any]) -> Iterator[str]:

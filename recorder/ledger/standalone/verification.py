@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 from recorder.ledger.standalone.container import SEAL_NAME, Container, Damaged
 from recorder.ledger.standalone.findings import Findings, id_of
 from recorder.ledger.standalone.journals import Journals
-from recorder.ledger.standalone.log import Log
+from recorder.ledger.standalone.log import Log, Sealed
 from recorder.ledger.standalone.notes import (
     Checkpoint,
     Key,
@@ -52,6 +52,7 @@ class Verification:
         self.held_told = ""
         self.counts: dict[str, int] = {}
         self.unsigned_erasures = 0
+        self.tagged: dict[str, Sealed] = {}
         self._kinds: dict[str, Any] = {}
 
     def run(self) -> None:
@@ -219,6 +220,9 @@ class Verification:
             of = linked.get(summary.stream, {}) if summary.emptied["erased"] else summary.link
             if of.get("exchange") not in here and not summary.emptied["withheld"]:
                 self.findings.add("omitted", "link", "the exchange that it names is not here", summary.stream, 1)
+        tags = {one.link["tag"] for one in links if isinstance(one.link.get("tag"), str)}
+        if tags and self.log is not None and self.log.present:
+            self.tagged = self.log.tagged(tags)
 
     def _check_anchors(self, log: Log) -> None:
         sizes = {checkpoint.size: checkpoint for checkpoint in log.checkpoints}
