@@ -28,7 +28,7 @@ from recorder.store import open_store
 def seal(settings: Settings, identity: str | None, output: Path | None, as_json: bool) -> None:
     """Seal what is not sealed yet; prove that an exchange is.
 
-    Recorders seal by themselves while they record: this is for what was recorded without the key.
+    Recorders with the key seal by themselves, soon, also what others leave in the store: this is for the rest.
     With the ID of an exchange its proof is printed, as a C2SP tlog-proof, or written to a file.
     """
     exchange = None
