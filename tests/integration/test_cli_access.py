@@ -110,6 +110,6 @@ def test_an_audit_that_cannot_be_recorded_says_so_by_its_exit_code(
         connection.execute("CREATE ROLE looker LOGIN")
         connection.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO looker")
     result = run("verify", "--record", "--store", url.replace("recorder@", "looker@"))
-    assert result.exit_code == 3, result.stderr
+    assert result.exit_code == 2, result.stderr
     assert "error: that this was verified is not recorded: " in result.stderr
     assert accesses(url) == []
