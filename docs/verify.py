@@ -1629,6 +1629,9 @@ def _id(text: object) -> bytes:
 # --------------------------------------------------------------------------------------------------------------
 
 
+_NO_END = 2**63 - 1  # what a period has for an end where none was given
+
+
 def period_of(selection: Any) -> tuple[int, int] | None:
     """Return the period that a bundle was made for, UTC nanoseconds; None where it was made for no period."""
     period = selection.get("period") if isinstance(selection, dict) else None
@@ -1647,7 +1650,9 @@ def made_for(selection: Any) -> str:
     if kind == "conversation":
         return f"the conversation {value.get('name', value['id'])}"
     if kind == "period":
-        return f"everything begun from {_moment(value[0])} to before {_moment(value[1])}"
+        ends = [f"since {_moment(value[0])}"] if value[0] > 0 else []
+        ends += [f"before {_moment(value[1])}"] if value[1] < _NO_END else []
+        return f"everything begun {' and '.join(ends)}" if ends else "everything"
     return f"the exchange {value}"
 
 

@@ -7,6 +7,7 @@
     │   └── PayloadsSealed          what was said is sealed, and its key is not at hand
     ├── StoreError                  the store cannot do what was asked of it
     │   ├── StoreUnreachable        nobody answers, or the path cannot be opened
+    │   │   └── NotPermitted        this user of the database has no right to that
     │   ├── StaleSchema             the store's schema is not the one this version reads and writes
     │   ├── VersionConflict         two different events claim one place in an event stream
     │   └── LedgerConflict          the store's ledger does not continue what was signed of it
@@ -58,6 +59,10 @@ class StoreError(RecorderError):
 
 class StoreUnreachable(StoreError):
     """The store cannot be reached."""
+
+
+class NotPermitted(StoreUnreachable):
+    """This user of the database has no right to that."""
 
 
 class StaleSchema(StoreError):

@@ -12,7 +12,8 @@ from recorder.core.events import Event, StreamOpened
 from recorder.errors import ConfigurationError
 from recorder.ledger.keys import SigningKey, load
 from recorder.ledger.own_keys import require_in_force
-from recorder.ledger.sealer import Sealer, seal_acts
+from recorder.ledger.sealer import Sealer
+from recorder.ledger.sealing_acts import seal_acts
 from recorder.recording.closing import following
 from recorder.recording.short_journal import short_journal
 from recorder.store.base import EventLog

@@ -19,7 +19,7 @@ from typing import Final
 
 from recorder.clock import id_bytes
 from recorder.errors import RecorderError
-from recorder.ledger.sealer import seal_acts
+from recorder.ledger.sealing_acts import seal_acts
 from recorder.locations import cassette_path, spool_directory
 from recorder.recording.recovery import recover
 from recorder.recording.short_journal import note_recovered

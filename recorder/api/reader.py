@@ -81,12 +81,14 @@ class Reader:
                 rows.fold_sealed(self.with_spooled(stream, self.store.stored_events(stream)))
             else:
                 rows.fold(self.found_events(stream))
-        if (fault := self._fault()) is not None and not self._warned:
+        if (fault := self.fault) is not None and not self._warned:
             self._warned = True
             _log.warning("recorder: some of what was said is sealed, and is not shown: %s", fault)
         return rows
 
-    def _fault(self) -> str | None:
+    @property
+    def fault(self) -> str | None:
+        """Why something that was read so far is sealed and could not be unsealed here; None where that did not come."""
         unsealing = self.store.__dict__.get("unsealing")  # where nothing is sealed there is none
         return None if unsealing is None else unsealing.fault
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import click
 
+from recorder.api.acts import write_down
 from recorder.cli.application import Settings, json_option, store_option
-from recorder.cli.failures import FOUND, UNREACHABLE, tell
+from recorder.cli.failures import FOUND, UNREACHABLE, tell, tell_unsealed
 from recorder.cli.output import clean, counted, emit_json
 from recorder.clock import SystemClock
 from recorder.core.json_text import rfc3339
@@ -20,7 +21,6 @@ from recorder.ledger.anchors import VARIABLE, Anchor, open_anchors
 from recorder.ledger.anchors.time_stamps import read_roots
 from recorder.ledger.keys import known as known_keys
 from recorder.ledger.own_keys import require_own
-from recorder.recording.short_journal import write_once
 from recorder.store import open_store, schema
 from recorder.store.base import Ledger
 from recorder.store.urls import parse_url
@@ -86,7 +86,8 @@ def _leave(settings: Settings, anchors: Sequence[Anchor], roots: Path | None, as
             _show(Looked(kept, one.check(note, trace.evidence)), as_json)
         if traces:
             # The digest of a time stamp in the journal shows later what was sealed after it.
-            write_once(store, clock, [("anchored", trace.facts) for trace in traces], {"action": "anchor"})
+            facts = [("anchored", trace.facts) for trace in traces]
+            write_down(store, clock, "anchor", facts, unsealed=tell_unsealed)
     return UNREACHABLE if failed else 0
 
 

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -27,6 +28,7 @@ from recorder.errors import (
     ErasureRefused,
     LedgerConflict,
     NotFound,
+    NotPermitted,
     RecorderError,
     RecordingError,
     RedactionRefused,
@@ -45,6 +47,7 @@ PIPE_CLOSED: Final = 141
 #: ``(error class, exit code)``: the first that fits decides.
 _CODES: Final[tuple[tuple[type[RecorderError], int], ...]] = (
     (ConfigurationError, USAGE),
+    (NotPermitted, USAGE),
     (StaleSchema, USAGE),
     (VersionConflict, FOUND),
     (LedgerConflict, FOUND),
@@ -58,6 +61,10 @@ _CODES: Final[tuple[tuple[type[RecorderError], int], ...]] = (
     (NotFound, FOUND),
     (ReplayError, FOUND),
 )
+
+
+#: Of a fingerprint that a shell has parted, what a command takes for further arguments.
+_FINGERPRINT: Final = re.compile(r"(?:\b[0-9a-fA-F]{4}\b ?){8,}")
 
 
 class Failed(click.ClickException):
@@ -107,6 +114,8 @@ def settle(error: BaseException) -> int:
         if not meant:  # as it is told of several
             told, _, meant = told.partition("(Did you mean ")
         told, meant = told.rstrip(" .("), meant.replace("?)", "?")
+        if _FINGERPRINT.search(told) is not None:
+            told = f"{told}: a fingerprint is put in quotation marks, it has blanks"
         path = error.ctx.command_path if error.ctx is not None else "recorder"
         tell(f"{told}: {f'did you mean {meant} See' if meant else 'see'} `{path} --help`")
         return USAGE

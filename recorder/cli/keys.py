@@ -20,7 +20,8 @@ from recorder.ledger.key_chain import CREATED, ROTATED, rotated
 from recorder.ledger.keys import SigningKey, fingerprint, known, load, private_file
 from recorder.ledger.keys import rotate as make_new
 from recorder.ledger.own_keys import chain_here, require_own, rotated_away, rotated_told
-from recorder.ledger.sealer import Sealer, seal_acts
+from recorder.ledger.sealer import Sealer
+from recorder.ledger.sealing_acts import seal_acts
 from recorder.locations import absolute_url
 from recorder.store import open_store, schema
 from recorder.store.sql import SqlStore

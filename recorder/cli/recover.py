@@ -11,7 +11,7 @@ from recorder.cli.application import Settings, pass_settings, store_option
 from recorder.cli.failures import FOUND, Failed
 from recorder.cli.output import clean, counted
 from recorder.clock import SystemClock, id_bytes
-from recorder.ledger.sealer import seal_acts
+from recorder.ledger.sealing_acts import seal_acts
 from recorder.locations import spool_directory
 from recorder.projections.runner import project
 from recorder.recording.recovery import Recovered, set_aside

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from recorder.api.late_seals import vouch_for_late
 from recorder.api.store import Store
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
 from recorder.cli.naming import resolve
@@ -22,16 +23,22 @@ from recorder.store import open_store
 @click.command()
 @click.argument("identity", metavar="[ID]", required=False)
 @click.option("-o", "output", type=click.Path(dir_okay=False, path_type=Path), help="Write the proof to this file.")
+@click.option("--late", "ground", metavar="WHY", help="Vouch for what was sealed late: why it was; it stays for ever.")
 @json_option
 @store_option
 @pass_settings
-def seal(settings: Settings, identity: str | None, output: Path | None, as_json: bool) -> None:
+def seal(settings: Settings, identity: str | None, output: Path | None, ground: str | None, as_json: bool) -> None:
     """Seal what is not sealed yet; prove that an exchange is.
 
-    Recorders seal by themselves while they record: this is for what was recorded without the key.
+    Recorders with the key seal by themselves, soon, also what others leave in the store: this is for the rest.
+    What is sealed more than a minute after the time that it tells is back-dated to `recorder verify`, until
+    somebody who has the key says with --late why: then all that is so now is told as sealed late, on his word.
+
     With the ID of an exchange its proof is printed, as a C2SP tlog-proof, or written to a file.
     """
     exchange = None
+    if ground is not None and (identity is not None or not ground.strip()):
+        raise ConfigurationError("--late says in words why all that was sealed late was: give it without an ID")
     if identity is not None:
         with Store(settings.store) as store:
             found = resolve(store, identity)
@@ -41,6 +48,9 @@ def seal(settings: Settings, identity: str | None, output: Path | None, as_json:
     elif output is not None:
         raise ConfigurationError("-o is for the proof of an exchange: name one")
     size, receipt = _seal(settings.store, exchange)
+    late = () if ground is None else vouch_for_late(settings.store, SystemClock(), ground)
+    for stream in late:
+        click.echo(f"sealed late, on your word: {stream}", err=True)
     if receipt is not None:
         _give(receipt, output, as_json)
     elif as_json:

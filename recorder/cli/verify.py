@@ -8,23 +8,24 @@ from typing import Final
 
 import click
 
-from recorder.api.access import note_access
+from recorder.api.access import record_access
 from recorder.api.auditing import audit_store, audit_streams, kinds_of
 from recorder.api.store import Store
 from recorder.cli.application import Settings, json_option, store_option
 from recorder.cli.bundle_verifying import bundle_options, verify_a_bundle
-from recorder.cli.failures import FOUND, tell
+from recorder.cli.failures import FOUND, UNREACHABLE, exit_code, tell, tell_unsealed
 from recorder.cli.naming import exchanges
 from recorder.cli.output import emit_json
 from recorder.cli.progress import progress
 from recorder.cli.verified import as_json_of, lines_of
 from recorder.clock import SystemClock, id_bytes
-from recorder.errors import ConfigurationError
+from recorder.errors import ConfigurationError, RecorderError
 from recorder.ledger.anchors import open_anchor
 from recorder.ledger.anchors.files import FileAnchor
 from recorder.ledger.anchors.time_stamps import read_roots
 from recorder.ledger.audit import Asked
 from recorder.ledger.audit_outside import check_keys
+from recorder.ledger.outside import is_outside
 from recorder.ledger.report import Report
 from recorder.store.upkeep import damage
 
@@ -107,17 +108,22 @@ def verify(
     else:
         for line in lines_of(report, kinds):
             click.echo(line)
-    if record:
-        _record(ctx.ensure_object(Settings).store, identity, report)
-    ctx.exit(FOUND if report.findings else 0)
+    refused = _record(ctx.ensure_object(Settings).store, identity, report) if record else 0
+    ctx.exit(FOUND if report.findings else refused)
 
 
-def _record(url: str, identity: str | None, report: Report) -> None:
-    """Record that a store was verified; not sealed by that: an audit does not touch what it looks at outside."""
+def _record(url: str, identity: str | None, report: Report) -> int:
+    """Record that a store was verified, and seal that where the key is; return 0, or the exit code of a failure.
+
+    Where what was signed is not outside any more, it is left unsealed: a seal would put anew what an audit has to miss.
+    """
     of = "everything" if identity is None else f"{report.exchanges} of the exchanges"
-    refused = note_access(url, SystemClock(), "verify", of, f"{len(report.findings)} findings", seal=False)
-    if refused is not None:
-        tell(f"that this was verified is not recorded: {refused}")
+    try:
+        record_access(url, SystemClock(), "verify", of, f"{len(report.findings)} findings", is_outside, tell_unsealed)
+    except (RecorderError, OSError) as error:
+        tell(f"that this was verified is not recorded: {error}")
+        return exit_code(error) if isinstance(error, RecorderError) else UNREACHABLE
+    return 0
 
 
 def _there(outside: Path | None) -> Path | None:

@@ -33,6 +33,7 @@ from recorder.core.seal_times import SealedLeaf, SealTimes
 #: How long after an event its seal may come, in nanoseconds.
 SEAL_LAG_NS: Final = 60_000_000_000
 _SECOND: Final = 1e9
+_SAY_WHY: Final = " (then whoever has the key can say why: `recorder seal --late`)"
 _FOR_EVER: Final = 1 << 80  # nanoseconds that no clock shows
 
 
@@ -45,10 +46,16 @@ class Late(NamedTuple):
     :ivar told: in words, as a sentence's end.
     :ivar by: ``journal``: one tells so; ``age``: they say to be older than the ledger; ``nobody``: a journal tells so
         whose word it is not without a signature, so that it explains nothing.
+    :ivar until: version of the last event that it is said of; None: it is said of all.
     """
 
     told: str
     by: Literal["journal", "age", "nobody"] = "journal"
+    until: int | None = None
+
+    def explains(self, version: int) -> bool:
+        """Whether it explains that an event was sealed late."""
+        return self.by != "nobody" and (self.until is None or version <= self.until)
 
 
 class Bounds:
@@ -200,7 +207,7 @@ class StreamBounds:
     def _look(self, event: Event, leaf: SealedLeaf) -> Finding | None:
         bounds = self._bounds
         kind, late = "back_dated" if event.wall_ns < self._earliest else "clock", self._late_because
-        if kind == "back_dated" and late is not None and late.by != "nobody":
+        if kind == "back_dated" and late is not None and late.explains(event.version):
             bounds.late += late.by == "journal"
             bounds.older += late.by == "age"
             return None
@@ -219,7 +226,7 @@ class StreamBounds:
             floor = seals.floor(leaf.number)
             if floor is not None and floor.at >= leaf.sealed_ns:
                 against = f"it was sealed after a time stamp by {floor.by} of {rfc3339(floor.at)}"
-            said = "" if self._late_because is None else f"; {self._late_because.told}"
+            said = _SAY_WHY if self._late_because is None else f"; {self._late_because.told}"
             return f"{against}: it was written later than it says, or sealed late{said}"
         ceiling = seals.ceiling(leaf.number)
         if ceiling is not None and ceiling.not_after_ns <= leaf.sealed_ns:

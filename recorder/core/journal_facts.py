@@ -171,8 +171,13 @@ class AccessedMeta(TypedDict):
     action: str  # "export", "verify", "bundle", "show", …
     by: str
     of: str
-    result: NotRequired[str]  # "carried out" of "erase": what was recorded to be erased is gone
-    signature: NotRequired[str]  # of that, by the ledger's key
+    result: NotRequired[
+        str
+    ]  # "carried out" of "erase": what was recorded to be erased is gone; "sealed late" of "seal"
+    signature: NotRequired[str]  # of these, by the ledger's key
+    ground: NotRequired[str]  # why it was sealed late
+    events: NotRequired[int]  # of how many it is said; head: hash of the last of them
+    head: NotRequired[str]
 
 
 class AnchoredMeta(TypedDict):

@@ -15,6 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
+from recorder.core.clock_bounds import Late
 from recorder.core.events import Event, StreamOpened, is_journal
 from recorder.core.heads import log_id
 from recorder.core.notes import NoteKey
@@ -206,6 +207,7 @@ class _Audit:
             imported=frozenset(journals.imported),
             copied=frozenset(journals.copied),
             unsigned=frozenset(journals.unsigned),
+            vouched={stream: _late(event) for stream, event in journals.vouched.items()},
             last=False,
         )
 
@@ -323,6 +325,11 @@ class _Audit:
         else:
             span = walked(self._store, min(streams), _after(max(streams)), size=0)
             yield from (one for one in span if one.stream in streams)
+
+
+def _late(event: Event) -> Late:
+    length = event.facts["events"]
+    return Late(f"up to version {length} somebody vouches for it: {event.facts.get('ground')}", until=length)
 
 
 def _after(stream: bytes) -> bytes | None:

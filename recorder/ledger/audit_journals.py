@@ -102,6 +102,8 @@ class Journals:
     :ivar succeeding: facts of those ``key_created`` that name a ledger whose place that of the store has taken;
         ``created``: what tells of them, whoever wrote it.
     :ivar dropped: events that recorders say to have lost.
+    :ivar late_told: what says that a stream was sealed late, whoever wrote it; ``vouched``: by stream, after
+        :meth:`vouch`, which of these says it of the most events and is the word of the key's holder.
     """
 
     tally: Tally
@@ -123,6 +125,9 @@ class Journals:
     dropped: int = 0
     created: list[Event] = field(default_factory=list)
     succeeding: list[Mapping[str, Any]] = field(default_factory=list)
+
+    late_told: list[Event] = field(default_factory=list)
+    vouched: dict[bytes, Event] = field(default_factory=dict)
 
     def take(self, journal: bytes, events: Iterable[Event]) -> None:
         """Take the events of one journal, in order."""
@@ -152,6 +157,12 @@ class Journals:
             if counts(event):
                 (self.imported if event.facts.get("kind") == "import" else self.copied).add(stream)
         self.unsigned = {stream for stream, _ in self.brought} - self.imported - self.copied
+        for event in filter(counts, self.late_told):
+            of, length = _id(event.facts.get("of")), event.facts.get("events")
+            if of is not None and type(length) is int:
+                known = self.vouched.get(of)
+                if known is None or known.facts["events"] < length:
+                    self.vouched[of] = event
 
     def brought_by(self, kind: str) -> int:
         """Count the event streams of which journals say that they come from elsewhere in one way."""
@@ -210,6 +221,8 @@ class Journals:
                 self._find(journal, event.version, "meta", f"{kind} does not say what has to be kept")
         elif kind == "accessed" and is_carried_out(facts):
             self.carried_out.append(event)
+        elif kind == "accessed" and facts.get("action") == "seal" and facts.get("result") == SEALED_LATE:
+            self.late_told.append(event)
         elif kind == "anchored" and isinstance(facts.get("evidence_sha256"), str):
             self.anchored.setdefault(facts["evidence_sha256"], (journal, event.version))
         elif kind in ("key_created", "key_rotated"):
@@ -234,6 +247,7 @@ class Journals:
 
 ACCESSED = "accessed"
 CARRIED_OUT = "carried out"
+SEALED_LATE = "sealed late"
 _TOLD = ("ground", "by", "approved_by", "overrides", "vouched_by")  # of an erasure
 _ENDS = frozenset({"instance_stopped", "process_died", "recorder_closed"})
 _TELLING = frozenset({"instance_started", "exchange_closed", "stream_written"})

@@ -144,6 +144,6 @@ def _key(text: str, known: Sequence[NoteKey]) -> NoteKey | None:
         raise ConfigurationError(
             f"{' '.join(text.split())[:200]!r} is no fingerprint of a key: that has 64 hexadecimal digits, as "
             "`recorder keys show` prints it where the store is sealed; ask whoever records for it, by another way than "
-            "the store"
+            "the store, and put it in quotation marks, since it has blanks"
         )
     return next((one for one in known if "".join(fingerprint(one).split()) == digits), None)

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from itertools import islice, pairwise
+from multiprocessing.connection import wait
 from typing import Final, NamedTuple
 
 from recorder.errors import CorruptRecording
@@ -123,7 +125,19 @@ _opened: list[SqlStore] = []  # in a process of its own: the store
 
 
 def _open(url: str) -> None:
+    threading.Thread(target=_end_with_parent, name="recorder-parent", daemon=True).start()
     _opened.append(open_store(url, write=False))
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that began it is gone, however that was ended.
+
+    Of a pool whose owner was killed nobody is told: its processes wait for work for ever, each with a session.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 def _audit(task: Task) -> Tally:

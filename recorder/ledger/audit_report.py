@@ -178,6 +178,10 @@ def _not_proved(audited: Audited, authentic: str) -> Iterator[str]:
             f"that {unsigned:,} event streams were imported, or copied from another store: a journal says so, and no "
             "key of the ledger signed it"
         )
+    late = Counter((one.facts.get("by"), one.facts.get("ground")) for one in audited.journals.vouched.values())
+    for (by, ground), count in late.items():
+        they = f"that {count:,} event streams are as old as they say"
+        yield f"{they}: they were sealed late, on the word of {by}: {ground}"
     copied = audited.journals.brought_by("copy")
     if copied:
         yield (

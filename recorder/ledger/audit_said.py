@@ -70,6 +70,7 @@ class Said:
     :ivar announced: by journals, of each exchange: which one, and its number there.
     :ivar imported: streams that an import wrote; ``copied``: that a copy of part of another store brought; where keys
         of the ledger count, one of these has signed that. ``unsigned``: of which a journal says either, signed by none.
+    :ivar vouched: streams of which somebody with the ledger's key says why they were sealed late, and up to where.
     :ivar last: nothing more is waited for: what is missing now is missing.
     """
 
@@ -82,6 +83,7 @@ class Said:
     imported: frozenset[bytes] = frozenset()
     copied: frozenset[bytes] = frozenset()
     unsigned: frozenset[bytes] = frozenset()
+    vouched: Mapping[bytes, Late] = field(default_factory=dict)
     last: bool = True
 
     def within(self, start: bytes | None, end: bytes | None) -> Said:
@@ -93,6 +95,7 @@ class Said:
             imported=_among(self.imported, start, end),
             copied=_among(self.copied, start, end),
             unsigned=_among(self.unsigned, start, end),
+            vouched=dict(_within(self.vouched, start, end)),
         )
 
     def may_come(self, journal: bytes) -> bool:
@@ -143,6 +146,8 @@ class Said:
             return Late("another process ended it")
         if self.began_ns is not None and int.from_bytes(stream[:6]) * _MILLISECOND < self.began_ns:  # UUIDv7
             return Late("it is older than the ledger", "age")
+        if stream in self.vouched:
+            return self.vouched[stream]
         if stream in self.unsigned:
             return Late("a journal says that it was imported or copied, and no key of the ledger signed that", "nobody")
         return None

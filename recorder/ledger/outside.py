@@ -258,6 +258,11 @@ def require_newest(ledger: Ledger) -> None:
         outside.close()
 
 
+def is_outside(origin: str) -> bool:
+    """Return whether this machine keeps anything of what was signed of a log."""
+    return signed_checkpoints(log_id(origin)).exists()
+
+
 def read_signed(
     origin: str, keys: Sequence[NoteKey], path: Path | None = None, *, verify: Verify | None = None
 ) -> Iterator[Signed]:

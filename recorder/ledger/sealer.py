@@ -34,6 +34,7 @@ from recorder.errors import (
     VersionConflict,
 )
 from recorder.ledger.key_chain import open_own
+from recorder.ledger.left_by_others import LeftByOthers
 from recorder.ledger.outside import LONGEST_WAIT, InUse, SignedCheckpoints
 from recorder.ledger.own_keys import require_in_force
 from recorder.ledger.signing import Signing
@@ -85,6 +86,10 @@ class Sealer:
         self._signing: Signing | None = None
         self._lacking = False  # there is a ledger, but not all that is needed to sign for it
         self._heads: dict[bytes, Head] = {}
+        self._looking = LeftByOthers(clock)
+        self._others: dict[
+            bytes, Head
+        ] = {}  # apart: a rotation may be among them, and is looked for before it is signed
         self._since_ns: int | None = None  # when the oldest of them was moved
         self._hurry = False
         self._behind = False  # there are heads that are not kept here
@@ -104,7 +109,7 @@ class Sealer:
 
     @property
     def _owing(self) -> bool:
-        return bool(self._heads or self._behind or self._copies)
+        return bool(self._heads or self._others or self._behind or self._copies)
 
     def state(self) -> Sealing:
         """Return how sealing is doing."""
@@ -187,12 +192,15 @@ class Sealer:
     def round(self, store: EventLog) -> None:
         """Do what is due; what fails is kept in :attr:`error` and tried again later."""
         now = self._clock.monotonic_ns()
-        if now < self._retry_ns or not (self._lacking or (self._signing is not None and self._owing)):
+        if now < self._retry_ns or not (self._lacking or self._signing is not None):
             return
         try:
             if self._lacking:
                 self._begin(store, _GLANCE)
-            if (self._heads or self._behind) and now - self._last_ns >= (_ENDED_NS if self._hurry else _OPEN_NS):
+            self._others |= {head.stream: head for head in self._looking.due(store)}
+            if (self._heads or self._others or self._behind) and now - self._last_ns >= (
+                _ENDED_NS if self._hurry else _OPEN_NS
+            ):
                 self._seal(store, _GLANCE)
             elif self._copies:
                 self._copy(store)
@@ -241,7 +249,7 @@ class Sealer:
             if not self._take_new_key():
                 raise
             sealed = self._sealed(store, patience)
-        self._heads = {}
+        self._heads, self._others = {}, {}
         self._since_ns, self._hurry, self._last_ns, self.error = None, False, self._clock.monotonic_ns(), None
         return sealed
 
@@ -267,7 +275,7 @@ class Sealer:
         return True
 
     def _append(self, store: EventLog, ledger: Ledger, outside: SignedCheckpoints) -> tuple[list[Leaf], Grown]:
-        heads = list(self._heads.values())
+        heads = [*self._heads.values(), *self._others.values()]
         grown = self._grow(store, outside, heads[:_AT_ONCE])
         leaves = grown.leaves
         for start in range(_AT_ONCE, len(heads), _AT_ONCE):
@@ -375,7 +383,7 @@ class Sealer:
         if self._signing is None and not self._lacking:
             return
         try:
-            if self._heads or self._behind or self._lacking:
+            if self._heads or self._others or self._behind or self._lacking:
                 self._seal(store, _PARTING)
             self._copy(store)
         except RecorderError as error:
@@ -383,16 +391,3 @@ class Sealer:
         if self._signing is not None:
             self._signing.outside.close()
             self._signing = None
-
-
-def seal_acts(store: EventLog, clock: Clock, instance: bytes, dead: Sequence[bytes] = ()) -> str | None:
-    """Seal what a process that is no recorder has written, where the store has a ledger; return why it is not sealed.
-
-    :param instance: the id of its journal.
-    :param dead: recorders whose streams it has brought to the store and closed.
-    """
-    sealer = Sealer(clock)
-    sealer.begin(store, dead)
-    sealer.take(store, instance)
-    sealer.end(store)
-    return sealer.error

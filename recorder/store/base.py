@@ -165,6 +165,13 @@ class Ledger(Protocol):
         """Return up to *limit* heads of streams that are further than their last leaf; looks at every stream."""
         ...
 
+    def unsealed_since(self, since: FeedCursor | bytes) -> tuple[list[Head], FeedCursor]:
+        """Return the same of the streams that were written to since, and what to ask from the next time.
+
+        :param since: a place in the feed; or the least id of a stream that matters.
+        """
+        ...
+
     def unsealed_of(self, instance: bytes) -> list[Head]:
         """Return the same of all streams that one recorder process opened."""
         ...

@@ -17,6 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from recorder.errors import (
     ConfigurationError,
     CorruptRecording,
+    NotPermitted,
     RecorderError,
     StaleSchema,
     StoreError,
@@ -48,13 +49,14 @@ _SQLITE: Final[dict[int, tuple[type[RecorderError], str]]] = {
     26: (ConfigurationError, "is not a recorder store: give another file"),
 }
 
+_FORBIDDEN: Final = "42501"  # insufficient_privilege
+
 # SQLSTATE, whole codes first and then classes, https://www.postgresql.org/docs/current/errcodes-appendix.html
 _POSTGRES: Final[dict[str, tuple[type[RecorderError], str]]] = {
     "23505": (VersionConflict, "holds another row under the same key"),
     "23001": (StoreError, "is append-only"),
     "25P03": (StoreUnreachable, "closed a session that had been idle for too long"),
     "3D000": (StoreUnreachable, "does not exist: create the database first"),
-    "42501": (StoreUnreachable, "refused: the user lacks a privilege"),
     "42P01": (StaleSchema, "has no recorder schema: run `recorder db upgrade`"),
     "42703": (StaleSchema, "has another schema: run `recorder db upgrade`"),
     "42P07": (StaleSchema, _HALF),
@@ -125,6 +127,9 @@ def _of_sqlite(error: sqlite3.Error, name: str) -> RecorderError:
 def _of_postgres(error: Exception, sqlstate: str | None, name: str) -> RecorderError:
     if sqlstate is None:  # libpq's own: no server was reached, or it went away
         return StoreUnreachable(f"{name} cannot be reached ({_line(error)}): start its server, or mend the URL")
+    if sqlstate == _FORBIDDEN:
+        told = f"refused: the user lacks a privilege ({_line(error)})"
+        return NotPermitted(f"{name} {told}: connect as the owner of its tables, or as a writer (`recorder db grant`)")
     kind, text = _POSTGRES.get(sqlstate) or _POSTGRES.get(sqlstate[:2]) or (StoreError, "failed")
     return kind(f"{name} {text} ({_line(error)})")
 

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Select, func, insert, select, text
 from recorder.core import merkle
 from recorder.core.heads import Head, Leaf, decode_entry, encode_entry, log_id
 from recorder.errors import ConfigurationError, CorruptRecording, NotFound, VersionConflict
-from recorder.store.base import Anchored, Found, Grown
+from recorder.store.base import Anchored, FeedCursor, Found, Grown
 from recorder.store.checkpoints import insert_into
 from recorder.store.rows import Row, batched
 from recorder.store.tables import anchors, checkpoints, ledger, ledger_leaves, ledger_nodes
@@ -244,6 +244,11 @@ class SqlLedger:
     def unsealed(self, limit: int) -> list[Head]:
         """Return up to *limit* heads of streams that are further than their last leaf; looks at every stream."""
         return unsealed_heads(self._store, limit=limit)
+
+    def unsealed_since(self, since: FeedCursor | bytes) -> tuple[list[Head], FeedCursor]:
+        """Return the same of the streams that were written to since then, and what to ask from the next time."""
+        end = self._store.feed_end()  # first: what comes meanwhile is looked at twice, and never missed
+        return unsealed_heads(self._store, since=since), end
 
     def unsealed_of(self, instance: bytes) -> list[Head]:
         """Return the same of the streams that one recorder process opened."""

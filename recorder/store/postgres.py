@@ -76,6 +76,7 @@ class PostgresStore(SqlStore):
     id_in = "%s::uuid"
     id_out = "uuid_send({})"
     feed_place = ("b.xid::text::bigint, e.position", "JOIN batches b ON b.id = e.batch")
+    feed_after = "b.xid >= '{0.xid}'::xid8"
     lists_are_indexed = True
 
     def __init__(self, target: StoreUrl, *, write: bool) -> None:

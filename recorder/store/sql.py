@@ -49,6 +49,8 @@ class SqlStore(SealedRows, ABC):
     id_out = "{}"
     #: The columns of an event's :class:`FeedCursor`, and the join that they need.
     feed_place = ("0, e.position", "")
+    #: What holds of the events that came after a :class:`FeedCursor`, and of some that came with it.
+    feed_after = "e.position > {0.position}"
     #: Whether indexes have the tools and the finish reasons of exchanges.
     lists_are_indexed = False
 

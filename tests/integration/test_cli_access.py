@@ -76,15 +76,40 @@ def test_what_was_not_given_is_not_recorded(store_url: str, command: list[str]) 
     assert accesses(store_url) == []
 
 
-def test_an_audit_is_recorded_where_that_is_asked_for_and_seals_nothing(store_url: str) -> None:
+@pytest.mark.parametrize("here", [True, False])
+def test_an_audit_is_recorded_where_that_is_asked_for_and_sealed_where_the_key_is(
+    store_url: str, monkeypatch: pytest.MonkeyPatch, here: bool
+) -> None:
     recorded(store_url)
     assert run("verify", "--store", store_url).exit_code == 0
     assert accesses(store_url) == []
+    if not here:
+        monkeypatch.setenv("XDG_DATA_HOME", "/nonexistent")
     with closing(open_store(store_url, write=False)) as store:
         size = store.ledger.size()
-    assert run("verify", "--record", "--store", store_url).exit_code == 0
+    verified = run("verify", "--record", "--store", store_url)
+    assert verified.exit_code == 0
+    assert ("it is recorded, and not sealed yet" in verified.stderr) is not here
     (found,) = accesses(store_url)
     assert (found["action"], found["of"], found["result"]) == ("verify", "everything", "0 findings")
     with closing(open_store(store_url, write=False)) as store:
-        assert store.ledger.size() == size
+        assert store.ledger.size() == size + here
+        assert bool(store.ledger.unsealed(1)) is not here
     assert run("verify", "--store", store_url).exit_code == 0
+
+
+def test_an_audit_that_cannot_be_recorded_says_so_by_its_exit_code(
+    own_postgres: PostgresServer, tmp_path: Path
+) -> None:
+    url = own_postgres.create_database()
+    assert run("db", "upgrade", "--store", url).exit_code == 0
+    recorded(url)
+    import psycopg
+
+    with psycopg.connect(url) as connection:
+        connection.execute("CREATE ROLE looker LOGIN")
+        connection.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO looker")
+    result = run("verify", "--record", "--store", url.replace("recorder@", "looker@"))
+    assert result.exit_code == 2, result.stderr
+    assert "error: that this was verified is not recorded: " in result.stderr
+    assert accesses(url) == []

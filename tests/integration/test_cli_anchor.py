@@ -17,6 +17,7 @@ from recorder.ledger.anchors.files import FileAnchor
 from recorder.store import open_store
 from tests.commands import fill, json_lines, run, told
 from tests.contract.sealed import ORIGIN, head
+from tests.sealing import check_sealed, founded
 from tests.tsa import Served
 
 
@@ -57,6 +58,22 @@ def test_the_last_checkpoint_is_left_and_told(store_url: str, tmp_path: Path) ->
     assert listed.exit_code == 0
     assert listed.stdout.startswith(f"{text}: 1 checkpoint, the last of 3 leaves, ")
     assert "confirmed: 1" in listed.stdout
+
+
+def test_that_it_was_left_is_sealed_where_the_key_is(
+    store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    founded(store_url)
+    assert run("retention", "set", "--days", "1", "--store", store_url).exit_code == 0
+    anchor = ("anchor", "--anchor", f"file:{tmp_path / 'elsewhere.notes'}", "--store", store_url)
+    assert run(*anchor).stderr == ""
+    check_sealed(store_url)
+    monkeypatch.setenv("XDG_DATA_HOME", "/nonexistent")
+    done = run(*anchor)
+    assert done.exit_code == 0
+    assert done.stderr.startswith("warning: it is recorded, and not sealed yet: ")
+    with closing(open_store(store_url, write=False)) as store:
+        assert len(store.ledger.unsealed(9)) == 1
 
 
 def test_several_anchors_from_the_environment_for_programs(store_url: str, tmp_path: Path, tsa: Served) -> None:

@@ -167,3 +167,11 @@ def test_with_an_id_the_options_of_a_whole_audit_are_refused(sealed_url: str) ->
     done = run("verify", "desk", "--views", "--store", sealed_url)
     assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
     assert run("verify", "desk", "--store", sealed_url).exit_code == 0
+
+
+def test_a_fingerprint_without_quotation_marks_is_told_what_it_lacks(sqlite_url: str) -> None:
+    parted = [f"{number:x}d4a" for number in range(16)]
+    for more in (["--store", sqlite_url], ["--bundle", "evidence.zip"]):
+        line = told(run("verify", *more, "--key", *parted), 2)
+        assert "a fingerprint is put in quotation marks" in line
+    assert "in quotation marks" in told(run("verify", "--key", parted[0], "--store", sqlite_url), 2)

@@ -169,6 +169,29 @@ def test_an_auditor_cannot_write_at_all(roles: Roles) -> None:
         fill(roles.as_role(roles.auditor), answered(50, ("user", "x")))
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["hold", "place", "--all", "--ground", "g"],
+        ["retention", "set", "--days", "1"],
+        ["anchor", "--anchor", "file:{folder}/notes"],
+        ["keys", "rotate"],
+        ["db", "rebuild"],
+    ],
+    ids=" ".join,
+)
+def test_who_may_only_read_is_told_in_one_line_what_to_connect_as(
+    roles: Roles, command: list[str], tmp_path: Path
+) -> None:
+    assert run("keys", "init", "--origin", ORIGIN, "--store", roles.url).exit_code == 0
+    fill(roles.url, answered(1, ("user", "x")))
+    granted(roles)
+    given = [one.format(folder=tmp_path) for one in command]
+    line = told(run(*given, "--store", roles.as_role(roles.auditor)), 2)
+    assert "the user lacks a privilege" in line
+    assert "connect as the owner of its tables, or as a writer" in line
+
+
 def test_a_writer_has_no_right_that_it_does_not_need(roles: Roles) -> None:
     """Each taken away makes something fail."""
     granted(roles)

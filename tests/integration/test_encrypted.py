@@ -250,3 +250,17 @@ def test_plain_and_sealed_exchanges_stand_side_by_side(store_url: str) -> None:
     check_proofs(store_url)
     hits = json_lines(run("search", "Zwetschgenknoedel", "--json", "--store", store_url), "search")
     assert len({hit["exchange"] for hit in hits}) == 3
+
+
+@pytest.mark.parametrize(
+    "command", [["show"], ["export"], ["erase", "--ground", "g", "--yes"], ["hold", "place", "--ground", "g"]]
+)
+def test_without_the_table_a_name_is_not_said_to_be_nobodys(store_url: str, command: list[str], tmp_path: Path) -> None:
+    recorded(store_url)
+    hide_table(tmp_path)
+    result = run(*command, "annakarenina", "--store", store_url)
+    assert result.exit_code == 2, result.stderr
+    assert "names are sealed, and cannot be read here: " in result.stderr.splitlines()[-1]
+    unknown = run(*command, "0" * 32, "--store", store_url)
+    assert unknown.exit_code == 1
+    assert "no exchange or conversation has the id" in unknown.stderr

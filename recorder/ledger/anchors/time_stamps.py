@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -204,8 +205,16 @@ def _read(reply: bytes, note: bytes, roots: list[Certificate], request: TimeStam
         try:
             client.VerifierBuilder(roots=roots).build().verify_message(parsed, note)
         except client.VerificationError as error:
-            raise _RefutedError(f"the given certificates do not vouch for its signature, {error}") from error
+            told = f"the given certificates do not vouch for its signature{_in_short(str(error))}"
+            raise _RefutedError(told) from error
     return _time(parsed)
+
+
+def _in_short(told: str) -> str:
+    """Return what is told of a signature without the stack of errors of OpenSSL, which names lines of its source."""
+    before, stack, _ = told.partition("ErrorStack(")
+    reasons = list(dict.fromkeys(re.findall(r'reason: "([^"]+)"', told))) if stack else []
+    return "".join(f", {said}" for said in (before.strip(" :,"), *reasons) if said)
 
 
 def _said(parsed: TimeStampResponse) -> str:

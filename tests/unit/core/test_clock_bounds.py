@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -202,3 +203,10 @@ def test_an_honest_log_has_no_findings_however_it_was_sealed_and_stamped(
 def test_whatever_is_older_than_its_seal_allows_is_found(lag: int, sealed: int) -> None:
     found, _ = checked([event(sealed - lag, 1)], [leaf(0, sealed, 1)])
     assert [one.kind for one in found] == (["back_dated"] if lag * SECOND > SEAL_LAG_NS else [])
+
+
+@pytest.mark.parametrize("until", [1, 2, None])
+def test_what_is_said_of_some_events_explains_no_later_ones(until: int | None) -> None:
+    late = Late("somebody vouches for it", until=until)
+    assert [late.explains(version) for version in (1, 2)] == [True, until != 1]
+    assert not Late("nobody signed it", "nobody", until).explains(1)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from recorder.ledger.standalone.report import lines_of
+from recorder.ledger.standalone.selection import made_for
 from recorder.ledger.standalone.verify import verify_bundle
 from tests.bundles import bundle_of, predicate_of, repacked, small_bundle
 from tests.sealed import Key, small, url_of
@@ -85,3 +86,18 @@ def test_what_a_bundle_cannot_have_been_made_for_is_found(tmp_path: Path, select
     assert found
     assert found <= {("manifest", "selection"), ("link", "selection"), ("omitted", "exchange_opened")}
     assert list(lines_of(result))
+
+
+@pytest.mark.parametrize(
+    ("period", "told"),
+    [
+        ((10**18, 2 * 10**18), "everything begun since 2001-09-09T01:46:40.000000000Z and before 2033-05-18T03:33:20"),
+        ((10**18, 2**63 - 1), "everything begun since 2001-09-09T01:46:40.000000000Z"),
+        ((0, 10**18), "everything begun before 2001-09-09T01:46:40.000000000Z"),
+        ((0, 2**63 - 1), "everything"),
+    ],
+)
+def test_a_period_is_told_without_an_end_that_nobody_gave(period: tuple[int, int], told: str) -> None:
+    said = made_for({"period": list(period)})
+    assert said.startswith(told)
+    assert ("before" in said) is (period[1] < 2**63 - 1)

@@ -77,6 +77,9 @@ def test_roots_of_somebody_else_do_not_vouch(tsa: Served, tmp_path: Path) -> Non
     checked = check_time_stamp("x", note(7), evidence, read_roots(other.roots))
     assert checked.state == "contradicted"
     assert "the given certificates do not vouch for its signature" in checked.told
+    assert "certificate verify error" in checked.told
+    assert "Stack" not in checked.told
+    assert ".c" not in checked.told
     with pytest.raises(AnchorFailed, match="does not verify"):
         TimeStampAnchor(tsa.url, other.roots).leave(note(7))
 
