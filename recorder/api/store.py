@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
 from recorder.api.erasures import Erasures
 from recorder.api.reader import Reader
-from recorder.api.threaded import Found, Threaded, digits_of
+from recorder.api.threaded import Found, Threaded
 from recorder.clock import id_bytes, id_text
 from recorder.core.conversation import Conversation, Relation
 from recorder.core.events import Event
@@ -23,7 +23,7 @@ from recorder.core.rebuilt import Rebuilt
 from recorder.core.searching import Query, parse_query, passage
 from recorder.dialects.rebuild import rebuild
 from recorder.dialects.remembered import Remembered
-from recorder.errors import ChainBroken, NotFound, PayloadsSealed
+from recorder.errors import ChainBroken, NotFound
 from recorder.locations import as_url
 from recorder.projections.rows import listed, turn_of_row
 from recorder.store.projected import ExchangeFilter, ExchangeRow
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from recorder.api.bundling import Begin, Bundled, BundleSelection
 
 _ASKED_FOR: Final = 5000  # exchanges that a statement names; of more, many of those found are among them
-_WHOLE: Final = 32  # digits of an id
 _FIRST: Final = 64  # exchanges that are looked at before it is known whether more are wanted
 
 
@@ -305,19 +304,9 @@ class Store:
         exchange goes before the conversation that it began and that has its id.
 
         :raises NotFound: nothing goes by it, or several things do.
+        :raises PayloadsSealed: nothing that can be read goes by it, and names cannot be read.
         """
-        found = self.find(text)
-        if found is None:
-            kind = (
-                f"no exchange or conversation has the id {text}" if digits_of(text) else f"nothing is called {text!r}"
-            )
-            fault = self.reader.fault
-            if fault is not None and len(digits_of(text) or "") < _WHOLE:
-                raise PayloadsSealed(
-                    f"{kind}, as far as can be told: names are sealed, and cannot be read here: {fault}"
-                )
-            raise NotFound(f"{kind}: see `recorder list`")
-        return found
+        return self.threaded.resolve(text)
 
     def find(self, text: str) -> Found | None:
         """Return what *text* names, as :meth:`resolve` does; None where nothing goes by it.

@@ -13,7 +13,7 @@ from recorder.api.reader import Reader
 from recorder.api.sent import in_sent_order
 from recorder.clock import ID_SIZE, id_bytes, id_text
 from recorder.core.conversation import Conversation, Turn, group
-from recorder.errors import NotFound
+from recorder.errors import NotFound, PayloadsSealed
 from recorder.projections.rows import tags_of_row, turn_of_row
 
 _FEW: Final = 2000  # exchanges: of more it takes less time to read what threading needs of all
@@ -126,6 +126,22 @@ class Threaded:
         """Return the id of the conversation that an exchange belongs to, and of the exchange it goes on from."""
         ((home, thread),) = self.places((exchange,))
         return home, thread.parents.get(exchange) if thread is not None else None
+
+    def resolve(self, text: str) -> Found:
+        """Return what *text* names.
+
+        :raises NotFound: nothing goes by it, or several things do.
+        :raises PayloadsSealed: nothing that can be read goes by it, and names cannot be read.
+        """
+        found = self.find(text)
+        if found is not None:
+            return found
+        digits = digits_of(text)
+        told = f"no exchange or conversation has the id {text}" if digits else f"nothing is called {text!r}"
+        fault = self._reader.fault
+        if fault is not None and len(digits) < 2 * ID_SIZE:
+            raise PayloadsSealed(f"{told}, as far as can be told: names are sealed, and cannot be read here: {fault}")
+        raise NotFound(f"{told}: see `recorder list`")
 
     def find(self, text: str) -> Found | None:
         """Return what *text* names: a whole id, else a conversation's name, else a part of an id, from either end.

@@ -97,4 +97,7 @@ def test_what_is_imported_is_sealed_where_the_key_is(
     assert report["freshness"].get("lag_s", 0) < 60, "it waits since it was imported, whatever its own time is"
     assert run("seal", "--store", store_url).exit_code == 0
     check_sealed(store_url)
+    # That it was imported explains its age where somebody with the key says so, and is nobody's word otherwise.
+    assert {finding["kind"] for finding in verified(store_url)["findings"]} == (set() if here else {"back_dated"})
+    assert run("seal", "--late", "imported where the key is not", "--store", store_url).exit_code == 0
     assert verified(store_url)["findings"] == []
