@@ -17,6 +17,7 @@ EXPECTED = {
     "PayloadsSealed": 2,
     "StoreError": 3,
     "StoreUnreachable": 3,
+    "NotPermitted": 2,
     "StaleSchema": 2,
     "VersionConflict": 1,
     "LedgerConflict": 1,
