@@ -40,9 +40,14 @@ def holed(body: bytes, start: int, end: int, shape: str) -> Iterator[list[bytes 
     yield [body[:start], None, body[end:]]
 
 
-def recorded(pieces: Iterable[bytes | None], url: str, headers: Iterable[tuple[str, str]]) -> Rebuilt:
+def recorded(
+    pieces: Iterable[bytes | None], url: str, headers: Iterable[tuple[str, str]], *, imported: bool = False
+) -> Rebuilt:
     """Return an exchange of such pieces, rebuilt."""
-    built = ExchangeBuilder().request({}, url=url).response(headers=headers)
+    built = ExchangeBuilder()
+    if imported:
+        built.event("imported", {"missing": []})
+    built.request({"messages": []}, url=url).response(headers=headers)
     for piece in pieces:
         if piece is None:
             built.event("gap_recorded", LOST)

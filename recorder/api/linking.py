@@ -30,11 +30,10 @@ def with_links(store: Store, wanted: Wanted) -> tuple[Wanted, int]:
     """
     if "link" in wanted.selection:
         return wanted, 0
-    here = frozenset(wanted.exchanges)
-    found: dict[bytes, bytes] = {}
+    found: dict[bytes, bytes] = {}  # of each link the exchange that it rests on
     for exchange in wanted.exchanges:
         found |= {row.stream: exchange for row in store.reader.links_of_exchange(exchange)}
-    for record in store.erasures.links_resting_on(set(map(id_text, here))):
+    for record in store.erasures.links_resting_on(frozenset(map(id_text, wanted.exchanges))):
         found[record.stream] = id_bytes(str(record.linked["exchange"]))
     sealed = _sealed(store.reader.store.ledger, sorted(found))
     hidden = {one for one in sealed if found[one] in wanted.withheld}
@@ -84,7 +83,7 @@ def leaves_tagged(
     return found
 
 
-def sealing(leaves: Collection[Leaf]) -> Leaf | None:
+def first_to_seal(leaves: Collection[Leaf]) -> Leaf | None:
     """Return which of the leaves of an exchange sealed it: the first that has its end, else the last."""
     ended = next((leaf for leaf in leaves if leaf.head.state == ENDED), None)
     return ended or max(leaves, key=lambda leaf: leaf.number, default=None)
@@ -131,7 +130,7 @@ def _rests(
     branch = tuple(each for each in led.exchanges if each not in led.aside)
     told: dict[str, Any] = {"led_to": branch, "here": frozenset(branch).intersection(here)}
     if plan.within is not None:
-        leaf = sealing(_within(store, plan.within.end, exchange))
+        leaf = first_to_seal(_within(store, plan.within.end, exchange))
         if leaf is not None:
             told["seal"] = SealBefore(leaf.number, leaf.sealed_ns, one.at_ns - leaf.sealed_ns)
     return told

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from recorder.api.led_to import led_to, links_to
-from recorder.api.linking import leaves_tagged, sealing
+from recorder.api.linking import first_to_seal, leaves_tagged
 from recorder.api.redacting import Standing
 from recorder.api.store import ConversationView, Store
 from recorder.clock import id_bytes, id_text
@@ -139,7 +139,7 @@ def _answer_json(message: Message, choice: int) -> dict[str, Any]:
 def _seal(ledger: Ledger, stream: bytes, at_ns: int) -> dict[str, Any] | None:
     """What the ledger has of a stream: its newest leaf, and the first that has its end."""
     found = list(ledger.leaves_of(stream))
-    leaf = sealing(found)
+    leaf = first_to_seal(found)
     if leaf is None:
         return None
     return present(**_leaf(leaf, at_ns), leaves=len(found))

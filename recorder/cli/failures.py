@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -37,7 +37,9 @@ from recorder.errors import (
     StoreError,
     VersionConflict,
 )
-from recorder.ledger.kept import PassedOver
+
+if TYPE_CHECKING:
+    from recorder.ledger.kept import PassedOver  # with all that checks signatures, which most commands do not need
 
 FOUND: Final = 1
 USAGE: Final = 2

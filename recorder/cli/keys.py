@@ -20,11 +20,9 @@ from recorder.ledger.key_chain import CREATED, ROTATED, rotated
 from recorder.ledger.keys import SigningKey, fingerprint, known, load, private_file
 from recorder.ledger.keys import rotate as make_new
 from recorder.ledger.own_keys import chain_here, require_own, rotated_away, rotated_told
-from recorder.ledger.sealer import Sealer
-from recorder.ledger.sealing_acts import seal_acts
+from recorder.ledger.sealing_acts import seal_acts, seal_all
 from recorder.locations import absolute_url
 from recorder.store import open_store, schema
-from recorder.store.sql import SqlStore
 from recorder.store.urls import parse_url
 
 
@@ -115,7 +113,7 @@ def rotate(settings: Settings) -> None:
         origin = origin_of(store.ledger)
         require_own(store)
         if load(origin) is not None:  # else there is nothing to rotate, which is told below
-            _seal_all(store)
+            seal_all(store, SystemClock())  # what is sealed after the rotation counts as not signed by the old key
         journals: list[bytes] = []
 
         def announce(old: SigningKey, new: SigningKey) -> None:
@@ -134,19 +132,6 @@ def rotate(settings: Settings) -> None:
     )
     if unsealed is not None:
         warn(f"the rotation is recorded, and not sealed: {clean(unsealed)}")
-
-
-def _seal_all(store: SqlStore) -> None:
-    """Seal what the old key has signed and nobody has: what is sealed after the rotation counts as not signed by it.
-
-    :raises RecorderError: it cannot be sealed, or not with this key: then it is not rotated.
-    """
-    sealer = Sealer(SystemClock())
-    sealer.look_through()
-    try:
-        sealer.seal(store)
-    finally:
-        sealer.end(store)
 
 
 def _shown(key: NoteKey) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from recorder.clock import SystemClock, id_bytes, id_text
 from recorder.core.json_text import rfc3339
 from recorder.core.receipts import Receipt
 from recorder.errors import ConfigurationError, NotFound
-from recorder.ledger.sealer import Sealer
+from recorder.ledger.sealing_acts import seal_all
 from recorder.store import open_store
 
 
@@ -47,7 +47,8 @@ def seal(settings: Settings, identity: str | None, output: Path | None, ground: 
         exchange = id_bytes(found.id)
     elif output is not None:
         raise ConfigurationError("-o is for the proof of an exchange: name one")
-    size, receipt = _seal(settings.store, exchange)
+    with closing(open_store(settings.store, write=True)) as store_to_write:
+        size, receipt = seal_all(store_to_write, SystemClock(), exchange)
     late = () if ground is None else vouch_for_late(settings.store, SystemClock(), ground)
     for stream in late:
         click.echo(f"sealed late, on your word: {stream}", err=True)
@@ -57,16 +58,6 @@ def seal(settings: Settings, identity: str | None, output: Path | None, ground: 
         emit_json({"size": size})
     else:
         click.echo(f"sealed: the ledger's last signed checkpoint has {size:,} entries")
-
-
-def _seal(url: str, exchange: bytes | None) -> tuple[int, Receipt | None]:
-    with closing(open_store(url, write=True)) as store:
-        sealer = Sealer(SystemClock())
-        sealer.look_through()
-        receipt = sealer.seal(store, exchange)
-        size = sealer.state().size or 0
-        sealer.end(store)
-    return size, receipt
 
 
 def _give(receipt: Receipt, output: Path | None, as_json: bool) -> None:

@@ -171,10 +171,8 @@ class AccessedMeta(TypedDict):
     action: str  # "export", "verify", "bundle", "show", …
     by: str
     of: str
-    result: NotRequired[
-        str
-    ]  # "carried out" of "erase": what was recorded to be erased is gone; "sealed late" of "seal"
-    signature: NotRequired[str]  # of these, by the ledger's key
+    result: NotRequired[str]  # of "erase" "carried out": what was to be erased is gone; of "seal" "sealed late"
+    signature: NotRequired[str]  # of these two, by the ledger's key
     ground: NotRequired[str]  # why it was sealed late
     events: NotRequired[int]  # of how many it is said; head: hash of the last of them
     head: NotRequired[str]

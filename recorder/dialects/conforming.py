@@ -8,7 +8,8 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 
-_DEEPEST: Final = 200  # as JSON that is read here may be nested: recorder.core.json_text
+from recorder.core.json_text import DEEPEST
+
 _JSON: Final = (str, int, float, bool, type(None))
 
 
@@ -78,7 +79,7 @@ def _other(value: Any, name: str) -> str:
 
 def _is_json(value: Any) -> bool:
     level = [value]
-    for _ in range(_DEEPEST):
+    for _ in range(DEEPEST):
         if not level:
             return True
         if not all(type(one) in _JSON or isinstance(one, list | tuple | dict) for one in level):

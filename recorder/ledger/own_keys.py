@@ -36,11 +36,6 @@ def chain_here(store: SqlStore, origin: str) -> KeyChain:
     return _chain(store, start, acts_of_types(store, (CREATED, ROTATED))) if start else KeyChain()
 
 
-def keys_here(store: SqlStore, origin: str) -> tuple[NoteKey, ...]:
-    """Return the keys of :func:`chain_here`, each before the one that follows it."""
-    return chain_here(store, origin).keys
-
-
 def own_chain(store: SqlStore) -> KeyChain:
     """Return :func:`chain_here` of the ledger that a store has; no keys where it has none.
 
@@ -126,7 +121,7 @@ def require_own(store: SqlStore) -> None:
     last = None if origin is None else store.ledger.last_checkpoint()
     if origin is None or last is None:
         return
-    keys = keys_here(store, origin)
+    keys = chain_here(store, origin).keys
     signer = foreign_signer(last[1], keys) if keys else None
     if signer is not None:
         raise LedgerConflict(foreign_told(last[0], signer))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
+from typing import Any
 
 import pytest
 import requests
@@ -23,10 +24,10 @@ from tests.sealing import ORIGIN, check_sealed
 HELD = ("accessed", {"action": "export", "by": "a", "of": "everything", "result": "as json"})
 
 
-def left(url: str, facts: Sequence[object] = (HELD,), instance: bytes | None = None) -> bytes:
+def left(url: str, facts: Sequence[tuple[str, Mapping[str, Any]]] = (HELD,), instance: bytes | None = None) -> bytes:
     """Write the journal of a process that has no key; return its id."""
     with closing(open_store(url, write=True)) as store:
-        return write_once(store, SystemClock(), facts, {"action": "test"}, instance)  # type: ignore[arg-type]
+        return write_once(store, SystemClock(), facts, {"action": "test"}, instance)
 
 
 def is_sealed(url: str, stream: bytes) -> bool:

@@ -26,6 +26,8 @@ from tests.building import ExchangeBuilder, delta
 from tests.unit.formats.made import said
 
 BODY = b"ACME says hi"
+NUMBER: Any = 5  # where something else belongs
+TEXT: Any = "1"
 
 
 def answer(*parts: Any, **fields: Any) -> Answer:
@@ -103,13 +105,16 @@ def _raising(error: Exception) -> Callable[[], Any]:
         (lambda: answer(choices=None), "its answer has None for choices"),
         (lambda: answer(choices=[]), "its answer has a value of the type list for choices"),
         (lambda: answer("text"), "its answer has a value of the type str for choices[0].message.parts[0]"),
-        (lambda: answer(TextPart(5)), "its answer has a value of the type int for choices[0].message.parts[0].text"),  # type: ignore[arg-type]
+        (
+            lambda: answer(TextPart(NUMBER)),
+            "its answer has a value of the type int for choices[0].message.parts[0].text",
+        ),
         (lambda: answer(extras={"x": {1, 2}}), "its answer has a value in extras that is no JSON"),
         (lambda: answer(extras={1: 2}), "its answer has a value of the type dict for extras"),
         (lambda: answer(extras={"x": [{1: 2}]}), "its answer has a value in extras that is no JSON"),
         (lambda: answer(errors=(object(),)), "its answer has a value in errors[0] that is no JSON"),
         (lambda: answer(events=True), "its answer has a value of the type bool for events"),
-        (lambda: answer(tokens=TokenCounts("1")), "its answer has a value of the type str for tokens.input"),  # type: ignore[arg-type]
+        (lambda: answer(tokens=TokenCounts(TEXT)), "its answer has a value of the type str for tokens.input"),
         (lambda: answer(dialect="acme\ud800"), r"its answer is of the dialect 'acme\ud800'"),
         (lambda: answer(shape="round"), "its answer has the shape 'round', which there is not"),
         (
@@ -145,7 +150,7 @@ def test_a_claim_that_is_none_wins_nothing(read: Callable[..., Rebuilt], claim: 
 
 @pytest.mark.parametrize(
     "reading",
-    ["junk", RequestReading("acme", ("x",)), RequestReading("other"), RequestReading("acme", model=5)],  # type: ignore[arg-type]
+    ["junk", RequestReading("acme", (TEXT,)), RequestReading("other"), RequestReading("acme", model=NUMBER)],
 )
 def test_a_request_that_it_misreads_is_read_by_others(read: Callable[..., Rebuilt], reading: Any) -> None:
     found = read(Acme(reading=reading))

@@ -13,11 +13,10 @@ from recorder.core.messages import ToolCallPart
 from recorder.core.rebuilt import Rebuilt, as_json
 from recorder.dialects.rebuild import rebuild
 from tests.building import URL, ExchangeBuilder, delta
+from tests.holing import LOST, recorded
 from tests.unit.dialects.answers import kinds, rebuilt_from
 from tests.unit.dialects.holed import HOLES, OLLAMA, STREAMS, Holed
 from tests.unit.dialects.wire import SSE, ndjson, sse
-
-LOST = {"events": 1, "bytes": 120, "from_ns": 1, "to_ns": 2, "reason": "disk full"}
 
 
 def read(stream: Holed, body: bytes) -> Rebuilt:
@@ -74,22 +73,9 @@ def test_a_call_with_a_hole_in_the_recording_is_not_whole(stream: Holed, what: s
     assert (rebuilt.verdict, call.complete, call.arguments, call.name) == ("unknown", False, None, "buy")
 
 
-def recorded(*pieces: bytes | None, coding: str = "identity", imported: bool = False) -> Rebuilt:
+def chat(*pieces: bytes | None, coding: str = "identity", imported: bool = False) -> Rebuilt:
     """Return chat pieces rebuilt; None: a gap is recorded there."""
-    built = ExchangeBuilder()
-    if imported:
-        built.event("imported", {"missing": []})
-    built.request({"messages": []}).response(
-        headers=[("content-type", "text/event-stream"), ("content-encoding", coding)]
-    )
-    for piece in pieces:
-        if piece is None:
-            built.event("gap_recorded", LOST)
-        else:
-            built.chunks(piece)
-    exchange = fold(built.completed().events)
-    assert exchange is not None
-    return rebuild(exchange)
+    return recorded(pieces, URL, [("content-type", SSE), ("content-encoding", coding)], imported=imported)
 
 
 FIRST = called(entry("a", "buy", '{"qty":1}'))
@@ -111,7 +97,7 @@ END = sse(delta(finish="tool_calls"), done=True)
 def test_what_began_after_a_hole_or_had_ended_before_it_is_whole(
     pieces: list[bytes | None], complete: list[bool]
 ) -> None:
-    rebuilt = recorded(*pieces)
+    rebuilt = chat(*pieces)
     assert ([call.complete for call in calls(rebuilt)], rebuilt.verdict) == (complete, "unknown")
 
 
@@ -124,10 +110,10 @@ def test_a_hole_in_the_stream_touches_only_what_was_open_too() -> None:
 
 
 def test_where_nobody_can_tell_where_it_is_a_hole_is_everywhere() -> None:
-    assert [call.complete for call in calls(recorded(None, FIRST, END, imported=True))] == [False]
+    assert [call.complete for call in calls(chat(None, FIRST, END, imported=True))] == [False]
     packed = gzip.compress(FIRST + END)
-    assert [call.complete for call in calls(recorded(None, packed, coding="gzip"))] == [False]
-    assert [call.complete for call in calls(recorded(packed, coding="gzip"))] == [True]
+    assert [call.complete for call in calls(chat(None, packed, coding="gzip"))] == [False]
+    assert [call.complete for call in calls(chat(packed, coding="gzip"))] == [True]
 
 
 def test_a_call_without_arguments_may_have_lost_them_all() -> None:

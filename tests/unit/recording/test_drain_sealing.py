@@ -19,15 +19,18 @@ from tests.sealing import check_sealed, founded
 from tests.unit.recording.spooled import CLOCK, Failing, Recording, Watched, drainer_of
 
 
-def test_a_drainer_seals_what_the_one_before_it_has_moved(store_url: str, tmp_path: Path) -> None:
+def test_a_drainer_seals_what_the_one_before_it_has_moved(
+    store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     recording = Recording(tmp_path / "spools")
     founded(store_url)
     dead = drainer_of(recording, store_url)
     writer = recording.exchange()
     with closing(open_store(store_url, write=True)) as store:
         dead.adopt(store)
-        dead._sealer.moved = lambda events: None  # type: ignore[method-assign]  # it dies before it hears of it
-        dead._sealer._looking.due = lambda store: []  # type: ignore[method-assign]  # and before it looks
+        # It dies before it hears of it, and before it looks for what was left.
+        monkeypatch.setattr(dead._sealer, "moved", lambda events: None)
+        monkeypatch.setattr(dead._sealer._looking, "due", lambda store: [])
         dead.drain()
         assert store.ledger.size() == 0
     drainer = drainer_of(recording, store_url)
