@@ -132,9 +132,8 @@ class _Audit:
         times = seal_times(self._store.ledger, looked, journals.anchored)
         ledger = LedgerAudit(tally, origin, public, trusted, signing.verifier(), times, _telling(journals))
         streams = Tally()
-        claims = list(
-            outside.claims(tuple(dict.fromkeys((*public.keys, *known))))
-        )  # before the ledger, which only grows
+        every = tuple(dict.fromkeys((*public.keys, *known)))
+        claims = list(outside.claims(every))  # before the ledger, which only grows
         with self._store.snapshot() as rows, closing(LedgerRows(self._store, rows)) as kept:
             size = kept.size()
             said = self._said(journals, times)
@@ -339,9 +338,8 @@ def _after(stream: bytes) -> bytes | None:
 
 def _telling(journals: Journals) -> frozenset[bytes]:
     """Return the journals that tell of erasures, and of what has to be kept."""
-    return frozenset(
-        {*(one.journal for one in journals.erasures), *(one.stream for one in (*journals.rules, *journals.carried_out))}
-    )
+    others = (one.stream for one in (*journals.rules, *journals.carried_out))
+    return frozenset({*(one.journal for one in journals.erasures), *others})
 
 
 def _is_in(stream: bytes, part: Range) -> bool:

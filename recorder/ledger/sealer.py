@@ -86,11 +86,10 @@ class Sealer:
         self._signing: Signing | None = None
         self._lacking = False  # there is a ledger, but not all that is needed to sign for it
         self._heads: dict[bytes, Head] = {}
+        # Apart from its own: a rotation may be among them, which is looked for before anything is signed.
+        self._others: dict[bytes, Head] = {}
         self._looking = LeftByOthers(clock)
-        self._others: dict[
-            bytes, Head
-        ] = {}  # apart: a rotation may be among them, and is looked for before it is signed
-        self._since_ns: int | None = None  # when the oldest of them was moved
+        self._since_ns: int | None = None  # when the oldest of these heads was moved
         self._hurry = False
         self._behind = False  # there are heads that are not kept here
         self._copies: list[tuple[int, str]] = []  # notes that are outside, and not in the store yet
