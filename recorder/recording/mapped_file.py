@@ -139,7 +139,7 @@ class MappedSpoolFile(SpoolFile):
 
     def close(self, *, remove: bool) -> None:
         """Give the file up, without what was allocated for nothing."""
-        if not remove:
+        if not remove and self.fd >= 0:
             with suppress(OSError):  # nobody reads what is behind the last record
                 os.ftruncate(self.fd, self.size)
         super().close(remove=remove)
@@ -147,7 +147,7 @@ class MappedSpoolFile(SpoolFile):
     def let_go(self) -> None:
         """Close what this process has of the file, and leave the file as it is."""
         self._map = None  # not closed: the drainer may be reading just now
-        if self._zeros >= 0:
-            os.close(self._zeros)
-            self._zeros = -1
+        zeros, self._zeros = self._zeros, -1
+        if zeros >= 0:
+            os.close(zeros)
         super().let_go()

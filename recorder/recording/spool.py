@@ -393,7 +393,7 @@ class Spool:
                 _log.critical("recorder: %d bytes of events could be written nowhere and are lost", len(self._buffer))
             for file in [*self.files(), *self._given_up]:
                 file.close(remove=drained)
-            self._full, self._file = [], None
+            self._full, self._given_up, self._file = [], [], None
         if drained:
             with suppress(OSError):  # another process's files are in it, or it was never empty
                 self.directory.rmdir()

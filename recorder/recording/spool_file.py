@@ -144,6 +144,7 @@ class SpoolFile:
 
     def let_go(self) -> None:
         """Close what this process has of the file, and leave the file as it is: another process may own it."""
+        self.fd = -1  # the system gives the number to whoever opens something next
         self._lock.close()
 
 

@@ -278,3 +278,20 @@ def test_a_file_system_of_unknown_kind_does_not_suit(tmp_path: Path, monkeypatch
     with monkeypatch.context() as patch:
         patch.setattr(Path, "read_text", lambda _: (_ for _ in ()).throw(PermissionError()))
         assert not suits(tmp_path)
+
+
+@pytest.mark.parametrize("kind", [SpoolFile, MappedSpoolFile])
+def test_one_that_was_let_go_leaves_alone_what_has_its_descriptor_now(
+    kind: type[SpoolFile], tmp_path: Path, clock: DrivenClock
+) -> None:
+    file = kind(tmp_path, INSTANCE, clock)
+    descriptor = file.fd
+    file.close(remove=False)
+    other = tmp_path / "other"
+    other.write_bytes(b"x" * 4096)
+    with other.open("r+b", buffering=0) as reused:
+        assert reused.fileno() == descriptor
+        file.close(remove=False)
+        with pytest.raises(OSError, match="descriptor"):
+            SpoolFile.append(file, RECORD)
+    assert other.read_bytes() == b"x" * 4096
