@@ -19,6 +19,7 @@ from recorder.store.projected import SqlProjected
 from recorder.store.schema import upgrade
 from tests.postgres_server import GivenServer, PostgresServer, any_server
 from tests.sampling import mark_what_is_left
+from tests.tracing import be_patient
 from tests.tsa import Authority, Served, serving
 
 ENGINES = ("sqlite", "postgresql")
@@ -31,6 +32,7 @@ PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("sample", max_examples=30, **PATIENT)
 settings.register_profile("long", max_examples=2000, **PATIENT)
 settings.load_profile("sample")
+be_patient()
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses

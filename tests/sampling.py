@@ -8,6 +8,7 @@ in each worker of pytest-xdist, and half of those that have an engine are of Pos
 
 from __future__ import annotations
 
+import functools
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable
@@ -39,10 +40,14 @@ def mark_what_is_left(items: Iterable[pytest.Item], named: Iterable[Path]) -> No
     :param named: files of which all cases are run: somebody asked for them by name.
     """
     long, whole = [Path(__file__).parent / each for each in _LONG], set(named)
+
+    @functools.cache
+    def is_sampled(path: Path) -> bool:
+        return path not in whole and any(map(path.is_relative_to, long))
+
     cases: defaultdict[str, list[pytest.Item]] = defaultdict(list)
     for item in items:
-        sampled = item.path not in whole and any(map(item.path.is_relative_to, long))
-        if sampled and item.get_closest_marker("soak") is None:
+        if is_sampled(item.path) and item.get_closest_marker("soak") is None:
             cases[item.nodeid.partition("[")[0]].append(item)
     for some in cases.values():
         by_name = sorted(some, key=lambda item: zlib.crc32(item.nodeid.encode()))
