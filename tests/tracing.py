@@ -1,8 +1,8 @@
 """Threads that start although another one is being measured just then.
 
 Coverage has each thread call ``sys.settrace`` before it runs. CPython 3.11 tells its audit hooks of that while no other
-thread may do the same, and a hook in Python, as the pytest plugin's, lets other threads go on: one that starts just then
-is given a RuntimeError, and ends before it has begun. Python 3.12 no longer refuses.
+thread may do the same, and a hook in Python, as the pytest plugin's, lets other threads go on: one that starts just
+then is given a RuntimeError, and ends before it has begun. Python 3.12 no longer refuses.
 """
 
 from __future__ import annotations
