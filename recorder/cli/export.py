@@ -178,7 +178,7 @@ def _event_pieces(
         streams = events_of(store, lambda: ((one, place) for one in conversation.exchanges))
         count = len(conversation.exchanges)
         hidden = any(map(standing.of, conversation.exchanges))
-    elif any(selection.filters.values()):
+    elif selection.is_given:
         places, count, _ = of_filters(store, **selection.filters)
         streams = events_of(store, places)
         hidden = any(standing.of(one) for one, _ in places())
@@ -200,7 +200,7 @@ def _advancing(streams: Iterable[Iterable[Event]], advance: Callable[[int], None
 
 
 def _check_choice(identity: str | None, selection: Selection, *, everything: bool) -> None:
-    given = [identity is not None, any(selection.filters.values()), everything]
+    given = [identity is not None, selection.is_given, everything]
     if sum(given) > 1:
         raise ConfigurationError("an ID, filters and --all are given together: give one of them (--conversation ID)")
     if not any(given):

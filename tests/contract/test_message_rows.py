@@ -16,7 +16,8 @@ from recorder.projections.audit import audit_rows
 from recorder.projections.runner import NAME, folded, project, rebuild_all
 from recorder.store import open_store
 from recorder.store.base import FeedCursor
-from recorder.store.projected import ExchangeFilter, SqlProjected
+from recorder.store.filtered import ExchangeFilter
+from recorder.store.projected import SqlProjected
 from recorder.store.searched import MessageRow
 from recorder.store.sql import SqlStore
 from recorder.store.tables import messages
