@@ -101,5 +101,5 @@ def _rest_of(report: FileReport) -> str:
     """What became of the rest of a file, of which an entry is refused; others may be, too."""
     kept = report.imported + report.present
     if not kept:
-        return "nothing else of it is"
+        return "nothing of it is"
     return f"{counted(kept, _NOUN)} of it {'is' if kept == 1 else 'are'}"

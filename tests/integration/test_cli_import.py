@@ -177,7 +177,7 @@ def test_an_entry_that_is_refused_is_told(store_url: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("good", "rest"), [(0, "nothing else of it is"), (1, "1 exchange of it is"), (2, "2 exchanges of it are")]
+    ("good", "rest"), [(0, "nothing of it is"), (1, "1 exchange of it is"), (2, "2 exchanges of it are")]
 )
 def test_what_is_told_of_the_rest_of_a_file_is_true(tmp_path: Path, good: int, rest: str) -> None:
     entries = [entry() for _ in range(good)]
