@@ -295,7 +295,8 @@ class _Snapshot(SnapshotRows):
     def close(self) -> None:
         """Close what is still being read, by whoever holds it: a cursor must not be left to the garbage."""
         for cursor in tuple(self._open):
-            _close(cursor)
+            with suppress(psycopg.Error):  # the server is gone: nobody reads on, and the next one to ask is told
+                _close(cursor)
 
 
 class _StoredHere(Stored):
