@@ -9,6 +9,7 @@ it, and a recorder may still be writing to it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import chain, groupby
 from operator import attrgetter
@@ -24,6 +25,7 @@ from recorder.core.told_digest import told_digest
 from recorder.dialects.rebuild import rebuild
 from recorder.recording.imports import Made
 from recorder.store.base import EventLog
+from recorder.store.sql import SqlStore
 
 
 class Different(NamedTuple):
@@ -66,9 +68,10 @@ def compared(store: EventLog, batch: Sequence[Made]) -> tuple[list[Made], Compar
     for one in batch:
         made.setdefault(one.opened.stream, []).append(one)
     known = store.heads(list(made))
-    for stream, there in _folded(store, [stream for stream in made if stream in known]):
-        for one in made[stream]:
-            _take(found, there, one)
+    with store.also_sealed() if isinstance(store, SqlStore) else nullcontext():
+        for stream, there in _folded(store, [stream for stream in made if stream in known]):
+            for one in made[stream]:
+                _take(found, there, one)
     for stream, ones in made.items():
         if stream not in known and len(ones) > 1:
             first = fold(ones[0].events)

@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 
 from tests.building import ExchangeBuilder, delta
 from tests.commands import SCHEMAS, fill, identity_of, json_lines, run
+from tests.encrypted import hide_table, record
 
 ASKED = {"model": "m", "messages": [{"role": "user", "content": "the key is sk-ABCDEFGH1234"}]}
 FORMATS = ["json", "jsonl", "har"]
@@ -163,6 +164,14 @@ def test_what_was_erased_confirms_nothing(sealed_url: str, tmp_path: Path) -> No
     assert imported(sealed_url, file, code=1)["different"][0]["differs"] == ["not_readable"]
     assert "so nothing could be compared" in run("import", str(file), "--store", sealed_url).stderr
     assert "ABCDEFGH1234" not in shown(sealed_url)
+
+
+def test_what_is_encrypted_confirms_nothing_without_its_key(store_url: str, tmp_path: Path) -> None:
+    record(store_url)
+    file = exported(store_url, tmp_path / "o.jsonl")
+    assert imported(store_url, file)["present"] == 3
+    hide_table(tmp_path)
+    assert [one["differs"] for one in imported(store_url, file, code=1)["different"]] == [["not_readable"]] * 3
 
 
 def test_an_id_of_something_else(store_url: str, tmp_path: Path) -> None:
