@@ -115,7 +115,15 @@ def _complain(report: FileReport) -> None:
         place = f"entry {another.number} of {report.path}"
         tell(f"{place} is not imported, exchange {another.exchange} is there: {_what(another)}")
     for one in report.refused:
-        tell(f"entry {one.number} of {report.path} is not imported, {one.reason}: the others are")
+        tell(f"entry {one.number} of {report.path} is not imported, {one.reason}: {_rest_of(report)}")
+
+
+def _rest_of(report: FileReport) -> str:
+    """What became of the rest of a file, of which an entry is refused; others may be, too."""
+    kept = report.imported + report.present
+    if not kept:
+        return "nothing of it is"
+    return f"{counted(kept, _NOUN)} of it {'is' if kept == 1 else 'are'}"
 
 
 def _what(another: Different) -> str:
