@@ -11,6 +11,7 @@ from typing import Any, Final
 from recorder.api.acts import signing_key
 from recorder.api.cassette_rules import rules_for
 from recorder.api.foreign_files import ForeignFile, is_part_of
+from recorder.api.import_comparing import Compared, Different, compared
 from recorder.api.vouching import signed
 from recorder.clock import Clock, SystemClock, id_text
 from recorder.core.journal_facts import StreamWrittenMeta
@@ -38,8 +39,10 @@ class FileReport:
     """What became of one file.
 
     :ivar path: as it was given, or found in a folder that was given.
-    :ivar status: ``imported``; ``refused``; ``passed_over``: found in a folder and in no known format.
-    :ivar imported: exchanges that the store did not have; ``present``: those that it had.
+    :ivar status: ``imported``; ``different``: so is some of it from what the store has under the same ids; ``refused``;
+        ``passed_over``: found in a folder and in no known format.
+    :ivar imported: exchanges that the store did not have; ``present``: those that it had, the same.
+    :ivar different: those that it had, and different ones; nothing of these was written.
     :ivar refused: entries that could not be imported, and why.
     :ivar lacks: how many of the exchanges lack what, by name.
     :ivar reason: why the file, or the rest of it, was not imported.
@@ -53,6 +56,7 @@ class FileReport:
     creator: str | None = None
     imported: int = 0
     present: int = 0
+    different: list[Different] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
     lacks: Counter[str] = field(default_factory=Counter)
     reason: str | None = None
@@ -60,7 +64,7 @@ class FileReport:
     @property
     def is_whole(self) -> bool:
         """Whether everything in it is in the store now."""
-        return self.status != "refused" and self.reason is None and not self.refused
+        return self.status != "refused" and self.reason is None and not self.refused and not self.different
 
     def as_json(self) -> dict[str, Any]:
         """Return a line of ``import --json``."""
@@ -73,6 +77,7 @@ class FileReport:
             creator=self.creator,
             imported=self.imported,
             present=self.present,
+            different=[one.as_json() for one in self.different],
             refused=[{"entry": one.number, "reason": one.reason} for one in self.refused],
             lacks=dict(sorted(self.lacks.items())),
             reason=self.reason,
@@ -135,7 +140,9 @@ class Import:
             report.reason = str(error)
         except MemoryError:
             report.reason = "it does not fit into memory"
-        if report.reason is not None and report.status == "imported" and not report.imported and not report.present:
+        if report.different:
+            report.status = "different"
+        elif report.reason is not None and report.status == "imported" and not report.imported and not report.present:
             report.status = "refused"
         return report
 
@@ -172,7 +179,7 @@ class Import:
                     batch, size = [], 0
         finally:
             self._commit(batch, identities, file, report)  # what could be read before the file went wrong
-        if report.refused and not report.imported and not report.present:
+        if report.refused and not (report.imported or report.present or report.different):
             report.status = "refused"
 
     def _commit(self, batch: list[Foreign], identities: Identities, file: File, report: FileReport) -> None:
@@ -186,28 +193,25 @@ class Import:
         for missing, count in Counter(one.missing for one in made).items():
             report.lacks.update(dict.fromkeys(missing, count))
         try:
-            new = self._append(store, made)
+            found = self._append(store, made)
         except VersionConflict:  # somebody imports the same at the same time
-            new = self._append(store, made)
-        report.imported += new
-        report.present += len(made) - new
+            found = self._append(store, made)
+        report.imported += len(made) - found.same - len(found.different)
+        report.present += found.same
+        report.different += found.different
 
-    def _append(self, store: EventLog, batch: list[Made]) -> int:
-        known = store.heads([one.opened.stream for one in batch])
-        new = {one.opened.stream: one for one in batch if one.opened.stream not in known}
+    def _append(self, store: EventLog, batch: list[Made]) -> Compared:
+        new, found = compared(store, batch)
         if new:
-            openings, events = (
-                [one.opened for one in new.values()],
-                [each for one in new.values() for each in one.events],
-            )
+            openings, events = [one.opened for one in new], [each for one in new for each in one.events]
             if isinstance(store, SqlStore):
                 key, _ = signing_key(store)
-                facts = signed(map(_written, new.values()), key)
+                facts = signed(map(_written, new), key)
                 journal, told = short_journal(store, self._clock, facts, _ACTION, self._instance)
                 openings, events = [journal, *openings], [*told, *events]
             store.append(openings, events)
             self._unsealed.append(self._instance)
-        return len(new)
+        return found
 
     def seal(self) -> str | None:
         """Seal what was imported, where the store has a ledger; return why it is not sealed, where that is so."""

@@ -10,20 +10,34 @@ from typing import Final
 import click
 
 from recorder.api.foreign_files import files_in
+from recorder.api.import_comparing import Different
 from recorder.api.importing import FileReport, Import
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
 from recorder.cli.failures import FOUND, tell, tell_unsealed
 from recorder.cli.output import counted, dim, emit_json
 from recorder.cli.progress import progress
+from recorder.core.same_exchange import DIFFERS
 from recorder.formats.importing.base import LACKS, NOT_KEPT, importers
 
 _NOUN: Final = "exchange"
+#: What is told of an exchange that differs from the one that is there, by which of them begins the other.
+_BEGINNINGS: Final[Mapping[str | None, str]] = {
+    None: "it differs in {0}: import it into another store to have it as well",
+    "store": "it had not ended, and the file has more of it ({0}): import it into another store to have all of it",
+    "file": "the file has only the beginning of it ({0}): nothing is missing from the store",
+}
+
+_ALONE: Final[Mapping[str, str]] = {
+    "kind": "what the store has under this id is no exchange, see `recorder verify`",
+    "not_readable": "it was erased, or its key is not here, so nothing could be compared",
+    "told": "the bodies are the same, but what the file tells of them is not what they say, so the file was changed",
+}
 
 
 @click.command(
     "import",
     epilog="Formats, found by what a file holds: "
-    + "; ".join(f"{each.name}: {each.help}" for each in importers())
+    + ", ".join(f"{each.name}: {each.help}" for each in importers())
     + ". Any of them may be gzipped.",
 )
 @click.argument("files", metavar="FILE…", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -37,7 +51,8 @@ def import_files(settings: Settings, files: tuple[Path, ...], rules: tuple[str, 
     """Import recordings that other tools made; folders are walked.
 
     Credentials are replaced as in a recording of our own. What a file does not tell (times, chunks, how it ended) stays
-    unknown; the report says what. Importing a file again adds nothing, also after an import that was interrupted.
+    unknown; the report says what. Importing a file again adds nothing, also after an import that was interrupted. What
+    differs from the exchange that is there under its id is told, and changes nothing.
     """
     found = files_in(files)
     reports: list[FileReport] = []
@@ -64,10 +79,13 @@ def import_files(settings: Settings, files: tuple[Path, ...], rules: tuple[str, 
 
 def _print(reports: list[FileReport]) -> None:
     imported, present = sum(one.imported for one in reports), sum(one.present for one in reports)
-    used = [one for one in reports if one.imported or one.present]
+    different = sum(len(one.different) for one in reports)
+    used = [one for one in reports if one.imported or one.present or one.different]
     click.echo(f"{counted(imported, 'exchange')} imported from {counted(len(used), 'file')}")
     if present:
         click.echo(f"{counted(present, 'exchange')} there already")
+    if different:
+        click.echo(f"{counted(different, 'exchange')} there already, but not the same: nothing of them was imported")
     passed = sum(one.status == "passed_over" for one in reports)
     if passed:
         click.echo(f"{counted(passed, 'file')} passed over: in no known format")
@@ -90,9 +108,12 @@ def _complain(report: FileReport) -> None:
     """Tell on standard error what was not imported, a line each."""
     if report.reason is not None and report.status == "refused":
         tell(f"{report.path} is not imported, {report.reason}: save it again with what recorded it, or leave it out")
-    elif report.reason is not None and report.status == "imported":
+    elif report.reason is not None and report.status in ("imported", "different"):
         kept = counted(report.imported + report.present, _NOUN)
         tell(f"{report.path} is damaged, {report.reason}: {kept} before that are imported, save it again for the rest")
+    for another in report.different:
+        place = f"entry {another.number} of {report.path}"
+        tell(f"{place} is not imported, exchange {another.exchange} is there: {_what(another)}")
     for one in report.refused:
         tell(f"entry {one.number} of {report.path} is not imported, {one.reason}: {_rest_of(report)}")
 
@@ -103,3 +124,10 @@ def _rest_of(report: FileReport) -> str:
     if not kept:
         return "nothing of it is"
     return f"{counted(kept, _NOUN)} of it {'is' if kept == 1 else 'are'}"
+
+
+def _what(another: Different) -> str:
+    for name, told in _ALONE.items():
+        if name in another.what.names:
+            return told
+    return _BEGINNINGS[another.what.beginning].format(", ".join(DIFFERS[name] for name in another.what.names))

@@ -145,8 +145,8 @@ class Turn:
 RELATIONS: Final[Mapping[str, str]] = {
     "begins": "nothing before it has to do with it",
     "attempts": "another attempt of the same call: a retry of the transport, a redirect, an auth round",
-    "retries": "the same request again, after one whose answer was not complete",
-    "regenerates": "the same request again, although the answer was complete",
+    "retries": "the same question again, after one whose answer was not complete",
+    "regenerates": "the same question again, although the answer was complete",
     "continues": "goes on from an answer",
     "forks": "goes on from an answer from which another exchange went on before",
 }
@@ -158,7 +158,8 @@ class Relation:
 
     :ivar kind: one of :data:`RELATIONS`.
     :ivar of: id of the earlier exchange; None where it begins.
-    :ivar findings: how the history that was sent differs from what had been sent and answered: ``answer_…`` and
+    :ivar findings: how the history that was sent differs from what had been sent and answered (of one that asks again,
+        from what had been sent): ``answer_…`` and
         ``message_…``, each of them ``edited``, ``dropped``, ``moved``, ``inserted`` or ``duplicated``; and
         ``older_messages_dropped``.
     """

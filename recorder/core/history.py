@@ -7,19 +7,23 @@ dropped, moved, put in, sent twice. What clients never send back unchanged does 
 
 What is compared with is the request from which it goes on, and the answer to that. So each change is told once,
 where it was first sent, and not again by every request that carries it along.
+
+The last turn tells whether a request asks again, whatever was changed before it: a clock in the instructions, an edit.
+It is then compared with the request that had asked, and not with the answer to that, which nobody had to send back.
+Instructions change the most, so what was said is looked up without them first.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeVar
 from weakref import WeakValueDictionary
 
 from recorder.core.conversation import Relation, message_key
-from recorder.core.history_alignment import Line, Pairs, align, differences, goes_back, same_beginning
+from recorder.core.history_alignment import Line, Pairs, align, differences, goes_back, last_turn, same_beginning
 from recorder.core.messages import Anomaly, Message, RefusalPart, TextPart
 from recorder.core.rebuilt import Rebuilt
 
@@ -51,12 +55,34 @@ class _Telling:
     """A request and one of its answers, as they would be sent back.
 
     :ivar id: of the exchange.
+    :ivar lines: request and answer; where the program began the answer, both are one line.
     :ivar answered: there is an answer to send back.
+    :ivar request: the request alone.
+    :ivar complete: the answer was.
     """
 
     id: str
     lines: tuple[Line, ...]
     answered: bool
+    request: tuple[Line, ...]
+    complete: bool
+
+    @property
+    def begun(self) -> bool:
+        """The program began the answer."""
+        return self.answered and len(self.lines) == len(self.request)
+
+
+class _Chains(NamedTuple):
+    """Of every prefix of a request, what is the same for the same messages.
+
+    :ivar all: of all messages; *said* of those without instructions.
+    :ivar places: how many messages of the request each of *said* takes.
+    """
+
+    all: Sequence[bytes]
+    said: Sequence[bytes]
+    places: Sequence[int]
 
 
 class _Recent(dict[_K, _V]):
@@ -85,6 +111,8 @@ class History:
         self._requests: _Recent[bytes, _Known] = _Recent()  # by the chain of the whole request
         self._by_keys: _Recent[bytes, _Known] = _Recent()  # the last telling that has exactly these messages
         self._said: _Recent[bytes, str] = _Recent()  # key of an answer -> the exchange that gave it last
+        self._asked_said: _Recent[bytes, int] = _Recent()  # by the chain of the whole request without instructions
+        self._by_said: _Recent[bytes, int] = _Recent()  # the last telling that has exactly these messages but those
         self._followed: _Recent[tuple[str, bytes], bytes] = _Recent()
 
     def take(self, rebuilt: Rebuilt) -> Relation:
@@ -106,7 +134,7 @@ class History:
             line = self._lines[key, by] = Line(key, message, by)
         return line
 
-    def _remember(self, rebuilt: Rebuilt, lines: tuple[Line, ...], chains: Sequence[bytes]) -> None:
+    def _remember(self, rebuilt: Rebuilt, lines: tuple[Line, ...], chains: _Chains) -> None:
         self._count += 1
         known = _Known(self._count, rebuilt.id, rebuilt.verdict == "complete")
         call = rebuilt.exchange.call
@@ -114,40 +142,72 @@ class History:
             self._calls[call] = known
         if not lines:
             return
-        self._requests[chains[-1]] = known
+        self._requests[chains.all[-1]] = known
         for telling in _tellings(rebuilt, lines):
             self._tellings.append(telling)
             self._told += 1
-            told = _Known(self._told, telling.id, telling.answered)
-            begun = len(telling.lines) == len(lines)  # the answer goes on in the last message of the request
-            before = chains[-2] if len(chains) > 1 else b""
-            self._by_keys[_chain(telling.lines[-1].key, before if begun else chains[-1])] = told
+            told, last = _Known(self._told, telling.id, telling.answered), telling.lines[-1].key
+            if telling.begun or len(telling.lines) > len(lines):
+                self._by_keys[_chain_after(chains.all, last, begun=telling.begun)] = told
+            if chains.said:
+                self._asked_said[chains.said[-1]] = self._told
             if not telling.answered:
-                self._by_keys[chains[-1]] = told
-            else:
-                self._said[telling.lines[-1].key] = rebuilt.id
+                self._by_keys[chains.all[-1]] = told
+                continue
+            self._said[last] = rebuilt.id
+            self._by_said[_chain_after(chains.said, last, begun=telling.begun)] = self._told
 
-    def _same_request(self, rebuilt: Rebuilt, chains: Sequence[bytes]) -> Relation | None:
+    def _same_request(self, rebuilt: Rebuilt, chains: _Chains) -> Relation | None:
         call = rebuilt.exchange.call
         attempt = self._calls.get(call) if call is not None else None
-        same = self._requests.get(chains[-1]) if chains else None
+        same = self._requests.get(chains.all[-1]) if chains.all else None
         if attempt is not None and (same is None or attempt.number >= same.number):
             return Relation("attempts", attempt.id)
         return None if same is None else Relation("regenerates" if same.answered else "retries", same.id)
 
-    def _going_on(self, lines: tuple[Line, ...], chains: Sequence[bytes]) -> Relation | None:
+    def _going_on(self, lines: tuple[Line, ...], chains: _Chains) -> Relation | None:
         """The relation to the exchange whose request and answer it sends back, or sends back changed."""
-        size = next((size for size in range(len(lines) - 1, 0, -1) if chains[size - 1] in self._by_keys), 0)
-        asked = next((size for size in range(len(lines) - 1, 0, -1) if chains[size - 1] in self._requests), 0)
-        exact = self._by_keys[chains[size - 1]] if size else None
+        size = _longest(self._by_keys, chains.all)
+        asked = _longest(self._requests, chains.all)
+        exact = self._by_keys[chains.all[size - 1]] if size else None
+        again = self._asking_again(chains)
         if exact is not None and size >= asked and not any(line.answered for line in lines[size:]):
+            # Only instructions that came after what it goes on from can make another question of the same one.
+            if again is not None and same_beginning(again.request, lines) >= size:
+                return _again(again, lines, self._said)
             if not exact.answered:
                 return Relation("continues", exact.id)
-            place = exact.id, chains[size - 1]
-            if place not in self._followed:
-                self._followed[place] = chains[-1]
-            return Relation("continues" if self._followed[place] == chains[-1] else "forks", exact.id)
-        return self._changed(lines, exact)
+            said = sum(place <= size for place in chains.places)
+            return self._on_or_fork(exact.id, chains, said)
+        if again is not None:
+            return _again(again, lines, self._said)
+        return self._going_on_instructed_otherwise(lines, chains) or self._changed(lines, exact)
+
+    def _asking_again(self, chains: _Chains) -> _Telling | None:
+        """What was asked last with the same messages, but for instructions."""
+        return self._telling(self._asked_said.get(chains.said[-1], 0)) if chains.said else None
+
+    def _going_on_instructed_otherwise(self, lines: tuple[Line, ...], chains: _Chains) -> Relation | None:
+        size = _longest(self._by_said, chains.said)
+        if not size or size < _longest(self._asked_said, chains.said):
+            return None
+        telling = self._telling(self._by_said[chains.said[size - 1]])
+        if telling is None or any(line.answered for line in lines[chains.places[size - 1] :]):
+            return None
+        found = differences(telling.lines, lines, align(telling.lines, lines), self._said)
+        return self._on_or_fork(telling.id, chains, size, found)
+
+    def _on_or_fork(self, of: str, chains: _Chains, size: int, found: Sequence[Anomaly] = ()) -> Relation:
+        """The relation to an exchange that is gone on from after the first so many messages but instructions."""
+        place = of, chains.said[size - 1]
+        if place not in self._followed:
+            self._followed[place] = chains.said[-1]
+        return Relation("continues" if self._followed[place] == chains.said[-1] else "forks", of, tuple(found))
+
+    def _telling(self, number: int) -> _Telling | None:
+        """One of the last tellings; None where it is not kept any more."""
+        at = number - (self._told - len(self._tellings) + 1)
+        return self._tellings[at] if number and at >= 0 else None
 
     def _changed(self, lines: tuple[Line, ...], exact: _Known | None) -> Relation | None:
         """The relation to the exchange with which it shares the most messages, where nothing fits exactly."""
@@ -165,11 +225,10 @@ class History:
         for number in numbers:
             telling = self._tellings[number - first]
             pairs = align(telling.lines, lines)
-            back = goes_back(telling.lines, lines, pairs)
-            findings = [] if back else differences(telling.lines, lines, pairs, self._said)
-            rank = (len(pairs), same_beginning(telling.lines, lines), -len(findings))
+            relation = _compared(telling, lines, pairs, self._said)
+            rank = (len(pairs), same_beginning(telling.lines, lines), -len(relation.findings if relation else ()))
             if best is None or rank > best[0]:
-                best = (rank, _relation(telling, lines, pairs, findings, back=back))
+                best = (rank, relation)
         return best[1] if best else None
 
 
@@ -183,38 +242,74 @@ def relate(exchanges: Iterable[Rebuilt]) -> dict[str, Relation]:
 
 
 def _tellings(rebuilt: Rebuilt, lines: tuple[Line, ...]) -> Iterator[_Telling]:
+    def telling(told: tuple[Line, ...], *, answered: bool) -> _Telling:
+        return _Telling(rebuilt.id, told, answered, lines, rebuilt.verdict == "complete")
+
     for answer in rebuilt.answer_messages or (None,):
         if answer is None:
-            yield _Telling(rebuilt.id, lines, answered=False)
+            yield telling(lines, answered=False)
             continue
         said = bool(answer.text.strip() or answer.tool_calls)
         if said and lines[-1].answered:  # the program began the answer: both are sent back as one message
             whole = Message(lines[-1].message.role, (*lines[-1].message.parts, *answer.parts))
-            yield _Telling(rebuilt.id, (*lines[:-1], Line(message_key(whole), whole, rebuilt.id)), answered=True)
+            yield telling((*lines[:-1], Line(message_key(whole), whole, rebuilt.id)), answered=True)
         key = message_key(answer, answer=True)
-        yield _Telling(rebuilt.id, (*lines, Line(key, answer, rebuilt.id, silent=not said)), answered=said)
+        yield telling((*lines, Line(key, answer, rebuilt.id, silent=not said)), answered=said)
         refusal = "" if said else "".join(part.text for part in answer.parts if isinstance(part, RefusalPart))
         if refusal.strip():  # which clients send back as a text
             text = Message(answer.role or "assistant", (TextPart(refusal),))
-            yield _Telling(rebuilt.id, (*lines, Line(message_key(text), text, rebuilt.id, silent=True)), answered=True)
+            yield telling((*lines, Line(message_key(text), text, rebuilt.id, silent=True)), answered=True)
 
 
 def _chain(key: bytes, before: bytes = b"") -> bytes:
     return hashlib.blake2b(before + key, digest_size=16).digest()
 
 
-def _chains(lines: Sequence[Line]) -> list[bytes]:
-    """Of every prefix, what is the same for the same messages."""
-    found: list[bytes] = []
-    for line in lines:
-        found.append(_chain(line.key, found[-1] if found else b""))
-    return found
+def _chain_after(chains: Sequence[bytes], key: bytes, *, begun: bool) -> bytes:
+    """Of a request and what is said after it; where it had *begun* that, in the place of its last message."""
+    return _chain(key, *chains[-2 if begun else -1 :][:1] if len(chains) > begun else ())
 
 
-def _relation(
-    telling: _Telling, lines: Sequence[Line], pairs: Pairs, findings: Sequence[Anomaly], *, back: bool
-) -> Relation | None:
-    if back:  # where only instructions or questions are shared, it goes on from nothing
+def _chains(lines: Sequence[Line]) -> _Chains:
+    every: list[bytes] = []
+    said: list[bytes] = []
+    places: list[int] = []
+    for place, line in enumerate(lines, 1):
+        every.append(_chain(line.key, every[-1] if every else b""))
+        if line.kind != "system":
+            said.append(_chain(line.key, said[-1] if said else b""))
+            places.append(place)
+    return _Chains(every, said, places)
+
+
+def _longest(known: Mapping[bytes, object], chains: Sequence[bytes]) -> int:
+    """The size of the longest prefix, but the whole, that is known; 0 where none is."""
+    return next((size for size in range(len(chains) - 1, 0, -1) if chains[size - 1] in known), 0)
+
+
+def _again(telling: _Telling, lines: Sequence[Line], said: Mapping[bytes, str]) -> Relation:
+    """The relation to an exchange that had asked the same; its answer is nothing that had to be sent back."""
+    found = differences(telling.request, lines, align(telling.request, lines), said)
+    return Relation("regenerates" if telling.complete else "retries", telling.id, tuple(found))
+
+
+def _compared(telling: _Telling, lines: Sequence[Line], pairs: Pairs, said: Mapping[bytes, str]) -> Relation | None:
+    if _asks_again(telling, lines, pairs):
+        return _again(telling, lines, said)
+    if goes_back(telling.lines, lines, pairs):  # sharing nothing but instructions or questions, it goes on from nothing
         forked = any(lines[at].answered for _, at in pairs)
         return Relation("forks", telling.id) if forked else None
-    return Relation("continues", telling.id, tuple(findings))
+    return Relation("continues", telling.id, tuple(differences(telling.lines, lines, pairs, said)))
+
+
+def _asks_again(telling: _Telling, lines: Sequence[Line], pairs: Pairs) -> bool:
+    """Whether the last turn is the one that was asked there, in its place, and no further answer is sent back."""
+    old, new = last_turn(telling.request), last_turn(lines)
+    if not new or [telling.request[at].key for at in old] != [lines[at].key for at in new]:
+        return False
+    placed = pairs if not telling.begun else align(telling.request, lines)
+    return (old[-1], new[-1]) in placed and _answers(lines) <= _answers(telling.request)
+
+
+def _answers(lines: Sequence[Line]) -> int:
+    return sum(line.answered for line in lines)

@@ -80,6 +80,17 @@ def same_beginning(old: Sequence[Line], new: Sequence[Line]) -> int:
     return count
 
 
+def last_turn(lines: Sequence[Line]) -> list[int]:
+    """Return where the messages of the last turn stand but instructions: what came after the last answer.
+
+    An answer that the program began is of the turn; where nothing but answers is left, there is none.
+    """
+    asked = next((at for at in range(len(lines) - 1, -1, -1) if not lines[at].answered), -1)
+    first = next((at + 1 for at in range(asked, -1, -1) if lines[at].answered), 0)
+    turn = [at for at in range(first, len(lines)) if lines[at].kind != "system"]
+    return turn if any(not lines[at].answered for at in turn) else []
+
+
 def _end(old: Sequence[Line], new: Sequence[Line], start: int) -> tuple[int, int]:
     """Where the common end begins in both. What comes after it in *new* is new, and stands nowhere in *old*."""
     known = {line.key for line in old[start:]}

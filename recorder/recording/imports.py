@@ -73,11 +73,12 @@ class File:
 
 
 class Made(NamedTuple):
-    """The events of an exchange, and what is missing from it."""
+    """The events of an exchange, what is missing from it, and what its file says of it beside its bodies."""
 
     opened: StreamOpened
     events: list[Event]
     missing: tuple[str, ...]
+    told: bytes | None = None
 
 
 @dataclass
@@ -137,7 +138,7 @@ class Writer:
         if kept.gaps:
             stream.tell("gap_recorded", _gap(self._now_ns), at_ns=None)
         self._end(stream, kept)
-        return Made(opened, stream.events, missing)
+        return Made(opened, stream.events, missing, foreign.told)
 
     def _request(self, stream: _Stream, foreign: Foreign) -> None:
         seen = Redacted()

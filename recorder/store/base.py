@@ -283,6 +283,10 @@ class EventLog(Protocol):
         """
         ...
 
+    def found_among(self, streams: Sequence[bytes]) -> Iterator[Event]:
+        """Yield what :meth:`found_events` does of each of the given streams, one stream after another."""
+        ...
+
     def head(self, stream: bytes) -> Event | None:
         """Return the last event of a stream, or None."""
         ...

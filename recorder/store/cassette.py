@@ -178,6 +178,11 @@ class CassetteStore:
         """Yield the events of a stream in order."""
         return self.events(stream)
 
+    def found_among(self, streams: Sequence[bytes]) -> Iterator[Event]:
+        """Yield the events of each of the given streams, stream by stream."""
+        for stream in streams:
+            yield from self.events(stream)
+
     def head(self, stream: bytes) -> Event | None:
         """Return the last event of a stream, or None."""
         return self.heads([stream]).get(stream)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,15 @@ class SealedRows:
     """
 
     unseals = False
+
+    @contextmanager
+    def also_sealed(self) -> Iterator[None]:
+        """Read what is sealed as well, where its keys are here: for a writer that has to compare what it brings."""
+        before, self.unseals = self.unseals, True
+        try:
+            yield
+        finally:
+            self.unseals = before
 
     @cached_property
     def unsealing(self) -> Unsealing:

@@ -252,6 +252,13 @@ class SqlStore(SealedRows, ABC):
         for row in self._rows(sql, (self._key(stream),)):
             yield self._found(row)
 
+    def found_among(self, streams: Sequence[bytes]) -> Iterator[Event]:
+        """Yield the same of each of the given streams, stream by stream."""
+        for some in batched(streams, _AT_ONCE):
+            sql = f"{self._events} WHERE e.stream IN ({self._places(len(some))}) ORDER BY e.stream, e.version"
+            for row in self._rows(sql, [self._key(stream) for stream in some]):
+                yield self._found(row)
+
     def stored_events(self, stream: bytes) -> Iterator[Event]:
         """Yield the events of a stream in order as they are stored: what is sealed stays sealed."""
         sql = f"{self._events} WHERE e.stream = {self.id_in} ORDER BY e.version"

@@ -164,6 +164,10 @@ def test_an_unknown_type_hides_nothing_else(store: SqlStore) -> None:
     types = ["request_sent", "response_started", "code 999"]
     assert [event.type for event in store.found_events(strange.opened.stream)] == types
     assert sorted(event.type for event in store.feed(FeedCursor(), 10)[0]) == sorted([*types, *types[:2]])
+    among = list(store.found_among([strange.opened.stream, b"?" * 16, usual.opened.stream]))
+    assert [event.type for event in among if event.stream == strange.opened.stream] == types
+    assert [event.type for event in among if event.stream == usual.opened.stream] == types[:2]
+    assert len({among[at].stream for at in range(2)}) == 1  # one stream after another
     head = store.head(strange.opened.stream)
     assert head is not None
     assert (head.type, head.version) == ("code 999", 3)

@@ -8,6 +8,7 @@ import json
 import pytest
 
 from recorder.store.schema import upgrade
+from tests.building import delta
 from tests.commands import answered, asking, fill, identity_of, json_lines, run
 
 DESK = {"conversation": "01900000-0000-7000-8000-0000000000aa", "name": "desk"}
@@ -31,6 +32,30 @@ def test_an_edited_answer_is_a_finding_of_the_conversation(store_url: str) -> No
         {"kind": "continues", "of": identity_of(again)},
     ]
     assert [finding["kind"] for finding in lines[2]["findings"]] == ["answer_edited"]
+
+
+def test_a_clock_in_the_instructions_hides_no_retry(store_url: str) -> None:
+    upgrade(store_url)
+    asked = [(("system", f"it is {hour} o'clock"), ("user", "buy?")) for hour in range(4)]
+    cut = asking(1, *asked[0], call="call-1", **DESK).response().sse(delta(role="assistant", content="ho"), done=False)
+    again = answered(2, *asked[1], text="hold", call="call-2", **DESK)
+    other = answered(3, *asked[2], text="sell", call="call-3", **DESK)
+    on = answered(4, *asked[3], ("assistant", "sell"), ("user", "how much?"), call="call-4", **DESK)
+    fill(store_url, cut.event("response_truncated", {}), again, other, on)
+    lines = json_lines(run("show", "desk", "--json", "--store", store_url), "show")
+    assert [line.get("relation") for line in lines] == [
+        None,
+        {"kind": "retries", "of": identity_of(cut)},
+        {"kind": "regenerates", "of": identity_of(again)},
+        {"kind": "continues", "of": identity_of(other)},
+    ]
+    findings = [
+        [one["kind"] for one in line["findings"] if one["kind"].startswith(("answer_", "message_"))] for line in lines
+    ]
+    assert findings[1:] == [["message_edited"]] * 3
+    shown = run("show", "desk", "--store", store_url).stdout
+    assert f"retry of     {identity_of(cut)}" in shown
+    assert "answer_dropped" not in shown
 
 
 @pytest.fixture
@@ -109,8 +134,11 @@ def test_answers_that_were_not_chosen_were_given_all_the_same(store_url: str) ->
     fill(store_url, first, other, faithful, cut.event("response_truncated", {}))
     chosen = ("export", "--verdict", "truncated", "--format", "jsonl", "--store", store_url)
     (line,) = map(json.loads, run(*chosen).stdout.splitlines())
-    assert line["relation"] == {"kind": "continues", "of": identity_of(faithful)}
-    assert [(one["kind"], "hold sk-1234" in one["detail"]) for one in line["findings"]][:1] == [("answer_edited", True)]
+    assert line["relation"] == {"kind": "regenerates", "of": identity_of(faithful)}
+    told = [
+        (one["kind"], "hold sk-1234" in one["detail"]) for one in line["findings"] if one["kind"].startswith("answer_")
+    ]
+    assert told == [("answer_edited", True)]
     redacted = run(*chosen, "--redact", "text:sk-1234")
     assert redacted.exit_code == 0
     assert "answer_edited" in redacted.stdout

@@ -158,8 +158,10 @@ def come_back(url: str, which: list[str], name: str, folder: Path, *, alone: boo
     result = run("import", *map(str, files), "--json", "--store", other)
     assert (result.exit_code, result.stderr) == (0, "")
     assert all(json.loads(line)["imported"] for line in result.stdout.splitlines())
-    again = run("import", *map(str, files), "--json", "--store", url)
-    assert not any(json.loads(line)["imported"] for line in again.stdout.splitlines())
+    for there in (url, other):
+        again = run("import", *map(str, files), "--json", "--store", there)
+        assert (again.stderr, again.exit_code) == ("", 0)
+        assert not any(json.loads(line)["imported"] for line in again.stdout.splitlines())
     wrong = []
     for one, document in documents.items():
         before, now = (comparable(told, name, alone=alone) for told in (document, exported(other, one, name)))

@@ -85,6 +85,10 @@ def moved(move: Move, redact: Iterable[str], *, dry: bool) -> Moved:
             found.lacks.update(report.lacks)
             found.reasons += [f"{report.path}: {report.reason}"] if report.reason else []
             found.reasons += [f"{report.path}, entry {one.number}: {one.reason}" for one in report.refused]
+            found.reasons += [
+                f"{report.path}, entry {one.number}: another exchange came under its id {one.exchange}"
+                for one in report.different
+            ]
         if not made.exists():
             found.status = "refused"
             return found

@@ -112,6 +112,7 @@ class Foreign:
     :ivar home: the conversation that it is in, where the file says so.
     :ivar called: its name in the file, where exchanges have names there.
     :ivar key: what makes it the same exchange in another file of this kind, where that is not all that it holds.
+    :ivar told: :func:`~recorder.core.told_digest.told_digest` of what the file says of it beside its bodies.
     :ivar number: its place in the file, from 1.
     """
 
@@ -139,6 +140,7 @@ class Foreign:
     home: Home | None = None
     called: str | None = None
     key: bytes | None = None
+    told: bytes | None = None
 
     def header(self, name: str) -> str | None:
         """Return the first value of a header of the answer."""

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from recorder.core.json_text import parse_json
 from recorder.core.messages import NOT_AS_WRITTEN
+from recorder.core.told_digest import told_digest
 from recorder.errors import ImportRefused
 from recorder.formats.importing.base import Foreign, Recording, Refused
 from recorder.formats.importing.ours import cuts_of, end_of, failure_of, home_of, lacking, origin_of
@@ -123,6 +124,7 @@ def _exchange(number: int, value: dict[str, Any]) -> Foreign:
         gaps=evidence.get("recording_has_gaps") is True,
         origin=origin_of(value, fields, answer),
         home=home_of(value, value.get("conversation_name")),
+        told=told_digest(value),
     )
     lacks = {*lacking(found, value.get("imported")), *(("request",) if request is None else ())}
     return replace(found, missing=tuple(sorted(lacks - ({"request"} if request is not None else set()))))

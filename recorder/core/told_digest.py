@@ -1,0 +1,45 @@
+"""What an export of ours tells of an exchange beside its bodies, in 32 bytes: to see whether it follows from them.
+
+An import keeps the bodies and reads them anew, so an export in which only what was read was changed would import as if
+it were whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+#: Of each part, what is said in it: names and forms of the rest may change from one version to the next.
+_SAID: Final = ("type", "text", "name", "arguments_text")
+_HEAD: Final = ("method", "url", "status", "verdict")
+
+
+def told_digest(exchange: Mapping[str, Any]) -> bytes:
+    """Return the digest of what ``show --json`` and the exports say was asked and answered.
+
+    :param exchange: as :func:`recorder.core.rebuilt.as_json` makes it; from a file, so it may be anything.
+    """
+    request, choices = exchange.get("request"), exchange.get("choices")
+    answers = [one.get("message") for one in choices if isinstance(one, dict)] if isinstance(choices, list) else None
+    told = [
+        [exchange.get(name) for name in _HEAD],
+        [request.get(name) for name in ("method", "url", "json", "body")] if isinstance(request, dict) else None,
+        _messages(exchange.get("messages")),
+        _messages(answers),
+    ]
+    written = json.dumps(told, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(written.encode("ascii")).digest()
+
+
+def _messages(messages: Any) -> list[Any] | None:
+    if not isinstance(messages, list):
+        return None
+    return [[one.get("role"), _parts(one.get("parts"))] for one in messages if isinstance(one, dict)]
+
+
+def _parts(parts: Any) -> list[Any] | None:
+    if not isinstance(parts, list):
+        return None
+    return [[one.get(name) for name in _SAID] for one in parts if isinstance(one, dict)]
