@@ -142,21 +142,23 @@ class Told(NamedTuple):
 
     :ivar begin: the first byte of what began it, where that is not the first of its pieces.
     :ivar end: the byte after what said that nothing more of it comes; None where nothing did.
-    :ivar as_value: its arguments came as a value, and not as text.
+    :ivar made_here: its arguments came as a value that stands nowhere in one piece, so their text was made here.
     """
 
     begin: int | None = None
     end: int | None = None
-    as_value: bool = False
+    made_here: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCallPart:
     """A call of a tool that the model asks for.
 
-    :ivar arguments_text: the arguments exactly as they came, however incomplete.
+    :ivar arguments_text: the arguments exactly as they came, however incomplete: the text that the dialect sends, or,
+        where it sends a JSON value, the text of that value in the body.
     :ivar complete: the arguments parse *and* the call is known to be finished, with nothing missing in its midst.
-    :ivar arguments: the parsed arguments; meaningless unless *complete*.
+    :ivar arguments: the parsed arguments; meaningless unless *complete*. A number with more digits than a float holds
+        is a :class:`~decimal.Decimal`.
     :ivar index: its index on the wire, where one was sent.
     :ivar legacy: it came as ``function_call``.
     :ivar extras: other fields of the call, as sent.

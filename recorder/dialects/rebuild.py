@@ -38,7 +38,7 @@ def rebuild(exchange: Exchange, remembered: Remembered | None = None) -> Rebuilt
         answer = _read(dialect, clues, _missing(exchange, body) if exchange.holes else ())
     reading: RequestReading | None = None
     if request is not None and request.json is not None:
-        payload = request.json if remembered is None else remembered.payload(request.json)
+        payload = (remembered or Remembered()).payload(request.json, request.payload)
         reading = read_request(request.url, payload, dialect)
     asked = reading.choices if reading else None
     evidence = gather(exchange, answer, asked, (decoded.understood, decoded.cut))
