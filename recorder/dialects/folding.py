@@ -23,6 +23,7 @@ from recorder.core.messages import (
     TokenCounts,
     Told,
     ToolCallPart,
+    telling,
 )
 from recorder.dialects.facts import Facts
 from recorder.dialects.facts import Place as Place  # a name of this module as well
@@ -379,7 +380,7 @@ def tokens(reports: Iterable[Any], names: Mapping[str, Sequence[str]]) -> TokenC
         :class:`~recorder.core.messages.TokenCounts`.
     """
     found: dict[str, int] = {}
-    for report in reports:
+    for report in telling(reports):
         for kind in _COUNTS:
             for path in names.get(kind, ()):
                 value = _at(report, path)
