@@ -29,18 +29,29 @@ def _refuse(name: str) -> NoReturn:
 
 
 def _finite(text: str) -> float | Decimal:
-    value = float(text)
-    if not math.isfinite(value):
+    if not math.isfinite(float(text)):
         _refuse(text)
+    return exact_number(text)
+
+
+def exact_number(text: str) -> float | Decimal:
+    """Return a JSON number with a fraction or an exponent: a float where that, written again, gives the same number.
+
+    :raises ValueError: its exponent is too long to be read.
+    """
+    value = float(text)
     if repr(value) == text:  # as most programs write one
         return value
     try:
         exact = Decimal(text)
     except InvalidOperation:
         _refuse(text)
-    return value if exact == Decimal(repr(value)) else exact
+    return value if math.isfinite(value) and exact == Decimal(repr(value)) else exact
 
 
+_decode_exactly = json.JSONDecoder(parse_float=exact_number).decode
+#: What may stand in a number that a float does not hold.
+_MANY_DIGITS: Final = re.compile(rb"[0-9.]{16}|[0-9][eE][+-]?[0-9]{3}")
 _decode_strictly = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite).decode
 
 
@@ -61,6 +72,19 @@ def parse_json(text: str | bytes, *, strict: bool = False) -> Any:
     if len(text) > DEEPEST < text.count("[") + text.count("{") and _deeper_than(value, DEEPEST):
         raise ValueError("nested too deeply")
     return value
+
+
+def exactly(text: bytes, value: Any) -> Any:
+    """Return the value of a JSON document with a :class:`~decimal.Decimal` for each number that a float does not hold.
+
+    :param value: what :func:`parse_json` made of it, which is returned where there is no such number.
+    """
+    if not _MANY_DIGITS.search(text):
+        return value
+    try:
+        return _decode_exactly(text.decode("utf-8-sig"))
+    except ValueError:  # an exponent that is too long to be read
+        return value
 
 
 def _whole(text: str) -> Any:

@@ -175,10 +175,7 @@ class CallFold:
 
     @property
     def text(self) -> str:
-        """The arguments so far, as they came; those that came as a value, as its JSON, which is as it came as well.
-
-        Only of a value that came in pieces, or of which nobody knows how it was written, the JSON is made here.
-        """
+        """The arguments so far, as they came; of a value, its JSON, which is made here only where it is not known."""
         text = whole_text("".join(self.pieces))
         return whole_text(self._value_text) if self.value is not None and not text else text
 

@@ -73,9 +73,8 @@ class _Call(CallFold):
             self.id = identity
         if isinstance(args, str):
             self.add(args, place)
-        elif args is not None:
-            if self.take_value(args, self._facts.as_sent(sent, "args")):
-                self._break("the arguments of a call come once more, and are others", place)
+        elif args is not None and self.take_value(args, self._facts.as_sent(sent, "args")):
+            self._break("the arguments of a call come once more, and are others", place)
         pieces = fields.get("partialArgs")
         if pieces is not None and not isinstance(pieces, list):
             self._facts.lose("partial_args_malformed", f"partialArgs is a {type(pieces).__name__}", place)
@@ -108,7 +107,6 @@ class _Call(CallFold):
         if not _assign(self.value, steps, value):
             self._break(f"a piece of arguments has no place in them: {_shown(path)}", place)
         (self._announced.add if fields.get("willContinue") is True else self._announced.discard)(path)
-
 
     def _exactly(self, value: Any, piece: dict[str, Any]) -> Any:
         """Return what a piece says, of a number all of its digits."""
