@@ -28,7 +28,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from recorder.core.json_text import plain, whole
+from recorder.core.json_text import dumps, plain, whole
 from recorder.core.json_value import canonical
 from recorder.core.messages import Anomaly, MediaPart, Message, OtherPart, ToolCallPart, ToolResultPart
 
@@ -114,8 +114,11 @@ def _identity(part: OtherPart | MediaPart | ToolResultPart) -> Any:
 
 def _arguments(call: ToolCallPart) -> str:
     """The arguments as one text for what a client that reads and writes them again leaves as it is."""
-    told = canonical(call.arguments_text)
-    return whole(call.arguments_text).strip() if told is None else told
+    text = call.arguments_text
+    if not text and call.complete:  # none were streamed, which stands for a value: that is what is sent back
+        text = dumps(call.arguments)
+    told = canonical(text)
+    return whole(text).strip() if told is None else told
 
 
 @dataclass(frozen=True, slots=True)

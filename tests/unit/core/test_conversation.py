@@ -84,6 +84,14 @@ def test_an_answer_is_compared_as_a_client_sends_it_back(answer: Message, sent_b
     assert answer_key([user("a")], answer) == thread_keys([user("a"), read_message(sent_back), user("c")])[1]
 
 
+def test_a_call_without_arguments_is_sent_back_with_an_empty_object() -> None:
+    streamed = Message("assistant", (ToolCallPart("", "t", "now", complete=True, arguments={}),))
+    back = Message("assistant", (ToolCallPart("{}", "t", "now", complete=True, arguments={}),))
+    cut = Message("assistant", (ToolCallPart("", "t", "now"),))
+    assert answer_key([user("a")], streamed) == answer_key([user("a")], back)
+    assert answer_key([user("a")], cut) != answer_key([user("a")], back)
+
+
 @pytest.mark.parametrize(
     ("arguments", "sent_back", "same"),
     [
