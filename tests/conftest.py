@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -18,7 +19,8 @@ from recorder.store import open_store
 from recorder.store.projected import SqlProjected
 from recorder.store.schema import upgrade
 from tests.postgres_server import GivenServer, PostgresServer, any_server
-from tests.sampling import mark_what_is_left
+from tests.sampling import leave_parts, mark_what_is_left
+from tests.tracing import be_patient
 from tests.tsa import Authority, Served, serving
 
 ENGINES = ("sqlite", "postgresql")
@@ -31,6 +33,10 @@ PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("sample", max_examples=30, **PATIENT)
 settings.register_profile("long", max_examples=2000, **PATIENT)
 settings.load_profile("sample")
+be_patient()
+if "PYTEST_XDIST_WORKER" in os.environ:  # what a test starts is not measured: that took more time than the tests do
+    for variable in [name for name in os.environ if name.startswith("COVERAGE_")]:
+        del os.environ[variable]
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
@@ -39,6 +45,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not config.option.keyword:
         places = [config.invocation_params.dir / argument.partition("::")[0] for argument in config.args]
         mark_what_is_left(items, (place.resolve() for place in places if place.is_file()))
+    if part := os.environ.get("TESTS_PART"):  # "K of N"
+        others = leave_parts(items, *map(int, part.split(" of ")))
+        config.hook.pytest_deselected(items=others)
+        left = set(others)
+        items[:] = [item for item in items if item not in left]
 
 
 @pytest.hookimpl(trylast=True)
@@ -66,6 +77,7 @@ def own_home(homes: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "RECORDER_ANCHORS",
         "RECORDER_SIGNING_KEY",
         "RECORDER_PAYLOAD_KEYS",
+        "PYTEST_ADDOPTS",  # what is asked of this run is not asked of those that tests begin
     ):
         monkeypatch.delenv(variable, raising=False)
     return home

@@ -62,6 +62,11 @@ def stream(path: str) -> CorpusStream:
     return CorpusStream(path, sidecar["analysis"]["dialect"], file.read_bytes(), sidecar)
 
 
+def size(path: str) -> int:
+    """Return how many bytes the stream at a path of the manifest has."""
+    return (ROOT / path).stat().st_size
+
+
 def sse_cases(name: str) -> list[dict[str, Any]]:
     """Return the cases of a file of ``sse-spec``; empty without a corpus."""
     file = ROOT / "sse-spec" / name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Final
@@ -12,7 +12,8 @@ from recorder.clock import id_text
 from recorder.core.events import EXCHANGE_ENDS, Event
 from recorder.core.json_text import present
 from recorder.projections.rows import exchange_row, kind_of, listed, opening_row, tags_of_row, turn_of_row
-from recorder.store.projected import ExchangeFilter, ExchangeRow, OpeningRow
+from recorder.store.filtered import ExchangeFilter, any_of
+from recorder.store.projected import ExchangeRow, OpeningRow
 
 _AT_ONCE: Final = 1024  # events of the feed
 _ASKING: Final = frozenset({"imported", "request_sent", "request_body_sent"})
@@ -23,12 +24,13 @@ class Followed:
     """Which exchanges are followed.
 
     :ivar which: the fields of an exchange; what only its end tells keeps its beginning back.
-    :ivar conversation: name of the conversation that the program had opened, or a part of its id.
+    :ivar conversations: name of the conversation that the program had opened, or a part of its id; any of these, or all
+        where there is none.
     :ivar tags: tags that it gave that conversation, all of them.
     """
 
     which: ExchangeFilter
-    conversation: str | None = None
+    conversations: tuple[str, ...] = ()
     tags: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -97,21 +99,23 @@ class Following:
 
     def _is_followed(self, row: ExchangeRow) -> bool:
         followed = self._followed
-        if followed.conversation is None and not followed.tags:
+        if not followed.conversations and not followed.tags:
             return True
         opening = self._opening(row.opening)
         if opening is None:
             return False
-        digits = followed.conversation.replace("-", "").lower() if followed.conversation is not None else ""
-        whole = opening.id.hex()
-        named = followed.conversation in (None, opening.name)
-        return (named or (digits != "" and (whole.startswith(digits) or whole.endswith(digits)))) and dict(
-            followed.tags
-        ).items() <= tags_of_row(opening).items()
+        named = not followed.conversations or any(_is_called(opening, one) for one in followed.conversations)
+        return named and dict(followed.tags).items() <= tags_of_row(opening).items()
 
     def _opening(self, identity: bytes | None) -> OpeningRow | None:
         events: Sequence[Event] = list(self._reader.found_events(identity)) if identity is not None else ()
         return opening_row(events) if events else None
+
+
+def _is_called(opening: OpeningRow, conversation: str) -> bool:
+    """Whether a text is the name of a conversation, or a part of its id."""
+    digits, whole = conversation.replace("-", "").lower(), opening.id.hex()
+    return conversation == opening.name or (digits != "" and (whole.startswith(digits) or whole.endswith(digits)))
 
 
 def _is_over(row: ExchangeRow) -> bool:
@@ -129,6 +133,9 @@ def _change(row: ExchangeRow, *, ended: bool) -> dict[str, Any]:
     return {"state": "ended" if ended else "began", **told}
 
 
-def followed(*, conversation: str | None = None, tags: dict[str, str] | None = None, **filters: Any) -> Followed:
+def followed(
+    *, conversation: str | Collection[str] | None = None, tags: dict[str, str] | None = None, **filters: Any
+) -> Followed:
     """Return what :meth:`recorder.Store.exchanges` would be given, for following."""
-    return Followed(replace(ExchangeFilter(), **filters), conversation, tuple((tags or {}).items()))
+    conversations = () if conversation is None else any_of(conversation)
+    return Followed(replace(ExchangeFilter(), **filters), conversations, tuple((tags or {}).items()))

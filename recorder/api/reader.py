@@ -17,8 +17,9 @@ from recorder.locations import absolute_url, spool_directory
 from recorder.recording.recovery import Spooled, read_spooled
 from recorder.store import open_store
 from recorder.store.erased import erased_of, recorded_erasures
+from recorder.store.filtered import ExchangeFilter
 from recorder.store.linked import LinkRow, links_of_exchange, links_of_thing
-from recorder.store.projected import ExchangeFilter, ExchangeRow, OpeningRow, RequestRow, SqlProjected
+from recorder.store.projected import ExchangeRow, OpeningRow, RequestRow, SqlProjected
 from recorder.store.searched import MessageRow
 from recorder.store.urls import parse_url
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -26,7 +26,8 @@ from recorder.dialects.remembered import Remembered
 from recorder.errors import ChainBroken, NotFound
 from recorder.locations import as_url
 from recorder.projections.rows import listed, turn_of_row
-from recorder.store.projected import ExchangeFilter, ExchangeRow
+from recorder.store.filtered import ExchangeFilter, any_of
+from recorder.store.projected import ExchangeRow
 from recorder.store.searched import MessageRow
 
 if TYPE_CHECKING:
@@ -42,17 +43,17 @@ class ExchangeFilters(TypedDict, total=False):
     ``conversation`` is an id, a name, or a part of an id; ``model`` the one that answered; ``verdict`` and ``status``
     how it ended; ``since_ns`` (started at or after) and ``until_ns`` (before) UTC nanoseconds; ``tool`` the name of one
     that the answer calls; ``finish`` a finish reason in the words of all dialects; ``tags`` those that its conversation
-    has, all of them.
+    has, all of them. Of all but times and tags there may be several values, in a list: any of these.
     """
 
-    conversation: str | None
-    model: str | None
-    verdict: str | None
-    status: int | None
+    conversation: str | Collection[str] | None
+    model: str | Collection[str] | None
+    verdict: str | Collection[str] | None
+    status: int | Collection[int] | None
     since_ns: int | None
     until_ns: int | None
-    tool: str | None
-    finish: str | None
+    tool: str | Collection[str] | None
+    finish: str | Collection[str] | None
     tags: Mapping[str, str] | None
 
 
@@ -152,15 +153,16 @@ class Store:
         homes = self.homes(fields.pop("conversation", None), fields.pop("tags", None))
         return ExchangeFilter(**fields), None if homes is None else self.threaded.members(homes)
 
-    def homes(self, conversation: str | None, tags: Mapping[str, str] | None) -> list[str] | None:
+    def homes(self, conversation: str | Collection[str] | None, tags: Mapping[str, str] | None) -> list[str] | None:
         """Return the ids of the conversations that fit filters; None where these do not restrict.
 
         :raises NotFound: there is no such conversation, or several.
         """
         homes: list[str] | None = None
         if conversation is not None:
-            found = self.resolve(conversation)
-            homes = [found.id if found.kind == "conversation" else self.conversation_of(found.id)[0]]
+            every = [self.resolve(one) for one in any_of(conversation)]
+            homes = [one.id if one.kind == "conversation" else self.conversation_of(one.id)[0] for one in every]
+            homes = list(dict.fromkeys(homes))
         if tags:
             tagged = self.threaded.tagged(tags)
             homes = tagged if homes is None else [home for home in homes if home in tagged]

@@ -39,6 +39,10 @@ _FORMATS: Final = {name: each.help for name, each in formats().items()} | {
 #: Formats that tell what each exchange of a conversation is to those before it.
 _COMPARED: Final = ("json", "jsonl", "markdown", "html", "otlp", "csv")
 
+#: What says ``-o`` for it. By another name than ``-``, it may be a file that the shell made: that one goes on, it is
+#: not replaced.
+_STANDARD_OUTPUT: Final = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+
 #: Shows a bar for so many exchanges, that many times over; what it returns is told of those that are done.
 _Begin = Callable[..., Callable[[int], None]]
 
@@ -67,7 +71,7 @@ class _File(click.Path):
     "--output",
     "file",
     type=_File(path_type=Path, dir_okay=False),
-    help="Write to this file, not to standard output.",
+    help="Write to this file, not to standard output, which is also -.",
 )
 @click.option("--force", is_flag=True, help="Replace the file where it exists.")
 @click.option("--all", "everything", is_flag=True, help="Everything that is recorded.")
@@ -95,11 +99,13 @@ def export(
     is left out.
     """
     _check_choice(identity, selection, everything=everything)
-    if file is not None and file.exists() and not force:
+    to_file = file if str(file) not in _STANDARD_OUTPUT else None
+    if to_file is not None and to_file.is_file() and not force:  # a pipe or a device loses nothing
         raise ConfigurationError(f"{file} exists already: give --force to replace it, or another file")
-    if file is not None and is_part_of(file, sqlite_path(settings.store)):
+    if to_file is not None and is_part_of(to_file, sqlite_path(settings.store)):
         raise ConfigurationError(f"{file} is the store itself, or lies beside it for it: give another file")
-    to_file = file if str(file) != "-" else None
+    if to_file is None and sys.stdout.isatty() and _is_binary(name):
+        raise ConfigurationError(f"{name} is no text, and a terminal cannot show it: give -o FILE")
     with Store(settings.store) as store, ExitStack() as shown:
 
         def begin(count: int, passes: int = 1) -> Callable[[int], None]:
@@ -172,7 +178,7 @@ def _event_pieces(
         streams = events_of(store, lambda: ((one, place) for one in conversation.exchanges))
         count = len(conversation.exchanges)
         hidden = any(map(standing.of, conversation.exchanges))
-    elif any(selection.filters.values()):
+    elif selection.is_given:
         places, count, _ = of_filters(store, **selection.filters)
         streams = events_of(store, places)
         hidden = any(standing.of(one) for one, _ in places())
@@ -194,7 +200,7 @@ def _advancing(streams: Iterable[Iterable[Event]], advance: Callable[[int], None
 
 
 def _check_choice(identity: str | None, selection: Selection, *, everything: bool) -> None:
-    given = [identity is not None, any(selection.filters.values()), everything]
+    given = [identity is not None, selection.is_given, everything]
     if sum(given) > 1:
         raise ConfigurationError("an ID, filters and --all are given together: give one of them (--conversation ID)")
     if not any(given):
@@ -248,6 +254,10 @@ def _named(
     if redaction.rules:
         return redacted(redaction, list(exchanges), conversation)
     return exchanges, conversation
+
+
+def _is_binary(name: str) -> bool:
+    return (event_formats() | formats())[name].is_binary
 
 
 def _put(file: Path | None, pieces: Iterator[Piece]) -> None:

@@ -94,4 +94,12 @@ def _complain(report: FileReport) -> None:
         kept = counted(report.imported + report.present, _NOUN)
         tell(f"{report.path} is damaged, {report.reason}: {kept} before that are imported, save it again for the rest")
     for one in report.refused:
-        tell(f"entry {one.number} of {report.path} is not imported, {one.reason}: the others are")
+        tell(f"entry {one.number} of {report.path} is not imported, {one.reason}: {_rest_of(report)}")
+
+
+def _rest_of(report: FileReport) -> str:
+    """What became of the rest of a file, of which an entry is refused; others may be, too."""
+    kept = report.imported + report.present
+    if not kept:
+        return "nothing of it is"
+    return f"{counted(kept, _NOUN)} of it {'is' if kept == 1 else 'are'}"

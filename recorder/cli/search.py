@@ -56,7 +56,8 @@ def search(
 
     All the words are wanted, in one message, in any order. "Words in quotes" stand side by side, -word is not
     wanted, pre* is the beginning of a word; everything else is literal. Upper and lower case are the same, accents
-    do not count. What stands in reasoning, refusals, calls of tools and their results is found as well.
+    do not count. Chinese, Japanese and Korean words are found inside longer ones, too. What stands in reasoning,
+    refusals, calls of tools and their results is found as well.
 
     A message that was sent again with later requests is found once: in the exchange that sent or answered it first.
     The filters are about that exchange. Of one in which `recorder redact` hides something, no passage is shown.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final
@@ -51,17 +51,61 @@ def limit_of(count: int | None, *, as_json: bool) -> int | None:
     return None if as_json and count is None else min(count or _SHOWN, sys.maxsize - 1)  # one more is looked for
 
 
+def _once(ctx: click.Context, param: click.Parameter, given: Sequence[Any]) -> Any:
+    """Return an option's value, of which several say nothing: which of them counts, nobody could see."""
+    if len(given) > 1:
+        raise click.BadParameter("it is given twice, and one is all it can be: leave one out.", ctx, param)
+    return given[0] if given else None
+
+
+def once_option(*names: str, **settings: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return an option that chooses, and of which there can be only one: click would take the last of several."""
+    return click.option(*names, multiple=True, callback=_once, **settings)
+
+
+def _tags(ctx: click.Context, param: click.Parameter, given: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Return the tags, all of which a conversation is to have: one of each name."""
+    for name, told in given:
+        if dict(given)[name] != told:
+            raise click.BadParameter(
+                f"{name} is given with two values, and a conversation has one of each: leave one out.", ctx, param
+            )
+    return tuple(given)
+
+
 _VERDICTS: Final = ("complete", "truncated", "aborted_by_client", "errored", "unknown")
+#: All have ``multiple``: of an option without it, click takes the last one and drops the others without a word.
 _OPTIONS: Final = (
-    click.option("--model", metavar="NAME", help="Only those of this model: that answered, or else was asked for."),
-    click.option("--verdict", type=click.Choice(_VERDICTS), help="Only those that ended so."),
-    click.option("--conversation", metavar="ID", help="Only those of this conversation: name or ID."),
-    click.option("--status", type=click.IntRange(100, 999), metavar="CODE", help="Only those with this HTTP status."),
-    click.option("--tool", metavar="NAME", help="Only those that call this tool."),
-    click.option("--finish", type=click.Choice(sorted(FINISHES)), help="Only those that the model ended so."),
-    click.option("--tag", "tags", type=Tag(), multiple=True, help="Only those of a conversation with this tag."),
-    click.option("--since", "since_ns", type=PointInTime(), help="Only those sent at or after: 2h, 3d, 2026-11-01."),
-    click.option("--until", "until_ns", type=PointInTime(), help="Only those sent before."),
+    click.option(
+        "--model",
+        metavar="NAME",
+        multiple=True,
+        help="Only those of this model: that answered, or else was asked for. This and the next five may be given "
+        "several times: any of these.",
+    ),
+    click.option("--verdict", type=click.Choice(_VERDICTS), multiple=True, help="Only those that ended so."),
+    click.option("--conversation", metavar="ID", multiple=True, help="Only those of this conversation: name or ID."),
+    click.option(
+        "--status",
+        type=click.IntRange(100, 999),
+        metavar="CODE",
+        multiple=True,
+        help="Only those with this HTTP status.",
+    ),
+    click.option("--tool", metavar="NAME", multiple=True, help="Only those that call this tool."),
+    click.option(
+        "--finish", type=click.Choice(sorted(FINISHES)), multiple=True, help="Only those that the model ended so."
+    ),
+    click.option(
+        "--tag",
+        "tags",
+        type=Tag(),
+        multiple=True,
+        callback=_tags,
+        help="Only those of a conversation with this tag; of several, all.",
+    ),
+    once_option("--since", "since_ns", type=PointInTime(), help="Only those sent at or after: 2h, 3d, 2026-11-01."),
+    once_option("--until", "until_ns", type=PointInTime(), help="Only those sent before."),
 )
 
 
@@ -69,14 +113,14 @@ _OPTIONS: Final = (
 class Selection:
     """The filters as they were given; the fields are the parameters of :meth:`recorder.Store.exchanges`."""
 
-    model: str | None = None
-    verdict: str | None = None
-    conversation: str | None = None
-    status: int | None = None
+    model: tuple[str, ...] = ()
+    verdict: tuple[str, ...] = ()
+    conversation: tuple[str, ...] = ()
+    status: tuple[int, ...] = ()
     since_ns: int | None = None
     until_ns: int | None = None
-    tool: str | None = None
-    finish: str | None = None
+    tool: tuple[str, ...] = ()
+    finish: tuple[str, ...] = ()
     tags: tuple[tuple[str, str], ...] = ()
 
     def of(self, store: Store) -> Iterator[dict[str, Any]]:
@@ -87,10 +131,15 @@ class Selection:
         return store.exchanges(**self.filters)
 
     @property
+    def is_given(self) -> bool:
+        """Whether there is any filter."""
+        return self != Selection()
+
+    @property
     def filters(self) -> dict[str, Any]:
-        """The filters as parameters."""
+        """The filters as parameters; None for those that were not given."""
         given = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return {**given, "tags": dict(self.tags)}
+        return {name: None if value == () else value for name, value in given.items()} | {"tags": dict(self.tags)}
 
 
 def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:

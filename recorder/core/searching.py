@@ -3,7 +3,8 @@
 A word is a run of letters and digits, of any case and with or without diacritics of U+0300 to U+036F: what the
 tokenizer unicode61 of SQLite's FTS5 takes (https://sqlite.org/fts5.html#unicode61_tokenizer), so that rows which
 no index has yet are found by the same words. Letters like Ł are those that people type in their place
-(:mod:`recorder.core.letters`). A query::
+(:mod:`recorder.core.letters`), and compatibility forms (ﬁ, Ａ１, ﾀﾜｰ) are what they stand for (NFKC). Scripts that put
+no space between words are found by pairs of characters (:mod:`recorder.core.unspaced`). A query::
 
     word          is wanted; in any order, anywhere in one message
     "two words"   are wanted in this order, side by side
@@ -22,8 +23,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from recorder.core.letters import folded_letters
+from recorder.core.unspaced import has_unspaced, pairs_of, runs_of
 
-_WORD: Final = re.compile(r"[^\W_](?:[^\W_]|[\u0300-\u036f])*")
+#: The marks of kana, U+3099 and U+309A, belong to the character before them, as accents do.
+_WORD: Final = re.compile(r"[^\W_](?:[^\W_]|[\u0300-\u036f\u3099\u309a])*")
 _MARKS: Final = re.compile(r"[\u0300-\u036f]+")
 _TERM: Final = re.compile(r'(?P<minus>-(?=["\w]))?(?:"(?P<quoted>[^"]*)(?:"|$)|(?P<word>[^\s"]+))(?P<star>(?<=")\*)?')
 _BEFORE: Final = 60  # characters of a passage before the first word that was found
@@ -74,19 +77,46 @@ def parse_query(text: str) -> Query:
     unwanted: list[Term] = []
     for found in _TERM.finditer(text):
         told = found["quoted"] if found["quoted"] is not None else found["word"]
-        words = tuple(word for _, _, word in words_of(told))
+        words = list(words_of(told))
         star = bool(found["star"]) or (found["word"] is not None and told.endswith("*"))
         if words:
-            (unwanted if found["minus"] else wanted).append(Term(words, star))
+            (unwanted if found["minus"] else wanted).append(_term(told, words, star))
     if not wanted:
         raise ValueError("no word is wanted")
     return Query(tuple(dict.fromkeys(wanted)), tuple(dict.fromkeys(unwanted)))
 
 
+def _term(told: str, words: list[Word], prefix: bool) -> Term:
+    """What is to be found; of a script without spaces, more characters may stand behind the last one of it."""
+    last = words[-1]
+    if len(words) > 1 and words[-2][0] < last[0] and words[-2][1] == last[1]:
+        words = words[:-1]  # the last character alone, which the pair before it has already
+    elif has_unspaced(told[last[0]]):
+        prefix = True
+    return Term(tuple(word for _, _, word in words), prefix)
+
+
 def words_of(text: str) -> Iterator[Word]:
-    """Yield the words of a text in order."""
+    """Yield the words of a text in order; those of one character, or of a script without spaces, may overlap."""
     for found in _WORD.finditer(text):
-        yield found.start(), found.end(), _compared(found[0])
+        start, word = found.start(), found[0]
+        if word.isascii():
+            yield start, found.end(), word.lower()
+        elif not has_unspaced(word):
+            yield from _spaced(word, start)
+        else:
+            for at, run, unspaced in runs_of(word):
+                yield from pairs_of(run, start + at, _one) if unspaced else _spaced(run, start + at)
+
+
+def _spaced(word: str, at: int) -> Iterator[Word]:
+    """A word; a compatibility form may stand for several, as ½ does for 1 and 2."""
+    for one in _WORD.findall(_compared(word)):
+        yield at, at + len(word), one
+
+
+def _one(character: str) -> str:
+    return "".join(_WORD.findall(_compared(character)))
 
 
 def text_of_words(text: str) -> str:
@@ -100,6 +130,7 @@ def text_of_words(text: str) -> str:
 def _compared(word: str) -> str:
     if word.isascii():
         return word.lower()
+    word = unicodedata.normalize("NFKC", word)  # before the case: ᴬ has none, and stands for a letter that has
     bare = _MARKS.sub("", unicodedata.normalize("NFD", folded_letters(word).lower()))
     bare = bare.replace("ς", "σ")  # one letter, which is written in two ways
     return unicodedata.normalize("NFC", bare)
@@ -147,7 +178,18 @@ def _passage(query: Query, text: str) -> Passage:
             if at >= 0 and _fits(term, recent, at):
                 marked += [(start, stop) for start, stop, _ in words[-len(term.words) :]]
                 end = min(end, marked[0][0] - _BEFORE + _LENGTH)
-    return _cut(text, sorted(set(marked)), end) if marked else ()
+    return _cut(text, _joined(sorted(set(marked))), end) if marked else ()
+
+
+def _joined(marked: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Join what touches or overlaps, as pairs of characters do."""
+    joined = [marked[0]]
+    for start, stop in marked[1:]:
+        if start <= joined[-1][1]:
+            joined[-1] = joined[-1][0], max(stop, joined[-1][1])
+        else:
+            joined.append((start, stop))
+    return joined
 
 
 def _cut(text: str, marked: Sequence[tuple[int, int]], end: int) -> Passage:

@@ -46,6 +46,11 @@ class Format(Protocol):
         """What it is for, in a few words: shown by ``recorder export --help``."""
         ...
 
+    @property
+    def is_binary(self) -> bool:
+        """Whether it is no text: nothing for a terminal."""
+        ...
+
     def render(self, exchanges: Iterable[Rebuilt], conversation: Conversation | None = None) -> Iterator[Piece]:
         """Yield the document, piece by piece, in memory that does not grow with the number of exchanges.
 
@@ -70,6 +75,11 @@ class EventFormat(Protocol):
     @property
     def help(self) -> str:
         """What it is for, in a few words: shown by ``recorder export --help``."""
+        ...
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether it is no text: nothing for a terminal."""
         ...
 
     def render(self, streams: Iterable[Iterable[Event]]) -> Iterator[Piece]:

@@ -54,6 +54,7 @@ class Csv:
 
     name = "csv"
     help = "a table of exchanges, safe to open in a spreadsheet"
+    is_binary = False
 
     def render(self, exchanges: Iterable[Rebuilt], conversation: Conversation | None = None) -> Iterator[str]:
         """Yield the names, then a row for each exchange."""

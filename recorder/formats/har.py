@@ -43,6 +43,7 @@ class Har:
 
     name = "har"
     help = "HAR 1.2, for browsers and HTTP tools"
+    is_binary = False
 
     def render(self, exchanges: Iterable[Rebuilt], conversation: Conversation | None = None) -> Iterator[str]:
         """Yield the document: head, one piece for each exchange, end."""

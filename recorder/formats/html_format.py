@@ -44,6 +44,7 @@ class Html:
 
     name = "html"
     help = "a transcript to read in a browser"
+    is_binary = False
 
     def render(self, exchanges: Iterable[Rebuilt], conversation: Conversation | None = None) -> Iterator[str]:
         """Yield head and title, one piece for each exchange, then the contents: the style puts them in front."""
@@ -238,8 +239,9 @@ def _counted(number: int, noun: str) -> str:
 def _facts(rebuilt: Rebuilt) -> Iterator[str]:
     exchange = rebuilt.exchange
     yield started(exchange)
-    if exchange.request is not None:
-        yield code(f"{exchange.request.method} {exchange.request.url}")
+    asked = [] if exchange.request is None else [exchange.request.method, exchange.request.url]
+    if any(asked):  # chats that are imported tell neither
+        yield code(" ".join(filter(None, asked)))
     if exchange.response is not None:
         yield f"status {exchange.response.status}"
     if rebuilt.model is not None:

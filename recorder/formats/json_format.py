@@ -15,6 +15,7 @@ class JsonDocument:
 
     name = "json"
     help = "one document with everything"
+    is_binary = False
 
     def render(self, exchanges: Iterable[Rebuilt], conversation: Conversation | None = None) -> Iterator[str]:
         """Yield the document: head, one piece for each exchange, end."""

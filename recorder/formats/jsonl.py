@@ -26,6 +26,7 @@ class JsonLines:
 
     name = "jsonl"
     help = "one line for each exchange, as show --json has it, with its bytes"
+    is_binary = False
 
     def render(self, exchanges: Iterable[Rebuilt], conversation: Conversation | None = None) -> Iterator[str]:
         """Yield a line for each exchange."""

@@ -47,6 +47,7 @@ class Markdown:
 
     name = "markdown"
     help = "a transcript to read"
+    is_binary = False
 
     def render(self, exchanges: Iterable[Rebuilt], conversation: Conversation | None = None) -> Iterator[str]:
         """Yield the heading, a note where exchanges are not as they were written, then one piece for each exchange.
@@ -92,7 +93,8 @@ def _exchange(rebuilt: Rebuilt, repeated: int, forked: str | None, changes: Sequ
     yield f"## Exchange {code(rebuilt.id)}\n\n"
     facts = [started(exchange)]
     if exchange.request is not None:
-        facts.append(f"{code(exchange.request.method)} {code(exchange.request.url)}")
+        asked = [code(told) for told in (exchange.request.method, exchange.request.url) if told]
+        facts += [" ".join(asked)] if asked else []  # chats that are imported tell neither
     if exchange.response is not None:
         facts.append(f"status {exchange.response.status}")
     if rebuilt.model is not None:

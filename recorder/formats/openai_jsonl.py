@@ -35,6 +35,7 @@ class OpenAIJsonLines:
 
     name = "openai-jsonl"
     help = "complete answers as OpenAI's JSONL for fine-tuning"
+    is_binary = False
 
     def render(self, exchanges: Iterable[Rebuilt], conversation: Conversation | None = None) -> Iterator[str]:
         """Yield the lines."""

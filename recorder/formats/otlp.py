@@ -46,6 +46,7 @@ class OtlpLines:
 
     name = "otlp"
     help = "OpenTelemetry GenAI spans as OTLP JSON lines"
+    is_binary = False
 
     def render(self, exchanges: Iterable[Rebuilt], conversation: Conversation | None = None) -> Iterator[str]:
         """Yield a line for each exchange."""

@@ -54,6 +54,7 @@ class ParquetMessages:
 
     name = "parquet"
     help = "messages as rows, for data frames and SQL (needs the extra parquet)"
+    is_binary = True
 
     def render(self, exchanges: Iterable[Rebuilt], conversation: Conversation | None = None) -> Iterator[bytes]:
         """Yield the file, a row group at a time.

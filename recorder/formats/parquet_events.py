@@ -39,6 +39,7 @@ class ParquetEvents:
 
     name = "parquet-events"
     help = "events as rows, their bytes included (needs the extra parquet)"
+    is_binary = True
 
     def render(self, streams: Iterable[Iterable[Event]]) -> Iterator[bytes]:
         """Yield the file, a row group at a time.

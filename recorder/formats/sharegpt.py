@@ -36,6 +36,7 @@ class ShareGpt:
 
     name = "sharegpt"
     help = "complete answers as LLaMA-Factory's ShareGPT"
+    is_binary = False
 
     def render(self, exchanges: Iterable[Rebuilt], conversation: Conversation | None = None) -> Iterator[str]:
         """Yield the lines."""

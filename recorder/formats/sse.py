@@ -21,6 +21,7 @@ class Sse:
 
     name = "sse"
     help = "the body of one exchange, byte for byte"
+    is_binary = False
 
     def render(self, exchanges: Iterable[Rebuilt], conversation: Conversation | None = None) -> Iterator[bytes]:
         """Yield the body.

@@ -100,7 +100,7 @@ class Hooks:
         """Note which cassettes the tests use that will run."""
         recorded = [item for item in session.items if is_recorded(item)]
         self.run.expect(path for item in recorded if (path := self._cassette(item)) is not None)
-        if recorded or self.configured.blocks == "all":
+        if self.configured.blocks == "all" or (recorded and self.configured.blocks != "off"):
             self.guarding.watch()
 
     def _cassette(self, item: pytest.Item) -> Path | None:

@@ -10,7 +10,7 @@ events never change.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import psycopg
@@ -123,7 +123,8 @@ class PostgresStore(SqlStore):
         with self.reading() as connection:
             with _raw(connection).cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            yield _Snapshot(connection, self._name)
+            with closing(_Snapshot(connection, self._name)) as rows:
+                yield rows
 
     def fed(self, select: str, after: FeedCursor, limit: int) -> list[Row]:
         """Return what a statement selects of up to *limit* events ``e`` committed after *after*, in their order."""
@@ -256,12 +257,17 @@ def _raw(connection: Connection) -> psycopg.Connection[Any]:
 def _server_cursor(connection: Connection, name: str) -> Iterator[psycopg.ServerCursor[Any]]:
     cursor = _raw(connection).cursor(name, binary=True)
     try:
-        with cursor:
-            yield cursor
+        yield cursor
+    finally:
+        _close(cursor)
+
+
+def _close(cursor: psycopg.ServerCursor[Any]) -> None:
+    try:
+        cursor.close()
     except psycopg.Error:
-        if not cursor.closed:  # closing it on leaving the block failed: the server is gone, known to the driver or not
-            cursor.connection.close()
-            cursor.close()
+        cursor.connection.close()  # the server is gone, known to the driver or not
+        cursor.close()
         raise
 
 
@@ -269,17 +275,28 @@ class _Snapshot(SnapshotRows):
     def __init__(self, connection: Connection, name: str) -> None:
         self._name = name
         self._connection = connection
-        self._cursors = 0
+        self._begun = 0
+        self._open: set[psycopg.ServerCursor[Any]] = set()
 
     def __call__(self, sql: str) -> Generator[Row, None, None]:
-        self._cursors += 1
+        self._begun += 1
         # These rows are read wherever the caller is, not within the block that made the snapshot.
         with (
             translating(self._name, psycopg.Error),
-            _server_cursor(self._connection, f"rows{self._cursors}") as cursor,
+            _server_cursor(self._connection, f"rows{self._begun}") as cursor,
         ):
+            self._open.add(cursor)
             cursor.itersize = _FETCH
-            yield from cursor.execute(sql)
+            try:
+                yield from cursor.execute(sql)
+            finally:
+                self._open.discard(cursor)
+
+    def close(self) -> None:
+        """Close what is still being read, by whoever holds it: a cursor must not be left to the garbage."""
+        for cursor in tuple(self._open):
+            with suppress(psycopg.Error):  # the server is gone: nobody reads on, and the next one to ask is told
+                _close(cursor)
 
 
 class _StoredHere(Stored):

@@ -11,14 +11,14 @@ from functools import partial
 from operator import attrgetter
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, Text, cast, delete, func, literal_column, select
-from sqlalchemy.dialects.postgresql import ARRAY, array
+from sqlalchemy import Connection, Select, Table, delete, func, select
 
 from recorder.clock import ID_SIZE, id_or_digits
 from recorder.core.searching import Query
 from recorder.errors import CorruptRecording
 from recorder.store.base import FeedCursor
 from recorder.store.checkpoints import checkpoint_of, insert_into, move_checkpoint
+from recorder.store.filtered import ExchangeFilter, restricted, restricted_messages
 from recorder.store.linked import LinkRow, store_links
 from recorder.store.related import (
     TurnRow,
@@ -42,8 +42,6 @@ from recorder.store.searched import (
 )
 from recorder.store.sql import SqlStore
 from recorder.store.tables import caches, exchanges, messages, openings, projection_checkpoints
-
-_EQUAL: Final = ("opening", "call", "model", "status", "verdict", "method")  # fields that restrict by equality
 
 _ROWS_AT_ONCE: Final = 1000
 
@@ -123,48 +121,6 @@ class OpeningRow:
     last_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class ExchangeFilter:
-    """Which exchanges to list; a field that is None does not restrict.
-
-    :ivar ids: of some exchanges; a statement takes some thousands.
-    :ivar url: a part of the URL.
-    :ivar tool: name of a tool that it calls; ``finish``: one of its finish reasons.
-    :ivar since_ns: started at or after; ``until_ns``: before.
-    """
-
-    opening: bytes | None = None
-    call: str | None = None
-    model: str | None = None
-    status: int | None = None
-    verdict: str | None = None
-    method: str | None = None
-    url: str | None = None
-    since_ns: int | None = None
-    until_ns: int | None = None
-    tool: str | None = None
-    finish: str | None = None
-    ids: frozenset[Digest] | None = None
-
-    def selects(self, row: ExchangeRow) -> bool:
-        """Whether *row*, wherever it comes from, is one of them."""
-        return (
-            all(getattr(self, name) in (None, getattr(row, name)) for name in _EQUAL)
-            and (self.ids is None or row.id in self.ids)
-            and (self.url is None or self.url in row.url)
-            and (self.tool is None or f"\n{self.tool}\n" in f"\n{row.tools or ''}")
-            and (self.finish is None or self.finish in (row.finish or "").split(","))
-            and (self.since_ns is None or row.started_ns >= self.since_ns)
-            and (self.until_ns is None or row.started_ns < self.until_ns)
-        )
-
-
-#: The lists of words that a row holds, as the indexes of Postgres have them.
-_LISTS: Final[dict[str, ColumnElement[Any]]] = {
-    "tools": literal_column(f"string_to_array({exchanges.name}.tools, '\n')"),
-    "finish": literal_column(f"string_to_array({exchanges.name}.finish, ',')"),
-}
-
 AnyRow = TypeVar("AnyRow", TurnRow, OpeningRow)
 RowType = TypeVar("RowType", ExchangeRow, OpeningRow, RequestRow)
 
@@ -230,7 +186,7 @@ class SqlProjected:
     ) -> Iterator[ExchangeRow]:
         """Yield exchanges by the time at which they started."""
         order = (exchanges.c.started_ns, exchanges.c.id)
-        query = _restricted(select(exchanges), which or ExchangeFilter(), self._lists_are_indexed)
+        query = restricted(select(exchanges), which or ExchangeFilter(), self._lists_are_indexed)
         query = query.order_by(*(column.desc() if newest_first else column for column in order))
         yield from self._all(ExchangeRow, query.limit(limit))
 
@@ -288,7 +244,7 @@ class SqlProjected:
         """Yield the messages that a query finds, each once: in the first exchange that had it."""
         with self._store.reading() as connection:
             lists = self._lists_are_indexed
-            restrict = None if which == ExchangeFilter() else partial(_restricted_messages, which=which, lists=lists)
+            restrict = None if which == ExchangeFilter() else partial(restricted_messages, which=which, lists=lists)
             found = found_messages(connection, query, restrict, newest_first=newest_first, limit=limit)
             yield from ((message, ExchangeRow(*exchange)) for message, exchange in found)
 
@@ -350,51 +306,3 @@ def store_rows(connection: Connection, rows: Sequence[ExchangeRow] | Sequence[Op
     statement = insert.on_conflict_do_update(index_elements=sorted(keys), set_=changed)
     values = attrgetter(*(names := [field.name for field in fields(rows[0])]))  # astuple copies every value
     connection.execute(statement, [dict(zip(names, values(row), strict=True)) for row in rows])
-
-
-def _restricted(query: Select[Any], which: ExchangeFilter, lists: bool) -> Select[Any]:
-    c = exchanges.c
-    for field in _EQUAL:
-        value = getattr(which, field)
-        if value is not None:
-            query = query.where(c[field] == value)
-    if which.url:
-        # Not LIKE, which tells upper from lower case on one engine and not on the other.
-        query = query.where(func.replace(c.url, which.url, "") != c.url)
-    if which.tool is not None:
-        query = query.where(_has_tool(which.tool, lists))
-    if which.finish is not None:
-        query = query.where(_has_finish(which.finish, lists))
-    if which.ids is not None:
-        query = query.where(c.id.in_(which.ids))
-    return query.where(*_within(c.started_ns, which))
-
-
-def _has_tool(tool: str, lists: bool) -> ColumnElement[bool]:
-    if lists and tool and "\n" not in tool:
-        return _has_word("tools", tool)
-    called = func.coalesce("\n" + exchanges.c.tools, "")
-    return func.replace(called, f"\n{tool}\n", "") != called
-
-
-def _has_finish(finish: str, lists: bool) -> ColumnElement[bool]:
-    if lists and finish:
-        return _has_word("finish", finish)
-    return ("," + exchanges.c.finish + ",").contains(f",{finish},", autoescape=True)
-
-
-def _has_word(name: str, word: str) -> ColumnElement[bool]:
-    """Whether a list has a word, for Postgres, which has an index of them and so knows how frequent they are."""
-    return _LISTS[name].op("@>", is_comparison=True)(cast(array([word]), ARRAY(Text)))
-
-
-def _restricted_messages(query: Select[Any], which: ExchangeFilter, lists: bool) -> Select[Any]:
-    """As :func:`_restricted`; a message began with its exchange, and an index may have it by that time."""
-    return _restricted(query, which, lists).where(*_within(messages.c.started_ns, which))
-
-
-def _within(started_ns: ColumnElement[int], which: ExchangeFilter) -> Iterator[ColumnElement[bool]]:
-    if which.since_ns is not None:
-        yield started_ns >= which.since_ns
-    if which.until_ns is not None:
-        yield started_ns < which.until_ns

@@ -45,6 +45,7 @@ _LAST_PLACE: Final = 16383
 _MOST_PLACES: Final = 255  # of one word
 _MOST_BYTES: Final = 900_000  # of a tsvector: it holds 1 MiB
 _LONGEST_WORD: Final = 500  # characters; 2,046 bytes
+_LONGEST_PHRASE: Final = 250  # words: of one that stands there more often than _MOST_PLACES, no longer one can be found
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,9 +318,10 @@ def postgres_words(terms: Iterable[Term], *, any_of: bool = False) -> str:
     """
 
     def told(term: Term) -> str:
-        *before, last = term.words
+        *before, last = term.words[:_LONGEST_PHRASE]
+        prefix = term.prefix and len(term.words) <= _LONGEST_PHRASE
         words = [f"'{word[:_LONGEST_WORD]}'" for word in before]
-        return "(" + " <-> ".join([*words, f"'{last[:_LONGEST_WORD]}'{':*' if term.prefix else ''}"]) + ")"
+        return "(" + " <-> ".join([*words, f"'{last[:_LONGEST_WORD]}'{':*' if prefix else ''}"]) + ")"
 
     return (" | " if any_of else " & ").join(map(told, terms))
 

@@ -55,6 +55,7 @@ def large(url: str, exchanges: int, words: int, *, key: Key | None = None) -> tu
     return desk, made
 
 
+@pytest.mark.thorough  # it makes and seals 33,000 chunks
 def test_memory_does_not_grow_with_the_number_of_exchanges(tmp_path: Path) -> None:
     peaks = []
     for exchanges in (10, 100):

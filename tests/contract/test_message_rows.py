@@ -16,7 +16,8 @@ from recorder.projections.audit import audit_rows
 from recorder.projections.runner import NAME, folded, project, rebuild_all
 from recorder.store import open_store
 from recorder.store.base import FeedCursor
-from recorder.store.projected import ExchangeFilter, SqlProjected
+from recorder.store.filtered import ExchangeFilter
+from recorder.store.projected import SqlProjected
 from recorder.store.searched import MessageRow
 from recorder.store.sql import SqlStore
 from recorder.store.tables import messages
@@ -269,7 +270,7 @@ def test_frequent_words_are_found_newest_first_as_well(store: SqlStore) -> None:
 
 def test_what_a_column_cannot_hold(store: SqlStore) -> None:
     huge = " ".join(f"w{number}" for number in range(150_000)) + " " + "x" * 5000
-    script = "한" * 3000  # one word, for want of spaces
+    script = "한" * 3000  # without spaces
     fill(store, answered(1, ("user", "nul \0 and \ud800 lone"), ("user", huge), text=f"O'Reilly \\ 'quoted' {script}"))
     assert searched(store, script) == searched(store, "한한*") == [(identity(1), 1, 0)]
     assert searched(store, "nul lone") == [(identity(1), 0, 0)]
@@ -377,6 +378,39 @@ def test_letters_that_unicode_does_not_take_apart_are_found_by_those_that_people
 @pytest.mark.parametrize(("query", "city"), ASKED_FOR.items())
 def test_what_no_index_has_yet_is_found_by_the_same_letters(query: str, city: int) -> None:
     assert [parse_query(query).selects([text]) for text in CITIES] == [at == city for at in range(3)]
+
+
+#: Messages in scripts without spaces, or in forms that stand for others; and by what they are found.
+UNSPACED = [
+    "私は東京タワーに行く。",
+    "京都の塔、タワ。ワー",
+    "서울타워에서 만나요",
+    "我们在北京大学读书",
+    "ﬁle Ａ１ 50㎏ﾀﾜｰ",
+]
+INSIDE = {
+    "タワー": {0, 4},
+    "ﾀﾜｰ": {0, 4},
+    "東京タワー": {0},
+    "京": {0, 1, 3},
+    "京都": {1},
+    "塔": {1},
+    "タワ -東京": {1, 4},
+}
+INSIDE |= {"타워": {2}, "서울": {2}, "만나*": {2}, "타워 만나": {2}, "大学": {3}, "北大": set(), '"北京 大学"': set()}
+INSIDE |= {"file": {4}, "ﬁle": {4}, "FILE a1": {4}, '"file a1 50"': {4}, "ａ１": {4}, "は東京*": {0}, "行く": {0}}
+
+
+def test_words_inside_a_run_without_spaces_and_other_forms_of_letters_are_found(store: SqlStore) -> None:
+    fill(store, *(answered(at, ("user", text), text="A", call=f"c{at}") for at, text in enumerate(UNSPACED, 1)))
+    for asked, places in INSIDE.items():
+        query = parse_query(asked)
+        for newest_first in (True, False):
+            found = SqlProjected(store).search(query, ExchangeFilter(), limit=9, newest_first=newest_first)
+            told = {row.text: passage(query, row.searched) for row, _ in found}
+            assert told.keys() == {UNSPACED[at] for at in places}, asked
+            assert all(told.values()), asked
+        assert {at for at, text in enumerate(UNSPACED) if query.selects([text])} == places, asked
 
 
 WORDS = {"Ёлка": "ЕЛКА", "ΑΣΣ": "ασς", "σας": "ΣΑΣ", "ᾳ": "α", "Ἀχαΐα": "ΑΧΑΙΑ", "ǖǟ": "UA", "Ꭰᎀ": "ꭰᎀ", "क़लम": "क़लम"}

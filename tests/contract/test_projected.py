@@ -10,12 +10,8 @@ import pytest
 from recorder.errors import StoreError
 from recorder.store import open_store
 from recorder.store.base import FeedCursor
-from recorder.store.projected import (
-    ExchangeFilter,
-    ExchangeRow,
-    OpeningRow,
-    SqlProjected,
-)
+from recorder.store.filtered import ExchangeFilter
+from recorder.store.projected import ExchangeRow, OpeningRow, SqlProjected
 from tests.building import identity
 
 START = FeedCursor()
@@ -120,6 +116,15 @@ def test_a_checkpoint_moves_only_from_where_it_was_seen(projected: SqlProjected)
         (ExchangeFilter(tool="sell"), [4]),
         (ExchangeFilter(tool="buy_%"), [5, 4]),
         (ExchangeFilter(tool="buy"), []),
+        (ExchangeFilter(status=(500, 404)), [5]),
+        (ExchangeFilter(status=[200, 500], model=("m-2", "m-3")), [1]),
+        (ExchangeFilter(verdict=("errored", "complete")), [5, 4, 3, 2, 1]),
+        (ExchangeFilter(finish=("length", "tool_calls", "nothing")), [4]),
+        (ExchangeFilter(finish=("length", "stop")), [5, 4, 3, 2, 1]),
+        (ExchangeFilter(tool=("sell", "buy")), [4]),
+        (ExchangeFilter(tool=("sell", "buy_%"), finish=("stop",)), [5]),
+        (ExchangeFilter(tool=()), []),
+        (ExchangeFilter(model=()), []),
     ],
 )
 def test_filters(projected: SqlProjected, which: ExchangeFilter, numbers: list[int]) -> None:

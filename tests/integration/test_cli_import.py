@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
+import io
 import json
 import sqlite3
 import subprocess
@@ -99,6 +101,8 @@ def test_folders_are_walked(store_url: str, cassette: Path) -> None:
         (b"", "it is empty"),
         (b"interactions:\n- {", "no YAML"),
         (b"\x1f\x8b\x08", "gzip ends before its own end"),
+        (b"PK\x03\x04\x14\0\0\0\x08\0", "zip ends before its own end"),
+        (b"\xff\xfe\x41\0\x42", "begins as text in UTF-16 does, and is none"),
     ],
 )
 def test_what_cannot_be_read_is_one_line(tmp_path: Path, content: bytes, reason: str) -> None:
@@ -158,14 +162,68 @@ def test_texts_that_no_database_takes(store_url: str, tmp_path: Path) -> None:
     assert run("show", next(iter(exchanges(store_url))), "--store", store_url).exit_code == 0
 
 
-def test_an_entry_that_is_refused_is_told(store_url: str, tmp_path: Path) -> None:
+def broken_entry() -> dict[str, Any]:
     bad = entry()
     bad["response"]["content"] = {"encoding": "base64", "text": "!"}
+    return bad
+
+
+def test_an_entry_that_is_refused_is_told(store_url: str, tmp_path: Path) -> None:
     file = tmp_path / "two.har"
-    file.write_text(json.dumps(har(entry(), bad)))
+    file.write_text(json.dumps(har(entry(), broken_entry())))
     (one,) = reports(store_url, file, code=1)
     assert [refused["entry"] for refused in one["refused"]] == [2]
     assert one["imported"] == 1
+
+
+@pytest.mark.parametrize(
+    ("good", "rest"), [(0, "nothing of it is"), (1, "1 exchange of it is"), (2, "2 exchanges of it are")]
+)
+def test_what_is_told_of_the_rest_of_a_file_is_true(tmp_path: Path, good: int, rest: str) -> None:
+    entries = [entry() for _ in range(good)]
+    for number, one in enumerate(entries):
+        one["request"]["url"] = f"http://h.test/{number}"
+    file = tmp_path / "some.har"
+    file.write_text(json.dumps(har(*entries, broken_entry(), broken_entry())))
+    result = run("import", str(file), "--store", f"sqlite:///{tmp_path}/store.db")
+    assert result.exit_code == 1
+    lines = result.stderr.splitlines()
+    assert [line.rpartition(": ")[2] for line in lines] == [rest, rest]
+
+
+def test_a_cut_zip_in_a_folder_is_told(store_url: str, tmp_path: Path) -> None:
+    """As a gzip that is cut: it may be all that somebody was sent."""
+    folder = tmp_path / "given"
+    folder.mkdir()
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w") as archive:
+        archive.writestr("conversations.json", json.dumps([SIMPLE]))
+        archive.writestr("user.json", "{}")
+    (folder / "export.zip").write_bytes(whole.getvalue()[:-30])
+    (one,) = reports(store_url, folder, code=1)
+    assert (one["status"], one["reason"]) == ("refused", "its zip ends before its own end")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be", "utf-32"])
+def test_a_byte_order_mark_tells_the_encoding(store_url: str, tmp_path: Path, encoding: str) -> None:
+    """PowerShell's ``>`` writes UTF-16."""
+    written = json.dumps(har(entry(), creator="Łódź"), ensure_ascii=False)
+    mark = codecs.BOM_UTF16_BE if encoding == "utf-16-be" else b""
+    (file := tmp_path / "wide.har").write_bytes(mark + written.encode(encoding))
+    (packed := tmp_path / "wide.har.gz").write_bytes(gzip.compress(file.read_bytes()))
+    (plain := tmp_path / "plain.har").write_text(written, encoding="utf-8")
+    found = reports(store_url, file, packed, plain)
+    assert [(one["format"], one["imported"], one["present"]) for one in found] == [
+        ("har", 1, 0),
+        ("har", 0, 1),
+        ("har", 0, 1),
+    ]
+
+
+def test_bytes_of_a_stream_that_was_recoded_are_not_those_that_came(store_url: str, tmp_path: Path) -> None:
+    (file := tmp_path / "stream.sse").write_bytes('data: {"a": "ż"}\n\n'.encode("utf-16"))
+    (one,) = reports(store_url, file)
+    assert (one["format"], one["imported"], one["lacks"]["response_bytes"]) == ("sse", 1, 1)
 
 
 def test_wrong_usage(tmp_path: Path, store_url: str) -> None:

@@ -6,6 +6,8 @@ import base64
 import json
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -180,6 +182,34 @@ def test_export_into_a_named_pipe_goes_through_it(url: str, tmp_path: Path) -> N
     assert got == run("export", identity_of(FIRST), "--store", url).stdout_bytes
     assert stat.S_ISFIFO(pipe.stat().st_mode)
     assert list(tmp_path.glob("*.partial")) + list(tmp_path.glob(".*.partial")) == []
+
+
+def test_export_to_a_pipe_or_a_device_needs_no_force(url: str, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    assert run("export", identity_of(FIRST), "-o", str(pipe), "--store", url).exit_code == 0
+    got = os.read(reading, 1 << 16)
+    os.close(reading)
+    assert got == run("export", identity_of(FIRST), "--store", url).stdout_bytes
+    assert run("export", identity_of(FIRST), "-o", os.devnull, "--store", url).exit_code == 0
+    assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+@pytest.mark.parametrize("to_file", [True, False])
+def test_standard_output_by_any_name(url: str, tmp_path: Path, name: str, to_file: bool) -> None:
+    """A file behind it is the shell's: what stands in it stays, and what comes after goes on behind."""
+    command = [sys.executable, "-m", "recorder", "export", identity_of(FIRST), "-o", name, "--force", "--store", url]
+    expected = run("export", identity_of(FIRST), "--store", url).stdout_bytes
+    if not to_file:
+        assert subprocess.run(command[:-3] + command[-2:], stdout=subprocess.PIPE, check=True).stdout == expected
+        return
+    with (file := tmp_path / "out").open("wb", buffering=0) as out:
+        out.write(b"before\n")
+        subprocess.run(command, stdout=out, check=True)
+        out.write(b"after\n")
+    assert file.read_bytes() == b"before\n" + expected + b"after\n"
 
 
 def test_export_replaces_what_a_link_leads_to_and_no_other_file(url: str, tmp_path: Path) -> None:

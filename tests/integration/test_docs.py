@@ -9,10 +9,12 @@ The page of an example has its programs beside it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -135,6 +137,7 @@ class Shell:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=True,
         )
 
     def run(self, command: str) -> tuple[int, str]:
@@ -151,7 +154,16 @@ class Shell:
             printed += line
 
     def close(self) -> None:
-        self._process.communicate()
+        """End it, and whatever it has begun that a page has not ended, since it failed."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(10)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._process.stdout.close()
 
 
 def session_of(text: str) -> list[tuple[str, list[str]]]:

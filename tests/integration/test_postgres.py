@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import socket
 import threading
@@ -215,6 +216,18 @@ def test_a_reader_in_the_middle_of_a_stream_when_the_server_dies(own_postgres: P
     own_postgres.start()
     assert len(list(store.events(built.opened.stream))) == 6000
     store.close()
+
+
+def test_what_is_read_in_a_walk_is_closed_with_it_whoever_holds_it(store: PostgresStore) -> None:
+    built = ExchangeBuilder(1).chunks(*[b"x"] * 3000)
+    store.append([built.opened], built.events)
+    walked = store.walk()
+    _, events = next(walked)
+    next(events)
+    walked.close()
+    assert [each for each in gc.get_objects() if isinstance(each, psycopg.ServerCursor) and not each.closed] == []
+    with pytest.raises(RecorderError):
+        list(events)
 
 
 def test_a_session_that_was_cut_is_replaced(store: PostgresStore, postgres_url: str) -> None:

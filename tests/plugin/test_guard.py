@@ -57,6 +57,20 @@ def test_what_is_allowed_is_reached(suite: Suite, marker: str, setting: str | No
     assert suite.calls == 1
 
 
+@pytest.mark.parametrize(("blocked", "hooks"), [("off", 0), ("recorded", 1)])
+def test_where_nothing_is_blocked_nothing_listens(suite: Suite, blocked: str, hooks: int) -> None:
+    """On Python 3.11 any audit hook may cost a program that is measured a thread."""
+    suite.record("cassettes/test_bot/test_it.jsonl", "a")
+    suite.configure(f"recorder_block_network = {blocked}")
+    (suite.path / "conftest.py").write_text(
+        "import sys\nadd, added = sys.addaudithook, []\n"
+        "sys.addaudithook = lambda hook: (added.append(hook), add(hook))\n"
+        "def pytest_unconfigure():\n    print('hooks', len(added))\n"
+    )
+    suite.write("def test_it(recorded_session):\n    ask(recorded_session, 'a')\n")
+    suite.tells([f"hooks {hooks}"], apart=True, passed=1)
+
+
 def test_tests_without_a_recording_have_their_network_unless_it_is_blocked_for_all(suite: Suite) -> None:
     suite.write("import requests\ndef test_it():\n    ask(requests.Session(), 'a')\n")
     assert suite.run().ret == 0

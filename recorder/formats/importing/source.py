@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import re
+import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +17,14 @@ from recorder.errors import ImportRefused
 
 _BOM: Final = b"\xef\xbb\xbf"
 _GZIP: Final = b"\x1f\x8b"
+_ZIP: Final = b"PK\x03\x04"
+#: Byte order marks of text that is not UTF-8, the longer ones first: PowerShell's ``>`` writes UTF-16.
+_WIDE: Final = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 _HEAD: Final = 64 * 1024
 #: A file that unpacks to more is refused: it would be held in memory.
 LARGEST: Final = 512 * 1024 * 1024
@@ -41,20 +52,27 @@ class Database(Protocol):
 class Source:
     """A file's bytes.
 
-    :ivar raw: unpacked where they were gzip; of a database no more than its first.
+    :ivar raw: unpacked where they were gzip, in UTF-8 where they were UTF-16 or UTF-32; of a database no more than its
+        first.
     :ivar database: what it is, where it is one.
+    :ivar recoded: they were text in UTF-16 or UTF-32, so that nobody knows the bytes that somebody sent.
     """
 
     raw: bytes
     database: Database | None = None
+    recoded: bool = False
 
     @classmethod
     def of(cls, data: bytes) -> Source:
         """Return the source that a file's bytes are.
 
-        :raises ImportRefused: it is gzip (RFC 1952), and damaged or too large.
+        :raises ImportRefused: it is gzip (RFC 1952), and damaged or too large; or a zip that is cut.
         """
-        return cls(_unpacked(data) if data.startswith(_GZIP) else data)
+        raw = _unpacked(data) if data.startswith(_GZIP) else data
+        if raw.startswith(_ZIP) and not zipfile.is_zipfile(io.BytesIO(raw)):  # its directory stands at its end
+            raise ImportRefused("its zip ends before its own end")
+        text = _narrowed(raw)
+        return cls(raw) if text is None else cls(text, recoded=True)
 
     @cached_property
     def data(self) -> bytes:
@@ -118,7 +136,24 @@ class Source:
             return "it is empty"
         if self.looks_like_json and self._parsed[0] is _NO_JSON and self.first_line is None:
             return f"it is no whole JSON document ({self._parsed[1]})"
+        named = _wide(self.raw)
+        if named is not None:
+            return f"it begins as text in {named.upper()} does, and is none"
         return "it is in none of the known formats"
+
+
+def _wide(data: bytes) -> str | None:
+    """Return the encoding that a byte order mark tells, where it is not UTF-8."""
+    return next((name for mark, name in _WIDE if data.startswith(mark)), None)
+
+
+def _narrowed(data: bytes) -> bytes | None:
+    """Return as UTF-8 what a byte order mark says is text in UTF-16 or UTF-32; None where it is no such text."""
+    name = _wide(data)
+    try:
+        return None if name is None else data.decode(name).encode()
+    except UnicodeDecodeError:  # any file may begin so
+        return None
 
 
 def _unpacked(data: bytes) -> bytes:

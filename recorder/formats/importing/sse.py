@@ -21,12 +21,14 @@ class RawSse:
 
     def read(self, source: Source) -> Recording:
         """Return the recording: one exchange, of which only the body is known."""
-        return Recording(self.name, _entries(source.raw))
+        return Recording(self.name, _entries(source))
 
 
-def _entries(data: bytes) -> Iterator[Foreign]:
-    lacks = ("request", "response_head", "http_version", "end", *UNTIMED, *WHOLE)
-    yield Foreign(1, body=data, end=None, missing=lacks)
+def _entries(source: Source) -> Iterator[Foreign]:
+    lacks = ["request", "response_head", "http_version", "end", *UNTIMED, *WHOLE]
+    if source.recoded:
+        lacks.append("response_bytes")
+    yield Foreign(1, body=source.raw, end=None, missing=tuple(lacks))
 
 
 IMPORTER = RawSse()

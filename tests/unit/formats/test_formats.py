@@ -108,6 +108,22 @@ def test_an_answer_that_is_not_whole_says_so_first(end: str, verdict: str) -> No
     assert "finish reason" not in text
 
 
+@pytest.mark.parametrize("name", ["markdown", "html"])
+@pytest.mark.parametrize(
+    ("method", "url", "shown"),
+    [("", "", ""), ("POST", "", "POST"), ("", "http://h.test/", "http://h.test/"), ("GET", "http://h.test/", "GET")],
+)
+def test_what_an_import_does_not_tell_leaves_no_empty_mark(name: str, method: str, url: str, shown: str) -> None:
+    """A chat that was imported has neither a method nor a URL."""
+    one = exchange(1, [user("q")], *answer("a"))
+    assert one.exchange.request is not None
+    request = replace(one.exchange.request, method=method, url=url)
+    text = "".join(map(str, render(name, [replace(one, exchange=replace(one.exchange, request=request))])))
+    empty = r"<code>\s*</code>" if name == "html" else r"(?<![\w/])` `|·  ·|· ·"
+    assert re.search(empty, text) is None
+    assert shown in text
+
+
 def test_failures_and_error_frames_are_shown() -> None:
     failed = fold(ExchangeBuilder().request({}).event("request_failed", {"kind": "dns", "phase": "connect"}).events)
     assert failed is not None

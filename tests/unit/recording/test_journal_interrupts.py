@@ -41,7 +41,8 @@ def test_anywhere(tmp_path: Path, durability: str) -> None:
     url = f"sqlite:///{tmp_path}/store.db"
     with Recorder(url, durability=durability) as recorder:
         for after in count(1):
-            struck = _interrupted(recorder, after)
+            # While another thread writes to the journal there are fewer places: what is not there twice is not there.
+            struck = _interrupted(recorder, after) or _interrupted(recorder, after)
             answered(recorder)
             if not struck:
                 break
