@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import io
-import json
 import os
 import shutil
 import sys
@@ -16,6 +15,7 @@ from typing import Any, Final
 import click
 
 from recorder.core.characters import STEERING
+from recorder.core.json_text import dumps
 
 _COLOURS: Final = {
     "complete": "green",
@@ -40,7 +40,7 @@ def short(identity: str) -> str:
 
 def emit_json(value: Any) -> None:
     """Write one JSON object as a line of ASCII."""
-    click.echo(json.dumps(value, allow_nan=False))
+    click.echo(dumps(value, allow_nan=False))
 
 
 def clean(text: str, *, lines: bool = False) -> str:

@@ -11,7 +11,8 @@ forks are found by themselves. Else it begins a conversation of its own.
 
 An answer's key is the key of the request's messages and then the answer, as a client would send it back:
 role, text and tool calls. What clients do not send back, or not unchanged, does not count: reasoning, refusals,
-ids of calls, spaces around the text, a leading ``<think>`` block, the layout of a call's arguments.
+ids of calls, spaces around the text, a leading ``<think>`` block, the layout of a call's arguments and how their
+numbers are written. An argument with another value, be it in the last of thirty digits, does.
 
 The result depends on the set of exchanges only, not on the order in which they are given. An extending request
 has more messages than the extended one, so there are no circles.
@@ -27,7 +28,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from recorder.core.json_text import parse_json, plain
+from recorder.core.json_text import dumps, plain, whole
+from recorder.core.json_value import canonical
 from recorder.core.messages import Anomaly, MediaPart, Message, OtherPart, ToolCallPart, ToolResultPart
 
 _ORIGIN: Final = hashlib.blake2b(b"recorder/thread/v1\0", digest_size=16).digest()
@@ -110,11 +112,13 @@ def _identity(part: OtherPart | MediaPart | ToolResultPart) -> Any:
     return ["tool_result", plain(part.text), plain(part.value)]
 
 
-def _arguments(call: ToolCallPart) -> Any:
-    try:
-        return plain(parse_json(call.arguments_text))
-    except ValueError:
-        return plain(call.arguments_text).strip()
+def _arguments(call: ToolCallPart) -> str:
+    """The arguments as one text for what a client that reads and writes them again leaves as it is."""
+    text = call.arguments_text
+    if not text and call.complete:  # none were streamed, which stands for a value: that is what is sent back
+        text = dumps(call.arguments)
+    told = canonical(text)
+    return whole(text).strip() if told is None else told
 
 
 @dataclass(frozen=True, slots=True)

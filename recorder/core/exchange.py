@@ -24,7 +24,7 @@ from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 from recorder.core.events import EXCHANGE_ENDS, TYPE_CODES, VERBATIM, Event
-from recorder.core.json_text import parse_json
+from recorder.core.json_text import exactly, parse_json
 from recorder.core.message_heads import Headers as Headers  # a name of this module as well
 from recorder.core.message_heads import answer_head, header_fields
 from recorder.core.messages import ERASED, Anomaly
@@ -94,6 +94,11 @@ class Request:
             return parse_json(self.payload) if self.payload else None
         except ValueError:
             return None
+
+    @cached_property
+    def exact_json(self) -> Any:
+        """As :attr:`json`, with a :class:`~decimal.Decimal` for each number that a float does not hold."""
+        return None if self.json is None else exactly(self.payload, self.json)
 
 
 @dataclass(frozen=True)

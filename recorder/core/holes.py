@@ -88,10 +88,10 @@ def _names_twice(call: ToolCallPart, body: bytes) -> list[str]:
             found.append((next(name for name in names if names.count(name) > 1), made))
         return made
 
-    if not call.told.as_value:
+    if not call.told.made_here:
         _read(call.arguments_text, paired)
         return [name for name, _ in found]
-    # They came as a value, in which only the last of equal names is left: what was sent is in the bytes.
+    # They came as a value in pieces, in which only the last of equal names is left: what was sent is in the bytes.
     for first, last in call.ranges:
         _read_any(body[first:last], paired)
     held = list(_objects(call.arguments)) if found else []

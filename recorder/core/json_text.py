@@ -2,14 +2,18 @@
 
 What arrives may be anything: NaN, numbers beyond a float, half of a surrogate pair, nesting that
 exhausts a stack. Reading never raises more than ``ValueError``; what is shown is JSON that every
-reader accepts (RFC 8259) and text that can be encoded.
+reader accepts (RFC 8259) and text that can be encoded. A number that has more digits than a float holds is a
+:class:`~decimal.Decimal`, where somebody asked for exact ones, and is written with all of them.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import re
+import secrets
 from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
 from json.scanner import make_scanner
 from typing import Any, Final, NoReturn, cast
 
@@ -24,20 +28,39 @@ def _refuse(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
 
 
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
+def _finite(text: str) -> float | Decimal:
+    if not math.isfinite(float(text)):
         _refuse(text)
-    return value
+    return exact_number(text)
 
 
+def exact_number(text: str) -> float | Decimal:
+    """Return a JSON number with a fraction or an exponent: a float where that, written again, gives the same number.
+
+    :raises ValueError: its exponent is too long to be read.
+    """
+    value = float(text)
+    if repr(value) == text:  # as most programs write one
+        return value
+    try:
+        exact = Decimal(text)
+    except InvalidOperation:
+        _refuse(text)
+    return value if math.isfinite(value) and exact == Decimal(repr(value)) else exact
+
+
+_decode_exactly = json.JSONDecoder(parse_float=exact_number).decode
+#: What may stand in a number that a float does not hold.
+_MANY_DIGITS: Final = re.compile(rb"[0-9.]{16}|[0-9][eE][+-]?[0-9]{3}")
 _decode_strictly = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite).decode
 
 
 def parse_json(text: str | bytes, *, strict: bool = False) -> Any:
     """Return the value of a JSON document; bytes are UTF-8, with or without a byte order mark.
 
-    :param strict: refuse numbers that JSON does not have (NaN, Infinity) and those beyond a float.
+    :param strict: refuse numbers that JSON does not have (NaN, Infinity) and those beyond a float, and give one that
+        a float does not hold to its last digit as a :class:`~decimal.Decimal`: written again, a float gives the same
+        number.
     :raises ValueError: it is no JSON, no UTF-8, or nested more than 200 levels deep.
     """
     if isinstance(text, bytes):
@@ -49,6 +72,19 @@ def parse_json(text: str | bytes, *, strict: bool = False) -> Any:
     if len(text) > DEEPEST < text.count("[") + text.count("{") and _deeper_than(value, DEEPEST):
         raise ValueError("nested too deeply")
     return value
+
+
+def exactly(text: bytes, value: Any) -> Any:
+    """Return the value of a JSON document with a :class:`~decimal.Decimal` for each number that a float does not hold.
+
+    :param value: what :func:`parse_json` made of it, which is returned where there is no such number.
+    """
+    if not _MANY_DIGITS.search(text):
+        return value
+    try:
+        return _decode_exactly(text.decode("utf-8-sig"))
+    except ValueError:  # an exponent that is too long to be read
+        return value
 
 
 def _whole(text: str) -> Any:
@@ -100,13 +136,38 @@ def plain(value: Any) -> Any:
     return value
 
 
+def dumps(value: Any, **options: Any) -> str:
+    """As :func:`json.dumps`, which does not write a :class:`~decimal.Decimal`: as the number that it is.
+
+    :param options: those of :func:`json.dumps`.
+    :raises TypeError: a value in it is none of JSON.
+    :raises ValueError: a number in it is none of JSON, and *options* do not allow it.
+    """
+    try:
+        return json.dumps(value, **options)
+    except TypeError:
+        mark, numbers = secrets.token_hex(16), list[str]()  # no text in it can have been made to look like that
+        text = json.dumps(_marked(value, mark, numbers), **options)
+        return re.sub(f'"{mark}(\\d+)"', lambda found: numbers[int(found[1])], text)
+
+
+def _marked(value: Any, mark: str, numbers: list[str]) -> Any:
+    """Return a value with a text in the place of each number that json does not write."""
+    if isinstance(value, Decimal):
+        numbers.append(str(value))
+        return f"{mark}{len(numbers) - 1}"
+    if isinstance(value, dict):
+        return {name: _marked(inner, mark, numbers) for name, inner in value.items()}
+    return [_marked(inner, mark, numbers) for inner in value] if isinstance(value, list | tuple) else value
+
+
 def written(value: Any, indent: int | None = None) -> str:
     """Return a parsed JSON value as JSON text: that of its :func:`plain` form, which most values have already."""
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
+        text = dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
         text.encode()
     except ValueError:  # a number that JSON does not have, or broken text
-        return json.dumps(plain(value), ensure_ascii=False, allow_nan=False, indent=indent)
+        return dumps(plain(value), ensure_ascii=False, allow_nan=False, indent=indent)
     return text
 
 

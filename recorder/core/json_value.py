@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence, Set
 from typing import Any, Final
 
 from recorder.core.json_numbers import Exact, number
+from recorder.core.json_text import plain
 
 #: What stands in the place of what was redacted, when requests are compared.
 MASK: Final = "~redacted~"
@@ -53,6 +54,18 @@ def parsed(body: bytes) -> Any:
         return _decode(body.decode(json.detect_encoding(body), "surrogatepass"))
     except (ValueError, RecursionError):
         return MISSING
+
+
+def canonical(text: str) -> str | None:
+    """Return the one text for all texts of the same JSON value; None where it is no JSON, or nested too deeply.
+
+    Layout, the order of members and how a number is written make no difference: ``2.50`` is ``2.5``, ``1.0`` is ``1``,
+    ``1e2`` is ``100``. The last digit of a number does, however many there are before it.
+    """
+    try:
+        return json_of(plain(_decode(text)))
+    except (ValueError, RecursionError):
+        return None
 
 
 def mask(value: Any, places: Iterable[Sequence[str]]) -> None:

@@ -5,7 +5,7 @@ Law: what was not sent is absent (None, or an empty tuple), never a default. Tex
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -142,21 +142,23 @@ class Told(NamedTuple):
 
     :ivar begin: the first byte of what began it, where that is not the first of its pieces.
     :ivar end: the byte after what said that nothing more of it comes; None where nothing did.
-    :ivar as_value: its arguments came as a value, and not as text.
+    :ivar made_here: its arguments came as a value that stands nowhere in one piece, so their text was made here.
     """
 
     begin: int | None = None
     end: int | None = None
-    as_value: bool = False
+    made_here: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCallPart:
     """A call of a tool that the model asks for.
 
-    :ivar arguments_text: the arguments exactly as they came, however incomplete.
+    :ivar arguments_text: the arguments exactly as they came, however incomplete: the text that the dialect sends, or,
+        where it sends a JSON value, the text of that value in the body.
     :ivar complete: the arguments parse *and* the call is known to be finished, with nothing missing in its midst.
-    :ivar arguments: the parsed arguments; meaningless unless *complete*.
+    :ivar arguments: the parsed arguments; meaningless unless *complete*. A number with more digits than a float holds
+        is a :class:`~decimal.Decimal`.
     :ivar index: its index on the wire, where one was sent.
     :ivar legacy: it came as ``function_call``.
     :ivar extras: other fields of the call, as sent.
@@ -235,7 +237,8 @@ FINISHES: Final = frozenset(
 class TokenCounts:
     """Tokens as the provider counted them, under one name for each kind; what was not sent is None.
 
-    Cumulative reports are not summed: the last value of each kind counts.
+    Cumulative reports are not summed: the last value of each kind counts, but for those of a report of nothing but
+    zeros that follows others (:func:`telling`).
 
     :ivar input: of the request, as the provider counts it: with cached ones or without.
     :ivar output: of the answer.
@@ -334,5 +337,27 @@ class Answer:
 
     @property
     def usage(self) -> Any:
-        """The last usage that was sent, or None."""
-        return self.usage_reports[-1] if self.usage_reports else None
+        """The last usage that was sent and that says something, see :func:`telling`; or None."""
+        told = telling(self.usage_reports)
+        return told[-1] if told else None
+
+
+def telling(reports: Iterable[Any]) -> list[Any]:
+    """Return the reports of usage without those of nothing but zeros that follow others: they take nothing back.
+
+    SGLang ends a stream with one, after it has counted. A single count that is 0 says so.
+    """
+    found: list[Any] = []
+    for report in reports:
+        counts = list(_numbers(report))
+        if not found or any(counts) or len(counts) < 2:
+            found.append(report)
+    return found
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    if isinstance(value, int | float):
+        yield value
+    for one in inner:
+        yield from _numbers(one)

@@ -258,7 +258,7 @@ def _request(exchange: Exchange, payload: Callable[[Any], Any]) -> dict[str, Any
         bytes=len(request.payload),
     )
     if request.json is not None:
-        shown["json"] = payload(request.json)
+        shown["json"] = payload(request.exact_json)
     elif request.payload:
         shown["body"] = request.payload.decode("utf-8", "replace")
     return shown

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from recorder.core.json_sources import sources_of
 from recorder.core.messages import CitationPart, MediaPart, Message
 from recorder.dialects.content_blocks import Block, Blocks, result_text, tool_result
 from recorder.dialects.facts import Facts
@@ -67,7 +68,7 @@ class MessageBlocks(Blocks):
         elif kind in ("thinking", "redacted_thinking"):
             self._thinking(block, value, place)
         elif isinstance(kind, str) and kind.endswith("tool_use"):
-            _call(block, kind, value, place, streamed=streamed)
+            _call(block, kind, value, self._as_sent(value, "input"), place, streamed=streamed)
         elif isinstance(kind, str) and kind.endswith("tool_result"):
             _result(block, kind, value, place)
         elif (found := _media(kind, value, place)) is not None:
@@ -130,8 +131,8 @@ class MessageBlocks(Blocks):
                 self.extras.setdefault(key, []).append(held)
 
 
-def _call(block: Block, kind: str, value: dict[str, Any], place: Place, *, streamed: bool) -> None:
-    call = block.begin_call(value.get("id"), value.get("name"), value.get("input"), place, streamed=streamed)
+def _call(block: Block, kind: str, value: dict[str, Any], sent: str | None, place: Place, *, streamed: bool) -> None:
+    call = block.begin_call(value.get("id"), value.get("name"), value.get("input"), sent, place, streamed=streamed)
     fields = {key: held for key, held in value.items() if key not in _CALL_OWN and held is not None}
     if kind == "tool_use":
         del fields["type"]  # the usual one; another one says who runs the tool
@@ -187,7 +188,7 @@ def _media(kind: Any, value: Any, place: Place) -> MediaPart | None:
 
 def read_message(message: dict[str, Any]) -> Message:
     """Return one message of a request."""
-    blocks = MessageBlocks(Facts())
+    blocks = MessageBlocks(Facts(sources_of(message)))
     blocks.content(message.get("content"), (0, 0), inside=False)
     role = message.get("role")
     extras = {key: value for key, value in message.items() if key not in _MESSAGE_OWN and value is not None}

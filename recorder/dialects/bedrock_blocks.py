@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
+from recorder.core.json_sources import sources_of
 from recorder.core.messages import CitationPart, MediaPart, Message
 from recorder.dialects.content_blocks import Block, Blocks, result_text, tool_result
 from recorder.dialects.facts import Facts
@@ -48,7 +49,7 @@ class ConverseBlocks(Blocks):
             return
         for name, value in start.items():
             if name == "toolUse" and isinstance(value, dict):
-                _call(block, value, place, streamed=True)
+                _call(block, value, self._as_sent(value, "input"), place, streamed=True)
             elif name in ("toolResult", "image") and isinstance(value, dict):
                 self._growing[block] = (name, dict(value))
                 block.origin.add(place)
@@ -100,7 +101,7 @@ class ConverseBlocks(Blocks):
             if name == "text" and isinstance(held, str):
                 block.text.add(held, place)
             elif name == "toolUse" and isinstance(held, dict):
-                _call(block, held, place, streamed=False)
+                _call(block, held, self._as_sent(held, "input"), place, streamed=False)
             elif name == "toolResult" and isinstance(held, dict):
                 _result(block, held, place)
             elif name == "reasoningContent" and isinstance(held, dict):
@@ -145,8 +146,9 @@ class ConverseBlocks(Blocks):
         self.extras.setdefault(name, []).append(value)
 
 
-def _call(block: Block, value: dict[str, Any], place: Place, *, streamed: bool) -> None:
-    call = block.begin_call(value.get("toolUseId"), value.get("name"), value.get("input"), place, streamed=streamed)
+def _call(block: Block, value: dict[str, Any], sent: str | None, place: Place, *, streamed: bool) -> None:
+    identity, name, arguments = value.get("toolUseId"), value.get("name"), value.get("input")
+    call = block.begin_call(identity, name, arguments, sent, place, streamed=streamed)
     call.extras.update(
         (key, held)
         for key, held in value.items()
@@ -222,7 +224,7 @@ def _image(value: dict[str, Any], place: Place) -> MediaPart:
 
 def read_message(message: dict[str, Any]) -> Message:
     """Return one message of a request."""
-    blocks = ConverseBlocks(Facts())
+    blocks = ConverseBlocks(Facts(sources_of(message)))
     blocks.content(message.get("content"), (0, 0))
     role = message.get("role")
     extras = {key: value for key, value in message.items() if key not in _MESSAGE_OWN and value is not None}

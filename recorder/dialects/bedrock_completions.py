@@ -2,9 +2,9 @@
 
 Source: Bedrock's "Inference request parameters and response fields for foundation models", and recordings. Titan
 (``outputText``, ``completionReason``; ``results`` of a document), Llama (``generation``), Claude's text completions
-(``completion``), Cohere Command (``generations``, or ``text`` of a stream), Mistral (``outputs``), Jurassic
-(``completions``): a text, perhaps a reason, perhaps counts, for one answer or for a list of them. What is none of
-these is kept as it came.
+(``completion``), Cohere Command (``generations``, or ``text`` of a stream), Mistral (``outputs``), DeepSeek-R1
+(``choices``, with ``stop_reason`` where OpenAI has ``finish_reason``), Jurassic (``completions``): a text, perhaps a
+reason, perhaps counts, for one answer or for a list of them. What is none of these is kept as it came.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from recorder.dialects.folding import AnswerFold, Place, TextFold, add_text, rea
 METRICS: Final = "amazon-bedrock-invocationMetrics"
 _TEXTS: Final = ("outputText", "generation", "completion", "text")
 _REASONS: Final = ("completionReason", "stop_reason", "finish_reason", "finishReason")
-_LISTS: Final = ("results", "generations", "outputs", "completions")
+_LISTS: Final = ("results", "generations", "outputs", "completions", "choices")
 _COUNTS: Final = (
     "inputTextTokenCount",
     "totalOutputTextTokenCount",
@@ -66,9 +66,19 @@ def likeness(value: Any) -> float:
             continue
         if name == "results":
             return 0.95 if "outputText" in item else 0.0
+        if name == "choices":
+            return 0.95 if stops_as_bedrock_says(item) else 0.0
         inner = item.get("data") if name == "completions" else item
         return 0.8 if isinstance(inner, dict) and isinstance(inner.get("text"), str) else 0.0
     return 0.0
+
+
+def stops_as_bedrock_says(choice: dict[str, Any]) -> bool:
+    """Return whether an entry of ``choices`` is one of DeepSeek-R1: a text, and its reason under another name.
+
+    vLLM has ``stop_reason`` too: what the text stopped at, beside ``finish_reason``.
+    """
+    return isinstance(choice.get("text"), str) and "stop_reason" in choice and "finish_reason" not in choice
 
 
 def error_of(value: Any) -> Any:

@@ -31,7 +31,6 @@ from recorder.core.messages import (
     RequestReading,
     TextPart,
     TokenCounts,
-    Told,
     ToolCallPart,
 )
 from recorder.dialects import base
@@ -190,10 +189,10 @@ class _Fold(AnswerFold):
         def moved_part(part: Part) -> Part:
             if not isinstance(part, ToolCallPart):
                 return replace(part, ranges=moved(part.ranges))
-            begin, end, as_value = part.told
+            begin, end, _ = part.told
             begin = None if begin is None else self._places[bisect_right(starts, begin) - 1][0]
             end = None if end is None else self._places[bisect_left(starts, end) - 1][1]
-            return replace(part, ranges=moved(part.ranges), told=Told(begin, end, as_value))
+            return replace(part, ranges=moved(part.ranges), told=part.told._replace(begin=begin, end=end))
 
         choices = []
         for choice in answer.choices:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from recorder.core.messages import Choice, CitationPart, Message, Part
 from recorder.dialects.cohere_v2 import CUTTING, FINISHES
+from recorder.dialects.facts import Facts
 from recorder.dialects.folding import AnswerFold, CallFold, Place, TextFold, nonempty, reason_text, same_json
 
 _CALL_OWN: Final = frozenset({"name", "parameters", "index", "text"})
@@ -20,14 +21,18 @@ def objects(value: Any) -> list[dict[str, Any]]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
-def whole_call(entry: dict[str, Any], place: Place) -> CallFold:
-    """Return a call that came whole."""
+def whole_call(entry: dict[str, Any], place: Place, facts: Facts) -> CallFold:
+    """Return a call that came whole.
+
+    :param facts: who knows how its parameters were written.
+    """
     call = CallFold()
     call.name = nonempty(entry.get("name"))
     parameters = entry.get("parameters")
     call.add(parameters if isinstance(parameters, str) else "", place)
     call.end = place[1]
-    call.value = None if isinstance(parameters, str) else parameters
+    if parameters is not None and not isinstance(parameters, str):
+        call.take_value(parameters, facts.as_sent(entry, "parameters"))
     call.extras.update((key, entry[key]) for key in entry.keys() - _CALL_OWN)
     return call
 
@@ -107,7 +112,7 @@ class Generation:
                 told = f"parameters that came as text go on with a {type(piece).__name__}"
                 self._answer.lose_once("delta_malformed", told, place)
             else:
-                call.value = piece
+                call.take_value(piece, self._answer.as_sent(fields, "parameters"))
 
     def call_all(self, calls: Any, place: Place) -> None:
         """Take the whole calls, which may have come before, whole or in pieces.
@@ -123,7 +128,7 @@ class Generation:
                 call.disputed = True
         found: list[CallFold] = []
         for at, entry in enumerate(entries):
-            call = whole_call(entry, place)
+            call = whole_call(entry, place, self._answer)
             if at < len(known):
                 self._settle(known[at], call, place)
                 call = known[at]
@@ -174,10 +179,11 @@ class Generation:
         known.begin, known.end = place  # it is said whole here
         known.extras.update(call.extras)
         if not known.text:
-            known.value = call.value
+            known.value, known.sent = call.value, call.sent
         if known.name != call.name or not same_json(known.text or "{}", call.text or "{}"):
             self._differs("a whole call differs from what came of it before", place)
-            known.name, known.pieces, known.value, known.disputed = call.name, call.pieces, call.value, True
+            known.name, known.disputed = call.name, True
+            known.pieces, known.value, known.sent = call.pieces, call.value, call.sent
 
     def _differs(self, detail: str, place: Place) -> None:
         self._answer.note_once("tool_call_differs", detail, place)

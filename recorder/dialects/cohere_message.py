@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from recorder.core.messages import CitationPart, Message, OtherPart, Part
+from recorder.dialects.facts import Facts
 from recorder.dialects.folding import CallFold, Place, ReasoningFold, TextFold, text_or_none
 from recorder.dialects.openai_parts import media_part
 
@@ -37,8 +38,11 @@ class _Call(CallFold):
         self.ended = ended
         self.displaces = displaces
 
-    def take(self, entry: Any, place: Place) -> None:
-        """Take a call, or the next piece of it."""
+    def take(self, entry: Any, place: Place, facts: Facts) -> None:
+        """Take a call, or the next piece of it.
+
+        :param facts: who knows how its arguments were written.
+        """
         fields = entry if isinstance(entry, dict) else {}
         function = fields.get("function")
         function = function if isinstance(function, dict) else {}
@@ -49,14 +53,18 @@ class _Call(CallFold):
             self.name = name
         self.add(arguments if isinstance(arguments, str) else "", place)
         if arguments is not None and not isinstance(arguments, str) and not self.pieces:
-            self.value = arguments
+            self.take_value(arguments, facts.as_sent(function, "arguments"))
         self.extras.update((key, value) for key, value in fields.items() if key not in _CALL_OWN and value is not None)
 
 
 class MessageFold:
-    """What the events of a message add up to; a whole message is one delta."""
+    """What the events of a message add up to; a whole message is one delta.
 
-    def __init__(self) -> None:
+    :param facts: who knows how what came was written.
+    """
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
         self._role: str | None = None
         self._parts: list[Part | TextFold | _Call] = []
         self._blocks: dict[tuple[Any, str], TextFold] = {}
@@ -75,7 +83,7 @@ class MessageFold:
         calls = message.get("tool_calls")
         for entry in calls if isinstance(calls, list) else []:
             call = _Call(ended=True)
-            call.take(entry, place)
+            call.take(entry, place, self._facts)
             call.end = place[1]
             self._parts.append(call)
         self.cite(message.get("citations"), place)
@@ -117,7 +125,7 @@ class MessageFold:
         if known is None or displaces:
             known = self._calls[key] = _Call(index if type(index) is int else None, displaces=displaces)
             self._parts.append(known)
-        known.take(entry, place)
+        known.take(entry, place, self._facts)
         return displaces
 
     def call_ended(self, index: Any, place: Place) -> None:

@@ -18,10 +18,12 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from recorder.core.json_sources import sources_of
 from recorder.core.messages import Answer, Message, Part, RequestReading, TextPart, ToolResultPart
 from recorder.dialects.base import SHAPES_OR_LINES, AnswerReader, Clues, path_of, recognised
 from recorder.dialects.cohere_generation import Generation, objects, whole_call
 from recorder.dialects.cohere_v2 import is_error
+from recorder.dialects.facts import Facts
 from recorder.dialects.folding import AnswerFold, Place, nonempty, text_or_none, tokens
 from recorder.dialects.reading import reader_for
 from recorder.dialects.remembered import read_each
@@ -121,7 +123,8 @@ def _read_chat(payload: dict[str, Any]) -> list[Message]:
 
 def _read_turn(item: dict[str, Any]) -> Message:
     """Return one message of the history of a request."""
-    calls = [whole_call(call, (0, 0)).part(finished=True, empty={}) for call in objects(item.get("tool_calls"))]
+    facts, entries = Facts(sources_of(item)), objects(item.get("tool_calls"))
+    calls = [whole_call(entry, (0, 0), facts).part(finished=True, empty={}) for entry in entries]
     return _message(item.get("role"), item.get("message"), *calls, *_results(item.get("tool_results")))
 
 

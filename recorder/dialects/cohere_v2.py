@@ -21,9 +21,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from recorder.core.json_sources import sources_of
 from recorder.core.messages import Answer, Choice, Message, RequestReading
 from recorder.dialects.base import SHAPES_OR_LINES, AnswerReader, Clues, messages_of, path_of, recognised
 from recorder.dialects.cohere_message import MESSAGE_OWN, MessageFold, unreadable
+from recorder.dialects.facts import Facts
 from recorder.dialects.folding import AnswerFold, Place, reason_text, text_or_none, tokens
 from recorder.dialects.reading import reader_for
 from recorder.dialects.remembered import read_each
@@ -113,7 +115,7 @@ def is_error(value: Any) -> bool:
 
 def _read_message(message: dict[str, Any]) -> Message:
     """Return one message of a request."""
-    fold = MessageFold()
+    fold = MessageFold(Facts(sources_of(message)))
     fold.message(message, (0, 0))
     read = fold.finished(complete=True, ended=True)
     extras = {name: values[0] for name, values in read.extras.items()}
@@ -158,7 +160,7 @@ class _Fold(AnswerFold):
 
     def _said(self) -> MessageFold:
         if self._message is None:
-            self._message = MessageFold()
+            self._message = MessageFold(self)
         return self._message
 
     def _event(self, kind: str, value: dict[str, Any], place: Place) -> None:

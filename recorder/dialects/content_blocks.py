@@ -71,15 +71,18 @@ class Block:
         if self._call is not None:
             self._call.end = place[1]
 
-    def begin_call(self, identity: Any, name: Any, arguments: Any, place: Place, *, streamed: bool) -> CallFold:
+    def begin_call(
+        self, identity: Any, name: Any, arguments: Any, sent: str | None, place: Place, *, streamed: bool
+    ) -> CallFold:
         """Take the start of a call, or a whole one, and return it.
 
+        :param sent: the JSON text of the arguments, as it came; None where it is not known.
         :param streamed: its arguments may come later: empty ones stand for what is to come.
         """
         call = self.call
         call.id, call.name = text_or_none(identity), text_or_none(name)
         if arguments or not streamed:
-            call.value = arguments
+            call.take_value(arguments, sent)
         call.add("", place)
         if not streamed:
             call.end = place[1]
@@ -114,6 +117,7 @@ class Blocks:
     """
 
     def __init__(self, facts: Facts) -> None:
+        self._as_sent = facts.as_sent
         self._note = facts.note_once
         self._lose = facts.lose_once
         self.extras: dict[str, list[Any]] = {}

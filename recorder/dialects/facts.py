@@ -7,6 +7,9 @@ in the midst of a quantity, the end of one call and the beginning of the next. N
 
 from __future__ import annotations
 
+from typing import Any
+
+from recorder.core.json_sources import Sources
 from recorder.core.messages import Anomaly
 
 #: First byte, and the byte after the last, of what is taken in one go: an event, a line, a frame, a document.
@@ -18,12 +21,27 @@ class Facts:
 
     :ivar anomalies: what is unusual.
     :ivar holes: the places at which something could not be read.
+    :ivar source: the text of what is being read, and its value; None where nobody has it.
+    :param sources: the texts of what is being read, where they are known already.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, sources: Sources | None = None) -> None:
         self.anomalies: list[Anomaly] = []
         self.holes: list[Place] = []
+        self.source: tuple[str | bytes, Any] | None = None
         self._noted: set[str] = set()
+        self._sources = sources
+        self._read: tuple[str | bytes, Any] | None = None  # what the sources are of
+
+    def as_sent(self, holder: Any, name: str) -> str | None:
+        """Return the JSON text in which a member of an object came; None where nobody knows it.
+
+        :param holder: the very object that was read.
+        """
+        source = self.source
+        if source is not self._read and source is not None:
+            self._sources, self._read = Sources(*source), source
+        return None if self._sources is None else self._sources.text_of(holder, name)
 
     def note(self, kind: str, detail: str, place: Place) -> None:
         """Keep a fact."""

@@ -10,7 +10,8 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from recorder.core.json_text import parse_json, plain, whole_text
+from recorder.core.json_sources import Sources
+from recorder.core.json_text import dumps, parse_json, plain, whole_text
 from recorder.core.messages import (
     Answer,
     Choice,
@@ -22,6 +23,7 @@ from recorder.core.messages import (
     TokenCounts,
     Told,
     ToolCallPart,
+    telling,
 )
 from recorder.dialects.facts import Facts
 from recorder.dialects.facts import Place as Place  # a name of this module as well
@@ -125,13 +127,16 @@ class CallFold:
 
     :ivar pieces: of the arguments' text.
     :ivar value: arguments that came as a value instead.
+    :ivar sent: the JSON text of that value, as it came; None where it is not known, or came in pieces.
     :ivar disputed: what came for it contradicts itself, or may belong to another call: whatever it parses to, nobody
         can tell that it is what was meant.
     :ivar begin: where it began, if that is not where the first of its pieces came.
     :ivar end: the byte after what said that nothing more of it comes; None while nothing did.
     """
 
-    __slots__ = ("begin", "disputed", "end", "extras", "id", "index", "legacy", "name", "origin", "pieces", "value")
+    __slots__ = (
+        *("begin", "disputed", "end", "extras", "id", "index", "legacy", "name", "origin", "pieces", "sent", "value"),
+    )
 
     def __init__(self, index: int | None = None, *, legacy: bool = False) -> None:
         self.index = index
@@ -140,6 +145,7 @@ class CallFold:
         self.name: str | None = None
         self.pieces: list[str] = []
         self.value: Any = None
+        self.sent: str | None = None
         self.disputed = False
         self.begin: int | None = None
         self.end: int | None = None
@@ -152,17 +158,30 @@ class CallFold:
             self.pieces.append(piece)
         self.origin.add(place)
 
+    def take_value(self, value: Any, sent: str | None) -> bool:
+        """Take arguments that came as a value; return whether there were others before.
+
+        :param sent: the JSON text of the value, as it came; None where it is not known.
+        """
+        before = None if self.value is None else self._value_text
+        self.value, self.sent = value, sent
+        return before is not None and not same_json(before, self._value_text)
+
+    @property
+    def _value_text(self) -> str:
+        if self.sent is not None:
+            return self.sent
+        return dumps(self.value, ensure_ascii=False, separators=(",", ":"))
+
     @property
     def text(self) -> str:
-        """The arguments so far, as they came; those that came as a value, as JSON."""
+        """The arguments so far, as they came; of a value, its JSON, which is made here only where it is not known."""
         text = whole_text("".join(self.pieces))
-        if self.value is not None and not text:
-            return json.dumps(self.value, ensure_ascii=False, separators=(",", ":"))
-        return text
+        return whole_text(self._value_text) if self.value is not None and not text else text
 
     def _says_two(self) -> bool:
         """Whether its arguments came as a value and as text, and are not the same."""
-        return self.value is not None and bool(self.pieces) and not same_json(json.dumps(self.value), self.text)
+        return self.value is not None and bool(self.pieces) and not same_json(self._value_text, self.text)
 
     def parses(self) -> bool:
         """Whether the arguments are a whole document so far."""
@@ -202,7 +221,7 @@ class CallFold:
             self.legacy,
             self.extras,
             self.origin.ranges,
-            Told(self.begin, self.end, as_value=self.value is not None and not self.pieces),
+            Told(self.begin, self.end, made_here=self.value is not None and self.sent is None and not self.pieces),
         )
 
 
@@ -212,7 +231,7 @@ def same_json(one: str, other: str) -> bool:
         return True
     try:
         # Compared as text: to Python 1, 1.0 and true are equal, and which of them a tool gets can matter.
-        written = [json.dumps(parse_json(text, strict=True), sort_keys=True) for text in (one, other)]
+        written = [dumps(parse_json(text, strict=True), sort_keys=True) for text in (one, other)]
     except ValueError:
         return False
     return written[0] == written[1]
@@ -248,8 +267,8 @@ class AnswerFold(Facts):
     :ivar unclear: something is missing in the midst of the answer: that its end came does not say that it is all there.
     """
 
-    def __init__(self, dialect: str) -> None:
-        super().__init__()
+    def __init__(self, dialect: str, sources: Sources | None = None) -> None:
+        super().__init__(sources)
         self._dialect = dialect
         self.errors: list[Any] = []
         self.events = 0
@@ -358,7 +377,7 @@ def tokens(reports: Iterable[Any], names: Mapping[str, Sequence[str]]) -> TokenC
         :class:`~recorder.core.messages.TokenCounts`.
     """
     found: dict[str, int] = {}
-    for report in reports:
+    for report in telling(reports):
         for kind in _COUNTS:
             for path in names.get(kind, ()):
                 value = _at(report, path)

@@ -19,6 +19,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from recorder.core.json_sources import sources_of
 from recorder.core.messages import Answer, Choice, CitationPart, Message, RequestReading, TextPart
 from recorder.dialects.base import AnswerReader, Clues, recognised
 from recorder.dialects.facts import Facts
@@ -141,7 +142,7 @@ def _read(content: Any, role: str | None) -> Message:
     """Return one message of a request."""
     if isinstance(content, str):
         return Message(role, (TextPart(content, ((0, 0),)),))
-    fold = ContentFold(Facts())
+    fold = ContentFold(Facts(sources_of(content)))
     parts = content.get("parts") if isinstance(content, dict) else None
     for part in parts if isinstance(parts, list) else [] if parts is None else [parts]:
         fold.take(part, (0, 0))

@@ -13,11 +13,12 @@ JSON that is read as a protocol buffer. What is peculiar:
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from recorder.core.json_text import DEEPEST, whole
+from recorder.core.json_text import DEEPEST, parse_json, whole
 from recorder.core.messages import OtherPart, Part, ToolResultPart
 from recorder.dialects.facts import Facts
 from recorder.dialects.folding import CallFold, Place, ReasoningFold, TextFold, add_text, text_or_none
@@ -57,8 +58,11 @@ class _Call(CallFold):
         self.broken = False
         self._announced: set[str] = set()  # paths of texts of which more is to come
 
-    def take(self, fields: dict[str, Any], place: Place) -> None:
-        """Take a ``functionCall``: the call, or the next pieces of it."""
+    def take(self, fields: dict[str, Any], place: Place, sent: dict[str, Any]) -> None:
+        """Take a ``functionCall``: the call, or the next pieces of it.
+
+        :param sent: the very object that came, whose names may be others.
+        """
         self.origin.add(place)
         name, identity, args = fields.get("name"), fields.get("id"), fields.get("args")
         if isinstance(name, str) and name:
@@ -69,10 +73,8 @@ class _Call(CallFold):
             self.id = identity
         if isinstance(args, str):
             self.add(args, place)
-        elif args is not None:
-            if self.value not in (None, args):
-                self._break("the arguments of a call come once more, and are others", place)
-            self.value = args
+        elif args is not None and self.take_value(args, self._facts.as_sent(sent, "args")):
+            self._break("the arguments of a call come once more, and are others", place)
         pieces = fields.get("partialArgs")
         if pieces is not None and not isinstance(pieces, list):
             self._facts.lose("partial_args_malformed", f"partialArgs is a {type(pieces).__name__}", place)
@@ -99,10 +101,20 @@ class _Call(CallFold):
             return
         if self.value is None:
             self.value = [] if isinstance(steps[0], int) else {}
-        value = None if kind == "nullValue" else fields[kind]
+        elif self.sent is not None:
+            self.value, self.sent = copy.deepcopy(self.value), None  # what came stays as it is, and is not all any more
+        value = None if kind == "nullValue" else self._exactly(fields[kind], piece)
         if not _assign(self.value, steps, value):
             self._break(f"a piece of arguments has no place in them: {_shown(path)}", place)
         (self._announced.add if fields.get("willContinue") is True else self._announced.discard)(path)
+
+    def _exactly(self, value: Any, piece: dict[str, Any]) -> Any:
+        """Return what a piece says, of a number all of its digits."""
+        if not isinstance(value, float):
+            return value
+        texts = (self._facts.as_sent(piece, name) for name in ("numberValue", "number_value"))
+        sent = next((text for text in texts if text is not None), None)
+        return value if sent is None else parse_json(sent, strict=True)
 
 
 def _shown(text: str) -> str:
@@ -236,7 +248,7 @@ class ContentFold:
             if not held.get("name"):
                 self._facts.lose_once("tool_call_not_begun", "a piece of a call that nothing began", place)
             self._parts.append(call)
-        call.take(held, place)
+        call.take(held, place, value)
         if "thoughtSignature" in fields:
             call.extras["thoughtSignature"] = fields["thoughtSignature"]
 

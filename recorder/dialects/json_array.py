@@ -106,6 +106,7 @@ class ArrayReader:
             self._broken = True
             self._fold.lose("value_unparsed", str(error), place)
             return
+        self._fold.source = text, value
         self._fold.take(value, place)
 
     def _forget(self) -> None:

@@ -13,8 +13,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from recorder.core.json_sources import sources_of
 from recorder.core.messages import Answer, Choice, Message, OtherPart, Part, ReasoningPart, RequestReading, TextPart
 from recorder.dialects.base import SHAPES_OR_LINES, AnswerReader, Clues, path_of, recognised
+from recorder.dialects.facts import Facts
 from recorder.dialects.folding import (
     AnswerFold,
     CallFold,
@@ -103,7 +105,7 @@ def _is_request(url: str, payload: dict[str, Any]) -> bool:
 
 
 def _read_message(message: dict[str, Any]) -> Message:
-    fold = _MessageFold()
+    fold = _MessageFold(Facts(sources_of(message)))
     fold.take(message, (0, 0))
     return message_of_request(fold.message(finished=True), "tool_name")
 
@@ -129,9 +131,13 @@ def _images(images: Any, place: Place) -> list[Part]:
 
 
 class _MessageFold:
-    """What the pieces of the message add up to; a message of a request is one piece."""
+    """What the pieces of the message add up to; a message of a request is one piece.
 
-    def __init__(self) -> None:
+    :param facts: who knows how what came was written.
+    """
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
         self._role: str | None = None
         self._parts: list[Part | TextFold | CallFold] = []
         self._extras: dict[str, list[Any]] = {}
@@ -179,7 +185,8 @@ class _MessageFold:
             arguments = function.get("arguments")
             call.add(arguments if isinstance(arguments, str) else "", place)
             call.end = place[1]
-            call.value = None if isinstance(arguments, str) else arguments
+            if arguments is not None and not isinstance(arguments, str):
+                call.take_value(arguments, self._facts.as_sent(function, "arguments"))
             call.extras.update((key, entry[key]) for key in entry.keys() - {"function", "id", "type"})
             call.extras.update((key, function[key]) for key in function.keys() - {"index", "name", "arguments"})
             self._parts.append(call)
@@ -238,7 +245,7 @@ class _Fold(AnswerFold):
 
     def _said(self, value: dict[str, Any], place: Place) -> None:
         if self._message is None:
-            self._message = _MessageFold()
+            self._message = _MessageFold(self)
         message = value.get("message")
         if isinstance(message, dict):
             self._message.take(message, place)

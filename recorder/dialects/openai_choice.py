@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
+from recorder.core.json_sources import sources_of
 from recorder.core.messages import (
     Choice,
     Message,
@@ -77,6 +78,7 @@ class ChoiceFold:
         self._message_extras: dict[str, list[Any]] = {}
         self._whole: dict[str, Any] | None = None
         self._whole_place: Place = (0, 0)
+        self._whole_source: tuple[str | bytes, Any] | None = None
         self._noted: set[str] = set()
 
     def take(self, choice: dict[str, Any], place: Place) -> None:
@@ -93,7 +95,7 @@ class ChoiceFold:
         if isinstance(message, dict):
             held = self._whole or {}
             self._whole = held | {key: said for key, said in message.items() if said is not None or key not in held}
-            self._whole_place = place
+            self._whole_place, self._whole_source = place, self._facts.source
         reason = reason_text(choice.get("finish_reason"))
         if reason is not None:
             self._end = place[1]
@@ -174,7 +176,7 @@ class ChoiceFold:
         whole, place = self._whole, self._whole_place
         if whole is None:
             return
-        self._whole = None
+        self._whole, self._facts.source = None, self._whole_source
         said = ChoiceFold(self.index, self._facts)
         said.delta(whole, place, whole=True)
         differing = [*self._adopt_texts(said), *self._adopt_rest(said)]
@@ -347,6 +349,6 @@ def _sealed(details: Iterable[dict[str, Any]]) -> dict[str, str]:
 
 def read_message(message: dict[str, Any]) -> Message:
     """Return one message of a request."""
-    fold = ChoiceFold(0, Facts())
+    fold = ChoiceFold(0, Facts(sources_of(message)))
     fold.delta(message, (0, 0), whole=True)
     return message_of_request(fold.message(finished=True), "name")

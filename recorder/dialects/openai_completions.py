@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from recorder.core.messages import Message, OtherPart, Part, RequestReading, TextPart
 from recorder.dialects.base import AnswerReader, Clues, path_of, recognised
+from recorder.dialects.bedrock_completions import stops_as_bedrock_says
 from recorder.dialects.folding import Place, text_or_none
 from recorder.dialects.openai_chat import ChatFold, is_error
 from recorder.dialects.reading import reader_for
@@ -72,7 +73,7 @@ def _likeness(value: Any) -> float:
     chat = bool({"delta", "message"} & first.keys())
     if kind:
         return 1.0 if kind in _KINDS and not (chat and "text" not in first) else 0.0
-    return 0.9 if not chat and isinstance(first.get("text"), str) else 0.0
+    return 0.9 if not chat and isinstance(first.get("text"), str) and not stops_as_bedrock_says(first) else 0.0
 
 
 def _is_tokens(value: Any) -> bool:

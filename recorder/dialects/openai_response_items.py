@@ -167,6 +167,7 @@ class ItemFold:
         self._fold = fold
         self._pieces: dict[tuple[str, int], _Piece] = {}
         self._image: tuple[dict[str, Any], Place] | None = None
+        self._values: dict[str, str | None] = {}  # how what came there as a value was written
         self._renamed = False
         self._end: int | None = None
 
@@ -203,8 +204,11 @@ class ItemFold:
         for slot in ("content", "summary"):
             self._list(slot, item.get(slot), place, done=done)
         for slot in _SLOTS:
-            if isinstance(item.get(slot), str) and item[slot]:
-                self.piece(slot).text.say(item[slot], place, provisional=not done)
+            said = item.get(slot)
+            if isinstance(said, str) and said:
+                self.piece(slot).text.say(said, place, provisional=not done)
+            elif said is not None:
+                self._values[slot] = self._fold.as_sent(item, slot)
 
     def _list(self, slot: str, value: Any, place: Place, *, done: bool) -> None:
         """Take the list of parts; some providers count the indexes of their events from 1, or with gaps."""
@@ -285,7 +289,7 @@ class ItemFold:
         call.pieces = [text.text]
         call.disputed = self._renamed or any(not same_json(text.text, other) for other in others)
         if not text and fields.get(slot) not in (None, ""):
-            call.value = fields[slot]
+            call.take_value(fields[slot], self._values.get(slot))
             place = self.origin.ranges[-1]
             self._fold.note("tool_arguments_object", f"the arguments are a {type(call.value).__name__}", place)
         call.begin, call.end = self.piece(slot).text.said_at, self._end

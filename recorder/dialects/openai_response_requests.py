@@ -11,6 +11,7 @@ from functools import partial
 from itertools import groupby
 from typing import Any, Final
 
+from recorder.core.json_sources import sources_of
 from recorder.core.messages import Message, Part, RequestReading
 from recorder.dialects.base import path_of
 from recorder.dialects.folding import AnswerFold, text_or_none
@@ -73,7 +74,7 @@ def _messages(given: Any, role: str) -> list[Message]:
 
 
 def _folded(item: Any) -> ItemFold:
-    fold = ItemFold(None, AnswerFold(""))
+    fold = ItemFold(None, AnswerFold("", sources_of(item)))
     fold.take(item if isinstance(item, dict) else {"type": "item", "value": item}, (0, 0), done=True)
     return fold
 

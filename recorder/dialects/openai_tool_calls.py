@@ -78,6 +78,7 @@ class ToolCalls:
     """
 
     def __init__(self, facts: Facts) -> None:
+        self._as_sent = facts.as_sent
         self._note = facts.note
         self._lose = facts.lose
         self._calls: list[CallFold] = []
@@ -152,7 +153,7 @@ class ToolCalls:
             rest.remove(twin)
             call.id, call.name = call.id or twin.id, call.name or twin.name
             if not call.text:
-                call.pieces, call.value = twin.pieces, twin.value
+                call.pieces, call.value, call.sent = twin.pieces, twin.value, twin.sent
             if call.name != twin.name or not same_json(call.text, twin.text):
                 differs = call.disputed = True
         self._calls += rest
@@ -230,9 +231,8 @@ class ToolCalls:
             self._lose("tool_arguments_malformed", told, place)
         elif arguments is not None:
             self._note("tool_arguments_object", f"the arguments came as a {type(arguments).__name__}", place)
-            if call.value is not None and call.value != arguments:
+            if call.take_value(arguments, self._as_sent(function, "arguments")):
                 self._replaced(call, place)
-            call.value = arguments
 
     def _replaced(self, call: CallFold, place: tuple[int, int]) -> None:
         self._note("tool_arguments_replaced", f"{json.dumps(call.value)[:_SHOWN]} is followed by others", place)

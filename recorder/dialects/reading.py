@@ -22,13 +22,17 @@ _KEPT_ALIVE: Final = re.compile(r"\s*(?:[\[(<]?[A-Za-z][A-Za-z _-]{0,38}[\])>]?)
 
 
 class Fold(Protocol):
-    """What a dialect makes of the values of an answer, one after the other."""
+    """What a dialect makes of the values of an answer, one after the other.
+
+    :ivar source: before each value is taken: its text, or that of the document that it is in, and what that one is.
+    """
 
     anomalies: list[Anomaly]
     holes: list[Place]
     errors: list[Any]
     events: int
     sentinel: bool
+    source: tuple[str | bytes, Any] | None
 
     def take(self, value: Any, place: Place, name: str = "") -> None:
         """Take one JSON value: that of an event, of a line, of a frame, or the whole document.
@@ -104,6 +108,7 @@ class EventStreamReader:
                         tell = fold.note if _KEPT_ALIVE.fullmatch(data) else fold.lose
                         tell("data_unparsed", data, (start, end))
                 else:
+                    fold.source = data, value
                     fold.take(value, (start, end), name)
 
     def _error(self, text: str) -> None:
@@ -173,6 +178,7 @@ class DocumentReader:
         except ValueError as error:
             self._fold.note("document_unparsed", str(error), place)
             return self._fold.answer(self._shape, whole=False, tail=len(body))
+        self._fold.source = body, value
         for item in value if isinstance(value, list) else [value]:
             self._fold.take(item, place)
         return self._fold.answer(self._shape, whole=True, tail=0)
@@ -222,6 +228,7 @@ class LineReader:
                 return 0
             self._fold.note("unparsed_tail", told, place)
             return len(line)
+        self._fold.source = line, value
         self._fold.take(value, place)
         return 0
 
@@ -271,6 +278,7 @@ class FrameReader:
             self._fold.errors.append({**error, **(value if isinstance(value, dict) else {"payload": value})})
             return
         name = frame.headers.get(":event-type")
+        self._fold.source = frame.payload, value
         self._fold.take(value, place, name if isinstance(name, str) else "")
 
 

@@ -14,7 +14,7 @@ from recorder.core.rebuilt import Rebuilt
 from recorder.core.verdict import Evidence, gather, verdict
 from recorder.dialects.base import Clues, Dialect, choose, failed_claims, read_request, reason_of
 from recorder.dialects.opaque import DIALECT as OPAQUE
-from recorder.dialects.remembered import Remembered
+from recorder.dialects.remembered import Remembered, sent
 
 _PIECE = 1 << 16
 
@@ -38,7 +38,7 @@ def rebuild(exchange: Exchange, remembered: Remembered | None = None) -> Rebuilt
         answer = _read(dialect, clues, _missing(exchange, body) if exchange.holes else ())
     reading: RequestReading | None = None
     if request is not None and request.json is not None:
-        payload = request.json if remembered is None else remembered.payload(request.json)
+        payload = sent(request.json, request.payload, remembered)
         reading = read_request(request.url, payload, dialect)
     asked = reading.choices if reading else None
     evidence = gather(exchange, answer, asked, (decoded.understood, decoded.cut))

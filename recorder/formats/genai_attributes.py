@@ -6,14 +6,13 @@ https://github.com/open-telemetry/semantic-conventions-genai, ``docs/gen-ai/clie
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from itertools import takewhile
 from typing import Any, Final
 from urllib.parse import SplitResult
 
-from recorder.core.json_text import plain
+from recorder.core.json_text import dumps, plain
 from recorder.core.message_json import tokens_json
 from recorder.core.messages import Message, TokenCounts
 from recorder.core.rebuilt import Rebuilt
@@ -154,4 +153,4 @@ def _content(rebuilt: Rebuilt, flavour: str, payload: Any) -> Iterator[tuple[str
 
 
 def _json(value: list[Any]) -> str | None:
-    return json.dumps(plain(value), ensure_ascii=False, allow_nan=False) if value else None
+    return dumps(plain(value), ensure_ascii=False, allow_nan=False) if value else None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from recorder.core.conversation import Conversation
 from recorder.core.exchange import Exchange
-from recorder.core.json_text import milliseconds, plain, whole
+from recorder.core.json_text import dumps, milliseconds, plain, whole
 from recorder.core.message_json import part_json
 from recorder.core.messages import (
     Choice,
@@ -157,7 +156,7 @@ def _joined(parts: Iterable[Part], kind: type[TextPart | ReasoningPart | Refusal
 
 def _json(parts: Iterable[Part]) -> str | None:
     shown = [part_json(part) for part in parts]
-    return json.dumps(shown, ensure_ascii=False, allow_nan=False) if shown else None
+    return dumps(shown, ensure_ascii=False, allow_nan=False) if shown else None
 
 
 def _text(value: Any) -> str | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
@@ -100,21 +102,20 @@ def _rest(part: object) -> Iterator[str]:
         yield part.text or ""
     elif isinstance(part, ToolCallPart):
         yield part.name or ""
-        yield from _leaves(part.arguments) if part.complete else [part.arguments_text]
+        yield from _words(part.arguments_text) if part.complete else [part.arguments_text]
 
 
-def _leaves(value: Any) -> Iterator[str]:
-    """The texts and numbers in the arguments of a call, with the names they have, in order."""
-    waiting = [value]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, dict):
-            for name, inner in reversed(one.items()):
-                waiting += [inner, name]
-        elif isinstance(one, list):
-            waiting += reversed(one)
-        elif one is not None:
-            yield str(one)
+#: A text of JSON, or anything else of it that is no mark and no space: a number, true, false, null.
+_WORD: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s{}\[\]:,"]+')
+
+
+def _words(arguments: str) -> Iterator[str]:
+    """The names, texts, numbers and words in the arguments of a call, in order: all but texts as they were sent."""
+    for word in _WORD.findall(arguments):
+        try:
+            yield str(json.loads(word)) if word.startswith('"') else word
+        except ValueError:  # a dialect of somebody else's may call a text complete that is no JSON
+            yield word
 
 
 def call_rows(rebuilt: Rebuilt) -> Iterator[CallRow]:

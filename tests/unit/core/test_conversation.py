@@ -84,6 +84,39 @@ def test_an_answer_is_compared_as_a_client_sends_it_back(answer: Message, sent_b
     assert answer_key([user("a")], answer) == thread_keys([user("a"), read_message(sent_back), user("c")])[1]
 
 
+def test_a_call_without_arguments_is_sent_back_with_an_empty_object() -> None:
+    streamed = Message("assistant", (ToolCallPart("", "t", "now", complete=True, arguments={}),))
+    back = Message("assistant", (ToolCallPart("{}", "t", "now", complete=True, arguments={}),))
+    cut = Message("assistant", (ToolCallPart("", "t", "now"),))
+    assert answer_key([user("a")], streamed) == answer_key([user("a")], back)
+    assert answer_key([user("a")], cut) != answer_key([user("a")], back)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sent_back", "same"),
+    [
+        ('{"q": 2.50}', '{"q":2.5}', True),
+        ('{"q": 1.0}', '{"q": 1}', True),
+        ('{"q": 1e2, "e": 0.00}', '{"e": -0, "q": 100}', True),
+        ('{"q": 12345678901234567890.10}', '{"q": 1.23456789012345678901E19}', True),
+        ('{"q": "\\u00e9"}', '{"q": "é"}', True),
+        ("1e400", "10e399", True),
+        ('{"q": 1.000000000000000001}', '{"q": 1.000000000000000099}', False),
+        ('{"q": 1.000000000000000001}', '{"q": 1.0}', False),
+        ('{"q": 100000000000000000.01}', '{"q": 100000000000000007.01}', False),
+        ('{"q": 12345678901234567890}', '{"q": 12345678901234567891}', False),
+        ("1e400", "1e401", False),
+        ('{"q": 1}', '{"q": true}', False),
+        ('{"q": 1}', '{"q": "1"}', False),
+        ('"{broken"', "{broken", False),
+        ("1e99999999999999999999", "1e99999999999999999998", False),
+    ],
+)
+def test_arguments_are_compared_as_values_to_the_last_digit(arguments: str, sent_back: str, *, same: bool) -> None:
+    answer, other = (Message("assistant", (ToolCallPart(text, "call_1", "f"),)) for text in (arguments, sent_back))
+    assert (answer_key([user("a")], answer) == answer_key([user("a")], other)) is same
+
+
 @pytest.mark.parametrize(
     "other",
     [

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import json
 import math
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recorder.core.json_text import milliseconds, parse_json, plain, rfc3339, whole_text
+from recorder.core.json_text import dumps, exactly, milliseconds, parse_json, plain, rfc3339, whole_text, written
 
 
 @pytest.mark.parametrize("text", ["", "{", "nope", b"\xff", "[" * 201 + "]" * 201, "[" * 100_000, "1" * 5000])
@@ -60,3 +61,45 @@ def test_strictly_there_are_no_numbers_beyond_json(text: str) -> None:
     with pytest.raises(ValueError):
         parse_json(text, strict=True)
     assert parse_json("[1.5, 2]", strict=True) == [1.5, 2]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("2.50", 2.5),
+        ("1.0", 1.0),
+        ("-0.0", -0.0),
+        ("1e5", 100000.0),
+        ("0.1", 0.1),
+        ("5e-324", 5e-324),
+        ("0.30000000000000004", 0.30000000000000004),
+        ("0.300000000000000040", 0.30000000000000004),
+        ("1.000000000000000001", Decimal("1.000000000000000001")),
+        ("0.1000000000000000055511151231257827", Decimal("0.1000000000000000055511151231257827")),
+        ("12345678901234567890.123456789", Decimal("12345678901234567890.123456789")),
+        ("1e-999", Decimal("1e-999")),
+    ],
+)
+def test_a_number_that_no_float_holds_is_a_decimal(text: str, value: float | Decimal) -> None:
+    found = parse_json(f"[{text}]", strict=True)[0]
+    assert (found, type(found)) == (value, type(value))
+    assert exactly(f"[{text}]".encode(), parse_json(f"[{text}]")) == [value]
+    assert Decimal(dumps([found])[1:-1]) == Decimal(text)
+
+
+def test_numbers_beyond_floats_and_beyond_decimals() -> None:
+    assert exactly(b"[1e400]", [math.inf]) == [Decimal("1e400")]
+    assert exactly(b"[1e99999999999999999999]", [math.inf]) == [math.inf]
+    assert exactly(b"[1, 2.5]", "what was read") == "what was read"
+
+
+def test_decimals_are_written_as_numbers_in_every_layout() -> None:
+    exact = Decimal("12345678901234567890.123456789")
+    value = {"b": [exact, 1.5, "x"], "a": {"c": exact}, "1": None, "t": ("0", exact)}
+    for options in ({}, {"indent": 2}, {"sort_keys": True}, {"separators": (",", ":")}, {"ensure_ascii": False}):
+        text = dumps(value, **options)
+        assert json.loads(text, parse_float=Decimal)["a"]["c"] == exact
+        assert text == json.dumps(json.loads(text), **options).replace("1.2345678901234567e+19", str(exact))
+    assert written({"a": [math.nan, exact], "é": "\ud800"}) == f'{{"a": ["NaN", {exact}], "é": "\ufffd"}}'
+    with pytest.raises(TypeError):
+        dumps({"a": {1, 2}})

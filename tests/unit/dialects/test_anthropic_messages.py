@@ -225,7 +225,7 @@ def test_a_document() -> None:
         ReasoningPart("hm", signature="s"),
         TextPart("Hi"),
         CitationPart(said["citations"][0], "H"),
-        ToolCallPart('{"lots":1}', "toolu_1", "buy", True, {"lots": 1}),
+        ToolCallPart('{\n    "lots": 1\n   }', "toolu_1", "buy", True, {"lots": 1}),
     )
     assert (answer.whole, answer.choices[0].finish, answer.tokens) == (
         True,

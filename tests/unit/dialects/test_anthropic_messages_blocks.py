@@ -86,7 +86,7 @@ def test_a_call_without_arguments_has_none() -> None:
 def test_arguments_may_be_in_the_start_event() -> None:
     whole = CALL | {"input": {"lots": 1}}
     answer = streamed(started(), opened(0, "tool_use", **whole), stopped(0), *ended("tool_use"))
-    assert parts(answer) == (ToolCallPart('{"lots":1}', "toolu_1", "buy", True, {"lots": 1}, 0),)
+    assert parts(answer) == (ToolCallPart('{"lots": 1}', "toolu_1", "buy", True, {"lots": 1}, 0),)
 
 
 @pytest.mark.parametrize("sent", ["", '{"q": 1', '{"q": 1}'])

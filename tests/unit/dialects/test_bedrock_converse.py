@@ -155,7 +155,7 @@ def test_a_document() -> None:
     assert choice.message.parts == (
         ReasoningPart("hm", signature="s"),
         TextPart("Hi"),
-        ToolCallPart('{"lots":1}', "t1", "buy", True, {"lots": 1}),
+        ToolCallPart('{\n       "lots": 1\n      }', "t1", "buy", True, {"lots": 1}),
     )
     assert (choice.message.role, choice.finish, answer.usage) == ("assistant", "tool_calls", USAGE)
     assert answer.extras == {"metrics": {"latencyMs": 5}}

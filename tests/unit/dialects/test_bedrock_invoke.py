@@ -187,6 +187,31 @@ def test_models_without_a_dialect(values: list[Any], reason: str, finish: str, t
     assert found.answer.anomalies == ()
 
 
+def deepseek(text: str, reason: str | None, **fields: Any) -> dict[str, Any]:
+    return {"choices": [{"text": text, "stop_reason": reason}], **fields}
+
+
+@pytest.mark.parametrize(("reason", "finish"), [("stop", "stop"), ("length", "length")])
+def test_deepseek_says_its_reason_under_another_name(reason: str, finish: str) -> None:
+    begun, last = deepseek("Hel", None), deepseek("lo", reason)
+    for body, kind, url in (
+        (chunks(begun, last | LAST), EVENTSTREAM, URL),
+        (chunks(begun, last), EVENTSTREAM, URL),  # without metrics: the reason says that it ended
+        (document(deepseek("Hello", reason)), JSON, f"{HOST}/model/us.deepseek.r1-v1%3A0/invoke"),
+    ):
+        found = rebuilt(body, kind, url)
+        (choice,) = found.answer.choices
+        assert (choice.message.text, choice.finish_reasons, choice.finish) == ("Hello", (reason,), finish)
+        assert (found.verdict, found.answer.dialect, kinds(found.answer)) == ("complete", "bedrock_invoke", [])
+    assert rebuilt(chunks(begun)).verdict == "truncated"
+
+
+def test_what_vllm_says_beside_its_reason_is_no_reason() -> None:
+    entry = {"index": 0, "text": "Hi", "stop_reason": "\n", "finish_reason": "stop", "logprobs": None}
+    answer = read(chunks({"object": "text_completion", "choices": [entry]}, LAST))
+    assert (answer.choices[0].finish_reasons, answer.choices[0].extras) == (("stop",), {"stop_reason": "\n"})
+
+
 def test_a_stop_text_and_other_fields_are_kept() -> None:
     answer = read(chunks({"completion": "a", "stop_reason": "x", "stop": "|", "model": "claude-2"}))
     assert (answer.choices[0].extras, answer.models) == ({"stop": "|"}, ("claude-2",))

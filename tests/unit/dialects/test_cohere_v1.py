@@ -176,7 +176,7 @@ def test_a_whole_call_that_differs_is_a_fact() -> None:
     other = event("tool-calls-generation", tool_calls=[{"name": "buy", "parameters": {"lots": 11}}])
     answer = streamed(START, *PIECES, other, end())
     (found,) = only(answer).message.tool_calls
-    assert (found.arguments_text, found.complete, kinds(answer)) == ('{"lots":11}', False, ["tool_call_differs"])
+    assert (found.arguments_text, found.complete, kinds(answer)) == ('{"lots": 11}', False, ["tool_call_differs"])
 
 
 @pytest.mark.parametrize("lots", [[], [10], [100], [10, 20]])
@@ -187,10 +187,10 @@ def test_calls_in_the_last_response_that_differ_from_those_before_are_a_fact(lot
     answer = streamed(START, first, end(tool_calls=calls))
     found = [(call.arguments_text, call.complete) for call in only(answer).message.tool_calls]
     expected = {
-        (): [('{"lots":10}', True)],  # left out, not taken back
-        (10,): [('{"lots":10}', True)],
-        (100,): [('{"lots":100}', False)],
-        (10, 20): [('{"lots":10}', True), ('{"lots":20}', False)],
+        (): [('{"lots": 10}', True)],  # left out, not taken back
+        (10,): [('{"lots": 10}', True)],
+        (100,): [('{"lots": 100}', False)],
+        (10, 20): [('{"lots": 10}', True), ('{"lots": 20}', False)],
     }
     assert found == expected[tuple(lots)]
     assert kinds(answer) == ([] if lots in ([], [10]) else ["tool_call_differs"])

@@ -59,7 +59,7 @@ def test_calls_are_whole_with_or_without_an_id() -> None:
     named = {"functionCall": {"name": "now", "id": "c1"}}
     first, second = only(streamed(said(CALL), said(named, finish="STOP"))).message.tool_calls
     assert (first.name, first.id, first.arguments, first.complete) == ("buy", None, {"lots": 10}, True)
-    assert (first.arguments_text, first.extras) == ('{"lots":10}', {"thoughtSignature": "sig"})
+    assert (first.arguments_text, first.extras) == ('{"lots": 10}', {"thoughtSignature": "sig"})
     assert (second.id, second.arguments_text, second.arguments, second.complete) == ("c1", "", {}, True)
 
 

@@ -101,7 +101,7 @@ def test_calls_are_whole_and_each_is_one() -> None:
         {"lots": 10},
         True,
     )
-    assert (first.arguments_text, first.extras) == ('{"lots":10}', {})
+    assert (first.arguments_text, first.extras) == ('{"lots": 10}', {})
     assert (second.name, second.id, second.index, second.arguments) == ("sell", "call_1", 1, {})
     assert (second.complete, second.extras) == (True, {"x": 1, "y": 2})
 
@@ -109,7 +109,7 @@ def test_calls_are_whole_and_each_is_one() -> None:
 def test_a_call_without_the_end_or_at_the_limit_is_not_complete() -> None:
     for body in (ndjson(chat(tool_calls=CALLS)), ndjson(chat(tool_calls=CALLS), done(chat(), "length"))):
         (call,) = only(read(body)).message.tool_calls
-        assert (call.complete, call.arguments_text) == (False, '{"lots":10}')
+        assert (call.complete, call.arguments_text) == (False, '{"lots": 10}')
 
 
 def test_odd_calls_are_kept() -> None:

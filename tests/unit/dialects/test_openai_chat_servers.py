@@ -55,8 +55,33 @@ def test_sglang_has_empty_reasons_and_says_all_again_with_no_usage() -> None:
     (choice,) = answer.choices
     assert (choice.message.text, choice.finish_reasons) == ("ab", ("stop",))
     assert choice.extras == {"matched_stop": 151645}
-    assert answer.usage_reports == (first["usage"], last["usage"])
+    assert answer.usage_reports == (first["usage"], last["usage"])  # as it was observed
+    assert (answer.usage, answer.tokens) == (first["usage"], TokenCounts(3, 1))
     assert answer.anomalies == ()
+
+
+ZEROS = {"prompt_tokens": 0, "completion_tokens": 0}
+COUNTS = {"prompt_tokens": 5, "completion_tokens": 2}
+
+
+@pytest.mark.parametrize(
+    ("reports", "told", "counted"),
+    [
+        ([COUNTS, ZEROS], 0, (5, 2)),
+        ([COUNTS, ZEROS | {"prompt_tokens_details": {"cached_tokens": 0}, "cost": None}], 0, (5, 2)),
+        ([ZEROS], 0, (0, 0)),
+        ([ZEROS, COUNTS], 1, (5, 2)),
+        ([COUNTS, COUNTS | {"completion_tokens": 0}], 1, (5, 0)),
+        ([COUNTS, {"completion_tokens": 0}], 1, (5, 0)),  # a single count says what it says
+    ],
+)
+def test_a_report_of_nothing_but_zeros_takes_nothing_back(
+    reports: list[dict[str, Any]], told: int, counted: tuple[int, int]
+) -> None:
+    answer = streamed(*(delta(content="a") | {"usage": report} for report in reports), delta(finish="stop"))
+    assert answer.tokens is not None
+    assert (answer.tokens.input, answer.tokens.output) == counted
+    assert (answer.usage, answer.usage_reports) == (reports[told], tuple(reports))
 
 
 def test_llamacpp_tells_timings_and_some_forks_no_end() -> None:

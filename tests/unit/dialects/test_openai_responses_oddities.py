@@ -321,5 +321,5 @@ def test_fields_of_any_type_are_facts_or_kept() -> None:
     )
     assert kinds(answer)[:4] == ["not_an_object", "item_malformed", "delta_malformed", "output_index_missing"]
     (called,) = answer.choices[0].message.tool_calls
-    assert (called.arguments_text, called.arguments, called.complete) == ('{"a":1}', {"a": 1}, True)
+    assert (called.arguments_text, called.arguments, called.complete) == ('{"a": 1}', {"a": 1}, True)
     assert "tool_arguments_object" in kinds(answer)

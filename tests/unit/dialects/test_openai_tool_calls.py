@@ -144,7 +144,7 @@ def test_a_new_name_under_an_index_begins_another_call() -> None:
     both = found(entry(0, "a", "buy", "{}"), entry(0, None, "sell", "{}"))
     assert both == [("buy", "{}", True), ("sell", "{}", True)]
     assert found(entry(0, "a", "buy", '{"q":'), entry(0, None, "sell", "{}"))[0] == ("buy", '{"q":', False)
-    assert found(entry(0, None, "buy", {"q": 1}), entry(0, None, "sell", {}))[0] == ("buy", '{"q":1}', True)
+    assert found(entry(0, None, "buy", {"q": 1}), entry(0, None, "sell", {}))[0] == ("buy", '{"q": 1}', True)
 
 
 def test_a_new_name_of_a_legacy_function_call_begins_another_call() -> None:
@@ -185,14 +185,14 @@ def test_no_index_and_no_ids() -> None:
 def test_arguments_as_an_object() -> None:
     answer = called([entry(0, "a", "buy", {"q": "é"})])
     call = only(answer)
-    assert (call.arguments_text, call.arguments, call.complete) == ('{"q":"é"}', {"q": "é"}, True)
+    assert (call.arguments_text, call.arguments, call.complete) == ('{"q": "\\u00e9"}', {"q": "é"}, True)
     assert kinds(answer) == ["tool_arguments_object"]
     repeated = called([entry(0, "a", "f", {"q": 1})], [entry(0, "a", "f", {"q": 1})])
     assert set(kinds(repeated)) == {"tool_arguments_object"}
     changed = called([entry(0, "a", "f", {"q": 1})], [entry(0, "a", "f", {"q": 2})])
     assert (only(changed).arguments, kinds(changed)[-1]) == ({"q": 2}, "tool_arguments_replaced")
     again = called([entry(0, "", "f", {"a": 1}), entry(0, "", "f", {"a": 2})])
-    assert [text for _, _, text in calls(again)] == ['{"a":1}', '{"a":2}']
+    assert [text for _, _, text in calls(again)] == ['{"a": 1}', '{"a": 2}']
 
 
 @pytest.mark.parametrize(
