@@ -10,8 +10,6 @@ import json
 from typing import Any
 
 import pytest
-from anthropic._streaming import SSEDecoder
-from anthropic.lib.streaming._messages import accumulate_event
 
 from recorder.core.messages import CitationPart, OtherPart, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from recorder.core.rebuilt import Rebuilt
@@ -76,6 +74,9 @@ def by_recorder(stream: corpus.CorpusStream) -> tuple[dict[str, Any], Rebuilt]:
 
 
 def by_sdk(body: bytes) -> dict[str, Any]:
+    from anthropic._streaming import SSEDecoder  # for seconds, in each worker that collects this
+    from anthropic.lib.streaming._messages import accumulate_event
+
     snapshot, buffers = None, {}
     for event in SSEDecoder().iter_bytes(iter([body])):
         value = json.loads(event.data)

@@ -10,7 +10,6 @@ import json
 from typing import Any
 
 import pytest
-from anthropic.lib.streaming._messages import accumulate_event
 from botocore.eventstream import EventStreamBuffer
 
 from recorder.dialects.base import Clues, choose
@@ -29,6 +28,8 @@ def values(body: bytes) -> list[Any]:
 
 
 def by_claude(events: list[Any]) -> tuple[str, list[Any], str | None]:
+    from anthropic.lib.streaming._messages import accumulate_event  # for seconds, in each worker that collects this
+
     snapshot, buffers = None, {}
     for event in events:
         snapshot = accumulate_event(event=event, current_snapshot=snapshot, json_bufs=buffers)

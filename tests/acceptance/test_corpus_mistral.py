@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from mistralai.extra.observability.streaming import accumulate_chunks_to_response_dict, parse_sse_chunks
 
 from recorder.core.messages import ReasoningPart
 from tests import corpus
@@ -43,6 +42,8 @@ def test_the_corpus_has_them_all() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_same_as_mistrals_accumulator_but_for_its_bugs(name: str) -> None:
+    from mistralai.extra.observability.streaming import accumulate_chunks_to_response_dict, parse_sse_chunks
+
     stream = corpus.stream(name)
     said, rebuilt = by_recorder(stream)
     theirs = accumulate_chunks_to_response_dict(parse_sse_chunks(stream.body))
@@ -64,6 +65,8 @@ def test_same_as_mistrals_accumulator_but_for_its_bugs(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_thinking_in_the_content_is_reasoning_and_no_text(name: str) -> None:
     """The accumulator leaves thoughts out, so the chunks that it is made of tell them."""
+    from mistralai.extra.observability.streaming import parse_sse_chunks
+
     stream = corpus.stream(name)
     thoughts = ""
     for chunk in parse_sse_chunks(stream.body):

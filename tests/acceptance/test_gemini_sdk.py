@@ -10,19 +10,20 @@ import asyncio
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import httpx2
 import pytest
-from google import genai
-from google.genai.types import HttpOptions
 
 from recorder import Player, Recorder
 from tests import corpus
 from tests.acceptance.each_library import read_by_each_library, recorded
 from tests.recorded import traces
 from tests.wire import Got, Wire, chunked, reply, wire
+
+if TYPE_CHECKING:  # it takes seconds, in each worker that collects this
+    from google import genai
 
 KEY = "made-up-key-of-nobody-5f21"
 ASKED = "Buy or hold?"
@@ -87,6 +88,9 @@ def answer(request: Got) -> bytes:
 
 
 def sdk(server: str, **client: Any) -> genai.Client:
+    from google import genai
+    from google.genai.types import HttpOptions
+
     """The SDK as its users make it, with a client of theirs."""
     return genai.Client(api_key=KEY, http_options=HttpOptions(base_url=server, **client))
 

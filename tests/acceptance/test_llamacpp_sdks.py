@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import anthropic
 import httpx2
-import openai
 import pytest
 import requests
-from mistralai.client import Mistral
 
 from recorder import Player, Recorder
 from tests.acceptance.each_library import read_by_each_library, recorded
 from tests.acceptance.llamacpp import server as server
+
+if TYPE_CHECKING:  # they take seconds, in each worker that collects this
+    import anthropic
+    import openai
+    from mistralai.client import Mistral
 
 PROMPT: Any = [{"role": "user", "content": "Buy or hold?"}]
 TOOL: Any = {
@@ -36,15 +38,21 @@ CHAT: Any = {"model": "tiny", "messages": PROMPT, "max_tokens": 24}
 
 
 def of_openai(base: str, http: httpx2.Client) -> openai.OpenAI:
+    import openai
+
     return openai.OpenAI(base_url=base, api_key="none", http_client=http, max_retries=0)
 
 
 def of_anthropic(base: str, http: httpx2.Client) -> anthropic.Anthropic:
+    import anthropic
+
     address = base.removesuffix("/v1")
     return anthropic.Anthropic(base_url=address, api_key="none", http_client=http, max_retries=0)
 
 
 def of_mistral(base: str, http: httpx2.Client) -> Mistral:
+    from mistralai.client import Mistral
+
     return Mistral(server_url=base.removesuffix("/v1"), api_key="none", client=http)
 
 
@@ -91,6 +99,10 @@ def whole(base: str, http: httpx2.Client) -> list[Any]:
 
 async def in_tasks(base: str, http: httpx2.AsyncClient) -> list[Any]:
     """The asynchronous clients, streamed and not."""
+    import anthropic
+    import openai
+    from mistralai.client import Mistral
+
     gpt = openai.AsyncOpenAI(base_url=base, api_key="none", http_client=http, max_retries=0)
     address = base.removesuffix("/v1")
     claude = anthropic.AsyncAnthropic(base_url=address, api_key="none", http_client=http, max_retries=0)
