@@ -3,9 +3,9 @@
 A test of whole programs or stores may cost seconds, and often has dozens of cases: engines, formats, options. The
 default tier runs such a test with some of its cases, and of the tests that took longest, which ``long.txt`` names, one
 in eight: so it takes minutes on two cores. What it leaves is ``thorough``: ``pytest -m 'not soak'`` runs all of it,
-``.ci/run`` a part that changes with the commit, and what is of the corpus. Which cases these are is decided by their
-names alone: each run has the same ones, on every machine and in each worker of pytest-xdist, and half of those that
-have an engine are of Postgres.
+``.ci/run`` a part that changes with the commit, and what is of the corpus, by naming its files. Which cases these are
+is decided by their names alone: each run has the same ones, on every machine and in each worker of pytest-xdist, and
+half of those that have an engine are of Postgres.
 
 ``python -m tests.sampling REPORT.xml`` writes ``long.txt`` anew from what ``--junitxml`` wrote of a whole run.
 """
@@ -89,13 +89,9 @@ def mark_what_is_left(items: Iterable[pytest.Item], named: Iterable[Path]) -> No
 
 
 def leave_parts(items: list[pytest.Item], part: int, of: int) -> list[pytest.Item]:
-    """Return which of the thorough cases are of another part than this one; what is of the corpus is of each."""
+    """Return which of the thorough cases are of another part than this one."""
     return [
-        item
-        for item in items
-        if item.get_closest_marker(MARK) is not None
-        and not item.path.name.startswith("test_corpus")
-        and _number(item.nodeid) % of != part % of
+        item for item in items if item.get_closest_marker(MARK) is not None and _number(item.nodeid) % of != part % of
     ]
 
 
