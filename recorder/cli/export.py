@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,7 +19,7 @@ from recorder.api.store import Store
 from recorder.cli.application import Settings, pass_settings, store_option
 from recorder.cli.failures import warn
 from recorder.cli.naming import resolve
-from recorder.cli.output import Recorded
+from recorder.cli.output import Recorded, counted
 from recorder.cli.progress import progress
 from recorder.cli.redact import standing_of, tell_standing, unredacted_option
 from recorder.cli.redacting import redact_options, redacted, tell_redacted
@@ -33,6 +34,7 @@ from recorder.formats.base import Piece, event_formats, formats, render
 from recorder.locations import sqlite_path
 
 _MANY: Final = 50  # exchanges, which are exported in less than a second
+_REASONS: Final = 8  # that are told
 _FORMATS: Final = {name: each.help for name, each in formats().items()} | {
     name: each.help for name, each in event_formats().items()
 }
@@ -112,26 +114,34 @@ def export(
             seen = count >= _MANY and not (to_file is None and sys.stdout.isatty())  # no bar amid what is exported
             return shown.enter_context(progress("exporting", count * passes if seen else 0))
 
+        left_out = Counter[str]()
         standing = standing_of(store, unredacted=unredacted)
         if name in event_formats():
             pieces = _event_pieces(store, selection, identity, name, redaction, standing, begin)
         elif identity is None:
-            pieces = _chosen_pieces(store, selection, name, redaction, standing, begin)
+            pieces = _chosen_pieces(store, selection, name, redaction, standing, begin, left_out)
         else:
             exchanges, conversation = _named(store, identity, name, redaction, standing)
-            told = _Told(exchanges, begin(len(conversation.exchanges)), warn)
+            told = _Told(exchanges, begin(len(conversation.exchanges)), warn, left_out)
             pieces = redaction.guard(render(name, told, conversation))
         _put(to_file, pieces)
     selected = "everything" if everything else "a selection"
     note(settings.store, "export", f"as {name}{', unredacted' if unredacted else ''}", identity, selected)
     if to_file is not None:
         click.echo(f"{file}: {_size(to_file)}", err=True)
+    _tell_left_out(name, left_out)
     tell_redacted(redaction)
     tell_standing(standing, "--unredacted exports what is recorded")
 
 
 def _chosen_pieces(
-    store: Store, selection: Selection, name: str, redaction: ExportRedaction, standing: Standing, begin: _Begin
+    store: Store,
+    selection: Selection,
+    name: str,
+    redaction: ExportRedaction,
+    standing: Standing,
+    begin: _Begin,
+    left_out: Counter[str],
 ) -> Iterator[Piece]:
     chosen = of_filters(store, **selection.filters)
     advance = begin(chosen.size, 2 if redaction.rules else 1)
@@ -142,7 +152,7 @@ def _chosen_pieces(
         exchanges = Exchanges(store, chosen.places, made.chosen)
     else:
         exchanges = Compared(store, chosen, made.chosen, made.unchosen)
-    return redaction.guard(render(name, _Told(exchanges, advance, warn)))
+    return redaction.guard(render(name, _Told(exchanges, advance, warn, left_out)))
 
 
 class _Made:
@@ -207,6 +217,14 @@ def _check_choice(identity: str | None, selection: Selection, *, everything: boo
         raise ConfigurationError("nothing says what to export: give an ID, filters as for `recorder list`, or --all")
 
 
+def _tell_left_out(name: str, reasons: Counter[str]) -> None:
+    """Tell how many exchanges the format has no place for, and why: whoever counts the lines would miss them."""
+    if reasons:
+        told = ", ".join(f"{reason} ({number:,})" for reason, number in reasons.most_common(_REASONS))
+        rest = f", {len(reasons) - _REASONS:,} other reasons" if len(reasons) > _REASONS else ""
+        warn(f"{name} has no place for {counted(reasons.total(), 'exchange')}: {told}{rest}")
+
+
 class _Told:
     """Exchanges whose passing is told: to a bar, and where one is not as it was written, to whoever looks on."""
 
@@ -215,8 +233,10 @@ class _Told:
         exchanges: Exchanges | list[Rebuilt],
         advance: Callable[[int], None],
         complain: Callable[[str], None] = lambda _: None,
+        reasons: Counter[str] | None = None,
     ) -> None:
         self._exchanges, self._advance, self._complain = exchanges, advance, complain
+        self._reasons = Counter[str]() if reasons is None else reasons
 
     def __iter__(self) -> Iterator[Rebuilt]:
         for rebuilt in self._exchanges:
@@ -227,6 +247,9 @@ class _Told:
                 self._complain(f"exchange {rebuilt.id} is exported without content: {rebuilt.erased}")
             yield rebuilt
             self._advance(1)
+
+    def left_out(self, reason: str) -> None:
+        self._reasons[reason] += 1
 
     def changed(self) -> Iterable[tuple[str, str]]:
         if isinstance(self._exchanges, Exchanges):

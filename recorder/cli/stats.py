@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -97,7 +98,7 @@ def _whole(total: Group) -> Iterator[str]:
         kinds = ", ".join(f"{kind} {number:,}" for kind, number in total.tokens.most_common())
         missing = total.exchanges - total.reported
         yield line("tokens", kinds + (f"; {counted(missing, 'exchange')} reported none" if missing else ""))
-    costs = [] if total.cost is None else [f"{total.cost:,.4f}"]
+    costs = [] if total.cost is None else [_money(total.cost)]
     if total.unpriced:
         costs.append(f"{counted(total.unpriced, 'exchange')} of models without a price")
     if costs:
@@ -109,6 +110,12 @@ def _whole(total: Group) -> Iterator[str]:
     rates = total.chunks_per_second.percentiles()
     if rates is not None:
         yield line("chunks a second", ", ".join(f"{each} {value:,.1f}" for each, value in rates.items()))
+
+
+def _money(cost: float) -> str:
+    """At least four decimals, and two digits that are not zero: an answer may cost a millionth."""
+    decimals = 4 if not cost else max(4, 1 - math.floor(math.log10(abs(cost))))
+    return f"{cost:,.{decimals}f}"
 
 
 def _grouped(groups: list[tuple[str, Group]], by: str) -> list[str]:
@@ -137,7 +144,7 @@ def _cells(name: str, group: Group, most: int) -> list[str]:
         f"{unfinished:,}" if unfinished else "",
         tokens("input"),
         tokens("output"),
-        "" if group.cost is None else f"{group.cost:,.4f}",
+        "" if group.cost is None else _money(group.cost),
         shown(first, "p50"),
         shown(first, "p99"),
         shown(took, "p50"),

@@ -12,7 +12,8 @@ forks are found by themselves. Else it begins a conversation of its own.
 An answer's key is the key of the request's messages and then the answer, as a client would send it back:
 role, text and tool calls. What clients do not send back, or not unchanged, does not count: reasoning, refusals,
 ids of calls, spaces around the text, a leading ``<think>`` block, the layout of a call's arguments and how their
-numbers are written. An argument with another value, be it in the last of thirty digits, does.
+numbers are written; none at all are an empty object. An argument with another value, be it in the last of thirty
+digits, does.
 
 The result depends on the set of exchanges only, not on the order in which they are given. An extending request
 has more messages than the extended one, so there are no circles.
@@ -115,8 +116,8 @@ def _identity(part: OtherPart | MediaPart | ToolResultPart) -> Any:
 def _arguments(call: ToolCallPart) -> str:
     """The arguments as one text for what a client that reads and writes them again leaves as it is."""
     text = call.arguments_text
-    if not text and call.complete:  # none were streamed, which stands for a value: that is what is sent back
-        text = dumps(call.arguments)
+    if not text.strip():  # which stands for a value: that is what is sent back, by most clients an empty object
+        text = dumps(call.arguments) if call.complete else "{}"
     told = canonical(text)
     return whole(text).strip() if told is None else told
 

@@ -33,6 +33,22 @@ class Rereadable(Protocol):
         ...
 
 
+@runtime_checkable
+class Noting(Protocol):
+    """Exchanges that take note of those that a format has no place for."""
+
+    def __iter__(self) -> Iterator[Rebuilt]:
+        """Yield each exchange."""
+        ...
+
+    def left_out(self, reason: str) -> None:
+        """Take note of one.
+
+        :param reason: what the format has no place for, in a few words.
+        """
+        ...
+
+
 class Format(Protocol):
     """One way to write exchanges down."""
 

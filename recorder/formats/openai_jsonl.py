@@ -48,8 +48,19 @@ def teachable(rebuilt: Rebuilt) -> Iterator[Choice]:
         yield from (choice for choice in rebuilt.answer.choices if choice.finish not in _CUT)
 
 
+def untaught(rebuilt: Rebuilt) -> str:
+    """Return why none of its choices stands for a whole answer, in a few words."""
+    if rebuilt.not_as_written is not None:
+        return "what was changed after it was recorded"
+    if rebuilt.verdict != "complete":
+        return "an answer that is not complete"
+    if not rebuilt.request_messages:
+        return "a request without messages"
+    return "an answer that was cut" if rebuilt.answer.choices else "no answer"
+
+
 def _lines(rebuilt: Rebuilt) -> list[str]:
-    found: list[str] = []
+    found, reason = list[str](), untaught(rebuilt)
     request = rebuilt.exchange.request
     payload = request.json if request else None
     sent = payload["messages"] if _is_own(rebuilt) and isinstance(payload, dict) else None
@@ -57,10 +68,13 @@ def _lines(rebuilt: Rebuilt) -> list[str]:
     for choice in teachable(rebuilt):
         try:
             messages = [*plain(sent), _answer(choice.message)] if sent is not None else _mapped(rebuilt, choice.message)
-        except NoPlaceError:
+        except NoPlaceError as error:
+            reason = str(error)
             continue
         example = {"messages": messages} | {key: value for key, value in offered.items() if value not in (None, [])}
         found.append(json.dumps(example, ensure_ascii=False, allow_nan=False) + "\n")
+    if not found:
+        raise NoPlaceError(reason)
     return found
 
 

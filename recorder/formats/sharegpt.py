@@ -15,7 +15,7 @@ from recorder.core.conversation import Conversation
 from recorder.core.messages import MediaPart, Message, OtherPart
 from recorder.core.rebuilt import Rebuilt
 from recorder.formats.leaves import leaf_lines
-from recorder.formats.openai_jsonl import teachable
+from recorder.formats.openai_jsonl import teachable, untaught
 from recorder.formats.openai_messages import NoPlaceError, openai_messages
 from recorder.formats.tools import offered_tools
 
@@ -44,17 +44,20 @@ class ShareGpt:
 
 
 def _lines(rebuilt: Rebuilt) -> list[str]:
-    found: list[str] = []
+    found, reason = list[str](), untaught(rebuilt)
     request = rebuilt.exchange.request
     functions = [tool["function"] for tool in offered_tools(request.json if request else None)]
     tools = _json(functions) if functions else ""
     for choice in teachable(rebuilt):
         try:
             system, turns = _turns(rebuilt.request_messages, choice.message)
-        except NoPlaceError:
+        except NoPlaceError as error:
+            reason = str(error)
             continue
         example = {"conversations": turns, "system": system, "tools": tools}
         found.append(_json(example) + "\n")
+    if not found:
+        raise NoPlaceError(reason)
     return found
 
 

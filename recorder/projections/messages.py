@@ -10,12 +10,24 @@ from typing import Any, Final
 
 from recorder.core.conversation import extended_key
 from recorder.core.json_text import whole
-from recorder.core.messages import Choice, Message, ReasoningPart, RefusalPart, TextPart, ToolCallPart, ToolResultPart
+from recorder.core.messages import (
+    Choice,
+    Message,
+    OtherPart,
+    ReasoningPart,
+    RefusalPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
 from recorder.core.rebuilt import Rebuilt
+from recorder.projections.values import texts_of, unescaped
 from recorder.store.searched import CallRow, MessageRow
 
 _ANSWER: Final = b"recorder/answer/v1\0"
 _LARGEST: Final = 2**31 - 1  # that an INTEGER of Postgres holds; the index of a choice is what somebody sent
+
+_TOOLS: Final = frozenset({"tool", "function"})  # roles of OpenAI's dialect and its like, where a result is the text
 
 
 def storable(text: str) -> str:
@@ -86,7 +98,7 @@ def _row(
         role=storable_or_none(message.role),
         text=_joined("", [part.text for part in parts if isinstance(part, TextPart)]),
         reasoning=_joined("\n", [part.text for part in parts if isinstance(part, ReasoningPart)]),
-        rest=_joined("\n", [piece for part in parts for piece in _rest(part)]),
+        rest=_joined("\n", [piece for part in parts for piece in _rest(part)] + _told_as_json(message)),
         **values,
     )
 
@@ -99,10 +111,36 @@ def _rest(part: object) -> Iterator[str]:
     if isinstance(part, RefusalPart):
         yield part.text
     elif isinstance(part, ToolResultPart):
-        yield part.text or ""
+        said = part.text or ""
+        yield unescaped(said) if _is_json(said) else said
+        yield from (text for text in _more(part) if text not in (said, part.call_id, part.name))
+    elif isinstance(part, OtherPart):
+        yield from texts_of(part.value, framed=True)
     elif isinstance(part, ToolCallPart):
         yield part.name or ""
-        yield from _words(part.arguments_text) if part.complete else [part.arguments_text]
+        yield from _words(part.arguments_text) if part.complete else [_cut(part)]
+
+
+def _told_as_json(message: Message) -> list[str]:
+    """What a tool's message says in JSON, whose texts are not written as they read; the text stays as it was sent."""
+    return [unescaped(message.text)] if message.role in _TOOLS and _is_json(message.text) else []
+
+
+def _more(result: ToolResultPart) -> Iterator[str]:
+    """What a result says beside its text: of a tool's own JSON all texts, of a block of Anthropic's what is in it."""
+    value = result.value
+    return texts_of(value, framed=isinstance(value, dict) and "tool_use_id" in value)
+
+
+def _is_json(text: str) -> bool:
+    """Whether a text looks like JSON, cut or not, where escapes stand for letters."""
+    return "\\" in text and text.lstrip()[:1] in ("{", "[")
+
+
+def _cut(call: ToolCallPart) -> str:
+    """The arguments of a call that do not parse; those of a custom tool are no JSON, and stay as they are."""
+    text = call.arguments_text
+    return unescaped(text) if _is_json(text) and "custom" not in call.extras else text
 
 
 #: A text of JSON, or anything else of it that is no mark and no space: a number, true, false, null.

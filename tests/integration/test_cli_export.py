@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.building import ExchangeBuilder
-from tests.commands import answered, fill, identity_of, json_lines, run
+from tests.building import ExchangeBuilder, delta
+from tests.commands import STREAMED, answered, asking, fill, identity_of, json_lines, run
 
 OPENING = ExchangeBuilder(9).event("conversation_named", {"name": "desk"})
 BELONGS = {"conversation": identity_of(OPENING), "name": "desk"}
@@ -94,3 +94,25 @@ def test_other_formats_say_it_too(url: str, name: str) -> None:
     result = run("export", "desk", "--format", name, "--store", url)
     assert (result.exit_code, result.stderr) == (0, WARNING)
     assert result.stdout.count(DETAIL) == {"har": 2, "html": 2, "csv": 1}[name]
+
+
+@pytest.mark.parametrize("name", ["sharegpt", "openai-jsonl"])
+def test_what_training_examples_have_no_place_for_is_told(sqlite_url: str, tmp_path: Path, name: str) -> None:
+    call = {"index": 0, "id": "c1", "function": {"name": "place_order", "arguments": ""}}
+    calling = asking(3, ("user", "go")).response(headers=STREAMED)
+    calling.sse(delta(tool_calls=[call]), delta(finish="tool_calls")).completed()
+    cut = [
+        asking(number, ("user", "c")).response(headers=STREAMED).sse(delta(content="x"), done=False)
+        for number in (4, 5)
+    ]
+    ended = [one.event("response_truncated", {"received": 1}) for one in cut]
+    fill(sqlite_url, OPENING, SOUND, TOUCHED, calling, *ended)
+    warning = f"warning: {name} has no place for "
+    whys = "an answer that is not complete (2), arguments that are not known to be complete (1)"
+    every = run("export", "--all", "--format", name, "--store", sqlite_url)
+    assert (every.exit_code, every.stderr, len(every.stdout.splitlines())) == (0, f"{warning}3 exchanges: {whys}\n", 2)
+    some = run("export", "--verdict", "truncated", "--format", name, "--store", sqlite_url)
+    assert (some.stdout, some.stderr) == ("", f"{warning}2 exchanges: an answer that is not complete (2)\n")
+    one = run("export", identity_of(cut[0]), "--format", name, "--store", sqlite_url, "-o", str(tmp_path / "one"))
+    assert one.stderr.endswith(f"bytes\n{warning}1 exchange: an answer that is not complete (1)\n")
+    assert run("export", "desk", "--format", name, "--store", sqlite_url).stderr == ""

@@ -46,8 +46,10 @@ def file_url(sqlite_url: str) -> str:
 
 
 def exported(url: str, *args: str, name: str = "jsonl") -> bytes:
+    """Export what has nothing odd in it but an answer that was cut, which is no training example."""
     result = run("export", "--format", name, *args, "--store", url)
-    assert (result.exit_code, result.stderr) == (0, "")
+    left_out = f"warning: {name} has no place for 1 exchange: an answer that is not complete (1)\n"
+    assert (result.exit_code, result.stderr) == (0, left_out if name in ("openai-jsonl", "sharegpt") else "")
     return result.stdout_bytes
 
 

@@ -53,6 +53,18 @@ def test_groups_and_costs(url: str, tmp_path: Path) -> None:
     assert (truncated["group"], truncated["exchanges"], truncated.get("tokens")) == ("truncated", 1, None)
 
 
+@pytest.mark.parametrize(
+    ("price", "shown"),  # 30 tokens in, at a price for a million
+    [(1, "0.000030"), (0.05, "0.0000015"), (33, "0.00099"), (100, "0.0030"), (0, "0.0000"), (10_000_000, "300.0000")],
+)
+def test_a_cost_that_is_not_zero_is_not_shown_as_zero(url: str, tmp_path: Path, price: float, shown: str) -> None:
+    prices = tmp_path / "prices.json"
+    prices.write_text(json.dumps({"m-1": {"input": price, "output": 0}}))
+    lines = run("stats", "--by", "verdict", "--prices", str(prices), "--store", url).stdout.splitlines()
+    assert any(line.startswith("computed cost ") and line.split()[2].rstrip(";") == shown for line in lines)
+    assert any(line.startswith("complete ") and shown in line.split() for line in lines)
+
+
 def test_without_groups_json_is_one_object(url: str) -> None:
     (whole,) = objects("stats", "--json", "--store", url)
     assert (whole["exchanges"], whole["tokens"]) == (3, {"input": 30, "output": 6, "total": 36})

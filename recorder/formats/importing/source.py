@@ -139,6 +139,8 @@ class Source:
         named = _wide(self.raw)
         if named is not None:
             return f"it begins as text in {named.upper()} does, and is none"
+        if self.raw.startswith(_ZIP):
+            return "it is a zip without an export of ChatGPT in it: unpack it, and import what it holds"
         return "it is in none of the known formats"
 
 

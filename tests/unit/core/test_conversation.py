@@ -87,9 +87,23 @@ def test_an_answer_is_compared_as_a_client_sends_it_back(answer: Message, sent_b
 def test_a_call_without_arguments_is_sent_back_with_an_empty_object() -> None:
     streamed = Message("assistant", (ToolCallPart("", "t", "now", complete=True, arguments={}),))
     back = Message("assistant", (ToolCallPart("{}", "t", "now", complete=True, arguments={}),))
-    cut = Message("assistant", (ToolCallPart("", "t", "now"),))
+    other = Message("assistant", (ToolCallPart('{"a":{}}', "t", "now", complete=True, arguments={"a": {}}),))
     assert answer_key([user("a")], streamed) == answer_key([user("a")], back)
-    assert answer_key([user("a")], cut) != answer_key([user("a")], back)
+    assert answer_key([user("a")], other) != answer_key([user("a")], back)
+
+
+@pytest.mark.parametrize("answered", ["", " ", "{}"])
+@pytest.mark.parametrize("sent_back", ["", "{}", "{ }"])
+def test_a_call_without_arguments_is_one_call_however_it_is_written(answered: str, sent_back: str) -> None:
+    """OpenAI's dialect sends an empty text, streamed or not, and does not say that it stands for an object."""
+
+    def said(arguments: str) -> Message:
+        call = {"id": "t", "type": "function", "function": {"name": "now", "arguments": arguments}}
+        return read_message({"role": "assistant", "content": None, "tool_calls": [call]})
+
+    assert answer_key([user("a")], said(answered)) == thread_keys([user("a"), said(sent_back), user("c")])[1]
+    assert answer_key([user("a")], said(answered)) != answer_key([user("a")], said("{"))
+    assert answer_key([user("a")], said(answered)) != answer_key([user("a")], said('{"a": 1}'))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from recorder.core.conversation import Conversation
 from recorder.core.rebuilt import Rebuilt
 from recorder.formats.leaves import leaf_lines
+from recorder.formats.openai_messages import NoPlaceError
 from tests.unit.formats.made import said, told
 
 ONES = [told([said("user", str(number))], said("assistant", "a"), number=number) for number in range(1, 8)]
@@ -48,6 +49,42 @@ def test_the_order_of_the_exchanges_does_not_matter() -> None:
 def test_what_extends_it_need_not_be_in_the_export() -> None:
     assert leaves(ONES[:1], tree(e2=1)) == [1]
     assert leaves(ONES[1:2], tree(e2=1)) == [2]
+
+
+class Watched(list[Rebuilt]):
+    """Exchanges that take note of what is left out."""
+
+    def __init__(self, exchanges: Iterable[Rebuilt]) -> None:
+        super().__init__(exchanges)
+        self.reasons: list[str] = []
+
+    def left_out(self, reason: str) -> None:
+        self.reasons.append(reason)
+
+
+def left_out(exchanges: Iterable[Rebuilt], conversation: Conversation | None, unusable: Iterable[int]) -> list[str]:
+    """Return why exchanges are left out, the *unusable* ones being so for their number."""
+    reasons = {IDS[number - 1]: str(number) for number in unusable}
+
+    def lines(one: Rebuilt) -> list[str]:
+        if one.id in reasons:
+            raise NoPlaceError(reasons[one.id])
+        return [one.id]
+
+    watched = Watched(exchanges)
+    assert list(leaf_lines(watched, conversation, lines)) == list(leaf_lines(list(watched), conversation, lines))
+    return sorted(watched.reasons)
+
+
+def test_what_is_in_no_example_is_told() -> None:
+    assert left_out(ONES[:3], tree(e2=1, e3=2), unusable=[]) == []
+    assert left_out(ONES[:3], tree(e2=1, e3=2), unusable=[3]) == ["3"]
+    assert left_out(ONES[:3], tree(e2=1, e3=2), unusable=[2]) == []  # it is in the third one's
+    assert left_out(reversed(ONES[:3]), tree(e2=1, e3=2), unusable=[2]) == []
+    assert left_out(reversed(ONES[:3]), tree(e2=1, e3=2), unusable=[1, 2, 3]) == ["1", "2", "3"]
+    assert left_out(ONES[:3], tree(), unusable=[1, 3]) == ["1", "3"]
+    assert left_out(ONES[:1], tree(e2=1), unusable=[1]) == ["1"]  # what extends it is not in the export
+    assert left_out(ONES[:2], None, unusable=[2]) == ["2"]
 
 
 def test_lines_come_as_soon_as_nothing_can_extend_them() -> None:
