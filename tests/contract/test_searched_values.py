@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -14,7 +13,6 @@ from recorder.core.searching import parse_query
 from recorder.projections.audit import audit_rows
 from recorder.projections.runner import project
 from recorder.projections.values import MOST_CHARACTERS, texts_of, unescaped
-from recorder.store import open_store
 from recorder.store.filtered import ExchangeFilter
 from recorder.store.projected import SqlProjected
 from recorder.store.sql import SqlStore
@@ -99,13 +97,6 @@ WEB = {"type": "web_search_call", "action": {"type": "search", "query": "landsli
 CODE = {"type": "code_interpreter_call", "code": "earthquake = 1", "outputs": [{"type": "logs", "logs": "eruption"}]}
 SOUND = {"type": "image_generation_call", "result": BYTES}
 CUSTOM = {"type": "custom", "custom": {"name": "shell", "input": r'{dir C:\new\bar.txt "K\u00f6ln'}}
-
-
-@pytest.fixture
-def store(store_url: str) -> Iterator[SqlStore]:
-    opened = open_store(store_url, write=True)
-    yield opened
-    opened.close()
 
 
 @pytest.mark.parametrize(
