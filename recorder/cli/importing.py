@@ -30,7 +30,7 @@ _BEGINNINGS: Final[Mapping[str | None, str]] = {
 _ALONE: Final[Mapping[str, str]] = {
     "kind": "what the store has under this id is no exchange, see `recorder verify`",
     "not_readable": "it was erased, or its key is not here, so nothing could be compared",
-    "told": "the bodies are the same, but what the file tells of them is not what they say, so the file was changed",
+    "told": "its bodies are the same, but what the file tells beside them is not what this version reads in them",
 }
 
 

@@ -10,21 +10,25 @@ where it was first sent, and not again by every request that carries it along.
 
 The last turn tells whether a request asks again, whatever was changed before it: a clock in the instructions, an edit.
 It is then compared with the request that had asked, and not with the answer to that, which nobody had to send back.
-Instructions change the most, so what was said is looked up without them first.
+Instructions change the most, so what was said is looked up without them first. But where the answer that is sent back
+last is the one that was given there, it goes on from that, whatever it asks.
+
+A request without history, or with nothing in it but examples, goes on from nothing, and asks again only where all of it
+is the same: its instructions, too, but for times and dates.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, TypeVar
 from weakref import WeakValueDictionary
 
 from recorder.core.conversation import Relation, message_key
 from recorder.core.history_alignment import Line, Pairs, align, differences, goes_back, last_turn, same_beginning
-from recorder.core.messages import Anomaly, Message, RefusalPart, TextPart
+from recorder.core.history_tellings import Chains, Telling, chain_after, chains_of, tellings_of
+from recorder.core.history_windows import Fit, fit, said_until, same_end, unclocked
+from recorder.core.messages import Anomaly, Message
 from recorder.core.rebuilt import Rebuilt
 
 #: How many exchanges are looked through for the one that a changed history goes on from, and how many of those are
@@ -50,41 +54,6 @@ class _Known(NamedTuple):
     answered: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Telling:
-    """A request and one of its answers, as they would be sent back.
-
-    :ivar id: of the exchange.
-    :ivar lines: request and answer; where the program began the answer, both are one line.
-    :ivar answered: there is an answer to send back.
-    :ivar request: the request alone.
-    :ivar complete: the answer was.
-    """
-
-    id: str
-    lines: tuple[Line, ...]
-    answered: bool
-    request: tuple[Line, ...]
-    complete: bool
-
-    @property
-    def begun(self) -> bool:
-        """The program began the answer."""
-        return self.answered and len(self.lines) == len(self.request)
-
-
-class _Chains(NamedTuple):
-    """Of every prefix of a request, what is the same for the same messages.
-
-    :ivar all: of all messages; *said* of those without instructions.
-    :ivar places: how many messages of the request each of *said* takes.
-    """
-
-    all: Sequence[bytes]
-    said: Sequence[bytes]
-    places: Sequence[int]
-
-
 class _Recent(dict[_K, _V]):
     """The last that were set, so that what is remembered of a conversation does not grow with it for ever."""
 
@@ -104,7 +73,7 @@ class History:
 
     def __init__(self) -> None:
         self._count = 0
-        self._tellings: deque[_Telling] = deque(maxlen=_LOOKED_AT)
+        self._tellings: deque[Telling] = deque(maxlen=_LOOKED_AT)
         self._told = 0
         self._lines: WeakValueDictionary[tuple[bytes, str | None], Line] = WeakValueDictionary()
         self._calls: _Recent[str, _Known] = _Recent()
@@ -114,6 +83,9 @@ class History:
         self._asked_said: _Recent[bytes, int] = _Recent()  # by the chain of the whole request without instructions
         self._by_said: _Recent[bytes, int] = _Recent()  # the last telling that has exactly these messages but those
         self._followed: _Recent[tuple[str, bytes], bytes] = _Recent()
+        self._unclocked: _Recent[bytes, int] = _Recent()  # as _asked_said, of requests without history
+        self._examples: _Recent[bytes, None] = _Recent()  # what was sent back by requests that begin: nobody's answers
+        self._slides: str | None = None  # the last exchange, where only the end of the history was sent back
 
     def take(self, rebuilt: Rebuilt) -> Relation:
         """Return what the next exchange is to those that were taken before.
@@ -121,9 +93,20 @@ class History:
         :param rebuilt: of the same conversation; they come in the order in which they were sent.
         """
         lines = tuple(map(self._line, rebuilt.request_messages))
-        chains = _chains(lines)
-        relation = self._same_request(rebuilt, chains) or self._going_on(lines, chains) or Relation("begins")
-        self._remember(rebuilt, lines, chains)
+        chains = chains_of(lines)
+        until = said_until(lines)
+        history = chains.said[chains.said_in(until) - 1] if until else b""
+        bare = not history or history in self._examples
+        slid = self._slid_on(rebuilt, lines, chains, until) if self._slides is not None else None
+        relation = slid or self._same_request(rebuilt, chains)
+        if relation is None:
+            relation = self._alone(lines, chains) if bare else self._going_on(lines, chains, until)
+        relation = relation or Relation("begins")
+        if history and relation.kind == "begins":
+            self._examples[history] = None
+        slides = relation.kind == "continues" and any(one.kind == "older_messages_dropped" for one in relation.findings)
+        self._slides = rebuilt.id if slides else None
+        self._remember(rebuilt, lines, chains, bare=bare or relation.kind == "begins")
         return relation
 
     def _line(self, message: Message) -> Line:
@@ -134,7 +117,7 @@ class History:
             line = self._lines[key, by] = Line(key, message, by)
         return line
 
-    def _remember(self, rebuilt: Rebuilt, lines: tuple[Line, ...], chains: _Chains) -> None:
+    def _remember(self, rebuilt: Rebuilt, lines: tuple[Line, ...], chains: Chains, *, bare: bool) -> None:
         self._count += 1
         known = _Known(self._count, rebuilt.id, rebuilt.verdict == "complete")
         call = rebuilt.exchange.call
@@ -143,21 +126,23 @@ class History:
         if not lines:
             return
         self._requests[chains.all[-1]] = known
-        for telling in _tellings(rebuilt, lines):
+        for telling in tellings_of(rebuilt, lines):
             self._tellings.append(telling)
             self._told += 1
             told, last = _Known(self._told, telling.id, telling.answered), telling.lines[-1].key
             if telling.begun or len(telling.lines) > len(lines):
-                self._by_keys[_chain_after(chains.all, last, begun=telling.begun)] = told
+                self._by_keys[chain_after(chains.all, last, begun=telling.begun)] = told
             if chains.said:
                 self._asked_said[chains.said[-1]] = self._told
+                if bare:
+                    self._unclocked[unclocked(lines)] = self._told
             if not telling.answered:
                 self._by_keys[chains.all[-1]] = told
                 continue
             self._said[last] = rebuilt.id
-            self._by_said[_chain_after(chains.said, last, begun=telling.begun)] = self._told
+            self._by_said[chain_after(chains.said, last, begun=telling.begun)] = self._told
 
-    def _same_request(self, rebuilt: Rebuilt, chains: _Chains) -> Relation | None:
+    def _same_request(self, rebuilt: Rebuilt, chains: Chains) -> Relation | None:
         call = rebuilt.exchange.call
         attempt = self._calls.get(call) if call is not None else None
         same = self._requests.get(chains.all[-1]) if chains.all else None
@@ -165,29 +150,111 @@ class History:
             return Relation("attempts", attempt.id)
         return None if same is None else Relation("regenerates" if same.answered else "retries", same.id)
 
-    def _going_on(self, lines: tuple[Line, ...], chains: _Chains) -> Relation | None:
+    def _alone(self, lines: tuple[Line, ...], chains: Chains) -> Relation | None:
+        """The relation of a request that sends no answer back: what asked all of it, or its beginning, or nothing."""
+        again = self._telling(self._unclocked.get(unclocked(lines), 0)) if chains.said else None
+        exact, relation = self._exact(lines, chains, again)
+        if relation is not None:
+            return relation
+        if again is not None:
+            return _again(again, lines, self._said)
+        size = _longest(self._asked_said, chains.said)
+        before = self._telling(self._asked_said[chains.said[size - 1]]) if size else None
+        if before is not None and unclocked(before.request) == unclocked(lines[: chains.places[size - 1]]):
+            found = differences(before.lines, lines, align(before.lines, lines), self._said)
+            return Relation("continues", before.id, tuple(found))
+        changed = self._changed(lines, exact)
+        return changed if changed is not None and changed.kind == "forks" else None
+
+    def _going_on(self, lines: tuple[Line, ...], chains: Chains, until: int) -> Relation | None:
         """The relation to the exchange whose request and answer it sends back, or sends back changed."""
+        again = self._asking_again(chains)
+        exact, relation = self._exact(lines, chains, again)
+        if relation is not None:
+            return relation
+        if again is not None:
+            return _again(again, lines, self._said)
+        return (
+            self._going_on_instructed_otherwise(lines, chains)
+            or self._from_the_end(lines, chains, until)
+            or self._changed(lines, exact)
+        )
+
+    def _exact(
+        self, lines: tuple[Line, ...], chains: Chains, again: Telling | None
+    ) -> tuple[_Known | None, Relation | None]:
+        """The longest telling that it begins with, and the relation to that where nothing else is sent back."""
         size = _longest(self._by_keys, chains.all)
         asked = _longest(self._requests, chains.all)
         exact = self._by_keys[chains.all[size - 1]] if size else None
-        again = self._asking_again(chains)
         if exact is not None and size >= asked and not any(line.answered for line in lines[size:]):
             # Only instructions that came after what it goes on from can make another question of the same one.
             if again is not None and same_beginning(again.request, lines) >= size:
-                return _again(again, lines, self._said)
+                return exact, _again(again, lines, self._said)
             if not exact.answered:
-                return Relation("continues", exact.id)
-            said = sum(place <= size for place in chains.places)
-            return self._on_or_fork(exact.id, chains, said)
-        if again is not None:
-            return _again(again, lines, self._said)
-        return self._going_on_instructed_otherwise(lines, chains) or self._changed(lines, exact)
+                return exact, Relation("continues", exact.id)
+            return exact, self._on_or_fork(exact.id, chains, chains.said_in(size))
+        return exact, None
 
-    def _asking_again(self, chains: _Chains) -> _Telling | None:
+    def _slid_on(self, rebuilt: Rebuilt, lines: tuple[Line, ...], chains: Chains, until: int) -> Relation | None:
+        """The relation to the last exchange, of a history whose window had slid there: it slides on.
+
+        In a window that says the same again and again, such a request may be one that was sent before.
+        """
+        call = rebuilt.exchange.call
+        if not until or (call is not None and call in self._calls):
+            return None
+        for telling in reversed(self._tellings):
+            if telling.id != self._slides:
+                return None
+            if telling.answered and telling.complete:
+                found = fit(telling.lines, telling.request, lines, until)
+                if found is not None and found.on and found.size == len(chains.said):
+                    return self._from_end(telling, lines, chains, until)
+        return None
+
+    def _from_the_end(self, lines: tuple[Line, ...], chains: Chains, until: int) -> Relation | None:
+        """The relation to the exchange that fits best to the end of what is sent; None where that tells nothing."""
+        fits: list[tuple[Fit, Telling]] = []
+        for telling in reversed(self._tellings):
+            found = fit(telling.lines, telling.request, lines, until)
+            if found is None or (fits and found.size < fits[0][0].size):
+                continue
+            if found.size == len(chains.said):
+                return self._from_end(telling, lines, chains, until, on=found.on)
+            if fits and found.size > fits[0][0].size:
+                fits = []
+            fits.append((found, telling))
+        if not fits or not fits[0][0].on:
+            return None
+        best: tuple[tuple[int, int], Relation] | None = None
+        for found, telling in fits[:_ALIGNED]:
+            if found.on:
+                relation = self._from_end(telling, lines, chains, until)
+                rank = same_beginning(telling.lines, lines), -len(relation.findings)
+                if best is None or rank > best[0]:
+                    best = rank, relation
+        return best[1] if best else None
+
+    def _from_end(
+        self, telling: Telling, lines: tuple[Line, ...], chains: Chains, until: int, *, on: bool = True
+    ) -> Relation:
+        """The relation to an exchange to which the end of what is sent fits, up to its answer, or its question."""
+        old, new = (telling.lines, lines[:until]) if on else (telling.request, lines)
+        end = same_end(old, new)
+        pairs = [*align(old[: end[0][0]], lines[: end[0][1]]), *end]
+        found = differences(old, lines, pairs, self._said)
+        if any(line.kind != "system" for line in lines[: end[0][1]]):  # what stands before may fit otherwise, too
+            found = min(differences(old, lines, align(old, lines), self._said), found, key=_weight)
+        if not on:
+            return Relation("regenerates" if telling.complete else "retries", telling.id, tuple(found))
+        return self._on_or_fork(telling.id, chains, chains.said_in(until), found)
+
+    def _asking_again(self, chains: Chains) -> Telling | None:
         """What was asked last with the same messages, but for instructions."""
         return self._telling(self._asked_said.get(chains.said[-1], 0)) if chains.said else None
 
-    def _going_on_instructed_otherwise(self, lines: tuple[Line, ...], chains: _Chains) -> Relation | None:
+    def _going_on_instructed_otherwise(self, lines: tuple[Line, ...], chains: Chains) -> Relation | None:
         size = _longest(self._by_said, chains.said)
         if not size or size < _longest(self._asked_said, chains.said):
             return None
@@ -197,14 +264,14 @@ class History:
         found = differences(telling.lines, lines, align(telling.lines, lines), self._said)
         return self._on_or_fork(telling.id, chains, size, found)
 
-    def _on_or_fork(self, of: str, chains: _Chains, size: int, found: Sequence[Anomaly] = ()) -> Relation:
+    def _on_or_fork(self, of: str, chains: Chains, size: int, found: Sequence[Anomaly] = ()) -> Relation:
         """The relation to an exchange that is gone on from after the first so many messages but instructions."""
         place = of, chains.said[size - 1]
         if place not in self._followed:
             self._followed[place] = chains.said[-1]
         return Relation("continues" if self._followed[place] == chains.said[-1] else "forks", of, tuple(found))
 
-    def _telling(self, number: int) -> _Telling | None:
+    def _telling(self, number: int) -> Telling | None:
         """One of the last tellings; None where it is not kept any more."""
         at = number - (self._told - len(self._tellings) + 1)
         return self._tellings[at] if number and at >= 0 else None
@@ -241,59 +308,23 @@ def relate(exchanges: Iterable[Rebuilt]) -> dict[str, Relation]:
     return {rebuilt.id: history.take(rebuilt) for rebuilt in exchanges}
 
 
-def _tellings(rebuilt: Rebuilt, lines: tuple[Line, ...]) -> Iterator[_Telling]:
-    def telling(told: tuple[Line, ...], *, answered: bool) -> _Telling:
-        return _Telling(rebuilt.id, told, answered, lines, rebuilt.verdict == "complete")
-
-    for answer in rebuilt.answer_messages or (None,):
-        if answer is None:
-            yield telling(lines, answered=False)
-            continue
-        said = bool(answer.text.strip() or answer.tool_calls)
-        if said and lines[-1].answered:  # the program began the answer: both are sent back as one message
-            whole = Message(lines[-1].message.role, (*lines[-1].message.parts, *answer.parts))
-            yield telling((*lines[:-1], Line(message_key(whole), whole, rebuilt.id)), answered=True)
-        key = message_key(answer, answer=True)
-        yield telling((*lines, Line(key, answer, rebuilt.id, silent=not said)), answered=said)
-        refusal = "" if said else "".join(part.text for part in answer.parts if isinstance(part, RefusalPart))
-        if refusal.strip():  # which clients send back as a text
-            text = Message(answer.role or "assistant", (TextPart(refusal),))
-            yield telling((*lines, Line(message_key(text), text, rebuilt.id, silent=True)), answered=True)
-
-
-def _chain(key: bytes, before: bytes = b"") -> bytes:
-    return hashlib.blake2b(before + key, digest_size=16).digest()
-
-
-def _chain_after(chains: Sequence[bytes], key: bytes, *, begun: bool) -> bytes:
-    """Of a request and what is said after it; where it had *begun* that, in the place of its last message."""
-    return _chain(key, *chains[-2 if begun else -1 :][:1] if len(chains) > begun else ())
-
-
-def _chains(lines: Sequence[Line]) -> _Chains:
-    every: list[bytes] = []
-    said: list[bytes] = []
-    places: list[int] = []
-    for place, line in enumerate(lines, 1):
-        every.append(_chain(line.key, every[-1] if every else b""))
-        if line.kind != "system":
-            said.append(_chain(line.key, said[-1] if said else b""))
-            places.append(place)
-    return _Chains(every, said, places)
-
-
 def _longest(known: Mapping[bytes, object], chains: Sequence[bytes]) -> int:
     """The size of the longest prefix, but the whole, that is known; 0 where none is."""
     return next((size for size in range(len(chains) - 1, 0, -1) if chains[size - 1] in known), 0)
 
 
-def _again(telling: _Telling, lines: Sequence[Line], said: Mapping[bytes, str]) -> Relation:
+def _weight(found: Sequence[Anomaly]) -> tuple[int, int]:
+    """How much is told, and how much of it about the model's answers."""
+    return len(found), sum(one.kind.startswith("answer_") for one in found)
+
+
+def _again(telling: Telling, lines: Sequence[Line], said: Mapping[bytes, str]) -> Relation:
     """The relation to an exchange that had asked the same; its answer is nothing that had to be sent back."""
     found = differences(telling.request, lines, align(telling.request, lines), said)
     return Relation("regenerates" if telling.complete else "retries", telling.id, tuple(found))
 
 
-def _compared(telling: _Telling, lines: Sequence[Line], pairs: Pairs, said: Mapping[bytes, str]) -> Relation | None:
+def _compared(telling: Telling, lines: Sequence[Line], pairs: Pairs, said: Mapping[bytes, str]) -> Relation | None:
     if _asks_again(telling, lines, pairs):
         return _again(telling, lines, said)
     if goes_back(telling.lines, lines, pairs):  # sharing nothing but instructions or questions, it goes on from nothing
@@ -302,7 +333,7 @@ def _compared(telling: _Telling, lines: Sequence[Line], pairs: Pairs, said: Mapp
     return Relation("continues", telling.id, tuple(differences(telling.lines, lines, pairs, said)))
 
 
-def _asks_again(telling: _Telling, lines: Sequence[Line], pairs: Pairs) -> bool:
+def _asks_again(telling: Telling, lines: Sequence[Line], pairs: Pairs) -> bool:
     """Whether the last turn is the one that was asked there, in its place, and no further answer is sent back."""
     old, new = last_turn(telling.request), last_turn(lines)
     if not new or [telling.request[at].key for at in old] != [lines[at].key for at in new]:

@@ -31,7 +31,7 @@ DIFFERS: Final[Mapping[str, str]] = {
     "end": "how it ended",
     "redacted": "what was redacted in it",
     "gaps": "whether something is missing from its recording",
-    "told": "what the file tells of it, which is not what the bodies in the file say",
+    "told": "what the file tells beside its bodies, which is not what this version reads in them",
 }
 _MARKED: Final = "~redacted~"
 _NONE: Final = Request("", "")

@@ -14,6 +14,7 @@ from recorder.core.conversation import Conversation
 from recorder.core.exchange import Exchange
 from recorder.core.json_text import present, written
 from recorder.core.message_json import message_json
+from recorder.core.reader_mark import reader_mark
 from recorder.core.rebuilt import Rebuilt, as_json, origin_json, place_of, relation_of
 from recorder.formats.again import Again
 
@@ -89,7 +90,7 @@ class Documents:
 
 
 def _recording(exchange: Exchange) -> dict[str, Any]:
-    """Return the bytes of both bodies, in UTF-8 or base64, where the chunks were cut, and when each arrived."""
+    """Return the bytes of both bodies, where the chunks were cut, when each arrived, and by what they were read."""
     request, response = exchange.request, exchange.response
     versions = present(
         request=request.version or None if request else None, response=response.version or None if response else None
@@ -101,6 +102,7 @@ def _recording(exchange: Exchange) -> dict[str, Any]:
         head_ns=exchange.head_ns,
         end_ns=exchange.duration_ns,
         http=versions or None,
+        reader=reader_mark(),
     )
 
 

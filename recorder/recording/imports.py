@@ -73,7 +73,10 @@ class File:
 
 
 class Made(NamedTuple):
-    """The events of an exchange, what is missing from it, and what its file says of it beside its bodies."""
+    """The events of an exchange, what is missing from it, and what its file says of it beside its bodies.
+
+    The last is None where it cannot be held against these events: they are not what the file has.
+    """
 
     opened: StreamOpened
     events: list[Event]
@@ -130,17 +133,19 @@ class Writer:
         facts = _imported(kept, file, notes)
         stream.tell("imported", facts, at_ns=None)
         missing = tuple(facts["missing"])
+        as_told = kept is foreign  # what is hidden here, or set aside, the file tells as it was before
         if "request" not in missing:
-            self._request(stream, kept)
+            as_told &= self._request(stream, kept)
         if kept.status is not None:
-            self._response_head(stream, kept, notes)
+            as_told &= self._response_head(stream, kept, notes)
         _body(stream, kept, notes.framing)
         if kept.gaps:
             stream.tell("gap_recorded", _gap(self._now_ns), at_ns=None)
         self._end(stream, kept)
-        return Made(opened, stream.events, missing, foreign.told)
+        return Made(opened, stream.events, missing, foreign.told if as_told else None)
 
-    def _request(self, stream: _Stream, foreign: Foreign) -> None:
+    def _request(self, stream: _Stream, foreign: Foreign) -> bool:
+        """Tell it; return whether it can be read as the file has it."""
         seen = Redacted()
         head = self._redaction.head(_request_head(foreign), seen)
         url = self._redaction.url(foreign.url, seen)
@@ -157,8 +162,10 @@ class Writer:
             name=foreign.home.name if foreign.home is not None else None,
         )
         stream.tell("request_sent", facts, head + payload)
+        return url == foreign.url and payload == foreign.payload
 
-    def _response_head(self, stream: _Stream, foreign: Foreign, notes: Notes) -> None:
+    def _response_head(self, stream: _Stream, foreign: Foreign, notes: Notes) -> bool:
+        """Tell it; return whether it is as the file has it."""
         seen = Redacted()
         written = _head(f"HTTP/1.1 {foreign.status} {foreign.reason}", foreign.response_headers)
         head = self._redaction.head(written, seen)
@@ -170,6 +177,7 @@ class Writer:
         if places:
             told |= {"redacted": places, "grew": len(head) - len(written)}
         stream.tell("response_started", told, head, at_ns=foreign.head_ns, flags=READ_END)
+        return head == written
 
     def _end(self, stream: _Stream, foreign: Foreign) -> None:
         if foreign.end is None and foreign.origin is not None:

@@ -58,6 +58,32 @@ def test_a_clock_in_the_instructions_hides_no_retry(store_url: str) -> None:
     assert "answer_dropped" not in shown
 
 
+def test_a_window_over_the_same_question_edits_nothing(store_url: str) -> None:
+    upgrade(store_url)
+    said: list[tuple[str, str]] = []
+    exchanges = []
+    for number in range(1, 5):
+        said.append(("user", "Next order?"))
+        exchanges.append(answered(number, *said[-3:], text=f"BUY {number} lots", call=f"call-{number}", **DESK))
+        said.append(("assistant", f"BUY {number} lots"))
+    fill(store_url, *exchanges)
+    shown = run("show", "desk", "--store", store_url).stdout
+    assert "asks again" not in shown
+    assert "answer_edited" not in shown
+    assert [f"goes on from {identity_of(one)}" in shown for one in exchanges] == [True, True, True, False]
+    assert shown.count("older_messages_dropped: 2 older messages, 1 of the model") == 2
+
+
+def test_a_bot_without_history_goes_on_from_nothing(store_url: str) -> None:
+    upgrade(store_url)
+    ticks = [(("system", "You trade."), ("user", f"price {100 + at}"), ("user", "decide")) for at in range(3)]
+    fill(store_url, *(answered(at, *tick, text="HOLD", call=f"call-{at}", **DESK) for at, tick in enumerate(ticks, 1)))
+    lines = json_lines(run("show", "desk", "--json", "--store", store_url), "show")
+    assert [line.get("relation") for line in lines] == [None] * 3
+    found = {one["kind"] for line in lines for one in line["findings"]}
+    assert not [kind for kind in found if kind.startswith(("answer_", "message_"))]
+
+
 @pytest.fixture
 def forged(store_url: str) -> str:
     """A store with a conversation whose last exchange sends three answers back: two forged, one that nobody gave."""

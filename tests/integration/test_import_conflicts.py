@@ -90,7 +90,50 @@ def test_a_tampered_export_is_no_confirmation(store_url: str, tmp_path: Path) ->
             tampered.write_text(told[:place] + "XXXXXXXX" + told[place + 8 :], encoding="utf-8")
             assert imported(store_url, tampered, code=1)["different"][0]["differs"] == ["told"]
     line = run("import", str(tampered), "--store", store_url).stderr
-    assert "the bodies are the same, but what the file tells of them is not what they say" in line
+    assert "its bodies are the same, but what the file tells beside them is not what this version reads in them" in line
+
+
+@pytest.mark.parametrize("reader", [None, "0" * 32, 7])
+def test_what_something_else_read_in_the_same_bodies_is_no_difference(
+    store_url: str, tmp_path: Path, reader: str | int | None
+) -> None:
+    """An export of another version, which read its bodies otherwise, and of one that did not say what it was."""
+    fill(store_url, whole())
+    file = exported(store_url, tmp_path / "o.jsonl")
+    line = json.loads(file.read_text(encoding="utf-8"))
+    line["messages"][0]["parts"][0]["text"] = "as it was read then"
+    file.write_text(json.dumps(line) + "\n", encoding="utf-8")
+    assert imported(store_url, file, code=1)["different"][0]["differs"] == ["told"]
+    del line["recording"]["reader"]
+    line["recording"] |= {} if reader is None else {"reader": reader}
+    file.write_text(json.dumps(line) + "\n", encoding="utf-8")
+    assert imported(store_url, file)["present"] == 1
+
+
+@pytest.mark.parametrize("name", ["json", "jsonl"])
+@pytest.mark.parametrize("rule", ["body:/user", "query:who", "header:content-type", "header:x-other"])
+def test_what_an_import_hides_is_there_when_it_comes_again(
+    store_url: str, tmp_path: Path, name: str, rule: str
+) -> None:
+    origin = f"sqlite:///{tmp_path}/origin.db"
+    assert run("db", "upgrade", "--store", origin).exit_code == 0
+    asking = ExchangeBuilder(1).request(ASKED | {"user": "bob"}, url="https://api.example.test/v1/chat?who=bob")
+    fill(origin, asking.response().sse(delta(role="assistant", content="yes", finish="stop")).completed())
+    file = exported(origin, tmp_path / "o", name=name)
+    for state in ("imported", "present"):
+        done = run("import", str(file), "--redact", rule, "--json", "--store", store_url)
+        assert (done.exit_code, json.loads(done.stdout)[state]) == (0, 1), done.output
+
+
+def test_what_was_read_around_gaps_is_not_compared(store_url: str, tmp_path: Path) -> None:
+    """Where they were does not leave with the export: what is read of it is less than what was read here."""
+    gap = {"events": 1, "bytes": 9, "from_ns": 1, "to_ns": 2, "reason": "disk full"}
+    fill(store_url, asked().event("gap_recorded", gap).sse(delta(content="ABCDEFGH1234", finish="stop")).completed())
+    file = exported(store_url, tmp_path / "o.jsonl")
+    line = json.loads(file.read_text(encoding="utf-8"))
+    line["messages"][0]["parts"][0]["text"] = "as it was read around the gap"
+    file.write_text(json.dumps(line) + "\n", encoding="utf-8")
+    assert imported(store_url, file)["present"] == 1
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,8 @@ class Foreign:
     :ivar home: the conversation that it is in, where the file says so.
     :ivar called: its name in the file, where exchanges have names there.
     :ivar key: what makes it the same exchange in another file of this kind, where that is not all that it holds.
-    :ivar told: :func:`~recorder.core.told_digest.told_digest` of what the file says of it beside its bodies.
+    :ivar told: :func:`~recorder.core.told_digest.told_digest` of what the file says of it beside its bodies; None where
+        it says nothing, or something else read it than what reads here.
     :ivar number: its place in the file, from 1.
     """
 

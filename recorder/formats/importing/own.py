@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from recorder.core.json_text import parse_json
 from recorder.core.messages import NOT_AS_WRITTEN
+from recorder.core.reader_mark import reader_mark
 from recorder.core.told_digest import told_digest
 from recorder.errors import ImportRefused
 from recorder.formats.importing.base import Foreign, Recording, Refused
@@ -124,10 +125,19 @@ def _exchange(number: int, value: dict[str, Any]) -> Foreign:
         gaps=evidence.get("recording_has_gaps") is True,
         origin=origin_of(value, fields, answer),
         home=home_of(value, value.get("conversation_name")),
-        told=told_digest(value),
+        told=_told(value),
     )
     lacks = {*lacking(found, value.get("imported")), *(("request",) if request is None else ())}
     return replace(found, missing=tuple(sorted(lacks - ({"request"} if request is not None else set()))))
+
+
+def _told(value: dict[str, Any]) -> bytes | None:
+    """What it says beside its bodies; None where it was not read as they are read here, or something was missing."""
+    mark = reader_mark()
+    if mark is None or value["recording"].get("reader") != mark:
+        return None
+    # Where the gaps were does not leave with an export, and what was read around them depends on it.
+    return None if value["evidence"].get("recording_has_gaps") is True else told_digest(value)
 
 
 def _bytes(kept: dict[str, Any], name: str) -> bytes:

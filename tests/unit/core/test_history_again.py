@@ -91,7 +91,6 @@ def test_a_clock_after_the_history_hides_neither() -> None:
         ([("user", "buy now?"), HOLD, MORE], ["message_edited"]),
         ([SYSTEM, ASK, HOLD, MORE], ["message_inserted"]),
         ([HOLD, MORE], ["older_messages_dropped"]),
-        ([MORE], ["older_messages_dropped"]),
     ],
 )
 @pytest.mark.parametrize(("end", "kind"), [("stop", "regenerates"), ("", "retries")])
@@ -102,15 +101,15 @@ def test_an_edit_is_told_and_the_answer_that_was_asked_for_again_is_not_called_d
     assert kinds(first, second, asked(3, *again))[2] == (kind, 2, findings)
 
 
-def test_a_side_request_drops_no_answer() -> None:
+def test_a_side_request_drops_no_answer_and_asks_nothing_again() -> None:
     title, main = ("system", "make a title"), asked(1, ASK)
     side, on = asked(2, title, ASK, says="Buying"), asked(3, ASK, HOLD, MORE)
     assert kinds(main, side, on) == [
         ("begins", None, []),
-        ("regenerates", 1, ["message_inserted"]),
+        ("begins", None, []),
         ("continues", 1, []),
     ]
-    assert kinds(side, main, on)[1:] == [("regenerates", 1, ["message_dropped"]), ("continues", 2, [])]
+    assert kinds(side, main, on)[1:] == [("begins", None, []), ("continues", 2, [])]
     # With a clock in the main conversation, and the side request at its end.
     later = [asked(4, CLOCKS[1], ASK), asked(5, CLOCKS[2], ASK, HOLD, ("user", "title?"), says="Buying")]
     assert kinds(*later, asked(6, CLOCKS[3], ASK, HOLD, MORE))[2] == ("forks", 1, EDITED)
@@ -150,7 +149,7 @@ def test_what_fits_exactly_comes_before_what_fits_but_for_instructions() -> None
         asked(5, bold, ASK, HOLD, MORE, TREND, LAST),
     )
     assert found[1:] == [
-        ("regenerates", 1, EDITED),
+        ("begins", None, []),
         ("continues", 1, []),
         ("continues", 2, []),
         ("continues", 3, []),
@@ -168,10 +167,12 @@ def test_an_error_is_gone_on_from_with_the_question_once() -> None:
     assert relations(failed, asked(2, ASK))[1] == Relation("retries", failed.id)
 
 
-@given(st.data())
-def test_a_clock_changes_no_relation_and_is_all_that_is_told(data: st.DataObject) -> None:
-    static, clocked = [asked(1, SYSTEM, ASK, says="ok")], [asked(1, ("system", "1"), ASK, says="ok")]
-    grown = [[ASK, model("ok")]]
+@given(st.data(), st.sampled_from(["it is 10:{:02}", "{}"]))
+def test_a_clock_changes_no_relation_and_is_all_that_is_told(data: st.DataObject, clock: str) -> None:
+    """A number that is no time changes what has no history: it may be a price, about which the same is asked."""
+    static = [asked(1, SYSTEM, ASK, says="ok")]
+    clocked = [asked(1, ("system", clock.format(1)), ASK, says="ok")]
+    grown, begun = [[ASK, model("ok")]], [True]
     for number in range(2, data.draw(st.integers(2, 8)) + 1):
         history = list(data.draw(st.sampled_from(grown)))
         if data.draw(st.booleans()):
@@ -180,9 +181,11 @@ def test_a_clock_changes_no_relation_and_is_all_that_is_told(data: st.DataObject
             history.pop()
         says, end = data.draw(st.sampled_from(["ok", "no"])), data.draw(st.sampled_from(["stop", ""]))
         static.append(asked(number, SYSTEM, *history, says=says, end=end))
-        clocked.append(asked(number, ("system", str(number)), *history, says=says, end=end))
+        clocked.append(asked(number, ("system", clock.format(number)), *history, says=says, end=end))
         grown.append([*history, model(says)])
+        begun.append(history == [ASK] and clock == "{}")
     plain, found = kinds(*static), kinds(*clocked)
+    plain = [("begins", None, []) if begins else one for one, begins in zip(plain, begun, strict=True)]
     assert [one[:2] for one in found] == [one[:2] for one in plain]
     assert [findings for *_, findings in found] == [[] if kind == "begins" else EDITED for kind, *_ in plain]
 
@@ -200,7 +203,7 @@ def test_a_clock_costs_no_look_at_all_that_was_said(monkeypatch: pytest.MonkeyPa
         said.append(("user", f"question {turn}"))
         for again in range(2):
             number = 2 * turn + again
-            exchanges.append(asked(number + 1, ("system", f"clock {number}"), *said, says=f"answer {turn} {again}"))
+            exchanges.append(asked(number + 1, ("system", f"10:{number:02}"), *said, says=f"answer {turn} {again}"))
         said.append(model(f"answer {turn} 1"))
     found = kinds(*exchanges)
     assert [kind for kind, *_ in found] == ["begins", "regenerates", *["continues", "regenerates"] * 39]

@@ -1,0 +1,99 @@
+"""Histories of which only the end is sent back, and instructions that differ in nothing but a clock.
+
+A program with a window sends the last messages. Where it asks the same each time, the beginning of what it sends looks
+like the beginning of what was asked before; so such a history is laid beside others from its end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from recorder.core.history_alignment import Line, Pairs
+
+_MONTHS: Final = (
+    "jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
+    "|nov(?:ember)?|dec(?:ember)?"
+)
+_DAYS: Final = "mon(?:day)?|tues?(?:day)?|wed(?:nesday)?|thur?s?(?:day)?|fri(?:day)?|sat(?:urday)?|sun(?:day)?"
+_NTH: Final = r"\d{1,2}(?:st|nd|rd|th)?"
+#: Times and dates as people and programs write them. Other numbers may be what is asked about: a price, a position.
+_CLOCK: Final = re.compile(
+    r"\b(?:\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?)?(?: ?Z\b| ?[+-]\d\d:?\d\d\b)?"
+    r"|\d{1,2}:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?: ?[ap]\.?m\b\.?)?|\d{1,2} ?(?:[ap]\.?m\b\.?|o['’]clock\b)"
+    r"|\d{1,2}[./]\d{1,2}[./](?:\d{4}|\d\d)\b"
+    rf"|{_NTH}\.? (?:{_MONTHS})\b\.?(?:,? \d{{4}}\b)?|(?:{_MONTHS})\b\.? {_NTH}\b(?:,? \d{{4}}\b)?|(?:{_DAYS})\b)",
+    re.IGNORECASE,
+)
+
+
+class Fit(NamedTuple):
+    """How much of the end of what is sent fits to an exchange.
+
+    :ivar size: messages but instructions, what is new among them; *on*: it goes on from its answer, else asks again.
+    """
+
+    size: int
+    on: bool
+
+
+def said_until(lines: Sequence[Line]) -> int:
+    """Return how many messages a request sends back: up to the last answer, but one that the program began.
+
+    0: it sends no history.
+    """
+    begun = bool(lines) and lines[-1].answered and lines[-1].by is None
+    return next((at + 1 for at in range(len(lines) - 1 - begun, -1, -1) if lines[at].answered), 0)
+
+
+def same_end(old: Sequence[Line], new: Sequence[Line]) -> Pairs:
+    """Return which messages at the end of both are the same, as :func:`align` does; instructions are passed over."""
+    found: Pairs = []
+    i, j = len(old) - 1, len(new) - 1
+    while i >= 0 and j >= 0:
+        if old[i].key == new[j].key:
+            found.append((i, j))
+        elif "system" not in (old[i].kind, new[j].kind):
+            break
+        # Of instructions that differ both are passed over, else those of the one that has them there.
+        one = old[i].key == new[j].key or old[i].kind == new[j].kind
+        i, j = i - (one or old[i].kind == "system"), j - (one or new[j].kind == "system")
+    return found[::-1]
+
+
+def fit(old: Sequence[Line], request: Sequence[Line], new: Sequence[Line], until: int) -> Fit | None:
+    """Return how much of *new* fits to an exchange; None where the answer that it sends back last is not in that.
+
+    :param old: request and answer; *request* alone.
+    :param until: :func:`said_until` of *new*.
+    """
+    rest = _said(new[until:])
+    on = _count(old, same_end(old, new[:until])) if old[-1].key == new[until - 1].key else 0
+    again = _count(request, same_end(request, new))
+    if on and (on > 1 or on == _said(new[:until])) and on + rest >= again:
+        return Fit(on + rest, on=True)
+    return Fit(again, on=False) if again > rest else None
+
+
+def unclocked(lines: Sequence[Line]) -> bytes:
+    """Return what is the same for the same messages, also where instructions differ in times and dates."""
+    digest = hashlib.blake2b(digest_size=16)
+    for line in lines:
+        digest.update(line.key if line.kind != "system" else _unclocked(line))
+    return digest.digest()
+
+
+def _unclocked(line: Line) -> bytes:
+    text = line.message.text
+    hidden = _CLOCK.sub("\0", text)
+    return line.key if hidden == text else hashlib.blake2b(hidden.encode("utf-8", "replace"), digest_size=16).digest()
+
+
+def _said(lines: Sequence[Line]) -> int:
+    return sum(line.kind != "system" for line in lines)
+
+
+def _count(lines: Sequence[Line], pairs: Pairs) -> int:
+    return sum(lines[at].kind != "system" for at, _ in pairs)
