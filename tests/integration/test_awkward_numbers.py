@@ -13,11 +13,13 @@ import pytest
 import requests
 from click.testing import Result
 
-from recorder import Player
+from recorder import Player, Recorder
 from recorder.formats.base import event_formats, formats
 from recorder.store import open_store
 from tests.building import URL, ExchangeBuilder
 from tests.commands import STREAMED, fill, identity_of, run
+from tests.loopback import Script, serve
+from tests.recorded import exchanges
 from tests.unit.formats.importing.test_har import entry, har
 
 NUMBERS = (
@@ -37,7 +39,7 @@ NUMBERS = (
 LONG = NUMBERS[:4]
 GEMINI = "https://generativelanguage.googleapis.com/v1beta/models/g:streamGenerateContent?alt=sse"
 ANTHROPIC = "https://api.anthropic.com/v1/messages"
-JSON = (("content-type", "application/json"),)
+JSON = (("content-type", "application/json"), ("transfer-encoding", "chunked"))
 #: The URL, what is asked, what is answered, and the fields of the answer's head.
 Sent = tuple[str, bytes, bytes, tuple[tuple[str, str], ...]]
 
@@ -191,6 +193,8 @@ def test_every_command_takes_every_number(url: str, tmp_path: Path) -> None:
         shown = ran("show", name, "--json", *store).stdout
         json.loads(shown, parse_constant=pytest.fail)
     ran("show", names[1], *store)
+    for name in names[:4]:
+        assert "same bytes" in ran("replay", name, *store).stderr
     ran("diff", names[0], names[4], "--json", *store, code=1)
     ran("diff", names[0], names[0], *store)
     ran("diff", names[0], "--nearest", "--json", *store, code=1)
@@ -247,3 +251,18 @@ def test_others_files_of_any_number_are_imported(name: str, tmp_path: Path) -> N
         for line in ran("export", "--all", "--format", "jsonl", "--store", store).stdout.splitlines()
     ]
     assert sorted(kept) == sorted(made(number)[1].decode("utf-8-sig") for made, number in EXCHANGES)
+
+
+@pytest.mark.parametrize("drainer", ["thread", "process"])
+@pytest.mark.parametrize("name", ["a.db", "a.jsonl"])
+def test_what_is_recorded_as_it_happens_is_in_the_store(name: str, drainer: str, tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path}/{name}" if name.endswith("db") else str(tmp_path / name)
+    asked = [made(number)[1] for made, number in EXCHANGES if made is not refused]  # the server wants an object
+    with serve(Script()) as server, Recorder(store, drainer=drainer) as recorder:
+        with recorder.mount(requests.Session()) as session:
+            for body in asked:
+                session.post(server.url, data=body, headers={"content-type": "application/json"})
+        recorder.flush()
+        assert recorder.health().ok
+    kept = exchanges(store).values()
+    assert sorted(one.request.payload for one in kept if one.request) == sorted(asked)
