@@ -14,7 +14,7 @@ from recorder.core.text_views import views
 _LONGEST: Final = 40  # the exponent of a number that is written out
 _DIGITS: Final = re.compile(r"[-\d.eE+]")
 _NUMERIC: Final = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
-_STRING: Final = re.compile(r'"((?:[^"\\]|\\.)*)(?:"|\\?\Z)', re.DOTALL)
+_STRING: Final = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*+)(?:"|\\?\Z)', re.DOTALL)
 
 
 def number_texts(raw: str) -> tuple[str, ...]:

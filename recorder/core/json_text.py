@@ -3,7 +3,8 @@
 What arrives may be anything: NaN, numbers beyond a float, half of a surrogate pair, nesting that
 exhausts a stack. Reading never raises more than ``ValueError``; what is shown is JSON that every
 reader accepts (RFC 8259) and text that can be encoded. A number that has more digits than a float holds is a
-:class:`~decimal.Decimal`, where somebody asked for exact ones, and is written with all of them.
+:class:`~decimal.Decimal` in what :func:`parse_exactly` and :func:`exactly` return, and nowhere else: of the encoders
+only :func:`dumps` and :func:`written` take one, and write it with all of its digits.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import math
 import re
 import secrets
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from json.scanner import make_scanner
@@ -28,10 +30,11 @@ def _refuse(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
 
 
-def _finite(text: str) -> float | Decimal:
-    if not math.isfinite(float(text)):
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
         _refuse(text)
-    return exact_number(text)
+    return value
 
 
 def exact_number(text: str) -> float | Decimal:
@@ -49,24 +52,43 @@ def exact_number(text: str) -> float | Decimal:
     return value if math.isfinite(value) and exact == Decimal(repr(value)) else exact
 
 
+def _exact_and_finite(text: str) -> float | Decimal:
+    _finite(text)
+    return exact_number(text)
+
+
 _decode_exactly = json.JSONDecoder(parse_float=exact_number).decode
 #: What may stand in a number that a float does not hold.
 _MANY_DIGITS: Final = re.compile(rb"[0-9.]{16}|[0-9][eE][+-]?[0-9]{3}")
 _decode_strictly = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite).decode
+_decode_strictly_exactly = json.JSONDecoder(parse_constant=_refuse, parse_float=_exact_and_finite).decode
 
 
 def parse_json(text: str | bytes, *, strict: bool = False) -> Any:
     """Return the value of a JSON document; bytes are UTF-8, with or without a byte order mark.
 
-    :param strict: refuse numbers that JSON does not have (NaN, Infinity) and those beyond a float, and give one that
-        a float does not hold to its last digit as a :class:`~decimal.Decimal`: written again, a float gives the same
-        number.
+    :param strict: refuse numbers that JSON does not have (NaN, Infinity) and those beyond a float.
     :raises ValueError: it is no JSON, no UTF-8, or nested more than 200 levels deep.
     """
+    return _parsed(text, _decode_strictly if strict else _whole)
+
+
+def parse_exactly(text: str) -> Any:
+    """Return the value of a JSON document, with a :class:`~decimal.Decimal` for each number that a float does not hold.
+
+    A float is what gives the same number when it is written again.
+
+    :raises ValueError: it is no JSON, nested more than 200 levels deep, or has a number that JSON does not have (NaN,
+        Infinity) or that is beyond a float.
+    """
+    return _parsed(text, _decode_strictly_exactly)
+
+
+def _parsed(text: str | bytes, decode: Callable[[str], Any]) -> Any:
     if isinstance(text, bytes):
         text = text.decode("utf-8-sig")
     try:
-        value = _decode_strictly(text) if strict else _whole(text)
+        value = decode(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if len(text) > DEEPEST < text.count("[") + text.count("{") and _deeper_than(value, DEEPEST):

@@ -25,8 +25,9 @@ from typing import Final
 from recorder.core.letters import folded_letters
 from recorder.core.unspaced import has_unspaced, pairs_of, runs_of
 
-#: The marks of kana, U+3099 and U+309A, belong to the character before them, as accents do.
-_WORD: Final = re.compile(r"[^\W_](?:[^\W_]|[\u0300-\u036f\u3099\u309a])*")
+#: The marks of kana, U+3099 and U+309A, belong to the character before them, as accents do. What it has matched it
+#: never gives back, else each character of a word would take a hundred bytes to remember.
+_WORD: Final = re.compile(r"[^\W_]++(?:[\u0300-\u036f\u3099\u309a]++[^\W_]*+)*+")
 _MARKS: Final = re.compile(r"[\u0300-\u036f]+")
 _TERM: Final = re.compile(r'(?P<minus>-(?=["\w]))?(?:"(?P<quoted>[^"]*)(?:"|$)|(?P<word>[^\s"]+))(?P<star>(?<=")\*)?')
 _BEFORE: Final = 60  # characters of a passage before the first word that was found

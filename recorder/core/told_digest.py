@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Final
 
 #: Of each part, what is said in it: names and forms of the rest may change from one version to the next.
@@ -29,8 +30,19 @@ def told_digest(exchange: Mapping[str, Any]) -> bytes:
         _messages(exchange.get("messages")),
         _messages(answers),
     ]
-    written = json.dumps(told, sort_keys=True, separators=(",", ":"))
+    # One side comes from a file that was read with floats, so that is what a number of more digits counts as here.
+    written = json.dumps(told, sort_keys=True, separators=(",", ":"), default=_read_again)
     return hashlib.sha256(written.encode("ascii")).digest()
+
+
+def _read_again(value: Any) -> float:
+    """Return a number that json does not write as the one that is read where an export has it.
+
+    :raises TypeError: it is none.
+    """
+    if not isinstance(value, Decimal):
+        raise TypeError(f"a {type(value).__name__} is none of JSON")
+    return float(value)
 
 
 def _messages(messages: Any) -> list[Any] | None:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from recorder.core.json_sources import Sources
-from recorder.core.json_text import dumps, parse_json, plain, whole_text
+from recorder.core.json_text import dumps, parse_exactly, parse_json, plain, whole_text
 from recorder.core.messages import (
     Answer,
     Choice,
@@ -208,7 +208,7 @@ class CallFold:
             parsed = empty
         elif complete:
             try:
-                parsed = parse_json(text, strict=True)
+                parsed = parse_exactly(text)
             except ValueError:
                 complete = False
         return ToolCallPart(
@@ -231,7 +231,7 @@ def same_json(one: str, other: str) -> bool:
         return True
     try:
         # Compared as text: to Python 1, 1.0 and true are equal, and which of them a tool gets can matter.
-        written = [dumps(parse_json(text, strict=True), sort_keys=True) for text in (one, other)]
+        written = [dumps(parse_exactly(text), sort_keys=True) for text in (one, other)]
     except ValueError:
         return False
     return written[0] == written[1]

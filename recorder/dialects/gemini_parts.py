@@ -18,7 +18,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from recorder.core.json_text import DEEPEST, parse_json, whole
+from recorder.core.json_text import DEEPEST, exact_number, whole
 from recorder.core.messages import OtherPart, Part, ToolResultPart
 from recorder.dialects.facts import Facts
 from recorder.dialects.folding import CallFold, Place, ReasoningFold, TextFold, add_text, text_or_none
@@ -114,7 +114,12 @@ class _Call(CallFold):
             return value
         texts = (self._facts.as_sent(piece, name) for name in ("numberValue", "number_value"))
         sent = next((text for text in texts if text is not None), None)
-        return value if sent is None else parse_json(sent, strict=True)
+        if sent is None or not sent[-1:].isdigit():  # NaN and Infinity, with which no arguments are complete
+            return value
+        try:
+            return exact_number(sent)
+        except ValueError:  # its exponent is too long to be read
+            return value
 
 
 def _shown(text: str) -> str:

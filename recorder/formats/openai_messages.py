@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable
 from typing import Any, Final
 
-from recorder.core.json_text import plain, present, whole
+from recorder.core.json_text import dumps, plain, present, whole
 from recorder.core.messages import (
     CitationPart,
     MediaPart,
@@ -85,7 +85,7 @@ def arguments_of(call: ToolCallPart) -> str:
     """
     if not call.complete:
         raise NoPlaceError("arguments that are not known to be complete")
-    return whole(call.arguments_text) or json.dumps(plain(call.arguments), ensure_ascii=False)
+    return whole(call.arguments_text) or dumps(plain(call.arguments), ensure_ascii=False)
 
 
 class _Dialogue:

@@ -108,3 +108,13 @@ def test_a_head_is_its_lines_or_nothing(head: bytes) -> None:
 def test_what_is_no_head(lines: Any) -> None:
     with pytest.raises(ValueError, match=r"list of lines|latin-1"):
         head_of(lines)
+
+
+@pytest.mark.parametrize(
+    "number", ["0.69999999999999996", "1.000000000000000001", "1e400", "1E+2", "1e-7", "2.50", "NaN"]
+)
+def test_a_number_that_would_not_be_written_the_same_is_kept_as_text(number: str) -> None:
+    data = f'{{"temperature":{number}}}'.encode()
+    line = json.loads(json.dumps(payload(data)))
+    assert line == {"body": data.decode()}
+    assert payload_of(line) == data

@@ -3,12 +3,23 @@ from __future__ import annotations
 import json
 import math
 from decimal import Decimal
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recorder.core.json_text import dumps, exactly, milliseconds, parse_json, plain, rfc3339, whole_text, written
+from recorder.core.json_text import (
+    dumps,
+    exactly,
+    milliseconds,
+    parse_exactly,
+    parse_json,
+    plain,
+    rfc3339,
+    whole_text,
+    written,
+)
 
 
 @pytest.mark.parametrize("text", ["", "{", "nope", b"\xff", "[" * 201 + "]" * 201, "[" * 100_000, "1" * 5000])
@@ -58,9 +69,10 @@ def test_times() -> None:
 @pytest.mark.parametrize("text", ["NaN", "[Infinity]", '{"a": -Infinity}', "1e999"])
 def test_strictly_there_are_no_numbers_beyond_json(text: str) -> None:
     parse_json(text)
-    with pytest.raises(ValueError):
-        parse_json(text, strict=True)
-    assert parse_json("[1.5, 2]", strict=True) == [1.5, 2]
+    for reading in (partial(parse_json, strict=True), parse_exactly):
+        with pytest.raises(ValueError):
+            reading(text)
+        assert reading("[1.5, 2]") == [1.5, 2]
 
 
 @pytest.mark.parametrize(
@@ -81,8 +93,10 @@ def test_strictly_there_are_no_numbers_beyond_json(text: str) -> None:
     ],
 )
 def test_a_number_that_no_float_holds_is_a_decimal(text: str, value: float | Decimal) -> None:
-    found = parse_json(f"[{text}]", strict=True)[0]
+    found = parse_exactly(f"[{text}]")[0]
     assert (found, type(found)) == (value, type(value))
+    for strict in (True, False):  # and a float for everybody else, who would not know what to do with another thing
+        assert type(parse_json(f"[{text}]", strict=strict)[0]) is float
     assert exactly(f"[{text}]".encode(), parse_json(f"[{text}]")) == [value]
     assert Decimal(dumps([found])[1:-1]) == Decimal(text)
 

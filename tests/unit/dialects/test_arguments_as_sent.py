@@ -241,6 +241,18 @@ def test_arguments_in_pieces_have_exact_numbers() -> None:
     assert (call.complete, call.arguments_text) == (True, '{"q":0.10000000000000000001,"n":"x"}')
 
 
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [("1e999", "1E+999"), ("1E400", "1E+400"), ("1e99999999999999999999", "Infinity"), ("NaN", "NaN")],
+)
+def test_a_piece_with_a_number_beyond_floats_leaves_a_call_that_is_not_complete(number: str, text: str) -> None:
+    piece = {"functionCall": {"name": "buy", "partialArgs": [{"jsonPath": "$.q", "numberValue": HERE}]}}
+    said = {"candidates": [{"content": {"role": "model", "parts": [piece]}, "index": 0, "finishReason": "STOP"}]}
+    answer = answer_of(event(said, number), SSE, GEMINI)
+    (call,) = calls_in(answer)
+    assert (answer.dialect, call.complete, call.arguments_text) == ("gemini", False, f'{{"q":{text}}}')
+
+
 def test_a_call_that_is_shown_again_has_the_same_numbers() -> None:
     (call,) = calls_in(answer_of(*ANSWERS["gemini"]))
     shown = part_json(call)
