@@ -24,13 +24,12 @@ import struct
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from json.scanner import make_scanner
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from recorder.core.cassette_body import STYLES, head_lines, head_of, payload, payload_of, written
 from recorder.core.chain import genesis, link
 from recorder.core.events import CONVERSATION_TYPES, FORMAT_VERSION, TYPE_CODES, Event, StreamOpened, meta_text
-from recorder.core.json_text import parse_json, rfc3339
+from recorder.core.json_text import parse_json, rfc3339, scan_value
 from recorder.core.sealing import hasher
 
 #: The version of the cassette's format that is written here.
@@ -40,7 +39,6 @@ _HEADED: Final = frozenset({"request_sent", "response_started"})
 _ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
-_scan: Final = make_scanner(cast(Any, json.JSONDecoder()))
 _encode_ascii: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 #: What ends a line for some programs, is not seen, or turns the text around it: no reviewer could read what is there.
 _UNSEEN: Final = re.compile("[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]")
@@ -217,7 +215,7 @@ def _value(text: bytes) -> Any:
     """As ``json.loads``, which looks for an encoding and for spaces first, and takes twice as long."""
     told = text.decode("utf-8")
     try:
-        value, end = _scan(told, 0)
+        value, end = scan_value(told, 0)
     except StopIteration:  # it begins with something else: spaces, a byte order mark
         return json.loads(text)
     return value if end == len(told) else json.loads(text)

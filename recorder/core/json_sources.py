@@ -10,20 +10,18 @@ Between the values that lead to the one that is asked for, the text is skipped b
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
-from json.decoder import scanstring  # type: ignore[attr-defined]  # typeshed does not know it
-from json.scanner import make_scanner
 from typing import Any, Final, TypeVar, cast
+
+from recorder.core.json_text import scan_value
 
 Name = str | int
 Span = tuple[int, int]
 _Way = tuple[Any, Any, Name]  # an object or array, which stays alive so, the one that it is in, and its name there
 
 _skip: Final = re.compile(r"[ \t\n\r]*").match
-_scan: Final = make_scanner(cast(Any, json.JSONDecoder()))  # which needs the settings of a decoder only
 
 
 class Sources:
@@ -113,12 +111,12 @@ def _places_in(
     while text[at : at + 1] not in ("}", "]", ""):
         name: Name = len(found)
         if named:
-            name, at = scanstring(text, at + 1)
+            name, at = scan_value(text, at)
             at = _skip_to(text, _skip_to(text, at) + 1)
         if arrays is not None and text[at] == "[":
             arrays[name], end = _places_in(text, at)
         else:
-            _, end = _scan(text, at)
+            _, end = scan_value(text, at)
         found[name] = (at, end)
         at = _skip_to(text, end)
         if text[at : at + 1] == ",":

@@ -23,7 +23,9 @@ from typing import Any, Final, NoReturn, cast
 DEEPEST: Final = 200
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _decode = json.JSONDecoder().decode
-_scan = make_scanner(cast(Any, json.JSONDecoder()))  # any object with a decoder's settings, whatever its stub says
+#: Reads the value that begins at a place of a text; returns it, and where it ends, or raises StopIteration where none
+#: begins there. A scanner takes any object with a decoder's settings, whatever its stub says.
+scan_value: Final = make_scanner(cast(Any, json.JSONDecoder()))
 
 
 def _refuse(name: str) -> NoReturn:
@@ -112,7 +114,7 @@ def exactly(text: bytes, value: Any) -> Any:
 def _whole(text: str) -> Any:
     """As the decoder's ``decode``, which looks for spaces around the document with regular expressions first."""
     try:
-        value, end = _scan(text, 0)
+        value, end = scan_value(text, 0)
     except StopIteration:  # a document may begin with spaces
         return _decode(text)
     return value if end == len(text) else _decode(text)

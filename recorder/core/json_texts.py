@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
-from json.decoder import scanstring  # type: ignore[attr-defined]  # typeshed does not know it
 from typing import Any, Final
 
 from recorder.core.json_spans import Span, find_spans
+from recorder.core.json_text import scan_value
 
 #: Picks a text by the name of its member, or of the member in whose array it stands (else empty), and by itself.
 Selects = Callable[[str, str], bool]
@@ -36,7 +36,7 @@ def find_texts(text: str, starts: Iterable[int], selects: Selects) -> list[Span]
     for start in starts:
         if text[start : start + 1] != '"':
             break
-        found.append((start, *scanstring(text, start + 1)))
+        found.append((start, *scan_value(text, start)))
     if [value for _, value, _ in found] != [value for _, _, _, value in picked]:  # a name twice, written with escapes …
         return find_spans(text, lambda span: isinstance(span.value, str) and selects(_name_of(span), span.value))
     return [

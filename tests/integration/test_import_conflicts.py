@@ -71,7 +71,7 @@ def test_a_tampered_export_is_no_confirmation(store_url: str, tmp_path: Path) ->
     fill(store_url, whole())
     told = exported(store_url, tmp_path / "o.jsonl").read_text(encoding="utf-8")
     tampered = tmp_path / "tampered.jsonl"
-    tampered.write_text(told.replace("ABCDEFGH1234", "XXXXXXXX1234"), encoding="utf-8")
+    tampered.write_text(told.replace("ABCDEFGH1234", "TAMPERED1234"), encoding="utf-8")
     done = run("import", str(tampered), "--store", store_url)
     assert (done.exit_code, done.stdout.splitlines()[:2]) == (
         1,
@@ -87,7 +87,7 @@ def test_a_tampered_export_is_no_confirmation(store_url: str, tmp_path: Path) ->
     # Only what was read of the answer is changed: the bodies are those that are there.
     for place in range(told.index('"recording"')):
         if told.startswith("ABCDEFGH1234", place):
-            tampered.write_text(told[:place] + "XXXXXXXX" + told[place + 8 :], encoding="utf-8")
+            tampered.write_text(told[:place] + "TAMPERED" + told[place + 8 :], encoding="utf-8")
             assert imported(store_url, tampered, code=1)["different"][0]["differs"] == ["told"]
     line = run("import", str(tampered), "--store", store_url).stderr
     assert "its bodies are the same, but what the file tells beside them is not what this version reads in them" in line
@@ -192,7 +192,7 @@ def test_two_of_one_id_in_one_file(store_url: str, tmp_path: Path) -> None:
     fill(origin, whole())
     full = exported(origin, tmp_path / "o.jsonl").read_text(encoding="utf-8")
     both = tmp_path / "both.jsonl"
-    both.write_text(full + full.replace("ABCDEFGH1234", "XXXXXXXX1234") + full, encoding="utf-8")
+    both.write_text(full + full.replace("ABCDEFGH1234", "TAMPERED1234") + full, encoding="utf-8")
     report = imported(store_url, both, code=1)
     assert (report["imported"], report["present"]) == (1, 1)
     assert [one["entry"] for one in report["different"]] == [2]
@@ -235,7 +235,7 @@ def test_into_a_cassette(tmp_path: Path) -> None:
     assert imported(cassette, file)["imported"] == 1
     assert imported(cassette, file)["present"] == 1
     changed = tmp_path / "changed.jsonl"
-    changed.write_text(re.sub("ABCDEFGH1234", "XXXXXXXX1234", file.read_text(encoding="utf-8")), encoding="utf-8")
+    changed.write_text(re.sub("ABCDEFGH1234", "TAMPERED1234", file.read_text(encoding="utf-8")), encoding="utf-8")
     before = Path(cassette).read_bytes()
     assert imported(cassette, changed, code=1)["different"][0]["differs"] == ["request_body", "response_body"]
     assert Path(cassette).read_bytes() == before

@@ -65,8 +65,9 @@ def test_an_object_that_brings_its_texts_along() -> None:
     assert sources_of(value) is None
     assert sourced("a", sources) == "a"
     items: list[Any] = [{"a": 1}, 7]
-    listed = sourced(items, Sources('[{"a":1.0e0}, 7]', items))
-    assert [one if isinstance(one, int) else sources_of(one).text_of(one, "a") for one in listed] == ["1.0e0", 7]  # type: ignore[union-attr]
+    first, second = sourced(items, Sources('[{"a":1.0e0}, 7]', items))
+    assert isinstance(first, Sourced)
+    assert (first.sources.text_of(first, "a"), second) == ("1.0e0", 7)
 
 
 def test_nothing_is_looked_for_before_somebody_asks() -> None:

@@ -73,7 +73,7 @@ LOCAL = {
 }
 CONVERSE = "https://bedrock-runtime.us-east-1.amazonaws.com/model/m/converse"
 INVOKE = "https://bedrock-runtime.us-east-1.amazonaws.com/model/m/invoke-with-response-stream"
-CONVERSED = {
+CONVERSED: Any = {
     "output": {
         "message": {"role": "assistant", "content": [{"toolUse": {"toolUseId": "t", "name": "buy", "input": HERE}}]}
     },
@@ -165,7 +165,7 @@ REQUESTS = {
         "https://cloudcode-pa.googleapis.com/v1internal:streamGenerateContent",
         {"model": "g", "request": {"contents": [{"role": "model", "parts": [CALLED]}]}},
     ),
-    "converse": (CONVERSE, {"messages": [CONVERSED["output"]["message"]]}),  # type: ignore[index]
+    "converse": (CONVERSE, {"messages": [CONVERSED["output"]["message"]]}),
     "ollama": (OLLAMA, {"model": "l", "messages": [SAID, LOCAL["message"]]}),
     "cohere v1": (
         COHERE,
