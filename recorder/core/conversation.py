@@ -12,8 +12,9 @@ forks are found by themselves. Else it begins a conversation of its own.
 An answer's key is the key of the request's messages and then the answer, as a client would send it back:
 role, text and tool calls. What clients do not send back, or not unchanged, does not count: reasoning, refusals,
 ids of calls, spaces around the text, a leading ``<think>`` block, the layout of a call's arguments and how their
-numbers are written; none at all are an empty object. An argument with another value, be it in the last of thirty
-digits, does.
+numbers are written; none at all are an empty object, also where the call was cut before they came (what was made up
+for them belongs to the conversation, and is a finding: :mod:`recorder.core.history_tellings`). An argument with another
+value, be it in the last of thirty digits, does.
 
 The result depends on the set of exchanges only, not on the order in which they are given. An extending request
 has more messages than the extended one, so there are no circles.

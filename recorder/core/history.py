@@ -26,7 +26,15 @@ from weakref import WeakValueDictionary
 
 from recorder.core.conversation import Relation, message_key
 from recorder.core.history_alignment import Line, Pairs, align, differences, goes_back, last_turn, same_beginning
-from recorder.core.history_tellings import Chains, Telling, chain_after, chains_of, tellings_of
+from recorder.core.history_tellings import (
+    Chains,
+    Telling,
+    chain_after,
+    chains_of,
+    ends_without_arguments,
+    key_of_cut,
+    tellings_of,
+)
 from recorder.core.history_windows import Fit, fit, said_until, same_end, unclocked
 from recorder.core.messages import Anomaly, Message
 from recorder.core.rebuilt import Rebuilt
@@ -85,6 +93,7 @@ class History:
         self._followed: _Recent[tuple[str, bytes], bytes] = _Recent()
         self._unclocked: _Recent[bytes, int] = _Recent()  # as _asked_said, of requests without history
         self._examples: _Recent[bytes, None] = _Recent()  # what was sent back by requests that begin: nobody's answers
+        self._cut: _Recent[tuple[bytes, bytes], bool] = _Recent()  # answered last to this message: a call that was cut
         self._slides: str | None = None  # the last exchange, where only the end of the history was sent back
 
     def take(self, rebuilt: Rebuilt) -> Relation:
@@ -92,7 +101,7 @@ class History:
 
         :param rebuilt: of the same conversation; they come in the order in which they were sent.
         """
-        lines = tuple(map(self._line, rebuilt.request_messages))
+        lines = self._lines_of(rebuilt.request_messages)
         chains = chains_of(lines)
         until = said_until(lines)
         history = chains.said[chains.said_in(until) - 1] if until else b""
@@ -109,13 +118,18 @@ class History:
         self._remember(rebuilt, lines, chains, bare=bare or relation.kind == "begins")
         return relation
 
-    def _line(self, message: Message) -> Line:
-        key = message_key(message)
-        by = self._said.get(key)
-        line = self._lines.get((key, by))
-        if line is None:
-            line = self._lines[key, by] = Line(key, message, by)
-        return line
+    def _lines_of(self, messages: Sequence[Message]) -> tuple[Line, ...]:
+        lines: list[Line] = []
+        for message in messages:
+            key = message_key(message)
+            if ends_without_arguments(message) and self._cut.get((lines[-1].key if lines else b"", key)):
+                key = key_of_cut(key)
+            by = self._said.get(key)
+            line = self._lines.get((key, by))
+            if line is None:
+                line = self._lines[key, by] = Line(key, message, by)
+            lines.append(line)
+        return tuple(lines)
 
     def _remember(self, rebuilt: Rebuilt, lines: tuple[Line, ...], chains: Chains, *, bare: bool) -> None:
         self._count += 1
@@ -130,6 +144,9 @@ class History:
             self._tellings.append(telling)
             self._told += 1
             told, last = _Known(self._told, telling.id, telling.answered), telling.lines[-1].key
+            if ends_without_arguments(telling.lines[-1].message):
+                before = telling.lines[-2].key if len(telling.lines) > 1 else b""
+                self._cut[before, message_key(telling.lines[-1].message, answer=True)] = telling.cut
             if telling.begun or len(telling.lines) > len(lines):
                 self._by_keys[chain_after(chains.all, last, begun=telling.begun)] = told
             if chains.said:

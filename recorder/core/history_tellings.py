@@ -1,4 +1,9 @@
-"""What is remembered of the exchanges of a conversation: each request and answer as it would be sent back."""
+"""What is remembered of the exchanges of a conversation: each request and answer as it would be sent back.
+
+A call without arguments is sent back with an empty object, and that is the same message. But where the answer was cut
+before the arguments of a call came, nobody knows what they would have been, and the model never said that there are
+none. So such an answer has a key of its own, which only what is sent back as it came has, too, after the same message.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +11,17 @@ import hashlib
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from recorder.core.conversation import message_key
 from recorder.core.history_alignment import Line
-from recorder.core.messages import Message, RefusalPart, TextPart
+from recorder.core.messages import Choice, Message, RefusalPart, TextPart
 from recorder.core.rebuilt import Rebuilt
+
+#: What the program saw of an answer with these verdicts was not all; with another one, nobody knows what it saw.
+_CUT: Final = frozenset({"truncated", "aborted_by_client", "errored"})
+#: Finishes after which more would have come.
+_CUTTING: Final = frozenset({"length", "content_filter", "cancelled", "error"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +33,7 @@ class Telling:
     :ivar answered: there is an answer to send back.
     :ivar request: the request alone.
     :ivar complete: the answer was.
+    :ivar cut: it was cut before the arguments of its last call came: it has the key of :func:`key_of_cut`.
     """
 
     id: str
@@ -30,6 +41,7 @@ class Telling:
     answered: bool
     request: tuple[Line, ...]
     complete: bool
+    cut: bool = False
 
     @property
     def begun(self) -> bool:
@@ -59,23 +71,47 @@ def tellings_of(rebuilt: Rebuilt, lines: tuple[Line, ...]) -> Iterator[Telling]:
     :param lines: of the request.
     """
 
-    def telling(told: tuple[Line, ...], *, answered: bool) -> Telling:
-        return Telling(rebuilt.id, told, answered, lines, rebuilt.verdict == "complete")
+    def telling(told: tuple[Line, ...], *, answered: bool, cut: bool = False) -> Telling:
+        return Telling(rebuilt.id, told, answered, lines, rebuilt.verdict == "complete", cut)
 
-    for answer in rebuilt.answer_messages or (None,):
-        if answer is None:
-            yield telling(lines, answered=False)
-            continue
+    def line(answer: Message, key: bytes, *, cut: bool, silent: bool = False) -> Line:
+        return Line(key_of_cut(key) if cut else key, answer, rebuilt.id, silent)
+
+    if not rebuilt.answer.choices:
+        yield telling(lines, answered=False)
+    for choice in rebuilt.answer.choices:
+        answer, cut = choice.message, _cut_before_arguments(choice, rebuilt.verdict)
         said = bool(answer.text.strip() or answer.tool_calls)
         if said and lines[-1].answered:  # the program began the answer: both are sent back as one message
             whole = Message(lines[-1].message.role, (*lines[-1].message.parts, *answer.parts))
-            yield telling((*lines[:-1], Line(message_key(whole), whole, rebuilt.id)), answered=True)
-        key = message_key(answer, answer=True)
-        yield telling((*lines, Line(key, answer, rebuilt.id, silent=not said)), answered=said)
+            yield telling((*lines[:-1], line(whole, message_key(whole), cut=cut)), answered=True, cut=cut)
+        told = line(answer, message_key(answer, answer=True), cut=cut, silent=not said)
+        yield telling((*lines, told), answered=said, cut=cut)
         refusal = "" if said else "".join(part.text for part in answer.parts if isinstance(part, RefusalPart))
         if refusal.strip():  # which clients send back as a text
             text = Message(answer.role or "assistant", (TextPart(refusal),))
             yield telling((*lines, Line(message_key(text), text, rebuilt.id, silent=True)), answered=True)
+
+
+def ends_without_arguments(message: Message) -> bool:
+    """Tell whether the last call of a message has no arguments, and nothing says that it is to have none."""
+    call = message.tool_calls[-1] if message.tool_calls else None
+    return call is not None and not call.complete and not call.arguments_text.strip()
+
+
+def key_of_cut(key: bytes) -> bytes:
+    """Return the key of a message that was cut before the arguments of its last call came.
+
+    :param key: of the same message with a call that has no arguments.
+    """
+    return hashlib.blake2b(key, digest_size=16, person=b"cut").digest()
+
+
+def _cut_before_arguments(choice: Choice, verdict: str) -> bool:
+    if not ends_without_arguments(choice.message):
+        return False
+    told = choice.message.tool_calls[-1].told
+    return choice.finish in _CUTTING or (told.end is None and verdict in _CUT)
 
 
 def _chain(key: bytes, before: bytes = b"") -> bytes:
