@@ -13,21 +13,23 @@ It is then compared with the request that had asked, and not with the answer to 
 Instructions change the most, so what was said is looked up without them first. But where the answer that is sent back
 last is the one that was given there, it goes on from that, whatever it asks.
 
-A request without history, or with nothing in it but examples, goes on from nothing, and asks again only where all of it
-is the same: its instructions, too, but for times and dates.
+A request without history, or with nothing but examples in it (:mod:`recorder.core.history_asked`), goes on from
+nothing, and asks again only where all of it is the same: its instructions, too, but for times and dates.
 """
 
 from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 from weakref import WeakValueDictionary
 
 from recorder.core.conversation import Relation, message_key
 from recorder.core.history_alignment import Line, Pairs, align, differences, goes_back, last_turn, same_beginning
+from recorder.core.history_asked import Asked
 from recorder.core.history_tellings import (
     Chains,
+    Recent,
     Telling,
     chain_after,
     chains_of,
@@ -43,11 +45,6 @@ from recorder.core.rebuilt import Rebuilt
 #: compared message by message.
 _LOOKED_AT: Final = 256
 _ALIGNED: Final = 4
-#: Exchanges of one conversation of which it is known that something goes on from them exactly; of older ones it is not.
-_REMEMBERED: Final = 32_768
-
-_K = TypeVar("_K")
-_V = TypeVar("_V")
 
 
 class _Known(NamedTuple):
@@ -62,16 +59,6 @@ class _Known(NamedTuple):
     answered: bool
 
 
-class _Recent(dict[_K, _V]):
-    """The last that were set, so that what is remembered of a conversation does not grow with it for ever."""
-
-    def __setitem__(self, key: _K, value: _V) -> None:
-        self.pop(key, None)
-        super().__setitem__(key, value)
-        if len(self) > _REMEMBERED:
-            del self[next(iter(self))]
-
-
 class History:
     """The exchanges of one conversation, told one after another, and what each is to those before it.
 
@@ -84,16 +71,18 @@ class History:
         self._tellings: deque[Telling] = deque(maxlen=_LOOKED_AT)
         self._told = 0
         self._lines: WeakValueDictionary[tuple[bytes, str | None], Line] = WeakValueDictionary()
-        self._calls: _Recent[str, _Known] = _Recent()
-        self._requests: _Recent[bytes, _Known] = _Recent()  # by the chain of the whole request
-        self._by_keys: _Recent[bytes, _Known] = _Recent()  # the last telling that has exactly these messages
-        self._said: _Recent[bytes, str] = _Recent()  # key of an answer -> the exchange that gave it last
-        self._asked_said: _Recent[bytes, int] = _Recent()  # by the chain of the whole request without instructions
-        self._by_said: _Recent[bytes, int] = _Recent()  # the last telling that has exactly these messages but those
-        self._followed: _Recent[tuple[str, bytes], bytes] = _Recent()
-        self._unclocked: _Recent[bytes, int] = _Recent()  # as _asked_said, of requests without history
-        self._examples: _Recent[bytes, None] = _Recent()  # what was sent back by requests that begin: nobody's answers
-        self._cut: _Recent[tuple[bytes, bytes], bool] = _Recent()  # answered last to this message: a call that was cut
+        self._calls: Recent[str, _Known] = Recent()
+        self._requests: Recent[bytes, _Known] = Recent()  # by the chain of the whole request
+        self._by_keys: Recent[bytes, _Known] = Recent()  # the last telling that has exactly these messages
+        self._said: Recent[bytes, str] = Recent()  # key of an answer -> the exchange that gave it last
+        self._asked_said: Recent[bytes, int] = Recent()  # by the chain of the whole request without instructions
+        self._by_said: Recent[bytes, int] = Recent()  # the last telling that has exactly these messages but those
+        self._followed: Recent[tuple[str, bytes], bytes] = Recent()
+        self._unclocked: Recent[bytes, int] = Recent()  # as _asked_said, of requests without history
+        self._examples: Recent[bytes, None] = Recent()  # what was sent back by requests that begin: nobody's answers
+        self._cut: Recent[tuple[bytes, bytes], bool] = Recent()  # answered last to this message: a call that was cut
+        self._asked = Asked()
+        self._gone_on: Recent[str, None] = Recent()  # exchanges from which another one goes on
         self._slides: str | None = None  # the last exchange, where only the end of the history was sent back
 
     def take(self, rebuilt: Rebuilt) -> Relation:
@@ -105,7 +94,7 @@ class History:
         chains = chains_of(lines)
         until = said_until(lines)
         history = chains.said[chains.said_in(until) - 1] if until else b""
-        bare = not history or history in self._examples
+        bare = not history or history in self._examples or not self._sends_back(lines, chains, until)
         slid = self._slid_on(rebuilt, lines, chains, until) if self._slides is not None else None
         relation = slid or self._same_request(rebuilt, chains)
         if relation is None:
@@ -115,8 +104,16 @@ class History:
             self._examples[history] = None
         slides = relation.kind == "continues" and any(one.kind == "older_messages_dropped" for one in relation.findings)
         self._slides = rebuilt.id if slides else None
-        self._remember(rebuilt, lines, chains, bare=bare or relation.kind == "begins")
+        if relation.of is not None and relation.kind in ("continues", "forks"):
+            self._gone_on[relation.of] = None
+        bare = bare or relation.kind == "begins"
+        self._asked.remember(lines, until, begins=bare)
+        self._remember(rebuilt, lines, chains, bare=bare)
         return relation
+
+    def _sends_back(self, lines: tuple[Line, ...], chains: Chains, until: int) -> bool:
+        """Whether what it sends back is of the conversation, and no examples that its program wrote."""
+        return bool(_longest(self._asked_said, chains.said)) or self._asked.sends_back(lines, until)
 
     def _lines_of(self, messages: Sequence[Message]) -> tuple[Line, ...]:
         lines: list[Line] = []
@@ -180,8 +177,8 @@ class History:
         if before is not None and unclocked(before.request) == unclocked(lines[: chains.places[size - 1]]):
             found = differences(before.lines, lines, align(before.lines, lines), self._said)
             return Relation("continues", before.id, tuple(found))
-        changed = self._changed(lines, exact)
-        return changed if changed is not None and changed.kind == "forks" else None
+        changed = self._changed(lines, exact)  # examples of which nothing was gone on from are no place to go back to
+        return changed if changed is not None and changed.kind == "forks" and changed.of in self._gone_on else None
 
     def _going_on(self, lines: tuple[Line, ...], chains: Chains, until: int) -> Relation | None:
         """The relation to the exchange whose request and answer it sends back, or sends back changed."""

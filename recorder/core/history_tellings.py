@@ -11,7 +11,7 @@ import hashlib
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from recorder.core.conversation import message_key
 from recorder.core.history_alignment import Line
@@ -22,6 +22,21 @@ from recorder.core.rebuilt import Rebuilt
 _CUT: Final = frozenset({"truncated", "aborted_by_client", "errored"})
 #: Finishes after which more would have come.
 _CUTTING: Final = frozenset({"length", "content_filter", "cancelled", "error"})
+#: Exchanges of one conversation of which it is known that something goes on from them exactly; of older ones it is not.
+_REMEMBERED: Final = 32_768
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+class Recent(dict[_K, _V]):
+    """The last that were set, so that what is remembered of a conversation does not grow with it for ever."""
+
+    def __setitem__(self, key: _K, value: _V) -> None:
+        self.pop(key, None)
+        super().__setitem__(key, value)
+        if len(self) > _REMEMBERED:
+            del self[next(iter(self))]
 
 
 @dataclass(frozen=True, slots=True)
