@@ -25,8 +25,9 @@ from typing import Final, NamedTuple
 from weakref import WeakValueDictionary
 
 from recorder.core.conversation import Relation, message_key
-from recorder.core.history_alignment import Line, Pairs, align, differences, goes_back, last_turn, same_beginning
+from recorder.core.history_alignment import Line, Pairs, align, differences, edits, goes_back, last_turn, same_beginning
 from recorder.core.history_asked import Asked
+from recorder.core.history_clocks import same_but_clocks, without_clocks
 from recorder.core.history_tellings import (
     Chains,
     Recent,
@@ -35,9 +36,10 @@ from recorder.core.history_tellings import (
     chains_of,
     ends_without_arguments,
     key_of_cut,
+    sent_ns,
     tellings_of,
 )
-from recorder.core.history_windows import Fit, fit, said_until, same_end, unclocked
+from recorder.core.history_windows import Fit, fit, said_until, same_end
 from recorder.core.messages import Anomaly, Message
 from recorder.core.rebuilt import Rebuilt
 
@@ -98,7 +100,7 @@ class History:
         slid = self._slid_on(rebuilt, lines, chains, until) if self._slides is not None else None
         relation = slid or self._same_request(rebuilt, chains)
         if relation is None:
-            relation = self._alone(lines, chains) if bare else self._going_on(lines, chains, until)
+            relation = self._alone(lines, chains, sent_ns(rebuilt)) if bare else self._going_on(lines, chains, until)
         relation = relation or Relation("begins")
         if history and relation.kind == "begins":
             self._examples[history] = None
@@ -149,7 +151,7 @@ class History:
             if chains.said:
                 self._asked_said[chains.said[-1]] = self._told
                 if bare:
-                    self._unclocked[unclocked(lines)] = self._told
+                    self._unclocked[without_clocks(lines, telling.sent_ns)] = self._told
             if not telling.answered:
                 self._by_keys[chains.all[-1]] = told
                 continue
@@ -164,17 +166,20 @@ class History:
             return Relation("attempts", attempt.id)
         return None if same is None else Relation("regenerates" if same.answered else "retries", same.id)
 
-    def _alone(self, lines: tuple[Line, ...], chains: Chains) -> Relation | None:
+    def _alone(self, lines: tuple[Line, ...], chains: Chains, sent: int | None) -> Relation | None:
         """The relation of a request that sends no answer back: what asked all of it, or its beginning, or nothing."""
-        again = self._telling(self._unclocked.get(unclocked(lines), 0)) if chains.said else None
+        again = self._telling(self._unclocked.get(without_clocks(lines, sent), 0)) if chains.said else None
+        if again is not None and not same_but_clocks(again.request, again.sent_ns, lines, sent):
+            again = None
         exact, relation = self._exact(lines, chains, again)
+        if again is not None and (relation is None or relation.kind in ("regenerates", "retries")):
+            return _asks_again_at(again, edits(again.request, lines, self._said))
         if relation is not None:
             return relation
-        if again is not None:
-            return _again(again, lines, self._said)
         size = _longest(self._asked_said, chains.said)
         before = self._telling(self._asked_said[chains.said[size - 1]]) if size else None
-        if before is not None and unclocked(before.request) == unclocked(lines[: chains.places[size - 1]]):
+        begun = lines[: chains.places[size - 1]] if size else ()
+        if before is not None and same_but_clocks(before.request, before.sent_ns, begun, sent):
             found = differences(before.lines, lines, align(before.lines, lines), self._said)
             return Relation("continues", before.id, tuple(found))
         changed = self._changed(lines, exact)  # examples of which nothing was gone on from are no place to go back to
@@ -261,7 +266,7 @@ class History:
         if any(line.kind != "system" for line in lines[: end[0][1]]):  # what stands before may fit otherwise, too
             found = min(differences(old, lines, align(old, lines), self._said), found, key=_weight)
         if not on:
-            return Relation("regenerates" if telling.complete else "retries", telling.id, tuple(found))
+            return _asks_again_at(telling, found)
         return self._on_or_fork(telling.id, chains, chains.said_in(until), found)
 
     def _asking_again(self, chains: Chains) -> Telling | None:
@@ -334,7 +339,10 @@ def _weight(found: Sequence[Anomaly]) -> tuple[int, int]:
 
 def _again(telling: Telling, lines: Sequence[Line], said: Mapping[bytes, str]) -> Relation:
     """The relation to an exchange that had asked the same; its answer is nothing that had to be sent back."""
-    found = differences(telling.request, lines, align(telling.request, lines), said)
+    return _asks_again_at(telling, differences(telling.request, lines, align(telling.request, lines), said))
+
+
+def _asks_again_at(telling: Telling, found: Sequence[Anomaly]) -> Relation:
     return Relation("regenerates" if telling.complete else "retries", telling.id, tuple(found))
 
 

@@ -141,6 +141,15 @@ def differences(old: Sequence[Line], new: Sequence[Line], pairs: Pairs, said: Ma
     return _Differences(old, new, pairs, said).told()
 
 
+def edits(old: Sequence[Line], new: Sequence[Line], said: Mapping[bytes, str]) -> list[Anomaly]:
+    """Return the differences between two requests with the same number of messages, each compared with its like.
+
+    :param said: as of :func:`differences`.
+    """
+    differing = [at for at, (one, other) in enumerate(zip(old, new, strict=True)) if one.key != other.key]
+    return [_edited_told(old[at], new[at], at, said) for at in differing]
+
+
 class _Differences:
     def __init__(self, old: Sequence[Line], new: Sequence[Line], pairs: Pairs, said: Mapping[bytes, str]) -> None:
         self.old, self.new, self.pairs, self.said = old, new, pairs, said
@@ -185,7 +194,7 @@ class _Differences:
         if older:
             found.append((self._near(older[0]), self._cut(older)))
         found += [((j, 1), self._moved_told(i, j)) for i, j in self.moved.items()]
-        found += [((j, 1), self._edited_told(i, j)) for i, j in self.edited.items()]
+        found += [((j, 1), _edited_told(self.old[i], self.new[j], j, self.said)) for i, j in self.edited.items()]
         held = Counter(line.key for line in self.old)
         found += [((j, 1), self._come(j, twice=self.new[j].key in held)) for j in self.come]
         return [fact for _, fact in sorted(found, key=lambda each: each[0])]
@@ -224,16 +233,6 @@ class _Differences:
         line = self.old[i]
         return Anomaly(f"{_whose(line)}_moved", f"{shown(line.message)}, once message {i + 1}, is message {j + 1}")
 
-    def _edited_told(self, i: int, j: int) -> Anomaly:
-        line, now = self.old[i], self.new[j].message
-        before, after = shown_both(line.message, now)
-        if line.by is not None:
-            detail = f"exchange {line.by} answered {before}, sent back as {after}"
-        else:
-            again = self.said.get(self.new[j].key)
-            detail = f"{before} became {after}" + (f", as exchange {again} answered" if again else "")
-        return Anomaly(f"{_whose(line)}_edited", f"message {j + 1}: {detail}")
-
     def _come(self, j: int, *, twice: bool) -> Anomaly:
         line = self.new[j]
         detail = f"message {j + 1}: {shown(line.message)}"
@@ -245,6 +244,16 @@ class _Differences:
             return Anomaly("answer_inserted", f"{detail}, which exchange {self.said[line.key]} answered, but not there")
         last = ", as the beginning of the answer" if j == len(self.new) - 1 else ""
         return Anomaly("answer_inserted", f"{detail}, which no recorded exchange answered{last}")
+
+
+def _edited_told(line: Line, other: Line, place: int, said: Mapping[bytes, str]) -> Anomaly:
+    before, after = shown_both(line.message, other.message)
+    if line.by is not None:
+        detail = f"exchange {line.by} answered {before}, sent back as {after}"
+    else:
+        again = said.get(other.key)
+        detail = f"{before} became {after}" + (f", as exchange {again} answered" if again else "")
+    return Anomaly(f"{_whose(line)}_edited", f"message {place + 1}: {detail}")
 
 
 def _before(places: deque[int], end: int) -> Iterator[int]:

@@ -48,6 +48,7 @@ class Telling:
     :ivar answered: there is an answer to send back.
     :ivar request: the request alone.
     :ivar complete: the answer was.
+    :ivar sent_ns: wall time at which the request was sent, where it is known.
     :ivar cut: it was cut before the arguments of its last call came: it has the key of :func:`key_of_cut`.
     """
 
@@ -56,6 +57,7 @@ class Telling:
     answered: bool
     request: tuple[Line, ...]
     complete: bool
+    sent_ns: int | None = None
     cut: bool = False
 
     @property
@@ -87,7 +89,7 @@ def tellings_of(rebuilt: Rebuilt, lines: tuple[Line, ...]) -> Iterator[Telling]:
     """
 
     def telling(told: tuple[Line, ...], *, answered: bool, cut: bool = False) -> Telling:
-        return Telling(rebuilt.id, told, answered, lines, rebuilt.verdict == "complete", cut)
+        return Telling(rebuilt.id, told, answered, lines, rebuilt.verdict == "complete", sent_ns(rebuilt), cut)
 
     def line(answer: Message, key: bytes, *, cut: bool, silent: bool = False) -> Line:
         return Line(key_of_cut(key) if cut else key, answer, rebuilt.id, silent)
@@ -106,6 +108,11 @@ def tellings_of(rebuilt: Rebuilt, lines: tuple[Line, ...]) -> Iterator[Telling]:
         if refusal.strip():  # which clients send back as a text
             text = Message(answer.role or "assistant", (TextPart(refusal),))
             yield telling((*lines, Line(message_key(text), text, rebuilt.id, silent=True)), answered=True)
+
+
+def sent_ns(rebuilt: Rebuilt) -> int | None:
+    """Return the wall time at which an exchange was sent; None where it is not known."""
+    return None if rebuilt.exchange.lacks("started_at") else rebuilt.exchange.started_ns
 
 
 def ends_without_arguments(message: Message) -> bool:

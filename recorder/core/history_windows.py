@@ -1,4 +1,4 @@
-"""Histories of which only the end is sent back, and instructions that differ in nothing but a clock.
+"""Histories of which only the end is sent back.
 
 A program with a window sends the last messages. Where it asks the same each time, the beginning of what it sends looks
 like the beginning of what was asked before; so such a history is laid beside others from its end.
@@ -6,27 +6,10 @@ like the beginning of what was asked before; so such a history is laid beside ot
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from recorder.core.history_alignment import Line, Pairs
-
-_MONTHS: Final = (
-    "jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
-    "|nov(?:ember)?|dec(?:ember)?"
-)
-_DAYS: Final = "mon(?:day)?|tues?(?:day)?|wed(?:nesday)?|thur?s?(?:day)?|fri(?:day)?|sat(?:urday)?|sun(?:day)?"
-_NTH: Final = r"\d{1,2}(?:st|nd|rd|th)?"
-#: Times and dates as people and programs write them. Other numbers may be what is asked about: a price, a position.
-_CLOCK: Final = re.compile(
-    r"\b(?:\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?)?(?: ?Z\b| ?[+-]\d\d:?\d\d\b)?"
-    r"|\d{1,2}:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?: ?[ap]\.?m\b\.?)?|\d{1,2} ?(?:[ap]\.?m\b\.?|o['’]clock\b)"
-    r"|\d{1,2}[./]\d{1,2}[./](?:\d{4}|\d\d)\b"
-    rf"|{_NTH}\.? (?:{_MONTHS})\b\.?(?:,? \d{{4}}\b)?|(?:{_MONTHS})\b\.? {_NTH}\b(?:,? \d{{4}}\b)?|(?:{_DAYS})\b)",
-    re.IGNORECASE,
-)
 
 
 class Fit(NamedTuple):
@@ -75,20 +58,6 @@ def fit(old: Sequence[Line], request: Sequence[Line], new: Sequence[Line], until
     if on and (on > 1 or on == _said(new[:until])) and on + rest >= again:
         return Fit(on + rest, on=True)
     return Fit(again, on=False) if again > rest else None
-
-
-def unclocked(lines: Sequence[Line]) -> bytes:
-    """Return what is the same for the same messages, also where instructions differ in times and dates."""
-    digest = hashlib.blake2b(digest_size=16)
-    for line in lines:
-        digest.update(line.key if line.kind != "system" else _unclocked(line))
-    return digest.digest()
-
-
-def _unclocked(line: Line) -> bytes:
-    text = line.message.text
-    hidden = _CLOCK.sub("\0", text)
-    return line.key if hidden == text else hashlib.blake2b(hidden.encode("utf-8", "replace"), digest_size=16).digest()
 
 
 def _said(lines: Sequence[Line]) -> int:
