@@ -25,9 +25,10 @@ from typing import Final, NamedTuple
 from weakref import WeakValueDictionary
 
 from recorder.core.conversation import Relation, message_key
-from recorder.core.history_alignment import Line, Pairs, align, differences, edits, goes_back, last_turn, same_beginning
+from recorder.core.history_alignment import Line, align, differences, edits, same_beginning
 from recorder.core.history_asked import Asked
 from recorder.core.history_clocks import same_but_clocks, without_clocks
+from recorder.core.history_compared import asked_again, asks_again_at, compared, weight
 from recorder.core.history_tellings import (
     Chains,
     Recent,
@@ -49,16 +50,21 @@ _LOOKED_AT: Final = 256
 _ALIGNED: Final = 4
 
 
+_ASKS_AGAIN: Final = frozenset({"attempts", "retries", "regenerates"})
+
+
 class _Known(NamedTuple):
     """What is remembered of an exchange, and of a telling for longer than it is kept.
 
     :ivar number: the how manieth it is.
     :ivar answered: the answer was complete; of a telling, there is one to send back.
+    :ivar cut: of a telling, the answer was not complete.
     """
 
     number: int
     id: str
     answered: bool
+    cut: bool = False
 
 
 class History:
@@ -78,7 +84,7 @@ class History:
         self._by_keys: Recent[bytes, _Known] = Recent()  # the last telling that has exactly these messages
         self._said: Recent[bytes, str] = Recent()  # key of an answer -> the exchange that gave it last
         self._asked_said: Recent[bytes, int] = Recent()  # by the chain of the whole request without instructions
-        self._by_said: Recent[bytes, int] = Recent()  # the last telling that has exactly these messages but those
+        self._by_said: Recent[bytes, _Known] = Recent()  # the last telling that has exactly these messages but those
         self._followed: Recent[tuple[str, bytes], bytes] = Recent()
         self._unclocked: Recent[bytes, int] = Recent()  # as _asked_said, of requests without history
         self._examples: Recent[bytes, None] = Recent()  # what was sent back by requests that begin: nobody's answers
@@ -105,7 +111,8 @@ class History:
         if history and relation.kind == "begins":
             self._examples[history] = None
         slides = relation.kind == "continues" and any(one.kind == "older_messages_dropped" for one in relation.findings)
-        self._slides = rebuilt.id if slides else None
+        again = relation.of is not None and relation.of == self._slides and relation.kind in _ASKS_AGAIN
+        self._slides = rebuilt.id if slides or again else None
         if relation.of is not None and relation.kind in ("continues", "forks"):
             self._gone_on[relation.of] = None
         bare = bare or relation.kind == "begins"
@@ -142,12 +149,13 @@ class History:
         for telling in tellings_of(rebuilt, lines):
             self._tellings.append(telling)
             self._told += 1
-            told, last = _Known(self._told, telling.id, telling.answered), telling.lines[-1].key
+            told = _Known(self._told, telling.id, telling.answered, cut=not telling.complete)
+            last = telling.lines[-1].key
             if ends_without_arguments(telling.lines[-1].message):
                 before = telling.lines[-2].key if len(telling.lines) > 1 else b""
                 self._cut[before, message_key(telling.lines[-1].message, answer=True)] = telling.cut
             if telling.begun or len(telling.lines) > len(lines):
-                self._by_keys[chain_after(chains.all, last, begun=telling.begun)] = told
+                _set(self._by_keys, chain_after(chains.all, last, begun=telling.begun), told)
             if chains.said:
                 self._asked_said[chains.said[-1]] = self._told
                 if bare:
@@ -156,7 +164,7 @@ class History:
                 self._by_keys[chains.all[-1]] = told
                 continue
             self._said[last] = rebuilt.id
-            self._by_said[chain_after(chains.said, last, begun=telling.begun)] = self._told
+            _set(self._by_said, chain_after(chains.said, last, begun=telling.begun), told)
 
     def _same_request(self, rebuilt: Rebuilt, chains: Chains) -> Relation | None:
         call = rebuilt.exchange.call
@@ -172,8 +180,8 @@ class History:
         if again is not None and not same_but_clocks(again.request, again.sent_ns, lines, sent):
             again = None
         exact, relation = self._exact(lines, chains, again)
-        if again is not None and (relation is None or relation.kind in ("regenerates", "retries")):
-            return _asks_again_at(again, edits(again.request, lines, self._said))
+        if again is not None and (relation is None or relation.kind in _ASKS_AGAIN):
+            return asks_again_at(again, edits(again.request, lines, self._said))
         if relation is not None:
             return relation
         size = _longest(self._asked_said, chains.said)
@@ -190,11 +198,14 @@ class History:
         again = self._asking_again(chains)
         exact, relation = self._exact(lines, chains, again)
         if relation is not None:
-            return relation
+            # Of one that was cut: where the end of a complete one says the same, a window has left that.
+            whole = exact is not None and exact.cut and exact.answered and relation.of == exact.id
+            return (self._from_the_end(lines, chains, until, whole=True) if whole else None) or relation
         if again is not None:
-            return _again(again, lines, self._said)
+            return asked_again(again, lines, self._said)
         return (
             self._going_on_instructed_otherwise(lines, chains)
+            or self._more_asked(lines, chains)
             or self._from_the_end(lines, chains, until)
             or self._changed(lines, exact)
         )
@@ -209,7 +220,7 @@ class History:
         if exact is not None and size >= asked and not any(line.answered for line in lines[size:]):
             # Only instructions that came after what it goes on from can make another question of the same one.
             if again is not None and same_beginning(again.request, lines) >= size:
-                return exact, _again(again, lines, self._said)
+                return exact, asked_again(again, lines, self._said)
             if not exact.answered:
                 return exact, Relation("continues", exact.id)
             return exact, self._on_or_fork(exact.id, chains, chains.said_in(size))
@@ -232,25 +243,34 @@ class History:
                     return self._from_end(telling, lines, chains, until)
         return None
 
-    def _from_the_end(self, lines: tuple[Line, ...], chains: Chains, until: int) -> Relation | None:
-        """The relation to the exchange that fits best to the end of what is sent; None where that tells nothing."""
+    def _from_the_end(
+        self, lines: tuple[Line, ...], chains: Chains, until: int, *, whole: bool = False
+    ) -> Relation | None:
+        """The relation to the exchange that fits best to the end of what is sent; None where that tells nothing.
+
+        Of two that fit as well, the answer that was complete is the one that was sent back.
+
+        :param whole: nothing but an answer that was complete, and to which all fits, is looked for.
+        """
         fits: list[tuple[Fit, Telling]] = []
         for telling in reversed(self._tellings):
             found = fit(telling.lines, telling.request, lines, until)
             if found is None or (fits and found.size < fits[0][0].size):
                 continue
-            if found.size == len(chains.said):
+            if found.size == len(chains.said) and (not found.on or telling.complete) and (found.on or not whole):
                 return self._from_end(telling, lines, chains, until, on=found.on)
             if fits and found.size > fits[0][0].size:
                 fits = []
             fits.append((found, telling))
+        if whole:
+            return None
         if not fits or not fits[0][0].on:
             return None
-        best: tuple[tuple[int, int], Relation] | None = None
+        best: tuple[tuple[bool, int, int], Relation] | None = None
         for found, telling in fits[:_ALIGNED]:
             if found.on:
                 relation = self._from_end(telling, lines, chains, until)
-                rank = same_beginning(telling.lines, lines), -len(relation.findings)
+                rank = telling.complete, same_beginning(telling.lines, lines), -len(relation.findings)
                 if best is None or rank > best[0]:
                     best = rank, relation
         return best[1] if best else None
@@ -264,9 +284,9 @@ class History:
         pairs = [*align(old[: end[0][0]], lines[: end[0][1]]), *end]
         found = differences(old, lines, pairs, self._said)
         if any(line.kind != "system" for line in lines[: end[0][1]]):  # what stands before may fit otherwise, too
-            found = min(differences(old, lines, align(old, lines), self._said), found, key=_weight)
+            found = min(differences(old, lines, align(old, lines), self._said), found, key=weight)
         if not on:
-            return _asks_again_at(telling, found)
+            return asks_again_at(telling, found)
         return self._on_or_fork(telling.id, chains, chains.said_in(until), found)
 
     def _asking_again(self, chains: Chains) -> Telling | None:
@@ -277,11 +297,20 @@ class History:
         size = _longest(self._by_said, chains.said)
         if not size or size < _longest(self._asked_said, chains.said):
             return None
-        telling = self._telling(self._by_said[chains.said[size - 1]])
+        telling = self._telling(self._by_said[chains.said[size - 1]].number)
         if telling is None or any(line.answered for line in lines[chains.places[size - 1] :]):
             return None
         found = differences(telling.lines, lines, align(telling.lines, lines), self._said)
         return self._on_or_fork(telling.id, chains, size, found)
+
+    def _more_asked(self, lines: tuple[Line, ...], chains: Chains) -> Relation | None:
+        """The relation to an exchange whose whole request is sent, and more, but not its answer."""
+        size = _longest(self._asked_said, chains.said)
+        telling = self._telling(self._asked_said[chains.said[size - 1]]) if size else None
+        if telling is None or any(line.answered for line in lines[chains.places[size - 1] :]):
+            return None
+        found = differences(telling.lines, lines, align(telling.lines, lines), self._said)
+        return Relation("continues", telling.id, tuple(found))
 
     def _on_or_fork(self, of: str, chains: Chains, size: int, found: Sequence[Anomaly] = ()) -> Relation:
         """The relation to an exchange that is gone on from after the first so many messages but instructions."""
@@ -311,7 +340,7 @@ class History:
         for number in numbers:
             telling = self._tellings[number - first]
             pairs = align(telling.lines, lines)
-            relation = _compared(telling, lines, pairs, self._said)
+            relation = compared(telling, lines, pairs, self._said)
             rank = (len(pairs), same_beginning(telling.lines, lines), -len(relation.findings if relation else ()))
             if best is None or rank > best[0]:
                 best = (rank, relation)
@@ -327,42 +356,13 @@ def relate(exchanges: Iterable[Rebuilt]) -> dict[str, Relation]:
     return {rebuilt.id: history.take(rebuilt) for rebuilt in exchanges}
 
 
+def _set(known: Recent[bytes, _Known], key: bytes, told: _Known) -> None:
+    """Remember what says the same last, but no answer that was cut in the place of a complete one."""
+    before = known.get(key)
+    if not told.cut or before is None or before.cut:
+        known[key] = told
+
+
 def _longest(known: Mapping[bytes, object], chains: Sequence[bytes]) -> int:
     """The size of the longest prefix, but the whole, that is known; 0 where none is."""
     return next((size for size in range(len(chains) - 1, 0, -1) if chains[size - 1] in known), 0)
-
-
-def _weight(found: Sequence[Anomaly]) -> tuple[int, int]:
-    """How much is told, and how much of it about the model's answers."""
-    return len(found), sum(one.kind.startswith("answer_") for one in found)
-
-
-def _again(telling: Telling, lines: Sequence[Line], said: Mapping[bytes, str]) -> Relation:
-    """The relation to an exchange that had asked the same; its answer is nothing that had to be sent back."""
-    return _asks_again_at(telling, differences(telling.request, lines, align(telling.request, lines), said))
-
-
-def _asks_again_at(telling: Telling, found: Sequence[Anomaly]) -> Relation:
-    return Relation("regenerates" if telling.complete else "retries", telling.id, tuple(found))
-
-
-def _compared(telling: Telling, lines: Sequence[Line], pairs: Pairs, said: Mapping[bytes, str]) -> Relation | None:
-    if _asks_again(telling, lines, pairs):
-        return _again(telling, lines, said)
-    if goes_back(telling.lines, lines, pairs):  # sharing nothing but instructions or questions, it goes on from nothing
-        forked = any(lines[at].answered for _, at in pairs)
-        return Relation("forks", telling.id) if forked else None
-    return Relation("continues", telling.id, tuple(differences(telling.lines, lines, pairs, said)))
-
-
-def _asks_again(telling: Telling, lines: Sequence[Line], pairs: Pairs) -> bool:
-    """Whether the last turn is the one that was asked there, in its place, and no further answer is sent back."""
-    old, new = last_turn(telling.request), last_turn(lines)
-    if not new or [telling.request[at].key for at in old] != [lines[at].key for at in new]:
-        return False
-    placed = pairs if not telling.begun else align(telling.request, lines)
-    return (old[-1], new[-1]) in placed and _answers(lines) <= _answers(telling.request)
-
-
-def _answers(lines: Sequence[Line]) -> int:
-    return sum(line.answered for line in lines)

@@ -86,6 +86,50 @@ def test_what_is_asked_again_with_less_of_its_history_goes_on_from_nothing_newer
     assert found[2] == ("regenerates", 2, OLDER)
 
 
+@pytest.mark.parametrize("questions", [1, 2, 4])
+@pytest.mark.parametrize("answers", [["HOLD"] * 5, ["HOLD", "BUY"] * 3, ["1", "2", "3", "4", "5"]])
+@pytest.mark.parametrize("cut", [{2}, {3}, {2, 4}, {3, 4, 5}])
+@pytest.mark.parametrize("before", [[], [SYSTEM]])
+def test_a_window_slides_on_after_a_retry(
+    questions: int, answers: list[str], cut: set[int], before: list[tuple[str, str]]
+) -> None:
+    """Also where what it sends then is what it had sent before, word by word."""
+    said: list[tuple[str, str]] = []
+    exchanges = []
+    expected: list[tuple[str, int | None]] = []
+    for turn in range(1, 6):
+        said.append(("user", f"question {turn % questions}"))
+        number = len(exchanges) + 1
+        expected.append(("continues", number - 1) if turn > 1 else ("begins", None))
+        if turn in cut:
+            exchanges.append(asked(number, *before, *said[-2:], says=answers[turn - 1], end=""))
+            expected.append(("retries", number))
+        exchanges.append(asked(len(exchanges) + 1, *before, *said[-2:], says=answers[turn - 1]))
+        said.append(model(answers[turn - 1]))
+    assert [(kind, of) for kind, of, _ in kinds(*exchanges)] == expected
+
+
+def test_of_two_that_fit_the_answer_that_was_complete_is_gone_on_from() -> None:
+    """An answer that was cut may have all the words of one that was not."""
+    whole, cut = asked(1, ASK), asked(2, ASK, end="")
+    on = asked(3, ASK, HOLD, MORE)
+    assert kinds(whole, cut, on)[1:] == [("regenerates", 1, []), ("continues", 1, [])]
+    assert kinds(cut, whole, on)[1:] == [("retries", 1, []), ("continues", 2, [])]
+    cut_later = asked(2, HOLD, MORE, end="")
+    assert kinds(whole, cut_later, asked(3, HOLD, ("user", "two")))[2] == ("forks", 1, OLDER)
+    for first, second in ((asked(1, NEXT, says="A", end=""), asked(2, NEXT, NEXT, says="A")),):
+        assert kinds(first, second, asked(3, NEXT, model("A"), NEXT))[2] == ("continues", 2, OLDER)
+
+
+def test_an_answer_that_is_left_out_of_a_history_is_found() -> None:
+    first, second = asked(1, SYSTEM, ASK), asked(2, SYSTEM, ASK, HOLD, MORE, says="the trend")
+    assert kinds(first, second, asked(3, SYSTEM, ASK, HOLD, MORE, NEXT))[2] == ("continues", 2, ["answer_dropped"])
+    clocked = asked(3, ("system", "be bold"), ASK, HOLD, MORE, NEXT)
+    assert kinds(first, second, clocked)[2] == ("continues", 2, ["message_edited", "answer_dropped"])
+    failed = asked(2, SYSTEM, ASK, HOLD, MORE, says="", end="")
+    assert kinds(first, failed, asked(3, SYSTEM, ASK, HOLD, MORE, NEXT))[2] == ("continues", 2, [])
+
+
 @given(
     st.lists(st.sampled_from(["HOLD", "BUY 1", "BUY 2", "BUY 3"]), min_size=2, max_size=9),
     st.integers(2, 9),
