@@ -40,6 +40,7 @@ from recorder.core.history_tellings import (
     sent_ns,
     tellings_of,
 )
+from recorder.core.history_threads import Threads
 from recorder.core.history_windows import Fit, fit, said_until, same_end
 from recorder.core.messages import Anomaly, Message
 from recorder.core.rebuilt import Rebuilt
@@ -91,7 +92,7 @@ class History:
         self._cut: Recent[tuple[bytes, bytes], bool] = Recent()  # answered last to this message: a call that was cut
         self._asked = Asked()
         self._gone_on: Recent[str, None] = Recent()  # exchanges from which another one goes on
-        self._slides: str | None = None  # the last exchange, where only the end of the history was sent back
+        self._threads = Threads()
 
     def take(self, rebuilt: Rebuilt) -> Relation:
         """Return what the next exchange is to those that were taken before.
@@ -103,16 +104,14 @@ class History:
         until = said_until(lines)
         history = chains.said[chains.said_in(until) - 1] if until else b""
         bare = not history or history in self._examples or not self._sends_back(lines, chains, until)
-        slid = self._slid_on(rebuilt, lines, chains, until) if self._slides is not None else None
+        slid = self._slid_on(rebuilt, lines, chains, until) if self._threads.is_sliding else None
         relation = slid or self._same_request(rebuilt, chains)
         if relation is None:
             relation = self._alone(lines, chains, sent_ns(rebuilt)) if bare else self._going_on(lines, chains, until)
         relation = relation or Relation("begins")
         if history and relation.kind == "begins":
             self._examples[history] = None
-        slides = relation.kind == "continues" and any(one.kind == "older_messages_dropped" for one in relation.findings)
-        again = relation.of is not None and relation.of == self._slides and relation.kind in _ASKS_AGAIN
-        self._slides = rebuilt.id if slides or again else None
+        self._threads.remember(rebuilt.id, relation)
         if relation.of is not None and relation.kind in ("continues", "forks"):
             self._gone_on[relation.of] = None
         bare = bare or relation.kind == "begins"
@@ -202,7 +201,8 @@ class History:
             whole = exact is not None and exact.cut and exact.answered and relation.of == exact.id
             return (self._from_the_end(lines, chains, until, whole=True) if whole else None) or relation
         if again is not None:
-            return asked_again(again, lines, self._said)
+            of = self._threads.more_like(self._tellings, lines, until, len(chains.said), again)
+            return asked_again(again, lines, self._said) if of is None else self._from_end(of, lines, chains, until)
         return (
             self._going_on_instructed_otherwise(lines, chains)
             or self._more_asked(lines, chains)
@@ -227,21 +227,16 @@ class History:
         return exact, None
 
     def _slid_on(self, rebuilt: Rebuilt, lines: tuple[Line, ...], chains: Chains, until: int) -> Relation | None:
-        """The relation to the last exchange, of a history whose window had slid there: it slides on.
+        """The relation to the last exchange of its thread, of a history whose window had slid there: it slides on.
 
         In a window that says the same again and again, such a request may be one that was sent before.
         """
         call = rebuilt.exchange.call
         if not until or (call is not None and call in self._calls):
             return None
-        for telling in reversed(self._tellings):
-            if telling.id != self._slides:
-                return None
-            if telling.answered and telling.complete:
-                found = fit(telling.lines, telling.request, lines, until)
-                if found is not None and found.on and found.size == len(chains.said):
-                    return self._from_end(telling, lines, chains, until)
-        return None
+        telling = self._threads.fitting(self._tellings, lines, until, len(chains.said))
+        slides = telling is not None and self._threads.has_slid(telling)
+        return self._from_end(telling, lines, chains, until) if telling is not None and slides else None
 
     def _from_the_end(
         self, lines: tuple[Line, ...], chains: Chains, until: int, *, whole: bool = False
@@ -257,8 +252,11 @@ class History:
             found = fit(telling.lines, telling.request, lines, until)
             if found is None or (fits and found.size < fits[0][0].size):
                 continue
-            if found.size == len(chains.said) and (not found.on or telling.complete) and (found.on or not whole):
-                return self._from_end(telling, lines, chains, until, on=found.on)
+            if found.size == len(chains.said) and found.on and telling.complete:
+                of = self._threads.fitting(self._tellings, lines, until, found.size)
+                return self._from_end(of or telling, lines, chains, until)
+            if found.size == len(chains.said) and not found.on and not whole:
+                return self._from_end(telling, lines, chains, until, on=False)
             if fits and found.size > fits[0][0].size:
                 fits = []
             fits.append((found, telling))
