@@ -79,11 +79,13 @@ class History:
         self._count = 0
         self._tellings: deque[Telling] = deque(maxlen=_LOOKED_AT)
         self._told = 0
-        self._lines: WeakValueDictionary[tuple[bytes, str | None], Line] = WeakValueDictionary()
+        self._lines: WeakValueDictionary[tuple[bytes, str | None, bool], Line] = WeakValueDictionary()
         self._calls: Recent[str, _Known] = Recent()
         self._requests: Recent[bytes, _Known] = Recent()  # by the chain of the whole request
         self._by_keys: Recent[bytes, _Known] = Recent()  # the last telling that has exactly these messages
         self._said: Recent[bytes, str] = Recent()  # key of an answer -> the exchange that gave it last
+        #: As answered to a message: by which exchange; by None where nothing that was recorded stood before it.
+        self._answered: Recent[tuple[bytes, bytes], str | None] = Recent()
         self._asked_said: Recent[bytes, int] = Recent()  # by the chain of the whole request without instructions
         self._by_said: Recent[bytes, _Known] = Recent()  # the last telling that has exactly these messages but those
         self._followed: Recent[tuple[str, bytes], bytes] = Recent()
@@ -115,6 +117,8 @@ class History:
         if relation.of is not None and relation.kind in ("continues", "forks"):
             self._gone_on[relation.of] = None
         bare = bare or relation.kind == "begins"
+        if self._gives(lines[: until if bare else self._asked.first_known(lines, until)]):
+            lines = self._lines_of(rebuilt.request_messages)
         self._asked.remember(lines, until, begins=bare)
         self._remember(rebuilt, lines, chains, bare=bare)
         return relation
@@ -125,16 +129,29 @@ class History:
 
     def _lines_of(self, messages: Sequence[Message]) -> tuple[Line, ...]:
         lines: list[Line] = []
+        before = b""  # the last message but instructions
         for message in messages:
             key = message_key(message)
             if ends_without_arguments(message) and self._cut.get((lines[-1].key if lines else b"", key)):
                 key = key_of_cut(key)
-            by = self._said.get(key)
-            line = self._lines.get((key, by))
+            given = self._answered.get((before, key), "")
+            by = self._said.get(key) if given == "" else given
+            line = self._lines.get((key, by, given is None))
             if line is None:
-                line = self._lines[key, by] = Line(key, message, by)
+                line = self._lines[key, by, given is None] = Line(key, message, by, given=given is None)
             lines.append(line)
+            before = before if line.kind == "system" else key
         return tuple(lines)
+
+    def _gives(self, lines: Sequence[Line]) -> bool:
+        """Remember the answers that nobody was asked for; return whether there are such."""
+        found, before = False, b""
+        for line in lines:
+            if line.answered and (before, line.key) not in self._answered:
+                self._answered[before, line.key] = None
+                found = True
+            before = before if line.kind == "system" else line.key
+        return found
 
     def _remember(self, rebuilt: Rebuilt, lines: tuple[Line, ...], chains: Chains, *, bare: bool) -> None:
         self._count += 1
@@ -163,6 +180,7 @@ class History:
                 self._by_keys[chains.all[-1]] = told
                 continue
             self._said[last] = rebuilt.id
+            self._answered[_last_said(telling.lines[:-1]), last] = rebuilt.id
             _set(self._by_said, chain_after(chains.said, last, begun=telling.begun), told)
 
     def _same_request(self, rebuilt: Rebuilt, chains: Chains) -> Relation | None:
@@ -359,6 +377,11 @@ def _set(known: Recent[bytes, _Known], key: bytes, told: _Known) -> None:
     before = known.get(key)
     if not told.cut or before is None or before.cut:
         known[key] = told
+
+
+def _last_said(lines: Sequence[Line]) -> bytes:
+    """The key of the last message but instructions."""
+    return next((line.key for line in reversed(lines) if line.kind != "system"), b"")
 
 
 def _longest(known: Mapping[bytes, object], chains: Sequence[bytes]) -> int:

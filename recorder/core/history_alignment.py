@@ -37,12 +37,15 @@ class Line:
     :ivar key: the same for messages that are the same when they are sent back.
     :ivar by: id of the exchange that answered with it, where one did.
     :ivar silent: an answer that says nothing, or refuses: nobody has to send it back.
+    :ivar given: an answer that stood in a request before which nothing was recorded: an example of the program's, or
+        what was said before the recording began.
     """
 
     key: bytes
     message: Message
     by: str | None = None
     silent: bool = False
+    given: bool = False
 
     @property
     def answered(self) -> bool:
@@ -296,7 +299,7 @@ def _words(message: Message) -> set[str]:
 
 
 def _whose(line: Line) -> str:
-    return "answer" if line.answered else "message"
+    return "answer" if line.answered and not line.given else "message"
 
 
 def shown(message: Message) -> str:

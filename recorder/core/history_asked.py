@@ -65,6 +65,22 @@ class Asked:
             for (_, answer), turn in zip(turns, follows, strict=True)
         )
 
+    def first_known(self, lines: Sequence[Line], until: int) -> int:
+        """Return how many messages come before the first answer to something that was asked; *until* where none is.
+
+        :param until: as of :meth:`remember`.
+        """
+        turn: list[bytes] = []
+        first = True
+        for place, line in enumerate(lines[:until]):
+            if line.answered:
+                if (turn and self._was_asked(turn)) or (first and self._is_cut(turn, line)):
+                    return place
+                turn, first = [], False
+            elif line.kind != "system":
+                turn.append(line.key)
+        return until
+
     def _was_asked(self, turn: Sequence[bytes]) -> bool:
         """Whether it is a turn that was asked, or several: those whose answers are left out between them."""
         if len(turn) > _CUT:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from recorder.core.history_alignment import Line
 from recorder.core.history_asked import Asked
 from recorder.core.messages import Message, TextPart
-from tests.unit.core.test_history import ASK, HOLD, LAST, MORE, SYSTEM, TREND, asked, model
+from tests.unit.core.test_history import ASK, HOLD, LAST, MORE, SYSTEM, TREND, asked, model, relations
 from tests.unit.core.test_history_again import kinds
 
 BEGINS = ("begins", None, [])
@@ -152,3 +152,28 @@ def test_a_window_may_begin_anywhere() -> None:
         ([Line(b"s", Message("system")), *lines[:3], unknown], True),
     ]:
         assert asking.sends_back([*history, lines[3]], len(history)) is sent
+
+
+@pytest.mark.parametrize("says", LABELS)
+def test_an_example_that_changes_in_a_chat_is_no_answer_of_the_model(says: str) -> None:
+    """Also where the model has answered with the same word."""
+    first = asked(1, *example(1, says), ASK, says=says)
+    chat = [ASK, model(says), MORE]
+    other = example(1, "OTHER")
+    for at, changed in ((1, other), (2, example(2, "OTHER")), (2, example(2, says))):
+        found = kinds(first, asked(2, *changed, *chat, says=says), asked(3, *other, *chat, model(says), LAST))
+        assert [(kind, of) for kind, of, _ in found[1:]] == [("continues", 1), ("continues", 2)]
+        assert len(found[1][2]) == (1 if at == 1 or changed[1][1] == says else 2)
+        assert {finding for *_, findings in found for finding in findings} == {"message_edited"}
+    forged = kinds(first, asked(2, *example(1, says), ASK, model("forged"), MORE))[1]
+    assert forged == ("continues", 1, ["answer_edited"])
+
+
+def test_an_edited_answer_is_told_with_the_exchange_that_gave_it_there() -> None:
+    chat = [ASK, model("HOLD"), MORE, model("HOLD"), LAST]
+    exchanges = [asked(at, *chat[: 2 * at - 1], says="HOLD") for at in (1, 2, 3)]
+    for place in (1, 3):
+        sent = [*chat, model("HOLD"), user("four")]
+        sent[place] = model("BUY")
+        (fact,) = relations(*exchanges, asked(4, *sent))[3].findings
+        assert f"exchange {exchanges[place // 2].id} answered assistant 'HOLD'" in fact.detail
