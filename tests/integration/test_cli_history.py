@@ -8,7 +8,7 @@ import json
 import pytest
 
 from recorder.store.schema import upgrade
-from tests.building import delta
+from tests.building import ExchangeBuilder, delta
 from tests.commands import answered, asking, fill, identity_of, json_lines, run
 
 DESK = {"conversation": "01900000-0000-7000-8000-0000000000aa", "name": "desk"}
@@ -82,6 +82,35 @@ def test_a_bot_without_history_goes_on_from_nothing(store_url: str) -> None:
     assert [line.get("relation") for line in lines] == [None] * 3
     found = {one["kind"] for line in lines for one in line["findings"]}
     assert not [kind for kind in found if kind.startswith(("answer_", "message_"))]
+
+
+def test_an_order_that_was_made_up_for_a_call_that_was_cut_is_a_finding(store_url: str) -> None:
+    upgrade(store_url)
+    call = {"index": 0, "id": "c0", "type": "function", "function": {"name": "close_all", "arguments": ""}}
+    cut = asking(1, ("user", "go"), call="call-1", **DESK).response()
+    cut.sse(delta(role="assistant", tool_calls=[call]), done=False).event("response_truncated", {})
+    made_up = call | {"function": {"name": "close_all", "arguments": "{}"}}
+    messages = [
+        {"role": "user", "content": "go"},
+        {"role": "assistant", "tool_calls": [made_up]},
+        {"role": "tool", "tool_call_id": "c0", "content": "closed"},
+    ]
+    on = ExchangeBuilder(2).request({"model": "m-1", "messages": messages}, call="call-2", **DESK).response()
+    fill(store_url, cut, on.sse(delta(role="assistant", content="done"), delta(finish="stop")).completed())
+    shown = run("show", "desk", "--store", store_url).stdout
+    assert f"goes on from {identity_of(cut)}" in shown
+    assert "answered assistant 'close_all()', sent back as assistant 'close_all({})'" in shown
+
+
+def test_a_bot_with_examples_of_its_own_is_accused_of_nothing(store_url: str) -> None:
+    upgrade(store_url)
+    near = [[("user", f"example {at}"), ("assistant", "HOLD")] for at in range(5)]
+    asked = [[*near[at], *near[at + 1], ("user", f"price {at}")] for at in range(4)]
+    fill(store_url, *(answered(at, *one, text="HOLD", call=f"call-{at}", **DESK) for at, one in enumerate(asked, 1)))
+    lines = json_lines(run("show", "desk", "--json", "--store", store_url), "show")
+    assert [line.get("relation") for line in lines] == [None] * 4
+    shown = run("show", "desk", "--store", store_url).stdout
+    assert "answer_" not in shown
 
 
 @pytest.fixture
