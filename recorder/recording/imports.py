@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 from recorder.clock import id_text
 from recorder.core.chain import genesis, link
+from recorder.core.content_coding import is_coded
 from recorder.core.events import (
     FRAME_CLOSED,
     FRAME_END,
@@ -52,7 +53,6 @@ _LENGTH: Final = re.compile(r"[0-9]{1,18}")
 #: How long the names are of the headers that say how a body is framed and coded.
 _DECIDING: Final = frozenset(map(len, ("content-encoding", "content-length", "transfer-encoding")))
 _BREAKS: Final = re.compile(r"[\r\n\0]+")
-_GZIP: Final = b"\x1f\x8b"
 _NO_ORIGIN: Final = Origin(b"")
 
 
@@ -267,7 +267,11 @@ def coherent(foreign: Foreign) -> tuple[Foreign, Notes]:
     # Our own recordings are what came over the wire, and of what was cut the length is that of the whole.
     untrue = set()
     if foreign.origin is None and foreign.end in (None, "response_completed"):
-        if foreign.body and coding not in ("", "identity") and not _is_coded(foreign.body, coding):
+        if (
+            foreign.body
+            and coding not in ("", "identity")
+            and not is_coded(foreign.body, coding.rpartition(",")[2].strip())
+        ):
             untrue.add("content-encoding")
             notes.lacks.append("content_coding")
         if length is not None and notes.framing != "none" and length != str(len(foreign.body)):
@@ -289,20 +293,6 @@ def _framing(foreign: Foreign, names: Mapping[str, str]) -> str:
     if names.get("transfer-encoding", "").lower() == "chunked":
         return "chunked"
     return "length" if _LENGTH.fullmatch(names.get("content-length", "")) else "close"
-
-
-def _is_coded(body: bytes, coding: str) -> bool:
-    """Whether a body can be what its header says: gzip has a mark; of the rest, text and JSON are none."""
-    last = coding.rpartition(",")[2].strip()
-    if last in ("gzip", "x-gzip"):
-        return body.startswith(_GZIP[: len(body)])
-    if last == "zstd":
-        return body.startswith(b"\x28\xb5\x2f\xfd"[: len(body)])
-    try:
-        body.decode("utf-8")
-    except UnicodeDecodeError:
-        return True
-    return False
 
 
 def _imported(foreign: Foreign, file: File, notes: Notes) -> ImportedMeta:
