@@ -24,8 +24,8 @@ from recorder.core.messages import Answer, OtherPart
 from tests.acceptance.test_corpus_rebuild import by_sdk, said_by
 from tests.building import URL, delta
 from tests.unit.dialects import anthropic_events, responses
-from tests.unit.dialects.anthropic_events import CALL, arguments, ended, opened, piece, started, stopped
 from tests.unit.dialects.answers import rebuilt_from
+from tests.unit.dialects.anthropic_events import CALL, arguments, ended, opened, piece, started, stopped
 from tests.unit.dialects.wire import SSE, sse
 
 pytestmark = pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
@@ -120,7 +120,7 @@ def test_openai_chat(bug: str) -> None:
 
 
 def test_openai_chat_cannot_be_fed_the_frames_of_azure() -> None:
-    """``stream()`` of the SDK leaves them out, its accumulator takes the empty id and knows no frame without a delta."""
+    """``stream()`` of the SDK leaves them out; its accumulator takes the empty id, and needs a delta in every frame."""
     said = said_by(rebuilt_from(sse(AZURE, delta(content="a"), LATE, STOP), SSE, URL))
     assert (said.id, said.model, said.text) == ("chatcmpl-1", "m-1", {0: "a"})
     state: ChatCompletionStreamState[None] = ChatCompletionStreamState()

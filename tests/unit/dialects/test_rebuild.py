@@ -13,9 +13,9 @@ from recorder.core.exchange import fold
 from recorder.core.rebuilt import Rebuilt, as_json
 from recorder.dialects.rebuild import rebuild
 from tests.building import URL, ExchangeBuilder, delta
+from tests.unit.dialects.answers import rebuilt_from
 from tests.unit.dialects.anthropic_events import URL as MESSAGES_URL
 from tests.unit.dialects.anthropic_events import ended, opened, started, stopped, text
-from tests.unit.dialects.answers import rebuilt_from
 from tests.unit.dialects.wire import JSON, NDJSON, SSE, ndjson, sse
 
 OTHER = "https://api.example.test/v1/anything"
