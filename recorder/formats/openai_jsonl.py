@@ -6,12 +6,11 @@ https://platform.openai.com/docs/guides/supervised-fine-tuning, "Formatting your
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from recorder.core.conversation import Conversation
-from recorder.core.json_text import plain
+from recorder.core.json_text import dumps, plain
 from recorder.core.messages import Choice, Message
 from recorder.core.rebuilt import Rebuilt
 from recorder.formats.leaves import leaf_lines
@@ -62,7 +61,7 @@ def untaught(rebuilt: Rebuilt) -> str:
 def _lines(rebuilt: Rebuilt) -> list[str]:
     found, reason = list[str](), untaught(rebuilt)
     request = rebuilt.exchange.request
-    payload = request.json if request else None
+    payload = request.exact_json if request else None
     sent = payload["messages"] if _is_own(rebuilt) and isinstance(payload, dict) else None
     offered = _offered(payload) if sent is not None else {"tools": offered_tools(payload)}
     for choice in teachable(rebuilt):
@@ -72,7 +71,7 @@ def _lines(rebuilt: Rebuilt) -> list[str]:
             reason = str(error)
             continue
         example = {"messages": messages} | {key: value for key, value in offered.items() if value not in (None, [])}
-        found.append(json.dumps(example, ensure_ascii=False, allow_nan=False) + "\n")
+        found.append(dumps(example, ensure_ascii=False, allow_nan=False) + "\n")
     if not found:
         raise NoPlaceError(reason)
     return found

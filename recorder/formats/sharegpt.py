@@ -6,12 +6,12 @@ stand in odd places, ``gpt`` and ``function_call`` in even ones.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any, Final
 
 from recorder.core.conversation import Conversation
+from recorder.core.json_text import dumps
 from recorder.core.messages import MediaPart, Message, OtherPart
 from recorder.core.rebuilt import Rebuilt
 from recorder.formats.leaves import leaf_lines
@@ -46,7 +46,7 @@ class ShareGpt:
 def _lines(rebuilt: Rebuilt) -> list[str]:
     found, reason = list[str](), untaught(rebuilt)
     request = rebuilt.exchange.request
-    functions = [tool["function"] for tool in offered_tools(request.json if request else None)]
+    functions = [tool["function"] for tool in offered_tools(request.exact_json if request else None)]
     tools = _json(functions) if functions else ""
     for choice in teachable(rebuilt):
         try:
@@ -97,7 +97,7 @@ def _turn(message: dict[str, Any]) -> dict[str, str]:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def _text(message: dict[str, Any]) -> str:
