@@ -15,7 +15,7 @@ from recorder.core.json_text import dumps
 from recorder.core.messages import MediaPart, Message, OtherPart
 from recorder.core.rebuilt import Rebuilt
 from recorder.formats.leaves import leaf_lines
-from recorder.formats.openai_jsonl import teachable, untaught
+from recorder.formats.openai_jsonl import begun, teachable, untaught
 from recorder.formats.openai_messages import NoPlaceError, openai_messages
 from recorder.formats.tools import offered_tools
 
@@ -44,7 +44,7 @@ class ShareGpt:
 
 
 def _lines(rebuilt: Rebuilt) -> list[str]:
-    found, reason = list[str](), untaught(rebuilt)
+    found, reason = begun(rebuilt), untaught(rebuilt)
     request = rebuilt.exchange.request
     functions = [tool["function"] for tool in offered_tools(request.exact_json if request else None)]
     tools = _json(functions) if functions else ""
@@ -52,7 +52,7 @@ def _lines(rebuilt: Rebuilt) -> list[str]:
         try:
             system, turns = _turns(rebuilt.request_messages, choice.message)
         except NoPlaceError as error:
-            reason = str(error)
+            reason = found.left_out[choice.index] = str(error)
             continue
         example = {"conversations": turns, "system": system, "tools": tools}
         found.append(_json(example) + "\n")
