@@ -42,6 +42,7 @@ class FileReport:
     :ivar status: ``imported``; ``different``: so is some of it from what the store has under the same ids; ``refused``;
         ``passed_over``: found in a folder and in no known format.
     :ivar imported: exchanges that the store did not have; ``present``: those that it had, the same.
+    :ivar untold: of how many of these it was not compared what the file says of them beside their recordings, and why.
     :ivar different: those that it had, and different ones; nothing of these was written.
     :ivar refused: entries that could not be imported, and why.
     :ivar lacks: how many of the exchanges lack what, by name.
@@ -56,6 +57,7 @@ class FileReport:
     creator: str | None = None
     imported: int = 0
     present: int = 0
+    untold: Counter[str] = field(default_factory=Counter)
     different: list[Different] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
     lacks: Counter[str] = field(default_factory=Counter)
@@ -77,6 +79,7 @@ class FileReport:
             creator=self.creator,
             imported=self.imported,
             present=self.present,
+            untold=dict(sorted(self.untold.items())) or None,
             different=[one.as_json() for one in self.different],
             refused=[{"entry": one.number, "reason": one.reason} for one in self.refused],
             lacks=dict(sorted(self.lacks.items())),
@@ -198,6 +201,7 @@ class Import:
             found = self._append(store, made)
         report.imported += len(made) - found.same - len(found.different)
         report.present += found.same
+        report.untold += found.untold
         report.different += found.different
 
     def _append(self, store: EventLog, batch: list[Made]) -> Compared:

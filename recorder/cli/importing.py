@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -84,6 +85,7 @@ def _print(reports: list[FileReport]) -> None:
     click.echo(f"{counted(imported, 'exchange')} imported from {counted(len(used), 'file')}")
     if present:
         click.echo(f"{counted(present, 'exchange')} there already")
+        _print_untold(sum((one.untold for one in reports), Counter()))
     if different:
         click.echo(f"{counted(different, 'exchange')} there already, but not the same: nothing of them was imported")
     passed = sum(one.status == "passed_over" for one in reports)
@@ -94,6 +96,14 @@ def _print(reports: list[FileReport]) -> None:
         lacks[untold] -= lacks[name]
     _print_lacks("not told by the files:", {name: count for name, count in lacks.items() if name not in NOT_KEPT})
     _print_lacks("told by the files, and nothing that a store can keep:", {name: lacks[name] for name in NOT_KEPT})
+
+
+def _print_untold(untold: Counter[str]) -> None:
+    """Tell of how many nobody compared what the file says of them beside their recordings."""
+    if untold:
+        whys = ", ".join(f"{why} ({number:,})" for why, number in untold.most_common())
+        of = f"of {untold.total():,} of them"
+        click.echo(f"  {of} the messages and the verdict that the file tells were not compared: {whys}")
 
 
 def _print_lacks(title: str, lacks: Mapping[str, int]) -> None:

@@ -75,13 +75,14 @@ class File:
 class Made(NamedTuple):
     """The events of an exchange, what is missing from it, and what its file says of it beside its bodies.
 
-    The last is None where it cannot be held against these events: they are not what the file has.
+    The last is None where it cannot be held against these events, as they are not what the file has: for what reason.
     """
 
     opened: StreamOpened
     events: list[Event]
     missing: tuple[str, ...]
     told: bytes | None = None
+    untold: str | None = None
 
 
 @dataclass
@@ -142,7 +143,9 @@ class Writer:
         if kept.gaps:
             stream.tell("gap_recorded", _gap(self._now_ns), at_ns=None)
         self._end(stream, kept)
-        return Made(opened, stream.events, missing, foreign.told if as_told else None)
+        if as_told or foreign.told is None:
+            return Made(opened, stream.events, missing, foreign.told, foreign.untold)
+        return Made(opened, stream.events, missing, None, "this import hides or sets aside something of it")
 
     def _request(self, stream: _Stream, foreign: Foreign) -> bool:
         """Tell it; return whether it can be read as the file has it."""
