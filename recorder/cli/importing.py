@@ -14,7 +14,7 @@ from recorder.api.foreign_files import files_in
 from recorder.api.import_comparing import Different
 from recorder.api.importing import FileReport, Import
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
-from recorder.cli.failures import FOUND, tell, tell_unsealed
+from recorder.cli.failures import FOUND, tell, tell_unsealed, warn
 from recorder.cli.output import counted, dim, emit_json
 from recorder.cli.progress import progress
 from recorder.core.same_exchange import DIFFERS
@@ -124,6 +124,9 @@ def _complain(report: FileReport) -> None:
     for another in report.different:
         place = f"entry {another.number} of {report.path}"
         tell(f"{place} is not imported, exchange {another.exchange} is there: {_what(another)}")
+    for each in report.damaged:
+        told = "it is imported as it was recorded, and what was lost is lost"
+        warn(f"the answer of entry {each.number} of {report.path} cannot be decoded, {each.reason}: {told}")
     for one in report.refused:
         tell(f"entry {one.number} of {report.path} is not imported, {one.reason}: {_rest_of(report)}")
 

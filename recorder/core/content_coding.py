@@ -62,6 +62,15 @@ def undo(body: bytes, header: str | None) -> Decoded:
     return result
 
 
+def damage(body: bytes, header: str | None) -> str | None:
+    """Return what is wrong with the coded bytes of a body; None where it is whole, or nobody can tell.
+
+    :param header: value of ``content-encoding``.
+    """
+    facts = undo(body, header).anomalies if header else ()
+    return next((fact.detail for fact in facts if fact.kind in ("coding_damaged", "coding_cut")), None)
+
+
 def is_coded(body: bytes, coding: str) -> bool:
     """Return whether a body can be what its coding made of another one.
 

@@ -82,6 +82,13 @@ def test_what_is_refused_is_told_in_one_line(name: str, sqlite_url: str) -> None
     assert REFUSED[name] in line
 
 
+def test_the_answer_that_was_damaged_when_it_was_recorded_is_the_only_one(
+    imported: tuple[str, list[FileReport]],
+) -> None:
+    found = [(Path(one.path).name, [each.number for each in one.damaged]) for one in imported[1] if one.damaged]
+    assert found == [("corrupted_gzip_body.har", [1])]
+
+
 def test_the_bodies_in_the_store_are_those_of_the_sidecars(imported: tuple[str, list[FileReport]]) -> None:
     url, reports = imported
     files = {one.sha256: one.path for one in reports}
