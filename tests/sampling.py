@@ -7,7 +7,8 @@ in eight: so it takes minutes on two cores. What it leaves is ``thorough``: ``py
 is decided by their names alone: each run has the same ones, on every machine and in each worker of pytest-xdist, and
 half of those that have an engine are of Postgres.
 
-``python -m tests.sampling REPORT.xml`` writes ``long.txt`` anew from what ``--junitxml`` wrote of a whole run.
+``python -m tests.sampling REPORT.xml`` writes ``long.txt`` anew from what ``--junitxml`` wrote of a run. Of a test that
+did not run then, what is known stays: so a run of the default tier, which has lost most of them, tells which are next.
 """
 
 from __future__ import annotations
@@ -95,16 +96,22 @@ def leave_parts(items: list[pytest.Item], part: int, of: int) -> list[pytest.Ite
     ]
 
 
-def long_tests(report: Path) -> list[str]:
-    """Return the tests of a report of pytest whose cases take long, as :data:`LONG_TESTS` names them."""
+def long_tests(report: Path, known: Iterable[str] = ()) -> list[str]:
+    """Return the tests whose cases take long, as :data:`LONG_TESTS` names them.
+
+    :param report: what pytest wrote of a run.
+    :param known: those that took long before; they stay where the report does not tell of them.
+    """
     times: defaultdict[str, list[float]] = defaultdict(list)
     for case in ElementTree.parse(report).getroot().iter("testcase"):
         path = case.attrib["classname"].removeprefix("tests.").replace(".", "/") + ".py"
         if not path.startswith(_DEMANDED):
             times[f"{path}::{case.attrib['name'].partition('[')[0]}"].append(float(case.attrib["time"]))
     limit = sum(map(sum, times.values())) * _SHARE
-    return sorted(name for name, each in times.items() if sum(each) / len(each) > limit)
+    long = {name for name, each in times.items() if sum(each) / len(each) > limit}
+    return sorted(long.union(known).difference(times.keys() - long))
 
 
 if __name__ == "__main__":
-    LONG_TESTS.write_text("".join(f"{name}\n" for name in long_tests(Path(sys.argv[1]))))
+    names = long_tests(Path(sys.argv[1]), LONG_TESTS.read_text().split())
+    LONG_TESTS.write_text("".join(f"{name}\n" for name in names))

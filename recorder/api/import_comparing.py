@@ -8,6 +8,7 @@ it, and a recorder may still be writing to it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -51,9 +52,11 @@ class Compared:
     """What was found of exchanges whose ids are there.
 
     :ivar same: how many are the same.
+    :ivar untold: why of some of these it was not compared what the file says of them beside their recordings.
     """
 
     same: int = 0
+    untold: Counter[str] = field(default_factory=Counter)
     different: list[Different] = field(default_factory=list)
 
 
@@ -99,6 +102,7 @@ def _take(found: Compared, there: Exchange | None, one: Made) -> None:
         what = Difference(("told",))
     if what is None:
         found.same += 1
+        found.untold.update([one.untold] if one.untold is not None else ())
     else:
         found.different.append(Different(one.events[0].facts["entry"], id_text(one.opened.stream), what))
 

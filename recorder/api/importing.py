@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from recorder.api.acts import signing_key
 from recorder.api.cassette_rules import rules_for
@@ -14,6 +14,8 @@ from recorder.api.foreign_files import ForeignFile, is_part_of
 from recorder.api.import_comparing import Compared, Different, compared
 from recorder.api.vouching import signed
 from recorder.clock import Clock, SystemClock, id_text
+from recorder.core.content_coding import damage
+from recorder.core.exchange import first_header
 from recorder.core.journal_facts import StreamWrittenMeta
 from recorder.core.json_text import present
 from recorder.core.redaction import Redaction
@@ -34,6 +36,13 @@ _BATCH_BYTES: Final = 16 * 1024 * 1024
 _SEALED_TOGETHER: Final = 20  # such transactions: a sealer keeps no more than some ten thousand heads
 
 
+class Damaged(NamedTuple):
+    """An entry of a file whose answer was damaged when it was recorded: its bytes are kept as they are."""
+
+    number: int
+    reason: str
+
+
 @dataclass(slots=True)
 class FileReport:
     """What became of one file.
@@ -42,8 +51,10 @@ class FileReport:
     :ivar status: ``imported``; ``different``: so is some of it from what the store has under the same ids; ``refused``;
         ``passed_over``: found in a folder and in no known format.
     :ivar imported: exchanges that the store did not have; ``present``: those that it had, the same.
+    :ivar untold: of how many of these it was not compared what the file says of them beside their recordings, and why.
     :ivar different: those that it had, and different ones; nothing of these was written.
     :ivar refused: entries that could not be imported, and why.
+    :ivar damaged: entries that were imported as they are, though their answers cannot be decoded, and what is wrong.
     :ivar lacks: how many of the exchanges lack what, by name.
     :ivar reason: why the file, or the rest of it, was not imported.
     """
@@ -56,8 +67,10 @@ class FileReport:
     creator: str | None = None
     imported: int = 0
     present: int = 0
+    untold: Counter[str] = field(default_factory=Counter)
     different: list[Different] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
+    damaged: list[Damaged] = field(default_factory=list)
     lacks: Counter[str] = field(default_factory=Counter)
     reason: str | None = None
 
@@ -77,8 +90,10 @@ class FileReport:
             creator=self.creator,
             imported=self.imported,
             present=self.present,
+            untold=dict(sorted(self.untold.items())) or None,
             different=[one.as_json() for one in self.different],
             refused=[{"entry": one.number, "reason": one.reason} for one in self.refused],
+            damaged=[{"entry": one.number, "reason": one.reason} for one in self.damaged] or None,
             lacks=dict(sorted(self.lacks.items())),
             reason=self.reason,
         )
@@ -190,6 +205,7 @@ class Import:
         self._instance = self._clock.new_id()
         self._writer.begin(self._instance)
         made = [self._writer.made(identities.of(one), one, file) for one in batch]
+        report.damaged += filter(None, map(_damaged, batch))
         for missing, count in Counter(one.missing for one in made).items():
             report.lacks.update(dict.fromkeys(missing, count))
         try:
@@ -198,6 +214,7 @@ class Import:
             found = self._append(store, made)
         report.imported += len(made) - found.same - len(found.different)
         report.present += found.same
+        report.untold += found.untold
         report.different += found.different
 
     def _append(self, store: EventLog, batch: list[Made]) -> Compared:
@@ -258,6 +275,14 @@ def _written(one: Made) -> tuple[str, StreamWrittenMeta]:
     head = one.events[-1].hash.hex()
     stream = id_text(one.opened.stream)
     return "stream_written", StreamWrittenMeta(stream=stream, length=len(one.events), head=head, kind="import")
+
+
+def _damaged(foreign: Foreign) -> Damaged | None:
+    """Return what is damaged of an answer that something else recorded, and that nothing tells to have been cut."""
+    if foreign.origin is not None or foreign.end not in (None, "response_completed"):
+        return None
+    reason = damage(foreign.body, first_header(foreign.response_headers, "content-encoding"))
+    return None if reason is None else Damaged(foreign.number, reason)
 
 
 class _Left:

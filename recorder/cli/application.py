@@ -14,6 +14,7 @@ import click
 from recorder import __version__
 from recorder.cli.failures import settle, warn
 from recorder.cli.interrupts import leaving_at_once
+from recorder.cli.once import each_once
 from recorder.cli.output import colour
 from recorder.cli.streams import guard
 from recorder.errors import ConfigurationError, RecorderError
@@ -82,7 +83,7 @@ _OTHERWISE: Final = f"else RECORDER_STORE, else {DEFAULT_STORE}"
 
 
 def store_option(command: F, otherwise: str = _OTHERWISE) -> F:
-    """Add ``--store`` to a command; the last one on the command line counts.
+    """Add ``--store`` to a command; the one after the command counts before the one that stands before it.
 
     :param otherwise: what the help says of where the option is not given.
     """
@@ -123,7 +124,7 @@ class Application(click.Group):
         module, _, attribute = COMMANDS[cmd_name].partition(":")
         with leaving_at_once():
             command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
+        return each_once(command)
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run a command and leave with its exit code; with ``standalone_mode=False``, return and raise.
@@ -182,3 +183,6 @@ def application(ctx: click.Context) -> None:
     logging.getLogger("recorder.sealed").handlers = [telling]
     ctx.call_on_close(lambda: telling.tell() if sys.exc_info()[0] in (None, click.exceptions.Exit) else None)
     ctx.color = colour()
+
+
+each_once(application)

@@ -15,7 +15,6 @@ from recorder.cli.application import Settings, pass_settings, store_option
 from recorder.cli.failures import FOUND, warn
 from recorder.cli.output import clean, counted
 from recorder.cli.progress import progress
-from recorder.cli.selecting import once_option
 from recorder.cli.times import PointInTime
 from recorder.cli.trail import note
 
@@ -24,12 +23,12 @@ _SHOWN: Final = 5  # findings
 
 
 @click.command()
-@once_option("--order", metavar="ID", help="The exchanges that led to this order: --link order:ID.")
-@once_option("--link", metavar="KIND:ID", help="The exchanges that led to something outside.")
-@once_option("--exchange", metavar="ID", help="This exchange.")
-@once_option("--conversation", metavar="ID", help="The exchanges of this conversation: name or ID.")
-@once_option("--since", "since_ns", type=PointInTime(), help="Everything begun at or after: 2h, 3d, 2026-11-01.")
-@once_option("--until", "until_ns", type=PointInTime(), help="Everything begun before.")
+@click.option("--order", metavar="ID", help="The exchanges that led to this order: --link order:ID.")
+@click.option("--link", metavar="KIND:ID", help="The exchanges that led to something outside.")
+@click.option("--exchange", metavar="ID", help="This exchange.")
+@click.option("--conversation", metavar="ID", help="The exchanges of this conversation: name or ID.")
+@click.option("--since", "since_ns", type=PointInTime(), help="Everything begun at or after: 2h, 3d, 2026-11-01.")
+@click.option("--until", "until_ns", type=PointInTime(), help="Everything begun before.")
 @click.option("--withhold", metavar="ID", multiple=True, help="Give no payload of this exchange or conversation.")
 @click.option(
     "-o",

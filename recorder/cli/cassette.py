@@ -15,7 +15,7 @@ from recorder.api.cassette_rules import match_of, read_match
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
 from recorder.cli.failures import FOUND, Failed, tell, warn
 from recorder.cli.output import Column, clean, counted, emit_json, short, table, terminal_width
-from recorder.cli.selecting import Selection, once_option, selection_options
+from recorder.cli.selecting import Selection, selection_options
 from recorder.cli.times import PointInTime
 from recorder.core.json_text import rfc3339
 from recorder.core.match_rules import Match
@@ -174,7 +174,7 @@ def check(paths: tuple[Path, ...], as_json: bool) -> None:
 @cassette.command()
 @click.argument("file", type=_FILE)
 @click.argument("ids", metavar="[ID]...", nargs=-1)
-@once_option("--before", "before_ns", type=PointInTime(), help="Those sent before: 90d, 2026-11-01.")
+@click.option("--before", "before_ns", type=PointInTime(), help="Those sent before: 90d, 2026-11-01.")
 @click.option("--unfinished", is_flag=True, help="Those without an end: their program was killed, or is at it.")
 @click.option("--dry-run", "dry", is_flag=True, help="Only say what would be taken out.")
 def prune(file: Path, ids: tuple[str, ...], before_ns: int | None, unfinished: bool, dry: bool) -> None:

@@ -19,7 +19,7 @@ from recorder.api.store import Store
 from recorder.cli.application import Settings, pass_settings, store_option
 from recorder.cli.failures import warn
 from recorder.cli.naming import resolve
-from recorder.cli.output import Recorded, counted
+from recorder.cli.output import Recorded, counted, short
 from recorder.cli.progress import progress
 from recorder.cli.redact import standing_of, tell_standing, unredacted_option
 from recorder.cli.redacting import redact_options, redacted, tell_redacted
@@ -114,7 +114,7 @@ def export(
             seen = count >= _MANY and not (to_file is None and sys.stdout.isatty())  # no bar amid what is exported
             return shown.enter_context(progress("exporting", count * passes if seen else 0))
 
-        left_out = Counter[str]()
+        left_out = _LeftOut()
         standing = standing_of(store, unredacted=unredacted)
         if name in event_formats():
             pieces = _event_pieces(store, selection, identity, name, redaction, standing, begin)
@@ -141,7 +141,7 @@ def _chosen_pieces(
     redaction: ExportRedaction,
     standing: Standing,
     begin: _Begin,
-    left_out: Counter[str],
+    left_out: _LeftOut,
 ) -> Iterator[Piece]:
     chosen = of_filters(store, **selection.filters)
     advance = begin(chosen.size, 2 if redaction.rules else 1)
@@ -217,12 +217,43 @@ def _check_choice(identity: str | None, selection: Selection, *, everything: boo
         raise ConfigurationError("nothing says what to export: give an ID, filters as for `recorder list`, or --all")
 
 
-def _tell_left_out(name: str, reasons: Counter[str]) -> None:
+def _tell_left_out(name: str, left_out: _LeftOut) -> None:
     """Tell how many exchanges the format has no place for, and why: whoever counts the lines would miss them."""
-    if reasons:
-        told = ", ".join(f"{reason} ({number:,})" for reason, number in reasons.most_common(_REASONS))
-        rest = f", {len(reasons) - _REASONS:,} other reasons" if len(reasons) > _REASONS else ""
-        warn(f"{name} has no place for {counted(reasons.total(), 'exchange')}: {told}{rest}")
+    told = []
+    if left_out.exchanges:
+        told.append(f"{counted(left_out.exchanges.total(), 'exchange')}: {_reasons(left_out.exchanges)}")
+    if left_out.choices:
+        named = ", ".join(left_out.named)
+        rest = ", …" if left_out.choices.total() > len(left_out.named) else ""
+        told.append(
+            f"{counted(left_out.choices.total(), 'answer')} of several to one request: {_reasons(left_out.choices)}; "
+            f"{named}{rest}"
+        )
+    if told:
+        warn(f"{name} has no place for {'; and for '.join(told)}")
+
+
+def _reasons(reasons: Counter[str]) -> str:
+    told = ", ".join(f"{reason} ({number:,})" for reason, number in reasons.most_common(_REASONS))
+    return told + (f", {len(reasons) - _REASONS:,} other reasons" if len(reasons) > _REASONS else "")
+
+
+class _LeftOut:
+    """What a format had no place for, and why.
+
+    :ivar exchanges: how many exchanges, by reason; ``choices``: how many of several answers to one request.
+    :ivar named: the first of these.
+    """
+
+    def __init__(self) -> None:
+        self.exchanges, self.choices = Counter[str](), Counter[str]()
+        self.named: list[str] = []
+
+    def take(self, exchange: str, choice: int, reason: str) -> None:
+        """Take an answer of several."""
+        self.choices[reason] += 1
+        if len(self.named) < _REASONS:
+            self.named.append(f"choice {choice} of {short(exchange)}")
 
 
 class _Told:
@@ -233,10 +264,10 @@ class _Told:
         exchanges: Exchanges | list[Rebuilt],
         advance: Callable[[int], None],
         complain: Callable[[str], None] = lambda _: None,
-        reasons: Counter[str] | None = None,
+        left_out: _LeftOut | None = None,
     ) -> None:
         self._exchanges, self._advance, self._complain = exchanges, advance, complain
-        self._reasons = Counter[str]() if reasons is None else reasons
+        self._left_out = left_out or _LeftOut()
 
     def __iter__(self) -> Iterator[Rebuilt]:
         for rebuilt in self._exchanges:
@@ -249,7 +280,10 @@ class _Told:
             self._advance(1)
 
     def left_out(self, reason: str) -> None:
-        self._reasons[reason] += 1
+        self._left_out.exchanges[reason] += 1
+
+    def choice_left_out(self, exchange: str, choice: int, reason: str) -> None:
+        self._left_out.take(exchange, choice, reason)
 
     def changed(self) -> Iterable[tuple[str, str]]:
         if isinstance(self._exchanges, Exchanges):

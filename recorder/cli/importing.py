@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -13,7 +14,7 @@ from recorder.api.foreign_files import files_in
 from recorder.api.import_comparing import Different
 from recorder.api.importing import FileReport, Import
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
-from recorder.cli.failures import FOUND, tell, tell_unsealed
+from recorder.cli.failures import FOUND, tell, tell_unsealed, warn
 from recorder.cli.output import counted, dim, emit_json
 from recorder.cli.progress import progress
 from recorder.core.same_exchange import DIFFERS
@@ -84,6 +85,7 @@ def _print(reports: list[FileReport]) -> None:
     click.echo(f"{counted(imported, 'exchange')} imported from {counted(len(used), 'file')}")
     if present:
         click.echo(f"{counted(present, 'exchange')} there already")
+        _print_untold(sum((one.untold for one in reports), Counter()))
     if different:
         click.echo(f"{counted(different, 'exchange')} there already, but not the same: nothing of them was imported")
     passed = sum(one.status == "passed_over" for one in reports)
@@ -94,6 +96,14 @@ def _print(reports: list[FileReport]) -> None:
         lacks[untold] -= lacks[name]
     _print_lacks("not told by the files:", {name: count for name, count in lacks.items() if name not in NOT_KEPT})
     _print_lacks("told by the files, and nothing that a store can keep:", {name: lacks[name] for name in NOT_KEPT})
+
+
+def _print_untold(untold: Counter[str]) -> None:
+    """Tell of how many nobody compared what the file says of them beside their recordings."""
+    if untold:
+        whys = ", ".join(f"{why} ({number:,})" for why, number in untold.most_common())
+        of = f"of {untold.total():,} of them"
+        click.echo(f"  {of} the messages and the verdict that the file tells were not compared: {whys}")
 
 
 def _print_lacks(title: str, lacks: Mapping[str, int]) -> None:
@@ -114,6 +124,9 @@ def _complain(report: FileReport) -> None:
     for another in report.different:
         place = f"entry {another.number} of {report.path}"
         tell(f"{place} is not imported, exchange {another.exchange} is there: {_what(another)}")
+    for each in report.damaged:
+        told = "it is imported as it was recorded, and what was lost is lost"
+        warn(f"the answer of entry {each.number} of {report.path} cannot be decoded, {each.reason}: {told}")
     for one in report.refused:
         tell(f"entry {one.number} of {report.path} is not imported, {one.reason}: {_rest_of(report)}")
 

@@ -51,18 +51,6 @@ def limit_of(count: int | None, *, as_json: bool) -> int | None:
     return None if as_json and count is None else min(count or _SHOWN, sys.maxsize - 1)  # one more is looked for
 
 
-def _once(ctx: click.Context, param: click.Parameter, given: Sequence[Any]) -> Any:
-    """Return an option's value, of which several say nothing: which of them counts, nobody could see."""
-    if len(given) > 1:
-        raise click.BadParameter("it is given twice, and one is all it can be: leave one out.", ctx, param)
-    return given[0] if given else None
-
-
-def once_option(*names: str, **settings: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Return an option that chooses, and of which there can be only one: click would take the last of several."""
-    return click.option(*names, multiple=True, callback=_once, **settings)
-
-
 def _tags(ctx: click.Context, param: click.Parameter, given: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
     """Return the tags, all of which a conversation is to have: one of each name."""
     for name, told in given:
@@ -74,7 +62,7 @@ def _tags(ctx: click.Context, param: click.Parameter, given: Sequence[tuple[str,
 
 
 _VERDICTS: Final = ("complete", "truncated", "aborted_by_client", "errored", "unknown")
-#: All have ``multiple``: of an option without it, click takes the last one and drops the others without a word.
+#: Those with ``multiple`` may be given several times; of others, a second one is refused (:mod:`recorder.cli.once`).
 _OPTIONS: Final = (
     click.option(
         "--model",
@@ -104,8 +92,8 @@ _OPTIONS: Final = (
         callback=_tags,
         help="Only those of a conversation with this tag; of several, all.",
     ),
-    once_option("--since", "since_ns", type=PointInTime(), help="Only those sent at or after: 2h, 3d, 2026-11-01."),
-    once_option("--until", "until_ns", type=PointInTime(), help="Only those sent before."),
+    click.option("--since", "since_ns", type=PointInTime(), help="Only those sent at or after: 2h, 3d, 2026-11-01."),
+    click.option("--until", "until_ns", type=PointInTime(), help="Only those sent before."),
 )
 
 

@@ -1,13 +1,15 @@
 """Content coding undone (RFC 9110 §8.4): gzip, deflate, and br and zstd where their modules are installed.
 
-Recordings lie both ways about it: bodies stored plain under ``content-encoding: gzip``, gzip under no
+Recordings lie both ways about it: bodies stored plain under ``content-encoding: gzip`` or ``br``, gzip under no
 header at all. The bytes decide; the difference is an anomaly. A body that was cut is decoded as far as
 it goes.
 """
 
 from __future__ import annotations
 
+import codecs
 import importlib
+import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +18,14 @@ from typing import Any, Final
 from recorder.core.messages import Anomaly
 
 _GZIP: Final = b"\x1f\x8b"
+_ZSTD: Final = (
+    b"\x28\xb5\x2f\xfd",
+    *(bytes([number]) + b"\x2a\x4d\x18" for number in range(0x50, 0x60)),
+)  # RFC 8878 §3.1
+_MARKS: Final = {"gzip": (_GZIP,), "x-gzip": (_GZIP,), "zstd": _ZSTD}
+#: What makes bytes that are no text. Of another name nobody knows what it makes: it may be base64.
+_NEVER_TEXT: Final = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd"})
+_NO_TEXT: Final = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 _STEP: Final = 4096
 _CUTS: Final = frozenset({"coding_cut", "coding_damaged", "decoded_too_large"})
 #: A view refuses to unpack more than this many bytes: a small recording can hold a very large answer.
@@ -50,6 +60,49 @@ def undo(body: bytes, header: str | None) -> Decoded:
         if not result.understood:
             return Decoded(body, understood=False, cut=result.cut, anomalies=result.anomalies)
     return result
+
+
+def damage(body: bytes, header: str | None) -> str | None:
+    """Return what is wrong with the coded bytes of a body; None where it is whole, or nobody can tell.
+
+    :param header: value of ``content-encoding``.
+    """
+    facts = undo(body, header).anomalies if header else ()
+    return next((fact.detail for fact in facts if fact.kind in ("coding_damaged", "coding_cut")), None)
+
+
+def is_coded(body: bytes, coding: str) -> bool:
+    """Return whether a body can be what its coding made of another one.
+
+    gzip and zstd have a mark. Of the rest, what reads as text is coded only where the whole of it can be undone.
+
+    :param coding: one name of a ``content-encoding``, in lower case.
+    """
+    marks = _MARKS.get(coding)
+    if marks is not None:
+        return any(body.startswith(mark[: len(body)]) for mark in marks)
+    if not _is_text(body):
+        return True
+    engine = _engine(coding, body)
+    if engine is None:
+        return False
+    try:
+        engine.decompress(body[:-1])
+        if engine.finished():
+            return False
+        engine.decompress(body[-1:])
+    except engine.failure:
+        return False
+    return engine.finished()
+
+
+def _is_text(body: bytes) -> bool:
+    """Whether there is nothing in a body but text, of which the last character may be cut."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(body)
+    except UnicodeDecodeError:
+        return False
+    return _NO_TEXT.search(body) is None
 
 
 def decoded_ends(body: bytes, header: str | None, ends: Sequence[int], size: int) -> tuple[int, ...] | None:
@@ -95,7 +148,7 @@ def _window(coding: str, body: bytes) -> int:
 def _undo_one(body: bytes, coding: str, before: tuple[Anomaly, ...], *, cut: bool = False) -> Decoded:
     if not body:
         return Decoded(body, cut=cut, anomalies=before)
-    if coding in ("gzip", "x-gzip") and not body.startswith(_GZIP[: len(body)]):
+    if coding in _NEVER_TEXT and not is_coded(body, coding):
         absent = Anomaly("coding_absent", f"content-encoding says {coding}, the body is not")
         return Decoded(body, cut=cut, anomalies=(*before, absent))
     steps = _steps(coding, body)

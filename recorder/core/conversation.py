@@ -28,9 +28,11 @@ import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Final
 
-from recorder.core.json_text import dumps, plain, whole
+from recorder.core.json_numbers import Exact, number
+from recorder.core.json_text import dumps, exact_number, plain, whole
 from recorder.core.json_value import canonical
 from recorder.core.messages import Anomaly, MediaPart, Message, OtherPart, ToolCallPart, ToolResultPart
 
@@ -101,8 +103,23 @@ def _canonical_made(message: Message) -> bytes:
         ],
         sort_keys=True,
         separators=(",", ":"),
+        default=_number,
     )
     return canonical.encode("ascii")
+
+
+def _number(value: Any) -> float | str:
+    """What stands for a number that json does not write, however it was written: a float where that is the number.
+
+    :raises TypeError: it is none.
+    """
+    if not isinstance(value, Decimal):
+        raise TypeError(f"a {type(value).__name__} is none of JSON")
+    told = exact_number(str(value))
+    if isinstance(told, float):
+        return told
+    exact = number(str(value))
+    return exact.canonical if isinstance(exact, Exact) else str(exact)
 
 
 def _identity(part: OtherPart | MediaPart | ToolResultPart) -> Any:

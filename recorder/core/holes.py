@@ -8,14 +8,15 @@ nothing of it was in a hole: that it had come to its end before, or that it bega
 A call begins where the first piece of it came, if that names it: one without a name may have begun in the hole. It
 ends where the provider said so, and no earlier than its last piece; where nothing said so, with the body.
 
-Nor is a call whole that says two things (an object of its arguments has a name twice: which of the values a tool gets
-depends on who reads it), or whose arguments came as bytes that are no text.
+Nor is a call whole that says two things (an object of its arguments, or of what brought them, has a name twice: which
+of the values a tool gets depends on who reads it), or whose arguments came as bytes that are no text.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
@@ -27,6 +28,8 @@ _MISREAD: Final = "invalid_utf8"
 _REPLACED: Final = "\ufffd"
 _SHOWN: Final = 60
 _Place = tuple[int, int]
+#: A name that an object has twice, a value of it that does not count, and the one that does.
+_Twice = tuple[str, Any, Any]
 
 
 def without_holes(answer: Answer, missing: Iterable[_Place], body: bytes) -> Answer:
@@ -41,16 +44,21 @@ def without_holes(answer: Answer, missing: Iterable[_Place], body: bytes) -> Ans
     holes = (*answer.holes, *missing)
     misread = [(fact.start or 0, fact.end or 0) for fact in answer.anomalies if fact.kind == _MISREAD]
     twice: list[Anomaly] = []
+    known: dict[_Place, list[_Twice]] = {}  # a document has all calls of an answer
+
+    def named(kind: str, what: str, part: ToolCallPart, names: Iterable[str]) -> bool:
+        shown = ", ".join(f"{whole(name)[:_SHOWN]!r}" for name in dict.fromkeys(names))
+        if shown:
+            detail = f"{what} {part.name or 'a call'} have a name twice in one object: {shown}"
+            twice.append(Anomaly(kind, detail, *(part.ranges[0] if part.ranges else ())))
+        return bool(shown)
 
     def told(part: Part) -> Part:
         if not isinstance(part, ToolCallPart) or not part.complete:
             return part
-        names = _names_twice(part, body)
-        if names:
-            shown = ", ".join(f"{whole(name)[:_SHOWN]!r}" for name in dict.fromkeys(names))
-            detail = f"the arguments of {part.name or 'a call'} have a name twice in one object: {shown}"
-            twice.append(Anomaly("tool_argument_repeated", detail, *(part.ranges[0] if part.ranges else ())))
-        if names or _may_lack(part, holes) or _is_misread(part, misread):
+        inside = named("tool_argument_repeated", "the arguments of", part, _names_twice(part, body))
+        around = named("tool_field_repeated", "the fields that brought", part, _fields_twice(part, body, known))
+        if inside or around or _may_lack(part, holes) or _is_misread(part, misread):
             return replace(part, complete=False, arguments=None)
         return part
 
@@ -98,6 +106,38 @@ def _names_twice(call: ToolCallPart, body: bytes) -> list[str]:
     return [name for name, made in found if made in held]
 
 
+def _fields_twice(call: ToolCallPart, body: bytes, known: dict[_Place, list[_Twice]]) -> Iterator[str]:
+    """Yield the names of which what brought a call has two values, where one of them is of the call, or nothing."""
+    for place in call.ranges:
+        if place not in known:
+            known[place] = _twice_in(body[slice(*place)])
+        for name, *values in known[place]:
+            if any(value in ("", None) or _is_of(call, value) for value in values):
+                yield name
+
+
+def _twice_in(raw: bytes) -> list[_Twice]:
+    found: list[_Twice] = []
+
+    def paired(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) < len(pairs):
+            found.extend((name, value, made[name]) for name, value in pairs if value != made[name])
+        return made
+
+    _read_any(raw, paired)
+    return found
+
+
+def _is_of(call: ToolCallPart, value: Any) -> bool:
+    """Whether a value has something of a call in it."""
+    if isinstance(value, str):
+        return bool(value) and (value in (call.id, call.name) or value in call.arguments_text)
+    if isinstance(value, dict):
+        return value == call.arguments or any(_is_of(call, inner) for inner in value.values())
+    return isinstance(value, list) and any(_is_of(call, inner) for inner in value)
+
+
 def _read(text: str | bytes, paired: Callable[[list[tuple[str, Any]]], Any]) -> bool:
     try:
         json.loads(text, object_pairs_hook=paired)
@@ -107,12 +147,14 @@ def _read(text: str | bytes, paired: Callable[[list[tuple[str, Any]]], Any]) -> 
 
 
 def _read_any(raw: bytes, paired: Callable[[list[tuple[str, Any]]], Any]) -> None:
-    """Read JSON that stands in some bytes: as all of them, or one value a line with words of the protocol before it."""
+    """Read JSON that stands in some bytes: as all of them, or one value a line with words of the protocol around it."""
     if not _read(raw, paired):
+        decode = json.JSONDecoder(object_pairs_hook=paired).raw_decode
         for line in raw.splitlines():
             start = line.find(b"{")
             if start >= 0:
-                _read(line[start:], paired)
+                with suppress(ValueError, RecursionError):
+                    decode(line[start:].decode("utf-8", "replace"))
 
 
 def _objects(value: Any) -> Iterator[dict[str, Any]]:

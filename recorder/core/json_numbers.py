@@ -1,10 +1,12 @@
-"""Numbers of JSON compared by value, also those that a float does not hold (RFC 8259 §6 sets no limits)."""
+"""Numbers of JSON compared by value, and as they were written, also where no float is that (RFC 8259 §6: no limits)."""
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass, field
-from typing import Final
+from decimal import Decimal, InvalidOperation
+from typing import Final, Self
 
 _SURE_DIGITS: Final = 15  # a float gives so many back of every number between the two sizes below
 _SURE_SIZES: Final = (1e-300, 1e15)
@@ -62,3 +64,63 @@ def _parts(text: str) -> tuple[str, int]:
     shortened = digits.rstrip("0")
     sign = "-" if mantissa.startswith("-") and shortened else ""
     return sign + shortened, int(power or 0) - len(fraction) + len(digits) - len(shortened)
+
+
+class SentFloat(float):
+    """A float that was written otherwise than Python writes it, as 231.50 or 1e5: it counts as any other.
+
+    :ivar text: as it was written, which is how it is shown.
+    """
+
+    __slots__ = ("text",)
+    text: str
+
+    def __new__(cls, text: str | float) -> Self:
+        """Return the number of a JSON text."""
+        made = super().__new__(cls, text)
+        made.text = str(text)
+        return made
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class SentDecimal(Decimal):
+    """A number with the text in which it was written, as which it is written again (:func:`json_text.dumps`).
+
+    :ivar text: that text.
+    """
+
+    __slots__ = ("text",)
+    text: str
+
+    def __new__(cls, text: str | Decimal) -> Self:
+        """Return the number of a JSON text.
+
+        :raises decimal.InvalidOperation: its exponent is too long to be read.
+        """
+        made = super().__new__(cls, text)
+        made.text = str(text)
+        return made
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str]]:
+        return type(self), (self.text,)
+
+
+def as_sent(text: str) -> float | SentDecimal:
+    """Return a JSON number with a fraction or an exponent, with its text where Python would write it otherwise.
+
+    It is a :class:`SentFloat` where a float holds it, else a :class:`SentDecimal`; one that no float is and whose
+    exponent is too long to be read is the nearest float.
+    """
+    value = float(text)
+    if repr(value) == text or not text[-1:].isdigit():  # as most programs write one; or NaN and Infinity
+        return value
+    try:
+        exact = SentDecimal(text)
+    except InvalidOperation:
+        return value
+    return SentFloat(text) if math.isfinite(value) and exact == Decimal(repr(value)) else exact

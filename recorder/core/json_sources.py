@@ -15,10 +15,12 @@ from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from typing import Any, Final, TypeVar, cast
 
+from recorder.core.json_numbers import as_sent
 from recorder.core.json_text import scan_value
 
 Name = str | int
 Span = tuple[int, int]
+_Value = TypeVar("_Value")
 _Way = tuple[Any, Any, Name]  # an object or array, which stays alive so, the one that it is in, and its name there
 
 _skip: Final = re.compile(r"[ \t\n\r]*").match
@@ -56,6 +58,28 @@ class Sources:
             return None
         place = self._children(holder, self._ways).get(name)
         return None if place is None else self.text[place[0] : place[1]]
+
+    def exact(self, value: _Value) -> _Value:
+        """Return a value of the document with its numbers as they were sent, see :func:`json_numbers.as_sent`.
+
+        :param value: an object or an array as for :meth:`text_of`; others are returned as they are.
+        :returns: the very same where it has no number that was written otherwise than Python does.
+        """
+        if not isinstance(value, dict | list):
+            return value
+        held: dict[Any, Any] = value if isinstance(value, dict) else dict(enumerate(value))
+        changed: dict[Any, Any] = {}
+        for name, inner in held.items():
+            if type(inner) is float:
+                text = self.text_of(value, name)
+                found: Any = inner if text is None else as_sent(text)
+            else:
+                found = self.exact(inner)
+            if found is not inner and type(found) is not float:
+                changed[name] = found
+        if not changed:
+            return value
+        return cast(_Value, {**held, **changed} if isinstance(value, dict) else list({**held, **changed}.values()))
 
     @cached_property
     def text(self) -> str:
@@ -163,9 +187,6 @@ class Sourced(dict[str, Any]):
         super().__init__(read)
         self.read = read
         self.sources = sources
-
-
-_Value = TypeVar("_Value")
 
 
 def sourced(value: _Value, sources: Sources) -> _Value:

@@ -3,8 +3,9 @@
 What arrives may be anything: NaN, numbers beyond a float, half of a surrogate pair, nesting that
 exhausts a stack. Reading never raises more than ``ValueError``; what is shown is JSON that every
 reader accepts (RFC 8259) and text that can be encoded. A number that has more digits than a float holds is a
-:class:`~decimal.Decimal` in what :func:`parse_exactly` and :func:`exactly` return, and nowhere else: of the encoders
-only :func:`dumps` and :func:`written` take one, and write it with all of its digits.
+:class:`~decimal.Decimal` in what :func:`parse_exactly` returns. What is shown is written as it was sent:
+:func:`exactly` and :func:`plain` make a :class:`~recorder.core.json_numbers.SentDecimal` of each number that Python
+would write otherwise. Of the encoders only :func:`dumps` and :func:`written` take either, and write it as it is.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from json.scanner import make_scanner
 from typing import Any, Final, NoReturn, cast
+
+from recorder.core.json_numbers import SentDecimal, SentFloat, as_sent
 
 #: How many levels deep a JSON document may be nested.
 DEEPEST: Final = 200
@@ -59,9 +62,9 @@ def _exact_and_finite(text: str) -> float | Decimal:
     return exact_number(text)
 
 
-_decode_exactly = json.JSONDecoder(parse_float=exact_number).decode
-#: What may stand in a number that a float does not hold.
-_MANY_DIGITS: Final = re.compile(rb"[0-9.]{16}|[0-9][eE][+-]?[0-9]{3}")
+_decode_exactly = json.JSONDecoder(parse_float=lambda text: _shown(as_sent(text))).decode
+#: What may stand in a number that Python writes otherwise: zeros at an end, an exponent, many digits.
+_AS_SENT: Final = re.compile(rb"\.[0-9]+0(?![0-9])|[0-9][eE][+-]?[0-9]|[0-9.]{16}|\.0000")
 _decode_strictly = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite).decode
 _decode_strictly_exactly = json.JSONDecoder(parse_constant=_refuse, parse_float=_exact_and_finite).decode
 
@@ -98,17 +101,16 @@ def _parsed(text: str | bytes, decode: Callable[[str], Any]) -> Any:
     return value
 
 
-def exactly(text: bytes, value: Any) -> Any:
-    """Return the value of a JSON document with a :class:`~decimal.Decimal` for each number that a float does not hold.
+def exactly(text: str | bytes, value: Any) -> Any:
+    """Return the value of a JSON document with each number as it was sent, to be shown.
+
+    That is a :class:`~recorder.core.json_numbers.SentDecimal` where Python would write it otherwise.
 
     :param value: what :func:`parse_json` made of it, which is returned where there is no such number.
     """
-    if not _MANY_DIGITS.search(text):
+    if not _AS_SENT.search(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")):
         return value
-    try:
-        return _decode_exactly(text.decode("utf-8-sig"))
-    except ValueError:  # an exponent that is too long to be read
-        return value
+    return _decode_exactly(text.decode("utf-8-sig") if isinstance(text, bytes) else text)
 
 
 def _whole(text: str) -> Any:
@@ -146,18 +148,24 @@ def whole_text(text: str) -> str:
 def plain(value: Any) -> Any:
     """Return a parsed JSON value as one that can be written as JSON again.
 
-    Numbers that JSON does not have become their names (``"NaN"``, ``"Infinity"``, ``"-Infinity"``), broken
-    text is mended by :func:`whole_text`, tuples become lists.
+    Numbers that JSON does not have become their names (``"NaN"``, ``"Infinity"``, ``"-Infinity"``), those that bring
+    their text along are written as that (:func:`dumps`), broken text is mended by :func:`whole_text`, tuples become
+    lists.
     """
     if isinstance(value, str):
         return whole_text(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return json.dumps(value)
+    if isinstance(value, float):
+        return _shown(value) if math.isfinite(value) else json.dumps(value)
     if isinstance(value, dict):
         return {whole_text(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return value
+
+
+def _shown(value: float | SentDecimal) -> float | SentDecimal:
+    """Return a number as one that json refuses to write where it would write it otherwise than it was sent."""
+    return SentDecimal(value.text) if isinstance(value, SentFloat) else value
 
 
 def dumps(value: Any, **options: Any) -> str:

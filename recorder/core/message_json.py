@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from recorder.core.json_text import milliseconds, plain, present, whole
+from recorder.core.json_text import exactly, milliseconds, plain, present, whole
 from recorder.core.messages import (
     Choice,
     CitationPart,
@@ -139,5 +139,10 @@ def _call(part: ToolCallPart) -> dict[str, Any]:
         fields=plain(part.extras) or None,
     )
     if part.complete:
-        shown["arguments"] = plain(part.arguments)
+        shown["arguments"] = arguments_json(part)
     return shown
+
+
+def arguments_json(call: ToolCallPart) -> Any:
+    """Return the arguments of a call that is complete as JSON, its numbers written as they were sent."""
+    return plain(exactly(call.arguments_text, call.arguments))

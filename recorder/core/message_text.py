@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
+from recorder.core.json_text import dumps
 from recorder.core.message_json import part_json
 from recorder.core.messages import (
     CitationPart,
@@ -38,7 +37,7 @@ def part_text(part: Part) -> str:
         return f"[{part_title(part)}] {part.text}"
     shown = part_json(part)
     value = shown.get("value", shown.get("fields"))
-    told = "" if value is None else f" {json.dumps(value, ensure_ascii=False)}"
+    told = "" if value is None else f" {dumps(value, ensure_ascii=False)}"
     return f"[{part_title(part) or shown['kind']}]{told}"
 
 

@@ -103,7 +103,8 @@ class ToolResultPart:
     :ivar name: the tool's name, where it was sent.
     :ivar text: its text, all pieces joined; None where it has none.
     :ivar failed: the tool failed, where that was said.
-    :ivar value: the result as sent, where it is more than text.
+    :ivar value: the result as sent, where it is more than text. A number with more digits than a float holds is a
+        :class:`~decimal.Decimal`; ``str`` of a number with a fraction or an exponent is how it was sent.
     """
 
     call_id: str | None = None

@@ -70,13 +70,13 @@ class MessageBlocks(Blocks):
         elif isinstance(kind, str) and kind.endswith("tool_use"):
             _call(block, kind, value, self._as_sent(value, "input"), place, streamed=streamed)
         elif isinstance(kind, str) and kind.endswith("tool_result"):
-            _result(block, kind, value, place)
+            _result(block, kind, self._exact(value), place)
         elif (found := _media(kind, value, place)) is not None:
             block.whole.append(found)
         elif isinstance(value, str):
             block.text.add(value, place)
         else:
-            block.other = (kind if isinstance(kind, str) and kind else "content", value)
+            block.other = (kind if isinstance(kind, str) and kind else "content", self._exact(value))
             block.origin.add(place)
 
     def delta(self, index: Any, delta: Any, place: Place) -> None:

@@ -8,6 +8,7 @@ Source: Anthropic's streaming reference and the types of its Python SDK. ``messa
   with spaces;
 * ``usage`` of ``message_delta`` is cumulative and overwrites; that of ``message_start`` holds a placeholder. Both are
   kept;
+* a block of the type ``fallback`` says that another model went on than the one that ``message_start`` names;
 * a gateway that joins answers begins another message after ``message_stop``: its end is owed once more;
 * an ``error`` comes under status 200, as an event or as the only document;
 * the last empty line may be missing (then ``message_stop`` is no event), and ``message_stop`` too;
@@ -180,6 +181,7 @@ class _Fold(BlocksFold):
             self._blocks.delta(value.get("index"), value.get("delta"), place)
         elif kind == "content_block_start":
             self._blocks.open(value.get("index"), value.get("content_block"), place)
+            self._fallback(value.get("content_block"))
         elif kind == "content_block_stop":
             self._blocks.stop(value.get("index"), place)
         elif kind == "message_start":
@@ -196,6 +198,14 @@ class _Fold(BlocksFold):
             self.keep(value, frozenset({"type", "error"}))
         elif kind != "ping":
             self._unknown(kind, value, place)
+
+    def _fallback(self, block: Any) -> None:
+        """Keep the model that went on, where a block says that another one did."""
+        taken_over = block.get("to") if isinstance(block, dict) and block.get("type") == "fallback" else None
+        name = taken_over.get("model") if isinstance(taken_over, dict) else None
+        if isinstance(name, str):
+            self._models.pop(name, None)  # it may have begun: the last one is the one that answered
+        self.model(name)
 
     def _unknown(self, kind: Any, value: dict[str, Any], place: Place) -> None:
         """Keep an event of a later version; one for a block that is a call could have changed it."""

@@ -13,7 +13,7 @@ import pkgutil
 import re
 import warnings
 import zlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cache, cached_property
 from importlib.metadata import entry_points
 from itertools import islice
@@ -22,13 +22,14 @@ from typing import Any, Final, ParamSpec, Protocol, TypeVar
 from recorder.core.eventstream import Frame, FrameParser
 from recorder.core.json_text import parse_json, whole
 from recorder.core.messages import Answer, RequestReading
-from recorder.core.sse import ServerSentEvent, SSEParser
+from recorder.core.sse import SSEParser
 from recorder.errors import DialectError
 
 #: The entry point group of dialects: each names an object of :class:`Dialect`.
 ENTRY_POINTS: Final = "recorder.dialects"
 _Asked = ParamSpec("_Asked")
 _Told = TypeVar("_Told")
+_Found_co = TypeVar("_Found_co", covariant=True)
 #: How many bytes of a body are looked at to recognise it.
 HEAD: Final = 65536
 _SAMPLES: Final = 8
@@ -85,7 +86,7 @@ class Clues:
         if self.shape == "json":
             texts.append(self.body)
         elif self.shape == "sse":
-            texts.extend(event.data for event in islice(_events(self.body[:HEAD]), _SAMPLES))
+            texts.extend(event.data for event in islice(_parsed(SSEParser(), self.body[:HEAD]), _SAMPLES))
         elif self.shape == "ndjson":
             texts.extend(self.body[:HEAD].split(b"\n", _SAMPLES)[:_SAMPLES])
         for text in texts:
@@ -100,8 +101,7 @@ class Clues:
         """The first frames of an AWS event stream; of another shape, none."""
         if self.shape != "eventstream":
             return ()
-        found = FrameParser().feed(self.body[:HEAD]) or FrameParser().feed(self.body)
-        return tuple(found[:_SAMPLES])
+        return tuple(islice(_parsed(FrameParser(), self.body), _SAMPLES))
 
 
 def _is_eventstream(body: bytes) -> bool:
@@ -109,11 +109,14 @@ def _is_eventstream(body: bytes) -> bool:
     return len(body) >= 12 and zlib.crc32(body[:8]) == int.from_bytes(body[8:12], "big")
 
 
-def _events(head: bytes) -> Iterator[ServerSentEvent]:
-    """The events of *head*, no more of it read than is asked for."""
-    parser = SSEParser()
-    for at in range(0, len(head), _STEP):
-        yield from parser.feed(head[at : at + _STEP])
+class _Parser(Protocol[_Found_co]):
+    def feed(self, chunk: bytes) -> Sequence[_Found_co]: ...
+
+
+def _parsed(parser: _Parser[_Found_co], body: bytes) -> Iterator[_Found_co]:
+    """What a parser finds in *body*, no more of it read than is asked for."""
+    for at in range(0, len(body), _STEP):
+        yield from parser.feed(body[at : at + _STEP])
 
 
 def _is_json(line: bytes) -> bool:

@@ -51,7 +51,7 @@ class ConverseBlocks(Blocks):
             if name == "toolUse" and isinstance(value, dict):
                 _call(block, value, self._as_sent(value, "input"), place, streamed=True)
             elif name in ("toolResult", "image") and isinstance(value, dict):
-                self._growing[block] = (name, dict(value))
+                self._growing[block] = (name, dict(self._exact(value)))
                 block.origin.add(place)
             else:
                 tell = self._lose if name == "toolUse" else self._note
@@ -103,7 +103,7 @@ class ConverseBlocks(Blocks):
             elif name == "toolUse" and isinstance(held, dict):
                 _call(block, held, self._as_sent(held, "input"), place, streamed=False)
             elif name == "toolResult" and isinstance(held, dict):
-                _result(block, held, place)
+                _result(block, self._exact(held), place)
             elif name == "reasoningContent" and isinstance(held, dict):
                 self._reasoning(block, held, place)
             elif name == "citationsContent" and isinstance(held, dict):
@@ -115,7 +115,7 @@ class ConverseBlocks(Blocks):
             known = True
         if not known:
             kind = next(iter(value)) if isinstance(value, dict) and len(value) == 1 else "content"
-            block.other = (kind, value)
+            block.other = (kind, self._exact(value))
             block.origin.add(place)
 
     def _reasoning(self, block: Block, value: dict[str, Any], place: Place) -> None:
@@ -138,7 +138,7 @@ class ConverseBlocks(Blocks):
         if isinstance(value, list):
             content = held.setdefault("content", [])
             if isinstance(content, list):
-                content.extend(value)
+                content.extend(self._exact(value))
                 return
         elif name == "image":
             held.setdefault("pieces", []).append(value)

@@ -100,6 +100,7 @@ class MessageFold:
         if isinstance(block, str):
             self._grow(index, "text", block, place)
             return
+        block = self._facts.exact(block)
         if not isinstance(block, dict):
             if block is not None:
                 self._parts.append(OtherPart("content", block, (place,)))

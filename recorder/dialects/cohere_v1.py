@@ -26,7 +26,7 @@ from recorder.dialects.cohere_v2 import is_error
 from recorder.dialects.facts import Facts
 from recorder.dialects.folding import AnswerFold, Place, nonempty, text_or_none, tokens
 from recorder.dialects.reading import reader_for
-from recorder.dialects.remembered import read_each
+from recorder.dialects.remembered import again, read_each
 
 _NAME: Final = "cohere_v1"
 _PATHS: Final = ("/v1/chat", "/v1/generate")
@@ -115,9 +115,10 @@ def _read_chat(payload: dict[str, Any]) -> list[Message]:
     read = [_message("system", payload["preamble"])] if nonempty(payload.get("preamble")) else []
     history = payload.get("chat_history")
     read += read_each(_read_turn, history) if isinstance(history, list) else []
-    results = _results(payload.get("tool_results"))
-    if results:
-        read.append(Message(None, tuple(results)))
+    results = payload.get("tool_results")
+    reading = again(results) if isinstance(results, list) else None
+    told = tuple(reading(_result, item) for item in objects(results)) if reading is not None else ()
+    read += [Message(None, told)] if told else []
     return [*read, _message(None, payload["message"])] if payload["message"] else read
 
 
@@ -125,17 +126,15 @@ def _read_turn(item: dict[str, Any]) -> Message:
     """Return one message of the history of a request."""
     facts, entries = Facts(sources_of(item)), objects(item.get("tool_calls"))
     calls = [whole_call(entry, (0, 0), facts).part(finished=True, empty={}) for entry in entries]
-    return _message(item.get("role"), item.get("message"), *calls, *_results(item.get("tool_results")))
+    results = map(_result, map(facts.exact, objects(item.get("tool_results"))))
+    return _message(item.get("role"), item.get("message"), *calls, *results)
 
 
-def _results(results: Any) -> list[Part]:
-    """What tools answered: the call, which has no id, and its outputs."""
-    read: list[Part] = []
-    for item in objects(results):
-        call = item.get("call")
-        name = call.get("name") if isinstance(call, dict) else None
-        read.append(ToolResultPart(name=nonempty(name), value=item, ranges=((0, 0),)))
-    return read
+def _result(item: dict[str, Any]) -> ToolResultPart:
+    """What a tool answered: the call, which has no id, and its outputs."""
+    call = item.get("call")
+    name = call.get("name") if isinstance(call, dict) else None
+    return ToolResultPart(name=nonempty(name), value=Facts(sources_of(item)).exact(item), ranges=((0, 0),))
 
 
 class _Fold(AnswerFold):

@@ -118,6 +118,7 @@ class Blocks:
 
     def __init__(self, facts: Facts) -> None:
         self._as_sent = facts.as_sent
+        self._exact = facts.exact
         self._note = facts.note_once
         self._lose = facts.lose_once
         self.extras: dict[str, list[Any]] = {}

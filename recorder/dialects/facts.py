@@ -7,13 +7,14 @@ in the midst of a quantity, the end of one call and the beginning of the next. N
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from recorder.core.json_sources import Sources
 from recorder.core.messages import Anomaly
 
 #: First byte, and the byte after the last, of what is taken in one go: an event, a line, a frame, a document.
 Place = tuple[int, int]
+_Value = TypeVar("_Value")
 
 
 class Facts:
@@ -38,10 +39,22 @@ class Facts:
 
         :param holder: the very object that was read.
         """
+        sources = self._sources_now()
+        return None if sources is None else sources.text_of(holder, name)
+
+    def exact(self, value: _Value) -> _Value:
+        """Return a value with its numbers as they were sent, as far as anybody knows: see :meth:`Sources.exact`.
+
+        :param value: the very object or array that was read.
+        """
+        sources = self._sources_now()
+        return value if sources is None else sources.exact(value)
+
+    def _sources_now(self) -> Sources | None:
         source = self.source
         if source is not self._read and source is not None:
             self._sources, self._read = Sources(*source), source
-        return None if self._sources is None else self._sources.text_of(holder, name)
+        return self._sources
 
     def note(self, kind: str, detail: str, place: Place) -> None:
         """Keep a fact."""

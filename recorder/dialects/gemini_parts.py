@@ -191,7 +191,7 @@ class ContentFold:
             if named is None and isinstance(part, dict):
                 self._signed(fields, place)
             else:
-                self.add(OtherPart(named or "part", part, (place,)))
+                self.add(OtherPart(named or "part", self._facts.exact(part), (place,)))
             return
         value = fields.pop(kind)
         if kind == "text" and isinstance(value, str):
@@ -199,11 +199,11 @@ class ContentFold:
         elif kind == "functionCall" and isinstance(value, dict):
             self._call(value, fields, place)
         elif kind in _WHOLE and isinstance(value, dict):
-            self.add(_WHOLE[kind](value, fields, place))
+            self.add(_WHOLE[kind](self._facts.exact(value), fields, place))
         else:
             if kind == "functionCall":
                 self._facts.lose("tool_call_malformed", f"a functionCall is a {type(value).__name__}", place)
-            self.add(OtherPart(kind, part, (place,)))
+            self.add(OtherPart(kind, self._facts.exact(part), (place,)))
             return
         for name in fields.keys() - _BESIDE:
             self.extras.setdefault(name, []).append(fields[name])

@@ -162,21 +162,21 @@ class _MessageFold:
         if isinstance(text, str):
             self._grow(TextFold, text, place)
         elif text is not None:
-            self._parts.append(OtherPart("content", text, (place,)))
+            self._parts.append(OtherPart("content", self._facts.exact(text), (place,)))
 
     def thought(self, text: Any, place: Place) -> None:
         """Take a piece of the reasoning."""
         if isinstance(text, str):
             self._grow(ReasoningFold, text, place)
         elif text is not None:
-            self._parts.append(OtherPart("thinking", text, (place,)))
+            self._parts.append(OtherPart("thinking", self._facts.exact(text), (place,)))
 
     def called(self, calls: Any, place: Place) -> None:
         """Take calls; each is whole."""
         for entry in calls if isinstance(calls, list) else [] if calls is None else [calls]:
             function = entry.get("function") if isinstance(entry, dict) else None
             if not isinstance(function, dict):
-                self._parts.append(OtherPart("tool_calls", entry, (place,)))
+                self._parts.append(OtherPart("tool_calls", self._facts.exact(entry), (place,)))
                 continue
             index, name, identity = function.get("index"), function.get("name"), entry.get("id")
             call = CallFold(index if type(index) is int else None)

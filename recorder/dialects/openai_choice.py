@@ -246,7 +246,7 @@ class ChoiceFold:
     def _content_parts(self, value: Any, place: Place) -> None:
         if not isinstance(value, list):
             self._note_once("content_malformed", f"content is a {type(value).__name__}", place)
-            self._content.append(OtherPart("content", value, (place,)))
+            self._content.append(OtherPart("content", self._facts.exact(value), (place,)))
             return
         for item in value:
             kind = item.get("type") if isinstance(item, dict) else None
@@ -260,7 +260,8 @@ class ChoiceFold:
                 self._reason(f"content.{kind}", thinking, place)
                 self._signature = signature(item) or self._signature
             else:
-                self._content.append(media_part(kind, item, place) or OtherPart(str(kind or "content"), item, (place,)))
+                other = OtherPart(str(kind or "content"), self._facts.exact(item), (place,))
+                self._content.append(media_part(kind, item, place) or other)
 
     def _beside(self, key: str, values: list[Any], place: Place) -> None:
         """Take annotations or images, each once: OpenRouter sends the same annotations in several chunks."""

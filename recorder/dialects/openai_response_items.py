@@ -197,12 +197,13 @@ class ItemFold:
             self._renamed = True
             self._fold.note("done_differs", f"{before!r} is called {name!r} later", place)
         # A null does not take back what was said: only some of the events carry encrypted_content.
-        self.fields |= {key: value for key, value in item.items() if value is not None or key not in self.fields}
+        told = self._fold.exact(item)
+        self.fields |= {key: value for key, value in told.items() if value is not None or key not in self.fields}
         self.done = self.done or done
         if done:
             self.ends(place)
         for slot in ("content", "summary"):
-            self._list(slot, item.get(slot), place, done=done)
+            self._list(slot, told.get(slot), place, done=done)
         for slot in _SLOTS:
             said = item.get(slot)
             if isinstance(said, str) and said:

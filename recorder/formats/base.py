@@ -49,6 +49,19 @@ class Noting(Protocol):
         ...
 
 
+@runtime_checkable
+class NotingChoices(Protocol):
+    """Exchanges that take note of those of their answers that a format has no place for, though it has for others."""
+
+    def choice_left_out(self, exchange: str, choice: int, reason: str) -> None:
+        """Take note of one.
+
+        :param exchange: the id of its exchange; ``choice``: its index there.
+        :param reason: why the format has no place for it, in a few words.
+        """
+        ...
+
+
 class Format(Protocol):
     """One way to write exchanges down."""
 

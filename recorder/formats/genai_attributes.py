@@ -88,7 +88,7 @@ def genai_attributes(rebuilt: Rebuilt, url: SplitResult) -> Iterator[tuple[str, 
         yield "gen_ai.response.time_to_first_chunk", rebuilt.exchange.first_chunk_ns / 1e9
     if answer.tokens is not None:
         yield from _usage(answer.tokens, dialect)
-    yield from _content(rebuilt, flavour, payload)
+    yield from _content(rebuilt, flavour, request.exact_json if request else None)
 
 
 def _provider(host: str, flavour: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from recorder.core.json_text import plain, present, whole
-from recorder.core.message_json import part_json
+from recorder.core.message_json import arguments_json, part_json
 from recorder.core.messages import (
     Choice,
     MediaPart,
@@ -85,7 +85,7 @@ def _call(part: ToolCallPart) -> dict[str, Any]:
     """Return a call; arguments that are not known to be complete are no ``arguments``."""
     told = {"type": "tool_call", **present(id=plain(part.id), name=plain(part.name))}
     if part.complete:
-        return {**told, "arguments": plain(part.arguments)}
+        return {**told, "arguments": arguments_json(part)}
     return {**told, "arguments_text": whole(part.arguments_text), "complete": False}
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import html
-import json
 import re
 from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from recorder.core.characters import STEERING
-from recorder.core.json_text import plain, whole
+from recorder.core.json_text import dumps, plain, whole
 
 _RUN: Final = re.compile(f"({STEERING.pattern})\\1*")
 #: Characters of a segment of a long text.
@@ -67,7 +66,7 @@ def block(text: str, kind: str = "text") -> str:
 
 def json_block(value: Any) -> str:
     """Return a JSON value as a block."""
-    return block(json.dumps(plain(value), ensure_ascii=False, allow_nan=False, indent=2), "mono")
+    return block(dumps(plain(value), ensure_ascii=False, allow_nan=False, indent=2), "mono")
 
 
 def folded(summary: str, content: str, kind: str = "") -> str:

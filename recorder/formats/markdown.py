@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from recorder.core.conversation import Conversation
-from recorder.core.json_text import plain, whole
+from recorder.core.json_text import dumps, plain, whole
 from recorder.core.linked import Linked
 from recorder.core.message_json import part_json
 from recorder.core.message_text import part_title
@@ -184,7 +184,7 @@ def _part(part: Part) -> Iterator[str]:
         yield f"*{code(title)}*\n\n" + (fenced(text) if text else "")
         rest = {key: value for key, value in shown.items() if key not in _TOLD}
         if rest:
-            yield fenced(json.dumps(rest.get("value", rest), ensure_ascii=False, indent=2), "json")
+            yield fenced(dumps(rest.get("value", rest), ensure_ascii=False, indent=2), "json")
 
 
 def fenced(text: str, language: str = "") -> str:

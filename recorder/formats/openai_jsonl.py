@@ -6,15 +6,14 @@ https://platform.openai.com/docs/guides/supervised-fine-tuning, "Formatting your
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from recorder.core.conversation import Conversation
-from recorder.core.json_text import plain
+from recorder.core.json_text import dumps, plain
 from recorder.core.messages import Choice, Message
 from recorder.core.rebuilt import Rebuilt
-from recorder.formats.leaves import leaf_lines
+from recorder.formats.leaves import Examples, leaf_lines
 from recorder.formats.openai_messages import NoPlaceError, openai_answer, openai_messages
 from recorder.formats.tools import offered_tools
 
@@ -48,6 +47,17 @@ def teachable(rebuilt: Rebuilt) -> Iterator[Choice]:
         yield from (choice for choice in rebuilt.answer.choices if choice.finish not in _CUT)
 
 
+def begun(rebuilt: Rebuilt) -> Examples:
+    """Return the lines of an exchange, none yet, with why those of its answers have none that are not whole."""
+    found = Examples()
+    if rebuilt.answer.choices:
+        taught = {choice.index for choice in teachable(rebuilt)}
+        found.left_out = {
+            choice.index: untaught(rebuilt) for choice in rebuilt.answer.choices if choice.index not in taught
+        }
+    return found
+
+
 def untaught(rebuilt: Rebuilt) -> str:
     """Return why none of its choices stands for a whole answer, in a few words."""
     if rebuilt.not_as_written is not None:
@@ -60,19 +70,19 @@ def untaught(rebuilt: Rebuilt) -> str:
 
 
 def _lines(rebuilt: Rebuilt) -> list[str]:
-    found, reason = list[str](), untaught(rebuilt)
+    found, reason = begun(rebuilt), untaught(rebuilt)
     request = rebuilt.exchange.request
-    payload = request.json if request else None
+    payload = request.exact_json if request else None
     sent = payload["messages"] if _is_own(rebuilt) and isinstance(payload, dict) else None
     offered = _offered(payload) if sent is not None else {"tools": offered_tools(payload)}
     for choice in teachable(rebuilt):
         try:
             messages = [*plain(sent), _answer(choice.message)] if sent is not None else _mapped(rebuilt, choice.message)
         except NoPlaceError as error:
-            reason = str(error)
+            reason = found.left_out[choice.index] = str(error)
             continue
         example = {"messages": messages} | {key: value for key, value in offered.items() if value not in (None, [])}
-        found.append(json.dumps(example, ensure_ascii=False, allow_nan=False) + "\n")
+        found.append(dumps(example, ensure_ascii=False, allow_nan=False) + "\n")
     if not found:
         raise NoPlaceError(reason)
     return found

@@ -7,7 +7,6 @@ would leave a message empty, or a tool's result without its call, there is no su
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -176,7 +175,7 @@ def result_text(part: ToolResultPart) -> str:
         return ""
     if isinstance(part.value, list) or (isinstance(part.value, dict) and "type" in part.value):
         raise NoPlaceError("a result in blocks without text")
-    return json.dumps(plain(part.value), ensure_ascii=False)
+    return dumps(plain(part.value), ensure_ascii=False)
 
 
 def _sayable(parts: Iterable[Part]) -> list[Part]:

@@ -6,16 +6,16 @@ stand in odd places, ``gpt`` and ``function_call`` in even ones.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any, Final
 
 from recorder.core.conversation import Conversation
+from recorder.core.json_text import dumps
 from recorder.core.messages import MediaPart, Message, OtherPart
 from recorder.core.rebuilt import Rebuilt
 from recorder.formats.leaves import leaf_lines
-from recorder.formats.openai_jsonl import teachable, untaught
+from recorder.formats.openai_jsonl import begun, teachable, untaught
 from recorder.formats.openai_messages import NoPlaceError, openai_messages
 from recorder.formats.tools import offered_tools
 
@@ -44,15 +44,15 @@ class ShareGpt:
 
 
 def _lines(rebuilt: Rebuilt) -> list[str]:
-    found, reason = list[str](), untaught(rebuilt)
+    found, reason = begun(rebuilt), untaught(rebuilt)
     request = rebuilt.exchange.request
-    functions = [tool["function"] for tool in offered_tools(request.json if request else None)]
+    functions = [tool["function"] for tool in offered_tools(request.exact_json if request else None)]
     tools = _json(functions) if functions else ""
     for choice in teachable(rebuilt):
         try:
             system, turns = _turns(rebuilt.request_messages, choice.message)
         except NoPlaceError as error:
-            reason = str(error)
+            reason = found.left_out[choice.index] = str(error)
             continue
         example = {"conversations": turns, "system": system, "tools": tools}
         found.append(_json(example) + "\n")
@@ -97,7 +97,7 @@ def _turn(message: dict[str, Any]) -> dict[str, str]:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def _text(message: dict[str, Any]) -> str:

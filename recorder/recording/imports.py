@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 from recorder.clock import id_text
 from recorder.core.chain import genesis, link
+from recorder.core.content_coding import is_coded
 from recorder.core.events import (
     FRAME_CLOSED,
     FRAME_END,
@@ -52,7 +53,6 @@ _LENGTH: Final = re.compile(r"[0-9]{1,18}")
 #: How long the names are of the headers that say how a body is framed and coded.
 _DECIDING: Final = frozenset(map(len, ("content-encoding", "content-length", "transfer-encoding")))
 _BREAKS: Final = re.compile(r"[\r\n\0]+")
-_GZIP: Final = b"\x1f\x8b"
 _NO_ORIGIN: Final = Origin(b"")
 
 
@@ -75,13 +75,14 @@ class File:
 class Made(NamedTuple):
     """The events of an exchange, what is missing from it, and what its file says of it beside its bodies.
 
-    The last is None where it cannot be held against these events: they are not what the file has.
+    The last is None where it cannot be held against these events, as they are not what the file has: for what reason.
     """
 
     opened: StreamOpened
     events: list[Event]
     missing: tuple[str, ...]
     told: bytes | None = None
+    untold: str | None = None
 
 
 @dataclass
@@ -142,7 +143,9 @@ class Writer:
         if kept.gaps:
             stream.tell("gap_recorded", _gap(self._now_ns), at_ns=None)
         self._end(stream, kept)
-        return Made(opened, stream.events, missing, foreign.told if as_told else None)
+        if as_told or foreign.told is None:
+            return Made(opened, stream.events, missing, foreign.told, foreign.untold)
+        return Made(opened, stream.events, missing, None, "this import hides or sets aside something of it")
 
     def _request(self, stream: _Stream, foreign: Foreign) -> bool:
         """Tell it; return whether it can be read as the file has it."""
@@ -267,7 +270,11 @@ def coherent(foreign: Foreign) -> tuple[Foreign, Notes]:
     # Our own recordings are what came over the wire, and of what was cut the length is that of the whole.
     untrue = set()
     if foreign.origin is None and foreign.end in (None, "response_completed"):
-        if foreign.body and coding not in ("", "identity") and not _is_coded(foreign.body, coding):
+        if (
+            foreign.body
+            and coding not in ("", "identity")
+            and not is_coded(foreign.body, coding.rpartition(",")[2].strip())
+        ):
             untrue.add("content-encoding")
             notes.lacks.append("content_coding")
         if length is not None and notes.framing != "none" and length != str(len(foreign.body)):
@@ -289,20 +296,6 @@ def _framing(foreign: Foreign, names: Mapping[str, str]) -> str:
     if names.get("transfer-encoding", "").lower() == "chunked":
         return "chunked"
     return "length" if _LENGTH.fullmatch(names.get("content-length", "")) else "close"
-
-
-def _is_coded(body: bytes, coding: str) -> bool:
-    """Whether a body can be what its header says: gzip has a mark; of the rest, text and JSON are none."""
-    last = coding.rpartition(",")[2].strip()
-    if last in ("gzip", "x-gzip"):
-        return body.startswith(_GZIP[: len(body)])
-    if last == "zstd":
-        return body.startswith(b"\x28\xb5\x2f\xfd"[: len(body)])
-    try:
-        body.decode("utf-8")
-    except UnicodeDecodeError:
-        return True
-    return False
 
 
 def _imported(foreign: Foreign, file: File, notes: Notes) -> ImportedMeta:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import httpx2
 import pytest
 
 from recorder.core.messages import CitationPart, OtherPart, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
@@ -73,17 +74,24 @@ def by_recorder(stream: corpus.CorpusStream) -> tuple[dict[str, Any], Rebuilt]:
     }, rebuilt
 
 
-def by_sdk(body: bytes) -> dict[str, Any]:
-    from anthropic._streaming import SSEDecoder  # for seconds, in each worker that collects this
-    from anthropic.lib.streaming._messages import accumulate_event
+def by_sdk(body: bytes, *, beta: bool = False) -> dict[str, Any]:
+    """Return what the SDK makes of *body*.
 
-    snapshot, buffers = None, {}
+    :param beta: by the accumulator of its beta API.
+    """
+    from anthropic._streaming import SSEDecoder  # for seconds, in each worker that collects this
+    from anthropic.lib.streaming import _beta_messages, _messages
+
+    asked: dict[str, Any] = {"request_headers": httpx2.Headers()} if beta else {}
+    accumulate: Any = (_beta_messages if beta else _messages).accumulate_event
+    snapshot: Any = None
+    buffers: dict[int, bytes] = {}
     for event in SSEDecoder().iter_bytes(iter([body])):
         value = json.loads(event.data)
         if event.event == "error":
             break
         if event.event != "ping":
-            snapshot = accumulate_event(event=value, current_snapshot=snapshot, json_bufs=buffers)
+            snapshot = accumulate(event=value, current_snapshot=snapshot, json_bufs=buffers, **asked)
     assert snapshot is not None
     content = []
     for block in snapshot.content:
@@ -119,6 +127,19 @@ def test_same_as_the_sdk_but_for_its_bugs(name: str) -> None:
     known, _ = SDK_BUGS.get(name.rpartition("/")[2], (set(), ""))
     found = {key for key in ours if ours[key] != theirs[key]}
     assert found == known, {key: (ours[key], theirs[key]) for key in found ^ known}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_same_as_the_accumulator_of_the_beta_api_but_for_a_call_that_was_cut(name: str) -> None:
+    """It knows what the other one drops: compaction, and the arguments of tools that the provider runs."""
+    stream = corpus.stream(name)
+    ours, rebuilt = by_recorder(stream)
+    ours["model"] = rebuilt.model  # of a fallback, the model that went on
+    theirs = by_sdk(stream.body, beta=True)
+    for said in (ours, theirs):
+        said["content"] = [{key: held for key, held in block.items() if held is not None} for block in said["content"]]
+    cut = {"content"} if name.endswith("/incomplete-partial-json-response-0-6c76dad5.sse") else set()
+    assert {key for key in ours if ours[key] != theirs[key]} == cut
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -6,8 +6,10 @@ import base64
 import io
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow.parquet
 import pytest
 from google.protobuf import json_format
@@ -15,12 +17,14 @@ from openai.types.chat import ChatCompletionFunctionToolParam, ChatCompletionMes
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from pydantic import TypeAdapter
 
+from recorder.core.content_coding import undo
 from recorder.core.exchange import fold
 from recorder.core.rebuilt import Rebuilt
 from recorder.dialects.rebuild import rebuild
 from recorder.formats.base import render
 from tests import corpus
 from tests.building import ExchangeBuilder
+from tests.unit.formats.test_har import log_of
 
 pytestmark = corpus.needs_corpus
 
@@ -77,7 +81,21 @@ def test_every_exchange_is_a_span(exchanges: list[Rebuilt]) -> None:
     assert len(found) == len(exchanges)
 
 
-def test_every_message_is_a_row(exchanges: list[Rebuilt]) -> None:
+def test_every_exchange_is_an_entry_of_a_har_that_others_open(exchanges: list[Rebuilt]) -> None:
+    entries = log_of(*exchanges)["entries"]
+    for entry, told in zip(entries, exchanges, strict=True):
+        content = entry["response"]["content"]
+        coded = content.get("encoding") == "base64"
+        body = base64.b64decode(content["text"]) if coded else content["text"].encode()
+        assert body == undo(told.exchange.body, None).body
+
+
+def test_every_message_is_a_row(exchanges: list[Rebuilt], tmp_path: Path) -> None:
     data = b"".join(piece for piece in render("parquet", exchanges) if isinstance(piece, bytes))
     expected = sum(len(one.request_messages) + len(one.answer.choices) for one in exchanges)
     assert pyarrow.parquet.read_table(io.BytesIO(data)).num_rows == expected
+    file = tmp_path / "messages.parquet"
+    file.write_bytes(data)
+    with duckdb.connect() as connection:
+        read = connection.execute("SELECT count(*), count(DISTINCT exchange) FROM read_parquet(?)", [str(file)])
+        assert read.fetchone() == (expected, sum(bool(one.request_messages or one.answer.choices) for one in exchanges))

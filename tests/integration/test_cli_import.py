@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import codecs
 import gzip
 import io
@@ -321,3 +322,28 @@ def test_a_time_that_no_store_keeps_is_told_apart_from_one_that_no_file_tells(st
     assert "  when the request was sent: outside of 1970 to 2116  in 2 exchanges\n" in result.stdout
     (report,) = reports(store_url, file)
     assert (report["lacks"]["started_at"], report["lacks"]["started_at_outside"]) == (3, 2)
+
+
+def test_an_answer_that_was_damaged_when_it_was_recorded_is_told_in_a_line_and_kept(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    """It is whole as far as HTTP can tell, so the file says nothing of it."""
+    packed = bytearray(gzip.compress(b"what it said, once", mtime=0))
+    packed[12] ^= 0xFF
+    damaged, whole = entry(), entry()
+    for made, body in ((damaged, bytes(packed)), (whole, gzip.compress(b"what it said", mtime=0))):
+        made["response"]["headers"] = [{"name": "Content-Encoding", "value": "gzip"}]
+        content = {"text": base64.b64encode(body).decode(), "encoding": "base64", "size": len(body)}
+        made["response"]["content"] = content | {"mimeType": "text/plain"}
+    file = tmp_path / "damaged.har"
+    file.write_text(json.dumps(har(whole, damaged)))
+    done = run("import", str(file), "--store", sqlite_url)
+    assert done.exit_code == 0, done.output
+    assert done.stdout.startswith("2 exchanges imported")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"warning: the answer of entry 2 of {file} cannot be decoded, the coded body is damaged: ")
+    (report,) = reports(sqlite_url, file)
+    assert [one["entry"] for one in report["damaged"]] == [2]
+    assert {bytes(packed), gzip.compress(b"what it said", mtime=0)} == {
+        one.body for one in exchanges(sqlite_url).values()
+    }

@@ -93,6 +93,44 @@ def test_a_tampered_export_is_no_confirmation(store_url: str, tmp_path: Path) ->
     assert "its bodies are the same, but what the file tells beside them is not what this version reads in them" in line
 
 
+UNTOLD = "messages and the verdict that the file tells were not compared"
+
+
+def test_where_only_the_recording_was_compared_is_told(store_url: str, tmp_path: Path) -> None:
+    """Nobody looked at what the file tells beside the bodies: there already does not say that this is the same."""
+    fill(store_url, whole(1), whole(2), whole(3))
+    file = exported(store_url, tmp_path / "o.jsonl")
+    assert UNTOLD not in run("import", str(file), "--store", store_url).stdout
+    assert "untold" not in imported(store_url, file)
+    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    del lines[0]["recording"]["reader"]
+    lines[1]["recording"]["reader"] = "0" * 32
+    lines[1]["messages"][0]["parts"][0]["text"] = "something else"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    done = run("import", str(file), "--store", store_url)
+    whys = "the file does not say what read it (1), another version read it (1)"
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[1:3] == ["3 exchanges there already", f"  of 2 of them the {UNTOLD}: {whys}"]
+    assert imported(store_url, file)["untold"] == {
+        "another version read it": 1,
+        "the file does not say what read it": 1,
+    }
+    other = f"sqlite:///{tmp_path}/other.db"  # what is new has nothing that it could be compared with
+    assert "untold" not in imported(other, file)
+
+
+@pytest.mark.parametrize("name", ["har", "json"])
+def test_only_what_tells_something_beside_its_bodies_is_told_of(store_url: str, tmp_path: Path, name: str) -> None:
+    fill(store_url, whole())
+    file = exported(store_url, tmp_path / f"o.{name}", name=name)
+    assert UNTOLD not in run("import", str(file), "--store", store_url).stdout
+    hiding = ("import", str(file), "--redact", "body:messages", "--store", f"sqlite:///{tmp_path}/hidden.db")
+    assert "1 exchange imported" in run(*hiding).stdout
+    again = run(*hiding).stdout
+    assert "1 exchange there already\n" in again
+    assert (f"{UNTOLD}: this import hides or sets aside something of it (1)" in again) is (name == "json")
+
+
 @pytest.mark.parametrize("reader", [None, "0" * 32, 7])
 def test_what_something_else_read_in_the_same_bodies_is_no_difference(
     store_url: str, tmp_path: Path, reader: str | int | None

@@ -65,6 +65,8 @@ def test_what_is_long_is_told_by_a_report(tmp_path: Path) -> None:
     told = (f'<testcase classname="tests.{place}" name="{name}" time="{time}"/>' for place, name, time in cases)
     report.write_text(f"<testsuites><testsuite>{''.join(told)}</testsuite></testsuites>")
     assert long_tests(report) == ["unit/core/test_a.py::test_long"]
+    before = ["unit/core/test_a.py::test_short", "unit/core/test_b.py::test_not_run"]
+    assert long_tests(report, before) == ["unit/core/test_a.py::test_long", "unit/core/test_b.py::test_not_run"]
 
 
 def test_who_names_a_file_gets_all_of_it() -> None:

@@ -114,6 +114,7 @@ class Foreign:
     :ivar key: what makes it the same exchange in another file of this kind, where that is not all that it holds.
     :ivar told: :func:`~recorder.core.told_digest.told_digest` of what the file says of it beside its bodies; None where
         it says nothing, or something else read it than what reads here.
+    :ivar untold: why that is None though the file says something, in a few words.
     :ivar number: its place in the file, from 1.
     """
 
@@ -142,6 +143,7 @@ class Foreign:
     called: str | None = None
     key: bytes | None = None
     told: bytes | None = None
+    untold: str | None = None
 
     def header(self, name: str) -> str | None:
         """Return the first value of a header of the answer."""

@@ -125,19 +125,24 @@ def _exchange(number: int, value: dict[str, Any]) -> Foreign:
         gaps=evidence.get("recording_has_gaps") is True,
         origin=origin_of(value, fields, answer),
         home=home_of(value, value.get("conversation_name")),
-        told=_told(value),
+        told=None if (untold := _untold(value)) else told_digest(value),
+        untold=untold,
     )
     lacks = {*lacking(found, value.get("imported")), *(("request",) if request is None else ())}
     return replace(found, missing=tuple(sorted(lacks - ({"request"} if request is not None else set()))))
 
 
-def _told(value: dict[str, Any]) -> bytes | None:
-    """What it says beside its bodies; None where it was not read as they are read here, or something was missing."""
-    mark = reader_mark()
-    if mark is None or value["recording"].get("reader") != mark:
-        return None
+def _untold(value: dict[str, Any]) -> str | None:
+    """Why what it says beside its bodies cannot be held against what is read in these here; None where it can."""
+    reader, mark = value["recording"].get("reader"), reader_mark()
+    if reader is None:
+        return "the file does not say what read it"
+    if mark is None:
+        return "another package reads here, too"
+    if reader != mark:
+        return "another version read it"
     # Where the gaps were does not leave with an export, and what was read around them depends on it.
-    return None if value["evidence"].get("recording_has_gaps") is True else told_digest(value)
+    return "its recording has gaps" if value["evidence"].get("recording_has_gaps") is True else None
 
 
 def _bytes(kept: dict[str, Any], name: str) -> bytes:

@@ -109,3 +109,18 @@ def test_the_text_of_every_value_is_read_as_that_value(value: Any, indent: int |
                 assert found in text
                 assert json.loads(found) == inner
                 waiting.append(inner)
+
+
+def test_a_value_of_a_document_has_its_numbers_as_they_were_sent() -> None:
+    text = '{"a": [1.50, {"b": 1E+2, "c": 2.5}, [NaN, 3]], "d": {"e": 0.5}}'
+    root = json.loads(text)
+    sources = Sources(text, root)
+    found = sources.exact(root["a"])
+    assert list(map(str, found)) == ["1.50", "{'b': 100.0, 'c': 2.5}", "[nan, 3]"]
+    assert (str(found[1]["b"]), type(found[1]["c"])) == ("1E+2", float)
+    assert found == [1.5, {"b": 100.0, "c": 2.5}, root["a"][2]]  # a number as any other
+    assert found[2] is root["a"][2]
+    for value in (root["d"], root["a"][2], "x", 2.5, None, [1.5], {"b": 1.5}):
+        assert sources.exact(value) is value
+    assert sources.exact(Sourced(root, sources))["d"] is root["d"]
+    assert not Sources(text, root).asked

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import copy
 import json
 import math
+import pickle
 from decimal import Decimal
 from functools import partial
 
@@ -9,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recorder.core.json_numbers import SentDecimal, SentFloat, as_sent, number
 from recorder.core.json_text import (
     dumps,
     exactly,
@@ -97,14 +100,36 @@ def test_a_number_that_no_float_holds_is_a_decimal(text: str, value: float | Dec
     assert (found, type(found)) == (value, type(value))
     for strict in (True, False):  # and a float for everybody else, who would not know what to do with another thing
         assert type(parse_json(f"[{text}]", strict=strict)[0]) is float
-    assert exactly(f"[{text}]".encode(), parse_json(f"[{text}]")) == [value]
     assert Decimal(dumps([found])[1:-1]) == Decimal(text)
+    for read in (f"[{text}]".encode(), f"[{text}]"):  # to be shown as it was sent
+        shown = exactly(read, parse_json(read))
+        assert dumps(shown) == dumps(plain(shown)) == written(shown) == f"[{text}]"
+        assert number(str(shown[0])) == number(text)
 
 
 def test_numbers_beyond_floats_and_beyond_decimals() -> None:
     assert exactly(b"[1e400]", [math.inf]) == [Decimal("1e400")]
     assert exactly(b"[1e99999999999999999999]", [math.inf]) == [math.inf]
     assert exactly(b"[1, 2.5]", "what was read") == "what was read"
+
+
+@pytest.mark.parametrize("text", ["231.50", "1E+2", "0.00001", "1e400", "0.123456789012345678901234567890"])
+def test_a_number_brings_its_text_along(text: str) -> None:
+    value = as_sent(text)
+    for one in (value, plain(value), copy.deepcopy(plain(value)), pickle.loads(pickle.dumps(plain(value)))):
+        assert str(one) == text
+    assert isinstance(value, SentFloat) is (text not in ("1e400", "0.123456789012345678901234567890"))
+    assert value == (float(text) if isinstance(value, float) else Decimal(text))
+    with pytest.raises(TypeError):  # who forgets that it is to be written as it was sent shall notice
+        json.dumps(plain(value))
+    assert type(plain(value)) is SentDecimal
+    assert type(as_sent("2.5")) is float
+
+
+@given(st.from_regex(r"-?(0|[1-9][0-9]{0,20})(\.[0-9]{1,25})?([eE][+-]?[0-9]{1,4})?", fullmatch=True))
+def test_any_number_is_shown_as_it_was_sent(text: str) -> None:
+    if set("eE.") & set(text):
+        assert dumps(exactly(f'{{"a": {text}}}', parse_json(f'{{"a": {text}}}'))) == f'{{"a": {text}}}'
 
 
 def test_decimals_are_written_as_numbers_in_every_layout() -> None:

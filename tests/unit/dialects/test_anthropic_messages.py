@@ -199,6 +199,19 @@ def test_unknown_events_deltas_and_fields_are_kept() -> None:
     assert parts(answer) == (TextPart("ab"),)
 
 
+def test_after_a_fallback_it_is_the_model_that_went_on() -> None:
+    fallback = opened(1, "fallback", **{"from": {"model": "m-1"}, "to": {"model": "m-2"}})
+    events = [started(), opened(0), text(0, "a"), stopped(0), fallback, stopped(1), opened(2), text(2, "b"), stopped(2)]
+    answer = streamed(*events, *ended())
+    assert (answer.models, answer.choices[0].message.text) == (("m-1", "m-2"), "ab")
+    assert rebuilt(sse(*events, *ended(), named="type")).model == "m-2"
+    assert answer.anomalies == ()
+    for odd in ({}, {"to": None}, {"to": {"model": 5}}, {"to": ["m-2"]}):
+        assert streamed(started(), opened(0, "fallback", **odd), stopped(0), *ended()).models == ("m-1",)
+    back = opened(3, "fallback", **{"from": {"model": "m-2"}, "to": {"model": "m-1"}})
+    assert streamed(*events, back, stopped(3), *ended()).models[-1] == "m-1"
+
+
 def test_an_error_under_status_200_ends_the_answer() -> None:
     error = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}, "request_id": "req_1"}
     for body in (sse(started(), opened(0), text(0, "a"), error, named="type"), sse(started(), opened(0), error)):

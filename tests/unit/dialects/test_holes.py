@@ -14,9 +14,10 @@ from recorder.core.rebuilt import Rebuilt, as_json
 from recorder.dialects.rebuild import rebuild
 from tests.building import URL, ExchangeBuilder, delta
 from tests.holing import LOST, recorded
+from tests.unit.dialects import converse_frames as converse
 from tests.unit.dialects.answers import kinds, rebuilt_from
 from tests.unit.dialects.holed import HOLES, OLLAMA, STREAMS, Holed
-from tests.unit.dialects.wire import SSE, ndjson, sse
+from tests.unit.dialects.wire import SSE, frame, ndjson, sse
 
 
 def read(stream: Holed, body: bytes) -> Rebuilt:
@@ -256,6 +257,67 @@ def test_so_are_arguments_that_came_as_a_value() -> None:
     message = f'{{"type":"message","id":"msg_1","role":"assistant","content":[\n{block}\n],"stop_reason":"tool_use"}}'
     anthropic = rebuilt_from(message.encode(), "application/json", "https://api.anthropic.com/v1/messages")
     assert ([call.complete for call in calls(anthropic)], anthropic.verdict) == ([False], "complete")
+
+
+CALL = '{"index":0,"id":"a","function":{"name":"buy","arguments":%s}}'
+
+
+@pytest.mark.parametrize(
+    ("pieces", "named"),
+    [
+        ([CALL % '"{\\"qty\\":1}","arguments":"{\\"qty\\":100}"'], "arguments"),
+        ([CALL % '"{\\"qty\\":1","arguments":"{\\"qty\\":1"', CALL % '"}"'], None),  # twice the same
+        ([CALL % '"{\\"qty\\":1"', CALL % '"0","arguments":""', CALL % '"}"'], "arguments"),
+        ([(CALL % '"{}"').replace('"name":"buy"', '"name":"sell","name":"buy"')], "name"),
+        ([(CALL % '"{}"').replace('"id":"a"', '"id":"b","id":"a"')], "id"),
+        ([(CALL % '"{}"').replace('"function":', '"function":{"name":"sell"},"function":')], "function"),
+    ],
+)
+def test_a_call_that_came_in_fields_of_one_name_is_not_whole(pieces: list[str], named: str | None) -> None:
+    chunks = [f'{{"choices":[{{"index":0,"delta":{{"tool_calls":[{piece}]}}}}]}}' for piece in pieces]
+    rebuilt = rebuilt_from(sse(*chunks) + END, SSE, URL)
+    (call,) = calls(rebuilt)
+    assert (call.name, call.complete, rebuilt.verdict) == ("buy", named is None, "complete")
+    told = [fact.detail for fact in rebuilt.answer.anomalies if fact.kind == "tool_field_repeated"]
+    detail = f"the fields that brought buy have a name twice in one object: {named!r}"
+    assert told == ([detail] if named else [])
+
+
+def test_so_are_calls_of_other_dialects() -> None:
+    block = {"type": "tool_use", "id": "t", "name": "buy", "input": {}}
+    piece = {"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": "{}"}}
+    events = [
+        {"type": "message_start", "message": {"role": "assistant", "content": []}},
+        {"type": "content_block_start", "index": 0, "content_block": block},
+        *(piece, {"type": "content_block_stop", "index": 0}, {"type": "message_stop"}),
+    ]
+    for body, complete in (
+        (sse(*events, named="type"), True),
+        (
+            sse(*events, named="type").replace(b'"partial_json": "{}"', b'"partial_json": "0", "partial_json": "{}"'),
+            False,
+        ),
+    ):
+        rebuilt = rebuilt_from(body, SSE, "https://api.anthropic.com/v1/messages")
+        assert [call.complete for call in calls(rebuilt)] == [complete]
+    url, kind = OLLAMA
+    said = (
+        '{"model":"m","message":{"role":"assistant","tool_calls":[{"function":%s}]},"done":true,"done_reason":"stop"}\n'
+    )
+    for text, complete in (
+        ('{"name":"buy","arguments":{"qty":1}}', True),
+        ('{"name":"buy","arguments":{"qty":1},"arguments":{"qty":100}}', False),
+    ):
+        rebuilt = rebuilt_from((said % text).encode(), kind, url)
+        assert [call.complete for call in calls(rebuilt)] == [complete]
+    framed_call = converse.called() + converse.piece(0, toolUse={"input": "{}"})
+    twice = frame(
+        b'{"contentBlockIndex":0,"delta":{"toolUse":{"input":"1","input":""}}}',
+        {":event-type": "contentBlockDelta", ":message-type": "event"},
+    )
+    for frames, complete in ((framed_call, True), (framed_call + twice, False)):
+        body = converse.STARTED + frames + converse.stopped(0) + converse.ended("tool_use")
+        assert [call.complete for call in calls(converse.rebuilt(body))] == [complete]
 
 
 @pytest.mark.parametrize(("said", "complete"), [({"q": 5}, False), ({"q": 1}, True), ({}, True)])

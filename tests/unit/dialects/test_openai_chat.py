@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recorder.core.messages import TextPart
-from tests.building import delta
-from tests.unit.dialects.answers import kinds
+from recorder.core.rebuilt import as_json
+from tests.building import URL, delta
+from tests.unit.dialects.answers import kinds, rebuilt_from
 from tests.unit.dialects.chat import read, streamed
 from tests.unit.dialects.wire import JSON, SSE, document, sse
 
@@ -200,6 +201,36 @@ def test_halves_of_an_escaped_pair_in_two_deltas_are_one_character() -> None:
 def test_ids_and_models_that_change_are_all_kept() -> None:
     answer = streamed(delta() | {"id": "a", "model": "x"}, delta() | {"id": "b", "model": "x"}, delta() | {"id": 5})
     assert (answer.ids, answer.models) == (("a", "b"), ("x", "m-1"))
+
+
+def test_created_that_changes_is_the_last_one_and_no_fact() -> None:
+    answer = streamed(*[delta(content="a") | {"created": number} for number in (1, 2, 3)], delta(finish="stop"))
+    assert (answer.extras["created"], answer.anomalies) == (3, ())
+
+
+def test_think_tags_in_the_content_stay_in_the_text() -> None:
+    """Nobody said that they are reasoning: Groq and others send them where the text is."""
+    answer = streamed(delta(content="<think>hm"), delta(content="</think>yes"), delta(finish="stop"))
+    assert answer.choices[0].message.parts == (TextPart("<think>hm</think>yes"),)
+
+
+def test_numbers_that_json_does_not_have_do_no_harm() -> None:
+    chunk = '{"choices":[{"index":0,"delta":{"content":"a"},"score":NaN,"least":-Infinity}]}'
+    rebuilt = rebuilt_from(sse(chunk, delta(finish="stop"), done=True), SSE, URL)
+    assert (rebuilt.answer_messages[0].text, rebuilt.verdict) == ("a", "complete")
+    json.dumps(as_json(rebuilt), allow_nan=False)
+
+
+def test_half_a_character_alone_is_replaced() -> None:
+    rebuilt = rebuilt_from(sse(json.dumps(delta(content="a\ud83d")), delta(content="b")), SSE, URL)
+    assert rebuilt.answer_messages[0].text == "a\ufffdb"
+    json.dumps(as_json(rebuilt), ensure_ascii=False).encode()
+
+
+def test_of_a_name_that_comes_twice_in_a_chunk_the_last_counts() -> None:
+    """As for the parsers of the SDKs; in the arguments of a call it is a fact (test_holes)."""
+    chunk = '{"choices":[{"index":0,"delta":{"content":"a","content":"b"},"delta":{"content":"c"}}]}'
+    assert streamed(f"data: {chunk}").choices[0].message.text == "c"
 
 
 @pytest.mark.parametrize("padding", ["", "\n\n  \n", "\ufeff"])

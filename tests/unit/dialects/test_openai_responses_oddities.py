@@ -248,6 +248,33 @@ def test_keepalives_and_states_are_nothing() -> None:
     assert (answer.choices[0].message.text, answer.anomalies) == ("Kurs €", ())
 
 
+def test_done_after_the_final_event_is_its_end_too() -> None:
+    """OpenRouter ends a stream of Responses with it, too."""
+    body = sse(*HELLO, done=True)
+    assert (read(body).anomalies, read(body).sentinel_seen, exchange(body).verdict) == ((), True, "complete")
+    assert exchange(sse(*HELLO[:-1], done=True)).verdict != "complete"
+
+
+def test_tools_of_an_mcp_server_are_listed_once_though_their_id_changes() -> None:
+    def listed(identity: str, tools: Any) -> dict[str, Any]:
+        return {"id": identity, "type": "mcp_list_tools", "server_label": "s", "tools": tools}
+
+    tools = [{"name": "f", "input_schema": {}}]
+    answer = streamed(
+        CREATED,
+        added(listed("a1", [])),
+        event("mcp_list_tools.in_progress", output_index=0, item_id="a1"),
+        event("mcp_list_tools.completed", output_index=0, item_id="a1"),
+        done(listed("a1", tools)),
+        added(message(), 1),
+        delta("output_text", "Hi", 1),
+        done(message(text("Hi")), 1),
+        completed(listed("b2", tools), message(text("Hi"))),
+    )
+    assert [type(part).__name__ for part in parts(answer)] == ["OtherPart", "TextPart"]
+    assert (parts(answer)[0].value["tools"], answer.anomalies) == (tools, ())
+
+
 def test_a_gateway_without_types_has_names() -> None:
     body = sse(*HELLO, named="type")
     for value in HELLO:

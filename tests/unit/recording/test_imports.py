@@ -144,6 +144,7 @@ def test_cuts_without_times_tell_chunks_and_no_times() -> None:
         ([("content-encoding", "br")], b'{"a": 1}', "close", ["content-encoding"]),
         ([("content-encoding", "gzip")], gzip.compress(b"x", mtime=0), "close", []),
         ([("content-encoding", "br")], b"\x8b\xff\x00", "close", []),
+        ([("content-encoding", "deflate")], b"K\x04\x00", "close", []),  # "a" without the wrapper, and valid UTF-8
         ([("content-length", "2")], b"hi", "length", []),
         ([("content-length", "**REDACTED**")], b"hi", "close", ["content-length"]),
         ([("transfer-encoding", "Chunked")], b"hi", "chunked", []),

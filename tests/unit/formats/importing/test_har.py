@@ -108,6 +108,13 @@ def test_a_body_that_is_left_out_is_missing() -> None:
     assert "response_body" not in one(answered({"size": 0})).missing
 
 
+@pytest.mark.parametrize("size", [0, 3, -1, 10**9, "3", None])
+def test_a_size_that_is_wrong_changes_nothing(size: Any) -> None:
+    found = one(answered({"size": size, "text": "longer than that"}))
+    assert found.body == b"longer than that"
+    assert "response_body" not in found.missing
+
+
 def test_an_entry_without_an_answer() -> None:
     failed = entry(response={"status": 0, "_error": "net::ERR_CONNECTION_RESET", "headers": []})
     found = one(har(failed))
