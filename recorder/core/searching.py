@@ -2,7 +2,7 @@
 
 A word is a run of letters and digits, of any case and with or without accents, vowel signs and other marks
 (:mod:`recorder.core.marks`): texts are indexed as these words, so that rows which no index has yet are found by the
-same ones. Letters like Ł are those that people type in their
+same ones. Base64 is no word (:mod:`recorder.core.base64_runs`). Letters like Ł are those that people type in their
 place (:mod:`recorder.core.letters`), and compatibility forms (ﬁ, Ａ１, ﾀﾜｰ) are what they stand for (NFKC). Scripts
 that put no space between words are found by pairs of characters (:mod:`recorder.core.unspaced`). A query::
 
@@ -22,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from recorder.core.base64_runs import blanked
 from recorder.core.letters import folded_letters
 from recorder.core.marks import MARKS, OPTIONAL_MARKS
 from recorder.core.unspaced import has_unspaced, pairs_of, runs_of
@@ -79,7 +80,7 @@ def parse_query(text: str) -> Query:
     unwanted: list[Term] = []
     for found in _TERM.finditer(text):
         told = found["quoted"] if found["quoted"] is not None else found["word"]
-        words = list(words_of(told))
+        words = list(_words_of(told))
         star = bool(found["star"]) or (found["word"] is not None and told.endswith("*"))
         if words:
             (unwanted if found["minus"] else wanted).append(_term(told, words, star))
@@ -100,6 +101,10 @@ def _term(told: str, words: list[Word], prefix: bool) -> Term:
 
 def words_of(text: str) -> Iterator[Word]:
     """Yield the words of a text in order; those of one character, or of a script without spaces, may overlap."""
+    return _words_of(blanked(text))
+
+
+def _words_of(text: str) -> Iterator[Word]:
     for found in _WORD.finditer(text):
         start, word = found.start(), found[0]
         if word.isascii():
@@ -126,7 +131,7 @@ def text_of_words(text: str) -> str:
 
     An index has ideas of its own of what a letter is without its accents, and they end with some Unicode or other.
     """
-    return text if text.isascii() else " ".join(word for _, _, word in words_of(text))
+    return blanked(text) if text.isascii() else " ".join(word for _, _, word in words_of(text))
 
 
 def _compared(word: str) -> str:
