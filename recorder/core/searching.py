@@ -1,10 +1,10 @@
 """What is searched for, word by word: queries, the words of a text, and the passage in which they stand.
 
-A word is a run of letters and digits, of any case and with or without diacritics of U+0300 to U+036F: what the
-tokenizer unicode61 of SQLite's FTS5 takes (https://sqlite.org/fts5.html#unicode61_tokenizer), so that rows which
-no index has yet are found by the same words. Letters like Ł are those that people type in their place
-(:mod:`recorder.core.letters`), and compatibility forms (ﬁ, Ａ１, ﾀﾜｰ) are what they stand for (NFKC). Scripts that put
-no space between words are found by pairs of characters (:mod:`recorder.core.unspaced`). A query::
+A word is a run of letters and digits, of any case and with or without accents, vowel signs and other marks
+(:mod:`recorder.core.marks`): texts are indexed as these words, so that rows which no index has yet are found by the
+same ones. Base64 is no word (:mod:`recorder.core.base64_runs`). Letters like Ł are those that people type in their
+place (:mod:`recorder.core.letters`), and compatibility forms (ﬁ, Ａ１, ﾀﾜｰ) are what they stand for (NFKC). Scripts
+that put no space between words are found by pairs of characters (:mod:`recorder.core.unspaced`). A query::
 
     word          is wanted; in any order, anywhere in one message
     "two words"   are wanted in this order, side by side
@@ -22,13 +22,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from recorder.core.base64_runs import blanked
 from recorder.core.letters import folded_letters
+from recorder.core.marks import MARKS, OPTIONAL_MARKS
 from recorder.core.unspaced import has_unspaced, pairs_of, runs_of
 
-#: The marks of kana, U+3099 and U+309A, belong to the character before them, as accents do. What it has matched it
-#: never gives back, else each character of a word would take a hundred bytes to remember.
-_WORD: Final = re.compile(r"[^\W_]++(?:[\u0300-\u036f\u3099\u309a]++[^\W_]*+)*+")
-_MARKS: Final = re.compile(r"[\u0300-\u036f]+")
+#: What it has matched it never gives back, else each character of a word would take a hundred bytes to remember; that
+#: it looks for marks only where there may be one makes it twice as fast.
+_WORD: Final = re.compile(rf"[^\W_]++(?:(?=[\u0300-\U000e01ef])[{MARKS}]++[^\W_]*+)*+")
+_MARKS: Final = re.compile(rf"[{OPTIONAL_MARKS}]+")
 _TERM: Final = re.compile(r'(?P<minus>-(?=["\w]))?(?:"(?P<quoted>[^"]*)(?:"|$)|(?P<word>[^\s"]+))(?P<star>(?<=")\*)?')
 _BEFORE: Final = 60  # characters of a passage before the first word that was found
 _LENGTH: Final = 200
@@ -78,7 +80,7 @@ def parse_query(text: str) -> Query:
     unwanted: list[Term] = []
     for found in _TERM.finditer(text):
         told = found["quoted"] if found["quoted"] is not None else found["word"]
-        words = list(words_of(told))
+        words = list(_words_of(told))
         star = bool(found["star"]) or (found["word"] is not None and told.endswith("*"))
         if words:
             (unwanted if found["minus"] else wanted).append(_term(told, words, star))
@@ -99,6 +101,10 @@ def _term(told: str, words: list[Word], prefix: bool) -> Term:
 
 def words_of(text: str) -> Iterator[Word]:
     """Yield the words of a text in order; those of one character, or of a script without spaces, may overlap."""
+    return _words_of(blanked(text))
+
+
+def _words_of(text: str) -> Iterator[Word]:
     for found in _WORD.finditer(text):
         start, word = found.start(), found[0]
         if word.isascii():
@@ -125,7 +131,7 @@ def text_of_words(text: str) -> str:
 
     An index has ideas of its own of what a letter is without its accents, and they end with some Unicode or other.
     """
-    return text if text.isascii() else " ".join(word for _, _, word in words_of(text))
+    return blanked(text) if text.isascii() else " ".join(word for _, _, word in words_of(text))
 
 
 def _compared(word: str) -> str:

@@ -12,10 +12,12 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from recorder.core.marks import MARKS
+
 #: Hangul, kana, bopomofo, ideographs of all planes and ages, and the half-width forms of these.
 _LETTER: Final = "[\u1100-\u11ff\u2e80-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff66-\uffdc\U00020000-\U0003ffff]"
-#: What belongs to the character before it: accents, and the marks of kana, combining and half-width.
-_MARK: Final = "[\u0300-\u036f\u3099\u309a\uff9e\uff9f]"
+#: What belongs to the character before it: marks, also those of kana, combining and half-width.
+_MARK: Final = f"[{MARKS}\uff9e\uff9f]"
 _UNSPACED: Final = re.compile(_LETTER)
 #: Characters that stand for nothing but themselves: nearly all that is written.
 _PLAIN: Final = re.compile("[\u3005\u3041-\u3096\u30a1-\u30fa\u30fc\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3]+")

@@ -115,10 +115,16 @@ def _rest(part: object) -> Iterator[str]:
         yield unescaped(said) if _is_json(said) else said
         yield from (text for text in _more(part) if text not in (said, part.call_id, part.name))
     elif isinstance(part, OtherPart):
-        yield from texts_of(part.value, framed=True)
+        yield from texts_of(part.value, framed=_is_framed(part))
     elif isinstance(part, ToolCallPart):
         yield part.name or ""
         yield from _words(part.arguments_text) if part.complete else [_cut(part)]
+
+
+def _is_framed(part: OtherPart) -> bool:
+    """Whether a part without a form of its own is a block of its dialect, not what somebody sent in place of one."""
+    value, kind = part.value, part.kind
+    return isinstance(value, dict) and kind != "content" and (value.get("type") == kind or kind in value)
 
 
 def _told_as_json(message: Message) -> list[str]:

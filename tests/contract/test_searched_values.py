@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import random
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from recorder.core.searching import parse_query
+from recorder.core.searching import _words_of, parse_query
 from recorder.projections.audit import audit_rows
 from recorder.projections.runner import project
 from recorder.projections.values import MOST_CHARACTERS, texts_of, unescaped
@@ -19,6 +20,7 @@ from recorder.store.sql import SqlStore
 from tests.building import ExchangeBuilder
 
 BYTES = base64.b64encode(bytes(range(256))).decode()
+RANDOM = base64.b64encode(random.Random(1).randbytes(400)).decode()
 JSON = (("content-type", "application/json"),)
 ANTHROPIC = "https://api.anthropic.com/v1/messages"
 BEDROCK = "https://bedrock-runtime.us-east-1.amazonaws.com/model/m/converse"
@@ -67,7 +69,7 @@ def responses(*items: dict[str, Any]) -> tuple[str, Any, Any]:
     return RESPONSES, {"model": "m", "input": "x"}, {**told, "output": output}
 
 
-def chat(result: str) -> tuple[str, Any, Any]:
+def chat(result: Any) -> tuple[str, Any, Any]:
     said = [{"role": "assistant", "tool_calls": [CALL]}, {"role": "tool", "tool_call_id": "t", "content": result}]
     asked = {"model": "m", "messages": [{"role": "user", "content": "x"}, *said]}
     choice = {"index": 0, "message": {"role": "assistant", "content": "ok"}, "finish_reason": "stop"}
@@ -152,13 +154,85 @@ def test_it_is_found(store: SqlStore, exchange: Any, found: list[str], not_found
     assert audit_rows(store).found == 0
 
 
+ORDERS = {"orders": [{"id": "A-17", "status": "filled", "type": "limit", "format": "fix", "item_id": "Z9"}]}
+OUTPUT = {"type": "function_call_output", "call_id": "c9", "output": [ORDERS["orders"][0], ORDERS]}
+OWN = {
+    "gemini": gemini(ORDERS),
+    "gemini, a list": gemini({"output": [ORDERS]}),
+    "bedrock": bedrock({"json": ORDERS}),
+    "anthropic": anthropic({"type": "text", "text": "so"}, {"type": "odd", "data": ORDERS}),
+    "cohere": cohere(ORDERS),
+    "responses": (RESPONSES, {"model": "m", "input": [{"role": "user", "content": "x"}, OUTPUT]}, responses()[2]),
+    "chat, a value": chat(ORDERS),  # which should have been written as text
+    "chat, a text": chat(json.dumps(ORDERS)),
+    "mcp": responses({"type": "mcp_call", "name": "f", "arguments": "{}", "output": json.dumps(ORDERS)}),
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_programs_own_ids_states_and_types_are_found(store: SqlStore, name: str) -> None:
+    url, asked, answer = OWN[name]
+    built = ExchangeBuilder().request(asked, url=url).response(headers=JSON, framing="length")
+    built.chunks(json.dumps(answer).encode()).completed()
+    store.append([built.opened], built.events)
+    project(store, SqlProjected(store))
+    for word in ("A-17", "filled", "limit", "fix", "Z9"):
+        assert len(list(SqlProjected(store).search(parse_query(word), ExchangeFilter()))) == 1, word
+    for word in ("completed", "c9", "function_call_output"):
+        assert not list(SqlProjected(store).search(parse_query(word), ExchangeFilter())), word
+
+
+LONG = "/usr/share/" + "/".join(f"orders-of-{at}-things" for at in range(12)) + "/last"
+LINES = "\n".join(RANDOM[at : at + 64] for at in range(0, len(RANDOM), 64))
+RESOURCE = {"type": "resource", "resource": {"uri": "file:///a.pdf", "mimeType": "application/pdf", "blob": "JVBERi0x"}}
+MEDIA = [
+    (chat(f"see ![x](data:image/png;base64,{RANDOM}) there"), ['"see x there"']),
+    (chat(f"see\n{LINES}\nthere"), ['"see there"']),
+    (chat(json.dumps({"note": f"see\n{LINES}\nthere"})), ["note", "there"]),
+    (chat(json.dumps({"content": [{"type": "image", "data": RANDOM}, {"note": "there"}]})), ["there"]),
+    (gemini({"content": [RESOURCE, {"type": "image", "data": "picture1", "mimeType": "image/png"}]}), ["file", "pdf"]),
+    (gemini({"text": f"see data:image/png;base64,{RANDOM} there", "more": [RANDOM, "gale"]}), ['"see there gale"']),
+    (cohere({"page": LINES, "more": f"gale\n\n{LINES}"}), ["gale"]),
+    (anthropic({"type": "text", "text": f"a {RANDOM} b"}, PICTURE), ['"a b"']),
+]
+
+
+@pytest.mark.parametrize(("exchange", "found"), MEDIA)
+def test_base64_amid_texts_is_not_found_and_what_is_around_it_is(
+    store: SqlStore, exchange: Any, found: list[str]
+) -> None:
+    url, asked, answer = exchange
+    built = ExchangeBuilder().request(asked, url=url).response(headers=JSON, framing="length")
+    built.chunks(json.dumps(answer).encode()).completed()
+    store.append([built.opened], built.events)
+    project(store, SqlProjected(store))
+
+    def hits(query: str) -> int:
+        return len(list(SqlProjected(store).search(parse_query(query), ExchangeFilter())))
+
+    assert {query: hits(query) for query in found} == dict.fromkeys(found, 1)
+    pieces = {word for _, _, word in _words_of(RANDOM)} | {"picture1", "jvberi0x"}
+    assert not [piece for piece in pieces if len(piece) > 5 and hits(piece)]
+
+
+def test_a_long_path_is_found_by_its_words(store: SqlStore) -> None:
+    for number, exchange in enumerate((chat(LONG), gemini({"at": LONG}), cohere({"at": LONG})), 1):
+        url, asked, answer = exchange
+        built = ExchangeBuilder(number).request(asked, url=url).response(headers=JSON, framing="length")
+        built.chunks(json.dumps(answer).encode()).completed()
+        store.append([built.opened], built.events)
+    project(store, SqlProjected(store))
+    for query in ("share", '"orders of 7 things"', "last", LONG):
+        assert len(list(SqlProjected(store).search(parse_query(query), ExchangeFilter()))) == 3, query
+
+
 def test_texts_and_numbers_but_no_names_and_nothing_that_is_no_text() -> None:
     lines = "\n".join([BYTES[:76], BYTES[76:152], BYTES[152:160]])
     value = {"a": ["one", 2, {"b": 3.5, "c": None, "d": False}], "e": Decimal("0.10000000000000000001"), "": ""}
     assert list(texts_of(value)) == ["one", "2", "3.5", "0.10000000000000000001"]
-    assert list(texts_of([BYTES, lines, f"data:image/png;base64,{BYTES[:40]}", "data: none", "x" * 128])) == [
+    assert list(texts_of([BYTES, lines, f"data:image/png;base64,{BYTES[:40]}", "data: none", "x" * 129])) == [
         "data: none",
-        "x" * 128,
+        "x" * 129,
     ]
     assert list(texts_of({"mimeType": "image/png", "data": "iVBORw0K"})) == ["image/png"]
     assert list(texts_of({"mimeType": "text/plain", "data": "two words"})) == ["text/plain", "two words"]

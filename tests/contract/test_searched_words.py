@@ -84,3 +84,47 @@ def test_any_word_is_found_on_both_engines_and_shown(store: SqlStore, word: str,
         found = [row for row, _ in SqlProjected(store).search(query, ExchangeFilter(), limit=9)]
         assert [row.text for row in found] == [f"about {word}, yes"], asked
         assert passage(query, found[0].searched), asked
+
+
+#: Words with their vowel signs and the like, and without; and what they are no part of.
+MARKED = {
+    "किताब": "कतब",
+    "हिन्दी": "हनद",
+    "كِتَابٌ": "كتاب",
+    "مُحَمَّد": "محمد",
+    "שָׁלוֹם": "שלום",
+    "தமிழ்": "தமழ",
+    "ភាសាខ្មែរ": "ភសខមរ",
+    "ไม่": "ไม",
+    "ශ්‍රී": "ශර",
+    "葛\U000e0100城市": "葛城市",
+    "1\ufe0f\u20e32": "12",
+}
+
+
+@pytest.mark.parametrize(("word", "bare"), MARKED.items())
+def test_a_word_is_found_with_its_marks_and_without_and_never_a_part_of_it(
+    store: SqlStore, word: str, bare: str
+) -> None:
+    texts = (f"one {word}, two", f"one {bare} two")
+    fill(store, *(answered(at, ("user", text), text="A", call=f"c{at}") for at, text in enumerate(texts, 1)))
+    unspaced = bare == "葛城市"
+    for asked in (word, bare, f'"one {word} two"', f'"one {bare} two"', f"{word[:2] if unspaced else bare[:1]}*"):
+        query = parse_query(asked)
+        for newest_first in (True, False):
+            found = SqlProjected(store).search(query, ExchangeFilter(), limit=9, newest_first=newest_first)
+            told = {row.text: passage(query, row.searched) for row, _ in found}
+            assert told.keys() == set(texts), asked
+            assert all(told.values())
+        assert [query.selects([text]) for text in texts] == [True, True]
+    for part in () if unspaced else (bare[:1], bare[1:], word[-2:]):
+        query = parse_query(part) if part[0].isalnum() or len(part) > 1 else parse_query("nothing")
+        assert not list(SqlProjected(store).search(query, ExchangeFilter(), limit=9)), part
+        assert not any(query.selects([text]) for text in texts)
+
+
+def test_the_marks_of_kana_tell_syllables_apart(store: SqlStore) -> None:
+    fill(store, answered(1, ("user", "ガス"), text="A"), answered(2, ("user", "カス"), text="B"))
+    for asked, text in (("ガス", "ガス"), ("カ\u3099ス", "ガス"), ("カス", "カス")):
+        found = SqlProjected(store).search(parse_query(asked), ExchangeFilter(), limit=9)
+        assert [row.text for row, _ in found] == [text]
