@@ -15,8 +15,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from typing import Any, Final, TypeVar, cast
 
-from recorder.core.json_numbers import as_sent
-from recorder.core.json_text import scan_value
+from recorder.core.json_text import scan_value, sent_numbers
 
 Name = str | int
 Span = tuple[int, int]
@@ -65,21 +64,17 @@ class Sources:
         :param value: an object or an array as for :meth:`text_of`; others are returned as they are.
         :returns: the very same where it has no number that was written otherwise than Python does.
         """
-        if not isinstance(value, dict | list):
+        if not isinstance(value, dict | list) or not _has_float(value):
             return value
-        held: dict[Any, Any] = value if isinstance(value, dict) else dict(enumerate(value))
-        changed: dict[Any, Any] = {}
-        for name, inner in held.items():
-            if type(inner) is float:
-                text = self.text_of(value, name)
-                found: Any = inner if text is None else as_sent(text)
-            else:
-                found = self.exact(inner)
-            if found is not inner and type(found) is not float:
-                changed[name] = found
-        if not changed:
-            return value
-        return cast(_Value, {**held, **changed} if isinstance(value, dict) else list({**held, **changed}.values()))
+        held: Any = value.read if isinstance(value, Sourced) else value
+        if held is self._root:
+            self.asked = True
+            return cast(_Value, sent_numbers(self.text, value))
+        if self._ways is None:
+            self._ways = _ways(self._root)
+        way = self._ways.get(id(held))
+        text = None if way is None or way[0] is not held else self.text_of(*way[1:])
+        return value if text is None else cast(_Value, sent_numbers(text, value))
 
     @cached_property
     def text(self) -> str:
@@ -98,6 +93,17 @@ class Sources:
                     start = self._places[id(around)][name][0]
                 self._places[id(one)], _ = _places_in(self.text, start)
         return self._places[id(holder)]
+
+
+def _has_float(value: Any) -> bool:
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if type(one) is float:
+            return True
+        if isinstance(one, dict | list):
+            waiting += one.values() if isinstance(one, dict) else one
+    return False
 
 
 def _ways(root: Any) -> dict[int, _Way]:

@@ -63,6 +63,7 @@ def _exact_and_finite(text: str) -> float | Decimal:
 
 
 _decode_exactly = json.JSONDecoder(parse_float=lambda text: _shown(as_sent(text))).decode
+_decode_sent = json.JSONDecoder(parse_float=as_sent).decode
 #: What may stand in a number that Python writes otherwise: zeros at an end, an exponent, many digits.
 _AS_SENT: Final = re.compile(rb"\.[0-9]+0(?![0-9])|[0-9][eE][+-]?[0-9]|[0-9.]{16}|\.0000")
 _decode_strictly = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite).decode
@@ -111,6 +112,11 @@ def exactly(text: str | bytes, value: Any) -> Any:
     if not _AS_SENT.search(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")):
         return value
     return _decode_exactly(text.decode("utf-8-sig") if isinstance(text, bytes) else text)
+
+
+def sent_numbers(text: str, value: Any) -> Any:
+    """As :func:`exactly`, for who counts with the numbers: those that a float holds are floats, with their text."""
+    return _decode_sent(text) if _AS_SENT.search(text.encode("utf-8", "surrogatepass")) else value
 
 
 def _whole(text: str) -> Any:

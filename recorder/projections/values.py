@@ -23,7 +23,7 @@ _BLOCK: Final = re.compile(
     r"\w+_(?:call|citation|error|file|image|location|output|reference|result|screenshot|text|url)"
 )
 _BESIDE: Final[Mapping[str, frozenset[str]]] = {
-    **{name: frozenset({name}) for name in ("text", "logs", "refusal", "thinking", "resource")},
+    **{name: frozenset({name}) for name in ("text", "logs", "refusal", "thinking", "resource", "url")},
     **dict.fromkeys(("image", "document", "audio", "video", "file"), frozenset({"source", "data", "url", "file_id"})),
     "search": frozenset({"query", "queries", "sources"}),
     "exec": frozenset({"command", "commands"}),
