@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
+from recorder.core.key_detector import keys
+
 Span = tuple[int, int]
 Detector = Callable[[str], Iterator[Span]]
 
@@ -58,20 +60,6 @@ _PHONE: Final = re.compile(
     r"|0\d{1,4}[ /-]\d{3,8}(?:[ -]\d{2,5}){0,3}"
     r"|[2-9]\d{2}[ .-][2-9]\d{2}[ .-]\d{4}"
     r")(?![\w]|[.-]\d)"
-)
-_KEY: Final = re.compile(
-    r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]{1,8192}?-----END [A-Z ]*PRIVATE KEY-----"
-    r"|(?<![A-Za-z0-9])(?:"
-    r"(?:sk|pk|rk)[-_](?:[A-Za-z0-9]+[-_])*[A-Za-z0-9_-]{16,}"
-    r"|(?:AKIA|ASIA)[A-Z0-9]{16}"
-    r"|AIza[A-Za-z0-9_-]{30,}"
-    r"|(?:ghp|gho|ghu|ghs|ghr|hf|gsk|r8|nvapi|glpat|npm|pypi|dop_v1)[-_][A-Za-z0-9_-]{16,}"
-    r"|github_pat_[A-Za-z0-9_]{20,}"
-    r"|(?:pplx|xai|fw|csk)-[A-Za-z0-9]{16,}"
-    r"|xox[abeoprs]-[A-Za-z0-9-]{10,}"
-    r"|eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"
-    r")"
-    r"|(?<=[Bb]earer )[A-Za-z0-9._~+/-]{16,}=*"
 )
 _SHORTEST_PHONE: Final = 7
 _LONGEST_PHONE: Final = 15
@@ -121,14 +109,10 @@ def _phones(text: str) -> Iterator[Span]:
             yield found.span()
 
 
-def _keys(text: str) -> Iterator[Span]:
-    return (found.span() for found in _KEY.finditer(text))
-
-
 DETECTORS: Final[Mapping[str, Detector]] = {
     "email": _emails,
     "iban": _ibans,
     "card": _cards,
     "phone": _phones,
-    "key": _keys,
+    "key": keys,
 }
