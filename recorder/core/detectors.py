@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from recorder.core.key_detector import keys
+from recorder.core.phone_detector import phones
 
 Span = tuple[int, int]
 Detector = Callable[[str], Iterator[Span]]
@@ -52,17 +53,6 @@ _IBAN_SIZES: Final = {
 }
 #: 13 to 19 digits (ISO/IEC 7812-1), in groups or not; 2 to 6 are what banks and card companies begin with.
 _CARD: Final = re.compile(r"(?<![\w.-])[2-6](?:[ -]?\d){12,18}(?![\w]|[.-]\d)")
-#: International (ITU-T E.123), or national in groups, where the first is an area code.
-_PHONE: Final = re.compile(
-    r"(?<![\w+./-])(?:"
-    r"(?:\+|00)[1-9]\d{0,2}(?:[ ./-]?\(?\d{1,5}\)?){2,6}"
-    r"|\(\d{2,5}\)[ ./-]?\d{2,5}(?:[ .-]?\d{2,5}){0,3}"
-    r"|0\d{1,4}[ /-]\d{3,8}(?:[ -]\d{2,5}){0,3}"
-    r"|[2-9]\d{2}[ .-][2-9]\d{2}[ .-]\d{4}"
-    r")(?![\w]|[.-]\d)"
-)
-_SHORTEST_PHONE: Final = 7
-_LONGEST_PHONE: Final = 15
 
 
 def _emails(text: str) -> Iterator[Span]:
@@ -102,17 +92,10 @@ def _luhn(digits: str) -> bool:
     return (sum(doubled) + sum(int(digit) for digit in digits[::-2])) % 10 == 0
 
 
-def _phones(text: str) -> Iterator[Span]:
-    for found in _PHONE.finditer(text):
-        digits = sum(letter.isdigit() for letter in found[0])
-        if _SHORTEST_PHONE <= digits <= _LONGEST_PHONE:
-            yield found.span()
-
-
 DETECTORS: Final[Mapping[str, Detector]] = {
     "email": _emails,
     "iban": _ibans,
     "card": _cards,
-    "phone": _phones,
+    "phone": phones,
     "key": keys,
 }
