@@ -17,10 +17,11 @@ from recorder.core.phone_detector import phones
 Span = tuple[int, int]
 Detector = Callable[[str], Iterator[Span]]
 
-#: The usual form (RFC 5322 §3.4.1, dot-atom), letters of every language; lengths as RFC 5321 §4.5.3.1 has them.
+#: The usual form (RFC 5322 §3.4.1, dot-atom), letters of every language, also as ``xn--`` (RFC 5890 §2.3.2.1); lengths
+#: as RFC 5321 §4.5.3.1 has them.
 _EMAIL: Final = re.compile(
     r"(?<![\w.+-])\w[\w.!#$%&'*+/=?^`{|}~-]{0,63}"
-    r"@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}[^\W\d_]{2,24}(?![\w-])"
+    r"@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}(?:[^\W\d_]{2,24}|(?i:xn--)[A-Za-z0-9-]{0,58}[A-Za-z0-9])(?![\w-])"
 )
 #: Country, check digits, then up to 30 letters of one case and digits, in groups or not (ISO 13616-1 §5).
 _IBAN: Final = re.compile(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from recorder.core.detectors import DETECTORS
@@ -18,6 +20,9 @@ def found(name: str, text: str) -> list[str]:
         ("<a@b.de>, (c@d.co.uk)", ["a@b.de", "c@d.co.uk"]),
         ("jürgen@münchen.example", ["jürgen@münchen.example"]),
         ("mailto:a@b.example?subject=x", ["a@b.example"]),
+        ("a@b.xn--p1ai, <c@xn--e1afmkfd.XN--P1AI>.", ["a@b.xn--p1ai", "c@xn--e1afmkfd.XN--P1AI"]),
+        ("иван@почта.рф, x@y.xn--vermgensberater-ctb", ["иван@почта.рф", "x@y.xn--vermgensberater-ctb"]),
+        ("a@b.xn--, a@b.xn--p1ai-, a@b.x-y", []),
         ("@decorator, a@b, user@localhost, 3 @ 4.50", []),
         ("pkg@1.2.3 and x@y.z9", []),
     ],
@@ -70,6 +75,33 @@ def test_card_numbers_have_the_right_check_digit(text: str, expected: list[str])
 )
 def test_phone_numbers(text: str, expected: list[str]) -> None:
     assert found("phone", text) == expected
+
+
+@pytest.mark.parametrize("name", ["email", "iban", "card"])
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "a@",
+        "a@b.",
+        "a@b-",
+        "a@b.xn--",
+        "!a",
+        "a.",
+        "a@" + "b-" * 30,
+        "DE89 ",
+        "DE893704",
+        "4111 ",
+        "4-",
+        "A1",
+        "a",
+        "1",
+    ],
+)
+def test_long_texts_cost_linear_time(name: str, unit: str) -> None:
+    text = unit * (120_000 // len(unit)) + "@!"
+    began = time.process_time()
+    found(name, text)
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize(
