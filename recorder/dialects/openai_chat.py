@@ -9,7 +9,8 @@ JSON document with ``choices[{message}]``, whatever the request asked for. What 
   ``x_groq``, in a choice (Moonshot), followed by chunks without it;
 * several choices in any order; finish reasons that come twice, and deltas after them; none at all;
 * errors under status 200: an ``event: error``, a top-level ``error``, ``{"object": "error"}``, ``{"type": "error"}``,
-  an ``error`` in a choice, and llama.cpp's ``error:`` *field*, which a correct event-stream parser drops;
+  an ``error`` in a choice, llama.cpp's ``error:`` *field*, which a correct event-stream parser drops, and errors of
+  other formats (:mod:`recorder.dialects.error_frames`);
 * no ``[DONE]`` (Perplexity, Writer, Cerebras, Hugging Face); Perplexity's whole ``message`` beside the deltas.
 
 Tool calls are in :mod:`recorder.dialects.openai_tool_calls`, messages in :mod:`recorder.dialects.openai_choice`.
@@ -23,6 +24,7 @@ from typing import Any, Final
 
 from recorder.core.messages import Answer, RequestReading
 from recorder.dialects.base import HEAD, SHAPES, AnswerReader, Clues, messages_of
+from recorder.dialects.error_frames import may_be_error, resembles_error, says_something
 from recorder.dialects.folding import AnswerFold, Place, text_or_none, tokens
 from recorder.dialects.openai_choice import ChoiceFold, read_message
 from recorder.dialects.reading import reader_for
@@ -58,7 +60,7 @@ class OpenAIChat:
         likeness = max(map(_likeness, clues.samples), default=0.0)
         if likeness or not clues.path.endswith(_PATH):
             return likeness or (0.9 if _OBJECT.search(clues.body[:HEAD]) else 0.0)
-        return 0.0 if clues.samples and not any(map(is_error, clues.samples)) else 0.5
+        return 0.0 if clues.samples and not any(map(may_be_error, clues.samples)) else 0.5
 
     def read_request(self, url: str, payload: Any) -> RequestReading | None:
         """Return the messages of any payload that has ``messages`` with roles."""
@@ -76,11 +78,6 @@ class OpenAIChat:
     def reader(self, clues: Clues) -> AnswerReader:
         """Return a reader for an event stream or for one JSON document."""
         return reader_for(clues.shape, ChatFold())
-
-
-def is_error(value: Any) -> bool:
-    """Return whether a value is an error as OpenAI and its imitators send them, under any of their URLs."""
-    return isinstance(value, dict) and ("error" in value or "error" in (value.get("object"), value.get("type")))
 
 
 def _likeness(value: Any) -> float:
@@ -107,6 +104,8 @@ class ChatFold(AnswerFold):
     def __init__(self, dialect: str = _NAME) -> None:
         super().__init__(dialect)
         self._choices: dict[int, ChoiceFold] = {}
+        self._suspects: list[Any] = []
+        self._strange = False  # something that is not known came after the answer had begun
 
     def take_object(self, value: dict[str, Any], place: Place, name: str) -> None:
         """Take one JSON value of the answer."""
@@ -123,9 +122,18 @@ class ChatFold(AnswerFold):
             self.lose("choices_malformed", f"choices is a {type(choices).__name__}", place)
         elif not value.get("error"):
             self.note("no_choices", "an object without choices", place)
+        if not choices and not value.get("error"):
+            self._apart(value)
         if value.get("usage"):
             self.usage(value["usage"])
         self._top(value)
+
+    def _apart(self, value: dict[str, Any]) -> None:
+        """Take note of an object that has nothing of the answer: it may be the error that ended it."""
+        if resembles_error(value):
+            self._suspects.append(value)
+        elif self._choices and "choices" not in value and not value.get("usage"):
+            self._strange = self._strange or says_something(value)
 
     def _choice(self, choice: Any, at: int, place: Place) -> None:
         if not isinstance(choice, dict):
@@ -163,7 +171,12 @@ class ChatFold(AnswerFold):
 
     def answer(self, shape: str, *, whole: bool | None, tail: int) -> Answer:
         """Return what came."""
-        ended = (self.sentinel or bool(whole)) and not self.errors
+        reasons = [fold.has_reason for fold in self._choices.values()]
+        if not reasons or not all(reasons):
+            self.errors += self._suspects
+        # Without a reason nobody knows whether the end marker ends the answer or what came in its place.
+        self.unclear = self.unclear or (self._strange and not any(reasons))
+        ended = (self.sentinel or bool(whole)) and not self.errors and not self.unclear
         choices = [self._choices[index].choice(ended=ended) for index in sorted(self._choices)]
         counts = tokens(self.usages, TOKENS)
         return self.result(shape, choices, whole=whole, tail=tail, tokens=counts)

@@ -15,8 +15,9 @@ from typing import Any, Final
 from recorder.core.messages import Message, OtherPart, Part, RequestReading, TextPart
 from recorder.dialects.base import AnswerReader, Clues, path_of, recognised
 from recorder.dialects.bedrock_completions import stops_as_bedrock_says
+from recorder.dialects.error_frames import may_be_error
 from recorder.dialects.folding import Place, text_or_none
-from recorder.dialects.openai_chat import ChatFold, is_error
+from recorder.dialects.openai_chat import ChatFold
 from recorder.dialects.reading import reader_for
 
 _NAME: Final = "openai_completions"
@@ -38,7 +39,7 @@ class OpenAICompletions:
     def claims(self, clues: Clues) -> float:
         """Return how much the body looks like a text completion; the URL counts where the body says little."""
         placed = _PATH.search(clues.path) is not None
-        return recognised(clues, _likeness, head=_OBJECT, placed=placed, vague=is_error)
+        return recognised(clues, _likeness, head=_OBJECT, placed=placed, vague=may_be_error)
 
     def read_request(self, url: str, payload: Any) -> RequestReading | None:
         """Return each prompt as a message without a role."""
