@@ -25,7 +25,8 @@ from typing import Any, Final
 from recorder.core.messages import Answer, RequestReading
 from recorder.dialects.base import HEAD, SHAPES, AnswerReader, Clues, messages_of
 from recorder.dialects.error_frames import may_be_error, resembles_error, says_something
-from recorder.dialects.folding import AnswerFold, Place, text_or_none, tokens
+from recorder.dialects.folding import AnswerFold, Place, reason_text, text_or_none, tokens
+from recorder.dialects.numbering import Numbering
 from recorder.dialects.openai_choice import ChoiceFold, read_message
 from recorder.dialects.reading import reader_for
 from recorder.dialects.remembered import read_each
@@ -46,6 +47,8 @@ TOKENS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 #: What Azure's filter frames have in place of the values of other chunks.
 _BLANK: Final[Mapping[str, Any]] = {"object": "", "created": 0}
+#: An entry of ``choices``, and of how many choices before it in its array the index is the same.
+_Entry = tuple[dict[str, Any], int]
 
 
 class OpenAIChat:
@@ -77,7 +80,7 @@ class OpenAIChat:
 
     def reader(self, clues: Clues) -> AnswerReader:
         """Return a reader for an event stream or for one JSON document."""
-        return reader_for(clues.shape, ChatFold())
+        return reader_for(clues.shape, ChatFold(document=clues.shape == "json"))
 
 
 def _likeness(value: Any) -> float:
@@ -98,12 +101,27 @@ def _likeness(value: Any) -> float:
     return 0.9 if not kind or "text" not in first else 0.0
 
 
-class ChatFold(AnswerFold):
-    """What chunks and documents add up to."""
+def _is_another(last: dict[str, Any], choice: dict[str, Any]) -> bool:
+    """Whether an entry is another choice than the one before it that has its index, and not the next piece of it.
 
-    def __init__(self, dialect: str = _NAME) -> None:
+    Some gateways send several deltas of a choice in one chunk; but a message is whole, and so is what was finished.
+    """
+    if any(isinstance(entry.get("message"), dict) for entry in (last, choice)):
+        return True
+    return reason_text(last.get("finish_reason")) is not None and any(choice.get(name) for name in ("delta", "text"))
+
+
+class ChatFold(AnswerFold):
+    """What chunks and documents add up to.
+
+    :param document: the body is one document: each entry of its ``choices`` is a choice.
+    """
+
+    def __init__(self, dialect: str = _NAME, *, document: bool = False) -> None:
         super().__init__(dialect)
+        self._document = document
         self._choices: dict[int, ChoiceFold] = {}
+        self._numbering = Numbering()
         self._suspects: list[Any] = []
         self._strange = False  # something that is not known came after the answer had begun
 
@@ -116,8 +134,9 @@ class ChatFold(AnswerFold):
             self.errors.append(value["error"])
         choices = value.get("choices")
         if isinstance(choices, list):
-            for at, choice in enumerate(choices):
-                self._choice(choice, at, place)
+            before: dict[int, _Entry] = {}
+            for at in range(len(choices)):
+                self._choice(choices, at, before, place)
         elif choices is not None:
             self.lose("choices_malformed", f"choices is a {type(choices).__name__}", place)
         elif not value.get("error"):
@@ -135,7 +154,12 @@ class ChatFold(AnswerFold):
         elif self._choices and "choices" not in value and not value.get("usage"):
             self._strange = self._strange or says_something(value)
 
-    def _choice(self, choice: Any, at: int, place: Place) -> None:
+    def _choice(self, choices: list[Any], at: int, before: dict[int, _Entry], place: Place) -> None:
+        """Take the entry of ``choices`` at a place.
+
+        :param before: the entries before it, by their index: the last one of each, and how many choices come before it.
+        """
+        choice = choices[at]
         if not isinstance(choice, dict):
             self.lose("choice_malformed", f"a choice is a {type(choice).__name__}", place)
             return
@@ -144,6 +168,15 @@ class ChatFold(AnswerFold):
             tell = self.note if len(self._choices) < 2 else self.lose
             tell("choice_without_index", f"index is {index!r}: taken as {at}", place)
             index = at
+        nth = 0
+        if index in before:
+            last, nth = before[index]
+            another = self._document or type(choice.get("index")) is not int or _is_another(last, choice)
+            nth += another
+            told = "another choice" if another else "one that goes on"
+            self.note_once("index_repeated", f"two entries of one object have the index {index}: {told}", place)
+        before[index] = choice, nth
+        index = self._numbering.number(index, nth, at, choices)
         fold = self._choices.get(index)
         if fold is None:
             fold = self._choices[index] = ChoiceFold(index, self)

@@ -62,7 +62,7 @@ class OpenAICompletions:
 
     def reader(self, clues: Clues) -> AnswerReader:
         """Return a reader for an event stream or for one JSON document."""
-        return reader_for(clues.shape, _Fold(_NAME))
+        return reader_for(clues.shape, _Fold(_NAME, document=clues.shape == "json"))
 
 
 def _likeness(value: Any) -> float:
