@@ -11,14 +11,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from recorder.dialects.base import WAITING
+
 #: Names of fields that nothing but an error has, in small letters and without hyphens and underscores.
 _NAMES: Final = frozenset(
     f"{word}{what}" for word in ("error", "err") for what in ("", "s", "code", "msg", "message", "type", "no", "detail")
 )
 _FAILED: Final = frozenset({"error", "failed", "failure", "fail"})
 _FINE: Final = frozenset({"", "0", "200", "ok", "success"})
-#: What says only that somebody is still there.
-_WAITING: Final = frozenset({"ping", "pong", "keepalive", "keep-alive", "keep_alive", "heartbeat"})
 
 
 def is_error(value: Any) -> bool:
@@ -51,7 +51,7 @@ def says_something(value: dict[str, Any]) -> bool:
     """Return whether an object is more than a sign that somebody is still there."""
     kind = value.get("type", value.get("event"))
     rest = {name for name, held in value.items() if held not in (None, "", [], {})}
-    return bool(rest) and not (isinstance(kind, str) and kind.lower() in _WAITING)
+    return bool(rest) and not (isinstance(kind, str) and kind.lower() in WAITING)
 
 
 def _plain(name: str) -> str:

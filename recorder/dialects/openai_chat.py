@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from recorder.core.messages import Answer, RequestReading
-from recorder.dialects.base import HEAD, SHAPES, AnswerReader, Clues, messages_of
+from recorder.dialects.base import SHAPES, AnswerReader, Clues, messages_of
 from recorder.dialects.error_frames import may_be_error, resembles_error, says_something
 from recorder.dialects.folding import AnswerFold, Place, reason_text, text_or_none, tokens
 from recorder.dialects.numbering import Numbering
@@ -62,8 +62,9 @@ class OpenAIChat:
             return 0.0
         likeness = max(map(_likeness, clues.samples), default=0.0)
         if likeness or not clues.path.endswith(_PATH):
-            return likeness or (0.9 if _OBJECT.search(clues.body[:HEAD]) else 0.0)
-        return 0.0 if clues.samples and not any(map(may_be_error, clues.samples)) else 0.5
+            return likeness or (0.9 if _OBJECT.search(clues.head) else 0.0)
+        vague = clues.silent or any(map(may_be_error, clues.samples))
+        return 0.0 if clues.samples and not vague else 0.5
 
     def read_request(self, url: str, payload: Any) -> RequestReading | None:
         """Return the messages of any payload that has ``messages`` with roles."""
