@@ -26,7 +26,7 @@ from recorder.dialects.facts import Facts
 from recorder.dialects.folding import AnswerFold, Place, nonempty, reason_text, tokens
 from recorder.dialects.gemini_parts import ContentFold, camel
 from recorder.dialects.json_array import ArrayReader
-from recorder.dialects.numbering import Numbering
+from recorder.dialects.numbering import Numbering, index_of
 from recorder.dialects.reading import EventStreamReader
 from recorder.dialects.remembered import read_each
 
@@ -291,12 +291,12 @@ class _Fold(AnswerFold):
         if not isinstance(entry, dict):
             self.lose("choice_malformed", f"a candidate is a {type(entry).__name__}", place)
             return
-        index = entry.get("index")
-        if type(index) is not int:
-            if index is not None:
-                self.note("choice_without_index", f"index is {index!r}: taken as {at}", place)
+        given, index = entry.get("index"), index_of(entry)
+        if index is None:
             # A protocol buffer leaves out a 0.
-            index = at if index is not None or 0 in before else 0
+            index = at if given is not None or 0 in before else 0
+        if given is not None and index is not given:
+            self.note_once("choice_without_index", f"index is {given!r}: taken as {index}", place)
         nth = before.get(index, 0)
         before[index] = nth + 1
         if nth:

@@ -1,14 +1,26 @@
-"""Which number a choice has, where several entries of one array give the same index.
+"""Which number a choice has: the one that its entry gives, as a number or as the text of one.
 
-The entries of an array of one object are choices side by side. Some gateways give all of them the index 0 (those that
-join the answers of several requests): what would be merged under it are two answers, and of two messages one would be
-lost. The first entry keeps its index; another one gets its place in the array, or the next number that is free.
+Several entries of one array may give the same index. They are choices side by side all the same: some gateways give all
+of them the index 0 (those that join the answers of several requests), and what would be merged under it are two answers;
+of two messages one would be lost. The first entry keeps its index; another one gets its place in the array, or the next
+number that is free.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
+
+#: No longer ones are indexes, whatever they are.
+_DIGITS: Final = 9
+
+
+def index_of(entry: Any) -> int | None:
+    """Return the index that an entry gives, also one that it gives as a text; None where it gives none."""
+    given = entry.get("index") if isinstance(entry, dict) else None
+    if isinstance(given, str) and len(given) <= _DIGITS and given.isascii() and given.isdigit():
+        return int(given)
+    return given if type(given) is int else None
 
 
 class Numbering:
@@ -29,9 +41,7 @@ class Numbering:
         if known is None:
             taken = set(self._numbers.values())
             if nth:
-                taken.update(
-                    given for one in entries if isinstance(one, dict) and type(given := one.get("index")) is int
-                )
+                taken.update(given for given in map(index_of, entries) if given is not None)
             known = at if nth else index
             if known in taken:
                 known = max(taken) + 1

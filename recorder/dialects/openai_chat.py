@@ -26,7 +26,7 @@ from recorder.core.messages import Answer, RequestReading
 from recorder.dialects.base import SHAPES, AnswerReader, Clues, messages_of
 from recorder.dialects.error_frames import may_be_error, resembles_error, says_something
 from recorder.dialects.folding import AnswerFold, Place, reason_text, text_or_none, tokens
-from recorder.dialects.numbering import Numbering
+from recorder.dialects.numbering import Numbering, index_of
 from recorder.dialects.openai_choice import ChoiceFold, read_message
 from recorder.dialects.reading import reader_for
 from recorder.dialects.remembered import read_each
@@ -164,15 +164,17 @@ class ChatFold(AnswerFold):
         if not isinstance(choice, dict):
             self.lose("choice_malformed", f"a choice is a {type(choice).__name__}", place)
             return
-        index = choice.get("index")
-        if type(index) is not int:
+        given, index = choice.get("index"), index_of(choice)
+        if index is None:
             tell = self.note if len(self._choices) < 2 else self.lose
-            tell("choice_without_index", f"index is {index!r}: taken as {at}", place)
-            index = at
+            tell("choice_without_index", f"index is {given!r}: taken as {at}", place)
+        elif index is not given:
+            self.note_once("choice_without_index", f"index is {given!r}: taken as {index}", place)
+        guessed, index = index is None, at if index is None else index
         nth = 0
         if index in before:
             last, nth = before[index]
-            another = self._document or type(choice.get("index")) is not int or _is_another(last, choice)
+            another = self._document or guessed or _is_another(last, choice)
             nth += another
             told = "another choice" if another else "one that goes on"
             self.note_once("index_repeated", f"two entries of one object have the index {index}: {told}", place)

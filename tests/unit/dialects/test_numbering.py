@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from recorder.core.rebuilt import Rebuilt
-from recorder.dialects.numbering import Numbering
+from recorder.dialects.numbering import Numbering, index_of
 from tests.building import URL
 from tests.unit.dialects.answers import kinds, rebuilt_from
 from tests.unit.dialects.chat import tool
@@ -105,3 +105,23 @@ def test_a_number_is_the_same_from_one_array_to_the_next() -> None:
     for _ in range(2):
         assert [numbering.number(0, nth, nth, entries) for nth in (0, 1)] == [0, 1]
     assert numbering.number(1, 0, 0, [{"index": 1}]) == 2  # the 1 is taken by then
+
+
+def test_indexes_that_are_texts_are_numbers() -> None:
+    chunks = [both(piece("a") | {"index": "0"}), both(piece("b") | {"index": "1"})]
+    chunks += [both(piece("c", finish="stop") | {"index": place}) for place in ("1", "0")]
+    rebuilt = asked(sse(*(chunk | {"object": "chat.completion.chunk"} for chunk in chunks), done=True), SSE)
+    assert said(rebuilt) == [(0, "ac", "stop"), (1, "bc", "stop")]
+    assert (kinds(rebuilt.answer), rebuilt.verdict) == (["choice_without_index"], "complete")
+    candidates = [{"index": place, "content": {"parts": [{"text": place}]}} for place in ("1", "0")]
+    rebuilt = rebuilt_from(sse(*({"candidates": [one]} for one in candidates)), SSE, GEMINI, {"contents": []})
+    assert said(rebuilt) == [(0, "0", None), (1, "1", None)]
+
+
+@pytest.mark.parametrize(
+    ("given", "index"),
+    [(3, 3), ("3", 3), ("", None), ("x", None), ("²", None), ("9" * 10, None), (True, None), (1.5, None), (None, None)],
+)
+def test_what_is_an_index(given: Any, index: int | None) -> None:
+    assert index_of({"index": given}) == index
+    assert index_of([given]) is None
