@@ -15,11 +15,13 @@ import re
 import warnings
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache, cached_property
 from importlib.metadata import entry_points
 from itertools import islice
 from operator import itemgetter
 from typing import Any, Final, ParamSpec, Protocol, TypeVar
+from urllib.parse import unquote
 
 from recorder.core.eventstream import Frame, FrameParser
 from recorder.core.json_text import parse_json, whole
@@ -57,6 +59,21 @@ SHAPES_OR_LINES: Final = (*SHAPES, "ndjson")
 def path_of(url: str) -> str:
     """Return the scheme, host and path of a URL, as dialects look at it: without query, fragment and last slash."""
     return url.partition("?")[0].partition("#")[0].rstrip("/")
+
+
+#: Where URLs name the model: of Bedrock, of Vertex AI, of Azure, which calls a model that is set up a deployment.
+_MODELS: Final = re.compile(
+    r"/model/(?P<bedrock>[^/]+)/(?:invoke|converse)(?:-\w+)*$"
+    r"|/publishers/[^/]+/models/(?P<vertex>[^/]+?)(?::|%3a)\w+$"
+    r"|/openai/deployments/(?P<azure>[^/]+)/",
+    re.IGNORECASE,
+)
+
+
+def model_in(url: str) -> str | None:
+    """Return the model that a URL names; None where it names none."""
+    found = _MODELS.search(path_of(url))
+    return unquote(found[found.lastgroup]) if found and found.lastgroup else None
 
 
 class Clues:
@@ -332,8 +349,12 @@ def _asked(method: Callable[_Asked, _Told], *args: _Asked.args, **named: _Asked.
 def read_request(url: str, payload: Any, answered_by: Dialect | None = None) -> RequestReading | None:
     """Return what a request says, as the dialect reads it that answered, else as the first one that can; or None.
 
-    Payloads of several dialects look alike (``messages`` with roles): who answered is the better witness.
+    Payloads of several dialects look alike (``messages`` with roles): who answered is the better witness. Where the
+    payload names no model, the URL may.
     """
     asked = dialects() if answered_by is None else (answered_by, *dialects())
     readings = (_asked(dialect.read_request, url, payload) for dialect in asked)
-    return next((reading for reading in readings if reading is not None), None)
+    reading = next((reading for reading in readings if reading is not None), None)
+    if reading is None or reading.model:
+        return reading
+    return replace(reading, model=model_in(url))

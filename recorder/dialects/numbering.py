@@ -1,8 +1,8 @@
 """Which number a choice has: the one that its entry gives, as a number or as the text of one.
 
-Several entries of one array may give the same index. They are choices side by side all the same: some gateways give all
-of them the index 0 (those that join the answers of several requests), and what would be merged under it are two answers;
-of two messages one would be lost. The first entry keeps its index; another one gets its place in the array, or the next
+Several entries of one array may give the same index. They are choices side by side all the same: some gateways give
+all of them the index 0 (those that join the answers of several requests), and what would be merged under it are two
+answers; of two messages one would be lost. The first entry keeps its index; another one gets its place in the array, or the next
 number that is free.
 """
 
