@@ -2,8 +2,8 @@
 
 Several entries of one array may give the same index. They are choices side by side all the same: some gateways give
 all of them the index 0 (those that join the answers of several requests), and what would be merged under it are two
-answers; of two messages one would be lost. The first entry keeps its index; another one gets its place in the array, or the next
-number that is free.
+answers; of two messages one would be lost. The first entry keeps its index; another one gets its place in the array, or
+the next number that is free.
 """
 
 from __future__ import annotations

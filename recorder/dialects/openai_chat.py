@@ -45,6 +45,10 @@ TOKENS: Final[Mapping[str, tuple[str, ...]]] = {
     "cached": ("prompt_tokens_details.cached_tokens", "prompt_cache_hit_tokens"),
     "reasoning": ("completion_tokens_details.reasoning_tokens", "reasoning_tokens"),
 }
+#: What a message has one of at least.
+_SPOKEN: Final = frozenset(
+    {"role", "content", "tool_calls", "function_call", "refusal", "audio", "reasoning", "reasoning_content"}
+)
 #: What Azure's filter frames have in place of the values of other chunks.
 _BLANK: Final[Mapping[str, Any]] = {"object": "", "created": 0}
 #: An entry of ``choices``, and of how many choices before it in its array the index is the same.
@@ -62,7 +66,8 @@ class OpenAIChat:
             return 0.0
         likeness = max(map(_likeness, clues.samples), default=0.0)
         if likeness or not clues.path.endswith(_PATH):
-            return likeness or (0.9 if _OBJECT.search(clues.head) else 0.0)
+            named = not (clues.shape == "json" and clues.samples) and _OBJECT.search(clues.head)
+            return likeness or (0.9 if named else 0.0)
         vague = clues.silent or any(map(may_be_error, clues.samples))
         return 0.0 if clues.samples and not vague else 0.5
 
@@ -89,17 +94,25 @@ def _likeness(value: Any) -> float:
         return 0.0
     kind = str(value.get("object") or "")
     if kind.startswith("chat.completion"):
-        return 1.0
+        return 0.0 if kind.endswith(".deleted") else 1.0
     choices = value.get("choices")
     if not isinstance(choices, list):
         return 0.0
     if not choices:
         return 0.8 if not kind and ("usage" in value or "prompt_filter_results" in value) else 0.0
     first = choices[0]
-    if not isinstance(first, dict) or not {"delta", "message"} & first.keys():
+    if not isinstance(first, dict) or not _has_message(first):
         return 0.0
     # Old versions of TGI call chat chunks text_completion; Together's text completions have both fields.
     return 0.9 if not kind or "text" not in first else 0.0
+
+
+def _has_message(choice: dict[str, Any]) -> bool:
+    """Whether an entry of ``choices`` has a message or a piece of one: those of a poll may be called so too."""
+    delta, message = choice.get("delta"), choice.get("message")
+    if isinstance(message, dict):
+        return not message or not _SPOKEN.isdisjoint(message)
+    return isinstance(delta, dict) or ("delta" in choice and delta is None and "finish_reason" in choice)
 
 
 def _is_another(last: dict[str, Any], choice: dict[str, Any]) -> bool:
