@@ -26,7 +26,7 @@ from typing import Any, Final
 
 from recorder.core.messages import Answer, RequestReading
 from recorder.dialects.anthropic_blocks import MessageBlocks, read_message
-from recorder.dialects.base import HEAD, SHAPES, AnswerReader, Clues, messages_of, path_of
+from recorder.dialects.base import SHAPES, AnswerReader, Clues, messages_of, path_of
 from recorder.dialects.content_blocks import BlocksFold
 from recorder.dialects.folding import Place, reason_text, text_or_none, tokens
 from recorder.dialects.reading import reader_for
@@ -85,8 +85,8 @@ class AnthropicMessages:
             return 0.0
         samples = clues.samples
         likeness = max(map(_likeness, samples), default=0.0)
-        if likeness < 0.9 and all(_says_little(item) for item in samples):
-            head = clues.body[:HEAD]
+        if likeness < 0.9 and (clues.silent or all(map(_says_little, samples))):
+            head = clues.head
             if _EVENT.search(head):
                 return 0.9
             if _DOCUMENT.search(head) and _IDENTITY.search(head) and b'"object"' not in head:

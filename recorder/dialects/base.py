@@ -8,16 +8,20 @@ count: servers answer as they like.
 
 from __future__ import annotations
 
+import copy
 import importlib
 import pkgutil
 import re
 import warnings
 import zlib
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache, cached_property
 from importlib.metadata import entry_points
 from itertools import islice
+from operator import itemgetter
 from typing import Any, Final, ParamSpec, Protocol, TypeVar
+from urllib.parse import unquote
 
 from recorder.core.eventstream import Frame, FrameParser
 from recorder.core.json_text import parse_json, whole
@@ -33,8 +37,18 @@ _Found_co = TypeVar("_Found_co", covariant=True)
 #: How many bytes of a body are looked at to recognise it.
 HEAD: Final = 65536
 _SAMPLES: Final = 8
+#: How many bytes are looked through where what comes first says nothing.
+_REACH: Final = 1 << 20
+#: A claim that what comes later cannot better; a ping, an error or the URL alone make less.
+_SURE: Final = 0.7
 _STEP: Final = 4096
+_BLANK: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*")
 _SSE_LINE: Final = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*(?::|(?:data|event|id|retry|error)(?::|[\r\n]))")
+
+_STREAMS: Final = ("sse", "ndjson")
+#: What says only that somebody is still there.
+WAITING: Final = frozenset({"ping", "pong", "keepalive", "keep-alive", "keep_alive", "heartbeat"})
+_LABELS: Final = frozenset({"id", "type", "event", "object", "model", "status", "state", "time", "timestamp"})
 
 #: The shapes that most dialects have: an event stream, one document, and what has not come yet.
 SHAPES: Final = ("sse", "json", "empty")
@@ -45,6 +59,21 @@ SHAPES_OR_LINES: Final = (*SHAPES, "ndjson")
 def path_of(url: str) -> str:
     """Return the scheme, host and path of a URL, as dialects look at it: without query, fragment and last slash."""
     return url.partition("?")[0].partition("#")[0].rstrip("/")
+
+
+#: Where URLs name the model: of Bedrock, of Vertex AI, of Azure, which calls a model that is set up a deployment.
+_MODELS: Final = re.compile(
+    r"/model/(?P<bedrock>[^/]+)/(?:invoke|converse)(?:-\w+)*$"
+    r"|/publishers/[^/]+/models/(?P<vertex>[^/]+?)(?::|%3a)\w+$"
+    r"|/openai/deployments/(?P<azure>[^/]+)/",
+    re.IGNORECASE,
+)
+
+
+def model_in(url: str) -> str | None:
+    """Return the model that a URL names; None where it names none."""
+    found = _MODELS.search(path_of(url))
+    return unquote(found[found.lastgroup]) if found and found.lastgroup else None
 
 
 class Clues:
@@ -62,11 +91,18 @@ class Clues:
         self.body = body
 
     @cached_property
+    def head(self) -> bytes:
+        """The first bytes of the body, after a byte order mark and white space, which some servers send at first."""
+        blank = _BLANK.match(self.body)
+        start = blank.end() if blank else 0
+        return self.body[start : start + HEAD]
+
+    @cached_property
     def shape(self) -> str:
         """What the bytes are: ``sse``, ``json``, ``ndjson``, ``eventstream``, ``text``, ``binary`` or ``empty``."""
         if _is_eventstream(self.body):
             return "eventstream"
-        head = self.body[:HEAD].removeprefix(b"\xef\xbb\xbf").lstrip()
+        head = self.head
         if not head:
             return "empty"
         if head[:1] in (b"{", b"["):
@@ -81,20 +117,33 @@ class Clues:
     @cached_property
     def samples(self) -> tuple[Any, ...]:
         """The JSON values of the first server-sent events or lines, or of the whole JSON document."""
-        found: list[Any] = []
-        texts: list[str | bytes] = []
         if self.shape == "json":
-            texts.append(self.body)
-        elif self.shape == "sse":
-            texts.extend(event.data for event in islice(_parsed(SSEParser(), self.body[:HEAD]), _SAMPLES))
+            return tuple(_values([self.body]))
+        return tuple(_values(islice(self._texts(HEAD), _SAMPLES)))
+
+    @property
+    def silent(self) -> bool:
+        """Whether it is a stream that says nothing so far of what it is: its URL does."""
+        return self.shape in _STREAMS and all(map(_is_silent, self.samples))
+
+    def later(self) -> Clues | None:
+        """Return these clues with other samples: the first that have something in them, where the ones so far have not.
+
+        Servers send signs that they are still there, as many as it takes. None where there are no other samples.
+        """
+        if self.shape not in _STREAMS or not all(map(_is_flat, self.samples)):
+            return None
+        found = islice((value for value in _values(self._texts(_REACH)) if not _is_flat(value)), _SAMPLES)
+        later = copy.copy(self)
+        later.samples = tuple(found)
+        return later if later.samples else None
+
+    def _texts(self, reach: int) -> Iterator[str | bytes]:
+        """Yield what its first events or lines hold, as far as they are within so many bytes."""
+        if self.shape == "sse":
+            yield from (event.data for event in _parsed(SSEParser(), self.body[:reach]))
         elif self.shape == "ndjson":
-            texts.extend(self.body[:HEAD].split(b"\n", _SAMPLES)[:_SAMPLES])
-        for text in texts:
-            try:
-                found.append(parse_json(text))
-            except ValueError:
-                continue
-        return tuple(found)
+            yield from (line for line in self.body[:reach].split(b"\n") if line.strip())
 
     @cached_property
     def frames(self) -> tuple[Frame, ...]:
@@ -117,6 +166,30 @@ def _parsed(parser: _Parser[_Found_co], body: bytes) -> Iterator[_Found_co]:
     """What a parser finds in *body*, no more of it read than is asked for."""
     for at in range(0, len(body), _STEP):
         yield from parser.feed(body[at : at + _STEP])
+
+
+def _values(texts: Iterable[str | bytes]) -> Iterator[Any]:
+    """Yield the JSON values among some texts."""
+    for text in texts:
+        try:
+            yield parse_json(text)
+        except ValueError:
+            continue
+
+
+def _is_flat(value: Any) -> bool:
+    """Whether a value has no other one in it."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return not any(held and isinstance(held, dict | list) for held in inner)
+
+
+def _is_silent(value: Any) -> bool:
+    """Whether a value is nothing but a sign of life: it has numbers, labels and states, and no text."""
+    if not isinstance(value, dict) or not _is_flat(value):
+        return not value
+    told = {name for name, held in value.items() if isinstance(held, str) and held}
+    kind = value.get("type") or "ping"
+    return told <= _LABELS and isinstance(kind, str) and kind.lower() in WAITING
 
 
 def _is_json(line: bytes) -> bool:
@@ -149,13 +222,13 @@ def recognised(
     if clues.shape not in shapes:
         return 0.0
     if not clues.samples:
-        if head.search(clues.body[:head_size]):
+        if head.search(clues.head[:head_size]):
             return 0.9
         return 0.5 if placed else 0.0
     likely = max(map(likeness, clues.samples))
     if likely:
         return likely
-    return 0.5 if placed and any(map(vague, clues.samples)) else 0.0
+    return 0.5 if placed and (clues.silent or any(map(vague, clues.samples))) else 0.0
 
 
 def messages_of(payload: Any) -> list[dict[str, Any]] | None:
@@ -243,7 +316,17 @@ def reason_of(error: Exception) -> str:
 
 def choose(clues: Clues) -> Dialect:
     """Return the dialect that claims the body best; ``opaque`` claims everything a little."""
-    return max(dialects(), key=lambda dialect: _asked(dialect.claims, clues) or 0.0)
+    found, claim = _best(clues)
+    later = clues.later() if claim < _SURE else None
+    if later is not None:
+        other, better = _best(later)
+        found = other if better > claim else found
+    return found
+
+
+def _best(clues: Clues) -> tuple[Dialect, float]:
+    claims = [(dialect, _asked(dialect.claims, clues) or 0.0) for dialect in dialects()]
+    return max(claims, key=itemgetter(1))
 
 
 def failed_claims(clues: Clues) -> Iterator[str]:
@@ -266,8 +349,12 @@ def _asked(method: Callable[_Asked, _Told], *args: _Asked.args, **named: _Asked.
 def read_request(url: str, payload: Any, answered_by: Dialect | None = None) -> RequestReading | None:
     """Return what a request says, as the dialect reads it that answered, else as the first one that can; or None.
 
-    Payloads of several dialects look alike (``messages`` with roles): who answered is the better witness.
+    Payloads of several dialects look alike (``messages`` with roles): who answered is the better witness. Where the
+    payload names no model, the URL may.
     """
     asked = dialects() if answered_by is None else (answered_by, *dialects())
     readings = (_asked(dialect.read_request, url, payload) for dialect in asked)
-    return next((reading for reading in readings if reading is not None), None)
+    reading = next((reading for reading in readings if reading is not None), None)
+    if reading is None or reading.model:
+        return reading
+    return replace(reading, model=model_in(url))

@@ -69,7 +69,9 @@ def likeness(value: Any) -> float:
         if name == "choices":
             return 0.95 if stops_as_bedrock_says(item) else 0.0
         inner = item.get("data") if name == "completions" else item
-        return 0.8 if isinstance(inner, dict) and isinstance(inner.get("text"), str) else 0.0
+        said = isinstance(inner, dict) and isinstance(inner.get("text"), str)
+        # Without a reason they may be anybody's: the results of a search, the steps of a program.
+        return 0.8 if said and any(reason in item for reason in _REASONS) else 0.0
     return 0.0
 
 

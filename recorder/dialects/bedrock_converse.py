@@ -23,7 +23,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from recorder.core.messages import Answer, RequestReading
-from recorder.dialects.base import HEAD, AnswerReader, Clues, messages_of, path_of
+from recorder.dialects.base import AnswerReader, Clues, messages_of, path_of
 from recorder.dialects.bedrock_blocks import ConverseBlocks, read_message
 from recorder.dialects.content_blocks import BlocksFold
 from recorder.dialects.folding import Place, nonempty, tokens
@@ -84,7 +84,7 @@ class BedrockConverse:
         if clues.shape not in _SHAPES:
             return 0.0
         likeness = max(map(_likeness, clues.samples), default=0.0)
-        if not clues.samples and clues.shape == "json" and _DOCUMENT.search(clues.body[:HEAD]):
+        if not clues.samples and clues.shape == "json" and _DOCUMENT.search(clues.head):
             return 0.8
         if likeness or not asked:
             return likeness

@@ -394,7 +394,7 @@ def _at(value: Any, path: str) -> Any:
 
 
 def reason_text(reason: Any) -> str | None:
-    """Return a finish reason as it was sent: one that is no text, as JSON; an empty one is none."""
-    if reason is None or reason == "":
+    """Return a finish reason as it was sent: one that is no text, as JSON; an empty one, or null as a text, is none."""
+    if reason is None or (isinstance(reason, str) and reason.lower() in ("", "null", "none")):
         return None
     return reason if isinstance(reason, str) else json.dumps(plain(reason))

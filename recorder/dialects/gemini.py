@@ -26,6 +26,7 @@ from recorder.dialects.facts import Facts
 from recorder.dialects.folding import AnswerFold, Place, nonempty, reason_text, tokens
 from recorder.dialects.gemini_parts import ContentFold, camel
 from recorder.dialects.json_array import ArrayReader
+from recorder.dialects.numbering import Numbering, index_of
 from recorder.dialects.reading import EventStreamReader
 from recorder.dialects.remembered import read_each
 
@@ -259,6 +260,7 @@ class _Fold(AnswerFold):
     def __init__(self) -> None:
         super().__init__(_NAME)
         self._candidates: dict[int, _Candidate] = {}
+        self._numbering = Numbering()
 
     def take_object(self, value: dict[str, Any], place: Place, name: str) -> None:
         """Take one ``GenerateContentResponse``."""
@@ -269,9 +271,10 @@ class _Fold(AnswerFold):
         if value.get("error"):
             self.errors.append(value["error"])
         candidates = value.get("candidates")
-        taken: set[int] = set()
-        for at, entry in enumerate(candidates if isinstance(candidates, list) else []):
-            self._candidate(entry, at, taken, place)
+        before: dict[int, int] = {}
+        entries: list[Any] = candidates if isinstance(candidates, list) else []
+        for at in range(len(entries)):
+            self._candidate(entries, at, before, place)
         if candidates is not None and not isinstance(candidates, list):
             self.lose("candidates_malformed", f"candidates is a {type(candidates).__name__}", place)
         elif not candidates and not value.keys() & {"error", "promptFeedback", "usageMetadata"}:
@@ -279,17 +282,27 @@ class _Fold(AnswerFold):
         self._blocked(value.get("promptFeedback"))
         self._top(value)
 
-    def _candidate(self, entry: Any, at: int, taken: set[int], place: Place) -> None:
+    def _candidate(self, candidates: list[Any], at: int, before: dict[int, int], place: Place) -> None:
+        """Take the entry of ``candidates`` at a place.
+
+        :param before: how many entries before it have an index.
+        """
+        entry = candidates[at]
         if not isinstance(entry, dict):
             self.lose("choice_malformed", f"a candidate is a {type(entry).__name__}", place)
             return
-        index = entry.get("index")
-        if type(index) is not int:
-            if index is not None:
-                self.note("choice_without_index", f"index is {index!r}: taken as {at}", place)
+        given, index = entry.get("index"), index_of(entry)
+        if index is None:
             # A protocol buffer leaves out a 0.
-            index = at if index is not None or 0 in taken else 0
-        taken.add(index)
+            index = at if given is not None or 0 in before else 0
+        if given is not None and index is not given:
+            self.note_once("choice_without_index", f"index is {given!r}: taken as {index}", place)
+        nth = before.get(index, 0)
+        before[index] = nth + 1
+        if nth:
+            told = f"two candidates of one object have the index {index}: another candidate"
+            self.note_once("index_repeated", told, place)
+        index = self._numbering.number(index, nth, at, candidates)
         if index not in self._candidates:
             self._candidates[index] = _Candidate(index, self)
         self._candidates[index].take(entry, place)

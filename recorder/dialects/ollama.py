@@ -47,6 +47,8 @@ _OWN: Final = frozenset(
     {*_COUNTS, "model", "message", "response", "thinking", "tool_calls", "image"}
     | {"done", "done_reason", "error", "logprobs"}
 )
+#: Fields by one of which a document is known, wherever it came from.
+_TELLING: Final = frozenset({*_COUNTS, "created_at", "done_reason", "total_duration", "context", "message"})
 _MESSAGE_OWN: Final = frozenset({"role", "content", "thinking", "tool_calls", "images"})
 _FINISHES: Final[Mapping[str, str]] = {"stop": "stop", "length": "length", "tool_calls": "tool_calls"}
 #: Options that only Ollama has, by which a request is known whose URL says nothing.
@@ -63,8 +65,9 @@ class Ollama:
     def claims(self, clues: Clues) -> float:
         """Return how much the body looks like Ollama's; the URL counts where the body says little."""
         placed = clues.path.endswith(_PATHS)
+        likeness = _likeness if placed or clues.shape != "json" else _likeness_elsewhere
         return recognised(
-            clues, _likeness, head=_OBJECT, placed=placed, vague=_is_error, shapes=SHAPES_OR_LINES, head_size=_HEAD
+            clues, likeness, head=_OBJECT, placed=placed, vague=_is_error, shapes=SHAPES_OR_LINES, head_size=_HEAD
         )
 
     def read_request(self, url: str, payload: Any) -> RequestReading | None:
@@ -84,10 +87,19 @@ class Ollama:
 def _likeness(value: Any) -> float:
     if not isinstance(value, dict) or not isinstance(value.get("model"), str) or type(value.get("done")) is not bool:
         return 0.0
-    said = isinstance(value.get("message"), dict) or isinstance(value.get("response"), str)
+    message = value.get("message")
+    said = (isinstance(message, dict) and (not message or not _MESSAGE_OWN.isdisjoint(message))) or isinstance(
+        value.get("response"), str
+    )
     if said or isinstance(value.get("image"), str):
         return 1.0 if "created_at" in value else 0.9
     return 0.0
+
+
+def _likeness_elsewhere(value: Any) -> float:
+    """As :func:`_likeness`, for a document of whom nobody knows: what has been done may be anything."""
+    likely = _likeness(value)
+    return likely if likely and not _TELLING.isdisjoint(value) else 0.0
 
 
 def _is_error(value: Any) -> bool:

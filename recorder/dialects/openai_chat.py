@@ -9,7 +9,8 @@ JSON document with ``choices[{message}]``, whatever the request asked for. What 
   ``x_groq``, in a choice (Moonshot), followed by chunks without it;
 * several choices in any order; finish reasons that come twice, and deltas after them; none at all;
 * errors under status 200: an ``event: error``, a top-level ``error``, ``{"object": "error"}``, ``{"type": "error"}``,
-  an ``error`` in a choice, and llama.cpp's ``error:`` *field*, which a correct event-stream parser drops;
+  an ``error`` in a choice, llama.cpp's ``error:`` *field*, which a correct event-stream parser drops, and errors of
+  other formats (:mod:`recorder.dialects.error_frames`);
 * no ``[DONE]`` (Perplexity, Writer, Cerebras, Hugging Face); Perplexity's whole ``message`` beside the deltas.
 
 Tool calls are in :mod:`recorder.dialects.openai_tool_calls`, messages in :mod:`recorder.dialects.openai_choice`.
@@ -22,8 +23,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from recorder.core.messages import Answer, RequestReading
-from recorder.dialects.base import HEAD, SHAPES, AnswerReader, Clues, messages_of
-from recorder.dialects.folding import AnswerFold, Place, text_or_none, tokens
+from recorder.dialects.base import SHAPES, AnswerReader, Clues, messages_of
+from recorder.dialects.error_frames import may_be_error, resembles_error, says_something
+from recorder.dialects.folding import AnswerFold, Place, reason_text, text_or_none, tokens
+from recorder.dialects.numbering import Numbering, index_of
 from recorder.dialects.openai_choice import ChoiceFold, read_message
 from recorder.dialects.reading import reader_for
 from recorder.dialects.remembered import read_each
@@ -42,8 +45,14 @@ TOKENS: Final[Mapping[str, tuple[str, ...]]] = {
     "cached": ("prompt_tokens_details.cached_tokens", "prompt_cache_hit_tokens"),
     "reasoning": ("completion_tokens_details.reasoning_tokens", "reasoning_tokens"),
 }
+#: What a message has one of at least.
+_SPOKEN: Final = frozenset(
+    {"role", "content", "tool_calls", "function_call", "refusal", "audio", "reasoning", "reasoning_content"}
+)
 #: What Azure's filter frames have in place of the values of other chunks.
 _BLANK: Final[Mapping[str, Any]] = {"object": "", "created": 0}
+#: An entry of ``choices``, and of how many choices before it in its array the index is the same.
+_Entry = tuple[dict[str, Any], int]
 
 
 class OpenAIChat:
@@ -57,8 +66,10 @@ class OpenAIChat:
             return 0.0
         likeness = max(map(_likeness, clues.samples), default=0.0)
         if likeness or not clues.path.endswith(_PATH):
-            return likeness or (0.9 if _OBJECT.search(clues.body[:HEAD]) else 0.0)
-        return 0.0 if clues.samples and not any(map(is_error, clues.samples)) else 0.5
+            named = not (clues.shape == "json" and clues.samples) and _OBJECT.search(clues.head)
+            return likeness or (0.9 if named else 0.0)
+        vague = clues.silent or any(map(may_be_error, clues.samples))
+        return 0.0 if clues.samples and not vague else 0.5
 
     def read_request(self, url: str, payload: Any) -> RequestReading | None:
         """Return the messages of any payload that has ``messages`` with roles."""
@@ -75,12 +86,7 @@ class OpenAIChat:
 
     def reader(self, clues: Clues) -> AnswerReader:
         """Return a reader for an event stream or for one JSON document."""
-        return reader_for(clues.shape, ChatFold())
-
-
-def is_error(value: Any) -> bool:
-    """Return whether a value is an error as OpenAI and its imitators send them, under any of their URLs."""
-    return isinstance(value, dict) and ("error" in value or "error" in (value.get("object"), value.get("type")))
+        return reader_for(clues.shape, ChatFold(document=clues.shape == "json"))
 
 
 def _likeness(value: Any) -> float:
@@ -88,25 +94,50 @@ def _likeness(value: Any) -> float:
         return 0.0
     kind = str(value.get("object") or "")
     if kind.startswith("chat.completion"):
-        return 1.0
+        return 0.0 if kind.endswith(".deleted") else 1.0
     choices = value.get("choices")
     if not isinstance(choices, list):
         return 0.0
     if not choices:
         return 0.8 if not kind and ("usage" in value or "prompt_filter_results" in value) else 0.0
     first = choices[0]
-    if not isinstance(first, dict) or not {"delta", "message"} & first.keys():
+    if not isinstance(first, dict) or not _has_message(first):
         return 0.0
     # Old versions of TGI call chat chunks text_completion; Together's text completions have both fields.
     return 0.9 if not kind or "text" not in first else 0.0
 
 
-class ChatFold(AnswerFold):
-    """What chunks and documents add up to."""
+def _has_message(choice: dict[str, Any]) -> bool:
+    """Whether an entry of ``choices`` has a message or a piece of one: those of a poll may be called so too."""
+    delta, message = choice.get("delta"), choice.get("message")
+    if isinstance(message, dict):
+        return not message or not _SPOKEN.isdisjoint(message)
+    return isinstance(delta, dict) or ("delta" in choice and delta is None and "finish_reason" in choice)
 
-    def __init__(self, dialect: str = _NAME) -> None:
+
+def _is_another(last: dict[str, Any], choice: dict[str, Any]) -> bool:
+    """Whether an entry is another choice than the one before it that has its index, and not the next piece of it.
+
+    Some gateways send several deltas of a choice in one chunk; but a message is whole, and so is what was finished.
+    """
+    if any(isinstance(entry.get("message"), dict) for entry in (last, choice)):
+        return True
+    return reason_text(last.get("finish_reason")) is not None and any(choice.get(name) for name in ("delta", "text"))
+
+
+class ChatFold(AnswerFold):
+    """What chunks and documents add up to.
+
+    :param document: the body is one document: each entry of its ``choices`` is a choice.
+    """
+
+    def __init__(self, dialect: str = _NAME, *, document: bool = False) -> None:
         super().__init__(dialect)
+        self._document = document
         self._choices: dict[int, ChoiceFold] = {}
+        self._numbering = Numbering()
+        self._suspects: list[Any] = []
+        self._strange = False  # something that is not known came after the answer had begun
 
     def take_object(self, value: dict[str, Any], place: Place, name: str) -> None:
         """Take one JSON value of the answer."""
@@ -117,25 +148,51 @@ class ChatFold(AnswerFold):
             self.errors.append(value["error"])
         choices = value.get("choices")
         if isinstance(choices, list):
-            for at, choice in enumerate(choices):
-                self._choice(choice, at, place)
+            before: dict[int, _Entry] = {}
+            for at in range(len(choices)):
+                self._choice(choices, at, before, place)
         elif choices is not None:
             self.lose("choices_malformed", f"choices is a {type(choices).__name__}", place)
         elif not value.get("error"):
             self.note("no_choices", "an object without choices", place)
+        if not choices and not value.get("error"):
+            self._apart(value)
         if value.get("usage"):
             self.usage(value["usage"])
         self._top(value)
 
-    def _choice(self, choice: Any, at: int, place: Place) -> None:
+    def _apart(self, value: dict[str, Any]) -> None:
+        """Take note of an object that has nothing of the answer: it may be the error that ended it."""
+        if resembles_error(value):
+            self._suspects.append(value)
+        elif self._choices and "choices" not in value and not value.get("usage"):
+            self._strange = self._strange or says_something(value)
+
+    def _choice(self, choices: list[Any], at: int, before: dict[int, _Entry], place: Place) -> None:
+        """Take the entry of ``choices`` at a place.
+
+        :param before: the entries before it, by their index: the last one of each, and how many choices come before it.
+        """
+        choice = choices[at]
         if not isinstance(choice, dict):
             self.lose("choice_malformed", f"a choice is a {type(choice).__name__}", place)
             return
-        index = choice.get("index")
-        if type(index) is not int:
+        given, index = choice.get("index"), index_of(choice)
+        if index is None:
             tell = self.note if len(self._choices) < 2 else self.lose
-            tell("choice_without_index", f"index is {index!r}: taken as {at}", place)
-            index = at
+            tell("choice_without_index", f"index is {given!r}: taken as {at}", place)
+        elif index is not given:
+            self.note_once("choice_without_index", f"index is {given!r}: taken as {index}", place)
+        guessed, index = index is None, at if index is None else index
+        nth = 0
+        if index in before:
+            last, nth = before[index]
+            another = self._document or guessed or _is_another(last, choice)
+            nth += another
+            told = "another choice" if another else "one that goes on"
+            self.note_once("index_repeated", f"two entries of one object have the index {index}: {told}", place)
+        before[index] = choice, nth
+        index = self._numbering.number(index, nth, at, choices)
         fold = self._choices.get(index)
         if fold is None:
             fold = self._choices[index] = ChoiceFold(index, self)
@@ -163,7 +220,12 @@ class ChatFold(AnswerFold):
 
     def answer(self, shape: str, *, whole: bool | None, tail: int) -> Answer:
         """Return what came."""
-        ended = (self.sentinel or bool(whole)) and not self.errors
+        reasons = [fold.has_reason for fold in self._choices.values()]
+        if not reasons or not all(reasons):
+            self.errors += self._suspects
+        # Without a reason nobody knows whether the end marker ends the answer or what came in its place.
+        self.unclear = self.unclear or (self._strange and not any(reasons))
+        ended = (self.sentinel or bool(whole)) and not self.errors and not self.unclear
         choices = [self._choices[index].choice(ended=ended) for index in sorted(self._choices)]
         counts = tokens(self.usages, TOKENS)
         return self.result(shape, choices, whole=whole, tail=tail, tokens=counts)

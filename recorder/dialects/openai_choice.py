@@ -144,6 +144,11 @@ class ChoiceFold:
         else:
             self._message_extras.setdefault(key, []).append(value)
 
+    @property
+    def has_reason(self) -> bool:
+        """Whether a finish reason came."""
+        return bool(self._finish)
+
     def choice(self, *, ended: bool) -> Choice:
         """Return what came; *ended* says that the end marker was seen and no error."""
         self._settle_whole_message()

@@ -15,8 +15,9 @@ from typing import Any, Final
 from recorder.core.messages import Message, OtherPart, Part, RequestReading, TextPart
 from recorder.dialects.base import AnswerReader, Clues, path_of, recognised
 from recorder.dialects.bedrock_completions import stops_as_bedrock_says
+from recorder.dialects.error_frames import may_be_error
 from recorder.dialects.folding import Place, text_or_none
-from recorder.dialects.openai_chat import ChatFold, is_error
+from recorder.dialects.openai_chat import ChatFold
 from recorder.dialects.reading import reader_for
 
 _NAME: Final = "openai_completions"
@@ -38,7 +39,8 @@ class OpenAICompletions:
     def claims(self, clues: Clues) -> float:
         """Return how much the body looks like a text completion; the URL counts where the body says little."""
         placed = _PATH.search(clues.path) is not None
-        return recognised(clues, _likeness, head=_OBJECT, placed=placed, vague=is_error)
+        likeness = _likeness if placed or clues.shape == "sse" else _likeness_elsewhere
+        return recognised(clues, likeness, head=_OBJECT, placed=placed, vague=may_be_error)
 
     def read_request(self, url: str, payload: Any) -> RequestReading | None:
         """Return each prompt as a message without a role."""
@@ -61,7 +63,7 @@ class OpenAICompletions:
 
     def reader(self, clues: Clues) -> AnswerReader:
         """Return a reader for an event stream or for one JSON document."""
-        return reader_for(clues.shape, _Fold(_NAME))
+        return reader_for(clues.shape, _Fold(_NAME, document=clues.shape == "json"))
 
 
 def _likeness(value: Any) -> float:
@@ -74,6 +76,15 @@ def _likeness(value: Any) -> float:
     if kind:
         return 1.0 if kind in _KINDS and not (chat and "text" not in first) else 0.0
     return 0.9 if not chat and isinstance(first.get("text"), str) and not stops_as_bedrock_says(first) else 0.0
+
+
+def _likeness_elsewhere(value: Any) -> float:
+    """As :func:`_likeness`, for a document of whom nobody knows: choices with texts may be those of a poll."""
+    likely = _likeness(value)
+    if not likely or value.get("object"):
+        return likely
+    told = {"finish_reason", "logprobs"} & value["choices"][0].keys() or isinstance(value.get("usage"), dict)
+    return likely if told or isinstance(value.get("model"), str) else 0.0
 
 
 def _is_tokens(value: Any) -> bool:

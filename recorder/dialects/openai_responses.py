@@ -24,8 +24,8 @@ from typing import Any, Final
 
 from recorder.core.messages import Answer, Choice, Message, Part, RequestReading
 from recorder.dialects.base import AnswerReader, Clues, recognised
+from recorder.dialects.error_frames import is_error
 from recorder.dialects.folding import AnswerFold, Place, tokens
-from recorder.dialects.openai_chat import is_error
 from recorder.dialects.openai_response_items import ItemFold
 from recorder.dialects.openai_response_requests import PATH, read_request
 from recorder.dialects.reading import reader_for

@@ -181,3 +181,37 @@ def test_a_dialect_of_another_package_is_read_and_what_is_wrong_with_it_harms_no
     finally:
         monkeypatch.undo()
         base.dialects.cache_clear()
+
+
+AWS = "https://bedrock-runtime.us-east-1.amazonaws.com/model/anthropic.claude-3-v1%3A0"
+VERTEX = "https://us-east5-aiplatform.googleapis.com/v1/projects/p/locations/l/publishers/anthropic/models/claude@2025"
+AZURE = "https://r.openai.azure.com/openai/deployments/my%20gpt"
+
+
+@pytest.mark.parametrize(
+    ("url", "model"),
+    [
+        (f"{AWS}/invoke", "anthropic.claude-3-v1:0"),
+        (f"{AWS}/invoke-with-response-stream", "anthropic.claude-3-v1:0"),
+        (f"{AWS}/converse-stream", "anthropic.claude-3-v1:0"),
+        (f"{VERTEX}:rawPredict", "claude@2025"),
+        (f"{VERTEX}%3AstreamRawPredict?alt=sse", "claude@2025"),
+        (f"{AZURE}/chat/completions?api-version=1", "my gpt"),
+        (f"{AZURE}/completions", "my gpt"),
+        (URL, None),
+        ("https://api.example.test/v1/model/list/all", None),
+        ("https://api.example.test/v1/models/m-1", None),
+    ],
+)
+def test_a_model_that_only_the_url_names(url: str, model: str | None) -> None:
+    chat = {"messages": [{"role": "user", "content": "x"}]}
+    claude = chat | {"anthropic_version": "vertex-2023-10-16"}
+    for payload in (chat, claude):
+        for dialect in (None, *dialects()):
+            reading = base.read_request(url, payload, dialect)
+            assert reading is not None
+            assert reading.model == model
+    assert base.read_request(url, {"messages": [], "model": ""}, None).model == model  # type: ignore[union-attr]
+    named = base.read_request(URL, chat | {"model": "m-1"}, None)
+    assert named is not None
+    assert named.model == "m-1"

@@ -60,6 +60,17 @@ def test_sglang_has_empty_reasons_and_says_all_again_with_no_usage() -> None:
     assert answer.anomalies == ()
 
 
+@pytest.mark.parametrize("none", ["null", "None", "NULL", ""])
+def test_dashscope_writes_that_there_is_no_reason_as_a_text(none: str) -> None:
+    first, second = delta(content="a", finish=none), delta(content="b", finish=none)
+    answer = streamed(first, second, delta(finish="stop"), done=False)
+    assert (answer.choices[0].message.text, answer.choices[0].finish_reasons) == ("ab", ("stop",))
+    assert answer.anomalies == ()
+    assert verdict(sse(first, second)) == "truncated"
+    call = delta(tool_calls=[tool(0, id="a", name="f", arguments="{}")], finish=none)
+    assert calls(streamed(call, done=False)) == [("a", "f", "{}", False)]
+
+
 ZEROS = {"prompt_tokens": 0, "completion_tokens": 0}
 COUNTS = {"prompt_tokens": 5, "completion_tokens": 2}
 
