@@ -165,7 +165,7 @@ class ChatFold(AnswerFold):
         """Take note of an object that has nothing of the answer: it may be the error that ended it."""
         if resembles_error(value):
             self._suspects.append(value)
-        elif self._choices and "choices" not in value and not value.get("usage"):
+        elif self._choices and value.get("choices") is None and not value.get("usage"):
             self._strange = self._strange or says_something(value)
 
     def _choice(self, choices: list[Any], at: int, before: dict[int, _Entry], place: Place) -> None:

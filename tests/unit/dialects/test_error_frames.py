@@ -48,8 +48,11 @@ def test_one_choice_of_two_is_not_enough() -> None:
     assert verdict(body) == "errored"
 
 
-def test_something_that_is_not_known_leaves_an_answer_without_reasons_unclear() -> None:
-    odd = {"notice": "the upstream went away"}
+@pytest.mark.parametrize(
+    "odd",
+    [{"notice": "the upstream went away"}, {"choices": None, "base_resp": {"status_code": 1013, "status_msg": "boom"}}],
+)
+def test_something_that_is_not_known_leaves_an_answer_without_reasons_unclear(odd: dict[str, Any]) -> None:
     call = delta(tool_calls=[tool(0, id="a", name="f", arguments='{"q":1}')])
     assert verdict(sse(delta(content="a"), odd, done=True)) == "unknown"
     assert calls(streamed(call, odd)) == [("a", "f", '{"q":1}', False)]
