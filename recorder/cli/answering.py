@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -12,8 +11,9 @@ from recorder.cli.failures import UNREACHABLE, Failed
 from recorder.cli.output import clean
 from recorder.cli.reading import FAILURES, pieces, told
 from recorder.cli.upstream import message_of
-from recorder.core.json_text import parse_json, plain, whole_text
+from recorder.core.json_text import parse_json, whole_text
 from recorder.core.sse import ServerSentEvent, SSEParser
+from recorder.dialects.folding import reason_text
 
 _ORDINARY: Final = frozenset({"stop", "length", "tool_calls", "function_call"})
 _AGAIN = "what came is recorded; ask again"
@@ -103,10 +103,10 @@ class _Answer:
                 yield from self._choice(choice, field)
 
     def _choice(self, choice: dict[str, Any], field: str) -> Iterator[str]:
-        reason = choice.get("finish_reason")
-        if reason:
+        reason = reason_text(choice.get("finish_reason"))
+        if reason is not None:
             self._finished = True
-            self._reasons[reason if isinstance(reason, str) else json.dumps(plain(reason))] = None
+            self._reasons[reason] = None
         said = choice.get(field)
         if not isinstance(said, dict):
             return

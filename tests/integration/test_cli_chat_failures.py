@@ -63,8 +63,9 @@ def test_a_broken_stream_is_told_after_what_came(sqlite_url: str, script: Script
     assert verdicts(sqlite_url)[0] in ("truncated", "unknown")
 
 
-def test_a_stream_that_ends_in_order_but_not_finished(sqlite_url: str) -> None:
-    body = b'data: {"choices":[{"index":0,"delta":{"content":"Hal"},"finish_reason":null}]}\n\n'
+@pytest.mark.parametrize("reason", [b"null", b'""', b'"null"'])
+def test_a_stream_that_ends_in_order_but_not_finished(sqlite_url: str, reason: bytes) -> None:
+    body = b'data: {"choices":[{"index":0,"delta":{"content":"Hal"},"finish_reason":%s}]}\n\n' % reason
     with raw(whole(body, "text/event-stream")) as server:
         result = chat(server, sqlite_url, "x")
     assert "before it was finished" in told(result, 3)
