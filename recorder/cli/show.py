@@ -176,6 +176,8 @@ def _evidence(rebuilt: Rebuilt) -> str:
         facts.append(f"{counted(evidence.unparsed_tail_bytes, 'byte')} at the end are no whole event")
     if evidence.missing:
         facts.append("the recording has gaps")
+    if rebuilt.exchange.lacks("response_body"):
+        facts.append("the file that it comes from does not have the whole body")
     return ", ".join(facts)
 
 

@@ -10,16 +10,12 @@ from typing import Any
 
 import pytest
 
-from recorder.core.exchange import fold
 from recorder.core.rebuilt import Rebuilt
-from recorder.core.redaction import Redaction
-from recorder.dialects.rebuild import rebuild
 from recorder.errors import ImportRefused
 from recorder.formats.importing.base import LACKS, Foreign, Refused
 from recorder.formats.importing.chats import MOST_MESSAGES
-from recorder.recording.imports import Identities, Writer
-from tests.unit.formats.importing.reading import read, recording, refusal
-from tests.unit.recording.test_imports import FILE
+from recorder.recording.imports import Identities
+from tests.unit.formats.importing.reading import read, rebuilt_of, recording, refusal
 
 ID = "6a1b2c3d-0000-4000-8000-00000000abcd"
 START = 1_700_000_000.25
@@ -58,14 +54,6 @@ def exchanges(document: Any) -> list[Foreign]:
     found = read(document)
     assert all(isinstance(one, Foreign) and set(one.missing) <= LACKS.keys() for one in found), found
     return [one for one in found if isinstance(one, Foreign)]
-
-
-def rebuilt_of(one: Foreign) -> Rebuilt:
-    writer = Writer(Redaction(b"key"), b"i" * 16, lambda size: b"s" * size, 1)
-    exchange = fold(writer.made(Identities().of(one), one, FILE).events)
-    assert exchange is not None
-    assert exchange.anomalies == ()
-    return rebuild(exchange)
 
 
 def rebuilt(document: Any) -> list[Rebuilt]:
