@@ -33,6 +33,7 @@ LACKS: Final[Mapping[str, str]] = {
     "head_time": "when the head of the answer arrived",
     "end_time": "when the answer ended",
     "end": "how the exchange ended",
+    "answer_end": "whether the answer is whole",
     "header_values": "values of headers, replaced before the import",
     "http_version": "the versions of HTTP",
 }

@@ -232,6 +232,7 @@ class _Tree:
             started_ns=next(filter(None, times), None),
             cut=cut,
             end="response_truncated" if answer and _broken_off(self._original(answer[-1])) else None,
+            whole=bool(answer) and self._original(answer[-1]).get("status") == _FINISHED,
         )
 
     def _answer(self, names: list[str], told: dict[str, Any]) -> dict[str, Any]:

@@ -93,10 +93,27 @@ def test_nothing_is_made_up() -> None:
     assert [choice.finish_reason for choice in first.answer.choices] == ["stop"]
     assert [choice.finish_reason for choice in second.answer.choices] == [None]
     assert (first.model, second.model) == ("gpt-x", "gpt-y")
-    assert (first.verdict, second.verdict) == ("complete", "complete")
+    assert (first.verdict, second.verdict) == ("complete", "unknown")
     assert first.reading is not None
     assert first.reading.model is None
     assert (first.answer.usage, first.answer.ids) == (None, ("a1",))
+
+
+@pytest.mark.parametrize(
+    ("fields", "verdict"),
+    [
+        ({"status": "finished_successfully"}, "complete"),
+        ({"metadata": {"finish_details": {"type": "stop"}}}, "complete"),
+        ({"status": "in_progress"}, "truncated"),
+        ({}, "unknown"),
+    ],
+)
+def test_an_answer_is_complete_only_where_the_file_says_that_it_ended(fields: dict[str, Any], verdict: str) -> None:
+    document = conversation(("u", None, said("user", "q", 1)), ("a", "u", said("assistant", "a", 2, **fields)))
+    (found,) = exchanges([document])
+    assert rebuilt_of(found).verdict == verdict
+    assert ("answer_end" in found.missing) == (verdict == "unknown")
+    assert (rebuilt_of(found).evidence.finished is None) == (verdict == "unknown")
 
 
 def test_they_are_one_conversation_with_its_branches() -> None:

@@ -17,7 +17,7 @@ from recorder.errors import ImportRefused
 from recorder.formats.base import render
 from recorder.formats.importing.base import LACKS, Cut, Foreign, Refused, importers
 from tests.building import ExchangeBuilder, delta
-from tests.unit.formats.importing.reading import one, read, recording, refusal
+from tests.unit.formats.importing.reading import one, read, rebuilt_of, recording, refusal
 from tests.unit.formats.importing.test_cassettes import GO, RUBY, VCRPY
 from tests.unit.formats.importing.test_har import entry, har
 
@@ -97,6 +97,7 @@ def test_examples_for_fine_tuning() -> None:
     assert json.loads(first.payload) == {"messages": said[:1], "tools": []}
     assert json.loads(first.body)["choices"] == [{"index": 0, "message": said[1]}]
     assert {"request_head", "request_bytes", "response_bytes"} <= set(first.missing)
+    assert rebuilt_of(first).verdict == "complete"  # an example stands for a whole answer
     assert [type(each) for each in refused] == [Refused] * 3
     lines_told = [each.reason for each in read("\n\n" + data.replace("\n", "\n\n")) if isinstance(each, Refused)]
     assert [reason.rpartition("(line ")[2] for reason in lines_told[:2]] == ["5)", "7)"]
