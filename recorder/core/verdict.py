@@ -142,7 +142,7 @@ def _finished(exchange: Exchange, answer: Answer, choices_asked: int | None) -> 
 
 def _untold(exchange: Exchange) -> bool:
     """Whether the file that it was imported from does not have the answer, or does not say whether it is whole."""
-    if exchange.lacks("answer_end"):
+    if exchange.lacks("answer_end") or exchange.lacks("websocket_messages"):
         return True
     return exchange.lacks("response_body") and not (exchange.response and _bodiless(exchange.response))
 

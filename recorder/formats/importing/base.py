@@ -24,6 +24,7 @@ LACKS: Final[Mapping[str, str]] = {
     "request_bytes": "the bytes of the request's body: it is written again from its value",
     "response_head": "status and headers of the answer",
     "response_body": "the body of the answer, or a part of it",
+    "websocket_messages": "what was sent over a WebSocket after the answer",
     "response_bytes": "the bytes of the answer's body: it is written again from its value",
     "content_coding": "the coded bytes of a body that is stored decoded",
     "chunk_boundaries": "where the chunks were cut",

@@ -38,6 +38,7 @@ from recorder.formats.importing.values import (
 
 #: The phases before the first byte of an answer; ``ssl`` is a part of ``connect``.
 _BEFORE: Final = ("blocked", "dns", "connect", "send", "wait")
+_SWITCHED: Final = 101
 _LENGTH: Final = re.compile(r"[0-9]{1,18}")
 
 
@@ -102,6 +103,8 @@ def _exchange(number: int, entry: dict[str, Any]) -> Foreign:
         body, cuts = _body(mapping(response.get("content", {}), "content"))
         if not body and _had_body(fields["method"], status, response):
             lacks.append("response_body")
+        if status == _SWITCHED or entry.get("_webSocketMessages"):
+            lacks.append("websocket_messages")  # Chrome has them beside the entry; they are no body of HTTP
         versions["response"] = _version(response)
         fields |= {
             "status": status_of(status),

@@ -177,6 +177,18 @@ def test_a_size_that_is_wrong_changes_nothing(size: Any) -> None:
     assert "response_body" not in found.missing
 
 
+@pytest.mark.parametrize("beside", [{"_webSocketMessages": [{"type": "send", "opcode": 1, "data": "{}"}]}, {}])
+def test_of_a_websocket_what_was_sent_over_it_is_missing(beside: dict[str, Any]) -> None:
+    made = entry(**beside)
+    made["request"] |= {"method": "GET", "url": "wss://api.example.test/v1/realtime"}
+    made["response"] |= {"status": 101, "content": {"size": 0}, "bodySize": 0}
+    found = one(har(made))
+    assert "websocket_messages" in found.missing
+    assert "response_body" not in found.missing
+    assert rebuilt_of(found).verdict == "unknown"
+    assert "websocket_messages" not in one(har(entry())).missing
+
+
 def test_an_entry_without_an_answer() -> None:
     failed = entry(response={"status": 0, "_error": "net::ERR_CONNECTION_RESET", "headers": []})
     found = one(har(failed))
