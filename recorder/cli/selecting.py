@@ -61,6 +61,13 @@ def _tags(ctx: click.Context, param: click.Parameter, given: Sequence[tuple[str,
     return tuple(given)
 
 
+def _names(ctx: click.Context, param: click.Parameter, given: Sequence[str]) -> tuple[str, ...]:
+    """Return the names, none of which may be empty, as that of a variable that a script has not set is."""
+    if "" in given:
+        raise click.BadParameter("its value is empty: give a name, or leave the option out.", ctx, param)
+    return tuple(given)
+
+
 _VERDICTS: Final = ("complete", "truncated", "aborted_by_client", "errored", "unknown")
 #: Those with ``multiple`` may be given several times; of others, a second one is refused (:mod:`recorder.cli.once`).
 _OPTIONS: Final = (
@@ -68,11 +75,18 @@ _OPTIONS: Final = (
         "--model",
         metavar="NAME",
         multiple=True,
+        callback=_names,
         help="Only those of this model: that answered, or else was asked for. This and the next five may be given "
         "several times: any of these.",
     ),
     click.option("--verdict", type=click.Choice(_VERDICTS), multiple=True, help="Only those that ended so."),
-    click.option("--conversation", metavar="ID", multiple=True, help="Only those of this conversation: name or ID."),
+    click.option(
+        "--conversation",
+        metavar="ID",
+        multiple=True,
+        callback=_names,
+        help="Only those of this conversation: name or ID.",
+    ),
     click.option(
         "--status",
         type=click.IntRange(100, 999),
@@ -80,7 +94,7 @@ _OPTIONS: Final = (
         multiple=True,
         help="Only those with this HTTP status.",
     ),
-    click.option("--tool", metavar="NAME", multiple=True, help="Only those that call this tool."),
+    click.option("--tool", metavar="NAME", multiple=True, callback=_names, help="Only those that call this tool."),
     click.option(
         "--finish", type=click.Choice(sorted(FINISHES)), multiple=True, help="Only those that the model ended so."
     ),

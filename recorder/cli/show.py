@@ -176,6 +176,12 @@ def _evidence(rebuilt: Rebuilt) -> str:
         facts.append(f"{counted(evidence.unparsed_tail_bytes, 'byte')} at the end are no whole event")
     if evidence.missing:
         facts.append("the recording has gaps")
+    if rebuilt.exchange.lacks("response_body"):
+        facts.append("the file that it comes from does not have the whole body")
+    if rebuilt.exchange.lacks("websocket_messages"):
+        facts.append("what was sent over the WebSocket is not kept")
+    if rebuilt.exchange.lacks("answer_end"):
+        facts.append("nothing in the file that it comes from says that the answer is whole")
     return ", ".join(facts)
 
 

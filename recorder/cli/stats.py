@@ -95,7 +95,7 @@ def _whole(total: Group) -> Iterator[str]:
     yield line("exchanges", f"{total.exchanges:,} ({ended})")
     yield line("received", f"{counted(total.chunks, 'chunk')}, {counted(total.bytes, 'byte')}")
     if total.tokens:
-        kinds = ", ".join(f"{kind} {number:,}" for kind, number in total.tokens.most_common())
+        kinds = ", ".join(f"{kind} {number:,}{_of_some(total, kind)}" for kind, number in total.tokens.most_common())
         missing = total.exchanges - total.reported
         yield line("tokens", kinds + (f"; {counted(missing, 'exchange')} reported none" if missing else ""))
     costs = [] if total.cost is None else [_money(total.cost)]
@@ -110,6 +110,12 @@ def _whole(total: Group) -> Iterator[str]:
     rates = total.chunks_per_second.percentiles()
     if rates is not None:
         yield line("chunks a second", ", ".join(f"{each} {value:,.1f}" for each, value in rates.items()))
+
+
+def _of_some(group: Group, kind: str) -> str:
+    """Of how many exchanges a sum is, where others report tokens and none of this kind: no total is of them all."""
+    number = group.reported_kinds[kind]
+    return "" if number == group.reported else f" (of {counted(number, 'exchange')} only)"
 
 
 def _money(cost: float) -> str:

@@ -37,6 +37,11 @@ def first_header(headers: Headers, name: str) -> str | None:
     return next((value for key, value in headers if key.lower() == name), None)
 
 
+def is_without_body(method: str, status: int) -> bool:
+    """Whether an answer to *method* with *status* has no body, whatever its head says (RFC 9112 §6.3)."""
+    return method.upper() == "HEAD" or status in (204, 304) or status < 200
+
+
 #: ``state -> types that may come in it``; what is in no row may come in any state.
 NEXT: Final[Mapping[str, frozenset[str]]] = {
     "new": frozenset({"request_sent", "imported"}),

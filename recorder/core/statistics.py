@@ -1,8 +1,9 @@
 """Statistics over exchanges: how many, how they ended, tokens, times. Pure: rows of ``list --json`` in, groups out.
 
 Tokens are those that providers reported, summed over exchanges (never over the reports of one exchange); an exchange
-without a report adds nothing, and how many those are is told. Money is computed from prices that the user gives, and
-only from reported tokens.
+without a report adds nothing, and how many those are is told. Providers do not report the same kinds, some no total: so
+a sum is one of those exchanges that have its kind, and how many those are is told of each. Money is computed from
+prices that the user gives, and only from reported tokens.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ class Group:
     """What the exchanges of one group add up to.
 
     :ivar reported: exchanges for which tokens were reported.
+    :ivar reported_kinds: of those, how many have each kind.
     :ivar unpriced: of those, how many have a model without a price.
     :ivar cost: of the others; None where no prices were given.
     """
@@ -60,6 +62,7 @@ class Group:
     verdicts: Counter[str] = field(default_factory=Counter)
     tokens: Counter[str] = field(default_factory=Counter)
     reported: int = 0
+    reported_kinds: Counter[str] = field(default_factory=Counter)
     cost: float | None = None
     unpriced: int = 0
     first_chunk_ms: Sample = field(default_factory=Sample)
@@ -81,6 +84,7 @@ class Group:
         if counted:
             self.reported += 1
             self.tokens.update(counted)
+            self.reported_kinds.update(counted.keys())
             if prices is not None:
                 self._price(counted, prices.get(row.get("model", "")), row.get("dialect") or "")
         self.first_chunk_ms.add(row.get("first_chunk_ms"))
@@ -112,6 +116,7 @@ class Group:
             bytes=self.bytes,
             tokens=dict(sorted(self.tokens.items())) or None,
             exchanges_with_tokens=self.reported or None,
+            exchanges_with_kinds=dict(sorted(self.reported_kinds.items())) or None,
             computed_cost=self.cost,
             exchanges_without_price=self.unpriced or None,
             first_chunk_ms=self.first_chunk_ms.percentiles(),

@@ -7,6 +7,8 @@ end marker, or one whole document), and a choice has no finish reason or one tha
 provider may not know ``n``, or have dropped it; nothing was cut, and nothing says that this was all. A document
 that says that the answer is still being made is lacking too, and so is an answer that would be finished, but
 something in its midst could not be read: what was said there, nobody knows.
+Of what was imported, the file may not have the body, or may have messages and no word that the answer came to its end:
+no dialect can tell then.
 *Bytes are missing* means a ``gap_recorded``, a hole in the event stream, or an event of a type that is not known here:
 a newer recorder wrote it, and what it says could change everything.
 
@@ -122,6 +124,8 @@ def gather(exchange: Exchange, answer: Answer, choices_asked: int | None, coding
 
 def _finished(exchange: Exchange, answer: Answer, choices_asked: int | None) -> bool | None:
     response = exchange.response
+    if _untold(exchange):
+        return None
     if answer.understood and not (response and _bodiless(response)):
         if answer.whole is not None:
             return answer.whole and not answer.pending and not _choices_missing(answer, choices_asked)
@@ -134,6 +138,13 @@ def _finished(exchange: Exchange, answer: Answer, choices_asked: int | None) -> 
     if response.framing == "length" and response.length is not None:
         return len(exchange.body) >= response.length
     return True if response.framing in ("chunked", "none") and exchange.transport_end == "response_completed" else None
+
+
+def _untold(exchange: Exchange) -> bool:
+    """Whether the file that it was imported from does not have the answer, or does not say whether it is whole."""
+    if exchange.lacks("answer_end") or exchange.lacks("websocket_messages"):
+        return True
+    return exchange.lacks("response_body") and not (exchange.response and _bodiless(exchange.response))
 
 
 def _unread(answer: Answer) -> int:

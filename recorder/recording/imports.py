@@ -33,7 +33,7 @@ from recorder.core.events import (
     StreamOpened,
     meta_text,
 )
-from recorder.core.exchange import Headers
+from recorder.core.exchange import Headers, is_without_body
 from recorder.core.json_text import present
 from recorder.core.redaction import MARKER, Redacted, Redaction
 from recorder.core.version import __version__
@@ -280,6 +280,8 @@ def coherent(foreign: Foreign) -> tuple[Foreign, Notes]:
         if length is not None and notes.framing != "none" and length != str(len(foreign.body)):
             untrue.add("content-length")
             notes.framing = "close" if notes.framing == "length" else notes.framing
+            if not foreign.body and coding in ("", "identity") and _LENGTH.fullmatch(length) and int(length):
+                notes.lacks.append("response_body")
     if not untrue:
         return foreign, notes
     notes.set_aside += [["response", name, value] for name, value in foreign.response_headers if name.lower() in untrue]
@@ -291,7 +293,7 @@ def _framing(foreign: Foreign, names: Mapping[str, str]) -> str:
     """How the end of the answer's body is told (RFC 9112 §6.3)."""
     if foreign.framing is not None:
         return foreign.framing
-    if foreign.method == "HEAD" or foreign.status in (204, 304) or (foreign.status or 200) < 200:
+    if is_without_body(foreign.method, foreign.status or 200):
         return "none"
     if names.get("transfer-encoding", "").lower() == "chunked":
         return "chunked"

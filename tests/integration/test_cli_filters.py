@@ -122,3 +122,11 @@ def test_a_bundle_is_of_one(sqlite_url: str, name: str) -> None:
 def test_the_first_moment_of_all_is_a_filter(url: str) -> None:
     result = run("export", "--since", "1970-01-01", "--format", "jsonl", "--store", url)
     assert (result.exit_code, len(result.stdout.splitlines())) == (0, 3)
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, ["export", "--all"], ["export", "desk"]], ids=" ".join)
+@pytest.mark.parametrize("name", ["--model", "--tool", "--conversation"])
+def test_a_name_that_is_empty_is_told_as_such(sqlite_url: str, command: list[str], name: str) -> None:
+    store = ["--from" if command[0] == "db" else "--store", sqlite_url]
+    line = told(run(*command, name, "", *store), 2)
+    assert f"'{name}': its value is empty: give a name, or leave the option out" in line

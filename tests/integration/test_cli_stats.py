@@ -40,6 +40,20 @@ def test_the_whole_for_people(url: str) -> None:
     assert "time             p50" in shown
 
 
+def test_a_total_that_not_every_provider_reports_says_of_how_many_it_is(url: str) -> None:
+    message = {
+        "id": "msg_1", "type": "message", "role": "assistant", "model": "claude-x", "stop_reason": "end_turn",
+        "content": [{"type": "text", "text": "b"}], "usage": {"input_tokens": 7, "output_tokens": 2},
+    }  # fmt: skip
+    apart = asking(4, ("user", "d")).response(headers=[("content-type", "application/json")])
+    fill(url, apart.chunks(json.dumps(message).encode()).completed())
+    shown = run("stats", "--store", url).stdout
+    assert "input 37, total 36 (of 1 exchange only), output 8; 2 exchanges reported none" in shown
+    (whole,) = objects("stats", "--json", "--store", url)
+    assert whole["tokens"] == {"input": 37, "output": 8, "total": 36}
+    assert whole["exchanges_with_kinds"] == {"input": 2, "output": 2, "total": 1}
+
+
 def test_groups_and_costs(url: str, tmp_path: Path) -> None:
     prices = tmp_path / "prices.json"
     prices.write_text(json.dumps({"m-1": {"input": 1000, "output": 10_000}}))

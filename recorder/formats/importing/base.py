@@ -24,6 +24,7 @@ LACKS: Final[Mapping[str, str]] = {
     "request_bytes": "the bytes of the request's body: it is written again from its value",
     "response_head": "status and headers of the answer",
     "response_body": "the body of the answer, or a part of it",
+    "websocket_messages": "what was sent over a WebSocket after the answer",
     "response_bytes": "the bytes of the answer's body: it is written again from its value",
     "content_coding": "the coded bytes of a body that is stored decoded",
     "chunk_boundaries": "where the chunks were cut",
@@ -33,6 +34,7 @@ LACKS: Final[Mapping[str, str]] = {
     "head_time": "when the head of the answer arrived",
     "end_time": "when the answer ended",
     "end": "how the exchange ended",
+    "answer_end": "whether the answer is whole",
     "header_values": "values of headers, replaced before the import",
     "http_version": "the versions of HTTP",
 }

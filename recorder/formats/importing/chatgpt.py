@@ -1,10 +1,10 @@
 """ChatGPT's data export: ``conversations.json``, or the zip that holds it. OpenAI publishes no specification of it.
 
 A conversation is a tree of messages: an edited question and an answer that was made again are branches. Messages of
-the assistant that follow each other are one answer (thoughts, then the text); one whose ``recipient`` is a tool calls
-that tool. An exchange is an answer with all the messages from the root of the tree down to it, or a last message that
-nobody answered. Its time is that of the message that it answers. Nothing tells which branch was looked at last, nor
-what ChatGPT itself put before the messages.
+the assistant that follow each other are one answer (thoughts, then the text), up to a call: one whose ``recipient`` is
+a tool calls that tool. An exchange is an answer with all the messages from the root of the tree down to it, or a last
+message that nobody answered. Its time is that of the message that it answers. Nothing tells which branch was looked at
+last, nor what ChatGPT itself put before the messages.
 
 Each message is kept as the file has it as well (``chatgpt``): those since the answer before with the request, those
 of the answer with the answer.
@@ -129,10 +129,38 @@ class _Tree:
         self._nodes = {name: mapping_or_empty(node) for name, node in nodes.items()}
         self._said = {name: _said(mapping_or_empty(node.get("message"))) for name, node in self._nodes.items()}
         self._answers = {name for name, said in self._said.items() if said and said["role"] == "assistant"}
+        self._calls = {name for name in self._answers if "tool_calls" in (self._said[name] or {})}
+        self._hear_silent_tools()
         self._times = {name: epoch_ns(self._original(name).get("create_time")) for name in nodes}
         self._written = {name: json_bytes(said) for name, said in self._said.items() if said is not None}
         self._parents = self._found_parents()
         self._home = self._found_home(conversation)
+
+    def _hear_silent_tools(self) -> None:
+        """Take in the tools that answered a call with nothing: without them, the call would seem to be unanswered."""
+        silent = {name for name, said in self._said.items() if said is None and self._role(name) == "tool"}
+        above = self._found_parents() if silent else {}
+        silent = {name for name in silent if above.get(name) in self._calls}
+        self._said |= {name: self._nothing(name) for name in silent}
+        above = self._found_parents() if silent else {}
+        # Of several that follow each other, the first one is the answer.
+        self._said |= {name: None for name in silent if above.get(name) not in self._calls}
+
+    def _role(self, name: str) -> str:
+        return word(mapping_or_empty(self._original(name).get("author")).get("role"))
+
+    def _nothing(self, name: str) -> dict[str, Any]:
+        told = word(mapping_or_empty(self._original(name).get("author")).get("name")) or None
+        return {"role": self._role(name), "content": "", **present(name=told)}
+
+    def _goes_on(self, before: str, name: str) -> bool:
+        """Whether a message belongs to the same answer as the one before it.
+
+        Messages of the assistant that follow each other are one, but what it says after it called a tool, it says when
+        it has the result, wherever that is.
+        """
+        both = before in self._answers and name in self._answers
+        return both and (before not in self._calls or name in self._calls)
 
     def _found_parents(self) -> dict[str, str]:
         """The nearest message above each that says something: some nodes hold nothing."""
@@ -180,7 +208,10 @@ class _Tree:
             name
             for name, said in self._said.items()
             if said is not None
-            and (name not in below or (name in self._answers and not self._answers.issuperset(below[name])))
+            and (
+                name not in below
+                or (name in self._answers and not all(self._goes_on(name, after) for after in below[name]))
+            )
         ]
         if self._written and not found:
             raise EntryError("its messages go in a circle")
@@ -204,11 +235,11 @@ class _Tree:
 
         :raises EntryError: its messages go in a circle, or cannot be written as JSON.
         """
-        turns: list[list[str]] = []  # messages of the assistant that follow each other are one
+        turns: list[list[str]] = []
         answers = self._answers
         path, cut = self._path(last)
         for name in path:
-            if turns and name in answers and turns[-1][-1] in answers:
+            if turns and self._goes_on(turns[-1][-1], name):
                 turns[-1].append(name)
             else:
                 turns.append([name])
@@ -232,6 +263,7 @@ class _Tree:
             started_ns=next(filter(None, times), None),
             cut=cut,
             end="response_truncated" if answer and _broken_off(self._original(answer[-1])) else None,
+            whole=bool(answer) and self._original(answer[-1]).get("status") == _FINISHED,
         )
 
     def _answer(self, names: list[str], told: dict[str, Any]) -> dict[str, Any]:

@@ -113,6 +113,7 @@ def chat(
     end_ns: int | None = None,
     cut: bool = False,
     end: str | None = None,
+    whole: bool = False,
 ) -> Foreign:
     """Return an exchange that is told by its messages.
 
@@ -122,7 +123,9 @@ def chat(
     :param key: what makes it the same exchange in another file.
     :param cut: the request has not all the messages before it.
     :param end: type of the event that ends it, where the file tells.
+    :param whole: the file says that the answer came to its end, otherwise than by a finish reason.
     """
+    ended = whole or end is not None or answer is None or _has_reason(answer)
     known = {"started_at": started_ns, "end_time": end_ns}
     untold = [name for name in UNTIMED if known.get(name) is None]
     return Foreign(
@@ -136,6 +139,7 @@ def chat(
             *MESSAGES,
             *(("request_body",) if cut else ()),
             *(() if answer is not None else ("response_body",)),
+            *(() if ended else ("answer_end",)),
             *untold,
             *WHOLE,
         ),
@@ -143,3 +147,8 @@ def chat(
         called=called,
         key=hashlib.sha256("".join(f"{len(one)}:{one}" for one in key).encode("utf-8", "surrogatepass")).digest(),
     )
+
+
+def _has_reason(answer: Mapping[str, Any]) -> bool:
+    """Whether each choice has a finish reason."""
+    return all(choice.get("finish_reason") is not None for choice in answer.get("choices", ()))

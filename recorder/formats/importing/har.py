@@ -2,16 +2,18 @@
 
 Bodies in a HAR are below their content coding, but for those of Polly.JS, which writes down what came: one text, or a
 JSON array of chunks, in base64 (``encoding``) or, before version 5, in hexadecimal digits. ``content.size`` is wrong in
-many files and decides nothing.
+many files: where there is a text, it decides nothing. Where there is none, as browsers leave out what they did not keep
+and Playwright what it was told to omit, any size above 0 says that there was a body, and so that it is missing.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from recorder.core.exchange import Headers
+from recorder.core.exchange import Headers, first_header, is_without_body
 from recorder.core.json_text import parse_json
 from recorder.errors import ImportRefused
 from recorder.formats.importing.base import WHOLE, Cut, Foreign, Recording, Refused, cuts_after
@@ -36,6 +38,8 @@ from recorder.formats.importing.values import (
 
 #: The phases before the first byte of an answer; ``ssl`` is a part of ``connect``.
 _BEFORE: Final = ("blocked", "dns", "connect", "send", "wait")
+_SWITCHED: Final = 101
+_LENGTH: Final = re.compile(r"[0-9]{1,18}")
 
 
 class HarFile:
@@ -96,7 +100,11 @@ def _exchange(number: int, entry: dict[str, Any]) -> Foreign:
     if status <= 0:
         fields |= _unanswered(entry, response, end)
     else:
-        body, cuts = _body(mapping(response.get("content", {}), "content"), lacks)
+        body, cuts = _body(mapping(response.get("content", {}), "content"))
+        if not body and _had_body(fields["method"], status, response):
+            lacks.append("response_body")
+        if status == _SWITCHED or entry.get("_webSocketMessages"):
+            lacks.append("websocket_messages")  # Chrome has them beside the entry; they are no body of HTTP
         versions["response"] = _version(response)
         fields |= {
             "status": status_of(status),
@@ -173,11 +181,28 @@ def _times(entry: dict[str, Any], lacks: list[str]) -> tuple[int | None, int | N
     return started, head, end
 
 
-def _body(content: dict[str, Any], lacks: list[str]) -> tuple[bytes, tuple[Cut, ...] | None]:
+def _had_body(method: str, status: int, response: dict[str, Any]) -> bool:
+    """Whether an answer without a text had a body all the same, or nothing says that it had none.
+
+    Sizes that are not known are -1. A coded body has bytes though nothing is in it.
+    """
+    if is_without_body(method, status):
+        return False
+    content, fields = mapping_or_empty(response.get("content")), _fields(response)
+    size = integer(content.get("size"))
+    if size is not None and size > 0:
+        return True
+    length, there = first_header(fields, "content-length"), "text" in content
+    sent = [integer(response.get("bodySize")), int(length) if length and _LENGTH.fullmatch(length.strip()) else None]
+    if any(number is not None and number > 0 for number in sent):
+        coded = (first_header(fields, "content-encoding") or "identity").strip().lower() != "identity"
+        return not (coded and there and size == 0)
+    return not (there or size == 0 or 0 in sent)
+
+
+def _body(content: dict[str, Any]) -> tuple[bytes, tuple[Cut, ...] | None]:
     told, encoding = content.get("text"), text(content.get("encoding")).lower()
     if told is None:
-        if (integer(content.get("size")) or 0) > 0:
-            lacks.append("response_body")
         return b"", None
     if not isinstance(told, str):
         raise EntryError("its content's text is no text")

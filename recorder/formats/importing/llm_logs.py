@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from recorder.formats.importing.base import Foreign, Recording, Refused
 from recorder.formats.importing.chats import History, call_of, chat, home_of, message_of
-from recorder.formats.importing.llm_rows import answer_of, asked_of, attachment, result_of, row_of, time_of
+from recorder.formats.importing.llm_rows import answer_of, asked_of, attachment, result_of, row_of, says_whole, time_of
 from recorder.formats.importing.llm_turns import turns
 from recorder.formats.importing.source import Database, Source
 from recorder.formats.importing.values import EntryError, json_bytes, ms_ns, refuse_empty, text
@@ -167,6 +167,7 @@ class _Told:
             started_ns=time_of(_at(row)),
             end_ns=ms_ns(row.get("duration_ms")),
             cut=self._history.cut,
+            whole=says_whole(row),
         )
         if message is not None:
             self._history.add(json_bytes(message))

@@ -83,9 +83,14 @@ def answer_of(row: Mapping[str, Any], message: Mapping[str, Any] | None, **more:
     """
     kept = json_or_text(row.get("response_json"))
     told = mapping_or_empty(kept)
-    choices = told.get("choices")
-    first = mapping_or_empty(choices[0]) if isinstance(choices, list) and choices else {}
-    reasons = (told.get("finish_reason"), first.get("finish_reason"), told.get("stop_reason"))
+    first, candidate = _first(told.get("choices")), _first(told.get("candidates"))
+    reasons = (
+        told.get("finish_reason"),
+        first.get("finish_reason"),
+        told.get("stop_reason"),
+        told.get("done_reason"),
+        candidate.get("finishReason"),
+    )
     choice = {"index": 0, "message": message or {"role": "assistant", "content": ""}}
     choice |= present(finish_reason=next((one for one in reasons if isinstance(one, str)), None))
     counts = present(prompt_tokens=_count(row.get("input_tokens")), completion_tokens=_count(row.get("output_tokens")))
@@ -99,6 +104,16 @@ def answer_of(row: Mapping[str, Any], message: Mapping[str, Any] | None, **more:
         response_json=kept,
         **more,
     )
+
+
+def says_whole(row: Mapping[str, Any]) -> bool:
+    """Return whether ``response_json`` says that the answer came to its end, as Ollama and OpenAI's Responses do."""
+    told = mapping_or_empty(json_or_text(row.get("response_json")))
+    return told.get("done") is True or told.get("status") == "completed"
+
+
+def _first(values: Any) -> dict[str, Any]:
+    return mapping_or_empty(values[0]) if isinstance(values, list) and values else {}
 
 
 def _count(value: Any) -> int | None:

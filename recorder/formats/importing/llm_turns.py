@@ -17,6 +17,7 @@ from recorder.formats.importing.llm_rows import (
     json_or_text,
     result_of,
     row_of,
+    says_whole,
     time_of,
 )
 from recorder.formats.importing.source import Database
@@ -51,6 +52,7 @@ def _exchange(tree: _Tree, row: dict[str, Any], names: dict[str, str], number: i
         started_ns=time_of(row.get("datetime_utc")),
         end_ns=ms_ns(row.get("duration_ms")),
         cut=cut,
+        whole=says_whole(row),
     )
 
 

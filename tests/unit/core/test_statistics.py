@@ -33,6 +33,7 @@ def test_tokens_are_summed_over_exchanges_and_who_reported_none_is_told() -> Non
         "bytes": 300,
         "tokens": {"input": 7, "output": 2},
         "exchanges_with_tokens": 2,
+        "exchanges_with_kinds": {"input": 2, "output": 1},
     }
 
 

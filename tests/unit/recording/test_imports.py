@@ -210,3 +210,23 @@ def test_an_imported_answer_can_be_given_again() -> None:
     head, _, body = wire.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 OK\r\n")
     assert body == b"%x\r\n" % len(SSE) + SSE + b"\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("headers", "changes", "missing"),
+    [
+        ({"content-length": "12"}, {}, True),
+        ({"content-length": "0"}, {}, False),
+        ({}, {}, False),
+        ({"content-length": "20", "content-encoding": "gzip"}, {}, False),  # nothing, coded
+        ({"content-length": "12"}, {"status": 204}, False),
+        ({"content-length": "12"}, {"method": "HEAD"}, False),
+        ({"content-length": "12"}, {"end": "response_truncated"}, False),
+    ],
+)
+def test_a_body_that_its_head_announces_and_that_is_not_there_is_missing(
+    headers: dict[str, str], changes: dict[str, Any], missing: bool
+) -> None:
+    exchange = folded(foreign(body=b"", response_headers=tuple(headers.items()), **changes))
+    assert exchange.lacks("response_body") == missing
+    assert (rebuild(exchange).verdict == "unknown") or not missing

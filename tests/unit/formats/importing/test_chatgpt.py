@@ -10,16 +10,13 @@ from typing import Any
 
 import pytest
 
-from recorder.core.exchange import fold
 from recorder.core.rebuilt import Rebuilt
-from recorder.core.redaction import Redaction
-from recorder.dialects.rebuild import rebuild
 from recorder.errors import ImportRefused
+from recorder.formats.base import render
 from recorder.formats.importing.base import LACKS, Foreign, Refused
 from recorder.formats.importing.chats import MOST_MESSAGES
-from recorder.recording.imports import Identities, Writer
-from tests.unit.formats.importing.reading import read, recording, refusal
-from tests.unit.recording.test_imports import FILE
+from recorder.recording.imports import Identities
+from tests.unit.formats.importing.reading import read, rebuilt_of, recording, refusal
 
 ID = "6a1b2c3d-0000-4000-8000-00000000abcd"
 START = 1_700_000_000.25
@@ -60,14 +57,6 @@ def exchanges(document: Any) -> list[Foreign]:
     return [one for one in found if isinstance(one, Foreign)]
 
 
-def rebuilt_of(one: Foreign) -> Rebuilt:
-    writer = Writer(Redaction(b"key"), b"i" * 16, lambda size: b"s" * size, 1)
-    exchange = fold(writer.made(Identities().of(one), one, FILE).events)
-    assert exchange is not None
-    assert exchange.anomalies == ()
-    return rebuild(exchange)
-
-
 def rebuilt(document: Any) -> list[Rebuilt]:
     return [rebuilt_of(one) for one in exchanges(document)]
 
@@ -105,10 +94,27 @@ def test_nothing_is_made_up() -> None:
     assert [choice.finish_reason for choice in first.answer.choices] == ["stop"]
     assert [choice.finish_reason for choice in second.answer.choices] == [None]
     assert (first.model, second.model) == ("gpt-x", "gpt-y")
-    assert (first.verdict, second.verdict) == ("complete", "complete")
+    assert (first.verdict, second.verdict) == ("complete", "unknown")
     assert first.reading is not None
     assert first.reading.model is None
     assert (first.answer.usage, first.answer.ids) == (None, ("a1",))
+
+
+@pytest.mark.parametrize(
+    ("fields", "verdict"),
+    [
+        ({"status": "finished_successfully"}, "complete"),
+        ({"metadata": {"finish_details": {"type": "stop"}}}, "complete"),
+        ({"status": "in_progress"}, "truncated"),
+        ({}, "unknown"),
+    ],
+)
+def test_an_answer_is_complete_only_where_the_file_says_that_it_ended(fields: dict[str, Any], verdict: str) -> None:
+    document = conversation(("u", None, said("user", "q", 1)), ("a", "u", said("assistant", "a", 2, **fields)))
+    (found,) = exchanges([document])
+    assert rebuilt_of(found).verdict == verdict
+    assert ("answer_end" in found.missing) == (verdict == "unknown")
+    assert (rebuilt_of(found).evidence.finished is None) == (verdict == "unknown")
 
 
 def test_they_are_one_conversation_with_its_branches() -> None:
@@ -173,6 +179,45 @@ def test_thoughts_calls_and_their_results() -> None:
     (last,) = third.answer_messages
     assert last.text == "Here"
     assert "Thought for 2s" in repr(last.parts)
+
+
+CALL = said("assistant", {"content_type": "code", "text": '{"q": 1}'}, 2, recipient="web")
+NOTHING = said("tool", {"content_type": "tether_browsing_display", "result": "", "summary": None}, 3, name="web")
+THOUGHTS = said("assistant", {"content_type": "thoughts", "thoughts": [{"content": "Hm"}]}, 4)
+LAST = said("assistant", "Here", 5, metadata={"finish_details": {"type": "stop"}})
+
+
+@pytest.mark.parametrize("silent", [1, 2])
+def test_a_tool_that_answered_nothing_stands_between_the_call_and_what_followed(silent: int) -> None:
+    tools = [(f"o{at}", f"o{at - 1}" if at else "e", NOTHING) for at in range(silent)]
+    document = conversation(
+        ("u", None, said("user", "q", 1)), ("c", "u", CALL), ("e", "c", None), *tools,
+        ("t", tools[-1][0], THOUGHTS), ("a", "t", LAST),
+    )  # fmt: skip
+    call, answer = rebuilt([document])
+    assert [one.name for one in call.answer_messages[0].tool_calls] == ["web"]
+    assert [(message.role, message.text) for message in answer.request_messages] == [
+        *(("user", "q"), ("assistant", ""), ("tool", "")),
+    ]
+    assert (answer.answer_messages[0].text, answer.answer_messages[0].tool_calls) == ("Here", ())
+    (line,) = render("openai-jsonl", [call, answer])
+    messages = json.loads(str(line))["messages"]
+    assert [message["role"] for message in messages] == ["user", "assistant", "tool", "assistant"]
+    assert ("tool_calls" in messages[-1], messages[-1]["content"]) == (False, "Here")
+
+
+def test_what_is_said_after_a_call_without_a_result_follows_the_call() -> None:
+    both = CALL | {"content": {"content_type": "code", "text": '{"q": 2}'}}
+    nodes = [("u", None, said("user", "q", 1)), ("c", "u", CALL), ("d", "c", both), ("t", "d", THOUGHTS)]
+    call, answer = rebuilt([conversation(*nodes, ("a", "t", LAST))])
+    assert [one.arguments for one in call.answer_messages[0].tool_calls] == [{"q": 1}, {"q": 2}]
+    assert [len(message.tool_calls) for message in answer.request_messages] == [0, 2]
+    assert (answer.answer_messages[0].text, answer.answer_messages[0].tool_calls) == ("Here", ())
+
+
+def test_a_tool_that_said_nothing_to_nobody_is_passed_over() -> None:
+    document = conversation(("u", None, said("user", "q", 1)), ("o", "u", NOTHING), ("a", "o", LAST))
+    assert [dialogue(one) for one in rebuilt([document])] == [[("user", "q"), ("assistant", "Here")]]
 
 
 def test_pictures_files_and_kinds_that_nobody_knows() -> None:

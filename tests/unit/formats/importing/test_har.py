@@ -12,9 +12,9 @@ from recorder.core.exchange import fold
 from recorder.dialects.rebuild import rebuild
 from recorder.errors import ImportRefused
 from recorder.formats.base import render
-from recorder.formats.importing.base import Cut
+from recorder.formats.importing.base import Cut, Foreign
 from tests.building import ExchangeBuilder, delta
-from tests.unit.formats.importing.reading import one, read, recording, refusal
+from tests.unit.formats.importing.reading import one, read, rebuilt_of, recording, refusal
 
 
 def entry(**changes: Any) -> dict[str, Any]:
@@ -108,11 +108,85 @@ def test_a_body_that_is_left_out_is_missing() -> None:
     assert "response_body" not in one(answered({"size": 0})).missing
 
 
+def sized(content: dict[str, Any], body_size: int | None = -1, status: int = 200, **headers: str) -> Foreign:
+    made = entry()
+    made["response"] |= {"content": content, "status": status} | ({} if body_size is None else {"bodySize": body_size})
+    made["response"]["headers"] = [{"name": name.replace("_", "-"), "value": value} for name, value in headers.items()]
+    return one(har(made))
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        sized({"size": -1}, 812),  # Playwright, told to omit contents
+        sized({"size": -1}),
+        sized({"size": 0}, 812),
+        sized({"size": 500}),
+        sized({"size": 500, "text": ""}, content_type="text/event-stream"),  # Chrome, of a stream of events
+        sized({"size": 0}, content_length="12"),
+        sized({}, None),
+        sized({"size": 0}, 20, content_encoding="gzip"),
+    ],
+)
+def test_a_body_that_no_text_tells_is_missing_and_what_it_was_stays_unknown(found: Foreign) -> None:
+    assert (found.body, "response_body" in found.missing) == (b"", True)
+    rebuilt = rebuilt_of(found)
+    assert (rebuilt.verdict, rebuilt.evidence.finished) == ("unknown", None)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        sized({"size": 0}, 0),
+        sized({"size": 0}),
+        sized({"size": 0, "text": ""}, 0, content_length="0"),
+        sized({"size": -1}, 0),
+        sized({"size": -1}, content_length="0"),
+        sized({"size": -1, "text": ""}),
+        sized({"size": -1}, 812, status=204),
+        sized({"size": 0, "text": ""}, 20, content_encoding="gzip"),
+    ],
+)
+def test_a_body_that_is_empty_is_not_missing(found: Foreign) -> None:
+    assert (found.body, "response_body" in found.missing) == (b"", False)
+
+
+def test_the_answer_to_head_has_no_body_whatever_its_head_says() -> None:
+    made = entry()
+    made["request"]["method"] = "HEAD"
+    made["response"] |= {"content": {"size": 812}, "headers": [{"name": "content-length", "value": "812"}]}
+    found = one(har(made))
+    assert "response_body" not in found.missing
+    assert rebuilt_of(found).verdict == "complete"
+
+
+def test_of_a_redirect_nothing_is_owed_though_its_body_is_missing() -> None:
+    found = sized({"size": 0}, 154, status=302)
+    assert "response_body" in found.missing
+    assert rebuilt_of(found).verdict == rebuilt_of(sized({"size": 0}, 0, status=302)).verdict
+
+
+def test_an_answer_that_failed_is_errored_also_without_its_body() -> None:
+    assert rebuilt_of(sized({"size": 80}, status=500)).verdict == "errored"
+
+
 @pytest.mark.parametrize("size", [0, 3, -1, 10**9, "3", None])
 def test_a_size_that_is_wrong_changes_nothing(size: Any) -> None:
     found = one(answered({"size": size, "text": "longer than that"}))
     assert found.body == b"longer than that"
     assert "response_body" not in found.missing
+
+
+@pytest.mark.parametrize("beside", [{"_webSocketMessages": [{"type": "send", "opcode": 1, "data": "{}"}]}, {}])
+def test_of_a_websocket_what_was_sent_over_it_is_missing(beside: dict[str, Any]) -> None:
+    made = entry(**beside)
+    made["request"] |= {"method": "GET", "url": "wss://api.example.test/v1/realtime"}
+    made["response"] |= {"status": 101, "content": {"size": 0}, "bodySize": 0}
+    found = one(har(made))
+    assert "websocket_messages" in found.missing
+    assert "response_body" not in found.missing
+    assert rebuilt_of(found).verdict == "unknown"
+    assert "websocket_messages" not in one(har(entry())).missing
 
 
 def test_an_entry_without_an_answer() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from recorder.formats.importing.source import Source
 from recorder.recording.imports import Identities
 from recorder.store.foreign import MAGIC, foreign_database
 from tests.unit.formats.importing.llm_databases import OLD, RESPONSES, TURNS, Logs, newest, old, oldest, recent
-from tests.unit.formats.importing.test_chatgpt import dialogue, rebuilt_of
+from tests.unit.formats.importing.reading import rebuilt_of
+from tests.unit.formats.importing.test_chatgpt import dialogue
 
 
 def entries(logs: Logs) -> tuple[Recording, list[Foreign | Refused]]:
@@ -120,6 +122,34 @@ def test_those_of_2026(path: Path) -> None:
     assert (rebuilt.model, [choice.finish for choice in rebuilt.answer.choices]) == ("m-1", ["stop"])
     assert (second.end_ns, second.called) == (7_000_000, "01turn2")
     assert first.home == second.home == fork.home
+
+
+@pytest.mark.parametrize(
+    ("told", "verdict", "finish"),
+    [
+        (None, "unknown", None),
+        ({"usage": {}}, "unknown", None),
+        ({"choices": [{"finish_reason": "length"}]}, "complete", "length"),
+        ({"stop_reason": "end_turn"}, "complete", "stop"),
+        ({"done": True, "done_reason": "stop"}, "complete", "stop"),
+        ({"done": True}, "complete", None),
+        ({"done": False}, "unknown", None),
+        ({"status": "completed"}, "complete", None),
+        ({"candidates": [{"finishReason": "STOP"}]}, "complete", "stop"),
+        ({"candidates": [{"finishReason": "MAX_TOKENS"}]}, "complete", "length"),
+    ],
+)
+@pytest.mark.parametrize("made", [recent, newest])
+def test_an_answer_is_complete_only_where_its_row_says_that_it_ended(
+    path: Path, made: Callable[[Path], Logs], told: Any, verdict: str, finish: str | None
+) -> None:
+    logs = made(path)
+    for table in ("responses", *(("turns",) if made is newest else ())):
+        logs.run(f"UPDATE {table} SET response_json = '{json.dumps(told)}'")
+    found = exchanges(logs)
+    assert {rebuilt_of(one).verdict for one in found} == {verdict}
+    assert {choice.finish for one in found for choice in rebuilt_of(one).answer.choices} == {finish}
+    assert {"answer_end" in one.missing for one in found} == {verdict == "unknown"}
 
 
 def test_ids_are_those_of_the_rows(path: Path) -> None:

@@ -17,7 +17,7 @@ from recorder.errors import ImportRefused
 from recorder.formats.base import render
 from recorder.formats.importing.base import LACKS, Cut, Foreign, Refused, importers
 from tests.building import ExchangeBuilder, delta
-from tests.unit.formats.importing.reading import one, read, recording, refusal
+from tests.unit.formats.importing.reading import one, read, rebuilt_of, recording, refusal
 from tests.unit.formats.importing.test_cassettes import GO, RUBY, VCRPY
 from tests.unit.formats.importing.test_har import entry, har
 
@@ -97,6 +97,7 @@ def test_examples_for_fine_tuning() -> None:
     assert json.loads(first.payload) == {"messages": said[:1], "tools": []}
     assert json.loads(first.body)["choices"] == [{"index": 0, "message": said[1]}]
     assert {"request_head", "request_bytes", "response_bytes"} <= set(first.missing)
+    assert rebuilt_of(first).verdict == "complete"  # an example stands for a whole answer
     assert [type(each) for each in refused] == [Refused] * 3
     lines_told = [each.reason for each in read("\n\n" + data.replace("\n", "\n\n")) if isinstance(each, Refused)]
     assert [reason.rpartition("(line ")[2] for reason in lines_told[:2]] == ["5)", "7)"]
@@ -107,7 +108,60 @@ def test_results_of_a_batch() -> None:
     line = {"custom_id": "1", "response": {"status_code": 200, "request_id": "r", "body": {"id": "x"}}, "error": None}
     found = one(json.dumps(line) + "\n")
     assert (found.status, found.body) == (200, b'{"id":"x"}')
+    assert found.called == "1"
     assert "without a response" in refusal(json.dumps({"custom_id": "1", "response": None}))
+
+
+def test_requests_of_a_batch_are_requests_without_an_answer() -> None:
+    body = {"model": "m", "messages": [{"role": "user", "content": "q"}]}
+    line = {"custom_id": "r1", "method": "POST", "url": "/v1/chat/completions", "body": body}
+    found = one(json.dumps(line) + "\n")
+    assert (found.method, found.url, json.loads(found.payload)) == ("POST", "/v1/chat/completions", body)
+    assert (found.status, found.body, found.end, found.called) == (None, b"", None, "r1")
+    assert {"request_head", "response_head", "response_body", "end"} <= {*found.missing, "end"} <= LACKS.keys()
+    rebuilt = rebuilt_of(found)
+    assert (rebuilt.verdict, [message.text for message in rebuilt.request_messages]) == ("unknown", ["q"])
+    assert (rebuilt.reading.model if rebuilt.reading else None, rebuilt.answer.choices) == ("m", ())
+    assert "no mapping" in refusal(json.dumps(line | {"body": "q"}))
+
+
+def test_results_of_anthropics_batches() -> None:
+    message = {
+        "id": "msg", "type": "message", "role": "assistant", "model": "c", "stop_reason": "end_turn",
+        "content": [{"type": "text", "text": "hi"}], "usage": {"input_tokens": 1, "output_tokens": 1},
+    }  # fmt: skip
+    error = {"type": "error", "error": {"type": "invalid_request_error", "message": "no"}}
+    results = [
+        {"type": "succeeded", "message": message},
+        {"type": "errored", "error": error},
+        {"type": "expired"},
+        {"type": "succeeded"},
+    ]
+    lines = "".join(json.dumps({"custom_id": f"a{at}", "result": each}) + "\n" for at, each in enumerate(results))
+    assert recording(lines).format == "anthropic-batch"
+    answered, failed, *refused = read(lines)
+    assert isinstance(answered, Foreign)
+    assert isinstance(failed, Foreign)
+    assert (rebuilt_of(answered).verdict, rebuilt_of(answered).answer_messages[0].text) == ("complete", "hi")
+    assert (answered.called, rebuilt_of(failed).verdict) == ("a0", "errored")
+    assert [each.reason for each in refused if isinstance(each, Refused)] == [
+        "its request has no answer: it is expired (line 3)",
+        "its request has no answer: it is succeeded (line 4)",
+    ]
+
+
+def test_requests_of_anthropics_batches() -> None:
+    params = {"model": "c", "max_tokens": 9, "messages": [{"role": "user", "content": "q"}], "system": "Be."}
+    found = one(json.dumps({"custom_id": "a", "params": params}) + "\n")
+    assert (json.loads(found.payload), found.body, rebuilt_of(found).verdict) == (params, b"", "unknown")
+    assert [message.text for message in rebuilt_of(found).request_messages] == ["Be.", "q"]
+
+
+def test_preferences_are_refused_by_name() -> None:
+    said = [{"role": "assistant", "content": "y"}]
+    line = {"input": {"messages": []}, "preferred_output": said, "non_preferred_output": said}
+    with pytest.raises(ImportRefused, match="holds preferences for fine-tuning"):
+        read(json.dumps(line) + "\n")
 
 
 @pytest.mark.parametrize("name", ["json", "jsonl"])
