@@ -25,10 +25,11 @@ from typing import Final, NamedTuple
 from weakref import WeakValueDictionary
 
 from recorder.core.conversation import Relation, message_key
-from recorder.core.history_alignment import Line, align, differences, edits, same_beginning
+from recorder.core.history_alignment import Line, align, said_until, same_beginning
 from recorder.core.history_asked import Asked
 from recorder.core.history_clocks import same_but_clocks, without_clocks
 from recorder.core.history_compared import asked_again, asks_again_at, compared, weight
+from recorder.core.history_differences import differences, edits
 from recorder.core.history_tellings import (
     Chains,
     Recent,
@@ -41,7 +42,7 @@ from recorder.core.history_tellings import (
     tellings_of,
 )
 from recorder.core.history_threads import Threads
-from recorder.core.history_windows import Fit, fit, said_until, same_end
+from recorder.core.history_windows import Fit, fit, same_end
 from recorder.core.messages import Anomaly, Message
 from recorder.core.rebuilt import Rebuilt
 
