@@ -20,6 +20,9 @@ _SHOWN: Final = 60
 #: Comparisons of two messages that one gap may cost; beyond, they are paired by their kinds alone.
 _PAIRED: Final = 2_500
 _WORDS: Final = 64
+#: The part of their words that two messages have in common of which one may stand for several that were dropped, where
+#: it is an edit of one of them rather: a summary has some words of them all.
+_ALIKE: Final = 0.25
 
 
 def differences(old: Sequence[Line], new: Sequence[Line], pairs: Pairs, said: Mapping[bytes, str]) -> list[Anomaly]:
@@ -84,12 +87,16 @@ class _Differences:
             left, right = list(_before(olds, i)), list(_before(news, j))
             found = _paired([(each, self.old[each]) for each in left], [(each, self.new[each]) for each in right])
             if all(self.old[at].kind == "system" for at, _ in self.pairs if at < i) and len(left) > len(right):
-                found = (pair for pair in found if self._alike(*pair))  # what stands for dropped ones is no edit
+                found = (pair for pair in found if self._alike(*pair, right))  # what stands for dropped ones is no edit
             yield from found
 
-    def _alike(self, i: int, j: int) -> bool:
+    def _alike(self, i: int, j: int, come: Sequence[int]) -> bool:
+        """Whether it has the words of what it takes the place of; an answer that a window begins with need not."""
         line, now = self.old[i], self.new[j]
-        return line.kind in ("answer", "system") or bool(_words(line.message) & _words(now.message))
+        asked = any(not self.new[at].answered for at in come if at < j)
+        if line.kind == "system" or (line.answered and not asked):
+            return True
+        return _likeness(_words(line.message), _words(now.message)) >= _ALIKE
 
     def told(self) -> list[Anomaly]:
         older = self._older()
@@ -182,7 +189,7 @@ def _paired(olds: Sequence[tuple[int, Line]], news: Sequence[tuple[int, Line]]) 
         for j in range(len(news) - 1, -1, -1):
             best[i][j] = max(best[i + 1][j], best[i][j + 1])
             if line.kind == news[j][1].kind:
-                worth[i, j] = 1 + len(own & words[j]) / (len(own | words[j]) or 1) + best[i + 1][j + 1]
+                worth[i, j] = 1 + _likeness(own, words[j]) + best[i + 1][j + 1]
                 best[i][j] = max(best[i][j], worth[i, j])
     i = j = 0
     while i < len(olds) and j < len(news):
@@ -193,6 +200,10 @@ def _paired(olds: Sequence[tuple[int, Line]], news: Sequence[tuple[int, Line]]) 
             i += 1
         else:
             j += 1
+
+
+def _likeness(one: set[str], other: set[str]) -> float:
+    return len(one & other) / (len(one | other) or 1)
 
 
 def _words(message: Message) -> set[str]:
