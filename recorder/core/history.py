@@ -138,7 +138,7 @@ class History:
             given = self._answered.get((before, key), "")
             by = self._said.get(key) if given == "" else given
             line = self._lines.get((key, by, given is None))
-            if line is None:
+            if line is None or line.message != message:  # what is told quotes what was sent, with its ids
                 line = self._lines[key, by, given is None] = Line(key, message, by, given=given is None)
             lines.append(line)
             before = before if line.kind == "system" else key

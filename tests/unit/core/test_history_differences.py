@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 
+from recorder.core.exchange import fold
 from recorder.core.rebuilt import Rebuilt
+from recorder.dialects.rebuild import rebuild
+from tests.building import ExchangeBuilder
 from tests.unit.core.test_history import SYSTEM, asked, model, relations, told
 
+MESSAGES = "https://api.example/v1/messages"
 TURNS = [
     (
         ("user", f"question {number} on {number * 7}"),
@@ -55,3 +62,32 @@ def test_an_answer_that_was_edited_where_older_ones_were_dropped_is_told() -> No
     assert told(found) == ["older_messages_dropped", "answer_edited"]
     alone = relations(*before, asked(9, SYSTEM, model("Buy!"), *TURNS[2], *TURNS[3], ("user", "question 9")))[-1]
     assert "answer_edited" in told(alone)
+
+
+def test_what_is_told_quotes_the_message_that_was_sent_and_not_one_that_says_the_same() -> None:
+    def read(number: int, cleared: int) -> Rebuilt:
+        messages: list[dict[str, Any]] = [{"role": "user", "content": "read the files"}]
+        for at in range(number - 1):
+            call = {"type": "tool_use", "id": f"toolu_{at}", "name": "read", "input": {"path": f"f{at}"}}
+            text = "[cleared]" if at < cleared else f"content of file {at}"
+            messages.append({"role": "assistant", "content": [call]})
+            result = {"type": "tool_result", "tool_use_id": f"toolu_{at}", "content": text}
+            messages.append({"role": "user", "content": [result]})
+        answer = [
+            {"type": "tool_use", "id": f"toolu_{number - 1}", "name": "read", "input": {"path": f"f{number - 1}"}}
+        ]
+        body = {"type": "message", "role": "assistant", "content": answer, "stop_reason": "tool_use"}
+        built = ExchangeBuilder(number).request({"messages": messages}, url=MESSAGES, call=f"call-{number}")
+        built.response(headers=[("content-type", "application/json")]).chunks(json.dumps(body).encode()).completed()
+        exchange = fold(built.events)
+        assert exchange is not None
+        return rebuild(exchange)
+
+    found = relations(read(1, 0), read(2, 0), read(3, 0), read(4, 1), read(5, 2))
+    assert [[fact.detail for fact in one.findings] for one in found[3:]] == [
+        [
+            f"message {3 + 2 * at}: user '[tool result toolu_{at}] content of file {at}' became "
+            f"user '[tool result toolu_{at}] [cleared]'"
+        ]
+        for at in (0, 1)
+    ]
