@@ -141,8 +141,12 @@ class _Differences:
         return Anomaly(f"{whose}_dropped", f"{shown(line.message)}, once message {i + 1}")
 
     def _moved_told(self, i: int, j: int) -> Anomaly:
-        line = self.old[i]
-        return Anomaly(f"{_whose(line)}_moved", f"{shown(line.message)}, once message {i + 1}, is message {j + 1}")
+        line, before, after = self.old[i], _answer_before(self.old, i), _answer_before(self.new, j)
+        if line.kind == "tool" and (before, after) in self.pairs:  # they stand in the order of the calls of their turn
+            detail = f"once the result of call {i - before} of its turn, is that of call {j - after}"
+        else:
+            detail = f"once message {i + 1}, is message {j + 1}"
+        return Anomaly(f"{_whose(line)}_moved", f"{shown(line.message)}, {detail}")
 
     def _come(self, j: int, *, twice: bool) -> Anomaly:
         line = self.new[j]
@@ -165,6 +169,12 @@ def _edited_told(line: Line, other: Line, place: int, said: Mapping[bytes, str])
         again = said.get(other.key)
         detail = f"{before} became {after}" + (f", as exchange {again} answered" if again else "")
     return Anomaly(f"{_whose(line)}_edited", f"message {place + 1}: {detail}")
+
+
+def _answer_before(lines: Sequence[Line], place: int) -> int:
+    """The answer that the results of tools around this place are for; -1 where there is none."""
+    at = next((at for at in range(place, -1, -1) if lines[at].kind != "tool"), -1)
+    return at if at >= 0 and lines[at].answered else -1
 
 
 def _before(places: deque[int], end: int) -> Iterator[int]:
