@@ -85,6 +85,7 @@ class History:
         self._unclocked: Recent[bytes, int] = Recent()  # as _asked_said, of requests without history
         self._examples: Recent[bytes, None] = Recent()  # what was sent back by requests that begin: nobody's answers
         self._cut: Recent[tuple[bytes, bytes], bool] = Recent()  # answered last to this message: a call that was cut
+        self._too_long: Recent[str | None, None] = Recent()  # exchanges whose answer ended as it was too long
         self._asked = Asked()
         self._gone_on: Recent[str, None] = Recent()  # exchanges from which another one goes on
         self._threads = Threads()
@@ -152,7 +153,8 @@ class History:
             by = self._said.get(key) if given == "" else given
             line = self._lines.get((key, by, given is None))
             if line is None or line.message != message:  # what is told quotes what was sent, with its ids
-                line = self._lines[key, by, given is None] = Line(key, message, by, given=given is None)
+                line = Line(key, message, by, given=given is None, cut=by in self._too_long)
+                self._lines[key, by, given is None] = line
             lines.append(line)
             before = before if line.kind == "system" else key
         return tuple(lines)
@@ -176,6 +178,8 @@ class History:
         if not lines:
             return
         self._requests[chains.all[-1]] = known
+        if any(choice.finish == "length" for choice in rebuilt.answer.choices):
+            self._too_long[rebuilt.id] = None
         for telling in tellings_of(rebuilt, lines):
             self._tellings.append(telling)
             self._told += 1
@@ -366,12 +370,13 @@ class History:
         numbers = [number for *_, number in sorted(shared, reverse=True)[:_ALIGNED]]
         if exact is not None and exact.number >= first and exact.number not in numbers:
             numbers.append(exact.number)
-        best: tuple[tuple[int, int, int], Relation | None] | None = None
+        best: tuple[tuple[int, ...], Relation | None] | None = None
         for number in numbers:
             telling = self._tellings[number - first]
             pairs = align(telling.lines, lines)
             relation = compared(telling, lines, pairs, self._said)
-            rank = (len(pairs), same_beginning(telling.lines, lines), -len(relation.findings if relation else ()))
+            count, answers = weight(relation.findings if relation else ())
+            rank = (len(pairs), same_beginning(telling.lines, lines), -answers, -count)
             if best is None or rank > best[0]:
                 best = (rank, relation)
         return best[1] if best else None

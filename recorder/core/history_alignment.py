@@ -35,6 +35,7 @@ class Line:
     :ivar silent: an answer that says nothing, or refuses: nobody has to send it back.
     :ivar given: an answer that stood in a request before which nothing was recorded: an example of the program's, or
         what was said before the recording began.
+    :ivar cut: an answer that ended because it had become too long.
     """
 
     key: bytes
@@ -42,6 +43,7 @@ class Line:
     by: str | None = None
     silent: bool = False
     given: bool = False
+    cut: bool = False
 
     @property
     def answered(self) -> bool:

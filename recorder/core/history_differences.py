@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
+from itertools import islice
 from typing import Final
 
 from recorder.core.history_alignment import Line, Pairs
@@ -59,9 +60,12 @@ class _Differences:
         self.moved = self._moved(gone, come)
         to = set(self.moved.values())
         gone, come = [i for i in gone if i not in self.moved], [j for j in come if j not in to]
+        joined = dict(self._joined(gone, come))
+        together = set(joined.values())
+        gone, come = [i for i in gone if i not in joined], [j for j in come if j not in together]
         self.edited = dict(self._edited(gone, come))
-        changed = set(self.edited.values())
-        self.stayed = sorted([*pairs, *self.edited.items()])
+        changed = {*self.edited.values(), *together}
+        self.stayed = sorted([*pairs, *self.edited.items(), *joined.items()])
         self.gone = [i for i in gone if i not in self.edited and not old[i].silent]
         last = max([*places, *to, *changed], default=-1)  # the program's own messages after it are new
         self.come = [j for j in come if j not in changed and (j < last or new[j].answered)]
@@ -79,6 +83,26 @@ class _Differences:
         for i in gone:
             waiting.setdefault(self.old[i].key, deque()).append(i)
         return {waiting[self.new[j].key].popleft(): j for j in come if waiting.get(self.new[j].key)}
+
+    def _joined(self, gone: Sequence[int], come: Sequence[int]) -> Iterator[tuple[int, int]]:
+        """Answers that were too long, each with the one that went on from it, which were sent back as one message.
+
+        What was asked between them, to go on, is not in it.
+        """
+        answers = deque(i for i in gone if self.old[i].answered and not self.old[i].message.tool_calls)
+        for j in come:
+            now = self.new[j]
+            whole = "".join(now.message.text.split()) if now.answered and not now.message.tool_calls else ""
+            for at, first in enumerate(answers):
+                found, text = list[int](), ""
+                for i in islice(answers, at, None):
+                    found, text = [*found, i], text + "".join(self.old[i].message.text.split())
+                    if not self.old[i].cut or not whole.startswith(text):
+                        break
+                if self.old[first].cut and whole and text == whole and len(found) > 1:
+                    yield from ((i, j) for i in found)
+                    answers = deque(i for i in answers if i > found[-1])
+                    break
 
     def _edited(self, gone: Sequence[int], come: Sequence[int]) -> Iterator[tuple[int, int]]:
         """Of each gap between messages that stayed, which one took the place of which."""

@@ -91,3 +91,35 @@ def test_what_is_told_quotes_the_message_that_was_sent_and_not_one_that_says_the
         ]
         for at in (0, 1)
     ]
+
+
+ASK, GO_ON, NEXT = ("user", "tell a long tale"), ("user", "continue"), ("user", "thanks")
+PIECES = ["Once upon a time there was", " a king who ruled", " and ruled until he died."]
+
+
+@pytest.mark.parametrize("between", ["", " ", "\n"])
+@pytest.mark.parametrize("count", [2, 3])
+def test_answers_that_were_too_long_and_are_sent_back_as_one_are_not_edited(between: str, count: int) -> None:
+    exchanges, history = list[Rebuilt](), [ASK]
+    for at in range(count):
+        end = "length" if at < count - 1 else "stop"
+        exchanges.append(asked(at + 1, SYSTEM, *history, says=PIECES[at], end=end))
+        history += [model(PIECES[at]), GO_ON]
+    joined = asked(9, SYSTEM, ASK, model(between.join(PIECES[:count])), NEXT)
+    found = relations(*exchanges, joined)[-1]
+    assert (found.kind, found.of) == ("continues", exchanges[-1].id)
+    assert told(found) == ["message_dropped"] * (count - 1)
+
+
+@pytest.mark.parametrize("said", ["Once upon a time there was a queen who ruled", "Once upon a time a king who ruled"])
+def test_what_has_other_words_than_both_answers_is_edited(said: str) -> None:
+    first = asked(1, SYSTEM, ASK, says=PIECES[0], end="length")
+    second = asked(2, SYSTEM, ASK, model(PIECES[0]), GO_ON, says=PIECES[1])
+    assert "answer_edited" in told(relations(first, second, asked(3, SYSTEM, ASK, model(said), NEXT))[2])
+
+
+def test_whole_answers_that_are_sent_back_as_one_are_edited() -> None:
+    first = asked(1, SYSTEM, ASK, says=PIECES[0])
+    second = asked(2, SYSTEM, ASK, model(PIECES[0]), GO_ON, says=PIECES[1])
+    joined = asked(3, SYSTEM, ASK, model("".join(PIECES[:2])), NEXT)
+    assert "answer_edited" in told(relations(first, second, joined)[2])
