@@ -20,28 +20,35 @@ nothing, and asks again only where all of it is the same: its instructions, too,
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Final
 from weakref import WeakValueDictionary
 
 from recorder.core.conversation import Relation, message_key
-from recorder.core.history_alignment import Line, align, differences, edits, same_beginning
+from recorder.core.history_alignment import Line, align, said_until, same_beginning
 from recorder.core.history_asked import Asked
 from recorder.core.history_clocks import same_but_clocks, without_clocks
 from recorder.core.history_compared import asked_again, asks_again_at, compared, weight
+from recorder.core.history_differences import differences, edits
+from recorder.core.history_results import in_order_of_calls
+from recorder.core.history_states import State, States, with_history
 from recorder.core.history_tellings import (
     Chains,
+    Known,
     Recent,
     Telling,
     chain_after,
     chains_of,
     ends_without_arguments,
+    keep_whole,
     key_of_cut,
+    last_said,
+    longest,
     sent_ns,
     tellings_of,
 )
 from recorder.core.history_threads import Threads
-from recorder.core.history_windows import Fit, fit, said_until, same_end
+from recorder.core.history_windows import Fit, fit, same_end
 from recorder.core.messages import Anomaly, Message
 from recorder.core.rebuilt import Rebuilt
 
@@ -52,20 +59,6 @@ _ALIGNED: Final = 4
 
 
 _ASKS_AGAIN: Final = frozenset({"attempts", "retries", "regenerates"})
-
-
-class _Known(NamedTuple):
-    """What is remembered of an exchange, and of a telling for longer than it is kept.
-
-    :ivar number: the how manieth it is.
-    :ivar answered: the answer was complete; of a telling, there is one to send back.
-    :ivar cut: of a telling, the answer was not complete.
-    """
-
-    number: int
-    id: str
-    answered: bool
-    cut: bool = False
 
 
 class History:
@@ -80,34 +73,41 @@ class History:
         self._tellings: deque[Telling] = deque(maxlen=_LOOKED_AT)
         self._told = 0
         self._lines: WeakValueDictionary[tuple[bytes, str | None, bool], Line] = WeakValueDictionary()
-        self._calls: Recent[str, _Known] = Recent()
-        self._requests: Recent[bytes, _Known] = Recent()  # by the chain of the whole request
-        self._by_keys: Recent[bytes, _Known] = Recent()  # the last telling that has exactly these messages
+        self._calls: Recent[str, Known] = Recent()
+        self._requests: Recent[bytes, Known] = Recent()  # by the chain of the whole request
+        self._by_keys: Recent[bytes, Known] = Recent()  # the last telling that has exactly these messages
         self._said: Recent[bytes, str] = Recent()  # key of an answer -> the exchange that gave it last
         #: As answered to a message: by which exchange; by None where nothing that was recorded stood before it.
         self._answered: Recent[tuple[bytes, bytes], str | None] = Recent()
         self._asked_said: Recent[bytes, int] = Recent()  # by the chain of the whole request without instructions
-        self._by_said: Recent[bytes, _Known] = Recent()  # the last telling that has exactly these messages but those
+        self._by_said: Recent[bytes, Known] = Recent()  # the last telling that has exactly these messages but those
         self._followed: Recent[tuple[str, bytes], bytes] = Recent()
         self._unclocked: Recent[bytes, int] = Recent()  # as _asked_said, of requests without history
         self._examples: Recent[bytes, None] = Recent()  # what was sent back by requests that begin: nobody's answers
         self._cut: Recent[tuple[bytes, bytes], bool] = Recent()  # answered last to this message: a call that was cut
+        self._too_long: Recent[str | None, None] = Recent()  # exchanges whose answer ended as it was too long
         self._asked = Asked()
         self._gone_on: Recent[str, None] = Recent()  # exchanges from which another one goes on
         self._threads = Threads()
+        self._states = States()
 
     def take(self, rebuilt: Rebuilt) -> Relation:
         """Return what the next exchange is to those that were taken before.
 
         :param rebuilt: of the same conversation; they come in the order in which they were sent.
         """
-        lines = self._lines_of(rebuilt.request_messages)
+        state = self._states.of(rebuilt)
+        kept = self._telling(state.kept.number) if state is not None and state.kept is not None else None
+        messages = rebuilt.request_messages if kept is None else with_history(kept, rebuilt.request_messages)
+        lines = self._lines_of(messages)
         chains = chains_of(lines)
         until = said_until(lines)
         history = chains.said[chains.said_in(until) - 1] if until else b""
         bare = not history or history in self._examples or not self._sends_back(lines, chains, until)
-        slid = self._slid_on(rebuilt, lines, chains, until) if self._threads.is_sliding else None
-        relation = slid or self._same_request(rebuilt, chains)
+        slides = self._threads.is_sliding and state is None
+        relation = None if state is None else self._in_state(rebuilt, state, chains, kept)
+        relation = relation or (self._slid_on(rebuilt, lines, chains, until) if slides else None)
+        relation = relation or self._same_request(rebuilt, chains)
         if relation is None:
             relation = self._alone(lines, chains, sent_ns(rebuilt)) if bare else self._going_on(lines, chains, until)
         relation = relation or Relation("begins")
@@ -118,27 +118,43 @@ class History:
             self._gone_on[relation.of] = None
         bare = bare or relation.kind == "begins"
         if self._gives(lines[: until if bare else self._asked.first_known(lines, until)]):
-            lines = self._lines_of(rebuilt.request_messages)
+            lines = self._lines_of(messages)
         self._asked.remember(lines, until, begins=bare)
-        self._remember(rebuilt, lines, chains, bare=bare)
+        known = state is None or state.begins or kept is not None  # else nobody knows what came before these messages
+        self._remember(rebuilt, lines if known else (), chains, bare=bare)
+        self._states.remember(rebuilt, state, _asks(chains), self._told if known else 0)
         return relation
+
+    def _in_state(self, rebuilt: Rebuilt, state: State, chains: Chains, kept: Telling | None) -> Relation:
+        """The relation of a request of which the provider keeps the history, by the ids that it names."""
+        attempt = self._calls.get(rebuilt.exchange.call or "")
+        if attempt is not None:
+            return Relation("attempts", attempt.id)
+        again = self._states.asked(state, _asks(chains))
+        if again is not None:
+            return Relation("regenerates" if again.complete else "retries", again.id)
+        if state.kept is None or not chains.said:
+            return Relation("begins") if state.kept is None else Relation("continues", state.kept.id)
+        size = sum(line.kind != "system" for line in kept.lines) if kept is not None else 0
+        return self._on_or_fork(state.kept.id, chains, size)
 
     def _sends_back(self, lines: tuple[Line, ...], chains: Chains, until: int) -> bool:
         """Whether what it sends back is of the conversation, and no examples that its program wrote."""
-        return bool(_longest(self._asked_said, chains.said)) or self._asked.sends_back(lines, until)
+        return bool(longest(self._asked_said, chains.said)) or self._asked.sends_back(lines, until)
 
     def _lines_of(self, messages: Sequence[Message]) -> tuple[Line, ...]:
         lines: list[Line] = []
         before = b""  # the last message but instructions
-        for message in messages:
+        for message in in_order_of_calls(messages):
             key = message_key(message)
             if ends_without_arguments(message) and self._cut.get((lines[-1].key if lines else b"", key)):
                 key = key_of_cut(key)
             given = self._answered.get((before, key), "")
             by = self._said.get(key) if given == "" else given
             line = self._lines.get((key, by, given is None))
-            if line is None:
-                line = self._lines[key, by, given is None] = Line(key, message, by, given=given is None)
+            if line is None or line.message != message:  # what is told quotes what was sent, with its ids
+                line = Line(key, message, by, given=given is None, cut=by in self._too_long)
+                self._lines[key, by, given is None] = line
             lines.append(line)
             before = before if line.kind == "system" else key
         return tuple(lines)
@@ -155,23 +171,25 @@ class History:
 
     def _remember(self, rebuilt: Rebuilt, lines: tuple[Line, ...], chains: Chains, *, bare: bool) -> None:
         self._count += 1
-        known = _Known(self._count, rebuilt.id, rebuilt.verdict == "complete")
+        known = Known(self._count, rebuilt.id, rebuilt.verdict == "complete")
         call = rebuilt.exchange.call
         if call is not None:
             self._calls[call] = known
         if not lines:
             return
         self._requests[chains.all[-1]] = known
+        if any(choice.finish == "length" for choice in rebuilt.answer.choices):
+            self._too_long[rebuilt.id] = None
         for telling in tellings_of(rebuilt, lines):
             self._tellings.append(telling)
             self._told += 1
-            told = _Known(self._told, telling.id, telling.answered, cut=not telling.complete)
+            told = Known(self._told, telling.id, telling.answered, cut=not telling.complete)
             last = telling.lines[-1].key
             if ends_without_arguments(telling.lines[-1].message):
                 before = telling.lines[-2].key if len(telling.lines) > 1 else b""
                 self._cut[before, message_key(telling.lines[-1].message, answer=True)] = telling.cut
             if telling.begun or len(telling.lines) > len(lines):
-                _set(self._by_keys, chain_after(chains.all, last, begun=telling.begun), told)
+                keep_whole(self._by_keys, chain_after(chains.all, last, begun=telling.begun), told)
             if chains.said:
                 self._asked_said[chains.said[-1]] = self._told
                 if bare:
@@ -180,8 +198,8 @@ class History:
                 self._by_keys[chains.all[-1]] = told
                 continue
             self._said[last] = rebuilt.id
-            self._answered[_last_said(telling.lines[:-1]), last] = rebuilt.id
-            _set(self._by_said, chain_after(chains.said, last, begun=telling.begun), told)
+            self._answered[last_said(telling.lines[:-1]), last] = rebuilt.id
+            keep_whole(self._by_said, chain_after(chains.said, last, begun=telling.begun), told)
 
     def _same_request(self, rebuilt: Rebuilt, chains: Chains) -> Relation | None:
         call = rebuilt.exchange.call
@@ -201,7 +219,7 @@ class History:
             return asks_again_at(again, edits(again.request, lines, self._said))
         if relation is not None:
             return relation
-        size = _longest(self._asked_said, chains.said)
+        size = longest(self._asked_said, chains.said)
         before = self._telling(self._asked_said[chains.said[size - 1]]) if size else None
         begun = lines[: chains.places[size - 1]] if size else ()
         if before is not None and same_but_clocks(before.request, before.sent_ns, begun, sent):
@@ -230,10 +248,10 @@ class History:
 
     def _exact(
         self, lines: tuple[Line, ...], chains: Chains, again: Telling | None
-    ) -> tuple[_Known | None, Relation | None]:
+    ) -> tuple[Known | None, Relation | None]:
         """The longest telling that it begins with, and the relation to that where nothing else is sent back."""
-        size = _longest(self._by_keys, chains.all)
-        asked = _longest(self._requests, chains.all)
+        size = longest(self._by_keys, chains.all)
+        asked = longest(self._requests, chains.all)
         exact = self._by_keys[chains.all[size - 1]] if size else None
         if exact is not None and size >= asked and not any(line.answered for line in lines[size:]):
             # Only instructions that came after what it goes on from can make another question of the same one.
@@ -310,8 +328,8 @@ class History:
         return self._telling(self._asked_said.get(chains.said[-1], 0)) if chains.said else None
 
     def _going_on_instructed_otherwise(self, lines: tuple[Line, ...], chains: Chains) -> Relation | None:
-        size = _longest(self._by_said, chains.said)
-        if not size or size < _longest(self._asked_said, chains.said):
+        size = longest(self._by_said, chains.said)
+        if not size or size < longest(self._asked_said, chains.said):
             return None
         telling = self._telling(self._by_said[chains.said[size - 1]].number)
         if telling is None or any(line.answered for line in lines[chains.places[size - 1] :]):
@@ -321,7 +339,7 @@ class History:
 
     def _more_asked(self, lines: tuple[Line, ...], chains: Chains) -> Relation | None:
         """The relation to an exchange whose whole request is sent, and more, but not its answer."""
-        size = _longest(self._asked_said, chains.said)
+        size = longest(self._asked_said, chains.said)
         telling = self._telling(self._asked_said[chains.said[size - 1]]) if size else None
         if telling is None or any(line.answered for line in lines[chains.places[size - 1] :]):
             return None
@@ -330,7 +348,7 @@ class History:
 
     def _on_or_fork(self, of: str, chains: Chains, size: int, found: Sequence[Anomaly] = ()) -> Relation:
         """The relation to an exchange that is gone on from after the first so many messages but instructions."""
-        place = of, chains.said[size - 1]
+        place = of, chains.said[size - 1] if size else b""
         if place not in self._followed:
             self._followed[place] = chains.said[-1]
         return Relation("continues" if self._followed[place] == chains.said[-1] else "forks", of, tuple(found))
@@ -340,7 +358,7 @@ class History:
         at = number - (self._told - len(self._tellings) + 1)
         return self._tellings[at] if number and at >= 0 else None
 
-    def _changed(self, lines: tuple[Line, ...], exact: _Known | None) -> Relation | None:
+    def _changed(self, lines: tuple[Line, ...], exact: Known | None) -> Relation | None:
         """The relation to the exchange with which it shares the most messages, where nothing fits exactly."""
         own = Counter(line.key for line in lines)
         first = self._told - len(self._tellings) + 1
@@ -352,12 +370,13 @@ class History:
         numbers = [number for *_, number in sorted(shared, reverse=True)[:_ALIGNED]]
         if exact is not None and exact.number >= first and exact.number not in numbers:
             numbers.append(exact.number)
-        best: tuple[tuple[int, int, int], Relation | None] | None = None
+        best: tuple[tuple[int, ...], Relation | None] | None = None
         for number in numbers:
             telling = self._tellings[number - first]
             pairs = align(telling.lines, lines)
             relation = compared(telling, lines, pairs, self._said)
-            rank = (len(pairs), same_beginning(telling.lines, lines), -len(relation.findings if relation else ()))
+            count, answers = weight(relation.findings if relation else ())
+            rank = (len(pairs), same_beginning(telling.lines, lines), -answers, -count)
             if best is None or rank > best[0]:
                 best = (rank, relation)
         return best[1] if best else None
@@ -372,18 +391,5 @@ def relate(exchanges: Iterable[Rebuilt]) -> dict[str, Relation]:
     return {rebuilt.id: history.take(rebuilt) for rebuilt in exchanges}
 
 
-def _set(known: Recent[bytes, _Known], key: bytes, told: _Known) -> None:
-    """Remember what says the same last, but no answer that was cut in the place of a complete one."""
-    before = known.get(key)
-    if not told.cut or before is None or before.cut:
-        known[key] = told
-
-
-def _last_said(lines: Sequence[Line]) -> bytes:
-    """The key of the last message but instructions."""
-    return next((line.key for line in reversed(lines) if line.kind != "system"), b"")
-
-
-def _longest(known: Mapping[bytes, object], chains: Sequence[bytes]) -> int:
-    """The size of the longest prefix, but the whole, that is known; 0 where none is."""
-    return next((size for size in range(len(chains) - 1, 0, -1) if chains[size - 1] in known), 0)
+def _asks(chains: Chains) -> bytes:
+    return chains.all[-1] if chains.all else b""

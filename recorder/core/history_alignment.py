@@ -1,28 +1,24 @@
-"""Which messages of a history are which when it is sent back, and what differs: edited, dropped, moved, put in.
+"""Which messages of a history are which when it is sent back.
 
 A longest common subsequence over the keys of messages says what stayed; among equally long ones, the one that keeps
-what the program itself said in its place, so that two answers that changed places are seen as moved. What is left
-is moved where it stands on both sides, edited where a message of the same role takes its place, else dropped, or
-put in.
+what the program itself said in its place, so that two answers that changed places are seen as moved. But what is asked
+now is no earlier message that moved behind the answers, though it has the words of one, as a standing reminder at the
+end of every request has.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Final
 
-from recorder.core.message_text import part_text
-from recorder.core.messages import Anomaly, Message, ReasoningPart, TextPart, ToolCallPart
+from recorder.core.messages import Message
 
-_SHOWN: Final = 60
 #: Comparisons of two messages that one alignment may cost; beyond, an approximate one is made.
 _CELLS: Final = 40_000
-_PAIRED: Final = 2_500
-_KEPT, _KEPT_ANCHOR, _WORDS = 100_000, 100_001, 64
+_KEPT, _KEPT_ANCHOR, _ASKED = 100_000, 100_001, 1
 #: Roles of the model, as dialects name it; an answer whose role was not sent is the model's too.
 _MODEL: Final = frozenset({"assistant", "model", None})
 _SYSTEM: Final = frozenset({"system", "developer"})
@@ -39,6 +35,7 @@ class Line:
     :ivar silent: an answer that says nothing, or refuses: nobody has to send it back.
     :ivar given: an answer that stood in a request before which nothing was recorded: an example of the program's, or
         what was said before the recording began.
+    :ivar cut: an answer that ended because it had become too long.
     """
 
     key: bytes
@@ -46,6 +43,7 @@ class Line:
     by: str | None = None
     silent: bool = False
     given: bool = False
+    cut: bool = False
 
     @property
     def answered(self) -> bool:
@@ -94,6 +92,15 @@ def last_turn(lines: Sequence[Line]) -> list[int]:
     return turn if any(not lines[at].answered for at in turn) else []
 
 
+def said_until(lines: Sequence[Line]) -> int:
+    """Return how many messages a request sends back: up to the last answer, but one that the program began.
+
+    0: it sends no history.
+    """
+    begun = bool(lines) and lines[-1].answered and lines[-1].by is None
+    return next((at + 1 for at in range(len(lines) - 1 - begun, -1, -1) if lines[at].answered), 0)
+
+
 def _end(old: Sequence[Line], new: Sequence[Line], start: int) -> tuple[int, int]:
     """Where the common end begins in both. What comes after it in *new* is new, and stands nowhere in *old*."""
     known = {line.key for line in old[start:]}
@@ -107,16 +114,19 @@ def _end(old: Sequence[Line], new: Sequence[Line], start: int) -> tuple[int, int
 
 
 def _subsequence(old: Sequence[Line], new: Sequence[Line]) -> Pairs:
+    asked, asked_again = said_until(new), _worth_asked(old, new)
+    kept = [_KEPT if line.answered else _KEPT_ANCHOR for line in old]
     best = [[0] * (len(new) + 1) for _ in range(len(old) + 1)]
     for i in range(len(old) - 1, -1, -1):
-        key, worth, row, below = old[i].key, _KEPT if old[i].answered else _KEPT_ANCHOR, best[i], best[i + 1]
+        key, row, below = old[i].key, best[i], best[i + 1]
         for j in range(len(new) - 1, -1, -1):
-            row[j] = max(below[j], row[j + 1], below[j + 1] + worth if key == new[j].key else 0)
+            worth = (kept if j < asked else asked_again)[i] if key == new[j].key else 0
+            row[j] = max(below[j], row[j + 1], below[j + 1] + worth)
     pairs: Pairs = []
     i = j = 0
     while i < len(old) and j < len(new):
-        worth = _KEPT if old[i].answered else _KEPT_ANCHOR
-        if old[i].key == new[j].key and best[i][j] == best[i + 1][j + 1] + worth:
+        worth = (kept if j < asked else asked_again)[i]
+        if worth and old[i].key == new[j].key and best[i][j] == best[i + 1][j + 1] + worth:
             pairs.append((i, j))
             i, j = i + 1, j + 1
         elif best[i + 1][j] >= best[i][j + 1]:
@@ -126,206 +136,39 @@ def _subsequence(old: Sequence[Line], new: Sequence[Line]) -> Pairs:
     return pairs
 
 
+def _worth_asked(old: Sequence[Line], new: Sequence[Line]) -> list[int]:
+    """Return of each message of *old* what it is worth that it is in what *new* asks, after the last answer there.
+
+    After an answer to it that is sent back, less than any message of the history. Where so many answers are sent back
+    that the one to it may be among them, changed, and something else is asked than it was asked with, nothing.
+    """
+    asked = said_until(new)
+    sent = Counter(line.key for line in new[:asked] if line.answered)
+    said = Counter(line.key for line in old if line.answered)
+    answers, turn = sum(line.answered for line in new[:asked]), _turn(new, asked)
+    worth = [_KEPT if line.answered else _KEPT_ANCHOR for line in old]
+    end, before, kept = len(old), said.total(), False
+    for at in range(len(old) - 1, -1, -1):
+        line = old[at]
+        begins = line.by is None and at + 1 == end < len(old)  # it is what the program began the answer with
+        before -= line.answered
+        if line.answered and not begins:
+            kept = kept or (line.by is not None and sent[line.key] >= said[line.key])
+            said[line.key] -= 1
+            end = at
+        elif end < len(old) and kept:
+            worth[at] = _ASKED
+        elif end < len(old) and answers > before:
+            first = next((place + 1 for place in range(at, -1, -1) if old[place].answered), 0)
+            worth[at] = worth[at] if _turn(old[:end], first) == turn else 0
+    return worth
+
+
+def _turn(lines: Sequence[Line], first: int) -> list[bytes]:
+    return [line.key for line in lines[first:] if line.kind != "system"]
+
+
 def goes_back(old: Sequence[Line], new: Sequence[Line], pairs: Pairs) -> bool:
     """Tell whether *new* only goes on from an earlier place of *old*: nothing of what it sends back was changed."""
     count = same_beginning(old, new)
     return len(pairs) == count < len(old) and not old[count].answered and not any(line.answered for line in new[count:])
-
-
-def differences(old: Sequence[Line], new: Sequence[Line], pairs: Pairs, said: Mapping[bytes, str]) -> list[Anomaly]:
-    """Return every difference, in the order of the history that was sent back.
-
-    :param old: what was sent and answered.
-    :param new: what was sent back, and what is new: messages of others after the last of the model's, or after the
-        last that is known, are no findings.
-    :param pairs: of :func:`align`.
-    :param said: ``key of an answer -> id of an exchange that gave it``, of all that were recorded before.
-    """
-    return _Differences(old, new, pairs, said).told()
-
-
-def edits(old: Sequence[Line], new: Sequence[Line], said: Mapping[bytes, str]) -> list[Anomaly]:
-    """Return the differences between two requests with the same number of messages, each compared with its like.
-
-    :param said: as of :func:`differences`.
-    """
-    differing = [at for at, (one, other) in enumerate(zip(old, new, strict=True)) if one.key != other.key]
-    return [_edited_told(old[at], new[at], at, said) for at in differing]
-
-
-class _Differences:
-    def __init__(self, old: Sequence[Line], new: Sequence[Line], pairs: Pairs, said: Mapping[bytes, str]) -> None:
-        self.old, self.new, self.pairs, self.said = old, new, pairs, said
-        kept, places = {i for i, _ in pairs}, {j for _, j in pairs}
-        answered = (j for j, line in enumerate(new) if line.answered)
-        history = 1 + max([*places, *answered], default=-1)
-        gone = [i for i in range(len(old)) if i not in kept]
-        come = [j for j in range(history) if j not in places]
-        self.moved = self._moved(gone, come)
-        to = set(self.moved.values())
-        gone, come = [i for i in gone if i not in self.moved], [j for j in come if j not in to]
-        self.edited = dict(self._edited(gone, come))
-        changed = set(self.edited.values())
-        self.stayed = sorted([*pairs, *self.edited.items()])
-        self.gone = [i for i in gone if i not in self.edited and not old[i].silent]
-        last = max([*places, *to, *changed], default=-1)  # the program's own messages after it are new
-        self.come = [j for j in come if j not in changed and (j < last or new[j].answered)]
-
-    def _moved(self, gone: Sequence[int], come: Sequence[int]) -> dict[int, int]:
-        waiting: dict[bytes, deque[int]] = {}
-        for i in gone:
-            waiting.setdefault(self.old[i].key, deque()).append(i)
-        return {waiting[self.new[j].key].popleft(): j for j in come if waiting.get(self.new[j].key)}
-
-    def _edited(self, gone: Sequence[int], come: Sequence[int]) -> Iterator[tuple[int, int]]:
-        """Of each gap between messages that stayed, which one took the place of which."""
-        olds, news = deque(gone), deque(come)
-        for i, j in [*self.pairs, (len(self.old), len(self.new))]:
-            left, right = list(_before(olds, i)), list(_before(news, j))
-            found = _paired([(each, self.old[each]) for each in left], [(each, self.new[each]) for each in right])
-            if all(self.old[at].kind == "system" for at, _ in self.pairs if at < i) and len(left) > len(right):
-                found = (pair for pair in found if self._alike(*pair))  # what stands for dropped ones is no edit
-            yield from found
-
-    def _alike(self, i: int, j: int) -> bool:
-        line, now = self.old[i], self.new[j]
-        return line.kind in ("answer", "system") or bool(_words(line.message) & _words(now.message))
-
-    def told(self) -> list[Anomaly]:
-        older = self._older()
-        found = [(self._near(i), self._gone(i)) for i in self.gone if i not in older]
-        if older:
-            found.append((self._near(older[0]), self._cut(older)))
-        found += [((j, 1), self._moved_told(i, j)) for i, j in self.moved.items()]
-        found += [((j, 1), _edited_told(self.old[i], self.new[j], j, self.said)) for i, j in self.edited.items()]
-        held = Counter(line.key for line in self.old)
-        found += [((j, 1), self._come(j, twice=self.new[j].key in held)) for j in self.come]
-        return [fact for _, fact in sorted(found, key=lambda each: each[0])]
-
-    def _near(self, i: int) -> tuple[int, int]:
-        """Where a dropped message would stand in what was sent back."""
-        at = bisect_left(self.stayed, (i, -1))
-        return (self.stayed[at - 1][1] if at else -1, 2)
-
-    def _older(self) -> list[int]:
-        """The oldest messages but instructions, where they are dropped and something after them was kept."""
-        dropped, found = set(self.gone), list[int]()
-        for i, line in enumerate(self.old):
-            if not found and line.kind == "system":
-                continue
-            if i not in dropped:
-                return found
-            found.append(i)
-        return []
-
-    def _cut(self, older: Sequence[int]) -> Anomaly:
-        first, last = self.old[older[0]], self.old[older[-1]]
-        answers = sum(self.old[i].answered for i in older)
-        count = f"{len(older)} older message{'' if len(older) == 1 else 's'}, {answers} of the model"
-        to = "" if len(older) == 1 else f" to {shown(last.message)}, once message {older[-1] + 1}"
-        return Anomaly("older_messages_dropped", f"{count}: {shown(first.message)}, once message {older[0] + 1}{to}")
-
-    def _gone(self, i: int) -> Anomaly:
-        line = self.old[i]
-        if line.by is not None:
-            detail = f"message {i + 1}: exchange {line.by} answered {shown(line.message)}, which was not sent back"
-            return Anomaly("answer_dropped", detail)
-        return Anomaly(f"{_whose(line)}_dropped", f"{shown(line.message)}, once message {i + 1}")
-
-    def _moved_told(self, i: int, j: int) -> Anomaly:
-        line = self.old[i]
-        return Anomaly(f"{_whose(line)}_moved", f"{shown(line.message)}, once message {i + 1}, is message {j + 1}")
-
-    def _come(self, j: int, *, twice: bool) -> Anomaly:
-        line = self.new[j]
-        detail = f"message {j + 1}: {shown(line.message)}"
-        if twice:
-            return Anomaly(f"{_whose(line)}_duplicated", f"{detail}, sent back more often than it was said")
-        if not line.answered:
-            return Anomaly("message_inserted", detail)
-        if line.key in self.said:
-            return Anomaly("answer_inserted", f"{detail}, which exchange {self.said[line.key]} answered, but not there")
-        last = ", as the beginning of the answer" if j == len(self.new) - 1 else ""
-        return Anomaly("answer_inserted", f"{detail}, which no recorded exchange answered{last}")
-
-
-def _edited_told(line: Line, other: Line, place: int, said: Mapping[bytes, str]) -> Anomaly:
-    before, after = shown_both(line.message, other.message)
-    if line.by is not None:
-        detail = f"exchange {line.by} answered {before}, sent back as {after}"
-    else:
-        again = said.get(other.key)
-        detail = f"{before} became {after}" + (f", as exchange {again} answered" if again else "")
-    return Anomaly(f"{_whose(line)}_edited", f"message {place + 1}: {detail}")
-
-
-def _before(places: deque[int], end: int) -> Iterator[int]:
-    while places and places[0] < end:
-        yield places.popleft()
-
-
-def _paired(olds: Sequence[tuple[int, Line]], news: Sequence[tuple[int, Line]]) -> Iterator[tuple[int, int]]:
-    """Which takes the place of which: of the same kind, in order, as many as can be, the most alike."""
-    if len(olds) * len(news) > _PAIRED:
-        matcher = SequenceMatcher(
-            None, [line.kind for _, line in olds], [line.kind for _, line in news], autojunk=False
-        )
-        for i, j, size in matcher.get_matching_blocks():
-            yield from ((olds[i + at][0], news[j + at][0]) for at in range(size))
-        return
-    best = [[0.0] * (len(news) + 1) for _ in range(len(olds) + 1)]
-    words = [_words(line.message) for _, line in news]
-    worth: dict[tuple[int, int], float] = {}
-    for i in range(len(olds) - 1, -1, -1):
-        line, own = olds[i][1], _words(olds[i][1].message)
-        for j in range(len(news) - 1, -1, -1):
-            best[i][j] = max(best[i + 1][j], best[i][j + 1])
-            if line.kind == news[j][1].kind:
-                worth[i, j] = 1 + len(own & words[j]) / (len(own | words[j]) or 1) + best[i + 1][j + 1]
-                best[i][j] = max(best[i][j], worth[i, j])
-    i = j = 0
-    while i < len(olds) and j < len(news):
-        if worth.get((i, j)) == best[i][j]:
-            yield olds[i][0], news[j][0]
-            i, j = i + 1, j + 1
-        elif best[i + 1][j] >= best[i][j + 1]:
-            i += 1
-        else:
-            j += 1
-
-
-def _words(message: Message) -> set[str]:
-    return set(_text(message)[:4096].split()[:_WORDS])
-
-
-def _whose(line: Line) -> str:
-    return "answer" if line.answered and not line.given else "message"
-
-
-def shown(message: Message) -> str:
-    """Return a message in a few words."""
-    text = _text(message)
-    return _quoted(message, text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
-
-
-def shown_both(before: Message, after: Message) -> tuple[str, str]:
-    """Return two versions of a message in a few words, among them those in which they differ."""
-    texts = _text(before), _text(after)
-    length = min(map(len, texts))
-    same = next((at for at in range(length) if texts[0][at] != texts[1][at]), length)
-    if max(map(len, texts)) <= _SHOWN or same < _SHOWN // 2:
-        return shown(before), shown(after)
-    start = same - _SHOWN // 3
-    cut = ["…" + text[start : start + _SHOWN] + ("…" if len(text) > start + _SHOWN else "") for text in texts]
-    return _quoted(before, cut[0]), _quoted(after, cut[1])
-
-
-def _quoted(message: Message, text: str) -> str:
-    return f"{message.role or 'answer'} {text!r}"
-
-
-def _text(message: Message) -> str:
-    """What of a message is sent back: all but reasoning; calls as they are written."""
-    calls = ", ".join(f"{call.name}({call.arguments_text})" for call in message.tool_calls)
-    apart = (part for part in message.parts if not isinstance(part, TextPart | ToolCallPart | ReasoningPart))
-    return " ".join(filter(None, (message.text, calls, *map(part_text, apart))))

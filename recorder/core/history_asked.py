@@ -26,6 +26,7 @@ class Asked:
     def __init__(self) -> None:
         self._turns: Recent[bytes, None] = Recent()
         self._ends: Recent[bytes, None] = Recent()  # what a window may leave of a turn
+        self._starts: Recent[bytes, None] = Recent()  # what a program keeps of a turn at whose end it reminds
         self._after: Recent[bytes, None] = Recent()  # an answer that was sent back, and the turn after it
         self._from_answers = False  # a history was sent back that began with an answer, as a window leaves it
 
@@ -41,6 +42,8 @@ class Asked:
         self._turns[_digest(turn)] = None
         for size in range(1, min(len(turn), _CUT + 1)):
             self._ends[_digest(turn[-size:])] = None
+            if size < len(turn):
+                self._starts[_digest(turn[:size])] = None
         if until and not begins:
             first = next(line for line in lines if line.kind != "system")
             self._from_answers = self._from_answers or (first.answered and first.by is not None)
@@ -82,7 +85,9 @@ class Asked:
         return until
 
     def _was_asked(self, turn: Sequence[bytes]) -> bool:
-        """Whether it is a turn that was asked, or several: those whose answers are left out between them."""
+        """Whether it is a turn that was asked, or the beginning of one, or several without the answers between."""
+        if _digest(turn) in self._starts:
+            return True
         if len(turn) > _CUT:
             return _digest(turn) in self._turns
         ends = [0]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from recorder.core.conversation import Relation
-from recorder.core.history_alignment import Line, Pairs, align, differences, goes_back, last_turn
+from recorder.core.history_alignment import Line, Pairs, align, goes_back, last_turn
+from recorder.core.history_differences import differences
 from recorder.core.history_tellings import Telling
 from recorder.core.messages import Anomaly
 
@@ -18,7 +19,7 @@ def weight(found: Sequence[Anomaly]) -> tuple[int, int]:
 def asked_again(telling: Telling, lines: Sequence[Line], said: Mapping[bytes, str]) -> Relation:
     """Return the relation to an exchange that had asked the same; its answer is nothing that had to be sent back.
 
-    :param said: as of :func:`~recorder.core.history_alignment.differences`.
+    :param said: as of :func:`~recorder.core.history_differences.differences`.
     """
     return asks_again_at(telling, differences(telling.request, lines, align(telling.request, lines), said))
 
@@ -31,7 +32,7 @@ def asks_again_at(telling: Telling, found: Sequence[Anomaly]) -> Relation:
 def compared(telling: Telling, lines: Sequence[Line], pairs: Pairs, said: Mapping[bytes, str]) -> Relation | None:
     """Return the relation to an exchange; None where nothing of it is sent back.
 
-    :param pairs: as of :func:`~recorder.core.history_alignment.differences`; likewise *said*.
+    :param pairs: as of :func:`~recorder.core.history_differences.differences`; likewise *said*.
     """
     if _asks_again(telling, lines, pairs):
         return asked_again(telling, lines, said)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeVar
 
@@ -64,6 +64,20 @@ class Telling:
     def begun(self) -> bool:
         """The program began the answer."""
         return self.answered and len(self.lines) == len(self.request)
+
+
+class Known(NamedTuple):
+    """What is remembered of an exchange, and of a telling for longer than it is kept.
+
+    :ivar number: the how manieth it is.
+    :ivar answered: the answer was complete; of a telling, there is one to send back.
+    :ivar cut: of a telling, the answer was not complete.
+    """
+
+    number: int
+    id: str
+    answered: bool
+    cut: bool = False
 
 
 class Chains(NamedTuple):
@@ -156,3 +170,20 @@ def chains_of(lines: Sequence[Line]) -> Chains:
             said.append(_chain(line.key, said[-1] if said else b""))
             places.append(place)
     return Chains(every, said, places)
+
+
+def keep_whole(known: Recent[bytes, Known], key: bytes, told: Known) -> None:
+    """Remember what says the same last, but no answer that was cut in the place of a complete one."""
+    before = known.get(key)
+    if not told.cut or before is None or before.cut:
+        known[key] = told
+
+
+def last_said(lines: Sequence[Line]) -> bytes:
+    """The key of the last message but instructions."""
+    return next((line.key for line in reversed(lines) if line.kind != "system"), b"")
+
+
+def longest(known: Mapping[bytes, object], chains: Sequence[bytes]) -> int:
+    """The size of the longest prefix, but the whole, that is known; 0 where none is."""
+    return next((size for size in range(len(chains) - 1, 0, -1) if chains[size - 1] in known), 0)

@@ -22,15 +22,6 @@ class Fit(NamedTuple):
     on: bool
 
 
-def said_until(lines: Sequence[Line]) -> int:
-    """Return how many messages a request sends back: up to the last answer, but one that the program began.
-
-    0: it sends no history.
-    """
-    begun = bool(lines) and lines[-1].answered and lines[-1].by is None
-    return next((at + 1 for at in range(len(lines) - 1 - begun, -1, -1) if lines[at].answered), 0)
-
-
 def same_end(old: Sequence[Line], new: Sequence[Line]) -> Pairs:
     """Return which messages at the end of both are the same, as :func:`align` does; instructions are passed over."""
     found: Pairs = []
@@ -50,7 +41,7 @@ def fit(old: Sequence[Line], request: Sequence[Line], new: Sequence[Line], until
     """Return how much of *new* fits to an exchange; None where the answer that it sends back last is not in that.
 
     :param old: request and answer; *request* alone.
-    :param until: :func:`said_until` of *new*.
+    :param until: :func:`~recorder.core.history_alignment.said_until` of *new*.
     """
     rest = _said(new[until:])
     on = _count(old, same_end(old, new[:until])) if old[-1].key == new[until - 1].key else 0

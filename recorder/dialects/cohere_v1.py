@@ -9,13 +9,17 @@ Events whose ``event_type`` says what they are, one a line (``application/stream
 * the plan before tool calls is ``text`` in the document, so it is text in the events too, where it comes in pieces
   and then whole;
 * ``tool-calls-generation`` has each call whole, its parameters an object, after the pieces of its text;
-* ``generate`` may make several answers, told apart by ``index``.
+* ``generate`` may make several answers, told apart by ``index``;
+* the roles of a chat are USER, CHATBOT, SYSTEM and TOOL, and ``message`` is the user's by its place: they are read as
+  the roles that other dialects send, so that an answer is the same message when it is sent back, and what was sent
+  stays among the message's other fields.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from recorder.core.json_sources import sources_of
@@ -49,6 +53,9 @@ _GENERATION_OWN: Final = frozenset({"text", "finish_reason", "index"})
 _COUNTS: Final = ("tokens", "billed_units", "cached_tokens")
 #: Fields of a request that are Cohere's alone.
 _REQUEST_FIELDS: Final = frozenset({"chat_history", "preamble", "connectors", "prompt_truncation", "citation_quality"})
+
+#: The roles of a history, and what other dialects call them.
+_ROLES: Final[Mapping[str, str]] = {"USER": "user", "CHATBOT": "assistant", "SYSTEM": "system", "TOOL": "tool"}
 
 TOKENS: Final[Mapping[str, tuple[str, ...]]] = {
     "input": ("tokens.input_tokens", "token_count.prompt_tokens", "billed_units.input_tokens"),
@@ -118,8 +125,8 @@ def _read_chat(payload: dict[str, Any]) -> list[Message]:
     results = payload.get("tool_results")
     reading = again(results) if isinstance(results, list) else None
     told = tuple(reading(_result, item) for item in objects(results)) if reading is not None else ()
-    read += [Message(None, told)] if told else []
-    return [*read, _message(None, payload["message"])] if payload["message"] else read
+    read += [Message("tool", told)] if told else []
+    return [*read, _message("user", payload["message"])] if payload["message"] else read
 
 
 def _read_turn(item: dict[str, Any]) -> Message:
@@ -127,7 +134,10 @@ def _read_turn(item: dict[str, Any]) -> Message:
     facts, entries = Facts(sources_of(item)), objects(item.get("tool_calls"))
     calls = [whole_call(entry, (0, 0), facts).part(finished=True, empty={}) for entry in entries]
     results = map(_result, map(facts.exact, objects(item.get("tool_results"))))
-    return _message(item.get("role"), item.get("message"), *calls, *results)
+    sent = nonempty(item.get("role"))
+    role = _ROLES.get(sent.upper()) if sent is not None else None
+    read = _message(role or sent, item.get("message"), *calls, *results)
+    return read if role in (None, sent) else replace(read, extras={"role": sent})
 
 
 def _result(item: dict[str, Any]) -> ToolResultPart:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from recorder.core.conversation import Conversation
+from recorder.core.history_states import kept_by_provider
 from recorder.core.json_text import dumps, plain
 from recorder.core.messages import Choice, Message
 from recorder.core.rebuilt import Rebuilt
@@ -27,7 +28,8 @@ class OpenAIJsonLines:
 
     A line for each choice of each exchange that no other exchange extends. Nothing here can say that an answer is not
     whole, so there is none of one whose verdict is not ``complete``, whose finish reason says that it was cut, or whose
-    recording was changed afterwards. What has no place is left out, and where that would change what was asked or
+    recording was changed afterwards; nor of one to a request whose history the provider keeps, as the line would not
+    have what was said before. What has no place is left out, and where that would change what was asked or
     answered, the whole line: see :mod:`recorder.formats.openai_messages`. Where the request was OpenAI's own, its
     messages and functions are as they were sent.
     """
@@ -43,7 +45,8 @@ class OpenAIJsonLines:
 
 def teachable(rebuilt: Rebuilt) -> Iterator[Choice]:
     """Yield the choices that can stand for whole answers."""
-    if rebuilt.verdict == "complete" and rebuilt.not_as_written is None and rebuilt.request_messages:
+    whole = rebuilt.verdict == "complete" and rebuilt.not_as_written is None
+    if whole and rebuilt.request_messages and not any(kept_by_provider(rebuilt)):
         yield from (choice for choice in rebuilt.answer.choices if choice.finish not in _CUT)
 
 
@@ -66,6 +69,8 @@ def untaught(rebuilt: Rebuilt) -> str:
         return "an answer that is not complete"
     if not rebuilt.request_messages:
         return "a request without messages"
+    if any(kept_by_provider(rebuilt)):
+        return "a request whose history the provider keeps"
     return "an answer that was cut" if rebuilt.answer.choices else "no answer"
 
 

@@ -6,11 +6,16 @@ from typing import Any
 
 import pytest
 
+from recorder.core.exchange import fold
+from recorder.core.history import relate
 from recorder.core.messages import Answer, CitationPart, TextPart, ToolCallPart, ToolResultPart
 from recorder.core.rebuilt import Rebuilt
 from recorder.dialects.base import Clues, choose
 from recorder.dialects.cohere_v1 import DIALECT
+from recorder.dialects.rebuild import rebuild
+from recorder.formats.base import render
 from tests.building import URL as OPENAI
+from tests.building import ExchangeBuilder
 from tests.unit.dialects.answers import kinds, only, read_by, rebuilt_from
 from tests.unit.dialects.wire import JSON, SSE, document, ndjson, sse
 
@@ -337,14 +342,39 @@ def test_reads_a_chat() -> None:
         assert (reading.dialect, reading.model) == ("cohere_v1", "m")
         assert [(message.role, message.text) for message in reading.messages] == [
             ("system", "be brief"),
-            ("USER", "hi"),
-            ("CHATBOT", "I will."),
-            ("TOOL", ""),
-            (None, ""),
-            (None, "go on"),
+            ("user", "hi"),
+            ("assistant", "I will."),
+            ("tool", ""),
+            ("tool", ""),
+            ("user", "go on"),
         ]
+        assert [message.extras.get("role") for message in reading.messages[1:4]] == ["USER", "CHATBOT", "TOOL"]
+        assert not any(message.extras for message in (reading.messages[0], *reading.messages[4:]))
         assert reading.messages[2].tool_calls[0].complete
         assert reading.messages[3].parts == (ToolResultPart(name="buy", value={"call": CALL, "outputs": [{"ok": 1}]}),)
+
+
+def test_a_chat_goes_on_from_the_answer_that_it_sends_back_and_makes_a_line() -> None:
+    def chat(number: int, message: str, *history: tuple[str, str]) -> Rebuilt:
+        turns = [{"role": role, "message": text} for role, text in history]
+        built = ExchangeBuilder(number).request({"message": message, "chat_history": turns}, url=URL, call=str(number))
+        answer = document({"text": "Sell.", "generation_id": "g", "finish_reason": "COMPLETE"})
+        exchange = fold(built.response(headers=[("content-type", JSON)]).chunks(answer).completed().events)
+        assert exchange is not None
+        return rebuild(exchange)
+
+    first, second = chat(1, "q"), chat(2, "why?", ("USER", "q"), ("CHATBOT", "Sell."))
+    edited = chat(3, "why?", ("User", "q"), ("Chatbot", "Buy."))
+    for on, findings in ((second, []), (edited, ["answer_edited"])):
+        found = relate([first, on])[on.id]
+        assert (found.kind, found.of, [one.kind for one in found.findings]) == ("continues", first.id, findings)
+    for name in ("openai-jsonl", "sharegpt"):
+        (line,) = render(name, [second])
+        assert [text in str(line) for text in ("q", "Sell.", "why?", "CHATBOT")] == [True, True, True, False]
+    reading = DIALECT.read_request(URL, {"message": "", "chat_history": [{"role": "JUDGE", "message": "x"}]})
+    assert reading is not None
+    (other,) = reading.messages
+    assert (other.role, other.extras) == ("JUDGE", {})
 
 
 def test_reads_a_prompt() -> None:

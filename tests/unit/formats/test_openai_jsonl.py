@@ -16,6 +16,7 @@ from recorder.core.messages import NOT_AS_WRITTEN, Anomaly, MediaPart, Message, 
 from recorder.core.rebuilt import Rebuilt
 from recorder.dialects.rebuild import rebuild
 from recorder.formats.base import render
+from recorder.formats.openai_jsonl import untaught
 from tests.building import ExchangeBuilder, delta
 from tests.unit.formats.made import HOSTILE, called, said, told
 
@@ -174,3 +175,15 @@ def test_other_dialects_are_mapped_with_their_tools() -> None:
 @pytest.mark.parametrize("message", [said(None, "?"), said("user", MediaPart("image", size=3, sha256="00"))])
 def test_what_has_no_place_costs_the_line(message: Message) -> None:
     assert examples(told([message], said("assistant", "a"))) == []
+
+
+@pytest.mark.parametrize("kept", [{"previous_response_id": "resp_1"}, {"conversation": {"id": "conv_1"}}])
+@pytest.mark.parametrize("name", ["openai-jsonl", "sharegpt"])
+def test_a_request_whose_history_the_provider_keeps_makes_no_line(name: str, kept: dict[str, Any]) -> None:
+    whole, part = (
+        told([said("user", "q")], said("assistant", "a"), payload={"model": "m", "input": "q"} | more)
+        for more in ({"conversation": None, "previous_response_id": None}, kept)
+    )
+    assert len(list(render(name, [whole]))) == 1
+    assert list(render(name, [part])) == []
+    assert untaught(part) == "a request whose history the provider keeps"

@@ -1,0 +1,113 @@
+"""Histories that the provider keeps, so that the program sends nothing but what is new.
+
+OpenAI's Responses name the answer that a request goes on from (``previous_response_id``), or the provider's
+conversation that it is added to (``conversation``). What was sent and answered before belongs to such a request as if
+it had sent it; the instructions of earlier requests do not, as the provider takes them from the last one alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from recorder.core.history_tellings import Recent, Telling
+from recorder.core.messages import Message
+from recorder.core.rebuilt import Rebuilt
+
+_INSTRUCTIONS = frozenset({"system", "developer"})
+
+
+class Kept(NamedTuple):
+    """An exchange whose answer the provider keeps.
+
+    :ivar number: of its last telling; 0 where what came before it is not known.
+    :ivar complete: its answer was.
+    """
+
+    id: str
+    number: int
+    complete: bool
+
+
+class State(NamedTuple):
+    """What a request says that it goes on from.
+
+    :ivar key: the same for what goes on from the same place.
+    :ivar kept: the exchange that it goes on from; None where that was not recorded.
+    :ivar begins: it is the first one that is known of the provider's conversation.
+    """
+
+    key: str
+    kept: Kept | None
+    begins: bool
+
+
+class States:
+    """Which answers a provider keeps; memory is bounded."""
+
+    def __init__(self) -> None:
+        self._answers: Recent[str, Kept] = Recent()  # by the provider's id of the answer
+        self._ends: Recent[str, Kept] = Recent()  # the last of each of the provider's conversations
+        self._asked: Recent[tuple[str, bytes], Kept] = Recent()  # by what it goes on from, and what it asks
+
+    def of(self, rebuilt: Rebuilt) -> State | None:
+        """Return what a request goes on from; None where it sends all of its history itself."""
+        previous, conversation = kept_by_provider(rebuilt)
+        if previous is not None:
+            return State(f"answer {previous}", self._answers.get(previous), begins=False)
+        if conversation is None:
+            return None
+        kept = self._ends.get(conversation)
+        return State(f"conversation {conversation} {kept.id if kept else ''}", kept, begins=kept is None)
+
+    def asked(self, state: State, asks: bytes) -> Kept | None:
+        """Return the exchange that went on from the same place and asked the same.
+
+        :param asks: the same for the same messages.
+        """
+        return self._asked.get((state.key, asks))
+
+    def remember(self, rebuilt: Rebuilt, state: State | None, asks: bytes, number: int) -> None:
+        """Remember an exchange.
+
+        :param state: as of :meth:`of`; *asks* as of :meth:`asked`.
+        :param number: as of :class:`Kept`.
+        """
+        kept = Kept(rebuilt.id, number, rebuilt.verdict == "complete")
+        if state is not None:
+            self._asked[state.key, asks] = kept
+        if not rebuilt.answer.choices:
+            return
+        for identity in rebuilt.answer.ids:
+            self._answers[identity] = kept
+        _, conversation = kept_by_provider(rebuilt)
+        if conversation is not None:
+            self._ends[conversation] = kept
+
+
+def kept_by_provider(rebuilt: Rebuilt) -> tuple[str | None, str | None]:
+    """Return the id of the answer that a request goes on from, and that of the provider's conversation."""
+    request = rebuilt.exchange.request
+    sent = request.json if request is not None and rebuilt.reading is not None else None
+    if not isinstance(sent, dict):
+        return None, None
+    conversation = sent.get("conversation")
+    given = conversation.get("id") if isinstance(conversation, dict) else conversation
+    return _id(sent.get("previous_response_id")), _id(given)
+
+
+def with_history(telling: Telling, messages: Sequence[Message]) -> list[Message]:
+    """Return the messages of a request with the history that the provider kept before them.
+
+    :param telling: of what it goes on from.
+    """
+    first = next((at for at, one in enumerate(messages) if one.role not in _INSTRUCTIONS), len(messages))
+    kept = [line.message for line in telling.lines]
+    begun = next((at for at, one in enumerate(kept) if one.role not in _INSTRUCTIONS), len(kept))
+    told = (one if one.role is not None else replace(one, role="assistant") for one in kept[begun:])
+    return [*messages[:first], *told, *messages[first:]]
+
+
+def _id(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
