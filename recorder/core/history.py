@@ -28,7 +28,7 @@ from recorder.core.conversation import Relation, message_key
 from recorder.core.history_alignment import Line, align, said_until, same_beginning
 from recorder.core.history_asked import Asked
 from recorder.core.history_clocks import same_but_clocks, without_clocks
-from recorder.core.history_compared import asked_again, asks_again_at, compared, weight
+from recorder.core.history_compared import asked_again, asks_again_at, asks_more, compared, weight
 from recorder.core.history_differences import differences, edits
 from recorder.core.history_results import in_order_of_calls
 from recorder.core.history_states import State, States, with_history
@@ -241,7 +241,7 @@ class History:
             return asked_again(again, lines, self._said) if of is None else self._from_end(of, lines, chains, until)
         return (
             self._going_on_instructed_otherwise(lines, chains)
-            or self._more_asked(lines, chains)
+            or self._more_asked(lines, chains, until)
             or self._from_the_end(lines, chains, until)
             or self._changed(lines, exact)
         )
@@ -337,11 +337,14 @@ class History:
         found = differences(telling.lines, lines, align(telling.lines, lines), self._said)
         return self._on_or_fork(telling.id, chains, size, found)
 
-    def _more_asked(self, lines: tuple[Line, ...], chains: Chains) -> Relation | None:
+    def _more_asked(self, lines: tuple[Line, ...], chains: Chains, until: int) -> Relation | None:
         """The relation to an exchange whose whole request is sent, and more, but not its answer."""
         size = longest(self._asked_said, chains.said)
         telling = self._telling(self._asked_said[chains.said[size - 1]]) if size else None
         if telling is None or any(line.answered for line in lines[chains.places[size - 1] :]):
+            left = (one for one in reversed(self._tellings) if one.id not in self._gone_on)
+            telling = next((one for one in left if asks_more(one, lines, until)), None)
+        if telling is None:
             return None
         found = differences(telling.lines, lines, align(telling.lines, lines), self._said)
         return Relation("continues", telling.id, tuple(found))

@@ -53,3 +53,17 @@ def _asks_again(telling: Telling, lines: Sequence[Line], pairs: Pairs) -> bool:
 
 def _answers(lines: Sequence[Line]) -> int:
     return sum(line.answered for line in lines)
+
+
+def asks_more(telling: Telling, lines: Sequence[Line], until: int) -> bool:
+    """Tell whether a request asks all that was asked there, after the same answer, and more before its end.
+
+    :param until: how many of its messages are history.
+    """
+    asked, old = [line.key for line in lines[until:] if line.kind != "system"], last_turn(telling.request)
+    turn = [telling.request[at].key for at in old]
+    if not turn or not until or len(asked) <= len(turn) or asked[0] != turn[0]:
+        return False
+    after = next((line.key for line in reversed(telling.request[: old[0]]) if line.kind != "system"), b"")
+    same = next((at for at, (one, other) in enumerate(zip(asked, turn, strict=False)) if one != other), len(turn))
+    return after == lines[until - 1].key and asked[len(asked) - len(turn) + same :] == turn[same:]

@@ -23,10 +23,15 @@ class Fit(NamedTuple):
 
 
 def same_end(old: Sequence[Line], new: Sequence[Line]) -> Pairs:
-    """Return which messages at the end of both are the same, as :func:`align` does; instructions are passed over."""
+    """Return which messages at the end of both are the same, as :func:`align` does; instructions are passed over.
+
+    Passed over is also what stood between the last question of *old* and its answer, as a standing reminder does.
+    """
     found: Pairs = []
     i, j = len(old) - 1, len(new) - 1
     while i >= 0 and j >= 0:
+        if len(found) == 1 and old[-1].answered:
+            i = _question(old, i, new[j])
         if old[i].key == new[j].key:
             found.append((i, j))
         elif "system" not in (old[i].kind, new[j].kind):
@@ -35,6 +40,16 @@ def same_end(old: Sequence[Line], new: Sequence[Line]) -> Pairs:
         one = old[i].key == new[j].key or old[i].kind == new[j].kind
         i, j = i - (one or old[i].kind == "system"), j - (one or new[j].kind == "system")
     return found[::-1]
+
+
+def _question(old: Sequence[Line], last: int, question: Line) -> int:
+    """The place of a question in the turn that ends there; else that end."""
+    for at in range(last, -1, -1):
+        if old[at].answered:
+            break
+        if old[at].key == question.key:
+            return at
+    return last
 
 
 def fit(old: Sequence[Line], request: Sequence[Line], new: Sequence[Line], until: int) -> Fit | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from recorder.core.conversation import Relation
 from tests.unit.core.test_history import ASK, LAST, MORE, SYSTEM, asked, model, relations, told
@@ -76,3 +78,18 @@ def test_a_beginning_of_the_answer_that_is_not_kept_is_no_answer_that_moved() ->
     assert (found[1].of, found[2].of) == (first.id, second.id)
     kept = asked(4, ASK, model('{"a": 1}'), MORE)
     assert relations(first, kept)[1] == Relation("continues", first.id)
+
+
+@given(st.data())
+def test_a_window_that_slides_under_a_standing_reminder_changes_nothing(data: st.DataObject) -> None:
+    lead = data.draw(st.sampled_from([[], [SYSTEM]]))
+    reminders = data.draw(st.sampled_from([[REMINDER], [INSTRUCTED], [REMINDER, RULES], [RULES, INSTRUCTED]]))
+    window, exchanges, history = data.draw(st.sampled_from([4, 6, 100])), [], list[tuple[str, str]]()
+    for number in range(data.draw(st.integers(2, 7))):
+        question = ("user", data.draw(st.sampled_from(["go on", "next?", f"question {number}"])))
+        says = f"what was answered to question {number} in more words than an example has"
+        exchanges.append(asked(number + 1, *lead, *history[-window:], question, *reminders, says=says))
+        history += [question, model(says)]
+    found = relations(*exchanges)
+    assert [one.of for one in found[1:]] == [one.id for one in exchanges[:-1]]
+    assert {kind for one in found for kind in told(one)} <= {"message_dropped", "older_messages_dropped"}
