@@ -36,6 +36,8 @@ _WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 _HEXADECIMAL: Final = re.compile(r"(?:0[xX])?[0-9A-Fa-f]+")
 _MOST_ZEROS: Final = 0.2  # of the letters, A: bytes that are 0, of which padded and small numbers are full
 _MOST_SEPARATORS: Final = 0.11  # of random bytes it is one in 32 letters, of paths one in eight
+#: So many separators are not all the same one by chance: each alphabet has two of them.
+_MOST_OF_ONE: Final = 16
 _FEWEST: Final = (("A", "Z", 0.1), ("a", "z", 0.08), ("0", "9", 0.015))
 #: Letters that are small, and those that are in something like a word: of random bytes together 0.66, the more
 #: precisely the more there are; of words 1.2 and more.
@@ -65,6 +67,9 @@ def is_base64(run: str) -> bool:
         return True
     both = not set("+/").isdisjoint(bare) and not set("-_").isdisjoint(bare)  # one alphabet or the other
     if both or _HEXADECIMAL.fullmatch(letters) or len(bare) - size > _MOST_SEPARATORS * len(bare):
+        return False
+    used = [count for mark in "+/-_" if (count := bare.count(mark))]
+    if len(used) == 1 and used[0] > _MOST_OF_ONE:
         return False
     counts = [sum(first <= letter <= last for letter in letters) / size for first, last, _ in _FEWEST]
     if any(count < least for count, (_, _, least) in zip(counts, _FEWEST, strict=True)):
