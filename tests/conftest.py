@@ -34,6 +34,7 @@ settings.register_profile("sample", max_examples=30, **PATIENT)
 settings.register_profile("long", max_examples=2000, **PATIENT)
 settings.load_profile("sample")
 be_patient()
+gc.disable()  # until all is collected: nothing of that is garbage, and to search it takes a tenth of the time
 if "PYTEST_XDIST_WORKER" in os.environ:  # what a test starts is not measured: that took more time than the tests do
     for variable in [name for name in os.environ if name.startswith("COVERAGE_")]:
         del os.environ[variable]
@@ -57,6 +58,7 @@ def pytest_collection_finish() -> None:
     """Leave what was imported and collected out of every later search for garbage: half a million objects."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import ENGINES
 from tests.sampling import LONG_TESTS, long_tests
 
@@ -32,6 +34,7 @@ def without_cases(names: list[str]) -> set[str]:
     return {name.partition("[")[0] for name in names}
 
 
+@pytest.mark.thorough
 def test_every_test_is_in_the_default_tier_and_every_case_in_one() -> None:
     whole = collected("-m", "not soak", "tests/migrations")
     default = collected("-m", "not soak and not thorough", "tests/migrations")
@@ -44,6 +47,7 @@ def test_every_test_is_in_the_default_tier_and_every_case_in_one() -> None:
     assert [engine for engine in ENGINES if any(engine in name for name in default)] == list(ENGINES)
 
 
+@pytest.mark.thorough
 def test_the_parts_are_all_that_is_left() -> None:
     asked = ["-m", "thorough and not soak", "tests/migrations"]
     parts = [collected(*asked, TESTS_PART=f"{number} of 3") for number in (7, 8, 9)]
@@ -59,7 +63,7 @@ def test_what_is_called_long_is_there() -> None:
 
 def test_what_is_long_is_told_by_a_report(tmp_path: Path) -> None:
     report = tmp_path / "report.xml"
-    cases = [("unit.core.test_a", f"test_short[{number}]", 1.0) for number in range(4000)]
+    cases = [("unit.core.test_a", f"test_short[{number}]", 1.0) for number in range(8000)]
     cases += [("unit.core.test_a", "test_long[1]", 5.0), ("unit.core.test_a", "test_long[2]", 2.0)]
     cases += [("acceptance.test_kill", "test_kill", 9.0)]
     told = (f'<testcase classname="tests.{place}" name="{name}" time="{time}"/>' for place, name, time in cases)
@@ -69,12 +73,14 @@ def test_what_is_long_is_told_by_a_report(tmp_path: Path) -> None:
     assert long_tests(report, before) == ["unit/core/test_a.py::test_long", "unit/core/test_b.py::test_not_run"]
 
 
+@pytest.mark.thorough
 def test_who_names_a_file_gets_all_of_it() -> None:
     file = "tests/migrations/test_migrations.py"
     assert collected("-m", "not soak and not thorough", file) == collected("-m", "not soak", file)
     assert collected("-m", "thorough", file) == []
 
 
+@pytest.mark.thorough
 def test_who_asks_for_names_gets_all_that_have_them() -> None:
     asked = ["tests/migrations", "-k", "upgrade"]
     found = collected("-m", "not soak and not thorough", *asked)
