@@ -2,7 +2,7 @@
 
 A test of whole programs or stores may cost seconds, and often has dozens of cases: engines, formats, options. The
 default tier runs such a test with some of its cases, and of the tests that took longest, which ``long.txt`` names, one
-in twelve: so it takes minutes on two cores. What it leaves is ``thorough``: ``pytest -m 'not soak'`` runs all of it,
+in eight: so it takes minutes on two cores. What it leaves is ``thorough``: ``pytest -m 'not soak'`` runs all of it,
 ``.ci/run`` a part that changes with the commit, and what is of the corpus, by naming its files. Which cases these are
 is decided by their names alone: each run has the same ones, on every machine and in each worker of pytest-xdist, and
 half of those that have an engine are of Postgres.
@@ -44,11 +44,11 @@ _LONG = (
 
 #: Tests that take long, ``directory/file.py::test`` in each line; of them, one in so many is in the default tier.
 LONG_TESTS = Path(__file__).parent / "long.txt"
-OF_LONG = 12
+OF_LONG = 8
 #: What the issues demand by name is in the default tier with its samples, however long it takes.
 _DEMANDED = ("acceptance", "golden", "integration/test_docs.py")
 #: A test that takes so much of the time of all is long.
-_SHARE = 1 / 5000
+_SHARE = 1 / 2000
 
 _HERE = Path(__file__).parent
 

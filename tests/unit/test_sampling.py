@@ -63,7 +63,7 @@ def test_what_is_called_long_is_there() -> None:
 
 def test_what_is_long_is_told_by_a_report(tmp_path: Path) -> None:
     report = tmp_path / "report.xml"
-    cases = [("unit.core.test_a", f"test_short[{number}]", 1.0) for number in range(8000)]
+    cases = [("unit.core.test_a", f"test_short[{number}]", 1.0) for number in range(4000)]
     cases += [("unit.core.test_a", "test_long[1]", 5.0), ("unit.core.test_a", "test_long[2]", 2.0)]
     cases += [("acceptance.test_kill", "test_kill", 9.0)]
     told = (f'<testcase classname="tests.{place}" name="{name}" time="{time}"/>' for place, name, time in cases)
