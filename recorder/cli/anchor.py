@@ -11,6 +11,7 @@ import click
 from recorder.api.acts import write_down
 from recorder.cli.application import Settings, json_option, store_option
 from recorder.cli.failures import FOUND, UNREACHABLE, tell, tell_unsealed
+from recorder.cli.once import command
 from recorder.cli.output import clean, counted, emit_json
 from recorder.clock import SystemClock
 from recorder.core.json_text import rfc3339
@@ -26,7 +27,7 @@ from recorder.store.base import Ledger
 from recorder.store.urls import parse_url
 
 
-@click.command()
+@command()
 @click.option(
     "--anchor",
     "texts",

@@ -14,7 +14,7 @@ import click
 from recorder import __version__
 from recorder.cli.failures import settle, warn
 from recorder.cli.interrupts import leaving_at_once
-from recorder.cli.once import each_once
+from recorder.cli.once import Group
 from recorder.cli.output import colour
 from recorder.cli.streams import guard
 from recorder.errors import ConfigurationError, RecorderError
@@ -110,7 +110,7 @@ pace_option: Final = click.option(
 pass_settings: Final = click.make_pass_decorator(Settings, ensure=True)
 
 
-class Application(click.Group):
+class Application(Group):
     """A group that imports its commands when they are asked for, and ends every error in one line."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -124,7 +124,7 @@ class Application(click.Group):
         module, _, attribute = COMMANDS[cmd_name].partition(":")
         with leaving_at_once():
             command: click.Command = getattr(importlib.import_module(module), attribute)
-        return each_once(command)
+        return command
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run a command and leave with its exit code; with ``standalone_mode=False``, return and raise.
@@ -183,6 +183,3 @@ def application(ctx: click.Context) -> None:
     logging.getLogger("recorder.sealed").handlers = [telling]
     ctx.call_on_close(lambda: telling.tell() if sys.exc_info()[0] in (None, click.exceptions.Exit) else None)
     ctx.color = colour()
-
-
-each_once(application)

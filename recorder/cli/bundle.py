@@ -13,6 +13,7 @@ from recorder.api.bundling import Bundled
 from recorder.api.store import Store
 from recorder.cli.application import Settings, pass_settings, store_option
 from recorder.cli.failures import FOUND, warn
+from recorder.cli.once import command
 from recorder.cli.output import clean, counted
 from recorder.cli.progress import progress
 from recorder.cli.times import PointInTime
@@ -22,7 +23,7 @@ _MANY: Final = 150  # exchanges that are read, which is done in less than a seco
 _SHOWN: Final = 5  # findings
 
 
-@click.command()
+@command()
 @click.option("--order", metavar="ID", help="The exchanges that led to this order: --link order:ID.")
 @click.option("--link", metavar="KIND:ID", help="The exchanges that led to something outside.")
 @click.option("--exchange", metavar="ID", help="This exchange.")

@@ -14,6 +14,7 @@ from recorder.api.cassette_reports import CassetteReport, cassettes_in, look
 from recorder.api.cassette_rules import match_of, read_match
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
 from recorder.cli.failures import FOUND, Failed, tell, warn
+from recorder.cli.once import group
 from recorder.cli.output import Column, clean, counted, emit_json, short, table, terminal_width
 from recorder.cli.selecting import Selection, selection_options
 from recorder.cli.times import PointInTime
@@ -36,7 +37,7 @@ _COLUMNS: Final = (
 )
 
 
-@click.group()
+@group()
 def cassette() -> None:
     """Work on cassettes: files with exchanges, for git.
 

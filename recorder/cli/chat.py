@@ -20,6 +20,7 @@ from recorder.api.threaded import Found
 from recorder.cli.answering import texts
 from recorder.cli.application import Settings, pass_settings, store_option
 from recorder.cli.failures import UNREACHABLE, USAGE, Failed
+from recorder.cli.once import command
 from recorder.cli.output import Recorded, clean, dim, short
 from recorder.cli.upstream import ask, from_environment
 from recorder.core.messages import Message, RefusalPart
@@ -40,7 +41,7 @@ class _Seconds(click.FloatRange):
         return number
 
 
-@click.command()
+@command()
 @click.argument("prompt", required=False)
 @click.option("--system", metavar="TEXT", help="The system prompt.")
 @click.option(

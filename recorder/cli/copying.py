@@ -12,6 +12,7 @@ import click
 from recorder.api.copying import CopyReport, copy
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
 from recorder.cli.failures import FOUND, tell, warn
+from recorder.cli.once import command
 from recorder.cli.output import counted, emit_json, short
 from recorder.cli.progress import progress
 from recorder.cli.selecting import Selection, selection_options
@@ -19,7 +20,7 @@ from recorder.cli.selecting import Selection, selection_options
 _NAMED: Final = 5  # ids in a line of warning
 
 
-@click.command("copy")
+@command("copy")
 @click.option("--from", "source", metavar="URL", help="The store to read; it is not changed. Else that of --store.")
 @click.option("--to", "target", metavar="URL", required=True, help="The store to write; a SQLite file is made.")
 @selection_options

@@ -11,6 +11,7 @@ import click
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
 from recorder.cli.copying import copy_store
 from recorder.cli.failures import FOUND
+from recorder.cli.once import group
 from recorder.cli.output import clean, counted, emit_json
 from recorder.errors import CorruptRecording
 from recorder.locations import spool_directory
@@ -22,7 +23,7 @@ from recorder.store.projected import SqlProjected
 from recorder.store.urls import parse_url
 
 
-@click.group()
+@group()
 @store_option
 def db() -> None:
     """Look after a store: its schema, its views, a copy of it, its health."""

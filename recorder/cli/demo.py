@@ -20,6 +20,7 @@ from recorder.api.store import Store
 from recorder.cli.application import Settings, store_option
 from recorder.cli.demo_server import MODEL, DemoServer
 from recorder.cli.failures import FOUND
+from recorder.cli.once import command
 from recorder.cli.output import counted, dim, duration, short, terminal_width, verdict
 from recorder.cli.reading import FAILURES, pieces, reason
 from recorder.cli.replay import Replayed, play
@@ -56,7 +57,7 @@ class _Seen:
     failure: str | None
 
 
-@click.command()
+@command()
 @partial(store_option, otherwise="else recorder-demo.db")
 @click.pass_context
 def demo(ctx: click.Context) -> None:
@@ -213,8 +214,8 @@ def _print_next(url: str, seen: list[_Seen]) -> None:
     last = short(seen[-1].id)
     commands = ("list", f"show {CONVERSATION}", f"events {last}", f"replay {last} --pace 1", "verify")
     click.echo(f"{'':10}export RECORDER_STORE={shlex.quote(url) if path is not None else 'URL'}")
-    for command in commands:
-        click.echo(f"{'':10}recorder {command}")
+    for next_one in commands:
+        click.echo(f"{'':10}recorder {next_one}")
 
 
 def _shown(path: Path) -> str:

@@ -13,6 +13,7 @@ from recorder.api.nearest import NearestRecording, nearest_to_body, nearest_to_e
 from recorder.api.store import Store
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
 from recorder.cli.naming import resolve
+from recorder.cli.once import command
 from recorder.cli.output import clean, dim, emit_json
 from recorder.core.comparing import Difference, Run, compare
 from recorder.core.json_text import parse_json, whole
@@ -24,7 +25,7 @@ _MARKS: Final = {"removed": ("[-", "-]", "red"), "added": ("{+", "+}", "green"),
 _SIGNS: Final = {"same": " ", "changed": "~", "removed": "-", "added": "+"}
 
 
-@click.command()
+@command()
 @click.argument("first", metavar="[A]", required=False)
 @click.argument("second", metavar="[B]", required=False)
 @click.option("--nearest", is_flag=True, help="Compare the request of A with the one recorded that is nearest to it.")

@@ -13,12 +13,13 @@ from recorder.api.vouching import told
 from recorder.cli.application import Settings, store_option
 from recorder.cli.failures import FOUND, warn
 from recorder.cli.naming import resolve
+from recorder.cli.once import command
 from recorder.cli.output import clean, counted
 from recorder.clock import SystemClock
 from recorder.errors import ConfigurationError
 
 
-@click.command()
+@command()
 @click.argument("identity", metavar="[ID]", required=False)
 @click.option("--ground", metavar="TEXT", help="Why; it stays for ever, so name no person in it.")
 @click.option("--approved-by", metavar="NAME", help="Who else decided it.")

@@ -12,6 +12,7 @@ from recorder.api.journals import resolve_journal, stream_called
 from recorder.api.store import Store
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
 from recorder.cli.naming import exchanges
+from recorder.cli.once import command
 from recorder.cli.output import Column, clean, emit_json, short, table, terminal_width
 from recorder.clock import id_bytes, id_text
 from recorder.core.events import TYPE_CODES, Event, stream_kind
@@ -30,7 +31,7 @@ _TYPE: Final = 3  # which column it is
 _PREVIEW: Final = 200
 
 
-@click.command()
+@command()
 @click.argument("identity", metavar="ID")
 @json_option
 @store_option

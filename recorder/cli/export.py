@@ -19,6 +19,7 @@ from recorder.api.store import Store
 from recorder.cli.application import Settings, pass_settings, store_option
 from recorder.cli.failures import warn
 from recorder.cli.naming import resolve
+from recorder.cli.once import command
 from recorder.cli.output import Recorded, counted, short
 from recorder.cli.progress import progress
 from recorder.cli.redact import standing_of, tell_standing, unredacted_option
@@ -58,7 +59,7 @@ class _File(click.Path):
         return super().convert(value, param, ctx)
 
 
-@click.command()
+@command()
 @click.argument("identity", metavar="[ID]", required=False)
 @click.option(
     "--format",

@@ -12,6 +12,7 @@ from recorder.api.store import Store
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
 from recorder.cli.failures import tell_unsealed, tell_without_effect
 from recorder.cli.naming import resolve
+from recorder.cli.once import group
 from recorder.cli.output import Column, clean, emit_json, print_table, short
 from recorder.cli.times import PointInTime
 from recorder.clock import SystemClock
@@ -22,7 +23,7 @@ from recorder.errors import ConfigurationError
 _COLUMNS = (Column("ID"), Column("KEEPS"), Column("UNTIL (UTC)"), Column("BY"), Column("GROUND", shrinks=True))
 
 
-@click.group()
+@group()
 @store_option
 def hold() -> None:
     """Place, release and list holds: what is held is not erased."""

@@ -15,6 +15,7 @@ from recorder.api.import_comparing import Different
 from recorder.api.importing import FileReport, Import
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
 from recorder.cli.failures import FOUND, tell, tell_unsealed, warn
+from recorder.cli.once import command
 from recorder.cli.output import counted, dim, emit_json
 from recorder.cli.progress import progress
 from recorder.core.same_exchange import DIFFERS
@@ -35,7 +36,7 @@ _ALONE: Final[Mapping[str, str]] = {
 }
 
 
-@click.command(
+@command(
     "import",
     epilog="Formats, found by what a file holds: "
     + ", ".join(f"{each.name}: {each.help}" for each in importers())

@@ -11,6 +11,7 @@ from recorder.api.journals import resolve_journal, summaries
 from recorder.api.store import Store
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
 from recorder.cli.events import as_objects
+from recorder.cli.once import command
 from recorder.cli.output import Column, clean, counted, emit_json, short, table, tell_more, terminal_width
 from recorder.clock import id_text
 from recorder.core.events import Event
@@ -30,7 +31,7 @@ _SECONDS: Final = 19  # characters of a time, to the second
 _ENDS: Final = {"instance_stopped": "stopped", "process_died": "died", "recorder_closed": "stopped"}
 
 
-@click.command()
+@command()
 @click.argument("identity", metavar="[ID]", required=False)
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many are listed.")
 @json_option

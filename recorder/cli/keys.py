@@ -10,6 +10,7 @@ import click
 from recorder.api.acts import who, write_down
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
 from recorder.cli.failures import warn
+from recorder.cli.once import group
 from recorder.cli.output import clean, emit_json
 from recorder.clock import SystemClock
 from recorder.core.notes import NoteKey
@@ -26,7 +27,7 @@ from recorder.store import open_store, schema
 from recorder.store.urls import parse_url
 
 
-@click.group()
+@group()
 @store_option
 def keys() -> None:
     """Make, show and rotate the key that signs what a store holds.

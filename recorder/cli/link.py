@@ -16,13 +16,14 @@ from recorder.api.tracing import tag_of_leaf
 from recorder.cli.application import Settings, pass_settings, store_option
 from recorder.cli.failures import warn
 from recorder.cli.naming import resolve
+from recorder.cli.once import command
 from recorder.cli.output import clean
 from recorder.clock import SystemClock, id_bytes
 from recorder.errors import ConfigurationError, NotFound
 from recorder.store import open_store
 
 
-@click.command()
+@command()
 @click.argument("thing", metavar="KIND:ID")
 @click.argument("identity", metavar="EXCHANGE")
 @click.option("--tag", help="The tag of the receipt that went with it.")

@@ -9,6 +9,7 @@ import click
 
 from recorder.api.store import Store
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
+from recorder.cli.once import command
 from recorder.cli.output import (
     Column,
     duration,
@@ -41,7 +42,7 @@ _COLUMNS: Final = (
 _INSTEAD: Final = ("erased", "not_as_written", "sealed")
 
 
-@click.command("list")
+@command("list")
 @count_option
 @selection_options
 @json_option

@@ -16,6 +16,7 @@ from recorder.api.migration import Migration, migrate
 from recorder.api.migration.moving import Moved
 from recorder.cli.application import json_option
 from recorder.cli.failures import FOUND, Failed, tell
+from recorder.cli.once import command
 from recorder.cli.output import clean, counted, dim, emit_json
 from recorder.formats.importing.base import LACKS
 
@@ -26,7 +27,7 @@ _DONE: Final = {"written": "written", "added": "added to", "present": "there alr
 _WOULD: Final = {"written": "would be written", "added": "would be added to", "present": "there already"}
 
 
-@click.command("migrate")
+@command("migrate")
 @click.argument("tests", metavar="[TESTS]...", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "--cassette-dir",

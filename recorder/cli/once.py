@@ -1,39 +1,44 @@
-"""Options of which there can be only one: a second one is an error, where click takes the last without a word."""
+"""Commands whose options can be given once: a second value is an error, where click takes the last without a word."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
 
-def each_once(command: click.Command) -> click.Command:
-    """Return a command, or a group with its commands, that refuses a second value of an option that has one.
+class Command(click.Command):
+    """A command that refuses a second value of an option that has one.
 
-    Every command goes through here, so that no option has to think of it. What may be given several times is made
-    with ``multiple``, and a flag that is given again says nothing new.
+    Every command is one, so that no option has to think of it. What may be given several times is made with
+    ``multiple``, and a flag that is given again says nothing new.
     """
-    if "make_parser" in vars(command):
-        return command
-    make = command.make_parser
 
-    def make_parser(ctx: click.Context) -> Any:
-        parser = make(ctx)
-        parse = parser.parse_args
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take the arguments; click passes on the last value of each option alone, so the others are looked for first.
 
-        def parse_args(args: list[str]) -> Any:
-            values, rest, order = parse(args)
-            _require_once(ctx, order)
-            return values, rest, order
+        :raises click.BadParameter: an option has two values.
+        """
+        _, _, given = self.make_parser(ctx).parse_args(list(args))
+        _require_once(ctx, given)
+        return super().parse_args(ctx, args)
 
-        parser.parse_args = parse_args  # type: ignore[method-assign]
-        return parser
 
-    command.make_parser = make_parser  # type: ignore[method-assign]
-    for inner in command.commands.values() if isinstance(command, click.Group) else ():
-        each_once(inner)
-    return command
+class Group(Command, click.Group):
+    """A group of such commands, which is one itself."""
+
+    command_class = Command
+
+
+def command(name: str | None = None, **attributes: Any) -> Callable[[Callable[..., Any]], click.Command]:
+    """Make a command of a function; what :func:`click.command` takes."""
+    return click.command(name, cls=Command, **attributes)
+
+
+def group(name: str | None = None, **attributes: Any) -> Callable[[Callable[..., Any]], Group]:
+    """Make a group of a function; what :func:`click.group` takes."""
+    return click.group(name, cls=Group, **attributes)
 
 
 def _require_once(ctx: click.Context, given: Sequence[click.Parameter]) -> None:

@@ -9,6 +9,7 @@ import click
 
 from recorder.cli.application import Settings, pass_settings, store_option
 from recorder.cli.failures import FOUND, Failed
+from recorder.cli.once import command
 from recorder.cli.output import clean, counted
 from recorder.clock import SystemClock, id_bytes
 from recorder.ledger.sealing_acts import seal_acts
@@ -26,7 +27,7 @@ from recorder.store.sql import SqlStore
 from recorder.store.urls import parse_url
 
 
-@click.command()
+@command()
 @store_option
 @pass_settings
 def recover(settings: Settings) -> None:

@@ -13,6 +13,7 @@ from recorder.api.threaded import Found
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
 from recorder.cli.failures import warn
 from recorder.cli.naming import resolve
+from recorder.cli.once import group
 from recorder.cli.output import Column, clean, counted, emit_json, print_table, short
 from recorder.clock import SystemClock
 from recorder.core.json_text import rfc3339
@@ -42,7 +43,7 @@ def tell_standing(standing: Standing, otherwise: str = "--unredacted shows what 
         click.echo(f"{counted(len(standing.applied), 'redaction')} {were} applied: {otherwise}", err=True)
 
 
-@click.group()
+@group()
 @store_option
 def redact() -> None:
     """Set, lift and list redactions: what is hidden in what is shown and exported."""

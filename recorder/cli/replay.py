@@ -14,6 +14,7 @@ from recorder.api.store import Store
 from recorder.cli.application import Settings, pace_option, store_option
 from recorder.cli.failures import FOUND
 from recorder.cli.naming import exchanges
+from recorder.cli.once import command
 from recorder.cli.output import Recorded, clean, counted, short
 from recorder.cli.reading import FAILURES, pieces, reason
 from recorder.core.exchange import Exchange
@@ -45,7 +46,7 @@ class Replayed:
     ended_open: bool
 
 
-@click.command()
+@command()
 @click.argument("identity", metavar="ID")
 @pace_option
 @store_option

@@ -12,6 +12,7 @@ from recorder.api.store import Store
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
 from recorder.cli.failures import tell_unsealed, tell_without_effect
 from recorder.cli.naming import resolve
+from recorder.cli.once import group
 from recorder.cli.output import Column, clean, emit_json, print_table, short
 from recorder.clock import SystemClock
 from recorder.core.holds import Retention
@@ -21,7 +22,7 @@ from recorder.ledger.kept import PassedOver
 _COLUMNS = (Column("DAYS", right=True), Column("OF"), Column("SET (UTC)"), Column("BY"))
 
 
-@click.group()
+@group()
 @store_option
 def retention() -> None:
     """Set and list retention periods: what is younger is not erased.

@@ -11,6 +11,7 @@ from recorder.api.late_seals import vouch_for_late
 from recorder.api.store import Store
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
 from recorder.cli.naming import resolve
+from recorder.cli.once import command
 from recorder.cli.output import clean, emit_json
 from recorder.clock import SystemClock, id_bytes, id_text
 from recorder.core.json_text import rfc3339
@@ -20,7 +21,7 @@ from recorder.ledger.sealing_acts import seal_all
 from recorder.store import open_store
 
 
-@click.command()
+@command()
 @click.argument("identity", metavar="[ID]", required=False)
 @click.option("-o", "output", type=click.Path(dir_okay=False, path_type=Path), help="Write the proof to this file.")
 @click.option("--late", "ground", metavar="WHY", help="Vouch for what was sealed late: why it was; it stays for ever.")

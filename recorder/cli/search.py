@@ -11,6 +11,7 @@ import click
 
 from recorder.api.store import Store
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
+from recorder.cli.once import Command
 from recorder.cli.output import clean, dim, emit_json, home, short, started, tell_more, tell_nothing_fits, verdict
 from recorder.cli.redact import standing_of, tell_standing
 from recorder.cli.selecting import Selection, count_option, limit_of, selection_options
@@ -20,7 +21,7 @@ _PLAIN: Final = re.compile(r'[^"*]*\s[^"*]*')
 _SPACE: Final = re.compile(r"\s+")
 
 
-class _Words(click.Command):
+class _Words(Command):
     """A command that takes ``-word`` for a word, where it is none of its options."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

@@ -15,6 +15,7 @@ import click
 from recorder.api.player import Player
 from recorder.cli.application import Settings, json_option, pace_option, pass_settings, store_option
 from recorder.cli.failures import FOUND, warn
+from recorder.cli.once import command
 from recorder.cli.output import clean, counted, emit_json
 from recorder.faults import Fault, from_text, several
 
@@ -31,7 +32,7 @@ def _take_faults(ctx: click.Context, _: click.Parameter, texts: tuple[str, ...])
     return several(*faults) if faults else None
 
 
-@click.command()
+@command()
 @click.argument("identities", metavar="[ID]...", nargs=-1)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen; others let other machines ask.")
 @click.option(

@@ -12,6 +12,7 @@ from recorder.api.redacting import Standing
 from recorder.api.store import ConversationView, Store
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
 from recorder.cli.naming import resolve
+from recorder.cli.once import command
 from recorder.cli.output import clean, counted, dim, duration, emit_json, short, verdict
 from recorder.cli.redact import standing_of, tell_standing, unredacted_option
 from recorder.cli.trail import note
@@ -28,7 +29,7 @@ _ALONE: Final = Relation("begins")
 _AGAIN: Final = {"retries": "retry of", "regenerates": "asks again", "attempts": "same call as"}
 
 
-@click.command()
+@command()
 @click.argument("identity", metavar="ID")
 @unredacted_option
 @json_option

@@ -12,6 +12,7 @@ import click
 
 from recorder.api.store import Store
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
+from recorder.cli.once import command
 from recorder.cli.output import (
     Column,
     clean,
@@ -44,7 +45,7 @@ _COLUMNS: Final = (
 )
 
 
-@click.command()
+@command()
 @click.option("--by", type=click.Choice(GROUPINGS), help="One line for each.")
 @click.option(
     "--prices",

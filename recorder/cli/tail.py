@@ -11,6 +11,7 @@ from recorder.api.following import Following, followed
 from recorder.api.store import Store
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
 from recorder.cli.interrupts import leaving_at_once
+from recorder.cli.once import command
 from recorder.cli.output import clean, counted, dim, duration, emit_json, home, short, verdict
 from recorder.cli.selecting import Selection, selection_options
 from recorder.clock import SystemClock
@@ -20,7 +21,7 @@ _SHOWN: Final = 10
 _EVERY: Final = 0.2  # seconds between two looks
 
 
-@click.command()
+@command()
 @click.option("-n", "count", type=click.IntRange(min=0), metavar="N", help=f"Last ones first; {_SHOWN}, with --json 0.")
 @selection_options
 @json_option

@@ -12,6 +12,7 @@ from recorder.api.store import Store
 from recorder.api.tracing import trace as traced
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
 from recorder.cli.failures import FOUND
+from recorder.cli.once import command
 from recorder.cli.output import clean, counted, dim, duration, emit_json, verdict
 from recorder.cli.redact import standing_of, tell_standing, unredacted_option
 from recorder.cli.trail import note
@@ -21,7 +22,7 @@ from recorder.core.link_words import tag_told
 _PREVIEW: Final = 2000  # characters of a part
 
 
-@click.command()
+@command()
 @click.argument("thing", metavar="KIND:ID")
 @unredacted_option
 @json_option

@@ -15,6 +15,7 @@ from recorder.cli.application import Settings, json_option, store_option
 from recorder.cli.bundle_verifying import bundle_options, verify_a_bundle
 from recorder.cli.failures import FOUND, UNREACHABLE, exit_code, tell, tell_unsealed
 from recorder.cli.naming import exchanges
+from recorder.cli.once import command
 from recorder.cli.output import emit_json
 from recorder.cli.progress import progress
 from recorder.cli.verified import as_json_of, lines_of
@@ -34,7 +35,7 @@ _SHARES: Final = 1000  # of a progress bar
 _LONG: Final = 50_000  # events that take long enough for one
 
 
-@click.command()
+@command()
 @click.argument("identity", metavar="[ID]", required=False)
 @bundle_options
 @click.option(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import random
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -101,6 +102,16 @@ SOUND = {"type": "image_generation_call", "result": BYTES}
 CUSTOM = {"type": "custom", "custom": {"name": "shell", "input": r'{dir C:\new\bar.txt "K\u00f6ln'}}
 
 
+def searching(store: SqlStore, exchange: tuple[str, Any, Any]) -> Callable[[str], int]:
+    """Store an exchange; return what tells how many hits a query has."""
+    url, asked, answer = exchange
+    built = ExchangeBuilder().request(asked, url=url).response(headers=JSON, framing="length")
+    built.chunks(json.dumps(answer).encode()).completed()
+    store.append([built.opened], built.events)
+    project(store, SqlProjected(store))
+    return lambda query: len(list(SqlProjected(store).search(parse_query(query), ExchangeFilter())))
+
+
 @pytest.mark.parametrize(
     ("exchange", "found", "not_found"),
     [
@@ -140,15 +151,7 @@ CUSTOM = {"type": "custom", "custom": {"name": "shell", "input": r'{dir C:\new\b
     ],
 )
 def test_it_is_found(store: SqlStore, exchange: Any, found: list[str], not_found: list[str]) -> None:
-    url, asked, answer = exchange
-    built = ExchangeBuilder().request(asked, url=url).response(headers=JSON, framing="length")
-    built.chunks(json.dumps(answer).encode()).completed()
-    store.append([built.opened], built.events)
-    project(store, SqlProjected(store))
-
-    def hits(query: str) -> int:
-        return len(list(SqlProjected(store).search(parse_query(query), ExchangeFilter())))
-
+    hits = searching(store, exchange)
     assert {query: hits(query) for query in found} == dict.fromkeys(found, 1)
     assert {query: hits(query) for query in not_found} == dict.fromkeys(not_found, 0)
     assert audit_rows(store).found == 0
@@ -171,15 +174,11 @@ OWN = {
 
 @pytest.mark.parametrize("name", OWN)
 def test_a_programs_own_ids_states_and_types_are_found(store: SqlStore, name: str) -> None:
-    url, asked, answer = OWN[name]
-    built = ExchangeBuilder().request(asked, url=url).response(headers=JSON, framing="length")
-    built.chunks(json.dumps(answer).encode()).completed()
-    store.append([built.opened], built.events)
-    project(store, SqlProjected(store))
+    hits = searching(store, OWN[name])
     for word in ("A-17", "filled", "limit", "fix", "Z9"):
-        assert len(list(SqlProjected(store).search(parse_query(word), ExchangeFilter()))) == 1, word
+        assert hits(word) == 1, word
     for word in ("completed", "c9", "function_call_output"):
-        assert not list(SqlProjected(store).search(parse_query(word), ExchangeFilter())), word
+        assert hits(word) == 0, word
 
 
 LONG = "/usr/share/" + "/".join(f"orders-of-{at}-things" for at in range(12)) + "/last"
@@ -201,15 +200,7 @@ MEDIA = [
 def test_base64_amid_texts_is_not_found_and_what_is_around_it_is(
     store: SqlStore, exchange: Any, found: list[str]
 ) -> None:
-    url, asked, answer = exchange
-    built = ExchangeBuilder().request(asked, url=url).response(headers=JSON, framing="length")
-    built.chunks(json.dumps(answer).encode()).completed()
-    store.append([built.opened], built.events)
-    project(store, SqlProjected(store))
-
-    def hits(query: str) -> int:
-        return len(list(SqlProjected(store).search(parse_query(query), ExchangeFilter())))
-
+    hits = searching(store, exchange)
     assert {query: hits(query) for query in found} == dict.fromkeys(found, 1)
     pieces = {word for _, _, word in _words_of(RANDOM)} | {"picture1", "jvberi0x"}
     assert not [piece for piece in pieces if len(piece) > 5 and hits(piece)]

@@ -211,7 +211,9 @@ def test_a_model_that_only_the_url_names(url: str, model: str | None) -> None:
             reading = base.read_request(url, payload, dialect)
             assert reading is not None
             assert reading.model == model
-    assert base.read_request(url, {"messages": [], "model": ""}, None).model == model  # type: ignore[union-attr]
+    reading = base.read_request(url, {"messages": [], "model": ""}, None)
+    assert reading is not None
+    assert reading.model == model
     named = base.read_request(URL, chat | {"model": "m-1"}, None)
     assert named is not None
     assert named.model == "m-1"
