@@ -24,8 +24,12 @@ _UNITS: Final = {
     "h": 3600 * 10**9,
 }
 _STEP: Final = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|μs|ms|s|m|h)")
-#: Between a pair's request and its end: what VCR.py never has, and go-vcr always.
-_SHAPE: Final = rb"^ +(form: |rwmutex|proto: |remote_addr: )|^rwmutex:"
+#: Between a pair's request and its end: what VCR.py never has, and go-vcr always. A form that was sent is a mapping on
+#: lines of its own, and the headers are the field after it.
+_SHAPE: Final = (
+    rb"^ +(form: |rwmutex|proto: |remote_addr: )|^rwmutex:"
+    rb"|^( +)form:\r?\n(?:\2[ -][^\n]*\n)+\2headers:"
+)
 
 
 class GoVcr:

@@ -293,6 +293,45 @@ def test_go() -> None:
     assert "end_time" not in found.missing
 
 
+FORM = """\
+---
+version: 1
+interactions:
+- request:
+    body: grant_type=client_credentials&scope=a&scope=b
+    form:
+      grant_type:
+      - client_credentials
+      scope:
+      - a
+      - b
+    headers:
+      Content-Type:
+      - application/x-www-form-urlencoded
+    url: https://auth.example.test/token
+    method: POST
+  response:
+    body: '{"token_type":"bearer"}'
+    headers: {}
+    status: 200 OK
+    code: 200
+    duration: ""
+"""
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_go_where_all_requests_are_forms(end: str) -> None:
+    told = recording(FORM.replace("\n", end))
+    assert (told.format, told.version) == ("go-vcr", "1")
+    (found,) = told.entries
+    assert isinstance(found, Foreign)
+    assert (found.status, found.payload) == (200, b"grant_type=client_credentials&scope=a&scope=b")
+
+
+def test_a_header_called_form_is_none_of_go() -> None:
+    assert recording(VCRPY.replace("      X: [a, b]\n", "      form:\n      - x\n      y: [z]\n")).format == "vcrpy"
+
+
 @pytest.mark.parametrize(
     ("told", "ns"),
     [
