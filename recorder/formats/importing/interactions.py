@@ -9,6 +9,8 @@ from recorder.formats.importing.base import Foreign, Refused
 from recorder.formats.importing.source import Source
 from recorder.formats.importing.values import (
     EntryError,
+    NoBytesError,
+    PythonObject,
     as_bytes,
     from_base64,
     items,
@@ -55,15 +57,25 @@ def _entry(number: int, value: Any, reads: Reads) -> Foreign | Refused:
 
 
 def bodies_of(request: dict[str, Any], response: dict[str, Any], *names: str) -> tuple[bytes, bytes, tuple[str, ...]]:
-    """Return the bodies of a pair, and what is missing of them because they had to be written again.
+    """Return the bodies of a pair, and what is missing of them: they had to be written again, or nothing tells them.
+
+    A request whose body is of a kind that has no bytes loses that, and not the answer that came to it.
 
     :param names: where the body of the response may stand.
-    :raises EntryError: one is none.
+    :raises EntryError: one is damaged, or that of the response is none.
     """
-    payload, request_written = _body_of(request, "body")
-    body, response_written = _body_of(response, *names)
-    lacks = (("request_bytes", request_written), ("response_bytes", response_written))
-    return payload, body, tuple(name for name, written in lacks if written)
+    lacks = []
+    try:
+        payload, written = _body_of(request, "body")
+        if written:
+            lacks.append("request_bytes")
+    except NoBytesError:
+        payload = b""
+        lacks.append("request_body")
+    body, written = _body_of(response, *names)
+    if written:
+        lacks.append("response_bytes")
+    return payload, body, tuple(lacks)
 
 
 def _body_of(holder: dict[str, Any], *names: str) -> tuple[bytes, bool]:
@@ -72,7 +84,8 @@ def _body_of(holder: dict[str, Any], *names: str) -> tuple[bytes, bool]:
     It may be text, bytes, a mapping with ``string`` or ``base64_string`` (VCR), or, as ``parsed_body``, a JSON value
     (pydantic-ai).
 
-    :raises EntryError: it is something else.
+    :raises NoBytesError: it is something else.
+    :raises EntryError: it is damaged.
     """
     if "parsed_body" in holder:
         return json_bytes(holder["parsed_body"]), True
@@ -83,4 +96,6 @@ def _body_of(holder: dict[str, Any], *names: str) -> tuple[bytes, bool]:
         return from_base64(value["base64_string"]), False
     if "string" in value:
         return as_bytes(value["string"]), False
+    if isinstance(value, PythonObject):
+        return as_bytes(value), False
     return (json_bytes(value), True) if value else (b"", False)

@@ -38,6 +38,14 @@ class Unreadable:
     reason: str
 
 
+class PythonObject(dict[str, Any]):
+    """A mapping that a document says is the state of an object of Python: nobody wrote it as a value."""
+
+
+class NoBytesError(EntryError):
+    """A body is there, and nothing tells its bytes."""
+
+
 def items(source: Source) -> Iterator[tuple[str | None, Any]]:
     """Yield what a YAML or JSON document holds: (key, value), a list's items one by one; of a list, (None, item).
 
@@ -122,7 +130,7 @@ def status_of(value: Any) -> int:
 def as_bytes(value: Any) -> bytes:
     """Return a text in UTF-8, half characters replaced; bytes as they are; of None, nothing.
 
-    :raises EntryError: it is something else.
+    :raises NoBytesError: it is something else.
     """
     if value is None:
         return b""
@@ -133,7 +141,9 @@ def as_bytes(value: Any) -> bytes:
             return whole_text(value).encode()
     if isinstance(value, bytes):
         return value
-    raise EntryError(f"a body in it is of the type {type(value).__name__}, neither text nor bytes")
+    if isinstance(value, PythonObject):
+        raise NoBytesError("a body in it is an object of Python, and nothing tells its bytes")
+    raise NoBytesError(f"a body in it is of the type {type(value).__name__}, neither text nor bytes")
 
 
 def from_base64(value: Any) -> bytes:

@@ -18,9 +18,9 @@ from typing import Any, Final
 
 from recorder.errors import ConfigurationError, ImportRefused
 from recorder.formats.importing.values import Unreadable
+from recorder.formats.importing.yaml_objects import value_of
 
 _BINARY: Final = frozenset({"tag:yaml.org,2002:binary", "!binary", "tag:yaml.org,2002:python/bytes"})
-_APPLIED: Final = re.compile(r"tag:yaml\.org,2002:python/object/(?:apply|new):")
 #: Where a plain scalar begins with something else, it is text.
 _MAY_BE_OTHER: Final = frozenset("-+.0123456789~nNtTfFyYoO")
 _WORDS: Final = {
@@ -140,7 +140,7 @@ class _Builder:
         else:
             value, ended = self._built_sequence(depth + 1)
         if event.tag is not None:
-            value = _finished(value, event)
+            value = value_of(value, event.tag)
         if event.anchor is not None:
             # What it stands for: its own text, and what is aliased in it.
             size = ended.end_mark.index - event.start_mark.index + self._aliased_so_far - aliased_before
@@ -230,16 +230,6 @@ class _Builder:
         if tag.startswith("tag:yaml.org,2002:") and tag.rpartition(":")[2] in ("int", "float", "bool", "null"):
             return _plain(text)
         return text
-
-
-def _finished(value: Any, began: Any) -> Any:
-    """Of a tag that names something to call: its arguments, one of which is the value itself."""
-    if began.tag is not None and _APPLIED.match(began.tag):
-        if isinstance(value, dict):
-            value = value.get("args", value)
-        if isinstance(value, list) and len(value) == 1:
-            return value[0]
-    return value
 
 
 def _plain(text: str) -> Any:
