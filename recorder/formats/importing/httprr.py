@@ -79,11 +79,11 @@ def _exchange(number: int, request: bytes, response: bytes) -> Foreign:
         method,
         url,
         request_headers,
-        _unframed(payload, request_headers),
+        unframed(payload, request_headers),
         status_of(code),
         reason,
         response_headers,
-        _unframed(body, response_headers),
+        unframed(body, response_headers),
         missing=(*UNTIMED, *WHOLE),
         versions={"request": version, "response": answered},
     )
@@ -97,8 +97,8 @@ def _parted(message: bytes) -> tuple[str, Headers, bytes]:
     return line, headers(lines), message[end.end() :]
 
 
-def _unframed(body: bytes, fields: Headers) -> bytes:
-    """Return a body without the framing of HTTP chunks (RFC 9112 §7.1), where all of it is framed."""
+def unframed(body: bytes, fields: Headers) -> bytes:
+    """Return a body without the framing of HTTP chunks (RFC 9112 §7.1), where all of it is framed, as *fields* say."""
     if not any(name.lower() == "transfer-encoding" and "chunked" in value.lower() for name, value in fields):
         return body
     pieces: list[bytes] = []

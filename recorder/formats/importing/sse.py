@@ -21,10 +21,11 @@ class RawSse:
 
     def read(self, source: Source) -> Recording:
         """Return the recording: one exchange, of which only the body is known."""
-        return Recording(self.name, _entries(source))
+        return Recording(self.name, body_alone(source))
 
 
-def _entries(source: Source) -> Iterator[Foreign]:
+def body_alone(source: Source) -> Iterator[Foreign]:
+    """Yield the one exchange of a file that is the body of an answer, byte for byte."""
     lacks = ["request", "response_head", "http_version", "end", *UNTIMED, *WHOLE]
     if source.recoded:
         lacks.append("response_bytes")

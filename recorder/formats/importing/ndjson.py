@@ -1,0 +1,32 @@
+"""The body of an answer of Ollama alone, as ``curl`` writes it: a JSON object in each line, with ``done`` in it."""
+
+from __future__ import annotations
+
+from recorder.formats.importing.base import Recording
+from recorder.formats.importing.source import Source
+from recorder.formats.importing.sse import body_alone
+
+
+class RawNdjson:
+    """The lines of Ollama, and nothing about them."""
+
+    name = "ndjson"
+    help = "a stream of Ollama's JSON lines, as curl writes it"
+    order = 58
+
+    def recognises(self, source: Source) -> bool:
+        """Its first line tells a model, whether it is the last one, and a piece of a message or of a text."""
+        line = source.first_line
+        return (
+            isinstance(line, dict)
+            and isinstance(line.get("model"), str)
+            and isinstance(line.get("done"), bool)
+            and (isinstance(line.get("message"), dict) or isinstance(line.get("response"), str))
+        )
+
+    def read(self, source: Source) -> Recording:
+        """Return the recording: one exchange, of which only the body is known."""
+        return Recording(self.name, body_alone(source))
+
+
+IMPORTER = RawNdjson()
