@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from recorder.api.acts import signing_key
 from recorder.api.cassette_rules import rules_for
-from recorder.api.foreign_files import ForeignFile, is_part_of
+from recorder.api.foreign_files import ForeignFile, bodies_of_hars, is_part_of
 from recorder.api.import_comparing import Compared, Different, compared
 from recorder.api.vouching import signed
 from recorder.clock import Clock, SystemClock, id_text
@@ -43,20 +43,34 @@ class Damaged(NamedTuple):
     reason: str
 
 
+class NotThere(NamedTuple):
+    """A file that a HAR names instead of a body, and that is not beside it.
+
+    :ivar side: whose body it has: of the ``request``, or of the ``response``.
+    """
+
+    number: int
+    side: str
+    name: str
+
+
 @dataclass(slots=True)
 class FileReport:
     """What became of one file.
 
     :ivar path: as it was given, or found in a folder that was given.
     :ivar status: ``imported``; ``different``: so is some of it from what the store has under the same ids; ``refused``;
-        ``passed_over``: found in a folder and in no known format.
+        ``passed_over``: found in a folder, and in no known format, or a body that a HAR names.
     :ivar imported: exchanges that the store did not have; ``present``: those that it had, the same.
     :ivar untold: of how many of these it was not compared what the file says of them beside their recordings, and why.
     :ivar different: those that it had, and different ones; nothing of these was written.
     :ivar refused: entries that could not be imported, and why.
     :ivar damaged: entries that were imported as they are, though their answers cannot be decoded, and what is wrong.
+    :ivar absent: files that it names instead of bodies, and that are not there.
     :ivar lacks: how many of the exchanges lack what, by name.
     :ivar reason: why the file, or the rest of it, was not imported.
+    :ivar advice: what to do about that, where it is known.
+    :ivar body_of: the HAR that names it instead of a body, where it was passed over for that.
     """
 
     path: str
@@ -71,8 +85,11 @@ class FileReport:
     different: list[Different] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
     damaged: list[Damaged] = field(default_factory=list)
+    absent: list[NotThere] = field(default_factory=list)
     lacks: Counter[str] = field(default_factory=Counter)
     reason: str | None = None
+    advice: str | None = None
+    body_of: str | None = None
 
     @property
     def is_whole(self) -> bool:
@@ -94,6 +111,7 @@ class FileReport:
             different=[one.as_json() for one in self.different],
             refused=[{"entry": one.number, "reason": one.reason} for one in self.refused],
             damaged=[{"entry": one.number, "reason": one.reason} for one in self.damaged] or None,
+            absent=[{"entry": one.number, "side": one.side, "file": one.name} for one in self.absent] or None,
             lacks=dict(sorted(self.lacks.items())),
             reason=self.reason,
         )
@@ -125,6 +143,7 @@ class Import:
         self._writer = Writer(redaction, self._instance, clock.secret, clock.wall_ns())
         self._advance = advance
         self._store: EventLog | None = None
+        self._bodies: dict[Path, Path] = {}
         self._unsealed: list[bytes] = []
 
     def open(self) -> EventLog:
@@ -136,6 +155,10 @@ class Import:
             self._store = open_events(self._url, rules=self._rules)
         return self._store
 
+    def look(self, paths: Iterable[Path]) -> None:
+        """Look which files the HARs among *paths* name instead of bodies: found in a folder, they are passed over."""
+        self._bodies = bodies_of_hars(paths, self._file)
+
     def file(self, path: Path, *, found: bool = False) -> FileReport:
         """Import one file.
 
@@ -146,6 +169,11 @@ class Import:
         report = FileReport(str(path))
         if is_part_of(path, self._file):
             report.status, report.reason = "passed_over" if found else "refused", "it is the store itself"
+            return report
+        har = self._bodies.get(path.resolve()) if found else None
+        if har is not None:
+            report.status, report.body_of = "passed_over", str(har)
+            report.reason = f"it is a body that {har} names"
             return report
         try:
             self._read(path, report, found=found)
@@ -166,10 +194,11 @@ class Import:
         report.sha256 = file.sha256
         left = _Left(file.size, self._advance)
         try:
-            with file.source() as source:
+            with file.source(self._file) as source:
                 importer = importer_for(source)
                 if importer is None:
                     report.status, report.reason = "passed_over" if found else "refused", source.unknown()
+                    report.advice = source.advice
                     return
                 report.format = importer.name
                 told = importer.read(source)
@@ -206,6 +235,7 @@ class Import:
         self._writer.begin(self._instance)
         made = [self._writer.made(identities.of(one), one, file) for one in batch]
         report.damaged += filter(None, map(_damaged, batch))
+        report.absent += [NotThere(one.number, *absent) for one in batch for absent in one.absent]
         for missing, count in Counter(one.missing for one in made).items():
             report.lacks.update(dict.fromkeys(missing, count))
         try:

@@ -29,6 +29,7 @@ _BEGINNINGS: Final[Mapping[str | None, str]] = {
     "file": "the file has only the beginning of it ({0}): nothing is missing from the store",
 }
 
+_SIDES: Final[Mapping[str, str]] = {"request": "request", "response": "answer"}
 _ALONE: Final[Mapping[str, str]] = {
     "kind": "what the store has under this id is no exchange, see `recorder verify`",
     "not_readable": "it was erased, or its key is not here, so nothing could be compared",
@@ -60,6 +61,8 @@ def import_files(settings: Settings, files: tuple[Path, ...], rules: tuple[str, 
     reports: list[FileReport] = []
     size = sum(path.stat().st_size for path, _ in found if path.is_file())
     with progress("importing", size) as advance, Import(settings.store, rules, advance=advance) as importing:
+        if any(walked for _, walked in found):
+            importing.look(path for path, _ in found)
         try:
             for path, walked in found:
                 report = importing.file(path, found=walked)
@@ -89,7 +92,10 @@ def _print(reports: list[FileReport]) -> None:
         _print_untold(sum((one.untold for one in reports), Counter()))
     if different:
         click.echo(f"{counted(different, 'exchange')} there already, but not the same: nothing of them was imported")
-    passed = sum(one.status == "passed_over" for one in reports)
+    bodies = sum(one.body_of is not None for one in reports)
+    if bodies:
+        click.echo(f"{counted(bodies, 'file')} passed over: bodies that a HAR names")
+    passed = sum(one.status == "passed_over" for one in reports) - bodies
     if passed:
         click.echo(f"{counted(passed, 'file')} passed over: in no known format")
     lacks = {name: sum(one.lacks[name] for one in reports) for name in LACKS}
@@ -118,7 +124,8 @@ def _print_lacks(title: str, lacks: Mapping[str, int]) -> None:
 def _complain(report: FileReport) -> None:
     """Tell on standard error what was not imported, a line each."""
     if report.reason is not None and report.status == "refused":
-        tell(f"{report.path} is not imported, {report.reason}: save it again with what recorded it, or leave it out")
+        advice = report.advice or "save it again with what recorded it, or leave it out"
+        tell(f"{report.path} is not imported, {report.reason}: {advice}")
     elif report.reason is not None and report.status in ("imported", "different"):
         kept = counted(report.imported + report.present, _NOUN)
         tell(f"{report.path} is damaged, {report.reason}: {kept} before that are imported, save it again for the rest")
@@ -128,6 +135,9 @@ def _complain(report: FileReport) -> None:
     for each in report.damaged:
         told = "it is imported as it was recorded, and what was lost is lost"
         warn(f"the answer of entry {each.number} of {report.path} cannot be decoded, {each.reason}: {told}")
+    for missing in report.absent:
+        whose = f"the body of the {_SIDES[missing.side]} of entry {missing.number} of {report.path}"
+        warn(f"{whose} is in a file that is not beside it, {missing.name}: the exchange is imported without it")
     for one in report.refused:
         tell(f"entry {one.number} of {report.path} is not imported, {one.reason}: {_rest_of(report)}")
 

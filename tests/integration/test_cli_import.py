@@ -195,10 +195,12 @@ def test_what_is_told_of_the_rest_of_a_file_is_true(tmp_path: Path, good: int, r
 def test_a_zip_with_something_else_in_it_is_told_as_a_zip(store_url: str, tmp_path: Path) -> None:
     packed = tmp_path / "recording.zip"
     with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("recording.har", '{"log": {"version": "1.2", "entries": []}}')
+        archive.writestr("recording.yaml", VCRPY)
     (one,) = reports(store_url, packed, code=1)
-    told_as = "it is a zip without an export of ChatGPT in it: unpack it, and import what it holds"
-    assert (one["status"], one["reason"]) == ("refused", told_as)
+    reason = "it is a zip with neither a HAR nor an export of ChatGPT in it"
+    assert (one["status"], one["reason"]) == ("refused", reason)
+    line = told(run("import", str(packed), "--store", store_url), 1)
+    assert line == f"error: {packed} is not imported, {reason}: unpack it, and import what it holds"
 
 
 def test_a_cut_zip_in_a_folder_is_told(store_url: str, tmp_path: Path) -> None:

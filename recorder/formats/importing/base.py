@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import accumulate
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from recorder.core.exchange import Headers, first_header
 from recorder.core.registry import registered
@@ -95,6 +95,16 @@ class Home:
     name: str | None = None
 
 
+class Absent(NamedTuple):
+    """A file that has a body, by its name, and cannot be had.
+
+    :ivar side: whose body: of the ``request``, or of the ``response``.
+    """
+
+    side: str
+    name: str
+
+
 @dataclass(frozen=True, slots=True)
 class Foreign:
     """An exchange as something else recorded it. What is not known is None, and its name is in ``missing``.
@@ -118,6 +128,7 @@ class Foreign:
         it says nothing, or something else read it than what reads here.
     :ivar untold: why that is None though the file says something, in a few words.
     :ivar number: its place in the file, from 1.
+    :ivar absent: files that the file names instead of bodies, and that are not beside it.
     """
 
     number: int
@@ -146,6 +157,7 @@ class Foreign:
     key: bytes | None = None
     told: bytes | None = None
     untold: str | None = None
+    absent: tuple[Absent, ...] = ()
 
     def header(self, name: str) -> str | None:
         """Return the first value of a header of the answer."""

@@ -12,12 +12,9 @@ of the answer with the answer.
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import uuid
-import zipfile
-import zlib
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -25,7 +22,7 @@ from recorder.core.json_text import parse_json, present
 from recorder.errors import ImportRefused
 from recorder.formats.importing.base import Foreign, Home, Recording, Refused
 from recorder.formats.importing.chats import MOST_BYTES, MOST_MESSAGES, beginning, call_of, chat, home_of, message_of
-from recorder.formats.importing.source import LARGEST, Source
+from recorder.formats.importing.source import ZIP, Source
 from recorder.formats.importing.values import (
     EntryError,
     epoch_ns,
@@ -35,8 +32,8 @@ from recorder.formats.importing.values import (
     refuse_empty,
     word,
 )
+from recorder.formats.importing.zipped import Zip, members
 
-_ZIP: Final = b"PK\x03\x04"
 _MEMBER: Final = re.compile(r"(?:.*/)?conversations(?:-\d+)?\.json")
 _FINISHED: Final = "finished_successfully"  # the status of a message that is whole
 #: Kinds of content that hold one text, and where.
@@ -55,48 +52,32 @@ class ChatGpt:
 
     def recognises(self, source: Source) -> bool:
         """A list of conversations, or one, each with its tree; or a zip with such a list."""
-        if source.raw.startswith(_ZIP):
-            return bool(_members(source.raw))
+        if source.raw.startswith(ZIP):
+            return bool(members(source, _MEMBER))
         value = source.json if source.looks_like_json else None
         first = value[0] if isinstance(value, list) and value else value
         return isinstance(first, dict) and isinstance(first.get("mapping"), dict)
 
     def read(self, source: Source) -> Recording:
         """Return the recording."""
-        if source.raw.startswith(_ZIP):
-            return Recording(self.name, _entries(_unzipped(source.raw)))
+        if source.raw.startswith(ZIP):
+            return Recording(self.name, _entries(_unzipped(source)))
         value = source.required_json()
         return Recording(self.name, _entries(iter(value if isinstance(value, list) else [value])))
 
 
-def _members(data: bytes) -> list[str]:
-    """The names of the files in a zip that hold conversations; none where it is no zip."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return sorted(name for name in archive.namelist() if _MEMBER.fullmatch(name))
-    except (zipfile.BadZipFile, ValueError, NotImplementedError):
-        return []
-
-
-def _unzipped(data: bytes) -> Iterator[Any]:
+def _unzipped(source: Source) -> Iterator[Any]:
     """Yield the conversations in a zip.
 
     :raises ImportRefused: it is damaged, encrypted or too large.
     """
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        for name in _members(data):
-            try:
-                with archive.open(name) as member:
-                    text = member.read(LARGEST + 1)
-            except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
-                raise ImportRefused(f"{name} in it cannot be unpacked ({error})") from None
-            if len(text) > LARGEST:
-                raise ImportRefused(f"{name} in it unpacks to more than {LARGEST:,} bytes")
-            try:
-                value = parse_json(text)
-            except ValueError as error:
-                raise ImportRefused(f"{name} in it is no whole JSON document ({error})") from None
-            yield from value if isinstance(value, list) else [value]
+    archive = Zip(source)
+    for name in members(source, _MEMBER):
+        try:
+            value = parse_json(archive.unpacked(name))
+        except ValueError as error:
+            raise ImportRefused(f"{name} in it is no whole JSON document ({error})") from None
+        yield from value if isinstance(value, list) else [value]
 
 
 def _entries(conversations: Iterator[Any]) -> Iterator[Foreign | Refused]:

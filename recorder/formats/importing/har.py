@@ -17,8 +17,9 @@ from recorder.core.exchange import Headers, first_header, is_without_body
 from recorder.core.json_text import parse_json
 from recorder.errors import ImportRefused
 from recorder.formats.importing.base import WHOLE, Cut, Foreign, Recording, Refused, cuts_after
+from recorder.formats.importing.har_files import Attached
 from recorder.formats.importing.har_own import entry_of_ours
-from recorder.formats.importing.source import Source
+from recorder.formats.importing.source import Folder, Source
 from recorder.formats.importing.values import (
     EntryError,
     as_bytes,
@@ -66,24 +67,25 @@ class HarFile:
         made_by = " ".join(filter(None, (word(told.get("name")), word(told.get("version")))))
         ours = told.get("name") == "recorder"
         version = word(log.get("version")) or None
-        return Recording(self.name, _entries(log, ours=ours), version, made_by or None)
+        return Recording(self.name, _entries(log, source.folder, ours=ours), version, made_by or None)
 
 
-def _entries(log: dict[str, Any], *, ours: bool) -> Iterator[Foreign | Refused]:
+def _entries(log: dict[str, Any], folder: Folder | None, *, ours: bool) -> Iterator[Foreign | Refused]:
     found = log["entries"]
     for number, value in enumerate(found, 1):
         try:
             entry = mapping(value, "entry")
-            yield entry_of_ours(number, entry, log.get("_conversation")) if ours else _exchange(number, entry)
+            yield entry_of_ours(number, entry, log.get("_conversation")) if ours else _exchange(number, entry, folder)
         except EntryError as error:
             yield Refused(number, str(error))
     refuse_empty(bool(found), "entries")
 
 
-def _exchange(number: int, entry: dict[str, Any]) -> Foreign:
+def _exchange(number: int, entry: dict[str, Any], folder: Folder | None) -> Foreign:
     request, response = mapping(entry.get("request"), "request"), mapping_or_empty(entry.get("response"))
     lacks: list[str] = []
-    payload = _payload(request, lacks)
+    attached = Attached(folder)
+    payload = _payload(request, lacks, attached)
     started, head, end = _times(entry, lacks)
     versions = {"request": _version(request)}
     url = text(request.get("url"))
@@ -100,8 +102,9 @@ def _exchange(number: int, entry: dict[str, Any]) -> Foreign:
     if status <= 0:
         fields |= _unanswered(entry, response, end)
     else:
-        body, cuts = _body(mapping(response.get("content", {}), "content"))
-        if not body and _had_body(fields["method"], status, response):
+        body, cuts = _body(mapping(response.get("content", {}), "content"), attached)
+        in_file = attached.has("response")
+        if attached.lacks("response") or (not body and not in_file and _had_body(fields["method"], status, response)):
             lacks.append("response_body")
         if status == _SWITCHED or entry.get("_webSocketMessages"):
             lacks.append("websocket_messages")  # Chrome has them beside the entry; they are no body of HTTP
@@ -119,7 +122,7 @@ def _exchange(number: int, entry: dict[str, Any]) -> Foreign:
     versions = {side: told for side, told in versions.items() if told}
     if versions.keys() != ({"request", "response"} if "status" in fields else {"request"}):
         lacks.append("http_version")
-    return Foreign(number, **fields, versions=versions, missing=tuple(lacks))
+    return Foreign(number, **fields, versions=versions, missing=tuple(lacks), absent=tuple(attached.absent))
 
 
 def _unanswered(entry: dict[str, Any], response: dict[str, Any], end: int | None) -> dict[str, Any]:
@@ -141,7 +144,7 @@ def _version(holder: dict[str, Any]) -> str:
     return "" if told.lower() in ("", "unknown") else told
 
 
-def _payload(request: dict[str, Any], lacks: list[str]) -> bytes:
+def _payload(request: dict[str, Any], lacks: list[str], attached: Attached) -> bytes:
     posted = request.get("postData")
     if not isinstance(posted, dict):
         if (integer(request.get("bodySize")) or 0) > 0:
@@ -151,6 +154,11 @@ def _payload(request: dict[str, Any], lacks: list[str]) -> bytes:
         return from_base64(posted.get("text"))
     if posted.get("text"):
         return as_bytes(posted["text"])
+    kept = attached.content("request", posted)
+    if attached.lacks("request"):
+        lacks.append("request_body")
+    if kept is not None or attached.lacks("request"):
+        return kept or b""
     params = posted.get("params")
     if not isinstance(params, list) or not params:
         return b""
@@ -200,10 +208,12 @@ def _had_body(method: str, status: int, response: dict[str, Any]) -> bool:
     return not (there or size == 0 or 0 in sent)
 
 
-def _body(content: dict[str, Any]) -> tuple[bytes, tuple[Cut, ...] | None]:
+def _body(content: dict[str, Any], attached: Attached) -> tuple[bytes, tuple[Cut, ...] | None]:
     told, encoding = content.get("text"), text(content.get("encoding")).lower()
-    if told is None:
-        return b"", None
+    if not told:
+        kept = attached.content("response", content)
+        if kept is not None or told is None:
+            return kept or b"", None
     if not isinstance(told, str):
         raise EntryError("its content's text is no text")
     pieces = _pieces(told, encoding, binary=bool(content.get("_isBinary")))

@@ -17,7 +17,7 @@ from recorder.errors import ImportRefused
 
 _BOM: Final = b"\xef\xbb\xbf"
 _GZIP: Final = b"\x1f\x8b"
-_ZIP: Final = b"PK\x03\x04"
+ZIP: Final = b"PK\x03\x04"
 #: Byte order marks of text that is not UTF-8, the longer ones first: PowerShell's ``>`` writes UTF-16.
 _WIDE: Final = (
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -48,6 +48,18 @@ class Database(Protocol):
         ...
 
 
+class Folder(Protocol):
+    """Where a file was found, for one that names others beside it."""
+
+    def content(self, name: str) -> bytes | None:
+        """Return the bytes of a file below it; None where there is none that may be read.
+
+        :param name: relative to the folder.
+        :raises ImportRefused: it is there, and cannot be read.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Source:
     """A file's bytes.
@@ -56,23 +68,25 @@ class Source:
         first.
     :ivar database: what it is, where it is one.
     :ivar recoded: they were text in UTF-16 or UTF-32, so that nobody knows the bytes that somebody sent.
+    :ivar folder: where the file was found; None where that is not known.
     """
 
     raw: bytes
     database: Database | None = None
     recoded: bool = False
+    folder: Folder | None = None
 
     @classmethod
-    def of(cls, data: bytes) -> Source:
+    def of(cls, data: bytes, folder: Folder | None = None) -> Source:
         """Return the source that a file's bytes are.
 
         :raises ImportRefused: it is gzip (RFC 1952), and damaged or too large; or a zip that is cut.
         """
         raw = _unpacked(data) if data.startswith(_GZIP) else data
-        if raw.startswith(_ZIP) and not zipfile.is_zipfile(io.BytesIO(raw)):  # its directory stands at its end
+        if raw.startswith(ZIP) and not zipfile.is_zipfile(io.BytesIO(raw)):  # its directory stands at its end
             raise ImportRefused("its zip ends before its own end")
         text = _narrowed(raw)
-        return cls(raw) if text is None else cls(text, recoded=True)
+        return cls(raw, folder=folder) if text is None else cls(text, recoded=True, folder=folder)
 
     @cached_property
     def data(self) -> bytes:
@@ -139,9 +153,14 @@ class Source:
         named = _wide(self.raw)
         if named is not None:
             return f"it begins as text in {named.upper()} does, and is none"
-        if self.raw.startswith(_ZIP):
-            return "it is a zip without an export of ChatGPT in it: unpack it, and import what it holds"
+        if self.raw.startswith(ZIP):
+            return "it is a zip with neither a HAR nor an export of ChatGPT in it"
         return "it is in none of the known formats"
+
+    @property
+    def advice(self) -> str | None:
+        """What to do where no importer knows it, where that can be said."""
+        return "unpack it, and import what it holds" if self.raw.startswith(ZIP) else None
 
 
 def _wide(data: bytes) -> str | None:

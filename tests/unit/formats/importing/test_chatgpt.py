@@ -258,7 +258,7 @@ def test_the_zip(name: str) -> None:
     assert recording(data.getvalue()).format == "chatgpt"
     assert read(data.getvalue()) == read([SIMPLE])
     broken = data.getvalue().replace(b"conversations", b"conversatiXns")
-    with pytest.raises(ImportRefused, match="without an export of ChatGPT"):
+    with pytest.raises(ImportRefused, match="neither a HAR nor an export of ChatGPT"):
         read(broken)
 
 
