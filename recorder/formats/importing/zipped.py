@@ -35,26 +35,42 @@ def is_inside(name: str) -> bool:
 class Zip:
     """A zip that is held in memory.
 
-    :ivar most: how much all that is unpacked of it may be, in bytes: a small zip stands for more than any disk holds.
+    :param most: how many bytes a file in it may have, and all that others name together: a small zip may stand for more
+        than any disk holds.
     """
 
     def __init__(self, source: Source, most: int = LARGEST) -> None:
         self._archive = zipfile.ZipFile(io.BytesIO(source.raw))
-        self.most = most
+        self._most = self._left = most
 
     def unpacked(self, name: str) -> bytes:
         """Return the bytes of a file in it.
 
         :raises ImportRefused: it is damaged, encrypted or too large.
         """
+        data = self._read(name, self._most)
+        if len(data) > self._most:
+            raise ImportRefused(f"{name} in it unpacks to more than {self._most:,} bytes")
+        return data
+
+    def named(self, name: str) -> bytes:
+        """Return the bytes of a file that another one names: all of these count together, however often one is named.
+
+        :raises ImportRefused: it is damaged, encrypted or too large.
+        """
+        data = self._read(name, self._left)
+        if len(data) > self._left:
+            raise ImportRefused(f"{name} and what else is named in it unpack to more than {self._most:,} bytes")
+        self._left -= len(data)
+        return data
+
+    def _read(self, name: str, most: int) -> bytes:
+        """Return the bytes of a file; of one with more than *most*, one byte more than that."""
         try:
             with self._archive.open(name) as member:
-                data = member.read(self.most + 1)
+                return member.read(most + 1)
         except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
             raise ImportRefused(f"{name} in it cannot be unpacked ({error})") from None
-        if len(data) > self.most:
-            raise ImportRefused(f"{name} in it unpacks to more than {self.most:,} bytes")
-        return data
 
     def beside(self, name: str) -> ZipFolder:
         """Return the folder in it that a file stands in."""
@@ -70,7 +86,7 @@ class Zip:
 
 
 class ZipFolder:
-    """A folder in a zip, for a file that names others beside it. What is unpacked of it counts together."""
+    """A folder in a zip, for a file that names others beside it."""
 
     def __init__(self, archive: Zip, folder: str) -> None:
         self._zip, self._folder = archive, folder
@@ -81,8 +97,4 @@ class ZipFolder:
         :raises ImportRefused: it is damaged, encrypted or too large.
         """
         place = posixpath.normpath(posixpath.join(self._folder, name))
-        if not is_inside(name) or not self._zip.holds(place):
-            return None
-        data = self._zip.unpacked(place)
-        self._zip.most -= len(data)
-        return data
+        return self._zip.named(place) if is_inside(name) and self._zip.holds(place) else None

@@ -174,5 +174,8 @@ def test_what_a_zip_stands_for_has_a_limit() -> None:
     limited = zipped.Zip(Source(packed({"x.har": "{}", "a": bytes(100)})), 250)
     folder = limited.beside("x.har")
     assert [folder.content("a"), folder.content("a")] == [bytes(100)] * 2
-    with pytest.raises(ImportRefused, match="more than 50 bytes"):
+    with pytest.raises(ImportRefused, match="a and what else is named in it unpack to more than 250 bytes"):
         folder.content("a")
+    assert limited.unpacked("a") == bytes(100)
+    with pytest.raises(ImportRefused, match="a in it unpacks to more than 99 bytes"):
+        zipped.Zip(Source(packed({"a": bytes(100)})), 99).unpacked("a")
