@@ -112,20 +112,22 @@ class Beside:
 def bodies_of_hars(paths: Iterable[Path], store: Path | None) -> dict[Path, Path]:
     """Return which files HARs among *paths* name instead of bodies, without links, each with a HAR that names it.
 
-    What cannot be read here is told when it is imported.
+    What cannot be read here is told when it is imported. A HAR that names files is none, also where it is named itself.
     """
     found: dict[Path, Path] = {}
+    naming: set[Path] = set()
     for path in paths:
         if not path.is_file() or is_part_of(path, store):  # what a pipe holds, it holds once
             continue
         try:
             if _may_name_files(path):
                 beside = Beside(path, store)
-                places = map(beside.place, files_named(Source.of(path.read_bytes())))
-                found.update(dict.fromkeys(filter(None, places), path))
+                places = [*filter(None, map(beside.place, files_named(Source.of(path.read_bytes()))))]
+                found.update(dict.fromkeys(places, path))
+                naming.update([path.resolve()] if places else [])
         except (OSError, ImportRefused, MemoryError):
             continue
-    return found
+    return {body: har for body, har in found.items() if body not in naming}
 
 
 def _may_name_files(path: Path) -> bool:

@@ -49,6 +49,14 @@ def test_a_body_is_imported_once_from_a_folder(store_url: str, folder: Path) -> 
     assert named["imported"] == 1  # somebody asked for it
 
 
+def test_hars_that_name_themselves_or_each_other_are_imported(sqlite_url: str, folder: Path) -> None:
+    (folder / "x.har").write_text(json.dumps(har(attached("y.har"), attached("x.har"))))
+    (folder / "y.har").write_text(json.dumps(har(attached("x.har"), attached("a.sse"))))
+    told = reports(sqlite_url, folder)
+    found = {Path(one["file"]).name: (one["status"], one["imported"] + one["present"]) for one in told}
+    assert found == {"a.sse": ("passed_over", 0), "x.har": ("imported", 2), "y.har": ("imported", 2)}
+
+
 @pytest.mark.parametrize("written", ["utf-8", "utf-16", "gzip"])
 def test_however_the_har_is_written(store_url: str, folder: Path, written: str) -> None:
     content = (folder / "x.har").read_text()
