@@ -240,9 +240,10 @@ class _Stream:
         else:
             wall = self._first_ns if self._started_ns is None else self._started_ns + self._mono_ns
         told = None if facts is None else meta_text(facts)
-        place = self.id, len(self.events) + 1, kind, wall, self._mono_ns, self._opened.instance, flags, told, body
-        self._head = link(self._head, self._opened.secret, Event(*place, b""))
-        self.events.append(Event(*place, self._head))
+        opened, version = self._opened, len(self.events) + 1
+        event = Event(self.id, version, kind, wall, self._mono_ns, opened.instance, flags, told, body, b"")
+        self._head = link(self._head, opened.secret, event)
+        self.events.append(Event(*event[:9], self._head))
 
 
 @dataclass(slots=True)

@@ -14,15 +14,15 @@ import binascii
 import importlib
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Final
 
 from recorder.errors import ConfigurationError, ImportRefused
 from recorder.formats.importing.values import Unreadable
+from recorder.formats.importing.yaml_block import MAY_BE_OTHER, Unusual, block_items
 from recorder.formats.importing.yaml_objects import value_of
 
 _BINARY: Final = frozenset({"tag:yaml.org,2002:binary", "!binary", "tag:yaml.org,2002:python/bytes"})
-#: Where a plain scalar begins with something else, it is text.
-_MAY_BE_OTHER: Final = frozenset("-+.0123456789~nNtTfFyYoO")
 _WORDS: Final = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(("yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"), True),
@@ -55,6 +55,21 @@ def items(data: bytes) -> Iterator[tuple[str | None, Any]]:
         raise ConfigurationError(
             "reading YAML needs PyYAML: install it with `pip install 'conversation-recorder[import]'`"
         ) from None
+    read = 0
+    try:
+        for item in block_items(data, plain_value):
+            read += 1
+            yield item
+    except Unusual:  # the rest of it is read by a parser, which has to begin at the beginning
+        yield from islice(parsed_items(yaml, data), read, None)
+
+
+def parsed_items(yaml: Any, data: bytes) -> Iterator[tuple[str | None, Any]]:
+    """Yield the same, whatever of YAML stands in it.
+
+    :param yaml: the module.
+    :raises ImportRefused: it is no YAML, from somewhere on.
+    """
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         parser = loader(data)
@@ -159,7 +174,7 @@ class _Builder:
 
     def _built_mapping(self, depth: int) -> tuple[dict[str, Any], Any]:
         """Return a mapping and the event that ends it."""
-        scalar, end, next_event, may_be_other = self._scalar, self._mapping_end, self._next, _MAY_BE_OTHER
+        scalar, end, next_event, may_be_other = self._scalar, self._mapping_end, self._next, MAY_BE_OTHER
         built: dict[str, Any] = {}
         while (event := next_event()).__class__ is not end:
             key: Any = event.value if event.__class__ is scalar and event.tag is None and event.anchor is None else None
@@ -176,7 +191,7 @@ class _Builder:
 
     def _built_sequence(self, depth: int) -> tuple[list[Any], Any]:
         """Return a list and the event that ends it."""
-        scalar, end, next_event, may_be_other = self._scalar, self._sequence_end, self._next, _MAY_BE_OTHER
+        scalar, end, next_event, may_be_other = self._scalar, self._sequence_end, self._next, MAY_BE_OTHER
         built: list[Any] = []
         while (event := next_event()).__class__ is not end:
             if event.__class__ is scalar and event.tag is None and event.anchor is None:
@@ -193,7 +208,7 @@ class _Builder:
         if event.tag is not None:
             value = self._tagged(event.tag, value)
         elif not event.style:
-            value = _plain(value)
+            value = plain_value(value)
         if event.anchor is not None:
             self._anchors[event.anchor] = value, len(event.value) + 1, self._fault
         return value
@@ -228,11 +243,11 @@ class _Builder:
                 self._wrong(f"a binary value in it is no base64 ({error})")
                 return None
         if tag.startswith("tag:yaml.org,2002:") and tag.rpartition(":")[2] in ("int", "float", "bool", "null"):
-            return _plain(text)
+            return plain_value(text)
         return text
 
 
-def _plain(text: str) -> Any:
+def plain_value(text: str) -> Any:
     """Return the value of a scalar that is not quoted (YAML 1.1, "core" types); a time stays text."""
     if text in _WORDS:
         return _WORDS[text]
