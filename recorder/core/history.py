@@ -30,7 +30,7 @@ from recorder.core.history_asked import Asked
 from recorder.core.history_clocks import same_but_clocks, without_clocks
 from recorder.core.history_compared import asked_again, asks_again_at, asks_more, compared, weight
 from recorder.core.history_differences import differences, edits
-from recorder.core.history_results import in_order_of_calls
+from recorder.core.history_results import in_order_of_calls, with_answers
 from recorder.core.history_states import State, States, with_history
 from recorder.core.history_tellings import (
     Chains,
@@ -145,7 +145,7 @@ class History:
     def _lines_of(self, messages: Sequence[Message]) -> tuple[Line, ...]:
         lines: list[Line] = []
         before = b""  # the last message but instructions
-        for message in in_order_of_calls(messages):
+        for message in in_order_of_calls(with_answers(messages, self._tellings)):
             key = message_key(message)
             if ends_without_arguments(message) and self._cut.get((lines[-1].key if lines else b"", key)):
                 key = key_of_cut(key)
