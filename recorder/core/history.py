@@ -98,7 +98,7 @@ class History:
         """
         state = self._states.of(rebuilt)
         kept = self._telling(state.kept.number) if state is not None and state.kept is not None else None
-        messages = rebuilt.request_messages if kept is None else with_history(kept, rebuilt.request_messages)
+        messages = rebuilt.request_messages if kept is None else with_history(kept, rebuilt)
         lines = self._lines_of(messages)
         chains = chains_of(lines)
         until = said_until(lines)
@@ -136,7 +136,7 @@ class History:
         if state.kept is None or not chains.said:
             return Relation("begins") if state.kept is None else Relation("continues", state.kept.id)
         size = sum(line.kind != "system" for line in kept.lines) if kept is not None else 0
-        return self._on_or_fork(state.kept.id, chains, size)
+        return self._on_or_fork(state.kept.id, chains, min(size, len(chains.said)))
 
     def _sends_back(self, lines: tuple[Line, ...], chains: Chains, until: int) -> bool:
         """Whether what it sends back is of the conversation, and no examples that its program wrote."""

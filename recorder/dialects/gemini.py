@@ -7,6 +7,8 @@ as one document. What is peculiar:
 
 * there is no end marker: the finish reasons decide; they may be numbers (``enum-encoding=int``), and the numbers of
   the two services differ above 5;
+* ``CONTINUATION`` is a pause: the next request has the token that came with it (``continuationToken``), and its answer
+  goes on with this one;
 * ``usageMetadata`` comes with most values and is cumulative;
 * a prompt that is blocked has no candidate, only ``promptFeedback.blockReason``: an error here;
 * errors are JSON without ``data:``, whatever the content type says;
