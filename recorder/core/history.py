@@ -98,7 +98,7 @@ class History:
         """
         state = self._states.of(rebuilt)
         kept = self._telling(state.kept.number) if state is not None and state.kept is not None else None
-        messages = rebuilt.request_messages if kept is None else with_history(kept, rebuilt)
+        messages = rebuilt.request_messages if kept is None else with_history(kept, rebuilt.request_messages, rebuilt)
         lines = self._lines_of(messages)
         chains = chains_of(lines)
         until = said_until(lines)

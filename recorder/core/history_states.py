@@ -8,6 +8,7 @@ A request that goes on with an answer that paused names that (:mod:`recorder.cor
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -105,12 +106,12 @@ def kept_by_provider(rebuilt: Rebuilt) -> tuple[str | None, str | None]:
     return _id(sent.get("previous_response_id")), _id(given)
 
 
-def with_history(telling: Telling, rebuilt: Rebuilt) -> list[Message]:
+def with_history(telling: Telling, messages: Sequence[Message], rebuilt: Rebuilt) -> list[Message]:
     """Return the messages of a request with the history that the provider kept before them.
 
     :param telling: of what it goes on from.
+    :param rebuilt: the exchange of the request.
     """
-    messages = rebuilt.request_messages
     if token_sent(rebuilt) is not None:
         return with_beginning(telling, messages)
     first = next((at for at, one in enumerate(messages) if one.role not in _INSTRUCTIONS), len(messages))
