@@ -127,7 +127,7 @@ def _identity(part: OtherPart | MediaPart | ToolResultPart) -> Any:
     if isinstance(part, OtherPart):
         return plain(part.value)
     if isinstance(part, MediaPart):
-        return [part.kind, plain(part.url), plain(part.file_id), part.sha256]
+        return [part.kind, plain(part.url), plain(part.file_id), part.sha256 or part.extras.get("encoded_sha256")]
     return ["tool_result", plain(part.text), plain(part.value)]
 
 

@@ -30,7 +30,7 @@ from recorder.core.history_asked import Asked
 from recorder.core.history_clocks import same_but_clocks, without_clocks
 from recorder.core.history_compared import asked_again, asks_again_at, asks_more, compared, weight
 from recorder.core.history_differences import differences, edits
-from recorder.core.history_results import in_order_of_calls
+from recorder.core.history_results import in_order_of_calls, with_answers
 from recorder.core.history_states import State, States, with_history
 from recorder.core.history_tellings import (
     Chains,
@@ -98,7 +98,7 @@ class History:
         """
         state = self._states.of(rebuilt)
         kept = self._telling(state.kept.number) if state is not None and state.kept is not None else None
-        messages = rebuilt.request_messages if kept is None else with_history(kept, rebuilt.request_messages)
+        messages = rebuilt.request_messages if kept is None else with_history(kept, rebuilt.request_messages, rebuilt)
         lines = self._lines_of(messages)
         chains = chains_of(lines)
         until = said_until(lines)
@@ -136,7 +136,7 @@ class History:
         if state.kept is None or not chains.said:
             return Relation("begins") if state.kept is None else Relation("continues", state.kept.id)
         size = sum(line.kind != "system" for line in kept.lines) if kept is not None else 0
-        return self._on_or_fork(state.kept.id, chains, size)
+        return self._on_or_fork(state.kept.id, chains, min(size, len(chains.said)))
 
     def _sends_back(self, lines: tuple[Line, ...], chains: Chains, until: int) -> bool:
         """Whether what it sends back is of the conversation, and no examples that its program wrote."""
@@ -145,7 +145,7 @@ class History:
     def _lines_of(self, messages: Sequence[Message]) -> tuple[Line, ...]:
         lines: list[Line] = []
         before = b""  # the last message but instructions
-        for message in in_order_of_calls(messages):
+        for message in in_order_of_calls(with_answers(messages, self._tellings)):
             key = message_key(message)
             if ends_without_arguments(message) and self._cut.get((lines[-1].key if lines else b"", key)):
                 key = key_of_cut(key)

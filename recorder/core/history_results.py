@@ -3,14 +3,64 @@
 Ids of calls are not compared, as clients rename them; but which call of its turn a result answers is what it says. So
 results are told apart by the place of their call: a client may send them in another order with the right ids, and has
 changed nothing, and the result of one call under the id of another one is a change.
+
+Where a request has results with their calls in the place of the answers that called (Cohere's loop of single steps),
+those answers are the ones that were given there, whatever they said beside their calls.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from recorder.core.messages import Message, ToolResultPart
+from recorder.core.conversation import message_key
+from recorder.core.history_tellings import Telling, last_said
+from recorder.core.messages import REPEATED_BY, Message, ToolResultPart
+
+
+def with_answers(messages: Sequence[Message], tellings: Sequence[Telling]) -> Sequence[Message]:
+    """Return the messages of a request with the answers that gave the calls which its results repeat.
+
+    Results of several steps come after one another, each after the answer that called.
+
+    :param tellings: of the exchanges before it, in the order in which they were sent.
+    """
+    at = next((at for at, message in enumerate(messages) if isinstance(message.extras.get(REPEATED_BY), tuple)), None)
+    if at is None:
+        return messages
+    return [*messages[:at], *_steps(messages[:at], messages[at], messages[at + 1], tellings), *messages[at + 2 :]]
+
+
+def _steps(
+    before: Sequence[Message], repeated: Message, results: Message, tellings: Sequence[Telling]
+) -> Iterator[Message]:
+    """The answers and the results that a message of calls and one of as many results are made of."""
+    key = next((message_key(one) for one in reversed(before) if one.role != "system"), b"")
+    done, calls = 0, _keys(repeated)
+    while done < len(calls) and (answer := _answer(key, calls[done:], tellings)) is not None:
+        end = done + len(answer.tool_calls)
+        told = replace(results, parts=results.parts[done:end])
+        yield replace(repeated, parts=answer.parts)
+        yield told
+        key, done = message_key(told), end
+    if done < len(calls):
+        yield replace(repeated, parts=repeated.parts[done:])
+        yield replace(results, parts=results.parts[done:])
+
+
+def _answer(key: bytes, calls: Sequence[bytes], tellings: Sequence[Telling]) -> Message | None:
+    """The last answer to a message that made the first of some calls, in any order."""
+    for telling in reversed(tellings):
+        made = _keys(telling.lines[-1].message) if telling.answered else []
+        if made and Counter(made) == Counter(calls[: len(made)]) and last_said(telling.lines[:-1]) == key:
+            return telling.lines[-1].message
+    return None
+
+
+def _keys(message: Message) -> list[bytes]:
+    """Of each call of a message, what is the same for the same call."""
+    return [message_key(Message(None, (call,))) for call in message.tool_calls]
 
 
 def in_order_of_calls(messages: Sequence[Message]) -> Sequence[Message]:

@@ -3,6 +3,7 @@
 OpenAI's Responses name the answer that a request goes on from (``previous_response_id``), or the provider's
 conversation that it is added to (``conversation``). What was sent and answered before belongs to such a request as if
 it had sent it; the instructions of earlier requests do not, as the provider takes them from the last one alone.
+A request that goes on with an answer that paused names that (:mod:`recorder.core.history_resumed`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from recorder.core.history_resumed import token_sent, tokens_given, with_beginning
 from recorder.core.history_tellings import Recent, Telling
 from recorder.core.messages import Message
 from recorder.core.rebuilt import Rebuilt
@@ -49,10 +51,15 @@ class States:
     def __init__(self) -> None:
         self._answers: Recent[str, Kept] = Recent()  # by the provider's id of the answer
         self._ends: Recent[str, Kept] = Recent()  # the last of each of the provider's conversations
+        self._paused: Recent[str, Kept] = Recent()  # by the token by which requests go on with the answer
         self._asked: Recent[tuple[str, bytes], Kept] = Recent()  # by what it goes on from, and what it asks
 
     def of(self, rebuilt: Rebuilt) -> State | None:
         """Return what a request goes on from; None where it sends all of its history itself."""
+        token = token_sent(rebuilt)
+        paused = self._paused.get(token) if token is not None else None
+        if paused is not None:
+            return State(f"token {token}", paused, begins=False)
         previous, conversation = kept_by_provider(rebuilt)
         if previous is not None:
             return State(f"answer {previous}", self._answers.get(previous), begins=False)
@@ -81,6 +88,8 @@ class States:
             return
         for identity in rebuilt.answer.ids:
             self._answers[identity] = kept
+        for token in tokens_given(rebuilt):
+            self._paused[token] = kept
         _, conversation = kept_by_provider(rebuilt)
         if conversation is not None:
             self._ends[conversation] = kept
@@ -97,11 +106,14 @@ def kept_by_provider(rebuilt: Rebuilt) -> tuple[str | None, str | None]:
     return _id(sent.get("previous_response_id")), _id(given)
 
 
-def with_history(telling: Telling, messages: Sequence[Message]) -> list[Message]:
+def with_history(telling: Telling, messages: Sequence[Message], rebuilt: Rebuilt) -> list[Message]:
     """Return the messages of a request with the history that the provider kept before them.
 
     :param telling: of what it goes on from.
+    :param rebuilt: the exchange of the request.
     """
+    if token_sent(rebuilt) is not None:
+        return with_beginning(telling, messages)
     first = next((at for at, one in enumerate(messages) if one.role not in _INSTRUCTIONS), len(messages))
     kept = [line.message for line in telling.lines]
     begun = next((at for at, one in enumerate(kept) if one.role not in _INSTRUCTIONS), len(kept))

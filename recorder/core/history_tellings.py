@@ -21,7 +21,7 @@ from recorder.core.rebuilt import Rebuilt
 #: What the program saw of an answer with these verdicts was not all; with another one, nobody knows what it saw.
 _CUT: Final = frozenset({"truncated", "aborted_by_client", "errored"})
 #: Finishes after which more would have come.
-_CUTTING: Final = frozenset({"length", "content_filter", "cancelled", "error"})
+_CUTTING: Final = frozenset({"length", "content_filter", "paused", "cancelled", "error"})
 #: Exchanges of one conversation of which it is known that something goes on from them exactly; of older ones it is not.
 _REMEMBERED: Final = 32_768
 

@@ -228,6 +228,10 @@ class Message(_Canonical):
         return tuple(part for part in self.parts if isinstance(part, ToolCallPart))
 
 
+#: A field of a message that was not sent: it is the calls that the results after it repeat, one of each result. It
+#: holds the names of the fields that repeat them, as a tuple: no value that came as JSON is one.
+REPEATED_BY: Final = "repeated_by"
+
 #: What a finish reason of any provider comes down to.
 FINISHES: Final = frozenset(
     {"stop", "length", "tool_calls", "content_filter", "refusal", "error", "paused", "cancelled", "other"}

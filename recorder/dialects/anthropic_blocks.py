@@ -196,6 +196,6 @@ def read_message(message: dict[str, Any]) -> Message:
         extras.setdefault(key, values)
     return Message(
         text_or_none(role),
-        tuple(blocks.parts(ended=True, cut=False)),
+        tuple(blocks.parts(ended=True)),
         extras=extras,
     )

@@ -28,6 +28,7 @@ from recorder.core.messages import Answer, RequestReading
 from recorder.dialects.anthropic_blocks import MessageBlocks, read_message
 from recorder.dialects.base import SHAPES, AnswerReader, Clues, messages_of, path_of
 from recorder.dialects.content_blocks import BlocksFold
+from recorder.dialects.finishes import finishes_of
 from recorder.dialects.folding import Place, reason_text, text_or_none, tokens
 from recorder.dialects.reading import reader_for
 from recorder.dialects.remembered import read_each
@@ -50,18 +51,6 @@ _EVENTS: Final[Mapping[str, tuple[str, type]]] = {
 _OWN: Final = frozenset({"type", "id", "role", "model", "content", "usage", "stop_reason"})
 #: What belongs to the way in which the message ended.
 _ENDING: Final = frozenset({"stop_sequence", "stop_details", "container"})
-_FINISHES: Final = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "tool_use": "tool_calls",
-    "pause_turn": "paused",
-    "compaction": "paused",
-    "refusal": "refusal",
-}
-#: Reasons after which the last block may have been cut.
-_CUTTING: Final = frozenset({"max_tokens", "model_context_window_exceeded", "refusal"})
 TOKENS: Final[Mapping[str, tuple[str, ...]]] = {
     "input": ("input_tokens",),
     "output": ("output_tokens",),
@@ -215,8 +204,7 @@ class _Fold(BlocksFold):
 
     def _begin_again(self) -> None:
         """What ended goes on: that end says nothing of what comes now."""
-        cut = not _CUTTING.isdisjoint(self.reasons)
-        self._blocks.begin_again(ended=not self.errors, cut=cut)
+        self._blocks.begin_again(ended=not self.errors, finishes=finishes_of(self.reasons))
         self.sentinel = False
         self.reasons.clear()
 
@@ -265,7 +253,7 @@ class _Fold(BlocksFold):
 
     def answer(self, shape: str, *, whole: bool | None, tail: int) -> Answer:
         """Return what came."""
-        choices = self.choices(self._blocks, _FINISHES, _CUTTING, whole=whole, extras=self._ending)
+        choices = self.choices(self._blocks, whole=whole, extras=self._ending)
         counts = tokens(self.usages, TOKENS)
         return self.result(shape, choices, whole=whole, tail=tail, tokens=counts)
 

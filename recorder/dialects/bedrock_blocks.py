@@ -7,6 +7,7 @@ base64. A call with the type ``server_tool_use`` is run by the provider.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any, Final
 
@@ -82,7 +83,7 @@ class ConverseBlocks(Blocks):
                 tell("unknown_delta", f"a delta of the kind {name!r}", place)
                 self.extras.setdefault(name, []).append(value)
 
-    def parts(self, *, ended: bool, cut: bool) -> list[Any]:
+    def parts(self, *, ended: bool, finishes: Collection[str] = ()) -> list[Any]:
         """Return the parts of all blocks: see :meth:`Blocks.parts`."""
         for block, (name, value) in self._growing.items():
             place = block.origin.ranges[0]
@@ -92,7 +93,7 @@ class ConverseBlocks(Blocks):
                 _result(block, value, place)
             block.whole[-1] = replace(block.whole[-1], ranges=block.origin.ranges)
         self._growing.clear()
-        return super().parts(ended=ended, cut=cut)
+        return super().parts(ended=ended, finishes=finishes)
 
     def _fill(self, block: Block, value: Any, place: Place) -> None:
         """Take a whole block."""
@@ -230,6 +231,6 @@ def read_message(message: dict[str, Any]) -> Message:
     extras = {key: value for key, value in message.items() if key not in _MESSAGE_OWN and value is not None}
     return Message(
         text_or_none(role),
-        tuple(blocks.parts(ended=True, cut=False)),
+        tuple(blocks.parts(ended=True)),
         extras={**blocks.extras, **extras},
     )

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from recorder.core.messages import Answer, Choice, Message, OtherPart, Part
 from recorder.dialects.bedrock_converse import may_be_error
+from recorder.dialects.finishes import finishes_of
 from recorder.dialects.folding import AnswerFold, Place, TextFold, add_text, reason_text, tokens
 
 METRICS: Final = "amazon-bedrock-invocationMetrics"
@@ -36,14 +37,6 @@ _FORMS: Final = (
     ("completion", ("stop_reason",), 0.8),
     ("text", ("finish_reason", "stop_reason"), 0.0),
 )
-_FINISHES: Final = {
-    **dict.fromkeys(("finish", "finished", "complete", "stop", "stop_sequence", "end_turn", "endoftext"), "stop"),
-    **dict.fromkeys(("stop_criteria_met", "eos", "eos_token"), "stop"),
-    **dict.fromkeys(("length", "max_tokens", "model_length"), "length"),
-    **dict.fromkeys(("content_filtered", "content_filter", "error_toxic", "guardrail_intervened"), "content_filter"),
-    "tool_calls": "tool_calls",
-    "error": "error",
-}
 TOKENS: Final[Mapping[str, tuple[str, ...]]] = {
     "input": ("inputTextTokenCount", "prompt_token_count", "inputTokenCount"),
     "output": ("totalOutputTextTokenCount", "tokenCount", "generation_token_count", "outputTokenCount"),
@@ -104,7 +97,7 @@ class _Completion:
 
     def choice(self, index: int) -> Choice:
         parts = [piece.part() if isinstance(piece, TextFold) else piece for piece in self.content]
-        finish = [_FINISHES.get(reason.lower(), "other") for reason in self.finish]
+        finish = finishes_of(self.finish)
         return Choice(
             index,
             Message(None, tuple(parts)),

@@ -45,19 +45,6 @@ _EVENTS: Final[Mapping[str, str]] = {
 _TELLING: Final = _EVENTS.keys() - {"metadata"}
 _SHAPES: Final = frozenset({"eventstream", "sse", "json", "binary", "empty"})
 _DOCUMENT: Final = re.compile(rb'"output"\s*:\s*\{\s*"message"\s*:\s*\{')
-_FINISHES: Final = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "tool_use": "tool_calls",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "guardrail_intervened": "content_filter",
-    "content_filtered": "content_filter",
-    "malformed_model_output": "error",
-    "malformed_tool_use": "error",
-}
-#: Reasons after which the last block may have been cut.
-_CUTTING: Final = frozenset(_FINISHES) - {"end_turn", "stop_sequence", "tool_use"}
 TOKENS: Final[Mapping[str, tuple[str, ...]]] = {
     "input": ("inputTokens",),
     "output": ("outputTokens",),
@@ -220,7 +207,7 @@ class _Fold(BlocksFold):
 
     def answer(self, shape: str, *, whole: bool | None, tail: int) -> Answer:
         """Return what came."""
-        choices = self.choices(self._blocks, _FINISHES, _CUTTING, whole=whole)
+        choices = self.choices(self._blocks, whole=whole)
         counts = tokens(self.usages, TOKENS)
         return self.result(shape, choices, whole=whole, tail=tail, tokens=counts)
 

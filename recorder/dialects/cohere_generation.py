@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from recorder.core.messages import Choice, CitationPart, Message, Part
-from recorder.dialects.cohere_v2 import CUTTING, FINISHES
 from recorder.dialects.facts import Facts
+from recorder.dialects.finishes import CUTTING, finishes_of
 from recorder.dialects.folding import AnswerFold, CallFold, Place, TextFold, nonempty, reason_text, same_json
 
 _CALL_OWN: Final = frozenset({"name", "parameters", "index", "text"})
@@ -160,10 +160,10 @@ class Generation:
         :param ended: the answer came to its end.
         :param failed: an error came.
         """
-        finish = FINISHES.get(self._finish[-1].upper(), "other") if self._finish else None
+        finishes = finishes_of(self._finish)
+        finish = finishes[-1] if finishes else None
         # Whatever reason follows it: one that says that the answer was cut is not taken back.
-        cut = any(FINISHES.get(reason.upper(), "other") in CUTTING for reason in self._finish)
-        whole = not cut and not failed
+        whole = CUTTING.isdisjoint(finishes) and not failed
         # Pieces are finished by the whole call, or by the end; a call of no parameters is one without any text.
         calls = [call.part(finished=whole, empty={}) for call in self._calls]
         others = [call for call in self._pieces.values() if call not in self._calls]

@@ -12,7 +12,9 @@ Events whose ``event_type`` says what they are, one a line (``application/stream
 * ``generate`` may make several answers, told apart by ``index``;
 * the roles of a chat are USER, CHATBOT, SYSTEM and TOOL, and ``message`` is the user's by its place: they are read as
   the roles that other dialects send, so that an answer is the same message when it is sent back, and what was sent
-  stays among the message's other fields.
+  stays among the message's other fields;
+* a loop of single steps (``force_single_step``) sends the question and the history as before, and each result with the
+  call that it answers, but not the answer that called: it is read after the question, as what the results repeat of it.
 """
 
 from __future__ import annotations
@@ -23,7 +25,16 @@ from dataclasses import replace
 from typing import Any, Final
 
 from recorder.core.json_sources import sources_of
-from recorder.core.messages import Answer, Message, Part, RequestReading, TextPart, ToolResultPart
+from recorder.core.messages import (
+    REPEATED_BY,
+    Answer,
+    Message,
+    Part,
+    RequestReading,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
 from recorder.dialects.base import SHAPES_OR_LINES, AnswerReader, Clues, path_of, recognised
 from recorder.dialects.cohere_generation import Generation, objects, whole_call
 from recorder.dialects.cohere_v2 import is_error
@@ -125,8 +136,13 @@ def _read_chat(payload: dict[str, Any]) -> list[Message]:
     results = payload.get("tool_results")
     reading = again(results) if isinstance(results, list) else None
     told = tuple(reading(_result, item) for item in objects(results)) if reading is not None else ()
-    read += [Message("tool", told)] if told else []
-    return [*read, _message("user", payload["message"])] if payload["message"] else read
+    asked = [_message("user", payload["message"])] if payload["message"] else []
+    calls = tuple(reading(_call, item) for item in objects(results)) if reading is not None else ()
+    said = next((message for message in reversed(read) if message.role == "assistant"), None)
+    if not told or (said is not None and said.tool_calls) or None in calls:
+        return [*read, *([Message("tool", told)] if told else []), *asked]
+    made = tuple(call for call in calls if call is not None)
+    return [*read, *asked, Message("assistant", made, extras={REPEATED_BY: ("tool_results",)}), Message("tool", told)]
 
 
 def _read_turn(item: dict[str, Any]) -> Message:
@@ -138,6 +154,15 @@ def _read_turn(item: dict[str, Any]) -> Message:
     role = _ROLES.get(sent.upper()) if sent is not None else None
     read = _message(role or sent, item.get("message"), *calls, *results)
     return read if role in (None, sent) else replace(read, extras={"role": sent})
+
+
+def _call(item: dict[str, Any]) -> ToolCallPart | None:
+    """The call that a result repeats; None where it does not."""
+    facts = Facts(sources_of(item))
+    call = item.get("call")
+    if not isinstance(call, dict) or nonempty(call.get("name")) is None:
+        return None
+    return whole_call(call, (0, 0), facts).part(finished=True, empty={})
 
 
 def _result(item: dict[str, Any]) -> ToolResultPart:

@@ -26,6 +26,7 @@ from recorder.core.messages import Answer, Choice, Message, RequestReading
 from recorder.dialects.base import SHAPES_OR_LINES, AnswerReader, Clues, messages_of, path_of, recognised
 from recorder.dialects.cohere_message import MESSAGE_OWN, MessageFold, unreadable
 from recorder.dialects.facts import Facts
+from recorder.dialects.finishes import CUTTING, finish_of
 from recorder.dialects.folding import AnswerFold, Place, reason_text, text_or_none, tokens
 from recorder.dialects.reading import reader_for
 from recorder.dialects.remembered import read_each
@@ -42,20 +43,6 @@ _EVENT: Final = re.compile(rb'"type"\s*:\s*"(?:' + "|".join(sorted(_EVENTS)).enc
 _HEAD: Final = 4096
 #: Fields of an event and of a document that have a place of their own.
 _OWN: Final = frozenset({"id", "type", "index", "delta", "message", "finish_reason", "usage", "error", "logprobs"})
-#: What Cohere's reasons, of both versions of its API, come down to.
-FINISHES: Final[Mapping[str, str]] = {
-    "COMPLETE": "stop",
-    "STOP_SEQUENCE": "stop",
-    "MAX_TOKENS": "length",
-    "ERROR_LIMIT": "length",
-    "TOOL_CALL": "tool_calls",
-    "ERROR_TOXIC": "content_filter",
-    "ERROR": "error",
-    "TIMEOUT": "error",
-    "USER_CANCEL": "cancelled",
-}
-#: Finishes after which a call may have been cut.
-CUTTING: Final = frozenset({"length", "content_filter", "error", "cancelled"})
 #: Fields of a request that are Cohere's alone.
 _REQUEST_FIELDS: Final = frozenset({"citation_options", "safety_mode", "strict_tools"})
 
@@ -212,7 +199,7 @@ class _Fold(AnswerFold):
     def _end(self, fields: dict[str, Any], place: Place) -> None:
         self._finish = reason_text(fields.get("finish_reason")) or self._finish
         if self._finish is not None:
-            self._cut = self._cut or FINISHES.get(self._finish.upper(), "other") in CUTTING
+            self._cut = self._cut or finish_of(self._finish) in CUTTING
         self.usage(fields.get("usage"))
         if fields.get("error"):
             self.errors.append(fields["error"])
@@ -225,7 +212,7 @@ class _Fold(AnswerFold):
         return self.result(shape, choices, whole=whole, tail=tail, tokens=tokens(self.usages, TOKENS))
 
     def _choice(self, fold: MessageFold, ended: bool) -> Choice:
-        finish = None if self._finish is None else FINISHES.get(self._finish.upper(), "other")
+        finish = None if self._finish is None else finish_of(self._finish)
         message = fold.finished(complete=not self._cut and not self.errors, ended=ended)
         reasons = () if self._finish is None else (self._finish,)
         logprobs = {"logprobs": self._logprobs} if self._logprobs else None

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from recorder.core.messages import Choice, CitationPart, Message, OtherPart, Part, ToolResultPart
 from recorder.dialects.facts import Facts
+from recorder.dialects.finishes import CUTTING, UNKNOWN, finishes_of
 from recorder.dialects.folding import (
     AnswerFold,
     CallFold,
@@ -23,6 +24,8 @@ from recorder.dialects.folding import (
     text_or_none,
 )
 
+#: Of a message that is to go on, the blocks that came are whole.
+_CUTTING: Final = CUTTING - {"paused"}
 _NO_ARGUMENTS: Final[dict[str, Any]] = {}
 
 
@@ -194,31 +197,33 @@ class Blocks:
         else:
             block.stop(place)
 
-    def parts(self, *, ended: bool, cut: bool) -> list[Part]:
+    def parts(self, *, ended: bool, finishes: Collection[str] = ()) -> list[Part]:
         """Return the parts of all blocks, in the order of their indexes.
 
         :param ended: the message came to its end: blocks whose stop event is missing are finished too.
-        :param cut: the finish reason says that the message was cut: where it was cut is in the last block.
+        :param finishes: what the finish reasons come down to. One that says that the message was cut says that it was
+            in the last block; what one says of calls that is not known, nobody knows: no call is complete.
         """
+        cut, unknown = not _CUTTING.isdisjoint(finishes), UNKNOWN in finishes
         found = [part for block in self._before for part in block.parts(finished=block.closed and not block.cut)]
         blocks = self._ordered()
         last = blocks[-1] if blocks else None
         for block in blocks:
-            finished = (block.closed or (ended and not cut)) and not (cut and block is last)
+            finished = (block.closed or (ended and not cut)) and not (cut and block is last) and not unknown
             found += block.parts(finished=finished)
         return found
 
-    def begin_again(self, *, ended: bool, cut: bool) -> None:
-        """Begin another message in the same answer: indexes count anew, and *ended* and *cut* are about the one before.
+    def begin_again(self, *, ended: bool, finishes: Collection[str]) -> None:
+        """Begin another message in the same answer: indexes count anew, and what is told is about the one before.
 
         :param ended: as for :meth:`parts`.
-        :param cut: as for :meth:`parts`.
+        :param finishes: as for :meth:`parts`.
         """
+        cut, unknown = not _CUTTING.isdisjoint(finishes), UNKNOWN in finishes
         blocks = self._ordered()
         for block in blocks:
             block.closed = block.closed or (ended and not cut)
-        if cut and blocks:
-            blocks[-1].cut = True
+            block.cut = unknown or (cut and block is blocks[-1])
         self._before += blocks
         self._all, self._last, self._reused = [], {}, False
 
@@ -254,8 +259,6 @@ class BlocksFold(AnswerFold):
     def choices(
         self,
         blocks: Blocks,
-        finishes: Mapping[str, str],
-        cutting: Collection[str],
         *,
         whole: bool | None,
         extras: Mapping[str, Any] | None = None,
@@ -263,21 +266,18 @@ class BlocksFold(AnswerFold):
         """Return the message as the only choice, or none where none came.
 
         :param blocks: what the message is made of.
-        :param finishes: what each finish reason comes down to.
-        :param cutting: reasons after which the last block may have been cut.
         :param whole: the body is one whole document.
         :param extras: fields of the choice that have no place of their own.
         """
         if not (self.begun or blocks):
             return []
-        reason = self.reasons[-1] if self.reasons else None
-        ended = (self.sentinel or bool(whole) or reason is not None) and not self.errors
+        finishes = finishes_of(self.reasons)
+        ended = (self.sentinel or bool(whole) or bool(finishes)) and not self.errors
         # Whatever reason follows it: one that says that the answer was cut is not taken back.
-        parts = blocks.parts(ended=ended, cut=any(one in cutting for one in self.reasons))
+        parts = blocks.parts(ended=ended, finishes=finishes)
         message = Message(self.role, tuple(parts), extras=blocks.extras)
-        failed = any(finishes.get(one) == "error" for one in self.reasons)
-        finish = None if reason is None else finishes.get(reason, "other")
-        return [Choice(0, message, tuple(self.reasons), None, extras or {}, failed, finish)]
+        finish = finishes[-1] if finishes else None
+        return [Choice(0, message, tuple(self.reasons), None, extras or {}, "error" in finishes, finish)]
 
 
 def result_text(content: Any, is_text: Callable[[Any], bool]) -> tuple[str | None, bool]:

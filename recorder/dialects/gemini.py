@@ -7,6 +7,8 @@ as one document. What is peculiar:
 
 * there is no end marker: the finish reasons decide; they may be numbers (``enum-encoding=int``), and the numbers of
   the two services differ above 5;
+* ``CONTINUATION`` is a pause: the next request has the token that came with it (``continuationToken``), and its answer
+  goes on with this one;
 * ``usageMetadata`` comes with most values and is cumulative;
 * a prompt that is blocked has no candidate, only ``promptFeedback.blockReason``: an error here;
 * errors are JSON without ``data:``, whatever the content type says;
@@ -23,6 +25,7 @@ from recorder.core.json_sources import sources_of
 from recorder.core.messages import Answer, Choice, CitationPart, Message, RequestReading, TextPart
 from recorder.dialects.base import AnswerReader, Clues, recognised
 from recorder.dialects.facts import Facts
+from recorder.dialects.finishes import CUTTING, finishes_of
 from recorder.dialects.folding import AnswerFold, Place, nonempty, reason_text, tokens
 from recorder.dialects.gemini_parts import ContentFold, camel
 from recorder.dialects.json_array import ArrayReader
@@ -48,26 +51,12 @@ _SOURCES: Final = ("citationMetadata", "groundingMetadata", "urlContextMetadata"
 _UNSPECIFIED: Final = frozenset({"FINISH_REASON_UNSPECIFIED", "0"})
 _UNBLOCKED: Final = frozenset({"BLOCK_REASON_UNSPECIFIED", "BLOCKED_REASON_UNSPECIFIED", "0"})
 
-_FILTERED: Final = (
-    *("SAFETY", "RECITATION", "LANGUAGE", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MODEL_ARMOR"),
-    *("IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION"),
-)
-#: Reasons by which Google says that what the model made is of no use.
-_FAILING: Final = frozenset(
-    {
-        *("MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS", "MALFORMED_RESPONSE"),
-        "MISSING_THOUGHT_SIGNATURE",
-    }
-)
 #: The numbers are those on which AI Studio and Vertex agree, in the name or at least in the kind.
 _FINISHES: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("STOP", "1"), "stop"),
-    **dict.fromkeys(("MAX_TOKENS", "2"), "length"),
-    **dict.fromkeys((*_FILTERED, "3", "4", "6", "7", "8", "11"), "content_filter"),
-    **dict.fromkeys(_FAILING, "error"),
+    "1": "stop",
+    "2": "length",
+    **dict.fromkeys(("3", "4", "6", "7", "8", "11"), "content_filter"),
 }
-#: Finishes after which a call may have been cut.
-_CUTTING: Final = frozenset({"length", "content_filter", "error"})
 
 TOKENS: Final[Mapping[str, tuple[str, ...]]] = {
     "input": ("promptTokenCount",),
@@ -190,12 +179,12 @@ class _Candidate:
 
     def choice(self, *, ended: bool) -> Choice:
         """Return it; *ended* says that the answer came to its end without an error."""
-        finishes = [_FINISHES.get(reason, "other") for reason in self._finish]
+        finishes = finishes_of(self._finish, _FINISHES)
         finish = finishes[-1] if finishes else None
         # Whatever reason follows it: one that says that the answer was cut is not taken back.
-        parts = self._content.parts(_CUTTING.isdisjoint(finishes) if finishes else ended)
+        parts = self._content.parts(CUTTING.isdisjoint(finishes) if finishes else ended)
         message = Message(self._role, parts, extras=self._content.extras)
-        failed = not _FAILING.isdisjoint(self._finish)
+        failed = "error" in finishes
         return Choice(self._index, message, tuple(self._finish), self._logprobs, self._extras, failed, finish)
 
     def _take_content(self, content: dict[str, Any], place: Place) -> None:

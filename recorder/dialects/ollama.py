@@ -17,6 +17,7 @@ from recorder.core.json_sources import sources_of
 from recorder.core.messages import Answer, Choice, Message, OtherPart, Part, ReasoningPart, RequestReading, TextPart
 from recorder.dialects.base import SHAPES_OR_LINES, AnswerReader, Clues, path_of, recognised
 from recorder.dialects.facts import Facts
+from recorder.dialects.finishes import CUTTING, finish_of
 from recorder.dialects.folding import (
     AnswerFold,
     CallFold,
@@ -50,7 +51,6 @@ _OWN: Final = frozenset(
 #: Fields by one of which a document is known, wherever it came from.
 _TELLING: Final = frozenset({*_COUNTS, "created_at", "done_reason", "total_duration", "context", "message"})
 _MESSAGE_OWN: Final = frozenset({"role", "content", "thinking", "tool_calls", "images"})
-_FINISHES: Final[Mapping[str, str]] = {"stop": "stop", "length": "length", "tool_calls": "tool_calls"}
 #: Options that only Ollama has, by which a request is known whose URL says nothing.
 _OPTIONS: Final = frozenset({"num_ctx", "num_predict", "num_gpu", "num_thread", "repeat_last_n", "mirostat"})
 
@@ -253,7 +253,7 @@ class _Fold(AnswerFold):
         if value.get("done") is True:
             self.sentinel = True
             self._finish = reason_text(value.get("done_reason"))
-            self._cut = self._cut or self._finish == "length"
+            self._cut = self._cut or (self._finish is not None and finish_of(self._finish) in CUTTING)
 
     def _said(self, value: dict[str, Any], place: Place) -> None:
         if self._message is None:
@@ -277,11 +277,11 @@ class _Fold(AnswerFold):
         return self.result(shape, choices, whole=None if whole else whole, tail=tail, tokens=counts)
 
     def _choice(self, fold: _MessageFold) -> Choice:
-        finish = None if self._finish is None else _FINISHES.get(self._finish, "other")
+        finish = None if self._finish is None else finish_of(self._finish)
         message = fold.message(self.sentinel and not self._cut and not self.errors)
         reasons = () if self._finish is None else (self._finish,)
         logprobs = {"logprobs": self._logprobs} if self._logprobs else None
-        return Choice(0, message, reasons, logprobs, finish=finish)
+        return Choice(0, message, reasons, logprobs, failed=finish == "error", finish=finish)
 
 
 DIALECT = Ollama()

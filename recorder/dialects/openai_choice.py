@@ -19,35 +19,13 @@ from recorder.core.messages import (
     ReasoningPart,
 )
 from recorder.dialects.facts import Facts
+from recorder.dialects.finishes import CUTTING, finish_of, finishes_of
 from recorder.dialects.folding import Place, TextFold, add_text, message_of_request, reason_text
 from recorder.dialects.openai_parts import DetailsFold, SoundFold, citation, media_part, signature, thought
 from recorder.dialects.openai_tool_calls import ToolCalls
 
-#: Finishes after which a tool call may have been cut, whether or not it happens to parse.
-_CUTTING: Final = frozenset({"length", "content_filter", "cancelled", "error"})
-#: Reasons that say that the provider failed: OpenRouter, Mistral and vLLM; DeepSeek; Z.ai.
-_FAILING: Final = frozenset({"error", "insufficient_system_resource", "network_error"})
-#: What a reason comes down to; some proxies send other providers' reasons, and in capitals.
-_FINISHES: Final = {
-    **{word: word for word in ("stop", "length", "tool_calls", "content_filter", "error")},
-    "function_call": "tool_calls",
-    "tool_use": "tool_calls",
-    "insufficient_system_resource": "error",
-    "network_error": "error",
-    "sensitive": "content_filter",
-    "safety": "content_filter",
-    "model_context_window_exceeded": "length",
-    "stop_sequence": "stop",
-    "eos": "stop",
-    "eos_token": "stop",
-    "end_turn": "stop",
-    "max_tokens": "length",
-    "model_length": "length",
-    "abort": "cancelled",
-    "cancelled": "cancelled",
-    # ChatGPT's own words, in its data export
-    **dict.fromkeys(("interrupted", "finished_partial_completion", "in_progress"), "cancelled"),
-}
+#: ChatGPT's own words, in its data export.
+_FINISHES: Final = dict.fromkeys(("interrupted", "finished_partial_completion", "in_progress"), "cancelled")
 _REASONING: Final = ("reasoning_content", "reasoning")
 _CHOICE_OWN: Final = frozenset({"index", "delta", "message", "finish_reason", "logprobs", "usage"})
 
@@ -152,11 +130,11 @@ class ChoiceFold:
     def choice(self, *, ended: bool) -> Choice:
         """Return what came; *ended* says that the end marker was seen and no error."""
         self._settle_whole_message()
-        failed = not _FAILING.isdisjoint(self._finish)
-        finishes = [_FINISHES.get(one.lower(), "other") for one in self._finish]
+        finishes = finishes_of(self._finish, _FINISHES)
         finish = finishes[-1] if finishes else None
         # Whatever reason follows it: one that says that the answer was cut is not taken back.
-        finished = _CUTTING.isdisjoint(finishes) and not failed if finishes else ended
+        finished = CUTTING.isdisjoint(finishes) if finishes else ended
+        failed = "error" in finishes
         message = self.message(finished)
         return Choice(self.index, message, tuple(self._finish), self._logprobs, self._extras, failed, finish)
 
@@ -232,7 +210,7 @@ class ChoiceFold:
         return [piece.part() if isinstance(piece, TextFold) else piece for piece in self._content]
 
     def _finished(self, reason: str, place: Place) -> None:
-        if reason in _FAILING:
+        if finish_of(reason, _FINISHES) == "error":
             self._note_once("finish_reason_failed", f"finish_reason {reason!r}: the provider failed", place)
         if not self._finish:
             self._finish.append(reason)

@@ -25,6 +25,7 @@ from typing import Any, Final
 from recorder.core.messages import Answer, Choice, Message, Part, RequestReading
 from recorder.dialects.base import AnswerReader, Clues, recognised
 from recorder.dialects.error_frames import is_error
+from recorder.dialects.finishes import UNKNOWN, finishes_of
 from recorder.dialects.folding import AnswerFold, Place, tokens
 from recorder.dialects.openai_response_items import ItemFold
 from recorder.dialects.openai_response_requests import PATH, read_request
@@ -50,14 +51,6 @@ TOKENS: Final[Mapping[str, tuple[str, ...]]] = {
 _PENDING: Final = ("queued", "in_progress")
 _FINAL: Final = ("completed", "incomplete", "failed", "cancelled")
 _STATUSES: Final = (*_FINAL, *_PENDING)
-_FINISHES: Final = {
-    "completed": "stop",
-    "max_output_tokens": "length",
-    "max_tokens": "length",
-    "content_filter": "content_filter",
-    "failed": "error",
-    "cancelled": "cancelled",
-}
 #: Events with a text: ``name -> (slot, type of the part, field of the whole text)``; the older names too.
 _GROWING: Final[Mapping[str, tuple[str, str | None, str]]] = {
     "output_text": ("content", "output_text", "text"),
@@ -363,14 +356,14 @@ class _Fold(AnswerFold):
         rests = [rest for item in items if (rest := item.rest())]
         message = Message(roles[0] if roles else None, tuple(parts), extras={"items": rests} if rests else {})
         logprobs = [entry for item in items for entry in item.logprobs()]
-        reason = self._reasons[-1] if self._reasons else None
+        finishes = finishes_of(self._reasons)
         return Choice(
             0,
             message,
             tuple(self._reasons),
             {"content": logprobs} if logprobs else None,
-            failed="failed" in self._reasons,
-            finish=None if reason is None else _FINISHES.get(reason, "other"),
+            failed="error" in finishes,
+            finish=finishes[-1] if finishes else None,
         )
 
     def _ordered(self, start: int, end: int | None = None) -> list[ItemFold]:
@@ -378,6 +371,8 @@ class _Fold(AnswerFold):
 
     def _finished(self, item: ItemFold, last: bool) -> bool:
         """Whether nothing more was to come of an item; its own status is looked at by the item."""
+        if UNKNOWN in finishes_of(self._reasons):
+            return False
         cut = any(reason != "completed" for reason in self._reasons)  # whatever reason follows it
         if not item.done:
             return bool(self._status == "completed") and not cut

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from recorder.core.conversation import Conversation
+from recorder.core.history_resumed import token_sent
 from recorder.core.history_states import kept_by_provider
 from recorder.core.json_text import dumps, plain
 from recorder.core.messages import Choice, Message
@@ -46,7 +47,7 @@ class OpenAIJsonLines:
 def teachable(rebuilt: Rebuilt) -> Iterator[Choice]:
     """Yield the choices that can stand for whole answers."""
     whole = rebuilt.verdict == "complete" and rebuilt.not_as_written is None
-    if whole and rebuilt.request_messages and not any(kept_by_provider(rebuilt)):
+    if whole and rebuilt.request_messages and not _is_kept(rebuilt):
         yield from (choice for choice in rebuilt.answer.choices if choice.finish not in _CUT)
 
 
@@ -69,9 +70,14 @@ def untaught(rebuilt: Rebuilt) -> str:
         return "an answer that is not complete"
     if not rebuilt.request_messages:
         return "a request without messages"
-    if any(kept_by_provider(rebuilt)):
+    if _is_kept(rebuilt):
         return "a request whose history the provider keeps"
     return "an answer that was cut" if rebuilt.answer.choices else "no answer"
+
+
+def _is_kept(rebuilt: Rebuilt) -> bool:
+    """Whether something was said before that the request does not have, be it the beginning of the answer."""
+    return any(kept_by_provider(rebuilt)) or token_sent(rebuilt) is not None
 
 
 def _lines(rebuilt: Rebuilt) -> list[str]:

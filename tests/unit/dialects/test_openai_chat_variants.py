@@ -168,7 +168,8 @@ def test_openai_speaks_in_pieces() -> None:
     assert part.extras == {"expires_at": 5, "transcript": "Hello"}
     assert len(part.ranges) == 1
     (odd,) = streamed(delta(audio={"data": "x"})).choices[0].message.parts
-    assert (odd.size, odd.extras) == (None, {"undecodable": True})
+    digest = hashlib.sha256(b"x").hexdigest()
+    assert (odd.size, odd.extras) == (None, {"undecodable": True, "encoded_sha256": digest})
     assert streamed(delta(audio=5)).choices[0].message.extras == {"audio": [5]}
 
 
