@@ -27,6 +27,12 @@ the store of `--to`.
 **IDs.** An exchange's or a conversation's: any beginning or end that no other has, or a conversation's name. A whole
 ID goes before a name, a name before a part of an ID. Tables show the last 8 digits, JSON the whole ID.
 
+**Times.** An age (`90s`, `2h`, `1h30m`, `1.5h`, `3d`, `1w`), `yesterday`, `today` or `tomorrow`, a month
+(`2026-11`), a day (`2026-11-01`), a time of today (`14:00`) or of another day (`yesterday 14:00`,
+`2026-11-01T09:30`); UTC, but for whole times with an offset (`2026-11-01T09:30+01:00`). A day or a month stands for
+its first moment, and what was sent at `--until` itself is left out:
+`--since 2026-11 --until 2026-12` is November, `--until today` ends with yesterday.
+
 **Output.** Tables are for people: they keep to the terminal's width, are coloured on terminals only, and never
 where `NO_COLOR` is set. `--json` is for programs: one object a line, described by the JSON Schemas in
 [`schema/`](schema). A terminal is sent nothing of a recording that it would obey: such characters show as U+FFFD.

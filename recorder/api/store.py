@@ -120,16 +120,20 @@ class Store:
         :raises NotFound: there is no such conversation, or several.
         """
         _check_names(filters)
-        return self._exchanges(filters, limit)
+        return (line for _, line in self.timed(limit, **filters))
 
-    def _exchanges(self, filters: ExchangeFilters, limit: int | None) -> Iterator[dict[str, Any]]:
+    def timed(self, limit: int | None, **filters: Unpack[ExchangeFilters]) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield what :meth:`exchanges` does, after the time by which ``since_ns`` and ``until_ns`` choose it.
+
+        Of an imported one of which nothing tells when it was sent, that is when it was imported first.
+        """
         rows, several = islice(self.selected(**filters), limit), _FIRST
         while some := list(islice(rows, several)):
             ids = [id_text(row.id) for row in some]
             for row, (home, thread) in zip(some, self.threaded.places(ids), strict=True):
                 spooled = {"spooled": True} if self.reader.is_spooled(row.id) else {}
                 named = {"conversation_name": thread.name} if thread is not None and thread.name is not None else {}
-                yield {**self.erasures.listed(listed(row)), "conversation": home, **named, **spooled}
+                yield row.started_ns, {**self.erasures.listed(listed(row)), "conversation": home, **named, **spooled}
             several *= 2
 
     def selected(self, **filters: Unpack[ExchangeFilters]) -> Iterator[ExchangeRow]:

@@ -16,7 +16,7 @@ from recorder.cli.failures import FOUND, warn
 from recorder.cli.once import command
 from recorder.cli.output import clean, counted
 from recorder.cli.progress import progress
-from recorder.cli.times import PointInTime
+from recorder.cli.times import PointInTime, require_span
 from recorder.cli.trail import note
 
 _MANY: Final = 150  # exchanges that are read, which is done in less than a second
@@ -28,7 +28,12 @@ _SHOWN: Final = 5  # findings
 @click.option("--link", metavar="KIND:ID", help="The exchanges that led to something outside.")
 @click.option("--exchange", metavar="ID", help="This exchange.")
 @click.option("--conversation", metavar="ID", help="The exchanges of this conversation: name or ID.")
-@click.option("--since", "since_ns", type=PointInTime(), help="Everything begun at or after: 2h, 3d, 2026-11-01.")
+@click.option(
+    "--since",
+    "since_ns",
+    type=PointInTime(),
+    help="Everything begun at or after: 2h, today, 2026-11, 2026-11-01.",
+)
 @click.option("--until", "until_ns", type=PointInTime(), help="Everything begun before.")
 @click.option("--withhold", metavar="ID", multiple=True, help="Give no payload of this exchange or conversation.")
 @click.option(
@@ -64,6 +69,7 @@ def bundle(
 
     It is verified before it is named: what whoever gets it will find is told at once, and the exit code is 1 then.
     """
+    require_span(since_ns, until_ns)
     with Store(settings.store) as store, ExitStack() as shown:
 
         def begin(count: int) -> Callable[[int], None]:

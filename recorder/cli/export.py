@@ -211,10 +211,16 @@ def _advancing(streams: Iterable[Iterable[Event]], advance: Callable[[int], None
 
 
 def _check_choice(identity: str | None, selection: Selection, *, everything: bool) -> None:
-    given = [identity is not None, selection.is_given, everything]
-    if sum(given) > 1:
-        raise ConfigurationError("an ID, filters and --all are given together: give one of them (--conversation ID)")
-    if not any(given):
+    filters = ", ".join(selection.options)
+    if identity is not None and everything:
+        raise ConfigurationError("an ID and --all are given together: leave one of them out")
+    if identity is not None and filters:
+        raise ConfigurationError(
+            f"an ID and {filters} are given together: leave the ID out (--conversation ID is a filter too), or the rest"
+        )
+    if everything and filters:
+        raise ConfigurationError(f"--all and {filters} are given together: leave --all out, filters take all that fit")
+    if identity is None and not everything and not filters:
         raise ConfigurationError("nothing says what to export: give an ID, filters as for `recorder list`, or --all")
 
 

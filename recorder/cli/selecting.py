@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from recorder.api.store import Store
-from recorder.cli.times import PointInTime
+from recorder.cli.times import PointInTime, require_span
 from recorder.core.messages import FINISHES
 
 if TYPE_CHECKING:
@@ -106,9 +106,18 @@ _OPTIONS: Final = (
         callback=_tags,
         help="Only those of a conversation with this tag; of several, all.",
     ),
-    click.option("--since", "since_ns", type=PointInTime(), help="Only those sent at or after: 2h, 3d, 2026-11-01."),
+    click.option(
+        "--since",
+        "since_ns",
+        type=PointInTime(),
+        help="Only those sent at or after: 2h, 1h30m, today, 14:00, 2026-11, 2026-11-01; UTC.",
+    ),
     click.option("--until", "until_ns", type=PointInTime(), help="Only those sent before."),
 )
+
+
+#: Options whose parameters have other names.
+_OPTION_OF: Final = {"since_ns": "since", "until_ns": "until", "tags": "tag"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +147,12 @@ class Selection:
         return self != Selection()
 
     @property
+    def options(self) -> tuple[str, ...]:
+        """The options that were given, by their names on the command line."""
+        given = (name for name in self.__dataclass_fields__ if getattr(self, name) not in ((), None))
+        return tuple(f"--{_OPTION_OF.get(name, name)}" for name in given)
+
+    @property
     def filters(self) -> dict[str, Any]:
         """The filters as parameters; None for those that were not given."""
         given = {name: getattr(self, name) for name in self.__dataclass_fields__}
@@ -149,8 +164,9 @@ def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(command)
     def selecting(*args: Any, **options: Any) -> Any:
-        given = {name: options.pop(name) for name in Selection.__dataclass_fields__}
-        return command(Selection(**given), *args, **options)
+        given = Selection(**{name: options.pop(name) for name in Selection.__dataclass_fields__})
+        require_span(given.since_ns, given.until_ns)
+        return command(given, *args, **options)
 
     made: Callable[..., Any] = selecting
     for option in reversed(_OPTIONS):

@@ -19,8 +19,8 @@ from recorder.cli.trail import note
 from recorder.core.conversation import Relation
 from recorder.core.exchange import Exchange
 from recorder.core.json_text import milliseconds, plain, rfc3339
-from recorder.core.message_text import part_text
-from recorder.core.messages import ERASED, Message
+from recorder.core.message_text import part_text, reports_told, tokens_text
+from recorder.core.messages import ERASED, Answer, Message
 from recorder.core.rebuilt import Rebuilt, as_json
 
 _PREVIEW: Final = 400
@@ -124,13 +124,24 @@ def _facts(rebuilt: Rebuilt, home: str, parent: str | None, relation: Relation) 
     if rebuilt.model is not None:
         yield "model", clean(rebuilt.model)
     yield "verdict", f"{verdict(rebuilt.verdict)}  {dim(_evidence(rebuilt))}"
-    if rebuilt.answer.usage is not None:
-        yield "usage", clean(json.dumps(plain(rebuilt.answer.usage)))
+    yield from _usage(rebuilt.answer)
     for frame in rebuilt.evidence.error_frames:
         yield "error sent", clean(json.dumps(plain(frame), ensure_ascii=False))
     if rebuilt.evidence.failure:
         yield "failure", clean(json.dumps(plain(rebuilt.evidence.failure), ensure_ascii=False))
     yield from _unusual(rebuilt, relation)
+
+
+def _usage(answer: Answer) -> Iterator[tuple[str, str]]:
+    """The counts in one form, and the reports that they are from: of several, the last one may lack what others say."""
+    counts = tokens_text(answer.tokens)
+    if counts is not None:
+        yield "tokens", counts
+    first, last, between = reports_told(answer.usage_reports)
+    yield from (("usage", clean(json.dumps(plain(report)))) for report in first)
+    if between:
+        yield "usage", dim(f"… {counted(between, 'more report')}, which --json has")
+    yield from (("usage", clean(json.dumps(plain(report)))) for report in last)
 
 
 def _unusual(rebuilt: Rebuilt, relation: Relation) -> Iterator[tuple[str, str]]:

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -26,6 +26,7 @@ from recorder.cli.output import (
     verdict,
 )
 from recorder.cli.selecting import Selection, selection_options
+from recorder.core.json_text import rfc3339
 from recorder.core.statistics import GROUPINGS, Group, collect, read_prices
 from recorder.errors import ConfigurationError
 
@@ -64,7 +65,7 @@ def stats(settings: Settings, selection: Selection, by: str | None, file: Path |
     """
     prices = None if file is None else _prices(file)
     with Store(settings.store) as store:
-        total, groups = collect(selection.of(store), by, prices)
+        total, groups = collect(_rows(store, selection, by), by, prices)
     ordered = sorted(groups.items(), key=lambda each: each[0] if by == "day" else (-each[1].exchanges, each[0]))
     if as_json:
         for name, group in ordered:
@@ -77,6 +78,13 @@ def stats(settings: Settings, selection: Selection, by: str | None, file: Path |
         return
     for line in [*_whole(total), *_grouped(ordered, by or "")]:
         click.echo(line)
+
+
+def _rows(store: Store, selection: Selection, by: str | None) -> Iterator[dict[str, Any]]:
+    """The exchanges; by day each with its day: as filters, the first moment of it and of the next one leave it."""
+    if by != "day":
+        return selection.of(store)
+    return ({**row, "day": rfc3339(at_ns)[:10]} for at_ns, row in store.timed(None, **selection.filters))
 
 
 def _prices(file: Path) -> dict[str, dict[str, float]]:
@@ -94,6 +102,9 @@ def _whole(total: Group) -> Iterator[str]:
 
     ended = ", ".join(f"{verdict(word)} {number:,}" for word, number in total.verdicts.most_common())
     yield line("exchanges", f"{total.exchanges:,} ({ended})")
+    if total.untimed:
+        untimed = f"{counted(total.untimed, 'exchange')}, imported: days and filters take the time of the import"
+        yield line("not told when", untimed)
     yield line("received", f"{counted(total.chunks, 'chunk')}, {counted(total.bytes, 'byte')}")
     if total.tokens:
         kinds = ", ".join(f"{kind} {number:,}{_of_some(total, kind)}" for kind, number in total.tokens.most_common())

@@ -1,9 +1,12 @@
-"""Messages and parts as plain text, for people."""
+"""Messages, parts and counts of tokens as plain text, for people."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, Final
+
 from recorder.core.json_text import dumps
-from recorder.core.message_json import part_json
+from recorder.core.message_json import part_json, tokens_json
 from recorder.core.messages import (
     CitationPart,
     MediaPart,
@@ -12,9 +15,13 @@ from recorder.core.messages import (
     ReasoningPart,
     RefusalPart,
     TextPart,
+    TokenCounts,
     ToolCallPart,
     ToolResultPart,
 )
+
+#: Reports of usage that are told one by one; servers that count on every chunk send thousands.
+_REPORTS: Final = 4
 
 
 def message_text(message: Message) -> str:
@@ -52,3 +59,19 @@ def part_title(part: Part) -> str | None:
         failed = "failed" if part.failed else None
         return " ".join(filter(None, ("tool result", part.name, part.call_id, failed)))
     return None
+
+
+def tokens_text(tokens: TokenCounts | None) -> str | None:
+    """Return counts of tokens, as ``recorder stats`` and CSV have them; None where nothing was counted."""
+    counts = tokens_json(tokens)
+    return ", ".join(f"{kind.replace('_', ' ')} {count:,}" for kind, count in counts.items()) if counts else None
+
+
+def reports_told(reports: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any], int]:
+    """Return the reports of usage that people are shown: none of them holds all counts of all dialects.
+
+    :return: the first ones, the last ones, and how many are left out between them.
+    """
+    if len(reports) <= _REPORTS:
+        return reports, (), 0
+    return reports[:1], reports[-1:], len(reports) - 2

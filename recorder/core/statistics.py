@@ -50,6 +50,7 @@ class Sample:
 class Group:
     """What the exchanges of one group add up to.
 
+    :ivar untimed: exchanges that were imported and of which nothing tells when they were sent.
     :ivar reported: exchanges for which tokens were reported.
     :ivar reported_kinds: of those, how many have each kind.
     :ivar unpriced: of those, how many have a model without a price.
@@ -59,6 +60,7 @@ class Group:
     exchanges: int = 0
     bytes: int = 0
     chunks: int = 0
+    untimed: int = 0
     verdicts: Counter[str] = field(default_factory=Counter)
     tokens: Counter[str] = field(default_factory=Counter)
     reported: int = 0
@@ -77,6 +79,7 @@ class Group:
         """
         self.exchanges += 1
         self.bytes += row["bytes"]
+        self.untimed += "started_at" not in row
         chunks = row.get("chunks", 0)
         self.chunks += chunks
         self.verdicts[row["verdict"]] += 1
@@ -111,6 +114,7 @@ class Group:
         return present(
             group=name,
             exchanges=self.exchanges,
+            exchanges_without_time=self.untimed or None,
             verdicts=dict(sorted(self.verdicts.items())),
             chunks=self.chunks,
             bytes=self.bytes,
@@ -132,6 +136,8 @@ def collect(
 ) -> tuple[Group, dict[str, Group]]:
     """Return what all rows add up to, and what each group does.
 
+    :param rows: lines of ``list --json``; for groups by day each with its ``day``, that of the time by which filters
+        by time choose it.
     :param by: one of :data:`GROUPINGS`; None for no groups.
     """
     total, groups = Group(), dict[str, Group]()
@@ -143,8 +149,6 @@ def collect(
 
 
 def _name(row: Mapping[str, Any], by: str) -> str:
-    if by == "day":
-        return str(row["started_at"][:10]) if "started_at" in row else ""
     if by == "conversation":
         return str(row.get("conversation_name") or row.get("conversation") or "")
     return str(row.get(by) or "")

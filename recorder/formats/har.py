@@ -36,6 +36,8 @@ class Har:
     Sizes and times that are not known are -1: those of heads (credentials were replaced in them), ``send`` (a part
     of ``wait``), ``receive`` of an answer whose end is not recorded.
 
+    A URL has no fragment in a HAR: what follows its ``#`` is in ``request._fragment``.
+
     An answer that is not complete says so in ``_verdict``, in the entry's ``comment``, and in ``response._error``
     where the transport failed or an error was sent. An exchange without an answer has status 0 and ``_error``. An
     exchange of which no request is recorded is left out: HAR has no place for it.
@@ -127,9 +129,10 @@ def _comment(rebuilt: Rebuilt) -> str | None:
 def _request(request: Request) -> dict[str, Any]:
     # What was sent in the place of a marker had another size, and nobody knows which.
     redacted = any(place.startswith("body:") for place in request.redacted)
+    url, hash_sign, fragment = request.url.partition("#")
     return present(
         method=request.method,
-        url=request.url.partition("#")[0],
+        url=url,
         httpVersion=request.version,
         cookies=_cookies(request.headers),
         headers=_pairs(request.headers),
@@ -137,6 +140,7 @@ def _request(request: Request) -> dict[str, Any]:
         postData=_post_data(request),
         headersSize=_UNKNOWN,
         bodySize=_UNKNOWN if redacted else len(request.payload),
+        _fragment=fragment if hash_sign else None,
         _redacted=list(request.redacted) or None,
     )
 

@@ -6,15 +6,15 @@ No script, no network: the Content-Security-Policy (https://www.w3.org/TR/CSP3/,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from recorder.core.conversation import Conversation
 from recorder.core.exchange import Exchange, first_header
 from recorder.core.json_text import milliseconds
 from recorder.core.linked import Linked
-from recorder.core.message_json import tokens_json
+from recorder.core.message_text import reports_told, tokens_text
 from recorder.core.rebuilt import Rebuilt, changes_of, place_of
 from recorder.formats.bodies import as_text, decoded_body
 from recorder.formats.endings import WARNINGS, started, titled
@@ -210,12 +210,20 @@ def _answer(rebuilt: Rebuilt) -> Iterator[str]:
         yield from message_html(choice.message, title, reason)
     if exchange.body and not answer.choices:
         yield _answer_body(exchange)
-    tokens = tokens_json(answer.tokens)
-    if tokens:
-        counts = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in tokens.items())
+    counts = tokens_text(answer.tokens)
+    if counts is not None:
         yield f'<p class="facts">Tokens: {counts}</p>\n'
-    if answer.usage is not None:
-        yield folded("Usage as sent", json_block(answer.usage))
+    if answer.usage_reports:
+        yield _usage(answer.usage_reports)
+
+
+def _usage(reports: Sequence[Any]) -> str:
+    first, last, between = reports_told(reports)
+    blocks = [*map(json_block, first)]
+    if between:
+        blocks.append(f'<p class="dim">{between:,} more reports between these two.</p>\n')
+    told = "Usage as sent" if len(reports) == 1 else f"Usage as sent, {_counted(len(reports), 'report')}"
+    return folded(told, "".join((*blocks, *map(json_block, last))))
 
 
 def _answer_body(exchange: Exchange) -> str:

@@ -18,9 +18,10 @@ from recorder.core.conversation import Conversation
 from recorder.core.json_text import dumps, plain, whole
 from recorder.core.linked import Linked
 from recorder.core.message_json import part_json
-from recorder.core.message_text import part_title
+from recorder.core.message_text import part_title, reports_told, tokens_text
 from recorder.core.messages import (
     Anomaly,
+    Answer,
     Message,
     Part,
     ReasoningPart,
@@ -118,9 +119,19 @@ def _exchange(rebuilt: Rebuilt, repeated: int, forked: str | None, changes: Sequ
         yield from _message(choice.message, title)
         if choice.finish_reason is not None:
             yield f"finish reason {code(choice.finish_reason)}\n\n"
-    if rebuilt.answer.usage is not None:
-        yield f"usage {code(json.dumps(plain(rebuilt.answer.usage)))}\n\n"
+    yield from _usage(rebuilt.answer)
     yield from map(_link, rebuilt.links)
+
+
+def _usage(answer: Answer) -> Iterator[str]:
+    counts = tokens_text(answer.tokens)
+    if counts is not None:
+        yield f"tokens: {counts}\n\n"
+    first, last, between = reports_told(answer.usage_reports)
+    yield from (f"usage {code(json.dumps(plain(report)))}\n\n" for report in first)
+    if between:
+        yield f"usage: {between:,} more reports between these two\n\n"
+    yield from (f"usage {code(json.dumps(plain(report)))}\n\n" for report in last)
 
 
 def _link(linked: Linked) -> str:

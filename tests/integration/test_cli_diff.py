@@ -26,6 +26,19 @@ def test_exchanges_and_conversations_are_compared_word_by_word(store_url: str) -
     assert (same.exit_code, same.stderr) == (0, "they say the same\n")
 
 
+def test_an_edit_is_shown_word_by_word_where_the_instructions_were_dropped_too(store_url: str) -> None:
+    upgrade(store_url)
+    first = answered(1, ("system", "Be brief."), ("user", "Buy 10 lots of EURUSD?"), text="Hold for now")
+    second = answered(2, ("user", "Buy 100 lots of EURUSD?"), text="Hold for now")
+    fill(store_url, first, second)
+    done = run("diff", identity_of(first), identity_of(second), "--store", store_url)
+    assert done.stdout.splitlines() == [
+        *("- system", "  [-Be brief.-]"),
+        *("~ user", "  Buy [-10-]{+100+} lots of EURUSD?"),
+        "  assistant: the same",
+    ]
+
+
 def test_what_is_not_there_is_one_line(store_url: str) -> None:
     upgrade(store_url)
     done = run("diff", "nothing", "else", "--store", store_url)

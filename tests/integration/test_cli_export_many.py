@@ -154,9 +154,16 @@ def test_the_bytes_of_the_one_exchange_that_fits(file_url: str) -> None:
     ("args", "line"),
     [
         ((), "error: nothing says what to export: give an ID, filters as for `recorder list`, or --all"),
-        (("desk", "--all"), "are given together: give one of them"),
-        (("desk", "--status", "200"), "are given together: give one of them"),
-        (("--all", "--status", "200"), "are given together: give one of them"),
+        (("desk", "--all"), "error: an ID and --all are given together: leave one of them out"),
+        (
+            ("desk", "--status", "200", "--tag", "a=b"),
+            "error: an ID and --status, --tag are given together: leave the ID out (--conversation ID is a filter too)",
+        ),
+        (("desk", "--all", "--status", "200"), "error: an ID and --all are given together"),
+        (
+            ("--all", "--model", "m", "--since", "2h"),
+            "error: --all and --model, --since are given together: leave --all out, filters take all that fit",
+        ),
     ],
 )
 def test_one_thing_says_what_to_export(file_url: str, args: tuple[str, ...], line: str) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from recorder import Store
 from recorder.api.following import Following, followed
+from recorder.cli.application import application
 from tests.building import ExchangeBuilder
 from tests.commands import answered, asking, fill, identity_of, json_lines, run, told
 
@@ -117,6 +120,39 @@ def test_a_bundle_is_of_one(sqlite_url: str, name: str) -> None:
     value = "2h" if name in ("--since", "--until") else "order:1"
     line = told(run("bundle", name, value, name, value, "-o", "never.zip", "--store", sqlite_url), 2)
     assert f"'{name}': it is given twice" in line
+
+
+SPANNED: list[list[str]] = [*COMMANDS, ["export", "--all"], ["bundle", "-o", "never.zip"]]
+
+
+@pytest.mark.parametrize("command", SPANNED, ids=" ".join)
+def test_a_time_that_ends_before_it_begins_is_refused(sqlite_url: str, command: list[str]) -> None:
+    store = ["--from" if command[0] == "db" else "--store", sqlite_url]
+    line = told(run(*command, "--since", "2026-12", "--until", "2026-11-30", *store), 2)
+    assert "--since (2026-12-01T00:00:00.000000000Z) is later than --until (2026-11-30T00:00:00.000000000Z)" in line
+
+
+def test_every_command_with_both_ends_of_a_time_is_among_these() -> None:
+    def found(command: click.Command, name: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+        if {"--since", "--until"} <= {option for one in command.params for option in one.opts}:
+            yield name
+        if isinstance(command, click.Group):
+            context = click.Context(command)
+            for inner in command.list_commands(context):
+                one = command.get_command(context, inner)
+                assert one is not None
+                yield from found(one, (*name, inner))
+
+    tried = {" ".join(command) for command in SPANNED}
+    missing = [name for name in found(application, ()) if not any(one.startswith(" ".join(name)) for one in tried)]
+    assert len(list(found(application, ()))) > 7
+    assert not missing
+
+
+def test_the_same_moment_twice_and_a_day_to_the_next_are_spans(url: str) -> None:
+    same = run("list", "--since", "2026-11-30", "--until", "2026-11-30", "--store", url)
+    assert (same.exit_code, same.stderr) == (0, "nothing is recorded that fits\n")
+    assert run("list", "--since", "yesterday", "--until", "today", "--store", url).exit_code == 0
 
 
 def test_the_first_moment_of_all_is_a_filter(url: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from contextlib import closing
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,25 @@ def test_what_is_imported_is_followed(url: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("command", [["list"], ["stats"], ["stats", "--by", "day"], ["list", "--json"], ["verify"]])
 def test_views_take_what_has_no_time(url: str, command: list[str]) -> None:
     assert (done := run(*command, "--store", url)).exit_code == 0, done.output
+
+
+def test_the_figures_of_a_day_are_those_of_its_filters(url: str, tmp_path: Path) -> None:
+    """Also of what was imported on another day, exported, and imported here today."""
+    one = json.loads(run("export", "--all", "--format", "jsonl", "--store", url).stdout.splitlines()[0])
+    old = dict(one, id=one["id"][:-4] + "0000", imported_at="2024-02-28T23:59:59.999999999Z")
+    (tmp_path / "old.jsonl").write_text(json.dumps(old) + "\n")
+    assert run("import", str(tmp_path / "old.jsonl"), "--store", url).exit_code == 0
+    days = {day["group"]: day for day in json_lines(run("stats", "--by", "day", "--json", "--store", url), "stats")}
+    today = max(days)
+    assert {name: day["exchanges"] for name, day in days.items()} == {"2024-02-28": 1, today: 3}
+    assert [day["exchanges_without_time"] for day in days.values()] == [1, 3]
+    for name, day in days.items():
+        first = date.fromisoformat(name)
+        span = ("--since", name, "--until", str(first + timedelta(days=1)))
+        assert len(json_lines(run("list", "--json", *span, "--store", url), "list")) == day["exchanges"]
+    shown = run("stats", "--by", "day", "--store", url).stdout
+    assert "not told when    4 exchanges, imported: days and filters take the time of the import\n" in shown
+    assert "(none)" not in shown
 
 
 def test_exchanges_are_shown_compared_and_exported(url: str) -> None:

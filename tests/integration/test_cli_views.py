@@ -319,6 +319,30 @@ def test_show_has_every_kind_of_part(store_url: str) -> None:
     assert "1 gap:" in run("verify", "--store", store_url).stdout
 
 
+def counting(number: int, *usages: dict[str, int]) -> ExchangeBuilder:
+    """An answer in Anthropic's dialect that reports usage at its start, and then that of each delta."""
+    head = {"id": "m", "type": "message", "role": "assistant", "content": [], "model": "m-1", "usage": usages[0]}
+    deltas = [{"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": each} for each in usages[1:]]
+    values = [{"type": "message_start", "message": head}, *deltas, {"type": "message_stop"}]
+    return asking(number, ("user", "x")).response(headers=STREAMED).sse(*values, done=False).completed()
+
+
+def test_what_is_for_people_has_the_tokens_that_programs_are_told_and_every_report_of_them(store_url: str) -> None:
+    """The last report may lack the input, which came with the first one only."""
+    upgrade(store_url)
+    two = counting(1, {"input_tokens": 17, "output_tokens": 1}, {"output_tokens": 158})
+    many = counting(2, {"input_tokens": 17}, *({"output_tokens": number} for number in range(1, 9)))
+    fill(store_url, two, many)
+    shown = run("show", identity_of(two), "--store", store_url).stdout
+    assert "  tokens       input 17, output 158\n" in shown
+    assert '  usage        {"input_tokens": 17, "output_tokens": 1}\n  usage        {"output_tokens": 158}\n' in shown
+    (value,) = json_lines(run("show", identity_of(two), "--json", "--store", store_url), "show")
+    assert (value["tokens"], value["usage"]) == ({"input": 17, "output": 158}, {"output_tokens": 158})
+    shown = run("show", identity_of(many), "--store", store_url).stdout
+    assert "  tokens       input 17, output 8\n" in shown
+    assert '{"input_tokens": 17}\n  usage        … 7 more reports, which --json has\n  usage        {"ou' in shown
+
+
 def test_show_of_a_body_that_no_dialect_reads_is_its_beginning(store_url: str) -> None:
     upgrade(store_url)
     page = asking(1).response(headers=(("content-type", "text/html"),), framing="close").chunks(b"<p>\r\n" * 200)

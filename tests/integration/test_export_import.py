@@ -188,6 +188,21 @@ def test_every_conversation_comes_back_as_it_was(filled: str, name: str, tmp_pat
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_url_comes_back_whole(filled: str, name: str, tmp_path: Path) -> None:
+    """Told by what the other store has: an export that leaves something out is the same after the import too."""
+    file, other = tmp_path / "export", f"sqlite:///{tmp_path}/other.db"
+    file.write_text(exported(filled, "--all", name), encoding="utf-8")
+    assert run("import", str(file), "--store", other).exit_code == 0
+
+    def urls(store: str) -> dict[str, str]:
+        rows = json_lines(run("list", "--json", "--store", store), "list")
+        return {row["id"]: row["url"] for row in rows if row.get("url")}
+
+    assert any("#" in url for url in urls(filled).values())
+    assert urls(other) == urls(filled)
+
+
 def test_where_it_came_from_first_is_not_forgotten(filled: str, tmp_path: Path) -> None:
     found = json_lines(run("list", "--json", "-n", "100", "--store", filled), "list")
     ids = [row["id"] for row in found if "imported_at" in row]

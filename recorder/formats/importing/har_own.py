@@ -44,7 +44,7 @@ def entry_of_ours(number: int, entry: dict[str, Any], conversation: Any) -> Fore
         Foreign(
             number,
             text(request.get("method")),
-            text(request.get("url")),
+            _url(request),
             headers(request.get("headers")),
             _payload(request.get("postData")),
             status_of(response.get("status")) if answered else None,
@@ -76,6 +76,12 @@ def _name_of(entry: Mapping[str, Any], conversation: Any) -> Any:
     log = mapping_or_empty(conversation)
     same = log.get("id") is not None and log.get("id") == entry.get("_conversation")
     return entry.get("_conversation_name", log.get("name") if same else None)
+
+
+def _url(request: Mapping[str, Any]) -> str:
+    """The URL, with the fragment for which HAR has no place."""
+    url, fragment = text(request.get("url")), request.get("_fragment")
+    return url if fragment is None else f"{url}#{text(fragment)}"
 
 
 def _payload(posted: Any) -> bytes:

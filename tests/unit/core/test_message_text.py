@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recorder.core.message_text import message_text
+from recorder.core.message_text import message_text, reports_told, tokens_text
 from recorder.core.messages import (
     CitationPart,
     MediaPart,
@@ -11,6 +11,7 @@ from recorder.core.messages import (
     ReasoningPart,
     RefusalPart,
     TextPart,
+    TokenCounts,
     ToolCallPart,
     ToolResultPart,
 )
@@ -48,3 +49,19 @@ def test_every_part_has_a_text() -> None:
         "[citation] 2",
         '[odd] {"x": 1}',
     ]
+
+
+def test_counts_that_were_sent_are_told_zeros_too() -> None:
+    counts = TokenCounts(input=1_700, output=158, cache_written=0)
+    assert tokens_text(counts) == "input 1,700, output 158, cache written 0"
+    assert tokens_text(TokenCounts()) is None
+    assert tokens_text(None) is None
+
+
+def test_few_reports_are_all_told_of_many_the_first_and_the_last() -> None:
+    reports = [{"output_tokens": number} for number in range(9)]
+    assert reports_told([]) == ([], (), 0)
+    assert reports_told(reports[:1]) == (reports[:1], (), 0)
+    assert reports_told(reports[:4]) == (reports[:4], (), 0)
+    assert reports_told(reports[:5]) == (reports[:1], reports[4:5], 3)
+    assert reports_told(reports) == (reports[:1], reports[8:], 7)

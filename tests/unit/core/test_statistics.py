@@ -48,11 +48,19 @@ def test_tokens_are_summed_over_exchanges_and_who_reported_none_is_told() -> Non
     ],
 )
 def test_groups(by: str, names: list[str]) -> None:
-    first = row(model="m", conversation="c1", conversation_name="desk", dialect="gemini")
-    second = row(started_at="2026-11-26T00:00:00.000000000Z", conversation="c2", verdict="truncated")
+    first = row(day="2026-11-25", model="m", conversation="c1", conversation_name="desk", dialect="gemini")
+    second = row(day="2026-11-26", conversation="c2", verdict="truncated")
     total, groups = collect([first, second, second], by)
     assert {name: group.exchanges for name, group in groups.items()} == dict(zip(names, (1, 2), strict=True))
     assert total.exchanges == 3
+
+
+def test_how_many_do_not_tell_when_they_were_sent() -> None:
+    untimed = {name: value for name, value in row(day="2026-11-25").items() if name != "started_at"}
+    total, groups = collect([untimed, row(day="2026-11-25")], "day")
+    assert total.as_json(None)["exchanges_without_time"] == 1
+    assert {name: (each.exchanges, each.untimed) for name, each in groups.items()} == {"2026-11-25": (2, 1)}
+    assert "exchanges_without_time" not in collect([row()])[0].as_json(None)
 
 
 def test_every_grouping_is_known() -> None:

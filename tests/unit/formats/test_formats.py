@@ -85,9 +85,25 @@ def test_a_transcript_shows_each_message_once_and_names_forks() -> None:
     assert f"Goes on from exchange `{first.id}`" in text
     assert text.count("### `assistant`") == 3
     assert "finish reason `stop`" in text
-    assert 'usage `{"total_tokens": 1}`' in text
+    assert 'tokens: total 1\n\nusage `{"total_tokens": 1}`\n\n' in text
     assert "model `m-1`" in text
     assert "> **" not in text
+
+
+def counting(*usages: dict[str, int]) -> Rebuilt:
+    return exchange(1, [user("q")], *(delta(content="a") | {"usage": usage} for usage in usages), delta(finish="stop"))
+
+
+def test_a_transcript_has_every_report_of_usage_and_what_they_come_to() -> None:
+    text = markdown([counting({"prompt_tokens": 17}, {"completion_tokens": 3})])
+    assert 'tokens: input 17, output 3\n\nusage `{"prompt_tokens": 17}`\n\nusage `{"completion_tokens": 3}`' in text
+    text = markdown([counting(*({"prompt_tokens": number} for number in range(1, 8)))])
+    assert re.findall("(?m)^(?:tokens|usage).*", text) == [
+        "tokens: input 7",
+        'usage `{"prompt_tokens": 1}`',
+        "usage: 5 more reports between these two",
+        'usage `{"prompt_tokens": 7}`',
+    ]
 
 
 def test_an_exchange_alone_has_no_conversation_heading() -> None:

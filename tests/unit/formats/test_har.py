@@ -121,6 +121,7 @@ def test_an_exchange_with_its_headers_query_bodies_and_chunks() -> None:
     entry = log_of(rebuilt)["entries"][0]
     request, response = entry["request"], entry["response"]
     assert (request["method"], request["url"]) == ("POST", "https://x.test/v1/chat?a=1&b=%C3%A9+%2B&c=")
+    assert request["_fragment"] == "part"
     assert (request["httpVersion"], response["httpVersion"]) == ("HTTP/1.1", "HTTP/1.1")
     assert request["headers"] == [{"name": "content-type", "value": "application/json"}]
     query = [("a", "1"), ("b", "é +"), ("c", "")]
@@ -329,6 +330,15 @@ def test_urls_that_are_none_do_no_harm() -> None:
     assert entry_of(ExchangeBuilder().request({}, url="http://[x?a=1#b"))["request"]["queryString"] == [
         {"name": "a", "value": "1"}
     ]
+
+
+def test_a_fragment_is_kept_where_there_is_one_be_it_empty() -> None:
+    def request(url: str) -> dict[str, Any]:
+        told: dict[str, Any] = entry_of(ExchangeBuilder().request({}, url=url))["request"]
+        return told
+
+    assert "_fragment" not in request("https://h.test/a?b=c")
+    assert [request(f"https://h.test/a?b=c#{told}")["_fragment"] for told in ("", "d", "d#e?f")] == ["", "d", "d#e?f"]
 
 
 def test_exchanges_are_taken_one_by_one() -> None:

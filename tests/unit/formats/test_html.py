@@ -89,11 +89,27 @@ def document(*exchanges: Rebuilt, conversation: Conversation | None = None) -> A
 
 def all_text(root: Any) -> str:
     (body,) = root.iter(HTML + "body")
-    return "".join(body.itertext())
+    return all_text_of(body)
+
+
+def all_text_of(element: Any) -> str:
+    return "".join(element.itertext())
 
 
 def blocks(root: Any, kind: str = "text") -> list[str]:
     return ["".join(one.itertext()) for one in root.iter(HTML + "div") if one.attrib.get("class") == kind]
+
+
+@pytest.mark.parametrize(("number", "told", "between"), [(1, 1, 0), (2, 2, 0), (4, 4, 0), (9, 2, 7)])
+def test_every_report_of_usage_is_there_of_many_the_first_and_the_last(number: int, told: int, between: int) -> None:
+    usages = [{"prompt_tokens": 17, "completion_tokens": each} for each in range(1, number + 1)]
+    root = document(exchange(*(delta(content="a") | {"usage": each} for each in usages), delta(finish="stop")))
+    (folded,) = (one for one in root.iter(HTML + "details") if "Usage as sent" in all_text_of(one))
+    assert all_text_of(folded).count('"prompt_tokens": 17') == told
+    assert f'"completion_tokens": {number}' in all_text_of(folded)
+    assert (f"{between} more reports between these two." in all_text_of(folded)) == bool(between)
+    (title,) = folded.iter(HTML + "summary")
+    assert title.text == "Usage as sent" + (f", {number} reports" if number > 1 else "")
 
 
 def test_the_policy_allows_nothing_but_the_style_in_the_document() -> None:
