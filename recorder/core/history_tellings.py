@@ -92,6 +92,11 @@ class Chains(NamedTuple):
     said: Sequence[bytes]
     places: Sequence[int]
 
+    @property
+    def asks(self) -> bytes:
+        """The same for the same request."""
+        return self.all[-1] if self.all else b""
+
     def said_in(self, count: int) -> int:
         """How many of so many messages of the request are no instructions."""
         return bisect_right(self.places, count)
