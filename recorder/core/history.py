@@ -31,6 +31,7 @@ from recorder.core.history_clocks import same_but_clocks, without_clocks
 from recorder.core.history_compared import asked_again, asks_again_at, asks_more, compared, weight
 from recorder.core.history_differences import differences, edits
 from recorder.core.history_pieces import Pieces
+from recorder.core.history_references import References
 from recorder.core.history_results import in_order_of_calls
 from recorder.core.history_states import State, States, with_history
 from recorder.core.history_tellings import (
@@ -90,7 +91,7 @@ class History:
         self._gone_on: Recent[str, None] = Recent()  # exchanges from which another one goes on
         self._threads = Threads()
         self._states = States()
-        self._pieces = Pieces()
+        self._pieces, self._references = Pieces(), References()
 
     def take(self, rebuilt: Rebuilt) -> Relation:
         """Return what the next exchange is to those that were taken before.
@@ -99,7 +100,8 @@ class History:
         """
         state = self._states.of(rebuilt)
         kept = self._telling(state.kept.number) if state is not None and state.kept is not None else None
-        messages = rebuilt.request_messages if kept is None else with_history(kept, rebuilt.request_messages)
+        sent = self._references.resolved(rebuilt.request_messages)
+        messages = sent if kept is None else with_history(kept, sent)
         lines = self._lines_of(messages)
         chains = chains_of(lines)
         until = said_until(lines)
@@ -124,6 +126,7 @@ class History:
         known = state is None or state.begins or kept is not None  # else nobody knows what came before these messages
         self._remember(rebuilt, lines if known else (), chains, bare=bare)
         self._states.remember(rebuilt, state, chains.asks, self._told if known else 0)
+        self._references.remember(rebuilt)
         return relation
 
     def _in_state(self, rebuilt: Rebuilt, state: State, chains: Chains, kept: Telling | None) -> Relation:

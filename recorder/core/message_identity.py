@@ -24,6 +24,9 @@ _CACHED, _CACHE_POINT = "cache_control", "cachePoint"
 _OWN_DATA: Final = frozenset({"input", "json", "arguments"})
 _IDS: Final = frozenset({"id", "call_id", "tool_use_id", "toolUseId"})
 _TEXT: Final = frozenset({"type", "text"})
+#: Whatever else an item has, it says itself what it is; this type never does.
+_NAMING: Final = frozenset({"type", "id", "status"})
+_REFERENCE: Final = "item_reference"
 
 
 def canonical_message(message: Message) -> bytes:
@@ -48,6 +51,13 @@ def canonical_message(message: Message) -> bytes:
 def can_be_sent_back(answer: Message) -> bool:
     """Tell whether an answer has a text, a tool call or media: of others nothing is there to be sent back."""
     return bool(answer.text.strip() or answer.tool_calls) or any(isinstance(one, MediaPart) for one in answer.parts)
+
+
+def named_item(part: Part) -> str | None:
+    """Return the id of the item that a part stands for; None where it says itself what it is."""
+    value = part.value if isinstance(part, OtherPart) else None
+    identity = value.get("id") if isinstance(value, dict) and value.keys() <= _NAMING else None
+    return identity if isinstance(identity, str) else None
 
 
 def _number(value: Any) -> float | str:
@@ -89,11 +99,11 @@ def _identity(part: Part) -> Any:
 
 
 def _item(value: Any) -> Any:
-    """What a part without a form of its own says, but for ids; of one that names another and says no more, the id."""
+    """What a part without a form of its own says, but for its ids; of one that only names another, that."""
     told = plain(_said(value))
-    if not isinstance(told, dict) or not isinstance(told.get("type"), str):
+    if not isinstance(told, dict) or not isinstance(told.get("type"), str) or told["type"] == _REFERENCE:
         return told
-    return {name: held for name, held in told.items() if name not in _IDS} if told.keys() - _IDS - {"type"} else told
+    return {name: held for name, held in told.items() if name not in _IDS}
 
 
 def _result(part: ToolResultPart) -> Any:
