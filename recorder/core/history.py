@@ -58,7 +58,6 @@ from recorder.core.rebuilt import Rebuilt
 #: compared message by message.
 _LOOKED_AT: Final = 256
 _ALIGNED: Final = 4
-
 _ASKS_AGAIN: Final = frozenset({"attempts", "retries", "regenerates"})
 
 
@@ -100,13 +99,14 @@ class History:
         """
         state = self._states.of(rebuilt)
         kept = self._telling(state.kept.number) if state is not None and state.kept is not None else None
-        sent = self._references.resolved(rebuilt.request_messages)
+        sent = self._references.resolved(asked := rebuilt.request_messages)
         messages = sent if kept is None else with_history(kept, sent)
         lines = self._lines_of(messages)
         chains = chains_of(lines)
         until = said_until(lines)
         history = chains.said[chains.said_in(until) - 1] if until else b""
-        bare = not history or history in self._examples or not self._sends_back(lines, chains, until)
+        # What is named by its id is of the conversation.
+        bare = not history or (sent is asked and not self._sends_back(lines, chains, until, history))
         slides = self._threads.is_sliding and state is None
         relation = None if state is None else self._in_state(rebuilt, state, chains, kept)
         relation = relation or (self._slid_on(rebuilt, lines, chains, until) if slides else None)
@@ -142,9 +142,10 @@ class History:
         size = sum(line.kind != "system" for line in kept.lines) if kept is not None else 0
         return self._on_or_fork(state.kept.id, chains, size)
 
-    def _sends_back(self, lines: tuple[Line, ...], chains: Chains, until: int) -> bool:
+    def _sends_back(self, lines: tuple[Line, ...], chains: Chains, until: int, history: bytes) -> bool:
         """Whether what it sends back is of the conversation, and no examples that its program wrote."""
-        return bool(longest(self._asked_said, chains.said)) or self._asked.sends_back(lines, until)
+        told = longest(self._asked_said, chains.said) or self._asked.sends_back(lines, until)
+        return bool(told) and history not in self._examples
 
     def _lines_of(self, messages: Sequence[Message]) -> tuple[Line, ...]:
         lines: list[Line] = []

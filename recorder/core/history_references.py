@@ -28,8 +28,8 @@ class References:
             self._items[identity] = parts
 
     def resolved(self, messages: Sequence[Message]) -> Sequence[Message]:
-        """Return the messages of a request with what they name by its id in its place."""
-        if not self._items:
+        """Return the messages of a request with what they name by its id in its place; the very same where none do."""
+        if not self._items or not any(self._names(message) for message in messages):
             return messages
         found, named = list[Message](), False  # whether the last one that was found has something that was named
         for message in messages:
@@ -44,9 +44,12 @@ class References:
 
     def _parts(self, message: Message) -> tuple[Part, ...] | None:
         """The parts of a message with what is named in place of its name; None where nothing that is known is."""
-        if message.role not in (None, "assistant") or not any(map(self._named, message.parts)):
+        if not self._names(message):
             return None
         return tuple(part for one in message.parts for part in self._items.get(self._named(one) or "", (one,)))
+
+    def _names(self, message: Message) -> bool:
+        return message.role in (None, "assistant") and any(map(self._named, message.parts))
 
     def _named(self, part: Part) -> str | None:
         identity = named_item(part)

@@ -88,9 +88,8 @@ def test_a_change_beside_what_is_named_is_found() -> None:
     assert told(relations(one, changed)[1]) == ["answer_edited"]
     dropped = sent(2, [user("a"), ref("msg_1"), user("b")], text("ok"))
     assert told(relations(one, dropped)[1]) == ["answer_edited"]
-    long = sent(1, [user("a")], text("I buy five of them as the trend is up"))
-    asked = sent(2, [user("z"), ref("msg_1"), user("b")], text("ok"))
-    assert told(relations(long, asked)[1]) == ["message_edited"]
+    asked = sent(2, [user("z"), ref("msg_1"), ref("fc_1"), RESULT], text("ok"))
+    assert told(relations(one, asked)[1]) == ["message_edited"]
 
 
 def test_another_answer_in_its_place_is_found() -> None:
