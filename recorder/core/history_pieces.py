@@ -17,6 +17,8 @@ from recorder.core.messages import Message
 
 #: In so many messages one after the other, several answers are looked for of which each may be in pieces.
 _PIECES: Final = 64
+#: So many characters at the beginning of a text tell most answers from others.
+_START: Final = 16
 
 
 class Pieces:
@@ -24,12 +26,15 @@ class Pieces:
 
     def __init__(self) -> None:
         self._given: Recent[bytes, None] = Recent()
+        self._starts: Recent[str, None] = Recent()  # of their texts
         self._asked: Recent[bytes, None] = Recent()  # the last message, but instructions, before an answer
 
     def remember(self, telling: Telling) -> None:
         """Remember an answer; not where the program began it, as both are one message."""
         if not telling.begun:
-            self._given[message_key(telling.lines[-1].message, answer=True)] = None
+            answer = telling.lines[-1].message
+            self._given[message_key(answer, answer=True)] = None
+            self._starts[answer.text.strip()[:_START]] = None
             self._asked[last_said(telling.lines[:-1])] = None
 
     def joined(self, messages: Sequence[Message]) -> Sequence[Message]:
@@ -47,9 +52,10 @@ class Pieces:
         whole = joined(run)
         if message_key(whole) in self._given:
             return [whole]
-        found, at = list[Message](), 0
+        found, at, calls = list[Message](), 0, bool(whole.tool_calls)
         while at < len(run) <= _PIECES:
-            end = at + 1 if given[at] else self._end(run, at)
+            alone = given[at] or not (calls or self._may_begin(run, at))
+            end = at + 1 if alone else self._end(run, at)
             found.append(joined(run[at:end]))
             at = end
         if any(given) or (found and len(found) < len(run)):
@@ -60,6 +66,13 @@ class Pieces:
         """Where the answer ends that begins with a piece; after that piece where none does."""
         ends = range(at + 2, len(run) + 1)
         return next((end for end in ends if message_key(joined(run[at:end])) in self._given), at + 1)
+
+    def _may_begin(self, run: Sequence[Message], at: int) -> bool:
+        """Whether a text that was given may begin there: else a history from before the recording cost too much."""
+        text = ""
+        while at < len(run) and len(text) < _START:
+            text, at = (text + run[at].text).lstrip(), at + 1
+        return any(text[:size] in self._starts for size in range(1, min(len(text), _START) + 1))
 
     def _was_asked(self, before: Sequence[Message]) -> bool:
         asked = next((one for one in reversed(before) if one.role not in ("system", "developer")), None)
