@@ -9,12 +9,16 @@ forks are found by themselves. Else it begins a conversation of its own.
     key(0)   = BLAKE2b-128("recorder/thread/v1\0")
     key(i+1) = BLAKE2b-128(key(i) | canonical message i)
 
+Where several messages of the model end that come one after the other, their parts count as those of one message, after
+what came before the first of them: an answer may be sent back in pieces (:mod:`recorder.core.answer_pieces`), and a
+program may begin an answer that is sent back as one.
+
 An answer's key is the key of the request's messages and then the answer, as a client would send it back:
 role, text and tool calls. What clients do not send back, or not unchanged, does not count: reasoning, refusals,
 ids of calls, spaces around the text, a leading ``<think>`` block, the layout of a call's arguments and how their
-numbers are written; none at all are an empty object, also where the call was cut before they came (what was made up
-for them belongs to the conversation, and is a finding: :mod:`recorder.core.history_tellings`). An argument with another
-value, be it in the last of thirty digits, does.
+numbers are written, and more (:mod:`recorder.core.message_identity`); none at all are an empty object, also where the
+call was cut before they came (what was made up for them belongs to the conversation, and is a finding:
+:mod:`recorder.core.history_tellings`). An argument with another value, be it in the last of thirty digits, does.
 
 The result depends on the set of exchanges only, not on the order in which they are given. An extending request
 has more messages than the extended one, so there are no circles.
@@ -23,30 +27,33 @@ has more messages than the extended one, so there are no circles.
 from __future__ import annotations
 
 import hashlib
-import json
-import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
-from recorder.core.json_numbers import Exact, number
-from recorder.core.json_text import dumps, exact_number, plain, whole
-from recorder.core.json_value import canonical
-from recorder.core.messages import Anomaly, MediaPart, Message, OtherPart, ToolCallPart, ToolResultPart
+from recorder.core.answer_pieces import begun, joined, runs
+from recorder.core.message_identity import can_be_sent_back, canonical_message
+from recorder.core.messages import Anomaly, Message
 
 _ORIGIN: Final = hashlib.blake2b(b"recorder/thread/v1\0", digest_size=16).digest()
 _SHORT: Final = 4096  # bytes
-_THOUGHT: Final = re.compile(r"\s*<think>.*?</think>", re.DOTALL)
 
 
-def thread_keys(messages: Iterable[Message]) -> list[bytes]:
-    """Return the key of every prefix of *messages*, from the first message alone to all of them; 16 bytes each."""
+def thread_keys(messages: Sequence[Message]) -> list[bytes]:
+    """Return the key of every prefix of *messages*, from the first message alone to all of them; 16 bytes each.
+
+    Several messages of the model one after the other have, where they end, the key of one message with their parts.
+    """
     keys: list[bytes] = []
     key = _ORIGIN
-    for message in messages:
-        key = _extended(key, message)
+    first = {end - 1: start for start, end in runs(messages)}
+    for at, message in enumerate(messages):
+        if at in first:
+            start = first[at]
+            key = _extended(keys[start - 1] if start else _ORIGIN, joined(messages[start : at + 1]))
+        else:
+            key = _extended(key, message)
         keys.append(key)
     return keys
 
@@ -54,17 +61,23 @@ def thread_keys(messages: Iterable[Message]) -> list[bytes]:
 def answer_key(request_messages: Sequence[Message], answer: Message) -> bytes | None:
     """Return the key of a request's messages and then its answer: what a request that goes on has as a prefix.
 
-    None where the answer has neither text nor tool calls: nothing is there to be sent back.
+    None where the answer has neither text nor tool calls nor media: nothing is there to be sent back.
     """
-    keys = thread_keys(request_messages)
-    return extended_key(keys[-1] if keys else _ORIGIN, answer)
+    return answer_keys(request_messages, thread_keys(request_messages), [answer])[0]
 
 
-def extended_key(key: bytes, answer: Message) -> bytes | None:
-    """Return the key of an answer to the messages that have *key*, as :func:`answer_key` does."""
-    if not answer.text.strip() and not answer.tool_calls:
-        return None
-    return _extended(key, answer if answer.role else _as_assistant(answer))
+def answer_keys(
+    request_messages: Sequence[Message], keys: Sequence[bytes], answers: Iterable[Message]
+) -> list[bytes | None]:
+    """Return of each answer what :func:`answer_key` does.
+
+    :param keys: of the request's messages.
+    """
+    began = begun(request_messages)
+    before = len(keys) - len(began)
+    key = keys[before - 1] if before else _ORIGIN
+    said = ((answer, answer if answer.role else _as_assistant(answer)) for answer in answers)
+    return [_extended(key, joined((*began, told))) if can_be_sent_back(answer) else None for answer, told in said]
 
 
 def _as_assistant(answer: Message) -> Message:
@@ -84,60 +97,10 @@ def _canonical(message: Message) -> bytes:
     try:
         return message.canonical
     except AttributeError:
-        made = _canonical_made(message)
+        made = canonical_message(message)
     if len(made) <= _SHORT:  # making a long one takes no longer than its size accounts for
         object.__setattr__(message, "canonical", made)
     return made
-
-
-def _canonical_made(message: Message) -> bytes:
-    text = message.text
-    if message.role == "assistant":
-        text = _THOUGHT.sub("", text, count=1) if _THOUGHT.match(text) else text
-    canonical = json.dumps(
-        [
-            message.role,
-            plain(text).strip(),
-            [[call.name, _arguments(call)] for call in message.tool_calls],
-            [_identity(part) for part in message.parts if isinstance(part, OtherPart | MediaPart | ToolResultPart)],
-        ],
-        sort_keys=True,
-        separators=(",", ":"),
-        default=_number,
-    )
-    return canonical.encode("ascii")
-
-
-def _number(value: Any) -> float | str:
-    """What stands for a number that json does not write, however it was written: a float where that is the number.
-
-    :raises TypeError: it is none.
-    """
-    if not isinstance(value, Decimal):
-        raise TypeError(f"a {type(value).__name__} is none of JSON")
-    told = exact_number(str(value))
-    if isinstance(told, float):
-        return told
-    exact = number(str(value))
-    return exact.canonical if isinstance(exact, Exact) else str(exact)
-
-
-def _identity(part: OtherPart | MediaPart | ToolResultPart) -> Any:
-    """What makes it the same when it is sent again."""
-    if isinstance(part, OtherPart):
-        return plain(part.value)
-    if isinstance(part, MediaPart):
-        return [part.kind, plain(part.url), plain(part.file_id), part.sha256 or part.extras.get("encoded_sha256")]
-    return ["tool_result", plain(part.text), plain(part.value)]
-
-
-def _arguments(call: ToolCallPart) -> str:
-    """The arguments as one text for what a client that reads and writes them again leaves as it is."""
-    text = call.arguments_text
-    if not text.strip():  # which stands for a value: that is what is sent back, by most clients an empty object
-        text = dumps(call.arguments) if call.complete else "{}"
-    told = canonical(text)
-    return whole(text).strip() if told is None else told
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +186,7 @@ def turn_of(
 ) -> Turn:
     """Return the :class:`Turn` of an exchange with these messages."""
     keys = thread_keys(request_messages)
-    answers = [extended_key(keys[-1], answer) for answer in answer_messages] if keys else []
+    answers = answer_keys(request_messages, keys, answer_messages) if keys else []
     return Turn(
         exchange_id,
         started_ns,
@@ -257,7 +220,8 @@ def group(turns: Iterable[Turn], openings: Mapping[str, str | None] | None = Non
     def place(turn: Turn) -> None:
         own = named.conversation(turn)
         for key in reversed(turn.keys):
-            found = [other for other in answers.get(key, ()) if own in (None, home.get(other.id))]
+            placed = [other for other in answers.get(key, ()) if other.id in home]
+            found = [other for other in placed if own in (None, home[other.id])]
             if found:
                 parent = _best(found, turn)
                 parents[turn.id] = parent.id
@@ -265,7 +229,8 @@ def group(turns: Iterable[Turn], openings: Mapping[str, str | None] | None = Non
                 return
         home[turn.id] = own or turn.id
 
-    # Who is extended has fewer messages, so it has its place already; requests without any come last.
+    # Who is extended has fewer messages, so it has its place already, but where the program began the answer.
+    # Requests without any come last.
     for turn in sorted(ordered, key=lambda turn: len(turn.keys) or sys.maxsize):
         first = first_of_call.get(turn.call or "", turn)
         leader = first if turn.keys in (first.keys, ()) else turn

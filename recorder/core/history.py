@@ -30,6 +30,8 @@ from recorder.core.history_asked import Asked
 from recorder.core.history_clocks import same_but_clocks, without_clocks
 from recorder.core.history_compared import asked_again, asks_again_at, asks_more, compared, weight
 from recorder.core.history_differences import differences, edits
+from recorder.core.history_pieces import Pieces
+from recorder.core.history_references import References
 from recorder.core.history_results import in_order_of_calls, with_answers
 from recorder.core.history_states import State, States, with_history
 from recorder.core.history_tellings import (
@@ -56,8 +58,6 @@ from recorder.core.rebuilt import Rebuilt
 #: compared message by message.
 _LOOKED_AT: Final = 256
 _ALIGNED: Final = 4
-
-
 _ASKS_AGAIN: Final = frozenset({"attempts", "retries", "regenerates"})
 
 
@@ -90,6 +90,7 @@ class History:
         self._gone_on: Recent[str, None] = Recent()  # exchanges from which another one goes on
         self._threads = Threads()
         self._states = States()
+        self._pieces, self._references = Pieces(), References()
 
     def take(self, rebuilt: Rebuilt) -> Relation:
         """Return what the next exchange is to those that were taken before.
@@ -98,12 +99,14 @@ class History:
         """
         state = self._states.of(rebuilt)
         kept = self._telling(state.kept.number) if state is not None and state.kept is not None else None
-        messages = rebuilt.request_messages if kept is None else with_history(kept, rebuilt.request_messages, rebuilt)
+        sent = self._references.resolved(asked := rebuilt.request_messages)
+        messages = sent if kept is None else with_history(kept, sent, rebuilt)
         lines = self._lines_of(messages)
         chains = chains_of(lines)
         until = said_until(lines)
         history = chains.said[chains.said_in(until) - 1] if until else b""
-        bare = not history or history in self._examples or not self._sends_back(lines, chains, until)
+        # What is named by its id is of the conversation.
+        bare = not history or (sent is asked and not self._sends_back(lines, chains, until, history))
         slides = self._threads.is_sliding and state is None
         relation = None if state is None else self._in_state(rebuilt, state, chains, kept)
         relation = relation or (self._slid_on(rebuilt, lines, chains, until) if slides else None)
@@ -122,7 +125,8 @@ class History:
         self._asked.remember(lines, until, begins=bare)
         known = state is None or state.begins or kept is not None  # else nobody knows what came before these messages
         self._remember(rebuilt, lines if known else (), chains, bare=bare)
-        self._states.remember(rebuilt, state, _asks(chains), self._told if known else 0)
+        self._states.remember(rebuilt, state, chains.asks, self._told if known else 0)
+        self._references.remember(rebuilt)
         return relation
 
     def _in_state(self, rebuilt: Rebuilt, state: State, chains: Chains, kept: Telling | None) -> Relation:
@@ -130,7 +134,7 @@ class History:
         attempt = self._calls.get(rebuilt.exchange.call or "")
         if attempt is not None:
             return Relation("attempts", attempt.id)
-        again = self._states.asked(state, _asks(chains))
+        again = self._states.asked(state, chains.asks)
         if again is not None:
             return Relation("regenerates" if again.complete else "retries", again.id)
         if state.kept is None or not chains.said:
@@ -138,14 +142,15 @@ class History:
         size = sum(line.kind != "system" for line in kept.lines) if kept is not None else 0
         return self._on_or_fork(state.kept.id, chains, min(size, len(chains.said)))
 
-    def _sends_back(self, lines: tuple[Line, ...], chains: Chains, until: int) -> bool:
+    def _sends_back(self, lines: tuple[Line, ...], chains: Chains, until: int, history: bytes) -> bool:
         """Whether what it sends back is of the conversation, and no examples that its program wrote."""
-        return bool(longest(self._asked_said, chains.said)) or self._asked.sends_back(lines, until)
+        told = longest(self._asked_said, chains.said) or self._asked.sends_back(lines, until)
+        return bool(told) and history not in self._examples
 
     def _lines_of(self, messages: Sequence[Message]) -> tuple[Line, ...]:
         lines: list[Line] = []
         before = b""  # the last message but instructions
-        for message in in_order_of_calls(with_answers(messages, self._tellings)):
+        for message in self._pieces.joined(in_order_of_calls(with_answers(messages, self._tellings))):
             key = message_key(message)
             if ends_without_arguments(message) and self._cut.get((lines[-1].key if lines else b"", key)):
                 key = key_of_cut(key)
@@ -197,6 +202,7 @@ class History:
             if not telling.answered:
                 self._by_keys[chains.all[-1]] = told
                 continue
+            self._pieces.remember(telling)
             self._said[last] = rebuilt.id
             self._answered[last_said(telling.lines[:-1]), last] = rebuilt.id
             keep_whole(self._by_said, chain_after(chains.said, last, begun=telling.begun), told)
@@ -392,7 +398,3 @@ def relate(exchanges: Iterable[Rebuilt]) -> dict[str, Relation]:
     """
     history = History()
     return {rebuilt.id: history.take(rebuilt) for rebuilt in exchanges}
-
-
-def _asks(chains: Chains) -> bytes:
-    return chains.all[-1] if chains.all else b""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Final
 
+from recorder.core.message_identity import named_item
 from recorder.core.messages import Message
 
 #: Comparisons of two messages that one alignment may cost; beyond, an approximate one is made.
@@ -54,6 +55,8 @@ class Line:
     def kind(self) -> str:
         """What takes its place when it is edited: a message of the same kind."""
         role = self.message.role
+        if role is None and any(map(named_item, self.message.parts)):
+            return "reference"  # to what nobody here knows, so it takes no place
         return "answer" if self.answered else "system" if role in _SYSTEM else str(role)
 
 

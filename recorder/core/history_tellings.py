@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from recorder.core.conversation import message_key
 from recorder.core.history_alignment import Line
+from recorder.core.message_identity import can_be_sent_back
 from recorder.core.messages import Choice, Message, RefusalPart, TextPart
 from recorder.core.rebuilt import Rebuilt
 
@@ -91,6 +92,11 @@ class Chains(NamedTuple):
     said: Sequence[bytes]
     places: Sequence[int]
 
+    @property
+    def asks(self) -> bytes:
+        """The same for the same request."""
+        return self.all[-1] if self.all else b""
+
     def said_in(self, count: int) -> int:
         """How many of so many messages of the request are no instructions."""
         return bisect_right(self.places, count)
@@ -112,7 +118,7 @@ def tellings_of(rebuilt: Rebuilt, lines: tuple[Line, ...]) -> Iterator[Telling]:
         yield telling(lines, answered=False)
     for choice in rebuilt.answer.choices:
         answer, cut = choice.message, _cut_before_arguments(choice, rebuilt.verdict)
-        said = bool(answer.text.strip() or answer.tool_calls)
+        said = can_be_sent_back(answer)
         if said and lines[-1].answered:  # the program began the answer: both are sent back as one message
             whole = Message(lines[-1].message.role, (*lines[-1].message.parts, *answer.parts))
             yield telling((*lines[:-1], line(whole, message_key(whole), cut=cut)), answered=True, cut=cut)

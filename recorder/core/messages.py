@@ -320,6 +320,7 @@ class Answer:
     :ivar extras: other top-level fields, the last value of each.
     :ivar holes: where in its midst something could not be read, or (both ends the same) seems to be missing: what was
         open there may lack a part.
+    :ivar items: the parts by the ids that the provider gave them, where a later request may name these instead.
     """
 
     dialect: str
@@ -339,6 +340,7 @@ class Answer:
     anomalies: tuple[Anomaly, ...] = ()
     pending: bool = False
     holes: Ranges = field(default=(), compare=False, repr=False)
+    items: Mapping[str, tuple[Part, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def usage(self) -> Any:

@@ -171,7 +171,7 @@ class Threads:
             first, before = _NONE, _NONE
             for answer in self._by_answer.numbers(bytes(keys[end - _SIZE : end])):
                 other = self._answering[answer]
-                if own is None or self._homes[other] == own:
+                if self._homes[other] != _NONE and own in (None, self._homes[other]):
                     first = other if first == _NONE else first
                     before = other if other < number else before
             if first != _NONE:

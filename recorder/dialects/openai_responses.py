@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from recorder.core.messages import Answer, Choice, Message, Part, RequestReading
@@ -139,6 +140,7 @@ class _Fold(AnswerFold):
         self._sequence: int | None = None
         self._resumed = False
         self._unknown: set[str] = set()
+        self._said: dict[str, tuple[Part, ...]] = {}  # what each item is, by its id
 
     def take_object(self, value: dict[str, Any], place: Place, name: str) -> None:
         """Take one event, or the document."""
@@ -345,13 +347,16 @@ class _Fold(AnswerFold):
         self.sentinel = self._final and whole is None
         choices = [self._choice()] if self._items or self._reasons else []
         counts = tokens(self.usages, TOKENS)
-        return self.result(shape, choices, whole=whole, tail=tail, tokens=counts)
+        return replace(self.result(shape, choices, whole=whole, tail=tail, tokens=counts), items=self._said)
 
     def _choice(self) -> Choice:
         items = [*self._ordered(0, self._earlier), *self._ordered(self._earlier)]
         parts: list[Part] = []
         for item in items:
-            parts.extend(item.parts(finished=self._finished(item, item is items[-1]), resumed=self._resumed))
+            said = tuple(item.parts(finished=self._finished(item, item is items[-1]), resumed=self._resumed))
+            parts.extend(said)
+            if isinstance(identity := item.fields.get("id"), str):
+                self._said[identity] = said
         roles = [role for item in items if isinstance(role := item.fields.get("role"), str) and role]
         rests = [rest for item in items if (rest := item.rest())]
         message = Message(roles[0] if roles else None, tuple(parts), extras={"items": rests} if rests else {})

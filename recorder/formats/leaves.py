@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Final
 
-from recorder.core.conversation import Conversation, extended_key, group, thread_keys, turn_of
+from recorder.core.conversation import Conversation, answer_keys, group, thread_keys, turn_of
 from recorder.core.rebuilt import Place, Rebuilt
 from recorder.formats.base import Noting, NotingChoices
 from recorder.formats.openai_messages import NoPlaceError
@@ -153,8 +153,9 @@ class _Tree:
         self._choices[rebuilt.id] = dict(found.left_out) if isinstance(found, Examples) else {}
         keys = thread_keys(rebuilt.request_messages)
         if keys:
-            made = ((extended_key(keys[-1], choice.message), choice.index) for choice in choices)
-            self._keys[rebuilt.id] = {key: index for key, index in made if key is not None}
+            made = answer_keys(rebuilt.request_messages, keys, rebuilt.answer_messages)
+            indexes = (choice.index for choice in choices)
+            self._keys[rebuilt.id] = {key: at for key, at in zip(made, indexes, strict=True) if key is not None}
 
     def _goes_on(self, rebuilt: Rebuilt, parent: str | None) -> None:
         """Keep from which of several answers an exchange goes on."""

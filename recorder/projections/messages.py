@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
-from recorder.core.conversation import extended_key
+from recorder.core.conversation import answer_keys
 from recorder.core.json_text import whole
 from recorder.core.messages import (
     Choice,
@@ -55,7 +55,8 @@ def message_rows(
         follows = keys[place - 1] if place else None
         yield _row(rebuilt, messages[place], key=keys[place], place=place, follows=follows)
     last = keys[-1] if keys else None
-    for number, choice in _numbered(rebuilt):
+    made = answer_keys(messages, keys, rebuilt.answer_messages)
+    for (number, choice), sent_back in zip(_numbered(rebuilt), made, strict=True):
         yield _row(
             rebuilt,
             choice.message,
@@ -63,7 +64,7 @@ def message_rows(
             answered=1,
             place=number,
             follows=last,
-            thread_key=extended_key(last, choice.message) if last is not None else None,
+            thread_key=sent_back if keys else None,
             finish=choice.finish,
         )
 

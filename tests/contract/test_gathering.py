@@ -39,8 +39,9 @@ def exchanges(chance: random.Random, count: int) -> Iterator[ExchangeBuilder]:
         said = [{"role": "user", "content": chance.choice("ab")} for _ in range(chance.choice((0, 1, 1, 1, 2)))]
         again = built and chance.random() < 0.25  # another attempt of the same call
         asked = asked if again else [*chance.choice(histories[-12:]), *said]
-        answers = [{"role": "assistant", "content": chance.choice("ab")} for _ in range(chance.choice((0, 1, 1, 2)))]
+        answers = [_said(chance.choice(("a", "b", "ab"))) for _ in range(chance.choice((0, 1, 1, 2)))]
         histories += [[*asked, answer] for answer in answers]
+        histories += [[*asked, *map(_said, answer["content"])] for answer in answers]  # in pieces
         opening = chance.choice([None, None, None, *OPENED])
         named = {} if opening is None or SAID[opening] is None else {"name": SAID[opening]}
         inside = {} if opening is None else {"conversation": text(opening), **named}
@@ -57,6 +58,10 @@ def exchanges(chance: random.Random, count: int) -> Iterator[ExchangeBuilder]:
         built.append(opened.event("tags_set", {"tags": tags}))
     chance.shuffle(built)
     yield from built
+
+
+def _said(text: str) -> dict[str, str]:
+    return {"role": "assistant", "content": text}
 
 
 def _json(value: object) -> bytes:

@@ -273,6 +273,29 @@ def test_the_result_depends_on_the_set_only_and_is_a_forest(data: st.DataObject)
             assert lengths[parent] < lengths[child]
 
 
+def test_an_answer_that_is_sent_back_in_pieces_is_extended() -> None:
+    call = Message("assistant", (ToolCallPart("{}", "c", "f"),))
+    first = turn("e1", 1, [user("a")], Message("assistant", (TextPart("b c"), *call.parts)))
+    second = turn("e2", 2, [user("a"), said("b"), said(" c"), call, user("d")], said("e"))
+    third = turn("e3", 3, [user("a"), said("b"), said(" c"), call, user("d"), said("e"), user("f")])
+    assert only(group([first, second, third])).parents == {"e2": "e1", "e3": "e2"}
+
+
+@pytest.mark.parametrize("begun", [["b"], ["b", "b"], ["b", "b", "b"]])
+@pytest.mark.parametrize("started", [1, 3])
+def test_an_answer_that_the_program_began_and_sends_back_as_one_makes_no_circle(begun: list[str], started: int) -> None:
+    """It has no more messages than the request that it extends, and may have fewer."""
+    first = turn("e2", 2, [user("a"), *map(said, begun)], said("c"))
+    whole = turn("e9", started, [user("a"), said("".join(begun) + "c"), user("d")], said("e"))
+    bare = turn("e8", started, [user("a"), said("".join(begun) + "c")], said("e"))
+    for turns in ([first, whole], [whole, first], [first, bare], [bare, first]):
+        conversations = group(turns)
+        assert sorted(one for conversation in conversations for one in conversation.exchanges) == sorted(
+            one.id for one in turns
+        )
+        assert all(parent == "e2" for conversation in conversations for parent in conversation.parents.values())
+
+
 def test_long_conversations_cost_linear_look_ups() -> None:
     messages: list[Message] = []
     turns = []

@@ -32,8 +32,9 @@ def sets_of_turns(draw: st.DrawFn) -> list[Turn]:
             *draw(st.sampled_from(histories)),
             *(said("user", draw(texts)) for _ in range(draw(st.integers(0, 2)))),
         ]
-        answers = [said("assistant", draw(texts)) for _ in range(draw(st.integers(0, 2)))]
+        answers = [said("assistant", draw(st.sampled_from(["a", "b", "ab"]))) for _ in range(draw(st.integers(0, 2)))]
         histories += [[*asked, answer] for answer in answers]
+        histories += [[*asked, *(said("assistant", piece) for piece in answer.text)] for answer in answers]
         opening = draw(st.sampled_from([None, None, *OPENED]))
         facts = {
             "call": draw(st.sampled_from([None, "c1", "c2", "c3"])),

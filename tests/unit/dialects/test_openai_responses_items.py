@@ -175,3 +175,13 @@ def test_deltas_of_items_without_a_form_are_kept_until_the_item_is_done() -> Non
     )
     ended = begun | {"action": {"commands": ["ls -l"]}}
     assert parts(streamed(added(begun), *grown, done(ended))) == (OtherPart("shell_call", ended),)
+
+
+def test_what_each_item_is_by_its_id() -> None:
+    thought = {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "hm"}]}
+    said = message(text("a"), text("b"))
+    answer = streamed(added(message()), delta("output_text", "a"), completed(thought, said, {"type": "odd", "x": 1}))
+    assert answer.items == {
+        "rs_1": (ReasoningPart("hm", ("summary",)),),
+        "msg_1": (TextPart("a"), TextPart("b")),
+    }

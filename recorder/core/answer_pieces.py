@@ -1,0 +1,44 @@
+"""Answers that are sent back in several messages, one after the other.
+
+Who reads a stream may keep each piece of it as a message, and send all of them back as they are; others make a message
+of the text and another one of the calls. No model tells them from one message with the same parts, so what comes from
+the model without anything between is one answer here, where it is the one that was given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from recorder.core.messages import Message
+
+#: Roles of the model in a request, as dialects name it.
+_MODEL: Final = frozenset({"assistant", "model"})
+
+
+def runs(messages: Sequence[Message]) -> Iterator[tuple[int, int]]:
+    """Yield where several messages of the model come one after the other: the first place, and that after the last."""
+    start = 0
+    for at in range(len(messages) + 1):
+        if at == len(messages) or messages[at].role not in _MODEL:
+            if at - start > 1:
+                yield start, at
+            start = at + 1
+
+
+def begun(messages: Sequence[Message]) -> Sequence[Message]:
+    """Return the messages of the model at the end of a request, which its answer goes on from."""
+    start = len(messages)
+    while start and messages[start - 1].role in _MODEL:
+        start -= 1
+    return messages[start:]
+
+
+def joined(messages: Sequence[Message]) -> Message:
+    """Return one message with the parts of several.
+
+    :param messages: at least one.
+    """
+    if len(messages) == 1:
+        return messages[0]
+    return Message(messages[0].role, tuple(part for message in messages for part in message.parts))
