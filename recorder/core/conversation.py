@@ -2,7 +2,8 @@ r"""Conversations: exchanges that belong together, as a tree.
 
 An exchange belongs to the conversation that the user had open when it was sent; openings of one name are
 one conversation. Else it belongs to the exchange whose messages and answer its own request extends, and so
-forks are found by themselves. Else it begins a conversation of its own.
+forks are found by themselves. Else it belongs to the exchange whose answer its request names, where the provider keeps
+the history (:mod:`recorder.core.kept_histories`). Else it begins a conversation of its own.
 
 *Extends* is decided by keys, so that it costs one look-up per message and keys can be stored::
 
@@ -16,8 +17,14 @@ numbers are written; none at all are an empty object, also where the call was cu
 for them belongs to the conversation, and is a finding: :mod:`recorder.core.history_tellings`). An argument with another
 value, be it in the last of thirty digits, does.
 
-The result depends on the set of exchanges only, not on the order in which they are given. An extending request
-has more messages than the extended one, so there are no circles.
+Where a request names what it goes on from, its messages are no beginning: their keys begin with the key of what it
+names instead of ``key(0)``. Those that name an answer that nobody here gave are of one conversation, as they would be
+if it had been recorded. What is added to a conversation of the provider's goes on from the last answer that was given
+there before it, and is with the first that was added where there was none yet.
+
+The result depends on the set of exchanges only, not on the order in which they are given. A request that extends
+has more messages than the extended one, so there are no circles, but where ids are named that were given twice; there
+the first exchange of the circle extends nothing.
 """
 
 from __future__ import annotations
@@ -25,15 +32,16 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
+from recorder.core.grouping import Grouping
 from recorder.core.json_numbers import Exact, number
 from recorder.core.json_text import dumps, exact_number, plain, whole
 from recorder.core.json_value import canonical
+from recorder.core.kept_histories import NOTHING_KEPT, KeptHistory
 from recorder.core.messages import Anomaly, MediaPart, Message, OtherPart, ToolCallPart, ToolResultPart
 
 _ORIGIN: Final = hashlib.blake2b(b"recorder/thread/v1\0", digest_size=16).digest()
@@ -41,10 +49,13 @@ _SHORT: Final = 4096  # bytes
 _THOUGHT: Final = re.compile(r"\s*<think>.*?</think>", re.DOTALL)
 
 
-def thread_keys(messages: Iterable[Message]) -> list[bytes]:
-    """Return the key of every prefix of *messages*, from the first message alone to all of them; 16 bytes each."""
+def thread_keys(messages: Iterable[Message], before: bytes | None = None) -> list[bytes]:
+    """Return the key of every prefix of *messages*, from the first message alone to all of them; 16 bytes each.
+
+    :param before: the key of what a request names that it goes on from.
+    """
     keys: list[bytes] = []
-    key = _ORIGIN
+    key = before or _ORIGIN
     for message in messages:
         key = _extended(key, message)
         keys.append(key)
@@ -152,6 +163,7 @@ class Turn:
     :ivar attempt: its place in the call.
     :ivar opening: id of the conversation opening that it was sent in.
     :ivar name: the name of that opening.
+    :ivar kept: what it has to do with a history that the provider keeps.
     """
 
     id: str
@@ -162,6 +174,21 @@ class Turn:
     attempt: int = 1
     opening: str | None = None
     name: str | None = None
+    kept: KeptHistory = NOTHING_KEPT
+
+    @property
+    def chain(self) -> tuple[bytes, ...]:
+        """All keys that an exchange which it goes on from can have given, the longest last."""
+        named = self.kept.named
+        return self.keys if named is None else (named, *self.keys)
+
+    @property
+    def given(self) -> tuple[bytes, ...]:
+        """The keys by which another exchange can go on from it."""
+        kept = self.kept
+        own = () if kept.answer is None else (kept.answer,)
+        # What came to nothing is no part of the provider's conversation.
+        return self.answers + own + (() if kept.joins is None or not self.answers else (kept.joins,))
 
 
 #: What an exchange can be to an earlier one.
@@ -220,10 +247,12 @@ def turn_of(
     attempt: int | None = None,
     opening: str | None = None,
     name: str | None = None,
+    kept: KeptHistory = NOTHING_KEPT,
 ) -> Turn:
     """Return the :class:`Turn` of an exchange with these messages."""
-    keys = thread_keys(request_messages)
-    answers = [extended_key(keys[-1], answer) for answer in answer_messages] if keys else []
+    keys = thread_keys(request_messages, kept.named)
+    last = keys[-1] if keys else kept.named
+    answers = [] if last is None else [extended_key(last, answer) for answer in answer_messages]
     return Turn(
         exchange_id,
         started_ns,
@@ -233,6 +262,7 @@ def turn_of(
         attempt or 1,
         opening,
         name,
+        kept,
     )
 
 
@@ -243,45 +273,7 @@ def group(turns: Iterable[Turn], openings: Mapping[str, str | None] | None = Non
     """
     ordered = sorted(turns, key=lambda turn: (turn.started_ns, turn.id))
     named = Names(ordered, openings or {})
-    answers: dict[bytes, list[Turn]] = {}
-    for turn in ordered:
-        for key in turn.answers:
-            answers.setdefault(key, []).append(turn)
-    first_of_call: dict[str, Turn] = {}
-    for turn in sorted(ordered, key=lambda turn: (turn.attempt, turn.started_ns, turn.id)):
-        if turn.call is not None:
-            first_of_call.setdefault(turn.call, turn)
-    home: dict[str, str] = {}
-    parents: dict[str, str] = {}
-
-    def place(turn: Turn) -> None:
-        own = named.conversation(turn)
-        for key in reversed(turn.keys):
-            found = [other for other in answers.get(key, ()) if own in (None, home.get(other.id))]
-            if found:
-                parent = _best(found, turn)
-                parents[turn.id] = parent.id
-                home[turn.id] = own or home[parent.id]
-                return
-        home[turn.id] = own or turn.id
-
-    # Who is extended has fewer messages, so it has its place already; requests without any come last.
-    for turn in sorted(ordered, key=lambda turn: len(turn.keys) or sys.maxsize):
-        first = first_of_call.get(turn.call or "", turn)
-        leader = first if turn.keys in (first.keys, ()) else turn
-        if leader.id not in home:
-            place(leader)
-        if turn.id not in home:
-            home[turn.id] = named.conversation(turn) or home[leader.id]
-            if leader.id in parents and home[turn.id] == home[leader.id]:
-                parents[turn.id] = parents[leader.id]
-    return _collected(ordered, home, parents, named)
-
-
-def _best(candidates: list[Turn], turn: Turn) -> Turn:
-    """Return the last candidate that was sent before *turn*, else the first: they are in that order."""
-    earlier = [other for other in candidates if (other.started_ns, other.id) < (turn.started_ns, turn.id)]
-    return earlier[-1] if earlier else candidates[0]
+    return _collected(named, Grouping(ordered, [named.conversation(turn) for turn in ordered]))
 
 
 class Names:
@@ -308,20 +300,19 @@ class Names:
         return opening if name is None else self._ids[name]
 
 
-def _collected(
-    ordered: Iterable[Turn], home: Mapping[str, str], parents: Mapping[str, str], named: Names
-) -> list[Conversation]:
-    members: dict[str, list[str]] = {}
-    for turn in ordered:
-        members.setdefault(home[turn.id], []).append(turn.id)
+def _collected(named: Names, grouped: Grouping) -> list[Conversation]:
+    members: dict[str, list[int]] = {}
+    for place, home in enumerate(grouped.homes):
+        members.setdefault(home, []).append(place)
     for opening in sorted(named.openings):
         members.setdefault(named.of(opening), [])
+    ids = [turn.id for turn in grouped.turns]
     return [
         Conversation(
             identity,
             named.openings.get(identity),
-            tuple(exchanges),
-            {exchange: parents[exchange] for exchange in exchanges if exchange in parents},
+            tuple(ids[place] for place in places),
+            {ids[place]: ids[parent] for place in places if (parent := grouped.parent(place)) is not None},
         )
-        for identity, exchanges in members.items()
+        for identity, places in members.items()
     ]

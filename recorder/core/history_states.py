@@ -9,13 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from recorder.core.history_tellings import Recent, Telling
+from recorder.core.kept_histories import NOTHING_KEPT, KeptHistory, answer_id_key, conversation_id_key
 from recorder.core.messages import Message
 from recorder.core.rebuilt import Rebuilt
 
-_INSTRUCTIONS = frozenset({"system", "developer"})
+#: The dialect of requests whose answers the provider keeps.
+_KEEPING: Final = "openai_responses"
+#: Roles of messages that count for the request alone in which they are sent.
+INSTRUCTIONS: Final = frozenset({"system", "developer"})
 
 
 class Kept(NamedTuple):
@@ -97,14 +101,31 @@ def kept_by_provider(rebuilt: Rebuilt) -> tuple[str | None, str | None]:
     return _id(sent.get("previous_response_id")), _id(given)
 
 
+def kept_history(rebuilt: Rebuilt) -> KeptHistory:
+    """Return the keys of what a request names, and of its answer as later requests name it.
+
+    Only what was asked for has an answer of its own: who fetches the answer of another request gets the same id.
+    """
+    request, reading = rebuilt.exchange.request, rebuilt.reading
+    if request is None or reading is None or reading.dialect != _KEEPING:
+        return NOTHING_KEPT
+    previous, conversation = kept_by_provider(rebuilt)
+    answer = rebuilt.answer.ids[-1] if rebuilt.answer.ids else None
+    return KeptHistory(
+        None if previous is None else answer_id_key(request.url, previous),
+        None if conversation is None or previous is not None else conversation_id_key(request.url, conversation),
+        None if answer is None else answer_id_key(request.url, answer),
+    )
+
+
 def with_history(telling: Telling, messages: Sequence[Message]) -> list[Message]:
     """Return the messages of a request with the history that the provider kept before them.
 
     :param telling: of what it goes on from.
     """
-    first = next((at for at, one in enumerate(messages) if one.role not in _INSTRUCTIONS), len(messages))
+    first = next((at for at, one in enumerate(messages) if one.role not in INSTRUCTIONS), len(messages))
     kept = [line.message for line in telling.lines]
-    begun = next((at for at, one in enumerate(kept) if one.role not in _INSTRUCTIONS), len(kept))
+    begun = next((at for at, one in enumerate(kept) if one.role not in INSTRUCTIONS), len(kept))
     told = (one if one.role is not None else replace(one, role="assistant") for one in kept[begun:])
     return [*messages[:first], *told, *messages[first:]]
 
