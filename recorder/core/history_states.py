@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from recorder.core.history_tellings import Recent, Telling
-from recorder.core.kept_histories import NOTHING_KEPT, KeptHistory, answer_id_key, conversation_id_key
+from recorder.core.kept_histories import NOTHING_KEPT, KeptHistory, answer_id_key, conversation_id_key, host_of
 from recorder.core.messages import Message
 from recorder.core.rebuilt import Rebuilt
 
@@ -51,19 +51,20 @@ class States:
     """Which answers a provider keeps; memory is bounded."""
 
     def __init__(self) -> None:
-        self._answers: Recent[str, Kept] = Recent()  # by the provider's id of the answer
-        self._ends: Recent[str, Kept] = Recent()  # the last of each of the provider's conversations
+        self._answers: Recent[tuple[str, str], Kept] = Recent()  # by host, and the provider's id of the answer
+        self._ends: Recent[tuple[str, str], Kept] = Recent()  # the last of each of the provider's conversations
         self._asked: Recent[tuple[str, bytes], Kept] = Recent()  # by what it goes on from, and what it asks
 
     def of(self, rebuilt: Rebuilt) -> State | None:
         """Return what a request goes on from; None where it sends all of its history itself."""
         previous, conversation = kept_by_provider(rebuilt)
-        if previous is not None:
-            return State(f"answer {previous}", self._answers.get(previous), begins=False)
-        if conversation is None:
+        if previous is None and conversation is None:
             return None
-        kept = self._ends.get(conversation)
-        return State(f"conversation {conversation} {kept.id if kept else ''}", kept, begins=kept is None)
+        host = _host(rebuilt)
+        if previous is not None:
+            return State(f"answer {host} {previous}", self._answers.get((host, previous)), begins=False)
+        kept = self._ends.get((host, conversation or ""))
+        return State(f"conversation {host} {conversation} {kept.id if kept else ''}", kept, begins=kept is None)
 
     def asked(self, state: State, asks: bytes) -> Kept | None:
         """Return the exchange that went on from the same place and asked the same.
@@ -81,13 +82,19 @@ class States:
         kept = Kept(rebuilt.id, number, rebuilt.verdict == "complete")
         if state is not None:
             self._asked[state.key, asks] = kept
-        if not rebuilt.answer.choices:
+        if not rebuilt.answer.choices or rebuilt.reading is None:  # who only fetches an answer did not ask for it
             return
+        host = _host(rebuilt)
         for identity in rebuilt.answer.ids:
-            self._answers[identity] = kept
+            self._answers[host, identity] = kept
         _, conversation = kept_by_provider(rebuilt)
         if conversation is not None:
-            self._ends[conversation] = kept
+            self._ends[host, conversation] = kept
+
+
+def _host(rebuilt: Rebuilt) -> str:
+    request = rebuilt.exchange.request
+    return host_of(request.url) if request is not None else ""
 
 
 def kept_by_provider(rebuilt: Rebuilt) -> tuple[str | None, str | None]:
