@@ -1,9 +1,9 @@
 """Exchanges with all that decides which conversation they are in, and no others, by a few questions to the index.
 
 :func:`recorder.core.conversation.group` says of any set of exchanges which conversations they make. What it says of
-one exchange depends on few: those of the same call, those of which an answer is a prefix of its request, the openings
-of one name, and on what these depend. A set that holds these for each of its exchanges says of each what the whole
-store says of it; it is called closed here.
+one exchange depends on few: those of the same call, those of which an answer is a prefix of its request, those that
+gave the answer that it names, or name the same where nobody did, the openings of one name, and on what these depend. A
+set that holds these for each of its exchanges says of each what the whole store says of it; it is called closed here.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ class Gathered:
         self._new: list[Turn] = []
         self._asked: dict[str, set[Any]] = {}
         self._expanded: set[str] = set()
+        self._kept: set[bytes] = set()  # keys of the answers of all that are here, as requests name them
         self._named: Names | None = None
         self._tags: dict[str, dict[str, str]] | None = None
         self._threads: dict[str, Conversation] | None = None
@@ -124,6 +125,8 @@ class Gathered:
                 return
             self._expanded |= found
             self._ask("begins", (key for one in found for key in self.turns[one].answers))
+            kept = (self.turns[one].kept.answer for one in found)
+            self._ask("going_on", (key for key in kept if key is not None))
 
     def _names(self) -> Names:
         self._close()
@@ -138,6 +141,10 @@ class Gathered:
             self._ask("call", (turn.call for turn in new if turn.call is not None))
             self._ask("answer", (key for turn in new for key in turn.keys))
             self.add_openings(turn.opening for turn in new if turn.opening is not None)
+            kept = [turn.kept for turn in new]
+            self._ask("kept", (one.goes_on for one in kept if one.goes_on is not None))
+            unknown = (one.goes_on for one in kept if one.goes_on is not None and one.goes_on not in self._kept)
+            self._ask("names", [*unknown, *(one.joins for one in kept if one.joins is not None)])
 
     def _unasked(self, what: str, values: Iterable[Any]) -> list[Any]:
         known = self._asked.setdefault(what, set())
@@ -157,6 +164,8 @@ class Gathered:
             if identity not in self.turns:
                 turn = turn_of_row(row, identity)
                 self.turns[identity] = turn
+                if turn.kept.answer is not None:
+                    self._kept.add(turn.kept.answer)
                 self._new.append(turn)
                 self._threads = self._named = None
 

@@ -78,7 +78,7 @@ class ConversationSummary:
 class ConversationView:
     """A conversation with its exchanges rebuilt.
 
-    :ivar parents: ``exchange id -> id of the exchange whose messages its request extends``.
+    :ivar parents: ``exchange id -> id of the exchange whose messages its request extends``, or whose answer it names.
     """
 
     id: str

@@ -16,6 +16,7 @@ from recorder.core.message_json import AnswerJson, message_json
 from recorder.core.messages import Message
 from recorder.core.rebuilt import Rebuilt
 from recorder.errors import ChainBroken, NotFound
+from recorder.formats.repeats import repeated_of
 from recorder.store.base import Ledger
 from recorder.store.linked import LinkRow
 
@@ -112,7 +113,7 @@ def _step(rebuilt: Rebuilt, said: Rebuilt, row: LinkRow, view: ConversationView,
     shown = AnswerJson(said.arrivals).message if said is rebuilt else _answer_json
     parent = view.parents.get(rebuilt.id)
     earlier = next((one for one in view.exchanges if one.id == parent), None)
-    known = 0 if earlier is None else len(earlier.request_messages) + 1
+    known = 0 if earlier is None else repeated_of(rebuilt, earlier)
     ended_ns = None if exchange.duration_ns is None else exchange.started_ns + exchange.duration_ns
     return present(
         exchange=rebuilt.id,

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 import click
 
 from recorder.api.nearest import NearestRecording, nearest_to_body, nearest_to_exchange
-from recorder.api.store import Store
+from recorder.api.store import ConversationView, Store
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
 from recorder.cli.naming import resolve
 from recorder.cli.once import command
 from recorder.cli.output import clean, dim, emit_json
 from recorder.core.comparing import Difference, Run, compare
+from recorder.core.history_states import INSTRUCTIONS, kept_history
 from recorder.core.json_text import parse_json, whole
 from recorder.core.messages import Message
 from recorder.core.rebuilt import Rebuilt
 from recorder.errors import ConfigurationError
+from recorder.formats.repeats import repeated_of
 
 _MARKS: Final = {"removed": ("[-", "-]", "red"), "added": ("{+", "+}", "green"), "same": ("", "", None)}
 _SIGNS: Final = {"same": " ", "changed": "~", "removed": "-", "added": "+"}
@@ -117,7 +119,24 @@ def _messages(store: Store, name: str) -> Sequence[Message]:
     if found.kind == "exchange":
         return _said(store.exchange(found))
     view = store.conversation(found)
-    return _said(view.exchanges[-1]) if view.exchanges else []
+    return _said_on_branch(view) if view.exchanges else []
+
+
+def _said_on_branch(view: ConversationView) -> list[Message]:
+    """What its last exchange sent and got, after what the provider had kept of those before it."""
+    exchanges = {one.id: one for one in view.exchanges}
+    last = view.exchanges[-1]
+    said = _said(last)
+    while kept_history(last).named is not None and (parent := exchanges.get(view.parents.get(last.id, ""))) is not None:
+        if not repeated_of(last, parent):
+            said = [*_before(parent), *said]
+        last = parent
+    return said
+
+
+def _before(rebuilt: Rebuilt) -> Iterator[Message]:
+    """What an exchange said that others go on from by name: its instructions were for itself."""
+    yield from (message for message in _said(rebuilt) if message.role not in INSTRUCTIONS)
 
 
 def _said(rebuilt: Rebuilt) -> list[Message]:

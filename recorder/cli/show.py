@@ -16,12 +16,13 @@ from recorder.cli.once import command
 from recorder.cli.output import clean, counted, dim, duration, emit_json, short, verdict
 from recorder.cli.redact import standing_of, tell_standing, unredacted_option
 from recorder.cli.trail import note
-from recorder.core.conversation import Relation
+from recorder.core.conversation import Conversation, Relation
 from recorder.core.exchange import Exchange
 from recorder.core.json_text import milliseconds, plain, rfc3339
 from recorder.core.message_text import part_text, reports_told, tokens_text
 from recorder.core.messages import ERASED, Answer, Message
 from recorder.core.rebuilt import Rebuilt, as_json
+from recorder.formats.repeats import Repeats
 
 _PREVIEW: Final = 400
 _FINDINGS: Final = 5
@@ -75,13 +76,12 @@ def _print_conversation(view: ConversationView) -> None:
     name = "" if view.name is None else f" {clean(view.name)}"
     tags = "".join(f" {clean(key)}={clean(value)}" for key, value in view.tags.items())
     click.echo(click.style(f"conversation{name}", bold=True) + dim(f"  {view.id}{tags}"))
-    shown: dict[str, int] = {}
+    repeats = Repeats(Conversation(view.id, view.name, parents=view.parents))
     relations = view.relations()
     for rebuilt in view.exchanges:
         parent = view.parents.get(rebuilt.id)
         click.echo()
-        _print(rebuilt, view.id, parent, relations[rebuilt.id], repeated=shown.get(parent or "", 0))
-        shown[rebuilt.id] = len(rebuilt.request_messages) + 1
+        _print(rebuilt, view.id, parent, relations[rebuilt.id], repeated=repeats.take(rebuilt) or 0)
 
 
 def _print(rebuilt: Rebuilt, home: str, parent: str | None, relation: Relation = _ALONE, *, repeated: int = 0) -> None:

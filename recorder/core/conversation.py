@@ -2,7 +2,8 @@ r"""Conversations: exchanges that belong together, as a tree.
 
 An exchange belongs to the conversation that the user had open when it was sent; openings of one name are
 one conversation. Else it belongs to the exchange whose messages and answer its own request extends, and so
-forks are found by themselves. Else it begins a conversation of its own.
+forks are found by themselves. Else it belongs to the exchange whose answer its request names, where the provider keeps
+the history (:mod:`recorder.core.kept_histories`). Else it begins a conversation of its own.
 
 *Extends* is decided by keys, so that it costs one look-up per message and keys can be stored::
 
@@ -20,19 +21,26 @@ numbers are written, and more (:mod:`recorder.core.message_identity`); none at a
 call was cut before they came (what was made up for them belongs to the conversation, and is a finding:
 :mod:`recorder.core.history_tellings`). An argument with another value, be it in the last of thirty digits, does.
 
-The result depends on the set of exchanges only, not on the order in which they are given. An extending request
-has more messages than the extended one, so there are no circles.
+Where a request names what it goes on from, its messages are no beginning: their keys begin with the key of what it
+names instead of ``key(0)``. Those that name an answer that nobody here gave are of one conversation, as they would be
+if it had been recorded. What is added to a conversation of the provider's goes on from the last answer that was given
+there before it, and is with the first that was added where there was none yet.
+
+The result depends on the set of exchanges only, not on the order in which they are given. A request that extends
+has more messages than the extended one, so there are no circles, but where ids are named that were given twice; there
+the first exchange of the circle extends nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from recorder.core.answer_pieces import begun, joined, runs
+from recorder.core.grouping import Grouping
+from recorder.core.kept_histories import NOTHING_KEPT, KeptHistory
 from recorder.core.message_identity import can_be_sent_back, canonical_message
 from recorder.core.messages import Anomaly, Message
 
@@ -40,18 +48,20 @@ _ORIGIN: Final = hashlib.blake2b(b"recorder/thread/v1\0", digest_size=16).digest
 _SHORT: Final = 4096  # bytes
 
 
-def thread_keys(messages: Sequence[Message]) -> list[bytes]:
+def thread_keys(messages: Sequence[Message], before: bytes | None = None) -> list[bytes]:
     """Return the key of every prefix of *messages*, from the first message alone to all of them; 16 bytes each.
 
     Several messages of the model one after the other have, where they end, the key of one message with their parts.
+
+    :param before: the key of what a request names that it goes on from.
     """
     keys: list[bytes] = []
-    key = _ORIGIN
+    key = origin = before or _ORIGIN
     first = {end - 1: start for start, end in runs(messages)}
     for at, message in enumerate(messages):
         if at in first:
             start = first[at]
-            key = _extended(keys[start - 1] if start else _ORIGIN, joined(messages[start : at + 1]))
+            key = _extended(keys[start - 1] if start else origin, joined(messages[start : at + 1]))
         else:
             key = _extended(key, message)
         keys.append(key)
@@ -67,15 +77,16 @@ def answer_key(request_messages: Sequence[Message], answer: Message) -> bytes | 
 
 
 def answer_keys(
-    request_messages: Sequence[Message], keys: Sequence[bytes], answers: Iterable[Message]
+    request_messages: Sequence[Message], keys: Sequence[bytes], answers: Iterable[Message], named: bytes | None = None
 ) -> list[bytes | None]:
     """Return of each answer what :func:`answer_key` does.
 
     :param keys: of the request's messages.
+    :param named: the key of what the request names that it goes on from.
     """
     began = begun(request_messages)
     before = len(keys) - len(began)
-    key = keys[before - 1] if before else _ORIGIN
+    key = keys[before - 1] if before else named or _ORIGIN
     said = ((answer, answer if answer.role else _as_assistant(answer)) for answer in answers)
     return [_extended(key, joined((*began, told))) if can_be_sent_back(answer) else None for answer, told in said]
 
@@ -115,6 +126,7 @@ class Turn:
     :ivar attempt: its place in the call.
     :ivar opening: id of the conversation opening that it was sent in.
     :ivar name: the name of that opening.
+    :ivar kept: what it has to do with a history that the provider keeps.
     """
 
     id: str
@@ -125,6 +137,21 @@ class Turn:
     attempt: int = 1
     opening: str | None = None
     name: str | None = None
+    kept: KeptHistory = NOTHING_KEPT
+
+    @property
+    def chain(self) -> tuple[bytes, ...]:
+        """All keys that an exchange which it goes on from can have given, the longest last."""
+        named = self.kept.named
+        return self.keys if named is None else (named, *self.keys)
+
+    @property
+    def given(self) -> tuple[bytes, ...]:
+        """The keys by which another exchange can go on from it."""
+        kept = self.kept
+        own = () if kept.answer is None else (kept.answer,)
+        # What came to nothing is no part of the provider's conversation.
+        return self.answers + own + (() if kept.joins is None or not self.answers else (kept.joins,))
 
 
 #: What an exchange can be to an earlier one.
@@ -183,10 +210,11 @@ def turn_of(
     attempt: int | None = None,
     opening: str | None = None,
     name: str | None = None,
+    kept: KeptHistory = NOTHING_KEPT,
 ) -> Turn:
     """Return the :class:`Turn` of an exchange with these messages."""
-    keys = thread_keys(request_messages)
-    answers = answer_keys(request_messages, keys, answer_messages) if keys else []
+    keys = thread_keys(request_messages, kept.named)
+    answers = answer_keys(request_messages, keys, answer_messages, kept.named) if keys or kept.named else []
     return Turn(
         exchange_id,
         started_ns,
@@ -196,6 +224,7 @@ def turn_of(
         attempt or 1,
         opening,
         name,
+        kept,
     )
 
 
@@ -206,47 +235,7 @@ def group(turns: Iterable[Turn], openings: Mapping[str, str | None] | None = Non
     """
     ordered = sorted(turns, key=lambda turn: (turn.started_ns, turn.id))
     named = Names(ordered, openings or {})
-    answers: dict[bytes, list[Turn]] = {}
-    for turn in ordered:
-        for key in turn.answers:
-            answers.setdefault(key, []).append(turn)
-    first_of_call: dict[str, Turn] = {}
-    for turn in sorted(ordered, key=lambda turn: (turn.attempt, turn.started_ns, turn.id)):
-        if turn.call is not None:
-            first_of_call.setdefault(turn.call, turn)
-    home: dict[str, str] = {}
-    parents: dict[str, str] = {}
-
-    def place(turn: Turn) -> None:
-        own = named.conversation(turn)
-        for key in reversed(turn.keys):
-            placed = [other for other in answers.get(key, ()) if other.id in home]
-            found = [other for other in placed if own in (None, home[other.id])]
-            if found:
-                parent = _best(found, turn)
-                parents[turn.id] = parent.id
-                home[turn.id] = own or home[parent.id]
-                return
-        home[turn.id] = own or turn.id
-
-    # Who is extended has fewer messages, so it has its place already, but where the program began the answer.
-    # Requests without any come last.
-    for turn in sorted(ordered, key=lambda turn: len(turn.keys) or sys.maxsize):
-        first = first_of_call.get(turn.call or "", turn)
-        leader = first if turn.keys in (first.keys, ()) else turn
-        if leader.id not in home:
-            place(leader)
-        if turn.id not in home:
-            home[turn.id] = named.conversation(turn) or home[leader.id]
-            if leader.id in parents and home[turn.id] == home[leader.id]:
-                parents[turn.id] = parents[leader.id]
-    return _collected(ordered, home, parents, named)
-
-
-def _best(candidates: list[Turn], turn: Turn) -> Turn:
-    """Return the last candidate that was sent before *turn*, else the first: they are in that order."""
-    earlier = [other for other in candidates if (other.started_ns, other.id) < (turn.started_ns, turn.id)]
-    return earlier[-1] if earlier else candidates[0]
+    return _collected(named, Grouping(ordered, [named.conversation(turn) for turn in ordered]))
 
 
 class Names:
@@ -273,20 +262,19 @@ class Names:
         return opening if name is None else self._ids[name]
 
 
-def _collected(
-    ordered: Iterable[Turn], home: Mapping[str, str], parents: Mapping[str, str], named: Names
-) -> list[Conversation]:
-    members: dict[str, list[str]] = {}
-    for turn in ordered:
-        members.setdefault(home[turn.id], []).append(turn.id)
+def _collected(named: Names, grouped: Grouping) -> list[Conversation]:
+    members: dict[str, list[int]] = {}
+    for place, home in enumerate(grouped.homes):
+        members.setdefault(home, []).append(place)
     for opening in sorted(named.openings):
         members.setdefault(named.of(opening), [])
+    ids = [turn.id for turn in grouped.turns]
     return [
         Conversation(
             identity,
             named.openings.get(identity),
-            tuple(exchanges),
-            {exchange: parents[exchange] for exchange in exchanges if exchange in parents},
+            tuple(ids[place] for place in places),
+            {ids[place]: ids[parent] for place in places if (parent := grouped.parent(place)) is not None},
         )
-        for identity, exchanges in members.items()
+        for identity, places in members.items()
     ]

@@ -10,14 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from recorder.core.history_resumed import token_sent, tokens_given, with_beginning
 from recorder.core.history_tellings import Recent, Telling
+from recorder.core.kept_histories import NOTHING_KEPT, KeptHistory, answer_id_key, conversation_id_key, host_of
 from recorder.core.messages import Message
 from recorder.core.rebuilt import Rebuilt
 
-_INSTRUCTIONS = frozenset({"system", "developer"})
+#: The dialect of requests whose answers the provider keeps.
+_KEEPING: Final = "openai_responses"
+#: Roles of messages that count for the request alone in which they are sent.
+INSTRUCTIONS: Final = frozenset({"system", "developer"})
 
 
 class Kept(NamedTuple):
@@ -49,8 +53,8 @@ class States:
     """Which answers a provider keeps; memory is bounded."""
 
     def __init__(self) -> None:
-        self._answers: Recent[str, Kept] = Recent()  # by the provider's id of the answer
-        self._ends: Recent[str, Kept] = Recent()  # the last of each of the provider's conversations
+        self._answers: Recent[tuple[str, str], Kept] = Recent()  # by host, and the provider's id of the answer
+        self._ends: Recent[tuple[str, str], Kept] = Recent()  # the last of each of the provider's conversations
         self._paused: Recent[str, Kept] = Recent()  # by the token by which requests go on with the answer
         self._asked: Recent[tuple[str, bytes], Kept] = Recent()  # by what it goes on from, and what it asks
 
@@ -61,12 +65,13 @@ class States:
         if paused is not None:
             return State(f"token {token}", paused, begins=False)
         previous, conversation = kept_by_provider(rebuilt)
-        if previous is not None:
-            return State(f"answer {previous}", self._answers.get(previous), begins=False)
-        if conversation is None:
+        if previous is None and conversation is None:
             return None
-        kept = self._ends.get(conversation)
-        return State(f"conversation {conversation} {kept.id if kept else ''}", kept, begins=kept is None)
+        host = _host(rebuilt)
+        if previous is not None:
+            return State(f"answer {host} {previous}", self._answers.get((host, previous)), begins=False)
+        kept = self._ends.get((host, conversation or ""))
+        return State(f"conversation {host} {conversation} {kept.id if kept else ''}", kept, begins=kept is None)
 
     def asked(self, state: State, asks: bytes) -> Kept | None:
         """Return the exchange that went on from the same place and asked the same.
@@ -84,15 +89,21 @@ class States:
         kept = Kept(rebuilt.id, number, rebuilt.verdict == "complete")
         if state is not None:
             self._asked[state.key, asks] = kept
-        if not rebuilt.answer.choices:
+        if not rebuilt.answer.choices or rebuilt.reading is None:  # who only fetches an answer did not ask for it
             return
+        host = _host(rebuilt)
         for identity in rebuilt.answer.ids:
-            self._answers[identity] = kept
+            self._answers[host, identity] = kept
         for token in tokens_given(rebuilt):
             self._paused[token] = kept
         _, conversation = kept_by_provider(rebuilt)
         if conversation is not None:
-            self._ends[conversation] = kept
+            self._ends[host, conversation] = kept
+
+
+def _host(rebuilt: Rebuilt) -> str:
+    request = rebuilt.exchange.request
+    return host_of(request.url) if request is not None else ""
 
 
 def kept_by_provider(rebuilt: Rebuilt) -> tuple[str | None, str | None]:
@@ -106,6 +117,23 @@ def kept_by_provider(rebuilt: Rebuilt) -> tuple[str | None, str | None]:
     return _id(sent.get("previous_response_id")), _id(given)
 
 
+def kept_history(rebuilt: Rebuilt) -> KeptHistory:
+    """Return the keys of what a request names, and of its answer as later requests name it.
+
+    Only what was asked for has an answer of its own: who fetches the answer of another request gets the same id.
+    """
+    request, reading = rebuilt.exchange.request, rebuilt.reading
+    if request is None or reading is None or reading.dialect != _KEEPING:
+        return NOTHING_KEPT
+    previous, conversation = kept_by_provider(rebuilt)
+    answer = rebuilt.answer.ids[-1] if rebuilt.answer.ids else None
+    return KeptHistory(
+        None if previous is None else answer_id_key(request.url, previous),
+        None if conversation is None or previous is not None else conversation_id_key(request.url, conversation),
+        None if answer is None else answer_id_key(request.url, answer),
+    )
+
+
 def with_history(telling: Telling, messages: Sequence[Message], rebuilt: Rebuilt) -> list[Message]:
     """Return the messages of a request with the history that the provider kept before them.
 
@@ -114,9 +142,9 @@ def with_history(telling: Telling, messages: Sequence[Message], rebuilt: Rebuilt
     """
     if token_sent(rebuilt) is not None:
         return with_beginning(telling, messages)
-    first = next((at for at, one in enumerate(messages) if one.role not in _INSTRUCTIONS), len(messages))
+    first = next((at for at, one in enumerate(messages) if one.role not in INSTRUCTIONS), len(messages))
     kept = [line.message for line in telling.lines]
-    begun = next((at for at, one in enumerate(kept) if one.role not in _INSTRUCTIONS), len(kept))
+    begun = next((at for at, one in enumerate(kept) if one.role not in INSTRUCTIONS), len(kept))
     told = (one if one.role is not None else replace(one, role="assistant") for one in kept[begun:])
     return [*messages[:first], *told, *messages[first:]]
 

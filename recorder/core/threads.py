@@ -9,16 +9,18 @@ sent. It takes about a hundred bytes for an exchange, and 16 for each message of
 from __future__ import annotations
 
 import hashlib
-import sys
 import uuid
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from recorder.core.conversation import Names, Turn
+from recorder.core.grouping import cut_circles
 
 _SIZE: Final = 16
 _NONE: Final = -1
+_ANSWER: Final = 1
+_JOINED: Final = 2
 
 
 class Placed(NamedTuple):
@@ -43,16 +45,18 @@ class _Table:
     """``16 bytes -> numbers``, in the order in which they were given; built once, in arrays.
 
     :param keys: 16 bytes for each number, in their order.
+    :ivar slots: as many keys have room.
     """
 
     def __init__(self, keys: bytearray) -> None:
         self._keys = keys
         count = len(keys) // _SIZE
-        self._mask = (1 << (2 * count).bit_length()) - 1
-        self._first = array("i", [_NONE]) * (self._mask + 1)
+        self.slots = 1 << (2 * count).bit_length()
+        self._mask = self.slots - 1
+        self._first = array("i", [_NONE]) * self.slots
         self._next = array("i", [_NONE]) * count
         for number in range(count - 1, -1, -1):
-            slot = self._slot(self.key(number))
+            slot = self.slot(self.key(number))
             self._next[number] = self._first[slot]
             self._first[slot] = number
 
@@ -60,7 +64,8 @@ class _Table:
         """Return the key of a number."""
         return bytes(self._keys[number * _SIZE : (number + 1) * _SIZE])
 
-    def _slot(self, key: bytes) -> int:
+    def slot(self, key: bytes) -> int:
+        """Return a number below :attr:`slots` that no other key here has."""
         slot = hash(key) & self._mask
         while self._first[slot] != _NONE and self.key(self._first[slot]) != key:
             slot = (slot + 1) & self._mask
@@ -68,7 +73,7 @@ class _Table:
 
     def numbers(self, key: bytes) -> Iterator[int]:
         """Yield the numbers that have a key."""
-        number = self._first[self._slot(key)]
+        number = self._first[self.slot(key)]
         while number != _NONE:
             yield number
             number = self._next[number]
@@ -86,6 +91,7 @@ class Threads:
         self._attempts, self._openings = array("i"), array("i")
         self._answers, self._answering = bytearray(), array("i")
         self._called, self._calling = bytearray(), array("i")
+        self._names = bytearray()  # what kind of thing it names, whose key is then the first of its keys
         known = dict(openings)
         numbers = {opening: number for number, opening in enumerate(known)}
         for number, turn in enumerate(turns):
@@ -99,7 +105,7 @@ class Threads:
         self._by_answer, self._by_call = _Table(self._answers), _Table(self._called)
         # Of each exchange: the conversation's number where it was opened, below -1; else that of the first exchange.
         self._homes = array("i", [_NONE]) * len(self)
-        self._parents = array("i", [_NONE]) * len(self)
+        self._links = array("i", [_NONE]) * len(self)
         self._ranks: dict[int, int] = {}
         self._group()
 
@@ -108,10 +114,11 @@ class Threads:
 
     def _take(self, number: int, turn: Turn) -> None:
         self._ids += uuid.UUID(turn.id).bytes
-        self._keys += b"".join(map(_sized, turn.keys))
+        self._keys += b"".join(map(_sized, turn.chain))
+        self._names.append(0 if turn.kept.named is None else _ANSWER if turn.kept.goes_on else _JOINED)
         self._bounds.append(len(self._keys))
         self._attempts.append(max(0, min(turn.attempt, (1 << 31) - 1)))
-        for key in turn.answers:
+        for key in turn.given:
             self._answers += _sized(key)
             self._answering.append(number)
         if turn.call is not None:
@@ -133,53 +140,91 @@ class Threads:
         home = self._homes[number]
         return home if home >= 0 else len(self) - 2 - home
 
-    def _length(self, number: int) -> int:
-        return self._bounds[number + 1] - self._bounds[number]
-
     def _keys_of(self, number: int) -> memoryview:
         return memoryview(self._keys)[self._bounds[number] : self._bounds[number + 1]]
 
-    def _own(self, number: int) -> int | None:
-        """The number of the conversation that was open, as it stands among the homes."""
-        opening = self._openings[number]
-        return None if opening == _NONE else -2 - opening
+    def _named_by(self, number: int) -> bytes:
+        return bytes(self._keys_of(number)[:_SIZE])
 
     def _group(self) -> None:
+        leaders = self._led()
+        own = array("i", (_NONE if opening == _NONE else -2 - opening for opening in self._openings))
+        self._homes = own[:]
+        led = bytearray(leader == number for number, leader in enumerate(leaders))
+        self._link(bytearray(led[number] and home == _NONE for number, home in enumerate(own)))
+        cut_circles(self._links, leaders)
+        self._settle(leaders)
+        for number, leader in enumerate(leaders):  # of one call, but sent in different conversations
+            if self._homes[number] != self._homes[leader]:
+                leaders[number] = number
+        self._link(bytearray(led[number] and home != _NONE for number, home in enumerate(own)), within=True)
+        cut_circles(self._links, leaders)
+        for number, leader in enumerate(leaders):
+            self._links[number] = self._links[leader]
+
+    def _led(self) -> array[int]:
         leaders = array("i", range(len(self)))
         for at, number in enumerate(self._calling):
             key = self._by_call.key(at)
             first = min((self._calling[other] for other in self._by_call.numbers(key)), key=self._attempt_order)
             if first != number and self._keys_of(number) in (self._keys_of(first), b""):
                 leaders[number] = first
-        # Who is extended has fewer messages, so it has its place already; requests without any come last.
-        for number in sorted(range(len(self)), key=lambda number: self._length(number) or sys.maxsize):
-            leader = leaders[number]
-            if self._homes[leader] == _NONE:
-                self._place(leader)
-            if self._homes[number] == _NONE:
-                own = self._own(number)
-                self._homes[number] = self._homes[leader] if own is None else own
-                if self._homes[number] == self._homes[leader]:
-                    self._parents[number] = self._parents[leader]
+        return leaders
 
     def _attempt_order(self, number: int) -> tuple[int, int]:
         return self._attempts[number], number
 
-    def _place(self, number: int) -> None:
-        own, keys = self._own(number), self._keys_of(number)
+    def _link(self, asked: bytearray, *, within: bool = False) -> None:
+        """Link those that are asked for, each to whom it goes on from."""
+        last = array("i", [_NONE]) * self._by_answer.slots  # answer with a key, of those that were given before
+        before = array("i", [_NONE]) * len(self._answering)
+        at = 0
+        for number, is_asked in enumerate(asked):
+            if is_asked:
+                self._links[number] = self._from(number, last, before, within=within)
+            while at < len(before) and self._answering[at] == number:
+                slot = self._by_answer.slot(self._by_answer.key(at))
+                before[at], last[slot] = last[slot], at
+                at += 1
+
+    def _from(self, number: int, last: array[int], before: array[int], *, within: bool) -> int:
+        keys, home = self._keys_of(number), self._homes[number]
         for end in range(len(keys), 0, -_SIZE):
-            first, before = _NONE, _NONE
-            for answer in self._by_answer.numbers(bytes(keys[end - _SIZE : end])):
-                other = self._answering[answer]
-                if self._homes[other] != _NONE and own in (None, self._homes[other]):
-                    first = other if first == _NONE else first
-                    before = other if other < number else before
-            if first != _NONE:
-                parent = first if before == _NONE else before
-                self._parents[number] = parent
-                self._homes[number] = self._homes[parent] if own is None else own
-                return
-        self._homes[number] = number if own is None else own
+            key = bytes(keys[end - _SIZE : end])
+            at = last[self._by_answer.slot(key)]
+            while at != _NONE:
+                other = self._answering[at]
+                if not within or self._homes[other] == home:
+                    return other
+                at = before[at]
+            if end == _SIZE and self._names[number] == _JOINED:
+                break
+            for other in map(self._answering.__getitem__, self._by_answer.numbers(key)):
+                if other > number and (not within or self._homes[other] == home):
+                    return other
+        return _NONE
+
+    def _settle(self, leaders: array[int]) -> None:
+        """Have those that were sent in no opened conversation stand where those stand from whom they go on."""
+        first: dict[bytes, int] = {}  # that goes on from none, by what it names and nobody gave
+        for number, kind in enumerate(self._names):
+            if kind and leaders[number] == number and self._links[number] == _NONE:
+                named = self._named_by(number)
+                if kind == _JOINED or next(self._by_answer.numbers(named), None) is None:
+                    first.setdefault(named, number)
+        path = array("i")
+        for number in range(len(self)):
+            at = number
+            while self._homes[at] == _NONE:
+                path.append(at)
+                after = leaders[at] if leaders[at] != at else self._links[at]
+                if after == _NONE:
+                    after = first.get(self._named_by(at), at) if self._names[at] else at
+                if after == at:
+                    self._homes[at] = at
+                at = after
+            while path:
+                self._homes[path.pop()] = self._homes[at]
 
     def _id(self, number: int) -> str:
         return str(uuid.UUID(bytes=self._by_id.key(number)))
@@ -208,8 +253,8 @@ class Threads:
         wanted = range(len(self)) if chosen is None else chosen
         extended = array("i", [0]) * len(self)
         for number in wanted:
-            if self._parents[number] != _NONE:
-                extended[self._parents[number]] += 1
+            if self._links[number] != _NONE:
+                extended[self._links[number]] += 1
         size, ranks = len(self) + len(self._named), self._ranks
         began, ended = array("i", [_NONE]) * size, array("i", [_NONE]) * size
         for number in wanted:
@@ -228,7 +273,7 @@ class Threads:
             return began[self._home(number)] * len(self) + ranks.get(number, number)
 
         for number in array("i", sorted(listed, key=place)):
-            home, parent = self._homes[number], self._parents[number]
+            home, parent = self._homes[number], self._links[number]
             conversation, name = self._named[-2 - home] if home < 0 else (self._id(home), None)
             before = None if parent == _NONE else self._id(parent)
             yield Placed(self._by_id.key(number), conversation, name, before, extended[number], bool(flags[number]))

@@ -68,7 +68,7 @@ class _Seen:
     count: int = 0
     last: str | None = None
     home: str | None = None
-    numbers: Recent = field(default_factory=Recent)
+    numbers: Recent[int] = field(default_factory=Recent)
     lines: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
 
@@ -191,9 +191,9 @@ def _request(rebuilt: Rebuilt, seen: _Seen) -> Iterator[str]:
     repeated = seen.repeats.take(rebuilt) or 0
     if parent is not None and parent in seen.numbers:
         place = f'<a href="#x-{parent}">exchange {seen.numbers[parent]}</a>'
-        again = min(repeated, len(rebuilt.request_messages))
+        again = _counted(min(repeated, len(rebuilt.request_messages)), "message")
         told = f"Goes on from {place}" if parent != seen.last else f"Goes on from {place}, the one before"
-        yield f'<p class="dim">{told}; {_counted(again, "message")} as there.</p>\n'
+        yield f'<p class="dim">{told}{f"; {again} as there" if repeated else ""}.</p>\n'
     elif parent is not None:
         yield f'<p class="dim">Goes on from exchange {code(parent)}.</p>\n'
     for message in rebuilt.request_messages[repeated:]:

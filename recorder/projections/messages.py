@@ -41,21 +41,25 @@ def storable_or_none(text: str | None) -> str | None:
 
 
 def message_rows(
-    rebuilt: Rebuilt, keys: Sequence[bytes], known: Callable[[bytes], bool] = lambda _: False
+    rebuilt: Rebuilt,
+    keys: Sequence[bytes],
+    known: Callable[[bytes], bool] = lambda _: False,
+    named: bytes | None = None,
 ) -> Iterator[MessageRow]:
     """Yield a row for each message of an exchange's request and for each of its answers.
 
     :param keys: the thread keys of the request's messages.
     :param known: tells whether an earlier exchange has the message with a key, whose row then stands for it. That one
         has the messages before it as well, so neither they nor it are asked for, and no row is made of them.
+    :param named: the key of what the request names that it goes on from.
     """
     messages = rebuilt.request_messages
     fresh = next((place for place in range(len(keys), 0, -1) if known(keys[place - 1])), 0)
     for place in range(fresh, len(keys)):
         follows = keys[place - 1] if place else None
         yield _row(rebuilt, messages[place], key=keys[place], place=place, follows=follows)
-    last = keys[-1] if keys else None
-    made = answer_keys(messages, keys, rebuilt.answer_messages)
+    last = keys[-1] if keys else named
+    made = answer_keys(messages, keys, rebuilt.answer_messages, named)
     for (number, choice), sent_back in zip(_numbered(rebuilt), made, strict=True):
         yield _row(
             rebuilt,
@@ -63,8 +67,8 @@ def message_rows(
             key=answer_row_key(rebuilt.exchange.stream, choice.index),
             answered=1,
             place=number,
-            follows=last,
-            thread_key=sent_back if keys else None,
+            follows=keys[-1] if keys else None,
+            thread_key=sent_back if last is not None else None,
             finish=choice.finish,
         )
 

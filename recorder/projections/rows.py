@@ -17,6 +17,8 @@ from recorder.core.chain import told_of
 from recorder.core.conversation import Turn, turn_of
 from recorder.core.events import Event, StreamKind, stream_kind
 from recorder.core.exchange import Exchange, fold
+from recorder.core.history_states import kept_history
+from recorder.core.kept_histories import KeptHistory
 from recorder.core.matching import match_key
 from recorder.core.rebuilt import Rebuilt, summary
 from recorder.dialects.rebuild import rebuild
@@ -88,7 +90,8 @@ def exchange_rows(
     """
     rebuilt = _rebuilt(events, remembered)
     exchange, turn = rebuilt.exchange, _turn(rebuilt)
-    found = message_rows(rebuilt, turn.keys, lambda key: known(key, exchange.started_ns or 0, exchange.stream))
+    named = turn.kept.named
+    found = message_rows(rebuilt, turn.keys, lambda key: known(key, exchange.started_ns or 0, exchange.stream), named)
     return ExchangeRows(_row(rebuilt, turn, events[-1].version), tuple(found), tuple(call_rows(rebuilt)))
 
 
@@ -101,7 +104,8 @@ def _rebuilt(events: Sequence[Event], remembered: Remembered | None = None) -> R
 
 def _turn(rebuilt: Rebuilt) -> Turn:
     exchange = rebuilt.exchange
-    return turn_of(exchange.id, exchange.started_ns or 0, rebuilt.request_messages, rebuilt.answer_messages)
+    began, kept = exchange.started_ns or 0, kept_history(rebuilt)
+    return turn_of(exchange.id, began, rebuilt.request_messages, rebuilt.answer_messages, kept=kept)
 
 
 def _row(rebuilt: Rebuilt, turn: Turn, version: int) -> ExchangeRow:
@@ -114,6 +118,8 @@ def _row(rebuilt: Rebuilt, turn: Turn, version: int) -> ExchangeRow:
         opening=_identity(exchange.conversation),
         opening_name=storable_or_none(exchange.conversation_name) if _identity(exchange.conversation) else None,
         thread_key=keys[-1] if (keys := turn.keys) else None,
+        goes_on_from=turn.kept.named,
+        kept_as=turn.kept.answer,
         call=storable_or_none(exchange.call),
         attempt=exchange.attempt or 1,
         started_ns=exchange.started_ns or 0,
@@ -182,9 +188,14 @@ def _turn_json(exchange: Exchange, turn: Turn) -> dict[str, Any]:
     return {
         "keys": [key.hex() for key in turn.keys],
         "answers": [key.hex() for key in turn.answers],
+        **({"kept": kept} if (kept := _kept_json(turn.kept)) else {}),
         **({"opening": exchange.conversation} if exchange.conversation else {}),
         **({"name": exchange.conversation_name} if exchange.conversation_name is not None else {}),
     }
+
+
+def _kept_json(kept: KeptHistory) -> dict[str, str]:
+    return {name: key.hex() for name, key in kept._asdict().items() if key is not None}
 
 
 def listed(row: ExchangeRow) -> dict[str, Any]:
@@ -219,6 +230,7 @@ def turn_of_row(row: ExchangeRow | TurnRow, identity: str) -> Turn:
             row.attempt,
             id_text(row.opening) if row.opening else None,
             told.get("name"),
+            KeptHistory(**{name: bytes.fromhex(key) for name, key in told.get("kept", {}).items()}),
         )
 
 

@@ -5,7 +5,7 @@ They can be dropped at any time (:meth:`SqlProjected.drop_all`) and are then bui
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from operator import attrgetter
@@ -29,6 +29,8 @@ from recorder.store.related import (
     openings_tagged,
     turns_by,
     turns_extending,
+    turns_going_on,
+    turns_kept,
 )
 from recorder.store.searched import (
     CallRow,
@@ -56,6 +58,9 @@ class ExchangeRow:
     :ivar opening: the opening of a conversation in which it was sent.
     :ivar opening_name: what it says that this conversation is called.
     :ivar thread_key: that of its request's last message (:mod:`recorder.core.conversation`).
+    :ivar goes_on_from: the key of what its request names where the provider keeps the history
+        (:mod:`recorder.core.kept_histories`): an answer, or a conversation of the provider's.
+    :ivar kept_as: the key of its answer, as requests name it.
     :ivar call: id shared by the exchanges of one send; ``attempt`` counts within it.
     :ivar bytes: body bytes received, in ``chunks`` pieces.
     :ivar duration_ns: from the request to the end; ``first_chunk_ns``: to the first chunk.
@@ -72,6 +77,8 @@ class ExchangeRow:
     opening: bytes | None
     opening_name: str | None
     thread_key: bytes | None
+    goes_on_from: bytes | None
+    kept_as: bytes | None
     call: str | None
     attempt: int
     started_ns: int
@@ -120,6 +127,13 @@ class OpeningRow:
     first_ns: int
     last_ns: int
 
+
+_TURNS: Final[Mapping[str, Callable[[Connection, Iterable[Any]], Iterator[TurnRow]]]] = {
+    "first": first_turns,
+    "begins": turns_extending,
+    "kept": turns_kept,
+    "going_on": turns_going_on,
+}
 
 AnyRow = TypeVar("AnyRow", TurnRow, OpeningRow)
 RowType = TypeVar("RowType", ExchangeRow, OpeningRow, RequestRow)
@@ -204,11 +218,14 @@ class SqlProjected:
 
         :param what: what *values* are: the ``id``, ``opening`` or ``call`` of exchanges; ``first``: openings, of which
             the first exchange is wanted; ``answer``: keys that their answers have when they are sent back;
-            ``begins``: thread keys of what their requests begin with.
+            ``begins``: thread keys of what their requests begin with; ``names``: keys of what their requests name;
+            ``kept``: keys of their answers, as requests name them, and with these exchanges all those that they go on
+            from by names, and so on; ``going_on``: keys of what their requests name, and with these all that go on
+            from those by names, and so on.
         """
-        found = {"first": first_turns, "begins": turns_extending}.get(what) or partial(turns_by, what=what)
+        found = _TURNS.get(what) or partial(turns_by, what)
         with self._store.reading() as connection:
-            rows = list(found(connection, values=values))
+            rows = list(found(connection, values))
         return _checked(exchanges, rows)
 
     def openings_by(self, what: str, values: Iterable[Any]) -> list[OpeningRow]:

@@ -16,7 +16,7 @@ from recorder.store.rows import batched
 from recorder.store.tables import event_streams, exchanges, messages, openings
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import Column, ColumnElement
 
     from recorder.store.sql import SqlStore
 
@@ -47,12 +47,13 @@ _BY: Final[Mapping[str, ColumnElement[Any]]] = {
     "opening": exchanges.c.opening,
     "call": exchanges.c.call,
     "answer": messages.c.thread_key,
+    "names": exchanges.c.goes_on_from,
 }
 
 
-def turns_by(connection: Connection, what: str, values: Iterable[Any]) -> Iterator[TurnRow]:
-    """Yield exchanges by their ``id``, ``opening`` or ``call``, or by the key that an ``answer`` of theirs has when it
-    is sent back; one may come several times.
+def turns_by(what: str, connection: Connection, values: Iterable[Any]) -> Iterator[TurnRow]:
+    """Yield exchanges by their ``id``, ``opening`` or ``call``, by the key that an ``answer`` of theirs has when it is
+    sent back, or by that of what their requests name (``names``); one may come several times.
     """
     query = select(*_TURN)
     if what == "answer":
@@ -75,6 +76,32 @@ def turns_extending(connection: Connection, values: Iterable[bytes]) -> Iterator
     # Not joined: Postgres cannot tell how many there are, takes them for many, and would read all exchanges.
     for some in batched(list(ends), _AT_ONCE):
         yield from _turns(connection, select(*_TURN).where(exchanges.c.thread_key.in_(some)))
+
+
+def turns_kept(connection: Connection, values: Iterable[bytes]) -> Iterator[TurnRow]:
+    """Yield the exchanges whose answers have these keys as requests name them, those that they go on from by names, and
+    so on.
+    """
+    yield from _turns_by_names(connection, values, exchanges.c.kept_as, exchanges.c.goes_on_from)
+
+
+def turns_going_on(connection: Connection, values: Iterable[bytes]) -> Iterator[TurnRow]:
+    """Yield the exchanges whose requests name what has these keys, those that go on from them by names, and so on."""
+    yield from _turns_by_names(connection, values, exchanges.c.goes_on_from, exchanges.c.kept_as)
+
+
+def _turns_by_names(
+    connection: Connection, values: Iterable[bytes], found: Column[bytes], leads: Column[bytes]
+) -> Iterator[TurnRow]:
+    """Yield the exchanges that have one of these keys in one column, or what one of them has in the other.
+
+    One question climbs a conversation of any length; one for each exchange would not.
+    """
+    c = exchanges.c
+    for some in batched(list(values), _AT_ONCE):
+        chain = select(c.id, leads.label("leads")).where(found.in_(some)).cte("chain", recursive=True)
+        chain = chain.union(select(c.id, leads).join(chain, found == chain.c.leads))
+        yield from _turns(connection, select(*_TURN).where(c.id.in_(select(chain.c.id))))
 
 
 def first_turns(connection: Connection, values: Iterable[bytes]) -> Iterator[TurnRow]:

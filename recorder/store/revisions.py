@@ -21,7 +21,7 @@ from recorder.errors import StaleSchema, StoreError
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD: Final = "0004"
+HEAD: Final = "0005"
 #: The loggers to which alembic tells what it does while it is imported and while it migrates.
 _CHATTY: Final = ("alembic.runtime.migration", "alembic.runtime.plugins")
 

@@ -223,6 +223,12 @@ erased_payloads = Table(
 caches = MetaData()
 
 
+def _known(name: str, column: str) -> Index:
+    """An index of what few rows have, in which the others are not."""
+    known = text(f"{column} IS NOT NULL")
+    return Index(name, column, sqlite_where=known, postgresql_where=known)
+
+
 def _exchanges(metadata: MetaData, *own: Any) -> Table:
     return Table(
         "exchange_rows",
@@ -231,6 +237,8 @@ def _exchanges(metadata: MetaData, *own: Any) -> Table:
         Column("opening", Identity16),
         Column("opening_name", Text),
         Column("thread_key", Identity16),
+        Column("goes_on_from", Identity16),
+        Column("kept_as", Identity16),
         Column("call", Text),
         Column("attempt", Integer, nullable=False),
         Column("started_ns", _BIG, nullable=False),
@@ -261,6 +269,8 @@ def _exchanges(metadata: MetaData, *own: Any) -> Table:
         Index("exchange_rows_opening", "opening"),
         Index("exchange_rows_call", "call"),
         Index("exchange_rows_thread", "thread_key"),
+        _known("exchange_rows_goes_on_from", "goes_on_from"),
+        _known("exchange_rows_kept_as", "kept_as"),
         Index("exchange_rows_opening_name", "opening_name"),
         Index("exchange_rows_model", "model", "started_ns"),
         Index("exchange_rows_verdict", "verdict", "started_ns"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 
 import pytest
 
@@ -19,9 +20,11 @@ from recorder.projections.runner import project
 from recorder.store import open_store
 from recorder.store.projected import SqlProjected
 from tests.building import ExchangeBuilder, identity
+from tests.keeping import URL, kept_exchange
 
 OPENED = {800: "desk", 801: "desk", 802: "x", 803: None, 804: "desk", 805: "desk", 806: "y", 807: None}
 SAID = {**OPENED, 805: "old", 806: None}  # of the last four no event is stored, or it says something else
+KEPT = 0.4  # of the exchanges, so many are with a provider that keeps histories
 STORED = (800, 801, 802, 805, 806)
 
 
@@ -48,7 +51,11 @@ def exchanges(chance: random.Random, count: int) -> Iterator[ExchangeBuilder]:
         call = call if again else f"call-{chance.randrange(4) if chance.random() < 0.1 else 10 + number}"
         one = ExchangeBuilder(number)
         one.wall_ns = 1_790_000_000_000_000_000 + chance.randrange(200) * 1_000_000_000
-        one.request({"model": "m", "messages": asked}, call=call, attempt=chance.randint(1, 3), **inside)
+        facts = {"call": call, "attempt": chance.randint(1, 3), **inside}
+        if chance.random() < KEPT:
+            built.append(kept(chance, one, asked, answers, facts))
+            continue
+        one.request({"model": "m", "messages": asked}, **facts)
         built.append(one.response(headers=[("content-type", "application/json")], framing="length"))
         choices = [{"index": at, "message": answer, "finish_reason": "stop"} for at, answer in enumerate(answers)]
         one.chunks(_json({"object": "chat.completion", "model": "m", "choices": choices})).completed()
@@ -62,6 +69,24 @@ def exchanges(chance: random.Random, count: int) -> Iterator[ExchangeBuilder]:
 
 def _said(text: str) -> dict[str, str]:
     return {"role": "assistant", "content": text}
+
+
+def kept(
+    chance: random.Random,
+    one: ExchangeBuilder,
+    asked: list[dict[str, str]],
+    answers: list[dict[str, str]],
+    facts: dict[str, Any],
+) -> ExchangeBuilder:
+    """Have an exchange name what another one answered, before or after it, or nobody, or a conversation."""
+    identity = f"resp_{chance.randrange(12)}"
+    named: list[dict[str, str]] = [{"previous_response_id": f"resp_{chance.randrange(16)}"} for _ in range(4)]
+    named += [{}, {"conversation": chance.choice("cd")}]
+    one.request({"model": "m", "input": asked[-1:], **chance.choice(named)}, url=URL, **facts)
+    one.response(headers=[("content-type", "application/json")], framing="length")
+    output = [{"type": "message", **answer} for answer in answers[:1]]
+    body = {"object": "response", "id": identity, "model": "m", "status": "completed", "output": output}
+    return one.chunks(_json(body)).completed()
 
 
 def _json(value: object) -> bytes:
@@ -172,3 +197,27 @@ def arriving(store_url: str, seed: int, most: int) -> None:
                 project(store, SqlProjected(store))
             with closing(Reader(store_url)) as reader:
                 check(reader, chance)
+
+
+def test_a_long_chain_of_names_is_climbed_by_few_questions(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From either end, whether its rows are stored or not."""
+    count = 60
+    chain = [kept_exchange(at, previous_response_id=f"resp_{at - 1}", stream=at % 2 == 0) for at in range(1, count)]
+    with closing(open_store(store_url, write=True)) as store:
+        for one in (*chain[30:], *chain[:30]):
+            store.append([one.opened], one.events)
+        project(store, SqlProjected(store))
+    asked: list[str] = []
+    turns = SqlProjected.turns
+    monkeypatch.setattr(SqlProjected, "turns", lambda self, what, *rest: asked.append(what) or turns(self, what, *rest))
+    with closing(Reader(store_url)) as reader:
+        threaded = Threaded(reader)
+        assert threaded.place(text(count - 1)) == (text(1), text(count - 2))
+        found = threaded.conversation(text(1))
+        assert found.exchanges == tuple(map(text, range(1, count)))
+        assert found.parents == {text(at): text(at - 1) for at in range(2, count)}
+        assert len(asked) < 20
+        del asked[:]
+        threaded = Threaded(reader)
+        assert threaded.conversation(text(1)) == found
+        assert len(asked) < 20

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from recorder.projections.rows import exchange_row, listed, turn_of_row
 from recorder.projections.runner import NAME, project, rebuild_all, unprojected
 from recorder.store import open_store
 from recorder.store.projected import SqlProjected
+from recorder.store.related import turns_going_on, turns_kept
 from recorder.store.sql import SqlStore
 from recorder.store.tables import messages
 from tests.building import ExchangeBuilder, delta, identity
 from tests.commands import answered
+from tests.keeping import kept_exchange
 
 
 @pytest.fixture
@@ -147,6 +151,53 @@ def test_a_stream_goes_on_while_another_process_projects(store: SqlStore) -> Non
 def said(store: SqlStore) -> list[tuple[object, ...]]:
     with store.reading() as connection:
         return [tuple(row) for row in connection.execute(messages.select().order_by(messages.c.key))]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3, 4), (4, 3, 2, 1, 0), (2, 4, 0, 3, 1)])
+def test_rows_of_what_the_provider_keeps_are_the_same_in_any_order(store: SqlStore, order: tuple[int, ...]) -> None:
+    """One at a time, all at once, and in batches of any size."""
+    talk = [kept_exchange(1), kept_exchange(2, previous_response_id="resp_1", stream=True)]
+    talk += [kept_exchange(3, previous_response_id="resp_1"), kept_exchange(4, "hi", None, conversation={"id": "c"})]
+    talk.append(kept_exchange(5, "hi", previous_response_id="resp_9"))
+    folded = sorted((exchange_row(one.events) for one in talk), key=lambda row: row.id, reverse=True)
+    for number in order:
+        fill(store, talk[number])
+        assert project(store, SqlProjected(store), most_bytes=1 if number % 2 else 1 << 20)
+    once = rows(store), said(store)
+    assert once[0][0] == folded
+    rebuild_all(store, SqlProjected(store))
+    assert (rows(store), said(store)) == once
+    SqlProjected(store).drop_all()
+    assert project(store, SqlProjected(store), at_once=3, most_bytes=1)
+    assert (rows(store), said(store)) == once
+    keys = {row.id: (row.goes_on_from, row.kept_as) for row in folded}
+    first, second, third, fourth, fifth = (keys[identity(number)] for number in range(1, 6))
+    assert first[0] is fourth[1] is None
+    assert second[0] == third[0] == first[1] is not None
+    assert len({first[1], second[1], third[1], fourth[0], fifth[0], fifth[1]}) == 6
+
+
+def test_what_is_named_is_found_by_its_index(store: SqlStore) -> None:
+    """No exchange is looked at that has nothing to do with it."""
+    plans: list[str] = []
+    sqlite = store.name.startswith("sqlite")
+
+    def explained(connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if statement.startswith("WITH RECURSIVE"):
+            plan = "EXPLAIN QUERY PLAN " if sqlite else "EXPLAIN "
+            with connection.connection.cursor() if not sqlite else closing(connection.connection.cursor()) as asking:
+                if not sqlite:
+                    asking.execute("SET LOCAL enable_seqscan = off")  # what has few rows is read faster without indexes
+                asking.execute(plan + statement, parameters)
+                plans.append(" ".join(map(str, asking.fetchall())))
+
+    with store.reading() as connection:
+        event.listen(connection, "before_cursor_execute", explained)
+        assert list(turns_kept(connection, [identity(1)])) == list(turns_going_on(connection, [identity(1)])) == []
+    for plan, column in zip(plans, ("kept_as", "goes_on_from"), strict=True):
+        assert plan.count(f"exchange_rows_{column}") == 2, plan
+        assert "SCAN exchange_rows" not in plan
+        assert "Seq Scan on exchange_rows" not in plan
 
 
 def test_a_row_holds_what_lists_and_threads_need() -> None:

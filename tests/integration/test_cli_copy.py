@@ -133,7 +133,7 @@ def test_a_file_of_an_older_schema_is_upgraded_where_it_is_written_and_refused_w
     old = f"sqlite:///{tmp_path}/old.db"
     fill(sqlite_url, *ALL)
     line = told(run("db", "copy", "--from", old, "--to", f"sqlite:///{tmp_path}/new.db"), 2)
-    assert f"has schema 0001, not 0004: run `recorder db upgrade --store {old}`" in line
+    assert f"has schema 0001, not 0005: run `recorder db upgrade --store {old}`" in line
     assert not (tmp_path / "new.db").exists()
     held = sum(len(one.events) for one in ALL)
     assert reported("--from", sqlite_url, "--to", old)["events"] == held

@@ -67,7 +67,7 @@ def test_status(store_url: str) -> None:
 def test_status_of_a_database_without_schema(empty_postgres_url: str) -> None:
     found = upkeep.status(empty_postgres_url)
     assert found.revision is None
-    assert found.pending == ("0001", "0002", "0003", "0004")
+    assert found.pending == ("0001", "0002", "0003", "0004", "0005")
     assert found.events is found.streams is None
     assert found.spools == ()
 

@@ -30,6 +30,7 @@ from recorder.store.sqlite_file import writing_engine as sqlite_engine
 from recorder.store.tables import metadata_for, records
 from recorder.store.urls import parse_url
 from tests.building import ExchangeBuilder
+from tests.keeping import kept_exchange
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -86,8 +87,8 @@ def test_upgrading_twice_changes_nothing(store_url: str) -> None:
 
 
 def test_upgrading_an_empty_store_tells_what_was_done(absent_url: str, empty_postgres_url: str) -> None:
-    assert schema.upgrade(absent_url) == ("0001", "0002", "0003", "0004")
-    assert schema.upgrade(empty_postgres_url) == ("0001", "0002", "0003", "0004")
+    assert schema.upgrade(absent_url) == ("0001", "0002", "0003", "0004", "0005")
+    assert schema.upgrade(empty_postgres_url) == ("0001", "0002", "0003", "0004", "0005")
 
 
 def test_rows_of_a_store_of_before_are_made_again(absent_url: str, empty_postgres_url: str) -> None:
@@ -102,9 +103,9 @@ def test_rows_of_a_store_of_before_are_made_again(absent_url: str, empty_postgre
             expected = list(SqlProjected(store).exchanges())
         with engine_of(url).connect() as connection, connection.begin():
             as_of_0002(connection)
-            assert revisions.pending(connection) == ("0003", "0004")
-        assert schema.upgrade(url) == ("0003", "0004")
-        assert schema.state(target) == ("0004", ())
+            assert revisions.pending(connection) == ("0003", "0004", "0005")
+        assert schema.upgrade(url) == ("0003", "0004", "0005")
+        assert schema.state(target) == ("0005", ())
         with closing(open_store(url, write=True)) as store:
             assert [row.thread_key for row in SqlProjected(store).exchanges()] == [None]
             project(store, SqlProjected(store))
@@ -113,7 +114,7 @@ def test_rows_of_a_store_of_before_are_made_again(absent_url: str, empty_postgre
 
 
 def as_of_0002(connection: Connection) -> None:
-    """Take away what 0003 and 0004 bring."""
+    """Take away what 0003 and later ones bring."""
     as_of_0003(connection)
     indexes = ("thread", "opening_name", "model", "verdict", "status", "tools", "finish")
     for name in (*(f"exchange_rows_{index}" for index in indexes), "message_rows_follows"):
@@ -124,7 +125,8 @@ def as_of_0002(connection: Connection) -> None:
 
 
 def as_of_0003(connection: Connection) -> None:
-    """Take away what 0004 brings."""
+    """Take away what 0004 and 0005 bring."""
+    as_of_0004(connection)
     for table in ("events", "event_streams"):
         name, does = f"{table}_no_update BEFORE UPDATE ON {table}", "BEGIN SELECT RAISE(ABORT, 'append-only'); END"
         if connection.dialect.name == "postgresql":
@@ -139,11 +141,44 @@ def as_of_0003(connection: Connection) -> None:
     connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0003'")
 
 
+def as_of_0004(connection: Connection) -> None:
+    """Take away what 0005 brings."""
+    for column in ("goes_on_from", "kept_as"):
+        connection.exec_driver_sql(f"DROP INDEX exchange_rows_{column}")
+        connection.exec_driver_sql(f"ALTER TABLE exchange_rows DROP COLUMN {column}")
+    connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0004'")
+
+
+def test_a_store_of_0004_is_upgraded_by_its_writer_and_its_rows_are_made_again(
+    absent_url: str, empty_postgres_url: str
+) -> None:
+    """0005 adds what finds the exchanges of a conversation whose history the provider keeps."""
+    kept = kept_exchange(1), kept_exchange(2, previous_response_id="resp_1")
+    for url in (absent_url, empty_postgres_url):
+        schema.upgrade(url)
+        with closing(open_store(url, write=True)) as store:
+            for built in kept:
+                store.append([built.opened], built.events)
+            project(store, SqlProjected(store))
+            expected = list(SqlProjected(store).exchanges())
+        with engine_of(url).connect() as connection, connection.begin():
+            as_of_0004(connection)
+        with pytest.raises(StaleSchema, match=r"has schema 0004, not 0005"):
+            open_store(url, write=False)
+        if url == empty_postgres_url:
+            assert schema.upgrade(url) == ("0005",)  # on a server that is never done by opening
+        with closing(open_store(url, write=True)) as store:
+            assert {row.kept_as for row in SqlProjected(store).exchanges()} == {None}
+            project(store, SqlProjected(store))
+            assert list(SqlProjected(store).exchanges()) == expected
+            assert expected[0].goes_on_from == expected[1].kept_as is not None
+
+
 def test_several_upgrade_at_once(absent_url: str, empty_postgres_url: str) -> None:
     for url in (absent_url, empty_postgres_url):
         with ThreadPoolExecutor(6) as threads:
             results = list(threads.map(schema.upgrade, [url] * 6))
-        assert sorted(results) == [()] * 5 + [("0001", "0002", "0003", "0004")]
+        assert sorted(results) == [()] * 5 + [("0001", "0002", "0003", "0004", "0005")]
 
 
 @pytest.mark.parametrize("write", [True, False])
@@ -163,9 +198,9 @@ def test_a_newer_schema_is_refused_with_what_to_do(upgraded: str, write: bool) -
 
 
 def test_an_older_schema_is_refused_by_readers(upgraded: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if there were a revision 0005 already."""
-    monkeypatch.setattr(revisions, "HEAD", "0005")
-    with pytest.raises(StaleSchema, match=r"has schema 0004, not 0005: run `recorder db upgrade"):
+    """As if there were a revision 0006 already."""
+    monkeypatch.setattr(revisions, "HEAD", "0006")
+    with pytest.raises(StaleSchema, match=r"has schema 0005, not 0006: run `recorder db upgrade"):
         open_store(upgraded, write=False)
 
 
@@ -195,7 +230,7 @@ def test_a_migration_that_fails_leaves_nothing(
         assert revisions.revision(connection) is None
     engine.dispose()
     for url in (absent_url, empty_postgres_url):
-        assert schema.upgrade(url) == ("0001", "0002", "0003", "0004")
+        assert schema.upgrade(url) == ("0001", "0002", "0003", "0004", "0005")
         open_store(url, write=True).close()
 
 
@@ -208,7 +243,7 @@ def test_a_developer_reaches_a_store_through_alembic_ini(upgraded: str) -> None:
             [*run, "-x", f"url={url}", *arguments], capture_output=True, text=True, cwd=ROOT, check=False
         )
         assert done.returncode == 0, done.stderr
-    assert "0004" in done.stdout
+    assert "0005" in done.stdout
     unnamed = subprocess.run([*run, "current"], capture_output=True, text=True, cwd=ROOT, check=False)
     assert unnamed.returncode == 1
     assert "name the store" in unnamed.stderr

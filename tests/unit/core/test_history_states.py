@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from recorder.core.conversation import Relation
@@ -23,13 +24,15 @@ def model(text: str) -> dict[str, Any]:
     return {"role": "assistant", "content": text}
 
 
-def sent(number: int, given: Any, says: str | None = "hold", *, identity: str = "", **fields: Any) -> Rebuilt:
+def sent(
+    number: int, given: Any, says: str | None = "hold", *, identity: str = "", url: str = URL, **fields: Any
+) -> Rebuilt:
     """An exchange whose answer has the id ``resp_NUMBER``; without an answer where it *says* nothing."""
     text = {"type": "output_text", "text": says, "annotations": []}
     item = {"type": "message", "id": "msg", "status": "completed", "role": "assistant", "content": [text]}
     done = {"object": "response", "status": "completed", "model": "m", "output": [item]}
     body = {"id": identity or f"resp_{number}", **done} if says is not None else {"error": {"message": "overloaded"}}
-    built = ExchangeBuilder(number).request({"model": "m", "input": given, **fields}, url=URL, call=f"call-{number}")
+    built = ExchangeBuilder(number).request({"model": "m", "input": given, **fields}, url=url, call=f"call-{number}")
     built.response(200 if says is not None else 500, headers=[("content-type", "application/json")])
     exchange = fold(built.chunks(json.dumps(body).encode()).completed().events)
     assert exchange is not None
@@ -123,3 +126,26 @@ def test_another_attempt_of_a_call_is_one() -> None:
     exchange = fold(built.response().completed().events)
     assert exchange is not None
     assert relations(first, failed, rebuild(exchange))[2] == Relation("attempts", failed.id)
+
+
+def test_another_host_with_the_same_ids_is_another_provider() -> None:
+    one, other = (
+        sent(1, "q1", identity="resp_1"),
+        sent(2, "q2", identity="resp_1", url="https://other.example/v1/responses"),
+    )
+    on = sent(3, "q3", previous_response_id="resp_1")
+    assert relations(one, other, on)[2] == Relation("continues", one.id)
+    begun = sent(4, "q4", conversation="c"), sent(5, "q5", conversation="c", url="https://other.example/v1/responses")
+    assert [relation.kind for relation in relations(*begun)] == ["begins", "begins"]
+
+
+def test_an_answer_that_is_fetched_again_is_not_gone_on_from() -> None:
+    """Nothing was asked there: what was said before is with the request that did."""
+    asked, aside = sent(1, "q1", "SELL all"), sent(2, "aside", "yes")
+    fetched = sent(3, None, "SELL all", identity="resp_1")
+    bare = replace(fetched, reading=None)
+    on, whole = sent(4, "q2", "why", previous_response_id="resp_1"), [user("q1"), model("SELL all"), user("q2")]
+    edited = sent(5, [user("q1"), model("BUY all"), *whole[2:], model("why"), user("q3")])
+    found = relations(asked, aside, bare, on, edited)
+    assert found[3] == Relation("continues", asked.id)
+    assert told(found[4]) == ["answer_edited"]

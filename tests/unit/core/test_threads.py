@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recorder.core.conversation import Turn, group, turn_of
+from recorder.core.kept_histories import KeptHistory
 from recorder.core.messages import Message, TextPart
 from recorder.core.threads import Placed, Threads
 
@@ -26,6 +27,7 @@ def sets_of_turns(draw: st.DrawFn) -> list[Turn]:
     """Exchanges that go on from each other, and from nothing, in and out of conversations that were opened."""
     texts = st.sampled_from("ab")
     turns: list[Turn] = []
+    names = st.sampled_from([None, None, b"r1".ljust(16), b"r2".ljust(16), b"r3".ljust(16)])
     histories: list[list[Message]] = [[]]
     for number in range(draw(st.integers(0, 14))):
         asked = [
@@ -41,6 +43,7 @@ def sets_of_turns(draw: st.DrawFn) -> list[Turn]:
             "attempt": draw(st.integers(1, 3)),
             "opening": opening,
             "name": None if opening is None else {OPENED[0]: "desk", OPENED[1]: "desk", OPENED[2]: "x"}.get(opening),
+            "kept": KeptHistory(draw(names), draw(st.sampled_from([None, None, b"c".ljust(16)])), draw(names)),
         }
         turns.append(turn_of(IDS[number], draw(st.integers(0, 6)), asked, answers, **facts))
     return turns

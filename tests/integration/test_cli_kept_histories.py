@@ -1,0 +1,188 @@
+"""Conversations whose history the provider keeps, without a name that the user gave: on the command line."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import Any
+
+import pytest
+
+from recorder.store.schema import upgrade
+from tests.building import ExchangeBuilder
+from tests.commands import fill, identity_of, json_lines, run
+from tests.keeping import URL, kept_exchange
+
+DESK = {"conversation": "01900000-0000-7000-8000-0000000000aa", "name": "desk"}
+
+
+def listed(store_url: str) -> dict[str, list[str]]:
+    """Return the exchanges of each conversation, the oldest first."""
+    found: dict[str, list[str]] = {}
+    for line in reversed(json_lines(run("list", "--json", "--store", store_url), "list")):
+        found.setdefault(line["conversation"], []).append(line["id"])
+    return found
+
+
+def told(store_url: str, conversation: str, name: str) -> list[Any]:
+    """Return what an export of a conversation tells of each of its exchanges."""
+    exported = run("export", "--conversation", conversation, "--format", "jsonl", "--store", store_url)
+    return [json.loads(line).get(name) for line in exported.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_goes_on_from_an_answer_is_in_its_conversation(store_url: str, stream: bool) -> None:
+    upgrade(store_url)
+    first = kept_exchange(1, "buy?", "hold", stream=stream)
+    second = kept_exchange(2, "why?", "carry", previous_response_id="resp_1", stream=stream)
+    fork = kept_exchange(3, "sell?", "no", previous_response_id="resp_1", stream=stream)
+    failed = kept_exchange(4, "and now?", None, previous_response_id="resp_2")
+    again = kept_exchange(5, "and now?", "buy", previous_response_id="resp_2", stream=stream)
+    other = kept_exchange(6, "buy?", "hold", url="https://elsewhere.example/v1/responses", identity="resp_1")
+    everything = [first, second, fork, failed, again]
+    fill(store_url, *everything, other)
+    ids = list(map(identity_of, everything))
+    assert listed(store_url) == {ids[0]: ids, identity_of(other): [identity_of(other)]}
+    assert told(store_url, ids[0], "id") == ids
+    assert told(store_url, ids[0], "parent") == [None, ids[0], ids[0], ids[1], ids[1]]
+    assert told(store_url, ids[0], "relation") == [
+        None,
+        {"kind": "continues", "of": ids[0]},
+        {"kind": "forks", "of": ids[0]},
+        {"kind": "continues", "of": ids[1]},
+        {"kind": "retries", "of": ids[3]},
+    ]
+    found = run("search", "hold", "--conversation", ids[2], "--json", "--store", store_url)
+    assert [json.loads(line)["exchange"] for line in found.stdout.splitlines()] == [ids[0]]
+    found = run("list", "--conversation", ids[0], "--json", "--store", store_url)
+    assert len(found.stdout.splitlines()) == 5
+
+
+def test_words_that_are_said_in_two_conversations_are_found_in_each(store_url: str) -> None:
+    """A question is the same only where what came before it is."""
+    upgrade(store_url)
+    talks = [kept_exchange(1, "buy?", "hold"), kept_exchange(2, "sell?", "no")]
+    talks += [kept_exchange(at, "really truly", "yes", previous_response_id=f"resp_{at - 2}") for at in (3, 4)]
+    fill(store_url, *talks)
+    for first, on in ((talks[0], talks[2]), (talks[1], talks[3])):
+        found = run("search", "truly", "--conversation", identity_of(first), "--json", "--store", store_url)
+        assert [json.loads(line)["exchange"] for line in found.stdout.splitlines()] == [identity_of(on)]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_it_does_not_matter_in_which_order_they_come(sqlite_url: str, order: tuple[int, ...]) -> None:
+    talk = [kept_exchange(1), kept_exchange(2, previous_response_id="resp_1")]
+    talk.append(kept_exchange(3, previous_response_id="resp_2"))
+    ids = list(map(identity_of, talk))
+    for number in order:
+        fill(sqlite_url, talk[number])
+        listed(sqlite_url)
+    assert listed(sqlite_url) == {ids[0]: ids}
+
+
+def test_a_parent_with_a_later_time_than_its_child_is_where_it_begins(store_url: str) -> None:
+    """As imports without times have it."""
+    upgrade(store_url)
+    child, parent = kept_exchange(1, previous_response_id="resp_2"), kept_exchange(2)
+    fill(store_url, child)
+    assert listed(store_url) == {identity_of(child): [identity_of(child)]}
+    fill(store_url, parent)
+    assert listed(store_url) == {identity_of(parent): [identity_of(child), identity_of(parent)]}
+
+
+@pytest.mark.parametrize("named", ["conv_1", {"id": "conv_1"}])
+def test_exchanges_of_one_conversation_of_the_providers_are_one(store_url: str, named: object) -> None:
+    upgrade(store_url)
+    failed = kept_exchange(1, "buy?", None, conversation=named)
+    first = kept_exchange(2, "buy?", "hold", conversation=named)
+    second = kept_exchange(3, "why?", "carry", conversation="conv_1")
+    other = kept_exchange(4, "why?", "carry", conversation="conv_2")
+    fill(store_url, failed, first, second, other)
+    ids = list(map(identity_of, (failed, first, second)))
+    assert listed(store_url) == {ids[0]: ids, identity_of(other): [identity_of(other)]}
+    assert told(store_url, ids[0], "relation")[2] == {"kind": "continues", "of": ids[1]}
+
+
+def test_a_program_that_first_sends_everything_and_then_names_it(store_url: str) -> None:
+    upgrade(store_url)
+    first = kept_exchange(1, "buy?", "hold")
+    history = [{"role": "user", "content": "buy?"}, {"role": "assistant", "content": "hold"}]
+    whole = kept_exchange(2, [*history, {"role": "user", "content": "why?"}], "carry")
+    named = kept_exchange(3, "so?", previous_response_id="resp_2")
+    fill(store_url, first, whole, named)
+    ids = list(map(identity_of, (first, whole, named)))
+    assert listed(store_url) == {ids[0]: ids}
+
+
+def test_gateways_with_addresses_of_their_own(store_url: str) -> None:
+    """Azure names a version in the query; gateways tell in the path which provider is meant."""
+    upgrade(store_url)
+    azure = "https://desk.openai.azure.com/openai/responses?api-version=2025-04-01-preview"
+    gateway = "https://gateway.ai.cloudflare.com/v1/account/name/openai/responses"
+    talks = [
+        [kept_exchange(at, url=url), kept_exchange(at + 1, url=url, previous_response_id=f"resp_{at}")]
+        for at, url in ((1, azure), (3, gateway), (5, azure.replace("/openai/", "/openai/v1/")))
+    ]
+    fill(store_url, *itertools.chain(*talks))
+    assert listed(store_url) == {identity_of(one): [identity_of(one), identity_of(two)] for one, two in talks}
+
+
+def test_what_was_sent_in_a_named_conversation_stays_there(store_url: str) -> None:
+    upgrade(store_url)
+    loose, named = kept_exchange(1), kept_exchange(2, previous_response_id="resp_1", facts=DESK)
+    on = kept_exchange(3, previous_response_id="resp_2")
+    fill(store_url, loose, named, on)
+    assert listed(store_url) == {
+        identity_of(loose): [identity_of(loose)],
+        DESK["conversation"]: [identity_of(named), identity_of(on)],
+    }
+
+
+def test_who_fetches_an_answer_again_is_not_who_asked_for_it(store_url: str) -> None:
+    """What runs in the background is asked for until it is there; all of these answers have its id."""
+    upgrade(store_url)
+    asked = kept_exchange(1, background=True)
+    poll = ExchangeBuilder(2).request(method="GET", url=f"{URL}/resp_1", call="call-2")
+    poll.response(headers=[("content-type", "application/json")], framing="length")
+    body = {"id": "resp_1", "object": "response", "status": "queued", "model": "m-1", "output": []}
+    poll.chunks(json.dumps(body).encode()).completed()
+    on = kept_exchange(3, previous_response_id="resp_1")
+    fill(store_url, asked, poll, on)
+    assert listed(store_url)[identity_of(asked)] == [identity_of(asked), identity_of(on)]
+
+
+@pytest.mark.parametrize("format_name", ["markdown", "html"])
+def test_a_transcript_leaves_nothing_out_that_the_provider_kept(sqlite_url: str, format_name: str) -> None:
+    talk = [kept_exchange(1, "buy?", "hold"), kept_exchange(2, "why so?", "carry", previous_response_id="resp_1")]
+    sibling = [{"role": "user", "content": "why so?"}, {"role": "assistant", "content": "carry"}]
+    sibling.append({"role": "user", "content": "and the carry of crowns?"})
+    talk.append(kept_exchange(3, sibling, "low", previous_response_id="resp_1"))
+    fill(sqlite_url, *talk)
+    exported = run("export", "--conversation", identity_of(talk[0]), "--format", format_name, "--store", sqlite_url)
+    body = exported.stdout.partition("<main")[2].partition('<nav id="contents"')[0] or exported.stdout
+    for text in ("buy?", "why so?", "and the carry of crowns?"):
+        assert body.count(text) == 1, text
+    assert "0 messages" not in body
+    assert ("2 messages as there" in body) == (format_name == "html")
+
+
+def test_a_named_conversation_is_shown_compared_and_traced_with_what_the_provider_kept(sqlite_url: str) -> None:
+    other = {"conversation": "01900000-0000-7000-8000-0000000000bb", "name": "floor"}
+    fill(
+        sqlite_url,
+        kept_exchange(1, "buy?", "hold", facts=DESK, instructions="be brief"),
+        kept_exchange(2, "why so?", "carry", facts=DESK, previous_response_id="resp_1", instructions="be long"),
+        kept_exchange(3, "sell?", "hold", facts=other),
+        kept_exchange(4, "why so?", "carry", facts=other, previous_response_id="resp_3", instructions="be long"),
+    )
+    shown = run("show", "desk", "--store", sqlite_url).stdout
+    assert [shown.count(text) for text in ("buy?", "why so?", "goes on from")] == [1, 1, 1]
+    compared = run("diff", "desk", "floor", "--json", "--store", sqlite_url)
+    changes = [json.loads(line) for line in compared.stdout.splitlines()]
+    assert [(one["role"], one["change"]) for one in changes] == [
+        ("user", "changed"),
+        ("assistant", "same"),
+        ("system", "same"),
+        ("user", "same"),
+        ("assistant", "same"),
+    ]
