@@ -8,7 +8,7 @@ from them still, as often, in the same order and of the same kind. Only texts ma
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from typing import Any, Final
 
 from recorder.core.export_rules import MARKER
@@ -31,6 +31,7 @@ _EXACT: Final = frozenset(
 _KEPT_ONCE: Final = frozenset({"models", "ids", "usage_reports"})
 #: What a picture is known by: a text that was found in its base64 is a part of it.
 _OF_MEDIA: Final = frozenset({"size", "sha256"})
+_OF_UNREAD: Final = frozenset({"undecodable", "encoded_sha256"})
 
 
 def same_form(before: Rebuilt, after: Rebuilt) -> bool:
@@ -58,7 +59,7 @@ def _same(before: Any, after: Any) -> bool:
     if isinstance(before, ToolCallPart) and not before.complete:
         return type(before) is type(after) and _same_fields(before, after, {"arguments"})
     if isinstance(before, MediaPart):
-        return type(before) is type(after) and _same_fields(before, after, _OF_MEDIA)
+        return type(before) is type(after) and _same_fields(_read(before), _read(after), _OF_MEDIA)
     if is_dataclass(before):
         return type(before) is type(after) and _same_fields(before, after)
     if isinstance(before, Mapping):
@@ -68,6 +69,11 @@ def _same(before: Any, after: Any) -> bool:
     if isinstance(before, str):
         return isinstance(after, str)
     return repr(before) == repr(after) or (before is not None and after == MARKER)  # NaN is not equal to itself
+
+
+def _read(media: MediaPart) -> MediaPart:
+    """Return media without what is told of bytes that cannot be read, as those are in which a marker stands."""
+    return replace(media, extras={name: one for name, one in media.extras.items() if name not in _OF_UNREAD})
 
 
 def _same_fields(before: Any, after: Any, but: Collection[str] = ()) -> bool:
