@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,23 @@ gc.disable()  # until all is collected: nothing of that is garbage, and to searc
 if "PYTEST_XDIST_WORKER" in os.environ:  # what a test starts is not measured: that took more time than the tests do
     for variable in [name for name in os.environ if name.startswith("COVERAGE_")]:
         del os.environ[variable]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Have each worker compile a share of all tests, and of what they import, before it collects all of them.
+
+    Where nothing is compiled yet, as in a fresh clone, every worker would else compile everything at the same time.
+    """
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if not worker or session.config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
+        return
+    number, workers = int(worker.removeprefix("gw")), int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    root = Path(__file__).parents[1]
+    files = sorted(Path(__file__).parent.rglob("test_*.py"))
+    for file in files[len(files) * number // workers : len(files) * (number + 1) // workers]:
+        with suppress(Exception, pytest.skip.Exception):  # collecting tells of it
+            importlib.import_module(".".join(file.relative_to(root).with_suffix("").parts))
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses

@@ -1,26 +1,33 @@
 """The tiers of the suite, and what the default one leaves to the others.
 
 A test of whole programs or stores may cost seconds, and often has dozens of cases: engines, formats, options. The
-default tier runs such a test with some of its cases, and of the tests that took longest, which ``long.txt`` names, one
-in eight: so it takes minutes on two cores. What it leaves is ``thorough``: ``pytest -m 'not soak'`` runs all of it,
-``.ci/run`` a part that changes with the commit, and what is of the corpus, by naming its files. Which cases these are
-is decided by their names alone: each run has the same ones, on every machine and in each worker of pytest-xdist, and
-half of those that have an engine are of Postgres.
+default tier runs such a test with some of its cases, and none of the tests that ``left.txt`` names: so it takes minutes
+on two cores. What it leaves is ``thorough``: ``pytest -m 'not soak'`` runs all of it, ``.ci/run`` a part that changes
+with the commit, and what is of the corpus, by naming its files. Which cases these are is decided by their names alone:
+each run has the same ones, on every machine and in each worker of pytest-xdist, and half of those that have an engine
+are of Postgres. A test that is named nowhere is in the default tier.
 
-``python -m tests.sampling REPORT.xml`` writes ``long.txt`` anew from what ``--junitxml`` wrote of a run. Of a test that
-did not run then, what is known stays: so a run of the default tier, which has lost most of them, tells which are next.
+Which tests are left is measured: a run with ``-p tests.sampling`` under coverage notes what each test covers, and
+``python -m tests.sampling REPORT.xml .coverage`` writes ``left.txt`` anew from that and from the times in what
+``--junitxml`` wrote (CONTRIBUTING.md has the commands). A long test is left when others that stay cover the lines and
+branches that it does, or all but so few that they are not worth its time; of each file one test stays. Of a test that
+did not run, what is known stays: a run of the default tier tells which are next, and one after ``left.txt`` was emptied
+chooses among all.
 """
 
 from __future__ import annotations
 
 import functools
+import sqlite3
 import sys
 import xml.etree.ElementTree as ElementTree
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Set
+from contextlib import closing
 from pathlib import Path
 
+import coverage
 import pytest
 
 #: The cases that are left to ``-m thorough``.
@@ -42,13 +49,17 @@ _LONG = (
 )
 
 
-#: Tests that take long, ``directory/file.py::test`` in each line; of them, one in so many is in the default tier.
-LONG_TESTS = Path(__file__).parent / "long.txt"
-OF_LONG = 8
+#: Tests that are left, ``directory/file.py::test`` in each line.
+LEFT_TESTS = Path(__file__).parent / "left.txt"
 #: What the issues demand by name is in the default tier with its samples, however long it takes.
 _DEMANDED = ("acceptance", "golden", "integration/test_docs.py")
-#: A test that takes so much of the time of all is long.
-_SHARE = 1 / 2000
+#: A test whose case takes so much of the time of all on average is long.
+_SHARE = 1 / 10_000
+#: So much of the time of all is taken for a line or a branch that no other test covers, and no more.
+_PRICE = 1 / 1_400
+
+#: A line of a file, or a branch from one line to another; which of them it is does not matter here.
+Part = tuple[str, int, int]
 
 _HERE = Path(__file__).parent
 
@@ -63,7 +74,7 @@ def mark_what_is_left(items: Iterable[pytest.Item], named: Iterable[Path]) -> No
     :param named: files of which all is run: somebody asked for them by name.
     """
     long, whole = [_HERE / each for each in _LONG], set(named)
-    left = {name for name in LONG_TESTS.read_text().split() if _number(name) % OF_LONG}
+    left = set(LEFT_TESTS.read_text().split())
 
     @functools.cache
     def place(path: Path) -> str | None:
@@ -96,22 +107,96 @@ def leave_parts(items: list[pytest.Item], part: int, of: int) -> list[pytest.Ite
     ]
 
 
-def long_tests(report: Path, known: Iterable[str] = ()) -> list[str]:
-    """Return the tests whose cases take long, as :data:`LONG_TESTS` names them.
+def _name(nodeid: str) -> str:
+    """Return a test's name as :data:`LEFT_TESTS` has it, without its class and its case."""
+    file, _, test = nodeid.partition("[")[0].partition("::")
+    return f"{file.removeprefix('tests/')}::{test.rpartition('::')[2]}"
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Have coverage note of each test by itself what it covers, its fixtures with it (``-p tests.sampling``)."""
+    if (measuring := coverage.Coverage.current()) is not None:
+        measuring.switch_context(_name(item.nodeid))
+    try:
+        return (yield)
+    finally:
+        if measuring is not None:
+            measuring.switch_context("")
+
+
+def times_taken(report: Path) -> dict[str, list[float]]:
+    """Return the seconds that the cases of each test took.
 
     :param report: what pytest wrote of a run.
-    :param known: those that took long before; they stay where the report does not tell of them.
     """
     times: defaultdict[str, list[float]] = defaultdict(list)
     for case in ElementTree.parse(report).getroot().iter("testcase"):
-        path = case.attrib["classname"].removeprefix("tests.").replace(".", "/") + ".py"
-        if not path.startswith(_DEMANDED):
-            times[f"{path}::{case.attrib['name'].partition('[')[0]}"].append(float(case.attrib["time"]))
-    limit = sum(map(sum, times.values())) * _SHARE
-    long = {name for name, each in times.items() if sum(each) / len(each) > limit}
-    return sorted(long.union(known).difference(times.keys() - long))
+        # The class of a test is a part of the name of its module here; no module begins with a capital letter.
+        folders = [each for each in case.attrib["classname"].split(".") if not each[:1].isupper()]
+        times[_name(f"{'/'.join(folders)}.py::{case.attrib['name']}")].append(float(case.attrib["time"]))
+    return dict(times)
+
+
+def parts_covered(file: Path) -> dict[str, set[Part]]:
+    """Return what each test covers of that which coverage reports; what no test does is of the one named ``""``.
+
+    :param file: what coverage wrote, combined.
+    """
+    measured = coverage.Coverage(data_file=file)
+    measured.load()
+    paths = measured.get_data().measured_files()
+    lines = {path: set(measured.analysis2(path)[1]) for path in paths}
+    forks = {path: measured.branch_stats(path).keys() for path in paths}
+    found: defaultdict[str, set[Part]] = defaultdict(set)
+    # Asked for one test and one file at a time, as its own functions have it, coverage takes a quarter of an hour.
+    with closing(sqlite3.connect(file)) as database:
+        for test, path, start, end in database.execute(
+            "SELECT context, path, fromno, tono FROM arc"
+            " JOIN context ON context.id = context_id JOIN file ON file.id = file_id"
+        ):
+            covered = found[test]
+            if start in lines[path]:
+                covered.add((path, start, 0))
+            if end in lines[path]:
+                covered.add((path, end, 0))
+            if start in forks[path]:
+                covered.add((path, start, end))
+    return dict(found)
+
+
+def left_tests(times: Mapping[str, list[float]], covered: Mapping[str, Set[Part]], known: Iterable[str]) -> list[str]:
+    """Return the tests that are to be left, as :data:`LEFT_TESTS` names them.
+
+    Of those that are long the one stays that covers most for its seconds of what none does that stays, then the next
+    one, until they cost more than that is worth.
+
+    :param times: what :func:`times_taken` says.
+    :param covered: what :func:`parts_covered` says of the same tests.
+    :param known: those that were left before; they are still where no time is told.
+    """
+    seconds = {test: sum(each) for test, each in times.items()}
+    all_seconds = sum(seconds.values())
+    limit, dearest = all_seconds * _SHARE, all_seconds * _PRICE
+    long = {test for test in times if seconds[test] / len(times[test]) > limit and not test.startswith(_DEMANDED)}
+    here = set().union(*(parts for test, parts in covered.items() if test not in long))
+    missing = {test: covered.get(test, set()) - here for test in long}
+    left = set(long)
+
+    def worth(test: str) -> tuple[float, str]:
+        return len(missing[test]) / seconds[test], test
+
+    while (best := max(left, key=worth, default=None)) and len(missing[best]) * dearest >= seconds[best]:
+        left.remove(best)
+        taken = missing[best]
+        missing = {test: missing[test] - taken for test in left}
+    cheapest: dict[str, str] = {}
+    unknown = sorted(test for test in known if test not in times)
+    for test in (*sorted(times, key=lambda test: (test in left, seconds[test], test)), *unknown):
+        cheapest.setdefault(test.partition("::")[0], test)
+    return sorted(left.union(unknown).difference(cheapest.values()))
 
 
 if __name__ == "__main__":
-    names = long_tests(Path(sys.argv[1]), LONG_TESTS.read_text().split())
-    LONG_TESTS.write_text("".join(f"{name}\n" for name in names))
+    names = left_tests(times_taken(Path(sys.argv[1])), parts_covered(Path(sys.argv[2])), LEFT_TESTS.read_text().split())
+    LEFT_TESTS.write_text("".join(f"{name}\n" for name in names))

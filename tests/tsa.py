@@ -124,7 +124,7 @@ def serving(authority: Authority) -> Iterator[Served]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         served.url = f"http://127.0.0.1:{server.server_address[1]}/tsr"
         yield served
         server.shutdown()

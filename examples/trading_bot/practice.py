@@ -25,7 +25,7 @@ def main() -> None:
     book = Path("book.jsonl")
     with ThreadingHTTPServer(("127.0.0.1", 0), Model) as model, Broker(book) as broker:
         for server in (model, broker):
-            threading.Thread(target=server.serve_forever, daemon=True).start()
+            threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         url = f"http://127.0.0.1:{model.server_address[1]}/v1/chat/completions"
         store = os.environ.get("RECORDER_STORE", "sqlite:///recorder.db")
         with Recorder(store) as recorder, recorder.conversation("desk"):

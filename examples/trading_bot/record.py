@@ -53,7 +53,7 @@ class Model(BaseHTTPRequestHandler):
 def main() -> int:
     """Run the test that records the cassette, its requests answered by the model above."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Model) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         proxy = {"HTTP_PROXY": f"http://127.0.0.1:{server.server_address[1]}", "NO_PROXY": ""}
         command = [sys.executable, "-m", "pytest", "-q", "--recorder-mode=rewrite", "-k", "the_whole_answer"]
         done = subprocess.run(command, cwd=Path(__file__).parent, env={**os.environ, **proxy}, check=False)

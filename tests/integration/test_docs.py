@@ -115,7 +115,7 @@ class Upstream(BaseHTTPRequestHandler):
 def upstream() -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Upstream) as server:
         server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_address[1]}/v1/chat/completions"
         server.shutdown()
 

@@ -200,7 +200,7 @@ def test_databases_of_fixtures_and_of_this_machine_stay(suite: Suite) -> None:
         "def database():\n"
         "    with socketserver.ThreadingTCPServer(('127.0.0.1', 0), Echo) as server:\n"
         "        server.daemon_threads = True\n"
-        "        threading.Thread(target=server.serve_forever, daemon=True).start()\n"
+        "        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()\n"
         "        yield server.server_address\n"
         "        server.shutdown()\n"
         "@pytest.fixture(scope='module')\n"

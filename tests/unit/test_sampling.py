@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ENGINES
-from tests.sampling import LONG_TESTS, long_tests
+from tests.sampling import LEFT_TESTS, Part, left_tests, parts_covered, times_taken
 
 _TESTS = Path(__file__).parents[1]
 
@@ -41,9 +42,8 @@ def test_every_test_is_in_the_default_tier_and_every_case_in_one() -> None:
     thorough = collected("-m", "thorough and not soak", "tests/migrations")
     assert sorted([*default, *thorough]) == sorted(whole)
     assert 0 < len(default) < len(whole)
-    long = {f"tests/{name}" for name in LONG_TESTS.read_text().split()}
-    left = without_cases(whole) - without_cases(default)
-    assert left <= long
+    named = {f"tests/{name}" for name in LEFT_TESTS.read_text().split()}
+    assert without_cases(whole) - without_cases(default) == without_cases(whole) & named
     assert [engine for engine in ENGINES if any(engine in name for name in default)] == list(ENGINES)
 
 
@@ -55,22 +55,107 @@ def test_the_parts_are_all_that_is_left() -> None:
     assert all(parts)
 
 
-def test_what_is_called_long_is_there() -> None:
-    for name in LONG_TESTS.read_text().split():
+def test_what_is_left_is_there_and_leaves_no_file_empty() -> None:
+    named: dict[str, list[str]] = {}
+    for name in LEFT_TESTS.read_text().split():
         file, _, test = name.partition("::")
-        assert f"def {test}(" in (_TESTS / file).read_text(), name
+        named.setdefault(file, []).append(test)
+    for file, tests in named.items():
+        there = re.findall(r"^ *(?:async )?def (test_\w+)\(", (_TESTS / file).read_text(), re.MULTILINE)
+        assert set(tests) < set(there), file
 
 
-def test_what_is_long_is_told_by_a_report(tmp_path: Path) -> None:
+def test_the_times_of_all_cases_are_read_from_a_report(tmp_path: Path) -> None:
     report = tmp_path / "report.xml"
-    cases = [("unit.core.test_a", f"test_short[{number}]", 1.0) for number in range(4000)]
-    cases += [("unit.core.test_a", "test_long[1]", 5.0), ("unit.core.test_a", "test_long[2]", 2.0)]
-    cases += [("acceptance.test_kill", "test_kill", 9.0)]
+    cases = [
+        ("unit.test_a", "test_b[1::2]", 1.0),
+        ("unit.test_a", "test_b[2]", 2.0),
+        ("unit.test_a.TestC", "test_d", 3),
+    ]
     told = (f'<testcase classname="tests.{place}" name="{name}" time="{time}"/>' for place, name, time in cases)
     report.write_text(f"<testsuites><testsuite>{''.join(told)}</testsuite></testsuites>")
-    assert long_tests(report) == ["unit/core/test_a.py::test_long"]
-    before = ["unit/core/test_a.py::test_short", "unit/core/test_b.py::test_not_run"]
-    assert long_tests(report, before) == ["unit/core/test_a.py::test_long", "unit/core/test_b.py::test_not_run"]
+    assert times_taken(report) == {"unit/test_a.py::test_b": [1.0, 2.0], "unit/test_a.py::test_d": [3.0]}
+
+
+def parts(*lines: int) -> set[Part]:
+    return {("m.py", line, 0) for line in lines}
+
+
+def test_a_long_test_is_left_whose_parts_are_covered_by_others_or_not_worth_its_time() -> None:
+    times = {
+        "unit/test_a.py::test_short": [1.0] * 14_000,
+        "unit/test_a.py::test_alone_with_a_part": [9.0],
+        "unit/test_a.py::test_same_as_short": [9.0],
+        "unit/test_a.py::test_half_as_fast": [8.0],
+        "unit/test_a.py::test_twice_as_fast": [4.0],
+        "unit/test_a.py::test_slow_and_alone_with_a_part": [11.0],
+        "unit/test_a.py::test_slow_and_alone_with_two_parts": [11.0],
+        "acceptance/test_kill.py::test_kill": [9.0],
+        "acceptance/test_kill.py::test_again": [9.0],
+    }
+    covered = {
+        "": parts(0),
+        "unit/test_a.py::test_short": parts(1, 2),
+        "unit/test_a.py::test_alone_with_a_part": parts(0, 1, 3),
+        "unit/test_a.py::test_same_as_short": parts(0, 1, 2),
+        "unit/test_a.py::test_half_as_fast": parts(4, 5),
+        "unit/test_a.py::test_twice_as_fast": parts(4, 5),
+        "unit/test_a.py::test_slow_and_alone_with_a_part": parts(6),
+        "unit/test_a.py::test_slow_and_alone_with_two_parts": parts(7, 8),
+    }
+    left = [
+        "unit/test_a.py::test_half_as_fast",
+        "unit/test_a.py::test_same_as_short",
+        "unit/test_a.py::test_slow_and_alone_with_a_part",
+    ]
+    assert left_tests(times, covered, ()) == left
+    before = ["unit/test_a.py::test_alone_with_a_part", "unit/test_a.py::test_not_run"]
+    assert left_tests(times, covered, before) == sorted([*left, "unit/test_a.py::test_not_run"])
+
+
+def test_of_each_file_one_stays_the_shortest_of_those_that_are_not_needed() -> None:
+    times = {"unit/test_a.py::test_b": [3.0], "unit/test_a.py::test_c": [1.0, 1.0], "unit/test_d.py::test_e": [1.0]}
+    covered = {"": parts(1), "unit/test_d.py::test_e": parts(2)}
+    assert left_tests(times, covered, ()) == ["unit/test_a.py::test_b"]
+    not_run = ["unit/test_d.py::test_f", "unit/test_g.py::test_h", "unit/test_g.py::test_i"]
+    left = ["unit/test_a.py::test_b", "unit/test_d.py::test_f", "unit/test_g.py::test_i"]
+    assert left_tests(times, covered, not_run) == left  # of a file of which no test has run, one is now
+
+
+def test_what_a_test_covers_is_noted_with_its_fixtures(tmp_path: Path) -> None:
+    (tmp_path / "module.py").write_text(
+        "def sign(x):\n    if x < 0:\n        return -1\n    return 1\n\n\ndef zero():\n    return 0\n"
+    )
+    (tmp_path / "test_module.py").write_text(
+        "import module, pytest\n"
+        "@pytest.fixture\ndef nought():\n    return module.zero()\n"
+        "def test_above(nought):\n    assert module.sign(1) == 1 + nought\n"
+        "@pytest.mark.parametrize('x', [-1, -2])\ndef test_below(x):\n    assert module.sign(x) == -1\n"
+    )
+    (tmp_path / "pyproject.toml").write_text("[tool.coverage.run]\nbranch = true\nsource = ['.']\n")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "TESTS_", "COV"))}
+    clean["PYTHONPATH"] = str(_TESTS.parent)
+    command = [
+        sys.executable,
+        "-m",
+        "coverage",
+        "run",
+        "--rcfile=pyproject.toml",
+        "-m",
+        "pytest",
+        "-p",
+        "tests.sampling",
+    ]
+    subprocess.run([*command, "-p", "no:cacheprovider", "test_module.py"], cwd=tmp_path, env=clean, check=True)
+    module = {
+        test: {(line, end) for file, line, end in found if Path(file).name == "module.py"}
+        for test, found in parts_covered(tmp_path / ".coverage").items()
+    }
+    assert module == {
+        "": {(1, 0), (7, 0)},
+        "test_module.py::test_above": {(2, 0), (4, 0), (8, 0), (2, 4)},
+        "test_module.py::test_below": {(2, 0), (3, 0), (2, 3)},
+    }
 
 
 @pytest.mark.thorough

@@ -74,7 +74,7 @@ def test_it(recorded_session):
 
 def test_of_a_server_of_its_own():
     with http.server.HTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         address = "http://localhost:%s/" % server.server_port
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({{}}))
         assert opener.open(address, timeout=5).status == 200
