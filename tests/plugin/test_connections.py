@@ -82,7 +82,7 @@ def test_another_socket_with_the_same_descriptor_is_left_as_it_is(guard: Guard, 
         os.set_blocking(reused.fileno(), True)
         guard.close(NOWHERE)
         guard.open()
-        assert guard.shut() == []
+        assert f"{address[0]}:{address[1]}" not in guard.shut()  # what other tests have left may be ended
         assert os.get_blocking(reused.fileno())
         reused.sendall(b"x")
 
