@@ -12,14 +12,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
+from recorder.core.history_names import kept_by_provider
 from recorder.core.history_resumed import token_sent, tokens_given, with_beginning
 from recorder.core.history_tellings import Recent, Telling
-from recorder.core.kept_histories import NOTHING_KEPT, KeptHistory, answer_id_key, conversation_id_key, host_of
+from recorder.core.kept_histories import host_of
 from recorder.core.messages import Message
 from recorder.core.rebuilt import Rebuilt
 
-#: The dialect of requests whose answers the provider keeps.
-_KEEPING: Final = "openai_responses"
 #: Roles of messages that count for the request alone in which they are sent.
 INSTRUCTIONS: Final = frozenset({"system", "developer"})
 
@@ -106,34 +105,6 @@ def _host(rebuilt: Rebuilt) -> str:
     return host_of(request.url) if request is not None else ""
 
 
-def kept_by_provider(rebuilt: Rebuilt) -> tuple[str | None, str | None]:
-    """Return the id of the answer that a request goes on from, and that of the provider's conversation."""
-    request = rebuilt.exchange.request
-    sent = request.json if request is not None and rebuilt.reading is not None else None
-    if not isinstance(sent, dict):
-        return None, None
-    conversation = sent.get("conversation")
-    given = conversation.get("id") if isinstance(conversation, dict) else conversation
-    return _id(sent.get("previous_response_id")), _id(given)
-
-
-def kept_history(rebuilt: Rebuilt) -> KeptHistory:
-    """Return the keys of what a request names, and of its answer as later requests name it.
-
-    Only what was asked for has an answer of its own: who fetches the answer of another request gets the same id.
-    """
-    request, reading = rebuilt.exchange.request, rebuilt.reading
-    if request is None or reading is None or reading.dialect != _KEEPING:
-        return NOTHING_KEPT
-    previous, conversation = kept_by_provider(rebuilt)
-    answer = rebuilt.answer.ids[-1] if rebuilt.answer.ids else None
-    return KeptHistory(
-        None if previous is None else answer_id_key(request.url, previous),
-        None if conversation is None or previous is not None else conversation_id_key(request.url, conversation),
-        None if answer is None else answer_id_key(request.url, answer),
-    )
-
-
 def with_history(telling: Telling, messages: Sequence[Message], rebuilt: Rebuilt) -> list[Message]:
     """Return the messages of a request with the history that the provider kept before them.
 
@@ -147,7 +118,3 @@ def with_history(telling: Telling, messages: Sequence[Message], rebuilt: Rebuilt
     begun = next((at for at, one in enumerate(kept) if one.role not in INSTRUCTIONS), len(kept))
     told = (one if one.role is not None else replace(one, role="assistant") for one in kept[begun:])
     return [*messages[:first], *told, *messages[first:]]
-
-
-def _id(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None

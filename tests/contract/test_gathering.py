@@ -81,12 +81,20 @@ def kept(
     """Have an exchange name what another one answered, before or after it, or nobody, or a conversation."""
     identity = f"resp_{chance.randrange(12)}"
     named: list[dict[str, str]] = [{"previous_response_id": f"resp_{chance.randrange(16)}"} for _ in range(4)]
-    named += [{}, {"conversation": chance.choice("cd")}]
+    named += [{}, {"conversation": chance.choice("cd")}, *referring(chance, asked)]
     one.request({"model": "m", "input": asked[-1:], **chance.choice(named)}, url=URL, **facts)
     one.response(headers=[("content-type", "application/json")], framing="length")
-    output = [{"type": "message", **answer} for answer in answers[:1]]
+    output = [{"type": "message", "id": f"msg_{chance.randrange(12)}", **answer} for answer in answers[:1]]
     body = {"object": "response", "id": identity, "model": "m", "status": "completed", "output": output}
     return one.chunks(_json(body)).completed()
+
+
+def referring(chance: random.Random, asked: list[dict[str, str]]) -> Iterator[dict[str, Any]]:
+    """Yield what sends its history with the ids of items that others answered, or that nobody did."""
+    for _ in range(3):
+        identity = f"msg_{chance.randrange(16)}"
+        yield {"input": [*asked[:-1], {"type": "item_reference", "id": identity}, *asked[-1:]]}
+        yield {"input": [*asked[:-1], {"type": "message", "id": identity, **_said(chance.choice("ab"))}, *asked[-1:]]}
 
 
 def _json(value: object) -> bytes:

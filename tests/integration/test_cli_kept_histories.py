@@ -186,3 +186,65 @@ def test_a_named_conversation_is_shown_compared_and_traced_with_what_the_provide
         ("user", "same"),
         ("assistant", "same"),
     ]
+
+
+def ref(identity: str) -> dict[str, str]:
+    return {"type": "item_reference", "id": identity}
+
+
+def user(text: str) -> dict[str, str]:
+    return {"role": "user", "content": text}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_program_that_sends_its_questions_and_the_ids_of_the_answers(store_url: str, stream: bool) -> None:
+    """As the AI SDK does it by default."""
+    upgrade(store_url)
+    talk = [
+        kept_exchange(1, [user("buy?")], "hold", stream=stream),
+        kept_exchange(2, [user("buy?"), ref("msg_1"), user("why?")], "carry", stream=stream),
+        kept_exchange(3, [user("buy?"), ref("msg_1"), user("why?"), ref("msg_2"), user("so?")], "no", stream=stream),
+        kept_exchange(4, [user("buy?"), ref("msg_1"), user("sell?")], "yes", stream=stream),
+    ]
+    other = [kept_exchange(5, [user("buy?")], "hold"), kept_exchange(6, [user("buy?"), ref("msg_5"), user("why?")])]
+    elsewhere = kept_exchange(7, [user("buy?"), ref("msg_1"), user("why?")], url="https://elsewhere.example/responses")
+    fill(store_url, *talk, *other, elsewhere)
+    ids = list(map(identity_of, talk))
+    assert listed(store_url) == {
+        ids[0]: ids,
+        identity_of(other[0]): list(map(identity_of, other)),
+        identity_of(elsewhere): [identity_of(elsewhere)],
+    }
+    assert told(store_url, ids[0], "parent") == [None, ids[0], ids[1], ids[0]]
+    kinds = [None, "continues", "continues", "forks"]
+    assert [one and one["kind"] for one in told(store_url, ids[0], "relation")] == kinds
+    assert not any(told(store_url, ids[0], "findings"))
+
+
+def test_what_refers_to_an_answer_is_shown_once_with_all_that_it_adds(sqlite_url: str) -> None:
+    talk = [
+        kept_exchange(1, [user("buy?")], "hold"),
+        kept_exchange(2, [user("buy?"), ref("msg_1"), user("why so?")], "carry"),
+    ]
+    fill(sqlite_url, *talk)
+    window = kept_exchange(3, [ref("msg_2"), user("and the carry of crowns?")], "low")
+    for name in ("markdown", "html"):
+        exported = run("export", "--conversation", identity_of(talk[0]), "--format", name, "--store", sqlite_url)
+        body = exported.stdout.partition("<main")[2].partition('<nav id="contents"')[0] or exported.stdout
+        assert [body.count(text) for text in ("buy?", "why so?", "item_reference")] == [1, 1, 0]
+    fill(sqlite_url, window)
+    ids = list(map(identity_of, (*talk, window)))
+    assert listed(sqlite_url) == {ids[0]: ids}
+    exported = run("export", "--conversation", ids[0], "--format", "markdown", "--store", sqlite_url).stdout
+    assert exported.count("and the carry of crowns?") == 1
+
+
+def test_what_is_sent_back_with_its_id_goes_on_from_it_although_it_was_edited(store_url: str) -> None:
+    upgrade(store_url)
+    text = [{"type": "output_text", "text": "sell", "annotations": []}]
+    edited = {"type": "message", "id": "msg_1", "status": "completed", "role": "assistant", "content": text}
+    talk = [kept_exchange(1, [user("buy?")], "hold"), kept_exchange(2, [user("buy?"), edited, user("why?")])]
+    fill(store_url, *talk)
+    ids = list(map(identity_of, talk))
+    assert listed(store_url) == {ids[0]: ids}
+    assert [one["kind"] for one in told(store_url, ids[0], "findings")[1]] == ["answer_edited"]

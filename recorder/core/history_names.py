@@ -1,0 +1,95 @@
+"""What requests name that a provider keeps, and what it calls its answers: read from an exchange.
+
+OpenAI's Responses name an answer or a conversation, or refer to items of answers by their ids, as the AI SDK does
+by default: the text, the reasoning and the calls of each answer, in the place where others send them whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from recorder.core.kept_histories import (
+    NOTHING_KEPT,
+    KeptHistory,
+    answer_id_key,
+    conversation_id_key,
+    item_id_key,
+)
+from recorder.core.rebuilt import Rebuilt
+
+#: The dialect of requests whose answers the provider keeps.
+_KEEPING: Final = "openai_responses"
+#: Whatever else an item has, it says itself what it is.
+_NAMING: Final = frozenset({"type", "id", "status"})
+#: How the types of those items end that are the program's own.
+_SENT: Final = ("_output", "_response", "message")
+
+
+def kept_by_provider(rebuilt: Rebuilt) -> tuple[str | None, str | None]:
+    """Return the id of the answer that a request goes on from, and that of the provider's conversation."""
+    sent = _sent(rebuilt)
+    conversation = sent.get("conversation")
+    given = conversation.get("id") if isinstance(conversation, dict) else conversation
+    return _id(sent.get("previous_response_id")), _id(given)
+
+
+def kept_history(rebuilt: Rebuilt) -> KeptHistory:
+    """Return the keys of what a request names, and of its answer as later requests name it.
+
+    Only what was asked for has an answer of its own: who fetches the answer of another request gets the same id.
+    """
+    request, reading = rebuilt.exchange.request, rebuilt.reading
+    if request is None or reading is None or reading.dialect != _KEEPING:
+        return NOTHING_KEPT
+    url = request.url
+    answer = rebuilt.answer.ids[-1] if rebuilt.answer.ids else None
+    item = [*rebuilt.answer.items][-1] if rebuilt.answer.items else None
+    own = KeptHistory(
+        answer=None if answer is None else answer_id_key(url, answer),
+        item=item_id_key(url, item) if item else None,
+    )
+    previous, conversation = kept_by_provider(rebuilt)
+    if previous is not None:
+        return own._replace(goes_on=answer_id_key(url, previous))
+    if conversation is not None:
+        return own._replace(joins=conversation_id_key(url, conversation))
+    last, is_referred = _last_item(_sent(rebuilt).get("input"))
+    if last is None:
+        return own
+    return own._replace(**{"refers" if is_referred else "resends": item_id_key(url, last)})
+
+
+def _last_item(given: Any) -> tuple[str | None, bool]:
+    """The id of the last item of the last answer that is sent or referred to, and whether something of it is referred
+    to. What the program says after it is new, what comes before that answer was before it.
+    """
+    last, is_referred, begun = None, False, False
+    for item in reversed(given) if isinstance(given, list) else ():
+        is_ours, refers = _by_the_model(item)
+        if not is_ours and begun:
+            break
+        if is_ours:
+            begun, is_referred = True, is_referred or refers
+            last = last or _id(item.get("id"))
+    return last, is_referred
+
+
+def _by_the_model(item: Any) -> tuple[bool, bool]:
+    """Whether an item is the model's; whether it is one that is only referred to."""
+    if not isinstance(item, dict):
+        return False, False
+    if item.keys() <= _NAMING and _id(item.get("id")) is not None:
+        return True, True
+    role, kind = item.get("role"), item.get("type")
+    return role == "assistant" or (role is None and isinstance(kind, str) and not kind.endswith(_SENT)), False
+
+
+def _sent(rebuilt: Rebuilt) -> Mapping[str, Any]:
+    request = rebuilt.exchange.request
+    sent = request.json if request is not None and rebuilt.reading is not None else None
+    return sent if isinstance(sent, dict) else {}
+
+
+def _id(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
