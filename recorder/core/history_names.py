@@ -2,6 +2,7 @@
 
 OpenAI's Responses name an answer or a conversation, or refer to items of answers by their ids, as the AI SDK does
 by default: the text, the reasoning and the calls of each answer, in the place where others send them whole.
+A request that goes on with an answer that paused names the token that came with it.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from recorder.core.history_resumed import token_sent, tokens_given
 from recorder.core.kept_histories import (
     NOTHING_KEPT,
     KeptHistory,
     answer_id_key,
     conversation_id_key,
     item_id_key,
+    token_key,
 )
 from recorder.core.rebuilt import Rebuilt
 
@@ -40,9 +43,15 @@ def kept_history(rebuilt: Rebuilt) -> KeptHistory:
     Only what was asked for has an answer of its own: who fetches the answer of another request gets the same id.
     """
     request, reading = rebuilt.exchange.request, rebuilt.reading
-    if request is None or reading is None or reading.dialect != _KEEPING:
+    if request is None or reading is None:
         return NOTHING_KEPT
     url = request.url
+    if reading.dialect != _KEEPING:
+        resumed, paused = token_sent(rebuilt), next(iter(tokens_given(rebuilt)), None)
+        return KeptHistory(
+            answer=None if paused is None else token_key(url, paused),
+            refers=None if resumed is None else token_key(url, resumed),
+        )
     answer = rebuilt.answer.ids[-1] if rebuilt.answer.ids else None
     item = [*rebuilt.answer.items][-1] if rebuilt.answer.items else None
     own = KeptHistory(

@@ -2,7 +2,7 @@
 
 OpenAI's Responses name the answer that they go on from (``previous_response_id``), or the provider's conversation that
 they are added to (``conversation``). Others send what was asked, and refer to what was answered by the ids of its items
-(``item_reference``). Which exchange that is, the ids tell.
+(``item_reference``). Gemini's name the token of an answer that paused. Which exchange that is, the ids tell.
 
 An answer has many items. It is known by the last one alone, so that an exchange has a few keys, however long its answer
 is: a request names all items of an answer that are to count, or sends them with their ids, the last one last.
@@ -31,7 +31,8 @@ class KeptHistory(NamedTuple):
     :ivar goes_on: of the answer that a request says it goes on from.
     :ivar joins: of the provider's conversation that it says it is added to.
     :ivar answer: of its own answer, as a request names it that goes on from that.
-    :ivar refers: of the last item of an answer to which a request that sends its history itself refers by its id.
+    :ivar refers: of the last item of an answer, or of the answer that paused, to which a request that sends its history
+        itself refers by its id.
     :ivar resends: of the last item of an answer that such a request sends back whole, with its id.
     :ivar item: of the last item of its own answer.
     """
@@ -82,6 +83,14 @@ def item_id_key(url: str, identity: str) -> bytes:
     :param url: of the request.
     """
     return _key("item", url, identity)
+
+
+def token_key(url: str, token: str) -> bytes:
+    """Return the key of an answer that paused with a token.
+
+    :param url: of the request.
+    """
+    return _key("token", url, token)
 
 
 def conversation_id_key(url: str, identity: str) -> bytes:

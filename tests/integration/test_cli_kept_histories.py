@@ -248,3 +248,31 @@ def test_what_is_sent_back_with_its_id_goes_on_from_it_although_it_was_edited(st
     ids = list(map(identity_of, talk))
     assert listed(store_url) == {ids[0]: ids}
     assert [one["kind"] for one in told(store_url, ids[0], "findings")[1]] == ["answer_edited"]
+
+
+def paused(number: int, says: str, *, resumes: str | None = None, pauses: str | None = None) -> ExchangeBuilder:
+    """Return an exchange with Gemini that goes on with the answer of one token, and pauses with another one."""
+    contents = [{"role": "user", "parts": [{"text": "tell me"}]}]
+    body = {"contents": contents, **({} if resumes is None else {"continuationToken": resumes})}
+    ended = (
+        {"finishReason": "STOP"} if pauses is None else {"finishReason": "CONTINUATION", "continuationToken": pauses}
+    )
+    candidate = {"content": {"role": "model", "parts": [{"text": says}]}, "index": 0, **ended}
+    url = "https://ai.example/v1beta/models/g:streamGenerateContent?alt=sse"
+    built = ExchangeBuilder(number).request(body, url=url, call=f"call-{number}")
+    return built.response().sse({"candidates": [candidate], "modelVersion": "g"}, done=False).completed()
+
+
+def test_what_goes_on_with_an_answer_that_paused_is_in_its_conversation(store_url: str) -> None:
+    upgrade(store_url)
+    talk = [paused(1, "Once", pauses="dG-r"), paused(2, " upon", resumes="dG+r=", pauses="b24")]
+    talk.append(paused(3, " a time", resumes="b24"))
+    other = paused(4, "Twice", pauses="eA")
+    fill(store_url, talk[2], talk[0], other, talk[1])
+    ids = list(map(identity_of, talk))
+    assert listed(store_url) == {ids[0]: ids, identity_of(other): [identity_of(other)]}
+    assert told(store_url, ids[0], "parent") == [None, ids[0], ids[1]]
+    kinds = [one and one["kind"] for one in told(store_url, ids[0], "relation")]
+    assert (kinds, any(told(store_url, ids[0], "findings"))) == ([None, "continues", "continues"], False)
+    exported = run("export", "--conversation", ids[0], "--format", "markdown", "--store", store_url).stdout
+    assert [exported.count(text) for text in ("tell me", "Once", " upon", " a time")] == [1, 1, 1, 1]
