@@ -164,6 +164,7 @@ RELATIONS: Final[Mapping[str, str]] = {
     "attempts": "another attempt of the same call: a retry of the transport, a redirect, an auth round",
     "retries": "the same question again, after one whose answer was not complete",
     "regenerates": "the same question again, although the answer was complete",
+    "fetches": "asks by its id for the answer to an earlier request that is made in the background, or stops it",
     "continues": "goes on from an answer",
     "forks": "goes on from an answer from which another exchange went on before",
 }

@@ -2,11 +2,13 @@
 
 OpenAI's Responses name an answer or a conversation, or refer to items of answers by their ids, as the AI SDK does
 by default: the text, the reasoning and the calls of each answer, in the place where others send them whole.
-A request that goes on with an answer that paused names the token that came with it.
+A request that goes on with an answer that paused names the token that came with it. An answer that is made in the
+background is asked for by its id until it is there, and may be stopped so: these requests have it in their path.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -23,6 +25,10 @@ from recorder.core.rebuilt import Rebuilt
 
 #: The dialect of requests whose answers the provider keeps.
 _KEEPING: Final = "openai_responses"
+_FAILED: Final = 400
+#: Where one answer is asked for; where it is stopped.
+_ONE: Final = re.compile(r"/responses/([^/]+)$")
+_STOPPED: Final = re.compile(r"/responses/([^/]+)/cancel$")
 #: Whatever else an item has, it says itself what it is.
 _NAMING: Final = frozenset({"type", "id", "status"})
 #: How the types of those items end that are the program's own.
@@ -37,15 +43,42 @@ def kept_by_provider(rebuilt: Rebuilt) -> tuple[str | None, str | None]:
     return _id(sent.get("previous_response_id")), _id(given)
 
 
+def fetched_answer(rebuilt: Rebuilt) -> str | None:
+    """Return the id of the answer that a request asks for, or has stopped; None where it is another kind of request."""
+    request, response = rebuilt.exchange.request, rebuilt.exchange.response
+    place = {"GET": _ONE, "POST": _STOPPED}.get(request.method.upper()) if request is not None else None
+    if request is None or place is None or rebuilt.reading is not None:
+        return None
+    found = place.search(request.url.partition("?")[0].partition("#")[0].rstrip("/"))
+    answer = rebuilt.answer
+    failed = not answer.choices and (response is None or response.status >= _FAILED)
+    # Others have responses, too: what was answered in a survey is no answer of a model.
+    return found[1] if found and (failed or (answer.dialect == _KEEPING and answer.ids)) else None
+
+
+def waits(rebuilt: Rebuilt) -> bool:
+    """Tell whether what a request fetches is not there yet."""
+    return rebuilt.evidence.pending or not rebuilt.answer.choices
+
+
 def kept_history(rebuilt: Rebuilt) -> KeptHistory:
     """Return the keys of what a request names, and of its answer as later requests name it.
 
-    Only what was asked for has an answer of its own: who fetches the answer of another request gets the same id.
+    Who fetches the answer to another request goes on from that, and has the answer of that id, once it is there.
     """
     request, reading = rebuilt.exchange.request, rebuilt.reading
-    if request is None or reading is None:
+    if request is None:
         return NOTHING_KEPT
     url = request.url
+    item = [*rebuilt.answer.items][-1] if rebuilt.answer.items else None
+    fetched = fetched_answer(rebuilt)
+    if fetched is not None:
+        key = answer_id_key(url, fetched)
+        if waits(rebuilt):
+            return KeptHistory(key)
+        return KeptHistory(key, answer=key, item=item_id_key(url, item) if item else None)
+    if reading is None:
+        return NOTHING_KEPT
     if reading.dialect != _KEEPING:
         resumed, paused = token_sent(rebuilt), next(iter(tokens_given(rebuilt)), None)
         return KeptHistory(
@@ -53,7 +86,6 @@ def kept_history(rebuilt: Rebuilt) -> KeptHistory:
             refers=None if resumed is None else token_key(url, resumed),
         )
     answer = rebuilt.answer.ids[-1] if rebuilt.answer.ids else None
-    item = [*rebuilt.answer.items][-1] if rebuilt.answer.items else None
     own = KeptHistory(
         answer=None if answer is None else answer_id_key(url, answer),
         item=item_id_key(url, item) if item else None,

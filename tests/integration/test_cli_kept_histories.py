@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from recorder.store.schema import upgrade
 from tests.building import ExchangeBuilder
 from tests.commands import fill, identity_of, json_lines, run
-from tests.keeping import URL, kept_exchange
+from tests.keeping import URL, fetching, kept_exchange
 
 DESK = {"conversation": "01900000-0000-7000-8000-0000000000aa", "name": "desk"}
 
@@ -138,17 +139,73 @@ def test_what_was_sent_in_a_named_conversation_stays_there(store_url: str) -> No
     }
 
 
-def test_who_fetches_an_answer_again_is_not_who_asked_for_it(store_url: str) -> None:
-    """What runs in the background is asked for until it is there; all of these answers have its id."""
+def test_an_answer_that_is_made_in_the_background_is_what_was_fetched(store_url: str) -> None:
     upgrade(store_url)
-    asked = kept_exchange(1, background=True)
-    poll = ExchangeBuilder(2).request(method="GET", url=f"{URL}/resp_1", call="call-2")
-    poll.response(headers=[("content-type", "application/json")], framing="length")
-    body = {"id": "resp_1", "object": "response", "status": "queued", "model": "m-1", "output": []}
-    poll.chunks(json.dumps(body).encode()).completed()
-    on = kept_exchange(3, previous_response_id="resp_1")
-    fill(store_url, asked, poll, on)
-    assert listed(store_url)[identity_of(asked)] == [identity_of(asked), identity_of(on)]
+    talk = [
+        waiting(1, "resp_1"),
+        fetching(2, "resp_1", status="queued"),
+        fetching(3, "resp_1", status="in_progress"),
+        fetching(4, "resp_1", "ho", status="in_progress"),
+        fetching(5, "resp_1", "hold"),
+        kept_exchange(6, "why?", "carry", previous_response_id="resp_1"),
+        kept_exchange(7, [user("buy?"), ref("msg_of_resp_1"), user("so?")], "no"),
+    ]
+    other = [waiting(8, "resp_8"), fetching(9, "resp_8", status="cancelled", stops=True)]
+    fill(store_url, *talk[1:], *other)
+    fill(store_url, talk[0])
+    ids = list(map(identity_of, talk))
+    assert listed(store_url) == {ids[0]: ids, identity_of(other[0]): list(map(identity_of, other))}
+    assert told(store_url, ids[0], "parent") == [None, *[ids[0]] * 4, ids[4], ids[4]]
+    relations = [one and (one["kind"], one["of"]) for one in told(store_url, ids[0], "relation")]
+    fetched = [("fetches", ids[0])] * 4
+    assert relations == [None, *fetched, ("continues", ids[4]), ("forks", ids[4])]
+    assert not any(told(store_url, ids[0], "findings"))
+    stopped = told(store_url, identity_of(other[0]), "relation")
+    assert stopped == [None, {"kind": "fetches", "of": identity_of(other[0])}]
+
+
+def waiting(number: int, identity: str, facts: dict[str, Any] | None = None) -> ExchangeBuilder:
+    """Return an exchange whose answer is made in the background."""
+    built = ExchangeBuilder(number)
+    built.request(
+        {"model": "m-1", "input": "buy?", "background": True}, url=URL, **{"call": f"call-{number}"} | (facts or {})
+    )
+    body = {"id": identity, "object": "response", "status": "queued", "model": "m-1", "output": []}
+    built.response(headers=[("content-type", "application/json")], framing="length")
+    return built.chunks(json.dumps(body).encode()).completed()
+
+
+def test_what_was_fetched_in_a_named_conversation_is_sent_back(sqlite_url: str) -> None:
+    """Word by word, without any id: nothing of it was put in."""
+    talk = [waiting(1, "resp_1", DESK), fetching(2, "resp_1", "hold", facts=DESK)]
+    talk.append(kept_exchange(3, [user("buy?"), {"role": "assistant", "content": "hold"}, user("why?")], facts=DESK))
+    talk.append(waiting(4, "resp_4", DESK))
+    fill(sqlite_url, *talk)
+    ids = list(map(identity_of, talk))
+    relations = [one and (one["kind"], one["of"]) for one in told(sqlite_url, "desk", "relation")]
+    assert relations == [None, ("fetches", ids[0]), ("continues", ids[1]), ("regenerates", ids[0])]
+    assert not any(told(sqlite_url, "desk", "findings"))
+    shown = run("show", "desk", "--store", sqlite_url).stdout
+    assert re.search(rf"answer of +{ids[0]}", shown)
+    told_so = json_lines(run("show", "desk", "--json", "--store", sqlite_url), "show")
+    assert [one["relation"]["kind"] for one in told_so if "relation" in one] == ["fetches", "continues", "regenerates"]
+
+
+def test_fetching_fails_and_who_asked_was_not_recorded(store_url: str) -> None:
+    upgrade(store_url)
+    lost = ExchangeBuilder(1).request(method="GET", url=f"{URL}/resp_1", call="call-1").response(404).completed()
+    talk = [lost, fetching(2, "resp_1", "hold"), kept_exchange(3, previous_response_id="resp_1")]
+    survey = [
+        ExchangeBuilder(at).request(method="GET", url="https://s.example/survey/responses/4", call=f"call-{at}")
+        for at in (4, 5)
+    ]
+    survey[0].response().completed()
+    survey[1].response(headers=[("content-type", "application/json")]).chunks(b'{"answers": [1]}').completed()
+    fill(store_url, *talk, *survey)
+    ids = list(map(identity_of, talk))
+    assert [one for one in listed(store_url).values() if len(one) > 1] == [ids]
+    kinds = [one and one["kind"] for one in told(store_url, ids[0], "relation")]
+    assert kinds == [None, None, "continues"]
 
 
 @pytest.mark.parametrize("format_name", ["markdown", "html"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from recorder.core.exchange import fold
 from recorder.core.history_names import kept_history
 from recorder.core.kept_histories import (
     NOTHING_KEPT,
@@ -13,6 +14,10 @@ from recorder.core.kept_histories import (
     host_of,
     item_id_key,
 )
+from recorder.core.rebuilt import Rebuilt
+from recorder.dialects.rebuild import rebuild
+from tests.building import ExchangeBuilder
+from tests.keeping import fetching
 from tests.unit.core.test_history_states import URL, sent
 
 SAME = [
@@ -94,3 +99,33 @@ def test_of_the_items_that_a_request_names_the_last_of_the_last_answer_counts(
     assert (found.named, found.refers, found.resends) == (None, item(refers), item(resends))
     named = kept_history(sent(2, given, previous_response_id="resp_1"))
     assert (named.tells, named.refers, named.resends) == (answer_id_key(URL, "resp_1"), None, None)
+
+
+def gone(built: ExchangeBuilder) -> Rebuilt:
+    exchange = fold(built.events)
+    assert exchange is not None
+    return rebuild(exchange)
+
+
+def test_who_fetches_an_answer_goes_on_from_it_and_gives_it_once_it_is_there() -> None:
+    key, item = answer_id_key(URL, "r"), item_id_key(URL, "msg_of_r")
+    host = "https://api.example/openai/responses"
+    assert kept_history(gone(fetching(1, "r", "hold", url=host))) == KeptHistory(key, answer=key, item=item)
+    for built in (
+        fetching(1, "r", status="queued", url=host),
+        fetching(1, "r", "ho", status="in_progress", url=host),
+        ExchangeBuilder(1).request(method="GET", url=f"{host}/r/").response(404).completed(),
+        ExchangeBuilder(1).request(method="GET", url=f"{host}/r#x"),
+    ):
+        assert kept_history(gone(built)) == KeptHistory(key)
+    stopped = kept_history(gone(fetching(1, "r", status="cancelled", stops=True, url=host)))
+    assert (stopped.goes_on, stopped.answer) == (key, key)
+
+
+@pytest.mark.parametrize(
+    ("method", "place"),
+    [("DELETE", "/r"), ("GET", ""), ("GET", "/r/input_items"), ("POST", "/r"), ("GET", "/r/cancel")],
+)
+def test_other_requests_fetch_nothing(method: str, place: str) -> None:
+    built = ExchangeBuilder(1).request(method=method, url=f"https://api.example/v1/responses{place}")
+    assert kept_history(gone(built)) == NOTHING_KEPT
