@@ -123,7 +123,7 @@ class History:
         if self._gives(lines[: until if bare else self._asked.first_known(lines, until)]):
             lines = self._lines_of(messages)
         self._asked.remember(lines, until, begins=bare)
-        known = state is None or state.begins or kept is not None  # else nobody knows what came before these messages
+        known = state is None or state.begins or (kept is not None and not state.waits)  # else unknown, or nothing new
         self._remember(rebuilt, lines if known else (), chains, bare=bare)
         self._states.remember(rebuilt, state, chains.asks, self._told if known else 0)
         self._references.remember(rebuilt)
@@ -137,8 +137,8 @@ class History:
         again = self._states.asked(state, chains.asks)
         if again is not None:
             return Relation("regenerates" if again.complete else "retries", again.id)
-        if state.kept is None or not chains.said:
-            return Relation("begins") if state.kept is None else Relation("continues", state.kept.id)
+        if state.kept is None or state.fetches or not chains.said:
+            return state.relation
         size = sum(line.kind != "system" for line in kept.lines) if kept is not None else 0
         return self._on_or_fork(state.kept.id, chains, min(size, len(chains.said)))
 
@@ -177,12 +177,12 @@ class History:
     def _remember(self, rebuilt: Rebuilt, lines: tuple[Line, ...], chains: Chains, *, bare: bool) -> None:
         self._count += 1
         known = Known(self._count, rebuilt.id, rebuilt.verdict == "complete")
-        call = rebuilt.exchange.call
-        if call is not None:
+        if (call := rebuilt.exchange.call) is not None:
             self._calls[call] = known
         if not lines:
             return
-        self._requests[chains.all[-1]] = known
+        same = self._requests.get(chains.all[-1])
+        self._requests[chains.all[-1]] = known if rebuilt.reading else known.fetched_for(same)
         if any(choice.finish == "length" for choice in rebuilt.answer.choices):
             self._too_long[rebuilt.id] = None
         for telling in tellings_of(rebuilt, lines):
