@@ -71,7 +71,7 @@ def thread_keys(messages: Sequence[Message], before: bytes | None = None) -> lis
 def answer_key(request_messages: Sequence[Message], answer: Message) -> bytes | None:
     """Return the key of a request's messages and then its answer: what a request that goes on has as a prefix.
 
-    None where the answer has neither text nor tool calls nor media: nothing is there to be sent back.
+    None where nothing of the answer is there to be sent back, as where it only thought or refused.
     """
     return answer_keys(request_messages, thread_keys(request_messages), [answer])[0]
 

@@ -49,8 +49,13 @@ def canonical_message(message: Message) -> bytes:
 
 
 def can_be_sent_back(answer: Message) -> bool:
-    """Tell whether an answer has a text, a tool call or media: of others nothing is there to be sent back."""
-    return bool(answer.text.strip() or answer.tool_calls) or any(isinstance(one, MediaPart) for one in answer.parts)
+    """Tell whether an answer has a text, a call, media or a part that has no form of its own here, as a shell's call.
+
+    Of others nothing is there to be sent back.
+    """
+    return bool(answer.text.strip() or answer.tool_calls) or any(
+        isinstance(one, MediaPart | OtherPart) and _is_compared(one) for one in answer.parts
+    )
 
 
 def named_item(part: Part) -> str | None:
