@@ -241,8 +241,10 @@ class _Fold(AnswerFold):
         """Take one object of the answer."""
         if value.get("error"):
             self.errors.append(value["error"])
-        elif self.sentinel:
-            self.note("after_end_marker", "an object came after the one with done", place)
+        if self.sentinel:  # it is of no answer that has ended: another one's, in a file that holds several
+            if not value.get("error"):
+                self.note("after_end_marker", "an object came after the one with done", place)
+            return
         if value.keys() & {"message", "response", "thinking", "image"}:
             self._said(value, place)
         elif not value.get("error"):

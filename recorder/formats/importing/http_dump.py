@@ -2,7 +2,8 @@
 
 Several heads may stand before the body: interim ones (``100 Continue``) and that of a proxy's tunnel belong to no
 answer; of an answer that led to another request (a redirect, a round of authentication) curl writes the head alone.
-Of several URLs the answers follow each other, and only ``content-length`` tells where one ends.
+Of several URLs the answers follow each other: ``content-length`` tells where one ends, else what the answer itself
+says: the end marker of a stream, or that it is a whole JSON document, before another head.
 """
 
 from __future__ import annotations
@@ -15,11 +16,18 @@ from recorder.core.exchange import Headers, first_header, is_without_body
 from recorder.errors import ImportRefused
 from recorder.formats.importing.base import UNTIMED, WHOLE, Foreign, Recording, Refused
 from recorder.formats.importing.httprr import unframed
+from recorder.formats.importing.several import first_whole
 from recorder.formats.importing.source import Source
 from recorder.formats.importing.values import EntryError, headers, refuse_empty, status_of
 
 _START: Final = rb"(?P<version>HTTP/\d(?:\.\d)?) (?P<status>\d{3})(?: (?P<reason>[^\r\n]*))?\r?\n"
 _HEAD: Final = re.compile(_START + rb"(?P<fields>(?:[^\r\n]++\r?\n)*+)\r?\n")
+#: A head where a line begins or a JSON document ended: each of its lines is one of a field.
+_ANOTHER: Final = re.compile(
+    rb"(?<=[\n}\]])"
+    + re.sub(rb"\?P<\w+>", b"?:", _START)
+    + rb"(?:[!#-9;-~]++:[^\r\n]*+\r?\n(?:[ \t]++[^\r\n]*+\r?\n)*+)*+\r?\n"
+)
 _FOLDED: Final = re.compile(r"\r?\n[ \t]+")
 _INTERIM: Final = frozenset(range(100, 200)) - {101}
 _TUNNEL: Final = re.compile(rb"connection established", re.IGNORECASE)
@@ -79,11 +87,19 @@ def _is_of_a_tunnel(head: re.Match[bytes]) -> bool:
 
 
 def _size(data: bytes, head: re.Match[bytes]) -> int:
-    """How long the body after a head is: as it says where another answer follows there, else all that is left."""
+    """How long the body after a head is: as it says where another answer follows there, or nothing.
+
+    Else it goes up to the first head that follows a whole answer; else it is all that is left.
+    """
     told = re.search(rb"(?im)^content-length:[ \t]*([0-9]{1,18})[ \t]*\r?$", head["fields"])
     if told is not None and _HEAD.match(data, head.end() + int(told[1])) is not None:
         return int(told[1])
-    return len(data) - head.end()
+    left = len(data) - head.end()
+    if told is not None and int(told[1]) == left:
+        return left
+    places = (found.start() for found in _ANOTHER.finditer(data, head.end()))
+    end = first_whole(data, head.end(), places)
+    return left if end is None else end - head.end()
 
 
 def _exchange(number: int, head: re.Match[bytes], body: bytes, *, recoded: bool) -> Foreign:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from recorder.formats.importing.base import Recording
+from recorder.formats.importing.several import ends_of_lines, is_line
 from recorder.formats.importing.source import Source
-from recorder.formats.importing.sse import body_alone
+from recorder.formats.importing.sse import bodies_alone
 
 
 class RawNdjson:
@@ -16,17 +17,11 @@ class RawNdjson:
 
     def recognises(self, source: Source) -> bool:
         """Its first line tells a model, whether it is the last one, and a piece of a message or of a text."""
-        line = source.first_line
-        return (
-            isinstance(line, dict)
-            and isinstance(line.get("model"), str)
-            and isinstance(line.get("done"), bool)
-            and (isinstance(line.get("message"), dict) or isinstance(line.get("response"), str))
-        )
+        return is_line(source.first_line)
 
     def read(self, source: Source) -> Recording:
-        """Return the recording: one exchange, of which only the body is known."""
-        return Recording(self.name, body_alone(source))
+        """Return the recording: an exchange for each answer, of which only the body is known."""
+        return Recording(self.name, bodies_alone(source, ends_of_lines(source.raw)))
 
 
 IMPORTER = RawNdjson()

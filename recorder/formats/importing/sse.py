@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from recorder.formats.importing.base import UNTIMED, WHOLE, Foreign, Recording
+from recorder.formats.importing.several import ends_of_streams
 from recorder.formats.importing.source import Source
 
 
@@ -20,16 +22,22 @@ class RawSse:
         return source.holds(rb"\A(data|event|id|retry|):") and source.holds(rb"(^|\r)data:")
 
     def read(self, source: Source) -> Recording:
-        """Return the recording: one exchange, of which only the body is known."""
-        return Recording(self.name, body_alone(source))
+        """Return the recording: an exchange for each answer, of which only the body is known."""
+        return Recording(self.name, bodies_alone(source, ends_of_streams(source.raw)))
 
 
-def body_alone(source: Source) -> Iterator[Foreign]:
-    """Yield the one exchange of a file that is the body of an answer, byte for byte."""
+def bodies_alone(source: Source, ends: Iterable[int]) -> Iterator[Foreign]:
+    """Yield the exchanges of a file that is the body of an answer, byte for byte, or those of several.
+
+    :param ends: where each answer ends but the last.
+    """
     lacks = ["request", "response_head", "http_version", "end", *UNTIMED, *WHOLE]
     if source.recoded:
         lacks.append("response_bytes")
-    yield Foreign(1, body=source.raw, end=None, missing=tuple(lacks))
+    start = 0
+    for number, end in enumerate(chain(ends, [len(source.raw)]), 1):
+        yield Foreign(number, body=source.raw[start:end], end=None, missing=tuple(lacks))
+        start = end
 
 
 IMPORTER = RawSse()

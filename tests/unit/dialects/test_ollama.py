@@ -166,7 +166,16 @@ def test_an_error_line_under_status_200(body: bytes) -> None:
 
 def test_objects_after_the_end_and_objects_without_a_message() -> None:
     answer = read(ndjson(chat("a"), {**WHEN, "done": False}, done(chat()), chat("b"), 7))
-    assert (only(answer).message.text, kinds(answer)) == ("ab", ["no_choices", "after_end_marker", "not_an_object"])
+    assert (only(answer).message.text, kinds(answer)) == ("a", ["no_choices", "after_end_marker", "not_an_object"])
+
+
+def test_another_answer_after_the_end_is_not_joined_to_the_first() -> None:
+    again = {**done(chat("SELL", tool_calls=CALLS), "length"), "model": "n", "eval_count": 9}
+    found = rebuilt(ndjson(chat("BU"), done(chat("Y")), again, {"error": "late"}))
+    answer = found.answer
+    assert (only(answer).message.parts, only(answer).finish_reasons) == ((TextPart("BUY"),), ("stop",))
+    assert (answer.models, answer.usage_reports, answer.errors) == (("m:1b",), (COUNTS,), ("late",))
+    assert (kinds(answer), rebuilt(ndjson(done(chat("BUY")), again)).verdict) == (["after_end_marker"], "complete")
 
 
 def test_logprobs_images_and_fields_of_the_message() -> None:
