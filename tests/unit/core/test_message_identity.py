@@ -222,3 +222,14 @@ def test_an_answer_with_media_alone_can_be_sent_back() -> None:
     assert can_be_sent_back(Message("assistant", (MediaPart("image", sha256="0"),)))
     assert can_be_sent_back(Message("assistant", (TextPart("a"),)))
     assert not can_be_sent_back(Message("assistant", (TextPart(" "), ToolResultPart(text="r"))))
+
+
+def test_the_approval_of_a_call_is_a_persons_and_no_words_of_the_model() -> None:
+    asks = {"type": "mcp_approval_request", "id": "mcpr_1", "arguments": "{}", "name": "buy", "server_label": "x"}
+    no = {"type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": False}
+    first = sent(1, RESPONSES, [user("go")], [asks])
+    second = sent(2, RESPONSES, [user("go"), asks, no], [SAID])
+    third = sent(3, RESPONSES, [user("go"), asks, no, SAID, user("n")], [SAID])
+    edited = sent(3, RESPONSES, [user("go"), asks, no | {"approve": True}, SAID, user("n")], [SAID])
+    assert findings(first, second, third) == []
+    assert findings(first, second, edited) == ["message_edited"]
