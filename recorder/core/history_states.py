@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from recorder.core.history_resumed import token_sent, tokens_given, with_beginning
-from recorder.core.history_tellings import Recent, Telling
+from recorder.core.history_tellings import Chains, Recent, Telling
 from recorder.core.kept_histories import NOTHING_KEPT, KeptHistory, answer_id_key, conversation_id_key, host_of
 from recorder.core.messages import Message
 from recorder.core.rebuilt import Rebuilt
@@ -73,22 +73,24 @@ class States:
         kept = self._ends.get((host, conversation or ""))
         return State(f"conversation {host} {conversation} {kept.id if kept else ''}", kept, begins=kept is None)
 
-    def asked(self, state: State, asks: bytes) -> Kept | None:
-        """Return the exchange that went on from the same place and asked the same.
+    def asked(self, state: State, chains: Chains) -> Kept | None:
+        """Return the exchange that went on from the same place and asked the same, be it with other instructions.
 
-        :param asks: the same for the same messages.
+        :param chains: of the request.
         """
-        return self._asked.get((state.key, asks))
+        found = (self._asked.get((state.key, asks)) for asks in _asks(chains))
+        return next((kept for kept in found if kept is not None), None)
 
-    def remember(self, rebuilt: Rebuilt, state: State | None, asks: bytes, number: int) -> None:
+    def remember(self, rebuilt: Rebuilt, state: State | None, chains: Chains, number: int) -> None:
         """Remember an exchange.
 
-        :param state: as of :meth:`of`; *asks* as of :meth:`asked`.
+        :param state: as of :meth:`of`; *chains* as of :meth:`asked`.
         :param number: as of :class:`Kept`.
         """
         kept = Kept(rebuilt.id, number, rebuilt.verdict == "complete")
         if state is not None:
-            self._asked[state.key, asks] = kept
+            for asks in _asks(chains):
+                self._asked[state.key, asks] = kept
         if not rebuilt.answer.choices or rebuilt.reading is None:  # who only fetches an answer did not ask for it
             return
         host = _host(rebuilt)
@@ -99,6 +101,11 @@ class States:
         _, conversation = kept_by_provider(rebuilt)
         if conversation is not None:
             self._ends[host, conversation] = kept
+
+
+def _asks(chains: Chains) -> tuple[bytes, ...]:
+    """What is the same for the same messages, and then for the same but instructions."""
+    return chains.asks, chains.said[-1] if chains.said else b""
 
 
 def _host(rebuilt: Rebuilt) -> str:
@@ -134,19 +141,23 @@ def kept_history(rebuilt: Rebuilt) -> KeptHistory:
     )
 
 
-def with_history(telling: Telling, messages: Sequence[Message], rebuilt: Rebuilt) -> list[Message]:
+def with_history(telling: Telling, messages: Sequence[Message], rebuilt: Rebuilt) -> tuple[list[Message], int]:
     """Return the messages of a request with the history that the provider kept before them.
+
+    With it, how many of them are its instructions and what was kept, beside which it sends the rest; 0 where it sends
+    its history itself.
 
     :param telling: of what it goes on from.
     :param rebuilt: the exchange of the request.
     """
     if token_sent(rebuilt) is not None:
-        return with_beginning(telling, messages)
+        return with_beginning(telling, messages), 0
     first = next((at for at, one in enumerate(messages) if one.role not in INSTRUCTIONS), len(messages))
     kept = [line.message for line in telling.lines]
     begun = next((at for at, one in enumerate(kept) if one.role not in INSTRUCTIONS), len(kept))
     told = (one if one.role is not None else replace(one, role="assistant") for one in kept[begun:])
-    return [*messages[:first], *told, *messages[first:]]
+    before = [*messages[:first], *told]
+    return [*before, *messages[first:]], len(before)
 
 
 def _id(value: object) -> str | None:
