@@ -47,3 +47,26 @@ def kept_exchange(
     for event in [*events, {"type": "response.completed", "response": done}]:
         built.chunks(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode())
     return built.completed()
+
+
+def fetching(
+    number: int,
+    identity: str,
+    says: str | None = None,
+    *,
+    status: str = "completed",
+    stops: bool = False,
+    url: str = URL,
+    facts: dict[str, Any] | None = None,
+) -> ExchangeBuilder:
+    """Return an exchange that asks for an answer by its id, or *stops* it.
+
+    :param says: the answer; nothing of it is there where it is None.
+    """
+    method, place = ("POST", f"{url}/{identity}/cancel") if stops else ("GET", f"{url}/{identity}?include[]=usage")
+    built = ExchangeBuilder(number).request(method=method, url=place, **{"call": f"call-{number}"} | (facts or {}))
+    text = {"type": "output_text", "text": says, "annotations": []}
+    item = {"type": "message", "id": f"msg_of_{identity}", "status": status, "role": "assistant", "content": [text]}
+    answer = {"id": identity, "object": "response", "model": "m-1", "status": status}
+    built.response(headers=[("content-type", "application/json")], framing="length")
+    return built.chunks(json.dumps(answer | {"output": [item] if says else []}).encode()).completed()

@@ -125,8 +125,7 @@ class Gathered:
                 return
             self._expanded |= found
             self._ask("begins", (key for one in found for key in self.turns[one].answers))
-            kept = (self.turns[one].kept.answer for one in found)
-            self._ask("going_on", (key for key in kept if key is not None))
+            self._ask("going_on", (key for one in found for key in self.turns[one].kept.gives))
 
     def _names(self) -> Names:
         self._close()
@@ -142,8 +141,8 @@ class Gathered:
             self._ask("answer", (key for turn in new for key in turn.keys))
             self.add_openings(turn.opening for turn in new if turn.opening is not None)
             kept = [turn.kept for turn in new]
-            self._ask("kept", (one.goes_on for one in kept if one.goes_on is not None))
-            unknown = (one.goes_on for one in kept if one.goes_on is not None and one.goes_on not in self._kept)
+            self._ask("kept", (one.sought for one in kept if one.sought is not None))
+            unknown = (one.sought for one in kept if one.sought is not None and one.sought not in self._kept)
             self._ask("names", [*unknown, *(one.joins for one in kept if one.joins is not None)])
 
     def _unasked(self, what: str, values: Iterable[Any]) -> list[Any]:
@@ -164,8 +163,7 @@ class Gathered:
             if identity not in self.turns:
                 turn = turn_of_row(row, identity)
                 self.turns[identity] = turn
-                if turn.kept.answer is not None:
-                    self._kept.add(turn.kept.answer)
+                self._kept.update(turn.kept.gives)
                 self._new.append(turn)
                 self._threads = self._named = None
 

@@ -16,7 +16,8 @@ from recorder.cli.naming import resolve
 from recorder.cli.once import command
 from recorder.cli.output import clean, dim, emit_json
 from recorder.core.comparing import Difference, Run, compare
-from recorder.core.history_states import INSTRUCTIONS, kept_history
+from recorder.core.history_names import kept_history
+from recorder.core.history_states import INSTRUCTIONS
 from recorder.core.json_text import parse_json, whole
 from recorder.core.messages import Message
 from recorder.core.rebuilt import Rebuilt

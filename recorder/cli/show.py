@@ -27,7 +27,12 @@ from recorder.formats.repeats import Repeats
 _PREVIEW: Final = 400
 _FINDINGS: Final = 5
 _ALONE: Final = Relation("begins")
-_AGAIN: Final = {"retries": "retry of", "regenerates": "asks again", "attempts": "same call as"}
+_AGAIN: Final = {
+    "retries": "retry of",
+    "regenerates": "asks again",
+    "attempts": "same call as",
+    "fetches": "answer of",
+}
 
 
 @command()

@@ -26,6 +26,10 @@ names instead of ``key(0)``. Those that name an answer that nobody here gave are
 if it had been recorded. What is added to a conversation of the provider's goes on from the last answer that was given
 there before it, and is with the first that was added where there was none yet.
 
+Where a request refers to items of answers by their ids, its messages are its history, and begin as they would without
+ids; but no key is known of an answer that it does not send. So what it refers to last counts before its keys. Items
+that it sends whole have ids, too: those count where no key fits, as where the program has edited what was answered.
+
 The result depends on the set of exchanges only, not on the order in which they are given. A request that extends
 has more messages than the extended one, so there are no circles, but where ids are named that were given twice; there
 the first exchange of the circle extends nothing.
@@ -142,16 +146,16 @@ class Turn:
     @property
     def chain(self) -> tuple[bytes, ...]:
         """All keys that an exchange which it goes on from can have given, the longest last."""
-        named = self.kept.named
-        return self.keys if named is None else (named, *self.keys)
+        kept = self.kept
+        first, last = kept.named or kept.resends, kept.refers
+        return (*(() if first is None else (first,)), *self.keys, *(() if last is None else (last,)))
 
     @property
     def given(self) -> tuple[bytes, ...]:
         """The keys by which another exchange can go on from it."""
         kept = self.kept
-        own = () if kept.answer is None else (kept.answer,)
         # What came to nothing is no part of the provider's conversation.
-        return self.answers + own + (() if kept.joins is None or not self.answers else (kept.joins,))
+        return self.answers + kept.gives + (() if kept.joins is None or not self.answers else (kept.joins,))
 
 
 #: What an exchange can be to an earlier one.
@@ -160,6 +164,7 @@ RELATIONS: Final[Mapping[str, str]] = {
     "attempts": "another attempt of the same call: a retry of the transport, a redirect, an auth round",
     "retries": "the same question again, after one whose answer was not complete",
     "regenerates": "the same question again, although the answer was complete",
+    "fetches": "asks by its id for the answer to an earlier request that is made in the background, or stops it",
     "continues": "goes on from an answer",
     "forks": "goes on from an answer from which another exchange went on before",
 }

@@ -82,7 +82,7 @@ class Grouping:
         first: dict[bytes | None, int] = {}  # that goes on from none, by what it names and nobody gave
         for number, turn in enumerate(self.turns):
             if self._leaders[number] == number and self._links[number] == _NONE:
-                named = turn.kept.named
+                named = turn.kept.tells
                 if named is not None and (named == turn.kept.joins or named not in self._giving):
                     first.setdefault(named, number)
         for number in range(len(self.turns)):
@@ -90,7 +90,7 @@ class Grouping:
             while not self.homes[at]:
                 path.append(at)
                 after = self._leaders[at] if self._leaders[at] != at else self._links[at]
-                after = first.get(self.turns[at].kept.named, at) if after == _NONE else after
+                after = first.get(self.turns[at].kept.tells, at) if after == _NONE else after
                 if after == at:
                     self.homes[at] = self.turns[at].id
                 at = after

@@ -92,8 +92,8 @@ class History:
         kept = self._telling(state.kept.number) if state is not None and state.kept is not None else None
         asked = rebuilt.request_messages
         sent = self._references.resolved(asked if kept is None else self._references.not_kept(asked, kept))
-        messages, size = (sent, 0) if kept is None else with_history(kept, sent, rebuilt)
-        lines = self._given.lines(messages, self._tellings, size)
+        messages, size = (sent, None) if kept is None else with_history(kept, sent, rebuilt)
+        lines = self._given.lines(messages, self._tellings, size or 0)
         chains = chains_of(lines)
         until = said_until(lines)
         history = chains.said[chains.said_in(until) - 1] if until else b""
@@ -103,7 +103,10 @@ class History:
         relation = None if state is None else self._in_state(rebuilt, state, lines, chains)
         if relation is not None and kept is not None and relation.kind in ("continues", "forks"):
             whole = state is not None and state.kept is not None and state.kept.complete
-            found = beside(lines, size, self._given.said, whole=whole) if size else self._resumed(kept, lines, sent)
+            if size is None:
+                found = self._resumed(kept, lines, sent)
+            else:
+                found = beside(lines, size, self._given.said, whole=whole)
             relation = replace(relation, findings=tuple(found))
         relation = relation or (self._slid_on(rebuilt, lines, chains, until) if slides else None)
         relation = relation or self._same_request(rebuilt, chains)
@@ -117,9 +120,9 @@ class History:
             self._gone_on[relation.of] = None
         bare = bare or relation.kind == "begins"
         if self._given.takes(lines[: until if bare else self._asked.first_known(lines, until)]):
-            lines = self._given.lines(messages, self._tellings, size)
+            lines = self._given.lines(messages, self._tellings, size or 0)
         self._asked.remember(lines, until, begins=bare)
-        known = state is None or state.begins or kept is not None  # else nobody knows what came before these messages
+        known = state is None or state.begins or (kept is not None and not state.waits)  # else unknown, or nothing new
         self._remember(rebuilt, lines if known else (), chains, bare=bare)
         self._states.remember(rebuilt, state, chains, self._told if known else 0)
         self._references.remember(rebuilt)
@@ -136,8 +139,8 @@ class History:
             if asked is not None:
                 return asked_again(asked, lines, self._given.said)
             return Relation("regenerates" if again.complete else "retries", again.id)
-        if state.kept is None or not chains.said:
-            return Relation("begins") if state.kept is None else Relation("continues", state.kept.id)
+        if state.kept is None or state.fetches or not chains.said:
+            return state.relation
         kept = self._telling(state.kept.number)
         size = sum(line.kind != "system" for line in kept.lines) if kept is not None else 0
         return self._on_or_fork(state.kept.id, chains, min(size, len(chains.said)))
@@ -155,12 +158,12 @@ class History:
     def _remember(self, rebuilt: Rebuilt, lines: tuple[Line, ...], chains: Chains, *, bare: bool) -> None:
         self._count += 1
         known = Known(self._count, rebuilt.id, rebuilt.verdict == "complete")
-        call = rebuilt.exchange.call
-        if call is not None:
+        if (call := rebuilt.exchange.call) is not None:
             self._calls[call] = known
         if not lines:
             return
-        self._requests[chains.all[-1]] = known
+        same = self._requests.get(chains.all[-1])
+        self._requests[chains.all[-1]] = known if rebuilt.reading else known.fetched_for(same)
         for telling in tellings_of(rebuilt, lines):
             self._tellings.append(telling)
             self._told += 1

@@ -3,7 +3,8 @@
 OpenAI's Responses name the answer that a request goes on from (``previous_response_id``), or the provider's
 conversation that it is added to (``conversation``). What was sent and answered before belongs to such a request as if
 it had sent it; the instructions of earlier requests do not, as the provider takes them from the last one alone.
-A request that goes on with an answer that paused names that (:mod:`recorder.core.history_resumed`).
+A request that goes on with an answer that paused names that (:mod:`recorder.core.history_resumed`). One that fetches an
+answer that is made in the background names it, too: it has that answer to what was asked before.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
+from recorder.core.conversation import Relation
+from recorder.core.history_names import fetched_answer, kept_by_provider, waits
 from recorder.core.history_resumed import token_sent, tokens_given, with_beginning
 from recorder.core.history_tellings import Chains, Recent, Telling
-from recorder.core.kept_histories import NOTHING_KEPT, KeptHistory, answer_id_key, conversation_id_key, host_of
+from recorder.core.kept_histories import host_of
 from recorder.core.messages import Message
 from recorder.core.rebuilt import Rebuilt
 
-#: The dialect of requests whose answers the provider keeps.
-_KEEPING: Final = "openai_responses"
 #: Roles of messages that count for the request alone in which they are sent.
 INSTRUCTIONS: Final = frozenset({"system", "developer"})
 
@@ -42,11 +43,22 @@ class State(NamedTuple):
     :ivar key: the same for what goes on from the same place.
     :ivar kept: the exchange that it goes on from; None where that was not recorded.
     :ivar begins: it is the first one that is known of the provider's conversation.
+    :ivar fetches: it asks for the answer to that one, or has it stopped.
+    :ivar waits: that answer is not there yet.
     """
 
     key: str
     kept: Kept | None
     begins: bool
+    fetches: bool = False
+    waits: bool = False
+
+    @property
+    def relation(self) -> Relation:
+        """What a request is of which nothing else tells it."""
+        if self.kept is None:
+            return Relation("begins")
+        return Relation("fetches" if self.fetches else "continues", self.kept.id)
 
 
 class States:
@@ -64,10 +76,12 @@ class States:
         paused = self._paused.get(token) if token is not None else None
         if paused is not None:
             return State(f"token {token}", paused, begins=False)
+        host, fetched = _host(rebuilt), fetched_answer(rebuilt)
+        if fetched is not None:
+            return State(fetched, self._answers.get((host, fetched)), begins=False, fetches=True, waits=waits(rebuilt))
         previous, conversation = kept_by_provider(rebuilt)
         if previous is None and conversation is None:
             return None
-        host = _host(rebuilt)
         if previous is not None:
             return State(f"answer {host} {previous}", self._answers.get((host, previous)), begins=False)
         kept = self._ends.get((host, conversation or ""))
@@ -88,14 +102,20 @@ class States:
         :param number: as of :class:`Kept`.
         """
         kept = Kept(rebuilt.id, number, rebuilt.verdict == "complete")
+        host = _host(rebuilt)
+        if state is not None and state.fetches:
+            if not state.waits:
+                self._answers[host, state.key] = kept
+            return
         if state is not None:
             for asks in _asks(chains):
                 self._asked[state.key, asks] = kept
-        if not rebuilt.answer.choices or rebuilt.reading is None:  # who only fetches an answer did not ask for it
+        if rebuilt.reading is None:
             return
-        host = _host(rebuilt)
         for identity in rebuilt.answer.ids:
             self._answers[host, identity] = kept
+        if not rebuilt.answer.choices:
+            return
         for token in tokens_given(rebuilt):
             self._paused[token] = kept
         _, conversation = kept_by_provider(rebuilt)
@@ -113,52 +133,22 @@ def _host(rebuilt: Rebuilt) -> str:
     return host_of(request.url) if request is not None else ""
 
 
-def kept_by_provider(rebuilt: Rebuilt) -> tuple[str | None, str | None]:
-    """Return the id of the answer that a request goes on from, and that of the provider's conversation."""
-    request = rebuilt.exchange.request
-    sent = request.json if request is not None and rebuilt.reading is not None else None
-    if not isinstance(sent, dict):
-        return None, None
-    conversation = sent.get("conversation")
-    given = conversation.get("id") if isinstance(conversation, dict) else conversation
-    return _id(sent.get("previous_response_id")), _id(given)
-
-
-def kept_history(rebuilt: Rebuilt) -> KeptHistory:
-    """Return the keys of what a request names, and of its answer as later requests name it.
-
-    Only what was asked for has an answer of its own: who fetches the answer of another request gets the same id.
-    """
-    request, reading = rebuilt.exchange.request, rebuilt.reading
-    if request is None or reading is None or reading.dialect != _KEEPING:
-        return NOTHING_KEPT
-    previous, conversation = kept_by_provider(rebuilt)
-    answer = rebuilt.answer.ids[-1] if rebuilt.answer.ids else None
-    return KeptHistory(
-        None if previous is None else answer_id_key(request.url, previous),
-        None if conversation is None or previous is not None else conversation_id_key(request.url, conversation),
-        None if answer is None else answer_id_key(request.url, answer),
-    )
-
-
-def with_history(telling: Telling, messages: Sequence[Message], rebuilt: Rebuilt) -> tuple[list[Message], int]:
+def with_history(telling: Telling, messages: Sequence[Message], rebuilt: Rebuilt) -> tuple[list[Message], int | None]:
     """Return the messages of a request with the history that the provider kept before them.
 
-    With it, how many of them are its instructions and what was kept, beside which it sends the rest; 0 where it sends
-    its history itself.
+    With it, how many of them are its instructions and what was kept, beside which it sends the rest; None where it
+    sends its history itself.
 
     :param telling: of what it goes on from.
     :param rebuilt: the exchange of the request.
     """
+    if fetched_answer(rebuilt) is not None:
+        return [line.message for line in telling.request], None
     if token_sent(rebuilt) is not None:
-        return with_beginning(telling, messages), 0
+        return with_beginning(telling, messages), None
     first = next((at for at, one in enumerate(messages) if one.role not in INSTRUCTIONS), len(messages))
     kept = [line.message for line in telling.lines]
     begun = next((at for at, one in enumerate(kept) if one.role not in INSTRUCTIONS), len(kept))
     told = (one if one.role is not None else replace(one, role="assistant") for one in kept[begun:])
     before = [*messages[:first], *told]
     return [*before, *messages[first:]], len(before)
-
-
-def _id(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None

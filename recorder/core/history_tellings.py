@@ -80,6 +80,10 @@ class Known(NamedTuple):
     answered: bool
     cut: bool = False
 
+    def fetched_for(self, asked: Known | None) -> Known:
+        """Return what is known of who *asked*, whose answer was only fetched here."""
+        return self if asked is None else asked._replace(answered=self.answered)
+
 
 class Chains(NamedTuple):
     """Of every prefix of a request, what is the same for the same messages.

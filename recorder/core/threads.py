@@ -21,6 +21,7 @@ _SIZE: Final = 16
 _NONE: Final = -1
 _ANSWER: Final = 1
 _JOINED: Final = 2
+_REFERRED: Final = 3
 
 
 class Placed(NamedTuple):
@@ -91,7 +92,7 @@ class Threads:
         self._attempts, self._openings = array("i"), array("i")
         self._answers, self._answering = bytearray(), array("i")
         self._called, self._calling = bytearray(), array("i")
-        self._names = bytearray()  # what kind of thing it names, whose key is then the first of its keys
+        self._names = bytearray()  # what kind of thing it names, whose key is its first one, or its last
         known = dict(openings)
         numbers = {opening: number for number, opening in enumerate(known)}
         for number, turn in enumerate(turns):
@@ -115,7 +116,7 @@ class Threads:
     def _take(self, number: int, turn: Turn) -> None:
         self._ids += uuid.UUID(turn.id).bytes
         self._keys += b"".join(map(_sized, turn.chain))
-        self._names.append(0 if turn.kept.named is None else _ANSWER if turn.kept.goes_on else _JOINED)
+        self._names.append(_kind(turn))
         self._bounds.append(len(self._keys))
         self._attempts.append(max(0, min(turn.attempt, (1 << 31) - 1)))
         for key in turn.given:
@@ -144,7 +145,8 @@ class Threads:
         return memoryview(self._keys)[self._bounds[number] : self._bounds[number + 1]]
 
     def _named_by(self, number: int) -> bytes:
-        return bytes(self._keys_of(number)[:_SIZE])
+        keys = self._keys_of(number)
+        return bytes(keys[-_SIZE:] if self._names[number] == _REFERRED else keys[:_SIZE])
 
     def _group(self) -> None:
         leaders = self._led()
@@ -277,6 +279,13 @@ class Threads:
             conversation, name = self._named[-2 - home] if home < 0 else (self._id(home), None)
             before = None if parent == _NONE else self._id(parent)
             yield Placed(self._by_id.key(number), conversation, name, before, extended[number], bool(flags[number]))
+
+
+def _kind(turn: Turn) -> int:
+    kept = turn.kept
+    if kept.tells is None:
+        return 0
+    return _JOINED if kept.tells == kept.joins else _REFERRED if kept.tells == kept.refers else _ANSWER
 
 
 def _sized(key: bytes) -> bytes:

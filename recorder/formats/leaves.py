@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Final
 
 from recorder.core.conversation import Conversation, answer_keys, group, thread_keys, turn_of
-from recorder.core.history_states import kept_history
+from recorder.core.history_names import kept_history
 from recorder.core.rebuilt import Place, Rebuilt
 from recorder.formats.base import Noting, NotingChoices
 from recorder.formats.openai_messages import NoPlaceError

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from recorder.core.conversation import Conversation
+from recorder.core.history_names import kept_by_provider
 from recorder.core.history_resumed import token_sent
-from recorder.core.history_states import kept_by_provider
 from recorder.core.json_text import dumps, plain
 from recorder.core.messages import Choice, Message
 from recorder.core.rebuilt import Rebuilt

@@ -17,7 +17,7 @@ from recorder.core.chain import told_of
 from recorder.core.conversation import Turn, turn_of
 from recorder.core.events import Event, StreamKind, stream_kind
 from recorder.core.exchange import Exchange, fold
-from recorder.core.history_states import kept_history
+from recorder.core.history_names import kept_history
 from recorder.core.kept_histories import KeptHistory
 from recorder.core.matching import match_key
 from recorder.core.rebuilt import Rebuilt, summary
@@ -118,8 +118,9 @@ def _row(rebuilt: Rebuilt, turn: Turn, version: int) -> ExchangeRow:
         opening=_identity(exchange.conversation),
         opening_name=storable_or_none(exchange.conversation_name) if _identity(exchange.conversation) else None,
         thread_key=keys[-1] if (keys := turn.keys) else None,
-        goes_on_from=turn.kept.named,
+        goes_on_from=turn.kept.tells,
         kept_as=turn.kept.answer,
+        last_item=turn.kept.item,
         call=storable_or_none(exchange.call),
         attempt=exchange.attempt or 1,
         started_ns=exchange.started_ns or 0,

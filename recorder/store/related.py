@@ -16,7 +16,7 @@ from recorder.store.rows import batched
 from recorder.store.tables import event_streams, exchanges, messages, openings
 
 if TYPE_CHECKING:
-    from sqlalchemy import Column, ColumnElement
+    from sqlalchemy import CTE, ColumnElement
 
     from recorder.store.sql import SqlStore
 
@@ -79,29 +79,31 @@ def turns_extending(connection: Connection, values: Iterable[bytes]) -> Iterator
 
 
 def turns_kept(connection: Connection, values: Iterable[bytes]) -> Iterator[TurnRow]:
-    """Yield the exchanges whose answers have these keys as requests name them, those that they go on from by names, and
-    so on.
-    """
-    yield from _turns_by_names(connection, values, exchanges.c.kept_as, exchanges.c.goes_on_from)
-
-
-def turns_going_on(connection: Connection, values: Iterable[bytes]) -> Iterator[TurnRow]:
-    """Yield the exchanges whose requests name what has these keys, those that go on from them by names, and so on."""
-    yield from _turns_by_names(connection, values, exchanges.c.goes_on_from, exchanges.c.kept_as)
-
-
-def _turns_by_names(
-    connection: Connection, values: Iterable[bytes], found: Column[bytes], leads: Column[bytes]
-) -> Iterator[TurnRow]:
-    """Yield the exchanges that have one of these keys in one column, or what one of them has in the other.
+    """Yield the exchanges whose answers, or the last items of whose answers, have these keys as requests name them,
+    those that they go on from by names, and so on.
 
     One question climbs a conversation of any length; one for each exchange would not.
     """
     c = exchanges.c
     for some in batched(list(values), _AT_ONCE):
-        chain = select(c.id, leads.label("leads")).where(found.in_(some)).cte("chain", recursive=True)
-        chain = chain.union(select(c.id, leads).join(chain, found == chain.c.leads))
-        yield from _turns(connection, select(*_TURN).where(c.id.in_(select(chain.c.id))))
+        given = or_(c.kept_as.in_(some), c.last_item.in_(some))
+        chain = select(c.id, c.goes_on_from.label("named")).where(given).cte("chain", recursive=True)
+        gives = or_(c.kept_as == chain.c.named, c.last_item == chain.c.named)
+        yield from _turns_in(connection, chain.union(select(c.id, c.goes_on_from).join(chain, gives)))
+
+
+def turns_going_on(connection: Connection, values: Iterable[bytes]) -> Iterator[TurnRow]:
+    """Yield the exchanges whose requests name what has these keys, those that go on from them by names, and so on."""
+    c = exchanges.c
+    own = c.id, c.kept_as, c.last_item
+    for some in batched(list(values), _AT_ONCE):
+        chain = select(*own).where(c.goes_on_from.in_(some)).cte("chain", recursive=True)
+        names = or_(c.goes_on_from == chain.c.kept_as, c.goes_on_from == chain.c.last_item)
+        yield from _turns_in(connection, chain.union(select(*own).join(chain, names)))
+
+
+def _turns_in(connection: Connection, chain: CTE) -> Iterator[TurnRow]:
+    yield from _turns(connection, select(*_TURN).where(exchanges.c.id.in_(select(chain.c.id))))
 
 
 def first_turns(connection: Connection, values: Iterable[bytes]) -> Iterator[TurnRow]:

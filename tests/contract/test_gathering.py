@@ -25,6 +25,7 @@ from tests.keeping import URL, kept_exchange
 OPENED = {800: "desk", 801: "desk", 802: "x", 803: None, 804: "desk", 805: "desk", 806: "y", 807: None}
 SAID = {**OPENED, 805: "old", 806: None}  # of the last four no event is stored, or it says something else
 KEPT = 0.4  # of the exchanges, so many are with a provider that keeps histories
+FETCHED = 0.2  # of these, so many only fetch an answer
 STORED = (800, 801, 802, 805, 806)
 
 
@@ -80,13 +81,30 @@ def kept(
 ) -> ExchangeBuilder:
     """Have an exchange name what another one answered, before or after it, or nobody, or a conversation."""
     identity = f"resp_{chance.randrange(12)}"
-    named: list[dict[str, str]] = [{"previous_response_id": f"resp_{chance.randrange(16)}"} for _ in range(4)]
-    named += [{}, {"conversation": chance.choice("cd")}]
-    one.request({"model": "m", "input": asked[-1:], **chance.choice(named)}, url=URL, **facts)
+    if chance.random() < FETCHED:
+        one.request(method="GET", url=f"{URL}/{identity}", **facts)
+    else:
+        ask(chance, one, asked, facts)
     one.response(headers=[("content-type", "application/json")], framing="length")
-    output = [{"type": "message", **answer} for answer in answers[:1]]
-    body = {"object": "response", "id": identity, "model": "m", "status": "completed", "output": output}
+    output = [{"type": "message", "id": f"msg_{chance.randrange(12)}", **answer} for answer in answers[:1]]
+    body = {"object": "response", "id": identity, "model": "m", "output": output}
+    body["status"] = chance.choice(("completed", "completed", "queued"))
     return one.chunks(_json(body)).completed()
+
+
+def ask(chance: random.Random, one: ExchangeBuilder, asked: list[dict[str, str]], facts: dict[str, Any]) -> None:
+    """Have an exchange ask something, and name what it goes on from."""
+    named: list[dict[str, Any]] = [{"previous_response_id": f"resp_{chance.randrange(16)}"} for _ in range(4)]
+    named += [{}, {"conversation": chance.choice("cd")}, *referring(chance, asked)]
+    one.request({"model": "m", "input": asked[-1:], **chance.choice(named)}, url=URL, **facts)
+
+
+def referring(chance: random.Random, asked: list[dict[str, str]]) -> Iterator[dict[str, Any]]:
+    """Yield what sends its history with the ids of items that others answered, or that nobody did."""
+    for _ in range(3):
+        identity = f"msg_{chance.randrange(16)}"
+        yield {"input": [*asked[:-1], {"type": "item_reference", "id": identity}, *asked[-1:]]}
+        yield {"input": [*asked[:-1], {"type": "message", "id": identity, **_said(chance.choice("ab"))}, *asked[-1:]]}
 
 
 def _json(value: object) -> bytes:

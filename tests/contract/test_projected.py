@@ -32,6 +32,7 @@ def row(number: int, **fields: object) -> ExchangeRow:
         thread_key=None,
         goes_on_from=None,
         kept_as=None,
+        last_item=None,
         call="c",
         attempt=1,
         started_ns=1_790_000_000_000_000_000 + number,
@@ -65,7 +66,7 @@ def test_rows_come_back_as_they_were(projected: SqlProjected) -> None:
     full = row(
         1, opening=identity(7), opening_name="desk", thread_key=b"t" * 16, first_chunk_ns=5, match_places='["/a"]'
     )
-    full = replace(full, goes_on_from=b"g" * 16, kept_as=b"k" * 16)
+    full = replace(full, goes_on_from=b"g" * 16, kept_as=b"k" * 16, last_item=b"i" * 16)
     bare = row(2, call=None, status=None, model=None, duration_ns=None, match_key=None)
     assert projected.commit("p", START, FeedCursor(1, 2), exchanges=[full, bare])
     assert projected.exchange(full.id) == full

@@ -88,6 +88,7 @@ def test_nothing_at_all_has_no_findings(store: SqlStore) -> None:
         ("exchange_rows", 3, "call", "NULL"),
         ("exchange_rows", 3, "goes_on_from", "id"),
         ("exchange_rows", 3, "kept_as", "id"),
+        ("exchange_rows", 3, "last_item", "id"),
         ("exchange_rows", 1, "attempt", "2"),
         ("exchange_rows", 1, "started_ns", "started_ns + 1"),
         ("exchange_rows", 1, "method", "'GET'"),

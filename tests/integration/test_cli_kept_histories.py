@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from recorder.store.schema import upgrade
 from tests.building import ExchangeBuilder
 from tests.commands import fill, identity_of, json_lines, run
-from tests.keeping import URL, kept_exchange
+from tests.keeping import URL, fetching, kept_exchange
 
 DESK = {"conversation": "01900000-0000-7000-8000-0000000000aa", "name": "desk"}
 
@@ -138,17 +139,73 @@ def test_what_was_sent_in_a_named_conversation_stays_there(store_url: str) -> No
     }
 
 
-def test_who_fetches_an_answer_again_is_not_who_asked_for_it(store_url: str) -> None:
-    """What runs in the background is asked for until it is there; all of these answers have its id."""
+def test_an_answer_that_is_made_in_the_background_is_what_was_fetched(store_url: str) -> None:
     upgrade(store_url)
-    asked = kept_exchange(1, background=True)
-    poll = ExchangeBuilder(2).request(method="GET", url=f"{URL}/resp_1", call="call-2")
-    poll.response(headers=[("content-type", "application/json")], framing="length")
-    body = {"id": "resp_1", "object": "response", "status": "queued", "model": "m-1", "output": []}
-    poll.chunks(json.dumps(body).encode()).completed()
-    on = kept_exchange(3, previous_response_id="resp_1")
-    fill(store_url, asked, poll, on)
-    assert listed(store_url)[identity_of(asked)] == [identity_of(asked), identity_of(on)]
+    talk = [
+        waiting(1, "resp_1"),
+        fetching(2, "resp_1", status="queued"),
+        fetching(3, "resp_1", status="in_progress"),
+        fetching(4, "resp_1", "ho", status="in_progress"),
+        fetching(5, "resp_1", "hold"),
+        kept_exchange(6, "why?", "carry", previous_response_id="resp_1"),
+        kept_exchange(7, [user("buy?"), ref("msg_of_resp_1"), user("so?")], "no"),
+    ]
+    other = [waiting(8, "resp_8"), fetching(9, "resp_8", status="cancelled", stops=True)]
+    fill(store_url, *talk[1:], *other)
+    fill(store_url, talk[0])
+    ids = list(map(identity_of, talk))
+    assert listed(store_url) == {ids[0]: ids, identity_of(other[0]): list(map(identity_of, other))}
+    assert told(store_url, ids[0], "parent") == [None, *[ids[0]] * 4, ids[4], ids[4]]
+    relations = [one and (one["kind"], one["of"]) for one in told(store_url, ids[0], "relation")]
+    fetched = [("fetches", ids[0])] * 4
+    assert relations == [None, *fetched, ("continues", ids[4]), ("forks", ids[4])]
+    assert not any(told(store_url, ids[0], "findings"))
+    stopped = told(store_url, identity_of(other[0]), "relation")
+    assert stopped == [None, {"kind": "fetches", "of": identity_of(other[0])}]
+
+
+def waiting(number: int, identity: str, facts: dict[str, Any] | None = None) -> ExchangeBuilder:
+    """Return an exchange whose answer is made in the background."""
+    built = ExchangeBuilder(number)
+    built.request(
+        {"model": "m-1", "input": "buy?", "background": True}, url=URL, **{"call": f"call-{number}"} | (facts or {})
+    )
+    body = {"id": identity, "object": "response", "status": "queued", "model": "m-1", "output": []}
+    built.response(headers=[("content-type", "application/json")], framing="length")
+    return built.chunks(json.dumps(body).encode()).completed()
+
+
+def test_what_was_fetched_in_a_named_conversation_is_sent_back(sqlite_url: str) -> None:
+    """Word by word, without any id: nothing of it was put in."""
+    talk = [waiting(1, "resp_1", DESK), fetching(2, "resp_1", "hold", facts=DESK)]
+    talk.append(kept_exchange(3, [user("buy?"), {"role": "assistant", "content": "hold"}, user("why?")], facts=DESK))
+    talk.append(waiting(4, "resp_4", DESK))
+    fill(sqlite_url, *talk)
+    ids = list(map(identity_of, talk))
+    relations = [one and (one["kind"], one["of"]) for one in told(sqlite_url, "desk", "relation")]
+    assert relations == [None, ("fetches", ids[0]), ("continues", ids[1]), ("regenerates", ids[0])]
+    assert not any(told(sqlite_url, "desk", "findings"))
+    shown = run("show", "desk", "--store", sqlite_url).stdout
+    assert re.search(rf"answer of +{ids[0]}", shown)
+    told_so = json_lines(run("show", "desk", "--json", "--store", sqlite_url), "show")
+    assert [one["relation"]["kind"] for one in told_so if "relation" in one] == ["fetches", "continues", "regenerates"]
+
+
+def test_fetching_fails_and_who_asked_was_not_recorded(store_url: str) -> None:
+    upgrade(store_url)
+    lost = ExchangeBuilder(1).request(method="GET", url=f"{URL}/resp_1", call="call-1").response(404).completed()
+    talk = [lost, fetching(2, "resp_1", "hold"), kept_exchange(3, previous_response_id="resp_1")]
+    survey = [
+        ExchangeBuilder(at).request(method="GET", url="https://s.example/survey/responses/4", call=f"call-{at}")
+        for at in (4, 5)
+    ]
+    survey[0].response().completed()
+    survey[1].response(headers=[("content-type", "application/json")]).chunks(b'{"answers": [1]}').completed()
+    fill(store_url, *talk, *survey)
+    ids = list(map(identity_of, talk))
+    assert [one for one in listed(store_url).values() if len(one) > 1] == [ids]
+    kinds = [one and one["kind"] for one in told(store_url, ids[0], "relation")]
+    assert kinds == [None, None, "continues"]
 
 
 @pytest.mark.parametrize("format_name", ["markdown", "html"])
@@ -186,3 +243,93 @@ def test_a_named_conversation_is_shown_compared_and_traced_with_what_the_provide
         ("user", "same"),
         ("assistant", "same"),
     ]
+
+
+def ref(identity: str) -> dict[str, str]:
+    return {"type": "item_reference", "id": identity}
+
+
+def user(text: str) -> dict[str, str]:
+    return {"role": "user", "content": text}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_program_that_sends_its_questions_and_the_ids_of_the_answers(store_url: str, stream: bool) -> None:
+    """As the AI SDK does it by default."""
+    upgrade(store_url)
+    talk = [
+        kept_exchange(1, [user("buy?")], "hold", stream=stream),
+        kept_exchange(2, [user("buy?"), ref("msg_1"), user("why?")], "carry", stream=stream),
+        kept_exchange(3, [user("buy?"), ref("msg_1"), user("why?"), ref("msg_2"), user("so?")], "no", stream=stream),
+        kept_exchange(4, [user("buy?"), ref("msg_1"), user("sell?")], "yes", stream=stream),
+    ]
+    other = [kept_exchange(5, [user("buy?")], "hold"), kept_exchange(6, [user("buy?"), ref("msg_5"), user("why?")])]
+    elsewhere = kept_exchange(7, [user("buy?"), ref("msg_1"), user("why?")], url="https://elsewhere.example/responses")
+    fill(store_url, *talk, *other, elsewhere)
+    ids = list(map(identity_of, talk))
+    assert listed(store_url) == {
+        ids[0]: ids,
+        identity_of(other[0]): list(map(identity_of, other)),
+        identity_of(elsewhere): [identity_of(elsewhere)],
+    }
+    assert told(store_url, ids[0], "parent") == [None, ids[0], ids[1], ids[0]]
+    kinds = [None, "continues", "continues", "forks"]
+    assert [one and one["kind"] for one in told(store_url, ids[0], "relation")] == kinds
+    assert not any(told(store_url, ids[0], "findings"))
+
+
+def test_what_refers_to_an_answer_is_shown_once_with_all_that_it_adds(sqlite_url: str) -> None:
+    talk = [
+        kept_exchange(1, [user("buy?")], "hold"),
+        kept_exchange(2, [user("buy?"), ref("msg_1"), user("why so?")], "carry"),
+    ]
+    fill(sqlite_url, *talk)
+    window = kept_exchange(3, [ref("msg_2"), user("and the carry of crowns?")], "low")
+    for name in ("markdown", "html"):
+        exported = run("export", "--conversation", identity_of(talk[0]), "--format", name, "--store", sqlite_url)
+        body = exported.stdout.partition("<main")[2].partition('<nav id="contents"')[0] or exported.stdout
+        assert [body.count(text) for text in ("buy?", "why so?", "item_reference")] == [1, 1, 0]
+    fill(sqlite_url, window)
+    ids = list(map(identity_of, (*talk, window)))
+    assert listed(sqlite_url) == {ids[0]: ids}
+    exported = run("export", "--conversation", ids[0], "--format", "markdown", "--store", sqlite_url).stdout
+    assert exported.count("and the carry of crowns?") == 1
+
+
+def test_what_is_sent_back_with_its_id_goes_on_from_it_although_it_was_edited(store_url: str) -> None:
+    upgrade(store_url)
+    text = [{"type": "output_text", "text": "sell", "annotations": []}]
+    edited = {"type": "message", "id": "msg_1", "status": "completed", "role": "assistant", "content": text}
+    talk = [kept_exchange(1, [user("buy?")], "hold"), kept_exchange(2, [user("buy?"), edited, user("why?")])]
+    fill(store_url, *talk)
+    ids = list(map(identity_of, talk))
+    assert listed(store_url) == {ids[0]: ids}
+    assert [one["kind"] for one in told(store_url, ids[0], "findings")[1]] == ["answer_edited"]
+
+
+def paused(number: int, says: str, *, resumes: str | None = None, pauses: str | None = None) -> ExchangeBuilder:
+    """Return an exchange with Gemini that goes on with the answer of one token, and pauses with another one."""
+    contents = [{"role": "user", "parts": [{"text": "tell me"}]}]
+    body = {"contents": contents, **({} if resumes is None else {"continuationToken": resumes})}
+    ended = (
+        {"finishReason": "STOP"} if pauses is None else {"finishReason": "CONTINUATION", "continuationToken": pauses}
+    )
+    candidate = {"content": {"role": "model", "parts": [{"text": says}]}, "index": 0, **ended}
+    url = "https://ai.example/v1beta/models/g:streamGenerateContent?alt=sse"
+    built = ExchangeBuilder(number).request(body, url=url, call=f"call-{number}")
+    return built.response().sse({"candidates": [candidate], "modelVersion": "g"}, done=False).completed()
+
+
+def test_what_goes_on_with_an_answer_that_paused_is_in_its_conversation(store_url: str) -> None:
+    upgrade(store_url)
+    talk = [paused(1, "Once", pauses="dG-r"), paused(2, " upon", resumes="dG+r=", pauses="b24")]
+    talk.append(paused(3, " a time", resumes="b24"))
+    other = paused(4, "Twice", pauses="eA")
+    fill(store_url, talk[2], talk[0], other, talk[1])
+    ids = list(map(identity_of, talk))
+    assert listed(store_url) == {ids[0]: ids, identity_of(other): [identity_of(other)]}
+    assert told(store_url, ids[0], "parent") == [None, ids[0], ids[1]]
+    kinds = [one and one["kind"] for one in told(store_url, ids[0], "relation")]
+    assert (kinds, any(told(store_url, ids[0], "findings"))) == ([None, "continues", "continues"], False)
+    exported = run("export", "--conversation", ids[0], "--format", "markdown", "--store", store_url).stdout
+    assert [exported.count(text) for text in ("tell me", "Once", " upon", " a time")] == [1, 1, 1, 1]

@@ -53,7 +53,7 @@ def _built() -> list[ExchangeBuilder]:
 
 def _project_as_then(store: SqlStore) -> None:
     """With the columns that the rows of today have besides, for as long as it takes."""
-    later = ("goes_on_from", "kept_as")
+    later = ("goes_on_from", "kept_as", "last_item")
     with store.writing() as connection:
         kind = "uuid" if connection.dialect.name == "postgresql" else "BLOB"
         for column in later:

@@ -143,7 +143,7 @@ def as_of_0003(connection: Connection) -> None:
 
 def as_of_0004(connection: Connection) -> None:
     """Take away what 0005 brings."""
-    for column in ("goes_on_from", "kept_as"):
+    for column in ("goes_on_from", "kept_as", "last_item"):
         connection.exec_driver_sql(f"DROP INDEX exchange_rows_{column}")
         connection.exec_driver_sql(f"ALTER TABLE exchange_rows DROP COLUMN {column}")
     connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0004'")

@@ -198,7 +198,9 @@ class _Block:
             if found is None:
                 raise Unusual
             self._end = found.end()
-            self.line = found.groups()  # type: ignore[assignment]  # the expression has as many groups
+            self.line = line = found.groups()  # type: ignore[assignment]  # the expression has as many groups
+            if line[1] is line[2] is None:  # a scalar alone: nothing before it may be taken for whole
+                raise Unusual
         return self.line
 
     def _item(self, line: _Line, column: int) -> Any:

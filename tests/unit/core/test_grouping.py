@@ -26,7 +26,8 @@ def turn(
     number: int, asks: str, *, on: str | None = None, joins: str | None = None, gives: str | None = None, **facts: Any
 ) -> Turn:
     """An exchange that answers where it *gives* an id."""
-    kept = KeptHistory(key(on), key(joins), key(gives))
+    items = {name: key(facts.pop(name, None)) for name in ("refers", "resends", "item")}
+    kept = KeptHistory(key(on), key(joins), key(gives), **items)
     answers = [said("assistant", f"to {asks}")] if gives else []
     return turn_of(f"e{number}", facts.pop("at", number), [said("user", asks)], answers, kept=kept, **facts)
 
@@ -118,6 +119,28 @@ def test_within_a_named_conversation_an_id_that_was_given_twice_is_that_of_there
     assert [conversation.parents for conversation in group(turns)] == [{"e3": "e1"}, {}]
 
 
+def test_one_that_refers_to_an_item_goes_on_from_whose_answer_it_is() -> None:
+    """Whatever else its messages begin with: it does not send the answers between."""
+    first, other = turn(1, "a", gives="r1", item="m1"), turn(2, "a", gives="r2", item="m2")
+    on, fork = turn(3, "a", refers="m1", gives="r3", item="m3"), turn(4, "b", refers="m1")
+    assert group([fork, on, other, first]) == [
+        Conversation("e1", None, ("e1", "e3", "e4"), {"e3": "e1", "e4": "e1"}),
+        Conversation("e2", None, ("e2",)),
+    ]
+    unknown = [turn(5, "x", refers="m9"), turn(6, "y", refers="m9")]
+    assert [thread.exchanges for thread in group(unknown)] == [("e5", "e6")]
+
+
+def test_what_is_sent_back_counts_before_the_id_that_it_has() -> None:
+    first, last = turn(1, "a", gives="r1", item="m"), turn(2, "b", gives="r2", item="m")
+    for said_back, parent in (("to a", "e1"), ("edited", "e2")):
+        history = [said("user", "a"), said("assistant", said_back), said("user", "c")]
+        on = turn_of("e3", 3, history, [], kept=KeptHistory(resends=key("m")))
+        assert {child: one for thread in group([first, last, on]) for child, one in thread.parents.items()} == {
+            "e3": parent
+        }
+
+
 def test_attempts_of_one_call_stay_together() -> None:
     root, first = turn(1, "a", gives="r1"), turn(2, "b", on="r1", call="c", attempt=1)
     second = turn(3, "b", on="r1", gives="r3", call="c", attempt=2)
@@ -137,6 +160,7 @@ def test_long_chains_and_large_conversations_cost_little() -> None:
 def exchanges(draw: st.DrawFn) -> list[Turn]:
     """Exchanges that name each other, ids that nobody gave, conversations and themselves."""
     ids = st.sampled_from([None, "r0", "r1", "r2", "r3"])
+    referring = st.sampled_from([(None, None), ("r0", None), ("r1", None), (None, "r2"), (None, "r1")])
     found: list[Turn] = []
     for number in range(draw(st.integers(1, 9))):
         opening = draw(st.sampled_from([None, None, None, "o1", "o2"]))
@@ -148,6 +172,8 @@ def exchanges(draw: st.DrawFn) -> list[Turn]:
                 on=on,
                 joins=draw(st.sampled_from([None, "c", "d"])) if on is None else None,
                 gives=draw(ids),
+                **(dict(zip(("refers", "resends"), draw(referring), strict=True)) if on is None else {}),
+                item=draw(ids),
                 at=draw(st.integers(0, 4)),
                 opening=opening,
                 call=draw(st.sampled_from([None, None, "k"])),

@@ -141,3 +141,10 @@ def test_the_same_question_asks_again_whatever_the_instructions_are(clock: bool)
     assert (retried.kind, retried.of, told(retried)) == ("retries", failed.id, ["message_edited"])
     same = sent(4, "q2", "so", instructions=said[1], **NAMED[0])
     assert relations(first, one, again, same)[3] == Relation("regenerates", one.id)
+
+
+def test_where_nothing_but_instructions_was_asked_there_is_nothing_to_compare_with() -> None:
+    first = sent(1, [], [], instructions="wait")
+    assert relations(first, sent(2, [], previous_response_id="resp_1"))[1] == Relation("continues", first.id)
+    put_in = relations(first, sent(2, [model("buy"), user("n")], previous_response_id="resp_1"))[1]
+    assert (put_in.of, told(put_in)) == (first.id, ["answer_inserted"])

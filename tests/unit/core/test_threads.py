@@ -28,6 +28,12 @@ def sets_of_turns(draw: st.DrawFn) -> list[Turn]:
     texts = st.sampled_from("ab")
     turns: list[Turn] = []
     names = st.sampled_from([None, None, b"r1".ljust(16), b"r2".ljust(16), b"r3".ljust(16)])
+    joined = st.sampled_from([None, None, b"c".ljust(16)])
+    kept = st.one_of(
+        st.builds(KeptHistory, names, joined, names, item=names),
+        st.builds(KeptHistory, answer=names, refers=names, item=names),
+        st.builds(KeptHistory, answer=names, resends=names, item=names),
+    )
     histories: list[list[Message]] = [[]]
     for number in range(draw(st.integers(0, 14))):
         asked = [
@@ -43,7 +49,7 @@ def sets_of_turns(draw: st.DrawFn) -> list[Turn]:
             "attempt": draw(st.integers(1, 3)),
             "opening": opening,
             "name": None if opening is None else {OPENED[0]: "desk", OPENED[1]: "desk", OPENED[2]: "x"}.get(opening),
-            "kept": KeptHistory(draw(names), draw(st.sampled_from([None, None, b"c".ljust(16)])), draw(names)),
+            "kept": draw(kept),
         }
         turns.append(turn_of(IDS[number], draw(st.integers(0, 6)), asked, answers, **facts))
     return turns

@@ -149,7 +149,20 @@ UNUSUAL = [
     *("a: &x b", "a: *x", "a: !t b", "a: [b]", "a: {b: c}", "a: >\n  b", "a: |2\n   b", "a: b # c", "# c\na: b"),
     *("? a\n: b", "a: b: c", "a:\tb", "a: 'b", 'a: "b', 'a: "\\ud800"', 'a: "\\q"', "a: b\n\nc: d", "a: b\n \nc: d"),
     *("a: b\n---\nc: d", "%YAML 1.1\n---\na: b", "a: 'b\n---\nc'", "a:\n   b: 1\n  c: 2", "a: b\n  c: d", "'a': b"),
-    *("a: |\n  b", "a: |\n  b\n c", "a: !!binary |\n  e", "a: \x07", "a: \u2028", "a: b\r\nc: d", " a: b", "b"),
+    *(
+        "a:\n|-",
+        "a:\n'b'",
+        "a:\n- b:\n'c'",
+        "a:\n  b: 1\nc\n",
+        "a: |\n  b",
+        "a: |\n  b\n c",
+        "a: !!binary |\n  e",
+        "a: \x07",
+        "a: \u2028",
+        "a: b\r\nc: d",
+        " a: b",
+        "b",
+    ),
 ]
 
 
