@@ -3,6 +3,9 @@
 Who reads a stream may keep each piece of it as a message, and send all of them back as they are; others make a message
 of the text and another one of the calls. No model tells them from one message with the same parts, so what comes from
 the model without anything between is one answer here, where it is the one that was given.
+
+Of an answer with several calls, some clients make a message of each call, and send its result after it. The ids of the
+calls tell which of them were made together, as each result is of a call right before it.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from recorder.core.messages import Message
+from recorder.core.messages import Message, TextPart, ToolResultPart
 
 #: Roles of the model in a request, as dialects name it.
 _MODEL: Final = frozenset({"assistant", "model"})
@@ -24,6 +27,26 @@ def runs(messages: Sequence[Message]) -> Iterator[tuple[int, int]]:
             if at - start > 1:
                 yield start, at
             start = at + 1
+
+
+def call_ids(message: Message) -> list[str]:
+    """Return the ids of a message's calls; none where one of them has none, or it is not the model's."""
+    calls = [call.id for call in message.tool_calls] if message.role in _MODEL else []
+    ids = [identity for identity in calls if identity]
+    return ids if len(ids) == len(calls) else []
+
+
+def result_ids(message: Message) -> list[str]:
+    """Return the ids of the calls whose results a message has; none where it has anything else."""
+    if message.role in _MODEL:
+        return []
+    results = [part.call_id for part in message.parts if isinstance(part, ToolResultPart)]
+    if not results and message.role == "tool":
+        results = [message.tool_call_id]
+    elif any(isinstance(part, TextPart) for part in message.parts):
+        return []
+    ids = [identity for identity in results if identity]
+    return ids if len(ids) == len(results) else []
 
 
 def begun(messages: Sequence[Message]) -> Sequence[Message]:

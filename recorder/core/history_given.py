@@ -40,7 +40,9 @@ class Given:
         :param tellings: of the exchanges before it, in the order in which they were sent.
         :param kept: so many messages are as the provider kept them: what is sent is no piece of those.
         """
-        whole = in_order_of_calls(with_answers(messages, tellings))
+        answered = with_answers(messages, tellings)
+        together = self._pieces.together(answered[kept:])
+        whole = in_order_of_calls([*answered[:kept], *together] if kept else together)
         lines: list[Line] = []
         before = b""  # the last message but instructions
         for message in [*whole[:kept], *self._pieces.joined(whole[kept:])] if kept else self._pieces.joined(whole):
