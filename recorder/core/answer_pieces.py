@@ -17,6 +17,8 @@ from recorder.core.messages import Message, TextPart, ToolResultPart
 
 #: Roles of the model in a request, as dialects name it.
 _MODEL: Final = frozenset({"assistant", "model"})
+#: More calls are not made together.
+_PIECES: Final = 64
 
 
 def runs(messages: Sequence[Message]) -> Iterator[tuple[int, int]]:
@@ -47,6 +49,29 @@ def result_ids(message: Message) -> list[str]:
         return []
     ids = [identity for identity in results if identity]
     return ids if len(ids) == len(results) else []
+
+
+def called_apart(messages: Sequence[Message]) -> tuple[int, Sequence[Message]] | None:
+    """Return the place of the last calls in a request that are sent one by one with results between, and these calls.
+
+    Nobody can tell from a request alone whether they were made together. None where there are no such, or very many.
+    """
+    pieces, first, seen, between = list[Message](), 0, set[str](), False
+    for at, message in enumerate(messages):
+        ids, results = call_ids(message), result_ids(message)
+        if ids and seen and seen.isdisjoint(ids) and len(message.parts) == len(message.tool_calls):
+            pieces.append(message)
+            between = between or bool(result_ids(messages[at - 1]))
+        elif ids:
+            text = at > 0 and messages[at - 1].role in _MODEL and not messages[at - 1].tool_calls
+            first, pieces = (at - 1, [messages[at - 1], message]) if text else (at, [message])
+            seen, between = set(), False
+        elif message.role in _MODEL or (seen and results and not seen.issuperset(results)):
+            pieces, seen, between = [], set(), False
+        elif not results:
+            seen = set()  # what comes after it was not made with them
+        seen.update(ids)
+    return (first, pieces) if between and len(pieces) <= _PIECES else None
 
 
 def begun(messages: Sequence[Message]) -> Sequence[Message]:

@@ -187,6 +187,7 @@ def test_calls_that_are_sent_back_one_by_one_each_before_its_result_are_one_answ
     second = chat(2, [user("go"), *sent], model("done"))
     third = chat(3, [user("go"), *sent, model("done"), user("n")], model("so"))
     assert told(first, second, third) == []
+    assert parents(first, second, third) == [None, 0, 1]
     whole = [user("go"), calling(ONE, TWO, THREE, text=text), *map(result, ("c1", "c2", "c3"))]
     assert told(first, second, chat(3, [*whole, model("done"), user("n")], model("so"))) == []
 
@@ -201,6 +202,7 @@ def test_calls_that_were_made_one_after_the_other_stay_answers_of_their_own() ->
     asked = [user("go"), calling(ONE), result("c1"), calling(TWO), result("c2")]
     steps = [chat(1, asked[:1], calling(ONE)), chat(2, asked[:3], calling(TWO)), chat(3, asked, model("done"))]
     assert told(*steps) == []
+    assert parents(*steps) == [None, 0, 1]
     counted = [user("both"), calling(call("c1", 5), call("c2", 6)), result("c1"), result("c2")]
     both = [chat(4, counted[:1], calling(call("c1", 5), call("c2", 6))), chat(5, counted, model("done"))]
     assert told(*steps, *both, chat(6, [*asked, model("done"), user("n")], model("so"))) == []
