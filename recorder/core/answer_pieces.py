@@ -4,6 +4,10 @@ Who reads a stream may keep each piece of it as a message, and send all of them 
 of the text and another one of the calls. No model tells them from one message with the same parts, so what comes from
 the model without anything between is one answer here, where it is the one that was given.
 
+What a program begins an answer with is a message of the model, too. Most providers answer with the rest; Mistral's
+answer, and that of others that speak like it, has the beginning once more. Programs then send back the answer alone,
+or the beginning and the rest, or both as they are: all of these say what the answer says.
+
 Of an answer with several calls, some clients make a message of each call, and send its result after it. The ids of the
 calls tell which of them were made together, as each result is of a call right before it.
 """
@@ -13,10 +17,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from recorder.core.json_value import canonical
 from recorder.core.messages import Message, TextPart, ToolResultPart
 
 #: Roles of the model in a request, as dialects name it.
 _MODEL: Final = frozenset({"assistant", "model"})
+#: What JSON begins with that has an end.
+_OPENING: Final = "{["
 #: More calls are not made together.
 _PIECES: Final = 64
 
@@ -90,3 +97,38 @@ def joined(messages: Sequence[Message]) -> Message:
     if len(messages) == 1:
         return messages[0]
     return Message(messages[0].role, tuple(part for message in messages for part in message.parts))
+
+
+def together(messages: Sequence[Message]) -> Message:
+    """Return what several messages say: :func:`joined`, but without those that the next one repeats and goes on from.
+
+    :param messages: at least one.
+    """
+    start, text = 0, messages[0].text
+    for at in range(1, len(messages)):
+        if not _is_text(messages[at - 1]):
+            break
+        said = messages[at].text
+        if _goes_on(text, said):
+            start, text = at, said
+        else:
+            text += said
+    return joined(messages[start:])
+
+
+def repeats(begun: Message, answer: Message) -> bool:
+    """Tell whether an answer says once more what the program had begun it with, and goes on from there."""
+    return _is_text(begun) and _goes_on(begun.text, answer.text)
+
+
+def _goes_on(text: str, said: str) -> bool:
+    """Whether what is said begins with a text, whatever the spaces around that, and is more than it."""
+    text, said = text.strip(), said.strip()
+    if not 0 < len(text) < len(said) or not said.startswith(text):
+        return False
+    # One character comes again by chance, as in a list of lists; but what is whole with it is not begun before it.
+    return len(text) > 1 or (text in _OPENING and canonical(said) is not None)
+
+
+def _is_text(message: Message) -> bool:
+    return all(isinstance(part, TextPart) for part in message.parts)

@@ -12,8 +12,9 @@ the history (:mod:`recorder.core.kept_histories`). Else it begins a conversation
 
 Where several messages of the model end that come one after the other, their parts count as those of one message, after
 what came before the first of them: an answer may be sent back in pieces (:mod:`recorder.core.answer_pieces`), and a
-program may begin an answer that is sent back as one. Where the last calls of a request are sent one by one, each before
-its result, the key of one message with all of them counts, too, and first: an answer that has it made them together.
+program may begin an answer that is sent back as one. A beginning that the answer repeats counts once. Where the last
+calls of a request are sent one by one, each before its result, the key of one message with all of them counts, too, and
+first: an answer that has it made them together.
 
 An answer's key is the key of the request's messages and then the answer, as a client would send it back:
 role, text and tool calls. What clients do not send back, or not unchanged, does not count: reasoning, refusals,
@@ -43,7 +44,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from recorder.core.answer_pieces import begun, called_apart, joined, runs
+from recorder.core.answer_pieces import begun, called_apart, joined, runs, together
 from recorder.core.grouping import Grouping
 from recorder.core.kept_histories import NOTHING_KEPT, KeptHistory
 from recorder.core.message_identity import can_be_sent_back, canonical_message
@@ -66,7 +67,7 @@ def thread_keys(messages: Sequence[Message], before: bytes | None = None) -> lis
     for at, message in enumerate(messages):
         if at in first:
             start = first[at]
-            key = _extended(keys[start - 1] if start else origin, joined(messages[start : at + 1]))
+            key = _extended(keys[start - 1] if start else origin, together(messages[start : at + 1]))
         else:
             key = _extended(key, message)
         keys.append(key)
@@ -76,7 +77,7 @@ def thread_keys(messages: Sequence[Message], before: bytes | None = None) -> lis
 def answer_key(request_messages: Sequence[Message], answer: Message) -> bytes | None:
     """Return the key of a request's messages and then its answer: what a request that goes on has as a prefix.
 
-    None where the answer has neither text nor tool calls nor media: nothing is there to be sent back.
+    None where nothing of the answer is there to be sent back, as where it only thought or refused.
     """
     return answer_keys(request_messages, thread_keys(request_messages), [answer])[0]
 
@@ -93,7 +94,7 @@ def answer_keys(
     before = len(keys) - len(began)
     key = keys[before - 1] if before else named or _ORIGIN
     said = ((answer, answer if answer.role else _as_assistant(answer)) for answer in answers)
-    return [_extended(key, joined((*began, told))) if can_be_sent_back(answer) else None for answer, told in said]
+    return [_extended(key, together((*began, told))) if can_be_sent_back(answer) else None for answer, told in said]
 
 
 def _as_assistant(answer: Message) -> Message:

@@ -55,7 +55,7 @@ class Line:
     def kind(self) -> str:
         """What takes its place when it is edited: a message of the same kind."""
         role = self.message.role
-        if role is None and any(map(named_item, self.message.parts)):
+        if role is None and self.by is None and any(map(named_item, self.message.parts)):
             return "reference"  # to what nobody here knows, so it takes no place
         return "answer" if self.answered else "system" if role in _SYSTEM else str(role)
 

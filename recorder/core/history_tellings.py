@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeVar
 
+from recorder.core.answer_pieces import repeats
 from recorder.core.conversation import message_key
 from recorder.core.history_alignment import Line
 from recorder.core.message_identity import can_be_sent_back
@@ -45,7 +46,8 @@ class Telling:
     """A request and one of its answers, as they would be sent back.
 
     :ivar id: of the exchange.
-    :ivar lines: request and answer; where the program began the answer, both are one line.
+    :ivar lines: request and answer; where the program began the answer, both are one line, or the answer alone
+        where that repeats what it was begun with.
     :ivar answered: there is an answer to send back.
     :ivar request: the request alone.
     :ivar complete: the answer was.
@@ -127,6 +129,8 @@ def tellings_of(rebuilt: Rebuilt, lines: tuple[Line, ...]) -> Iterator[Telling]:
             whole = Message(lines[-1].message.role, (*lines[-1].message.parts, *answer.parts))
             yield telling((*lines[:-1], line(whole, message_key(whole), cut=cut)), answered=True, cut=cut)
         told = line(answer, message_key(answer, answer=True), cut=cut, silent=not said)
+        if said and lines[-1].answered and lines[-1].by is None and repeats(lines[-1].message, answer):
+            yield telling((*lines[:-1], told), answered=True, cut=cut)
         yield telling((*lines, told), answered=said, cut=cut)
         refusal = "" if said else "".join(part.text for part in answer.parts if isinstance(part, RefusalPart))
         if refusal.strip():  # which clients send back as a text

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
@@ -29,6 +30,8 @@ _TEXT: Final = frozenset({"type", "text"})
 #: Whatever else an item has, it says itself what it is; this type never does.
 _NAMING: Final = frozenset({"type", "id", "status"})
 _REFERENCE: Final = "item_reference"
+#: Nor does one of this type without its bytes, which some leave out: the image is the one of that id.
+_IMAGE: Final = "image_generation_call"
 #: Roles whose names tell who speaks.
 _NAMED: Final = frozenset({"user", "system", "developer", "function"})
 #: Fields of a file that the model reads with it (Anthropic's and Converse's documents, OpenAI's files).
@@ -56,15 +59,27 @@ def canonical_message(message: Message) -> bytes:
 
 
 def can_be_sent_back(answer: Message) -> bool:
-    """Tell whether an answer has a text, a tool call or media: of others nothing is there to be sent back."""
-    return bool(answer.text.strip() or answer.tool_calls) or any(isinstance(one, MediaPart) for one in answer.parts)
+    """Tell whether an answer has a text, a call, media or a part that has no form of its own here, as a shell's call.
+
+    Of others nothing is there to be sent back.
+    """
+    return bool(answer.text.strip() or answer.tool_calls) or any(
+        isinstance(one, MediaPart | OtherPart) and _is_compared(one) for one in answer.parts
+    )
 
 
 def named_item(part: Part) -> str | None:
     """Return the id of the item that a part stands for; None where it says itself what it is."""
     value = part.value if isinstance(part, OtherPart) else None
-    identity = value.get("id") if isinstance(value, dict) and value.keys() <= _NAMING else None
+    if not isinstance(value, dict):
+        return None
+    told = {name for name, held in value.items() if held is not None}
+    identity = value.get("id") if told <= _NAMING or _is_bare_image(value) else None
     return identity if isinstance(identity, str) else None
+
+
+def _is_bare_image(value: Mapping[str, Any]) -> bool:
+    return value.get("type") == _IMAGE and value.get("result") is None
 
 
 def _number(value: Any) -> float | str:
@@ -110,6 +125,8 @@ def _identity(part: Part) -> Any:
 def _item(value: Any) -> Any:
     """What a part without a form of its own says, but for its ids; of one that only names another, that."""
     told = plain(_said(value))
+    if isinstance(told, dict) and _is_bare_image(told) and isinstance(told.get("id"), str):
+        return [_IMAGE, told["id"]]
     if not isinstance(told, dict) or not isinstance(told.get("type"), str) or told["type"] == _REFERENCE:
         return told
     return {name: held for name, held in told.items() if name not in _IDS}

@@ -2,8 +2,8 @@
 
 Each dialect knows its own words (:func:`finish_of` takes them). Gateways pass those of other providers through in the
 format of one: OpenAI's has ``malformed_function_call`` of Gemini and ``guardrail_intervened`` of Bedrock. So the words
-of all providers are known everywhere, in any case, with ``-`` or ``_`` between. Google's OpenAI-compatible endpoint
-tells a reason and its own reason for it in one: ``content_filter: RECITATION``.
+of all providers are known everywhere, in any case, with ``-``, ``_`` or a capital between (``maxTokens``). Google's
+OpenAI-compatible endpoint tells a reason and its own reason for it in one: ``content_filter: RECITATION``.
 
 Nobody knows what an unknown reason says of a call: that it was cut, or is not to be made. It is ``other``, and makes no
 call complete.
@@ -23,10 +23,12 @@ UNKNOWN: Final = "other"
 
 _WORDS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("stop", "stop_sequence", "stop_criteria_met", "end_turn", "eos", "eos_token"), "stop"),
+    **dict.fromkeys(("eos_found", "end_of_turn", "end_of_text"), "stop"),
     **dict.fromkeys(("endoftext", "complete", "completed", "finish", "finished"), "stop"),
     **dict.fromkeys(("length", "max_tokens", "max_output_tokens", "model_length", "error_limit"), "length"),
+    **dict.fromkeys(("max_output", "max_new_tokens", "max_length", "token_limit", "time_limit"), "length"),
     "model_context_window_exceeded": "length",
-    **dict.fromkeys(("tool_calls", "tool_call", "tool_use", "function_call"), "tool_calls"),
+    **dict.fromkeys(("tool_calls", "tool_call", "tool_use", "function_call", "function_calls"), "tool_calls"),
     **dict.fromkeys(("content_filter", "content_filtered", "sensitive", "guardrail_intervened"), "content_filter"),
     "error_toxic": "content_filter",
     **dict.fromkeys(("safety", "recitation", "language", "blocklist", "prohibited_content", "spii"), "content_filter"),
@@ -40,6 +42,8 @@ _WORDS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("abort", "aborted", "cancelled", "canceled", "user_cancel"), "cancelled"),
 }
 _BETWEEN: Final = re.compile(r"[\s-]+")
+#: Before a word that begins with a capital, after one that does not end with one.
+_CAPITAL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 #: Between a reason and the reason for it.
 _COMPOUND: Final = re.compile(r"\s*:\s*")
 
@@ -61,7 +65,8 @@ def finishes_of(reasons: Iterable[str], own: Mapping[str, str] | None = None) ->
 
 
 def _known(reason: str) -> str | None:
-    return _WORDS.get(_BETWEEN.sub("_", reason.strip().lower()))
+    told = _BETWEEN.sub("_", reason.strip())
+    return _WORDS.get(told.lower()) or _WORDS.get(_CAPITAL.sub("_", told).lower())
 
 
 def _of_several(reason: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from recorder.core.answer_pieces import begun, call_ids, called_apart, joined, result_ids, runs
+from recorder.core.answer_pieces import begun, call_ids, called_apart, joined, repeats, result_ids, runs, together
 from recorder.core.messages import Message, TextPart, ToolCallPart, ToolResultPart
 
 
@@ -41,6 +41,38 @@ def test_joined_they_have_the_parts_of_all() -> None:
     one = said("assistant", "a")
     assert joined([one]) is one
     assert joined([one, Message("assistant", (call,))]) == Message("assistant", (TextPart("a"), call))
+
+
+@pytest.mark.parametrize(
+    ("texts", "found"),
+    [
+        (["a"], ["a"]),
+        (["I would ", "hold"], ["I would ", "hold"]),
+        (["I would ", "I would hold"], ["I would hold"]),
+        (["I would", " I would hold"], [" I would hold"]),
+        (["I ", "would ", "I would hold", " it"], ["I would hold", " it"]),
+        (["I would", "I would", " hold"], ["I would", "I would", " hold"]),
+        (["hold", "on", "hold"], ["hold", "on", "hold"]),
+        ([" ", " hold"], [" ", " hold"]),
+        (["1", "10"], ["1", "10"]),
+        (["[", "[1],[2]]"], ["[", "[1],[2]]"]),
+        (["[", "[1]"], ["[1]"]),
+        (["{", '{"lots": 10}'], ['{"lots": 10}']),
+    ],
+)
+def test_what_the_next_message_repeats_and_goes_on_from_is_said_once(texts: list[str], found: list[str]) -> None:
+    assert together([said("assistant", text) for text in texts]) == joined([said("assistant", text) for text in found])
+    if len(texts) == 2:
+        assert repeats(said("assistant", texts[0]), said("assistant", texts[1])) == (len(found) == 1)
+
+
+def test_only_text_is_repeated() -> None:
+    called = Message("assistant", (TextPart("I would"), ToolCallPart("{}", "c", "f")))
+    told = said("assistant", "I would hold")
+    assert not repeats(called, told)
+    assert together([called, told]) == joined([called, told])
+    both = Message("assistant", (*told.parts, *called.parts[1:]))
+    assert together([said("assistant", "I would"), both]) == both
 
 
 def called(*ids: str, text: str = "") -> Message:

@@ -155,6 +155,42 @@ def test_examples_in_several_messages_are_no_answers() -> None:
     assert parents(one, two) == [None, 0]
 
 
+BEGUN = model("Rating: ", prefix=True)
+RATED = model("Rating: strong buy")
+
+
+@pytest.mark.parametrize(
+    ("back", "parent", "found"),
+    [
+        ([RATED], 0, []),
+        ([model("Rating: "), model("strong buy")], 0, []),
+        ([BEGUN, RATED], 0, []),
+        ([model("Rating: strong sell")], None, ["answer_edited"]),
+        ([BEGUN, model("strong sell")], None, ["answer_edited"]),
+        ([model("strong buy")], None, ["answer_edited"]),
+    ],
+)
+def test_an_answer_that_repeats_what_the_program_began_it_with(
+    back: list[Value], parent: int | None, found: list[str]
+) -> None:
+    one = chat(1, [user("rate X"), BEGUN], RATED)
+    two = chat(2, [user("rate X"), *back, user("why?")], model("the trend"))
+    three = chat(3, [user("rate X"), *back, user("why?"), model("the trend"), user("sure?")], model("yes"))
+    assert kinds(one, two, three) == found
+    assert parents(one, two, three) == [None, parent, 1]
+
+
+def test_an_answer_that_begins_with_the_one_before_it_does_not_stand_for_that() -> None:
+    one = chat(1, [user("rate X")], model("Rating: buy"))
+    two = chat(2, [user("rate X"), model("Rating: buy")], model("Rating: buy, and hold"))
+    three = chat(3, [user("rate X"), model("Rating: buy, and hold"), user("why?")], model("the trend"))
+    assert kinds(one, two, three) == ["answer_dropped"]
+    both = [user("rate X"), model("Rating: buy"), model("Rating: buy, and hold"), user("why?")]
+    four = chat(4, both, model("the trend"))
+    assert kinds(one, two, four) == []
+    assert parents(one, two, four) == [None, 0, 1]
+
+
 def call(identity: str, quantity: int) -> Value:
     return {"id": identity, "type": "function", "function": {"name": "buy", "arguments": f'{{"q":{quantity}}}'}}
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from recorder.core.conversation import Relation
+from recorder.core.conversation import Relation, message_key
 from recorder.core.exchange import fold
 from recorder.core.rebuilt import Rebuilt
 from recorder.dialects.rebuild import rebuild
@@ -113,3 +113,44 @@ def test_what_was_answered_before_the_recording_is_no_finding() -> None:
     one = sent(1, [*begun, user("a")], text("hold"))
     two = sent(2, [*begun, user("a"), ref("msg_1"), user("b")], text("ok", "msg_2"))
     assert relations(one, two) == [Relation("begins"), Relation("continues", one.id)]
+
+
+BARE = {name: held for name, held in PICTURE.items() if name != "result"}
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        {"type": "image_generation_call", "id": "ig_1"},
+        BARE,
+        BARE | {"result": None},
+        BARE | {"result": None, "output_format": "png", "size": "1x1"},
+        PICTURE,
+    ],
+)
+def test_an_image_that_is_sent_back_without_its_bytes_is_the_one_of_its_id(back: Value) -> None:
+    one = sent(1, [user("draw")], PICTURE | {"output_format": "png", "size": "1x1"})
+    two = sent(2, [user("draw"), back, user("blue")], text("done"))
+    assert relations(one, two)[1] == Relation("continues", one.id)
+
+
+def test_an_image_with_other_bytes_or_another_id_is_another_one() -> None:
+    one = sent(1, [user("draw")], PICTURE)
+    for back in (PICTURE | {"result": "QUJE"}, BARE | {"id": "ig_2"}, BARE | {"id": "ig_2", "result": None}):
+        assert told(relations(one, sent(2, [user("draw"), back, user("blue")], text("done")))[1]) != []
+
+
+def test_images_of_two_ids_that_nobody_gave_are_not_the_same() -> None:
+    def key(back: Value) -> bytes:
+        return message_key(sent(1, [BARE | back], text("done")).request_messages[0])
+
+    assert key({"id": "ig_1"}) != key({"id": "ig_2"})
+    assert key({"id": "ig_1"}) == key({"id": "ig_1", "status": "generating", "result": None})
+
+
+def test_a_picture_that_failed_is_edited_where_something_else_stands_for_it() -> None:
+    failed = BARE | {"status": "failed", "result": None}
+    one, two = sent(1, [user("draw")], failed), sent(2, [user("draw"), text("done"), user("blue")], text("z"))
+    assert told(relations(one, two)[1]) == ["answer_edited"]
+    three = sent(3, [user("draw"), failed, user("blue")], text("z"))
+    assert relations(one, three)[1] == Relation("continues", one.id)

@@ -12,7 +12,7 @@ from recorder.core.exchange import fold
 from recorder.core.history import relate
 from recorder.core.message_identity import can_be_sent_back
 from recorder.core.message_json import part_json
-from recorder.core.messages import MediaPart, Message, TextPart, ToolResultPart
+from recorder.core.messages import MediaPart, Message, OtherPart, TextPart, ToolResultPart
 from recorder.core.rebuilt import Rebuilt
 from recorder.dialects.rebuild import rebuild
 from tests.building import URL, ExchangeBuilder
@@ -218,8 +218,58 @@ def test_results_of_tools_that_anthropic_runs_are_compared_without_ids_and_nulls
     assert threads(one, two) == (2 if found else 1)
 
 
+def called(kind: str, **fields: Any) -> Value:
+    return {"type": kind, "id": "item_1", "call_id": "c1", "status": "completed", **fields}
+
+
+SHELL = called("shell_call", action={"commands": ["ls"], "timeout_ms": 1000})
+CLICK = {"type": "click", "x": 1, "y": 2, "button": "left"}
+APPROVAL = {"type": "mcp_approval_request", "id": "mcpr_1", "arguments": "{}", "name": "buy", "server_label": "x"}
+
+
+@pytest.mark.parametrize(
+    ("item", "result"),
+    [
+        (SHELL, {"type": "shell_call_output", "output": [{"stdout": "a", "stderr": ""}]}),
+        (
+            called("local_shell_call", action={"type": "exec", "command": ["ls"]}),
+            {"type": "local_shell_call_output", "output": "a"},
+        ),
+        (
+            called("apply_patch_call", operation={"type": "delete_file", "path": "a"}),
+            {"type": "apply_patch_call_output", "output": "ok"},
+        ),
+        (called("computer_call", action=CLICK), {"type": "computer_call_output", "output": {"type": "x"}}),
+        (APPROVAL, {"type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": True}),
+    ],
+)
+def test_an_answer_that_is_a_call_without_a_form_of_its_own_is_gone_on_from(item: Value, result: Value) -> None:
+    history = [user("go"), item, result | {"call_id": "c1"}]
+    one, two = sent(1, RESPONSES, [user("go")], [item]), sent(2, RESPONSES, history, [SAID])
+    three = sent(3, RESPONSES, [*history, SAID, user("n")], [SAID])
+    assert threads(one, two, three) == 1
+
+
+@pytest.mark.parametrize(("command", "found"), [("ls", []), ("rm", ["answer_edited"])])
+def test_what_such_a_call_does_is_compared(command: str, found: list[str]) -> None:
+    back = SHELL | {"id": "item_2", "action": SHELL["action"] | {"commands": [command]}}
+    history = [user("go"), back, {"type": "shell_call_output", "call_id": "c1", "output": []}]
+    one, two = sent(1, RESPONSES, [user("go")], [SHELL]), sent(2, RESPONSES, history, [SAID])
+    assert findings(one, two) == found
+    assert threads(one, two) == (2 if found else 1)
+
+
+def test_an_answer_that_is_compacted_alone_is_gone_on_from() -> None:
+    short = {"type": "compaction", "content": "short"}
+    one = sent(1, MESSAGES, [user("hi")], [short])
+    two = sent(2, MESSAGES, [user("hi"), model([short]), user("n")], [TEXT])
+    assert (findings(one, two), threads(one, two)) == ([], 1)
+
+
 def test_an_answer_with_media_alone_can_be_sent_back() -> None:
     assert can_be_sent_back(Message("assistant", (MediaPart("image", sha256="0"),)))
+    assert can_be_sent_back(Message("assistant", (OtherPart("shell_call", SHELL),)))
+    assert not can_be_sent_back(Message("assistant", (OtherPart("cachePoint", POINT),)))
     assert can_be_sent_back(Message("assistant", (TextPart("a"),)))
     assert not can_be_sent_back(Message("assistant", (TextPart(" "), ToolResultPart(text="r"))))
 

@@ -27,6 +27,13 @@ from tests.unit.dialects.wire import document, ndjson, sse
     ("finish", "reasons"),
     [
         ("stop", ("stop", "STOP", "end_turn", "COMPLETE", "eos_token", "stop-sequence", "stop: END_TURN")),
+        ("stop", ("endTurn", "EndTurn", "stopSequence", "eos_found", "end_of_turn", "endOfText", "stop: endTurn")),
+        (
+            "length",
+            ("maxTokens", "MaxTokens", "max_new_tokens", "maxOutput", "max_length", "token_limit", "TIME_LIMIT"),
+        ),
+        ("tool_calls", ("toolUse", "ToolUse", "toolCalls", "functionCall", "function_calls")),
+        ("content_filter", ("contentFilter", "ContentFiltered", "guardrailIntervened")),
         ("length", ("length", "max_tokens", "MAX_TOKENS", "max_output_tokens", "model_length", "stop: MAX_TOKENS")),
         ("tool_calls", ("tool_calls", "tool-calls", "tool_use", "function_call", "TOOL_CALL")),
         ("content_filter", ("content_filter", "content-filter", "content_filtered", "guardrail_intervened")),
@@ -38,7 +45,7 @@ from tests.unit.dialects.wire import document, ndjson, sse
         ("error", ("function_call_filter", "malformed_tool_use", "malformed_model_output", "timeout")),
         ("paused", ("pause_turn", "CONTINUATION")),
         ("cancelled", ("abort", "aborted", "cancelled", "canceled", "USER_CANCEL")),
-        ("other", ("", "new", "OTHER", "stop: NEW", "NEW: stop", ":", "stopped", '{"type": "stop"}')),
+        ("other", ("", "new", "OTHER", "stop: NEW", "NEW: stop", ":", "stopped", "toolUseNot", '{"type": "stop"}')),
     ],
 )
 def test_words_of_all_providers(finish: str, reasons: tuple[str, ...]) -> None:
