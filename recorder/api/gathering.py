@@ -125,7 +125,8 @@ class Gathered:
                 return
             self._expanded |= found
             self._ask("begins", (key for one in found for key in self.turns[one].answers))
-            self._ask("going_on", (key for one in found for key in self.turns[one].kept.gives))
+            turns = [self.turns[one] for one in found]
+            self._ask("going_on", (key for turn in turns for key in (*turn.kept.gives, *turn.answers)))
 
     def _names(self) -> Names:
         self._close()
@@ -138,7 +139,7 @@ class Gathered:
         while self._new:
             new, self._new = self._new, []
             self._ask("call", (turn.call for turn in new if turn.call is not None))
-            self._ask("answer", (key for turn in new for key in turn.keys))
+            self._ask("answer", (key for turn in new for key in (*turn.keys, turn.kept.apart) if key is not None))
             self.add_openings(turn.opening for turn in new if turn.opening is not None)
             kept = [turn.kept for turn in new]
             self._ask("kept", (one.sought for one in kept if one.sought is not None))

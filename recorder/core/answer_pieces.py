@@ -7,6 +7,9 @@ the model without anything between is one answer here, where it is the one that 
 What a program begins an answer with is a message of the model, too. Most providers answer with the rest; Mistral's
 answer, and that of others that speak like it, has the beginning once more. Programs then send back the answer alone,
 or the beginning and the rest, or both as they are: all of these say what the answer says.
+
+Of an answer with several calls, some clients make a message of each call, and send its result after it. The ids of the
+calls tell which of them were made together, as each result is of a call right before it.
 """
 
 from __future__ import annotations
@@ -15,12 +18,14 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from recorder.core.json_value import canonical
-from recorder.core.messages import Message, TextPart
+from recorder.core.messages import Message, TextPart, ToolResultPart
 
 #: Roles of the model in a request, as dialects name it.
 _MODEL: Final = frozenset({"assistant", "model"})
 #: What JSON begins with that has an end.
 _OPENING: Final = "{["
+#: More calls are not made together.
+_PIECES: Final = 64
 
 
 def runs(messages: Sequence[Message]) -> Iterator[tuple[int, int]]:
@@ -31,6 +36,49 @@ def runs(messages: Sequence[Message]) -> Iterator[tuple[int, int]]:
             if at - start > 1:
                 yield start, at
             start = at + 1
+
+
+def call_ids(message: Message) -> list[str]:
+    """Return the ids of a message's calls; none where one of them has none, or it is not the model's."""
+    calls = [call.id for call in message.tool_calls] if message.role in _MODEL else []
+    ids = [identity for identity in calls if identity]
+    return ids if len(ids) == len(calls) else []
+
+
+def result_ids(message: Message) -> list[str]:
+    """Return the ids of the calls whose results a message has; none where it has anything else."""
+    if message.role in _MODEL:
+        return []
+    results = [part.call_id for part in message.parts if isinstance(part, ToolResultPart)]
+    if not results and message.role == "tool":
+        results = [message.tool_call_id]
+    elif any(isinstance(part, TextPart) for part in message.parts):
+        return []
+    ids = [identity for identity in results if identity]
+    return ids if len(ids) == len(results) else []
+
+
+def called_apart(messages: Sequence[Message]) -> tuple[int, Sequence[Message]] | None:
+    """Return the place of the last calls in a request that are sent one by one with results between, and these calls.
+
+    Nobody can tell from a request alone whether they were made together. None where there are no such, or very many.
+    """
+    pieces, first, seen, between = list[Message](), 0, set[str](), False
+    for at, message in enumerate(messages):
+        ids, results = call_ids(message), result_ids(message)
+        if ids and seen and seen.isdisjoint(ids) and len(message.parts) == len(message.tool_calls):
+            pieces.append(message)
+            between = between or bool(result_ids(messages[at - 1]))
+        elif ids:
+            text = at > 0 and messages[at - 1].role in _MODEL and not messages[at - 1].tool_calls
+            first, pieces = (at - 1, [messages[at - 1], message]) if text else (at, [message])
+            seen, between = set(), False
+        elif message.role in _MODEL or (seen and results and not seen.issuperset(results)):
+            pieces, seen, between = [], set(), False
+        elif not results:
+            seen = set()  # what comes after it was not made with them
+        seen.update(ids)
+    return (first, pieces) if between and len(pieces) <= _PIECES else None
 
 
 def begun(messages: Sequence[Message]) -> Sequence[Message]:

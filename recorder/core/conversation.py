@@ -12,7 +12,9 @@ the history (:mod:`recorder.core.kept_histories`). Else it begins a conversation
 
 Where several messages of the model end that come one after the other, their parts count as those of one message, after
 what came before the first of them: an answer may be sent back in pieces (:mod:`recorder.core.answer_pieces`), and a
-program may begin an answer that is sent back as one. A beginning that the answer repeats counts once.
+program may begin an answer that is sent back as one. A beginning that the answer repeats counts once. Where the last
+calls of a request are sent one by one, each before its result, the key of one message with all of them counts, too, and
+first: an answer that has it made them together.
 
 An answer's key is the key of the request's messages and then the answer, as a client would send it back:
 role, text and tool calls. What clients do not send back, or not unchanged, does not count: reasoning, refusals,
@@ -42,7 +44,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from recorder.core.answer_pieces import begun, runs, together
+from recorder.core.answer_pieces import begun, called_apart, joined, runs, together
 from recorder.core.grouping import Grouping
 from recorder.core.kept_histories import NOTHING_KEPT, KeptHistory
 from recorder.core.message_identity import can_be_sent_back, canonical_message
@@ -147,8 +149,9 @@ class Turn:
     def chain(self) -> tuple[bytes, ...]:
         """All keys that an exchange which it goes on from can have given, the longest last."""
         kept = self.kept
-        first, last = kept.named or kept.resends, kept.refers
-        return (*(() if first is None else (first,)), *self.keys, *(() if last is None else (last,)))
+        last = (key for key in (kept.apart, kept.refers) if key is not None)
+        first = kept.named or kept.resends
+        return (*(() if first is None else (first,)), *self.keys, *last)
 
     @property
     def given(self) -> tuple[bytes, ...]:
@@ -220,6 +223,11 @@ def turn_of(
     """Return the :class:`Turn` of an exchange with these messages."""
     keys = thread_keys(request_messages, kept.named)
     answers = answer_keys(request_messages, keys, answer_messages, kept.named) if keys or kept.named else []
+    apart = called_apart(request_messages)
+    if apart is not None and kept.tells is None:
+        first, calls = apart
+        before = keys[first - 1] if first else _ORIGIN
+        kept = kept._replace(apart=_extended(before, joined(calls)))
     return Turn(
         exchange_id,
         started_ns,

@@ -21,18 +21,18 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final
-from weakref import WeakValueDictionary
 
-from recorder.core.conversation import Relation, message_key
+from recorder.core.conversation import Relation
 from recorder.core.history_alignment import Line, align, said_until, same_beginning
 from recorder.core.history_asked import Asked
 from recorder.core.history_clocks import same_but_clocks, without_clocks
 from recorder.core.history_compared import asked_again, asks_again_at, asks_more, compared, weight
 from recorder.core.history_differences import differences, edits
-from recorder.core.history_pieces import Pieces
+from recorder.core.history_given import Given
+from recorder.core.history_kept import beside, changed_since
 from recorder.core.history_references import References
-from recorder.core.history_results import in_order_of_calls, with_answers
 from recorder.core.history_states import State, States, with_history
 from recorder.core.history_tellings import (
     Chains,
@@ -41,10 +41,7 @@ from recorder.core.history_tellings import (
     Telling,
     chain_after,
     chains_of,
-    ends_without_arguments,
     keep_whole,
-    key_of_cut,
-    last_said,
     longest,
     sent_ns,
     tellings_of,
@@ -72,25 +69,19 @@ class History:
         self._count = 0
         self._tellings: deque[Telling] = deque(maxlen=_LOOKED_AT)
         self._told = 0
-        self._lines: WeakValueDictionary[tuple[bytes, str | None, bool], Line] = WeakValueDictionary()
         self._calls: Recent[str, Known] = Recent()
         self._requests: Recent[bytes, Known] = Recent()  # by the chain of the whole request
         self._by_keys: Recent[bytes, Known] = Recent()  # the last telling that has exactly these messages
-        self._said: Recent[bytes, str] = Recent()  # key of an answer -> the exchange that gave it last
-        #: As answered to a message: by which exchange; by None where nothing that was recorded stood before it.
-        self._answered: Recent[tuple[bytes, bytes], str | None] = Recent()
         self._asked_said: Recent[bytes, int] = Recent()  # by the chain of the whole request without instructions
         self._by_said: Recent[bytes, Known] = Recent()  # the last telling that has exactly these messages but those
         self._followed: Recent[tuple[str, bytes], bytes] = Recent()
         self._unclocked: Recent[bytes, int] = Recent()  # as _asked_said, of requests without history
         self._examples: Recent[bytes, None] = Recent()  # what was sent back by requests that begin: nobody's answers
-        self._cut: Recent[tuple[bytes, bytes], bool] = Recent()  # answered last to this message: a call that was cut
-        self._too_long: Recent[str | None, None] = Recent()  # exchanges whose answer ended as it was too long
         self._asked = Asked()
         self._gone_on: Recent[str, None] = Recent()  # exchanges from which another one goes on
         self._threads = Threads()
         self._states = States()
-        self._pieces, self._references = Pieces(), References()
+        self._given, self._references = Given(), References()
 
     def take(self, rebuilt: Rebuilt) -> Relation:
         """Return what the next exchange is to those that were taken before.
@@ -99,16 +90,24 @@ class History:
         """
         state = self._states.of(rebuilt)
         kept = self._telling(state.kept.number) if state is not None and state.kept is not None else None
-        sent = self._references.resolved(asked := rebuilt.request_messages)
-        messages = sent if kept is None else with_history(kept, sent, rebuilt)
-        lines = self._lines_of(messages)
+        asked = rebuilt.request_messages
+        sent = self._references.resolved(asked if kept is None else self._references.not_kept(asked, kept))
+        messages, size = (sent, None) if kept is None else with_history(kept, sent, rebuilt)
+        lines = self._given.lines(messages, self._tellings, size or 0)
         chains = chains_of(lines)
         until = said_until(lines)
         history = chains.said[chains.said_in(until) - 1] if until else b""
         # What is named by its id is of the conversation.
         bare = not history or (sent is asked and not self._sends_back(lines, chains, until, history))
         slides = self._threads.is_sliding and state is None
-        relation = None if state is None else self._in_state(rebuilt, state, chains, kept)
+        relation = None if state is None else self._in_state(rebuilt, state, lines, chains)
+        if relation is not None and kept is not None and relation.kind in ("continues", "forks"):
+            whole = state is not None and state.kept is not None and state.kept.complete
+            if size is None:
+                found = self._resumed(kept, lines, sent)
+            else:
+                found = beside(lines, size, self._given.said, whole=whole)
+            relation = replace(relation, findings=tuple(found))
         relation = relation or (self._slid_on(rebuilt, lines, chains, until) if slides else None)
         relation = relation or self._same_request(rebuilt, chains)
         if relation is None:
@@ -120,59 +119,41 @@ class History:
         if relation.of is not None and relation.kind in ("continues", "forks"):
             self._gone_on[relation.of] = None
         bare = bare or relation.kind == "begins"
-        if self._gives(lines[: until if bare else self._asked.first_known(lines, until)]):
-            lines = self._lines_of(messages)
+        if self._given.takes(lines[: until if bare else self._asked.first_known(lines, until)]):
+            lines = self._given.lines(messages, self._tellings, size or 0)
         self._asked.remember(lines, until, begins=bare)
         known = state is None or state.begins or (kept is not None and not state.waits)  # else unknown, or nothing new
         self._remember(rebuilt, lines if known else (), chains, bare=bare)
-        self._states.remember(rebuilt, state, chains.asks, self._told if known else 0)
+        self._states.remember(rebuilt, state, chains, self._told if known else 0)
         self._references.remember(rebuilt)
         return relation
 
-    def _in_state(self, rebuilt: Rebuilt, state: State, chains: Chains, kept: Telling | None) -> Relation:
+    def _in_state(self, rebuilt: Rebuilt, state: State, lines: tuple[Line, ...], chains: Chains) -> Relation:
         """The relation of a request of which the provider keeps the history, by the ids that it names."""
         attempt = self._calls.get(rebuilt.exchange.call or "")
         if attempt is not None:
             return Relation("attempts", attempt.id)
-        again = self._states.asked(state, chains.asks)
+        again = self._states.asked(state, chains)
         if again is not None:
+            asked = self._telling(again.number)
+            if asked is not None:
+                return asked_again(asked, lines, self._given.said)
             return Relation("regenerates" if again.complete else "retries", again.id)
         if state.kept is None or state.fetches or not chains.said:
             return state.relation
+        kept = self._telling(state.kept.number)
         size = sum(line.kind != "system" for line in kept.lines) if kept is not None else 0
         return self._on_or_fork(state.kept.id, chains, min(size, len(chains.said)))
+
+    def _resumed(self, telling: Telling, lines: tuple[Line, ...], sent: Sequence[Message]) -> list[Anomaly]:
+        """What was changed in the history that is sent again where the answer paused."""
+        old, new = changed_since(telling, lines, self._given.lines(sent, self._tellings))
+        return differences(old, new, align(old, new), self._given.said)
 
     def _sends_back(self, lines: tuple[Line, ...], chains: Chains, until: int, history: bytes) -> bool:
         """Whether what it sends back is of the conversation, and no examples that its program wrote."""
         told = longest(self._asked_said, chains.said) or self._asked.sends_back(lines, until)
         return bool(told) and history not in self._examples
-
-    def _lines_of(self, messages: Sequence[Message]) -> tuple[Line, ...]:
-        lines: list[Line] = []
-        before = b""  # the last message but instructions
-        for message in self._pieces.joined(in_order_of_calls(with_answers(messages, self._tellings))):
-            key = message_key(message)
-            if ends_without_arguments(message) and self._cut.get((lines[-1].key if lines else b"", key)):
-                key = key_of_cut(key)
-            given = self._answered.get((before, key), "")
-            by = self._said.get(key) if given == "" else given
-            line = self._lines.get((key, by, given is None))
-            if line is None or line.message != message:  # what is told quotes what was sent, with its ids
-                line = Line(key, message, by, given=given is None, cut=by in self._too_long)
-                self._lines[key, by, given is None] = line
-            lines.append(line)
-            before = before if line.kind == "system" else key
-        return tuple(lines)
-
-    def _gives(self, lines: Sequence[Line]) -> bool:
-        """Remember the answers that nobody was asked for; return whether there are such."""
-        found, before = False, b""
-        for line in lines:
-            if line.answered and (before, line.key) not in self._answered:
-                self._answered[before, line.key] = None
-                found = True
-            before = before if line.kind == "system" else line.key
-        return found
 
     def _remember(self, rebuilt: Rebuilt, lines: tuple[Line, ...], chains: Chains, *, bare: bool) -> None:
         self._count += 1
@@ -183,16 +164,12 @@ class History:
             return
         same = self._requests.get(chains.all[-1])
         self._requests[chains.all[-1]] = known if rebuilt.reading else known.fetched_for(same)
-        if any(choice.finish == "length" for choice in rebuilt.answer.choices):
-            self._too_long[rebuilt.id] = None
         for telling in tellings_of(rebuilt, lines):
             self._tellings.append(telling)
             self._told += 1
             told = Known(self._told, telling.id, telling.answered, cut=not telling.complete)
             last = telling.lines[-1].key
-            if ends_without_arguments(telling.lines[-1].message):
-                before = telling.lines[-2].key if len(telling.lines) > 1 else b""
-                self._cut[before, message_key(telling.lines[-1].message, answer=True)] = telling.cut
+            self._given.remember(rebuilt, telling)
             if telling.begun or len(telling.lines) > len(lines):
                 keep_whole(self._by_keys, chain_after(chains.all, last, begun=telling.begun), told)
             if chains.said:
@@ -202,9 +179,6 @@ class History:
             if not telling.answered:
                 self._by_keys[chains.all[-1]] = told
                 continue
-            self._pieces.remember(telling)
-            self._said[last] = rebuilt.id
-            self._answered[last_said(telling.lines[:-1]), last] = rebuilt.id
             keep_whole(self._by_said, chain_after(chains.said, last, begun=telling.begun), told)
 
     def _same_request(self, rebuilt: Rebuilt, chains: Chains) -> Relation | None:
@@ -222,14 +196,14 @@ class History:
             again = None
         exact, relation = self._exact(lines, chains, again)
         if again is not None and (relation is None or relation.kind in _ASKS_AGAIN):
-            return asks_again_at(again, edits(again.request, lines, self._said))
+            return asks_again_at(again, edits(again.request, lines, self._given.said))
         if relation is not None:
             return relation
         size = longest(self._asked_said, chains.said)
         before = self._telling(self._asked_said[chains.said[size - 1]]) if size else None
         begun = lines[: chains.places[size - 1]] if size else ()
         if before is not None and same_but_clocks(before.request, before.sent_ns, begun, sent):
-            found = differences(before.lines, lines, align(before.lines, lines), self._said)
+            found = differences(before.lines, lines, align(before.lines, lines), self._given.said)
             return Relation("continues", before.id, tuple(found))
         changed = self._changed(lines, exact)  # examples of which nothing was gone on from are no place to go back to
         return changed if changed is not None and changed.kind == "forks" and changed.of in self._gone_on else None
@@ -244,7 +218,9 @@ class History:
             return (self._from_the_end(lines, chains, until, whole=True) if whole else None) or relation
         if again is not None:
             of = self._threads.more_like(self._tellings, lines, until, len(chains.said), again)
-            return asked_again(again, lines, self._said) if of is None else self._from_end(of, lines, chains, until)
+            return (
+                asked_again(again, lines, self._given.said) if of is None else self._from_end(of, lines, chains, until)
+            )
         return (
             self._going_on_instructed_otherwise(lines, chains)
             or self._more_asked(lines, chains, until)
@@ -262,7 +238,7 @@ class History:
         if exact is not None and size >= asked and not any(line.answered for line in lines[size:]):
             # Only instructions that came after what it goes on from can make another question of the same one.
             if again is not None and same_beginning(again.request, lines) >= size:
-                return exact, asked_again(again, lines, self._said)
+                return exact, asked_again(again, lines, self._given.said)
             if not exact.answered:
                 return exact, Relation("continues", exact.id)
             return exact, self._on_or_fork(exact.id, chains, chains.said_in(size))
@@ -322,9 +298,9 @@ class History:
         old, new = (telling.lines, lines[:until]) if on else (telling.request, lines)
         end = same_end(old, new)
         pairs = [*align(old[: end[0][0]], lines[: end[0][1]]), *end]
-        found = differences(old, lines, pairs, self._said)
+        found = differences(old, lines, pairs, self._given.said)
         if any(line.kind != "system" for line in lines[: end[0][1]]):  # what stands before may fit otherwise, too
-            found = min(differences(old, lines, align(old, lines), self._said), found, key=weight)
+            found = min(differences(old, lines, align(old, lines), self._given.said), found, key=weight)
         if not on:
             return asks_again_at(telling, found)
         return self._on_or_fork(telling.id, chains, chains.said_in(until), found)
@@ -340,7 +316,7 @@ class History:
         telling = self._telling(self._by_said[chains.said[size - 1]].number)
         if telling is None or any(line.answered for line in lines[chains.places[size - 1] :]):
             return None
-        found = differences(telling.lines, lines, align(telling.lines, lines), self._said)
+        found = differences(telling.lines, lines, align(telling.lines, lines), self._given.said)
         return self._on_or_fork(telling.id, chains, size, found)
 
     def _more_asked(self, lines: tuple[Line, ...], chains: Chains, until: int) -> Relation | None:
@@ -352,7 +328,7 @@ class History:
             telling = next((one for one in left if asks_more(one, lines, until)), None)
         if telling is None:
             return None
-        found = differences(telling.lines, lines, align(telling.lines, lines), self._said)
+        found = differences(telling.lines, lines, align(telling.lines, lines), self._given.said)
         return Relation("continues", telling.id, tuple(found))
 
     def _on_or_fork(self, of: str, chains: Chains, size: int, found: Sequence[Anomaly] = ()) -> Relation:
@@ -383,7 +359,7 @@ class History:
         for number in numbers:
             telling = self._tellings[number - first]
             pairs = align(telling.lines, lines)
-            relation = compared(telling, lines, pairs, self._said)
+            relation = compared(telling, lines, pairs, self._given.said)
             count, answers = weight(relation.findings if relation else ())
             rank = (len(pairs), same_beginning(telling.lines, lines), -answers, -count)
             if best is None or rank > best[0]:

@@ -7,8 +7,8 @@ message of the same role takes its place, else dropped, or put in.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Container, Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from itertools import islice
 from typing import Final
@@ -129,8 +129,8 @@ class _Differences:
             found.append((self._near(older[0]), self._cut(older)))
         found += [((j, 1), self._moved_told(i, j)) for i, j in self.moved.items()]
         found += [((j, 1), _edited_told(self.old[i], self.new[j], j, self.said)) for i, j in self.edited.items()]
-        held = Counter(line.key for line in self.old)
-        found += [((j, 1), self._come(j, twice=self.new[j].key in held)) for j in self.come]
+        held = {line.key for line in self.old}
+        found += [((j, 1), self._put_in(j, held)) for j in self.come]
         return [fact for _, fact in sorted(found, key=lambda each: each[0])]
 
     def _near(self, i: int) -> tuple[int, int]:
@@ -172,17 +172,27 @@ class _Differences:
             detail = f"once message {i + 1}, is message {j + 1}"
         return Anomaly(f"{_whose(line)}_moved", f"{shown(line.message)}, {detail}")
 
-    def _come(self, j: int, *, twice: bool) -> Anomaly:
+    def _put_in(self, j: int, held: Container[bytes]) -> Anomaly:
         line = self.new[j]
-        detail = f"message {j + 1}: {shown(line.message)}"
-        if twice:
-            return Anomaly(f"{_whose(line)}_duplicated", f"{detail}, sent back more often than it was said")
-        if not line.answered:
-            return Anomaly("message_inserted", detail)
-        if line.key in self.said:
-            return Anomaly("answer_inserted", f"{detail}, which exchange {self.said[line.key]} answered, but not there")
-        last = ", as the beginning of the answer" if j == len(self.new) - 1 else ""
-        return Anomaly("answer_inserted", f"{detail}, which no recorded exchange answered{last}")
+        return put_in(line, j, self.said, twice=line.key in held, last=j == len(self.new) - 1)
+
+
+def put_in(line: Line, place: int, said: Mapping[bytes, str], *, twice: bool, last: bool) -> Anomaly:
+    """Return what is told of a message that was put in.
+
+    :param place: its place in the request.
+    :param said: as of :func:`differences`.
+    :param twice: it is sent back more often than it was said; *last* that nothing comes after it.
+    """
+    detail = f"message {place + 1}: {shown(line.message)}"
+    if twice:
+        return Anomaly(f"{_whose(line)}_duplicated", f"{detail}, sent back more often than it was said")
+    if not line.answered:
+        return Anomaly("message_inserted", detail)
+    if line.key in said:
+        return Anomaly("answer_inserted", f"{detail}, which exchange {said[line.key]} answered, but not there")
+    begins = ", as the beginning of the answer" if last else ""
+    return Anomaly("answer_inserted", f"{detail}, which no recorded exchange answered{begins}")
 
 
 def _edited_told(line: Line, other: Line, place: int, said: Mapping[bytes, str]) -> Anomaly:

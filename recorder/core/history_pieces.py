@@ -3,6 +3,8 @@
 Those whose parts add up to an answer that was recorded. Where none of them, by itself or with others, is one, and
 there was an answer to what was asked before them, they are that answer, changed: it is told as one edit. Answers that
 were given one after the other, each of them whole, stay apart.
+
+Pieces that call, each with its results after it, are one answer where their ids are those of the calls of one.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from recorder.core.answer_pieces import joined, runs
+from recorder.core.answer_pieces import call_ids, joined, result_ids, runs
 from recorder.core.conversation import message_key
 from recorder.core.history_tellings import Recent, Telling, last_said
 from recorder.core.messages import Message
@@ -27,6 +29,7 @@ class Pieces:
     def __init__(self) -> None:
         self._given: Recent[bytes, None] = Recent()
         self._starts: Recent[str, None] = Recent()  # of their texts
+        self._calls: Recent[str, frozenset[str]] = Recent()  # by the id of a call: those of its answer
         self._asked: Recent[bytes, None] = Recent()  # the last message, but instructions, before an answer
 
     def remember(self, telling: Telling) -> None:
@@ -36,6 +39,46 @@ class Pieces:
             self._given[message_key(answer, answer=True)] = None
             self._starts[answer.text.strip()[:_START]] = None
             self._asked[last_said(telling.lines[:-1])] = None
+            calls = frozenset(call.id for call in answer.tool_calls if call.id)
+            for identity in calls:
+                self._calls[identity] = calls
+
+    def together(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """Return the messages of a request with the calls of each answer in one message, and their results after it."""
+        found, at = list[Message](), 0
+        while at < len(messages):
+            pieces, results, end = self._called(messages, at)
+            if len(pieces) > 1 and not self._are_answers(pieces):
+                found += [joined(pieces), *results]
+            else:
+                found += messages[at:end]
+            at = end
+        return found if len(found) < len(messages) else messages
+
+    def _called(self, messages: Sequence[Message], first: int) -> tuple[list[Message], list[Message], int]:
+        """The pieces of one answer that begin at a place, the results between and after them, and where they end."""
+        pieces, results, end = [messages[first]], list[Message](), first + 1
+        seen = set(call_ids(messages[first]))
+        calls = self._calls.get(next(iter(seen), ""), frozenset())
+        if not (seen < calls):
+            return pieces, results, end
+        waiting = list[Message]()  # results that are of the answer where another piece comes after them
+        for at in range(first + 1, len(messages)):
+            ids = call_ids(messages[at])
+            if ids and calls.issuperset(ids) and seen.isdisjoint(ids):
+                pieces, results, end = [*pieces, messages[at]], [*results, *waiting], at + 1
+                seen.update(ids)
+                waiting = []
+            elif (of := result_ids(messages[at])) and seen.issuperset(of):
+                waiting.append(messages[at])
+            else:
+                break
+        return pieces, results, end
+
+    def _are_answers(self, pieces: Sequence[Message]) -> bool:
+        """Whether each of them was an answer, and all of them together were none: servers may count ids anew."""
+        whole = message_key(joined(pieces)) in self._given
+        return not whole and all(message_key(piece) in self._given for piece in pieces)
 
     def joined(self, messages: Sequence[Message]) -> Sequence[Message]:
         """Return the messages of a request with each answer in one message."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from recorder.core.answer_pieces import joined
-from recorder.core.history_tellings import Recent
+from recorder.core.history_tellings import Recent, Telling
 from recorder.core.message_identity import named_item
 from recorder.core.messages import Message, Part
 from recorder.core.rebuilt import Rebuilt
@@ -41,6 +41,17 @@ class References:
                 found.append(said)
                 named = parts is not None
         return found
+
+    def not_kept(self, messages: Sequence[Message], kept: Telling) -> Sequence[Message]:
+        """Return the messages of a request without those that only name what the provider keeps before them."""
+        if not any(self._names(message) for message in messages):
+            return messages
+        held = [part for line in kept.lines for part in line.message.parts]
+        return [message for message in messages if not self._is_kept(message, held)]
+
+    def _is_kept(self, message: Message, held: Sequence[Part]) -> bool:
+        named = self._names(message) and all(map(self._named, message.parts))
+        return named and all(part in held for part in self._parts(message) or ())
 
     def _parts(self, message: Message) -> tuple[Part, ...] | None:
         """The parts of a message with what is named in place of its name; None where nothing that is known is."""

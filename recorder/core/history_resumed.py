@@ -46,6 +46,16 @@ def with_beginning(telling: Telling, messages: Sequence[Message]) -> list[Messag
     return [*asked, _joined([line.message for line in said])]
 
 
+def as_gone_on(telling: Telling, beginning: Line) -> list[Line]:
+    """Return what was sent where an answer paused, with all that was said of it by then.
+
+    :param telling: of the exchange whose answer paused.
+    :param beginning: of the answer, as the request that goes on with it has it.
+    """
+    begun = bool(telling.request) and telling.request[-1].answered
+    return [*telling.request[: len(telling.request) - begun], beginning]
+
+
 def _joined(messages: Sequence[Message]) -> Message:
     role = next((message.role for message in messages if message.role is not None), None)
     return Message(role, tuple(part for message in messages for part in message.parts))

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from recorder.core.conversation import Relation
 from recorder.core.history_names import fetched_answer, kept_by_provider, waits
 from recorder.core.history_resumed import token_sent, tokens_given, with_beginning
-from recorder.core.history_tellings import Recent, Telling
+from recorder.core.history_tellings import Chains, Recent, Telling
 from recorder.core.kept_histories import host_of
 from recorder.core.messages import Message
 from recorder.core.rebuilt import Rebuilt
@@ -87,17 +87,18 @@ class States:
         kept = self._ends.get((host, conversation or ""))
         return State(f"conversation {host} {conversation} {kept.id if kept else ''}", kept, begins=kept is None)
 
-    def asked(self, state: State, asks: bytes) -> Kept | None:
-        """Return the exchange that went on from the same place and asked the same.
+    def asked(self, state: State, chains: Chains) -> Kept | None:
+        """Return the exchange that went on from the same place and asked the same, be it with other instructions.
 
-        :param asks: the same for the same messages.
+        :param chains: of the request.
         """
-        return self._asked.get((state.key, asks))
+        found = (self._asked.get((state.key, asks)) for asks in _asks(chains))
+        return next((kept for kept in found if kept is not None), None)
 
-    def remember(self, rebuilt: Rebuilt, state: State | None, asks: bytes, number: int) -> None:
+    def remember(self, rebuilt: Rebuilt, state: State | None, chains: Chains, number: int) -> None:
         """Remember an exchange.
 
-        :param state: as of :meth:`of`; *asks* as of :meth:`asked`.
+        :param state: as of :meth:`of`; *chains* as of :meth:`asked`.
         :param number: as of :class:`Kept`.
         """
         kept = Kept(rebuilt.id, number, rebuilt.verdict == "complete")
@@ -107,7 +108,8 @@ class States:
                 self._answers[host, state.key] = kept
             return
         if state is not None:
-            self._asked[state.key, asks] = kept
+            for asks in _asks(chains):
+                self._asked[state.key, asks] = kept
         if rebuilt.reading is None:
             return
         for identity in rebuilt.answer.ids:
@@ -121,23 +123,32 @@ class States:
             self._ends[host, conversation] = kept
 
 
+def _asks(chains: Chains) -> tuple[bytes, ...]:
+    """What is the same for the same messages, and then for the same but instructions."""
+    return chains.asks, chains.said[-1] if chains.said else b""
+
+
 def _host(rebuilt: Rebuilt) -> str:
     request = rebuilt.exchange.request
     return host_of(request.url) if request is not None else ""
 
 
-def with_history(telling: Telling, messages: Sequence[Message], rebuilt: Rebuilt) -> list[Message]:
+def with_history(telling: Telling, messages: Sequence[Message], rebuilt: Rebuilt) -> tuple[list[Message], int | None]:
     """Return the messages of a request with the history that the provider kept before them.
+
+    With it, how many of them are its instructions and what was kept, beside which it sends the rest; None where it
+    sends its history itself.
 
     :param telling: of what it goes on from.
     :param rebuilt: the exchange of the request.
     """
     if fetched_answer(rebuilt) is not None:
-        return [line.message for line in telling.request]
+        return [line.message for line in telling.request], None
     if token_sent(rebuilt) is not None:
-        return with_beginning(telling, messages)
+        return with_beginning(telling, messages), None
     first = next((at for at, one in enumerate(messages) if one.role not in INSTRUCTIONS), len(messages))
     kept = [line.message for line in telling.lines]
     begun = next((at for at, one in enumerate(kept) if one.role not in INSTRUCTIONS), len(kept))
     told = (one if one.role is not None else replace(one, role="assistant") for one in kept[begun:])
-    return [*messages[:first], *told, *messages[first:]]
+    before = [*messages[:first], *told]
+    return [*before, *messages[first:]], len(before)

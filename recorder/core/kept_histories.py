@@ -35,6 +35,7 @@ class KeptHistory(NamedTuple):
         itself refers by its id.
     :ivar resends: of the last item of an answer that such a request sends back whole, with its id.
     :ivar item: of the last item of its own answer.
+    :ivar apart: of the answer that made together the calls that a request sends back last, one by one, if one did.
     """
 
     goes_on: bytes | None = None
@@ -43,6 +44,7 @@ class KeptHistory(NamedTuple):
     refers: bytes | None = None
     resends: bytes | None = None
     item: bytes | None = None
+    apart: bytes | None = None
 
     @property
     def named(self) -> bytes | None:

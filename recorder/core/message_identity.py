@@ -2,7 +2,9 @@
 
 Not compared are ids of calls and of items, fields that are null, marks that say what of a prompt the provider is to
 cache (they move from message to message with each request, and no model reads them), and the bytes of media that the
-provider has an id for. Whether a tool failed is: where nothing is said of it, it did not.
+provider has an id for. Whether a tool failed is: where nothing is said of it, it did not. So is what a model reads
+beside a message or a file: the title and the context of a document; the name of who speaks, but for the model's, which
+clients add to its answers, and a tool's, which its call tells.
 """
 
 from __future__ import annotations
@@ -30,6 +32,10 @@ _NAMING: Final = frozenset({"type", "id", "status"})
 _REFERENCE: Final = "item_reference"
 #: Nor does one of this type without its bytes, which some leave out: the image is the one of that id.
 _IMAGE: Final = "image_generation_call"
+#: Roles whose names tell who speaks.
+_NAMED: Final = frozenset({"user", "system", "developer", "function"})
+#: Fields of a file that the model reads with it (Anthropic's and Converse's documents, OpenAI's files).
+_READ: Final = ("title", "context", "name", "filename")
 
 
 def canonical_message(message: Message) -> bytes:
@@ -43,6 +49,7 @@ def canonical_message(message: Message) -> bytes:
             plain(text).strip(),
             [[call.name, _arguments(call)] for call in message.tool_calls],
             [_identity(part) for part in message.parts if _is_compared(part)],
+            *([plain(message.name)] if message.name and message.role in _NAMED else ()),
         ],
         sort_keys=True,
         separators=(",", ":"),
@@ -108,7 +115,8 @@ def _identity(part: Part) -> Any:
     """What makes it the same when it is sent again."""
     if isinstance(part, MediaPart):
         told = None if part.file_id else part.sha256 or part.extras.get("encoded_sha256")
-        return [part.kind, plain(part.url), plain(part.file_id), told]
+        read = {name: text for name in _READ if isinstance(text := part.extras.get(name), str) and text}
+        return [part.kind, plain(part.url), plain(part.file_id), told, *([plain(read)] if read else ())]
     if isinstance(part, ToolResultPart):
         return ["tool_result", plain(part.text), part.failed is True, _result(part)]
     return _item(part.value) if isinstance(part, OtherPart) else None

@@ -28,6 +28,9 @@ _SPEAKING: Final = frozenset(
 _ASKING: Final = frozenset({"input", "instructions", "prompt", "previous_response_id", "conversation"})
 #: Items that are not the model's, whatever their role.
 _NOT_OURS: Final = re.compile(r".*_(?:output|response|reference|trigger|update)$|additional_tools$")
+#: Of those that do not say whose they are: what a tool gave, and what the program or a person decides, as of a call
+#: that is to be approved. A reference is of whoever said what it stands for.
+_ANSWERING: Final = re.compile(r".*_(?:(?P<tool>output)|response|trigger|update)$")
 
 
 def read_request(dialect: str, url: str, payload: Any) -> RequestReading | None:
@@ -93,8 +96,12 @@ def _by_the_model_said(items: list[Any]) -> Message:
 def _other_message(item: Any) -> Message:
     fold = _folded(item)
     named = fold.fields.get("role")
-    answering = "tool" if fold.kind is not None and fold.kind.endswith("_output") else None
-    return _message([fold], named if isinstance(named, str) else answering)
+    return _message([fold], named if isinstance(named, str) else _role(fold.kind or ""))
+
+
+def _role(kind: str) -> str | None:
+    answering = _ANSWERING.match(kind)
+    return None if answering is None else "tool" if answering["tool"] else "user"
 
 
 def _message(items: list[ItemFold], role: str | None) -> Message:

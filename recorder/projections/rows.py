@@ -118,7 +118,7 @@ def _row(rebuilt: Rebuilt, turn: Turn, version: int) -> ExchangeRow:
         opening=_identity(exchange.conversation),
         opening_name=storable_or_none(exchange.conversation_name) if _identity(exchange.conversation) else None,
         thread_key=keys[-1] if (keys := turn.keys) else None,
-        goes_on_from=turn.kept.tells,
+        goes_on_from=turn.kept.tells or turn.kept.apart,
         kept_as=turn.kept.answer,
         last_item=turn.kept.item,
         call=storable_or_none(exchange.call),

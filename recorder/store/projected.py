@@ -59,7 +59,8 @@ class ExchangeRow:
     :ivar opening_name: what it says that this conversation is called.
     :ivar thread_key: that of its request's last message (:mod:`recorder.core.conversation`).
     :ivar goes_on_from: the key of what its request names where the provider keeps the history
-        (:mod:`recorder.core.kept_histories`): an answer, an item of one, or a conversation of the provider's.
+        (:mod:`recorder.core.kept_histories`): an answer, an item of one, or a conversation of the provider's;
+        else that of the answer whose calls it sends back one by one, if they were made together.
     :ivar kept_as: the key of its answer, as requests name it; ``last_item``: that of the last item of its answer.
     :ivar call: id shared by the exchanges of one send; ``attempt`` counts within it.
     :ivar bytes: body bytes received, in ``chunks`` pieces.

@@ -26,6 +26,8 @@ OPENED = {800: "desk", 801: "desk", 802: "x", 803: None, 804: "desk", 805: "desk
 SAID = {**OPENED, 805: "old", 806: None}  # of the last four no event is stored, or it says something else
 KEPT = 0.4  # of the exchanges, so many are with a provider that keeps histories
 FETCHED = 0.2  # of these, so many only fetch an answer
+CALLED = 0.3  # of the others, so many call tools, and have each call sent back by itself
+CALLS = [{"id": one, "type": "function", "function": {"name": one, "arguments": "{}"}} for one in ("c1", "c2")]
 STORED = (800, 801, 802, 805, 806)
 
 
@@ -35,9 +37,9 @@ def text(number: int) -> str:
 
 def exchanges(chance: random.Random, count: int) -> Iterator[ExchangeBuilder]:
     """Yield exchanges that go on from each other and from nothing, in and out of conversations, in any order."""
-    histories: list[list[dict[str, str]]] = [[]]
+    histories: list[list[dict[str, Any]]] = [[]]
     built: list[ExchangeBuilder] = []
-    asked: list[dict[str, str]] = []
+    asked: list[dict[str, Any]] = []
     call = ""
     for number in chance.sample(range(1, 700), count):
         said = [{"role": "user", "content": chance.choice("ab")} for _ in range(chance.choice((0, 1, 1, 1, 2)))]
@@ -56,6 +58,9 @@ def exchanges(chance: random.Random, count: int) -> Iterator[ExchangeBuilder]:
         if chance.random() < KEPT:
             built.append(kept(chance, one, asked, answers, facts))
             continue
+        if chance.random() < CALLED:
+            answers.append({"role": "assistant", "content": None, "tool_calls": CALLS})
+            histories.append([*asked, *(message for call in CALLS for message in _called(call))])
         one.request({"model": "m", "messages": asked}, **facts)
         built.append(one.response(headers=[("content-type", "application/json")], framing="length"))
         choices = [{"index": at, "message": answer, "finish_reason": "stop"} for at, answer in enumerate(answers)]
@@ -68,15 +73,20 @@ def exchanges(chance: random.Random, count: int) -> Iterator[ExchangeBuilder]:
     yield from built
 
 
-def _said(text: str) -> dict[str, str]:
+def _said(text: str) -> dict[str, Any]:
     return {"role": "assistant", "content": text}
+
+
+def _called(call: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield {"role": "assistant", "content": None, "tool_calls": [call]}
+    yield {"role": "tool", "tool_call_id": call["id"], "content": "ok"}
 
 
 def kept(
     chance: random.Random,
     one: ExchangeBuilder,
-    asked: list[dict[str, str]],
-    answers: list[dict[str, str]],
+    asked: list[dict[str, Any]],
+    answers: list[dict[str, Any]],
     facts: dict[str, Any],
 ) -> ExchangeBuilder:
     """Have an exchange name what another one answered, before or after it, or nobody, or a conversation."""
@@ -92,14 +102,14 @@ def kept(
     return one.chunks(_json(body)).completed()
 
 
-def ask(chance: random.Random, one: ExchangeBuilder, asked: list[dict[str, str]], facts: dict[str, Any]) -> None:
+def ask(chance: random.Random, one: ExchangeBuilder, asked: list[dict[str, Any]], facts: dict[str, Any]) -> None:
     """Have an exchange ask something, and name what it goes on from."""
     named: list[dict[str, Any]] = [{"previous_response_id": f"resp_{chance.randrange(16)}"} for _ in range(4)]
     named += [{}, {"conversation": chance.choice("cd")}, *referring(chance, asked)]
     one.request({"model": "m", "input": asked[-1:], **chance.choice(named)}, url=URL, **facts)
 
 
-def referring(chance: random.Random, asked: list[dict[str, str]]) -> Iterator[dict[str, Any]]:
+def referring(chance: random.Random, asked: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Yield what sends its history with the ids of items that others answered, or that nobody did."""
     for _ in range(3):
         identity = f"msg_{chance.randrange(16)}"

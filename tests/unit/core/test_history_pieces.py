@@ -189,3 +189,60 @@ def test_an_answer_that_begins_with_the_one_before_it_does_not_stand_for_that() 
     four = chat(4, both, model("the trend"))
     assert kinds(one, two, four) == []
     assert parents(one, two, four) == [None, 0, 1]
+
+
+def call(identity: str, quantity: int) -> Value:
+    return {"id": identity, "type": "function", "function": {"name": "buy", "arguments": f'{{"q":{quantity}}}'}}
+
+
+def calling(*calls: Value, text: str | None = None) -> Value:
+    return model(text, tool_calls=list(calls))
+
+
+def result(identity: str) -> Value:
+    return {"role": "tool", "tool_call_id": identity, "content": "ok"}
+
+
+ONE, TWO, THREE = call("c1", 1), call("c2", 2), call("c3", 3)
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        [calling(ONE), result("c1"), calling(TWO), result("c2"), calling(THREE), result("c3")],
+        [calling(ONE, TWO), result("c2"), result("c1"), calling(THREE), result("c3")],
+        [calling(ONE), calling(TWO), result("c1"), result("c2"), calling(THREE), result("c3")],
+    ],
+)
+@pytest.mark.parametrize("text", [None, "I buy"])
+def test_calls_that_are_sent_back_one_by_one_each_before_its_result_are_one_answer(
+    back: list[Value], text: str | None
+) -> None:
+    sent = [*([] if text is None else [model(text)]), *back]
+    first = chat(1, [user("go")], calling(ONE, TWO, THREE, text=text))
+    second = chat(2, [user("go"), *sent], model("done"))
+    third = chat(3, [user("go"), *sent, model("done"), user("n")], model("so"))
+    assert told(first, second, third) == []
+    assert parents(first, second, third) == [None, 0, 1]
+    whole = [user("go"), calling(ONE, TWO, THREE, text=text), *map(result, ("c1", "c2", "c3"))]
+    assert told(first, second, chat(3, [*whole, model("done"), user("n")], model("so"))) == []
+
+
+def test_a_change_in_a_call_that_is_sent_back_by_itself_is_one_edit() -> None:
+    first = chat(1, [user("go")], calling(ONE, TWO))
+    edited = [calling(ONE), result("c1"), calling(call("c2", 200)), result("c2")]
+    assert kinds(first, chat(2, [user("go"), *edited], model("done"))) == ["answer_edited"]
+
+
+def test_calls_that_were_made_one_after_the_other_stay_answers_of_their_own() -> None:
+    asked = [user("go"), calling(ONE), result("c1"), calling(TWO), result("c2")]
+    steps = [chat(1, asked[:1], calling(ONE)), chat(2, asked[:3], calling(TWO)), chat(3, asked, model("done"))]
+    assert told(*steps) == []
+    assert parents(*steps) == [None, 0, 1]
+    counted = [user("both"), calling(call("c1", 5), call("c2", 6)), result("c1"), result("c2")]
+    both = [chat(4, counted[:1], calling(call("c1", 5), call("c2", 6))), chat(5, counted, model("done"))]
+    assert told(*steps, *both, chat(6, [*asked, model("done"), user("n")], model("so"))) == []
+    begun = chat(4, [*asked, model("done"), user("both")], counted[1])
+    assert told(*steps, begun, chat(5, [*asked, model("done"), *counted], model("z"))) == []
+    apart = [user("go"), calling(ONE, TWO), user("wait"), calling(TWO), result("c2")]
+    assert kinds(chat(1, asked[:1], calling(ONE, TWO)), chat(2, apart, model("z"))) == ["answer_inserted"]

@@ -115,3 +115,20 @@ def test_the_end_of_an_answer_is_no_example_of_one() -> None:
     for name in ("openai-jsonl", "sharegpt"):
         assert list(render(name, [end])) == []
         assert len(list(render(name, [hop(2, ASKED, say="Hello")]))) == 1
+
+
+def test_what_was_changed_in_the_contents_that_are_sent_again_is_told_once() -> None:
+    said = (ASKED, ("model", "do not buy"), ("user", "why"))
+    false = (ASKED, ("model", "BUY NOW"), ("user", "why"))
+    first, paused = hop(1, ASKED, say="do not buy"), hop(2, *said, say="part one ", pauses="t")
+    on = hop(3, *false, say="part two", resumes="t")
+    after = hop(4, *false, ("model", "part one part two"), ("user", "more"), say="so")
+    found = related(first, paused, on, after)
+    assert [(one.kind, one.of) for one in found[2:]] == [("continues", paused.id), ("continues", on.id)]
+    assert [[fact.kind for fact in one.findings] for one in found] == [[], [], ["answer_edited"], []]
+    begun = hop(3, *said, ("model", "part one"), say="part two", resumes="t")
+    assert not related(first, paused, begun)[2].findings
+    changed = hop(3, *said, ("model", "BUY NOW"), say="part two", resumes="t")
+    assert [fact.kind for fact in related(first, paused, changed)[2].findings] == ["answer_edited"]
+    dropped = hop(3, ("user", "why"), say="part two", resumes="t")
+    assert [fact.kind for fact in related(first, paused, dropped)[2].findings] == ["older_messages_dropped"]

@@ -25,12 +25,19 @@ def model(text: str) -> dict[str, Any]:
 
 
 def sent(
-    number: int, given: Any, says: str | None = "hold", *, identity: str = "", url: str = URL, **fields: Any
+    number: int,
+    given: Any,
+    says: str | list[dict[str, Any]] | None = "hold",
+    *,
+    identity: str = "",
+    url: str = URL,
+    **fields: Any,
 ) -> Rebuilt:
     """An exchange whose answer has the id ``resp_NUMBER``; without an answer where it *says* nothing."""
     text = {"type": "output_text", "text": says, "annotations": []}
     item = {"type": "message", "id": "msg", "status": "completed", "role": "assistant", "content": [text]}
-    done = {"object": "response", "status": "completed", "model": "m", "output": [item]}
+    output = says if isinstance(says, list) else [item]
+    done = {"object": "response", "status": "completed", "model": "m", "output": output}
     body = {"id": identity or f"resp_{number}", **done} if says is not None else {"error": {"message": "overloaded"}}
     built = ExchangeBuilder(number).request({"model": "m", "input": given, **fields}, url=url, call=f"call-{number}")
     built.response(200 if says is not None else 500, headers=[("content-type", "application/json")])
@@ -49,7 +56,11 @@ def test_polling_a_tool_with_the_same_result_asks_nothing_again() -> None:
     def result(at: int) -> list[dict[str, Any]]:
         return [{"type": "function_call_output", "call_id": f"call_{at}", "output": "pending"}]
 
-    exchanges = [sent(1, "start"), *(sent(at, result(at), previous_response_id=f"resp_{at - 1}") for at in (2, 3, 4))]
+    def polls(at: int) -> list[dict[str, Any]]:
+        return [{"type": "function_call", "id": f"fc_{at}", "call_id": f"call_{at}", "name": "poll", "arguments": "{}"}]
+
+    exchanges = [sent(1, "start", polls(2))]
+    exchanges += [sent(at, result(at), polls(at + 1), previous_response_id=f"resp_{at - 1}") for at in (2, 3, 4)]
     assert relations(*exchanges)[1:] == [Relation("continues", one.id) for one in exchanges[:3]]
 
 

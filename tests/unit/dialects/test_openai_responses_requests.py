@@ -124,6 +124,23 @@ def test_requests_are_read_as_messages() -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "role"),
+    [
+        ("mcp_approval_response", "user"),
+        ("compaction_trigger", "user"),
+        ("program_output", "tool"),
+        ("local_shell_call_output", "tool"),
+        ("item_reference", None),
+        ("program", "assistant"),
+    ],
+)
+def test_items_that_do_not_say_whose_they_are_are_of_who_sends_such_ones(kind: str, role: str | None) -> None:
+    reading = DIALECT.read_request(URL, {"input": [{"type": kind, "id": "x"}]})
+    assert reading is not None
+    assert [one.role for one in reading.messages] == [role]
+
+
+@pytest.mark.parametrize(
     ("url", "payload", "texts"),
     [
         (URL, {"input": "hi"}, ["hi"]),
