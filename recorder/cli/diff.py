@@ -11,8 +11,9 @@ import click
 
 from recorder.api.nearest import NearestRecording, nearest_to_body, nearest_to_exchange
 from recorder.api.store import ConversationView, Store
+from recorder.api.threaded import Found
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
-from recorder.cli.naming import resolve
+from recorder.cli.naming import begun_by, resolve
 from recorder.cli.once import command
 from recorder.cli.output import clean, dim, emit_json
 from recorder.core.comparing import Difference, Run, compare
@@ -58,9 +59,10 @@ def diff(
 ) -> None:
     """Compare two conversations or exchanges, or a request and its nearest recording, word by word.
 
-    A and B are what list shows, or names of conversations. What only A says is [-marked so-], what only B says
-    {+so+}. With --nearest or --request, the recording is A and the request B; fields that differ are told besides,
-    as replay tells of a miss. The exit code is 1 where they differ.
+    A and B are what list shows, or names of conversations. A conversation that no program opened has the ID of its
+    first exchange: where A and B are both IDs of conversations, these are compared. What only A says is
+    [-marked so-], what only B says {+so+}. With --nearest or --request, the recording is A and the request B; fields
+    that differ are told besides, as replay tells of a miss. The exit code is 1 where they differ.
     """
     fields: tuple[str, ...] = ()
     with Store(settings.store) as store:
@@ -69,7 +71,7 @@ def diff(
         elif first is not None and nearest and second is None and file is None and url is None:
             before, now, fields = _near(_to_recorded(store, first, within), as_json=as_json)
         elif first is not None and second is not None and not (nearest or within or file or url):
-            before, now = _messages(store, first), _messages(store, second)
+            before, now = _both(store, first, second)
         else:
             raise ConfigurationError(
                 "nothing says what to compare: give A and B, or A and --nearest, or --request FILE"
@@ -114,9 +116,16 @@ def _body(file: Path) -> bytes:
     return body
 
 
-def _messages(store: Store, name: str) -> Sequence[Message]:
+def _both(store: Store, first: str, second: str) -> tuple[Sequence[Message], Sequence[Message]]:
+    """The messages of two conversations, where both are some; else those of what has these names."""
+    found = resolve(store, first), resolve(store, second)
+    begun = [one if one.kind == "conversation" else begun_by(store, one) for one in found]
+    one, other = (begun[0] or found[0], begun[1] or found[1]) if None not in begun else found
+    return _messages(store, one), _messages(store, other)
+
+
+def _messages(store: Store, found: Found) -> Sequence[Message]:
     """The messages of an exchange; of a conversation, those of its last branch."""
-    found = resolve(store, name)
     if found.kind == "exchange":
         return _said(store.exchange(found))
     view = store.conversation(found)

@@ -18,7 +18,7 @@ from recorder.api.redacting import Standing
 from recorder.api.store import Store
 from recorder.cli.application import Settings, pass_settings, store_option
 from recorder.cli.failures import warn
-from recorder.cli.naming import resolve
+from recorder.cli.naming import resolve, tell_others
 from recorder.cli.once import command
 from recorder.cli.output import Recorded, counted, short
 from recorder.cli.progress import progress
@@ -126,6 +126,8 @@ def export(
             told = _Told(exchanges, begin(len(conversation.exchanges)), warn, left_out)
             pieces = redaction.guard(render(name, told, conversation))
         _put(to_file, pieces)
+        if identity is not None:
+            tell_others(store, resolve(store, identity), "--conversation ID")
     selected = "everything" if everything else "a selection"
     note(settings.store, "export", f"as {name}{', unredacted' if unredacted else ''}", identity, selected)
     if to_file is not None:

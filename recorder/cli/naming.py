@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import click
+
 from recorder.api.store import Store
 from recorder.api.threaded import Found
 from recorder.clock import id_bytes, id_text
@@ -31,3 +33,22 @@ def exchanges(store: Store, text: str) -> tuple[str, ...]:
     :raises NotFound: nothing goes by that name, or several things do.
     """
     return store.exchanges_of(resolve(store, text))
+
+
+def begun_by(store: Store, found: Found) -> Found | None:
+    """Return the conversation that has the id of an exchange, where more than this one are in it.
+
+    A conversation that no program opened has the id of its first exchange, and by that the exchange is found.
+    """
+    if found.kind != "exchange" or store.conversation_of(found.id)[0] != found.id:
+        return None
+    begun = Found("conversation", found.id)
+    return begun if len(store.exchanges_of(begun)) > 1 else None
+
+
+def tell_others(store: Store, found: Found, how: str) -> None:
+    """Say on standard error that a conversation has the same id as an exchange, and how to have all of it."""
+    begun = begun_by(store, found)
+    if begun is not None:
+        count = len(store.exchanges_of(begun))
+        click.echo(f"the first of {count} exchanges of the conversation with this ID: {how} has all of them", err=True)

@@ -10,8 +10,9 @@ import click
 
 from recorder.api.redacting import Standing
 from recorder.api.store import ConversationView, Store
+from recorder.api.threaded import Found
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
-from recorder.cli.naming import resolve
+from recorder.cli.naming import resolve, tell_others
 from recorder.cli.once import command
 from recorder.cli.output import clean, counted, dim, duration, emit_json, short, verdict
 from recorder.cli.redact import standing_of, tell_standing, unredacted_option
@@ -37,25 +38,30 @@ _AGAIN: Final = {
 
 @command()
 @click.argument("identity", metavar="ID")
+@click.option("--conversation", "whole", is_flag=True, help="All of the conversation that the exchange ID is in.")
 @unredacted_option
 @json_option
 @store_option
 @pass_settings
-def show(settings: Settings, identity: str, unredacted: bool, as_json: bool) -> None:
+def show(settings: Settings, identity: str, whole: bool, unredacted: bool, as_json: bool) -> None:
     """Show an exchange or a conversation, and how it ended.
 
-    ID is what list shows, or a conversation's name. What `recorder redact` hides is left out.
+    ID is what list shows, or a conversation's name. A conversation that no program opened has the ID of its first
+    exchange, which is shown alone without --conversation. What `recorder redact` hides is left out.
     """
     with Store(settings.store) as store:
         standing = standing_of(store, unredacted=unredacted)
-        _show(store, standing, identity, as_json=as_json)
+        found = resolve(store, identity)
+        if whole and found.kind == "exchange":
+            found = Found("conversation", store.conversation_of(found.id)[0])
+        _show(store, standing, found, as_json=as_json)
+        tell_others(store, found, "--conversation")
     if unredacted:
         note(settings.store, "show", "unredacted", identity)
     tell_standing(standing)
 
 
-def _show(store: Store, standing: Standing, identity: str, *, as_json: bool) -> None:
-    found = resolve(store, identity)
+def _show(store: Store, standing: Standing, found: Found, *, as_json: bool) -> None:
     if found.kind == "conversation":
         view = standing.view(store.conversation(found))
         if as_json:

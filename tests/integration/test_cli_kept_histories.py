@@ -333,3 +333,30 @@ def test_what_goes_on_with_an_answer_that_paused_is_in_its_conversation(store_ur
     assert (kinds, any(told(store_url, ids[0], "findings"))) == ([None, "continues", "continues"], False)
     exported = run("export", "--conversation", ids[0], "--format", "markdown", "--store", store_url).stdout
     assert [exported.count(text) for text in ("tell me", "Once", " upon", " a time")] == [1, 1, 1, 1]
+
+
+def test_the_id_of_a_conversation_that_nobody_opened_reaches_all_of_it(sqlite_url: str) -> None:
+    """It is that of its first exchange, which goes before it: whoever gets this one alone is told of the others."""
+    hold = [kept_exchange(1, "now?", "hold"), kept_exchange(2, "and now?", "buy", previous_response_id="resp_1")]
+    sell = [kept_exchange(3, "now?", "hold"), kept_exchange(4, "and now?", "sell", previous_response_id="resp_3")]
+    alone = kept_exchange(5, "now?", "hold")
+    fill(sqlite_url, *hold, *sell, alone)
+    first, second, other = map(identity_of, (*hold, sell[0]))
+    at = ("--store", sqlite_url)
+
+    def shown(*arguments: str) -> tuple[list[str], str]:
+        result = run("show", *arguments, "--json", *at)
+        return [json.loads(line)["id"] for line in result.stdout.splitlines()], result.stderr
+
+    hint = "the first of 2 exchanges of the conversation with this ID: --conversation"
+    assert shown(first)[0] == [first]
+    assert hint in shown(first)[1]
+    assert shown(first, "--conversation") == shown(second, "--conversation") == ([first, second], "")
+    assert shown(second) == ([second], "")
+    exported = run("export", first, "--format", "jsonl", *at)
+    assert len(exported.stdout.splitlines()) == 1
+    assert hint in exported.stderr
+    differing = run("diff", first, other, *at)
+    assert differing.exit_code == 1
+    assert "[-buy-]{+sell+}" in differing.stdout
+    assert "they say the same" in run("diff", first, identity_of(alone), *at).stderr  # one exchange each
