@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
+import coverage
 import pytest
 from hypothesis import HealthCheck, settings
 from sqlalchemy.engine import make_url
@@ -56,6 +57,13 @@ def pytest_collection(session: pytest.Session) -> None:
     for file in files[len(files) * number // workers : len(files) * (number + 1) // workers]:
         with suppress(Exception, pytest.skip.Exception):  # collecting tells of it
             importlib.import_module(".".join(file.relative_to(root).with_suffix("").parts))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish() -> None:
+    """Have what coverage measured written while a worker is waited for: one that takes 10 s to end is killed."""
+    if (measuring := coverage.Coverage.current()) is not None:
+        measuring.save()
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
