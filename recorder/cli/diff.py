@@ -117,10 +117,11 @@ def _body(file: Path) -> bytes:
 
 
 def _both(store: Store, first: str, second: str) -> tuple[Sequence[Message], Sequence[Message]]:
-    """The messages of two conversations, where both are some; else those of what has these names."""
+    """The messages of two conversations, where both are IDs of some; else those of what has these names."""
     found = resolve(store, first), resolve(store, second)
-    begun = [one if one.kind == "conversation" else begun_by(store, one) for one in found]
-    one, other = (begun[0] or found[0], begun[1] or found[1]) if None not in begun else found
+    one, other = (begun_by(store, each) for each in found)
+    if one is None or other is None:
+        one, other = found
     return _messages(store, one), _messages(store, other)
 
 

@@ -127,7 +127,7 @@ def export(
             pieces = redaction.guard(render(name, told, conversation))
         _put(to_file, pieces)
         if identity is not None:
-            tell_others(store, resolve(store, identity), "--conversation ID")
+            tell_others(store, resolve(store, identity), "--conversation ID, in the place of ID,")
     selected = "everything" if everything else "a selection"
     note(settings.store, "export", f"as {name}{', unredacted' if unredacted else ''}", identity, selected)
     if to_file is not None:

@@ -36,19 +36,18 @@ def exchanges(store: Store, text: str) -> tuple[str, ...]:
 
 
 def begun_by(store: Store, found: Found) -> Found | None:
-    """Return the conversation that has the id of an exchange, where more than this one are in it.
+    """Return the conversation that is meant by its ID, or that has the ID of an exchange; None where there is none.
 
-    A conversation that no program opened has the id of its first exchange, and by that the exchange is found.
+    A conversation that no program opened has the ID of its first exchange, and by that the exchange is found.
     """
-    if found.kind != "exchange" or store.conversation_of(found.id)[0] != found.id:
+    if found.kind == "exchange" and store.conversation_of(found.id)[0] != found.id:
         return None
-    begun = Found("conversation", found.id)
-    return begun if len(store.exchanges_of(begun)) > 1 else None
+    return Found("conversation", found.id)
 
 
 def tell_others(store: Store, found: Found, how: str) -> None:
-    """Say on standard error that a conversation has the same id as an exchange, and how to have all of it."""
-    begun = begun_by(store, found)
-    if begun is not None:
-        count = len(store.exchanges_of(begun))
+    """Say on standard error that a conversation has the same ID as an exchange, and how to have all of it."""
+    begun = begun_by(store, found) if found.kind == "exchange" else None
+    count = 0 if begun is None else len(store.exchanges_of(begun))
+    if count > 1:
         click.echo(f"the first of {count} exchanges of the conversation with this ID: {how} has all of them", err=True)
