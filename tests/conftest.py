@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import os
@@ -63,7 +64,9 @@ def pytest_collection(session: pytest.Session) -> None:
 def pytest_sessionfinish() -> None:
     """Have what coverage measured written while a worker is waited for: one that takes 10 s to end is killed."""
     if (measuring := coverage.Coverage.current()) is not None:
+        measuring.stop()
         measuring.save()
+        atexit.unregister(measuring._atexit)  # which would write it again, and be killed over it
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
