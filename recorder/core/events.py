@@ -102,6 +102,9 @@ JOURNAL_TYPES: Final = frozenset(
     }
 )
 
+#: The kind of a failure that is the program's own doing: an exception of its own came through.
+INTERRUPTED: Final = "interrupted"
+
 #: Types after which an exchange is over: all ends but the one that only a journal has.
 EXCHANGE_ENDS: Final = TERMINAL_TYPES - JOURNAL_TYPES
 
@@ -291,7 +294,7 @@ class ChunkReceivedMeta(TypedDict, total=False):
 class FailedMeta(TypedDict):
     """Facts of ``request_failed`` and ``response_failed``."""
 
-    kind: str  # "dns", "refused", "tls", "timeout", "reset", "disconnected", "malformed", "other"
+    kind: str  # "dns", "refused", "tls", "timeout", "reset", "disconnected", "malformed", "interrupted", "other"
     phase: str  # "connect", "send", "head", "body"
     error: NotRequired[ErrorFacts]
     proxy: NotRequired[bool]  # it was the proxy that could not be reached

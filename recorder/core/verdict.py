@@ -15,6 +15,7 @@ a newer recorder wrote it, and what it says could change everything.
 =====================================================================  =================
 what is recorded                                                        verdict
 =====================================================================  =================
+the program broke off by itself before an answer came                   aborted_by_client
 the request failed: no answer came                                      errored
 HTTP status 400 or above                                                errored
 an error object or error event in the body                              errored
@@ -44,6 +45,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from recorder.core.events import INTERRUPTED
 from recorder.core.exchange import Exchange, Response
 from recorder.core.json_text import parse_json
 from recorder.core.messages import Answer, ToolCallPart
@@ -190,6 +192,10 @@ def _breaks_off(calls: Sequence[ToolCallPart]) -> bool:
     return False
 
 
+def _broke_off(evidence: Evidence) -> bool:
+    return evidence.http_status is None and (evidence.failure or {}).get("kind") == INTERRUPTED
+
+
 def _failed_transport(evidence: Evidence) -> bool:
     kind = (evidence.failure or {}).get("kind")
     return evidence.transport_end == "response_failed" and (evidence.http_status is None or kind == "malformed")
@@ -203,6 +209,7 @@ def _lacking(evidence: Evidence) -> bool:
 
 #: ``(verdict, does it apply)``: the first that applies decides; see the table above.
 RULES: Final[tuple[tuple[str, Callable[[Evidence], bool]], ...]] = (
+    ("aborted_by_client", _broke_off),
     ("errored", lambda e: e.transport_end == "request_failed"),
     ("errored", lambda e: (e.http_status or 0) >= 400),
     ("errored", lambda e: bool(e.error_frames)),

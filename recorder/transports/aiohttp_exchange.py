@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from recorder.core.events import ErrorFacts, RaisedFacts
+from recorder.core.events import INTERRUPTED, ErrorFacts, RaisedFacts
 from recorder.recording.tap import ExchangeTap
 from recorder.transports.aiohttp_wire import CLIENT, Written, answered
 from recorder.transports.failures import cause_of, describe, kind_of
@@ -115,7 +115,7 @@ class AiohttpExchange:
             elif self._head is None:
                 self.tap.closed(0, abandoned=False)
             else:
-                self._failed("other", _BROKEN_OFF)
+                self._failed(INTERRUPTED, _BROKEN_OFF)
 
     def _failed(self, kind: str, facts: ErrorFacts) -> None:
         self._flush()
@@ -135,7 +135,7 @@ def connect_failed(tap: ExchangeTap, error: BaseException) -> None:
         tap.request_failed(kind_of(below), "connect", {**describe(below), "raised": _raised(error)}, **facts)
     else:
         name = f"{type(error).__module__}.{type(error).__qualname__}"
-        tap.request_failed("other", "connect", {"type": name, "message": ""})
+        tap.request_failed(INTERRUPTED, "connect", {"type": name, "message": ""})
 
 
 def _raised(error: BaseException) -> RaisedFacts:

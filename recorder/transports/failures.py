@@ -15,7 +15,7 @@ from typing import Final
 
 from urllib3 import exceptions as urllib3_exceptions
 
-from recorder.core.events import ErrorFacts
+from recorder.core.events import INTERRUPTED, ErrorFacts
 from recorder.errors import RecordingEnded
 
 #: What TLS says of a read that took too long.
@@ -69,7 +69,11 @@ def describe(error: BaseException) -> ErrorFacts:
 
 
 def kind_of(error: BaseException) -> str:
-    """Return the kind of a failure, one of those that docs/format.md lists."""
+    """Return the kind of a failure, one of those that docs/format.md lists.
+
+    What is no error of a network or of HTTP is the program's own: its signal handler or its payload raised it, or it
+    was interrupted or cancelled.
+    """
     kinds: list[tuple[type[BaseException] | tuple[type[BaseException], ...], str]] = [
         (socket.gaierror, "dns"),
         (urllib3_exceptions.NameResolutionError, "dns"),
@@ -79,8 +83,9 @@ def kind_of(error: BaseException) -> str:
         (http.client.RemoteDisconnected, "disconnected"),
         ((ConnectionResetError, ConnectionAbortedError, BrokenPipeError), "reset"),
         (http.client.HTTPException, "malformed"),
+        ((OSError, EOFError, urllib3_exceptions.HTTPError), "other"),
     ]
-    return next((name for classes, name in kinds if isinstance(error, classes)), "other")
+    return next((name for classes, name in kinds if isinstance(error, classes)), INTERRUPTED)
 
 
 def _class_of(facts: ErrorFacts) -> type[OSError | http.client.HTTPException | EOFError] | None:

@@ -18,7 +18,7 @@ import logging
 import sys
 import traceback
 from types import TracebackType
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from recorder.errors import RecordingError
 
@@ -28,6 +28,10 @@ _log = logging.getLogger("recorder")
 _OURS: Final = frozenset(
     {"recorder", "requests", "urllib3", "httpx", "httpx2", "aiohttp", *sys.stdlib_module_names} - {"__main__"}
 )
+
+#: A ``__del__`` that does nothing, called without arguments. It is none of Python's functions: in these the interpreter
+#: may call a signal handler, and what that raises is lost in a ``__del__``, a program's own timeout for one.
+NO_END: Final[Any] = dict
 
 
 class Guarded(Protocol):

@@ -6,7 +6,7 @@ import re
 from types import ModuleType
 from typing import Any, Final
 
-from recorder.core.events import ErrorFacts
+from recorder.core.events import INTERRUPTED, ErrorFacts
 from recorder.recording.tap import Call, ExchangeTap
 from recorder.transports.guard import Guard
 from recorder.transports.httpx_modules import (
@@ -76,7 +76,7 @@ class HttpxExchange:
                 self.tap.request_failed(kind_of_failure(error), phase_of_failure(error), self._facts(error))
             else:
                 name = f"{type(error).__module__}.{type(error).__qualname__}"
-                self.tap.request_failed("other", "send", {"type": name, "message": ""})
+                self.tap.request_failed(INTERRUPTED, "send", {"type": name, "message": ""})
 
     def _facts(self, error: BaseException) -> ErrorFacts:
         """Return the facts of a failure without header lines: what is wrong with one is told by quoting it."""

@@ -25,6 +25,8 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.models import PreparedRequest
 
+from recorder.transports.guard import NO_END
+
 Value = TypeVar("Value")
 _OBJECT: Final[Any] = object
 
@@ -42,9 +44,6 @@ class View:
 
     def __init_subclass__(cls, **_: Any) -> None:
         """Leave a view's class to us: what the user's class does with its subclasses is not for it."""
-
-    def __del__(self) -> None:
-        """Do nothing."""
 
 
 class Send(Protocol):
@@ -135,7 +134,9 @@ class Views:
         if made is None:
             names = {"__module__": base.__module__, "__qualname__": base.__qualname__, "recorder_views": self}
             shared = {name: _passed_on(name) for name in _slots_of(base)}
-            own = {"__slots__": ("recorder_plain", "recorder_state")}
+            own: dict[str, Any] = {"__slots__": ("recorder_plain", "recorder_state")}
+            if hasattr(base, "__del__"):
+                own["__del__"] = NO_END
             by_identity = base.__eq__ is _OBJECT.__eq__ and base.__hash__ is _OBJECT.__hash__
             alike = _AS_ONE if by_identity else {}
             made = type(base.__name__, (behaviour, base), {**shared, **own, **names, **alike})

@@ -19,7 +19,7 @@ from recorder.core.deframing import head_end
 from recorder.core.events import ErrorFacts
 from recorder.errors import RecordingError
 from recorder.transports.failures import cause_of, describe, kind_of
-from recorder.transports.guard import Guard
+from recorder.transports.guard import NO_END, Guard
 
 _WITHOUT_BODY: Final = frozenset({204, 304})
 
@@ -108,7 +108,7 @@ class Tee(io.RawIOBase):
         """Read once from the socket; what came is recorded when this returns."""
         try:
             size: int | None = self._raw.readinto(buffer)
-        except Exception as error:
+        except (OSError, http.client.HTTPException, EOFError) as error:  # else the program's own: who closes, tells
             if self._head is None:
                 with self.guard:
                     self._tap.failed(kind_of(error), describe(cause_of(error)))
@@ -155,8 +155,7 @@ class Tee(io.RawIOBase):
         finally:
             self._measuring = False
 
-    def __del__(self) -> None:
-        """Do nothing: see :class:`BufferedReader`."""
+    __del__ = NO_END  # see :class:`BufferedReader`
 
     def close(self) -> None:
         """Close the socket file below; http.client does so by itself when it finds the framing malformed."""
@@ -176,8 +175,7 @@ class BufferedReader(io.BufferedReader):
     before its response would no longer know how much of what had arrived was taken.
     """
 
-    def __del__(self) -> None:
-        """Do nothing; the socket's file below ends by itself."""
+    __del__ = NO_END  # the socket's file below ends by itself
 
 
 BufferedReader.__module__ = io.BufferedReader.__module__

@@ -71,6 +71,8 @@ def test_no_answer_at_all() -> None:
     assert failed.evidence.failure == {"kind": "refused", "phase": "connect"}
     assert ended(asked(), "response_failed", {"kind": "timeout", "phase": "head"}).verdict == "errored"
     assert ended(asked(), "consumer_closed").verdict == "aborted_by_client"
+    assert ended(asked(), "request_failed", {"kind": "interrupted", "phase": "send"}).verdict == "aborted_by_client"
+    assert ended(asked(), "response_failed", {"kind": "interrupted", "phase": "head"}).verdict == "aborted_by_client"
     assert ended(asked(), None).verdict == "unknown"
 
 
