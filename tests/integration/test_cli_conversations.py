@@ -1,0 +1,63 @@
+"""Conversations that no program opened: they have the ID of their first exchange, and commands tell the two apart."""
+
+from __future__ import annotations
+
+from recorder.store.schema import upgrade
+from tests.commands import answered, fill, identity_of, json_lines, run, told
+from tests.keeping import kept_exchange
+
+#: Two conversations that begin with the same words.
+HOLD = [
+    kept_exchange(1, "now?", "hold"),
+    kept_exchange(2, "and now?", "buy", previous_response_id="resp_1"),
+    kept_exchange(3, "and then?", "sell", previous_response_id="resp_2"),
+]
+SELL = [kept_exchange(4, "now?", "hold"), kept_exchange(5, "and now?", "sell", previous_response_id="resp_4")]
+FIRST, SECOND, THIRD = map(identity_of, HOLD)
+OTHER, LAST = map(identity_of, SELL)
+HINT = "exchanges of the conversation with this ID: --conversation"
+GROUND = ("--ground", "request of the person")
+
+
+def filled(url: str) -> str:
+    upgrade(url)
+    fill(url, *HOLD, *SELL)
+    return url
+
+
+def erased(url: str) -> list[str]:
+    """Return the ids of the exchanges that are erased, the oldest first."""
+    lines = json_lines(run("list", "--json", "--store", url), "list")
+    return [line["id"] for line in reversed(lines) if line.get("erased")]
+
+
+def erase(url: str, *arguments: str) -> str:
+    """Erase; return what is warned of."""
+    result = run("erase", *arguments, *GROUND, "--yes", "--store", url)
+    assert result.exit_code == 0, result.stderr
+    return result.stderr
+
+
+def refused(url: str, *arguments: str) -> str:
+    return told(run("erase", *arguments, *GROUND, "--yes", "--store", url), 1)
+
+
+def test_a_transcript_of_one_exchange_says_that_it_is_one(sqlite_url: str) -> None:
+    url = filled(sqlite_url)
+    desk = {"conversation": "01900000-0000-7000-8000-0000000000aa", "name": "desk"}
+    named = [answered(at, ("user", f"{at}?"), call=f"call-{at}", **desk) for at in (6, 7)]
+    fill(url, *named, kept_exchange(8))
+
+    def exported(*arguments: str) -> str:
+        return run("export", *arguments, "--store", url).stdout
+
+    assert exported(FIRST).startswith(f"# One of 3 exchanges of the conversation `{FIRST}`\n\n## ")
+    assert exported(SECOND).startswith(f"# One of 3 exchanges of the conversation `{FIRST}`\n\n## ")
+    assert exported(identity_of(named[1])).startswith("# One of 2 exchanges of the conversation `desk`\n\nid ")
+    page = exported(SECOND, "--format", "html")
+    told_so = f"One of 3 exchanges of the conversation {FIRST}</"
+    assert f"<title>{told_so}title>" in page
+    assert f"<h1>{told_so}h1>" in page
+    whole = identity_of(kept_exchange(8))
+    assert exported(whole).startswith(f"# Conversation `{whole}`\n")
+    assert exported("desk").startswith("# Conversation `desk`\n")
