@@ -61,3 +61,12 @@ def test_a_transcript_of_one_exchange_says_that_it_is_one(sqlite_url: str) -> No
     whole = identity_of(kept_exchange(8))
     assert exported(whole).startswith(f"# Conversation `{whole}`\n")
     assert exported("desk").startswith("# Conversation `desk`\n")
+
+
+def test_what_is_hidden_in_a_conversation_stays_so_when_its_first_exchange_is_erased(sqlite_url: str) -> None:
+    url = filled(sqlite_url)
+    rule = ("redact", "set", "--conversation", FIRST, "--rule", "re:b[u]y", *GROUND)
+    assert run(*rule, "--store", url).exit_code == 0
+    erase(url, FIRST)
+    shown = run("show", SECOND, "--store", url)
+    assert ("buy" in shown.stdout, "[redacted]" in shown.stdout) == (False, True)
