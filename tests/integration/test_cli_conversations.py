@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 from recorder.store.schema import upgrade
 from tests.commands import answered, fill, identity_of, json_lines, run, told
+from tests.journals import journals
 from tests.keeping import kept_exchange
 
 #: Two conversations that begin with the same words.
@@ -42,6 +46,35 @@ def refused(url: str, *arguments: str) -> str:
     return told(run("erase", *arguments, *GROUND, "--yes", "--store", url), 1)
 
 
+def test_a_conversation_is_replayed_printed_and_checked_as_a_whole(sqlite_url: str) -> None:
+    url = filled(sqlite_url)
+    alone = run("replay", FIRST, "--store", url)
+    assert (alone.exit_code, alone.stderr.count("same bytes")) == (0, 1)
+    assert f"the first of 3 {HINT} has all of them" in alone.stderr
+    for one in (FIRST, THIRD):
+        every = run("replay", one, "--conversation", "--store", url)
+        assert (every.exit_code, every.stderr.count("same bytes"), HINT in every.stderr) == (0, 3, False)
+    for arguments, size in (((FIRST,), 1), ((SECOND, "--conversation"), 3)):
+        printed = run("events", *arguments, "--json", "--store", url)
+        assert len({json.loads(line)["exchange"] for line in printed.stdout.splitlines()}) == size
+        assert (HINT in printed.stderr) == (size == 1)
+        checked = run("verify", *arguments, "--json", "--store", url)
+        assert json.loads(checked.stdout)["exchanges"] == size
+        assert (HINT in checked.stderr) == (size == 1)
+    assert "without an ID" in told(run("verify", "--conversation", "--store", url), 2)
+
+
+def test_a_cassette_of_a_first_exchange_says_how_to_have_the_others(sqlite_url: str, tmp_path: Path) -> None:
+    url = filled(sqlite_url)
+    alone, every = (str(tmp_path / name) for name in ("alone.jsonl", "every.jsonl"))
+    written = run("cassette", "from-store", alone, FIRST, LAST, "--store", url)
+    assert "2 exchanges, " in written.stdout
+    assert written.stderr == f"the first of 3 {HINT} ID, in the place of ID, has all of them\n"
+    written = run("cassette", "from-store", every, "--conversation", FIRST, "--store", url)
+    assert ("3 exchanges, " in written.stdout, written.stderr) == (True, "")
+    assert len(json_lines(run("show", FIRST, "--conversation", "--json", "--store", every), "show")) == 3
+
+
 def test_a_transcript_of_one_exchange_says_that_it_is_one(sqlite_url: str) -> None:
     url = filled(sqlite_url)
     desk = {"conversation": "01900000-0000-7000-8000-0000000000aa", "name": "desk"}
@@ -70,3 +103,17 @@ def test_what_is_hidden_in_a_conversation_stays_so_when_its_first_exchange_is_er
     erase(url, FIRST)
     shown = run("show", SECOND, "--store", url)
     assert ("buy" in shown.stdout, "[redacted]" in shown.stdout) == (False, True)
+
+
+def test_the_access_trail_names_the_conversation_that_was_taken_out(sqlite_url: str, tmp_path: Path) -> None:
+    url = filled(sqlite_url)
+    assert run("keys", "init", "--origin", "example.com/desk", "--store", url).exit_code == 0
+    assert run("show", FIRST, "--conversation", "--unredacted", "--store", url).exit_code == 0
+    assert run("seal", "--store", url).exit_code == 0
+    bundled = run("bundle", "--conversation", SECOND, "-o", str(tmp_path / "e.zip"), "--store", url)
+    assert bundled.exit_code == 0, bundled.stderr
+    accessed = [e.facts for events in journals(url).values() for e in events if e.type == "accessed"]
+    assert [(one["action"], one["of"]) for one in accessed] == [
+        ("show", f"conversation {FIRST}"),
+        ("bundle", f"conversation {FIRST}"),
+    ]
