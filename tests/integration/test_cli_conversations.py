@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from recorder.store.schema import upgrade
 from tests.commands import answered, fill, identity_of, json_lines, run, told
 from tests.journals import journals
@@ -44,6 +46,96 @@ def erase(url: str, *arguments: str) -> str:
 
 def refused(url: str, *arguments: str) -> str:
     return told(run("erase", *arguments, *GROUND, "--yes", "--store", url), 1)
+
+
+@pytest.mark.parametrize("named", [FIRST, SECOND])
+def test_a_hold_of_a_conversation_keeps_all_that_is_in_it(store_url: str, named: str) -> None:
+    url = filled(store_url)
+    placed = run("hold", "place", named, "--conversation", "--ground", "a case", "--store", url)
+    assert (placed.exit_code, placed.stderr) == (0, "")
+    assert f"keeps the conversation {FIRST}\n" in placed.stdout
+    (hold,) = json_lines(run("hold", "list", "--json", "--store", url), "hold")
+    assert (hold["conversation"], "exchange" in hold) == (FIRST, False)
+    later = kept_exchange(6, "and later?", "no", previous_response_id="resp_3")
+    fill(url, later)
+    for one in (FIRST, SECOND, THIRD, identity_of(later)):
+        assert hold["hold"] in refused(url, one)
+        assert hold["hold"] in refused(url, one, "--conversation")
+    assert erased(url) == []
+    erase(url, LAST)
+    assert run("hold", "release", hold["hold"], "--ground", "over", "--store", url).exit_code == 0
+    erase(url, THIRD)
+    assert erased(url) == [THIRD, LAST]
+
+
+def test_a_hold_of_an_exchange_says_that_others_are_not_kept(sqlite_url: str) -> None:
+    url = filled(sqlite_url)
+    placed = run("hold", "place", FIRST, "--ground", "a case", "--store", url)
+    assert f"keeps the exchange {FIRST}\n" in placed.stdout
+    assert placed.stderr == f"the first of 3 {HINT} has all of them\n"
+    assert run("hold", "place", SECOND, "--ground", "a case", "--store", url).stderr == ""
+    for wrong in (["--all", "--conversation"], ["--conversation"]):
+        told(run("hold", "place", *wrong, "--ground", "a case", "--store", url), 2)
+
+
+def test_a_hold_keeps_a_conversation_whatever_its_id_is_now(sqlite_url: str) -> None:
+    """It has another one where its first exchange was erased in spite of it, or where an earlier one is imported."""
+    url = filled(sqlite_url)
+    for one in (FIRST, LAST):
+        assert run("hold", "place", one, "--conversation", "--ground", "a case", "--store", url).exit_code == 0
+    erase(url, FIRST, "--override-hold", "--approved-by", "the judge")
+    for one in (SECOND, THIRD):
+        assert f"keeps the conversation {FIRST}" in refused(url, one)
+    child, parent = kept_exchange(7, previous_response_id="resp_8"), kept_exchange(8)
+    fill(url, child)
+    alone = identity_of(child)
+    assert run("hold", "place", alone, "--conversation", "--ground", "a case", "--store", url).exit_code == 0
+    fill(url, parent)
+    for one in (alone, identity_of(parent)):
+        assert f"keeps the conversation {alone}" in refused(url, one)
+    assert erased(url) == [FIRST]
+
+
+@pytest.mark.parametrize("named", [[FIRST, "--conversation"], ["--conversation", SECOND]])
+def test_a_conversation_is_erased_by_the_id_of_any_exchange_in_it(store_url: str, named: list[str]) -> None:
+    url = filled(store_url)
+    result = run("erase", *named, *GROUND, "--yes", "--store", url)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith("erased: 3 exchanges; ")
+    assert erased(url) == [FIRST, SECOND, THIRD]
+    told(run("erase", "--finish", "--conversation", "--yes", "--store", url), 2)
+
+
+def test_what_an_erasure_advises_can_be_followed(sqlite_url: str) -> None:
+    url = filled(sqlite_url)
+    begun = [("user", "what now?"), ("assistant", "wait")]
+    first = answered(6, begun[0], text="wait", call="call-6")
+    forks = [answered(at, *begun, ("user", f"{at}?"), call=f"call-{at}") for at in (7, 8)]
+    fill(url, first, *forks)
+    warned = erase(url, identity_of(first))
+    ids = sorted(map(identity_of, forks))
+    assert warned.startswith("warning: 2 other exchanges of the conversation may repeat what was said: ")
+    assert f": `recorder erase ID --conversation` erases what is left of it, with each of {', '.join(ids)}; " in warned
+    for one in ids:
+        assert erase(url, one, "--conversation") == ""
+    assert f"`recorder erase {SECOND} --conversation` erases what is left of it" in erase(url, FIRST)
+    assert erase(url, SECOND, "--conversation") == ""
+    assert f"`recorder erase {LAST} --conversation` erases what is left of it" in erase(url, OTHER)
+    assert erase(url, LAST, "--conversation") == ""
+    assert erased(url) == [FIRST, SECOND, THIRD, OTHER, LAST, identity_of(first), *ids]
+
+
+def test_another_conversation_with_the_same_words_is_not_advised_to_be_erased(sqlite_url: str) -> None:
+    """What goes on from the first exchange goes on from the same words elsewhere when that is erased."""
+    asks, says = ("user", "now?"), ("assistant", "hold")
+    first, other = (answered(at, asks, text="hold", call=f"call-{at}") for at in (1, 3))
+    second, last = (answered(at, asks, says, ("user", f"{at}?"), call=f"call-{at}") for at in (2, 4))
+    fill(sqlite_url, first, second, other, last)
+    warned = erase(sqlite_url, identity_of(first))
+    assert "as they are in a conversation with others now" in warned
+    assert f"erase them one by one, as they are in a conversation with others now ({identity_of(second)})" in warned
+    line = told(run("show", identity_of(first), "--conversation", "--store", sqlite_url), 1)
+    assert f"goes by the ID {identity_of(other)} (with others) now: give that ID" in line
 
 
 def test_a_conversation_is_replayed_printed_and_checked_as_a_whole(sqlite_url: str) -> None:
@@ -94,6 +186,26 @@ def test_a_transcript_of_one_exchange_says_that_it_is_one(sqlite_url: str) -> No
     whole = identity_of(kept_exchange(8))
     assert exported(whole).startswith(f"# Conversation `{whole}`\n")
     assert exported("desk").startswith("# Conversation `desk`\n")
+
+
+def test_a_conversation_that_an_erasure_parts_goes_by_several_ids(sqlite_url: str) -> None:
+    url = filled(sqlite_url)
+    erase(url, SECOND)
+    line = told(run("show", SECOND, "--conversation", "--store", url), 1)
+    assert f"goes by the IDs {FIRST}, {THIRD} now: give one of these IDs" in line
+    assert run("show", SECOND, "--store", url).stderr == ""  # its ID was never that of the conversation
+
+
+def test_an_erased_exchange_of_a_conversation_with_a_name_leads_to_it(store_url: str) -> None:
+    upgrade(store_url)
+    desk = {"conversation": "01900000-0000-7000-8000-0000000000aa", "name": "desk"}
+    named = [answered(at, ("user", f"{at}?"), call=f"call-{at}", **desk) for at in (1, 2)]
+    fill(store_url, *named)
+    assert f"`recorder erase {desk['conversation']} --conversation` erases what is left of it" in erase(
+        store_url, identity_of(named[0])
+    )
+    shown = json_lines(run("show", identity_of(named[0]), "--conversation", "--json", "--store", store_url), "show")
+    assert [one["id"] for one in shown] == [identity_of(named[1])]
 
 
 def test_what_is_hidden_in_a_conversation_stays_so_when_its_first_exchange_is_erased(sqlite_url: str) -> None:
