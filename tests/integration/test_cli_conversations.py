@@ -188,6 +188,49 @@ def test_a_transcript_of_one_exchange_says_that_it_is_one(sqlite_url: str) -> No
     assert exported("desk").startswith("# Conversation `desk`\n")
 
 
+def test_two_first_exchanges_are_compared_alone_where_that_is_asked_for(sqlite_url: str) -> None:
+    url = filled(sqlite_url)
+    whole = run("diff", FIRST, OTHER, "--store", url)
+    assert whole.exit_code == 1
+    assert whole.stderr == "compared are the conversations with these IDs: --exchange compares the exchanges\n"
+    alone = run("diff", FIRST, OTHER, "--exchange", "--store", url)
+    assert (alone.exit_code, alone.stderr) == (0, "they say the same\n")
+    inner = run("diff", SECOND, LAST, "--conversation", "--store", url)
+    assert (inner.exit_code, inner.stdout, inner.stderr) == (1, whole.stdout, "")
+    for wrong in ((FIRST, OTHER, "--exchange", "--conversation"), (FIRST, "--nearest", "--exchange")):
+        told(run("diff", *wrong, "--store", url), 2)
+
+
+def test_the_id_of_a_conversation_whose_first_exchange_is_erased_says_what_it_is_now(store_url: str) -> None:
+    url = filled(store_url)
+    erase(url, FIRST)
+    gone = f"{FIRST} was erased, and what is left of its conversation goes by the ID {SECOND} now"
+    for command in (
+        ["show", FIRST, "--conversation"],
+        ["export", "--conversation", FIRST],
+        ["diff", FIRST, OTHER],
+        ["diff", FIRST, OTHER, "--conversation"],
+        ["list", "--conversation", FIRST],
+        ["search", "now", "--conversation", FIRST],
+        ["replay", FIRST, "--conversation"],
+        ["hold", "place", FIRST, "--conversation", *GROUND],
+        ["erase", FIRST, "--conversation", *GROUND, "--yes"],
+        ["retention", "set", "--days", "3", "--of", FIRST],
+        ["redact", "set", "--conversation", FIRST, "--rule", "re:b[u]y", *GROUND],
+    ):
+        assert told(run(*command, "--store", url), 1) == f"error: {gone}: give that ID"
+    for command in (["show", FIRST], ["export", FIRST]):
+        result = run(*command, "--store", url)
+        assert result.exit_code == 0
+        assert result.stderr.endswith(f"{gone}\n")
+        assert "buy" not in result.stdout
+    left = json_lines(run("show", SECOND, "--conversation", "--json", "--store", url), "show")
+    assert [one["id"] for one in left] == [SECOND, THIRD]
+    erase(url, SECOND, "--conversation")
+    shown = run("show", FIRST, "--conversation", "--store", url)
+    assert (shown.exit_code, shown.stderr, shown.stdout.count("  erased ")) == (0, "", 1)
+
+
 def test_a_conversation_that_an_erasure_parts_goes_by_several_ids(sqlite_url: str) -> None:
     url = filled(sqlite_url)
     erase(url, SECOND)
