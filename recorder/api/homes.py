@@ -110,7 +110,7 @@ def _recorded(store: Store, identity: str) -> tuple[set[str], set[str]]:
         for record in records:
             taken.add(record.stream)
             names |= record.texts("conversations")
-            near |= {id_text(record.stream)} | record.texts("follows") | record.texts("followed_by")
+            near |= {id_text(record.stream)} | record.near
         records = [one for one in store.erasures.beside(names, near) if one.stream not in taken]
         if not records:
             return names, near

@@ -231,6 +231,18 @@ def test_the_id_of_a_conversation_whose_first_exchange_is_erased_says_what_it_is
     assert (shown.exit_code, shown.stderr, shown.stdout.count("  erased ")) == (0, "", 1)
 
 
+def test_what_did_not_go_on_from_the_first_exchange_is_found_by_its_id_as_well(sqlite_url: str) -> None:
+    """As where the first request came to nothing, and was sent again."""
+    talk = [kept_exchange(at, "now?", None if at == 1 else "hold", conversation="conv_1") for at in (1, 2, 3)]
+    fill(sqlite_url, *talk)
+    assert run("hold", "place", FIRST, "--conversation", *GROUND, "--store", sqlite_url).exit_code == 0
+    erase(sqlite_url, FIRST, "--override-hold", "--approved-by", "the judge")
+    for one in (SECOND, THIRD):
+        assert f"keeps the conversation {FIRST}" in refused(sqlite_url, one)
+    line = told(run("show", FIRST, "--conversation", "--store", sqlite_url), 1)
+    assert line.endswith(f"goes by the ID {SECOND} now: give that ID")
+
+
 def test_a_conversation_that_an_erasure_parts_goes_by_several_ids(sqlite_url: str) -> None:
     url = filled(sqlite_url)
     erase(url, SECOND)
