@@ -42,6 +42,9 @@ def _of_exchange(store: Store, exchange: str, homes: Homes) -> dict[str, Any]:
     told: dict[str, Any] = {"conversations": [home, *sorted(homes.of(exchange) - {home})]}
     if before is not None:
         told["follows"] = before
-    parents = store.threaded.conversation(home).parents
-    after = sorted(one for one, parent in parents.items() if parent == exchange)
-    return told | ({"followed_by": after} if after else {})
+    thread = store.threaded.conversation(home)
+    after = sorted(one for one, parent in thread.parents.items() if parent == exchange)
+    told |= {"followed_by": after} if after else {}
+    # Its id goes with it, and nothing that goes on from it leads to what began beside it, as another attempt does.
+    beside = [one for one in thread.exchanges if one != exchange and one not in thread.parents]
+    return told | ({"beside": beside} if beside and home == exchange else {})

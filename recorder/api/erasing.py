@@ -48,7 +48,7 @@ class Plan:
 
     :ivar exchanges: ids of the exchanges that are not erased yet; ``openings``: of conversations, their names and tags;
         ``links``: what the exchanges led to.
-    :ivar others: exchanges of the same conversation that stay, and may repeat what was said.
+    :ivar others: ids of exchanges of the same conversation that stay, and may repeat what was said.
     :ivar overrides: what would keep them: ids of holds; ``kept``: the first of it in words.
     :ivar belongs: of each event stream where it belonged, as its record tells it.
     :ivar unvouched: records of erasures that nobody signed, and that are vouched for with it.
@@ -57,7 +57,7 @@ class Plan:
     exchanges: tuple[str, ...]
     openings: tuple[str, ...] = ()
     links: tuple[str, ...] = ()
-    others: int = 0
+    others: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
     kept: str | None = None
     belongs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -130,10 +130,10 @@ def plan_for(store: Store, found: Found, now_ns: int) -> Plan:
         name = store.outline(found).name
         by = ("id", (id_bytes(found.id),)) if name is None else ("name", (name,))
         openings = list(map(id_text, store.reader.openings_by(*by)))
-        others = 0
+        others: tuple[str, ...] = ()
     else:
         home, _ = store.conversation_of(found.id)
-        others = len(store.threaded.conversation(home).exchanges) - 1
+        others = tuple(one for one in store.threaded.conversation(home).exchanges if one != found.id)
     rows = [row for one in named for row in store.reader.links_of_exchange(id_bytes(one))]
     plan = _plan(store, named, openings, [id_text(row.stream) for row in rows], others, now_ns)
     there = [row for row in rows if id_text(row.stream) in plan.links]
@@ -154,7 +154,7 @@ def unfinished_plan(store: Store, now_ns: int) -> Plan:
     exchanges = [one for one in streams if store.reader.exchange(id_bytes(one)) is not None]
     openings = [one for one in streams if id_bytes(one) in store.reader.openings()]
     links = [one for one in streams if one not in {*exchanges, *openings}]
-    plan = _plan(store, exchanges, openings, links, 0, now_ns, True)
+    plan = _plan(store, exchanges, openings, links, (), now_ns, True)
     return replace(plan, unvouched=unvouched(log))
 
 
@@ -163,7 +163,7 @@ def _plan(
     exchanges: Sequence[str],
     openings: Sequence[str],
     links: Sequence[str],
-    others: int,
+    others: tuple[str, ...],
     now_ns: int,
     decided: bool = False,
 ) -> Plan:

@@ -51,6 +51,11 @@ class ErasureRecord:
         found = self.facts.get("linked")
         return found if isinstance(found, dict) else {}
 
+    @property
+    def near(self) -> frozenset[str]:
+        """The ids of the exchanges that it stood next to in its conversation."""
+        return self.texts("follows") | self.texts("followed_by") | self.texts("beside")
+
     def texts(self, name: str) -> frozenset[str]:
         """Return the ids that one of its facts gives."""
         found = self.facts.get(name)
@@ -120,7 +125,7 @@ class Erasures:
     def beside(self, conversations: Collection[str], exchanges: Collection[str]) -> Iterator[ErasureRecord]:
         """Yield the records of erased exchanges that were in some conversations, or next to some exchanges."""
         for record in self._gone.values():
-            near = record.texts("follows") | record.texts("followed_by")
+            near = record.near
             among = record.texts("conversations").intersection(conversations) or near.intersection(exchanges)
             if among and not record.linked and self._reader.exchange(record.stream) is not None:
                 yield record

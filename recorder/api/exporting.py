@@ -132,7 +132,9 @@ def of_conversation(store: Store, found: Found) -> tuple[Conversation, Places]:
     home, parent = store.conversation_of(found.id)
     parents = {} if parent is None else {found.id: parent}
     name = store.rebuilt(found.id).exchange.conversation_name
-    return Conversation(home, name, (found.id,), parents), lambda: iter([(found.id, None)])
+    count = len(store.threaded.conversation(home).exchanges)
+    one = Conversation(home, name, (found.id,), parents, one_of=count if count > 1 else None)
+    return one, lambda: iter([(found.id, None)])
 
 
 def threads_of(store: Store, filters: ExchangeFilters) -> Threads:

@@ -175,7 +175,7 @@ class _Gathering:
         self.follows += ((before, erased) for before in record.texts("follows"))
         self.follows += ((erased, later) for later in record.texts("followed_by"))
         self.names |= record.texts("conversations")
-        for one in record.texts("follows") | record.texts("followed_by"):
+        for one in record.near:
             if self._store.reader.exchange(id_bytes(one)) is not None:
                 self._home(self._store.conversation_of(one)[0])
         for one in record.texts("conversations"):

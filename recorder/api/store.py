@@ -164,9 +164,9 @@ class Store:
         """
         homes: list[str] | None = None
         if conversation is not None:
-            every = [self.resolve(one) for one in any_of(conversation)]
-            homes = [one.id if one.kind == "conversation" else self.conversation_of(one.id)[0] for one in every]
-            homes = list(dict.fromkeys(homes))
+            from recorder.api.homes import whole  # it reads stores
+
+            homes = list(dict.fromkeys(whole(self, self.resolve(one)).id for one in any_of(conversation)))
         if tags:
             tagged = self.threaded.tagged(tags)
             homes = tagged if homes is None else [home for home in homes if home in tagged]

@@ -87,7 +87,8 @@ def bundle(
             replace=force,
             begin=begin,
         )
-    note(settings.store, "bundle", f"{made.exchanges:,} exchanges", exchange or conversation, "a selection")
+    of, whole = exchange or conversation, conversation is not None
+    note(settings.store, "bundle", f"{made.exchanges:,} exchanges", of, "a selection", whole=whole)
     _tell(out, made)
     ctx.exit(FOUND if made.findings else 0)
 

@@ -12,8 +12,10 @@ import click
 from recorder.api import cassette_changes as changes
 from recorder.api.cassette_reports import CassetteReport, cassettes_in, look
 from recorder.api.cassette_rules import match_of, read_match
+from recorder.api.store import Store
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
 from recorder.cli.failures import FOUND, Failed, tell, warn
+from recorder.cli.naming import IN_PLACE, resolve, tell_others
 from recorder.cli.once import group
 from recorder.cli.output import Column, clean, counted, emit_json, short, table, terminal_width
 from recorder.cli.selecting import Selection, selection_options
@@ -56,12 +58,19 @@ def cassette() -> None:
 def from_store(settings: Settings, selection: Selection, file: Path, names: tuple[str, ...], match: str | None) -> None:
     """Write exchanges of the store to FILE; without IDs and filters, all of them.
 
+    ID is what list shows, or a conversation's name. A conversation that no program opened has the ID of its first
+    exchange, which is written alone: --conversation ID, in the place of ID, takes all of it.
+
     They are the same there, bit for bit. What FILE holds already is compared and kept.
     """
     rules = None if match is None else read_match(match)
     done = changes.save(settings.store, file, names, rules, **selection.filters)
     told = f"{clean(str(file))}: {counted(done.exchanges, 'exchange')}, {counted(done.events, 'event')} written"
     click.echo(told + (f", {done.present:,} there already" if done.present else ""))
+    if names:
+        with Store(settings.store) as store:
+            for name in names:
+                tell_others(store, resolve(store, name), IN_PLACE)
     if done.unfinished:
         warn(f"{counted(len(done.unfinished), 'exchange')} without an end yet, written as far as they had come")
     for stream, _, reason in done.refused:

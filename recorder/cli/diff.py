@@ -13,7 +13,7 @@ from recorder.api.nearest import NearestRecording, nearest_to_body, nearest_to_e
 from recorder.api.store import ConversationView, Store
 from recorder.api.threaded import Found
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
-from recorder.cli.naming import begun_by, resolve
+from recorder.cli.naming import begun_by, conversation_option, named, resolve
 from recorder.cli.once import command
 from recorder.cli.output import clean, dim, emit_json
 from recorder.core.comparing import Difference, Run, compare
@@ -32,6 +32,10 @@ _SIGNS: Final = {"same": " ", "changed": "~", "removed": "-", "added": "+"}
 @command()
 @click.argument("first", metavar="[A]", required=False)
 @click.argument("second", metavar="[B]", required=False)
+@conversation_option
+@click.option(
+    "--exchange", "alone", is_flag=True, help="The exchanges A and B alone, also where they began conversations."
+)
 @click.option("--nearest", is_flag=True, help="Compare the request of A with the one recorded that is nearest to it.")
 @click.option("--in", "within", metavar="URL", help="With --nearest: the store to look in; else the other exchanges.")
 @click.option(
@@ -51,6 +55,8 @@ def diff(
     settings: Settings,
     first: str | None,
     second: str | None,
+    whole: bool,
+    alone: bool,
     nearest: bool,
     within: str | None,
     file: Path | None,
@@ -60,18 +66,23 @@ def diff(
     """Compare two conversations or exchanges, or a request and its nearest recording, word by word.
 
     A and B are what list shows, or names of conversations. A conversation that no program opened has the ID of its
-    first exchange: where A and B are both IDs of conversations, these are compared. What only A says is
-    [-marked so-], what only B says {+so+}. With --nearest or --request, the recording is A and the request B; fields
-    that differ are told besides, as replay tells of a miss. The exit code is 1 where they differ.
+    first exchange: where A and B are both IDs of conversations, these are compared, and with --exchange the exchanges
+    alone. What only A says is [-marked so-], what only B says {+so+}. With --nearest or --request, the recording is A
+    and the request B; fields that differ are told besides, as replay tells of a miss. The exit code is 1 where they
+    differ.
     """
     fields: tuple[str, ...] = ()
+    if whole and alone:
+        raise ConfigurationError("--conversation and --exchange are given together: leave one of them out")
+    if (whole or alone) and second is None:
+        raise ConfigurationError("--conversation and --exchange say what A and B are: give both")
     with Store(settings.store) as store:
         if file is not None and first is None and within is None:
             before, now, fields = _near(nearest_to_body(store, _body(file), url), as_json=as_json)
         elif first is not None and nearest and second is None and file is None and url is None:
             before, now, fields = _near(_to_recorded(store, first, within), as_json=as_json)
         elif first is not None and second is not None and not (nearest or within or file or url):
-            before, now = _both(store, first, second)
+            before, now = _both(store, first, second, whole=whole, alone=alone)
         else:
             raise ConfigurationError(
                 "nothing says what to compare: give A and B, or A and --nearest, or --request FILE"
@@ -116,12 +127,23 @@ def _body(file: Path) -> bytes:
     return body
 
 
-def _both(store: Store, first: str, second: str) -> tuple[Sequence[Message], Sequence[Message]]:
-    """The messages of two conversations, where both are IDs of some; else those of what has these names."""
-    found = resolve(store, first), resolve(store, second)
-    one, other = (begun_by(store, each) for each in found)
-    if one is None or other is None:
-        one, other = found
+def _both(
+    store: Store, first: str, second: str, *, whole: bool, alone: bool
+) -> tuple[Sequence[Message], Sequence[Message]]:
+    """The messages of two conversations, where both are IDs of some; else those of what has these names.
+
+    :param whole: of the conversations in which they are; *alone*: of the exchanges, whatever they began.
+    """
+    one, other = named(store, first, whole=whole), named(store, second, whole=whole)
+    if alone:
+        return _said(store.exchange(one)), _said(store.exchange(other))
+    begun, too = begun_by(store, one), begun_by(store, other)
+    if begun is not None and too is not None:
+        if any(
+            each.kind == "exchange" and len(store.exchanges_of(of)) > 1 for each, of in ((one, begun), (other, too))
+        ):
+            click.echo("compared are the conversations with these IDs: --exchange compares the exchanges", err=True)
+        one, other = begun, too
     return _messages(store, one), _messages(store, other)
 
 

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from typing import Final
 
 import click
 
 from recorder.api.erasing import Erased, Ground, Plan, bring_up_to_date, carry_out, plan_for, unfinished_plan
 from recorder.api.holding import require_no_reason
 from recorder.api.store import Store
+from recorder.api.threaded import Found
 from recorder.api.vouching import told
 from recorder.cli.application import Settings, store_option
 from recorder.cli.failures import FOUND, warn
-from recorder.cli.naming import resolve
+from recorder.cli.naming import conversation_option, named
 from recorder.cli.once import command
 from recorder.cli.output import clean, counted
 from recorder.clock import SystemClock
 from recorder.errors import ConfigurationError
 
+_SHOWN: Final = 8  # ids of what stays
+
 
 @command()
 @click.argument("identity", metavar="[ID]", required=False)
+@conversation_option
 @click.option("--ground", metavar="TEXT", help="Why; it stays for ever, so name no person in it.")
 @click.option("--approved-by", metavar="NAME", help="Who else decided it.")
 @click.option("--override-hold", is_flag=True, help="Erase in spite of holds and retention periods, which is recorded.")
@@ -32,6 +38,7 @@ from recorder.errors import ConfigurationError
 def erase(
     ctx: click.Context,
     identity: str | None,
+    whole: bool,
     ground: str | None,
     approved_by: str | None,
     override_hold: bool,
@@ -40,6 +47,9 @@ def erase(
     yes: bool,
 ) -> None:
     """Erase what was said in an exchange or a conversation, for good.
+
+    ID is what list shows, or a conversation's name. A conversation that no program opened has the ID of its first
+    exchange, which is erased alone without --conversation: what goes on from it, which may repeat it, stays.
 
     What stays are times, sizes, hashes and commitments, so that everything that was proved of the
     store is still proved, and the record of who erased it, when, and why. What the exchanges led to
@@ -52,12 +62,18 @@ def erase(
     url, clock = ctx.ensure_object(Settings).store, SystemClock()
     if finish == (identity is not None):
         raise ConfigurationError("give an ID, or --finish to complete what was begun")
+    if finish and whole:
+        raise ConfigurationError("--finish and --conversation are given together: leave one of them out")
     if identity is not None and ground is None:
         raise ConfigurationError("give --ground, why it is erased: it is recorded, and the question will be asked")
     bring_up_to_date(url, clock)
     with Store(url) as store:
         now = clock.wall_ns()
-        plan = unfinished_plan(store, now) if identity is None else plan_for(store, resolve(store, identity), now)
+        plan = (
+            unfinished_plan(store, now)
+            if identity is None
+            else plan_for(store, named(store, identity, whole=whole), now)
+        )
     require_no_reason(plan.kept, override=override_hold, approved_by=approved_by)
     for one in plan.unvouched:
         click.echo(f"nobody vouches for this erasure yet: {clean(told(one))}", err=True)
@@ -65,6 +81,9 @@ def erase(
         _ask(plan)
     done = carry_out(url, clock, plan, Ground(ground or "", approved_by, override_hold, key_lost), again=finish)
     _tell(plan, done)
+    if plan.others:
+        with Store(url) as store:
+            _tell_others(store, plan)
     ctx.exit(FOUND if done.left else 0)
 
 
@@ -93,11 +112,6 @@ def _tell(plan: Plan, done: Erased) -> None:
         click.echo("nothing is there to be erased any more; the store's file was written anew")
     if plan.unvouched:
         click.echo(f"vouched for: {counted(len(plan.unvouched), 'record')} of erasures")
-    if plan.others:
-        warn(
-            f"{counted(plan.others, 'other exchange')} of the conversation may repeat what was said: "
-            "erase the conversation, or look with `recorder search`"
-        )
     if done.unsealed is not None:
         warn(
             f"the record of it is neither signed nor sealed, as {done.unsealed}: `recorder verify` will say that "
@@ -105,3 +119,21 @@ def _tell(plan: Plan, done: Erased) -> None:
         )
     for line in done.left:
         warn(f"{clean(line)}; then run `recorder erase --finish`")
+
+
+def _tell_others(store: Store, plan: Plan) -> None:
+    """Tell what stays by IDs that count now: the conversation has another one where its first exchange was erased."""
+    homes = list(dict.fromkeys(store.conversation_of(one)[0] for one in plan.others))
+    there = {one for home in homes for one in store.outline(Found("conversation", home)).exchanges}
+    if there > set(plan.others):  # what goes on from what was erased may go on from the same words in another one
+        advice = f"erase them one by one, as they are in a conversation with others now ({_some(plan.others)})"
+    elif len(homes) > 1:
+        advice = f"`recorder erase ID --conversation` erases what is left of it, with each of {_some(homes)}"
+    else:
+        advice = f"`recorder erase {homes[0]} --conversation` erases what is left of it"
+    may = f"{counted(len(plan.others), 'other exchange')} of the conversation may repeat what was said"
+    warn(f"{may}: {advice}; `recorder search` finds them")
+
+
+def _some(ids: Sequence[str]) -> str:
+    return ", ".join(ids[:_SHOWN]) + (", …" if len(ids) > _SHOWN else "")

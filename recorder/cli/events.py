@@ -11,7 +11,7 @@ import click
 from recorder.api.journals import resolve_journal, stream_called
 from recorder.api.store import Store
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
-from recorder.cli.naming import exchanges
+from recorder.cli.naming import conversation_option, named, tell_others
 from recorder.cli.once import command
 from recorder.cli.output import Column, clean, emit_json, short, table, terminal_width
 from recorder.clock import id_bytes, id_text
@@ -33,16 +33,18 @@ _PREVIEW: Final = 200
 
 @command()
 @click.argument("identity", metavar="ID")
+@conversation_option
 @json_option
 @store_option
 @pass_settings
-def events(settings: Settings, identity: str, as_json: bool) -> None:
+def events(settings: Settings, identity: str, whole: bool, as_json: bool) -> None:
     """Print the events of an exchange, a conversation, a journal or a link, in order.
 
-    ID is what list, journal, trace or verify shows, or a conversation's name.
+    ID is what list, journal, trace or verify shows, or a conversation's name. A conversation that no program opened has
+    the ID of its first exchange, whose events are printed alone without --conversation.
     """
     with Store(settings.store) as store:
-        for exchange in _streams(store, identity):
+        for exchange in _streams(store, identity, whole=whole):
             found = store.reader.events(id_bytes(exchange))
             if as_json:
                 for value in as_objects(found):
@@ -51,9 +53,11 @@ def events(settings: Settings, identity: str, as_json: bool) -> None:
                 _print(exchange, found)
 
 
-def _streams(store: Store, identity: str) -> tuple[str, ...]:
+def _streams(store: Store, identity: str, *, whole: bool) -> tuple[str, ...]:
     try:
-        return exchanges(store, identity)
+        found = named(store, identity, whole=whole)
+        tell_others(store, found, "--conversation")
+        return store.exchanges_of(found)
     except NotFound:
         try:
             return (id_text(resolve_journal(store.reader, identity)),)

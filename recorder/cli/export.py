@@ -18,7 +18,7 @@ from recorder.api.redacting import Standing
 from recorder.api.store import Store
 from recorder.cli.application import Settings, pass_settings, store_option
 from recorder.cli.failures import warn
-from recorder.cli.naming import resolve, tell_others
+from recorder.cli.naming import IN_PLACE, resolve, tell_others
 from recorder.cli.once import command
 from recorder.cli.output import Recorded, counted, short
 from recorder.cli.progress import progress
@@ -96,10 +96,11 @@ def export(
 ) -> None:
     """Export an exchange, a conversation, what the filters leave, or everything.
 
-    ID is what list shows, or a conversation's name. What is chosen by filters or by --all comes conversation by
-    conversation, and one exchange is in memory at a time, however many they are. A recording that was changed after
-    it was made is exported all the same; the transcript says so, and so does a warning. What `recorder redact` hides
-    is left out.
+    ID is what list shows, or a conversation's name. A conversation that no program opened has the ID of its first
+    exchange, which is exported alone: --conversation ID, in the place of ID, takes all of it. What is chosen by filters
+    or by --all comes conversation by conversation, and one exchange is in memory at a time, however many they are. A
+    recording that was changed after it was made is exported all the same; the transcript says so, and so does a
+    warning. What `recorder redact` hides is left out.
     """
     _check_choice(identity, selection, everything=everything)
     to_file = file if str(file) not in _STANDARD_OUTPUT else None
@@ -127,7 +128,7 @@ def export(
             pieces = redaction.guard(render(name, told, conversation))
         _put(to_file, pieces)
         if identity is not None:
-            tell_others(store, resolve(store, identity), "--conversation ID, in the place of ID,")
+            tell_others(store, resolve(store, identity), IN_PLACE)
     selected = "everything" if everything else "a selection"
     note(settings.store, "export", f"as {name}{', unredacted' if unredacted else ''}", identity, selected)
     if to_file is not None:

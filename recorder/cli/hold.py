@@ -11,7 +11,7 @@ from recorder.api.holding import keeping, place_hold, release_hold, without_effe
 from recorder.api.store import Store
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
 from recorder.cli.failures import tell_unsealed, tell_without_effect
-from recorder.cli.naming import resolve
+from recorder.cli.naming import conversation_option, named, tell_others
 from recorder.cli.once import group
 from recorder.cli.output import Column, clean, emit_json, print_table, short
 from recorder.cli.times import PointInTime
@@ -31,22 +31,35 @@ def hold() -> None:
 
 @hold.command()
 @click.argument("identity", metavar="[ID]", required=False)
+@conversation_option
 @click.option("--all", "everything", is_flag=True, help="Everything in the store.")
 @click.option("--ground", metavar="TEXT", required=True, help="Why; it stays for ever.")
 @click.option("--until", "until_ns", type=PointInTime(), help="Ends by itself at this time: 2030-01-01.")
 @store_option
 @pass_settings
-def place(settings: Settings, identity: str | None, everything: bool, ground: str, until_ns: int | None) -> None:
-    """Keep an exchange, a conversation or everything from being erased."""
+def place(
+    settings: Settings, identity: str | None, whole: bool, everything: bool, ground: str, until_ns: int | None
+) -> None:
+    """Keep an exchange, a conversation or everything from being erased.
+
+    ID is what list shows, or a conversation's name. A hold of a conversation is about what is in it when something is
+    to be erased, also what is recorded later. A conversation that no program opened has the ID of its first exchange,
+    which is kept alone without --conversation.
+    """
     if everything == (identity is not None):
         raise ConfigurationError("give the ID of an exchange or a conversation, or --all")
+    if everything and whole:
+        raise ConfigurationError("--all and --conversation are given together: leave one of them out")
     clock = SystemClock()
     if until_ns is not None and until_ns <= clock.wall_ns():
         raise ConfigurationError("--until is not in the future: give a date that is, or leave it out")
     with Store(settings.store) as store:
-        found = None if identity is None else resolve(store, identity)
+        found = None if identity is None else named(store, identity, whole=whole)
     made = place_hold(settings.store, clock, found, ground, until_ns, tell_unsealed)
     click.echo(f"hold {made} keeps {'everything' if found is None else f'the {found.kind} {found.id}'}")
+    if found is not None:
+        with Store(settings.store) as store:
+            tell_others(store, found, "--conversation")
 
 
 @hold.command()

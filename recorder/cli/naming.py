@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, Final
+
 import click
 
+from recorder.api.homes import rest_of, told_rest
+from recorder.api.homes import whole as whole_of
 from recorder.api.store import Store
 from recorder.api.threaded import Found
 from recorder.clock import id_bytes, id_text
 from recorder.core.events import stream_kind
+
+#: Option ``--conversation`` of the commands that take the ID of an exchange for that, and not for what it is in.
+conversation_option: Callable[..., Any] = click.option(
+    "--conversation", "whole", is_flag=True, help="All of the conversation that the exchange ID is in."
+)
+
+#: What :func:`tell_others` says for commands with the filter of this name.
+IN_PLACE: Final = "--conversation ID, in the place of ID,"
 
 
 def resolve(store: Store, text: str) -> Found:
@@ -27,26 +40,39 @@ def resolve(store: Store, text: str) -> Found:
     return Found("exchange", id_text(stream))
 
 
-def exchanges(store: Store, text: str) -> tuple[str, ...]:
-    """Return the ids of the exchanges that *text* names: its own, or those of a conversation.
+def named(store: Store, text: str, *, whole: bool) -> Found:
+    """Return what *text* names; where *whole* is set, the conversation that it is or is in.
 
-    :raises NotFound: nothing goes by that name, or several things do.
+    :raises NotFound: nothing goes by that name, or several things do; or the exchange was erased, and what is left of
+        its conversation goes by another id.
     """
-    return store.exchanges_of(resolve(store, text))
+    found = resolve(store, text)
+    return whole_of(store, found) if whole else found
 
 
 def begun_by(store: Store, found: Found) -> Found | None:
     """Return the conversation that is meant by its ID, or that has the ID of an exchange; None where there is none.
 
     A conversation that no program opened has the ID of its first exchange, and by that the exchange is found.
+
+    :raises NotFound: that exchange was erased, and what is left of its conversation goes by another id.
     """
     if found.kind == "exchange" and store.conversation_of(found.id)[0] != found.id:
         return None
-    return Found("conversation", found.id)
+    return whole_of(store, found)
 
 
 def tell_others(store: Store, found: Found, how: str) -> None:
-    """Say on standard error that a conversation has the same ID as an exchange, and how to have all of it."""
+    """Say on standard error that a conversation has the same ID as an exchange, and how to have all of it.
+
+    Where the exchange is erased, the conversation has another one, which is said.
+    """
+    left = rest_of(store, found.id) if found.kind == "exchange" else frozenset()
+    if left:
+        record = store.erasures.of(id_bytes(found.id))
+        if record is not None and found.id in record.texts("conversations"):
+            click.echo(told_rest(store, found.id, left), err=True)
+        return
     begun = begun_by(store, found) if found.kind == "exchange" else None
     count = 0 if begun is None else len(store.exchanges_of(begun))
     if count > 1:

@@ -12,7 +12,7 @@ from recorder.api.store import Store
 from recorder.api.threaded import Found
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
 from recorder.cli.failures import warn
-from recorder.cli.naming import resolve
+from recorder.cli.naming import named
 from recorder.cli.once import group
 from recorder.cli.output import Column, clean, counted, emit_json, print_table, short
 from recorder.clock import SystemClock
@@ -94,12 +94,10 @@ def _found(store: Store, identity: str | None, conversation: str | None) -> tupl
     """What is named, and of an exchange how many others its conversation has."""
     if identity is None and conversation is None:
         return None, 0
-    found = resolve(store, identity or conversation or "")
+    found = named(store, identity or conversation or "", whole=conversation is not None)
     if found.kind == "conversation":
         return found, 0
     home = store.conversation_of(found.id)[0]
-    if conversation is not None:
-        return Found("conversation", home), 0
     return found, len(store.threaded.conversation(home).exchanges) - 1
 
 

@@ -13,7 +13,7 @@ from recorder.api.player import Player
 from recorder.api.store import Store
 from recorder.cli.application import Settings, pace_option, store_option
 from recorder.cli.failures import FOUND
-from recorder.cli.naming import exchanges
+from recorder.cli.naming import conversation_option, named, tell_others
 from recorder.cli.once import command
 from recorder.cli.output import Recorded, clean, counted, short
 from recorder.cli.reading import FAILURES, pieces, reason
@@ -48,19 +48,22 @@ class Replayed:
 
 @command()
 @click.argument("identity", metavar="ID")
+@conversation_option
 @pace_option
 @store_option
 @click.pass_context
-def replay(ctx: click.Context, identity: str, pace: float) -> None:
+def replay(ctx: click.Context, identity: str, whole: bool, pace: float) -> None:
     """Answer the recorded requests again, and compare every byte.
 
-    ID is what list shows, or a conversation's name. Only the recording answers, no network is used.
+    ID is what list shows, or a conversation's name. A conversation that no program opened has the ID of its first
+    exchange, which is replayed alone without --conversation. Only the recording answers, no network is used.
     The bodies go to standard output as they come, the comparison to standard error. What is not what was
     written, as far as its hash chain tells, is not replayed. The exit code is 1 where anything differs.
     """
     different = 0
     with Store(ctx.ensure_object(Settings).store) as store:
-        for number in exchanges(store, identity):
+        found = named(store, identity, whole=whole)
+        for number in store.exchanges_of(found):
             recorded = store.exchange(number).exchange
             if recorded.request is None:
                 gone = (fact.detail for fact in recorded.anomalies if fact.kind == ERASED)
@@ -81,6 +84,7 @@ def replay(ctx: click.Context, identity: str, pace: float) -> None:
             difference = compare(recorded, replayed)
             click.echo(f"{short(number)}  {summary(replayed, difference)}", err=True)
             different += difference is not None
+        tell_others(store, found, "--conversation")
     ctx.exit(FOUND if different else 0)
 
 

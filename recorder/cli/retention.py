@@ -11,7 +11,7 @@ from recorder.api.holding import keeping, set_retention, without_effect
 from recorder.api.store import Store
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
 from recorder.cli.failures import tell_unsealed, tell_without_effect
-from recorder.cli.naming import resolve
+from recorder.cli.naming import named
 from recorder.cli.once import group
 from recorder.cli.output import Column, clean, emit_json, print_table, short
 from recorder.clock import SystemClock
@@ -41,9 +41,7 @@ def set_days(settings: Settings, days: int, of: str | None) -> None:
     found = None
     if of is not None:
         with Store(settings.store) as store:
-            found = resolve(store, of)
-            if found.kind == "exchange":
-                found = found._replace(kind="conversation", id=store.conversation_of(found.id)[0])
+            found = named(store, of, whole=True)
     set_retention(settings.store, SystemClock(), days, found, tell_unsealed)
     kept = "everything" if found is None else f"the conversation {found.id}"
     click.echo(f"{kept} is kept for {days:,} days" if days else f"{kept} is kept by no retention period")

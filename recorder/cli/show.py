@@ -12,7 +12,7 @@ from recorder.api.redacting import Standing
 from recorder.api.store import ConversationView, Store
 from recorder.api.threaded import Found
 from recorder.cli.application import Settings, json_option, pass_settings, store_option
-from recorder.cli.naming import resolve, tell_others
+from recorder.cli.naming import conversation_option, named, tell_others
 from recorder.cli.once import command
 from recorder.cli.output import clean, counted, dim, duration, emit_json, short, verdict
 from recorder.cli.redact import standing_of, tell_standing, unredacted_option
@@ -38,7 +38,7 @@ _AGAIN: Final = {
 
 @command()
 @click.argument("identity", metavar="ID")
-@click.option("--conversation", "whole", is_flag=True, help="All of the conversation that the exchange ID is in.")
+@conversation_option
 @unredacted_option
 @json_option
 @store_option
@@ -51,13 +51,11 @@ def show(settings: Settings, identity: str, whole: bool, unredacted: bool, as_js
     """
     with Store(settings.store) as store:
         standing = standing_of(store, unredacted=unredacted)
-        found = resolve(store, identity)
-        if whole and found.kind == "exchange":
-            found = Found("conversation", store.conversation_of(found.id)[0])
+        found = named(store, identity, whole=whole)
         _show(store, standing, found, as_json=as_json)
         tell_others(store, found, "--conversation")
     if unredacted:
-        note(settings.store, "show", "unredacted", identity)
+        note(settings.store, "show", "unredacted", identity, whole=whole)
     tell_standing(standing)
 
 

@@ -14,7 +14,7 @@ from recorder.api.store import Store
 from recorder.cli.application import Settings, json_option, store_option
 from recorder.cli.bundle_verifying import bundle_options, verify_a_bundle
 from recorder.cli.failures import FOUND, UNREACHABLE, exit_code, tell, tell_unsealed
-from recorder.cli.naming import exchanges
+from recorder.cli.naming import conversation_option, named, tell_others
 from recorder.cli.once import command
 from recorder.cli.output import emit_json
 from recorder.cli.progress import progress
@@ -37,6 +37,7 @@ _LONG: Final = 50_000  # events that take long enough for one
 
 @command()
 @click.argument("identity", metavar="[ID]", required=False)
+@conversation_option
 @bundle_options
 @click.option(
     "--anchor",
@@ -57,6 +58,7 @@ _LONG: Final = 50_000  # events that take long enough for one
 def verify(
     ctx: click.Context,
     identity: str | None,
+    whole: bool,
     bundle: Path | None,
     keys: tuple[str, ...],
     held: Path | None,
@@ -73,24 +75,26 @@ def verify(
 
     Every event, every journal, every entry of the ledger and every signed checkpoint is checked, also against what is
     kept outside of the store. Who signed is said only against a key that you name; take its fingerprint from the other
-    side by another way than the recording. ID is what list shows, or a conversation's name.
+    side by another way than the recording. ID is what list shows, or a conversation's name. A conversation that no
+    program opened has the ID of its first exchange, which is checked alone without --conversation.
 
     The exit code is 1 when anything is not as it was written, is missing, or contradicts the clocks.
-
     Nothing is changed by that. --record adds to the access trail of a store that has a ledger.
 
     With --bundle it is an evidence bundle that is checked, and no store is read; with --roots its time stamps, too.
     """
     if bundle is not None:
-        if identity is not None or anchors or outside or views or jobs or record or resume:
+        if identity is not None or whole or anchors or outside or views or jobs or record or resume:
             raise ConfigurationError("--bundle checks all of a file: only --key, --checkpoint and --roots go with it")
         verify_a_bundle(ctx, bundle, keys, held, roots, as_json=as_json)
     check_keys(keys)
+    if whole and identity is None:
+        raise ConfigurationError("--conversation is given without an ID: give that of an exchange in it")
     with Store(ctx.ensure_object(Settings).store) as store:
         if identity is not None:
             if keys or held or anchors or roots or outside or views or resume:
                 raise ConfigurationError("with an ID only chains and leaves are checked: leave the other options out")
-            report = audit_streams(store.reader, map(id_bytes, exchanges(store, identity)))
+            report = _named(store, identity, whole=whole)
         else:
             asked = Asked(
                 now_ns=SystemClock().wall_ns(),
@@ -111,6 +115,13 @@ def verify(
             click.echo(line)
     refused = _record(ctx.ensure_object(Settings).store, identity, report) if record else 0
     ctx.exit(FOUND if report.findings else refused)
+
+
+def _named(store: Store, identity: str, *, whole: bool) -> Report:
+    found = named(store, identity, whole=whole)
+    report = audit_streams(store.reader, map(id_bytes, store.exchanges_of(found)))
+    tell_others(store, found, "--conversation")
+    return report
 
 
 def _record(url: str, identity: str | None, report: Report) -> int:

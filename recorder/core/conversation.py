@@ -199,6 +199,7 @@ class Conversation:
     :ivar exchanges: ids in the order in which they were sent.
     :ivar parents: ``exchange id -> id of the exchange that it extends``; roots are not in it.
     :ivar relations: what each exchange is to those before it, where somebody looked: see :mod:`recorder.core.history`.
+    :ivar one_of: how many exchanges it has, where only one of these is here; None: this is all of it.
     """
 
     id: str
@@ -206,6 +207,7 @@ class Conversation:
     exchanges: tuple[str, ...] = ()
     parents: Mapping[str, str] = field(default_factory=dict)
     relations: Mapping[str, Relation] = field(default_factory=dict)
+    one_of: int | None = None
 
 
 def turn_of(

@@ -135,6 +135,7 @@ class PayloadErasedMeta(TypedDict):
     conversations: NotRequired[list[str]]  # in which it was, its own first; absent where nobody knew
     follows: NotRequired[str]  # the exchange that it went on from
     followed_by: NotRequired[list[str]]  # those that went on from it
+    beside: NotRequired[list[str]]  # of the first of its conversation: others that went on from nothing
     linked: NotRequired[LinkedThing]  # of a link
     recorded_ns: NotRequired[int]  # when it was recorded by somebody without the key; this is his word's confirmation
     vouched_by: NotRequired[str]  # who confirmed that

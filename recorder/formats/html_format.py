@@ -119,6 +119,8 @@ class _Seen:
 
 def _head(conversation: Conversation | None) -> str:
     name = (conversation.name or conversation.id) if conversation else "Exchanges"
+    if conversation is not None and conversation.one_of is not None:
+        name = f"One of {conversation.one_of:,} exchanges of the conversation {name}"
     named = conversation is not None and conversation.name is not None
     identity = f'<p class="facts">Conversation {code(conversation.id)}</p>\n' if conversation and named else ""
     return (

@@ -56,7 +56,7 @@ class Markdown:
         Exchanges of several conversations get the heading of theirs where it begins.
         """
         if conversation is not None:
-            yield from _heading(conversation.id, conversation.name)
+            yield from _heading(conversation.id, conversation.name, conversation.one_of)
         exchanges = exchanges if isinstance(exchanges, Rereadable) else list(exchanges)
         yield from _changed(exchanges)
         repeats = Repeats(conversation)
@@ -72,8 +72,9 @@ class Markdown:
             last = rebuilt.id
 
 
-def _heading(identity: str, name: str | None) -> Iterator[str]:
-    yield f"# Conversation {code(name or identity)}\n\n"
+def _heading(identity: str, name: str | None, one_of: int | None = None) -> Iterator[str]:
+    what = "Conversation" if one_of is None else f"One of {one_of:,} exchanges of the conversation"
+    yield f"# {what} {code(name or identity)}\n\n"
     if name is not None:
         yield f"id {code(identity)}\n\n"
 
