@@ -209,7 +209,7 @@ class Reader:
             return not (
                 exchange.id in rows.exchanges
                 or (newer is not None and newer.precedes(message))
-                or (not message.answered and message.key in answers)
+                or (not message.answered and message.identity in answers)
             )
 
         found = sorted(self._found_fresh(query, which, answers), key=_newest)
@@ -225,18 +225,18 @@ class Reader:
             key: row
             for key, row in (rows.messages or {}).items()
             if which.selects(rows.exchanges[row.exchange])
-            and (row.answered or key not in answers)
+            and (row.answered or row.identity not in answers)
             and query.selects(row.searched)
         }
-        sent = [key for key, row in found.items() if not row.answered]
-        again = self.projected.sent_back(sent)
-        again |= {
+        sent = [row for row in found.values() if not row.answered]
+        again = self.projected.sent_back(row.identity for row in sent)
+        earlier = {
             row.key
-            for row in self.projected.messages(sent)
+            for row in self.projected.messages(row.key for row in sent)
             if row.exchange not in rows.exchanges and row.precedes(found[row.key])
         }
         for key, row in found.items():
-            if row.answered or key not in again:
+            if row.answered or not (row.identity in again or key in earlier):
                 yield row, rows.exchanges[row.exchange]
 
     def openings(self) -> dict[bytes, OpeningRow]:

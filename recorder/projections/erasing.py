@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from recorder.clock import id_text
 from recorder.core.events import Event
-from recorder.projections.rows import exchange_row, kind_of, opening_row
+from recorder.projections.rows import exchange_row, kind_of, opening_row, turn_of_row
 from recorder.projections.runner import NAME, folded
 from recorder.store import erasure
 from recorder.store.projected import ExchangeRow, OpeningRow, store_rows
@@ -37,7 +38,7 @@ def erase_streams(store: SqlStore, streams: Mapping[bytes, Sequence[Event]], lef
         store_rows(connection, exchanges)
         store_rows(connection, openings)
         erasure.remove_links(connection, links)
-        heirs = heirs_of(connection, ids)
+        heirs = heirs_of(connection, ids, lambda row: turn_of_row(row, id_text(row.id)).keys)
         remove_messages(connection, ids)
         rows = folded(store, sorted(heirs), messages=True)
         store_messages(connection, list((rows.messages or {}).values()), sorted(heirs))

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
+from recorder.core.answer_pieces import runs
 from recorder.core.conversation import answer_keys
 from recorder.core.json_text import whole
 from recorder.core.messages import (
@@ -25,6 +26,7 @@ from recorder.projections.values import texts_of, unescaped
 from recorder.store.searched import CallRow, MessageRow
 
 _ANSWER: Final = b"recorder/answer/v1\0"
+_PIECE: Final = b"recorder/piece/v1\0"
 _LARGEST: Final = 2**31 - 1  # that an INTEGER of Postgres holds; the index of a choice is what somebody sent
 
 _TOOLS: Final = frozenset({"tool", "function"})  # roles of OpenAI's dialect and its like, where a result is the text
@@ -48,16 +50,24 @@ def message_rows(
 ) -> Iterator[MessageRow]:
     """Yield a row for each message of an exchange's request and for each of its answers.
 
+    What several messages of the model say together has one thread key, however many there are and wherever they were
+    cut. So the last of them has a row by a key of its own: a row tells which message it follows, and of those that were
+    cut otherwise, or sent as one, the rows are others. Whoever has the same message at the end of a history may have
+    come there on another way, so it is asked of each message whether it is known.
+
     :param keys: the thread keys of the request's messages.
-    :param known: tells whether an earlier exchange has the message with a key, whose row then stands for it. That one
-        has the messages before it as well, so neither they nor it are asked for, and no row is made of them.
+    :param known: tells whether an earlier exchange has the row with a key, which then stands for the message: no other
+        one is made of it.
     :param named: the key of what the request names that it goes on from.
     """
     messages = rebuilt.request_messages
-    fresh = next((place for place in range(len(keys), 0, -1) if known(keys[place - 1])), 0)
-    for place in range(fresh, len(keys)):
+    ends = {end - 1 for _, end in runs(messages)}
+    for place, thread_key in enumerate(keys):
         follows = keys[place - 1] if place else None
-        yield _row(rebuilt, messages[place], key=keys[place], place=place, follows=follows)
+        together = thread_key if place in ends else None
+        key = thread_key if together is None else _piece_row_key(follows or b"", thread_key)
+        if not known(key):
+            yield _row(rebuilt, messages[place], key=key, place=place, follows=follows, thread_key=together)
     last = keys[-1] if keys else named
     made = answer_keys(messages, keys, rebuilt.answer_messages, named)
     for (number, choice), sent_back in zip(_numbered(rebuilt), made, strict=True):
@@ -87,6 +97,11 @@ def _numbered(rebuilt: Rebuilt) -> Iterator[tuple[int, Choice]]:
 def answer_row_key(exchange: bytes, choice: int) -> bytes:
     """Return the key of the row of an answer: BLAKE2b-128 of the exchange and the choice."""
     return hashlib.blake2b(_ANSWER + exchange + str(choice).encode(), digest_size=16).digest()
+
+
+def _piece_row_key(follows: bytes, thread_key: bytes) -> bytes:
+    """Return the key of the row of a message that ends several: BLAKE2b-128 of the two keys between which it stands."""
+    return hashlib.blake2b(_PIECE + follows + thread_key, digest_size=16).digest()
 
 
 def _row(

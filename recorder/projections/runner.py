@@ -18,7 +18,7 @@ from recorder.store.searched import CallRow, MessageRow
 from recorder.store.sql import SqlStore
 from recorder.store.steps import Step, steps
 
-NAME: Final = "rows/16"  # another name where a fold gives other rows than before: all are made again
+NAME: Final = "rows/17"  # another name where a fold gives other rows than before: all are made again
 _AT_ONCE: Final = 4096  # events of the feed
 _MOST_BYTES: Final = 16 * 1024 * 1024
 _MOST_MESSAGES: Final = 20_000  # whose rows are made before they are stored

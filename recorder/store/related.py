@@ -5,15 +5,15 @@ Nothing here decides which conversation an exchange is in: that does :func:`reco
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Select, Table, func, or_, select
+from sqlalchemy import Connection, Select, Table, func, literal, or_, select
 
 from recorder.clock import ID_SIZE
 from recorder.core.events import SEALED_FORMAT
 from recorder.store.rows import batched
-from recorder.store.tables import event_streams, exchanges, messages, openings
+from recorder.store.tables import Identity16, event_streams, exchanges, messages, openings
 
 if TYPE_CHECKING:
     from sqlalchemy import CTE, ColumnElement
@@ -57,7 +57,7 @@ def turns_by(what: str, connection: Connection, values: Iterable[Any]) -> Iterat
     """
     query = select(*_TURN)
     if what == "answer":
-        query = query.join(messages, messages.c.exchange == exchanges.c.id)
+        query = query.join(messages, messages.c.exchange == exchanges.c.id).where(messages.c.answered == 1)
     for some in batched(list(values), _AT_ONCE):
         yield from _turns(connection, query.where(_BY[what].in_(some)))
 
@@ -65,17 +65,30 @@ def turns_by(what: str, connection: Connection, values: Iterable[Any]) -> Iterat
 def turns_extending(connection: Connection, values: Iterable[bytes]) -> Iterator[TurnRow]:
     """Yield the exchanges whose requests begin with the messages that one of these thread keys stands for.
 
-    A message tells which one it follows, so the requests of a store are trees; a request ends at one of their nodes.
+    A message tells which one it follows, so there is a way from each of these keys to where such a request ends. Ways
+    meet where the same was sent in one message and in several: a few others may be among those that are found.
     """
-    ends: set[bytes] = set()
-    for some in batched(list(values), _AT_ONCE):
-        sent = messages.c.answered == 0
-        under = select(messages.c.key).where(messages.c.key.in_(some), sent).cte("under", recursive=True)
-        under = under.union(select(messages.c.key).join(under, messages.c.follows == under.c.key).where(sent))
+    asked = list(values)
+    ends = set(asked)
+    for some in batched(asked, _AT_ONCE):
+        under = _under(select(_AFTER).where(messages.c.follows.in_(some), _SENT))
         ends.update(connection.execute(select(under.c.key)).scalars())
     # Not joined: Postgres cannot tell how many there are, takes them for many, and would read all exchanges.
     for some in batched(list(ends), _AT_ONCE):
         yield from _turns(connection, select(*_TURN).where(exchanges.c.thread_key.in_(some)))
+
+
+_SENT: Final = messages.c.answered == 0
+_AFTER: Final = func.coalesce(messages.c.thread_key, messages.c.key).label("key")  # of a history that ends with it
+
+
+def _under(first: Select[Any]) -> CTE:
+    """Return thread keys, and those of all histories that go on from them.
+
+    :param first: the keys, called ``key``.
+    """
+    under = first.cte("under", recursive=True)
+    return under.union(select(_AFTER).join(under, messages.c.follows == under.c.key).where(_SENT))
 
 
 def turns_kept(connection: Connection, values: Iterable[bytes]) -> Iterator[TurnRow]:
@@ -182,34 +195,50 @@ def instances_of(store: SqlStore, streams: Iterable[bytes]) -> dict[bytes, bytes
     return found
 
 
-def heirs_of(connection: Connection, ids: Sequence[bytes]) -> set[bytes]:
+def heirs_of(connection: Connection, ids: Sequence[bytes], keys_of: Callable[[TurnRow], Sequence[bytes]]) -> set[bytes]:
     """Return the exchanges whose rows of messages have to be stored anew when those of some exchanges are removed.
 
     A message that several exchanges sent has its row with the first of them; the next one takes its place. To be called
     while these exchanges have rows of messages, and no thread keys any more.
+
+    :param keys_of: returns the thread keys of the messages of an exchange's request.
     """
     c = messages.c
     alone: set[bytes] = set()
     heirs: set[bytes] = set()
     for some in batched(ids, _AT_ONCE):
-        query = select(c.key, c.follows).where(c.exchange.in_(some), c.answered == 0).order_by(c.place)
-        for key, follows in connection.execute(query).all():
-            heir = None if follows in alone else _next_to_send(connection, key)
-            if heir is None:
+        query = select(c.key, c.follows, _AFTER.label("ends")).where(c.exchange.in_(some), _SENT).order_by(c.place)
+        for key, follows, ends in connection.execute(query).all():
+            if follows in alone:
                 alone.add(key)  # who sends what follows on it sends it too
-            else:
-                heirs.add(heir)
+                continue
+            sending = None
+            for sending in _sending(connection, ends):
+                if _is_sent(follows, ends, keys_of(sending)):
+                    heirs.add(sending.id)
+                    break
+            if sending is None:
+                alone.add(ends)
     return heirs
 
 
-def _next_to_send(connection: Connection, key: bytes) -> bytes | None:
-    """Return the first exchange whose request has the messages that a thread key stands for."""
-    sent = messages.c.answered == 0
-    under = select(messages.c.key).where(messages.c.key == key, sent).cte("under", recursive=True)
-    under = under.union(select(messages.c.key).join(under, messages.c.follows == under.c.key).where(sent))
-    query = select(exchanges.c.id).where(exchanges.c.thread_key.in_(select(under.c.key)))
-    found: bytes | None = connection.execute(query.order_by(exchanges.c.started_ns, exchanges.c.id).limit(1)).scalar()
-    return found
+def _sending(connection: Connection, key: bytes) -> Iterator[TurnRow]:
+    """Yield the exchanges whose requests begin with the messages that a thread key stands for, the first one first, and
+    others where ways meet: see :func:`turns_extending`.
+    """
+    c = exchanges.c
+    under = _under(select(literal(key, Identity16()).label("key")))
+    query = select(c.id).where(c.thread_key.in_(select(under.c.key))).order_by(c.started_ns, c.id)
+    # Many may begin so, and nearly always the first one is what is looked for.
+    with connection.execute(query, execution_options={"yield_per": _AT_ONCE}) as found:
+        for identity in found.scalars():
+            yield from _turns(connection, select(*_TURN).where(c.id == identity))
+
+
+def _is_sent(follows: bytes | None, ends: bytes, keys: Sequence[bytes]) -> bool:
+    """Whether a request has the message between two thread keys of its own."""
+    place = keys.index(ends) if ends in keys else None
+    return place is not None and (keys[place - 1] if place else None) == follows
 
 
 def sealed_rows(store: SqlStore) -> list[bytes]:

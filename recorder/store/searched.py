@@ -52,13 +52,15 @@ _LONGEST_PHRASE: Final = 250  # words: of one that stands there more often than 
 class MessageRow:
     """One message of a request or an answer, as it was in the first exchange that had it.
 
-    :ivar key: of a request's message, its thread key (:mod:`recorder.core.conversation`); of an answer, one of its own.
+    :ivar key: of a request's message, its thread key (:mod:`recorder.core.conversation`); of an answer, one of its own,
+        as of the last of several messages of the model.
     :ivar exchange: the first that sent it, or the one that got it as an answer.
     :ivar started_ns: when that exchange began.
     :ivar answered: 1 for an answer, 0 for a message of a request.
     :ivar place: its index in the request; of an answer, its choice.
     :ivar follows: thread key of the message before it.
-    :ivar thread_key: of an answer, the key it has when it is sent back; None where it cannot be.
+    :ivar thread_key: of an answer, the key it has when it is sent back; None where it cannot be. Of the last of several
+        messages of the model, the key that they have together; None of any other message of a request.
     :ivar rest: what else can be searched for: refusals, calls of tools and their results.
     :ivar finish: of an answer, its finish reason in the words of all dialects.
     """
@@ -75,6 +77,11 @@ class MessageRow:
     reasoning: str | None
     rest: str | None
     finish: str | None
+
+    @property
+    def identity(self) -> bytes:
+        """The thread key of a history that ends with it; of an answer that cannot be sent back, a key of its own."""
+        return self.thread_key or self.key
 
     @property
     def searched(self) -> tuple[str | None, str | None, str | None]:
@@ -219,9 +226,8 @@ def stored_messages(connection: Connection, keys: Iterable[bytes]) -> Iterator[M
 def sent_back(connection: Connection, keys: Iterable[bytes]) -> Iterator[bytes]:
     """Yield those of the keys that an answer has when it is sent back."""
     for some in batched(list(keys), _AT_ONCE):
-        yield from connection.execute(
-            select(messages.c.thread_key).where(messages.c.thread_key.in_(some)).distinct()
-        ).scalars()
+        answered = messages.c.thread_key.in_(some), messages.c.answered == 1
+        yield from connection.execute(select(messages.c.thread_key).where(*answered).distinct()).scalars()
 
 
 def found_messages(
@@ -239,7 +245,8 @@ def found_messages(
     found = where(connection, query, newest_first, restrict is not None)
     answers = messages.alias("answers")
     # Not EXISTS: Postgres would hash every answer of the store for it, however few messages are asked about.
-    again = select(answers.c.thread_key).where(answers.c.thread_key == messages.c.key).limit(1).scalar_subquery()
+    answer = answers.c.thread_key == func.coalesce(messages.c.thread_key, messages.c.key), answers.c.answered == 1
+    again = select(answers.c.thread_key).where(*answer).limit(1).scalar_subquery()
     statement = found.where(or_(messages.c.answered == 1, again.is_(None)))
     if restrict is not None:
         statement = restrict(statement)

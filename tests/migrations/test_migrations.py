@@ -146,13 +146,33 @@ def as_of_0004(connection: Connection) -> None:
     for column in ("goes_on_from", "kept_as", "last_item"):
         connection.exec_driver_sql(f"DROP INDEX exchange_rows_{column}")
         connection.exec_driver_sql(f"ALTER TABLE exchange_rows DROP COLUMN {column}")
+    connection.exec_driver_sql("DROP VIEW messages")
+    connection.exec_driver_sql(view_of_0002(connection))
     connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0004'")
+
+
+def view_of_0002(connection: Connection) -> str:
+    """Return the statement that makes the view of messages as it was before 0005."""
+    script = ScriptDirectory.from_config(revisions.alembic_config(connection)).get_revision("0002")
+    assert script is not None
+    sqlite = connection.dialect.name == "sqlite"
+    (view,) = (view for view in script.module.VIEWS if "VIEW messages" in view)
+    for word, meaning in (script.module.SQLITE_WORDS if sqlite else script.module.POSTGRES_WORDS).items():
+        view = view.replace(word, meaning)
+    return str(view if sqlite else view.replace("%", "%%"))
+
+
+def messages_view(connection: Connection) -> object:
+    """Return what the store says that the view of messages is."""
+    sqlite = "SELECT sql FROM sqlite_master WHERE name = 'messages'"
+    postgres = "SELECT pg_get_viewdef('messages'::regclass)"
+    return connection.exec_driver_sql(sqlite if connection.dialect.name == "sqlite" else postgres).scalar()
 
 
 def test_a_store_of_0004_is_upgraded_by_its_writer_and_its_rows_are_made_again(
     absent_url: str, empty_postgres_url: str
 ) -> None:
-    """0005 adds what finds the exchanges of a conversation whose history the provider keeps."""
+    """0005 adds what finds the exchanges of a conversation whose history the provider keeps, or is sent in pieces."""
     kept = kept_exchange(1), kept_exchange(2, previous_response_id="resp_1")
     for url in (absent_url, empty_postgres_url):
         schema.upgrade(url)
@@ -162,7 +182,9 @@ def test_a_store_of_0004_is_upgraded_by_its_writer_and_its_rows_are_made_again(
             project(store, SqlProjected(store))
             expected = list(SqlProjected(store).exchanges())
         with engine_of(url).connect() as connection, connection.begin():
+            view = messages_view(connection)
             as_of_0004(connection)
+            assert messages_view(connection) != view
         with pytest.raises(StaleSchema, match=r"has schema 0004, not 0005"):
             open_store(url, write=False)
         if url == empty_postgres_url:
@@ -172,6 +194,8 @@ def test_a_store_of_0004_is_upgraded_by_its_writer_and_its_rows_are_made_again(
             project(store, SqlProjected(store))
             assert list(SqlProjected(store).exchanges()) == expected
             assert expected[0].goes_on_from == expected[1].kept_as is not None
+        with engine_of(url).connect() as connection:
+            assert messages_view(connection) == view
 
 
 def test_several_upgrade_at_once(absent_url: str, empty_postgres_url: str) -> None:
