@@ -3,16 +3,17 @@
 A test of whole programs or stores may cost seconds, and often has dozens of cases: engines, formats, options. The
 default tier runs such a test with some of its cases, and none of the tests that ``left.txt`` names: so it takes minutes
 on two cores. What it leaves is ``thorough``: ``pytest -m 'not soak'`` runs all of it, ``.ci/run`` a part that changes
-with the commit, and what is of the corpus, by naming its files. Which cases these are is decided by their names alone:
-each run has the same ones, on every machine and in each worker of pytest-xdist, and half of those that have an engine
-are of Postgres. A test that is named nowhere is in the default tier.
+with the commit, some cases of each test that ``next.txt`` names, and what is of the corpus, by naming its files. Which
+cases these are is decided by their names alone: each run has the same ones, on every machine and in each worker of
+pytest-xdist, and half of those that have an engine are of Postgres. A test that is named nowhere is in the default tier.
 
 Which tests are left is measured: a run with ``-p tests.sampling`` under coverage notes what each test covers, and
 ``python -m tests.sampling REPORT.xml .coverage`` writes ``left.txt`` anew from that and from the times in what
 ``--junitxml`` wrote (CONTRIBUTING.md has the commands). A long test is left when others that stay cover the lines and
 branches that it does, or all but so few that they are not worth its time; of each file one test stays. Of a test that
 did not run, what is known stays: a run of the default tier tells which are next, and one after ``left.txt`` was emptied
-chooses among all.
+chooses among all. ``python -m tests.sampling DEFAULT.coverage THOROUGH.coverage`` writes ``next.txt``: what covers most
+of that which the default tier does not cover at all.
 """
 
 from __future__ import annotations
@@ -51,6 +52,11 @@ _LONG = (
 
 #: Tests that are left, ``directory/file.py::test`` in each line.
 LEFT_TESTS = Path(__file__).parent / "left.txt"
+#: Those of what is left that ``.ci/run`` runs with every commit, and how many cases of each.
+NEXT_TESTS = LEFT_TESTS.with_name("next.txt")
+NEXT_CASES = 4
+#: A test is among them that covers so many lines and branches which nothing else does that is run.
+_MANY = 5
 #: What the issues demand by name is in the default tier with its samples, however long it takes.
 _DEMANDED = ("acceptance", "golden", "integration/test_docs.py")
 #: A test whose case takes so much of the time of all on average is long.
@@ -101,10 +107,13 @@ def mark_what_is_left(items: Iterable[pytest.Item], named: Iterable[Path]) -> No
 
 
 def leave_parts(items: list[pytest.Item], part: int, of: int) -> list[pytest.Item]:
-    """Return which of the thorough cases are of another part than this one."""
-    return [
-        item for item in items if item.get_closest_marker(MARK) is not None and _number(item.nodeid) % of != part % of
-    ]
+    """Return which of the thorough cases are of another part than this one, and not of those that are in every part."""
+    thorough = [item for item in items if item.get_closest_marker(MARK) is not None]
+    cases: defaultdict[str, list[pytest.Item]] = defaultdict(list)
+    for item in sorted(thorough, key=lambda item: _number(item.nodeid)):
+        cases[_name(item.nodeid)].append(item)
+    always = {item for test in NEXT_TESTS.read_text().split() for item in cases[test][:NEXT_CASES]}
+    return [item for item in thorough if _number(item.nodeid) % of != part % of and item not in always]
 
 
 def _name(nodeid: str) -> str:
@@ -197,6 +206,29 @@ def left_tests(times: Mapping[str, list[float]], covered: Mapping[str, Set[Part]
     return sorted(left.union(unknown).difference(cheapest.values()))
 
 
+def next_tests(covered: Set[Part], others: Mapping[str, Set[Part]]) -> list[str]:
+    """Return the tests that are to be run next, as :data:`NEXT_TESTS` names them: by what each adds, until that is few.
+
+    :param covered: what the default tier covers.
+    :param others: what :func:`parts_covered` says of the tests that it leaves.
+    """
+    missing = {test: parts - covered for test, parts in others.items()}
+    names = []
+    while (best := max(missing, key=lambda test: (len(missing[test]), test), default=None)) is not None:
+        if len(taken := missing.pop(best)) < _MANY:
+            break
+        names.append(best)
+        missing = {test: parts - taken for test, parts in missing.items()}
+    return sorted(names)
+
+
+def _write(file: Path, names: Iterable[str]) -> None:
+    file.write_text("".join(f"{name}\n" for name in names))
+
+
 if __name__ == "__main__":
-    names = left_tests(times_taken(Path(sys.argv[1])), parts_covered(Path(sys.argv[2])), LEFT_TESTS.read_text().split())
-    LEFT_TESTS.write_text("".join(f"{name}\n" for name in names))
+    first, second = map(Path, sys.argv[1:])
+    if first.suffix == ".xml":
+        _write(LEFT_TESTS, left_tests(times_taken(first), parts_covered(second), LEFT_TESTS.read_text().split()))
+    else:
+        _write(NEXT_TESTS, next_tests(set().union(*parts_covered(first).values()), parts_covered(second)))

@@ -12,7 +12,16 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ENGINES
-from tests.sampling import LEFT_TESTS, Part, left_tests, parts_covered, times_taken
+from tests.sampling import (
+    LEFT_TESTS,
+    NEXT_CASES,
+    NEXT_TESTS,
+    Part,
+    left_tests,
+    next_tests,
+    parts_covered,
+    times_taken,
+)
 
 _TESTS = Path(__file__).parents[1]
 
@@ -49,20 +58,51 @@ def test_every_test_is_in_the_default_tier_and_every_case_in_one() -> None:
 
 @pytest.mark.thorough
 def test_the_parts_are_all_that_is_left() -> None:
-    asked = ["-m", "thorough and not soak", "tests/migrations"]
-    parts = [collected(*asked, TESTS_PART=f"{number} of 3") for number in (7, 8, 9)]
-    assert sorted(itertools.chain(*parts)) == sorted(collected(*asked))
-    assert all(parts)
+    named = [f"tests/{name}" for name in NEXT_TESTS.read_text().split()]
+    asked = ["-m", "thorough and not soak", "tests/migrations", named[0].partition("::")[0].rpartition("/")[0]]
+    parts = [collected(*asked, TESTS_PART=f"{number} of 5") for number in range(7, 12)]
+    whole = collected(*asked)
+    assert set(itertools.chain(*parts)) == set(whole)
+    assert all(set(part) < set(whole) for part in parts)
+    always = set.intersection(*map(set, parts))
+    assert without_cases([*always]) == without_cases(whole).intersection(named)
+    for test in without_cases([*always]):
+        cases = [name for name in whole if name.partition("[")[0] == test]
+        assert len([name for name in always if name.partition("[")[0] == test]) == min(len(cases), NEXT_CASES)
+
+
+def test_next_is_what_adds_most_until_that_is_few() -> None:
+    others = {
+        "unit/test_a.py::test_most": parts(*range(10, 20)),
+        "unit/test_a.py::test_what_is_known_by_then": parts(*range(14, 22)),
+        "unit/test_a.py::test_few": parts(*range(9), 30),
+        "unit/test_b.py::test_five": parts(*range(5), *range(20, 25)),
+        "": parts(1, 2),
+    }
+    assert next_tests(parts(*range(9)), others) == ["unit/test_a.py::test_most", "unit/test_b.py::test_five"]
+
+
+def named_in(listed: Path) -> dict[str, set[str]]:
+    """Return the tests that a list names, by file."""
+    named: dict[str, set[str]] = {}
+    for name in listed.read_text().split():
+        file, _, test = name.partition("::")
+        named.setdefault(file, set()).add(test)
+    return named
+
+
+def tests_in(file: str) -> set[str]:
+    return set(re.findall(r"^ *(?:async )?def (test_\w+)\(", (_TESTS / file).read_text(), re.MULTILINE))
 
 
 def test_what_is_left_is_there_and_leaves_no_file_empty() -> None:
-    named: dict[str, list[str]] = {}
-    for name in LEFT_TESTS.read_text().split():
-        file, _, test = name.partition("::")
-        named.setdefault(file, []).append(test)
-    for file, tests in named.items():
-        there = re.findall(r"^ *(?:async )?def (test_\w+)\(", (_TESTS / file).read_text(), re.MULTILINE)
-        assert set(tests) < set(there), file
+    for file, tests in named_in(LEFT_TESTS).items():
+        assert tests < tests_in(file), file
+
+
+def test_what_is_next_is_there() -> None:
+    for file, tests in named_in(NEXT_TESTS).items():
+        assert tests <= tests_in(file), file
 
 
 def test_the_times_of_all_cases_are_read_from_a_report(tmp_path: Path) -> None:
