@@ -5,7 +5,8 @@ default tier runs such a test with some of its cases, and none of the tests that
 on two cores. What it leaves is ``thorough``: ``pytest -m 'not soak'`` runs all of it, ``.ci/run`` a part that changes
 with the commit, some cases of each test that ``next.txt`` names, and what is of the corpus, by naming its files. Which
 cases these are is decided by their names alone: each run has the same ones, on every machine and in each worker of
-pytest-xdist, and half of those that have an engine are of Postgres. A test that is named nowhere is in the default tier.
+pytest-xdist, and half of those that have an engine are of Postgres. A test that is named nowhere is in the default
+tier.
 
 Which tests are left is measured: a run with ``-p tests.sampling`` under coverage notes what each test covers, and
 ``python -m tests.sampling REPORT.xml .coverage`` writes ``left.txt`` anew from that and from the times in what

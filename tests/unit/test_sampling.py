@@ -91,18 +91,18 @@ def named_in(listed: Path) -> dict[str, set[str]]:
     return named
 
 
-def tests_in(file: str) -> set[str]:
+def names_in(file: str) -> set[str]:
     return set(re.findall(r"^ *(?:async )?def (test_\w+)\(", (_TESTS / file).read_text(), re.MULTILINE))
 
 
 def test_what_is_left_is_there_and_leaves_no_file_empty() -> None:
     for file, tests in named_in(LEFT_TESTS).items():
-        assert tests < tests_in(file), file
+        assert tests < names_in(file), file
 
 
 def test_what_is_next_is_there() -> None:
     for file, tests in named_in(NEXT_TESTS).items():
-        assert tests <= tests_in(file), file
+        assert tests <= names_in(file), file
 
 
 def test_the_times_of_all_cases_are_read_from_a_report(tmp_path: Path) -> None:
