@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from recorder.core.json_text import rfc3339
+from recorder.core.seal_times import APART_NS
 from recorder.ledger.anchors.base import Checked
 from recorder.ledger.anchors.time_stamps import check_time_stamp
-from recorder.ledger.standalone.journals import TOLERATED_NS
 from recorder.ledger.standalone.report import OF_ANCHORS
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _times(exchanges: list[dict[str, Any]], stamps: list[tuple[int, int]]) -> di
 def _contradicted(exchanges: list[dict[str, Any]], times: Mapping[str, int]) -> Iterator[str]:
     for one in exchanges:
         at_ns = times.get(one["id"])
-        if at_ns is not None and one["sealed_at"] > rfc3339(at_ns + TOLERATED_NS):  # texts of one form, UTC
+        if at_ns is not None and one["sealed_at"] > rfc3339(at_ns + APART_NS):  # texts of one form, UTC
             yield f"{one['id']} says to have been sealed {one['sealed_at']}, and was stamped by {rfc3339(at_ns)}"
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any, BinaryIO
 
 from recorder.ledger.standalone.container import SEAL_NAME, Container, Damaged
-from recorder.ledger.standalone.findings import Findings, id_of
+from recorder.ledger.standalone.findings import OF_TIMES, Findings, id_of
 from recorder.ledger.standalone.journals import Journals
 from recorder.ledger.standalone.log import Log, Sealed
 from recorder.ledger.standalone.notes import (
@@ -21,9 +23,10 @@ from recorder.ledger.standalone.notes import (
     parse_json,
     parse_proof,
 )
-from recorder.ledger.standalone.records import Entry
+from recorder.ledger.standalone.records import Broken, Entry, StreamReader
 from recorder.ledger.standalone.selection import link_names, period_of, wrong_selection
 from recorder.ledger.standalone.streams import StreamChecks, StreamSummary
+from recorder.ledger.standalone.times import Times
 
 MANIFEST = "manifest.json"
 PREDICATE_TYPE = "urn:recorder:evidence-bundle:v1"
@@ -46,6 +49,7 @@ class Verification:
         self.manifest_signers: tuple[Key, ...] = ()
         self.log: Log | None = None
         self.journals: Journals | None = None
+        self.times: Times | None = None
         self.summaries: dict[bytes, StreamSummary] = {}
         self.events = 0
         self.anchors: list[dict[str, Any]] = []
@@ -126,9 +130,11 @@ class Verification:
         period = period_of(self.predicate.get("selection"))
         journals = self.journals = Journals(names, period, self.findings, self._counting(log), log.in_force)
         checks = StreamChecks(self._container, log, self.findings)
+        times = self.times = Times(log.seals, lambda stream: log.own.get(stream, []), self.findings)
 
-        def look(_: StreamSummary, entry: Entry) -> None:
-            journals.clock(entry)
+        def take(summary: StreamSummary, entry: Entry) -> None:
+            times.take(summary, entry)
+            journals.take(summary, entry)
 
         listed = self.predicate.get("streams")
         listed = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
@@ -137,8 +143,9 @@ class Verification:
         ordered = sorted(names, key=lambda stream: (kinds.get(id_of(stream)) != "journal", stream))
         for stream in ordered:
             told = kinds.pop(id_of(stream), None)
-            see = journals.take if told == "journal" else look
+            see = take if told == "journal" else times.take
             summary = checks.read(names[stream], stream, journals.lengths(stream), see)
+            times.end()
             if summary is None:
                 continue
             self.summaries[stream] = summary
@@ -152,7 +159,16 @@ class Verification:
             self.findings.add("omitted", "manifest", told)
         self.events = checks.events
         journals.compare(self.summaries)
+        self._settle_times(times, journals, log, names)
         self._check_erasures(journals)
+
+    def _settle_times(self, times: Times, journals: Journals, log: Log, names: Mapping[bytes, str]) -> None:
+        def again(stream: bytes) -> Iterator[Entry]:
+            with suppress(Broken):  # which was told when it was read first
+                yield from StreamReader(stream, self._container.chunks(names[stream])).entries()
+
+        excused = self.predicate.get("times") != "explained" and self._is_vouched_for()
+        times.settle(partial(journals.late_because, began_ns=log.began_ns), again, excused)
 
     def _check_erasures(self, journals: Journals) -> None:
         """Look whether somebody answers for what is erased: by a record that a key of the ledger signed.
@@ -213,7 +229,7 @@ class Verification:
             self.findings.add("link", "selection", f"no link here names what the bundle was made for: {asked}")
         announced = {} if self.journals is None else self.journals.announced
         wrong = wrong_selection(selection, self.summaries, announced)
-        if wrong and not self.findings.found:  # what is damaged need not be what was asked for
+        if wrong and not self.findings.others_than(*OF_TIMES):  # what is damaged need not be what was asked for
             self.findings.add("manifest", "selection", wrong)
         here = {id_of(stream) for stream in self.summaries}
         for summary in links:
@@ -248,7 +264,7 @@ class Verification:
             "erased": emptied["erased"],
         }
         told = self.predicate.get("counts")
-        if told != counted and not self.findings.found:
+        if told != counted and not self.findings.others_than(*OF_TIMES):
             self.findings.add("manifest", "counts", f"the manifest counts {told}, here are {counted}")
         self.counts = counted
 
