@@ -19,6 +19,7 @@ PARTS: Final = (
     ("recorder.core", "ed25519"),
     ("recorder.core", "authority"),
     ("recorder.core", "link_words"),
+    ("recorder.core", "key_spelling"),
     ("recorder.core", "utc_text"),
     ("recorder.core", "seal_times"),
     ("recorder.core", "clock_steps"),

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from recorder.core.key_spelling import fingerprints_in, groups_joined
 from recorder.ledger.standalone.notes import parse_checkpoint, parse_vkey
 from recorder.ledger.standalone.report import lines_of, result_of
 from recorder.ledger.standalone.verification import Verification
@@ -25,13 +25,13 @@ _MOST = 1 << 20  # bytes of a checkpoint
 def fingerprints_of(text: str) -> list[str]:
     """Return the fingerprints that ``--key`` means.
 
-    :param text: a fingerprint (64 hexadecimal digits, in groups or not), or several, as ``recorder keys show`` prints
-        them after a rotation; or the public key itself.
+    :param text: a fingerprint (64 hexadecimal digits, in groups or not, see :func:`fingerprints_in`), or several, as
+        ``recorder keys show`` prints them after a rotation; or the public key itself.
     :raises ValueError: it is neither.
     """
-    digits = re.sub(r"[\s:,]", "", text).lower()
-    if re.fullmatch("([0-9a-f]{64})+", digits):
-        return [digits[at : at + 64] for at in range(0, len(digits), 64)]
+    found = fingerprints_in(text)
+    if found:
+        return found
     if "+" not in text:
         told = f"{' '.join(text.split())[:200]!r} is no fingerprint of a key: that has 64 hexadecimal digits, as"
         raise ValueError(
@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--key", action="append", default=[], help="a key's fingerprint, got by another way")
     parser.add_argument("--checkpoint", type=Path, help="a file with a checkpoint that you kept from before")
     parser.add_argument("--json", action="store_true", help="one JSON object, for programs")
-    given = parser.parse_args(arguments)
+    given = parser.parse_args(groups_joined(sys.argv[1:] if arguments is None else arguments, "--key"))
     try:
         for key in given.key:
             fingerprints_of(key)
