@@ -1715,6 +1715,8 @@ class Sealed(NamedTuple):
 class Log:
     """Reads and checks the part of the ledger in a bundle.
 
+    :param stamps: over its checkpoints, checked by whoever can.
+
     :ivar present: whether there is one: a store without a key has none.
     :ivar start, end: the range of leaves that are here, the second not included.
     :ivar keys: of the ledger; ``former``: of those before it, which vouch for facts of their time and for nothing else.
@@ -1724,7 +1726,7 @@ class Log:
     :ivar began_ns: when the ledger was begun, by its own clock; None where its first leaf is not here.
     """
 
-    def __init__(self, container: Container, told: Any, findings: Findings) -> None:
+    def __init__(self, container: Container, told: Any, findings: Findings, stamps: Iterable[TimeStamp] = ()) -> None:
         self._container, self._findings = container, findings
         self.present = LEAVES in container.members or told is not None
         self.keys: list[Key] = []
@@ -1733,7 +1735,7 @@ class Log:
         self.own: dict[bytes, list[Sealed]] = {}
         self.start = self.end = self.others = 0
         self.origin = ""
-        self.seals = SealTimes()
+        self.seals = SealTimes(stamps)
         self.began_ns: int | None = None
         self._began = ""
         self._log_id = b""
@@ -2610,10 +2612,17 @@ class Verification:
     :param file: opened for reading bytes, seekable.
     :param trusted: fingerprints of the keys that the auditor has from elsewhere, in lower-case hexadecimal.
     :param held: a checkpoint that the auditor has from elsewhere: the bytes of a note.
+    :param stamps: time stamps over its checkpoints, which somebody has checked who reads certificates.
     """
 
-    def __init__(self, file: BinaryIO, trusted: Sequence[str] = (), held: bytes | None = None) -> None:
-        self._file, self.trusted, self._held = file, frozenset(trusted), held
+    def __init__(
+        self,
+        file: BinaryIO,
+        trusted: Sequence[str] = (),
+        held: bytes | None = None,
+        stamps: Sequence[TimeStamp] = (),
+    ) -> None:
+        self._file, self.trusted, self._held, self._stamps = file, frozenset(trusted), held, stamps
         self.findings = Findings()
         self.predicate: dict[str, Any] = {}
         self.manifest_signers: tuple[Key, ...] = ()
@@ -2643,7 +2652,7 @@ class Verification:
         streams = {_stream_of(name): name for name in names}
         statement = self._read_manifest(told)
         self._check_subjects(statement)
-        log = self.log = Log(self._container, self.predicate.get("ledger"), self.findings)
+        log = self.log = Log(self._container, self.predicate.get("ledger"), self.findings, self._stamps)
         held = self._read_held(log)
         if log.present:
             log.read_leaves(streams, 0 if held is None else held.size)
@@ -3332,19 +3341,22 @@ def checkpoint_in(path: Path) -> bytes:
     return data
 
 
-def verify_bundle(path: Path, keys: Sequence[str] = (), checkpoint: bytes | None = None) -> dict[str, Any]:
+def verify_bundle(
+    path: Path, keys: Sequence[str] = (), checkpoint: bytes | None = None, stamps: Sequence[TimeStamp] = ()
+) -> dict[str, Any]:
     """Verify a bundle.
 
     :param path: the zip file.
     :param keys: fingerprints, or public keys, that were got by another way than with the bundle.
     :param checkpoint: a note that was kept from before.
+    :param stamps: time stamps in it that somebody has checked.
     :return: verdicts, findings, and what is not proved; nothing is wrong where ``findings`` is empty.
     :raises ValueError: one of *keys* is no key.
     :raises OSError: the file cannot be read.
     """
     trusted = [one for key in keys for one in fingerprints_of(key)]
     with path.open("rb") as file:
-        verification = Verification(file, trusted, checkpoint)
+        verification = Verification(file, trusted, checkpoint, stamps)
         verification.run()
         return result_of(verification)
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from recorder.core.link_words import tag_of
-from recorder.core.seal_times import SealedLeaf, SealTimes
+from recorder.core.seal_times import SealedLeaf, SealTimes, TimeStamp
 from recorder.ledger.standalone.container import Container, Damaged
 from recorder.ledger.standalone.findings import Findings
 from recorder.ledger.standalone.notes import Checkpoint, Key, Proof, parse_checkpoint, parse_proof, parse_vkey
@@ -45,6 +45,8 @@ class Sealed(NamedTuple):
 class Log:
     """Reads and checks the part of the ledger in a bundle.
 
+    :param stamps: over its checkpoints, checked by whoever can.
+
     :ivar present: whether there is one: a store without a key has none.
     :ivar start, end: the range of leaves that are here, the second not included.
     :ivar keys: of the ledger; ``former``: of those before it, which vouch for facts of their time and for nothing else.
@@ -54,7 +56,7 @@ class Log:
     :ivar began_ns: when the ledger was begun, by its own clock; None where its first leaf is not here.
     """
 
-    def __init__(self, container: Container, told: Any, findings: Findings) -> None:
+    def __init__(self, container: Container, told: Any, findings: Findings, stamps: Iterable[TimeStamp] = ()) -> None:
         self._container, self._findings = container, findings
         self.present = LEAVES in container.members or told is not None
         self.keys: list[Key] = []
@@ -63,7 +65,7 @@ class Log:
         self.own: dict[bytes, list[Sealed]] = {}
         self.start = self.end = self.others = 0
         self.origin = ""
-        self.seals = SealTimes()
+        self.seals = SealTimes(stamps)
         self.began_ns: int | None = None
         self._began = ""
         self._log_id = b""

@@ -10,6 +10,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, BinaryIO
 
+from recorder.core.seal_times import TimeStamp
 from recorder.ledger.standalone.container import SEAL_NAME, Container, Damaged
 from recorder.ledger.standalone.findings import OF_TIMES, Findings, id_of
 from recorder.ledger.standalone.journals import Journals
@@ -40,10 +41,17 @@ class Verification:
     :param file: opened for reading bytes, seekable.
     :param trusted: fingerprints of the keys that the auditor has from elsewhere, in lower-case hexadecimal.
     :param held: a checkpoint that the auditor has from elsewhere: the bytes of a note.
+    :param stamps: time stamps over its checkpoints, which somebody has checked who reads certificates.
     """
 
-    def __init__(self, file: BinaryIO, trusted: Sequence[str] = (), held: bytes | None = None) -> None:
-        self._file, self.trusted, self._held = file, frozenset(trusted), held
+    def __init__(
+        self,
+        file: BinaryIO,
+        trusted: Sequence[str] = (),
+        held: bytes | None = None,
+        stamps: Sequence[TimeStamp] = (),
+    ) -> None:
+        self._file, self.trusted, self._held, self._stamps = file, frozenset(trusted), held, stamps
         self.findings = Findings()
         self.predicate: dict[str, Any] = {}
         self.manifest_signers: tuple[Key, ...] = ()
@@ -73,7 +81,7 @@ class Verification:
         streams = {_stream_of(name): name for name in names}
         statement = self._read_manifest(told)
         self._check_subjects(statement)
-        log = self.log = Log(self._container, self.predicate.get("ledger"), self.findings)
+        log = self.log = Log(self._container, self.predicate.get("ledger"), self.findings, self._stamps)
         held = self._read_held(log)
         if log.present:
             log.read_leaves(streams, 0 if held is None else held.size)

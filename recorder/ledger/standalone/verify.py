@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from recorder.core.key_spelling import fingerprints_in, groups_joined
+from recorder.core.seal_times import TimeStamp
 from recorder.ledger.standalone.notes import parse_checkpoint, parse_vkey
 from recorder.ledger.standalone.report import lines_of, result_of
 from recorder.ledger.standalone.verification import Verification
@@ -57,19 +58,22 @@ def checkpoint_in(path: Path) -> bytes:
     return data
 
 
-def verify_bundle(path: Path, keys: Sequence[str] = (), checkpoint: bytes | None = None) -> dict[str, Any]:
+def verify_bundle(
+    path: Path, keys: Sequence[str] = (), checkpoint: bytes | None = None, stamps: Sequence[TimeStamp] = ()
+) -> dict[str, Any]:
     """Verify a bundle.
 
     :param path: the zip file.
     :param keys: fingerprints, or public keys, that were got by another way than with the bundle.
     :param checkpoint: a note that was kept from before.
+    :param stamps: time stamps in it that somebody has checked.
     :return: verdicts, findings, and what is not proved; nothing is wrong where ``findings`` is empty.
     :raises ValueError: one of *keys* is no key.
     :raises OSError: the file cannot be read.
     """
     trusted = [one for key in keys for one in fingerprints_of(key)]
     with path.open("rb") as file:
-        verification = Verification(file, trusted, checkpoint)
+        verification = Verification(file, trusted, checkpoint, stamps)
         verification.run()
         return result_of(verification)
 
