@@ -22,11 +22,15 @@ import struct
 import sys
 import uuid
 import zlib
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from functools import cache
+from functools import cache, partial
+from itertools import accumulate
 from pathlib import Path
-from typing import Any, BinaryIO, Final, NamedTuple
+from typing import Any, BinaryIO, Final, Literal, NamedTuple, Protocol
 
 # --------------------------------------------------------------------------------------------------------------
 # ed25519
@@ -273,6 +277,631 @@ def _span(nanoseconds: int) -> str:
         if nanoseconds >= size:
             return f"{nanoseconds / size:,.2f} {unit}"
     return f"{nanoseconds / 1_000_000:,.3f} ms"
+
+
+# --------------------------------------------------------------------------------------------------------------
+# key_spelling
+#
+# The ways in which people write the fingerprint of a key down, read to them or copied out of something.
+#
+# A part of the stand-alone verifier: the standard library alone, Python 3.9 or newer.
+# --------------------------------------------------------------------------------------------------------------
+
+
+FINGERPRINT_SIZE = 64  # hexadecimal digits
+_LABEL = re.compile(r"(?<![0-9a-z])(?:fingerprint|sha-?256)(?![0-9a-z])|(?<![0-9a-z])0x", re.ASCII)
+_APART = re.compile(r"[\s:;,.=\-\u2010-\u2015'\"\u2018-\u201f]")
+_WHOLE = re.compile(f"(?:[0-9a-f]{{{FINGERPRINT_SIZE}}})+")
+_GROUP = re.compile("[0-9A-Fa-f]{2,}")
+
+
+def fingerprints_in(text: str) -> list[str]:
+    """Return the fingerprints that a text is, each as 64 digits in lower case; none where it is something else.
+
+    Capitals, blanks, colons, hyphens and quotation marks between the digits make no difference, nor do the words
+    ``fingerprint`` and ``SHA256`` before them, or ``0x``.
+    """
+    digits = _APART.sub("", _LABEL.sub("", text.lower()))
+    if not _WHOLE.fullmatch(digits):
+        return []
+    return [digits[at : at + FINGERPRINT_SIZE] for at in range(0, len(digits), FINGERPRINT_SIZE)]
+
+
+def groups_joined(arguments: Iterable[str], option: str) -> list[str]:
+    """Return arguments of a command line with a fingerprint that had no quotation marks made one argument.
+
+    :param option: before a fingerprint, as ``--key``. What follows on it is joined while it is groups of digits and
+        there are less than 64; so nothing else, a file for example, is taken for a part of it.
+    """
+    joined: list[str] = []
+    wanted = 0  # digits that may still follow
+    after_option = False
+    for argument in arguments:
+        told = argument[len(option) + 1 :] if argument.startswith(f"{option}=") else argument if after_option else ""
+        if told:
+            wanted = FINGERPRINT_SIZE - len(told) if _GROUP.fullmatch(told) else 0
+            joined.append(argument)
+        elif _GROUP.fullmatch(argument) and len(argument) <= wanted:
+            wanted -= len(argument)
+            joined[-1] += f" {argument}"
+        else:
+            wanted = 0
+            joined.append(argument)
+        after_option = argument == option
+    return joined
+
+
+# --------------------------------------------------------------------------------------------------------------
+# utc_text
+#
+# A time as text, as everything that recorder writes has it.
+#
+# A part of the stand-alone verifier: the standard library alone, Python 3.9 or newer.
+# --------------------------------------------------------------------------------------------------------------
+
+
+def rfc3339(wall_ns: int) -> str:
+    """Return nanoseconds since 1970 as UTC text with nine decimals (RFC 3339)."""
+    seconds, rest = divmod(wall_ns, 1_000_000_000)
+    return f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"  # noqa: UP017 - for 3.9
+
+
+# --------------------------------------------------------------------------------------------------------------
+# seal_times
+#
+# The times of the ledger's leaves: do they go forward, and do they agree with the time stamps of others?
+#
+# What a leaf was made after and before is proved by time stamps over checkpoints, see
+# :mod:`recorder.core.clock_bounds`; what the log's own clock says of it has to lie in between.
+#
+# A part of the stand-alone verifier: the standard library alone, Python 3.9 or newer.
+# --------------------------------------------------------------------------------------------------------------
+
+
+#: How far the clocks of two hosts may be apart, in nanoseconds.
+APART_NS: Final = 2_000_000_000
+
+
+class Untimely(NamedTuple):
+    """What is wrong with a time; whoever checks makes a finding of it.
+
+    :ivar stream: whose time it is, 16 bytes; *version*: up to which event, or of which.
+    :ivar field: the time that is wrong: ``wall_ns`` or ``sealed_ns``.
+    :ivar kind: ``clock`` or ``back_dated``.
+    :ivar detail: one sentence.
+    """
+
+    stream: bytes
+    version: int
+    field: str
+    kind: str
+    detail: str
+
+
+class SealedLeaf(NamedTuple):
+    """What bounds need of a leaf of the ledger.
+
+    :ivar number: from 0.
+    :ivar stream: the event stream whose head it seals, 16 bytes.
+    :ivar length: events of the stream up to that head.
+    :ivar sealed_ns: when, by the clock of whoever sealed it, UTC nanoseconds.
+    """
+
+    number: int
+    stream: bytes
+    length: int
+    sealed_ns: int
+
+
+class TimeStamp(NamedTuple):
+    """A time stamp over a checkpoint that was verified against a root which the auditor trusts.
+
+    :ivar size: leaves of the checkpoint.
+    :ivar not_before_ns: the earliest time at which it was made: its time less its accuracy, UTC nanoseconds.
+    :ivar not_after_ns: the latest time at which it was made.
+    :ivar by: who made it, for people.
+    :ivar known_in: number of the leaf that seals the journal's event with its digest; None where there is none.
+    """
+
+    size: int
+    not_before_ns: int
+    not_after_ns: int
+    by: str
+    known_in: int | None = None
+
+
+class Floor(NamedTuple):
+    """What a leaf was certainly made after: the time stamp ``at``, made by ``by``, whose digest ``leaf`` seals."""
+
+    leaf: int
+    at: int
+    by: str
+
+
+class SealTimes:
+    """Checks the times of the leaves against each other and against time stamps.
+
+    :param stamps: verified time stamps, in any order.
+    :param apart_ns: how far the clocks of hosts, and of whoever stamps, may be apart.
+    """
+
+    def __init__(self, stamps: Iterable[TimeStamp] = (), *, apart_ns: int = APART_NS) -> None:
+        self.apart_ns = apart_ns
+        by_size = sorted(stamps, key=lambda each: each.size)
+        self.newest = by_size[-1] if by_size else None
+        self._sizes = [one.size for one in by_size]
+        self._ceilings = list(accumulate(reversed(by_size), _earlier))[::-1]
+        known = [Floor(one.known_in, one.not_before_ns, one.by) for one in by_size if one.known_in is not None]
+        known.sort()
+        self._known_in = [one.leaf for one in known]
+        self._floors = list(accumulate(known, _later))
+        self._latest: SealedLeaf | None = None
+
+    def floor(self, number: int) -> Floor | None:
+        """Return what a leaf was certainly made after: the newest time stamp that an earlier leaf knows of."""
+        at = bisect_left(self._known_in, number)
+        return self._floors[at - 1] if at else None
+
+    def ceiling(self, number: int) -> TimeStamp | None:
+        """Return the earliest time stamp over a checkpoint that holds a leaf."""
+        at = bisect_right(self._sizes, number)
+        return self._ceilings[at] if at < len(self._ceilings) else None
+
+    def take(self, leaf: SealedLeaf) -> list[Untimely]:
+        """Check the next leaf of the log; they come in the order of their numbers.
+
+        :returns: what is wrong with its time, kinds ``clock`` and ``back_dated``.
+        """
+        found = []
+        before = self._latest
+        if before is not None and leaf.sealed_ns < before.sealed_ns - self.apart_ns:
+            told = f"leaf {before.number}, before it, was sealed {rfc3339(before.sealed_ns)}"
+            found.append(self._finding(leaf, "back_dated", told))
+        if before is None or leaf.sealed_ns > before.sealed_ns:
+            self._latest = leaf
+        floor, ceiling = self.floor(leaf.number), self.ceiling(leaf.number)
+        if floor is not None and leaf.sealed_ns < floor.at - self.apart_ns:
+            told = (
+                f"leaf {floor.leaf}, before it, holds the digest of a time stamp by {floor.by} of {rfc3339(floor.at)}"
+            )
+            found.append(self._finding(leaf, "back_dated", told))
+        if ceiling is not None and leaf.sealed_ns > ceiling.not_after_ns + self.apart_ns:
+            told = f"{ceiling.by} stamped it {rfc3339(ceiling.not_after_ns)}, which is earlier"
+            found.append(self._finding(leaf, "clock", told))
+        return found
+
+    @staticmethod
+    def _finding(leaf: SealedLeaf, kind: str, against: str) -> Untimely:
+        told = f"leaf {leaf.number} says that it was sealed {rfc3339(leaf.sealed_ns)}, but {against}"
+        return Untimely(leaf.stream, leaf.length, "sealed_ns", kind, told)
+
+
+def _earlier(one: TimeStamp, other: TimeStamp) -> TimeStamp:
+    return other if other.not_after_ns <= one.not_after_ns else one
+
+
+def _later(one: Floor, other: Floor) -> Floor:
+    return other if other.at >= one.at else one
+
+
+# --------------------------------------------------------------------------------------------------------------
+# clock_steps
+#
+# Steps of a host's wall clock, seen in the times of the events of one recorder process.
+#
+# Every event has two times: the wall clock's, which whoever owns the host can set, and the monotonic clock's, which
+# nobody can. Within one process their difference stays what it is: on Linux both run at the same, corrected rate, and
+# elsewhere they part by no more than the slew that is allowed here. So where the difference jumps, the wall clock was
+# set (or the machine slept, during which the monotonic clock of Linux stands still: that goes forward only).
+#
+# Events may come in any order: readings are gathered by minutes of the monotonic clock, in each as *levels* of the
+# difference. The two clocks are not read in one moment; a process that is stopped in between makes a reading that fits
+# to nothing around it. Such a lone reading is no step, it is counted. Memory grows with minutes, not with events.
+#
+# A part of the stand-alone verifier: the standard library alone, Python 3.9 or newer.
+# --------------------------------------------------------------------------------------------------------------
+
+
+#: Below this, a step is not told from a reading that was held up: a quarter of a second.
+STEP_NS: Final = 250_000_000
+#: The fastest that a clock is slewed: MAXFREQ of Linux, see adjtimex(2).
+SLEW_PPM: Final = 500
+_MINUTE: Final = 60_000_000_000
+_MOST_LEVELS: Final = 1000  # of a minute: no clock is set more often, and whoever made them up is found by these
+
+
+class Timed(Protocol):
+    """What is looked at of an event."""
+
+    @property
+    def stream(self) -> bytes:
+        """Its event stream, 16 bytes; with *version* its place."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """See *stream*."""
+        ...
+
+    @property
+    def instance(self) -> bytes:
+        """The process that wrote it, 16 bytes."""
+        ...
+
+    @property
+    def wall_ns(self) -> int:
+        """What the wall clock said, UTC nanoseconds."""
+        ...
+
+    @property
+    def mono_ns(self) -> int:
+        """What the monotonic clock of the process said, nanoseconds."""
+        ...
+
+
+@dataclass
+class _Level:
+    """Readings of one minute whose differences are about the same."""
+
+    offset: int
+    first_mono: int
+    last_mono: int
+    stream: bytes
+    version: int
+    readings: int = 1
+
+    @property
+    def first_wall(self) -> int:
+        return self.first_mono + self.offset
+
+    def take(self, event: Timed) -> None:
+        self.readings += 1
+        if event.mono_ns < self.first_mono:
+            self.first_mono, self.stream, self.version = event.mono_ns, event.stream, event.version
+        elif event.mono_ns > self.last_mono:
+            self.last_mono = event.mono_ns
+
+    def as_json(self) -> list[Any]:
+        return [self.offset, self.first_mono, self.last_mono, self.readings, self.stream.hex(), self.version]
+
+    def join(self, other: _Level) -> None:
+        self.readings += other.readings
+        self.last_mono = max(self.last_mono, other.last_mono)
+        if other.first_mono < self.first_mono:
+            self.first_mono, self.stream, self.version = other.first_mono, other.stream, other.version
+
+
+@dataclass(frozen=True)
+class Step:
+    """The wall clock was set while a recorder process ran.
+
+    :ivar instance: the process, 16 bytes.
+    :ivar by_ns: by how much; negative where it was set back.
+    :ivar stream: of the first event after it, 16 bytes; ``version`` likewise.
+    :ivar wall_ns: what that event says the time was.
+    """
+
+    instance: bytes
+    by_ns: int
+    stream: bytes
+    version: int
+    wall_ns: int
+
+    def as_untimely(self) -> Untimely:
+        """Return it as whoever checks reports it: kind ``clock``."""
+        seconds = f"{abs(self.by_ns) / 1e9:,.3f} s"
+        way = f"set back by {seconds}" if self.by_ns < 0 else f"set forward by {seconds}, or the host slept"
+        told = f"the host's clock was stepped before this event, which says {rfc3339(self.wall_ns)}: {way}"
+        return Untimely(self.stream, self.version, "wall_ns", "clock", told)
+
+
+@dataclass
+class ClockReadings:
+    """Gathers the times of events; tells where a wall clock was stepped.
+
+    :ivar step_ns: the smallest step that is told.
+    :ivar slew_ppm: how far the two clocks may part, in millionths of the time that goes by.
+    :ivar lone: readings that fit to nothing around them, known after :meth:`steps`.
+    """
+
+    step_ns: int = STEP_NS
+    slew_ppm: int = SLEW_PPM
+    lone: int = 0
+    _minutes: dict[bytes, dict[int, list[_Level]]] = field(default_factory=dict)
+    # What the event before had: almost always this one's, too.
+    _instance: bytes = b""
+    _minute: int = -1
+    _level: _Level | None = None
+
+    def take(self, event: Timed) -> None:
+        """Take the times of an event; of any process, in any order."""
+        minute = event.mono_ns // _MINUTE
+        level = self._level
+        if (
+            level is None
+            or minute != self._minute
+            or event.instance != self._instance
+            or not self._about(level, event.wall_ns - event.mono_ns)
+        ):
+            level = self._found(event, minute)
+            self._instance, self._minute, self._level = event.instance, minute, level
+            return
+        level.take(event)
+
+    def window(self) -> tuple[int, int]:
+        """Return between which differences of its two clocks an event says nothing new, just after the last one."""
+        offset = 0 if self._level is None else self._level.offset
+        return offset - self.step_ns // 2, offset + self.step_ns // 2
+
+    def merge(self, other: ClockReadings) -> None:
+        """Take what another one gathered; of any processes."""
+        for instance, minutes in other._minutes.items():
+            mine = self._minutes.setdefault(instance, {})
+            for minute, levels in minutes.items():
+                known = mine.setdefault(minute, [])
+                for level in levels:
+                    same = next((one for one in known if self._about(one, level.offset)), None)
+                    if same is None:
+                        known.append(level)
+                    else:
+                        same.join(level)
+
+    def as_json(self) -> list[list[Any]]:
+        """Return what was gathered as JSON has it."""
+        return [
+            [
+                instance.hex(),
+                minute,
+                one.offset,
+                one.first_mono,
+                one.last_mono,
+                one.readings,
+                one.stream.hex(),
+                one.version,
+            ]
+            for instance, minutes in self._minutes.items()
+            for minute, levels in minutes.items()
+            for one in levels
+        ]
+
+    @classmethod
+    def from_json(cls, told: list[list[Any]]) -> ClockReadings:
+        """Return what :meth:`as_json` made this of."""
+        made = cls()
+        for instance, minute, offset, first, last, readings, stream, version in told:
+            level = _Level(offset, first, last, bytes.fromhex(stream), version, readings)
+            made._minutes.setdefault(bytes.fromhex(instance), {}).setdefault(minute, []).append(level)
+        return made
+
+    def _about(self, level: _Level, offset: int) -> bool:
+        return -self.step_ns <= 2 * (offset - level.offset) <= self.step_ns
+
+    def _found(self, event: Timed, minute: int) -> _Level:
+        levels = self._minutes.setdefault(event.instance, {}).setdefault(minute, [])
+        offset = event.wall_ns - event.mono_ns
+        for level in levels:
+            if self._about(level, offset):
+                level.take(event)
+                return level
+        if len(levels) < _MOST_LEVELS:
+            levels.append(_Level(offset, event.mono_ns, event.mono_ns, event.stream, event.version))
+        return levels[-1]
+
+    def steps(self) -> list[Step]:
+        """Return every step that the readings show, by process and in the order of its time."""
+        self.lone = 0
+        return [step for instance in sorted(self._minutes) for step in self._steps_of(instance)]
+
+    def _steps_of(self, instance: bytes) -> Iterator[Step]:
+        levels = self._in_order(self._minutes[instance])
+        if not levels:
+            return
+        last = since = levels[0]
+        for at, level in enumerate(levels[1:], 1):
+            if level.readings == 1 and self._held_up(last, level, levels[at + 1 :]):
+                self.lone += 1
+                continue
+            # Against the reading before, and against the first since the last step: many small steps are one, too.
+            from_last, from_first = level.offset - last.offset, level.offset - since.offset
+            if abs(from_last) > self._allowed(last, level) or abs(from_first) > self._allowed(since, level):
+                stepped = max(from_last, from_first, key=abs)
+                yield Step(instance, stepped, level.stream, level.version, level.first_wall)
+                since = level
+            last = level
+
+    def _in_order(self, minutes: dict[int, list[_Level]]) -> list[_Level]:
+        kept = []
+        for minute in sorted(minutes):
+            for level in sorted(minutes[minute], key=lambda each: each.first_mono):
+                inside = (one.first_mono < level.first_mono < one.last_mono for one in minutes[minute])
+                if level.readings == 1 and any(inside):
+                    self.lone += 1
+                else:
+                    kept.append(level)
+        return kept
+
+    def _held_up(self, before: _Level, lone: _Level, after: list[_Level]) -> bool:
+        """Whether a single reading stands out between two that agree with each other and not with it."""
+        return bool(after) and (
+            abs(lone.offset - before.offset) > self._allowed(before, lone)
+            and abs(after[0].offset - before.offset) <= self._allowed(before, after[0])
+        )
+
+    def _allowed(self, before: _Level, after: _Level) -> int:
+        return self.step_ns + abs(after.first_mono - before.first_mono) * self.slew_ppm // 1_000_000
+
+
+# --------------------------------------------------------------------------------------------------------------
+# clock_bounds
+#
+# Between which times something was recorded, and how far that is proved.
+#
+# An event says itself when it was (``wall_ns``), and whoever holds the key of the log can write there what he likes.
+# What bounds it is in the ledger:
+#
+# * *Ceiling.* The event is sealed by a leaf, the leaf is in every checkpoint that is larger than its number, and a time
+#   stamp over such a checkpoint, made by somebody else, says that all of it was there at that time.
+# * *Floor.* The journal holds the digest of that time stamp (``anchored``), which nobody knows before it is made. What
+#   is sealed after that journal entry was sealed after the time stamp.
+#
+# Between two time stamps stands the log's own clock (``sealed_ns``), which must go forward and agree with them. A
+# recorder seals within a second or so what it records: an event that says to be far older than its seal was written
+# later than it says, or lay in a spool, or was imported, or is of a time before the ledger. Whoever runs the audit says
+# what explains it (:class:`Late`): a journal, or its own age, which nothing proves. What is not explained, or is by
+# somebody who has not the ledger's key where that would have to sign it, is a finding, ``back_dated``.
+#
+# No time stamp proves that there is no second history: two can be stamped at once.
+#
+# A part of the stand-alone verifier: the standard library alone, Python 3.9 or newer.
+# --------------------------------------------------------------------------------------------------------------
+
+
+#: How long after an event its seal may come, in nanoseconds.
+SEAL_LAG_NS: Final = 60_000_000_000
+_SAY_WHY: Final = " (then whoever has the key can say why: `recorder seal --late`)"
+_FOR_EVER: Final = 1 << 80  # nanoseconds that no clock shows
+
+
+Kept = Literal["stamped", "unstamped", "unsealed"]
+
+
+class Late(NamedTuple):
+    """Why events of a stream were sealed long after the time that they say.
+
+    :ivar told: in words, as a sentence's end.
+    :ivar by: ``journal``: one tells so; ``age``: they say to be older than the ledger; ``nobody``: a journal tells so
+        whose word it is not without a signature, so that it explains nothing.
+    :ivar until: version of the last event that it is said of; None: it is said of all.
+    """
+
+    told: str
+    by: Literal["journal", "age", "nobody"] = "journal"
+    until: int | None = None
+
+    def explains(self, version: int) -> bool:
+        """Whether it explains that an event was sealed late."""
+        return self.by != "nobody" and (self.until is None or version <= self.until)
+
+
+class Bounds:
+    """Gathers how the events of a store are bounded in time: leaves first, then stream by stream.
+
+    :param seals: with the time stamps.
+    :param seal_lag_ns: how long after an event its seal may come.
+    :ivar kept: number of events under a time stamp (``stamped``), sealed but under none yet (``unstamped``), and
+        not sealed yet (``unsealed``).
+    :ivar late: events that were sealed late, for a reason that a journal gives; ``older``: that say to be older than
+        the ledger.
+    :ivar found: whether anything was a finding.
+    """
+
+    def __init__(self, seals: SealTimes, *, seal_lag_ns: int = SEAL_LAG_NS) -> None:
+        self.seals = seals
+        self.seal_lag_ns = seal_lag_ns
+        self.kept: dict[Kept, int] = {"stamped": 0, "unstamped": 0, "unsealed": 0}
+        self.late = self.older = 0
+        self.found = False
+
+    def leaf(self, leaf: SealedLeaf) -> list[Untimely]:
+        """Check the next leaf of the log, see :meth:`SealTimes.take`."""
+        found = self.seals.take(leaf)
+        self.found |= bool(found)
+        return found
+
+    def stream(self, leaves: Sequence[SealedLeaf], late_because: Late | None = None) -> StreamBounds:
+        """Return what checks the events of one stream.
+
+        :param leaves: that seal it, in the order of their numbers.
+        :param late_because: what is said of why events of it were sealed late; None where nothing is.
+        """
+        return StreamBounds(self, leaves, late_because)
+
+
+class StreamBounds:
+    """Checks the times of the events of one stream; feed them in order.
+
+    Of each leaf the first event that is wrong is a finding, of either kind: one story, told once.
+    """
+
+    def __init__(self, bounds: Bounds, leaves: Sequence[SealedLeaf], late_because: Late | None) -> None:
+        self._bounds = bounds
+        self._leaves = iter(leaves)
+        self._late_because = late_because
+        self._leaf: SealedLeaf | None = None  # that first seals the events up to _length
+        self._length = 0
+        self._earliest, self._latest = -_FOR_EVER, _FOR_EVER
+        self._told: set[str] = set()
+        self._kept: Kept = "unsealed"
+
+    @property
+    def window(self) -> tuple[int, int, int]:
+        """Up to which version all events have the same bounds, and those: none of them needs :meth:`take` within."""
+        return self._length, self._earliest, self._latest
+
+    @property
+    def kept(self) -> Kept:
+        """What holds of the events up to that version."""
+        return self._kept
+
+    def passed(self, count: int) -> None:
+        """Take note of events within :attr:`window`."""
+        self._bounds.kept[self._kept] += count
+
+    def take(self, event: Timed) -> Untimely | None:
+        """Check one event.
+
+        :returns: kinds ``back_dated`` (it says to be older than its seal allows) and ``clock`` (newer).
+        """
+        if event.version > self._length:
+            self._enter(event.version)
+        self._bounds.kept[self._kept] += 1
+        if self._earliest <= event.wall_ns <= self._latest or self._leaf is None:
+            return None
+        return self._look(event, self._leaf)
+
+    def _enter(self, version: int) -> None:
+        """Go to the leaf that first seals an event."""
+        self._told.clear()
+        leaf = self._leaf = next((leaf for leaf in self._leaves if leaf.length >= version), None)
+        if leaf is None:
+            self._length, self._kept = _FOR_EVER, "unsealed"
+            return
+        bounds = self._bounds
+        floor, ceiling = bounds.seals.floor(leaf.number), bounds.seals.ceiling(leaf.number)
+        self._length = leaf.length
+        self._kept = "unstamped" if ceiling is None else "stamped"
+        self._earliest = (leaf.sealed_ns if floor is None else max(leaf.sealed_ns, floor.at)) - bounds.seal_lag_ns
+        stamped = leaf.sealed_ns if ceiling is None else min(leaf.sealed_ns, ceiling.not_after_ns)
+        self._latest = stamped + bounds.seals.apart_ns
+
+    def _look(self, event: Timed, leaf: SealedLeaf) -> Untimely | None:
+        bounds = self._bounds
+        kind, late = "back_dated" if event.wall_ns < self._earliest else "clock", self._late_because
+        if kind == "back_dated" and late is not None and late.explains(event.version):
+            bounds.late += late.by == "journal"
+            bounds.older += late.by == "age"
+            return None
+        bounds.found = True
+        if kind in self._told:
+            return None
+        self._told.add(kind)
+        told = f"says that it was {rfc3339(event.wall_ns)}, but {self._against(kind, leaf)}"
+        return Untimely(event.stream, event.version, "wall_ns", kind, told)
+
+    def _against(self, kind: str, leaf: SealedLeaf) -> str:
+        """Return what the time of an event contradicts, and what follows."""
+        seals = self._bounds.seals
+        against = f"leaf {leaf.number}, the first that seals it, was sealed {rfc3339(leaf.sealed_ns)}"
+        if kind == "back_dated":
+            floor = seals.floor(leaf.number)
+            if floor is not None and floor.at >= leaf.sealed_ns:
+                against = f"it was sealed after a time stamp by {floor.by} of {rfc3339(floor.at)}"
+            said = _SAY_WHY if self._late_because is None else f"; {self._late_because.told}"
+            return f"{against}: it was written later than it says, or sealed late{said}"
+        ceiling = seals.ceiling(leaf.number)
+        if ceiling is not None and ceiling.not_after_ns <= leaf.sealed_ns:
+            against = f"{ceiling.by} stamped it {rfc3339(ceiling.not_after_ns)}"
+        return f"{against}: the clock of its host was ahead"
 
 
 # --------------------------------------------------------------------------------------------------------------
@@ -823,6 +1452,7 @@ class Broken(Exception):  # noqa: N818 - what it tells, not what it is
 class Entry(NamedTuple):
     """One event.
 
+    :ivar stream: id of the event stream.
     :ivar meta: its facts as they were hashed; None where there are none, or they are larger than 1 MiB.
     :ivar why: 0, or why its payload is not there: a number of :data:`WHYS`.
     """
@@ -836,6 +1466,7 @@ class Entry(NamedTuple):
     meta: bytes | None
     why: int
     hash: bytes
+    stream: bytes
 
 
 class _Source:
@@ -952,7 +1583,7 @@ class StreamReader:
         if linked != digest:
             raise Broken(version, "hash", "hash", f"{text} is not what was written: its hash does not verify")
         self.head, self.version = digest, version
-        return Entry(version, text, wall_ns, mono_ns, instance, total, meta, why, digest)
+        return Entry(version, text, wall_ns, mono_ns, instance, total, meta, why, digest, stream)
 
     def _payload(self, version: int, meta_size: int, body_size: int, at: int) -> tuple[int, bytes, bytes | None]:
         """Read a payload; return its size, its commitment, and the facts."""
@@ -987,6 +1618,8 @@ def facts_of(entry: Entry) -> dict[str, Any]:
 
 
 MOST_FINDINGS = 1000
+#: Kinds of findings on times: what was recorded may be what it was, and its times are wrong.
+OF_TIMES = ("clock", "back_dated")
 
 
 class Finding(NamedTuple):
@@ -997,7 +1630,7 @@ class Finding(NamedTuple):
     :ivar field: the field, or the file of the bundle.
     :ivar kind: a stable word: ``bundle``, ``digest``, ``signature``, ``key``, ``tree``, ``leaf``, ``record``,
         ``opening``, ``version``, ``hash``, ``omitted``, ``journal``, ``link``, ``proof``, ``anchor``, ``clock``,
-        ``manifest``, ``stale``.
+        ``back_dated``, ``manifest``, ``stale``.
     :ivar detail: one sentence.
     """
 
@@ -1027,6 +1660,10 @@ class Findings:
         else:
             self.more += 1
 
+    def untimely(self, one: Untimely) -> None:
+        """Take what is wrong with a time."""
+        self.add(one.kind, one.field, one.detail, one.stream, one.version)
+
     def any_of(self, *kinds: str) -> bool:
         """Return whether one of these kinds is there."""
         return any(finding.kind in kinds for finding in self.found)
@@ -1055,6 +1692,7 @@ def id_of(stream: bytes) -> str:
 LEAVES, LEFT, KEYS = "ledger/leaves.bin", "ledger/left.bin", "log.vkey"
 _TAG = b"recorder/head/v1\0"
 _ENTRY = struct.Struct(">17s32s16sQ32sBQQ")
+_NOT_HERE = "it is of a leaf, or by a checkpoint, that is not here"
 _MOST_KEYS, _MOST_CHECKPOINTS, _MOST_BYTES = 100, 10_000, 1 << 20
 
 
@@ -1077,14 +1715,18 @@ class Sealed(NamedTuple):
 class Log:
     """Reads and checks the part of the ledger in a bundle.
 
+    :param stamps: over its checkpoints, checked by whoever can.
+
     :ivar present: whether there is one: a store without a key has none.
     :ivar start, end: the range of leaves that are here, the second not included.
     :ivar keys: of the ledger; ``former``: of those before it, which vouch for facts of their time and for nothing else.
     :ivar own: the leaves of the event streams that are in the bundle, by stream, in order.
     :ivar others: how many other event streams have leaves in the range.
+    :ivar seals: the times of the leaves.
+    :ivar began_ns: when the ledger was begun, by its own clock; None where its first leaf is not here.
     """
 
-    def __init__(self, container: Container, told: Any, findings: Findings) -> None:
+    def __init__(self, container: Container, told: Any, findings: Findings, stamps: Iterable[TimeStamp] = ()) -> None:
         self._container, self._findings = container, findings
         self.present = LEAVES in container.members or told is not None
         self.keys: list[Key] = []
@@ -1093,6 +1735,9 @@ class Log:
         self.own: dict[bytes, list[Sealed]] = {}
         self.start = self.end = self.others = 0
         self.origin = ""
+        self.seals = SealTimes(stamps)
+        self.began_ns: int | None = None
+        self._began = ""
         self._log_id = b""
         self._retired: dict[str, int] = {}
         self.proved_sizes: set[int] = set()
@@ -1108,6 +1753,7 @@ class Log:
             raise Damaged("the manifest does not tell which leaves of the ledger are here")
         self.start, self.end = start, end
         self.origin = str(told.get("origin"))
+        self._began = str(told.get("began", ""))
         retired = told.get("retired")
         self._retired = retired if isinstance(retired, dict) else {}
         self._log_id = hashlib.sha256(b"recorder/origin/v1\0" + self.origin.encode("utf-8", "surrogatepass")).digest()
@@ -1157,7 +1803,9 @@ class Log:
             leaf = self._leaf(number, entry)
             if leaf is None:
                 self._findings.add("leaf", LEAVES, f"leaf {number} is none, or one of another ledger")
-            elif leaf.stream in own:
+                continue
+            self._time(leaf)
+            if leaf.stream in own:
                 self.own.setdefault(leaf.stream, []).append(leaf)
             else:
                 self.others += leaf.before <= self.start  # the first of its stream within the range
@@ -1165,6 +1813,29 @@ class Log:
             told = f"there are more or fewer leaves than those from {self.start} to before {self.end}"
             self._findings.add("tree", LEAVES, told)
         self._compare()
+        self._read_began()
+
+    def _time(self, leaf: Sealed) -> None:
+        if not leaf.number:
+            self.began_ns = leaf.sealed_ns
+        for untimely in self.seals.take(SealedLeaf(leaf.number, leaf.stream, leaf.length, leaf.sealed_ns)):
+            self._findings.untimely(untimely)
+
+    def _read_began(self) -> None:
+        """Read when the ledger was begun, where its first leaf lies outside the range: it comes with its proof."""
+        if not self._began:
+            return
+        try:
+            proof = parse_proof(self._began.encode())
+        except ValueError as error:
+            self._findings.add("proof", "began", f"{error}")
+            return
+        leaf = self._leaf(0, proof.entry)
+        wrong = "it is not of the first leaf" if leaf is None or proof.number else self._not_proved(leaf, proof)
+        if wrong or leaf is None:
+            self._findings.add("proof", "began", wrong)
+        else:
+            self.began_ns = leaf.sealed_ns
 
     def _frontier(self) -> Frontier:
         left = self._container.read(LEFT, _MOST_BYTES)
@@ -1224,17 +1895,24 @@ class Log:
 
         :return: what is wrong with it; empty where nothing is.
         """
-        checkpoint = next((one for one in self.checkpoints if one.note == proof.note), None)
         own = self.own.get(stream, [])
         leaf = next((one for one in own if one.number == proof.number), None)
         if proof.entry:
             leaf = None if self.start <= proof.number < self.end else self._leaf(proof.number, proof.entry)
-        if leaf is None or leaf.stream != stream or checkpoint is None or checkpoint.size not in self.proved_sizes:
-            return "it is of a leaf, or by a checkpoint, that is not here"
+        if leaf is None or leaf.stream != stream:
+            return _NOT_HERE
+        wrong = self._not_proved(leaf, proof)
+        if not wrong and leaf not in own:
+            self.own[stream] = [leaf, *own]
+        return wrong
+
+    def _not_proved(self, leaf: Sealed, proof: Proof) -> str:
+        """Return why a proof does not show that a leaf is in the ledger; empty where it does."""
+        checkpoint = next((one for one in self.checkpoints if one.note == proof.note), None)
+        if checkpoint is None or checkpoint.size not in self.proved_sizes:
+            return _NOT_HERE
         if not includes(proof.number, checkpoint.size, leaf_hash(self._entry(leaf)), proof.path, checkpoint.root):
             return "its path does not lead to the root of the checkpoint"
-        if leaf not in own:
-            self.own[stream] = [leaf, *own]
         return ""
 
     def in_force(self, key: Key, stream: bytes, version: int) -> bool:
@@ -1422,6 +2100,106 @@ class StreamChecks:
 
 
 # --------------------------------------------------------------------------------------------------------------
+# reasons
+#
+# Why event streams of a bundle were sealed long after they were recorded, as the journals in it tell.
+#
+# It is what explains it to ``recorder verify``, too: that it was imported or copied, which the ledger's key has to have
+# signed; that its process had died, or that another one ended it; its age; the word of whoever has the key.
+# --------------------------------------------------------------------------------------------------------------
+
+
+_BROUGHT = {"import": "it was imported", "copy": "it was copied from another store"}
+_MOST_TELLING = 100  # journals that tell of one stream
+_MILLISECOND = 1_000_000
+
+
+class Reasons:
+    """Takes the events of all journals of a bundle.
+
+    :param here: its event streams.
+    """
+
+    def __init__(self, here: Collection[bytes]) -> None:
+        self._here = here
+        self._died: set[bytes] = set()
+        self._begun: set[bytes] = set()
+        self._telling: dict[bytes, set[bytes]] = {}
+        self._brought: dict[bytes, set[str]] = {}
+        self._unsigned: set[bytes] = set()
+        self._vouched: dict[bytes, tuple[int, str]] = {}
+
+    def take(
+        self, entry: Entry, facts: Mapping[str, Any], is_vouched_for: Callable[[Entry, Mapping[str, Any]], bool]
+    ) -> None:
+        """Take the next event of a journal.
+
+        :param is_vouched_for: whether a key that counts has signed the facts of an event.
+        """
+        self._begun.add(entry.stream)
+        if entry.type == "process_died":
+            self._died.add(entry.stream)
+        elif entry.type in ("exchange_closed", "stream_written"):
+            stream = stream_named(facts.get("exchange", facts.get("stream")))
+            if stream in self._here:
+                self._tell(stream, entry, facts, is_vouched_for)
+        elif entry.type == "accessed" and facts.get("action") == "seal" and facts.get("result") == "sealed late":
+            stream, length = stream_named(facts.get("of")), facts.get("events")
+            known = self._vouched.get(stream, (0, ""))[0]
+            if stream in self._here and type(length) is int and length > known and is_vouched_for(entry, facts):
+                self._vouched[stream] = length, str(facts.get("ground"))
+
+    def _tell(
+        self,
+        stream: bytes,
+        entry: Entry,
+        facts: Mapping[str, Any],
+        is_vouched_for: Callable[[Entry, Mapping[str, Any]], bool],
+    ) -> None:
+        length, kind = facts.get("length"), facts.get("kind")
+        if type(length) is not int:
+            return
+        if isinstance(kind, str) and kind in _BROUGHT:
+            if is_vouched_for(entry, facts):
+                self._brought.setdefault(stream, set()).add(kind)
+            else:
+                self._unsigned.add(stream)
+        telling = self._telling.setdefault(stream, set())
+        if length > 0 and len(telling) < _MOST_TELLING:
+            telling.add(entry.stream)
+
+    def late_because(self, stream: bytes, instance: bytes, began_ns: int | None) -> Late | None:
+        """Return what is said of why a stream may have been sealed late; None where nothing is.
+
+        :param instance: the process that opened it.
+        :param began_ns: when the ledger was begun, nanoseconds; None: that is not known.
+        """
+        for kind, told in _BROUGHT.items():
+            if kind in self._brought.get(stream, ()):
+                return Late(told)
+        if instance in self._died:
+            return Late("its process had died")
+        if stream != instance and instance in self._begun and self._telling.get(stream, set()) - {instance}:
+            return Late("another process ended it")
+        if began_ns is not None and int.from_bytes(stream[:6], "big") * _MILLISECOND < began_ns:  # UUIDv7
+            return Late("it is older than the ledger", "age")
+        if stream in self._vouched:
+            length, ground = self._vouched[stream]
+            return Late(f"up to version {length} somebody vouches for it: {ground}", until=length)
+        if stream in self._unsigned:
+            return Late("a journal says that it was imported or copied, and no key of the ledger signed that", "nobody")
+        return None
+
+
+def stream_named(text: object) -> bytes:
+    """Return the id that a journal gives as text; nothing where it is none."""
+    try:
+        return uuid.UUID(str(text)).bytes
+    except ValueError:
+        return b""
+
+
+# --------------------------------------------------------------------------------------------------------------
 # journals
 #
 # What the journals in a bundle say of its exchanges: that each was announced, and how far it came.
@@ -1432,9 +2210,8 @@ class StreamChecks:
 # --------------------------------------------------------------------------------------------------------------
 
 
-TOLERATED_NS = 2_000_000_000
 _MOST_ERASURES = 100  # of one event stream
-_MOST_PROCESSES, _MOST_CLOSINGS, _MOST_MISSING = 100_000, 1000, 10_000  # of what hostile journals could tell
+_MOST_CLOSINGS, _MOST_MISSING = 1000, 10_000  # of what hostile journals could tell
 
 
 class _Opened(NamedTuple):
@@ -1491,67 +2268,62 @@ class Journals:
         self._opened: dict[bytes, _Opened] = {}
         self._closed: dict[bytes, list[_Closed]] = {}
         self._numbers: dict[bytes, int] = {}
-        self._offsets: dict[bytes, int] = {}
         self._missing: dict[bytes, tuple[bytes, int]] = {}
         self.elsewhere = self.dropped = 0
         self.erasures: dict[bytes, list[Erasure]] = {}
         self.linked: dict[bytes, Mapping[str, Any]] = {}
         self.copied: set[bytes] = set()
-        self.steps: dict[bytes, int] = {}
-        self.synchronised = 0
-        self.samples = 0
-
-    def clock(self, entry: Entry) -> None:
-        """Look at the two clocks of an event of any stream: how far the wall clock moved against the other."""
-        offset = entry.wall_ns - entry.mono_ns
-        first = self._offsets.get(entry.instance, offset)
-        if len(self._offsets) < _MOST_PROCESSES:
-            self._offsets.setdefault(entry.instance, offset)
-        step = abs(offset - first)
-        if step > self.steps.get(entry.instance, 0):
-            self.steps[entry.instance] = step
+        self._reasons = Reasons(here)
 
     def take(self, summary: StreamSummary, entry: Entry) -> None:
         """Take the next event of a journal."""
-        self.clock(entry)
         facts = facts_of(entry)
+        self._reasons.take(entry, facts, self._is_vouched_for)
         if entry.type == "exchange_opened":
             self._open(summary, entry, facts)
         elif entry.type == "exchange_closed":
-            self._close(summary.stream, entry, facts, _id(facts.get("exchange")))
+            self._close(summary.stream, entry, facts, stream_named(facts.get("exchange")))
         elif entry.type == "stream_written" and facts.get("kind") == "copy":
-            copied = _id(facts.get("stream"))
+            copied = stream_named(facts.get("stream"))
             self.copied.update({copied} & set(self._here))
             self._close(summary.stream, entry, facts, copied)
-        elif entry.type == "clock_sampled":
-            self.samples += 1
-            self.synchronised += facts.get("synchronized") is True
         elif entry.type == "events_dropped":
-            if "exchange" not in facts or _id(facts["exchange"]) in self._here:
+            if "exchange" not in facts or stream_named(facts["exchange"]) in self._here:
                 events = facts.get("events")
                 self.dropped += events if type(events) is int and 0 < events < 1 << 63 else 1
         elif entry.type == "payload_erased":
             self._erase(summary.stream, entry, facts)
 
+    def late_because(self, stream: bytes, instance: bytes, began_ns: int | None) -> Late | None:
+        """Return what is said here of why a stream may have been sealed late; None: nothing is.
+
+        :param instance: the process that opened it.
+        :param began_ns: when the ledger was begun; None: that is not known.
+        """
+        return self._reasons.late_because(stream, instance, began_ns)
+
+    def _is_vouched_for(self, entry: Entry, facts: Mapping[str, Any]) -> bool:
+        """Return whether a key that counts has signed the facts of an event, while it was in force."""
+        by = signed_by(entry.type, facts, self._keys)
+        return by is not None and self._in_force(by, entry.stream, entry.version)
+
     def _erase(self, journal: bytes, entry: Entry, facts: Mapping[str, Any]) -> None:
-        stream, events = _id(facts.get("exchange")), facts.get("events")
+        stream, events = stream_named(facts.get("exchange")), facts.get("events")
         told = self.erasures.setdefault(stream, []) if stream in self._here else []
         signature = facts.get("signature")
         if stream not in self._here or len(told) >= _MOST_ERASURES:
             return
-        by = signed_by(entry.type, facts, self._keys)
-        if by is not None and not self._in_force(by, journal, entry.version):
-            by = None
-        if by is not None and any(one.signed and one.facts.get("signature") == signature for one in told):
+        by = self._is_vouched_for(entry, facts)
+        if by and any(one.signed and one.facts.get("signature") == signature for one in told):
             return  # somebody wrote it down once more
         count = events if type(events) is int else 0
-        told.append(Erasure(journal, entry.version, entry.wall_ns, count, facts, by is not None))
+        told.append(Erasure(journal, entry.version, entry.wall_ns, count, facts, by))
         if isinstance(facts.get("linked"), dict):
             self.linked[stream] = facts["linked"]
 
     def _open(self, summary: StreamSummary, entry: Entry, facts: Mapping[str, Any]) -> None:
         journal = summary.stream
-        number, stream = facts.get("number"), _id(facts.get("exchange"))
+        number, stream = facts.get("number"), stream_named(facts.get("exchange"))
         if type(number) is not int or not stream:
             self._findings.add("journal", "exchange_opened", "it names no exchange", journal, entry.version)
             return
@@ -1612,14 +2384,6 @@ class Journals:
                 told = f"version {closed.version} of the journal {uuid.UUID(bytes=closed.journal)} tells another "
                 told += f"hash, or more events: {closed.length}"
                 self._findings.add("journal", "head", told, stream, closed.length)
-
-
-def _id(text: object) -> bytes:
-    """Return the id that a journal gives as text; nothing where it is none."""
-    try:
-        return uuid.UUID(str(text)).bytes
-    except ValueError:
-        return b""
 
 
 # --------------------------------------------------------------------------------------------------------------
@@ -1729,6 +2493,107 @@ def _moment(nanoseconds: int) -> str:
 
 
 # --------------------------------------------------------------------------------------------------------------
+# times
+#
+# Whether the times in a bundle agree with each other: those of its events, and those at which they were sealed.
+#
+# It is what ``recorder verify`` asks of a store, by the same rules: clocks of hosts that were set, leaves that go back,
+# and events that say to be older, or newer, than the leaf that first seals them allows.
+# --------------------------------------------------------------------------------------------------------------
+
+
+_UNSEEN = "an earlier leaf of it is not here, which may have sealed it in time"
+
+
+class Times:
+    """Takes the events of all event streams, one stream after the other; then tells what is wrong with their times.
+
+    :param seals: of the leaves.
+    :param own: the leaves of each event stream that are here.
+    :ivar late: of how many events something tells why they were sealed late, by that.
+    :ivar excused: what is wrong, and no finding: the bundle was made when it did not have to bring what explains it.
+    """
+
+    def __init__(self, seals: SealTimes, own: Callable[[bytes], Sequence[Sealed]], findings: Findings) -> None:
+        self._seals, self._own, self._findings = seals, own, findings
+        self._clocks = ClockReadings()
+        self._current: _OneStream | None = None
+        self._is_recorded = True
+        self._unexplained: list[StreamSummary] = []
+        self.late: dict[str, int] = {}
+        self.excused: list[str] = []
+
+    def take(self, summary: StreamSummary, entry: Entry) -> None:
+        """Take the next event of a stream; its journals need not be known yet."""
+        if self._current is None or self._current.summary is not summary:
+            self._current = _OneStream(summary, Bounds(self._seals), self._own(summary.stream), None)
+            self._is_recorded = entry.type != "imported"  # else its clock is what a file told
+        if self._is_recorded:
+            self._clocks.take(entry)
+        self._current.take(entry)
+
+    def end(self) -> None:
+        """Take note that this was the last event of a stream that is here."""
+        current, self._current = self._current, None
+        if current is None:
+            return
+        if any(one.kind == "back_dated" for one in current.found):
+            self._unexplained.append(current.summary)
+        else:
+            for one in current.found:
+                self._findings.untimely(one)
+
+    def settle(
+        self,
+        late_because: Callable[[bytes, bytes], Late | None],
+        again: Callable[[bytes], Iterable[Entry]],
+        excused: bool,
+    ) -> None:
+        """Look once more at what was sealed late, now that all journals were read; then at the clocks of hosts.
+
+        :param late_because: tells what is said of why a stream was sealed late, by its id and that of its process.
+        :param again: reads a stream again.
+        :param excused: nothing had to explain it when the bundle was made.
+        """
+        for summary in self._unexplained:
+            late, bounds = late_because(summary.stream, summary.instance), Bounds(self._seals)
+            stream = _OneStream(summary, bounds, self._own(summary.stream), late)
+            for entry in again(summary.stream):
+                stream.take(entry)
+            for one in stream.found:
+                if excused and one.kind == "back_dated":
+                    self.excused.append(one.detail)
+                else:
+                    self._findings.untimely(one)
+            if late is not None and bounds.late + bounds.older:
+                self.late[late.told] = self.late.get(late.told, 0) + bounds.late + bounds.older
+        for step in self._clocks.steps():
+            self._findings.untimely(step.as_untimely())
+
+
+class _OneStream:
+    """Checks the events of one stream.
+
+    Where an earlier leaf of it is not here, its first one that is need not be the one that first sealed them: no event
+    up to there can be too old.
+    """
+
+    def __init__(self, summary: StreamSummary, bounds: Bounds, leaves: Sequence[Sealed], late: Late | None) -> None:
+        self.summary = summary
+        self.found: list[Untimely] = []
+        sealed = [SealedLeaf(leaf.number, leaf.stream, leaf.length, leaf.sealed_ns) for leaf in leaves]
+        hidden = 1 if leaves and leaves[0].before else 0
+        self._upto = sealed[0].length if hidden else 0
+        self._before: StreamBounds = Bounds(bounds.seals).stream(sealed[:hidden], Late(_UNSEEN))
+        self._bounds = bounds.stream(sealed[hidden:], late)
+
+    def take(self, entry: Entry) -> None:
+        found = (self._before if entry.version <= self._upto else self._bounds).take(entry)
+        if found is not None:
+            self.found.append(found)
+
+
+# --------------------------------------------------------------------------------------------------------------
 # verification
 #
 # The verification of a bundle: every check, in the order in which each relies on those before it.
@@ -1747,15 +2612,23 @@ class Verification:
     :param file: opened for reading bytes, seekable.
     :param trusted: fingerprints of the keys that the auditor has from elsewhere, in lower-case hexadecimal.
     :param held: a checkpoint that the auditor has from elsewhere: the bytes of a note.
+    :param stamps: time stamps over its checkpoints, which somebody has checked who reads certificates.
     """
 
-    def __init__(self, file: BinaryIO, trusted: Sequence[str] = (), held: bytes | None = None) -> None:
-        self._file, self.trusted, self._held = file, frozenset(trusted), held
+    def __init__(
+        self,
+        file: BinaryIO,
+        trusted: Sequence[str] = (),
+        held: bytes | None = None,
+        stamps: Sequence[TimeStamp] = (),
+    ) -> None:
+        self._file, self.trusted, self._held, self._stamps = file, frozenset(trusted), held, stamps
         self.findings = Findings()
         self.predicate: dict[str, Any] = {}
         self.manifest_signers: tuple[Key, ...] = ()
         self.log: Log | None = None
         self.journals: Journals | None = None
+        self.times: Times | None = None
         self.summaries: dict[bytes, StreamSummary] = {}
         self.events = 0
         self.anchors: list[dict[str, Any]] = []
@@ -1779,7 +2652,7 @@ class Verification:
         streams = {_stream_of(name): name for name in names}
         statement = self._read_manifest(told)
         self._check_subjects(statement)
-        log = self.log = Log(self._container, self.predicate.get("ledger"), self.findings)
+        log = self.log = Log(self._container, self.predicate.get("ledger"), self.findings, self._stamps)
         held = self._read_held(log)
         if log.present:
             log.read_leaves(streams, 0 if held is None else held.size)
@@ -1836,9 +2709,11 @@ class Verification:
         period = period_of(self.predicate.get("selection"))
         journals = self.journals = Journals(names, period, self.findings, self._counting(log), log.in_force)
         checks = StreamChecks(self._container, log, self.findings)
+        times = self.times = Times(log.seals, lambda stream: log.own.get(stream, []), self.findings)
 
-        def look(_: StreamSummary, entry: Entry) -> None:
-            journals.clock(entry)
+        def take(summary: StreamSummary, entry: Entry) -> None:
+            times.take(summary, entry)
+            journals.take(summary, entry)
 
         listed = self.predicate.get("streams")
         listed = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
@@ -1847,8 +2722,9 @@ class Verification:
         ordered = sorted(names, key=lambda stream: (kinds.get(id_of(stream)) != "journal", stream))
         for stream in ordered:
             told = kinds.pop(id_of(stream), None)
-            see = journals.take if told == "journal" else look
+            see = take if told == "journal" else times.take
             summary = checks.read(names[stream], stream, journals.lengths(stream), see)
+            times.end()
             if summary is None:
                 continue
             self.summaries[stream] = summary
@@ -1862,7 +2738,16 @@ class Verification:
             self.findings.add("omitted", "manifest", told)
         self.events = checks.events
         journals.compare(self.summaries)
+        self._settle_times(times, journals, log, names)
         self._check_erasures(journals)
+
+    def _settle_times(self, times: Times, journals: Journals, log: Log, names: Mapping[bytes, str]) -> None:
+        def again(stream: bytes) -> Iterator[Entry]:
+            with suppress(Broken):  # which was told when it was read first
+                yield from StreamReader(stream, self._container.chunks(names[stream])).entries()
+
+        excused = self.predicate.get("times") != "explained" and self._is_vouched_for()
+        times.settle(partial(journals.late_because, began_ns=log.began_ns), again, excused)
 
     def _check_erasures(self, journals: Journals) -> None:
         """Look whether somebody answers for what is erased: by a record that a key of the ledger signed.
@@ -1923,7 +2808,7 @@ class Verification:
             self.findings.add("link", "selection", f"no link here names what the bundle was made for: {asked}")
         announced = {} if self.journals is None else self.journals.announced
         wrong = wrong_selection(selection, self.summaries, announced)
-        if wrong and not self.findings.found:  # what is damaged need not be what was asked for
+        if wrong and not self.findings.others_than(*OF_TIMES):  # what is damaged need not be what was asked for
             self.findings.add("manifest", "selection", wrong)
         here = {id_of(stream) for stream in self.summaries}
         for summary in links:
@@ -1958,7 +2843,7 @@ class Verification:
             "erased": emptied["erased"],
         }
         told = self.predicate.get("counts")
-        if told != counted and not self.findings.found:
+        if told != counted and not self.findings.others_than(*OF_TIMES):
             self.findings.add("manifest", "counts", f"the manifest counts {told}, here are {counted}")
         self.counts = counted
 
@@ -2111,7 +2996,7 @@ def result_of(verification: Verification) -> dict[str, Any]:
     exchanges = [one for one in verification.summaries.values() if one.kind == "exchange"]
     verdicts = {
         "authentic": _authentic(verification),
-        "unmodified": "no" if findings.others_than("key", "stale") else "yes",
+        "unmodified": "no" if findings.others_than("key", "stale", *OF_TIMES) else "yes",
         "complete_in_range": _complete(verification),
         "bounded_in_time": _bounded(verification, clocks),
     }
@@ -2169,7 +3054,7 @@ def _authentic(verification: Verification) -> str:
     }
     if trusted and not signers & trusted and not findings.any_of("bundle"):
         findings.add("key", "checkpoints", "no checkpoint of what is here is signed by a key that you named")
-    if findings.others_than("stale"):
+    if findings.others_than("stale", *OF_TIMES):
         return "no"
     if not trusted:
         return "not proved"
@@ -2190,20 +3075,9 @@ def _bounded(verification: Verification, clocks: list[str]) -> str:
 
 
 def _clocks(verification: Verification) -> list[str]:
-    """Return what is wrong with the times that clocks told, a sentence each."""
-    told = []
-    steps = verification.journals.steps if verification.journals is not None else {}
-    for instance, step in sorted(steps.items()):
-        if step > TOLERATED_NS:
-            moved = f"the clock of process {id_of(instance)} moved by {step / 1e9:.1f} s against its steady one"
-            told.append(f"{moved}: it was set, or the machine slept")
-    for stream, summary in sorted(verification.summaries.items()):
-        leaf = _last_leaf(verification, stream)
-        if leaf is not None and leaf.sealed_ns + TOLERATED_NS < summary.last_ns:
-            told.append(
-                f"the {summary.kind} {id_of(stream)} was sealed before its last event, if the clocks were right"
-            )
-    return told
+    """Return what is wrong with the times that clocks told, a sentence each: the findings, and what is none."""
+    told = [finding.detail for finding in verification.findings.found if finding.kind in OF_TIMES]
+    return told + ([] if verification.times is None else verification.times.excused)
 
 
 def _last_leaf(verification: Verification, stream: bytes) -> Any:
@@ -2275,6 +3149,7 @@ def _not_proved(verification: Verification, verdicts: dict[str, str]) -> Iterato
             else "who erased what is erased, and that nothing forbade it"
         )
         yield f"{who}: holds and retention periods are in the store alone (`recorder verify`)"
+    yield from _late(verification)
     copied = () if verification.journals is None else verification.journals.copied
     others = sum(one.kind == "exchange" and one.stream in copied for one in verification.summaries.values())
     if others:
@@ -2291,6 +3166,15 @@ def _not_proved(verification: Verification, verdicts: dict[str, str]) -> Iterato
     if verification.anchors:
         yield OF_ANCHORS
     yield "that the clock of the recording machine was right, and anything `not earlier than` a moment"
+
+
+def _late(verification: Verification) -> Iterator[str]:
+    """Yield what is not proved of what was sealed late."""
+    times = verification.times
+    for why, count in times.late.items() if times is not None else ():
+        yield f"that {_counted(count, 'event')} are as old as they say: they were sealed late; {why}"
+    if times is not None and times.excused:
+        yield "why some of it was sealed late: the bundle is of a time when none had to bring what tells of that"
 
 
 def _time(nanoseconds: int) -> str:
@@ -2328,8 +3212,9 @@ def lines_of(result: dict[str, Any]) -> Iterator[str]:
         told = "" if anchor["names_checkpoint"] else "; what it gave does not name the checkpoint"
         told = f": {_clean(anchor['told'])}" if "told" in anchor else told  # where somebody has checked it
         yield f"  anchor of entry {anchor['size'] - 1}: {_clean(anchor['anchor'])}, {_time(anchor['made_ns'])}{told}"
-    for told in result["clocks"][:_SHOWN]:
-        yield f"  clock: {told}"
+    found = {finding["detail"] for finding in result["findings"]}
+    for told in [one for one in result["clocks"] if one not in found][:_SHOWN]:
+        yield f"  clock: {_clean(told)}"
     for finding in result["findings"][:_SHOWN]:
         place = f"{finding.get('of', 'event stream')} {finding['stream']} " if "stream" in finding else ""
         version = f"version {finding['version']} " if "version" in finding else ""
@@ -2424,13 +3309,13 @@ _MOST = 1 << 20  # bytes of a checkpoint
 def fingerprints_of(text: str) -> list[str]:
     """Return the fingerprints that ``--key`` means.
 
-    :param text: a fingerprint (64 hexadecimal digits, in groups or not), or several, as ``recorder keys show`` prints
-        them after a rotation; or the public key itself.
+    :param text: a fingerprint (64 hexadecimal digits, in groups or not, see :func:`fingerprints_in`), or several, as
+        ``recorder keys show`` prints them after a rotation; or the public key itself.
     :raises ValueError: it is neither.
     """
-    digits = re.sub(r"[\s:,]", "", text).lower()
-    if re.fullmatch("([0-9a-f]{64})+", digits):
-        return [digits[at : at + 64] for at in range(0, len(digits), 64)]
+    found = fingerprints_in(text)
+    if found:
+        return found
     if "+" not in text:
         told = f"{' '.join(text.split())[:200]!r} is no fingerprint of a key: that has 64 hexadecimal digits, as"
         raise ValueError(
@@ -2456,19 +3341,22 @@ def checkpoint_in(path: Path) -> bytes:
     return data
 
 
-def verify_bundle(path: Path, keys: Sequence[str] = (), checkpoint: bytes | None = None) -> dict[str, Any]:
+def verify_bundle(
+    path: Path, keys: Sequence[str] = (), checkpoint: bytes | None = None, stamps: Sequence[TimeStamp] = ()
+) -> dict[str, Any]:
     """Verify a bundle.
 
     :param path: the zip file.
     :param keys: fingerprints, or public keys, that were got by another way than with the bundle.
     :param checkpoint: a note that was kept from before.
+    :param stamps: time stamps in it that somebody has checked.
     :return: verdicts, findings, and what is not proved; nothing is wrong where ``findings`` is empty.
     :raises ValueError: one of *keys* is no key.
     :raises OSError: the file cannot be read.
     """
     trusted = [one for key in keys for one in fingerprints_of(key)]
     with path.open("rb") as file:
-        verification = Verification(file, trusted, checkpoint)
+        verification = Verification(file, trusted, checkpoint, stamps)
         verification.run()
         return result_of(verification)
 
@@ -2480,7 +3368,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--key", action="append", default=[], help="a key's fingerprint, got by another way")
     parser.add_argument("--checkpoint", type=Path, help="a file with a checkpoint that you kept from before")
     parser.add_argument("--json", action="store_true", help="one JSON object, for programs")
-    given = parser.parse_args(arguments)
+    given = parser.parse_args(groups_joined(sys.argv[1:] if arguments is None else arguments, "--key"))
     try:
         for key in given.key:
             fingerprints_of(key)

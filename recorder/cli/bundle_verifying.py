@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -53,9 +54,8 @@ def verify_a_bundle(
     trusted = None if roots is None else read_roots(roots)
     try:
         checkpoint = None if held is None else _checkpoint(held)
-        result = verify_bundle(bundle, keys, checkpoint)
-        if trusted is not None:
-            result = with_stamps(bundle, result, trusted)
+        verified = partial(verify_bundle, bundle, keys, checkpoint)
+        result = verified() if trusted is None else with_stamps(bundle, verified, trusted)
     except ValueError as error:
         raise ConfigurationError(f"--key: {error}") from error
     except OSError as error:

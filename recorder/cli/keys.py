@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import closing
 from typing import Any
 
@@ -15,7 +16,7 @@ from recorder.cli.output import clean, emit_json
 from recorder.clock import SystemClock
 from recorder.core.notes import NoteKey
 from recorder.core.signed_facts import signed_facts
-from recorder.errors import ConfigurationError
+from recorder.errors import ConfigurationError, RecorderError
 from recorder.ledger.founding import found, origin_of, succeeded
 from recorder.ledger.key_chain import CREATED, ROTATED, rotated
 from recorder.ledger.keys import SigningKey, fingerprint, known, load, private_file
@@ -23,7 +24,9 @@ from recorder.ledger.keys import rotate as make_new
 from recorder.ledger.own_keys import chain_here, require_own, rotated_away, rotated_told
 from recorder.ledger.sealing_acts import seal_acts, seal_all
 from recorder.locations import absolute_url
+from recorder.recording.short_journal import write_once
 from recorder.store import open_store, schema
+from recorder.store.sql import SqlStore
 from recorder.store.urls import parse_url
 
 
@@ -53,6 +56,7 @@ def init(settings: Settings, origin: str | None, after: str | None) -> None:
     which one it follows, and what is known to be lost, is recorded, and verify says so for ever.
     """
     facts: dict[str, Any] = {}
+    unsealed: RecorderError | None = None
     if after is not None:
         with closing(open_store(absolute_url(after), write=False)) as former:
             before = chain_here(former, origin_of(former.ledger))
@@ -64,17 +68,34 @@ def init(settings: Settings, origin: str | None, after: str | None) -> None:
         created = {"key": key.public.text, **facts}
         if facts:
             created = signed_facts(CREATED, created, key.public, key.sign)
-        write_down(store, SystemClock(), "keys", [(CREATED, created)])
+            unsealed = _founded_after(store, created)
+        else:
+            write_down(store, SystemClock(), "keys", [(CREATED, created)])
     _print(key.public, "log", key.public.name)
-    if after is not None:
-        if not facts["succeeds"]["keys"]:
-            warn(
-                f"no public key of {clean(facts['succeeds']['origin'])} is here, so nobody who audits this one can "
-                "tell who has signed an erasure before: `recorder erase --finish` vouches for them anew"
-            )
-        click.echo("Now `recorder seal` seals what was copied; keep the store that was left, as it is.")
+    if after is not None and not facts["succeeds"]["keys"]:
+        warn(
+            f"no public key of {clean(facts['succeeds']['origin'])} is here, so nobody who audits this one can "
+            "tell who has signed an erasure before: `recorder erase --finish` vouches for them anew"
+        )
+    if unsealed is not None:
+        warn(f"what was copied is not sealed yet, `recorder seal` does it: {unsealed}")
+    elif after is not None:
+        click.echo("What was copied is sealed by the new key; keep the store that was left, as it is.")
     click.echo("Give the fingerprint to whoever will audit, by another way than the recording: all that is proved is")
     click.echo("proved to those who have it. Keep a copy of the private key where the store is not.")
+
+
+def _founded_after(store: SqlStore, created: Mapping[str, Any]) -> RecorderError | None:
+    """Record that a ledger takes the place of another one, and seal it last: the keys of that one end with it.
+
+    :return: why that is not sealed; None: it is.
+    """
+    write_once(store, SystemClock(), [(CREATED, created)], {"action": "keys"})
+    try:
+        seal_all(store, SystemClock())
+    except RecorderError as error:
+        return error
+    return None
 
 
 @keys.command()

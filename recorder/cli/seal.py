@@ -56,7 +56,7 @@ def seal(settings: Settings, identity: str | None, output: Path | None, ground: 
     if receipt is not None:
         _give(receipt, output, as_json)
     elif as_json:
-        emit_json({"size": size})
+        emit_json({"size": size} if ground is None else {"size": size, "sealed_late": list(late)})
     else:
         click.echo(f"sealed: the ledger's last signed checkpoint has {size:,} entries")
 

@@ -15,24 +15,21 @@ what explains it (:class:`Late`): a journal, or its own age, which nothing prove
 somebody who has not the ledger's key where that would have to sign it, is a finding, ``back_dated``.
 
 No time stamp proves that there is no second history: two can be stamped at once.
+
+A part of the stand-alone verifier: the standard library alone, Python 3.9 or newer.
 """
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
-from recorder.core.chain import Finding
-from recorder.core.clock_samples import ClockSamples
-from recorder.core.events import Event
-from recorder.core.json_text import rfc3339
-from recorder.core.seal_times import SealedLeaf, SealTimes
+from recorder.core.clock_steps import Timed
+from recorder.core.seal_times import SealedLeaf, SealTimes, Untimely
+from recorder.core.utc_text import rfc3339
 
 #: How long after an event its seal may come, in nanoseconds.
 SEAL_LAG_NS: Final = 60_000_000_000
-_SECOND: Final = 1e9
 _SAY_WHY: Final = " (then whoever has the key can say why: `recorder seal --late`)"
 _FOR_EVER: Final = 1 << 80  # nanoseconds that no clock shows
 
@@ -77,7 +74,7 @@ class Bounds:
         self.late = self.older = 0
         self.found = False
 
-    def leaf(self, leaf: SealedLeaf) -> list[Finding]:
+    def leaf(self, leaf: SealedLeaf) -> list[Untimely]:
         """Check the next leaf of the log, see :meth:`SealTimes.take`."""
         found = self.seals.take(leaf)
         self.found |= bool(found)
@@ -90,61 +87,6 @@ class Bounds:
         :param late_because: what is said of why events of it were sealed late; None where nothing is.
         """
         return StreamBounds(self, leaves, late_because)
-
-    def verdict(self, steps: int = 0, samples: ClockSamples | None = None) -> Verdict:
-        """Return the verdict ``bounded_in_time``; after the last event.
-
-        :param steps: how often clocks of hosts were stepped, see :mod:`recorder.core.clock_steps`.
-        :param samples: what the hosts' kernels said of their clocks.
-        """
-        words = [*self._words(), *((samples or ClockSamples()).words())]
-        if steps:
-            words.append(f"clocks of hosts were stepped {steps:,} times while events were recorded: see the findings")
-        if self.found or steps or not self.kept["stamped"]:
-            return Verdict("no", tuple(words))
-        whole = not (self.late or self.older or self.kept["unstamped"] or self.kept["unsealed"])
-        return Verdict("yes" if whole else "partly", tuple(words))
-
-    def _words(self) -> Iterator[str]:
-        newest, kept = self.seals.newest, self.kept
-        if newest is None or not kept["stamped"]:
-            yield "no event is under a time stamp that was verified: nobody but the recorder says when anything was"
-        else:
-            yield (
-                f"{kept['stamped']:,} of {sum(kept.values()):,} events are under a time stamp, and existed when it was "
-                f"made; the newest, by {newest.by} over {newest.size:,} leaves, is of {rfc3339(newest.not_after_ns)}"
-            )
-        if kept["unstamped"]:
-            yield f"{kept['unstamped']:,} events are sealed and not under a time stamp: only the log's clock dates them"
-        if kept["unsealed"]:
-            yield f"{kept['unsealed']:,} events are not sealed: only the clock of their host dates them"
-        if self.late:
-            yield (
-                f"{self.late:,} events were sealed more than {self.seal_lag_ns / _SECOND:,.0f} s after the time that "
-                "they say; a journal tells why, but that they are that old is not proved"
-            )
-        if self.older:
-            yield (
-                f"{self.older:,} events say to be older than the ledger: nothing but themselves tells so, and whoever "
-                "could write the store until they were sealed can have made them"
-            )
-        yield (
-            f"clocks that differ by less than {self.seals.apart_ns / _SECOND:,.0f} s, and seals that come within "
-            f"{self.seal_lag_ns / _SECOND:,.0f} s, are taken for agreeing"
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """An answer with its bounds in words.
-
-    :ivar answer: ``yes``: everything is under a time stamp and agrees with it; ``partly``: nothing disagrees, but not
-        everything is under one, or some was sealed late; ``no``: something disagrees, or nothing is under one.
-    :ivar words: one sentence each.
-    """
-
-    answer: Literal["yes", "partly", "no"]
-    words: tuple[str, ...]
 
 
 class StreamBounds:
@@ -177,7 +119,7 @@ class StreamBounds:
         """Take note of events within :attr:`window`."""
         self._bounds.kept[self._kept] += count
 
-    def take(self, event: Event) -> Finding | None:
+    def take(self, event: Timed) -> Untimely | None:
         """Check one event.
 
         :returns: kinds ``back_dated`` (it says to be older than its seal allows) and ``clock`` (newer).
@@ -204,7 +146,7 @@ class StreamBounds:
         stamped = leaf.sealed_ns if ceiling is None else min(leaf.sealed_ns, ceiling.not_after_ns)
         self._latest = stamped + bounds.seals.apart_ns
 
-    def _look(self, event: Event, leaf: SealedLeaf) -> Finding | None:
+    def _look(self, event: Timed, leaf: SealedLeaf) -> Untimely | None:
         bounds = self._bounds
         kind, late = "back_dated" if event.wall_ns < self._earliest else "clock", self._late_because
         if kind == "back_dated" and late is not None and late.explains(event.version):
@@ -216,7 +158,7 @@ class StreamBounds:
             return None
         self._told.add(kind)
         told = f"says that it was {rfc3339(event.wall_ns)}, but {self._against(kind, leaf)}"
-        return Finding(str(uuid.UUID(bytes=event.stream)), event.version, "wall_ns", kind, told)
+        return Untimely(event.stream, event.version, "wall_ns", kind, told)
 
     def _against(self, kind: str, leaf: SealedLeaf) -> str:
         """Return what the time of an event contradicts, and what follows."""

@@ -8,28 +8,57 @@ set (or the machine slept, during which the monotonic clock of Linux stands stil
 Events may come in any order: readings are gathered by minutes of the monotonic clock, in each as *levels* of the
 difference. The two clocks are not read in one moment; a process that is stopped in between makes a reading that fits
 to nothing around it. Such a lone reading is no step, it is counted. Memory grows with minutes, not with events.
+
+A part of the stand-alone verifier: the standard library alone, Python 3.9 or newer.
 """
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-from recorder.core.chain import Finding
-from recorder.core.events import Event
-from recorder.core.json_text import rfc3339
+from recorder.core.seal_times import Untimely
+from recorder.core.utc_text import rfc3339
 
 #: Below this, a step is not told from a reading that was held up: a quarter of a second.
 STEP_NS: Final = 250_000_000
 #: The fastest that a clock is slewed: MAXFREQ of Linux, see adjtimex(2).
 SLEW_PPM: Final = 500
 _MINUTE: Final = 60_000_000_000
-_SECOND: Final = 1e9
+_MOST_LEVELS: Final = 1000  # of a minute: no clock is set more often, and whoever made them up is found by these
 
 
-@dataclass(slots=True)
+class Timed(Protocol):
+    """What is looked at of an event."""
+
+    @property
+    def stream(self) -> bytes:
+        """Its event stream, 16 bytes; with *version* its place."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """See *stream*."""
+        ...
+
+    @property
+    def instance(self) -> bytes:
+        """The process that wrote it, 16 bytes."""
+        ...
+
+    @property
+    def wall_ns(self) -> int:
+        """What the wall clock said, UTC nanoseconds."""
+        ...
+
+    @property
+    def mono_ns(self) -> int:
+        """What the monotonic clock of the process said, nanoseconds."""
+        ...
+
+
+@dataclass
 class _Level:
     """Readings of one minute whose differences are about the same."""
 
@@ -44,7 +73,7 @@ class _Level:
     def first_wall(self) -> int:
         return self.first_mono + self.offset
 
-    def take(self, event: Event) -> None:
+    def take(self, event: Timed) -> None:
         self.readings += 1
         if event.mono_ns < self.first_mono:
             self.first_mono, self.stream, self.version = event.mono_ns, event.stream, event.version
@@ -61,7 +90,7 @@ class _Level:
             self.first_mono, self.stream, self.version = other.first_mono, other.stream, other.version
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Step:
     """The wall clock was set while a recorder process ran.
 
@@ -77,15 +106,15 @@ class Step:
     version: int
     wall_ns: int
 
-    def as_finding(self) -> Finding:
-        """Return it as an audit reports it: kind ``clock``."""
-        seconds = f"{abs(self.by_ns) / _SECOND:,.3f} s"
+    def as_untimely(self) -> Untimely:
+        """Return it as whoever checks reports it: kind ``clock``."""
+        seconds = f"{abs(self.by_ns) / 1e9:,.3f} s"
         way = f"set back by {seconds}" if self.by_ns < 0 else f"set forward by {seconds}, or the host slept"
         told = f"the host's clock was stepped before this event, which says {rfc3339(self.wall_ns)}: {way}"
-        return Finding(str(uuid.UUID(bytes=self.stream)), self.version, "wall_ns", "clock", told)
+        return Untimely(self.stream, self.version, "wall_ns", "clock", told)
 
 
-@dataclass(slots=True)
+@dataclass
 class ClockReadings:
     """Gathers the times of events; tells where a wall clock was stepped.
 
@@ -103,7 +132,7 @@ class ClockReadings:
     _minute: int = -1
     _level: _Level | None = None
 
-    def take(self, event: Event) -> None:
+    def take(self, event: Timed) -> None:
         """Take the times of an event; of any process, in any order."""
         minute = event.mono_ns // _MINUTE
         level = self._level
@@ -166,14 +195,15 @@ class ClockReadings:
     def _about(self, level: _Level, offset: int) -> bool:
         return -self.step_ns <= 2 * (offset - level.offset) <= self.step_ns
 
-    def _found(self, event: Event, minute: int) -> _Level:
+    def _found(self, event: Timed, minute: int) -> _Level:
         levels = self._minutes.setdefault(event.instance, {}).setdefault(minute, [])
         offset = event.wall_ns - event.mono_ns
         for level in levels:
             if self._about(level, offset):
                 level.take(event)
                 return level
-        levels.append(_Level(offset, event.mono_ns, event.mono_ns, event.stream, event.version))
+        if len(levels) < _MOST_LEVELS:
+            levels.append(_Level(offset, event.mono_ns, event.mono_ns, event.stream, event.version))
         return levels[-1]
 
     def steps(self) -> list[Step]:

@@ -21,6 +21,7 @@ from json.scanner import make_scanner
 from typing import Any, Final, NoReturn, cast
 
 from recorder.core.json_numbers import SentDecimal, SentFloat, as_sent
+from recorder.core.utc_text import rfc3339 as rfc3339
 
 #: How many levels deep a JSON document may be nested.
 DEEPEST: Final = 200
@@ -207,12 +208,6 @@ def written(value: Any, indent: int | None = None) -> str:
     except ValueError:  # a number that JSON does not have, or broken text
         return dumps(plain(value), ensure_ascii=False, allow_nan=False, indent=indent)
     return text
-
-
-def rfc3339(wall_ns: int) -> str:
-    """Return nanoseconds since 1970 as UTC text with nine decimals (RFC 3339)."""
-    seconds, rest = divmod(wall_ns, 1_000_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
 
 
 def wall_ns_of(moment: datetime) -> int:

@@ -2,21 +2,37 @@
 
 What a leaf was made after and before is proved by time stamps over checkpoints, see
 :mod:`recorder.core.clock_bounds`; what the log's own clock says of it has to lie in between.
+
+A part of the stand-alone verifier: the standard library alone, Python 3.9 or newer.
 """
 
 from __future__ import annotations
 
-import uuid
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from itertools import accumulate
 from typing import Final, NamedTuple
 
-from recorder.core.chain import Finding
-from recorder.core.json_text import rfc3339
+from recorder.core.utc_text import rfc3339
 
 #: How far the clocks of two hosts may be apart, in nanoseconds.
 APART_NS: Final = 2_000_000_000
+
+
+class Untimely(NamedTuple):
+    """What is wrong with a time; whoever checks makes a finding of it.
+
+    :ivar stream: whose time it is, 16 bytes; *version*: up to which event, or of which.
+    :ivar field: the time that is wrong: ``wall_ns`` or ``sealed_ns``.
+    :ivar kind: ``clock`` or ``back_dated``.
+    :ivar detail: one sentence.
+    """
+
+    stream: bytes
+    version: int
+    field: str
+    kind: str
+    detail: str
 
 
 class SealedLeaf(NamedTuple):
@@ -88,7 +104,7 @@ class SealTimes:
         at = bisect_right(self._sizes, number)
         return self._ceilings[at] if at < len(self._ceilings) else None
 
-    def take(self, leaf: SealedLeaf) -> list[Finding]:
+    def take(self, leaf: SealedLeaf) -> list[Untimely]:
         """Check the next leaf of the log; they come in the order of their numbers.
 
         :returns: what is wrong with its time, kinds ``clock`` and ``back_dated``.
@@ -112,9 +128,9 @@ class SealTimes:
         return found
 
     @staticmethod
-    def _finding(leaf: SealedLeaf, kind: str, against: str) -> Finding:
+    def _finding(leaf: SealedLeaf, kind: str, against: str) -> Untimely:
         told = f"leaf {leaf.number} says that it was sealed {rfc3339(leaf.sealed_ns)}, but {against}"
-        return Finding(str(uuid.UUID(bytes=leaf.stream)), leaf.length, "sealed_ns", kind, told)
+        return Untimely(leaf.stream, leaf.length, "sealed_ns", kind, told)
 
 
 def _earlier(one: TimeStamp, other: TimeStamp) -> TimeStamp:

@@ -35,9 +35,9 @@ from recorder.ledger.audit_said import Said
 from recorder.ledger.audit_state import State, identity_of
 from recorder.ledger.audit_streams import StreamsAudit, missing_streams
 from recorder.ledger.audit_time import find_contradicted, find_steps, seal_times
-from recorder.ledger.key_chain import chain_of
+from recorder.ledger.key_chain import chain_of, retired_by
 from recorder.ledger.report import Report
-from recorder.ledger.succession import keys_before
+from recorder.ledger.succession import with_keys_before
 from recorder.ledger.tally import Tally
 from recorder.ledger.verify import find_damage
 from recorder.store.erased import sealing_leaf
@@ -122,8 +122,8 @@ class _Audit:
         trusted = trusted_keys(asked.keys, _own(origin, (*known, *journals.keys)), origin, tally)
         start = trusted or known or _own(origin, journals.founding)
         leaf_of = partial(sealing_leaf, self._store)
-        public = chain_of(start, journals.rotations, leaf_of)
-        public = replace(public, former=keys_before(journals.created, public, leaf_of))
+        public = retired_by(chain_of(start, journals.rotations, leaf_of), self._store.ledger.checkpoints())
+        public = with_keys_before(journals.created, public, leaf_of)
         find_forks(public, tally)
         journals.succeeding = [one.facts for one in journals.created if public.counts(one, leaf_of)]
         journals.vouch(lambda event: public.counts(event, leaf_of))

@@ -142,7 +142,7 @@ class Authority:
         signer = self.chain.signer("payload_erased", record.facts)
         if signer is None:
             return f"no key of the ledger signed the record of it ({record.place})"
-        return f"{short_name(signer)}, which signed the record of it ({record.place}), had been rotated away by then"
+        return f"{short_name(signer)}, which signed the record of it ({record.place}), {self.chain.ended(signer)}"
 
     def _forbidden(self, record: Erasure) -> tuple[str, str] | None:
         """Return what was in force at that time and not overridden: the field of the finding, and words."""

@@ -160,8 +160,8 @@ class LedgerAudit:
         self.last = leaf
         if leaf.head.stream in self.told_by:
             self._sealed.setdefault(leaf.head.stream, []).append((number, leaf.head.length))
-        for finding in self.seals.take(SealedLeaf(number, leaf.head.stream, leaf.head.length, leaf.sealed_ns)):
-            self.tally.add(finding)
+        for untimely in self.seals.take(SealedLeaf(number, leaf.head.stream, leaf.head.length, leaf.sealed_ns)):
+            self.tally.find(*untimely)
             self.tally.untimely = True
 
     def _find(self, detail: str, place: str, kind: str) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from recorder.core.heads import log_id
+from recorder.core.key_spelling import fingerprints_in
 from recorder.core.notes import NoteKey, open_checkpoint, parse_key
 from recorder.errors import ConfigurationError, CorruptRecording
 from recorder.ledger.anchors import Anchor
@@ -21,9 +21,6 @@ from recorder.locations import signed_checkpoints
 
 if TYPE_CHECKING:
     from recorder.ledger.audit import Asked
-
-_FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
-_DIGITS: Final = 64
 
 
 @dataclass
@@ -129,16 +126,12 @@ def check_keys(texts: Sequence[str]) -> None:
 def _each(texts: Sequence[str]) -> Iterator[str]:
     """Yield what is given, each fingerprint by itself: after a rotation ``recorder keys show`` prints several."""
     for text in texts:
-        digits = "".join(text.split()).lower()
-        if len(digits) > _DIGITS and len(digits) % _DIGITS == 0 and set(digits) <= set("0123456789abcdef"):
-            yield from (digits[at : at + _DIGITS] for at in range(0, len(digits), _DIGITS))
-        else:
-            yield text
+        yield from fingerprints_in(text) or [text]
 
 
 def _key(text: str, known: Sequence[NoteKey]) -> NoteKey | None:
-    digits = "".join(text.split()).lower()
-    if _FINGERPRINT.fullmatch(digits) is None:
+    digits = next(iter(fingerprints_in(text)), None)
+    if digits is None:
         if "+" in text:
             return parse_key(text.strip())
         raise ConfigurationError(

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from recorder.core.clock_bounds import Bounds, Verdict
+from recorder.core.clock_bounds import Bounds
 from recorder.core.json_text import present, rfc3339
 from recorder.core.notes import NoteKey
 from recorder.core.seal_times import SealTimes
+from recorder.core.time_verdict import Verdict, verdict_of
 from recorder.ledger.anchored import Looked
 from recorder.ledger.audit_erasures import Authority, unanswered
 from recorder.ledger.audit_journals import Journals
@@ -130,7 +131,7 @@ def _bounded(audited: Audited) -> Verdict:
     for name in bounds.kept:
         bounds.kept[name] = tally.kept[name]
     bounds.late, bounds.older, bounds.found = tally.late, tally.older, tally.untimely
-    return bounds.verdict(audited.steps, audited.journals.samples)
+    return verdict_of(bounds, audited.steps, audited.journals.samples)
 
 
 def _fresh(audited: Audited) -> str:

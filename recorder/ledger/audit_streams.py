@@ -214,7 +214,7 @@ class _Stream:
             self._tally.clocks.take(event)
         found = self._bounds.take(event)
         if found is not None:
-            self._tally.add(found)
+            self._tally.find(*found)
         if self._bounds.kept == "unsealed" and self._clocked:  # what was imported waits since then, as its journal does
             waiting = self._tally.waiting_ns
             self._tally.waiting_ns = event.wall_ns if waiting is None else min(waiting, event.wall_ns)

@@ -53,5 +53,5 @@ def find_steps(tally: Tally) -> int:
     """Take as findings where clocks of hosts were stepped; return how often that was."""
     steps = tally.clocks.steps()
     for step in steps:
-        tally.add(step.as_finding())
+        tally.find(*step.as_untimely())
     return len(steps)

@@ -21,7 +21,14 @@ from recorder.core.notes import NoteKey, Sign
 from recorder.core.version import __version__
 from recorder.ledger.bundle_manifest import manifest
 from recorder.ledger.bundle_plan import Part, Plan
-from recorder.ledger.bundle_range import Range, consistency_proofs, entries, left_of_range, proof_text
+from recorder.ledger.bundle_range import (
+    Range,
+    consistency_proofs,
+    entries,
+    first_leaf_proof,
+    left_of_range,
+    proof_text,
+)
 from recorder.ledger.bundle_streams import stream_records
 from recorder.ledger.bundle_verifier import verifier_source
 from recorder.ledger.bundle_zip import BundleZip
@@ -48,8 +55,11 @@ class LedgerKeys:
     retired: Mapping[NoteKey, int] = field(default_factory=dict)
 
 
-def predicate_of(plan: Plan, counts: Mapping[str, int], keys: LedgerKeys) -> dict[str, Any]:
-    """Return what the manifest says of a bundle."""
+def predicate_of(plan: Plan, counts: Mapping[str, int], keys: LedgerKeys, began: str = "") -> dict[str, Any]:
+    """Return what the manifest says of a bundle.
+
+    :param began: the proof of the ledger's first leaf, where that is not in the range.
+    """
     streams = [
         {"id": id_text(part.opened.stream), "kind": part.kind, "events": part.last - part.first + 1}
         | ({"from": part.first} if part.first > 1 else {})
@@ -65,6 +75,7 @@ def predicate_of(plan: Plan, counts: Mapping[str, int], keys: LedgerKeys) -> dic
     within = plan.within
     if within is not None:
         told["erasures"] = "signed"  # a verifier asks for signatures under their records
+        told["times"] = "explained"  # and for what explains that something was sealed late
         told["ledger"] = {
             "origin": within.origin,
             "log_id": log_id(within.origin).hex(),
@@ -72,6 +83,8 @@ def predicate_of(plan: Plan, counts: Mapping[str, int], keys: LedgerKeys) -> dic
             "to": within.end,
             "checkpoints": list(within.notes),
         }
+        if began:
+            told["ledger"]["began"] = began
         if keys.retired:
             told["ledger"]["retired"] = {key.text: leaf for key, leaf in keys.retired.items()}
     return told
@@ -99,7 +112,8 @@ def write_bundle(
         pack.add("verify.py", [verifier_source().encode()])
         pack.add("FORMAT.md", [format_text().encode()])
         signer = keys.signer if plan.within is not None else None
-        pack.add(MANIFEST, [manifest(pack.digests(), predicate_of(plan, counts, keys), signer)])
+        began = "" if plan.within is None else first_leaf_proof(store.ledger, plan.within)
+        pack.add(MANIFEST, [manifest(pack.digests(), predicate_of(plan, counts, keys, began), signer)])
         with out.open("wb") as file:
             pack.write(file)
     return counts

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from recorder.clock import id_bytes
 from recorder.core.events import Event
+from recorder.ledger.bundle_late import named_late
 
 _WHOLE: Final = 1000  # events: a shorter journal comes from its beginning, with what it says of the process
 _NAMING: Final = frozenset({"exchange_opened", "exchange_closed", "events_dropped", "payload_erased", "stream_written"})
@@ -29,17 +30,26 @@ class JournalSpan:
     opened: dict[bytes, int] = field(default_factory=dict)
 
 
-def span_of(events: Iterable[Event], exchanges: Collection[bytes], period: tuple[int, int] | None) -> JournalSpan:
+def span_of(
+    events: Iterable[Event],
+    exchanges: Collection[bytes],
+    period: tuple[int, int] | None,
+    late: Collection[bytes] = frozenset(),
+) -> JournalSpan:
     """Look through a journal.
 
     :param events: all events of it.
     :param exchanges: those that the bundle is made of.
     :param period: UTC nanoseconds from which, and up to which, every exchange belongs into the bundle.
+    :param late: event streams that were sealed late, and their processes: what says why belongs into the bundle.
     """
     span, sample = JournalSpan(), 1
     for event in events:
         if event.type in _SAMPLES:
             sample = event.version
+        if late and (named_late(event) in late or (event.type == "process_died" and event.stream in late)):
+            span.first = span.first or sample
+            span.last = event.version
         if event.type not in _NAMING:
             continue
         facts = event.facts

@@ -11,6 +11,7 @@ from recorder.core.events import StreamKind, StreamOpened
 from recorder.core.heads import Leaf
 from recorder.errors import NotFound
 from recorder.ledger.bundle_journals import JournalSpan, copied_stream, erased_exchange, span_of
+from recorder.ledger.bundle_late import is_late, journals_of_late, with_their_processes
 from recorder.ledger.bundle_range import Range, covered, leaves_of, range_of
 from recorder.store.base import Ledger
 from recorder.store.erased import ErasedPayload, erased_of, events_of_types, recorded_erasures
@@ -101,6 +102,7 @@ class _Planning:
         kinds: dict[bytes, StreamKind] = dict.fromkeys(wanted.exchanges, "exchange")
         kinds |= dict.fromkeys(wanted.openings, "conversation")
         kinds |= dict.fromkeys(wanted.links, "link")
+        journals = self._with_reasons(kinds, journals, [stream for stream, left in erased.items() if left])
         leaves, within = self._sealed(kinds, journals)
         parts = [
             Part(
@@ -137,8 +139,26 @@ class _Planning:
 
     # Journals
 
-    def _journals(self, erased: Collection[bytes]) -> dict[bytes, JournalSpan]:
-        """Return what of which journals belongs to it, in the order of their ids."""
+    def _with_reasons(
+        self, kinds: Mapping[bytes, StreamKind], journals: dict[bytes, JournalSpan], erased: Collection[bytes]
+    ) -> dict[bytes, JournalSpan]:
+        """Return the journals, with those that say why something of it, or of them, was sealed late."""
+        if self._ledger is None:
+            return journals
+        looked, late = set[bytes](), set[bytes]()
+        while left := {*kinds, *journals} - looked:
+            looked |= left
+            found = {one for one in left if is_late(self._store, one, list(self._ledger.leaves_of(one)))}
+            if found:
+                late |= found
+                journals = self._journals(erased, late)
+        return journals
+
+    def _journals(self, erased: Collection[bytes], late: Collection[bytes] = ()) -> dict[bytes, JournalSpan]:
+        """Return what of which journals belongs to it, in the order of their ids.
+
+        :param late: event streams that were sealed late.
+        """
         exchanges, period = frozenset(self._wanted.exchanges), self._wanted.period
         candidates = {self._opened(stream, "exchange").instance for stream in exchanges}
         for some in _some(self._wanted.exchanges):
@@ -151,9 +171,11 @@ class _Planning:
         if any(self._store.opening(instance) is None for instance in candidates):  # it was copied from another store
             told = events_of_types(self._store, ["stream_written"])
             candidates.update(event.stream for event in told if copied_stream(event.facts) in exchanges)
+        candidates.update(journals_of_late(self._store, late))
+        named, late = exchanges | frozenset(erased), with_their_processes(self._store, late)
         found = {}
         for stream in sorted(candidates):
-            span = span_of(self._store.events(stream), exchanges | frozenset(erased), period)
+            span = span_of(self._store.events(stream), named, period, late)
             if span.last:
                 found[stream] = span
         return found

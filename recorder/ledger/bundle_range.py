@@ -121,3 +121,9 @@ def proof_text(ledger: Ledger, within: Range, leaf: Leaf) -> str:
     extra = encode_entry(log_id(within.origin), leaf) if outside else None
     path = tuple(ledger.inclusion(leaf.number, within.end))
     return LogProof(leaf.number, path, within.notes[within.end], extra).text
+
+
+def first_leaf_proof(ledger: Ledger, within: Range) -> str:
+    """Return the proof of the first leaf of all, which tells when the ledger began; empty where the range has it."""
+    first = next(iter(ledger.leaves(0, 1))) if within.start else None
+    return "" if first is None else proof_text(ledger, within, first)

@@ -10,14 +10,14 @@ from __future__ import annotations
 import base64
 import json
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from recorder.core.json_text import rfc3339
+from recorder.core.seal_times import TimeStamp
 from recorder.ledger.anchors.base import Checked
 from recorder.ledger.anchors.time_stamps import check_time_stamp
-from recorder.ledger.standalone.journals import TOLERATED_NS
 from recorder.ledger.standalone.report import OF_ANCHORS
 
 if TYPE_CHECKING:
@@ -27,14 +27,20 @@ _STAMP: Final = "rfc3161:"
 _NOT_PROVED: Final = "that there is no second history: an authority stamps another one as readily"
 
 
-def with_stamps(path: Path, result: Mapping[str, Any], roots: list[Certificate]) -> dict[str, Any]:
+def with_stamps(
+    path: Path, verified: Callable[[Sequence[TimeStamp]], Mapping[str, Any]], roots: list[Certificate]
+) -> dict[str, Any]:
     """Return what the verification of a bundle came to, with what its time stamps prove.
 
-    :param path: the bundle; *result*: of :func:`recorder.ledger.standalone.verify.verify_bundle`.
+    What they contradict is found as it is in a store.
+
+    :param path: the bundle.
+    :param verified: verifies it, see :func:`recorder.ledger.standalone.verify.verify_bundle`, with time stamps.
     :param roots: certificates that whoever asks trusts.
     :raises ConfigurationError: the extra is not installed.
     :raises OSError: the file cannot be read.
     """
+    result = verified(())
     if any(one["kind"] == "bundle" for one in result["findings"]):
         return dict(result)  # it is not the file that was made: nothing of it is looked at
     checked: dict[str, Checked] = {}
@@ -44,23 +50,23 @@ def with_stamps(path: Path, result: Mapping[str, Any], roots: list[Certificate])
                 evidence = base64.b64decode(json.loads(packed.read(anchor["file"]))["evidence"])
                 note = packed.read(f"checkpoints/{anchor['size']:020}.note")
                 checked[anchor["file"]] = check_time_stamp(anchor["anchor"], note, evidence, roots)
+    stamps = list(_stamps(result["anchors"], checked))
+    result = verified(stamps) if stamps else result
     anchors = [{**one, **_told(checked.get(one["file"]))} for one in result["anchors"]]
     times = _times(result["exchanges"], _confirmed(anchors, checked))
     exchanges = [
         {**one, "not_after": rfc3339(times[one["id"]])} if one["id"] in times else one for one in result["exchanges"]
     ]
-    clocks = [*result["clocks"], *_contradicted(exchanges, times)]
     found = [
         {"field": name, "kind": "anchor", "detail": one.told}
         for name, one in checked.items()
         if one.state == "contradicted"
     ]
-    verdicts = {**result["verdicts"], "bounded_in_time": _verdict(result, exchanges, clocks)}
+    verdicts = {**result["verdicts"], "bounded_in_time": _verdict(result, exchanges)}
     findings = [*result["findings"], *found]
     open_points = list(_not_proved(result, checked))
     return {**result, "verdicts": verdicts, "findings": findings, "anchors": anchors} | {
         "exchanges": exchanges,
-        "clocks": clocks,
         "not_proved": open_points,
     }
 
@@ -75,6 +81,13 @@ def _told(checked: Checked | None) -> dict[str, Any]:
     return told
 
 
+def _stamps(anchors: list[dict[str, Any]], checked: Mapping[str, Checked]) -> Iterator[TimeStamp]:
+    for one in anchors:
+        found = checked.get(one["file"])
+        if found is not None and found.state == "confirmed" and found.time is not None:
+            yield TimeStamp(one["size"], found.time.not_before_ns, found.time.not_after_ns, found.time.by)
+
+
 def _confirmed(anchors: list[dict[str, Any]], checked: Mapping[str, Checked]) -> list[tuple[int, int]]:
     """Return of each good time stamp how many leaves it is over, and when these were there at the latest."""
     good = ((one["size"], checked[one["file"]].time) for one in anchors if one["file"] in checked)
@@ -87,16 +100,9 @@ def _times(exchanges: list[dict[str, Any]], stamps: list[tuple[int, int]]) -> di
     return {identity: min(times) for identity, times in found if times}
 
 
-def _contradicted(exchanges: list[dict[str, Any]], times: Mapping[str, int]) -> Iterator[str]:
-    for one in exchanges:
-        at_ns = times.get(one["id"])
-        if at_ns is not None and one["sealed_at"] > rfc3339(at_ns + TOLERATED_NS):  # texts of one form, UTC
-            yield f"{one['id']} says to have been sealed {one['sealed_at']}, and was stamped by {rfc3339(at_ns)}"
-
-
-def _verdict(result: Mapping[str, Any], exchanges: list[dict[str, Any]], clocks: list[str]) -> str:
+def _verdict(result: Mapping[str, Any], exchanges: list[dict[str, Any]]) -> str:
     before = str(result["verdicts"]["bounded_in_time"])
-    if clocks or before == "no":
+    if before == "no":
         return "no"
     under = sum("not_after" in one for one in exchanges)
     return before if not under else "yes" if under == len(exchanges) else "partly"

@@ -85,5 +85,5 @@ def _reason(event: Event, chain: KeyChain, leaf_of: LeafOf) -> str:
     if not is_signed_here(event):
         return "it was signed for another journal than the one in which it stands"
     if signer is not None and not vouched:
-        return f"{short_name(signer)}, which signed it, had been rotated away by then"
+        return f"{short_name(signer)}, which signed it, {chain.ended(signer)}"
     return "it was signed before, and says nothing new"

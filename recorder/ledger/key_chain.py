@@ -5,14 +5,17 @@ there. So a key does not count because a journal names it: it takes the place of
 that, see :mod:`recorder.core.signed_facts`. From keys that count the way goes to their successors, and back.
 
 A key that was rotated away counts for what was sealed before that, and no longer: whoever steals it later can sign, but
-not put what he signs before what the ledger holds already.
+not put what he signs before what the ledger holds already. What says that it was rotated may itself be sealed late: so
+it counts no longer, either, from the first checkpoint on that a key which followed it has signed. A key of a ledger
+whose place this one has taken counts for what was sealed up to what says so.
 """
 
 from __future__ import annotations
 
+import base64
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from recorder.core.act_order import LeafOf
@@ -51,8 +54,8 @@ class KeyChain:
 
     :ivar keys: those that count, each before the one that follows it.
     :ivar later: of keys that were rotated away, the one that took its place.
-    :ivar retired: of these, the number of the leaf that seals the rotation: what is sealed after it, the key did not
-        sign while it was in force.
+    :ivar retired: of these, and of *former*, the number of the leaf that seals what ends them: what is sealed after
+        it, the key did not sign while it was in force.
     :ivar forks: keys that were followed by more than one. What the holder of a key signed last counts for nothing: of
         two that follow it, the one that somebody vouches for counts, else the one that was sealed first.
     :ivar former: keys of ledgers whose place this one has taken: they vouch for what was done then.
@@ -71,6 +74,12 @@ class KeyChain:
             found.append(after)
             key = after
         return found
+
+    def ended(self, key: NoteKey) -> str:
+        """Return in words what a key that is not in force any more had come to, as a sentence's end."""
+        if key in self.former:
+            return "is a key of a ledger whose place this one had taken by then"
+        return "had been rotated away by then"
 
     def in_force(self, key: NoteKey, leaf: int | None) -> bool:
         """Whether a key was in force when something was sealed that it signed.
@@ -130,6 +139,39 @@ def chain_of(start: Iterable[NoteKey], rotations: Iterable[Event], leaf_of: Leaf
     retired = {key: leaf for key, leaf in leaves.items() if leaf is not None}
     forks = [Fork(key, tuple(some), steps.place(key, some[-1])) for key, some in followed.items() if len(some) > 1]
     return KeyChain(tuple(_oldest_first(found, later)), later, retired, tuple(forks))
+
+
+def retired_by(chain: KeyChain, notes: Iterable[tuple[int, str]]) -> KeyChain:
+    """Return keys with the ends that checkpoints tell of: of a key that was rotated away the first one by a later key.
+
+    :param notes: size and signed note of the ledger's checkpoints, the smallest first.
+    """
+    retired, waiting = dict(chain.retired), {key: chain.followers(key) for key in chain.later}
+    if not waiting:
+        return chain
+    marks = {key: _line_begins(key) for key in chain.later.values()}
+    for size, note in notes:
+        for by in [key for key, mark in marks.items() if mark in note]:
+            if not _has_signed(by, note, size):
+                continue
+            for key in [one for one, after in waiting.items() if by in after]:
+                retired[key] = min(size - 1, retired.get(key, size - 1))
+                del waiting[key]
+        if not waiting:
+            break
+    return replace(chain, retired=retired)
+
+
+def _line_begins(key: NoteKey) -> str:
+    """Return with what each signature line of a key begins: base64 has three bytes of the key's id apart."""
+    return f"— {key.name} {base64.b64encode(key.key_id[:3]).decode()}"
+
+
+def _has_signed(key: NoteKey, note: str, size: int) -> bool:
+    try:
+        return open_checkpoint(note, key.name, [key], verifier()).size == size
+    except CorruptRecording:
+        return False
 
 
 def _oldest_first(found: Iterable[NoteKey], later: Mapping[NoteKey, NoteKey]) -> Iterable[NoteKey]:

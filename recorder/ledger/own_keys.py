@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 from recorder.core.events import Event
@@ -16,12 +15,13 @@ from recorder.ledger.key_chain import (
     chain_of,
     foreign_signer,
     foreign_told,
+    retired_by,
     short_name,
     successor,
 )
 from recorder.ledger.keys import pending, private_file, public_here
 from recorder.ledger.outside import require_newest
-from recorder.ledger.succession import keys_before
+from recorder.ledger.succession import with_keys_before
 from recorder.store.base import EventLog
 from recorder.store.erased import acts_of_types, sealing_leaf, second_acts_of_types
 from recorder.store.sql import SqlStore
@@ -33,7 +33,7 @@ def chain_here(store: SqlStore, origin: str) -> KeyChain:
     :raises ConfigurationError: the keys that are here are damaged.
     """
     start = public_here(origin)
-    return _chain(store, start, acts_of_types(store, (CREATED, ROTATED))) if start else KeyChain()
+    return _ended(store, start, list(acts_of_types(store, (CREATED, ROTATED)))) if start else KeyChain()
 
 
 def own_chain(store: SqlStore) -> KeyChain:
@@ -49,14 +49,17 @@ def told_chain(store: SqlStore, origin: str) -> KeyChain:
     """Return the keys that count where none is known: the first that a journal tells of, and what follows from it."""
     events = list(acts_of_types(store, (CREATED, ROTATED)))
     founding = next((key for event in events if event.type == CREATED for key in _created(event, origin)), None)
-    return KeyChain() if founding is None else _chain(store, [founding], events)
+    return KeyChain() if founding is None else _ended(store, [founding], events)
 
 
 def _chain(store: SqlStore, start: Iterable[NoteKey], events: Iterable[Event]) -> KeyChain:
-    told, leaf_of = list(events), partial(sealing_leaf, store)
-    chain = chain_of(start, (event for event in told if event.type == ROTATED), leaf_of)
+    return chain_of(start, (event for event in events if event.type == ROTATED), partial(sealing_leaf, store))
+
+
+def _ended(store: SqlStore, start: Iterable[NoteKey], told: Sequence[Event]) -> KeyChain:
+    chain, leaf_of = retired_by(_chain(store, start, told), store.ledger.checkpoints()), partial(sealing_leaf, store)
     succeeding = [event for event in told if isinstance(event.facts.get("succeeds"), dict)]
-    return replace(chain, former=keys_before(succeeding, chain, leaf_of))
+    return with_keys_before(succeeding, chain, leaf_of)
 
 
 def rotated_away(store: EventLog, key: NoteKey) -> NoteKey | None:

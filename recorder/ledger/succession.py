@@ -31,21 +31,27 @@ def followed(created: Iterable[Mapping[str, Any]], keys: Sequence[NoteKey]) -> l
     return [one["succeeds"] for one in signed]
 
 
-def keys_before(created: Iterable[Event], chain: KeyChain, leaf_of: LeafOf) -> tuple[NoteKey, ...]:
-    """Return the keys of the ledgers whose place that of a store has taken, one after the other.
+def with_keys_before(created: Iterable[Event], chain: KeyChain, leaf_of: LeafOf) -> KeyChain:
+    """Return the keys that count, with those of the ledgers whose place that of a store has taken.
 
-    They are those that the holder of a key that counts has named as he founded the next one, and those known here.
+    They are those that the holder of a key that counts has named as he founded the next one, and those known here. What
+    came from before is sealed by then: what is sealed later, they did not sign while they were in force.
 
     :param created: events ``key_created`` that name such a ledger, whoever wrote them.
     :param chain: the keys that count; where none does, nothing vouches for a ledger before.
     """
-    left, found = list(created) if chain.keys else [], dict[NoteKey, None]()
-    while told := [one for one in left if replace(chain, former=tuple(found)).counts(one, leaf_of)]:
+    left = list(created) if chain.keys else []
+    while told := [one for one in left if chain.counts(one, leaf_of)]:
         left = [one for one in left if one not in told]
+        former, ends = dict.fromkeys(chain.former), dict(chain.retired)
         for event in told:
-            origin = str(event.facts["succeeds"].get("origin"))
-            found.update(dict.fromkeys((*_carried(event.facts["succeeds"], origin), *known(origin))))
-    return tuple(found)
+            origin, leaf = str(event.facts["succeeds"].get("origin")), leaf_of(event.stream, event.version)
+            for key in (*_carried(event.facts["succeeds"], origin), *known(origin)):
+                former[key] = None
+                if leaf is not None and key not in chain.keys:
+                    ends[key] = min(leaf, ends.get(key, leaf))
+        chain = replace(chain, former=tuple(former), retired=ends)
+    return chain
 
 
 def _carried(facts: Mapping[str, Any], origin: str) -> Iterator[NoteKey]:

@@ -111,7 +111,8 @@ def test_flips_all_over_a_large_bundle_are_found(tmp_path: Path, count: int) -> 
 
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
-def test_a_million_events_are_verified_in_flat_memory(tmp_path: Path) -> None:
+def test_a_million_events_are_verified_in_flat_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.sealed.STEP", 10_000)  # ns: all of it is sealed within a minute
     desk, made = large(url_of(tmp_path), 1000, 1000, key=Key())
     path = bundle_of(desk, tmp_path / "large.zip", made)
     assert peak_of("-m", "recorder", "verify", "--bundle", str(path), "--json") < 150 << 20

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -123,3 +124,27 @@ def test_what_is_no_bundle_and_what_are_no_roots(bundle: Path, tmp_path: Path, a
     assert "cannot be read" in told(run(*arguments, str(tmp_path / "none.pem")), 2)
     (tmp_path / "empty.pem").write_text("nothing")
     assert "holds no certificate" in told(run(*arguments, str(tmp_path / "empty.pem")), 2)
+
+
+def test_what_was_there_before_it_says_to_have_been_sealed_is_found_as_it_is_in_the_store(
+    sqlite_url: str, tmp_path: Path, tsa: Served, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("keys", "init", "--origin", ORIGIN, "--store", sqlite_url).exit_code == 0
+    really = time.time_ns
+    with monkeypatch.context() as ahead:
+        ahead.setattr("time.time_ns", lambda: really() + 3_600_000_000_000)
+        recorded(sqlite_url)
+        stamped(sqlite_url, TimeStampAnchor(tsa.url, authority.roots))
+        path = bundled(sqlite_url, tmp_path / "evidence.zip")
+    assert json.loads(run("verify", "--bundle", str(path), "--json").stdout)["findings"] == []
+    found = checked(path, authority.roots, 1)
+    roots = ("--roots", str(authority.roots))
+    audited = json.loads(run("verify", "--json", "--store", sqlite_url, *roots).stdout)["findings"]
+    here = {one["stream"] for one in found["findings"]}
+    told = {(one["kind"], one["stream"], one["version"], one["field"]) for one in found["findings"]}
+    assert {kind for kind, *_ in told} == {"clock"}
+    assert told == {
+        (one["kind"], one["exchange"], one["version"], one["field"]) for one in audited if one["exchange"] in here
+    }
+    assert {one["id"] for one in found["exchanges"]} <= here
+    assert found["verdicts"]["bounded_in_time"] == "no"

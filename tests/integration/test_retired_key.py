@@ -17,12 +17,14 @@ import requests
 
 from recorder import Recorder
 from recorder.clock import id_bytes
+from recorder.core.heads import log_id
 from recorder.core.signed_facts import signed_facts
 from recorder.ledger import keys
 from recorder.ledger.key_chain import ROTATED, rotated, short_name
 from recorder.ledger.keys import SigningKey
 from recorder.ledger.standalone.verify import verify_bundle
-from tests.attacker import Attacker
+from recorder.locations import signed_checkpoints
+from tests.attacker import Attacker, write_outside
 from tests.commands import run, told
 from tests.contract.sealed import ORIGIN
 from tests.erasing import erase, recorded
@@ -210,3 +212,37 @@ def test_what_is_done_elsewhere_with_the_old_key_is_not_signed(store_url: str, t
     assert findings(store_url)[0] == {("erasure", "authority")}
     there.run("erase", "--finish", "--yes", "--store", store_url)
     assert findings(store_url)[0] == set()
+
+
+def test_a_rotation_that_is_sealed_late_ends_the_key_with_the_first_checkpoint_of_the_new_one(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An audit, the verifier in a bundle and whoever vouches for erasures say the same."""
+    made, out = recorded(sqlite_url), tmp_path / "e.zip"
+    old = key_here()
+    monkeypatch.setattr("recorder.cli.keys.seal_acts", lambda *_: None)
+    rotate(sqlite_url)
+    new = key_here()
+    with Attacker(sqlite_url) as one:
+        rotation = one.journals()[-1]
+        one.seal([written(one)], time.time_ns())
+        before = [row[0] for row in one.rows("SELECT note FROM checkpoints ORDER BY size")]
+        notes = [*before, one.sign(new)[-1]]
+        kind, facts = erasure(one, id_bytes(made.hers[0]))
+        stolen = written(one, (kind, signed_facts(kind, facts, old.public, old.sign)))
+        one.seal([stolen, rotation], time.time_ns())
+        notes.append(one.sign(new)[-1])
+        for note in notes:
+            one.run("DELETE FROM checkpoints WHERE size = ?", int(note.split("\n")[1]))
+            size = int(note.split("\n")[1])
+            one.run("INSERT INTO checkpoints (size, note, made_ns) VALUES (?, ?, 1)", size, note)
+        write_outside(signed_checkpoints(log_id(ORIGIN)), notes)
+    assert findings(sqlite_url)[0] == {("erasure", "authority")}
+    result = run("bundle", "--order", "1", "-o", str(out), "--store", sqlite_url)
+    assert result.exit_code == 1, result.stderr
+    trusted = "".join(keys.fingerprint(new.public).split())
+    found = verify_bundle(out, [trusted])["findings"]
+    assert [(one["kind"], one["field"], one["stream"]) for one in found] == [("erasure", "authority", made.hers[0])]
+    result = run("erase", "--finish", "--yes", "--store", sqlite_url)
+    assert "vouched for: 1 record" in result.stdout, result.stderr
+    assert findings(sqlite_url)[0] == set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import closing
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from recorder.clock import SystemClock, id_text
 from recorder.recording.short_journal import write_once
 from recorder.store import open_store
-from tests.commands import run, told
+from tests.commands import json_lines, run, told
 from tests.erasing import verified
 
 WHY = "the key was in the other office"
@@ -49,6 +50,17 @@ def test_it_is_told_as_sealed_late_on_the_word_of_whoever_has_the_key(sealed_url
     assert line.endswith(WHY)
     again = run("seal", "--late", WHY, "--store", sealed_url)
     assert (again.exit_code, again.stderr) == (0, "")
+
+
+def test_what_was_vouched_for_is_told_in_json(sealed_url: str) -> None:
+    written = sealed_late(sealed_url)
+    for late in ([id_text(written)], []):
+        done = run("seal", "--late", WHY, "--json", "--store", sealed_url)
+        assert done.exit_code == 0, done.stderr
+        (told_of,) = json_lines(done, "seal")
+        assert told_of["sealed_late"] == late
+        assert set(told_of) == {"size", "sealed_late"}
+    assert set(json.loads(run("seal", "--json", "--store", sealed_url).stdout)) == {"size"}
 
 
 def test_whoever_has_not_the_key_vouches_for_nothing(sealed_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,8 @@ import pytest
 import requests
 
 from recorder import Recorder
+from recorder.clock import id_bytes
+from recorder.core.signed_facts import signed_facts
 from recorder.ledger import keys
 from recorder.ledger.standalone.verify import verify_bundle
 from recorder.locations import signing_keys
@@ -16,6 +18,7 @@ from tests.attacker import Attacker
 from tests.commands import run, told
 from tests.contract.sealed import ORIGIN
 from tests.erasing import GROUND, SAID, Recorded, erase, recorded, verified
+from tests.integration.test_foreign_key import erasure, written
 from tests.loopback import Script, serve
 from tests.recorded import ask
 
@@ -59,7 +62,7 @@ def test_a_new_ledger_goes_on_and_says_for_ever_what_is_lost(sqlite_url: str, tm
     assert run("db", "copy", "--without-ledger", "--from", back, "--to", new).exit_code == 0
     result = run("keys", "init", "--origin", NEW, "--after", back, "--store", new)
     assert result.exit_code == 0, result.stderr
-    assert "`recorder seal` seals what was copied" in result.stdout
+    assert "What was copied is sealed by the new key" in result.stdout
     assert run("seal", "--store", new).exit_code == 0
     for _ in range(2):
         shown = verified(new)
@@ -181,3 +184,42 @@ def test_where_the_keys_of_before_are_not_here_a_line_says_so(sqlite_url: str, n
     (line,) = result.stderr.splitlines()
     assert f"no public key of {ORIGIN} is here" in line
     assert "`recorder erase --finish`" in line
+
+
+@pytest.mark.parametrize("when", ["before the new ledger", "after it"])
+def test_a_key_of_the_ledger_before_vouches_for_what_was_sealed_when_the_new_one_began(
+    sqlite_url: str, tmp_path: Path, new: str, when: str
+) -> None:
+    """What whoever finds the old key signs with it later is found, in the store and in a bundle."""
+    made, out = recorded(sqlite_url), tmp_path / "evidence.zip"
+    old = keys.load(ORIGIN)
+    assert old is not None
+
+    def stolen(url: str) -> None:
+        with Attacker(url) as one:
+            kind, facts = erasure(one, id_bytes(made.hers[0]))
+            written(one, (kind, signed_facts(kind, facts, old.public, old.sign)))
+
+    assert run("db", "copy", "--without-ledger", "--from", sqlite_url, "--to", new).exit_code == 0
+    if when == "before the new ledger":
+        stolen(new)
+    assert run("keys", "init", "--origin", NEW, "--after", sqlite_url, "--store", new).exit_code == 0
+    assert run("seal", "--store", new).exit_code == 0
+    if when == "after it":
+        stolen(new)
+        assert run("seal", "--store", new).exit_code == 0
+    report = verified(new)
+    shown = [one for one in report["findings"] if one["kind"] != "projection"]  # views, which nobody made anew
+    found = [(one["kind"], one["field"], one["exchange"]) for one in shown]
+    run("bundle", "--order", "1", "-o", str(out), "--store", new)
+    key = keys.load(NEW)
+    assert key is not None
+    told_of = verify_bundle(out, ["".join(keys.fingerprint(key.public).split())])["findings"]
+    assert [(one["kind"], one["field"], one["stream"]) for one in told_of] == found
+    if when == "before the new ledger":
+        assert found == []
+        return
+    assert found == [("erasure", "authority", made.hers[0])]
+    assert "is a key of a ledger whose place this one had taken by then" in shown[0]["detail"]
+    assert "vouched for: 1 record" in run("erase", "--finish", "--yes", "--store", new).stdout
+    assert not [one for one in verified(new)["findings"] if one["kind"] != "projection"]

@@ -76,3 +76,26 @@ def test_a_fingerprint_that_is_none_is_quoted_whole(sqlite_url: str, bundle: Pat
     assert (code, err.count("\n"), f"'{wrong}' is no fingerprint" in err) == (2, 1, True)
     founded(sqlite_url)
     assert f"'{wrong}' is no fingerprint" in told(run("verify", "--store", sqlite_url, "--key", wrong), 2)
+
+
+def test_a_fingerprint_is_understood_or_refused_by_both_however_it_is_written(sqlite_url: str, bundle: Path) -> None:
+    ours = Key().fingerprint
+    groups = [ours[at : at + 4] for at in range(0, 64, 4)]
+    for arguments in (("--key", *groups), (f"--key={groups[0]}", *groups[1:])):
+        code, out, _ = shell('"$@"', bundle, "--json", *arguments)
+        assert (code, json.loads(out)["verdicts"]["authentic"]) == (0, "yes")
+        code, out, _ = shell('"$@"', *arguments, bundle, "--json")
+        assert (code, json.loads(out)["verdicts"]["authentic"]) == (0, "yes")
+    founded(sqlite_url)
+    assert run("keys", "rotate", "--store", sqlite_url).exit_code == 0  # which has it sign
+    shown = run("keys", "show", "--json", "--store", sqlite_url).stdout
+    theirs = "".join(json.loads(shown)["key"]["fingerprint"].split())
+    for told_as in ("fingerprint {}", "SHA256:{}", "0x{}", "\u201c{}\u201d"):
+        code, out, _ = shell('"$@"', bundle, "--json", "--key", told_as.format(ours))
+        assert (code, json.loads(out)["verdicts"]["authentic"]) == (0, "yes")
+        assert run("verify", "--store", sqlite_url, "--key", told_as.format(theirs)).exit_code == 0
+    for wrong in (groups[0], ours[:-1], f"MD5:{ours}"):
+        code, out, err = shell('"$@"', bundle, "--key", wrong)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert "is no fingerprint of a key" in err
+        assert "is no fingerprint of a key" in told(run("verify", "--store", sqlite_url, "--key", wrong), 2)

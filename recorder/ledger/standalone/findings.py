@@ -5,7 +5,11 @@ from __future__ import annotations
 import uuid
 from typing import Any, NamedTuple
 
+from recorder.core.seal_times import Untimely
+
 MOST_FINDINGS = 1000
+#: Kinds of findings on times: what was recorded may be what it was, and its times are wrong.
+OF_TIMES = ("clock", "back_dated")
 
 
 class Finding(NamedTuple):
@@ -16,7 +20,7 @@ class Finding(NamedTuple):
     :ivar field: the field, or the file of the bundle.
     :ivar kind: a stable word: ``bundle``, ``digest``, ``signature``, ``key``, ``tree``, ``leaf``, ``record``,
         ``opening``, ``version``, ``hash``, ``omitted``, ``journal``, ``link``, ``proof``, ``anchor``, ``clock``,
-        ``manifest``, ``stale``.
+        ``back_dated``, ``manifest``, ``stale``.
     :ivar detail: one sentence.
     """
 
@@ -45,6 +49,10 @@ class Findings:
             self.found.append(Finding(id_of(stream) if stream else "", version, field, kind, detail))
         else:
             self.more += 1
+
+    def untimely(self, one: Untimely) -> None:
+        """Take what is wrong with a time."""
+        self.add(one.kind, one.field, one.detail, one.stream, one.version)
 
     def any_of(self, *kinds: str) -> bool:
         """Return whether one of these kinds is there."""

@@ -11,14 +11,15 @@ import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from recorder.core.clock_bounds import Late
 from recorder.ledger.standalone.findings import Findings
 from recorder.ledger.standalone.notes import Key, signed_by
+from recorder.ledger.standalone.reasons import Reasons, stream_named
 from recorder.ledger.standalone.records import Entry, facts_of
 from recorder.ledger.standalone.streams import StreamSummary
 
-TOLERATED_NS = 2_000_000_000
 _MOST_ERASURES = 100  # of one event stream
-_MOST_PROCESSES, _MOST_CLOSINGS, _MOST_MISSING = 100_000, 1000, 10_000  # of what hostile journals could tell
+_MOST_CLOSINGS, _MOST_MISSING = 1000, 10_000  # of what hostile journals could tell
 
 
 class _Opened(NamedTuple):
@@ -75,67 +76,62 @@ class Journals:
         self._opened: dict[bytes, _Opened] = {}
         self._closed: dict[bytes, list[_Closed]] = {}
         self._numbers: dict[bytes, int] = {}
-        self._offsets: dict[bytes, int] = {}
         self._missing: dict[bytes, tuple[bytes, int]] = {}
         self.elsewhere = self.dropped = 0
         self.erasures: dict[bytes, list[Erasure]] = {}
         self.linked: dict[bytes, Mapping[str, Any]] = {}
         self.copied: set[bytes] = set()
-        self.steps: dict[bytes, int] = {}
-        self.synchronised = 0
-        self.samples = 0
-
-    def clock(self, entry: Entry) -> None:
-        """Look at the two clocks of an event of any stream: how far the wall clock moved against the other."""
-        offset = entry.wall_ns - entry.mono_ns
-        first = self._offsets.get(entry.instance, offset)
-        if len(self._offsets) < _MOST_PROCESSES:
-            self._offsets.setdefault(entry.instance, offset)
-        step = abs(offset - first)
-        if step > self.steps.get(entry.instance, 0):
-            self.steps[entry.instance] = step
+        self._reasons = Reasons(here)
 
     def take(self, summary: StreamSummary, entry: Entry) -> None:
         """Take the next event of a journal."""
-        self.clock(entry)
         facts = facts_of(entry)
+        self._reasons.take(entry, facts, self._is_vouched_for)
         if entry.type == "exchange_opened":
             self._open(summary, entry, facts)
         elif entry.type == "exchange_closed":
-            self._close(summary.stream, entry, facts, _id(facts.get("exchange")))
+            self._close(summary.stream, entry, facts, stream_named(facts.get("exchange")))
         elif entry.type == "stream_written" and facts.get("kind") == "copy":
-            copied = _id(facts.get("stream"))
+            copied = stream_named(facts.get("stream"))
             self.copied.update({copied} & set(self._here))
             self._close(summary.stream, entry, facts, copied)
-        elif entry.type == "clock_sampled":
-            self.samples += 1
-            self.synchronised += facts.get("synchronized") is True
         elif entry.type == "events_dropped":
-            if "exchange" not in facts or _id(facts["exchange"]) in self._here:
+            if "exchange" not in facts or stream_named(facts["exchange"]) in self._here:
                 events = facts.get("events")
                 self.dropped += events if type(events) is int and 0 < events < 1 << 63 else 1
         elif entry.type == "payload_erased":
             self._erase(summary.stream, entry, facts)
 
+    def late_because(self, stream: bytes, instance: bytes, began_ns: int | None) -> Late | None:
+        """Return what is said here of why a stream may have been sealed late; None: nothing is.
+
+        :param instance: the process that opened it.
+        :param began_ns: when the ledger was begun; None: that is not known.
+        """
+        return self._reasons.late_because(stream, instance, began_ns)
+
+    def _is_vouched_for(self, entry: Entry, facts: Mapping[str, Any]) -> bool:
+        """Return whether a key that counts has signed the facts of an event, while it was in force."""
+        by = signed_by(entry.type, facts, self._keys)
+        return by is not None and self._in_force(by, entry.stream, entry.version)
+
     def _erase(self, journal: bytes, entry: Entry, facts: Mapping[str, Any]) -> None:
-        stream, events = _id(facts.get("exchange")), facts.get("events")
+        stream, events = stream_named(facts.get("exchange")), facts.get("events")
         told = self.erasures.setdefault(stream, []) if stream in self._here else []
         signature = facts.get("signature")
         if stream not in self._here or len(told) >= _MOST_ERASURES:
             return
-        by = signed_by(entry.type, facts, self._keys)
-        if by is not None and not self._in_force(by, journal, entry.version):
-            by = None
-        if by is not None and any(one.signed and one.facts.get("signature") == signature for one in told):
+        by = self._is_vouched_for(entry, facts)
+        if by and any(one.signed and one.facts.get("signature") == signature for one in told):
             return  # somebody wrote it down once more
         count = events if type(events) is int else 0
-        told.append(Erasure(journal, entry.version, entry.wall_ns, count, facts, by is not None))
+        told.append(Erasure(journal, entry.version, entry.wall_ns, count, facts, by))
         if isinstance(facts.get("linked"), dict):
             self.linked[stream] = facts["linked"]
 
     def _open(self, summary: StreamSummary, entry: Entry, facts: Mapping[str, Any]) -> None:
         journal = summary.stream
-        number, stream = facts.get("number"), _id(facts.get("exchange"))
+        number, stream = facts.get("number"), stream_named(facts.get("exchange"))
         if type(number) is not int or not stream:
             self._findings.add("journal", "exchange_opened", "it names no exchange", journal, entry.version)
             return
@@ -196,11 +192,3 @@ class Journals:
                 told = f"version {closed.version} of the journal {uuid.UUID(bytes=closed.journal)} tells another "
                 told += f"hash, or more events: {closed.length}"
                 self._findings.add("journal", "head", told, stream, closed.length)
-
-
-def _id(text: object) -> bytes:
-    """Return the id that a journal gives as text; nothing where it is none."""
-    try:
-        return uuid.UUID(str(text)).bytes
-    except ValueError:
-        return b""

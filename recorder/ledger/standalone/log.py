@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from recorder.core.link_words import tag_of
+from recorder.core.seal_times import SealedLeaf, SealTimes, TimeStamp
 from recorder.ledger.standalone.container import Container, Damaged
 from recorder.ledger.standalone.findings import Findings
-from recorder.ledger.standalone.notes import Checkpoint, Key, Proof, parse_checkpoint, parse_vkey
+from recorder.ledger.standalone.notes import Checkpoint, Key, Proof, parse_checkpoint, parse_proof, parse_vkey
 from recorder.ledger.standalone.tree import Frontier, extends, includes, leaf_hash
 
 LEAVES, LEFT, KEYS = "ledger/leaves.bin", "ledger/left.bin", "log.vkey"
 _TAG = b"recorder/head/v1\0"
 _ENTRY = struct.Struct(">17s32s16sQ32sBQQ")
+_NOT_HERE = "it is of a leaf, or by a checkpoint, that is not here"
 _MOST_KEYS, _MOST_CHECKPOINTS, _MOST_BYTES = 100, 10_000, 1 << 20
 
 
@@ -43,14 +45,18 @@ class Sealed(NamedTuple):
 class Log:
     """Reads and checks the part of the ledger in a bundle.
 
+    :param stamps: over its checkpoints, checked by whoever can.
+
     :ivar present: whether there is one: a store without a key has none.
     :ivar start, end: the range of leaves that are here, the second not included.
     :ivar keys: of the ledger; ``former``: of those before it, which vouch for facts of their time and for nothing else.
     :ivar own: the leaves of the event streams that are in the bundle, by stream, in order.
     :ivar others: how many other event streams have leaves in the range.
+    :ivar seals: the times of the leaves.
+    :ivar began_ns: when the ledger was begun, by its own clock; None where its first leaf is not here.
     """
 
-    def __init__(self, container: Container, told: Any, findings: Findings) -> None:
+    def __init__(self, container: Container, told: Any, findings: Findings, stamps: Iterable[TimeStamp] = ()) -> None:
         self._container, self._findings = container, findings
         self.present = LEAVES in container.members or told is not None
         self.keys: list[Key] = []
@@ -59,6 +65,9 @@ class Log:
         self.own: dict[bytes, list[Sealed]] = {}
         self.start = self.end = self.others = 0
         self.origin = ""
+        self.seals = SealTimes(stamps)
+        self.began_ns: int | None = None
+        self._began = ""
         self._log_id = b""
         self._retired: dict[str, int] = {}
         self.proved_sizes: set[int] = set()
@@ -74,6 +83,7 @@ class Log:
             raise Damaged("the manifest does not tell which leaves of the ledger are here")
         self.start, self.end = start, end
         self.origin = str(told.get("origin"))
+        self._began = str(told.get("began", ""))
         retired = told.get("retired")
         self._retired = retired if isinstance(retired, dict) else {}
         self._log_id = hashlib.sha256(b"recorder/origin/v1\0" + self.origin.encode("utf-8", "surrogatepass")).digest()
@@ -123,7 +133,9 @@ class Log:
             leaf = self._leaf(number, entry)
             if leaf is None:
                 self._findings.add("leaf", LEAVES, f"leaf {number} is none, or one of another ledger")
-            elif leaf.stream in own:
+                continue
+            self._time(leaf)
+            if leaf.stream in own:
                 self.own.setdefault(leaf.stream, []).append(leaf)
             else:
                 self.others += leaf.before <= self.start  # the first of its stream within the range
@@ -131,6 +143,29 @@ class Log:
             told = f"there are more or fewer leaves than those from {self.start} to before {self.end}"
             self._findings.add("tree", LEAVES, told)
         self._compare()
+        self._read_began()
+
+    def _time(self, leaf: Sealed) -> None:
+        if not leaf.number:
+            self.began_ns = leaf.sealed_ns
+        for untimely in self.seals.take(SealedLeaf(leaf.number, leaf.stream, leaf.length, leaf.sealed_ns)):
+            self._findings.untimely(untimely)
+
+    def _read_began(self) -> None:
+        """Read when the ledger was begun, where its first leaf lies outside the range: it comes with its proof."""
+        if not self._began:
+            return
+        try:
+            proof = parse_proof(self._began.encode())
+        except ValueError as error:
+            self._findings.add("proof", "began", f"{error}")
+            return
+        leaf = self._leaf(0, proof.entry)
+        wrong = "it is not of the first leaf" if leaf is None or proof.number else self._not_proved(leaf, proof)
+        if wrong or leaf is None:
+            self._findings.add("proof", "began", wrong)
+        else:
+            self.began_ns = leaf.sealed_ns
 
     def _frontier(self) -> Frontier:
         left = self._container.read(LEFT, _MOST_BYTES)
@@ -190,17 +225,24 @@ class Log:
 
         :return: what is wrong with it; empty where nothing is.
         """
-        checkpoint = next((one for one in self.checkpoints if one.note == proof.note), None)
         own = self.own.get(stream, [])
         leaf = next((one for one in own if one.number == proof.number), None)
         if proof.entry:
             leaf = None if self.start <= proof.number < self.end else self._leaf(proof.number, proof.entry)
-        if leaf is None or leaf.stream != stream or checkpoint is None or checkpoint.size not in self.proved_sizes:
-            return "it is of a leaf, or by a checkpoint, that is not here"
+        if leaf is None or leaf.stream != stream:
+            return _NOT_HERE
+        wrong = self._not_proved(leaf, proof)
+        if not wrong and leaf not in own:
+            self.own[stream] = [leaf, *own]
+        return wrong
+
+    def _not_proved(self, leaf: Sealed, proof: Proof) -> str:
+        """Return why a proof does not show that a leaf is in the ledger; empty where it does."""
+        checkpoint = next((one for one in self.checkpoints if one.note == proof.note), None)
+        if checkpoint is None or checkpoint.size not in self.proved_sizes:
+            return _NOT_HERE
         if not includes(proof.number, checkpoint.size, leaf_hash(self._entry(leaf)), proof.path, checkpoint.root):
             return "its path does not lead to the root of the checkpoint"
-        if leaf not in own:
-            self.own[stream] = [leaf, *own]
         return ""
 
     def in_force(self, key: Key, stream: bytes, version: int) -> bool:

@@ -45,6 +45,7 @@ class Broken(Exception):  # noqa: N818 - what it tells, not what it is
 class Entry(NamedTuple):
     """One event.
 
+    :ivar stream: id of the event stream.
     :ivar meta: its facts as they were hashed; None where there are none, or they are larger than 1 MiB.
     :ivar why: 0, or why its payload is not there: a number of :data:`WHYS`.
     """
@@ -58,6 +59,7 @@ class Entry(NamedTuple):
     meta: bytes | None
     why: int
     hash: bytes
+    stream: bytes
 
 
 class _Source:
@@ -174,7 +176,7 @@ class StreamReader:
         if linked != digest:
             raise Broken(version, "hash", "hash", f"{text} is not what was written: its hash does not verify")
         self.head, self.version = digest, version
-        return Entry(version, text, wall_ns, mono_ns, instance, total, meta, why, digest)
+        return Entry(version, text, wall_ns, mono_ns, instance, total, meta, why, digest, stream)
 
     def _payload(self, version: int, meta_size: int, body_size: int, at: int) -> tuple[int, bytes, bytes | None]:
         """Read a payload; return its size, its commitment, and the facts."""

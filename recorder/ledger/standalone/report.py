@@ -8,8 +8,7 @@ from typing import Any
 
 from recorder.core.authority import on_whose_word
 from recorder.core.link_words import facts_told, seal_told, tag_told
-from recorder.ledger.standalone.findings import Finding, id_of
-from recorder.ledger.standalone.journals import TOLERATED_NS
+from recorder.ledger.standalone.findings import OF_TIMES, Finding, id_of
 from recorder.ledger.standalone.links import links_told, seal_of
 from recorder.ledger.standalone.selection import made_for
 from recorder.ledger.standalone.streams import StreamSummary
@@ -36,7 +35,7 @@ def result_of(verification: Verification) -> dict[str, Any]:
     exchanges = [one for one in verification.summaries.values() if one.kind == "exchange"]
     verdicts = {
         "authentic": _authentic(verification),
-        "unmodified": "no" if findings.others_than("key", "stale") else "yes",
+        "unmodified": "no" if findings.others_than("key", "stale", *OF_TIMES) else "yes",
         "complete_in_range": _complete(verification),
         "bounded_in_time": _bounded(verification, clocks),
     }
@@ -94,7 +93,7 @@ def _authentic(verification: Verification) -> str:
     }
     if trusted and not signers & trusted and not findings.any_of("bundle"):
         findings.add("key", "checkpoints", "no checkpoint of what is here is signed by a key that you named")
-    if findings.others_than("stale"):
+    if findings.others_than("stale", *OF_TIMES):
         return "no"
     if not trusted:
         return "not proved"
@@ -115,20 +114,9 @@ def _bounded(verification: Verification, clocks: list[str]) -> str:
 
 
 def _clocks(verification: Verification) -> list[str]:
-    """Return what is wrong with the times that clocks told, a sentence each."""
-    told = []
-    steps = verification.journals.steps if verification.journals is not None else {}
-    for instance, step in sorted(steps.items()):
-        if step > TOLERATED_NS:
-            moved = f"the clock of process {id_of(instance)} moved by {step / 1e9:.1f} s against its steady one"
-            told.append(f"{moved}: it was set, or the machine slept")
-    for stream, summary in sorted(verification.summaries.items()):
-        leaf = _last_leaf(verification, stream)
-        if leaf is not None and leaf.sealed_ns + TOLERATED_NS < summary.last_ns:
-            told.append(
-                f"the {summary.kind} {id_of(stream)} was sealed before its last event, if the clocks were right"
-            )
-    return told
+    """Return what is wrong with the times that clocks told, a sentence each: the findings, and what is none."""
+    told = [finding.detail for finding in verification.findings.found if finding.kind in OF_TIMES]
+    return told + ([] if verification.times is None else verification.times.excused)
 
 
 def _last_leaf(verification: Verification, stream: bytes) -> Any:
@@ -200,6 +188,7 @@ def _not_proved(verification: Verification, verdicts: dict[str, str]) -> Iterato
             else "who erased what is erased, and that nothing forbade it"
         )
         yield f"{who}: holds and retention periods are in the store alone (`recorder verify`)"
+    yield from _late(verification)
     copied = () if verification.journals is None else verification.journals.copied
     others = sum(one.kind == "exchange" and one.stream in copied for one in verification.summaries.values())
     if others:
@@ -216,6 +205,15 @@ def _not_proved(verification: Verification, verdicts: dict[str, str]) -> Iterato
     if verification.anchors:
         yield OF_ANCHORS
     yield "that the clock of the recording machine was right, and anything `not earlier than` a moment"
+
+
+def _late(verification: Verification) -> Iterator[str]:
+    """Yield what is not proved of what was sealed late."""
+    times = verification.times
+    for why, count in times.late.items() if times is not None else ():
+        yield f"that {_counted(count, 'event')} are as old as they say: they were sealed late; {why}"
+    if times is not None and times.excused:
+        yield "why some of it was sealed late: the bundle is of a time when none had to bring what tells of that"
 
 
 def _time(nanoseconds: int) -> str:
@@ -253,8 +251,9 @@ def lines_of(result: dict[str, Any]) -> Iterator[str]:
         told = "" if anchor["names_checkpoint"] else "; what it gave does not name the checkpoint"
         told = f": {_clean(anchor['told'])}" if "told" in anchor else told  # where somebody has checked it
         yield f"  anchor of entry {anchor['size'] - 1}: {_clean(anchor['anchor'])}, {_time(anchor['made_ns'])}{told}"
-    for told in result["clocks"][:_SHOWN]:
-        yield f"  clock: {told}"
+    found = {finding["detail"] for finding in result["findings"]}
+    for told in [one for one in result["clocks"] if one not in found][:_SHOWN]:
+        yield f"  clock: {_clean(told)}"
     for finding in result["findings"][:_SHOWN]:
         place = f"{finding.get('of', 'event stream')} {finding['stream']} " if "stream" in finding else ""
         version = f"version {finding['version']} " if "version" in finding else ""

@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any, BinaryIO
 
+from recorder.core.seal_times import TimeStamp
 from recorder.ledger.standalone.container import SEAL_NAME, Container, Damaged
-from recorder.ledger.standalone.findings import Findings, id_of
+from recorder.ledger.standalone.findings import OF_TIMES, Findings, id_of
 from recorder.ledger.standalone.journals import Journals
 from recorder.ledger.standalone.log import Log, Sealed
 from recorder.ledger.standalone.notes import (
@@ -21,9 +24,10 @@ from recorder.ledger.standalone.notes import (
     parse_json,
     parse_proof,
 )
-from recorder.ledger.standalone.records import Entry
+from recorder.ledger.standalone.records import Broken, Entry, StreamReader
 from recorder.ledger.standalone.selection import link_names, period_of, wrong_selection
 from recorder.ledger.standalone.streams import StreamChecks, StreamSummary
+from recorder.ledger.standalone.times import Times
 
 MANIFEST = "manifest.json"
 PREDICATE_TYPE = "urn:recorder:evidence-bundle:v1"
@@ -37,15 +41,23 @@ class Verification:
     :param file: opened for reading bytes, seekable.
     :param trusted: fingerprints of the keys that the auditor has from elsewhere, in lower-case hexadecimal.
     :param held: a checkpoint that the auditor has from elsewhere: the bytes of a note.
+    :param stamps: time stamps over its checkpoints, which somebody has checked who reads certificates.
     """
 
-    def __init__(self, file: BinaryIO, trusted: Sequence[str] = (), held: bytes | None = None) -> None:
-        self._file, self.trusted, self._held = file, frozenset(trusted), held
+    def __init__(
+        self,
+        file: BinaryIO,
+        trusted: Sequence[str] = (),
+        held: bytes | None = None,
+        stamps: Sequence[TimeStamp] = (),
+    ) -> None:
+        self._file, self.trusted, self._held, self._stamps = file, frozenset(trusted), held, stamps
         self.findings = Findings()
         self.predicate: dict[str, Any] = {}
         self.manifest_signers: tuple[Key, ...] = ()
         self.log: Log | None = None
         self.journals: Journals | None = None
+        self.times: Times | None = None
         self.summaries: dict[bytes, StreamSummary] = {}
         self.events = 0
         self.anchors: list[dict[str, Any]] = []
@@ -69,7 +81,7 @@ class Verification:
         streams = {_stream_of(name): name for name in names}
         statement = self._read_manifest(told)
         self._check_subjects(statement)
-        log = self.log = Log(self._container, self.predicate.get("ledger"), self.findings)
+        log = self.log = Log(self._container, self.predicate.get("ledger"), self.findings, self._stamps)
         held = self._read_held(log)
         if log.present:
             log.read_leaves(streams, 0 if held is None else held.size)
@@ -126,9 +138,11 @@ class Verification:
         period = period_of(self.predicate.get("selection"))
         journals = self.journals = Journals(names, period, self.findings, self._counting(log), log.in_force)
         checks = StreamChecks(self._container, log, self.findings)
+        times = self.times = Times(log.seals, lambda stream: log.own.get(stream, []), self.findings)
 
-        def look(_: StreamSummary, entry: Entry) -> None:
-            journals.clock(entry)
+        def take(summary: StreamSummary, entry: Entry) -> None:
+            times.take(summary, entry)
+            journals.take(summary, entry)
 
         listed = self.predicate.get("streams")
         listed = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
@@ -137,8 +151,9 @@ class Verification:
         ordered = sorted(names, key=lambda stream: (kinds.get(id_of(stream)) != "journal", stream))
         for stream in ordered:
             told = kinds.pop(id_of(stream), None)
-            see = journals.take if told == "journal" else look
+            see = take if told == "journal" else times.take
             summary = checks.read(names[stream], stream, journals.lengths(stream), see)
+            times.end()
             if summary is None:
                 continue
             self.summaries[stream] = summary
@@ -152,7 +167,16 @@ class Verification:
             self.findings.add("omitted", "manifest", told)
         self.events = checks.events
         journals.compare(self.summaries)
+        self._settle_times(times, journals, log, names)
         self._check_erasures(journals)
+
+    def _settle_times(self, times: Times, journals: Journals, log: Log, names: Mapping[bytes, str]) -> None:
+        def again(stream: bytes) -> Iterator[Entry]:
+            with suppress(Broken):  # which was told when it was read first
+                yield from StreamReader(stream, self._container.chunks(names[stream])).entries()
+
+        excused = self.predicate.get("times") != "explained" and self._is_vouched_for()
+        times.settle(partial(journals.late_because, began_ns=log.began_ns), again, excused)
 
     def _check_erasures(self, journals: Journals) -> None:
         """Look whether somebody answers for what is erased: by a record that a key of the ledger signed.
@@ -213,7 +237,7 @@ class Verification:
             self.findings.add("link", "selection", f"no link here names what the bundle was made for: {asked}")
         announced = {} if self.journals is None else self.journals.announced
         wrong = wrong_selection(selection, self.summaries, announced)
-        if wrong and not self.findings.found:  # what is damaged need not be what was asked for
+        if wrong and not self.findings.others_than(*OF_TIMES):  # what is damaged need not be what was asked for
             self.findings.add("manifest", "selection", wrong)
         here = {id_of(stream) for stream in self.summaries}
         for summary in links:
@@ -248,7 +272,7 @@ class Verification:
             "erased": emptied["erased"],
         }
         told = self.predicate.get("counts")
-        if told != counted and not self.findings.found:
+        if told != counted and not self.findings.others_than(*OF_TIMES):
             self.findings.add("manifest", "counts", f"the manifest counts {told}, here are {counted}")
         self.counts = counted
 

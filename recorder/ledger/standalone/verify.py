@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from recorder.core.key_spelling import fingerprints_in, groups_joined
+from recorder.core.seal_times import TimeStamp
 from recorder.ledger.standalone.notes import parse_checkpoint, parse_vkey
 from recorder.ledger.standalone.report import lines_of, result_of
 from recorder.ledger.standalone.verification import Verification
@@ -25,13 +26,13 @@ _MOST = 1 << 20  # bytes of a checkpoint
 def fingerprints_of(text: str) -> list[str]:
     """Return the fingerprints that ``--key`` means.
 
-    :param text: a fingerprint (64 hexadecimal digits, in groups or not), or several, as ``recorder keys show`` prints
-        them after a rotation; or the public key itself.
+    :param text: a fingerprint (64 hexadecimal digits, in groups or not, see :func:`fingerprints_in`), or several, as
+        ``recorder keys show`` prints them after a rotation; or the public key itself.
     :raises ValueError: it is neither.
     """
-    digits = re.sub(r"[\s:,]", "", text).lower()
-    if re.fullmatch("([0-9a-f]{64})+", digits):
-        return [digits[at : at + 64] for at in range(0, len(digits), 64)]
+    found = fingerprints_in(text)
+    if found:
+        return found
     if "+" not in text:
         told = f"{' '.join(text.split())[:200]!r} is no fingerprint of a key: that has 64 hexadecimal digits, as"
         raise ValueError(
@@ -57,19 +58,22 @@ def checkpoint_in(path: Path) -> bytes:
     return data
 
 
-def verify_bundle(path: Path, keys: Sequence[str] = (), checkpoint: bytes | None = None) -> dict[str, Any]:
+def verify_bundle(
+    path: Path, keys: Sequence[str] = (), checkpoint: bytes | None = None, stamps: Sequence[TimeStamp] = ()
+) -> dict[str, Any]:
     """Verify a bundle.
 
     :param path: the zip file.
     :param keys: fingerprints, or public keys, that were got by another way than with the bundle.
     :param checkpoint: a note that was kept from before.
+    :param stamps: time stamps in it that somebody has checked.
     :return: verdicts, findings, and what is not proved; nothing is wrong where ``findings`` is empty.
     :raises ValueError: one of *keys* is no key.
     :raises OSError: the file cannot be read.
     """
     trusted = [one for key in keys for one in fingerprints_of(key)]
     with path.open("rb") as file:
-        verification = Verification(file, trusted, checkpoint)
+        verification = Verification(file, trusted, checkpoint, stamps)
         verification.run()
         return result_of(verification)
 
@@ -81,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--key", action="append", default=[], help="a key's fingerprint, got by another way")
     parser.add_argument("--checkpoint", type=Path, help="a file with a checkpoint that you kept from before")
     parser.add_argument("--json", action="store_true", help="one JSON object, for programs")
-    given = parser.parse_args(arguments)
+    given = parser.parse_args(groups_joined(sys.argv[1:] if arguments is None else arguments, "--key"))
     try:
         for key in given.key:
             fingerprints_of(key)

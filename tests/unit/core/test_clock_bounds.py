@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recorder.core.chain import Finding
-from recorder.core.clock_bounds import SEAL_LAG_NS, Bounds, Late, Verdict
-from recorder.core.clock_samples import ClockSamples
+from recorder.core.clock_bounds import SEAL_LAG_NS, Bounds, Late
 from recorder.core.events import Event
-from recorder.core.seal_times import SealedLeaf, SealTimes, TimeStamp
+from recorder.core.seal_times import SealedLeaf, SealTimes, TimeStamp, Untimely
+from recorder.core.time_verdict import Verdict, verdict_of
 from tests.building import identity
 
 SECOND = 1_000_000_000
@@ -38,12 +37,12 @@ def checked(
     leaves: Sequence[SealedLeaf],
     *stamps: TimeStamp,
     late_because: Late | None = None,
-) -> tuple[list[Finding], Verdict]:
+) -> tuple[list[Untimely], Verdict]:
     bounds = Bounds(SealTimes(stamps))
     found = [finding for each in leaves for finding in bounds.leaf(each)]
     stream = bounds.stream([each for each in leaves if each.stream == identity(1)], late_because)
     found += [finding for each in events if (finding := stream.take(each)) is not None]
-    return found, bounds.verdict()
+    return found, verdict_of(bounds)
 
 
 def test_what_is_sealed_at_once_and_stamped_is_bounded() -> None:
@@ -163,17 +162,6 @@ def test_the_latest_time_stamp_that_was_known_is_the_floor() -> None:
         (1, 49),
         (6, 89),
     ]
-
-
-def test_steps_and_samples_are_part_of_the_verdict() -> None:
-    bounds = Bounds(SealTimes([stamp(1, 10)]))
-    bounds.leaf(leaf(0, 1, 1))
-    bounds.stream([leaf(0, 1, 1)]).take(event(0, 1))
-    assert bounds.verdict().answer == "yes"
-    stepped = bounds.verdict(steps=2, samples=ClockSamples(1, 1, 1, 4000))
-    assert stepped.answer == "no"
-    assert "stepped 2 times" in stepped.words[-1]
-    assert "an error of at most 4.000 ms" in stepped.words[-2]
 
 
 @given(

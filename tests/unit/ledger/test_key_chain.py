@@ -8,9 +8,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from recorder.core.events import Event, meta_text
-from recorder.core.notes import NoteKey
+from recorder.core.notes import Checkpoint, NoteKey
 from recorder.core.signed_facts import signed_facts
-from recorder.ledger.key_chain import ROTATED, KeyChain, chain_of, rotated, successor
+from recorder.ledger.key_chain import ROTATED, KeyChain, chain_of, retired_by, rotated, successor
 from recorder.ledger.keys import SigningKey
 from tests.building import identity
 
@@ -117,3 +117,33 @@ def test_what_one_of_the_two_has_not_signed_leads_nowhere(wrong: str) -> None:
 def test_keys_of_another_ledger_are_not_followed() -> None:
     stranger = key_of(9, "example.test/other")
     assert numbers(chained([FIRST], (FIRST, stranger, 1)).keys) == [1]
+
+
+def noted(key: SigningKey, size: int) -> tuple[int, str]:
+    return size, key.signed(Checkpoint(ORIGIN, size, bytes(32)).text)
+
+
+@pytest.mark.parametrize(
+    ("sealed", "signed", "ends"),
+    [
+        (9, ((FIRST, 3), (SECOND, 5), (SECOND, 10)), 4),  # what tells of the rotation is sealed late
+        (100, ((FIRST, 3), (SECOND, 5)), 4),  # or not at all
+        (3, ((FIRST, 3), (SECOND, 9)), 3),  # or before the new key signed
+        (3, ((FIRST, 3),), 3),
+        (9, ((FIRST, 3), (THIRD, 6)), 5),  # a key that followed later
+        (9, ((OTHER, 2), (FIRST, 4)), 9),
+    ],
+)
+def test_a_key_ends_with_its_rotation_or_with_the_first_checkpoint_of_one_that_followed(
+    sealed: int, signed: tuple[tuple[SigningKey, int], ...], ends: int
+) -> None:
+    chain = chained([FIRST], (FIRST, SECOND, sealed), (SECOND, THIRD, 20))
+    ended = retired_by(chain, (noted(*one) for one in signed))
+    assert ended.retired[FIRST.public] == ends
+    assert ended.keys == chain.keys
+
+
+def test_a_checkpoint_that_the_key_did_not_sign_ends_nothing() -> None:
+    chain = chained([FIRST], (FIRST, SECOND, 9))
+    size, note = noted(SECOND, 5)
+    assert retired_by(chain, [(size, note.replace("\n5\n", "\n4\n")), (6, note)]).retired == {FIRST.public: 9}

@@ -1,0 +1,103 @@
+"""Why event streams of a bundle were sealed long after they were recorded, as the journals in it tell.
+
+It is what explains it to ``recorder verify``, too: that it was imported or copied, which the ledger's key has to have
+signed; that its process had died, or that another one ended it; its age; the word of whoever has the key.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from recorder.core.clock_bounds import Late
+from recorder.ledger.standalone.records import Entry
+
+_BROUGHT = {"import": "it was imported", "copy": "it was copied from another store"}
+_MOST_TELLING = 100  # journals that tell of one stream
+_MILLISECOND = 1_000_000
+
+
+class Reasons:
+    """Takes the events of all journals of a bundle.
+
+    :param here: its event streams.
+    """
+
+    def __init__(self, here: Collection[bytes]) -> None:
+        self._here = here
+        self._died: set[bytes] = set()
+        self._begun: set[bytes] = set()
+        self._telling: dict[bytes, set[bytes]] = {}
+        self._brought: dict[bytes, set[str]] = {}
+        self._unsigned: set[bytes] = set()
+        self._vouched: dict[bytes, tuple[int, str]] = {}
+
+    def take(
+        self, entry: Entry, facts: Mapping[str, Any], is_vouched_for: Callable[[Entry, Mapping[str, Any]], bool]
+    ) -> None:
+        """Take the next event of a journal.
+
+        :param is_vouched_for: whether a key that counts has signed the facts of an event.
+        """
+        self._begun.add(entry.stream)
+        if entry.type == "process_died":
+            self._died.add(entry.stream)
+        elif entry.type in ("exchange_closed", "stream_written"):
+            stream = stream_named(facts.get("exchange", facts.get("stream")))
+            if stream in self._here:
+                self._tell(stream, entry, facts, is_vouched_for)
+        elif entry.type == "accessed" and facts.get("action") == "seal" and facts.get("result") == "sealed late":
+            stream, length = stream_named(facts.get("of")), facts.get("events")
+            known = self._vouched.get(stream, (0, ""))[0]
+            if stream in self._here and type(length) is int and length > known and is_vouched_for(entry, facts):
+                self._vouched[stream] = length, str(facts.get("ground"))
+
+    def _tell(
+        self,
+        stream: bytes,
+        entry: Entry,
+        facts: Mapping[str, Any],
+        is_vouched_for: Callable[[Entry, Mapping[str, Any]], bool],
+    ) -> None:
+        length, kind = facts.get("length"), facts.get("kind")
+        if type(length) is not int:
+            return
+        if isinstance(kind, str) and kind in _BROUGHT:
+            if is_vouched_for(entry, facts):
+                self._brought.setdefault(stream, set()).add(kind)
+            else:
+                self._unsigned.add(stream)
+        telling = self._telling.setdefault(stream, set())
+        if length > 0 and len(telling) < _MOST_TELLING:
+            telling.add(entry.stream)
+
+    def late_because(self, stream: bytes, instance: bytes, began_ns: int | None) -> Late | None:
+        """Return what is said of why a stream may have been sealed late; None where nothing is.
+
+        :param instance: the process that opened it.
+        :param began_ns: when the ledger was begun, nanoseconds; None: that is not known.
+        """
+        for kind, told in _BROUGHT.items():
+            if kind in self._brought.get(stream, ()):
+                return Late(told)
+        if instance in self._died:
+            return Late("its process had died")
+        if stream != instance and instance in self._begun and self._telling.get(stream, set()) - {instance}:
+            return Late("another process ended it")
+        if began_ns is not None and int.from_bytes(stream[:6], "big") * _MILLISECOND < began_ns:  # UUIDv7
+            return Late("it is older than the ledger", "age")
+        if stream in self._vouched:
+            length, ground = self._vouched[stream]
+            return Late(f"up to version {length} somebody vouches for it: {ground}", until=length)
+        if stream in self._unsigned:
+            return Late("a journal says that it was imported or copied, and no key of the ledger signed that", "nobody")
+        return None
+
+
+def stream_named(text: object) -> bytes:
+    """Return the id that a journal gives as text; nothing where it is none."""
+    try:
+        return uuid.UUID(str(text)).bytes
+    except ValueError:
+        return b""
