@@ -13,8 +13,8 @@ Which tests are left is measured: a run with ``-p tests.sampling`` under coverag
 ``--junitxml`` wrote (CONTRIBUTING.md has the commands). A long test is left when others that stay cover the lines and
 branches that it does, or all but so few that they are not worth its time; of each file one test stays. Of a test that
 did not run, what is known stays: a run of the default tier tells which are next, and one after ``left.txt`` was emptied
-chooses among all. ``python -m tests.sampling DEFAULT.coverage THOROUGH.coverage`` writes ``next.txt``: what covers most
-of that which the default tier does not cover at all.
+chooses among all. With a third argument, what the default tier has covered, and the first two of a run of what that
+leaves, it writes ``next.txt``: what covers, in little time, what the default tier does not cover at all.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ LEFT_TESTS = Path(__file__).parent / "left.txt"
 #: Those of what is left that ``.ci/run`` runs with every commit, and how many cases of each.
 NEXT_TESTS = LEFT_TESTS.with_name("next.txt")
 NEXT_CASES = 4
-#: A test is among them that covers so many lines and branches which nothing else does that is run.
-_MANY = 5
+#: So much of the time that all of them take is taken for a line or a branch that nothing else covers, and no more.
+_NEXT_PRICE = 1 / 10_000
 #: What the issues demand by name is in the default tier with its samples, however long it takes.
 _DEMANDED = ("acceptance", "golden", "integration/test_docs.py")
 #: A test whose case takes so much of the time of all on average is long.
@@ -207,18 +207,26 @@ def left_tests(times: Mapping[str, list[float]], covered: Mapping[str, Set[Part]
     return sorted(left.union(unknown).difference(cheapest.values()))
 
 
-def next_tests(covered: Set[Part], others: Mapping[str, Set[Part]]) -> list[str]:
-    """Return the tests that are to be run next, as :data:`NEXT_TESTS` names them: by what each adds, until that is few.
+def next_tests(times: Mapping[str, list[float]], covered: Mapping[str, Set[Part]], before: Set[Part]) -> list[str]:
+    """Return the tests that are to be run next, as :data:`NEXT_TESTS` names them.
 
-    :param covered: what the default tier covers.
-    :param others: what :func:`parts_covered` says of the tests that it leaves.
+    The next one is what adds most for its seconds, until that costs more than it is worth.
+
+    :param times: what :func:`times_taken` says of the tests that the default tier leaves.
+    :param covered: what :func:`parts_covered` says of them.
+    :param before: what the default tier covers.
     """
-    missing = {test: parts - covered for test, parts in others.items()}
+    seconds = {test: sum(each) / len(each) * min(len(each), NEXT_CASES) for test, each in times.items()}
+    dearest = sum(map(sum, times.values())) * _NEXT_PRICE
+    missing = {test: covered.get(test, set()) - before for test in times if seconds[test]}
+
+    def worth(test: str) -> tuple[float, str]:
+        return len(missing[test]) / seconds[test], test
+
     names = []
-    while (best := max(missing, key=lambda test: (len(missing[test]), test), default=None)) is not None:
-        if len(taken := missing.pop(best)) < _MANY:
-            break
+    while (best := max(missing, key=worth, default=None)) and len(missing[best]) * dearest >= seconds[best]:
         names.append(best)
+        taken = missing.pop(best)
         missing = {test: parts - taken for test, parts in missing.items()}
     return sorted(names)
 
@@ -228,8 +236,10 @@ def _write(file: Path, names: Iterable[str]) -> None:
 
 
 if __name__ == "__main__":
-    first, second = map(Path, sys.argv[1:])
-    if first.suffix == ".xml":
-        _write(LEFT_TESTS, left_tests(times_taken(first), parts_covered(second), LEFT_TESTS.read_text().split()))
+    report, measured, *default = map(Path, sys.argv[1:])
+    if default:
+        before = set().union(*parts_covered(default[0]).values())
+        _write(NEXT_TESTS, next_tests(times_taken(report), parts_covered(measured), before))
     else:
-        _write(NEXT_TESTS, next_tests(set().union(*parts_covered(first).values()), parts_covered(second)))
+        known = LEFT_TESTS.read_text().split()
+        _write(LEFT_TESTS, left_tests(times_taken(report), parts_covered(measured), known))

@@ -71,15 +71,22 @@ def test_the_parts_are_all_that_is_left() -> None:
         assert len([name for name in always if name.partition("[")[0] == test]) == min(len(cases), NEXT_CASES)
 
 
-def test_next_is_what_adds_most_until_that_is_few() -> None:
-    others = {
-        "unit/test_a.py::test_most": parts(*range(10, 20)),
-        "unit/test_a.py::test_what_is_known_by_then": parts(*range(14, 22)),
-        "unit/test_a.py::test_few": parts(*range(9), 30),
-        "unit/test_b.py::test_five": parts(*range(5), *range(20, 25)),
-        "": parts(1, 2),
+def test_next_is_what_adds_most_for_its_time_until_that_is_little() -> None:
+    times = {
+        "unit/test_a.py::test_long": [9_990.0] * 1_000,
+        "unit/test_a.py::test_most": [1.0] * 10,
+        "unit/test_a.py::test_what_is_known_by_then": [1_999.0],
+        "unit/test_b.py::test_less_for_longer": [1_000.0, 1_000.0],
     }
-    assert next_tests(parts(*range(9)), others) == ["unit/test_a.py::test_most", "unit/test_b.py::test_five"]
+    covered = {
+        "": parts(1, 2),
+        "unit/test_a.py::test_long": parts(*range(10, 40)),
+        "unit/test_a.py::test_most": parts(*range(10, 20)),
+        "unit/test_a.py::test_what_is_known_by_then": parts(*range(14, 21)),
+        "unit/test_b.py::test_less_for_longer": parts(*range(5), 20, 21),
+    }
+    chosen = ["unit/test_a.py::test_most", "unit/test_b.py::test_less_for_longer"]
+    assert next_tests(times, covered, parts(*range(9))) == chosen
 
 
 def named_in(listed: Path) -> dict[str, set[str]]:
