@@ -76,7 +76,7 @@ def test_next_is_what_adds_most_for_its_time_until_that_is_little() -> None:
         "unit/test_a.py::test_long": [9_990.0] * 1_000,
         "unit/test_a.py::test_most": [1.0] * 10,
         "unit/test_a.py::test_what_is_known_by_then": [1_999.0],
-        "unit/test_b.py::test_less_for_longer": [1_000.0, 1_000.0],
+        "unit/test_b.py::test_less_for_longer": [999.0, 999.0],
     }
     covered = {
         "": parts(1, 2),
