@@ -349,11 +349,11 @@ class Drainer:
 
         SQLite keeps its locks in memory that a child inherits: one held there is never given back.
 
-        :param timeout: seconds to wait for a batch that is under way; no other one is begun.
+        :param timeout: seconds that a batch under way may take in all, where the store is well; no other one is begun.
         :return: whether that worked.
         """
         self._giving_way = True
-        self._paused = self._moving.acquire(timeout=timeout)
+        self._paused = self._moving.acquire(timeout=self._outage.left_of(timeout))
         if not self._paused:
             return False
         self._confirmed.clear()

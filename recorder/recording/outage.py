@@ -56,6 +56,10 @@ class Outage:
         waited = self.waited
         return self.failure if waited < OVERDUE else f"the store has not answered for {int(waited)} s"
 
+    def left_of(self, patience: float) -> float:
+        """Return the seconds to wait for what is under way, which may take *patience* in all if the store is well."""
+        return 0.0 if self.error is not None else max(patience - self.waited, 0.0)
+
     @property
     def too_early(self) -> bool:
         """Whether it failed a moment ago: it is tried again ever more slowly."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from recorder.store.locks import StoreLock
 from recorder.store.schema import upgrade
 from tests.loopback import Script, serve
 from tests.postgres_server import PostgresServer
-from tests.recorded import ask, exchanges, until
+from tests.recorded import ask, exchanges, python, until
 
 _Freeze = Callable[[], AbstractContextManager[None]]
 
@@ -84,3 +85,54 @@ def test_a_store_that_hangs_is_told_and_who_must_not_act_unrecorded_is_stopped(
     assert "answers again" in told[1]
     said = [e.request.json["messages"][0]["content"] for e in exchanges(url).values() if e.request is not None]
     assert sorted(said) == ["again", "first", "unnoticed"]
+
+
+FORKING = """
+import os, sys, time, requests
+from recorder import Recorder
+from tests.recorded import ask
+
+store, server = sys.argv[1:]
+recorder = Recorder(store, close_timeout=30)
+session = recorder.mount(requests.Session())
+assert ask(session, server, "before").content
+assert recorder.flush()
+print("ready", flush=True)
+sys.stdin.readline()  # the store hangs now
+assert ask(session, server, "of the parent").content
+time.sleep(0.3)  # its drainer waits for the store
+children, started = [], time.monotonic()
+for _ in range(8):
+    child = os.fork()
+    if child == 0:
+        session.close()
+        try:
+            assert ask(recorder.mount(requests.Session()), server, "of a child").content
+            recorder.close()
+        finally:
+            os._exit(0)
+    children.append(child)
+print(time.monotonic() - started, flush=True)
+for child in children:
+    os.waitpid(child, 0)
+recorder.close()
+"""
+
+
+def test_a_pool_starts_while_the_store_hangs(store: tuple[str, _Freeze]) -> None:
+    url, freeze = store
+    with serve(Script(chunks=5)) as server, python(FORKING, url, server.url, stdin=subprocess.PIPE) as program:
+        assert program.stdout is not None
+        assert program.stdin is not None
+        assert program.stdout.readline() == "ready\n"
+        with freeze():
+            program.stdin.write("go\n")
+            program.stdin.flush()
+            took = float(program.stdout.readline())
+            time.sleep(0.5)  # the children record into a store that hangs
+        assert program.wait(60) == 0
+    assert took < 2.0  # eight forks; one alone took that long
+    with Recorder(url):  # what the children could not bring there
+        pass
+    said = [e.request.json["messages"][0]["content"] for e in exchanges(url).values() if e.request is not None]
+    assert sorted(said) == ["before", *["of a child"] * 8, "of the parent"]

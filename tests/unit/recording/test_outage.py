@@ -179,6 +179,29 @@ def test_work_at_rest_is_watched_too_and_goes_on_from_step_to_step(
         until(lambda: drainer.error is None)
 
 
+def test_a_fork_waits_for_no_batch_that_takes_too_long_already(place: Path, sqlite_url: str) -> None:
+    recording, store = Recording(place), Hanging(sqlite_url)
+    drainer = store.drainer(recording)
+    with _stopped(drainer, recording):
+        recording.exchange()
+        store.goes_on.clear()
+        drainer.wake()
+        assert store.reached.wait(5)
+        took = []
+        for _ in range(5):
+            started = time.monotonic()
+            assert not drainer.pause(0.2)
+            drainer.resume()
+            took.append(time.monotonic() - started)
+        until(lambda: drainer.error is not None)
+        started = time.monotonic()
+        assert not drainer.pause(60)
+        drainer.resume()
+        assert time.monotonic() - started < 1
+        store.goes_on.set()
+    assert sum(took) < 0.2 + 0.2  # the five together
+
+
 def test_what_is_under_way_is_nobodys_when_it_is_over() -> None:
     told: list[str | None] = []
     outage = Outage(SystemClock(), told.append)
