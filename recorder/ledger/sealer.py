@@ -76,13 +76,19 @@ class Sealer:
 
     :param clock: time.
     :param signed: is told of each checkpoint, right after it was signed.
+    :param moved: is told of each step that the ledger has grown by.
     :ivar error: why nothing can be sealed, or None.
     :ivar note: the last signed checkpoint, or None.
     """
 
-    def __init__(self, clock: Clock, signed: Callable[[str], None] = lambda note: None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        signed: Callable[[str], None] = lambda note: None,
+        moved: Callable[[], None] = lambda: None,
+    ) -> None:
         self._clock = clock
-        self._signed = signed
+        self._signed, self._grown = signed, moved
         self._signing: Signing | None = None
         self._lacking = False  # there is a ledger, but not all that is needed to sign for it
         self._heads: dict[bytes, Head] = {}
@@ -280,10 +286,12 @@ class Sealer:
         for start in range(_AT_ONCE, len(heads), _AT_ONCE):
             grown = self._grow(store, outside, heads[start : start + _AT_ONCE])
             leaves += grown.leaves
+            self._grown()
         while self._behind:
             missed = ledger.unsealed(_AT_ONCE)
             grown = self._grow(store, outside, missed)
             leaves += grown.leaves
+            self._grown()
             self._behind = len(missed) == _AT_ONCE
         return leaves, grown
 

@@ -24,7 +24,8 @@ from recorder.recording.batches import BATCH_BYTES, Laned, Source, forget_files,
 from recorder.recording.brought import Brought
 from recorder.recording.lanes import JOURNAL, is_beside
 from recorder.recording.order import in_order
-from recorder.recording.rounds import INTERVAL, Rounds
+from recorder.recording.outage import Outage
+from recorder.recording.rounds import Rounds
 from recorder.recording.spool_file import HEADER_SIZE
 from recorder.recording.stuck import Stuck
 from recorder.store.base import EventLog, SpoolMark
@@ -33,7 +34,6 @@ _log = logging.getLogger("recorder")
 
 _LARGEST_BATCH: Final = 8 * BATCH_BYTES  # while more comes in than such batches take away
 _LEAST_BYTES: Final = 32 * 1024  # of one file, in a batch over several
-_LONGEST_WAIT: Final = 5.0  # seconds between two tries to reach a store that fails
 
 
 class Drainer:
@@ -46,10 +46,10 @@ class Drainer:
     :param dead: recorders that died, and of which the store may hold more than is sealed.
     :param signed: is told of each checkpoint that was signed.
     :param brought: what a process that drained this spool before has brought to the store.
+    :param silent: is told each second for how long the store has not answered, and None when it does again.
     :ivar drained: how far the store has each file, by id.
     :ivar events: moved so far.
     :ivar conflicts: events set aside in ``*.conflicts`` files, because the store has others in their place.
-    :ivar error: why the store does not take them, or None.
     """
 
     def __init__(
@@ -61,26 +61,28 @@ class Drainer:
         dead: Sequence[bytes] = (),
         signed: Callable[[str], None] = lambda note: None,
         brought: Brought | None = None,
+        silent: Callable[[str | None], None] = lambda reason: None,
     ) -> None:
-        self._source = source
-        self._open_store = open_store
-        self._clock = clock
+        self._source, self._open_store, self._clock = source, open_store, clock
         self._store: EventLog | None = None
         self._confirmed: set[bytes] = set()  # files whose offset this very store has told
         self._moving = threading.Lock()
         self._at_rest = at_rest
         self._rounds = Rounds("recorder-drainer", self.round, self._rest, pulse=RETRY)
-        self._pause, self._retry_at = INTERVAL, 0
         self._batch, self._paused = BATCH_BYTES, False
         self._giving_way = False  # somebody waits for what is under way to end: begin nothing
-        self._stuck = Stuck(clock)
+        self._stuck, self._outage = Stuck(clock), Outage(clock, silent)
         self.brought = brought or Brought()
         self._counted: dict[bytes, int] = {}  # up to where the events of each file are counted
         self.drained: dict[bytes, int] = {}
         self.events = self.conflicts = 0
-        self.error: str | None = None
-        self._sealer = Sealer(clock, signed)
+        self._sealer = Sealer(clock, signed, self._outage.moved)
         self._synced, self._dead = True, dead
+
+    @property
+    def error(self) -> str | None:
+        """Why the store does not take the events, or None."""
+        return self._outage.error
 
     @property
     def damage(self) -> str | None:
@@ -120,12 +122,12 @@ class Drainer:
 
     def start_failed(self, reason: str) -> None:
         """Take note that the store could not be opened; try again from the thread."""
-        self.error = reason
+        self._outage.failure = reason
         self.wake()
 
     def round(self) -> bool:
         """Drain unless the store failed a moment ago; return whether to come back soon."""
-        if self.error is not None and self._clock.monotonic_ns() < self._retry_at:
+        if self._outage.too_early:
             return True
         return self.drain() or self.error is not None or self._stuck.only_held or self._sealer.waits
 
@@ -136,7 +138,8 @@ class Drainer:
             if self._store is None or self._giving_way:
                 return
             try:
-                self._at_rest(self._store, lambda: go_on() and not self._giving_way)
+                with self._outage.watched():
+                    self._at_rest(self._store, self._outage.moving(lambda: go_on() and not self._giving_way))
             except RecorderError as error:
                 _log.info("recorder: what can wait was not done: %s", error)
             except Exception:  # noqa: BLE001 - as below: a defect of ours must not end the thread
@@ -155,9 +158,10 @@ class Drainer:
         try:
             if self._giving_way:
                 return False
-            return self._drained(
-                lambda: not self._giving_way and (deadline is None or self._clock.monotonic_ns() < deadline)
-            )
+            with self._outage.watched():
+                return self._drained(
+                    lambda: not self._giving_way and (deadline is None or self._clock.monotonic_ns() < deadline)
+                )
         finally:
             self._moving.release()
 
@@ -179,10 +183,7 @@ class Drainer:
             _log.exception("recorder: a defect in the drainer")
             self._failed(f"a defect of recorder: {type(error).__name__}")
             return False
-        if self.error is not None:
-            _log.warning("recorder: the store answers again; what was kept in the spool is there now")
-            self.error = None
-            self._pause = INTERVAL
+        self._outage.over()
         return moved
 
     def _drain_files(self, go_on: Callable[[], bool]) -> bool:
@@ -207,6 +208,7 @@ class Drainer:
                 self._drop_full_ones(self._store, files)
                 break
             moved = True
+            self._outage.moved()
             if self._synced:  # not only when everything is there: that may take hours after an outage, or never be so
                 self._sealer.round(self._store)
         return moved
@@ -272,6 +274,7 @@ class Drainer:
             for file, mark in zip(files, marks, strict=True):
                 opened, told, _ = decode_batch(file.read(mark.start, mark.end - mark.start))
                 moved = move_batch(store, file, opened, told, mark)
+                self._outage.moved()
                 self.drained[file.id] = self._counted[file.id] = moved.end
                 self.events += moved.events
                 self.conflicts += moved.conflicts
@@ -297,13 +300,9 @@ class Drainer:
                 self._counted.pop(file.id, None)
 
     def _failed(self, reason: str) -> None:
-        first, self.error = self.error is None, reason
-        if first:
-            _log.warning("recorder: the store fails, events are kept in the spool: %s", reason)
-        self._pause = min(self._pause * 2, _LONGEST_WAIT)
-        self._retry_at = self._clock.monotonic_ns() + int(self._pause * 1e9)
+        level = logging.INFO if self._outage.failed(reason) else logging.DEBUG  # once an outage is enough
         self._confirmed.clear()  # what was committed is the store's word, not ours
-        self._close_store(logging.INFO if first else logging.DEBUG)  # once an outage is enough
+        self._close_store(level)
 
     def _close_store(self, level: int = logging.INFO) -> bool:
         store, self._store = self._store, None
@@ -327,18 +326,13 @@ class Drainer:
         return True
 
     def seal(self, stream: bytes, timeout: float) -> Receipt:
-        """Bring all that is in the spool to the store, seal it, and return the proof for a stream.
-
-        :param timeout: seconds to wait for what is under way.
-        :raises ConfigurationError: the store has no ledger, or its key is not here.
-        :raises StoreError: the store, or what is outside of it, fails; or it takes too long.
-        :raises NotFound: nothing of the stream was recorded.
-        """
+        """Seal as :meth:`Mover.seal` says, and raise as it does; wait *timeout* seconds for what is under way."""
         deadline = self._clock.monotonic_ns() + int(timeout * 1e9)
         if not self._moving.acquire(timeout=timeout):
             raise StoreUnreachable(f"nothing could be sealed within {timeout:g} s: the store is busy")
         try:  # gives way to no fork: what is asked for has to be in the store
-            self._drained(lambda: self._clock.monotonic_ns() < deadline, to_be_sealed=True)
+            with self._outage.watched():
+                self._drained(lambda: self._clock.monotonic_ns() < deadline, to_be_sealed=True)
             if self._store is None or self.error is not None:
                 raise StoreUnreachable(f"nothing can be sealed: {self.error or 'the store is not open'}")
             receipt = self._sealer.seal(self._store, stream)
@@ -355,11 +349,11 @@ class Drainer:
 
         SQLite keeps its locks in memory that a child inherits: one held there is never given back.
 
-        :param timeout: seconds to wait for a batch that is under way; no other one is begun.
+        :param timeout: seconds that a batch under way may take in all, where the store is well; no other one is begun.
         :return: whether that worked.
         """
         self._giving_way = True
-        self._paused = self._moving.acquire(timeout=timeout)
+        self._paused = self._moving.acquire(timeout=self._outage.left_of(timeout))
         if not self._paused:
             return False
         self._confirmed.clear()
@@ -375,6 +369,7 @@ class Drainer:
     def retire(self) -> None:
         """Start no thread any more."""
         self._rounds.stop(0)
+        self._outage.stop()
 
     def stop(self, timeout: float, is_empty: Callable[[Mapping[bytes, int]], bool]) -> bool:
         """Drain what is there, end the thread, close the store; return whether everything is in the store.
@@ -384,6 +379,7 @@ class Drainer:
         """
         deadline = self._clock.monotonic_ns() + int(timeout * 1e9)
         self._rounds.stop(timeout)
+        self._outage.stop()
         left = max(deadline - self._clock.monotonic_ns(), 0) / 1e9
         self.drain(left)
         done = self.error is None and is_empty(self.drained)

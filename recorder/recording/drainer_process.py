@@ -16,6 +16,9 @@ It reports on standard output, a line of JSON whenever something has changed::
      "damaged_lanes": [lane, …], "sealing": as recorder.ledger.sealer.Sealing,
      "brought": as recorder.recording.brought.Brought.facts}
 
+While the store does not answer, there is a line ``{"error": reason}`` each second, and ``{"error": null}`` when it does
+again.
+
 The line ``seal STREAM SECONDS`` has it drain everything and seal it, and is answered by a line of its own, with
 ``{"receipt": …}`` or ``{"refused": class of the error, "because": its text}``. Of each checkpoint that was signed there
 is a line ``{"signed": note}``. The line ``stop`` has it drain
@@ -30,6 +33,7 @@ import logging
 import os
 import select
 import sys
+import threading
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
@@ -207,6 +211,7 @@ class _Reports:
         self._fd = fd
         self._notes = notes
         self._last: dict[str, Any] = {}
+        self._writing = threading.Lock()
 
     def tell(self) -> None:
         """Tell how draining is doing, if that has changed, and the newest checkpoint."""
@@ -228,8 +233,15 @@ class _Reports:
     def answer(self, facts: dict[str, Any]) -> None:
         """Write a line."""
         data = json.dumps(facts).encode() + b"\n"
-        while data:
-            data = data[os.write(self._fd, data) :]
+        with self._writing:
+            while data:
+                data = data[os.write(self._fd, data) :]
+
+    def tell_silent(self, reason: str | None) -> None:
+        """Tell of a store that does not answer, from another thread than the one that calls it."""
+        self._last = {}  # what is told next is news
+        with suppress(OSError):  # the owner died: the next look at it ends this process
+            self.answer({"error": reason})
 
 
 def main() -> int:
@@ -253,6 +265,7 @@ def main() -> int:
         dead=dead,
         signed=notes.append,
         brought=Brought(order.get("brought")),
+        silent=lambda reason: reports.tell_silent(reason),
     )
     told, reports = False, _Reports(drainer, sys.stdout.fileno(), notes)
     with suppress(BrokenPipeError):  # the owner died: as above

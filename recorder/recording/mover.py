@@ -25,7 +25,7 @@ class Health:
     """How recording is doing.
 
     :ivar ok: nothing fails and nothing was lost.
-    :ivar store_error: why the store cannot be written, or None.
+    :ivar store_error: why the store cannot be written, or for how long (from ten seconds on) it has not answered
     :ivar spool_error: why the spool cannot be written, or read on, or None.
     :ivar pending_bytes: bytes in the spool that the store does not have yet.
     :ivar drained_events: events that this process has moved to the store, each counted once.
@@ -58,7 +58,11 @@ class Mover(Protocol):
     drained: dict[bytes, int]
     events: int
     conflicts: int
-    error: str | None
+
+    @property
+    def error(self) -> str | None:
+        """Why the store does not take what is in the spool, or None; as of this moment."""
+        ...
 
     @property
     def damage(self) -> str | None:

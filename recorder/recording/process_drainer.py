@@ -198,20 +198,26 @@ class ProcessDrainer:
         if "signed" in report:
             self._signed(report["signed"])
             return
-        if "drained" not in report:
+        if "asked" in report:
             self._answers.put(report)
+            return
+        self._heard_error(report["error"])
+        if "drained" not in report:
             return
         self.sealing = Sealing(**report.get("sealing", {}))
         self._orders["brought"] = report.get("brought") or self._orders.get("brought")
-        if self.error is None and report["error"] is not None:
-            _log.warning("recorder: the store fails, events are kept in the spool: %s", report["error"])
-        elif self.error is not None and report["error"] is None:
-            _log.warning("recorder: the store answers again; what was kept in the spool is there now")
-        self.error, self.damage = report["error"], report["damage"]
+        self.damage = report["damage"]
         self.damaged_lanes = frozenset(report["damaged_lanes"])
         self.drained = {bytes.fromhex(name): offset for name, offset in report["drained"].items()}
         self.events = self._moved_before + report["events"]
         self.conflicts = self._refused_before + report["conflicts"]
+
+    def _heard_error(self, error: str | None) -> None:
+        if self.error is None and error is not None:
+            _log.warning("recorder: the store fails, events are kept in the spool: %s", error)
+        elif self.error is not None and error is None:
+            _log.warning("recorder: the store answers again; what was kept in the spool is there now")
+        self.error = error
 
     def pause(self, timeout: float) -> bool:
         """Return True: the store is open in the drainer's process only."""

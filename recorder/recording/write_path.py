@@ -37,7 +37,7 @@ FAILURE_POLICIES: Final = ("spool", "raise")
 _FIRST_PAUSE: Final = 0.02  # seconds between two looks whether everything is in the store
 _LONGEST_PAUSE: Final = 0.5  # the same where the store fails
 _get_ident = threading.get_ident
-_FORK_WAIT: Final = 2.0  # seconds that a fork waits for a batch that is under way
+_FORK_WAIT: Final = 0.5  # seconds that a batch may have taken in all which a fork waits for: see docs/design.md
 
 
 class WritePath:
