@@ -31,6 +31,7 @@ from recorder.recording.drain import Drainer
 from recorder.recording.lanes import Lanes
 from recorder.recording.mover import Health, Mover
 from recorder.recording.process_drainer import ProcessDrainer
+from recorder.recording.program_end import LastingWritePath
 from recorder.recording.recovery import Recovered
 from recorder.recording.write_path import DURABILITIES, FAILURE_POLICIES, WritePath
 from recorder.store import NO_RULES, Rules, Synchronous, open_events
@@ -91,7 +92,7 @@ class Recorder:
     :raises StoreError: the store is not one that this version can write.
     """
 
-    _path: WritePath | None = None
+    _path: LastingWritePath | None = None
     _ending: Ending | None = None
     _warned = False
     _transport: RequestsRecording | None = None
@@ -137,7 +138,7 @@ class Recorder:
             orders = {"store": url, "synchronous": synchronous, "directory": str(directory), "instance": instance.hex()}
             return ProcessDrainer(orders | {"match": rules.match, "redact": list(rules.redact)}, clock, own.offer)
 
-        path = WritePath(
+        path = LastingWritePath(
             directory,
             open_for_writing,
             make_thread if drainer == "thread" else make_process,
@@ -222,7 +223,7 @@ class Recorder:
         return self._aiohttp.connector(wrapped)
 
     def _open_path(self) -> WritePath | None:
-        path = self._path
+        path = None if self._path is None else self._path.current()
         if path is None or not path.closed:
             return path
         self._sent_after_closing()
@@ -303,9 +304,10 @@ class Recorder:
 
     def _acting(self, act: str) -> WritePath | None:
         """Return what records; None where recording is switched off: who acts after the end must not act unrecorded."""
-        if self._path is not None and self._path.closed:
+        path = None if self._path is None else self._path.current()
+        if path is not None and path.closed:
             raise ConfigurationError(f"this recorder is closed: {act} before the end of its block")
-        return self._path
+        return path
 
     def _identity(self, exchange: str | Any) -> bytes | None:
         """Return the id of an exchange that was named by its id, or by a response."""

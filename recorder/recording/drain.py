@@ -62,19 +62,15 @@ class Drainer:
         signed: Callable[[str], None] = lambda note: None,
         brought: Brought | None = None,
     ) -> None:
-        self._source = source
-        self._open_store = open_store
-        self._clock = clock
+        self._source, self._open_store, self._clock, self._at_rest = source, open_store, clock, at_rest
         self._store: EventLog | None = None
         self._confirmed: set[bytes] = set()  # files whose offset this very store has told
         self._moving = threading.Lock()
-        self._at_rest = at_rest
         self._rounds = Rounds("recorder-drainer", self.round, self._rest, pulse=RETRY)
         self._pause, self._retry_at = INTERVAL, 0
         self._batch, self._paused = BATCH_BYTES, False
         self._giving_way = False  # somebody waits for what is under way to end: begin nothing
-        self._stuck = Stuck(clock)
-        self.brought = brought or Brought()
+        self._stuck, self.brought = Stuck(clock), brought or Brought()
         self._counted: dict[bytes, int] = {}  # up to where the events of each file are counted
         self.drained: dict[bytes, int] = {}
         self.events = self.conflicts = 0
@@ -375,6 +371,10 @@ class Drainer:
     def retire(self) -> None:
         """Start no thread any more."""
         self._rounds.stop(0)
+
+    def leave(self, timeout: float, is_there: Callable[[Mapping[bytes, int]], bool]) -> None:
+        """Drain, and end the thread; what is noted in the store of the spool stays there."""
+        self.stop(timeout, lambda _: False)
 
     def stop(self, timeout: float, is_empty: Callable[[Mapping[bytes, int]], bool]) -> bool:
         """Drain what is there, end the thread, close the store; return whether everything is in the store.

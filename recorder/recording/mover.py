@@ -125,6 +125,13 @@ class Mover(Protocol):
         """Start nothing any more."""
         ...
 
+    def leave(self, timeout: float, is_there: Callable[[Mapping[bytes, int]], bool]) -> None:
+        """Drain what is there and stop, for a spool that goes on being written until its process is gone.
+
+        :param is_there: tells from :attr:`drained` whether all that was to be drained is in the store.
+        """
+        ...
+
     def stop(self, timeout: float, is_empty: Callable[[Mapping[bytes, int]], bool]) -> bool:
         """Drain what is there and stop; return whether everything is in the store."""
         ...
