@@ -85,8 +85,9 @@ class Recorder:
     :param encrypt: what is said is sealed before it is written anywhere, each exchange under a key of its own, which
         lies in a table apart from the store: see docs/howto-erase.md. Needs the extra ``proof``.
     :param spool_wait: seconds for which the first failing write of an outage is tried again.
-    :param close_timeout: seconds that :meth:`close` and :meth:`flush` give the store; what is left of them at the end,
-        five at most, the anchors get.
+    :param close_timeout: seconds that :meth:`close` and :meth:`flush` give the store, whatever it does; what is left of
+        them at the end, five at most, the anchors get. Until the recorder is made, a store that hangs, or stays locked,
+        takes five seconds or so of the program's: then it goes on without.
     :param clock: time, ids and secrets; for tests.
     :raises ConfigurationError: an argument is wrong, or the store cannot be made.
     :raises StoreError: the store is not one that this version can write.

@@ -109,8 +109,11 @@ class Mover(Protocol):
         """Say that there is something in the spool; never waits."""
         ...
 
-    def drain(self, timeout: float | None = None) -> bool:
-        """Move what is there now, where that can be done from here."""
+    def drain(self, timeout: float | None = None, *, apart: bool = False) -> bool:
+        """Move what is there now, where that can be done from here; *apart*: from a thread, waiting *timeout* at most.
+
+        :param timeout: seconds.
+        """
         ...
 
     def pause(self, timeout: float) -> bool:

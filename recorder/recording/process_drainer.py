@@ -111,7 +111,7 @@ class ProcessDrainer:
                 self._thread = None
                 self.idle = True
 
-    def drain(self, timeout: float | None = None) -> bool:
+    def drain(self, timeout: float | None = None, *, apart: bool = False) -> bool:
         """Do nothing: the process drains."""
         return False
 

@@ -306,7 +306,7 @@ class WritePath:
         pause = _FIRST_PAUSE
         while True:
             self._keep_up()
-            self._mover.drain(timeout)
+            self._mover.drain(max(deadline - self.clock.monotonic_ns(), 0) / 1e9, apart=not on_hold)
             done = self._mover.error is None and self._spool.pending(self._mover.drained) == 0
             if done or on_hold or self.clock.monotonic_ns() >= deadline:
                 return done
