@@ -8,6 +8,7 @@ from contextvars import ContextVar
 
 from recorder.clock import id_text
 from recorder.errors import ConfigurationError
+from recorder.recording.program_end import LastingWritePath
 from recorder.recording.streams import StreamWriter
 from recorder.recording.write_path import WritePath
 
@@ -55,7 +56,7 @@ class Conversations:
     :param path: where their events go.
     """
 
-    def __init__(self, path: WritePath) -> None:
+    def __init__(self, path: LastingWritePath) -> None:
         self._path = path
         self._lock = threading.RLock()
         self._open: dict[tuple[bytes, str], tuple[Conversation, StreamWriter, dict[str, str]]] = {}
@@ -68,19 +69,22 @@ class Conversations:
         """
         _check(name, tags)
         with self._lock:
-            key = (self._path.instance, name or "")  # a forked child opens its own
+            path = self._path.current()
+            key = (path.instance, name or "")  # a forked child opens its own
             found = self._open.get(key) if name is not None else None
-            opened, writer, known = found or self._opened(name, key)
+            opened, writer, known = found or self._opened(path, name, key)
             if any(known.get(tag) != value for tag, value in tags.items()):
                 known.update(tags)
-                self._path.write_apart(writer, "conversation", "tags_set", {"tags": known})
+                path.write_apart(writer, "conversation", "tags_set", {"tags": known})
             return opened
 
-    def _opened(self, name: str | None, key: tuple[bytes, str]) -> tuple[Conversation, StreamWriter, dict[str, str]]:
-        writer = self._path.open_stream()
+    def _opened(
+        self, path: WritePath, name: str | None, key: tuple[bytes, str]
+    ) -> tuple[Conversation, StreamWriter, dict[str, str]]:
+        writer = path.open_stream()
         made = (Conversation(id_text(writer.id), name), writer, dict[str, str]())
         if name is not None:
-            self._path.write_apart(writer, "conversation", "conversation_named", {"name": name})
+            path.write_apart(writer, "conversation", "conversation_named", {"name": name})
             self._open[key] = made
         return made
 

@@ -21,9 +21,9 @@ from recorder.clock import id_bytes
 from recorder.errors import RecorderError
 from recorder.ledger.sealing_acts import seal_acts
 from recorder.locations import cassette_path, spool_directory
+from recorder.recording.program_end import LastingWritePath
 from recorder.recording.recovery import recover
 from recorder.recording.short_journal import note_recovered
-from recorder.recording.write_path import WritePath
 from recorder.store import open_events
 from recorder.store.base import EventLog
 from recorder.store.sql import SqlStore
@@ -45,7 +45,7 @@ class Ending:
     """
 
     def __init__(
-        self, recorder: object, path: WritePath, url: str, timeout: float, last: Callable[[float], None]
+        self, recorder: object, path: LastingWritePath, url: str, timeout: float, last: Callable[[float], None]
     ) -> None:
         self._path = path
         self._last = last
@@ -61,14 +61,16 @@ class Ending:
 
         A signal handler may want that in the middle of a write: it is done when the write is over.
         """
-        if self._path.defers(self.close):
-            return
+        if not self._path.defers(self.close):
+            self._end(self._path.close)
+
+    def _end(self, end: Callable[[float], None]) -> None:
         self._dropped.detach()
         if not self._path.closed:
             clock = self._path.clock
             deadline = clock.monotonic_ns() + int(self._timeout * 1e9)
             try:
-                self._path.close(self._timeout)
+                end(self._timeout)
                 self._last(max(deadline - clock.monotonic_ns(), 0) / 1e9)
                 if not self._path.apart and self._path.reaches_store:
                     self._settle()
@@ -115,7 +117,7 @@ class Ending:
 
     def _at_exit(self) -> None:
         if self._thread is None:
-            self.close()
+            self._end(self._path.end)
         else:
             self._thread.join(self._timeout)
 

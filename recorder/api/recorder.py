@@ -31,6 +31,7 @@ from recorder.recording.drain import Drainer
 from recorder.recording.lanes import Lanes
 from recorder.recording.mover import Health, Mover
 from recorder.recording.process_drainer import ProcessDrainer
+from recorder.recording.program_end import LastingWritePath
 from recorder.recording.recovery import Recovered
 from recorder.recording.write_path import DURABILITIES, FAILURE_POLICIES, WritePath
 from recorder.store import NO_RULES, Rules, Synchronous, open_events
@@ -84,14 +85,15 @@ class Recorder:
     :param encrypt: what is said is sealed before it is written anywhere, each exchange under a key of its own, which
         lies in a table apart from the store: see docs/howto-erase.md. Needs the extra ``proof``.
     :param spool_wait: seconds for which the first failing write of an outage is tried again.
-    :param close_timeout: seconds that :meth:`close` and :meth:`flush` give the store; what is left of them at the end,
-        five at most, the anchors get.
+    :param close_timeout: seconds that :meth:`close` and :meth:`flush` give the store, whatever it does; what is left of
+        them at the end, five at most, the anchors get. Until the recorder is made, a store that hangs, or stays locked,
+        takes five seconds or so of the program's: then it goes on without.
     :param clock: time, ids and secrets; for tests.
     :raises ConfigurationError: an argument is wrong, or the store cannot be made.
     :raises StoreError: the store is not one that this version can write.
     """
 
-    _path: WritePath | None = None
+    _path: LastingWritePath | None = None
     _ending: Ending | None = None
     _warned = False
     _transport: RequestsRecording | None = None
@@ -137,7 +139,7 @@ class Recorder:
             orders = {"store": url, "synchronous": synchronous, "directory": str(directory), "instance": instance.hex()}
             return ProcessDrainer(orders | {"match": rules.match, "redact": list(rules.redact)}, clock, own.offer)
 
-        path = WritePath(
+        path = LastingWritePath(
             directory,
             open_for_writing,
             make_thread if drainer == "thread" else make_process,
@@ -222,7 +224,7 @@ class Recorder:
         return self._aiohttp.connector(wrapped)
 
     def _open_path(self) -> WritePath | None:
-        path = self._path
+        path = None if self._path is None else self._path.current()
         if path is None or not path.closed:
             return path
         self._sent_after_closing()
@@ -303,9 +305,10 @@ class Recorder:
 
     def _acting(self, act: str) -> WritePath | None:
         """Return what records; None where recording is switched off: who acts after the end must not act unrecorded."""
-        if self._path is not None and self._path.closed:
+        path = None if self._path is None else self._path.current()
+        if path is not None and path.closed:
             raise ConfigurationError(f"this recorder is closed: {act} before the end of its block")
-        return self._path
+        return path
 
     def _identity(self, exchange: str | Any) -> bytes | None:
         """Return the id of an exchange that was named by its id, or by a response."""

@@ -22,6 +22,7 @@ from recorder.errors import CorruptRecording, RecorderError, StoreUnreachable, V
 from recorder.ledger.sealer import RETRY, Sealer, Sealing
 from recorder.recording.batches import BATCH_BYTES, Laned, Source, forget_files, move_batch, read_batch
 from recorder.recording.brought import Brought
+from recorder.recording.forks import close_store, let_go_of_store
 from recorder.recording.lanes import JOURNAL, is_beside
 from recorder.recording.order import in_order
 from recorder.recording.outage import Outage
@@ -63,11 +64,10 @@ class Drainer:
         brought: Brought | None = None,
         silent: Callable[[str | None], None] = lambda reason: None,
     ) -> None:
-        self._source, self._open_store, self._clock = source, open_store, clock
+        self._source, self._open_store, self._clock, self._at_rest = source, open_store, clock, at_rest
         self._store: EventLog | None = None
         self._confirmed: set[bytes] = set()  # files whose offset this very store has told
         self._moving = threading.Lock()
-        self._at_rest = at_rest
         self._rounds = Rounds("recorder-drainer", self.round, self._rest, pulse=RETRY)
         self._batch, self._paused = BATCH_BYTES, False
         self._giving_way = False  # somebody waits for what is under way to end: begin nothing
@@ -145,23 +145,25 @@ class Drainer:
             except Exception:  # noqa: BLE001 - as below: a defect of ours must not end the thread
                 _log.exception("recorder: a defect in what is done at rest")
 
-    def drain(self, timeout: float | None = None) -> bool:
+    def drain(self, timeout: float | None = None, *, apart: bool = False) -> bool:
         """Move what is in the spool now; return whether there was anything.
 
         A failure is kept in :attr:`error`.
 
         :param timeout: seconds after which no further batch is begun.
+        :param apart: have the thread do it, if there is one, and wait no longer for a store that hangs.
         """
+        if apart and timeout is not None:
+            return bool(self._rounds.within(timeout, lambda: self.drain(timeout)))
         deadline = None if timeout is None else self._clock.monotonic_ns() + int(timeout * 1e9)
         if not self._moving.acquire(timeout=-1 if timeout is None else timeout):
             return False
         try:
+            now = self._clock.monotonic_ns
             if self._giving_way:
                 return False
             with self._outage.watched():
-                return self._drained(
-                    lambda: not self._giving_way and (deadline is None or self._clock.monotonic_ns() < deadline)
-                )
+                return self._drained(lambda: not self._giving_way and (deadline is None or now() < deadline))
         finally:
             self._moving.release()
 
@@ -306,24 +308,11 @@ class Drainer:
 
     def _close_store(self, level: int = logging.INFO) -> bool:
         store, self._store = self._store, None
-        try:
-            if store is not None:
-                store.close()
-        except RecorderError as error:
-            _log.log(level, "recorder: the store was not closed in good order: %s", error)
-            return False
-        return True
+        return store is None or close_store(store, level)
 
     def _let_go_of_store(self) -> bool:
-        """Have no connection open any more, as soon as possible; return whether that worked."""
-        try:
-            if self._store is not None:
-                self._store.let_go()
-        except RecorderError as error:
-            _log.info("recorder: the store is closed in another way: %s", error)
-            return self._close_store()
-        self._store = None
-        return True
+        store, self._store = self._store, None
+        return store is None or let_go_of_store(store)
 
     def seal(self, stream: bytes, timeout: float) -> Receipt:
         """Seal as :meth:`Mover.seal` says, and raise as it does; wait *timeout* seconds for what is under way."""
@@ -367,19 +356,31 @@ class Drainer:
             self._moving.release()
 
     def retire(self) -> None:
-        """Start no thread any more."""
-        self._rounds.stop(0)
-        self._outage.stop()
+        """Start no thread any more; one that runs does the last round."""
+        if not self._rounds.started:
+            self._rounds.stop(0)
+            self._outage.stop()
+
+    def leave(self, timeout: float, is_there: Callable[[Mapping[bytes, int]], bool]) -> None:
+        """Drain, and end the thread; what is noted in the store of the spool stays there."""
+        self.stop(timeout, lambda _: False)
 
     def stop(self, timeout: float, is_empty: Callable[[Mapping[bytes, int]], bool]) -> bool:
         """Drain what is there, end the thread, close the store; return whether everything is in the store.
 
-        :param timeout: seconds; a batch that is under way may take longer.
+        :param timeout: seconds; where the store hangs for longer, the thread is left to that.
         :param is_empty: tells from :attr:`drained` whether nothing is left in the spool.
         """
         deadline = self._clock.monotonic_ns() + int(timeout * 1e9)
-        self._rounds.stop(timeout)
+        done = self._rounds.within(timeout, lambda: self._end(deadline, is_empty))
+        if done is None:
+            self._outage.failure = self._outage.failure or f"it has not answered within {timeout:g} s"
+        self._rounds.stop(max(deadline - self._clock.monotonic_ns(), 0) / 1e9)
         self._outage.stop()
+        return bool(done)
+
+    def _end(self, deadline: int, is_empty: Callable[[Mapping[bytes, int]], bool]) -> bool:
+        self._rounds.stop(0)  # no further round, which would open the store again
         left = max(deadline - self._clock.monotonic_ns(), 0) / 1e9
         self.drain(left)
         done = self.error is None and is_empty(self.drained)

@@ -6,11 +6,15 @@ process knows that it was forked, so this one registration is per process, not p
 
 from __future__ import annotations
 
+import logging
 import os
 import weakref
 from typing import Final, Protocol
 
+from recorder.errors import RecorderError
 from recorder.store.base import EventLog
+
+_log = logging.getLogger("recorder")
 
 
 class Forked(Protocol):
@@ -34,6 +38,26 @@ ALIVE: Final[weakref.WeakSet[Forked]] = weakref.WeakSet()
 
 #: Stores that a forked child inherited: the connections are the parent's, to close them would disturb it.
 INHERITED: Final[list[EventLog]] = []
+
+
+def close_store(store: EventLog, level: int) -> bool:
+    """Close a store; where that is not done in good order, say so at a *level* of the log, and return False."""
+    try:
+        store.close()
+    except RecorderError as error:
+        _log.log(level, "recorder: the store was not closed in good order: %s", error)
+        return False
+    return True
+
+
+def let_go_of_store(store: EventLog) -> bool:
+    """Have no connection of a store open any more, as soon as possible; return whether that worked."""
+    try:
+        store.let_go()
+    except RecorderError as error:
+        _log.info("recorder: the store is closed in another way: %s", error)
+        return close_store(store, logging.INFO)
+    return True
 
 
 def _before() -> None:

@@ -113,8 +113,11 @@ class Mover(Protocol):
         """Say that there is something in the spool; never waits."""
         ...
 
-    def drain(self, timeout: float | None = None) -> bool:
-        """Move what is there now, where that can be done from here."""
+    def drain(self, timeout: float | None = None, *, apart: bool = False) -> bool:
+        """Move what is there now, where that can be done from here; *apart*: from a thread, waiting *timeout* at most.
+
+        :param timeout: seconds.
+        """
         ...
 
     def pause(self, timeout: float) -> bool:
@@ -127,6 +130,13 @@ class Mover(Protocol):
 
     def retire(self) -> None:
         """Start nothing any more."""
+        ...
+
+    def leave(self, timeout: float, is_there: Callable[[Mapping[bytes, int]], bool]) -> None:
+        """Drain what is there and stop, for a spool that goes on being written until its process is gone.
+
+        :param is_there: tells from :attr:`drained` whether all that was to be drained is in the store.
+        """
         ...
 
     def stop(self, timeout: float, is_empty: Callable[[Mapping[bytes, int]], bool]) -> bool:

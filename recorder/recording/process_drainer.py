@@ -32,6 +32,7 @@ _log = logging.getLogger("recorder")
 
 _MODULE: Final = "recorder.recording.drainer_process"
 _LONGEST_WAIT: Final = 5.0  # seconds between two starts of a drainer that dies
+_LOOK_EVERY: Final = 0.01  # seconds
 _REFUSALS: Final = {
     kind.__name__: kind
     for kind in (ConfigurationError, CorruptRecording, LedgerConflict, NotFound, StoreUnreachable, VersionConflict)
@@ -110,7 +111,7 @@ class ProcessDrainer:
                 self._thread = None
                 self.idle = True
 
-    def drain(self, timeout: float | None = None) -> bool:
+    def drain(self, timeout: float | None = None, *, apart: bool = False) -> bool:
         """Do nothing: the process drains."""
         return False
 
@@ -229,6 +230,14 @@ class ProcessDrainer:
     def retire(self) -> None:
         """Start no process any more."""
         self._stopping.set()
+
+    def leave(self, timeout: float, is_there: Callable[[Mapping[bytes, int]], bool]) -> None:
+        """Wait for the process, which ends with this one, and is not started again."""
+        self._stopping.set()
+        deadline, thread = self._clock.monotonic_ns() + int(timeout * 1e9), self._thread
+        while thread is not None and not is_there(self.drained) and self._clock.monotonic_ns() < deadline:
+            thread.join(_LOOK_EVERY)
+            thread = thread if thread.is_alive() else None
 
     def stop(self, timeout: float, is_empty: Callable[[Mapping[bytes, int]], bool]) -> bool:
         """Have the process drain what is there and end; return whether everything is in the store.

@@ -37,7 +37,8 @@ class Rounds:
         self._work = work
         self._at_rest = at_rest
         self._wakes: SimpleQueue[None] = SimpleQueue()  # which a signal handler can put into at any moment
-        self._stop = threading.Event()
+        self._jobs: SimpleQueue[tuple[Callable[[], None], threading.Event]] = SimpleQueue()
+        self._nudge, self._stop = threading.Event(), threading.Event()
         self._starting = threading.RLock()
         self._thread: threading.Thread | None = None
         self.idle = True
@@ -53,6 +54,31 @@ class Rounds:
         if self._thread is None and not self._start():
             self.idle = True  # whoever comes next tries again
         self._wakes.put(None)
+
+    def within(self, timeout: float, job: Callable[[], bool]) -> bool | None:
+        """Have the thread do *job* next, and wait for that, but not longer than *timeout* seconds.
+
+        :param job: must not raise; it is done later where it was not done in time. Where no thread runs, it is done
+            here, however long it takes.
+        :return: what it returns; None where it was not done in time.
+        """
+        thread = self._thread
+        if thread is None or not thread.is_alive() or thread is threading.current_thread():
+            return job()
+        told: list[bool] = []
+        done = threading.Event()
+        self._jobs.put((lambda: told.append(job()), done))
+        self._nudge.set()
+        self.wake()
+        return told[0] if done.wait(timeout) and told else None
+
+    def _do_jobs(self) -> None:
+        while not self._jobs.empty():
+            job, done = self._jobs.get()
+            try:
+                job()
+            finally:
+                done.set()
 
     def _start(self) -> bool:
         with self._starting:
@@ -75,13 +101,17 @@ class Rounds:
             if empty > _ROUNDS_TO_IDLE:
                 self._sleep_until_woken()
                 empty = 0
-            self._stop.wait(INTERVAL)
+            self._nudge.wait(INTERVAL)
+            self._nudge.clear()
+            self._do_jobs()  # which may stop it: then there is no further round
+        self._do_jobs()
 
     def _sleep_until_woken(self) -> None:
         while not self._wakes.empty():
             self._wakes.get()
         self.idle = True
-        if not self._work() and not self._stop.is_set():  # work that came between the last look and the flag
+        # There may be work, or a job, that came between the last look and the flag.
+        if not self._work() and not self._stop.is_set() and self._jobs.empty():
             self._at_rest(lambda: self._wakes.empty() and not self._stop.is_set())
             self._wait()
         self.idle = False
@@ -99,6 +129,7 @@ class Rounds:
         """Do no further round, and wait for one that is under way, but not longer than *timeout* seconds."""
         with self._starting:
             self._stop.set()
+        self._nudge.set()
         self._wakes.put(None)
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout)

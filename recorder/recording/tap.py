@@ -57,10 +57,8 @@ class ExchangeTap:
     """
 
     def __init__(self, path: WritePath, call: Call) -> None:
-        self._path = path
         self._call = call
-        self._writer = path.open_stream()
-        path.watch(self, self._writer)
+        self._path, self._writer = path.begin(self)  # another path where that one ended with the program
         self._seen = Redacted()
         self._echo: Echo | None = None
         self._deframer: Deframer | None = None

@@ -36,6 +36,11 @@ class Unended:
             self._exchanges.add(exchange)
             self._writers.add(writer)
 
+    @property
+    def any_open(self) -> bool:
+        """Whether any of them may still record something before its end."""
+        return any(writer.is_open or not writer.begun for writer in self._writers.copy())
+
     def discard(self, writer: StreamWriter) -> None:
         """Take note that a stream has ended."""
         self._writers.discard(writer)

@@ -68,9 +68,7 @@ class WritePath:
         configuration: Mapping[str, Any] | None = None,
         openings: Openings | None = None,
     ) -> None:
-        self.clock = clock
-        self.redaction = redaction
-        self.must_record = must_record
+        self.clock, self.redaction, self.must_record = clock, redaction, must_record
         self.instance = clock.new_id()
         self.closed = False
         self.apart = False  # the store must not be opened in this process
@@ -148,9 +146,11 @@ class WritePath:
             self._streams.add(writer)
         return writer
 
-    def watch(self, exchange: Unfinished, writer: StreamWriter) -> None:
-        """Have *exchange* told when recording stops before its end, and its stream ended even if it is gone."""
+    def begin(self, exchange: Unfinished) -> tuple[WritePath, StreamWriter]:
+        """Return who writes the stream of *exchange*, and where; it is told when recording stops before its end."""
+        writer = self.open_stream()
         self._unended.add(exchange, writer)
+        return self, writer
 
     def write(
         self,
@@ -306,7 +306,7 @@ class WritePath:
         pause = _FIRST_PAUSE
         while True:
             self._keep_up()
-            self._mover.drain(timeout)
+            self._mover.drain(max(deadline - self.clock.monotonic_ns(), 0) / 1e9, apart=not on_hold)
             done = self._mover.error is None and self._spool.pending(self._mover.drained) == 0
             if done or on_hold or self.clock.monotonic_ns() >= deadline:
                 return done

@@ -83,3 +83,35 @@ def test_it_may_be_stopped_from_its_own_thread() -> None:
     rounds = Rounds("tests", lambda: (rounds.stop(5), False)[1])
     rounds.wake()
     until(lambda: rounds._thread is not None and not rounds._thread.is_alive())
+
+
+def test_a_job_is_done_by_the_thread_whether_it_sleeps_or_not_and_waited_for_so_long() -> None:
+    go, threads = threading.Event(), list[str]()
+
+    def job() -> bool:
+        threads.append(threading.current_thread().name)
+        return True
+
+    rounds = Rounds("tests", lambda: False)
+    assert rounds.within(0, job) is True  # without a thread it is done here
+    rounds.wake()
+    assert rounds.within(5, job) is True
+    until(lambda: rounds.idle)
+    assert rounds.within(5, job) is True
+    assert rounds.within(0.01, go.wait) is None
+    assert rounds.within(0.01, job) is None
+    go.set()
+    until(lambda: len(threads) == 4)
+    rounds.stop(5)
+    assert rounds.within(5, job) is True
+    here = threading.current_thread().name
+    assert threads == [here, "tests", "tests", "tests", here]
+
+
+def test_a_job_that_fails_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = list[object]()
+    monkeypatch.setattr(threading, "excepthook", told.append)
+    rounds = Rounds("tests", lambda: False)
+    rounds.wake()
+    assert rounds.within(60, lambda: [][0]) is None
+    until(lambda: len(told) == 1)
