@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
@@ -127,26 +128,29 @@ class Outage:
 
     def _wake(self) -> None:
         if self._thread is None and not self._stopped:
-            thread = self._thread = threading.Thread(target=self._watch, name="recorder-store-watch", daemon=True)
+            arguments = (weakref.ref(self), self._wakes)
+            thread = self._thread = threading.Thread(
+                target=_watch, args=arguments, name="recorder-store-watch", daemon=True
+            )
             try:
                 thread.start()
+                weakref.finalize(self, self._wakes.put, None).atexit = False
             except RuntimeError as error:  # no thread is left, or the interpreter is shutting down
                 _log.info("recorder: nobody looks whether the store answers: %s", error)
                 self._thread = None
         if self._thread is not None:
             self._wakes.put(None)
 
-    def _watch(self) -> None:
-        while not self._stopped:
-            pause = self._look()
-            if pause is None:
-                self._sleeping = True
-                if self._since is not None:  # begun between the look and the flag
-                    self._sleeping = False
-                    continue
-            with suppress(Empty):
-                self._wakes.get(timeout=pause)
-            self._sleeping = False
+    def _looks_on(self) -> tuple[bool, float | None]:
+        """Return whether to go on looking, and the seconds until then; None: until it is woken."""
+        if self._stopped:
+            return False, None
+        pause = self._look()
+        if pause is None:
+            self._sleeping = True
+            if self._since is not None:  # begun between the look and the flag
+                self._sleeping, pause = False, 0.0
+        return True, pause
 
     def _look(self) -> float | None:
         """Tell of a store that is overdue; return the seconds until the next look, or None where nothing is under way.
@@ -170,3 +174,17 @@ class Outage:
         """Look no more; whoever asks is told all the same."""
         self._stopped = True
         self._wakes.put(None)
+
+
+def _watch(watched: weakref.ref[Outage], wakes: SimpleQueue[None]) -> None:
+    """Look as often as it is asked for; who drops a drainer without a word has dropped this as well."""
+    while (outage := watched()) is not None:
+        goes_on, pause = outage._looks_on()
+        if not goes_on:
+            return
+        del outage
+        with suppress(Empty):
+            wakes.get(timeout=pause)
+        if (outage := watched()) is not None:
+            outage._sleeping = False
+        del outage
