@@ -10,7 +10,8 @@ from recorder.core.chain import genesis
 from recorder.core.codec import encode_opened
 from recorder.core.events import TERMINAL_TYPES, GapRecordedMeta, StreamOpened, meta_text
 from recorder.core.sealing import Opening, in_the_clear
-from recorder.recording.spool import Receipt, Spool
+from recorder.recording.held import Receipt
+from recorder.recording.spool import Spool
 
 _REQUEST_SENT: Final = b"request_sent"
 _RECORDER_CLOSED: Final = b"recorder_closed"
