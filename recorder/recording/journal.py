@@ -16,21 +16,21 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from recorder.clock import Clock, id_text
 from recorder.core.events import meta_text
 from recorder.core.journal_facts import EventsDroppedMeta, PreviousJournal
 from recorder.core.journal_text import closed_text, opened_text
+from recorder.recording.held import Receipt, Undo
 from recorder.recording.spool import Spool
-from recorder.recording.streams import StreamWriter
+from recorder.recording.streams import NOT_TOLD, StreamWriter
 from recorder.recording.surroundings import clock_facts, started_facts
 
 PULSE: Final = 60  # seconds between two samples of the clock
 _SLACK_NS: Final = 1_000_000_000
 LIMIT: Final = 50_000  # entries that wait to be written; an outage that is longer is told of as such
-NOT_TOLD: Final = -1
 _OPENED: Final = b"exchange_opened"
 _CLOSED: Final = b"exchange_closed"
 _get_ident = threading.get_ident
@@ -85,6 +85,7 @@ class Journal:
         self.kept = kept
         self._on_hold = on_hold
         self._writer = writer
+        writer.answers_to(self)
         self._place = place
         self._clock = clock
         self._configuration = configuration
@@ -209,6 +210,23 @@ class Journal:
             self._owed.extend((_Entry(b"clock_sampled", self._sampled), _Entry(b"instance_stopped", lambda: b"{}")))
             self._stopping = True
         return self.pay()
+
+    def undo(self, receipt: Receipt) -> Undo:
+        """Return what is needed to take back the entry that is being written."""
+        assert self._trying is not None
+        return self._writer.undo(receipt)._replace(what=self._trying[0])
+
+    def take_back(self, undone: Sequence[Undo]) -> None:
+        """Owe some entries again, which are written nowhere after all."""
+        with self._lock:
+            self._writer.rewind(undone[0])
+            self._trying = None
+            for entry in reversed([undo.what for undo in undone]):
+                self._owed.appendleft(entry)
+                if entry.kind is _OPENED:
+                    self._exchanges -= 1
+                elif entry.exchange is not None:
+                    entry.exchange.told = NOT_TOLD
 
     def left(self) -> PreviousJournal | None:
         """Return how far it was written, for the journal of a forked child; None where nothing is.

@@ -20,12 +20,15 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
+from collections import defaultdict
 from collections.abc import Mapping
+from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
 from recorder.clock import Clock
 from recorder.errors import StoreError
+from recorder.recording.held import Author, Undo
 from recorder.recording.mapped_file import suits
 from recorder.recording.spool import Spool
 from recorder.recording.spool_file import SpoolFile
@@ -157,6 +160,20 @@ class Lanes:
         """Write what ``batched`` durability holds in memory, sync what ``synced`` owes; return success."""
         flushed = [lane.flush() for lane in self._all()]  # every one, whatever became of the others
         return all(flushed)
+
+    def give_up(self) -> list[Author]:
+        """Hold nothing in memory any more; return whose records were held, which they have taken back."""
+        lanes, of = self._all(), defaultdict[Author, list[Undo]](list)
+        try:
+            for lane in lanes:  # a stream may go on in another one
+                for author, undo in lane.withdraw():
+                    of[author].append(undo)
+            for author, undone in of.items():
+                author.take_back(sorted(undone, key=attrgetter("version")))
+        finally:
+            for lane in lanes:
+                lane.accept()
+        return list(of)
 
     def start_over(self) -> None:
         """Go on in other files where those that there are cannot be written."""

@@ -12,6 +12,7 @@ from recorder.core.journal_facts import EventsDroppedMeta
 from recorder.recording.batches import events_left
 from recorder.recording.lanes import Lanes
 from recorder.recording.mover import Mover
+from recorder.recording.reserve import Reserve
 from recorder.recording.spool_file import HEADER_SIZE
 from recorder.recording.streams import StreamWriter
 
@@ -32,6 +33,7 @@ class Losses:
     def __init__(self) -> None:
         self.events = 0
         self._owing: dict[StreamWriter, EventsDroppedMeta] = {}  # in the order in which they began to
+        self._last_written: Lanes | None = None
         self._lock = threading.RLock()
 
     def __len__(self) -> int:
@@ -46,6 +48,25 @@ class Losses:
             told = self._of(writer, reason)
             told["events"] += events
             told["bytes"] = told.get("bytes", 0) + size
+
+    def use_reserve(self, reserve: Reserve, spool: Lanes, *, interrupted: bool) -> None:
+        """Give up what is held in memory and fits nowhere; make room for what tells of that, and of other losses.
+
+        :param interrupted: a write of this thread is on hold, and nothing that is held can be taken back.
+        """
+        self._last_written = None if interrupted else spool
+        self.give_up()  # before there is room, which would be filled with the first of it
+        reserve.free()
+        spool.start_over()
+
+    def give_up(self) -> None:
+        """Take note that what is held in memory is lost, where it cannot be written: when recording ends."""
+        spool = self._last_written
+        if spool is not None and not spool.flush():
+            reason = spool.error or "the spool could not be written"
+            for author in spool.give_up():
+                if isinstance(author, StreamWriter):  # the journal has it once more
+                    self.note(author, reason)
 
     def note_rest(self, writer: StreamWriter, reason: str) -> None:
         """Take note that what follows of a stream is missing, of which nobody knows how much it is."""
@@ -74,6 +95,7 @@ class Losses:
 
     def forgo(self, tell: Tell, settled: Mended) -> tuple[int, int]:
         """Give up what is owed; return how many events nothing tells of, and of how many exchanges they are."""
+        self.give_up()
         with self._lock:
             owing = list(self._owing)
             unreported = sum(writer.forgo() for writer in owing)

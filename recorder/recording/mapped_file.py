@@ -80,8 +80,8 @@ class MappedSpoolFile(SpoolFile):
         self._zeros = os.open("/dev/zero", os.O_RDONLY | os.O_CLOEXEC)
         self._extend(CAPACITY)
 
-    def append(self, data: bytes) -> None:
-        """Append *data* whole or not at all.
+    def append(self, data: bytes) -> int:
+        """Append *data* whole or not at all; return its size.
 
         :raises OSError: there is no room for it.
         """
@@ -94,6 +94,7 @@ class MappedSpoolFile(SpoolFile):
         memory[start + SIZE_FIELD : end] = data[SIZE_FIELD:]
         memory[start : start + SIZE_FIELD] = data[:SIZE_FIELD]
         self.size = end
+        return end - start
 
     def _make_ready(self, end: int) -> None:
         """Have the file's pages from its last record to *end*, and some more, writable now."""
@@ -119,18 +120,20 @@ class MappedSpoolFile(SpoolFile):
         os.ftruncate(self.fd, capacity)
         self._map, self._capacity = mmap.mmap(self.fd, capacity), capacity
 
-    def settle(self, start: int, size: int) -> bool:
-        """After an append of *size* bytes at *start* of unknown outcome: tell whether it is there, or clear its place.
+    def settle(self, start: int, *sizes: int) -> int:
+        """After an append at *start* of unknown outcome: return how many bytes are there, or clear its place.
 
+        :param sizes: of what was to be appended, all of it or nothing.
         :raises OSError: the place cannot be cleared.
         """
         assert self._map is not None
+        size = sum(sizes)
         if any(self._map[start : start + min(SIZE_FIELD, size)]):
             self.size = start + size
-            return True
+            return size
         self.size = start
         self._zero(start, min(start + size, self._allocated))
-        return False
+        return 0
 
     def read(self, start: int, size: int) -> bytes:
         """Return up to *size* bytes from *start* on; the interpreter is not given away for that."""

@@ -19,7 +19,7 @@ from recorder.locks import LockFile
 
 _log = logging.getLogger("recorder")
 
-SIZE: Final = 64 * 1024  # bytes: the gap and the end of a hundred exchanges
+SIZE: Final = 256 * 1024  # bytes: the gap and the end of two hundred exchanges, and what the journal says of them
 _CLOSED: Final = ".closed"
 _RETRY: Final = 1_000_000_000  # nanoseconds between two tries to make it
 

@@ -23,40 +23,26 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from recorder.clock import Clock
 from recorder.durable import fdatasync, sync_directory
 from recorder.errors import StoreUnreachable
+from recorder.recording.held import BUFFER_LIMIT, Author, Held, Receipt, Undo
 from recorder.recording.mapped_file import MappedSpoolFile
 from recorder.recording.spool_file import HEADER_SIZE, SpoolFile, copy_records
+from recorder.recording.spool_outage import Outage
 
 _log = logging.getLogger("recorder")
 
 ROLL_SIZE: Final = 32 * 1024 * 1024  # bytes; a drained file of this size is replaced and removed
-BUFFER_LIMIT: Final = 8 * 1024 * 1024  # bytes held in memory by durability "batched"
-_FLUSH_SIZE: Final = 256 * 1024
+_FLUSH_SIZE: Final = 256 * 1024  # bytes that durability "batched" collects, and writes at once
+_RETRY: Final = 100_000_000  # nanoseconds between two tries of the appends to write what is held in memory
 _TRIES: Final = 5
 _REMOVED: Final = "what is recorded is lost when the program ends, unless the folder is put back"
-_CALM: Final = 30_000_000_000  # nanoseconds after a wait in which a spool that is in and out of trouble waits no more
 
 
-class Receipt:
-    """What became of one record, whatever interrupts its append.
-
-    :ivar safe: whether it is in the spool; None while that is not settled.
-    :ivar then: what its author has to take note of when it is.
-    """
-
-    __slots__ = ("record", "safe", "then")
-
-    def __init__(self, record: bytes, then: Any = None) -> None:
-        self.record = record
-        self.safe: bool | None = None
-        self.then = then
-
-
-#: A write that has not been noted yet: file, start, size, receipt; without a receipt it is the buffer's.
+#: A write that has not been noted yet: file, start, size, receipt; without a receipt it is of what is held.
 _Draft = tuple[SpoolFile, int, int, Receipt | None]
 
 
@@ -70,7 +56,6 @@ class Spool:
     :param mapped: append through memory where that is possible: see :mod:`recorder.recording.mapped_file`.
     :raises StoreUnreachable: the directory cannot be written.
     :ivar defers: something may have to be done a moment after an append, to keep what the durability promises.
-    :ivar error: why it cannot be written, or None.
     :ivar sync_error: why it could once not be brought to the medium, or None; what a kernel has failed to
         write back it does not report twice, so this stays.
     :ivar removed: who appends to it appends to a file that was removed, and why there is no other yet; or None.
@@ -89,29 +74,32 @@ class Spool:
     ) -> None:
         self.directory = directory
         self._lane = lane
-        self._mapped = mapped
         self._clock = clock
         self.instance = instance
         self._batched = durability == "batched"
         self._synced = durability == "synced"
+        self._mapped = mapped and not self._batched  # of many records at once, as many are written as there is room for
         self.defers = self._batched or self._synced
-        self._wait = wait
+        self._outage = Outage(directory, clock, wait)
         self._lock, self._syncing = threading.RLock(), threading.RLock()
-        self._buffer = bytearray()
+        self._held, self._again_at, self._refusing = Held(), 0, False
         self._appended = self._synced_up_to = 0  # records; what is between the two may be lost with the power
         self._roll_at = ROLL_SIZE
         self._full: list[SpoolFile] = []
         self._given_up: list[SpoolFile] = []
         self._file: SpoolFile | None = None
-        self.error: str | None = None
         self.sync_error: str | None = None
         self.removed: str | None = None
         self._draft: _Draft | None = None
-        self._outage: tuple[int, int] | None = None  # when the last wait ended, and the size of what failed
         try:
             self._file = self._new_file()
         except OSError as error:
             raise StoreUnreachable(f"cannot write to {directory} ({error.strerror}): choose another store") from error
+
+    @property
+    def error(self) -> str | None:
+        """Why it cannot be written, or None."""
+        return self._outage.error
 
     def _new_file(self) -> SpoolFile:
         for _ in range(_TRIES):
@@ -144,7 +132,7 @@ class Spool:
             receipt = Receipt(record)
         with self._lock:
             try:
-                if self.defers or self._draft is not None or self._file is None or self.error or self._outage:
+                if self.defers or self._draft is not None or self._file is None or self._outage.lasts:
                     safe = self._hold(receipt) if self._batched else self._write(receipt)
                 else:
                     file = self._file  # the hot path: what the methods below do, without their calls
@@ -172,7 +160,8 @@ class Spool:
         with self._lock:
             self._try_to_settle()
             if receipt.safe is None and (self._draft is None or self._draft[3] is not receipt):
-                receipt.safe = self._batched and self._buffer.endswith(receipt.record)
+                receipt.safe = self._held.ends_with(receipt.record)
+                self._held.recount()
             return bool(receipt.safe)
 
     def _try_to_settle(self) -> None:
@@ -184,84 +173,76 @@ class Spool:
     def _settle(self) -> None:
         draft = self._draft
         if draft is not None:
-            file, start, size, _ = draft
-            self._note(draft, file.settle(start, size))
+            file, start, size, receipt = draft
+            sizes = (size,) if receipt is not None else map(len, self._held.first(size))
+            self._note(draft, file.settle(start, *sizes))
 
-    def _note(self, draft: _Draft, written: bool) -> None:
-        """Note what became of a write; whatever of it an interrupt leaves undone is done again by the next call."""
-        _, _, size, receipt = draft
-        self._appended += written
+    def _note(self, draft: _Draft, written: int) -> None:
+        """Note how much of a write is there; what an interrupt leaves undone is done again by the next call."""
+        receipt = draft[3]
+        self._appended += written > 0
         if receipt is not None:
-            receipt.safe = written
+            receipt.safe = written > 0
         elif written:
-            self._buffer, self._draft = self._buffer[size:], None
+            rest = self._held.after(written)
+            self._held, self._draft = rest, None
         self._draft = None
 
     def _hold(self, receipt: Receipt) -> bool:
-        self._buffer += receipt.record
+        size = len(receipt.record)
+        if self._refusing or (self._held.size + size > BUFFER_LIMIT and not self._flush_held(self._again_at)):
+            receipt.safe = False
+            return False
+        if size > BUFFER_LIMIT:
+            return self._write(receipt)
+        self._held.add(receipt)
         receipt.safe = True
-        if len(self._buffer) < _FLUSH_SIZE or self._flush_buffer() or len(self._buffer) <= BUFFER_LIMIT:
-            return True
-        self._buffer, receipt.safe = self._buffer[: -len(receipt.record)], False
-        return False
+        if self._held.size >= _FLUSH_SIZE:
+            self._flush_held(self._again_at)
+        return True
 
-    def _flush_buffer(self) -> bool:
-        if self._buffer:
-            self._write(None)
-        return not self._buffer
+    def _flush_held(self, not_before: int = 0) -> bool:
+        """Write what is held, piece by piece; return whether nothing is any more.
+
+        :param not_before: while the disk does not take it, it is not tried before that moment.
+        """
+        if self.error is not None and self._clock.monotonic_ns() < not_before:
+            return False
+        while self._held.size:
+            if not self._write(None):
+                self._again_at = self._clock.monotonic_ns() + _RETRY
+                return False
+        return True
 
     def _write(self, receipt: Receipt | None) -> bool:
-        """Write a record, or the buffer."""
+        """Write a record, or a piece of what is held."""
         try:
             size = self._append_to_file(receipt)
         except OSError as error:
             return self._write_in_trouble(receipt, error)
-        if self.error is not None or self._outage is not None:
-            self._leave_trouble(size)
+        if self._outage.lasts and not self._held.size:
+            self._outage.wrote(size)
         return True
 
     def _append_to_file(self, receipt: Receipt | None) -> int:
         if self._draft is not None:
             self._settle()
-        data = bytes(self._buffer) if receipt is None else receipt.record
         if self._file is None:
             self._file = self._new_file()
-        file, size = self._file, len(data)
+        file, records = self._file, self._held.first(_FLUSH_SIZE) if receipt is None else [receipt.record]
+        size = sum(map(len, records))
         self._draft = draft = (file, file.size, size, receipt)
-        file.append(data)
-        self._note(draft, True)
+        self._note(draft, file.append_some(records) if receipt is None else file.append(receipt.record))
         if file.size >= self._roll_at:
             self._roll()
         return size
 
-    def _leave_trouble(self, size: int) -> None:
-        self.error = None
-        if self._outage is not None and size >= self._outage[1]:
-            self._outage = None
-            _log.warning("recorder: the spool %s can be written again", self.directory)
-
     def _write_in_trouble(self, receipt: Receipt | None, error: OSError) -> bool:
-        written = self._waited_for_room(receipt, error)
+        size = 0 if receipt is None else len(receipt.record)  # what is held comes in order: any of it is a sign
+        written = self._outage.passes(error, size, lambda: self._append_to_file(receipt))
         if receipt is not None:
             receipt.safe = written
         return written
-
-    def _waited_for_room(self, receipt: Receipt | None, error: OSError) -> bool:
-        now = self._clock.monotonic_ns()
-        reason = f"{self.directory}: {error.strerror}"
-        if self.error is not None or (self._outage is not None and now < self._outage[0] + _CALM):
-            self.error = reason
-            return False  # what is small may fit in between: the program is not held up again for that
-        deadline = now + int(self._wait * 1e9)
-        while self._clock.monotonic_ns() < deadline:
-            self._clock.sleep(0.01)
-            with suppress(OSError):
-                self._append_to_file(receipt)
-                return True
-        size = len(self._buffer) if receipt is None else len(receipt.record)
-        self.error, self._outage = reason, (self._clock.monotonic_ns(), size)
-        _log.critical("recorder: the spool %s: events are being lost until it can be written", self.error)
-        return False
 
     def _sync(self) -> None:
         """Bring to the medium what is appended; whose records another thread's sync brings there waits for that one."""
@@ -286,9 +267,25 @@ class Spool:
         """Write what ``batched`` durability holds in memory, sync what ``synced`` owes; return success."""
         with self._lock:
             self._try_to_settle()
-            written = self._flush_buffer()
+            written = self._flush_held()
         self._sync()
         return written
+
+    def withdraw(self) -> list[tuple[Author, Undo]]:
+        """Give up what is held in memory; return what its authors need to take it back.
+
+        Until they have, and :meth:`accept` is called, nothing is held: it would follow on what is given up.
+        """
+        with self._lock:
+            self._try_to_settle()
+            if not self._held.size or self._draft is not None:
+                return []
+            self._refusing, held, self._held = True, self._held, Held()
+            return held.undone()
+
+    def accept(self) -> None:
+        """Hold again what is appended."""
+        self._refusing = False
 
     def files(self) -> list[SpoolFile]:
         """Return this process's files, oldest first; the last is the one being appended to.
@@ -371,7 +368,7 @@ class Spool:
         with self._lock:
             self._let_go(drained)
             files = [(file.id, file.size) for file in self.files()]
-        return len(self._buffer) + sum(max(size - drained.get(key, HEADER_SIZE), 0) for key, size in files)
+        return self._held.size + sum(max(size - drained.get(key, HEADER_SIZE), 0) for key, size in files)
 
     def after_fork(self, instance: bytes) -> None:
         """Go on in a forked child: the parent's files, their lock and what they hold are the parent's.
@@ -381,16 +378,17 @@ class Spool:
         for file in [*self._given_up, *self._full, *([self._file] if self._file is not None else [])]:
             file.let_go()
         self._lock, self._syncing = threading.RLock(), threading.RLock()
-        self._buffer, self._draft = bytearray(), None
+        self._held, self._refusing, self._draft = Held(), False, None
         self._full, self._given_up, self._file = [], [], None
         self.instance = instance
-        self.error = self._outage = self.removed = None
+        self.removed = None
+        self._outage.forget()
 
     def close(self, *, drained: bool) -> None:
         """Give the files up, removing them where everything in them has been drained."""
         with self._lock:
-            if self._buffer:
-                _log.critical("recorder: %d bytes of events could be written nowhere and are lost", len(self._buffer))
+            if self._held.size:
+                _log.critical("recorder: %d bytes of events could be written nowhere and are lost", self._held.size)
             for file in [*self.files(), *self._given_up]:
                 file.close(remove=drained)
             self._full, self._given_up, self._file = [], [], None

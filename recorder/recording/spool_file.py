@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from itertools import accumulate
 from pathlib import Path
 from typing import ClassVar, Final, NamedTuple
 
@@ -96,32 +97,46 @@ class SpoolFile:
     def _begin(self) -> None:
         """Make ready what :meth:`append` needs; the file is empty."""
 
-    def append(self, data: bytes) -> None:
-        """Append *data* whole or not at all.
+    def append(self, data: bytes) -> int:
+        """Append *data* whole or not at all; return its size.
 
         :raises OSError: it could not be written.
         """
-        start = self.size
         if os.write(self.fd, data) != len(data):
-            self.settle(start, len(data))
+            self.settle(self.size, len(data))
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self.size += len(data)
+        return len(data)
 
-    def settle(self, start: int, size: int) -> bool:
-        """After a write of *size* bytes at *start* of unknown outcome: tell whether it is there whole, or cut it off.
+    def append_some(self, records: Sequence[bytes]) -> int:
+        """Append as many of *records*, one at least, as there is room for; return the number of bytes.
+
+        None that was there whole, be it for a moment, is cut off again: a drainer process may have read it.
+
+        :raises OSError: there is no room for the first one.
+        """
+        data = b"".join(records)
+        if os.write(self.fd, data) == len(data):
+            self.size += len(data)
+            return len(data)
+        if written := self.settle(self.size, *map(len, records)):
+            return written
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def settle(self, start: int, *sizes: int) -> int:
+        """After a write at *start* of unknown outcome: cut off what is not whole; return how many bytes are.
 
         The size that was noted says nothing: it may or may not have been noted when the interrupt came.
 
+        :param sizes: of what was to be written, of which each part is to be there whole or not at all.
         :raises OSError: the file cannot be asked, or cut.
         """
         actual = os.fstat(self.fd).st_size
-        if actual == start + size:
-            self.size = actual
-            return True
-        if actual != start:
-            os.ftruncate(self.fd, start)
-        self.size = start
-        return False
+        whole = max((end for end in accumulate(sizes, initial=0) if start + end <= actual), default=0)
+        if actual > start + whole:
+            os.ftruncate(self.fd, start + whole)
+        self.size = start + whole
+        return whole
 
     @property
     def removed(self) -> bool:
@@ -129,8 +144,8 @@ class SpoolFile:
         return os.fstat(self.fd).st_nlink == 0
 
     def read(self, start: int, size: int) -> bytes:
-        """Return up to *size* bytes from *start* on."""
-        return read_at(self.fd, self.path, start, size)
+        """Return up to *size* bytes from *start* on; none of a write that may still be cut off again."""
+        return read_at(self.fd, self.path, start, max(min(size, self.size - start), 0))
 
     def holds_more(self, end: int) -> bool:
         """Whether there is anything behind byte *end* of a file that is no longer appended to."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import threading
+from collections.abc import Sequence
 from typing import Final
 
 from recorder.clock import Clock
@@ -10,10 +12,13 @@ from recorder.core.chain import genesis
 from recorder.core.codec import encode_opened
 from recorder.core.events import TERMINAL_TYPES, GapRecordedMeta, StreamOpened, meta_text
 from recorder.core.sealing import Opening, in_the_clear
-from recorder.recording.spool import Receipt, Spool
+from recorder.recording.held import Author, Receipt, Undo
+from recorder.recording.spool import Spool
 
 _REQUEST_SENT: Final = b"request_sent"
 _RECORDER_CLOSED: Final = b"recorder_closed"
+_GAP: Final = b"gap_recorded"
+NOT_TOLD: Final = -1
 _TERMINAL: Final = frozenset(name.encode() for name in TERMINAL_TYPES)
 
 _End = tuple[bytes, int, bytes | None, bytes | None]
@@ -51,7 +56,7 @@ class StreamWriter:
         self._lock = threading.Lock()
         self._gap: GapRecordedMeta | None = None
         self._late_end: _End | None = None
-        self._receipt = Receipt(b"")
+        self._receipt = Receipt(b"", author=self)
         self._candidate: Receipt | None = None  # the receipt, while an event is being appended
         self._disowned = False
         self.ended = False  # an event that ends an exchange is in the spool
@@ -124,11 +129,13 @@ class StreamWriter:
     ) -> bool:
         (version, head), clock = self._reached, self._clock
         version += 1
-        digest, record = self._seal(head, version, type_name, clock.wall_ns(), clock.monotonic_ns(), flags, meta, body)
+        at = clock.wall_ns()
+        digest, record = self._seal(head, version, type_name, at, clock.monotonic_ns(), flags, meta, body)
         if self._opening is not None:
             record = self._opening + record
         receipt, ends = self._receipt, type_name in _TERMINAL
-        receipt.record, receipt.safe, receipt.then = record, None, (version, digest, owed, ends)
+        told = at, (type_name, flags, meta, body)
+        receipt.record, receipt.safe, receipt.then = record, None, (version, digest, owed, ends, told)
         self._candidate = receipt
         try:
             safe = self._spool.append(record, sync=ends or type_name == _REQUEST_SENT, receipt=receipt)
@@ -152,33 +159,72 @@ class StreamWriter:
         if safe is None:
             safe = self._spool.settle(candidate)
         if safe:  # an interrupt between these lines has them all done again
-            version, head, self._late_end, ends = candidate.then
+            version, head, self._late_end, ends, _ = candidate.then
             self._reached = (version, head)
             self.ended = self.ended or ends
             self._opening = self._gap = None
         self._candidate = None
 
     def _lose(self, type_name: bytes, flags: int, meta: bytes | None, body: bytes | None) -> None:
-        ends = type_name in _TERMINAL and self._late_end is None
-        if ends:
+        gap = self._gap_from(self._clock.wall_ns())
+        if type_name in _TERMINAL and self._late_end is None:
             self._late_end = (type_name, flags, meta, body)
-        now = self._clock.wall_ns()
-        if self._gap is None:
+        else:
+            self._count(gap, len(body or b""))
+
+    def _gap_from(self, at: int) -> GapRecordedMeta:
+        """Return the gap that is owed, with a moment in it."""
+        gap = self._gap
+        if gap is None:
             reason = self._spool.error or "the spool cannot be written"
-            self._gap = GapRecordedMeta(events=0, bytes=0, from_ns=now, to_ns=now, reason=reason)
-        if not ends:
-            self._lost += 1
-            self._lost_bytes += len(body or b"")
-            self._gap["events"] += 1
-            self._gap["bytes"] += len(body or b"")
-        self._gap["to_ns"] = now
+            gap = self._gap = GapRecordedMeta(events=0, bytes=0, from_ns=at, to_ns=at, reason=reason)
+        gap["from_ns"], gap["to_ns"] = min(gap["from_ns"], at), max(gap["to_ns"], at)
+        return gap
+
+    def _count(self, gap: GapRecordedMeta, size: int) -> None:
+        self._lost += 1
+        self._lost_bytes += size
+        gap["events"] += 1
+        gap["bytes"] += size
+
+    def undo(self, receipt: Receipt) -> Undo:
+        """Return what is needed to take back what is being appended; a payload that is lost then is not kept."""
+        at, (type_name, flags, meta, body) = receipt.then[-1]
+        lost = type_name, flags, meta, body if type_name in _TERMINAL else None
+        return Undo(self._reached[0], (self._reached, self._opening, self.ended), (at, lost, len(body or b"")))
+
+    def take_back(self, undone: Sequence[Undo]) -> None:
+        """Go back to before some events that are written nowhere after all, and owe the gap that tells of them."""
+        self.rewind(undone[0])
+        with self._lock:
+            ends = [undo.what[1] for undo in undone if undo.what[1][0] in _TERMINAL]
+            ends += [] if self._late_end is None else [self._late_end]
+            self._late_end = ends[0] if ends else None  # one is enough
+            for at, lost, size in (undo.what for undo in undone):
+                gap = self._gap_from(at)
+                if lost[0] == _GAP:  # what it told of is counted as lost already
+                    told: GapRecordedMeta = json.loads(lost[2])
+                    gap["events"] += told["events"]
+                    gap["bytes"] += told["bytes"]
+                    gap["from_ns"] = min(gap["from_ns"], told["from_ns"])
+                elif lost is not self._late_end:
+                    self._count(gap, size)
+            self.told = None if self.told is None else NOT_TOLD
+
+    def rewind(self, undo: Undo) -> None:
+        """Go back to before an event that is written nowhere."""
+        with self._lock:
+            self._settle()
+            self._reached, self._opening, self.ended = undo.state
+
+    def answers_to(self, author: Author) -> None:
+        """Have somebody else asked about what is appended, and told to take it back."""
+        self._receipt.author = author
 
     def _pay(self) -> bool:
         """Write what is owed: the gap, and after it the end; return whether nothing is owed any more."""
         self._settle()
-        if self._gap is not None and not self._append(
-            b"gap_recorded", 0, meta_text(self._gap).encode(), None, self._late_end
-        ):
+        if self._gap is not None and not self._append(_GAP, 0, meta_text(self._gap).encode(), None, self._late_end):
             return False
         return self._late_end is None or self._append(*self._late_end)
 

@@ -354,17 +354,16 @@ class WritePath:
 
     def _use_reserve(self) -> None:
         """Write the gaps and ends that are owed in the room that was kept for them; say what fits nowhere."""
-        self._reserve.free()
-        self._spool.start_over()
+        self._losses.use_reserve(self._reserve, self._spool, interrupted=self._writes.interrupted)
         self._keep_up()
         with self._writes.inside():
             unreported, owing = self._losses.forgo(self._journal.dropped, self._ended)
         reason = self._spool.error or self._directory
         self._losses.say_what_is_lost(unreported, owing, reason)
-        if not self._stop_journal():
+        if not (ended := self._stop_journal()):
             _log.critical("recorder: there was no room for the end of the journal: %s", reason)
-            owing += 1
-        if owing:
+            self._losses.give_up()
+        if owing or not ended:
             mark_closed(self._directory, self.instance)
 
     def _stop_journal(self) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.recording.disks import Disk
+from tests.unit.recording.disks import Disk, SmallDisk
 
 
 @pytest.fixture
@@ -17,3 +17,8 @@ def place(tmp_path: Path) -> Path:
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
     return Disk(monkeypatch)
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> SmallDisk:
+    return SmallDisk(monkeypatch)

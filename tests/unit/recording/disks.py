@@ -43,3 +43,29 @@ class Disk:
             self.how = ""
             raise KeyboardInterrupt
         return written
+
+
+class SmallDisk:
+    """Has room for so many bytes; a write of more is cut short, as a kernel does it.
+
+    :ivar asked: the size of each write.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.room = 1 << 30
+        self.asked: list[int] = []
+        self._write, self._cut = os.write, os.ftruncate
+        monkeypatch.setattr(spool_module.os, "write", self.write)
+        monkeypatch.setattr(spool_module.os, "ftruncate", self.cut)
+
+    def write(self, fd: int, data: bytes) -> int:
+        self.asked.append(len(data))
+        if data and not self.room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written = self._write(fd, data[: self.room])
+        self.room -= written
+        return written
+
+    def cut(self, fd: int, size: int) -> None:
+        self.room += os.fstat(fd).st_size - size
+        self._cut(fd, size)

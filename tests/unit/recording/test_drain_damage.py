@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import closing
 from pathlib import Path
 
@@ -110,7 +109,7 @@ def test_must_record_refuses_what_a_damaged_spool_would_keep_from_the_store(sqli
 
 def test_a_damaged_file_is_a_corrupt_recording(place: Path) -> None:
     recording = Recording(place)
-    os.write(recording.spool.files()[0].fd, b"\0\0\0\5\1\1\1\1\2abcd")
+    recording.spool.files()[0].append(b"\0\0\0\5\1\1\1\1\2abcd")
     with pytest.raises(CorruptRecording):
         read_batch(recording.spool.files()[0], HEADER_SIZE)
     recording.die()

@@ -94,7 +94,7 @@ def test_one_lane_in_trouble_is_the_recorders_trouble(tmp_path: Path) -> None:
     lanes = made(tmp_path)
     first, second = in_threads(lanes, 2)
     assert (lanes.error, lanes.sync_error) == (None, None)
-    second.error, first.sync_error = "full", "worn out"
+    second._outage.error, first.sync_error = "full", "worn out"
     assert (lanes.error, lanes.sync_error) == ("full", "worn out")
     lanes.close(drained=True)
 
