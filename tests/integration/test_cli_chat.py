@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -277,6 +278,20 @@ def test_tokens_appear_as_they_arrive(sqlite_url: str) -> None:
         running.kill()
         running.communicate(timeout=30)
     assert got == expected
+
+
+@pytest.mark.parametrize("kind", ["", "Content-Type: application/json\r\n", "Content-Type: text/event-stream\r\n"])
+@pytest.mark.parametrize("content", ['"early"', '[{"type":"text","text":"early"}]'])
+def test_tokens_appear_as_they_arrive_whatever_the_answer_is_called(sqlite_url: str, kind: str, content: str) -> None:
+    head = f"HTTP/1.1 200 OK\r\n{kind}Connection: close\r\n\r\n"
+    event = f'data: {{"choices":[{{"index":0,"delta":{{"content":{content}}}}}]}}\n\n'
+    with raw((head + event).encode(), hold=60) as server:
+        began, running = time.monotonic(), started(server, sqlite_url)
+        assert running.stdout is not None
+        assert running.stdout.read1(5) == b"early"
+        assert time.monotonic() - began < 50
+        running.kill()
+        running.communicate(timeout=30)
 
 
 def test_an_interrupt_is_told_to_the_server_and_recorded(sqlite_url: str) -> None:

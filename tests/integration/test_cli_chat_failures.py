@@ -11,6 +11,9 @@ from tests.chatting import TOKEN, chat, raw, verdicts, whole
 from tests.commands import json_lines, run, told
 from tests.loopback import Script, serve
 
+#: An answer that came to its end.
+WHOLE = b'data: {"choices":[{"index":0,"delta":{"content":"n"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+
 
 @pytest.mark.parametrize(
     ("script", "says"),
@@ -140,8 +143,20 @@ def test_a_proxy_that_is_none(sqlite_url: str, proxy: str) -> None:
         (whole(b"data: [1]\n\ndata: no json\n\n", "text/event-stream"), "no chat completion"),
         (
             whole(b'data: {"choices":[1,{"delta":3}]}\n\ndata: x\n\ndata: [DONE]\n\n', "text/event-stream"),
-            "are no JSON",
+            "cannot be read",
         ),
+        (
+            whole(b'data: {"choices":null}\n\ndata: [1]\n\ndata: {"choices":[null]}\n\n' + WHOLE, "text/event-stream"),
+            "parts of the answer cannot be read",
+        ),
+        (
+            whole(
+                b'data: {"choices":[{"delta":{"content":"a"}}]}\n\nerror: {"error":{"message":"overloaded"}}\n\n',
+                "text/event-stream",
+            ),
+            "(overloaded)",
+        ),
+        (whole(b'{"error":{"message":"overloaded"}}', "text/event-stream"), "(overloaded)"),
     ],
 )
 def test_an_answer_that_is_none(sqlite_url: str, answer: bytes, says: str) -> None:
