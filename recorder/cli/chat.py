@@ -19,7 +19,7 @@ from recorder.api.store import Store
 from recorder.api.threaded import Found
 from recorder.cli.answering import texts
 from recorder.cli.application import Settings, pass_settings, store_option
-from recorder.cli.failures import UNREACHABLE, USAGE, Failed
+from recorder.cli.failures import UNREACHABLE, USAGE, Failed, Unheard
 from recorder.cli.once import command
 from recorder.cli.output import Recorded, clean, dim, short
 from recorder.cli.upstream import ask, from_environment
@@ -91,6 +91,8 @@ def chat(settings: Settings, prompt: str | None, system: str | None, conversatio
             except Failed as error:
                 error.asked = response
                 raise
+        except Unheard:  # nobody would hear where it is recorded, either
+            raise
         except Failed as error:
             raise Failed(error.message + _where(recorder, error.asked), error.code) from error
         for note in notes:
