@@ -22,7 +22,7 @@ from recorder.cli.application import Settings, pass_settings, store_option
 from recorder.cli.failures import UNREACHABLE, USAGE, Failed, Unheard
 from recorder.cli.once import command
 from recorder.cli.output import Recorded, clean, dim, short
-from recorder.cli.upstream import ask, from_environment
+from recorder.cli.upstream import ask, from_environment, require_utf8
 from recorder.core.messages import Message, RefusalPart
 from recorder.errors import ConfigurationError
 
@@ -66,6 +66,8 @@ def chat(settings: Settings, prompt: str | None, system: str | None, conversatio
     AI_MODEL_NAME. Without PROMPT, or where it is -, the prompt is read from standard input.
     """
     upstream = from_environment(os.environ)
+    for name, text in (("the prompt", prompt), ("--system", system), ("--conversation", conversation)):
+        require_utf8(name, text)
     question = _question(prompt)
     if conversation is not None and not conversation.strip():
         raise ConfigurationError("--conversation is empty: give a name or an ID")

@@ -226,6 +226,7 @@ def test_an_answer_in_another_shape(sqlite_url: str, answer: bytes, text: str) -
         ({"AI_API_URL": "http://127.0.0.1:1/chat/completions/"}, "completions/: correct it"),
         ({"AI_ACCESS_TOKEN": "my-word two"}, "AI_ACCESS_TOKEN"),
         ({"AI_ACCESS_TOKEN": "my-wörd"}, "AI_ACCESS_TOKEN"),
+        ({"AI_MODEL_NAME": "mod\udce8le"}, "AI_MODEL_NAME is not UTF-8 text"),
     ],
 )
 def test_an_environment_that_cannot_be_right(absent_url: str, env: dict[str, str | None], says: str) -> None:
@@ -241,10 +242,14 @@ def test_an_environment_that_cannot_be_right(absent_url: str, env: dict[str, str
     [
         (["  "], None, "the prompt is empty"),
         ([], "", "the prompt is empty"),
-        (["-"], b"\xff\xfe", "not UTF-8"),
+        (["-"], b"\xff\xfe", "standard input is not UTF-8 text: convert it first"),
+        (["Gr\udcfc\udcdfe"], None, "the prompt is not UTF-8 text: convert it first"),
+        (["x", "--system", "Gr\udcfc\udcdfe"], None, "--system is not UTF-8 text: convert it first"),
+        (["x", "--conversation", "Gr\udcfc\udcdfe"], None, "--conversation is not UTF-8 text: convert it first"),
         (["x", "--conversation", " "], None, "--conversation is empty"),
         (["x", "--timeout", "0"], None, "--timeout"),
     ],
 )
 def test_a_prompt_that_is_none(sqlite_url: str, args: list[str], stdin: str | bytes | None, says: str) -> None:
     assert says in told(chat("http://127.0.0.1:1/v1/chat/completions", sqlite_url, *args, stdin=stdin), 2)
+    assert verdicts(sqlite_url) == []
