@@ -261,6 +261,19 @@ def test_recording_switched_off_still_chats(absent_url: str) -> None:
     assert not Path(absent_url.removeprefix("sqlite:///")).exists()
 
 
+def test_recording_switched_off_begins_a_conversation_and_goes_on_with_one(absent_url: str) -> None:
+    with serve(Script(chunks=2)) as server:
+        new = chat(server.url, absent_url, "1", "--conversation", "desk", RECORDER_OFF="1")
+        assert not Path(absent_url.removeprefix("sqlite:///")).exists()
+        assert chat(server.url, absent_url, "2", "--conversation", "desk").exit_code == 0
+        assert chat(server.url, absent_url, "3", "--conversation", "desk", RECORDER_OFF="1").exit_code == 0
+        said = [[one["content"] for one in visit.body["messages"][1::2]] for visit in server.visits(3)]
+    assert (new.exit_code, new.stdout.rstrip("\n")) == (0, Script(chunks=2).text("1").rstrip("\n"))
+    assert "nothing is recorded: RECORDER_OFF is set\n" in new.stderr
+    assert said == [["1"], ["2"], ["2", "3"]]
+    assert len(verdicts(absent_url)) == 1
+
+
 def started(server_url: str, store: str) -> Any:
     env = {"AI_API_URL": server_url, "AI_ACCESS_TOKEN": TOKEN, "RECORDER_STORE": store, "NO_PROXY": "*"}
     return process("chat", "x", env=env)
