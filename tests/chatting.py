@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 import socket
 import threading
-import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 from tests.commands import json_lines, run
@@ -26,7 +25,10 @@ def verdicts(store: str) -> list[str]:
 
 @contextmanager
 def raw(answer: bytes, *, hold: float = 0, at_once: bool = False) -> Iterator[str]:
-    """Serve one connection with these very bytes."""
+    """Serve one connection with these very bytes.
+
+    :param hold: for how many seconds the connection stays open after them, unless the client leaves before.
+    """
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve_one() -> None:
@@ -35,7 +37,9 @@ def raw(answer: bytes, *, hold: float = 0, at_once: bool = False) -> Iterator[st
             while not (at_once or _is_whole(got)):
                 got += connection.recv(65536)
             connection.sendall(answer)
-            time.sleep(hold)
+            with suppress(OSError):  # that the client is gone, or that the time is over
+                connection.settimeout(hold)  # 0 does not wait
+                connection.recv(1)
 
     thread = threading.Thread(target=serve_one, daemon=True)
     thread.start()

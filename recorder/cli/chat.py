@@ -14,17 +14,18 @@ import click
 import requests
 
 from recorder.api.conversations import Conversation
-from recorder.api.recorder import Recorder
+from recorder.api.recorder import Recorder, switched_off
 from recorder.api.store import Store
 from recorder.api.threaded import Found
 from recorder.cli.answering import texts
 from recorder.cli.application import Settings, pass_settings, store_option
-from recorder.cli.failures import UNREACHABLE, USAGE, Failed
+from recorder.cli.failures import UNREACHABLE, USAGE, Failed, Unheard
 from recorder.cli.once import command
 from recorder.cli.output import Recorded, clean, dim, short
-from recorder.cli.upstream import ask, from_environment
+from recorder.cli.upstream import ask, from_environment, require_utf8
 from recorder.core.messages import Message, RefusalPart
 from recorder.errors import ConfigurationError
+from recorder.locations import sqlite_path
 
 DEFAULT_SYSTEM: Final = "You are a helpful assistant."
 #: How long a store that has gone away is waited for when the answer is there.
@@ -66,6 +67,8 @@ def chat(settings: Settings, prompt: str | None, system: str | None, conversatio
     AI_MODEL_NAME. Without PROMPT, or where it is -, the prompt is read from standard input.
     """
     upstream = from_environment(os.environ)
+    for name, text in (("the prompt", prompt), ("--system", system), ("--conversation", conversation)):
+        require_utf8(name, text)
     question = _question(prompt)
     if conversation is not None and not conversation.strip():
         raise ConfigurationError("--conversation is empty: give a name or an ID")
@@ -91,6 +94,8 @@ def chat(settings: Settings, prompt: str | None, system: str | None, conversatio
             except Failed as error:
                 error.asked = response
                 raise
+        except Unheard:  # nobody would hear where it is recorded, either
+            raise
         except Failed as error:
             raise Failed(error.message + _where(recorder, error.asked), error.code) from error
         for note in notes:
@@ -156,6 +161,9 @@ def _known(url: str, text: str) -> _Known | None:
 
     :raises NotFound: the part of an id stands for several.
     """
+    path = sqlite_path(url)
+    if switched_off() and path is not None and not path.exists():
+        return None  # as in the new store that nobody makes
     with Store(url) as store:
         found = store.find(text)
         if found is None:

@@ -100,6 +100,7 @@ def export(
     exchange, which is exported alone: --conversation ID, in the place of ID, takes all of it. What is chosen by filters
     or by --all comes conversation by conversation, and one exchange is in memory at a time, however many they are. A
     recording that was changed after it was made is exported all the same; the transcript says so, and so does a
+    warning. Among several exchanges, one with an event of a newer recorder is exported as far as it can be read, with a
     warning. What `recorder redact` hides is left out.
     """
     _check_choice(identity, selection, everything=everything)
@@ -286,6 +287,10 @@ class _Told:
                 self._complain(f"exchange {rebuilt.id} is not as it was written ({found}): see `recorder verify`")
             elif rebuilt.erased is not None:
                 self._complain(f"exchange {rebuilt.id} is exported without content: {rebuilt.erased}")
+            if rebuilt.unknown_events is not None:
+                self._complain(
+                    f"exchange {rebuilt.id} is exported without all of it, {rebuilt.unknown_events}: upgrade recorder"
+                )
             yield rebuilt
             self._advance(1)
 

@@ -61,7 +61,23 @@ def from_environment(environ: Mapping[str, str]) -> Upstream:
     token = environ.get("AI_ACCESS_TOKEN", "").strip()
     if not (token.isascii() and token.isprintable()) or " " in token:
         raise ConfigurationError("AI_ACCESS_TOKEN holds characters that no token has: set it again")
-    return Upstream(url, environ.get("AI_MODEL_NAME", "").strip() or DEFAULT_MODEL, token)
+    model = environ.get("AI_MODEL_NAME", "").strip()
+    require_utf8("AI_MODEL_NAME", model)
+    return Upstream(url, model or DEFAULT_MODEL, token)
+
+
+def require_utf8(name: str, text: str | None) -> None:
+    """Refuse a text of the command line or the environment that the shell has handed over in another encoding.
+
+    Python keeps such bytes as halves of surrogate pairs, which no server takes for what was meant.
+
+    :param name: what the text is, for people.
+    :raises ConfigurationError: it is not UTF-8.
+    """
+    try:
+        (text or "").encode()
+    except UnicodeEncodeError as error:
+        raise ConfigurationError(f"{name} is not UTF-8 text: convert it first") from error
 
 
 def _check(url: str) -> None:

@@ -27,7 +27,7 @@ from recorder.core.events import EXCHANGE_ENDS, TYPE_CODES, VERBATIM, Event
 from recorder.core.json_text import exactly, parse_json
 from recorder.core.message_heads import Headers as Headers  # a name of this module as well
 from recorder.core.message_heads import answer_head, header_fields
-from recorder.core.messages import ERASED, Anomaly
+from recorder.core.messages import ERASED, UNKNOWN_TYPE, Anomaly
 
 _new: Final = tuple.__new__  # of a named tuple, without its own __new__, which takes twice as long
 
@@ -251,7 +251,7 @@ class _Fold:
     def _any(self, event: Event) -> None:
         kind = event.type
         if kind not in TYPE_CODES:
-            self._note("unknown_type", f"nobody here knows an event of type {kind}", event.version)
+            self._note(UNKNOWN_TYPE, f"nobody here knows an event of type {kind}", event.version)
             self.holes.append(0)
         elif kind not in NEXT[self.state] and kind not in _ANYWHERE:
             self._note("out_of_order", f"{kind} in the state {self.state}", event.version)

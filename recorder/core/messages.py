@@ -15,6 +15,9 @@ NOT_AS_WRITTEN: Final = "not_as_written"
 #: Kind of the anomaly that there is no payload any more; without :data:`NOT_AS_WRITTEN`, it was erased on record.
 ERASED: Final = "erased"
 
+#: Kind of the anomaly that an event is of a type that nobody here knows: of a newer recorder, or damaged.
+UNKNOWN_TYPE: Final = "unknown_type"
+
 
 @dataclass(frozen=True, slots=True)
 class Anomaly:

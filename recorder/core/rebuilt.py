@@ -16,7 +16,7 @@ from recorder.core.exchange import Exchange, Headers
 from recorder.core.json_text import milliseconds, plain, present, rfc3339, whole
 from recorder.core.linked import Linked
 from recorder.core.message_json import AnswerJson, message_json, tokens_json
-from recorder.core.messages import ERASED, NOT_AS_WRITTEN, Anomaly, Answer, Message, RequestReading
+from recorder.core.messages import ERASED, NOT_AS_WRITTEN, UNKNOWN_TYPE, Anomaly, Answer, Message, RequestReading
 from recorder.core.provenance import Arrivals
 from recorder.core.verdict import Evidence
 
@@ -94,6 +94,16 @@ class Rebuilt:
     def lost(self) -> tuple[str, ...]:
         """What the recorder itself noted that it could not keep, a sentence for each loss."""
         return tuple(map(_loss, self.exchange.gaps))
+
+    @property
+    def unknown_events(self) -> str | None:
+        """Which events of it nobody here can read; None where all can be read."""
+        found = [fact for fact in self.exchange.anomalies if fact.kind == UNKNOWN_TYPE]
+        if not found:
+            return None
+        where = f"version {found[0].version}" if len(found) == 1 else f"the first one is version {found[0].version}"
+        what = "1 event of it is" if len(found) == 1 else f"{len(found):,} events of it are"
+        return f"{what} of a type that this version of recorder does not know, {where}"
 
     @property
     def erased(self) -> str | None:

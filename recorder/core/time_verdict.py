@@ -18,11 +18,12 @@ class Verdict:
     """An answer with its bounds in words.
 
     :ivar answer: ``yes``: everything is under a time stamp and agrees with it; ``partly``: nothing disagrees, but not
-        everything is under one, or some was sealed late; ``no``: something disagrees, or nothing is under one.
+        everything is under one, or some was sealed late; ``no``: something disagrees; ``not proved``: nothing is under
+        one, and nothing disagrees.
     :ivar words: one sentence each.
     """
 
-    answer: Literal["yes", "partly", "no"]
+    answer: Literal["yes", "partly", "no", "not proved"]
     words: tuple[str, ...]
 
 
@@ -35,8 +36,10 @@ def verdict_of(bounds: Bounds, steps: int = 0, samples: ClockSamples | None = No
     words = [*_words(bounds), *((samples or ClockSamples()).words())]
     if steps:
         words.append(f"clocks of hosts were stepped {steps:,} times while events were recorded: see the findings")
-    if bounds.found or steps or not bounds.kept["stamped"]:
+    if bounds.found or steps:
         return Verdict("no", tuple(words))
+    if not bounds.kept["stamped"]:
+        return Verdict("not proved", tuple(words))
     whole = not (bounds.late or bounds.older or bounds.kept["unstamped"] or bounds.kept["unsealed"])
     return Verdict("yes" if whole else "partly", tuple(words))
 

@@ -48,12 +48,12 @@ from typing import Any, Final
 from recorder.core.events import INTERRUPTED
 from recorder.core.exchange import Exchange, Response
 from recorder.core.json_text import parse_json
-from recorder.core.messages import Answer, ToolCallPart
+from recorder.core.messages import UNKNOWN_TYPE, Answer, ToolCallPart
 
 #: Shapes that end where the connection does: only their dialect knows whether that was the end.
 _STREAMS: Final = frozenset({"sse", "ndjson", "eventstream"})
 #: Anomalies of an event stream of which something is not known.
-_HOLES: Final = frozenset({"missing_events", "unknown_type"})
+_HOLES: Final = frozenset({"missing_events", UNKNOWN_TYPE})
 _CLIENT_ENDS: Final = frozenset({"consumer_closed", "consumer_abandoned", "process_died"})
 
 
@@ -118,7 +118,7 @@ def gather(exchange: Exchange, answer: Answer, choices_asked: int | None, coding
         finished=_finished(exchange, answer, choices_asked) if understood else None,
         coding_cut=cut,
         missing=bool(exchange.gaps)
-        or any(fact.kind in ("missing_events", "unknown_type") for fact in exchange.anomalies),
+        or any(fact.kind in ("missing_events", UNKNOWN_TYPE) for fact in exchange.anomalies),
         pending=answer.pending,
         unread=_unread(answer),
     )

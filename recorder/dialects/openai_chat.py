@@ -195,11 +195,15 @@ class ChatFold(AnswerFold):
         index = self._numbering.number(index, nth, at, choices)
         fold = self._choices.get(index)
         if fold is None:
-            fold = self._choices[index] = ChoiceFold(index, self)
+            fold = self._choices[index] = self.begun(index)
         if choice.get("error"):
             self.errors.append(choice["error"])
         self.usage(choice.get("usage"))
         fold.take(self.entry(choice, place), place)
+
+    def begun(self, index: int) -> ChoiceFold:
+        """Return the fold of a choice that begins."""
+        return ChoiceFold(index, self)
 
     def entry(self, choice: dict[str, Any], place: Place) -> dict[str, Any]:
         """Return an entry of ``choices`` with its text in a ``delta`` or a ``message``."""

@@ -153,6 +153,8 @@ def _exchange(rebuilt: Rebuilt, seen: _Seen) -> Iterator[str]:
         yield f'<div class="banner changed"><p><strong>Not as written</strong>: {told}</p></div>\n'
     if rebuilt.erased is not None:
         yield f'<div class="banner"><p><strong>Erased</strong>: {shown(rebuilt.erased)}</p></div>\n'
+    if rebuilt.unknown_events is not None:
+        yield f'<div class="banner"><p><strong>Not read</strong>: {shown(rebuilt.unknown_events)}</p></div>\n'
     for told in rebuilt.lost:
         yield f'<div class="banner"><p><strong>Lost</strong>: {shown(told)}</p></div>\n'
     yield from _changes(rebuilt, seen)

@@ -107,6 +107,8 @@ def _exchange(rebuilt: Rebuilt, repeated: int, forked: str | None, changes: Sequ
         yield f"> **Not as written**: {code(rebuilt.not_as_written)}\n\n"
     if rebuilt.erased is not None:
         yield f"> **Erased**: {code(rebuilt.erased)}\n\n"
+    if rebuilt.unknown_events is not None:
+        yield f"> **Not read**: {code(rebuilt.unknown_events)}\n\n"
     yield from (f"> **Lost**: {code(told)}\n\n" for told in rebuilt.lost)
     if forked is not None:
         yield f"Goes on from exchange {code(forked)}.\n\n"

@@ -28,7 +28,7 @@ class Report:
         some are sealed, and their keys are not here); ``complete_in_range``: nothing is missing
         that is said to be there, no stream lacks an event before its last one, the recorder itself tells of no loss,
         and nothing could not be read. Each ``yes`` or ``no``. Where all of a store was checked, also ``authentic``
-        (``yes``, ``no``, ``not proved``), ``bounded_in_time`` (``yes``, ``partly``, ``no``) and ``fresh`` (``yes``,
+        (``yes``, ``no``, ``not proved``), ``bounded_in_time`` (also ``partly``) and ``fresh`` (``yes``,
         ``no``: something is not sealed yet, ``not sealed``: there is no ledger).
     :ivar findings: in the order of the streams.
     :ivar events: how many were checked.

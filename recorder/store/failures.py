@@ -28,8 +28,8 @@ from recorder.errors import (
 #: What is said of a store whose engine cannot read it.
 DAMAGED: Final = "is damaged: run `recorder db check`, restore a backup"
 
-# A migration found tables: they are there, and what tells their revision is not.
-_HALF: Final = "has tables of these names but no schema revision: restore a backup, or give another database"
+#: Of a store whose tables are there, and what tells their revision is not.
+HALF: Final = "has tables of these names but no schema revision: restore a backup, or give another database"
 
 # SQLite's primary result codes, https://sqlite.org/rescode.html
 _SQLITE: Final[dict[int, tuple[type[RecorderError], str]]] = {
@@ -59,7 +59,7 @@ _POSTGRES: Final[dict[str, tuple[type[RecorderError], str]]] = {
     "3D000": (StoreUnreachable, "does not exist: create the database first"),
     "42P01": (StaleSchema, "has no recorder schema: run `recorder db upgrade`"),
     "42703": (StaleSchema, "has another schema: run `recorder db upgrade`"),
-    "42P07": (StaleSchema, _HALF),
+    "42P07": (StaleSchema, HALF),
     "57014": (StoreUnreachable, "cancelled the statement"),
     "08": (StoreUnreachable, "lost the connection"),
     "25": (StoreUnreachable, "refused to write in its present state"),
@@ -118,7 +118,7 @@ def _of_sqlite(error: sqlite3.Error, name: str) -> RecorderError:
     if "no such table" in line or "no such column" in line or "has no column" in line:
         return StaleSchema(f"{name} has no recorder schema, or another one ({line}): run `recorder db upgrade`")
     if line.startswith("table ") and line.endswith(" already exists"):
-        return StaleSchema(f"{name} {_HALF} ({line})")
+        return StaleSchema(f"{name} {HALF} ({line})")
     if isinstance(error, sqlite3.IntegrityError) and line.startswith("UNIQUE"):
         return VersionConflict(f"{name} holds another row under the same key ({line})")
     return StoreError(f"{name} failed: {line}")

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import Connection, inspect
 
 from recorder.errors import StaleSchema, StoreError
+from recorder.store.failures import HALF
+from recorder.store.tables import metadata_for
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -59,9 +61,9 @@ def revision(connection: Connection) -> str | None:
 def pending(connection: Connection) -> tuple[str, ...]:
     """Return the revisions that :func:`migrate` would apply, oldest first.
 
-    :raises StaleSchema: the store's revision is not one of this version of recorder.
+    :raises StaleSchema: the store's revision is not one of this version of recorder, or it has tables and no revision.
     """
-    current = revision(connection)
+    current = revision(connection) or _revision_beside_tables(connection)
     if current == HEAD:
         return ()
     with _unheard():
@@ -79,11 +81,23 @@ def pending(connection: Connection) -> tuple[str, ...]:
     return tuple(reversed(known[: known.index(current)]))
 
 
+def _revision_beside_tables(connection: Connection) -> str | None:
+    """Return the revision of a store that another process may be making at this moment, None where there is no schema.
+
+    :raises StaleSchema: there are tables of the schema, and nothing tells their revision.
+    """
+    taken = sorted(metadata_for(connection.dialect.name).tables.keys() & inspect(connection).get_table_names())
+    current = revision(connection) if taken else None
+    if taken and current is None:
+        raise StaleSchema(f"the store {HALF} ({', '.join(taken)})")
+    return current
+
+
 def migrate(connection: Connection) -> tuple[str, ...]:
     """Bring the store to :data:`HEAD` within the transaction that *connection* is in.
 
     :returns: the revisions that were applied.
-    :raises StaleSchema: the store's revision is not one of this version of recorder.
+    :raises StaleSchema: as :func:`pending`.
     """
     steps = pending(connection)
     if steps:
@@ -125,6 +139,6 @@ def require_head(connection: Connection, name: str) -> None:
     current = revision(connection)
     if current == HEAD:
         return
-    pending(connection)  # refuses the newer ones
+    pending(connection)  # refuses the newer ones, and half of one
     state = "has no recorder schema" if current is None else f"has schema {current}, not {HEAD}"
     raise StaleSchema(f"{name} {state}: run `recorder db upgrade --store {name}`")

@@ -25,6 +25,9 @@ _PLAIN: Final = re.compile(r"[\w.,/:-]*")
 # none that has a password in it.
 _PATH: Final = re.compile(r"(?:\.{0,2}/[\w./ +-]*\w|[\w./ +-]*\w\.[A-Za-z]\w{0,7})")
 
+#: How a shell writes a home directory, one's own or another user's.
+_HOME: Final = re.compile(r"~[^/]*/")
+
 
 @dataclass(frozen=True, slots=True)
 class StoreUrl:
@@ -78,8 +81,17 @@ def _sqlite(text: str, url: URL) -> StoreUrl:
             "a SQLite store must be a plain file, a recording in memory would die with the process: "
             "write sqlite:///FILE"
         )
-    if url.host or url.username or url.query:
+    if url.host or url.username:
         raise ConfigurationError("a SQLite store is named by its file alone: write sqlite:///FILE")
+    if "?" in text:  # also where nothing follows that SQLAlchemy takes for a query: it drops that without a word
+        raise ConfigurationError(
+            "a SQLite store is named by its file alone: write sqlite:///FILE, with %3F for a ? in its name"
+        )
+    if _HOME.match(database):
+        raise ConfigurationError(
+            "nobody replaces the ~ in a store's URL by a home directory: write the whole path, sqlite:////PATH, "
+            "or sqlite:///./~… for a folder of that name"
+        )
     return StoreUrl(f"sqlite:///{database}", url, sqlite_path(text))
 
 

@@ -68,7 +68,7 @@ def http_adapters(session: requests.Session) -> dict[str, HTTPAdapter]:
     :raises ConfigurationError: one of them is not an ``HTTPAdapter``.
     :raises TypeError: it is no session.
     """
-    if not hasattr(session, "adapters"):
+    if not isinstance(session, requests.Session):
         raise TypeError(f"session is not a requests.Session but {session!r}")
     found: dict[str, HTTPAdapter] = {}
     for prefix, adapter in session.adapters.items():

@@ -66,6 +66,7 @@ def test_a_server_that_does_not_answer(command: list[str]) -> None:
         ("sqlite://", "file"),
         ("sqlite:///:memory:", "file"),
         ("sqlite:///x.db?mode=ro", "named by its file alone"),
+        ("sqlite:///ü?.db", "named by its file alone"),
         ("sqlite:/x.db", "not a store URL"),
         ("sqlite:///a\0b", "holds a NUL"),
         ("", "--store names nothing"),

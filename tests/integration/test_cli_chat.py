@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -260,6 +261,19 @@ def test_recording_switched_off_still_chats(absent_url: str) -> None:
     assert not Path(absent_url.removeprefix("sqlite:///")).exists()
 
 
+def test_recording_switched_off_begins_a_conversation_and_goes_on_with_one(absent_url: str) -> None:
+    with serve(Script(chunks=2)) as server:
+        new = chat(server.url, absent_url, "1", "--conversation", "desk", RECORDER_OFF="1")
+        assert not Path(absent_url.removeprefix("sqlite:///")).exists()
+        assert chat(server.url, absent_url, "2", "--conversation", "desk").exit_code == 0
+        assert chat(server.url, absent_url, "3", "--conversation", "desk", RECORDER_OFF="1").exit_code == 0
+        said = [[one["content"] for one in visit.body["messages"][1::2]] for visit in server.visits(3)]
+    assert (new.exit_code, new.stdout.rstrip("\n")) == (0, Script(chunks=2).text("1").rstrip("\n"))
+    assert "nothing is recorded: RECORDER_OFF is set\n" in new.stderr
+    assert said == [["1"], ["2"], ["2", "3"]]
+    assert len(verdicts(absent_url)) == 1
+
+
 def started(server_url: str, store: str) -> Any:
     env = {"AI_API_URL": server_url, "AI_ACCESS_TOKEN": TOKEN, "RECORDER_STORE": store, "NO_PROXY": "*"}
     return process("chat", "x", env=env)
@@ -277,6 +291,20 @@ def test_tokens_appear_as_they_arrive(sqlite_url: str) -> None:
         running.kill()
         running.communicate(timeout=30)
     assert got == expected
+
+
+@pytest.mark.parametrize("kind", ["", "Content-Type: application/json\r\n", "Content-Type: text/event-stream\r\n"])
+@pytest.mark.parametrize("content", ['"early"', '[{"type":"text","text":"early"}]'])
+def test_tokens_appear_as_they_arrive_whatever_the_answer_is_called(sqlite_url: str, kind: str, content: str) -> None:
+    head = f"HTTP/1.1 200 OK\r\n{kind}Connection: close\r\n\r\n"
+    event = f'data: {{"choices":[{{"index":0,"delta":{{"content":{content}}}}}]}}\n\n'
+    with raw((head + event).encode(), hold=60) as server:
+        began, running = time.monotonic(), started(server, sqlite_url)
+        assert running.stdout is not None
+        assert running.stdout.read1(5) == b"early"
+        assert time.monotonic() - began < 50
+        running.kill()
+        running.communicate(timeout=30)
 
 
 def test_an_interrupt_is_told_to_the_server_and_recorded(sqlite_url: str) -> None:

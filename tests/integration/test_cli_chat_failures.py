@@ -11,6 +11,9 @@ from tests.chatting import TOKEN, chat, raw, verdicts, whole
 from tests.commands import json_lines, run, told
 from tests.loopback import Script, serve
 
+#: An answer that came to its end.
+WHOLE = b'data: {"choices":[{"index":0,"delta":{"content":"n"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+
 
 @pytest.mark.parametrize(
     ("script", "says"),
@@ -140,8 +143,20 @@ def test_a_proxy_that_is_none(sqlite_url: str, proxy: str) -> None:
         (whole(b"data: [1]\n\ndata: no json\n\n", "text/event-stream"), "no chat completion"),
         (
             whole(b'data: {"choices":[1,{"delta":3}]}\n\ndata: x\n\ndata: [DONE]\n\n', "text/event-stream"),
-            "are no JSON",
+            "cannot be read",
         ),
+        (
+            whole(b'data: {"choices":null}\n\ndata: [1]\n\ndata: {"choices":[null]}\n\n' + WHOLE, "text/event-stream"),
+            "parts of the answer cannot be read",
+        ),
+        (
+            whole(
+                b'data: {"choices":[{"delta":{"content":"a"}}]}\n\nerror: {"error":{"message":"overloaded"}}\n\n',
+                "text/event-stream",
+            ),
+            "(overloaded)",
+        ),
+        (whole(b'{"error":{"message":"overloaded"}}', "text/event-stream"), "(overloaded)"),
     ],
 )
 def test_an_answer_that_is_none(sqlite_url: str, answer: bytes, says: str) -> None:
@@ -211,6 +226,7 @@ def test_an_answer_in_another_shape(sqlite_url: str, answer: bytes, text: str) -
         ({"AI_API_URL": "http://127.0.0.1:1/chat/completions/"}, "completions/: correct it"),
         ({"AI_ACCESS_TOKEN": "my-word two"}, "AI_ACCESS_TOKEN"),
         ({"AI_ACCESS_TOKEN": "my-wörd"}, "AI_ACCESS_TOKEN"),
+        ({"AI_MODEL_NAME": "mod\udce8le"}, "AI_MODEL_NAME is not UTF-8 text"),
     ],
 )
 def test_an_environment_that_cannot_be_right(absent_url: str, env: dict[str, str | None], says: str) -> None:
@@ -226,10 +242,14 @@ def test_an_environment_that_cannot_be_right(absent_url: str, env: dict[str, str
     [
         (["  "], None, "the prompt is empty"),
         ([], "", "the prompt is empty"),
-        (["-"], b"\xff\xfe", "not UTF-8"),
+        (["-"], b"\xff\xfe", "standard input is not UTF-8 text: convert it first"),
+        (["Gr\udcfc\udcdfe"], None, "the prompt is not UTF-8 text: convert it first"),
+        (["x", "--system", "Gr\udcfc\udcdfe"], None, "--system is not UTF-8 text: convert it first"),
+        (["x", "--conversation", "Gr\udcfc\udcdfe"], None, "--conversation is not UTF-8 text: convert it first"),
         (["x", "--conversation", " "], None, "--conversation is empty"),
         (["x", "--timeout", "0"], None, "--timeout"),
     ],
 )
 def test_a_prompt_that_is_none(sqlite_url: str, args: list[str], stdin: str | bytes | None, says: str) -> None:
     assert says in told(chat("http://127.0.0.1:1/v1/chat/completions", sqlite_url, *args, stdin=stdin), 2)
+    assert verdicts(sqlite_url) == []

@@ -116,6 +116,20 @@ def test_a_chat_whose_output_cannot_be_written_is_recorded_as_far_as_it_came(sql
     assert row["status"] == 200
 
 
+def test_a_reader_that_goes_away_amid_a_chat_is_silence(sqlite_url: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with serve(Script(chunks=9)) as server:
+        env = {"RECORDER_STORE": sqlite_url, "AI_API_URL": server.url, "AI_ACCESS_TOKEN": "", "NO_PROXY": "*"}
+        done = subprocess.run(
+            [*COMMAND, "chat", "x"], stdout=writing, stderr=subprocess.PIPE, env={**os.environ, **env}, timeout=60
+        )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, b"")
+    (row,) = json_lines(run("list", "--json", "--store", sqlite_url), "list")
+    assert row["status"] == 200
+
+
 @pytest.mark.parametrize("args", [["--help"], ["--version"], ["list"], ["replay", NAME], ["nonsense"]], ids=" ".join)
 def test_a_reader_that_was_never_there_is_silence(url: str, args: list[str]) -> None:
     reading, writing = os.pipe()

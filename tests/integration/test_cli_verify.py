@@ -57,7 +57,7 @@ def test_what_was_recorded_is_whole_and_by_whom_only_a_key_from_elsewhere_tells(
         "authentic": "not proved",
         "unmodified": "yes",
         "complete_in_range": "yes",
-        "bounded_in_time": "no",
+        "bounded_in_time": "not proved",
         "fresh": "yes",
     }
     assert (report["journals"]["processes"], report["journals"]["announced"], report["exchanges"]) == (2, 4, 4)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -94,12 +96,13 @@ def test_tags_that_are_no_texts_are_told(sqlite_url: str, tags: Any) -> None:
         recorder.conversation("desk", tags=tags)
 
 
-def test_what_is_no_session_is_told(sqlite_url: str) -> None:
+@pytest.mark.parametrize("thing", [None, 3, requests, requests.Session, SimpleNamespace(adapters={})])
+def test_what_is_no_session_is_told(sqlite_url: str, thing: Any) -> None:
     with Recorder(sqlite_url) as recorder:
-        with pytest.raises(TypeError, match=r"session is not a requests\.Session but None"):
-            recorder.mount(None)  # type: ignore[arg-type]
-        with Player(sqlite_url) as player, pytest.raises(TypeError, match="session is not"):
-            player.mount(3)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=r"session is not a requests\.Session but " + re.escape(repr(thing))):
+            recorder.mount(thing)
+        with Player(sqlite_url) as player, pytest.raises(TypeError, match=r"session is not a requests\.Session"):
+            player.mount(thing)
 
 
 @pytest.mark.parametrize("name", ["plain.db", "50% odd?.db"])

@@ -44,7 +44,7 @@ def test_it_is_told_as_sealed_late_on_the_word_of_whoever_has_the_key(sealed_url
     assert run("verify", "--store", sealed_url).exit_code == 0
     report = verified(sealed_url)
     assert report["findings"] == []
-    assert report["verdicts"]["bounded_in_time"] == "no"
+    assert report["verdicts"]["bounded_in_time"] == "not proved"
     (line,) = [one for one in report["not_proved"] if "sealed late" in one]
     assert line.startswith("that 1 event streams are as old as they say")
     assert line.endswith(WHY)

@@ -195,11 +195,19 @@ def test_an_id_of_a_spool_of_another_size(sqlite_url: str) -> None:
     assert detail == "1 row of spools holds what no recorder writes (0102): delete what it names"
 
 
-def test_tables_without_a_revision_are_no_empty_database(store_url: str) -> None:
+@pytest.mark.parametrize("forgotten", ["DROP TABLE alembic_version", "DELETE FROM alembic_version"])
+def test_tables_without_a_revision_are_no_empty_database(store_url: str, forgotten: str) -> None:
     fill(store_url)
-    execute(store_url, "DROP TABLE alembic_version")
-    with pytest.raises(StaleSchema, match="has tables of these names but no schema revision: restore a backup"):
+    execute(store_url, forgotten)
+    says = "has tables of these names but no schema revision: restore a backup, or give another database"
+    with pytest.raises(StaleSchema, match=says):
         schema.upgrade(store_url)
+    with pytest.raises(StaleSchema, match=says):
+        open_store(store_url, write=False)
+    with pytest.raises(StaleSchema, match=says):
+        upkeep.status(store_url)
+    [line] = upkeep.check(store_url).lines
+    assert (line.ok, says in line.detail, "db upgrade" in line.detail) == (False, True, False)
 
 
 def test_a_backup_while_others_write(sqlite_url: str, tmp_path: Path) -> None:

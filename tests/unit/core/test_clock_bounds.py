@@ -55,14 +55,14 @@ def test_what_is_sealed_at_once_and_stamped_is_bounded() -> None:
 
 def test_without_a_time_stamp_nothing_is_bounded() -> None:
     found, verdict = checked([event(0, 1)], [leaf(0, 1, 1)])
-    assert (found, verdict.answer) == ([], "no")
+    assert (found, verdict.answer) == ([], "not proved")
     assert verdict.words[0].startswith("no event is under a time stamp")
     assert "1 events are sealed and not under a time stamp" in verdict.words[1]
 
 
 def test_without_a_ledger_nothing_is_bounded() -> None:
     found, verdict = checked([event(0, 1)], [])
-    assert (found, verdict.answer) == ([], "no")
+    assert (found, verdict.answer) == ([], "not proved")
     assert "1 events are not sealed" in verdict.words[1]
 
 

@@ -18,3 +18,11 @@ def test_steps_and_samples_are_part_of_the_verdict() -> None:
     assert stepped.answer == "no"
     assert "stepped 2 times" in stepped.words[-1]
     assert "an error of at most 4.000 ms" in stepped.words[-2]
+
+
+def test_nothing_under_a_time_stamp_is_not_proved_and_a_contradiction_is_a_no() -> None:
+    bounds = Bounds(SealTimes([]))
+    bounds.leaf(leaf(0, 1, 1))
+    bounds.stream([leaf(0, 1, 1)]).take(event(0, 1))
+    assert verdict_of(bounds).answer == "not proved"
+    assert verdict_of(bounds, steps=1).answer == "no"
