@@ -44,28 +44,33 @@ def events(settings: Settings, identity: str, whole: bool, as_json: bool) -> Non
     the ID of its first exchange, whose events are printed alone without --conversation.
     """
     with Store(settings.store) as store:
-        for exchange in _streams(store, identity, whole=whole):
-            found = store.reader.events(id_bytes(exchange))
-            if as_json:
-                for value in as_objects(found):
-                    emit_json(value)
-            else:
-                _print(exchange, found)
-
-
-def _streams(store: Store, identity: str, *, whole: bool) -> tuple[str, ...]:
-    try:
-        found = named(store, identity, whole=whole)
-        tell_others(store, found, "--conversation")
-        return store.exchanges_of(found)
-    except NotFound:
         try:
-            return (id_text(resolve_journal(store.reader, identity)),)
+            found = named(store, identity, whole=whole)
         except NotFound:
-            other = stream_called(store.reader, identity)
-        if other is not None:
-            return (id_text(other),)
-        raise
+            if (other := _journal_or_link(store, identity)) is None:
+                raise
+            _print((other,), store, as_json=as_json)
+        else:
+            _print(store.exchanges_of(found), store, as_json=as_json)
+            tell_others(store, found, "--conversation")  # last: what is damaged there stops nothing
+
+
+def _journal_or_link(store: Store, identity: str) -> str | None:
+    try:
+        return id_text(resolve_journal(store.reader, identity))
+    except NotFound:
+        other = stream_called(store.reader, identity)
+        return None if other is None else id_text(other)
+
+
+def _print(streams: Iterable[str], store: Store, *, as_json: bool) -> None:
+    for stream in streams:
+        found = store.reader.events(id_bytes(stream))
+        if as_json:
+            for value in as_objects(found):
+                emit_json(value)
+        else:
+            _print_lines(stream, found)
 
 
 def as_objects(events: Iterable[Event]) -> Iterable[dict[str, Any]]:
@@ -92,7 +97,7 @@ def _object(event: Event, elapsed_ns: int) -> dict[str, Any]:
     return value
 
 
-def _print(exchange: str, found: Iterable[Event]) -> None:
+def _print_lines(exchange: str, found: Iterable[Event]) -> None:
     rows: list[list[str]] = []
     origin, spooled = 0, False
     for event in found:

@@ -13,6 +13,7 @@ from recorder.api.store import Store
 from recorder.api.threaded import Found
 from recorder.clock import id_bytes, id_text
 from recorder.core.events import stream_kind
+from recorder.errors import CorruptRecording, StoreError
 
 #: Option ``--conversation`` of the commands that take the ID of an exchange for that, and not for what it is in.
 conversation_option: Callable[..., Any] = click.option(
@@ -65,8 +66,16 @@ def begun_by(store: Store, found: Found) -> Found | None:
 def tell_others(store: Store, found: Found, how: str) -> None:
     """Say on standard error that a conversation has the same ID as an exchange, and how to have all of it.
 
-    Where the exchange is erased, the conversation has another one, which is said.
+    Where the exchange is erased, the conversation has another one, which is said. It is no reason not to show what was
+    asked for that nobody can tell, in a store that is damaged elsewhere.
     """
+    try:
+        _tell_others(store, found, how)
+    except (StoreError, CorruptRecording) as error:
+        click.echo(f"warning: whether it is one of several of a conversation cannot be told: {error}", err=True)
+
+
+def _tell_others(store: Store, found: Found, how: str) -> None:
     left = rest_of(store, found.id) if found.kind == "exchange" else frozenset()
     if left:
         record = store.erasures.of(id_bytes(found.id))
