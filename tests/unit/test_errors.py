@@ -60,7 +60,7 @@ def _instance(kind: type[BaseException]) -> BaseException:
     raise AssertionError(kind)
 
 
-KINDS = {"dns", "refused", "tls", "timeout", "reset", "disconnected", "malformed", "other"}
+KINDS = {"dns", "refused", "tls", "timeout", "reset", "disconnected", "malformed", "interrupted", "other"}
 
 
 @pytest.mark.parametrize("kind", _network_errors())
@@ -121,7 +121,7 @@ def test_the_cause_is_what_the_system_said() -> None:
         (ConnectionResetError(), "reset"),
         (BrokenPipeError(), "reset"),
         (http.client.BadStatusLine("x"), "malformed"),
-        (LookupError(), "other"),
+        (LookupError(), "interrupted"),
         (OSError(28, "full"), "other"),
     ],
 )

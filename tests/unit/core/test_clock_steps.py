@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Iterable
 
 import pytest
@@ -107,11 +106,10 @@ def test_a_clock_that_is_slewed_is_not_stepped() -> None:
     assert steps(day, slew_ppm=0)
 
 
-def test_a_minute_of_made_up_clocks_is_read_in_no_time_and_found() -> None:
-    events = [event(30 * SECOND + at, at * SECOND, version=at + 1) for at in range(20_000)]
-    began = time.perf_counter()
+def test_made_up_clocks_of_a_minute_are_found_and_only_some_of_them_kept() -> None:
+    events = [event(30 * SECOND + at, at * SECOND, version=at + 1) for at in range(1_500)]
+    assert len(read(events).as_json()) == 1_000
     assert steps(events)
-    assert time.perf_counter() - began < 20
 
 
 def test_processes_have_clocks_of_their_own() -> None:
