@@ -25,10 +25,16 @@ from tests.recorded import ROOT, ask, exchanges, only, python, streams, types, u
 WHOLE = ["request_sent", "response_started", "chunk_received", "response_completed"]
 
 
+#: Threads that were there before the test: what another one has left behind is none of its own.
+BEFORE: set[threading.Thread] = set()
+
+
 @pytest.fixture(autouse=True)
 def no_collection_by_chance() -> Iterator[None]:
     """The collector runs when a test says so, often, and looks at what the test has made."""
     gc.collect()
+    BEFORE.clear()
+    BEFORE.update(threading.enumerate())
     gc.freeze()
     gc.disable()
     yield
@@ -36,7 +42,7 @@ def no_collection_by_chance() -> Iterator[None]:
 
 
 def threads() -> set[str]:
-    return {thread.name for thread in threading.enumerate() if thread.name.startswith("recorder-")}
+    return {each.name for each in threading.enumerate() if each.name.startswith("recorder-") and each not in BEFORE}
 
 
 def dropped() -> None:

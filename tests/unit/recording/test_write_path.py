@@ -304,7 +304,7 @@ def test_after_a_fork_everything_is_its_own(make: Make, tmp_path: Path, sqlite_u
     tap = _answered(path)
     before = path.instance
     (inherited,) = spool_files(tmp_path / "spool")
-    path._mover.retire()  # a child has no other thread
+    path._mover.leave(5, lambda _: True)  # a child has no other thread
     path.after_fork()
     assert path.instance != before
     tap.received(b"1234")  # the parent's stream: not the child's to write
