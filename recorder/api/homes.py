@@ -7,12 +7,15 @@ what names one by the id that it had then is about what is in it now.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING
 
-from recorder.api.store import Store
 from recorder.api.threaded import Found
 from recorder.clock import id_bytes, id_text
 from recorder.errors import NotFound
 from recorder.store.erased import erased_of
+
+if TYPE_CHECKING:
+    from recorder.api.store import Store
 
 
 class Homes:

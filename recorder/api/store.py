@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
 from recorder.api.erasures import Erasures
+from recorder.api.homes import whole
 from recorder.api.reader import Reader
 from recorder.api.threaded import Found, Threaded
 from recorder.clock import id_bytes, id_text
@@ -164,8 +165,6 @@ class Store:
         """
         homes: list[str] | None = None
         if conversation is not None:
-            from recorder.api.homes import whole  # it reads stores
-
             homes = list(dict.fromkeys(whole(self, self.resolve(one)).id for one in any_of(conversation)))
         if tags:
             tagged = self.threaded.tagged(tags)

@@ -25,9 +25,9 @@ from recorder.recording.brought import Brought
 from recorder.recording.forks import close_store, let_go_of_store
 from recorder.recording.lanes import JOURNAL, is_beside
 from recorder.recording.order import in_order
-from recorder.recording.outage import Outage
 from recorder.recording.rounds import Rounds
 from recorder.recording.spool_file import HEADER_SIZE
+from recorder.recording.store_outage import StoreOutage
 from recorder.recording.stuck import Stuck
 from recorder.store.base import EventLog, SpoolMark
 
@@ -71,7 +71,7 @@ class Drainer:
         self._rounds = Rounds("recorder-drainer", self.round, self._rest, pulse=RETRY)
         self._batch, self._paused = BATCH_BYTES, False
         self._giving_way = False  # somebody waits for what is under way to end: begin nothing
-        self._stuck, self._outage = Stuck(clock), Outage(clock, silent)
+        self._stuck, self._outage = Stuck(clock), StoreOutage(clock, silent)
         self.brought = brought or Brought()
         self._counted: dict[bytes, int] = {}  # up to where the events of each file are counted
         self.drained: dict[bytes, int] = {}

@@ -25,7 +25,7 @@ class Health:
     """How recording is doing.
 
     :ivar ok: nothing fails and nothing was lost.
-    :ivar store_error: why the store cannot be written, or for how long (from ten seconds on) it has not answered
+    :ivar store_error: why the store cannot be written, or how long it has not answered (from ten seconds on); or None.
     :ivar spool_error: why the spool cannot be written, or read on, or None.
     :ivar pending_bytes: bytes in the spool that the store does not have yet.
     :ivar drained_events: events that this process has moved to the store, each counted once.

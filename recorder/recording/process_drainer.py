@@ -26,6 +26,7 @@ from recorder.errors import (
     VersionConflict,
 )
 from recorder.ledger.sealer import Sealing
+from recorder.recording.store_outage import say_failing, say_well
 from recorder.store.base import EventLog
 
 _log = logging.getLogger("recorder")
@@ -215,9 +216,9 @@ class ProcessDrainer:
 
     def _heard_error(self, error: str | None) -> None:
         if self.error is None and error is not None:
-            _log.warning("recorder: the store fails, events are kept in the spool: %s", error)
+            say_failing(error)
         elif self.error is not None and error is None:
-            _log.warning("recorder: the store answers again; what was kept in the spool is there now")
+            say_well()
         self.error = error
 
     def pause(self, timeout: float) -> bool:

@@ -31,7 +31,7 @@ from recorder.errors import StoreUnreachable
 from recorder.recording.held import BUFFER_LIMIT, Author, Held, Receipt, Undo
 from recorder.recording.mapped_file import MappedSpoolFile
 from recorder.recording.spool_file import HEADER_SIZE, SpoolFile, copy_records
-from recorder.recording.spool_outage import Outage
+from recorder.recording.spool_outage import SpoolOutage
 
 _log = logging.getLogger("recorder")
 
@@ -80,7 +80,7 @@ class Spool:
         self._synced = durability == "synced"
         self._mapped = mapped and not self._batched  # of many records at once, as many are written as there is room for
         self.defers = self._batched or self._synced
-        self._outage = Outage(directory, clock, wait)
+        self._outage = SpoolOutage(directory, clock, wait)
         self._lock, self._syncing = threading.RLock(), threading.RLock()
         self._held, self._again_at, self._refusing = Held(), 0, False
         self._appended = self._synced_up_to = 0  # records; what is between the two may be lost with the power

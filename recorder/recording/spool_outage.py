@@ -15,7 +15,7 @@ _log = logging.getLogger("recorder")
 _CALM: Final = 30_000_000_000  # nanoseconds after a wait in which a spool that is in and out of trouble waits no more
 
 
-class Outage:
+class SpoolOutage:
     """That a spool cannot be written.
 
     :param wait: seconds for which the first failing write of an outage is tried again.

@@ -25,6 +25,7 @@ from recorder.recording.previous import Before, take_over
 from recorder.recording.recovery import Recovered
 from recorder.recording.reserve import Reserve, mark_closed
 from recorder.recording.rounds import Rounds
+from recorder.recording.store_outage import say_failing
 from recorder.recording.streams import StreamWriter
 from recorder.recording.unended import Unended, Unfinished
 from recorder.recording.writes import Writes
@@ -110,7 +111,7 @@ class WritePath:
         except StoreUnreachable as error:
             if self.must_record:
                 raise
-            _log.warning("recorder: the store fails, events are kept in the spool: %s", error)
+            say_failing(str(error))
             self._mover.start_failed(str(error))
             self._begin_journal(Before())
             return

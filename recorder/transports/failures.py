@@ -21,6 +21,8 @@ from recorder.errors import RecordingEnded
 #: What TLS says of a read that took too long.
 TLS_TIMED_OUT: Final = "The read operation timed out"
 _CALL_FAILED: Final = "Connect call failed"
+#: What is raised below an HTTP library; anything else is the program's own doing.
+NETWORK_ERRORS: Final = (OSError, http.client.HTTPException, EOFError)
 _MODULES: Final = {"builtins": builtins, "http.client": http.client, "socket": socket, "ssl": ssl}
 
 
@@ -83,7 +85,7 @@ def kind_of(error: BaseException) -> str:
         (http.client.RemoteDisconnected, "disconnected"),
         ((ConnectionResetError, ConnectionAbortedError, BrokenPipeError), "reset"),
         (http.client.HTTPException, "malformed"),
-        ((OSError, EOFError, urllib3_exceptions.HTTPError), "other"),
+        ((*NETWORK_ERRORS, urllib3_exceptions.HTTPError), "other"),
     ]
     return next((name for classes, name in kinds if isinstance(error, classes)), INTERRUPTED)
 
@@ -91,7 +93,7 @@ def kind_of(error: BaseException) -> str:
 def _class_of(facts: ErrorFacts) -> type[OSError | http.client.HTTPException | EOFError] | None:
     module, _, name = facts["type"].rpartition(".")
     found: object = getattr(_MODULES.get(module), name, None)
-    if isinstance(found, type) and issubclass(found, OSError | http.client.HTTPException | EOFError):
+    if isinstance(found, type) and issubclass(found, NETWORK_ERRORS):
         return found
     return None
 

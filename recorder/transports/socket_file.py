@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol
 from recorder.core.deframing import head_end
 from recorder.core.events import ErrorFacts
 from recorder.errors import RecordingError
-from recorder.transports.failures import cause_of, describe, kind_of
+from recorder.transports.failures import NETWORK_ERRORS, cause_of, describe, kind_of
 from recorder.transports.guard import NO_END, Guard
 
 _WITHOUT_BODY: Final = frozenset({204, 304})
@@ -108,7 +108,7 @@ class Tee(io.RawIOBase):
         """Read once from the socket; what came is recorded when this returns."""
         try:
             size: int | None = self._raw.readinto(buffer)
-        except (OSError, http.client.HTTPException, EOFError) as error:  # else the program's own: who closes, tells
+        except NETWORK_ERRORS as error:  # else the program's own: who closes, tells
             if self._head is None:
                 with self.guard:
                     self._tap.failed(kind_of(error), describe(cause_of(error)))

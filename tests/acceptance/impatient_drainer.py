@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from recorder.recording import drainer_process, outage
+from recorder.recording import drainer_process, store_outage
 
 if __name__ == "__main__":
-    setattr(outage, "OVERDUE", 1.0)  # noqa: B010 - it is final
+    setattr(store_outage, "OVERDUE", 1.0)  # noqa: B010 - it is final
     sys.exit(drainer_process.main())

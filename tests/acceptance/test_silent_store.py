@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from recorder import Recorder, RecordingError
-from recorder.recording import outage, process_drainer
+from recorder.recording import process_drainer, store_outage
 from recorder.store.locks import StoreLock
 from recorder.store.schema import upgrade
 from tests.loopback import Script, serve
@@ -59,9 +59,9 @@ def test_a_store_that_hangs_is_told_and_who_must_not_act_unrecorded_is_stopped(
     store: tuple[str, _Freeze], drainer: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url, freeze = store
-    monkeypatch.setattr(outage, "OVERDUE", 1.0)
+    monkeypatch.setattr(store_outage, "OVERDUE", 1.0)
     monkeypatch.setattr(process_drainer, "_MODULE", "tests.acceptance.impatient_drainer")
-    with serve(Script(chunks=5)) as server, Recorder(url, drainer=drainer, on_failure="raise") as recorder:  # type: ignore[arg-type]
+    with serve(Script(chunks=5)) as server, Recorder(url, drainer=drainer, on_failure="raise") as recorder:
         session = recorder.mount(requests.Session())
         assert ask(session, server.url, "first").content
         assert recorder.flush()

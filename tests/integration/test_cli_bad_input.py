@@ -82,9 +82,7 @@ def test_a_wrong_url(command: list[str], bad: str, says: str) -> None:
 @pytest.mark.parametrize("command", [["list"], ["recover"]], ids=" ".join)
 def test_a_missing_driver(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     find: Callable[..., Any] = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name, *rest: None if name == "psycopg" else find(name, *rest)
-    )
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *at: None if name == "psycopg" else find(name, *at))
     assert "pip install" in told(run(*command, "--store", "postgresql://h/x"), 2)
 
 

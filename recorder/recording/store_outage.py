@@ -26,7 +26,17 @@ _LONGEST_WAIT: Final = 5.0  # seconds between two tries to reach a store that fa
 _TELL_EVERY: Final = 1.0  # seconds
 
 
-class Outage:
+def say_failing(reason: str) -> None:
+    """Say that an outage of the store began."""
+    _log.warning("recorder: the store fails, events are kept in the spool: %s", reason)
+
+
+def say_well() -> None:
+    """Say that it is over."""
+    _log.warning("recorder: the store answers again; what was kept in the spool is there now")
+
+
+class StoreOutage:
     """How a store does that one drainer calls.
 
     :param silent: is told each second for how long the store has not answered, and None when it does again.
@@ -97,7 +107,7 @@ class Outage:
             self._since = since
             silent, self._silent = self._silent, False
         if silent and self.failure is None:
-            self._say_that_it_is_over()
+            say_well()
             self._tell(None)
 
     def over(self) -> None:
@@ -107,7 +117,7 @@ class Outage:
         if failure is not None:
             with self._lock:
                 self._silent = False
-            self._say_that_it_is_over()
+            say_well()
 
     def failed(self, reason: str) -> bool:
         """Take note that a call failed; return whether that is the first that is heard of this outage."""
@@ -117,14 +127,8 @@ class Outage:
         self._pause = min(self._pause * 2, _LONGEST_WAIT)
         self._retry_at = self._clock.monotonic_ns() + int(self._pause * 1e9)
         if first:
-            self._say(reason)
+            say_failing(reason)
         return first
-
-    def _say(self, reason: str) -> None:
-        _log.warning("recorder: the store fails, events are kept in the spool: %s", reason)
-
-    def _say_that_it_is_over(self) -> None:
-        _log.warning("recorder: the store answers again; what was kept in the spool is there now")
 
     def _wake(self) -> None:
         if self._thread is None and not self._stopped:
@@ -166,7 +170,7 @@ class Outage:
             first, self._silent = self.failure is None and not self._silent, True
             reason = self.error
         if first and reason is not None:
-            self._say(reason)
+            say_failing(reason)
         self._tell(reason)
         return _TELL_EVERY
 
@@ -176,7 +180,7 @@ class Outage:
         self._wakes.put(None)
 
 
-def _watch(watched: weakref.ref[Outage], wakes: SimpleQueue[None]) -> None:
+def _watch(watched: weakref.ref[StoreOutage], wakes: SimpleQueue[None]) -> None:
     """Look as often as it is asked for; who drops a drainer without a word has dropped this as well."""
     while (outage := watched()) is not None:
         goes_on, pause = outage._looks_on()

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,10 @@ import pytest
 from recorder.clock import SystemClock
 from recorder.core.events import Event
 from recorder.errors import StoreUnreachable
-from recorder.recording import outage as outage_module
+from recorder.recording import store_outage
 from recorder.recording.batches import read_batch
 from recorder.recording.drain import Drainer
-from recorder.recording.outage import Outage
+from recorder.recording.store_outage import StoreOutage
 from recorder.store import open_store
 from recorder.store.base import EventLog
 from tests.recorded import until
@@ -29,8 +30,8 @@ _ANSWERS = "the store answers again"
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outage_module, "OVERDUE", 0.3)
-    monkeypatch.setattr(outage_module, "_TELL_EVERY", 0.05)
+    monkeypatch.setattr(store_outage, "OVERDUE", 0.3)
+    monkeypatch.setattr(store_outage, "_TELL_EVERY", 0.05)
 
 
 class Hanging:
@@ -44,8 +45,7 @@ class Hanging:
         self.raises: Exception | None = None
 
     def drainer(self, recording: Recording) -> Drainer:
-        opened: Callable[[], EventLog] = lambda: Watched(open_store(self.url, write=True), self.hang)  # type: ignore[assignment, return-value] # noqa: E731
-        return Drainer(recording.spool, opened, CLOCK)
+        return Drainer(recording.spool, lambda: Watched(open_store(self.url, write=True), self.hang), CLOCK)
 
     def hang(self, events: Sequence[Event]) -> None:
         self.reached.set()
@@ -63,6 +63,16 @@ def _stopped(drainer: Drainer, recording: Recording) -> Iterator[None]:
         recording.die()
 
 
+@contextmanager
+def _hanging(place: Path, url: str) -> Iterator[tuple[Hanging, Drainer]]:
+    """A store that can hang, and what is to bring a whole exchange to it."""
+    recording, store = Recording(place), Hanging(url)
+    drainer = store.drainer(recording)
+    with _stopped(drainer, recording):
+        recording.exchange()
+        yield store, drainer
+
+
 def _told(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
 
@@ -70,10 +80,7 @@ def _told(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_a_store_that_does_not_answer_is_told_while_the_drainer_waits_for_it(
     place: Path, sqlite_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    recording, store = Recording(place), Hanging(sqlite_url)
-    drainer = store.drainer(recording)
-    with _stopped(drainer, recording):
-        recording.exchange()
+    with _hanging(place, sqlite_url) as (store, drainer):
         store.goes_on.clear()
         drainer.wake()
         assert store.reached.wait(5)
@@ -94,10 +101,7 @@ def test_a_store_that_does_not_answer_is_told_while_the_drainer_waits_for_it(
 def test_one_that_fails_in_the_end_is_one_outage_and_says_why(
     place: Path, sqlite_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    recording, store = Recording(place), Hanging(sqlite_url)
-    drainer = store.drainer(recording)
-    with _stopped(drainer, recording):
-        recording.exchange()
+    with _hanging(place, sqlite_url) as (store, drainer):
         store.goes_on.clear()
         store.raises = StoreUnreachable("away")
         drainer.wake()
@@ -113,10 +117,7 @@ def test_one_that_fails_in_the_end_is_one_outage_and_says_why(
 def test_one_that_failed_and_hangs_when_it_is_tried_again_is_no_second_outage(
     place: Path, sqlite_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    recording, store = Recording(place), Hanging(sqlite_url)
-    drainer = store.drainer(recording)
-    with _stopped(drainer, recording):
-        recording.exchange()
+    with _hanging(place, sqlite_url) as (store, drainer):
         store.raises = StoreUnreachable("away")
         assert not drainer.drain()
         store.goes_on.clear()
@@ -137,12 +138,12 @@ def test_a_long_backlog_is_no_outage(
     import recorder.recording.drain as drain_module
 
     monkeypatch.setattr(drain_module, "read_batch", lambda file, start, limit: read_batch(file, start, 1000))
-    monkeypatch.setattr(outage_module, "OVERDUE", 1.0)
+    monkeypatch.setattr(store_outage, "OVERDUE", 1.0)
     recording = Recording(place)
     for _ in range(20):
         recording.exchange()
-    opened: Callable[[], EventLog] = lambda: Watched(open_store(sqlite_url, write=True), lambda _: time.sleep(0.2))  # type: ignore[assignment, return-value] # noqa: E731
-    drainer = Drainer(recording.spool, opened, CLOCK)
+    slow = partial(Watched, tell=lambda _: time.sleep(0.2))
+    drainer = Drainer(recording.spool, lambda: slow(open_store(sqlite_url, write=True)), CLOCK)
     with _stopped(drainer, recording):
         started = time.monotonic()
         drainer.wake()
@@ -180,10 +181,7 @@ def test_work_at_rest_is_watched_too_and_goes_on_from_step_to_step(
 
 
 def test_a_fork_waits_for_no_batch_that_takes_too_long_already(place: Path, sqlite_url: str) -> None:
-    recording, store = Recording(place), Hanging(sqlite_url)
-    drainer = store.drainer(recording)
-    with _stopped(drainer, recording):
-        recording.exchange()
+    with _hanging(place, sqlite_url) as (store, drainer):
         store.goes_on.clear()
         drainer.wake()
         assert store.reached.wait(5)
@@ -204,7 +202,7 @@ def test_a_fork_waits_for_no_batch_that_takes_too_long_already(place: Path, sqli
 
 def test_what_is_under_way_is_nobodys_when_it_is_over() -> None:
     told: list[str | None] = []
-    outage = Outage(SystemClock(), told.append)
+    outage = StoreOutage(SystemClock(), told.append)
     outage.moved()
     assert outage.waited == 0
     with outage.watched():
@@ -223,7 +221,7 @@ def test_what_is_under_way_is_nobodys_when_it_is_over() -> None:
 
 def test_a_watch_that_cannot_be_started_is_started_with_the_next_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str | None] = []
-    outage = Outage(SystemClock(), told.append)
+    outage = StoreOutage(SystemClock(), told.append)
 
     def refuses(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
