@@ -783,6 +783,46 @@ class Late(NamedTuple):
         return self.by != "nobody" and (self.until is None or version <= self.until)
 
 
+_BROUGHT: Final = {"import": "it was imported", "copy": "it was copied from another store"}
+_MILLISECOND: Final = 1_000_000
+
+
+def reason_of(
+    stream: bytes,
+    began_ns: int | None,
+    *,
+    brought: Collection[str],
+    died: bool,
+    ended_elsewhere: bool,
+    vouched: Late | None,
+    unsigned: bool,
+) -> Late | None:
+    """Return the first that explains why a stream was sealed late; None where nothing does.
+
+    :param stream: its id, a UUIDv7.
+    :param began_ns: when the ledger was begun, UTC nanoseconds; None: that is not known.
+    :param brought: ``import``, ``copy``: how it came here, as a journal says for which a key that counts has signed.
+    :param died: its process did.
+    :param ended_elsewhere: the journal of another process tells of it, too.
+    :param vouched: what somebody with the ledger's key says.
+    :param unsigned: a journal says that it was brought, and nobody has signed that.
+    """
+    for kind, told in _BROUGHT.items():
+        if kind in brought:
+            return Late(told)
+    if died:
+        return Late("its process had died")
+    if ended_elsewhere:
+        return Late("another process ended it")
+    if began_ns is not None and int.from_bytes(stream[:6], "big") * _MILLISECOND < began_ns:
+        return Late("it is older than the ledger", "age")
+    if vouched is not None:
+        return vouched
+    if unsigned:
+        return Late("a journal says that it was imported or copied, and no key of the ledger signed that", "nobody")
+    return None
+
+
 class Bounds:
     """Gathers how the events of a store are bounded in time: leaves first, then stream by stream.
 
@@ -2109,9 +2149,7 @@ class StreamChecks:
 # --------------------------------------------------------------------------------------------------------------
 
 
-_BROUGHT = {"import": "it was imported", "copy": "it was copied from another store"}
 _MOST_TELLING = 100  # journals that tell of one stream
-_MILLISECOND = 1_000_000
 
 
 class Reasons:
@@ -2159,7 +2197,7 @@ class Reasons:
         length, kind = facts.get("length"), facts.get("kind")
         if type(length) is not int:
             return
-        if isinstance(kind, str) and kind in _BROUGHT:
+        if kind in ("import", "copy"):
             if is_vouched_for(entry, facts):
                 self._brought.setdefault(stream, set()).add(kind)
             else:
@@ -2174,21 +2212,17 @@ class Reasons:
         :param instance: the process that opened it.
         :param began_ns: when the ledger was begun, nanoseconds; None: that is not known.
         """
-        for kind, told in _BROUGHT.items():
-            if kind in self._brought.get(stream, ()):
-                return Late(told)
-        if instance in self._died:
-            return Late("its process had died")
-        if stream != instance and instance in self._begun and self._telling.get(stream, set()) - {instance}:
-            return Late("another process ended it")
-        if began_ns is not None and int.from_bytes(stream[:6], "big") * _MILLISECOND < began_ns:  # UUIDv7
-            return Late("it is older than the ledger", "age")
-        if stream in self._vouched:
-            length, ground = self._vouched[stream]
-            return Late(f"up to version {length} somebody vouches for it: {ground}", until=length)
-        if stream in self._unsigned:
-            return Late("a journal says that it was imported or copied, and no key of the ledger signed that", "nobody")
-        return None
+        length, ground = self._vouched.get(stream, (0, ""))
+        others = self._telling.get(stream, set()) - {instance}
+        return reason_of(
+            stream,
+            began_ns,
+            brought=self._brought.get(stream, ()),
+            died=instance in self._died,
+            ended_elsewhere=stream != instance and instance in self._begun and bool(others),
+            vouched=Late(f"up to version {length} somebody vouches for it: {ground}", until=length) if length else None,
+            unsigned=stream in self._unsigned,
+        )
 
 
 def stream_named(text: object) -> bytes:

@@ -21,7 +21,7 @@ A part of the stand-alone verifier: the standard library alone, Python 3.9 or ne
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final, Literal, NamedTuple
 
 from recorder.core.clock_steps import Timed
@@ -53,6 +53,46 @@ class Late(NamedTuple):
     def explains(self, version: int) -> bool:
         """Whether it explains that an event was sealed late."""
         return self.by != "nobody" and (self.until is None or version <= self.until)
+
+
+_BROUGHT: Final = {"import": "it was imported", "copy": "it was copied from another store"}
+_MILLISECOND: Final = 1_000_000
+
+
+def reason_of(
+    stream: bytes,
+    began_ns: int | None,
+    *,
+    brought: Collection[str],
+    died: bool,
+    ended_elsewhere: bool,
+    vouched: Late | None,
+    unsigned: bool,
+) -> Late | None:
+    """Return the first that explains why a stream was sealed late; None where nothing does.
+
+    :param stream: its id, a UUIDv7.
+    :param began_ns: when the ledger was begun, UTC nanoseconds; None: that is not known.
+    :param brought: ``import``, ``copy``: how it came here, as a journal says for which a key that counts has signed.
+    :param died: its process did.
+    :param ended_elsewhere: the journal of another process tells of it, too.
+    :param vouched: what somebody with the ledger's key says.
+    :param unsigned: a journal says that it was brought, and nobody has signed that.
+    """
+    for kind, told in _BROUGHT.items():
+        if kind in brought:
+            return Late(told)
+    if died:
+        return Late("its process had died")
+    if ended_elsewhere:
+        return Late("another process ended it")
+    if began_ns is not None and int.from_bytes(stream[:6], "big") * _MILLISECOND < began_ns:
+        return Late("it is older than the ledger", "age")
+    if vouched is not None:
+        return vouched
+    if unsigned:
+        return Late("a journal says that it was imported or copied, and no key of the ledger signed that", "nobody")
+    return None
 
 
 class Bounds:

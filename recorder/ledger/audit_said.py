@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from recorder.clock import id_text
-from recorder.core.clock_bounds import Late
+from recorder.core.clock_bounds import Late, reason_of
 from recorder.core.heads import Leaf, decode_entry
 from recorder.core.seal_times import SealTimes
 from recorder.errors import CorruptRecording
@@ -15,7 +15,6 @@ from recorder.ledger.tally import Tally
 from recorder.store.walked import Walked
 
 Value = TypeVar("Value")
-_MILLISECOND: Final = 1_000_000
 
 
 class Told(NamedTuple):
@@ -134,23 +133,17 @@ class Said:
 
     def late_because(self, stream: bytes, instance: bytes | None) -> Late | None:
         """Return what is said of why a stream may have been sealed long after it was written."""
-        if stream in self.imported:
-            return Late("it was imported")
-        if stream in self.copied:
-            return Late("it was copied from another store")
         kept = self.journals.get(stream if instance is None else instance)
-        if kept is not None and kept.died:
-            return Late("its process had died")
         others = (one.journal for one in self.told.get(stream, ()) if one.journal not in (None, instance))
-        if stream != instance and kept is not None and any(True for _ in others):
-            return Late("another process ended it")
-        if self.began_ns is not None and int.from_bytes(stream[:6]) * _MILLISECOND < self.began_ns:  # UUIDv7
-            return Late("it is older than the ledger", "age")
-        if stream in self.vouched:
-            return self.vouched[stream]
-        if stream in self.unsigned:
-            return Late("a journal says that it was imported or copied, and no key of the ledger signed that", "nobody")
-        return None
+        return reason_of(
+            stream,
+            self.began_ns,
+            brought=[kind for kind, those in (("import", self.imported), ("copy", self.copied)) if stream in those],
+            died=kept is not None and kept.died,
+            ended_elsewhere=stream != instance and kept is not None and any(True for _ in others),
+            vouched=self.vouched.get(stream),
+            unsigned=stream in self.unsigned,
+        )
 
 
 def _within(said: Mapping[bytes, Value], start: bytes | None, end: bytes | None) -> Iterator[tuple[bytes, Value]]:

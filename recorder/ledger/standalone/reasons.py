@@ -10,12 +10,10 @@ import uuid
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from recorder.core.clock_bounds import Late
+from recorder.core.clock_bounds import Late, reason_of
 from recorder.ledger.standalone.records import Entry
 
-_BROUGHT = {"import": "it was imported", "copy": "it was copied from another store"}
 _MOST_TELLING = 100  # journals that tell of one stream
-_MILLISECOND = 1_000_000
 
 
 class Reasons:
@@ -63,7 +61,7 @@ class Reasons:
         length, kind = facts.get("length"), facts.get("kind")
         if type(length) is not int:
             return
-        if isinstance(kind, str) and kind in _BROUGHT:
+        if kind in ("import", "copy"):
             if is_vouched_for(entry, facts):
                 self._brought.setdefault(stream, set()).add(kind)
             else:
@@ -78,21 +76,17 @@ class Reasons:
         :param instance: the process that opened it.
         :param began_ns: when the ledger was begun, nanoseconds; None: that is not known.
         """
-        for kind, told in _BROUGHT.items():
-            if kind in self._brought.get(stream, ()):
-                return Late(told)
-        if instance in self._died:
-            return Late("its process had died")
-        if stream != instance and instance in self._begun and self._telling.get(stream, set()) - {instance}:
-            return Late("another process ended it")
-        if began_ns is not None and int.from_bytes(stream[:6], "big") * _MILLISECOND < began_ns:  # UUIDv7
-            return Late("it is older than the ledger", "age")
-        if stream in self._vouched:
-            length, ground = self._vouched[stream]
-            return Late(f"up to version {length} somebody vouches for it: {ground}", until=length)
-        if stream in self._unsigned:
-            return Late("a journal says that it was imported or copied, and no key of the ledger signed that", "nobody")
-        return None
+        length, ground = self._vouched.get(stream, (0, ""))
+        others = self._telling.get(stream, set()) - {instance}
+        return reason_of(
+            stream,
+            began_ns,
+            brought=self._brought.get(stream, ()),
+            died=instance in self._died,
+            ended_elsewhere=stream != instance and instance in self._begun and bool(others),
+            vouched=Late(f"up to version {length} somebody vouches for it: {ground}", until=length) if length else None,
+            unsigned=stream in self._unsigned,
+        )
 
 
 def stream_named(text: object) -> bytes:
